@@ -1,0 +1,242 @@
+"""The command line. Exit codes: 0 done, 1 a step failed, 2 the request was wrong, 130 interrupted."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from potstill.errors import PotstillError, RequestError
+
+if TYPE_CHECKING:
+    from potstill.pipeline import Pipeline
+    from potstill.run import Run
+
+DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except RequestError as error:
+        for problem in error.problems:
+            print(f"error: {problem}", file=sys.stderr)
+        _print_json(options, {"status": "invalid", "problems": [str(problem) for problem in error.problems]})
+        return WRONG
+    except PotstillError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("interrupted: everything that finished is kept; the next run goes on from there", file=sys.stderr)
+        _print_json(options, {"status": "interrupted"})
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="potstill", description="Distil large language models into small ones that can be deployed."
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    run = _command(commands, "run", "run a pipeline; what is cached is not run again", _run)
+    run.add_argument("file", metavar="FILE.py[:NAME]", help="file that holds the pipeline")
+    _running_options(run)
+    planning = _command(commands, "plan", "show every step as hit or miss, why, and what it will cost; run nothing", _plan)
+    planning.add_argument("file", metavar="FILE.py[:NAME]", help="file that holds the pipeline")
+    _choosing_options(planning)
+    demo = _command(commands, "demo", "run the main job on the embedded teacher, offline, on a CPU", _demo)
+    _running_options(demo)
+    for name, text, function in (
+        ("ls", "list what the store holds", _ls),
+        ("verify", "hash everything in the store anew", _verify),
+        ("gc", "delete what no remembered run uses", _gc),
+    ):
+        _store_option(_command(commands, name, text, function))
+    for name, text, function in (
+        ("show", "show one artifact with its lineage", _show),
+        ("log", "print the log of a step", _log),
+    ):
+        one = _command(commands, name, text, function)
+        one.add_argument("key", metavar="KEY", help="key of an artifact, or the start of one")
+        _store_option(one)
+    return parser
+
+
+def _command(commands: Any, name: str, text: str, function: Any) -> argparse.ArgumentParser:
+    """Add a command."""
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    parser.set_defaults(command=function)
+    return parser
+
+
+def _store_option(parser: argparse.ArgumentParser) -> None:
+    """Add the options that all commands take."""
+    parser.add_argument("--store", metavar="DIR", help="store folder (default: POTSTILL_STORE, or .potstill)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+
+
+def _choosing_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what of a pipeline is meant."""
+    _store_option(parser)
+    parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", dest="settings",
+                        help="change a parameter, e.g. teacher.model=Qwen/Qwen3-8B or tasks.target=100")  # fmt: skip
+    parser.add_argument("--only", metavar="OUTPUT", help="only what this output needs")
+
+
+def _running_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of commands that run steps."""
+    _choosing_options(parser)
+    parser.add_argument("--executor", choices=("local", "ray"), default="local", help="where steps run (default: local)")
+    parser.add_argument("--jobs", type=_positive, default=1, metavar="N", help="steps at once (default: 1)")
+    parser.add_argument("--threads", type=_positive, metavar="N", help="threads a step (default: cores / jobs)")
+
+
+def _positive(text: str) -> int:
+    """Return a number of at least one."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
+    return number
+
+
+def _loaded(options: argparse.Namespace) -> Pipeline:
+    """Return the pipeline that the options mean, with `--set` applied."""
+    from potstill.loader import changed, load
+
+    pipeline = load(options.file)
+    return changed(pipeline, options.settings) if options.settings else pipeline
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Run a pipeline."""
+    if options.executor == "ray":
+        raise RequestError("the ray executor is not built yet; use --executor local")
+    _interrupt_on_terminate()
+    return _execute(_loaded(options), options)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    """Run the main job."""
+    from importlib.resources import files
+
+    options.file = str(files("potstill") / "pipelines" / "demo.py")
+    return _run(options)
+
+
+def _execute(pipeline: Pipeline, options: argparse.Namespace) -> int:
+    """Run a pipeline and print what became of it."""
+    from potstill.progress import watcher_for
+
+    watcher = watcher_for(sys.stderr)
+    try:
+        run = pipeline.execute(
+            watcher=watcher, store=options.store, only=options.only, jobs=options.jobs, threads=options.threads
+        )
+    finally:
+        watcher.close()
+    for record in run.failed:
+        print(f"error: {record.name}: {record.error}", file=sys.stderr)
+        print(f"  its log: potstill log {record.key} --store {run.store}", file=sys.stderr)
+    if not options.json:
+        _print_outputs(run)
+    wrong = any(record.bad_request for record in run.failed)
+    _print_json(options, run.as_json())
+    return (WRONG if wrong else FAILED) if run.failed else DONE
+
+
+def _print_outputs(run: Run) -> None:
+    """Print where the outputs are."""
+    for name, record in run.outputs.items():
+        print(f"{name}: {record.artifact.path if record.artifact else record.status}")
+
+
+def _plan(options: argparse.Namespace) -> int:
+    """Show what a run would do."""
+    pipeline = _loaded(options)
+    planned = pipeline.plan(store=options.store, only=options.only)
+    for step in planned:
+        why = f": {'; '.join(step.reasons)}" if step.reasons else ""
+        print(f"{step.status:4}  {step.name}{why}")
+    misses = [step for step in planned if step.status == "miss"]
+    calls, tokens, disk = (sum(getattr(step.estimate, part) for step in misses) for part in ("calls", "tokens", "disk"))
+    print(f"{len(planned) - len(misses)} hits, {len(misses)} misses: about {calls:,} teacher calls, {tokens:,} tokens, "
+          f"{disk / 1e6:,.1f} MB of disk")  # fmt: skip
+    cost = {"calls": calls, "tokens": tokens, "disk": disk}
+    _print_json(options, {"pipeline": pipeline.name, "steps": [step.as_json() for step in planned], **cost})
+    return DONE
+
+
+def _ls(options: argparse.Namespace) -> int:
+    """List the artifacts."""
+    from potstill.inventory import listing
+
+    entries = listing(options.store)
+    for entry in entries:
+        print(f"{entry['key']}  {entry['status']:7}  {entry['size'] / 1e6:10,.2f} MB  {entry['type']:16} {entry['name']}")
+    _print_json(options, {"artifacts": entries})
+    return DONE
+
+
+def _show(options: argparse.Namespace) -> int:
+    """Show one artifact."""
+    from potstill.inventory import description, show
+
+    entry = description(options.store, options.key)
+    if not options.json:
+        print(show(entry))
+    _print_json(options, entry)
+    return DONE
+
+
+def _log(options: argparse.Namespace) -> int:
+    """Print a step's log."""
+    from potstill.inventory import log
+
+    print(log(options.store, options.key), end="")
+    return DONE
+
+
+def _verify(options: argparse.Namespace) -> int:
+    """Hash everything anew."""
+    from potstill.inventory import verify
+
+    checked, damaged = verify(options.store)
+    for key, damage in damaged.items():
+        print(f"{key}: {damage}")
+    print(f"{checked} artifacts checked, {len(damaged)} damaged")
+    _print_json(options, {"checked": checked, "damaged": damaged})
+    return FAILED if damaged else DONE
+
+
+def _gc(options: argparse.Namespace) -> int:
+    """Delete what no remembered run uses."""
+    from potstill.inventory import collect
+
+    removed, size = collect(options.store)
+    print(f"{len(removed)} artifacts removed, {size / 1e6:,.1f} MB freed")
+    _print_json(options, {"removed": removed, "bytes": size})
+    return DONE
+
+
+def _print_json(options: argparse.Namespace, value: Any) -> None:
+    """Print the result as the last line, if asked to."""
+    if getattr(options, "json", False):
+        print(json.dumps(value), flush=True)
+
+
+def _interrupt_on_terminate() -> None:
+    """Let SIGTERM end a run as cleanly as Ctrl-C does."""
+    import signal
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""The walk over a decoder that layer-wise methods share: record inputs, change weights, go on with the new outputs.
+
+GPTQ (Frantar et al. 2022, section 4) and Wanda (Sun et al. 2023, section 3) both treat one block at a time on the
+outputs of the blocks already compressed, so that memory is that of one block's inputs beside the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from potstill.errors import BadInput
+
+BLOCKS = {"llama": "model.layers", "qwen2": "model.layers", "qwen3": "model.layers"}
+"""Where the decoder blocks are, by the `model_type` of the config."""
+
+
+class Statistic(Protocol):
+    """What is kept of a linear layer's inputs."""
+
+    def add(self, inputs: Tensor) -> None:
+        """Take in `inputs` [N, I]."""
+
+
+Kept = TypeVar("Kept", bound=Statistic)
+
+
+@dataclass
+class Block:
+    """One decoder block with what it is called with, a call per batch."""
+
+    name: str
+    """Path in the model, such as `model.layers.3`."""
+    module: nn.Module
+    """The block itself; its weights may be changed in place."""
+    inputs: list[Tensor]
+    """Per batch the hidden states [B, T, H] that enter the block."""
+    calls: list[dict[str, Any]]
+    """Per batch the other arguments (positions, mask)."""
+
+    @property
+    def layers(self) -> dict[str, nn.Linear]:
+        """The linear layers by their path in the model."""
+        return linear_layers(self.module, self.name)
+
+    @torch.no_grad()
+    def outputs(self) -> Iterator[Tensor]:
+        """Run the block as it is now; yield its hidden states [B, T, H] per batch."""
+        for hidden, call in zip(self.inputs, self.calls, strict=True):
+            out = self.module(hidden, **call)
+            yield out[0] if isinstance(out, tuple) else out
+
+    def record(self, make: Callable[[nn.Linear], Kept]) -> dict[str, Kept]:
+        """Run the block and return, by layer path, what `make(layer)` kept of the layer's inputs.
+
+        Layers that read the same tensor (query, key and value; gate and up) share one statistic.
+
+        Raises:
+            BadInput: activations are infinite or not a number.
+        """
+        kept: dict[str, Kept] = {}
+        seen: dict[int, tuple[Tensor, str]] = {}
+
+        def hook(path: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+            def take(module: nn.Module, args: tuple[Tensor, ...]) -> None:
+                # holding the tensor keeps its id from being used again within this batch
+                owner = seen.setdefault(id(args[0]), (args[0], path))[1]
+                if path not in kept:
+                    assert isinstance(module, nn.Linear)
+                    kept[path] = kept[owner] if owner in kept else make(module)
+                if owner == path:
+                    _check_finite(path, args[0])
+                    kept[path].add(args[0].reshape(-1, args[0].shape[-1]))
+
+            return take
+
+        handles = [layer.register_forward_pre_hook(hook(path)) for path, layer in self.layers.items()]
+        try:
+            for _ in self.outputs():
+                seen.clear()
+        finally:
+            for handle in handles:
+                handle.remove()
+        return kept
+
+
+def walk(model: Any, batches: Sequence[Tensor]) -> Iterator[Block]:
+    """Yield each decoder block of `model`, first to last, called with the outputs of the blocks before as they are now.
+
+    Args:
+        model: a causal language model of transformers; it is put into evaluation mode.
+        batches: token ids [B, T], each batch of texts of one length, so that nothing is padded.
+
+    Raises:
+        BadInput: the architecture is not one of `BLOCKS`.
+    """
+    model.eval()
+    path, modules = decoder_blocks(model)
+    hidden, calls = _first_inputs(model, modules, batches)
+    for number, module in enumerate(modules):
+        block = Block(f"{path}.{number}", module, hidden, calls[number])
+        yield block
+        hidden = list(block.outputs())
+
+
+def decoder_blocks(model: Any) -> tuple[str, nn.ModuleList]:
+    """Return where the decoder blocks of `model` are, and the blocks.
+
+    Raises:
+        BadInput: the architecture is not one of `BLOCKS`.
+    """
+    check_architecture(model.config.model_type)
+    path = BLOCKS[model.config.model_type]
+    return path, model.get_submodule(path)
+
+
+def check_architecture(model_type: str) -> None:
+    """Make sure that models of `model_type` can be walked.
+
+    Raises:
+        BadInput: they can't.
+    """
+    if model_type not in BLOCKS:
+        raise BadInput(
+            f"models of type {model_type!r} can't be compressed yet; supported are {', '.join(sorted(BLOCKS))}. To add "
+            "one whose blocks hold nn.Linear layers, name the path of its block list in compression/walk.py"
+        )
+
+
+def linear_layers(module: nn.Module, prefix: str) -> dict[str, nn.Linear]:
+    """Return the linear layers inside `module` by their path, which starts with `prefix`."""
+    return {f"{prefix}.{name}": layer for name, layer in module.named_modules() if isinstance(layer, nn.Linear)}
+
+
+def block_layers(model: Any) -> dict[str, nn.Linear]:
+    """Return all linear layers of the decoder blocks by their path; the embeddings and the head are not among them."""
+    path, modules = decoder_blocks(model)
+    return linear_layers(modules, path)
+
+
+@torch.no_grad()
+def _first_inputs(
+    model: Any, modules: nn.ModuleList, batches: Sequence[Tensor]
+) -> tuple[list[Tensor], list[list[dict[str, Any]]]]:
+    """Run the model with blocks that only note their arguments: the first hidden states, and all calls by block."""
+    hidden: list[Tensor] = []
+    calls: list[list[dict[str, Any]]] = [[] for _ in modules]
+
+    def note(number: int) -> Callable[..., Tensor]:
+        def forward(states: Tensor, **call: Any) -> Tensor:
+            if number == 0:
+                hidden.append(states)
+            calls[number].append(call)
+            return states
+
+        return forward
+
+    for number, module in enumerate(modules):
+        module.forward = note(number)
+    try:
+        for batch in batches:
+            model.base_model(input_ids=batch.to(model.device), use_cache=False)
+    finally:
+        for module in modules:
+            del module.forward  # the class's own forward shows again
+    return hidden, calls
+
+
+def _check_finite(path: str, inputs: Tensor) -> None:
+    if not torch.isfinite(inputs).all():
+        bad = int((~torch.isfinite(inputs)).sum())
+        raise BadInput(
+            f"the inputs of {path} hold {bad} infinite or NaN values: the model's weights are broken, "
+            "or they overflow float16 (save the model as bfloat16 or float32)"
+        )

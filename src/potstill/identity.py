@@ -1,0 +1,186 @@
+"""What a step's key covers: type, version, code, parameters, and the content of its inputs."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from potstill import code, keys
+from potstill.errors import Problem, RequestError
+from potstill.graph import nodes_in, replace_nodes
+from potstill.models import model_identity
+from potstill.step import Edge, Node, Output, Step
+from potstill.store import Artifact
+
+SCHEMA = 1
+"""Version of the key scheme; raising it makes every old artifact a miss."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ByContent:
+    """Stands for an input in an encoded key: what is there, not who made it."""
+
+    digest: str
+
+    def identity(self) -> dict[str, str]:
+        """Return the content digest."""
+        return {"content": self.digest}
+
+
+def step_identity(step: Step, artifact: Callable[[Node], Artifact], lineage: Any = None) -> dict[str, Any]:
+    """Return all that the key of `step` covers, encoded, by part; `artifact` finds what stands behind an edge.
+
+    Raises:
+        RequestError: parameters that can't be read or have no canonical form; all of them together.
+    """
+    cls = type(step)
+    parts: dict[str, Any] = {
+        "schema": SCHEMA,
+        "type": cls.__qualname__,
+        "version": cls.version,
+        "code": code.class_code(cls),
+        "params": {},
+        "inputs": {},
+    }
+    if lineage is not None:
+        parts["lineage"] = keys.encode(lineage)
+
+    def content(node: Node, inside: bool) -> Any:
+        """Stand in for an input; a teacher asks for the folder itself, and digests what is in it."""
+        found = artifact(node)
+        return found.path if inside else ByContent(found.digest(node.name if isinstance(node, Output) else ""))
+
+    problems = []
+    for name, value in keys.keyed_fields(step):
+        if name == "name":
+            continue
+        part = "inputs" if any(True for _ in nodes_in(value)) else "params"
+        try:
+            parts[part][name] = _encoded(cls, name, replace_nodes(value, content))
+        except RequestError as error:
+            problems += [Problem("", name, problem.message) for problem in error.problems]
+    if problems:
+        raise RequestError(*problems)
+    return parts
+
+
+def key_of(identity: dict[str, Any]) -> str:
+    """Return the key of a step with this identity."""
+    return keys.digest_encoded(identity)
+
+
+def _encoded(cls: type, name: str, value: Any) -> Any:
+    """Encode one field; annotations may say that a text stands for a file, a template or a model."""
+    for mark in marks(cls, name):
+        if isinstance(mark, Edge) and mark.kind == "model" and isinstance(value, str):
+            return keys.encode(model_identity(value))
+        if not isinstance(mark, Edge) and hasattr(mark, "identity") and value is not None:
+            return keys.encode(mark.identity(value))
+    return keys.encode(value)
+
+
+def marks(cls: type, name: str) -> tuple[Any, ...]:
+    """Return the marks in the annotation of a field, e.g. `Edge("rows")`, at any depth."""
+    return tuple(_marks_in(hints(cls).get(name)))
+
+
+@lru_cache(maxsize=512)
+def hints(cls: type) -> dict[str, Any]:
+    """Return the resolved annotations of a class; empty where a name can't be resolved."""
+    try:
+        return typing.get_type_hints(cls, include_extras=True)
+    except (NameError, TypeError):
+        return {}
+
+
+def _marks_in(annotation: Any) -> list[Any]:
+    """Collect the metadata of `Annotated` in an annotation."""
+    found = list(getattr(annotation, "__metadata__", ()))
+    for inner in typing.get_args(annotation):
+        found += [] if isinstance(inner, str) else _marks_in(inner)
+    return found
+
+
+def explain(old: dict[str, Any] | None, new: dict[str, Any]) -> list[str]:
+    """Return in words what changed from the identity `old` to `new`, part by part."""
+    if old is None:
+        return ["first run"]
+    reasons = []
+    for part, word in (("schema", "key scheme"), ("type", "type"), ("version", "version")):
+        if old.get(part) != new[part]:
+            reasons.append(f"{word} changed from {old.get(part)} to {new[part]}")
+    reasons += _changes(old.get("code", {}), new["code"], "code changed: {name}")
+    for name in sorted(old.get("params", {}).keys() | new["params"].keys()):
+        before, after = old.get("params", {}).get(name), new["params"].get(name)
+        if before != after:
+            reasons.append(_parameter_change(name, before, after))
+    reasons += _changes(old.get("inputs", {}), new["inputs"], "input {name} changed")
+    if old.get("lineage") != new.get("lineage"):
+        reasons.append("lineage changed")
+    return reasons or ["its artifact is no longer in the store"]
+
+
+def _changes(old: dict[str, Any], new: dict[str, Any], phrase: str) -> list[str]:
+    """Return `phrase` for each name whose value differs."""
+    return [phrase.format(name=name) for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
+
+
+def _parameter_change(name: str, before: Any, after: Any) -> str:
+    """Return e.g. `parameter target changed from 100 to 200`, or which part of a nested one changed."""
+    if before is None or after is None:
+        return f"parameter {name} is new" if before is None else f"parameter {name} is gone"
+    for path, old, new in _differences(name, before, after):
+        if path.endswith("template"):
+            return f"prompt template of {name} changed"
+        if path.endswith("content"):
+            return f"content of {path.removesuffix('.content')} changed"
+        return f"parameter {path} changed from {old} to {new}"
+    return f"parameter {name} changed"
+
+
+def _differences(path: str, before: Any, after: Any) -> list[tuple[str, str, str]]:
+    """Return (path, old, new) of the innermost differences of two encoded values."""
+    old, new = _items(before), _items(after)
+    if old is None or new is None or before[0] != after[0]:
+        return [(path, show(before), show(after))]
+    found: list[tuple[str, str, str]] = []
+    for name in sorted(old.keys() | new.keys()):
+        if old.get(name) != new.get(name):
+            missing = ["none"]
+            found += _differences(f"{path}.{name}", old.get(name, missing), new.get(name, missing))
+    return found
+
+
+def _items(encoded: Any) -> dict[str, Any] | None:
+    """Return the named parts of an encoded dict, dataclass or identity; None of anything else."""
+    if encoded[0] == "dict":
+        return {show(key): item for key, item in encoded[1:]}
+    if encoded[0] == "identity":
+        return _items(encoded[2])
+    if encoded[0] == "dataclass":
+        return dict(encoded[2])
+    return None
+
+
+def show(encoded: Any) -> str:
+    """Return an encoded value as a person would write it."""
+    tag, *rest = encoded
+    if tag in ("str", "path", "name"):
+        return str(rest[0]) if len(str(rest[0])) <= 60 else f"{rest[0][:57]}..."
+    if tag == "float":
+        return f"{float.fromhex(rest[0]):g}"
+    if tag in ("int", "bool", "enum"):
+        return str(rest[-1])
+    if tag == "none":
+        return "None"
+    if tag in ("list", "tuple", "set"):
+        text = ", ".join(show(item) for item in rest)
+        return f"[{text}]" if len(text) <= 60 else f"[{text[:57]}...]"
+    items = _items(encoded)
+    if items is not None:
+        text = ", ".join(f"{name}={show(item)}" for name, item in items.items())
+        return text if len(text) <= 80 else f"{text[:77]}..."
+    return f"<{tag}>"

@@ -1,0 +1,153 @@
+"""Finished rows that survive a kill: one SQLite file (write-ahead log) for the whole store.
+
+A value is plain data (numbers, text, bytes, lists, dicts). Each carries a checksum, so a damaged one is missing, not
+wrong; a damaged file is set aside with a warning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgpack
+
+from potstill.errors import StoreError
+
+BUSY_SECONDS = 60.0
+"""How long a writer waits for another process's short write."""
+_SCHEMA = """CREATE TABLE IF NOT EXISTS entries
+    (namespace TEXT, key TEXT, value BLOB, PRIMARY KEY (namespace, key)) WITHOUT ROWID"""
+_log = logging.getLogger("potstill")
+
+
+class Journal:
+    """Key-value entries in namespaces, durable as soon as a `put` returns."""
+
+    def __init__(self, path: Path) -> None:
+        """Use the file at `path`; it is opened at the first call."""
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+
+    def get_many(self, namespace: str, keys: Iterable[str]) -> dict[str, Any]:
+        """Return the values of those `keys` that are there and undamaged."""
+        wanted = list(keys)
+        if not self._path.exists():
+            return {}
+        found: dict[str, Any] = {}
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            marks = ",".join("?" * len(part))
+            query = f"SELECT key, value FROM entries WHERE namespace = ? AND key IN ({marks})"  # noqa: S608 - only marks
+            for key, value in self._execute(query, [namespace, *part]):
+                if value[:8] == _checksum(value[8:]):
+                    found[key] = msgpack.unpackb(value[8:])
+        return found
+
+    def put_many(self, namespace: str, entries: Mapping[str, Any]) -> None:
+        """Add `entries`; one transaction.
+
+        Raises:
+            StoreError: the disk is full or the store can't be written; entries written before stay intact.
+        """
+        rows = []
+        for key, value in entries.items():
+            packed = msgpack.packb(value)
+            rows.append((namespace, key, _checksum(packed) + packed))
+        self._execute("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", rows, many=True)
+
+    def scoped(self, namespace: str) -> ScopedJournal:
+        """Return the entries of one `namespace`."""
+        return ScopedJournal(self, namespace)
+
+    def namespaces(self) -> list[str]:
+        """Return the namespaces that hold entries."""
+        if not self._path.exists():
+            return []
+        return [row[0] for row in self._execute("SELECT DISTINCT namespace FROM entries", [])]
+
+    def count(self, namespace: str) -> int:
+        """Return how many entries a namespace holds."""
+        if not self._path.exists():
+            return 0
+        return int(self._execute("SELECT COUNT(*) FROM entries WHERE namespace = ?", [namespace])[0][0])
+
+    def drop(self, namespace: str) -> None:
+        """Delete a namespace."""
+        if self._path.exists():
+            self._execute("DELETE FROM entries WHERE namespace = ?", [namespace])
+
+    def close(self) -> None:
+        """Close the file; the next call opens it again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _execute(self, statement: str, values: list[Any], *, many: bool = False) -> list[Any]:
+        """Run one statement in one transaction, opening the file if need be."""
+        try:
+            connection = self._open()
+            with connection:
+                run = connection.executemany if many else connection.execute
+                return run(statement, values).fetchall()
+        except sqlite3.OperationalError as error:
+            raise StoreError(f"the journal {self._path} can't be used: {error}; free space or rights are missing") from error
+        except sqlite3.DatabaseError as error:
+            self._set_aside(error)
+            return self._execute(statement, values, many=many)
+
+    def _open(self) -> sqlite3.Connection:
+        """Return the connection of this process."""
+        if self._connection is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, check_same_thread=False)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(_SCHEMA)
+            self._connection = connection
+        return self._connection
+
+    def _set_aside(self, error: Exception) -> None:
+        """Move a damaged file out of the way: its rows are asked again, which costs time but never a wrong result."""
+        self.close()
+        number = len(list(self._path.parent.glob(f"{self._path.name}.damaged-*"))) + 1
+        target = self._path.with_name(f"{self._path.name}.damaged-{number}")
+        _log.warning("the journal %s is damaged (%s): set aside as %s", self._path, error, target.name)
+        self._path.replace(target)
+        for suffix in ("-wal", "-shm"):
+            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class ScopedJournal:
+    """The entries of one namespace."""
+
+    journal: Journal
+    """The file behind it."""
+    namespace: str
+    """Which entries."""
+
+    def get(self, key: str) -> Any:
+        """Return the value of `key`, or None."""
+        return self.get_many([key]).get(key)
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
+        """Return the values of those `keys` that are there."""
+        return self.journal.get_many(self.namespace, keys)
+
+    def put(self, key: str, value: Any) -> None:
+        """Add one entry."""
+        self.put_many({key: value})
+
+    def put_many(self, entries: Mapping[str, Any]) -> None:
+        """Add entries in one transaction."""
+        self.journal.put_many(self.namespace, entries)
+
+
+def _checksum(packed: bytes) -> bytes:
+    """Return eight bytes that change when the value does."""
+    return hashlib.blake2b(packed, digest_size=8).digest()

@@ -1,0 +1,193 @@
+"""Finding the pipeline in a user's file, and changing it with `--set path=value`."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import difflib
+import importlib.util
+import json
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from potstill.errors import PotstillError, RequestError
+from potstill.pipeline import Pipeline
+from potstill.step import Output, Step
+
+
+def load(target: str) -> Pipeline:
+    """Return the pipeline of `FILE.py` or `FILE.py:NAME`.
+
+    Raises:
+        RequestError: there is no such file, it raises, or it does not hold exactly one pipeline (of that name).
+    """
+    file, _, wanted = target.partition(".py:")
+    path = Path(file + ".py" if wanted else target)
+    if not path.is_file():
+        raise RequestError(f"no pipeline file {path}")
+    variables = _imported(path)
+    pipelines = {name: value for name, value in variables.items() if isinstance(value, Pipeline)}
+    if wanted:
+        if wanted not in pipelines:
+            raise RequestError(f"{path} has no pipeline {wanted!r}; it has {', '.join(pipelines) or 'none'}")
+        return pipelines[wanted]
+    if not pipelines:
+        raise RequestError(f"{path} has no pipeline: it needs a line like `pipeline = Pipeline(\"name\", outputs={{...}})`")
+    if len(set(map(id, pipelines.values()))) > 1:
+        raise RequestError(f"{path} has several pipelines: say which, as in {path}:{next(iter(pipelines))}; it has "
+                           + ", ".join(pipelines))  # fmt: skip
+    return next(iter(pipelines.values()))
+
+
+def _imported(path: Path) -> dict[str, Any]:
+    """Run the file as a module and return its variables."""
+    name = f"potstill_pipeline_{path.stem}"
+    sys.path.insert(0, str(path.parent.absolute()))
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise RequestError(f"{path} can't be read as a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except PotstillError:
+        raise
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        raise RequestError(
+            f"{path} raises {type(error).__name__}: {error} ({Path(last.filename).name}, line {last.lineno})"
+        ) from error
+    _travel_by_value(module)
+    return vars(module)
+
+
+def _travel_by_value(module: Any) -> None:
+    """Let the module's classes go to child processes by value: they can't import it by its name."""
+    import cloudpickle
+
+    cloudpickle.register_pickle_by_value(module)
+
+
+def changed(pipeline: Pipeline, settings: list[str]) -> Pipeline:
+    """Return the pipeline with `path=value` settings applied: `teacher.model=...`, `tasks.target=100`.
+
+    The first part of a path is a variable of the pipeline file or the name of a step; a value is JSON, or a text.
+
+    Raises:
+        RequestError: paths that don't exist, each with the nearest one that does.
+    """
+    replacements: dict[int, Any] = {}
+    roots = _roots(pipeline)
+    wrong = []
+    for setting in settings:
+        path, equals, text = setting.partition("=")
+        parts = path.split(".")
+        if not equals:
+            wrong.append(f"--set takes path=value, got {setting!r}")
+        elif parts[0] not in roots or len(parts) < 2:
+            wrong.append(_unknown(path, parts[0], _paths(roots)))
+        else:
+            root = roots[parts[0]]
+            current = replacements.get(id(root), root)
+            try:
+                replacements[id(root)] = _with(current, parts[1:], _value(text))
+            except KeyError:
+                wrong.append(_unknown(path, path, _paths(roots)))
+    if wrong:
+        raise RequestError(*wrong)
+    return _rebuilt(pipeline, replacements)
+
+
+def _roots(pipeline: Pipeline) -> dict[str, Any]:
+    """Return what a path may start with: dataclass variables of the file (steps, teachers) and the graph's steps."""
+    graph = pipeline.graph()
+    named = {graph.name(step): step for step in graph.steps}
+    variables = {
+        name: value
+        for name, value in pipeline.variables.items()
+        if dataclasses.is_dataclass(value) and not isinstance(value, (type, Output)) and not name.startswith("_")
+    }
+    return {**named, **variables}
+
+
+def _paths(roots: Mapping[str, Any]) -> list[str]:
+    """Return all paths of one step deep."""
+    return [f"{name}.{field.name}" for name, root in roots.items() for field in dataclasses.fields(root)]
+
+
+def _unknown(path: str, wanted: str, known: list[str]) -> str:
+    """Return the message for a path that does not exist."""
+    near = difflib.get_close_matches(path, known, n=1, cutoff=0.0)
+    del wanted
+    return f"--set {path}: there is no such parameter" + (f"; the nearest is {near[0]}" if near else "")
+
+
+def _value(text: str) -> Any:
+    """Return a value given on the command line: JSON if it is, else the text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _with(value: Any, parts: list[str], new: Any) -> Any:
+    """Return a dataclass with the field at `parts` set.
+
+    Raises:
+        KeyError: there is no such field.
+    """
+    head, *rest = parts
+    if not dataclasses.is_dataclass(value) or head not in {field.name for field in dataclasses.fields(value)}:
+        raise KeyError(head)
+    inner = _with(getattr(value, head), rest, new) if rest else _like(getattr(value, head), new)
+    twin = copy.copy(value)
+    object.__setattr__(twin, head, inner)
+    return twin
+
+
+def _like(old: Any, new: Any) -> Any:
+    """Return JSON's list as a tuple, and its int as a float, where the old value was one."""
+    if isinstance(old, tuple) and isinstance(new, list):
+        return tuple(new)
+    if isinstance(old, float) and isinstance(new, int) and not isinstance(new, bool):
+        return float(new)
+    return new
+
+
+def _rebuilt(pipeline: Pipeline, replacements: dict[int, Any]) -> Pipeline:
+    """Return the pipeline with objects replaced, and with every step downstream of them made anew."""
+    done: dict[int, Any] = dict(replacements)
+
+    def swap(value: Any) -> Any:
+        """Return what stands for `value` now; steps are swapped in topological order, so this never goes deep."""
+        if isinstance(value, Output):
+            return Output(done.get(id(value.step), value.step), value.name)
+        if isinstance(value, Step):
+            return done.get(id(value), value)
+        if isinstance(value, Mapping):
+            return {key: swap(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)(swap(item) for item in value)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            value = done.get(id(value), value)
+            fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+            new = {name: swap(item) for name, item in fields.items()}
+            same = all(new[name] is fields[name] or new[name] == fields[name] for name in fields)
+            return value if same else dataclasses.replace(value, **new)
+        return value
+
+    graph = pipeline.graph()
+    for step in graph.steps:
+        base = done.get(id(step), step)
+        twin = copy.copy(base)
+        for field in dataclasses.fields(base):
+            object.__setattr__(twin, field.name, swap(getattr(base, field.name)))
+        if twin.name is None:
+            object.__setattr__(twin, "name", graph.name(step))
+        done[id(step)] = twin
+    made = Pipeline(pipeline.name, {name: swap(node) for name, node in pipeline.outputs.items()})
+    made.variables = pipeline.variables
+    return made

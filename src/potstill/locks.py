@@ -1,0 +1,53 @@
+"""One writer a key: a file lock that the operating system frees when its owner dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from potstill.store import writing
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The right to make one key."""
+
+    file: IO[str]
+    """The open file that carries the lock."""
+
+    def release(self) -> None:
+        """Give the lock back."""
+        self.file.close()
+
+
+def try_lock(root: Path, key: str) -> Lock | None:
+    """Take the lock of `key` in the store at `root`, or return None while a living process holds it.
+
+    Raises:
+        StoreError: the store can't be written.
+    """
+    with writing(root):
+        folder = root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / key).open("a+")
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+    return Lock(file)
+
+
+def owner(root: Path, key: str) -> str:
+    """Return who holds the lock of `key`, in words."""
+    try:
+        return (root / "locks" / key).read_text() or "another process"
+    except OSError:
+        return "another process"

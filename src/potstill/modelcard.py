@@ -1,0 +1,105 @@
+"""The model card (README.md) of a folder that Potstill makes: what it is, what it was made from, how to serve it.
+
+The card holds no dates and no paths, so that the same run writes the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def write_card(
+    folder: Path,
+    *,
+    title: str,
+    made_from: str,
+    recipe: Mapping[str, object],
+    figures: Mapping[str, float],
+    licence: str | None = None,
+) -> Path:
+    """Write `folder`/README.md and return its path.
+
+    Args:
+        folder: a Hugging Face model folder.
+        title: what the model is, in a few words.
+        made_from: the model that it was made from, see `name_of`.
+        recipe: the parameters that made it, by name.
+        figures: what was measured while it was made, by name.
+        licence: a licence name as the Hub spells it (`apache-2.0`); `None` says that the base model's licence applies.
+    """
+    front = {"library_name": "transformers", "pipeline_tag": "text-generation", "tags": ["potstill"]}
+    if licence:
+        front["license"] = licence
+    if HUB_ID.fullmatch(made_from):
+        front["base_model"] = made_from
+    # a JSON value is a YAML value, so titles with colons, quotes or newlines can't break the front matter
+    lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in sorted(front.items())), "---", ""]
+    lines += [f"# {escape(title)}", "", f"Made by Potstill from {escape(made_from)}.", ""]
+    lines += [f"Licence: {escape(licence) if licence else 'that of the model it was made from.'}", ""]
+    lines += _table("How it was made", recipe) + _table("Figures", figures) + _usage()
+    path = folder / "README.md"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def name_of(model: str | Path) -> str:
+    """Return how a card calls `model`: the title of its own card, else its folder's name, else its Hub id."""
+    folder = Path(model)
+    if not folder.is_dir():
+        return str(model)
+    card = folder / "README.md"
+    if card.is_file():
+        title = re.search(r"^# (.+)$", card.read_text(encoding="utf-8"), re.MULTILINE)
+        if title:
+            return re.sub(r"\\(.)", r"\1", title.group(1)).strip()
+    return folder.name
+
+
+def escape(text: object) -> str:
+    r"""Return `text` on one line, with nothing in it that Markdown or HTML would act on.
+
+    >>> escape("a|b <i>")
+    'a\\|b \\<i\\>'
+    """
+    return re.sub(r"([\\`*_{}\[\]<>#|~&])", r"\\\1", " ".join(str(text).split()))
+
+
+def _table(heading: str, entries: Mapping[str, object]) -> list[str]:
+    if not entries:
+        return []
+    rows = [f"| {escape(key)} | {escape(_value(value))} |" for key, value in sorted(entries.items())]
+    return [f"## {heading}", "", "| | |", "|---|---|", *rows, ""]
+
+
+def _value(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = str(value)
+    return text if len(text) <= 200 else text[:197] + "..."
+
+
+def _usage() -> list[str]:
+    return [
+        "## Use",
+        "",
+        "Serve it with vLLM:",
+        "",
+        "```sh",
+        "vllm serve FOLDER",
+        "```",
+        "",
+        "or load it with transformers:",
+        "",
+        "```python",
+        "from transformers import AutoModelForCausalLM, AutoTokenizer",
+        "",
+        'model = AutoModelForCausalLM.from_pretrained("FOLDER")',
+        'tokenizer = AutoTokenizer.from_pretrained("FOLDER")',
+        "```",
+        "",
+    ]

@@ -1,0 +1,70 @@
+"""Which model a name stands for: a local folder by its content, a Hub id by its resolved commit."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from potstill.digests import path_digest
+from potstill.errors import BadInput, RequestError
+
+NOT_THE_MODEL = ("README.md", "manifest.json", "log.txt", "lost.jsonl", ".gitattributes")
+"""Files of a model folder that can't change what it answers."""
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+
+
+def model_identity(model: Any) -> dict[str, Any]:
+    """Return what the key of a step holds for `model`.
+
+    Raises:
+        BadInput: it is neither a model folder nor a Hub id that can be resolved.
+    """
+    if hasattr(model, "identity"):
+        return {"teacher": type(model).__name__, **model.identity()}
+    if is_local(model):
+        folder = Path(model).expanduser()
+        problem = folder_problem(folder)
+        if problem:
+            raise BadInput(problem)
+        return {"content": path_digest(folder, skip=NOT_THE_MODEL)}
+    return {"hub": str(model), "commit": hub_commit(str(model))}
+
+
+def is_local(model: Any) -> bool:
+    """Say whether `model` names a local folder rather than a Hub id."""
+    text = str(model)
+    return isinstance(model, Path) or text.startswith((".", "/", "~")) or Path(text).exists() or not _HUB_ID.fullmatch(text)
+
+
+def folder_problem(folder: Path) -> str:
+    """Return why `folder` is no model folder, or an empty text."""
+    if not folder.exists():
+        return f"no model at {folder}: the folder does not exist; give a model folder, a Hub id or a step"
+    if not folder.is_dir() or not (folder / "config.json").is_file():
+        return f"no model at {folder}: it has no config.json; give a folder written by save_pretrained"
+    if not list(folder.glob("*.safetensors")):
+        return f"no model at {folder}: it has no *.safetensors weights (pickled weights are not loaded)"
+    return ""
+
+
+def hub_commit(name: str) -> str:
+    """Return the commit that the Hub id `name` stands for now; offline, the one in the local cache.
+
+    Raises:
+        BadInput: neither the Hub nor the local cache knows it.
+    """
+    from huggingface_hub import HfApi, constants, try_to_load_from_cache
+
+    cached = try_to_load_from_cache(name, "config.json")
+    if isinstance(cached, str) and constants.HF_HUB_OFFLINE:
+        return Path(cached).parent.name
+    try:
+        commit = HfApi().model_info(name, timeout=20).sha
+    except Exception as error:  # noqa: BLE001 - the hub raises many kinds; all mean that it can't be resolved
+        if isinstance(cached, str):
+            return Path(cached).parent.name
+        raise BadInput(f"the model {name!r} can't be found: no such folder, and the Hub says {error}") from error
+    if commit is None:
+        raise RequestError(f"the Hub gives no commit for {name!r}")
+    return str(commit)

@@ -1,0 +1,138 @@
+"""What a run would do: every step a hit or a miss with the reason by name, and what the misses will cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from potstill.errors import RequestError
+from potstill.graph import Graph, edges, step_of
+from potstill.identity import explain, key_of, step_identity
+from potstill.step import Estimate, Node, Step
+from potstill.store import Artifact, Store
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What a run would do with one step."""
+
+    name: str
+    """Name in the pipeline."""
+    type: str
+    """Class name."""
+    status: str
+    """`hit` or `miss`."""
+    reasons: tuple[str, ...]
+    """Why it is a miss."""
+    key: str
+    """Its key, or empty while an input is still to be made."""
+    estimate: Estimate
+    """What a miss will cost; what a hit holds."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the entry as `--json` prints it."""
+        return {
+            "name": self.name,
+            "type": self.type,
+            "status": self.status,
+            "reasons": list(self.reasons),
+            "key": self.key or None,
+            "rows": self.estimate.rows,
+            "calls": self.estimate.calls,
+            "tokens": self.estimate.tokens,
+            "disk": self.estimate.disk,
+        }
+
+
+def plan(graph: Graph, targets: list[Node], store: Store, pipeline: str) -> list[Planned]:
+    """Return what a run would do, step by step; executes nothing and writes nothing."""
+    planner = _Planner(graph, store, store.last_run(pipeline))
+    return [planner.add(step) for step in graph.ancestors([step_of(node) for node in targets])]
+
+
+class _Planner:
+    """Walks the steps in order and remembers what is known about each."""
+
+    def __init__(self, graph: Graph, store: Store, last_run: Mapping[str, Mapping[str, Any]]) -> None:
+        self._graph = graph
+        self._store = store
+        self._last_run = last_run
+        self._artifacts: dict[int, Artifact] = {}
+        self._rows: dict[int, int | None] = {}
+
+    def add(self, step: Step) -> Planned:
+        """Plan one step; its parents are planned already."""
+        name = self._graph.name(step)
+        unknown = [self._graph.name(p) for p in self._graph.parents(step) if id(p) not in self._artifacts]
+        key, reasons = "", tuple(f"input {parent} will be made" for parent in unknown)
+        if not unknown:
+            key, reasons = self._look_up(step, name)
+        if not reasons:
+            artifact = self._artifacts[id(step)]
+            self._rows[id(step)] = artifact.rows
+            return Planned(name, type(step).__name__, "hit", (), key, Estimate(rows=artifact.rows))
+        estimate = step.estimate(self._input_rows(step))
+        self._rows[id(step)] = estimate.rows
+        own = self._own_changes(step, name) if unknown else ()
+        return Planned(name, type(step).__name__, "miss", own + reasons, key, estimate)
+
+    def _look_up(self, step: Step, name: str) -> tuple[str, tuple[str, ...]]:
+        """Return the key of a step whose inputs are known, and why it is a miss."""
+        lineage = None
+        if type(step).wants_lineage:
+            ancestors = self._graph.ancestors([step])[:-1]
+            lineage = [[self._graph.name(a), self._artifacts[id(a)].key, self._artifacts[id(a)].digest()] for a in ancestors]
+        try:
+            identity = step_identity(step, lambda node: self._artifacts[id(step_of(node))], lineage)
+        except RequestError as error:
+            return "", (str(error),)
+        key = key_of(identity)
+        found = self._store.lookup(key)
+        if found.damage:
+            return key, (f"corrupt: {found.damage}",)
+        if found.artifact is None:
+            return key, tuple(explain(self._last_run.get(name, {}).get("identity"), identity))
+        self._artifacts[id(step)] = found.artifact
+        retryable = found.artifact.manifest["counts"]["retryable"]
+        if retryable:
+            del self._artifacts[id(step)]
+            return key, (f"{retryable} rows to retry",)
+        return key, ()
+
+    def _own_changes(self, step: Step, name: str) -> tuple[str, ...]:
+        """Return what changed in a step itself while its inputs are still to be made."""
+        known = self._last_run.get(name, {}).get("identity")
+        if known is None:
+            return ("first run",)
+        try:
+            identity = step_identity(step, _unmade, None)
+        except RequestError:
+            return ()
+        identity["inputs"] = known.get("inputs", {})
+        identity.update({"lineage": known["lineage"]} if "lineage" in known else {})
+        reasons = explain(known, identity)
+        return tuple(reason for reason in reasons if "no longer in the store" not in reason)
+
+    def _input_rows(self, step: Step) -> dict[str, int | None]:
+        """Return the number of rows behind each edge field."""
+        rows: dict[str, int | None] = {}
+        for name, node in edges(step):
+            here = self._rows.get(id(step_of(node)))
+            rows[name] = here if name not in rows else (rows[name] or 0) + (here or 0)
+        return rows
+
+
+@dataclass(frozen=True)
+class _Unmade:
+    """Stands for an artifact that does not exist yet."""
+
+    path: str = "to be made"
+
+    def digest(self, output: str = "") -> str:
+        return "to be made"
+
+
+def _unmade(node: Node) -> Any:
+    """Return the stand-in for any input."""
+    return _Unmade()

@@ -1,0 +1,82 @@
+"""Numbers as people read them; `None` is a dash."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+NONE = "\u2013"
+"""Stands for what was not, or can't be, measured."""
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Return e.g. `95.2 %`."""
+    return NONE if share is None else f"{100 * share:.{digits}f}\u202f%"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """Return e.g. `92.8 to 96.9`, in percent."""
+    return NONE if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}"
+
+
+def size(count: float | None) -> str:
+    """Return bytes in decimal units with three digits, e.g. `1.64 MB`."""
+    if count is None:
+        return NONE
+    step = 0
+    while count >= 999.5 and step < len(_UNITS) - 1:
+        count, step = count / 1000, step + 1
+    return f"{_three(count) if step else f'{count:.0f}'}\u202f{_UNITS[step]}"
+
+
+def count(number: int | None) -> str:
+    """Return e.g. `12,345`."""
+    return NONE if number is None else f"{number:,}"
+
+
+def short_count(number: float | None) -> str:
+    """Return e.g. `1.05 M`."""
+    if number is None:
+        return NONE
+    for limit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= limit:
+            return f"{_three(number / limit)}\u202f{letter}"
+    return f"{number:.0f}"
+
+
+def decimal(number: float | None) -> str:
+    """Return a plain number: with three digits where it is small, without decimals where it is large."""
+    if number is None:
+        return NONE
+    return f"{number:,.0f}" if number >= 100 else _three(number)
+
+
+def times(ratio: float | None) -> str:
+    """Return e.g. `12.3` and a multiplication sign."""
+    return NONE if ratio is None else f"{decimal(ratio)}\u00d7"
+
+
+def seconds(number: float | None) -> str:
+    """Return e.g. `0.42 s` or `3 min 20 s`."""
+    if number is None:
+        return NONE
+    if number < 60:
+        return f"{number:.2f}\u202fs" if number < 10 else f"{number:.0f}\u202fs"
+    whole = round(number)
+    return f"{whole // 60}\u202fmin {whole % 60}\u202fs"
+
+
+def plain(value: Any, longest: int = 160) -> str:
+    """Return a parameter as JSON, texts without quotes, cut after `longest` characters."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+    return cut(text, longest)
+
+
+def cut(text: str, longest: int) -> str:
+    """Return `text`, or its beginning and an ellipsis."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _three(number: float) -> str:
+    return f"{number:.0f}" if number >= 99.95 else f"{number:.1f}" if number >= 9.995 else f"{number:.2f}"

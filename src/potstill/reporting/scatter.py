@@ -1,0 +1,201 @@
+"""Geometry of the quality-against-size plot: log x, intervals as bars, and labels that don't run into each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from potstill.reporting.formats import cut, size
+
+WIDTH, HEIGHT = 460.0, 320.0
+LEFT, RIGHT, TOP, BOTTOM = 44.0, 448.0, 14.0, 280.0
+"""Frame of the plot; ticks and their texts are outside."""
+LETTER, LINE = 6.7, 14.0
+"""Mean width of a letter and height of a line at the labels' 12 px."""
+DODGE = 11.0
+"""Least horizontal distance of two marks: models of one size stand side by side, lest their bars hide each other."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One model to draw."""
+
+    label: str
+    size: float
+    value: float
+    low: float
+    high: float
+    reference: bool = False
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One drawn model."""
+
+    point: Point
+    x: float
+    y: float
+    y_low: float
+    y_high: float
+    text: str
+    """Label, cut if it is very long."""
+    text_x: float = 0.0
+    """Left end of the label."""
+    text_y: float = 0.0
+    """Middle of the label's line."""
+    leader: bool = False
+    """Whether the label is so far off that a line must lead to it."""
+
+    @property
+    def leader_x(self) -> float:
+        """Return the end of the label that is nearer to the mark."""
+        return self.text_x - 2 if self.text_x > self.x else min(self.text_x + LETTER * len(self.text) + 2, self.x)
+
+
+@dataclass(frozen=True)
+class Tick:
+    """One tick of an axis."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """All that the template needs to draw the plot."""
+
+    marks: tuple[Mark, ...]
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    width: float = WIDTH
+    height: float = HEIGHT
+    left: float = LEFT
+    right: float = RIGHT
+    top: float = TOP
+    bottom: float = BOTTOM
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle that something covers."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def overlap(self, other: Box) -> float:
+        """Return the common area."""
+        across = min(self.right, other.right) - max(self.left, other.left)
+        down = min(self.bottom, other.bottom) - max(self.top, other.top)
+        return across * down if across > 0 and down > 0 else 0.0
+
+
+def scatter(points: Sequence[Point]) -> Scatter:
+    """Place `points` (at least one, sizes above 0)."""
+    x_low, x_high = _log_range([point.size for point in points])
+    y_step, y_low, y_high = _value_range(points)
+
+    def across(value: float) -> float:
+        return LEFT + (math.log10(value) - x_low) / (x_high - x_low) * (RIGHT - LEFT)
+
+    def up(value: float) -> float:
+        return BOTTOM - (value - y_low) / (y_high - y_low) * (BOTTOM - TOP)
+
+    marks = [
+        Mark(point, across(point.size), up(point.value), up(point.low), up(point.high), cut(point.label, 30))
+        for point in points
+    ]
+    ticks = range(math.ceil(y_low / y_step - 1e-9), math.floor(y_high / y_step + 1e-9) + 1)
+    return Scatter(
+        tuple(_labelled(_dodged(marks))),
+        tuple(Tick(across(value), size(value)) for value in _log_ticks(x_low, x_high)),
+        tuple(Tick(up(number * y_step), f"{100 * number * y_step:.0f}") for number in ticks),
+    )
+
+
+def _log_range(sizes: Sequence[float]) -> tuple[float, float]:
+    """Return the decimal logarithms of both ends of the x axis."""
+    low, high = math.log10(min(sizes)), math.log10(max(sizes))
+    margin = max(0.12 * (high - low), 0.1)
+    return low - margin, high + margin
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Return 1, 2 and 5 times powers of ten within the range; over many decades fewer of them."""
+    factors: tuple[int, ...] = (1, 2, 5) if high - low < 2.2 else (1, 3) if high - low < 4 else (1,)
+    made = [factor * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for factor in factors]
+    return [value for value in made if low <= math.log10(value) <= high]
+
+
+def _value_range(points: Sequence[Point]) -> tuple[float, float, float]:
+    """Return the tick step and both ends of the y axis, which holds all intervals and is not cut closer than 10 %."""
+    low, high = min(point.low for point in points), max(point.high for point in points)
+    low = max(0.0, min(low, high - 0.1))
+    step = next(step for step in (0.02, 0.05, 0.1, 0.2) if (high - low) / step <= 7 or step == 0.2)
+    return step, step * math.floor(low / step), min(1.0, step * math.ceil(high / step))
+
+
+def _dodged(marks: Sequence[Mark]) -> list[Mark]:
+    """Move marks that stand closer than `DODGE` apart, around the middle of their group."""
+    order = sorted(range(len(marks)), key=lambda index: (marks[index].x, index))
+    shifted = isotonic([marks[index].x - DODGE * place for place, index in enumerate(order)])
+    made = list(marks)
+    for place, index in enumerate(order):
+        made[index] = replace(marks[index], x=shifted[place] + DODGE * place)
+    return made
+
+
+def isotonic(values: Sequence[float]) -> list[float]:
+    """Return the non-decreasing sequence nearest to `values` in least squares, by pooling adjacent violators.
+
+    Reference: Ayer, Brunk, Ewing, Reid and Silverman, "An empirical distribution function for sampling with incomplete
+    information", Annals of Mathematical Statistics 26 (1955).
+    """
+    pools: list[tuple[float, int]] = []
+    for value in values:
+        mean, count = value, 1
+        while pools and pools[-1][0] > mean:
+            before, members = pools.pop()
+            mean, count = (mean * count + before * members) / (count + members), count + members
+        pools.append((mean, count))
+    return [mean for mean, count in pools for _ in range(count)]
+
+
+def _labelled(marks: Sequence[Mark]) -> list[Mark]:
+    """Give each mark the nearest place for its label that covers least of marks, bars, frame and earlier labels."""
+    taken = [box for mark in marks for box in _covered(mark)]
+    made = list(marks)
+    # the marks at the edges of the crowd first: they have free space beside them
+    for index in sorted(range(len(marks)), key=lambda index: (-marks[index].x, marks[index].y)):
+        places = [replace(marks[index], text_x=x, text_y=y, leader=far) for x, y, far in _places(marks[index])]
+        best = min(places, key=lambda place: sum(text_box(place).overlap(box) for box in taken))
+        made[index] = best
+        taken.append(text_box(best))
+    return made
+
+
+def _places(mark: Mark) -> Iterator[tuple[float, float, bool]]:
+    """Yield (x, y, far off) of places for a label inside the frame, the nearest first."""
+    width = LETTER * len(mark.text)
+    spots = [(8.0, 0.0), (-8.0 - width, 0.0), (6.0, -11.0), (6.0, 11.0), (-6.0 - width, -11.0), (-6.0 - width, 11.0)]
+    for away in range(1, 14):
+        for down in (-away * LINE, away * LINE):
+            spots += [(18.0, down), (-18.0 - width, down), (34.0, down), (-34.0 - width, down)]
+    for number, (across, down) in enumerate(spots):
+        x, y = mark.x + across, mark.y + down
+        if x >= LEFT + 2 and x + width <= RIGHT and TOP + LINE / 2 <= y <= BOTTOM - LINE / 2:
+            yield x, y, number >= 6
+    yield max(LEFT + 2, min(mark.x + 8, RIGHT - width)), mark.y, False
+
+
+def text_box(mark: Mark) -> Box:
+    """Return what the label covers."""
+    return Box(mark.text_x, mark.text_y - LINE / 2, mark.text_x + LETTER * len(mark.text), mark.text_y + LINE / 2)
+
+
+def _covered(mark: Mark) -> tuple[Box, Box]:
+    """Return what the mark and its bar cover."""
+    dot = Box(mark.x - 6, mark.y - 6, mark.x + 6, mark.y + 6)
+    return dot, Box(mark.x - 3, mark.y_high, mark.x + 3, mark.y_low)

@@ -1,0 +1,328 @@
+"""A run: steps in order, each a hit or executed once, with whatever failed reported and nothing finished lost."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from potstill import locks
+from potstill.context import Ancestor, Progress
+from potstill.errors import PotstillError, RequestError, StepFailed
+from potstill.execute import Input, Outcome, Spec, detached, edge_fields
+from potstill.executor import Executor
+from potstill.graph import Graph, edges, step_of
+from potstill.identity import key_of, step_identity
+from potstill.step import Node, Step
+from potstill.store import Artifact, Store
+
+POLL_SECONDS = 0.2
+"""How often a run looks whether another process has freed a key that it needs."""
+
+
+class Watcher(Protocol):
+    """Whoever shows a run: a live display, plain lines, or nobody."""
+
+    def planned(self, steps: list[str]) -> None:
+        """Hear the names of all steps of the run, in order."""
+
+    def started(self, step: str) -> Progress:
+        """Hear that a step starts; return where it reports progress."""
+
+    def finished(self, record: Record) -> None:
+        """Hear how a step ended."""
+
+    def said(self, message: str) -> None:
+        """Hear a warning."""
+
+    def close(self) -> None:
+        """Hear that the run is over."""
+
+
+@dataclass
+class Record:
+    """What became of one step in a run."""
+
+    name: str
+    """Name in the pipeline."""
+    type: str
+    """Class name."""
+    key: str = ""
+    """Key of its artifact, once known."""
+    status: str = "skipped"
+    """`hit`, `ran`, `failed` or `skipped`."""
+    seconds: float = 0.0
+    """How long it ran."""
+    error: str = ""
+    """Why it failed, or which failed step it waited for."""
+    bad_request: bool = False
+    """Whether the failure is the user's input's."""
+    artifact: Artifact | None = None
+    """What it made."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the record as `--json` prints it."""
+        return {
+            "name": self.name,
+            "type": self.type,
+            "key": self.key,
+            "status": self.status,
+            "seconds": round(self.seconds, 3),
+            "rows": self.artifact.rows if self.artifact else None,
+            "path": str(self.artifact.path) if self.artifact else None,
+            "error": self.error or None,
+        }
+
+
+@dataclass
+class Run(Mapping[str, Artifact]):
+    """A finished run: its outputs by name, and a record of every step."""
+
+    pipeline: str
+    """Name of the pipeline."""
+    store: Path
+    """Root of the store."""
+    records: list[Record]
+    """Every step, in topological order."""
+    outputs: dict[str, Record]
+    """The record behind each output."""
+
+    def __getitem__(self, name: str) -> Artifact:
+        """Return the artifact of an output.
+
+        Raises:
+            KeyError: there is no such output.
+            StepFailed: the output was not made.
+        """
+        record = self.outputs[name]
+        if record.artifact is None:
+            raise StepFailed(record.name, record.error)
+        return record.artifact
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names of the outputs."""
+        return iter(self.outputs)
+
+    def __len__(self) -> int:
+        """Return the number of outputs."""
+        return len(self.outputs)
+
+    @property
+    def failed(self) -> list[Record]:
+        """The steps that failed."""
+        return [record for record in self.records if record.status == "failed"]
+
+    def as_json(self, status: str = "") -> dict[str, Any]:
+        """Return the run as `--json` prints it."""
+        return {
+            "pipeline": self.pipeline,
+            "status": status or ("failed" if self.failed else "done"),
+            "store": str(self.store),
+            "steps": [record.as_json() for record in self.records],
+            "outputs": {
+                name: {"path": str(record.artifact.path) if record.artifact else None, "key": record.key}
+                for name, record in self.outputs.items()
+            },
+        }
+
+
+@dataclass
+class Runner:
+    """Drives one run of a graph."""
+
+    pipeline: str
+    """Name of the pipeline."""
+    graph: Graph
+    """Its steps."""
+    targets: list[Node]
+    """What is wanted; only what these need is run."""
+    store: Store
+    """Where results are."""
+    executor: Executor
+    """Where steps run."""
+    watcher: Watcher
+    """Who shows the run."""
+    jobs: int = 1
+    """Steps at once."""
+    threads: int = 1
+    """Threads a step."""
+    records: dict[int, Record] = field(default_factory=dict)
+    """Record by `id(step)`."""
+    _running: dict[Future[Outcome], tuple[Step, Record, locks.Lock]] = field(default_factory=dict)
+    _busy: set[str] = field(default_factory=set)
+    _foreign: set[str] = field(default_factory=set)
+    _ready: deque[Step] = field(default_factory=deque)
+    _open: dict[int, int] = field(default_factory=dict)
+    _children: dict[int, list[Step]] = field(default_factory=dict)
+    _known: dict[str, dict[str, Any]] | None = None
+
+    def run(self) -> Run:
+        """Run everything that the targets need.
+
+        Raises:
+            KeyboardInterrupt: after all that runs was stopped.
+        """
+        total = self.graph.ancestors([step_of(node) for node in self.targets])
+        self.watcher.planned([self.graph.name(step) for step in total])
+        for step in total:
+            self.records[id(step)] = Record(self.graph.name(step), type(step).__name__)
+            self._open[id(step)] = len(self.graph.parents(step))
+            for parent in self.graph.parents(step):
+                self._children.setdefault(id(parent), []).append(step)
+        self._ready.extend(step for step in total if not self._open[id(step)])
+        while self._ready or self._running:
+            started = [self._start(self._ready.popleft()) for _ in range(len(self._ready))]
+            if self._running:
+                self._collect()
+            elif self._ready and not any(started):
+                time.sleep(POLL_SECONDS)
+        records = [self.records[id(step)] for step in total]
+        if not any(record.status == "failed" for record in records) and any(r.status == "ran" for r in records):
+            self.store.compact(self.pipeline, {record.name: record.key for record in records})
+        wanted = {name: node for name, node in self.graph.outputs.items() if node in self.targets}
+        outputs = {name: self.records[id(step_of(node))] for name, node in wanted.items()}
+        return Run(self.pipeline, self.store.root, records, outputs)
+
+    def _start(self, step: Step) -> bool:
+        """Settle a step whose parents are settled, or start it; otherwise put it back and return False."""
+        record = self.records[id(step)]
+        failed = [parent for parent in self.graph.parents(step) if self.records[id(parent)].artifact is None]
+        if failed:
+            record.error = f"not run: {self.graph.name(failed[0])} failed"
+            return self._finish(step, record)
+        try:
+            return self._settle(step, record)
+        except RequestError as error:
+            record.status, record.error, record.bad_request = "failed", str(error), True
+        except PotstillError as error:
+            record.status, record.error = "failed", str(error)
+        return self._finish(step, record)
+
+    def _settle(self, step: Step, record: Record) -> bool:
+        """Take a hit from the store, or start the step under its key's lock."""
+        identity = step_identity(step, self._artifact, self._lineage_digests(step))
+        record.key = key_of(identity)
+        if record.key in self._busy:
+            return self._later(step)
+        if self._hit(record):
+            self._remember(record, identity)
+            return self._finish(step, record)
+        if len(self._running) >= self.jobs:
+            return self._later(step)
+        lock = locks.try_lock(self.store.root, record.key)
+        if lock is None:
+            if record.key not in self._foreign:
+                self._foreign.add(record.key)
+                self.watcher.said(f"{record.name}: waiting for {locks.owner(self.store.root, record.key)}")
+            return self._later(step)
+        if self._hit(record):
+            lock.release()
+            self._remember(record, identity)
+            return self._finish(step, record)
+        self.store.record(self.pipeline, record.name, record.key, identity)
+        self._busy.add(record.key)
+        spec = self._spec(step, record, identity)
+        future = self.executor.submit(spec, edge_fields(step), self.watcher.started(record.name))
+        self._running[future] = (step, record, lock)
+        return True
+
+    def _later(self, step: Step) -> bool:
+        """Put a step back: a job, or another process, has to end first."""
+        self._ready.append(step)
+        return False
+
+    def _hit(self, record: Record) -> bool:
+        """Take the artifact of the record's key if it is whole and has no rows to retry."""
+        found = self.store.lookup(record.key)
+        if found.damage:
+            self.watcher.said(f"{record.name}: the artifact {record.key} is corrupt ({found.damage}); it is made again")
+        if found.artifact is None or found.artifact.manifest["counts"]["retryable"]:
+            return False
+        record.artifact, record.status = found.artifact, "hit"
+        return True
+
+    def _remember(self, record: Record, identity: dict[str, Any]) -> None:
+        """Record a hit for `plan` and `gc`, unless it is what was recorded last or the store is read-only."""
+        if self._known is None:
+            self._known = self.store.last_run(self.pipeline)
+        if self._known.get(record.name, {}).get("key") != record.key:
+            try:
+                self.store.record(self.pipeline, record.name, record.key, identity)
+            except RequestError as error:
+                self.watcher.said(f"this run can't be recorded: {error}")
+
+    def _collect(self) -> None:
+        """Wait for a step to end, and take its outcome."""
+        done, _ = wait(self._running, timeout=POLL_SECONDS * 5, return_when=FIRST_COMPLETED)
+        for future in done:
+            step, record, lock = self._running.pop(future)
+            outcome = future.result()
+            found = self.store.lookup(record.key) if outcome.status == "ran" else None
+            lock.release()
+            self._busy.discard(record.key)
+            record.status, record.seconds, record.error = outcome.status, outcome.seconds, outcome.error
+            record.bad_request = outcome.bad_request
+            if found is not None and found.artifact is None:
+                record.status, record.error = "failed", f"its artifact is not whole: {found.damage or 'missing'}"
+            elif found is not None:
+                record.artifact = found.artifact
+            for warning in outcome.warnings:
+                self.watcher.said(f"{record.name}: {warning}")
+            self._finish(step, record)
+
+    def _finish(self, step: Step, record: Record) -> bool:
+        """Tell the watcher, and let the steps go that only waited for this one."""
+        self.watcher.finished(record)
+        for child in self._children.get(id(step), ()):
+            self._open[id(child)] -= 1
+            if not self._open[id(child)]:
+                self._ready.append(child)
+        return True
+
+    def _artifact(self, node: Node) -> Artifact:
+        """Return the artifact behind an edge."""
+        artifact = self.records[id(step_of(node))].artifact
+        assert artifact is not None, "a step is settled only after its parents"
+        return artifact
+
+    def _spec(self, step: Step, record: Record, identity: dict[str, Any]) -> Spec:
+        """Return what an executor needs to run the step."""
+        inputs, names = {}, {}
+        for name, node in edges(step):
+            artifact = self._artifact(node)
+            inputs[id(step_of(node))] = Input(artifact.path, "", str(artifact.manifest["makes"]))
+            names.setdefault(name, []).append(self.graph.name(node))
+        return Spec(
+            step=detached(step, inputs),
+            name=record.name,
+            pipeline=self.pipeline,
+            key=record.key,
+            store=self.store.root,
+            identity=identity,
+            inputs=names,
+            keys=tuple(self._artifact(parent).key for parent in self.graph.parents(step)),
+            lineage=tuple(self._ancestors(step)) if type(step).wants_lineage else (),
+            threads=self.threads,
+        )
+
+    def _ancestors(self, step: Step) -> Iterator[Ancestor]:
+        """Yield the ancestors of a step with their manifests."""
+        for ancestor in self.graph.ancestors([step])[:-1]:
+            artifact = self._artifact(ancestor)
+            parents = tuple(self.graph.name(parent) for parent in self.graph.parents(ancestor))
+            name = self.graph.name(ancestor)
+            yield Ancestor(name, type(ancestor).__name__, artifact.key, parents, artifact.manifest)
+
+    def _lineage_digests(self, step: Step) -> list[list[str]] | None:
+        """Return what a step that reads its lineage depends on beyond its direct inputs."""
+        if not type(step).wants_lineage:
+            return None
+        ancestors = self.graph.ancestors([step])[:-1]
+        return [
+            [self.graph.name(ancestor), self._artifact(ancestor).key, self._artifact(ancestor).digest()]
+            for ancestor in ancestors
+        ]

@@ -1,0 +1,119 @@
+"""The step: a frozen dataclass whose step-valued fields are the edges of the graph."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Union, dataclass_transform
+
+from potstill.errors import Problem
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Annotation mark of a field that holds steps; `kind` is what the step must make."""
+
+    kind: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What running a step is expected to take; `None` is unknown."""
+
+    rows: int | None = None
+    """Rows it will make."""
+    calls: int = 0
+    """Requests to a teacher."""
+    tokens: int = 0
+    """Tokens that the teacher reads and writes."""
+    disk: int = 0
+    """Bytes that the artifact will take."""
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
+@dataclass(frozen=True, eq=False, repr=False)
+class Step:
+    """One node of the graph: fields that hold steps are edges, all others are parameters.
+
+    Subclasses become frozen dataclasses by themselves and define `run`, whose arguments are the resolved edges by
+    field name (a `datasets.Dataset` for rows, a folder for a model, a dict for metrics) and, if asked for, `context`.
+    `run` returns rows, a folder or metrics; a step that names `outputs` returns a dict of rows by output name.
+    """
+
+    name: str | None = field(default=None, kw_only=True)
+    """Name in logs, plans and reports; by default that of the variable that holds the step."""
+
+    makes: ClassVar[str] = "anything"
+    """What the step makes: `rows`, `model`, `metrics`, `report`, or `anything` when that shows only when it runs."""
+    outputs: ClassVar[tuple[str, ...]] = ()
+    """Names of the outputs of a step that has several."""
+    version: ClassVar[int] = 1
+    """Raised whenever a built-in step's result changes for the same parameters."""
+    heavy: ClassVar[bool] = False
+    """Whether the step loads a model, so that it runs in a child process whose memory is freed."""
+    preload: ClassVar[tuple[str, ...]] = ()
+    """Modules that a heavy step's process imports before it starts."""
+    unkeyed: ClassVar[frozenset[str]] = frozenset()
+    """Fields that can't change the result, and so are not part of the key."""
+    wants_lineage: ClassVar[bool] = False
+    """Whether the step reads its ancestors' manifests, which then become part of its key."""
+
+    def __init_subclass__(cls) -> None:
+        """Make the subclass a frozen dataclass."""
+        super().__init_subclass__()
+        dataclass(frozen=True, eq=False, repr=False)(cls)
+
+    def __getattr__(self, name: str) -> Output:
+        """Return the output `name` of a step that has several.
+
+        Raises:
+            AttributeError: the step has no such output.
+        """
+        if name in type(self).outputs:
+            return Output(self, name)
+        known = f"; its outputs are {', '.join(type(self).outputs)}" if type(self).outputs else ""
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{known}")
+
+    def __repr__(self) -> str:
+        """Name the type and the step, without the whole graph behind it."""
+        return f"<{type(self).__name__} {self.name or 'unnamed'}>"
+
+    def check(self) -> Iterable[Problem]:
+        """Yield what is wrong with the parameters, beyond types and ranges; reads small files at most."""
+        return ()
+
+    def needs(self) -> Mapping[str, Iterable[str]]:
+        """Return, by edge field, the columns that the rows there must have."""
+        return {}
+
+    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
+        """Return the columns of the rows that this step makes from those of its `inputs`; `None` is unknown."""
+        return None
+
+    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
+        """Return what the step will cost, given the number of `rows` behind each edge field."""
+        return Estimate()
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """One named output of a step that has several."""
+
+    step: Step
+    """The step."""
+    name: str
+    """Which of its outputs."""
+
+
+Node = Union[Step, Output]
+"""What an edge may hold."""
+
+Rows = Annotated[Node, Edge("rows")]
+"""An edge: any step that makes rows; `run` gets a `datasets.Dataset`."""
+Model = Annotated[Union[Node, str, Any], Edge("model")]
+"""An edge or a model by name: a step that makes a model, a local folder, a Hub id or a teacher; `run` gets a folder."""
+Metrics = Annotated[Node, Edge("metrics")]
+"""An edge: any step that makes metrics; `run` gets a dict."""
+Anything = Annotated[Node, Edge("anything")]
+"""An edge that takes whatever a step makes."""

@@ -1,0 +1,106 @@
+"""Calibration texts: what a compressed model will really see, the chats of the training rows with their answers."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from potstill import chat, prompts
+from potstill.errors import BadInput
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from torch import Tensor
+
+FEWEST_TOKENS = 128
+"""With fewer tokens the statistics of a layer's inputs are noise."""
+BATCH = 16
+"""Texts run at once."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Texts to run a model on."""
+
+    texts: list[tuple[Tensor, int]]
+    """Per text its token ids [T], and how many of them are the prompt's."""
+    cut: int
+    """Texts that were longer than the limit."""
+
+    def batches(self) -> list[Tensor]:
+        """Return the texts as batches [B, T] of equal length, so that no padding gets into the statistics."""
+        import torch
+
+        by_length: dict[int, list[Tensor]] = {}
+        for ids, _ in self.texts:
+            by_length.setdefault(len(ids), []).append(ids)
+        return [
+            torch.stack(group[start : start + BATCH])
+            for _, group in sorted(by_length.items())
+            for start in range(0, len(group), BATCH)
+        ]
+
+    def figures(self) -> dict[str, int]:
+        """Return how much there is, for the manifest."""
+        return {"texts": len(self.texts), "tokens": sum(len(ids) for ids, _ in self.texts), "cut": self.cut}
+
+
+def calibration_texts(
+    rows: Dataset, tokenizer: Any, config: Any, *, prompt: str, samples: int, max_length: int, seed: int
+) -> Calibration:
+    """Draw `samples` rows that have an output, and render each as a chat with its answer.
+
+    Args:
+        rows: rows with `output` and what the template needs.
+        tokenizer: of the model.
+        config: of the model.
+        prompt: template that makes the chat.
+        samples: how many rows; all of them when there are fewer.
+        max_length: longest text, in tokens; longer ones are cut there.
+        seed: of the draw.
+
+    Raises:
+        BadInput: no usable rows, too few tokens, or a length or token that the model doesn't have.
+    """
+    _check_length(config, max_length)
+    import torch
+
+    texts: list[tuple[Tensor, int]] = []
+    cut = 0
+    for number in random.Random(seed).sample(range(len(rows)), len(rows)):
+        row = rows[number]
+        if not row.get("output"):
+            continue
+        ids, prompt_length = chat.encode(tokenizer, prompts.render(prompt, row), row["output"])
+        cut += len(ids) > max_length
+        texts.append((torch.tensor(ids[:max_length]), min(prompt_length, max_length)))
+        if len(texts) == samples:
+            break
+    _check_texts(texts, len(rows), config)
+    return Calibration(texts, cut)
+
+
+def _check_length(config: Any, max_length: int) -> None:
+    longest = getattr(config, "max_position_embeddings", None)
+    if longest is not None and max_length > longest:
+        raise BadInput(f"max_length is {max_length}, but the model reads {longest} tokens at most: lower max_length")
+
+
+def _check_texts(texts: list[tuple[Tensor, int]], rows: int, config: Any) -> None:
+    if not texts:
+        raise BadInput(
+            f"none of the {rows} calibration rows has an output: give labelled rows, such as the training ones"
+        )
+    tokens = sum(len(ids) for ids, _ in texts)
+    if tokens < FEWEST_TOKENS:
+        raise BadInput(
+            f"the calibration is too short: {len(texts)} rows with {tokens} tokens, and at least {FEWEST_TOKENS} "
+            "are needed; give more rows, or raise samples or max_length"
+        )
+    largest = max(int(ids.max()) for ids, _ in texts)
+    if largest >= config.vocab_size:
+        raise BadInput(
+            f"the tokenizer gives token {largest}, but the model's vocabulary ends at {config.vocab_size - 1}: "
+            "they don't belong together"
+        )

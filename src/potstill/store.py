@@ -1,0 +1,271 @@
+"""The store: artifacts by key, each complete only through its manifest, published by one rename.
+
+    STORE/artifacts/KEY/   manifest.json, log.txt, and the payload (data/*.parquet, a model folder, metrics.json, ...)
+    STORE/work/KEY/        an artifact being made: payload/ and scratch/ (checkpoints), kept after a kill
+    STORE/journal.sqlite   finished rows
+    STORE/locks/KEY        one writer at a time
+    STORE/runs/            what each run of a pipeline used, for `plan` and `gc`
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from potstill.digests import combine, file_digest, walk
+from potstill.errors import StoreError
+from potstill.journal import Journal
+
+SCHEMA = 1
+"""Version of the manifest's layout."""
+BESIDE_PAYLOAD = ("manifest.json", "log.txt", "lost.jsonl")
+"""Files of an artifact that are not its result, so that they are not part of its content digest."""
+_log = logging.getLogger("potstill")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A finished result in the store."""
+
+    path: Path
+    """Its folder."""
+    manifest: Mapping[str, Any]
+    """What is known about it: rows, counts, file digests, lineage, seconds, versions, host."""
+
+    @property
+    def key(self) -> str:
+        """Its key."""
+        return str(self.manifest["key"])
+
+    @property
+    def rows(self) -> int | None:
+        """How many rows it holds, or None if it holds none."""
+        rows = self.manifest["rows"]
+        return None if rows is None else int(rows)
+
+    def digest(self, output: str = "") -> str:
+        """Return the content digest of the artifact, or of one of its outputs."""
+        return str(self.manifest["digests"][output])
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """What the store says about a key."""
+
+    artifact: Artifact | None
+    """The artifact, if it is there and whole."""
+    damage: str = ""
+    """Why what is there can't be used, or empty."""
+
+
+class Store:
+    """The artifacts of one folder."""
+
+    def __init__(self, root: Path) -> None:
+        """Use the folder `root`; it is made at the first write."""
+        self.root = root.absolute()
+        self.journal = Journal(self.root / "journal.sqlite")
+
+    def lookup(self, key: str) -> Lookup:
+        """Return the artifact of `key` if its manifest and all its files are whole; read anew at each call."""
+        path = self.root / "artifacts" / key
+        if not path.is_dir():
+            return Lookup(None)
+        try:
+            manifest = read_manifest(path)
+            if manifest["key"] != key:
+                return Lookup(None, f"its manifest belongs to {manifest['key']}")
+            damage = next(_damages(path, manifest["files"]), "")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            return Lookup(None, f"manifest.json can't be read: {error}")
+        return Lookup(None, damage) if damage else Lookup(Artifact(path, manifest))
+
+    def artifacts(self) -> Iterator[tuple[str, Lookup]]:
+        """Yield every key in the store with what is behind it."""
+        folder = self.root / "artifacts"
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            yield path.name, self.lookup(path.name)
+
+    def work(self, key: str) -> Path:
+        """Return the folder in which `key` is made, with an empty `payload` and its `scratch` as a kill left it."""
+        folder = self.root / "work" / key
+        with writing(self.root):
+            shutil.rmtree(folder / "payload", ignore_errors=True)
+            (folder / "payload").mkdir(parents=True)
+            (folder / "scratch").mkdir(exist_ok=True)
+        return folder
+
+    def publish(self, key: str, manifest: dict[str, Any]) -> Artifact:
+        """Make the payload of `work(key)` the artifact `key`: flush everything, then rename once.
+
+        Raises:
+            StoreError: the store can't be written; what it held before is intact.
+        """
+        payload = self.root / "work" / key / "payload"
+        target = self.root / "artifacts" / key
+        with writing(self.root):
+            files = {str(path.relative_to(payload)): path for path in walk(payload)}
+            manifest["files"] = {
+                name: {"size": path.stat().st_size, "sha256": file_digest(path)} for name, path in files.items()
+            }
+            manifest["digests"] = _digests(manifest["files"], manifest["outputs"])
+            for path in files.values():
+                _flush(path)
+            write_json(payload / "manifest.json", _sealed(manifest))
+            for folder in {path.parent for path in files.values()} | {payload}:
+                _flush(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._remove(key)
+            payload.rename(target)
+            _flush(target.parent)
+            if not manifest["counts"]["retryable"]:
+                self.journal.drop(key)
+            shutil.rmtree(payload.parent, ignore_errors=True)
+        return Artifact(target, manifest)
+
+    def _remove(self, key: str) -> None:
+        """Move what stands at the target out of the way: it was found damaged, or some of its rows were retried."""
+        target = self.root / "artifacts" / key
+        if target.exists():
+            trash = self.root / "work" / f"replaced-{key}-{os.getpid()}"
+            shutil.rmtree(trash, ignore_errors=True)
+            target.rename(trash)
+            shutil.rmtree(trash, ignore_errors=True)
+
+    def record(self, pipeline: str, step: str, key: str, identity: Mapping[str, Any]) -> None:
+        """Remember which key a step of a pipeline uses: `plan` compares with it and `gc` keeps it, also after a kill."""
+        path = self.root / "runs" / f"{_file_name(pipeline)}.jsonl"
+        with writing(self.root):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"pipeline": pipeline, "step": step, "key": key, "identity": identity}) + "\n")
+
+    def compact(self, pipeline: str, steps: Mapping[str, str]) -> None:
+        """After a complete run, forget the keys that the pipeline no longer uses; `steps` are keys by name."""
+        known = self.last_run(pipeline)
+        kept = [known[name] for name, key in steps.items() if known.get(name, {}).get("key") == key]
+        path = self.root / "runs" / f"{_file_name(pipeline)}.jsonl"
+        with writing(self.root):
+            partial = path.with_suffix(f".{os.getpid()}")
+            partial.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
+            partial.replace(path)
+
+    def last_run(self, pipeline: str) -> dict[str, dict[str, Any]]:
+        """Return the last record of each step of a pipeline by name."""
+        return {str(entry["step"]): entry for entry in self._records(f"{_file_name(pipeline)}.jsonl")}
+
+    def used_keys(self) -> set[str]:
+        """Return the keys that any remembered run uses."""
+        return {str(entry["key"]) for entry in self._records("*.jsonl")}
+
+    def _records(self, pattern: str) -> Iterator[dict[str, Any]]:
+        """Yield the run records; a line that a kill cut short is skipped."""
+        for path in sorted((self.root / "runs").glob(pattern)):
+            for line in path.read_text(encoding="utf-8").splitlines():
+                try:
+                    entry = json.loads(line)
+                except ValueError:
+                    continue
+                yield entry
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Read the manifest of the artifact at `path`.
+
+    Raises:
+        ValueError: it is no manifest, or was changed since it was written.
+        OSError: it is missing.
+    """
+    manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+    seal = manifest.pop("seal")
+    if seal != _seal(manifest):
+        raise ValueError("it was changed after it was written")
+    if manifest["schema"] != SCHEMA:
+        raise ValueError(f"it has layout {manifest['schema']}, this Potstill reads {SCHEMA}")
+    return dict(manifest)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON so that the file is either the old or the new one, never a part of it."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with partial.open("w", encoding="utf-8") as file:
+        json.dump(value, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+@contextmanager
+def writing(root: Path) -> Iterator[None]:
+    """Turn the operating system's refusals into an error that names the store and the remedy."""
+    try:
+        yield
+    except OSError as error:
+        remedies = {
+            errno.ENOSPC: "the disk is full: free space, or `potstill gc`",
+            errno.EDQUOT: "the disk quota is used up: free space, or `potstill gc`",
+            errno.EFBIG: "a file may not grow that large: raise the limit",
+            errno.EROFS: "the store is read-only: choose another with --store or POTSTILL_STORE",
+            errno.EACCES: "no right to write there: choose another store with --store or POTSTILL_STORE",
+            errno.EPERM: "no right to write there: choose another store with --store or POTSTILL_STORE",
+        }
+        remedy = remedies.get(error.errno or 0, "choose another store with --store or POTSTILL_STORE")
+        raise StoreError(f"the store {root} can't be written ({error}); {remedy}. What it held is intact") from error
+
+
+def _damages(path: Path, files: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield what is wrong with the files of an artifact."""
+    for name, expected in files.items():
+        file = path / name
+        if not file.is_file():
+            yield f"{name} is missing"
+        elif file.stat().st_size != expected["size"]:
+            yield f"{name} has {file.stat().st_size} bytes instead of {expected['size']}"
+        elif file_digest(file) != expected["sha256"]:
+            yield f"{name} was changed after it was written"
+
+
+def _digests(files: Mapping[str, Mapping[str, Any]], outputs: list[str]) -> dict[str, str]:
+    """Return the content digest of the whole payload, and of each named output."""
+    content = {name: str(file["sha256"]) for name, file in files.items() if name not in BESIDE_PAYLOAD}
+    digests = {"": combine(content.items())}
+    for output in outputs:
+        prefix = f"data/{output}/"
+        digests[output] = combine(
+            (name.removeprefix(prefix), digest) for name, digest in content.items() if name.startswith(prefix)
+        )
+    return digests
+
+
+def _seal(manifest: Mapping[str, Any]) -> str:
+    """Return the checksum of a manifest's content."""
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
+def _sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the manifest as it is written, with its checksum."""
+    return {"seal": _seal(json.loads(json.dumps(manifest))), **manifest}
+
+
+def _flush(path: Path) -> None:
+    """Make the operating system write a file or folder to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _file_name(pipeline: str) -> str:
+    """Return a file name for a pipeline's name."""
+    safe = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in pipeline)
+    return safe if safe == pipeline else f"{safe}-{hashlib.sha256(pipeline.encode()).hexdigest()[:8]}"

@@ -1,0 +1,101 @@
+"""What every teacher offers: messages in; text, finish reason, token counts and, when asked, log-probabilities out.
+
+Shapes: T tokens of the response, K kept entries a token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Messages = list[dict[str, str]]
+"""A chat: `[{"role": "system" | "user" | "assistant", "content": text}, ...]`."""
+
+
+def with_system(system: str, messages: Messages) -> Messages:
+    """Return the chat with `system` first; a system message that it has already follows in the same message."""
+    if not system:
+        return messages
+    if messages and messages[0]["role"] == "system":
+        return [{"role": "system", "content": f"{system}\n\n{messages[0]['content']}"}, *messages[1:]]
+    return [{"role": "system", "content": system}, *messages]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a response is drawn."""
+
+    temperature: float = 0.0
+    """0 is greedy."""
+    top_p: float = 1.0
+    """Nucleus mass; 1 keeps the whole distribution."""
+    max_tokens: int = 512
+    """Longest response, in tokens; a response cut there has finish reason `length`."""
+    stop: tuple[str, ...] = ()
+    """Texts that end the response (not part of it)."""
+    top_k: int = 0
+    """Log-probabilities kept a token, always of the temperature-1 distribution; 0 keeps none."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One prompt for a teacher."""
+
+    messages: Messages
+    """The chat; the teacher's own chat template renders it."""
+    sampling: Sampling
+    """How to draw the response."""
+    seed: int = 0
+    """Seed of this one response, so that it doesn't depend on what else is in the batch."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """What a teacher wrote for one request."""
+
+    text: str
+    """The response, without special tokens."""
+    finish_reason: str
+    """`stop`, or `length` when it was cut, or `error` when the request failed (then `text` says why)."""
+    prompt_tokens: int = 0
+    """Tokens read."""
+    completion_tokens: int = 0
+    """Tokens written."""
+    token_ids: NDArray[np.int32] | None = None
+    """[T] tokens of the response, the end-of-turn token included; kept with soft labels."""
+    top_ids: NDArray[np.int32] | None = None
+    """[T, K] token ids, most probable first."""
+    top_logprobs: NDArray[np.float16] | None = None
+    """[T, K] their log-probabilities at temperature 1."""
+    retryable: bool = field(default=True)
+    """For an error: whether asking again may help."""
+
+
+class Session(Protocol):
+    """A teacher that is loaded, or connected, and ready."""
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Response]]:
+        """Yield `(number of the request, response)` as the responses finish, in any order.
+
+        `requests` are drawn as there is room for them, so there may be any number. Closing the iterator drops those
+        that are unfinished.
+        """
+
+
+class Teacher(Protocol):
+    """A model that answers chats; a frozen dataclass whose `model` may be a step."""
+
+    @property
+    def label(self) -> str:
+        """Short name for reports."""
+
+    def identity(self) -> dict[str, Any]:
+        """Return what the responses depend on (model digest, system prompt, address), never a secret."""
+
+    def open(self, *, threads: int) -> AbstractContextManager[Session]:
+        """Load or connect; on exit free all memory."""

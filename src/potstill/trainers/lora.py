@@ -1,0 +1,87 @@
+"""Low-rank adapters on a frozen student, in full precision (LoRA) or over 4-bit weights (QLoRA), merged at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from annotated_types import Ge, Interval
+
+
+@dataclass(frozen=True)
+class LoRA:
+    """Low-rank adapters: W + alpha / rank * B A, where only A and B learn.
+
+    Hu et al. 2021 (arXiv 2106.09685), section 4.1.
+    """
+
+    rank: Annotated[int, Ge(1)] = 16
+    """Rank of the update."""
+    alpha: Annotated[float, Ge(0)] = 32.0
+    """Scale of the update, divided by the rank; twice the rank is common practice."""
+    dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0
+    """Share of the adapters' inputs that is dropped."""
+    targets: str | tuple[str, ...] = "all-linear"
+    """Names of the layers that get an adapter; `all-linear` is every linear layer but the output one (QLoRA, section 4)."""
+
+
+@dataclass(frozen=True)
+class QLoRA(LoRA):
+    """Adapters over a base that is held in 4 bits: a large student on a small machine.
+
+    Dettmers et al. 2023 (arXiv 2305.14314), section 3: NF4 weights, with their scales quantized once more.
+    """
+
+    double_quantization: bool = True
+    """Whether the scales are quantized too, which saves 0.37 bits a parameter."""
+
+
+def load_base(student: str | Path, adapter: LoRA, dtype: Any) -> Any:
+    """Load the frozen model that the adapters go onto: in 4 bits for `QLoRA`, otherwise as float32."""
+    import torch
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    if not isinstance(adapter, QLoRA):
+        return AutoModelForCausalLM.from_pretrained(str(student), dtype=torch.float32, use_safetensors=True)
+    quantization = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=adapter.double_quantization,
+        bnb_4bit_compute_dtype=dtype,
+    )
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return AutoModelForCausalLM.from_pretrained(
+        str(student), dtype=torch.float32, use_safetensors=True, quantization_config=quantization, device_map=device
+    )
+
+
+def attach(base: Any, adapter: LoRA) -> Any:
+    """Return `base` frozen, with fresh float32 adapters on it (drawn from torch's generator)."""
+    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+
+    if isinstance(adapter, QLoRA):
+        base = prepare_model_for_kbit_training(base, use_gradient_checkpointing=False)
+    config = LoraConfig(
+        r=adapter.rank,
+        lora_alpha=adapter.alpha,
+        lora_dropout=adapter.dropout,
+        target_modules=adapter.targets if isinstance(adapter.targets, str) else list(adapter.targets),
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(base, config)
+
+
+def merge(student: str | Path, adapter_folder: Path) -> Any:
+    """Return the student with the adapters of `adapter_folder` merged into its weights, in float32.
+
+    The base is loaded anew and unquantized. Merging into the 4-bit model that was trained would round the update away,
+    and bitsandbytes repacks a 4-bit model's weights in place at its first evaluation on a CPU, after which merging,
+    dequantizing and saving it give wrong weights without an error.
+    """
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(str(student), dtype=torch.float32, use_safetensors=True)
+    return PeftModel.from_pretrained(base, str(adapter_folder)).merge_and_unload(safe_merge=True)

@@ -1,0 +1,194 @@
+"""Everything that can be known to be wrong before anything runs, all problems together."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from potstill.errors import Problem, RequestError
+from potstill.execute import edge_fields
+from potstill.graph import Graph, edges, nodes_in, step_of
+from potstill.identity import hints, marks
+from potstill.models import model_identity
+from potstill.step import Edge, Output, Step
+
+
+def problems(graph: Graph) -> list[Problem]:
+    """Return what is wrong with a graph: types, ranges, edges, columns, files, and what the steps check themselves."""
+    found: list[Problem] = []
+    columns: dict[int, frozenset[str] | None] = {}
+    for step in graph.steps:
+        name = graph.name(step)
+        wrong = [*_signature(step), *_parameters(step), *_edge_kinds(step)]
+        if not wrong:
+            wrong += [*_content(step), *_own_checks(step)]
+        inputs = _input_columns(step, columns)
+        if not wrong:
+            wrong += _missing_columns(step, inputs, graph)
+            columns[id(step)] = step.columns(inputs)
+        else:
+            columns[id(step)] = None
+        found += [Problem(name, problem.field, problem.message) for problem in wrong]
+    return found
+
+
+def _signature(step: Step) -> Iterator[Problem]:
+    """Check that `run` exists and takes the edges."""
+    run = getattr(type(step), "run", None)
+    if run is None:
+        yield Problem("", "", f"{type(step).__name__} has no run method; a step defines run(self, <its edge fields>)")
+        return
+    accepted = inspect.signature(run).parameters
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in accepted.values()):
+        return
+    for name in edge_fields(step):
+        if name not in accepted:
+            yield Problem("", name, f"holds a step, so {type(step).__name__}.run must take an argument {name!r}")
+    for name, parameter in accepted.items():
+        needed = parameter.default is inspect.Parameter.empty and name not in ("self", "context")
+        if needed and name not in edge_fields(step):
+            yield Problem("", name, f"{type(step).__name__}.run asks for {name!r}, which is no edge field of the step")
+
+
+def _parameters(step: Step) -> Iterator[Problem]:
+    """Check parameters against their annotations: types and ranges."""
+    annotations = hints(type(step))
+    for field in dataclasses.fields(step):
+        value = getattr(step, field.name)
+        if field.name not in annotations or any(True for _ in nodes_in(value)):
+            continue
+        annotation = annotations[field.name]
+        kinds = {mark.kind for mark in marks(type(step), field.name) if isinstance(mark, Edge)}
+        if kinds and "model" not in kinds:
+            if value is not None and not isinstance(value, (list, tuple, Mapping)):
+                yield Problem("", field.name, f"needs a step that makes {_kinds(kinds)}, got {value!r:.60}")
+            elif not value and not _allows_none(annotation):
+                yield Problem("", field.name, "holds no step")
+            continue
+        message = _type_problem(value, annotation) or _range_problem(value, annotation)
+        if message:
+            yield Problem("", field.name, message)
+
+
+def _type_problem(value: Any, annotation: Any) -> str:
+    """Return what is wrong with the type of a value, or nothing."""
+    from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
+
+    plain = _without_marks(annotation)
+    try:
+        check_type(value, plain, collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
+    except TypeCheckError:
+        return f"must be {_type_name(plain)}, got {value!r:.60} ({type(value).__name__})"
+    except Exception:  # noqa: BLE001 - an annotation that can't be checked is no reason to refuse the value
+        return ""
+    if isinstance(value, bool) and plain in (int, float):
+        return f"must be {_type_name(plain)}, got {value} (bool)"
+    return ""
+
+
+def _range_problem(value: Any, annotation: Any) -> str:
+    """Return which bound of `Annotated[..., Interval(...)]` a number breaks, or nothing."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return ""
+    for mark in _annotated_marks(annotation):
+        bounds = [getattr(mark, name, None) for name in ("gt", "ge", "lt", "le")]
+        signs = (">", ">=", "<", "<=")
+        holds = [value > b if s == ">" else value >= b if s == ">=" else value < b if s == "<" else value <= b
+                 for s, b in zip(signs, bounds, strict=True) if b is not None]  # fmt: skip
+        if not all(holds) or value != value:
+            text = " and ".join(f"{s} {b}" for s, b in zip(signs, bounds, strict=True) if b is not None)
+            return f"must be {text}, got {value}"
+    return ""
+
+
+def _edge_kinds(step: Step) -> Iterator[Problem]:
+    """Check that each edge holds a step that makes the right kind of thing, and that outputs exist."""
+    for name, node in edges(step):
+        maker = step_of(node)
+        wanted = {mark.kind for mark in marks(type(step), name) if isinstance(mark, Edge)} - {"anything"}
+        inside_teacher = not isinstance(getattr(step, name), (Step, Output, list, tuple, Mapping))
+        wanted = {"model"} if inside_teacher else wanted
+        if maker.makes != "anything" and wanted and maker.makes not in wanted:
+            yield Problem("", name, f"needs {_kinds(wanted)}, but {type(maker).__name__} makes {maker.makes}")
+        if type(maker).outputs and not isinstance(node, Output):
+            example = " or ".join(f".{output}" for output in type(maker).outputs)
+            yield Problem("", name, f"{type(maker).__name__} has several outputs: say {example}")
+
+
+def _content(step: Step) -> Iterator[Problem]:
+    """Check what parameters point to: files, templates, models and teachers."""
+    for field in dataclasses.fields(step):
+        value = getattr(step, field.name)
+        if value is None or any(True for _ in nodes_in(value)):
+            continue
+        try:
+            for mark in marks(type(step), field.name):
+                if isinstance(mark, Edge) and mark.kind == "model" and isinstance(value, str):
+                    model_identity(value)
+                elif not isinstance(mark, Edge) and hasattr(mark, "identity"):
+                    mark.identity(value)
+            if hasattr(value, "identity") and not isinstance(value, type):
+                value.identity()
+        except RequestError as error:
+            yield from (Problem("", field.name, problem.message) for problem in error.problems)
+
+
+def _own_checks(step: Step) -> Iterator[Problem]:
+    """Run the step's own check."""
+    try:
+        yield from step.check()
+    except RequestError as error:
+        yield from error.problems
+
+
+def _input_columns(step: Step, known: Mapping[int, frozenset[str] | None]) -> dict[str, frozenset[str] | None]:
+    """Return the columns behind each edge field; of several, those that all have."""
+    columns: dict[str, frozenset[str] | None] = {}
+    for name, node in edges(step):
+        here = known.get(id(step_of(node)))
+        if name in columns and columns[name] is not None and here is not None:
+            here = columns[name] & here  # type: ignore[operator]
+        columns[name] = here
+    return columns
+
+
+def _missing_columns(step: Step, inputs: Mapping[str, frozenset[str] | None], graph: Graph) -> Iterator[Problem]:
+    """Check that the rows behind each edge have the columns that the step needs."""
+    for name, needed in step.needs().items():
+        known = inputs.get(name)
+        missing = sorted(set(needed) - known) if known is not None else []
+        if missing:
+            sources = ", ".join(sorted({graph.name(node) for field, node in edges(step) if field == name}))
+            assert known is not None
+            text = f"needs column {', '.join(missing)}, which {sources} does not make (it has {', '.join(sorted(known))})"
+            yield Problem("", name, text)
+
+
+def _without_marks(annotation: Any) -> Any:
+    """Return an annotation without its outermost `Annotated`."""
+    return typing.get_args(annotation)[0] if hasattr(annotation, "__metadata__") else annotation
+
+
+def _annotated_marks(annotation: Any) -> tuple[Any, ...]:
+    """Return the marks of an annotation and of the members of a union."""
+    own = tuple(getattr(annotation, "__metadata__", ()))
+    inner = tuple(mark for part in typing.get_args(annotation) for mark in getattr(part, "__metadata__", ()))
+    return tuple(mark for mark in own + inner if not isinstance(mark, Edge))
+
+
+def _allows_none(annotation: Any) -> bool:
+    """Say whether an annotation is optional."""
+    return type(None) in typing.get_args(_without_marks(annotation))
+
+
+def _type_name(annotation: Any) -> str:
+    """Return an annotation as a person would write it."""
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
+
+
+def _kinds(kinds: set[str]) -> str:
+    """Return kinds in words."""
+    return " or ".join("a model" if kind == "model" else kind for kind in sorted(kinds))

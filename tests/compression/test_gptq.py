@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from potstill.compression import gptq, rounding
+from potstill.errors import BadInput
+
+
+def draw(rows: int = 48, width: int = 256, tokens: int = 600, seed: int = 0):
+    """Return a weight [O, I] and the Hessian of strongly correlated inputs."""
+    generator = torch.Generator().manual_seed(seed)
+    mixing = torch.randn(width, width, generator=generator) / width**0.5
+    inputs = torch.randn(tokens, width, generator=generator) @ mixing + torch.randn(tokens, 1, generator=generator)
+    hessian = gptq.Hessian(width)
+    for part in inputs.split(200):
+        hessian.add(part)
+    return torch.randn(rows, width, generator=generator), hessian, inputs
+
+
+def test_hessian_is_the_mean_over_all_tokens():
+    _, hessian, inputs = draw()
+    assert torch.allclose(hessian.mean(), inputs.T @ inputs / len(inputs), atol=1e-4)
+
+
+def test_layer_error_is_that_of_the_outputs():
+    weight, hessian, inputs = draw()
+    other = weight + 0.01
+    outputs = ((inputs @ weight.T - inputs @ other.T) ** 2).mean(0)
+    assert torch.allclose(gptq.layer_error(weight, other, hessian.mean()), outputs, rtol=1e-3)
+
+
+@pytest.mark.parametrize("group_size", [32, 64, 128])
+def test_identity_hessian_gives_rounding(group_size):
+    weight = draw()[0]
+    made = gptq.quantize(weight, gptq.inverse_factor(torch.eye(256), 0.01), 4, group_size)
+    nearest = rounding.quantize(weight, 4, group_size)
+    assert torch.equal(made.values, nearest.values)
+    assert torch.equal(made.scale, nearest.scale)
+
+
+@pytest.mark.parametrize("group_size", [32, 128])
+def test_error_is_well_below_rounding_on_correlated_inputs(group_size):
+    weight, hessian, _ = draw()
+    mean = hessian.mean()
+    made = gptq.quantize(weight, hessian.factor(0.01), 4, group_size)
+    greedy = gptq.layer_error(weight, made.dequantize(), mean).sum()
+    nearest = gptq.layer_error(weight, rounding.quantize(weight, 4, group_size).dequantize(), mean).sum()
+    assert greedy < 0.7 * nearest
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_row_is_worse_than_rounding(seed):
+    # few tokens and much damping, where the greedy order alone does lose rows
+    weight, hessian, _ = draw(width=128, tokens=20, seed=seed)
+    made = gptq.quantize_layer(weight, hessian, 4, 32, 1.0, torch.bfloat16)
+    nearest = rounding.quantize(weight, 4, 32, torch.bfloat16)
+    mean = hessian.mean()
+    ours = gptq.layer_error(weight, made.dequantize(), mean)
+    assert (ours <= gptq.layer_error(weight, nearest.dequantize(), mean)).all()
+
+
+def test_lazy_batch_updates_change_nothing(monkeypatch):
+    weight, hessian, _ = draw()
+    whole = gptq.quantize(weight, hessian.factor(0.01), 4, 32)
+    monkeypatch.setattr(gptq, "BLOCK", 32)
+    parts = gptq.quantize(weight, hessian.factor(0.01), 4, 32)
+    assert (whole.values != parts.values).float().mean() < 0.001  # the order of sums may tip a tie
+
+
+def test_zeros_stay_zero():
+    weight, hessian, _ = draw()
+    weight[:, ::2] = 0
+    assert gptq.quantize_layer(weight, hessian, 4, 32, 0.01, torch.float32).values[:, ::2].abs().sum() == 0
+
+
+def test_features_that_are_never_active_are_rounded():
+    weight, hessian, _ = draw()
+    hessian.total[5] = hessian.total[:, 5] = 0
+    made = gptq.quantize(weight, hessian.factor(0.01), 4, 32)
+    assert torch.isfinite(made.dequantize()).all()
+    assert (weight[:, 5] - made.dequantize()[:, 5]).abs().max() <= made.scale[:, 0].max() / 2 + 1e-6
+
+
+def test_singular_hessian_is_damped_more():
+    column = torch.ones(64, 1)
+    assert torch.isfinite(gptq.inverse_factor(column @ column.T, 1e-9)).all()
+
+
+def test_hessian_that_is_not_finite_is_refused():
+    matrix = torch.eye(8)
+    matrix[0, 0] = float("inf")
+    with pytest.raises(BadInput, match="not finite"):
+        gptq.inverse_factor(matrix, 0.01)
