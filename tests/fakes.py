@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from potstill.teachers.protocol import Request, Response
+
+if TYPE_CHECKING:
+    from potstill.context import Context
 
 WORDS = (  # noqa: SIM905 - shorter to read than a list
     "amber birch cedar delta ember fjord grove heron inlet jasper kelp lumen maple north otter pearl quartz river "
@@ -44,6 +48,7 @@ class EchoTeacher:
     words: int = 6
     """Words a line."""
 
+    heavy: ClassVar[bool] = False
     unkeyed: ClassVar[frozenset[str]] = frozenset({"log", "delay", "failing", "retryable", "fixed_by"})
 
     @property
@@ -115,3 +120,24 @@ def calls(log: str | Path) -> list[str]:
     """Return the logged calls."""
     path = Path(log)
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+def context_in(folder: Path, name: str = "step") -> Context:
+    """Return a context whose journal, ledger and folders are in `folder`; a second one there finds the same journal."""
+    from potstill.context import Context
+    from potstill.journal import Journal
+    from potstill.ledger import Ledger
+
+    for part in ("scratch", "out"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    journal = Journal(folder / "journal.sqlite")
+    return Context(
+        step=name,
+        key="0" * 32,
+        work=folder / "scratch",
+        out=folder / "out",
+        journal=journal.scoped(name),
+        store_journal=journal,
+        ledger=Ledger(folder / "lost.jsonl"),
+        logger=logging.getLogger(f"test.{name}"),
+    )

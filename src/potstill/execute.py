@@ -192,7 +192,7 @@ def _context(spec: Spec, store: Store, folder: Path, logger: logging.Logger, pro
         ledger=Ledger(folder / "payload" / "lost.jsonl"),
         logger=logger,
         progress=progress,
-        seed=int(getattr(spec.step, "seed", 0)),
+        seed=int(getattr(spec.step, "seed", 0) or 0),
         threads=spec.threads,
         lineage=spec.lineage,
         inputs=spec.inputs,

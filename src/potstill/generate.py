@@ -131,6 +131,7 @@ class _Line(Generic[Tag]):
         self._ready: dict[str, Response] = {}
         self._to_ask: deque[tuple[str, Request]] = deque()
         self._asked: dict[int, str] = {}
+        self._answered = 0
         self._done = 0
 
     def responses(self) -> Iterator[tuple[Tag, Response]]:
@@ -144,7 +145,7 @@ class _Line(Generic[Tag]):
                         return
                     continue
                 if answers is None:
-                    self._asked = {}
+                    self._asked, self._answered = {}, 0
                     answers = self._asker.generate(self._feed())
                 if not self._take_next(answers):
                     answers = None
@@ -169,10 +170,12 @@ class _Line(Generic[Tag]):
         """Take one answer; say whether there was one."""
         answer = next(answers, None)
         if answer is None:
-            if self._asked or self._to_ask:
+            # what is left to ask came in line after the window was full, and is fed to the next call
+            if self._asked or not self._answered:
                 left = len(self._asked) + len(self._to_ask)
                 raise PotstillError(f"the teacher stopped with {left} requests unanswered; what is finished is kept")
             return False
+        self._answered += 1
         key = self._asked.pop(answer[0])
         self._ready[key] = answer[1]
         self._asker.take(key, answer[1])

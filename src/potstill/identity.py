@@ -30,18 +30,26 @@ class ByContent:
         return {"content": self.digest}
 
 
-def step_identity(step: Step, artifact: Callable[[Node], Artifact], lineage: Any = None) -> dict[str, Any]:
+Codes = dict[type, dict[str, str]]
+"""Code digests by class, remembered for one run or plan."""
+
+
+def step_identity(
+    step: Step, artifact: Callable[[Node], Artifact], codes: Codes, lineage: Any = None
+) -> dict[str, Any]:
     """Return all that the key of `step` covers, encoded, by part; `artifact` finds what stands behind an edge.
 
     Raises:
         RequestError: parameters that can't be read or have no canonical form; all of them together.
     """
     cls = type(step)
+    if cls not in codes:
+        codes[cls] = code.class_code(cls)
     parts: dict[str, Any] = {
         "schema": SCHEMA,
         "type": cls.__qualname__,
         "version": cls.version,
-        "code": code.class_code(cls),
+        "code": codes[cls],
         "params": {},
         "inputs": {},
     }

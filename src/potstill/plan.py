@@ -8,7 +8,7 @@ from typing import Any
 
 from potstill.errors import RequestError
 from potstill.graph import Graph, edges, step_of
-from potstill.identity import explain, key_of, step_identity
+from potstill.identity import Codes, explain, key_of, step_identity
 from potstill.step import Estimate, Node, Step
 from potstill.store import Artifact, Store
 
@@ -60,6 +60,7 @@ class _Planner:
         self._last_run = last_run
         self._artifacts: dict[int, Artifact] = {}
         self._rows: dict[int, int | None] = {}
+        self._codes: Codes = {}
 
     def add(self, step: Step) -> Planned:
         """Plan one step; its parents are planned already."""
@@ -84,7 +85,7 @@ class _Planner:
             ancestors = self._graph.ancestors([step])[:-1]
             lineage = [[self._graph.name(a), self._artifacts[id(a)].key, self._artifacts[id(a)].digest()] for a in ancestors]
         try:
-            identity = step_identity(step, lambda node: self._artifacts[id(step_of(node))], lineage)
+            identity = step_identity(step, lambda node: self._artifacts[id(step_of(node))], self._codes, lineage)
         except RequestError as error:
             return "", (str(error),)
         key = key_of(identity)
@@ -106,7 +107,7 @@ class _Planner:
         if known is None:
             return ("first run",)
         try:
-            identity = step_identity(step, _unmade, None)
+            identity = step_identity(step, _unmade, self._codes)
         except RequestError:
             return ()
         identity["inputs"] = known.get("inputs", {})

@@ -5,6 +5,7 @@ The same rows always give the same bytes: parts and row groups have fixed sizes,
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,9 +60,11 @@ def read(folder: Path, scratch: Path) -> Dataset:
     if not files:
         return Dataset.from_dict({})
     if sum(file.stat().st_size for file in files) <= IN_MEMORY_BYTES:
-        return Dataset(pa.concat_tables(pq.read_table(file) for file in files))
+        table = pa.concat_tables(pq.read_table(file, use_threads=False) for file in files)
+        # without a fingerprint of ours, datasets takes milliseconds to make up one
+        return Dataset(table, fingerprint=hashlib.sha256(str(folder).encode()).hexdigest()[:32])
     scratch.mkdir(parents=True, exist_ok=True)
-    mapped = scratch / f"{folder.parent.parent.name}-{folder.name}.arrow"
+    mapped = scratch / f"{len(list(scratch.iterdir()))}.arrow"  # one a call: an earlier one may be in use
     with pa.OSFile(str(mapped), "wb") as sink, pa.ipc.new_stream(sink, pq.read_schema(files[0])) as writer:
         for file in files:
             for batch in pq.ParquetFile(file).iter_batches(batch_size=GROUP_ROWS):

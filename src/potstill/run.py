@@ -16,7 +16,7 @@ from potstill.errors import PotstillError, RequestError, StepFailed
 from potstill.execute import Input, Outcome, Spec, detached, edge_fields
 from potstill.executor import Executor
 from potstill.graph import Graph, edges, step_of
-from potstill.identity import key_of, step_identity
+from potstill.identity import Codes, key_of, step_identity
 from potstill.step import Node, Step
 from potstill.store import Artifact, Store
 
@@ -159,6 +159,7 @@ class Runner:
     _open: dict[int, int] = field(default_factory=dict)
     _children: dict[int, list[Step]] = field(default_factory=dict)
     _known: dict[str, dict[str, Any]] | None = None
+    _codes: Codes = field(default_factory=dict)
 
     def run(self) -> Run:
         """Run everything that the targets need.
@@ -204,14 +205,14 @@ class Runner:
 
     def _settle(self, step: Step, record: Record) -> bool:
         """Take a hit from the store, or start the step under its key's lock."""
-        identity = step_identity(step, self._artifact, self._lineage_digests(step))
+        identity = step_identity(step, self._artifact, self._codes, self._lineage_digests(step))
         record.key = key_of(identity)
         if record.key in self._busy:
             return self._later(step)
         if self._hit(record):
             self._remember(record, identity)
             return self._finish(step, record)
-        if len(self._running) >= self.jobs:
+        if not self._has_room(step):
             return self._later(step)
         lock = locks.try_lock(self.store.root, record.key)
         if lock is None:
@@ -229,6 +230,12 @@ class Runner:
         future = self.executor.submit(spec, edge_fields(step), self.watcher.started(record.name))
         self._running[future] = (step, record, lock)
         return True
+
+    def _has_room(self, step: Step) -> bool:
+        """Say whether a job is free, and nothing that wants to run alone is in the way."""
+        if any(type(running).alone for running, _, _ in self._running.values()):
+            return False
+        return not self._running if type(step).alone else len(self._running) < self.jobs
 
     def _later(self, step: Step) -> bool:
         """Put a step back: a job, or another process, has to end first."""

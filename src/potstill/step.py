@@ -52,6 +52,8 @@ class Step:
     """Raised whenever a built-in step's result changes for the same parameters."""
     heavy: ClassVar[bool] = False
     """Whether the step loads a model, so that it runs in a child process whose memory is freed."""
+    alone: ClassVar[bool] = False
+    """Whether nothing may run beside the step, because it measures speed."""
     preload: ClassVar[tuple[str, ...]] = ()
     """Modules that a heavy step's process imports before it starts."""
     unkeyed: ClassVar[frozenset[str]] = frozenset()

@@ -85,7 +85,7 @@ class Store:
             if manifest["key"] != key:
                 return Lookup(None, f"its manifest belongs to {manifest['key']}")
             damage = next(_damages(path, manifest["files"]), "")
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             return Lookup(None, f"manifest.json can't be read: {error}")
         return Lookup(None, damage) if damage else Lookup(Artifact(path, manifest))
 
@@ -118,8 +118,9 @@ class Store:
                 name: {"size": path.stat().st_size, "sha256": file_digest(path)} for name, path in files.items()
             }
             manifest["digests"] = _digests(manifest["files"], manifest["outputs"])
-            for path in files.values():
-                _flush(path)
+            for name, path in files.items():
+                if name not in BESIDE_PAYLOAD:
+                    _flush(path)
             write_json(payload / "manifest.json", _sealed(manifest))
             for folder in {path.parent for path in files.values()} | {payload}:
                 _flush(folder)
@@ -147,7 +148,8 @@ class Store:
         with writing(self.root):
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"pipeline": pipeline, "step": step, "key": key, "identity": identity}) + "\n")
+                entry = json.dumps({"pipeline": pipeline, "step": step, "key": key, "identity": identity})
+                file.write(f"\n{entry}\n")  # the first line break ends a line that a kill or a full disk cut short
 
     def compact(self, pipeline: str, steps: Mapping[str, str]) -> None:
         """After a complete run, forget the keys that the pipeline no longer uses; `steps` are keys by name."""

@@ -76,7 +76,7 @@ def _start(selector: selectors.BaseSelector, request: dict[str, Any], connection
     """Preload and fork a child; a module that can't be imported shows in the child, with the step's own error."""
     sys.path[:] = request["path"]
     for module in request["preload"]:
-        with contextlib.suppress(ImportError):
+        with contextlib.suppress(Exception):
             importlib.import_module(module)
     reading, writing = os.pipe()
     child = os.fork()

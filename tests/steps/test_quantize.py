@@ -49,12 +49,11 @@ def dequantized(folder, bits, group_size=None):
     return model
 
 
-def test_int8_weights_reload_as_the_dequantized_model_exactly(folder, tmp_path):
+def test_int8_weights_reload_as_the_dequantized_ones_exactly(folder, tmp_path):
     out, _ = run(QuantizeInt8, folder, tmp_path)
     plain = AutoModelForCausalLM.from_pretrained(out, dtype=torch.bfloat16, quantization_config=_dequantize(out))
-    mine = compressing.logits(dequantized(folder, 8), IDS)
-    for ours, theirs in zip(mine, compressing.logits(plain, IDS), strict=True):
-        assert torch.equal(ours, theirs)
+    for path, layer in block_layers(dequantized(folder, 8)).items():
+        assert torch.equal(plain.get_submodule(path).weight, layer.weight), path
 
 
 def test_int8_agreement_is_that_of_the_loaded_model(folder, tmp_path):
@@ -225,4 +224,4 @@ def test_vllm_gives_the_log_probabilities_of_the_model_in_memory(folder, tmp_pat
     assert line, done.stderr[-3000:]
     for served, ids, logits in zip(json.loads(line[5:]), IDS, compressing.logits(bf16(out), IDS), strict=True):
         mine = logits[:-1].log_softmax(-1).gather(1, ids[1:, None])[:, 0]
-        assert (torch.tensor(served) - mine).abs().max() < 0.1
+        assert (torch.tensor(served) - mine).abs().max() < 0.02

@@ -104,7 +104,8 @@ def walk(model: Any, batches: Sequence[Tensor]) -> Iterator[Block]:
     for number, module in enumerate(modules):
         block = Block(f"{path}.{number}", module, hidden, calls[number])
         yield block
-        hidden = list(block.outputs())
+        if number + 1 < len(modules):
+            hidden = list(block.outputs())
 
 
 def decoder_blocks(model: Any) -> tuple[str, nn.ModuleList]:

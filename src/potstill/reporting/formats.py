@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 NONE = "\u2013"
@@ -28,6 +29,12 @@ def size(count: float | None) -> str:
     while count >= 999.5 and step < len(_UNITS) - 1:
         count, step = count / 1000, step + 1
     return f"{_three(count) if step else f'{count:.0f}'}\u202f{_UNITS[step]}"
+
+
+def round_size(count: float) -> str:
+    """Return bytes without needless zeros, for the ticks of an axis, e.g. `20 MB`."""
+    step = min(max(math.floor(math.log10(count) / 3 + 1e-9), 0), len(_UNITS) - 1)
+    return f"{count / 1000**step:g}\u202f{_UNITS[step]}"
 
 
 def count(number: int | None) -> str:

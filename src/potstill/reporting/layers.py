@@ -1,4 +1,4 @@
-"""Geometry of the graph: layers from left to right, long edges led around boxes, few crossings.
+"""Geometry of the graph: layers from top to bottom, long edges led around boxes, few crossings.
 
 Reference: K. Sugiyama, S. Tagawa and M. Toda, "Methods for visual understanding of hierarchical system structures",
 IEEE Transactions on Systems, Man, and Cybernetics 11 (1981): layers, dummy nodes, barycentres.
@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from potstill.reporting.formats import cut
 from potstill.reporting.scatter import isotonic
 
-LETTER, SMALL = 7.3, 6.3
-"""Mean width of a letter of a box's two lines."""
+LETTER, SMALL = 8.1, 6.4
+"""Width of a letter of a box's two lines, on the safe side for wide fonts."""
 LONGEST = 34
 """Letters of a name that are shown; the rest is in the tooltip and in the lineage table."""
-BOX, LANE, GAP, ACROSS, EDGE = 42.0, 6.0, 12.0, 40.0, 4.0
-"""Height of a box and of the lane of a long edge, gap below each, gap between layers, outer margin."""
+BOX, LANE, GAP, BETWEEN, EDGE = 42.0, 6.0, 14.0, 36.0, 4.0
+"""Height of a box, width of the lane of a long edge, gap beside each, gap between layers, outer margin."""
+PASSES = 12
+"""Passes that move the slots sideways; even, so that the last one goes down."""
 SWEEPS = 12
-"""Orderings tried, alternately from the left and from the right."""
+"""Orderings tried, alternately from the top and from the bottom."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,8 @@ class Slot:
 
     name: str
     layer: int
+    width: float
     lane: bool = False
-
-    @property
-    def height(self) -> float:
-        """Return the height that it takes."""
-        return LANE if self.lane else BOX
 
 
 Links = Sequence[tuple[Slot, Slot]]
@@ -87,33 +85,24 @@ def layers(nodes: Sequence[Node]) -> Layers:
         return Layers((), (), 0.0, 0.0)
     known = {node.name: node for node in nodes}
     level = _levels(known)
-    links = _links(known, level)
-    rows = _ordered(_slots(known, level, links), links)
+    slots = {name: Slot(name, level[name], _width(node)) for name, node in known.items()}
+    links = _links(known, slots)
+    rows = _ordered(_rows(slots, links), links)
     middle = _middles(rows, links)
-    width = [max([_width(known[slot.name]) for slot in row if not slot.lane], default=0.0) for row in rows]
-    left = [EDGE + sum(width[:number]) + ACROSS * number for number in range(len(rows))]
     boxes = tuple(
-        Box(
-            node,
-            cut(node.name, LONGEST),
-            left[level[name]],
-            middle[Slot(name, level[name])] - BOX / 2,
-            width[level[name]],
-        )
-        for name, node in known.items()
+        Box(known[name], cut(name, LONGEST), middle[slot] - slot.width / 2, _top(slot), slot.width)
+        for name, slot in slots.items()
     )
-    arrows = tuple(_arrow(before, after, left, width, middle) for before, after in links)
     lanes = tuple(
-        Arrow(f"M{left[slot.layer]:.1f} {at:.1f}H{left[slot.layer] + width[slot.layer]:.1f}", False)
-        for slot, at in middle.items()
-        if slot.lane
+        Arrow(f"M{at:.1f} {_top(slot):.1f}V{_top(slot) + BOX:.1f}", False) for slot, at in middle.items() if slot.lane
     )
-    bottom = max(at + slot.height / 2 for slot, at in middle.items())
-    return Layers(boxes, arrows + lanes, left[-1] + width[-1] + EDGE, bottom + EDGE)
+    right = max(at + slot.width / 2 for slot, at in middle.items())
+    arrows = tuple(_arrow(before, after, middle) for before, after in links)
+    return Layers(boxes, lanes + arrows, right + EDGE, EDGE + len(rows) * (BOX + BETWEEN) - BETWEEN + EDGE)
 
 
 def _levels(known: Mapping[str, Node]) -> dict[str, int]:
-    """Return each step's layer: just right of its inputs, and for a source just left of where it is first used."""
+    """Return each step's layer: just below its inputs, and for a source just above where it is first used."""
     level: dict[str, int] = {}
     for name, node in known.items():
         level[name] = max((level[before] + 1 for before in node.inputs if before in level), default=0)
@@ -124,24 +113,24 @@ def _levels(known: Mapping[str, Node]) -> dict[str, int]:
     return level
 
 
-def _links(known: Mapping[str, Node], level: Mapping[str, int]) -> list[tuple[Slot, Slot]]:
+def _links(known: Mapping[str, Node], slots: Mapping[str, Slot]) -> list[tuple[Slot, Slot]]:
     """Return the edges in pieces from layer to layer; all long edges of one step share its lane."""
     made: dict[tuple[Slot, Slot], None] = {}
-    for node in known.values():
-        for before in dict.fromkeys(name for name in node.inputs if name in known):
-            at = Slot(before, level[before])
-            for layer in range(level[before] + 1, level[node.name]):
-                made[(at, Slot(before, layer, lane=True))] = None
-                at = Slot(before, layer, lane=True)
-            made[(at, Slot(node.name, level[node.name]))] = None
+    for name, node in known.items():
+        for before in dict.fromkeys(wanted for wanted in node.inputs if wanted in known):
+            at = slots[before]
+            for layer in range(at.layer + 1, slots[name].layer):
+                made[(at, Slot(before, layer, LANE, lane=True))] = None
+                at = Slot(before, layer, LANE, lane=True)
+            made[(at, slots[name])] = None
     return list(made)
 
 
-def _slots(known: Mapping[str, Node], level: Mapping[str, int], links: Links) -> list[list[Slot]]:
+def _rows(slots: Mapping[str, Slot], links: Links) -> list[list[Slot]]:
     """Return the slots of each layer in the order in which they come up."""
-    every = [*(Slot(name, level[name]) for name in known), *(slot for link in links for slot in link if slot.lane)]
-    rows: list[list[Slot]] = [[] for _ in range(max(level.values()) + 1)]
-    for slot in dict.fromkeys(every):
+    every = dict.fromkeys([*slots.values(), *(slot for link in links for slot in link)])
+    rows: list[list[Slot]] = [[] for _ in range(max(slot.layer for slot in every) + 1)]
+    for slot in every:
         rows[slot.layer].append(slot)
     return rows
 
@@ -181,25 +170,36 @@ def crossings(rows: Sequence[Sequence[Slot]], links: Links) -> int:
 
 
 def _middles(rows: Sequence[Sequence[Slot]], links: Links) -> dict[Slot, float]:
-    """Return each slot's vertical middle: as near to its neighbours as order and gaps allow."""
-    near = _neighbours([*links, *((after, before) for before, after in links)])
-    offset = {slot: at for row in rows for slot, at in zip(row, _stacked(row), strict=True)}
+    """Return each slot's horizontal middle: as near to its neighbours' as order and gaps allow.
+
+    Passes go up and down in turn, each towards the neighbours that the pass comes from: a pull from both sides at once
+    would draw every long edge as a diagonal. The last pass goes down, so that a chain hangs straight below its start.
+    """
+    above, below = _neighbours(links), _neighbours([(after, before) for before, after in links])
+    offset = {slot: at for row in rows for slot, at in zip(row, _packed(row), strict=True)}
     middle = dict(offset)
-    for _ in range(2 * SWEEPS):
-        for row in rows:
-            wanted = [_mean([middle[other] for other in near.get(slot, ())], middle[slot]) for slot in row]
+    for number in range(PASSES):
+        near = above if number % 2 else below
+        for row in rows if number % 2 else reversed(rows):
+            wanted = [_pulled(slot, near.get(slot, ()), middle) for slot in row]
             shifted = isotonic([at - offset[slot] for slot, at in zip(row, wanted, strict=True)])
             middle |= {slot: at + offset[slot] for slot, at in zip(row, shifted, strict=True)}
-    top = min(at - slot.height / 2 for slot, at in middle.items())
-    return {slot: at - top + EDGE for slot, at in middle.items()}
+    left = min(at - slot.width / 2 for slot, at in middle.items())
+    return {slot: at - left + EDGE for slot, at in middle.items()}
 
 
-def _stacked(row: Iterable[Slot]) -> list[float]:
-    """Return the middles of the slots of a row, stacked without more than the gaps."""
+def _pulled(slot: Slot, near: Sequence[Slot], middle: Mapping[Slot, float]) -> float:
+    """Return where the neighbours pull `slot`: their mean, but a long edge follows its own lane to stay straight."""
+    lane = [other for other in near if slot.lane and other.lane]
+    return _mean([middle[other] for other in lane or near], middle[slot])
+
+
+def _packed(row: Iterable[Slot]) -> list[float]:
+    """Return the middles of the slots of a row, set side by side with nothing but the gaps."""
     made, at = [], 0.0
     for slot in row:
-        made.append(at + slot.height / 2)
-        at += slot.height + GAP
+        made.append(at + slot.width / 2)
+        at += slot.width + GAP
     return made
 
 
@@ -219,12 +219,13 @@ def _width(node: Node) -> float:
     return 22 + max(LETTER * min(len(node.name), LONGEST), SMALL * len(node.type))
 
 
-def _arrow(
-    before: Slot, after: Slot, left: Sequence[float], width: Sequence[float], middle: Mapping[Slot, float]
-) -> Arrow:
+def _top(slot: Slot) -> float:
+    return EDGE + slot.layer * (BOX + BETWEEN)
+
+
+def _arrow(before: Slot, after: Slot, middle: Mapping[Slot, float]) -> Arrow:
     """Return the curve between two slots; only one that ends at a step has a head."""
-    x1, x2 = left[before.layer] + width[before.layer], left[after.layer]
-    y1, y2 = middle[before], middle[after]
-    end = x2 - (0 if after.lane else 5)
-    half = (x1 + end) / 2
-    return Arrow(f"M{x1:.1f} {y1:.1f}C{half:.1f} {y1:.1f} {half:.1f} {y2:.1f} {end:.1f} {y2:.1f}", not after.lane)
+    x1, x2 = middle[before], middle[after]
+    y1, y2 = _top(before) + BOX, _top(after) - (0 if after.lane else 5)
+    half = (y1 + y2) / 2
+    return Arrow(f"M{x1:.1f} {y1:.1f}C{x1:.1f} {half:.1f} {x2:.1f} {half:.1f} {x2:.1f} {y2:.1f}", not after.lane)

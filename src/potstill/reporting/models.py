@@ -24,6 +24,8 @@ FIGURES = (
     "peak_memory_bytes",
 )
 """Figures of a whole model, in the order of the table's columns."""
+SPARSE = 0.2
+"""Share of zeros from which a model counts as pruned."""
 SCORES = (
     "n",
     "exact_match",
@@ -58,6 +60,11 @@ class Measured:
         """Return the share of its parameters that are zero; 0 if unknown."""
         total, nonzero = self.metrics.get("parameters"), self.metrics.get("nonzero_parameters")
         return 1 - nonzero / total if total and nonzero is not None else 0.0
+
+    @property
+    def sparse(self) -> bool:
+        """Say whether it was pruned to zeros; a trained or rounded one has some too, but few."""
+        return self.zeros >= SPARSE
 
     def exact(self, name: str) -> float | None:
         """Return the exact match on the test set `name`, if it was measured there."""

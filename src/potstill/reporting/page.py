@@ -11,7 +11,7 @@ from potstill.reporting.formats import plain
 from potstill.reporting.layers import Layers, Node, layers
 from potstill.reporting.models import Measured, set_names
 from potstill.reporting.scatter import Point, Scatter, scatter
-from potstill.reporting.words import Tile, best_small, caveats, summary, tiles
+from potstill.reporting.words import Tile, best_small, caveats, praise, summary, tiles
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,8 @@ class Page:
     models: Sequence[Measured]
     best: str
     """Label of the best small model, or empty."""
+    praise: str
+    """What that one is: the best small model, or the best of the others where sizes are unknown."""
     sets: Sequence[str]
     counts: Mapping[str, int]
     """Rows of each test set."""
@@ -67,8 +69,12 @@ class Page:
     graph: Layers
     flows: Sequence[Flow]
     lineage: Sequence[Ancestor]
+    digests: Mapping[str, Sequence[tuple[str, str]]]
+    """By step: the content digest of each output; the only one has no name."""
     parameters: Mapping[str, Sequence[tuple[str, str]]]
     """By step: its parameters as text."""
+    failures: bool
+    """Whether any step lost rows that failed."""
     versions: Sequence[tuple[str, str]]
     machines: Sequence[str]
 
@@ -77,24 +83,34 @@ def page(title: str, models: Sequence[Measured], lineage: Sequence[Ancestor]) ->
     """Put the page together."""
     reference = next(model for model in models if model.reference)
     best = best_small(models)
+    flows = [flow for flow in map(_flow, lineage) if flow]
     return Page(
-        title=title
-        or (f"Small models from {reference.label}" if len(models) > 1 else f"How good {reference.label} is"),
+        title=title or _title(reference, best),
         summary=summary(models),
         tiles=tiles(models),
         caveats=caveats(models),
         models=models,
         best=best.label if best else "",
+        praise=praise(best) if best else "",
         sets=set_names(models),
         counts={name: scores["n"] for model in models for name, scores in model.metrics["sets"].items()},
         plots=[plot for plot in (_plot(name, models) for name in set_names(models)) if plot],
         graph=_graph(models, lineage),
-        flows=[flow for flow in map(_flow, lineage) if flow],
+        flows=flows,
+        failures=any(loss.failed for flow in flows for loss in flow.losses),
         lineage=lineage,
+        digests={ancestor.name: _digests(ancestor) for ancestor in lineage},
         parameters={ancestor.name: _parameters(ancestor) for ancestor in lineage},
         versions=_versions(lineage),
         machines=sorted({_machine(ancestor.manifest.get("host") or {}) for ancestor in lineage} - {""}),
     )
+
+
+def _title(reference: Measured, best: Measured | None) -> str:
+    """Return the heading of a report that was given none."""
+    if best is None:
+        return f"How good {reference.label} is"
+    return f"{'Small models from' if best.size_ratio else 'Models beside'} {reference.label}"
 
 
 def _plot(name: str, models: Sequence[Measured]) -> Plot | None:
@@ -131,6 +147,11 @@ def _flow(ancestor: Ancestor) -> Flow | None:
     losses += [Loss(str(reason), int(count), True) for reason, count in failed.items()]
     kept = int(counts.get("kept") or rows or 0)
     return Flow(ancestor.name, ancestor.type, kept, tuple(sorted(losses, key=lambda loss: -loss.count)))
+
+
+def _digests(ancestor: Ancestor) -> list[tuple[str, str]]:
+    """Return the content digests of a step's outputs by name."""
+    return [(str(output), str(digest)) for output, digest in (ancestor.manifest.get("digests") or {}).items()]
 
 
 def _parameters(ancestor: Ancestor) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from potstill.reporting.formats import cut, size
+from potstill.reporting.formats import cut, round_size
 
 WIDTH, HEIGHT = 460.0, 320.0
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 448.0, 14.0, 280.0
@@ -41,16 +41,18 @@ class Mark:
     text: str
     """Label, cut if it is very long."""
     text_x: float = 0.0
-    """Left end of the label."""
+    """Where the label starts, or ends if it stands left of the mark."""
     text_y: float = 0.0
     """Middle of the label's line."""
+    before: bool = False
+    """Whether the label stands left of the mark, and so ends at `text_x`."""
     leader: bool = False
     """Whether the label is so far off that a line must lead to it."""
 
     @property
     def leader_x(self) -> float:
-        """Return the end of the label that is nearer to the mark."""
-        return self.text_x - 2 if self.text_x > self.x else min(self.text_x + LETTER * len(self.text) + 2, self.x)
+        """Return where the line that leads to the label ends."""
+        return self.text_x + (2 if self.before else -2)
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def scatter(points: Sequence[Point]) -> Scatter:
     ticks = range(math.ceil(y_low / y_step - 1e-9), math.floor(y_high / y_step + 1e-9) + 1)
     return Scatter(
         tuple(_labelled(_dodged(marks))),
-        tuple(Tick(across(value), size(value)) for value in _log_ticks(x_low, x_high)),
+        tuple(Tick(across(value), round_size(value)) for value in _log_ticks(x_low, x_high)),
         tuple(Tick(up(number * y_step), f"{100 * number * y_step:.0f}") for number in ticks),
     )
 
@@ -169,30 +171,33 @@ def _labelled(marks: Sequence[Mark]) -> list[Mark]:
     made = list(marks)
     # the marks at the edges of the crowd first: they have free space beside them
     for index in sorted(range(len(marks)), key=lambda index: (-marks[index].x, marks[index].y)):
-        places = [replace(marks[index], text_x=x, text_y=y, leader=far) for x, y, far in _places(marks[index])]
-        best = min(places, key=lambda place: sum(text_box(place).overlap(box) for box in taken))
+        best = min(_places(marks[index]), key=lambda place: sum(text_box(place).overlap(box) for box in taken))
         made[index] = best
         taken.append(text_box(best))
     return made
 
 
-def _places(mark: Mark) -> Iterator[tuple[float, float, bool]]:
-    """Yield (x, y, far off) of places for a label inside the frame, the nearest first."""
-    width = LETTER * len(mark.text)
-    spots = [(8.0, 0.0), (-8.0 - width, 0.0), (6.0, -11.0), (6.0, 11.0), (-6.0 - width, -11.0), (-6.0 - width, 11.0)]
-    for away in range(1, 14):
-        for down in (-away * LINE, away * LINE):
-            spots += [(18.0, down), (-18.0 - width, down), (34.0, down), (-34.0 - width, down)]
-    for number, (across, down) in enumerate(spots):
-        x, y = mark.x + across, mark.y + down
-        if x >= LEFT + 2 and x + width <= RIGHT and TOP + LINE / 2 <= y <= BOTTOM - LINE / 2:
-            yield x, y, number >= 6
-    yield max(LEFT + 2, min(mark.x + 8, RIGHT - width)), mark.y, False
+def _places(mark: Mark) -> Iterator[Mark]:
+    """Yield `mark` with its label at places inside the frame, the nearest first."""
+    near = [(8.0, 0.0), (6.0, -11.0), (6.0, 11.0)]
+    far = [
+        (aside, sign * away * LINE) for aside in (18.0, 34.0, 60.0, 90.0) for away in range(1, 14) for sign in (-1, 1)
+    ]
+    far.sort(key=lambda place: place[0] + abs(place[1]))
+    for aside, down in near + far:
+        for before in (False, True):
+            x, y = mark.x + (-aside if before else aside), mark.y + down
+            placed = replace(mark, text_x=x, text_y=y, before=before, leader=aside > 8)
+            box = text_box(placed)
+            if box.left >= LEFT + 2 and box.right <= RIGHT and box.top >= TOP and box.bottom <= BOTTOM:
+                yield placed
+    yield replace(mark, text_x=min(mark.x + 8, RIGHT - LETTER * len(mark.text)), text_y=mark.y)
 
 
 def text_box(mark: Mark) -> Box:
     """Return what the label covers."""
-    return Box(mark.text_x, mark.text_y - LINE / 2, mark.text_x + LETTER * len(mark.text), mark.text_y + LINE / 2)
+    left = mark.text_x - (LETTER * len(mark.text) if mark.before else 0)
+    return Box(left, mark.text_y - LINE / 2, left + LETTER * len(mark.text), mark.text_y + LINE / 2)
 
 
 def _covered(mark: Mark) -> tuple[Box, Box]:

@@ -9,9 +9,6 @@ from typing import Any
 from potstill.reporting.formats import decimal, percent, size, times
 from potstill.reporting.models import Measured, set_names
 
-SPARSE = 0.2
-"""Share of zeros from which a model counts as pruned: a trained one has hardly any."""
-
 
 @dataclass(frozen=True)
 class Tile:
@@ -23,9 +20,14 @@ class Tile:
 
 
 def best_small(models: Sequence[Measured]) -> Measured | None:
-    """Return the model with the best mean exact match among those smaller than the reference."""
+    """Return the model with the best mean exact match among those not known to be as large as the reference."""
     small = [model for model in models if not model.reference and (model.size_ratio is None or model.size_ratio > 1)]
     return max(small, key=lambda model: (_mean(model), model.size_ratio or 0.0), default=None)
+
+
+def praise(best: Measured) -> str:
+    """Return what `best_small` found; a model whose size can't be compared is not called small."""
+    return "best small model" if best.size_ratio else "best of the other models"
 
 
 def smallest(models: Sequence[Measured]) -> Measured | None:
@@ -42,15 +44,13 @@ def summary(models: Sequence[Measured]) -> list[str]:
         return [
             f"{reference.label} reaches {_scores(reference, reference)}; there is no smaller model to compare it with."
         ]
-    made = [f"The best of the small models is {best.label}: {_scores(best, reference)}."]
+    made = [f"The {praise(best)} is {best.label}: {_scores(best, reference)}."]
     if best.size_ratio:
         weights = f"{_bytes(best)} of weights instead of {_bytes(reference)}"
         made.append(f"It is {times(best.size_ratio)} smaller than {reference.label}: {weights}.")
     made += _overlap(best, reference)
     if least is not None and least is not best:
-        made.append(
-            f"The smallest is {least.label}, {times(least.size_ratio)} smaller, with {_scores(least, reference)}."
-        )
+        made.append(f"The smallest is {least.label}, {times(least.size_ratio)} smaller, with {_scores(least, least)}.")
     return made
 
 
@@ -61,21 +61,21 @@ def tiles(models: Sequence[Measured]) -> list[Tile]:
     if best is None:
         return []
     made = [
-        Tile(f"exact match, {name}", percent(best.exact(name)), f"{reference.label}: {percent(reference.exact(name))}")
+        Tile(f"Exact match, {name}", percent(best.exact(name)), f"{reference.label}: {percent(reference.exact(name))}")
         for name in set_names(models)
     ]
     if best.size_ratio:
-        made.append(Tile("smaller", times(best.size_ratio), f"{_bytes(best)} instead of {_bytes(reference)}"))
+        made.append(Tile("Smaller", times(best.size_ratio), f"{_bytes(best)} instead of {_bytes(reference)}"))
     ours, theirs = best.metrics.get("tokens_per_s"), reference.metrics.get("tokens_per_s")
     if ours and theirs:
-        made.append(Tile("tokens a second", times(ours / theirs), f"{decimal(ours)} instead of {decimal(theirs)}"))
+        made.append(Tile("Tokens a second", times(ours / theirs), f"{decimal(ours)} instead of {decimal(theirs)}"))
     return made
 
 
 def caveats(models: Sequence[Measured]) -> list[str]:
     """Return what a reader might otherwise take for granted."""
     made = []
-    sparse = [model for model in models if model.zeros >= SPARSE]
+    sparse = [model for model in models if model.sparse]
     if sparse:
         listed = " and ".join(f"{model.label} ({percent(model.zeros, 0)} zeros)" for model in sparse)
         made.append(

@@ -17,6 +17,8 @@ FEWEST_TOKENS = 128
 """With fewer tokens the statistics of a layer's inputs are noise."""
 BATCH = 16
 """Texts run at once."""
+MEASURED = 32
+"""Texts that the agreement with the uncompressed model is measured on: it costs two passes over the whole model."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,11 @@ class Calibration:
     """Per text its token ids [T], and how many of them are the prompt's."""
     cut: int
     """Texts that were longer than the limit."""
+
+    @property
+    def measured(self) -> list[tuple[Tensor, int]]:
+        """The texts to measure the agreement on."""
+        return self.texts[:MEASURED]
 
     def batches(self) -> list[Tensor]:
         """Return the texts as batches [B, T] of equal length, so that no padding gets into the statistics."""

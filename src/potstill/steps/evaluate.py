@@ -72,6 +72,7 @@ class Evaluate(Step):
 
     makes: ClassVar[str] = "metrics"
     heavy: ClassVar[bool] = True
+    alone: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
 
     def check(self) -> Iterable[Problem]:

@@ -57,7 +57,7 @@ class RougePool:
     """A pool of texts that answers how similar a new one is to the most similar one in it."""
 
     threshold: float = 0.0
-    """Similarity above which scores are exact; texts whose lengths rule out more are skipped."""
+    """Similarity from which scores are exact; texts whose lengths rule it out are skipped."""
     _vocabulary: dict[str, int] = field(default_factory=dict)
     _buckets: dict[int, _Bucket] = field(default_factory=dict)
     _masks: NDArray[np.uint64] = field(default_factory=lambda: np.zeros((1, 1024), np.uint64))
@@ -82,7 +82,7 @@ class RougePool:
     def nearest(self, text: str) -> tuple[float, int]:
         """Return the largest ROUGE-L F of `text` against the pool and the number of the text that has it.
 
-        (0, -1) means that no text reaches `threshold`: then the true maximum is at most the threshold.
+        A score below `threshold` says only that none reaches it; the number is -1 when none came near.
         """
         tokens = tokens_of(text)
         best, owner = 0.0, -1

@@ -70,9 +70,9 @@ class WandaPrune(Step):
             max_length=self.max_length,
             seed=self.seed,
         )
-        before = final_states(loaded.model, drawn.texts)
+        before = final_states(loaded.model, drawn.measured)
         reached = prune(loaded.model, drawn.batches(), self.sparsity, context)
-        figures = agreement(loaded.model.lm_head, before, final_states(loaded.model, drawn.texts))
+        figures = agreement(loaded.model.lm_head, before, final_states(loaded.model, drawn.measured))
         context.notes |= {"calibration": drawn.figures(), "agreement": figures, "sparsity": reached}
         context.out.mkdir(parents=True, exist_ok=True)
         loaded.model.save_pretrained(context.out)

@@ -66,13 +66,13 @@ class QuantizeInt8(Step):
 
         loaded = checkpoint.load(model, half=True)
         drawn = draw(self, loaded, calibration) if calibration is not None else None
-        before = final_states(loaded.model, drawn.texts) if drawn else []
+        before = final_states(loaded.model, drawn.measured) if drawn else []
         layers = block_layers(loaded.model)
         quantized = round_layers(layers, 8, None)
         figures: dict[str, float] = {}
         if drawn:
             with quantized_activations(list(layers.values())):
-                figures = agreement(loaded.model.lm_head, before, final_states(loaded.model, drawn.texts))
+                figures = agreement(loaded.model.lm_head, before, final_states(loaded.model, drawn.measured))
             context.notes |= {"calibration": drawn.figures(), "agreement": figures}
         recipe = {"method": "W8A8, round to nearest", "weights": "int8 per channel", "activations": "int8 per token"}
         return publish(loaded, quantized, context, Card("int8", recipe, figures))
@@ -124,12 +124,12 @@ class QuantizeInt4(Step):
         layers = block_layers(loaded.model)
         check_widths({path: tuple(layer.weight.shape) for path, layer in layers.items()}, self.group_size)
         drawn = draw(self, loaded, calibration)
-        before = final_states(loaded.model, drawn.texts)
+        before = final_states(loaded.model, drawn.measured)
         if self.method == "rtn":
             quantized = round_layers(layers, 4, self.group_size)
         else:
             quantized = gptq_layers(loaded.model, drawn.batches(), self.group_size, self.damping, context)
-        figures = agreement(loaded.model.lm_head, before, final_states(loaded.model, drawn.texts))
+        figures = agreement(loaded.model.lm_head, before, final_states(loaded.model, drawn.measured))
         context.notes |= {"calibration": drawn.figures(), "agreement": figures}
         recipe = {
             "method": f"W4A16, {self.method}",

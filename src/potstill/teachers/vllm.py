@@ -318,12 +318,14 @@ def _missing() -> MissingExtra:
 def _quiet_engine(threads: int) -> Iterator[None]:
     """Set the process up for an engine with `threads`, and undo afterwards what vLLM leaves behind."""
     os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")  # the executor places processes, not vLLM
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # without it vLLM serves with one
     _import_vllm()
     import torch
     from vllm.distributed import cleanup_dist_env_and_memory
 
-    if "VLLM_LOGGING_LEVEL" not in os.environ:
-        logging.getLogger("vllm").setLevel(logging.WARNING)
+    # a process that has imported vLLM already doesn't look at the variable again
+    logging.getLogger("vllm").setLevel(os.environ["VLLM_LOGGING_LEVEL"].upper())
     set_threads = torch.set_num_threads  # vLLM replaces it by a function that does nothing
     torch.set_num_threads(threads)
     try:

@@ -2,3 +2,9 @@
 
 May import the engine, prompts and the pure-math modules; never steps or pipelines.
 """
+
+from potstill.trainers.hard import HardLabel
+from potstill.trainers.lora import LoRA, QLoRA
+from potstill.trainers.soft import SoftLabel
+
+__all__ = ["HardLabel", "LoRA", "QLoRA", "SoftLabel"]

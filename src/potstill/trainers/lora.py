@@ -23,7 +23,8 @@ class LoRA:
     dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0
     """Share of the adapters' inputs that is dropped."""
     targets: str | tuple[str, ...] = "all-linear"
-    """Names of the layers that get an adapter; `all-linear` is every linear layer but the output one (QLoRA, section 4)."""
+    """Names of the layers that get an adapter; `all-linear` is every linear layer but the output one (QLoRA, section
+    4)."""
 
 
 @dataclass(frozen=True)

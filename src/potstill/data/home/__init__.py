@@ -3,3 +3,8 @@
 `SCHEMA.md` defines the domain, `actions` holds it as a table with a validator, `grammar` generates commands from the
 word lists in `lexicon`, `values`, `things` and the phrasing frames in `phrasings`, `refusals` and `frames`.
 """
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+"""Where the domain's data lies: `teacher` and `base` (models), `seeds.jsonl`, `grammar_test.jsonl`, `handwritten.jsonl`."""

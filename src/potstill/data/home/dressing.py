@@ -7,11 +7,13 @@ from typing import Final
 
 from potstill.data.home.filling import Filling
 from potstill.data.home.frames import Frame
-from potstill.data.home.lexicon import FIXES, PAUSED, POLITE, SETTINGS, SIGHS, TAILS, WAKES
+from potstill.data.home.lexicon import FIXES, PAUSED, POLITE, REASONS, SETTINGS, SIGHS, TAILS, WAKES
 
 _QUESTION: Final = re.compile(r"(can|could|what|what's|who|how|how's|will|when|where|is|may|why|shall|did)\b", re.I)
-_DOUBLED: Final = frozenset("get set shut put stop cut dim run let begin flip drop hit chop rap hum sit zip quit pop rip "
-                            "knit swim hug chat undim trim pet rub plug unplug skip".split())  # fmt: skip
+_DOUBLED: Final = frozenset(
+    ["get", "set", "shut", "put", "stop", "cut", "dim", "run", "let", "begin", "flip", "drop", "hit", "hum", "sit",
+     "quit", "pop", "rip", "knit", "swim", "hug", "chat", "trim", "pet", "rub", "plug", "unplug", "skip", "wrap", "hop"]
+)  # fmt: skip
 _SPACES: Final = re.compile(r"\s+([,.?!:]|$)|\s{2,}")
 
 
@@ -32,8 +34,14 @@ def dress(rng: Random, frame: Frame, filling: Filling) -> str:
         core = f"{core}, {place}" if frame.place == "baretail" and rng.random() < 0.3 else f"{core} {place}"
     text, asks = _framed(rng, frame.kind, core)
     if frame.place in ("front", "barefront"):
-        text = f"{place}{rng.choice((',', ',', ''))} {text}" if frame.kind != "t" else f"{place}{rng.choice(',:')} {text}"
-    text, asks = _tailed(rng, frame.kind, text, asks)
+        text = f"{place}{rng.choice((',', ':') if frame.kind == 't' else (',', ',', ''))} {text}"
+    if frame.kind == "c":
+        text = f"{rng.choice(SIGHS)} {text}" if rng.random() < 0.1 else text
+    reasons = REASONS.get(frame.group.split("/")[0])
+    if reasons and frame.kind in "vt" and rng.random() < 0.06:
+        text, asks = _reasoned(rng, text, asks, rng.choice(reasons))
+    else:
+        text, asks = _tailed(rng, frame.kind, text, asks)
     return _finished(rng, _opened(rng, text), asks)
 
 
@@ -50,6 +58,14 @@ def _framed(rng: Random, kind: str, core: str) -> tuple[str, bool]:
         verb, _, rest = core.partition(" ")
         return frame.replace("%g", f"{gerund(verb)} {rest}"), asks
     return frame.replace("%v", core), asks
+
+
+def _reasoned(rng: Random, text: str, asks: bool, reason: str) -> tuple[str, bool]:
+    """The command with a reason for it, before or after."""
+    draw = rng.random()
+    if draw < 0.6:
+        return f"{reason}{',' if draw < 0.45 else rng.choice(('.', ' so', ', so', ''))} {text}", asks
+    return f"{text}{rng.choice((',', ' because', ' since', ','))} {reason}", asks and draw < 0.8
 
 
 def _tailed(rng: Random, kind: str, text: str, asks: bool) -> tuple[str, bool]:
@@ -92,12 +108,9 @@ def _finished(rng: Random, text: str, asks: bool) -> str:
         text = text[0].upper() + text[1:]
     if rng.random() < 0.04:
         text = text.replace("'", "")
+    if rng.random() < 0.05:
+        text = text.replace(" the ", " ")
     draw = rng.random()
     if asks:
         return text + ("?" if draw < 0.72 else "." if draw < 0.8 else "")
     return text + ("." if draw < 0.42 else "!" if draw < 0.47 else "")
-
-
-def sigh(rng: Random, text: str) -> str:
-    """A complaint after a sigh."""
-    return f"{rng.choice(SIGHS)} {text}"

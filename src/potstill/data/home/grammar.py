@@ -70,7 +70,12 @@ def _pools(split: Split) -> dict[str, tuple[tuple[Frame, ...], list[float]]]:
     for name in [name for name in _WEIGHTS if name.startswith(OUTSIDE)]:
         frames = tuple(frame for frame in pools[name.removeprefix(OUTSIDE)] if _can_exceed(frame))
         pools[name] = frames
-    return {name: (frames, list(accumulate(frame.weight for frame in frames))) for name, frames in pools.items() if frames}
+    return {name: (frames, _sums(frames)) for name, frames in pools.items() if frames}
+
+
+def _sums(frames: tuple[Frame, ...]) -> list[float]:
+    """The cumulative weights of `frames`."""
+    return list(accumulate(frame.weight for frame in frames))
 
 
 def _can_exceed(frame: Frame) -> bool:

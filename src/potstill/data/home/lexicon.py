@@ -49,7 +49,8 @@ NOUNS: Final[dict[str, tuple[Noun, ...]]] = {
     "smartlock": _nouns("4 lock, 3 smart lock, 3 deadbolt, 3 door lock"),
     "tv": _nouns("30 TV, 16 tv, 14 television, 9 telly, 3 screen, 2 TV set, 2 smart TV, 1 television set"),
     "music": _nouns("30 music, 8 radio, 5 stereo, 1 tunes+, 1 song@n"),
-    "speaker": _nouns("24 speaker, 7 speakers+, 12 music, 10 radio, 9 stereo, 4 sound system, 1 hi-fi, 2 smart speaker, "
+    "speaker": _nouns("24 speaker, 7 speakers+, 12 music, 10 radio, 9 stereo, 4 sound system, 1 hi-fi, "
+                    "2 smart speaker, "
                       "1 music system, 1 Bluetooth speaker, 1 music player"),
     "player": _nouns("18 speaker, 5 speakers+, 12 radio, 10 stereo, 4 sound system, 1 hi-fi, 2 smart speaker, "
                      "1 music system, 1 Bluetooth speaker"),
@@ -100,7 +101,8 @@ def _rooms() -> dict[str, tuple[Room, ...]]:
 
 ROOM_NAMES: Final = _rooms()
 
-_INDOOR: Final = "living_room bedroom kitchen bathroom office hallway dining_room kids_room garage".split()
+_INDOOR: Final = ["living_room", "bedroom", "kitchen", "bathroom", "office", "hallway", "dining_room", "kids_room",
+                  "garage"]  # fmt: skip
 _ALL: Final = [*_INDOOR, "garden"]
 
 # The rooms of each device, repeated by weight.
@@ -110,7 +112,7 @@ DEVICE_ROOMS: Final[dict[str, list[str]]] = {
     "tv": [*_ALL, *_INDOOR, "living_room", "bedroom", "kids_room", "living_room"], "speaker": _ALL * 2,
     "vacuum": _INDOOR * 8 + ["garden"], "oven": ["kitchen"] * 60 + _ALL,
     "coffee_maker": ["kitchen"] * 30 + ["office"] * 12 + ["dining_room"] * 4 + _ALL,
-    "alarm": ["garage"] * 10 + ["office"] * 4 + _ALL * 2, "sprinkler": ["garden"] * 60 + _ALL, "none": _ALL,
+    "alarm": ["garage"] * 10 + ["office"] * 4 + _ALL * 2, "sprinkler": ["garden"], "none": _ALL,
 }  # fmt: skip
 
 WHOLE: Final = (
@@ -212,11 +214,15 @@ PAUSED: Final = frozenset(
      "assistant", "computer", "alexa", "I'm leaving", "I'm going out", "I'm tired", "I'm going to bed", "it's late"]
 )  # fmt: skip
 
-SIGHS: Final = _weighted("ugh,|wow,|man,|honestly,|oh no,|I think|I feel like|god,|damn,|hmm,|ouch,|oh dear,|geez,|"
-                         "I'm afraid|you know,|seriously,")
-FIXES: Final = _weighted("can you fix that?|please do something about it|please help|help|fix it please|"
-                         "do something about it|can you help?|can you do something about that?|could you fix that?|"
-                         "fix that|please fix it|could you help me out?|can you take care of it?")
+SIGHS: Final = _weighted(
+    "ugh,|wow,|man,|honestly,|oh no,|I think|I feel like|god,|damn,|hmm,|ouch,|oh dear,|geez,|"
+    "I'm afraid|you know,|seriously,"
+)
+FIXES: Final = _weighted(
+    "can you fix that?|please do something about it|please help|help|fix it please|"
+    "do something about it|can you help?|can you do something about that?|could you fix that?|"
+    "fix that|please fix it|could you help me out?|can you take care of it?"
+)
 
 # Frames around "a thing in a state"; those before the bar are verb phrases, the others whole sentences.
 STATE_VERBS: Final = _weighted("""
@@ -231,3 +237,37 @@ STATE_SENTENCES: Final = _weighted("""
     I need {N} to be {S}|I want to have {N} {S}|let's get {N} {S}|2*{N} {S}|may I have {N} {S}|
     I'd like to have {N} {S}
     """)
+
+# Reasons people give for a command, by the action; each fits before it ("it's dark, ...") and after it.
+REASONS: Final[dict[str, tuple[str, ...]]] = {
+    "light.on": _weighted("it's dark|it's getting dark|it's too dark|I can't see|I want to read|I lost my keys"),
+    "light.off": _weighted("I want to sleep|I'm going to sleep|it's too bright|we're leaving|the kids are asleep"),
+    "light.set_brightness": _weighted("it's movie night|I want to read|it's too bright|the baby is asleep"),
+    "light.set_color": _weighted("we're having a party|it's a party|I want to relax|it's Christmas"),
+    "thermostat.raise": _weighted("it's cold|I'm cold|it's too cold|I'm freezing|it's chilly|we're freezing"),
+    "thermostat.lower": _weighted("it's hot|I'm hot|it's too hot|it's too warm|I'm sweating|it's boiling"),
+    "thermostat.off": _weighted("it's warm enough|we're leaving|summer is here|we're going on vacation"),
+    "fan.on": _weighted("it's stuffy|I need some air|it's hot|it's humid"),
+    "fan.off": _weighted("it's too noisy|it's windy|I'm cold|it's loud"),
+    "blinds.open": _weighted("it's a sunny day|I want to see outside|it's morning|I need daylight"),
+    "blinds.close": _weighted("the sun is in my eyes|I need privacy|the neighbors are watching|it's night"),
+    "lock.lock": _weighted("we're leaving|I'm going to bed|I'm going out|it's night"),
+    "lock.unlock": _weighted("I'm home|my guests are here|I forgot my key|the kids are back|I'm outside"),
+    "tv.on": _weighted("the game is starting|my show is on|I'm bored|it's movie time"),
+    "tv.off": _weighted("the movie is over|I'm going to bed|it's bedtime|nobody is watching"),
+    "tv.mute": _weighted("I'm on the phone|the phone is ringing|I have a call|the baby is asleep|it's too loud"),
+    "tv.set_volume": _weighted("I can't hear it|it's too loud|the baby is asleep|it's too quiet"),
+    "speaker.play": _weighted("I want to dance|I'm bored|we have guests|it's too quiet|I'm cooking"),
+    "speaker.pause": _weighted("I'm on the phone|I have a call|I need quiet|the baby is asleep|I can't focus"),
+    "speaker.set_volume": _weighted("I can't hear it|it's too loud|the baby is asleep|I love this song"),
+    "vacuum.start": _weighted("the floor is dirty|there are crumbs everywhere|it's dusty|guests are coming"),
+    "vacuum.stop": _weighted("it's too noisy|I'm on the phone|the baby is asleep|the floor is clean"),
+    "vacuum.dock": _weighted("the floor is clean|the battery is low|it's done|it's clean enough"),
+    "oven.preheat": _weighted("I'm baking bread|I'm making lasagna|I'm making pizza|it's time to bake"),
+    "oven.off": _weighted("the cake is done|dinner is ready|the pizza is done|we're done baking"),
+    "coffee_maker.brew": _weighted("I'm tired|I just woke up|guests are coming|I need energy"),
+    "alarm.arm": _weighted("we're leaving|I'm going to bed|I'm going out|we're going on vacation"),
+    "alarm.disarm": _weighted("I'm home|we're back|it's just me|it's a false alarm"),
+    "sprinkler.on": _weighted("the grass is dry|it hasn't rained|the plants are thirsty|it's too dry"),
+    "sprinkler.off": _weighted("it's raining|the grass is wet|it's wet enough|it's going to rain"),
+}

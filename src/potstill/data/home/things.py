@@ -70,8 +70,9 @@ TASK_CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "trip": _split("a flight, a flight to Paris, a hotel, a hotel room, a table for two, a restaurant, a table, "
                    "a train ticket, a trip to Rome, a vacation, a flight to London, an appointment, a massage, "
                    "a doctor's appointment, a haircut, a meeting, tickets, a cruise, a tennis court, a flight home"),
-    "pet": _split("the cat, the dog, my cat, my dog, the fish, the hamster, the rabbit, the bird, the parrot, the baby, "
-                  "the goldfish, the chickens, the puppy, the kids, the horse, the pets, the kitten, the turtle"),
+    "pet": _split("the cat, the dog, my cat, my dog, the fish, the hamster, the rabbit, the bird, the parrot, "
+                  "the baby, the goldfish, the chickens, the puppy, the kids, the horse, the pets, "
+                    "the kitten, the turtle"),
     "paper": _split("an email, a text, a letter, a message, a text message, an SMS, a postcard, a WhatsApp, a fax, "
                     "a report, an email"),
     "event": _split("a meeting, an appointment, my dentist appointment, a birthday party, an event, lunch with Anna, "
@@ -84,13 +85,15 @@ TASK_CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "chore": _split("the laundry, the dishes, the ironing, my homework, the homework, the shopping, my taxes, the bed, "
                     "the gardening, the cooking, the paperwork, my work, the grocery shopping, the bills, my job, "
                     "my hair, the washing, the washing up, my math homework"),
-    "mess": _split("the car, the windows, the dishes, the clothes, the dog, the toilet, the bathtub, the sink, my shirt, "
-                   "the mirror, my shoes, the table, the fridge, the laundry, the pots, the barbecue, the gutters"),
+    "mess": _split("the car, the windows, the dishes, the clothes, the dog, the toilet, the bathtub, the sink, "
+                   "my shirt, the mirror, my shoes, the table, the fridge, the laundry, the pots, "
+                    "the barbecue, the gutters"),
     "made": _split("a joke, a story, a bedtime story, a poem, a riddle, a fairy tale, a fun fact, a secret"),
     "place": _split("the airport, the nearest gas station, work, the supermarket, the hospital, Berlin, the store, "
                     "a good restaurant, the post office, school, the beach, the train station, the bank"),
-    "job": _split("the roof, the sink, the leak, the fence, my car, my bike, the bed, the wall, the toilet, my computer, "
-                  "the wifi, the dripping tap, the stairs, the broken window, the chair, my phone, my glasses"),
+    "job": _split("the roof, the sink, the leak, the fence, my car, my bike, the bed, the wall, the toilet, "
+                  "my computer, the wifi, the dripping tap, the stairs, the broken window, the chair, "
+                    "my phone, my glasses"),
     "lang": _split("French, Spanish, German, Italian, Chinese, Japanese, Latin, Polish"),
     "span": _split("10 minutes, five minutes, an hour, 30 seconds, two hours, 20 minutes, a minute, three minutes, "
                    "half an hour, 45 minutes, 90 seconds, fifteen minutes"),

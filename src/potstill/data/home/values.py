@@ -7,10 +7,11 @@ from typing import Final, NamedTuple
 from potstill.data.home.actions import COLORS, GENRES, SPEEDS
 
 _ONES: Final = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen"
-).split()
-_TENS: Final = ". ten twenty thirty forty fifty sixty seventy eighty ninety".split()
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen",
+    "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+)  # fmt: skip
+_TENS: Final = ("", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 
 
 class Spoken(NamedTuple):
@@ -128,9 +129,9 @@ def minutes(rng: Random, number: int) -> str:
     return f"{numeral(rng, number)} {unit}"
 
 
-def plain(_rng: Random, word: str) -> str:
+def plain(rng: Random, word: str) -> str:
     """A word as it is; warm light has a longer name too."""
-    return "warm white" if word == "warm" and _rng.random() < 0.4 else word
+    return "warm white" if word == "warm" and rng.random() < 0.4 else word
 
 
 class Kind(NamedTuple):
@@ -146,10 +147,11 @@ class Kind(NamedTuple):
 
 
 _FULL: Final = tuple(Spoken(100, word) for word in ("full", "max", "maximum", "full", "the maximum", "the max"))
-_HALF: Final = (Spoken(50, "half"),) * 4 + (Spoken(50, "fifty-fifty"),) * 0
+_HALF: Final = (Spoken(50, "half"),) * 4
 _BIG: Final = (101, 105, 110, 120, 125, 130, 140, 150, 150, 160, 175, 180, 200, 200, 220, 250, 300, 300, 350, 400, 500,
                500, 600, 700, 750, 800, 900, 999, 1000, 1000, 2000, 5000, 10000)  # fmt: skip
 _NEGATIVE: Final = (-1, -2, -5, -5, -8, -10, -10, -15, -20, -30, -40, -50, -100)
+_MORE: Final = (11, 12, 13, 14, 15, 15, 16, 18, 20, 20, 25, 30, 40, 50, 100)
 _HOT: Final = (31, 32, 33, 34, 35, 36, 38, 40, 40, 42, 45, 50, 50, 55, 60, 65, 70, 72, 75, 80, 85, 90, 90, 95, 99, 100,
                100, 110, 120, 150, 200, 250, 300, 400, 500, 1000)  # fmt: skip
 
@@ -161,8 +163,8 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "thermostat.set_temperature": Kind(
         10, 30, degrees, 1, (0, 1, 2, 3, 4, 5, 5, 6, 7, 8, 9, *_NEGATIVE), _HOT),
-    "thermostat.raise": Kind(1, 10, steps, 1, (11, 12, 13), (11, 12, 13, 14, 15, 15, 16, 18, 20, 20, 25, 30, 40, 50, 100)),
-    "thermostat.lower": Kind(1, 10, steps, 1, (11, 12, 13), (11, 12, 13, 14, 15, 15, 16, 18, 20, 20, 25, 30, 40, 50, 100)),
+    "thermostat.raise": Kind(1, 10, steps, 1, (11,), _MORE),
+    "thermostat.lower": Kind(1, 10, steps, 1, (11,), _MORE),
     "blinds.set_position": Kind(
         0, 100, percent, 5, _NEGATIVE, _BIG, (*_FULL, *_HALF, *_HALF, Spoken(50, "halfway"), Spoken(50, "half way"))),
     "tv.set_volume": Kind(

@@ -1,0 +1,144 @@
+"""Generation through Potstill (render, generate, parse, journal) against `vllm.LLM.generate` on the same prompts.
+
+One engine serves both sides in turn, each time with an empty prefix cache; ratios are of neighbours in time. Run as
+`python benchmarks/generation.py [--model FOLDER]`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from potstill.context import Context
+from potstill.journal import Journal
+from potstill.ledger import Ledger
+from potstill.prompts import render
+from potstill.steps import LoadSeeds, PseudoLabel, ValidJSON
+from potstill.teachers.vllm import VLLM, VLLMSession
+
+TEACHER = Path(__file__).parents[1] / "src" / "potstill" / "data" / "home" / "teacher"
+WORDS = "turn switch set open close dim the a all my light lamp heating blinds music kitchen bedroom now please to at 20".split()  # fmt: skip  # noqa: E501, SIM905
+BARS = {"text": 0.95, "top-k": 0.90}
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A teacher that is loaded already, so that loading is not measured."""
+
+    session: VLLMSession
+    model: str = "opened"
+
+    def identity(self) -> dict[str, str]:
+        """Return a name."""
+        return {"model": self.model}
+
+    @contextmanager
+    def open(self, *, threads: int) -> Iterator[VLLMSession]:
+        """Yield the session."""
+        yield self.session
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default=str(TEACHER), help="a model folder (default: the embedded teacher)")
+    parser.add_argument("--prompts", type=int, default=2000)
+    parser.add_argument("--max-tokens", type=int, default=48)
+    parser.add_argument("--top-k", type=int, default=32)
+    parser.add_argument("--repeats", type=int, default=4)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    options = parser.parse_args()
+    with VLLM(options.model).open(threads=options.threads) as session:
+        rows = commands(options.prompts)
+        raw(session, rows[:64], options, 0)  # kernels are built at the first batch
+        print(f"{Path(options.model).name}: {len(rows)} prompts, {options.threads} threads")
+        print(f"{'capture':10}{'raw tok/s':>12}{'Potstill tok/s':>16}{'ratio':>8}{'bar':>6}")
+        for name, top_k in (("text", 0), ("top-k", options.top_k)):
+            pairs = [measure(session, rows, options, top_k, turned=bool(turn % 2)) for turn in range(options.repeats)]
+            ratio = statistics.median(ours / theirs for theirs, ours in pairs)
+            theirs, ours = (statistics.median(side) for side in zip(*pairs, strict=True))
+            print(f"{name:10}{theirs:12.0f}{ours:16.0f}{ratio:8.3f}{BARS[name]:6.2f}", flush=True)
+
+
+def commands(count: int) -> list[dict[str, str]]:
+    """Return rows of mixed lengths."""
+    draw = random.Random(0)
+    texts = [" ".join(draw.choice(WORDS) for _ in range(draw.randint(4, 40))) for _ in range(count)]
+    return [{"id": str(number), "instruction": text} for number, text in enumerate(texts)]
+
+
+def measure(session: VLLMSession, rows: list[Any], options: Any, top_k: int, *, turned: bool) -> tuple[float, float]:
+    """Return tokens/s of (raw, Potstill), one right after the other."""
+    sides: list[Callable[..., tuple[int, float]]] = [raw, through_potstill]
+    speeds = {}
+    for side in reversed(sides) if turned else sides:
+        session.engine.reset_prefix_cache()
+        tokens, seconds = side(session, rows, options, top_k)
+        speeds[side] = tokens / seconds
+    return speeds[raw], speeds[through_potstill]
+
+
+def raw(session: VLLMSession, rows: list[Any], options: Any, top_k: int) -> tuple[int, float]:
+    """Generate with vLLM alone, from rendered texts to finished outputs in memory."""
+    from vllm import SamplingParams
+
+    texts = [
+        session.tokenizer.apply_chat_template(render("answer.jinja", row), add_generation_prompt=True, tokenize=False)
+        for row in rows
+    ]
+    parameters = SamplingParams(temperature=0, max_tokens=options.max_tokens)
+    if top_k:
+        parameters = SamplingParams(
+            temperature=0, max_tokens=options.max_tokens, logprobs=top_k, flat_logprobs=True, detokenize=False
+        )
+    start = time.perf_counter()
+    outputs = session.engine.generate(texts, parameters, use_tqdm=False)
+    seconds = time.perf_counter() - start
+    return sum(len(output.outputs[0].token_ids) for output in outputs), seconds
+
+
+def through_potstill(session: VLLMSession, rows: list[Any], options: Any, top_k: int) -> tuple[int, float]:
+    """Label and check the rows with the very steps that a pipeline uses, into an empty journal on disk."""
+    from datasets import Dataset
+
+    teacher, data = Opened(session), Dataset.from_list(rows)
+    label = PseudoLabel(LoadSeeds(""), teacher=teacher, top_k=top_k, max_tokens=options.max_tokens)
+    valid = ValidJSON(LoadSeeds(""))
+    with tempfile.TemporaryDirectory() as folder:
+        context = surroundings(Path(folder), options.threads)
+        start = time.perf_counter()
+        for _ in valid.run(rows=label.run(rows=data, teacher=teacher, context=context), context=context):  # type: ignore[arg-type]
+            pass
+        seconds = time.perf_counter() - start
+        assert context.notes["usage"]["calls"] == len(rows)
+        return context.notes["usage"]["completion_tokens"], seconds
+
+
+def surroundings(folder: Path, threads: int) -> Context:
+    """Return a context as the engine makes it."""
+    journal = Journal(folder / "journal.sqlite")
+    return Context(
+        step="label",
+        key="0" * 32,
+        work=folder,
+        out=folder,
+        journal=journal.scoped("label"),
+        store_journal=journal,
+        ledger=Ledger(folder / "lost.jsonl"),
+        logger=logging.getLogger("benchmark"),
+        threads=threads,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""Models from nothing: a tokenizer learned from rows, and a small causal model with random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from annotated_types import Interval
+
+from potstill.prompts import Template, render
+from potstill.step import Anything, Rows, Step
+
+if TYPE_CHECKING:
+    from potstill.context import Context
+
+END, START, STOP = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
+CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+"""ChatML, as Qwen's models use it."""
+
+
+class TrainTokenizer(Step):
+    """Learn a byte-level BPE tokenizer (Sennrich et al. 2016, section 3.2) with a ChatML template from chats."""
+
+    rows: Rows
+    """Chats: rows that `prompt` renders, with the answer in `output`."""
+    prompt: Template = "answer.jinja"
+    """Template of the chats."""
+    vocab_size: Annotated[int, Interval(ge=300)] = 2048
+    """Tokens, the 256 bytes included; small models spend most of their size on embeddings, so it is small."""
+    whole: tuple[str, ...] = ()
+    """Standing texts that become one token each, so that a small model doesn't read them anew at every request."""
+
+    makes = "anything"
+    heavy = True
+
+    def run(self, rows: Any, context: Context) -> Path:
+        """Train on the rendered chats and save a `transformers` tokenizer."""
+        from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+        from transformers import PreTrainedTokenizerFast
+
+        core = Tokenizer(models.BPE())
+        core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        core.decoder = decoders.ByteLevel()
+        trainer = trainers.BpeTrainer(
+            vocab_size=self.vocab_size - len(self.whole),
+            special_tokens=[END, START, STOP],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        )
+        core.train_from_iterator(self._texts(rows), trainer)
+        core.add_tokens([AddedToken(text, normalized=False) for text in self.whole])
+        fast = PreTrainedTokenizerFast(tokenizer_object=core, eos_token=STOP, pad_token=END)
+        fast.chat_template = CHAT_TEMPLATE
+        fast.save_pretrained(context.out)
+        return context.out
+
+    def _texts(self, rows: Any) -> Iterator[str]:
+        """Yield the texts to learn from; standing texts are left out, since they become tokens of their own."""
+        for row in rows:
+            for message in [*render(self.prompt, row), {"role": "assistant", "content": row["output"]}]:
+                if message["content"] not in self.whole:
+                    yield f"{message['role']}\n{message['content']}\n"
+
+
+class RandomModel(Step):
+    """A Qwen3 causal model (Yang et al. 2025) with random weights and the tokenizer of another step."""
+
+    tokenizer: Anything
+    """A step that makes a tokenizer, or a model whose tokenizer is meant."""
+    hidden_size: Annotated[int, Interval(ge=32)] = 128
+    """Width of the residual stream; a multiple of 128 suits every 4-bit group size."""
+    layers: Annotated[int, Interval(ge=1)] = 4
+    """Decoder blocks."""
+    intermediate_size: Annotated[int, Interval(ge=32)] = 384
+    """Width of the feed-forward layers."""
+    heads: Annotated[int, Interval(ge=1)] = 4
+    """Query heads, of 32 dimensions each."""
+    kv_heads: Annotated[int, Interval(ge=1)] = 2
+    """Key and value heads."""
+    max_length: Annotated[int, Interval(ge=64)] = 1024
+    """Longest text, in tokens."""
+    seed: int = 0
+    """Of the weights."""
+
+    makes = "model"
+    heavy = True
+    preload = ("torch", "transformers")
+
+    def run(self, tokenizer: Path, context: Context) -> Path:
+        """Save the model, its tokenizer and its generation config."""
+        import torch
+        from transformers import AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
+
+        fast = AutoTokenizer.from_pretrained(tokenizer)
+        torch.manual_seed(self.seed)
+        config = Qwen3Config(
+            vocab_size=-(-len(fast) // 64) * 64,
+            hidden_size=self.hidden_size,
+            intermediate_size=self.intermediate_size,
+            num_hidden_layers=self.layers,
+            num_attention_heads=self.heads,
+            num_key_value_heads=self.kv_heads,
+            head_dim=32,
+            max_position_embeddings=self.max_length,
+            tie_word_embeddings=True,
+            bos_token_id=None,
+            eos_token_id=fast.eos_token_id,
+            pad_token_id=fast.pad_token_id,
+        )
+        Qwen3ForCausalLM(config).to(torch.bfloat16).save_pretrained(context.out)
+        fast.save_pretrained(context.out)
+        return context.out

@@ -1,0 +1,176 @@
+"""Rows as token arrays, and arrays as batches: what a trainer reads.
+
+The arrays lie in files of the work folder and are mapped, so that memory doesn't grow with the number of rows.
+
+Shapes: B rows, T input tokens, R positions that some row of the batch predicts from, N target tokens, K kept entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+POOL = 8
+"""Batches whose rows are sorted by length together: enough to save 90 % of the padding, few enough to stay mixed."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One row in tokens."""
+
+    ids: Sequence[int]
+    """Prompt and target tokens."""
+    prompt: int
+    """How many of them are the prompt's; at least 1."""
+    top_ids: NDArray[np.int32] | None = None
+    """[T, K] the teacher's most probable tokens at each target."""
+    top_logprobs: NDArray[np.float32] | None = None
+    """[T, K] their log-probabilities."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """All rows in tokens: flat arrays and where each row starts in them."""
+
+    tokens: NDArray[np.int32]
+    """Tokens of all rows, one after another."""
+    starts: NDArray[np.int64]
+    """[rows + 1] where each row starts in `tokens`."""
+    targets: NDArray[np.int64]
+    """[rows + 1] where each row's targets start in the arrays below."""
+    top_ids: NDArray[np.int32] | None
+    """[targets, K], or None."""
+    top_logprobs: NDArray[np.float32] | None
+    """[targets, K], or None."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.starts) - 1
+
+    def __getitem__(self, index: int) -> Example:
+        """Return one row."""
+        ids = self.tokens[self.starts[index] : self.starts[index + 1]]
+        first, last = int(self.targets[index]), int(self.targets[index + 1])
+        prompt = len(ids) - (last - first)
+        if self.top_ids is None or self.top_logprobs is None:
+            return Example(ids, prompt)  # type: ignore[arg-type] # an array is as good as a sequence
+        return Example(ids, prompt, self.top_ids[first:last], self.top_logprobs[first:last])  # type: ignore[arg-type]
+
+    def lengths(self) -> NDArray[np.int64]:
+        """Return [rows] the number of tokens of each."""
+        return np.diff(self.starts)
+
+
+def store(examples: Iterable[Example], folder: Path) -> Examples:
+    """Write `examples` to files in `folder`, one after another, and return them mapped."""
+    folder.mkdir(parents=True, exist_ok=True)
+    starts, targets, kept = [0], [0], 0
+    names = ("tokens", "top_ids", "top_logprobs")
+    with (
+        (folder / "tokens").open("wb") as tokens,
+        (folder / "top_ids").open("wb") as top_ids,
+        (folder / "top_logprobs").open("wb") as top_logprobs,
+    ):
+        for example in examples:
+            tokens.write(np.asarray(example.ids, dtype=np.int32).tobytes())
+            starts.append(starts[-1] + len(example.ids))
+            targets.append(targets[-1] + len(example.ids) - example.prompt)
+            if example.top_ids is not None and example.top_logprobs is not None:
+                kept = example.top_ids.shape[1]
+                top_ids.write(np.ascontiguousarray(example.top_ids, dtype=np.int32).tobytes())
+                top_logprobs.write(np.ascontiguousarray(example.top_logprobs, dtype=np.float32).tobytes())
+    flat = [
+        np.memmap(folder / name, dtype, mode="r") if (folder / name).stat().st_size else np.zeros(0, dtype)
+        for name, dtype in zip(names, (np.int32, np.int32, np.float32), strict=True)
+    ]
+    top = [array.reshape(-1, kept) for array in flat[1:]] if kept else [None, None]
+    return Examples(flat[0], np.array(starts), np.array(targets), top[0], top[1])  # type: ignore[arg-type]
+
+
+class LengthBatches:
+    """Batches of rows of similar length, in an order that depends on seed and epoch only."""
+
+    def __init__(self, lengths: NDArray[np.int64], batch_size: int, seed: int) -> None:
+        """Cut rows of these `lengths` into batches."""
+        self._lengths = lengths
+        self._batch_size = batch_size
+        self._seed = seed
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order; a resumed run gets that of the run it continues."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        """Return the number of batches of an epoch."""
+        return -(-len(self._lengths) // self._batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """Yield the batches of an epoch as row numbers: rows shuffled, sorted within each pool, batches shuffled."""
+        random = np.random.default_rng([self._seed, self._epoch])
+        order = random.permutation(len(self._lengths))
+        pool = POOL * self._batch_size
+        pools = [order[start : start + pool] for start in range(0, len(order), pool)]
+        by_length = np.concatenate([part[np.argsort(self._lengths[part], kind="stable")] for part in pools])
+        batches = [by_length[start : start + self._batch_size] for start in range(0, len(order), self._batch_size)]
+        for number in random.permutation(len(batches)):
+            yield batches[number].tolist()
+
+
+def micro_batches(examples: Sequence[Example], budget: int) -> list[dict[str, Tensor]]:
+    """Split a batch into parts of at most `budget` tokens, padding included; a part has at least one row."""
+    parts: list[list[Example]] = []
+    for example in sorted(examples, key=lambda example: len(example.ids), reverse=True):
+        # the first row of a part is its longest
+        if parts and (len(parts[-1]) + 1) * (len(parts[-1][0].ids) - 1) <= budget:
+            parts[-1].append(example)
+        else:
+            parts.append([example])
+    return [collate(part) for part in parts]
+
+
+def collate(examples: Sequence[Example]) -> dict[str, Tensor]:
+    """Return one part of a batch as tensors.
+
+    Rows are padded on the right, where a causal model's other positions can't see it: that takes no attention mask,
+    and no token id says what is padding (it may well be the end-of-turn token). The last token is a target only.
+
+    Returns:
+        `input_ids` [B, T]; `keep` [R] the positions for which logits are needed; `select` [B, R] which of those are
+        targets' positions; `labels` [N] the targets, row by row, as `select` picks them; with soft labels
+        `teacher_ids` and `teacher_logprobs` [N, K].
+    """
+    length = max(len(example.ids) for example in examples) - 1
+    input_ids = np.zeros((len(examples), length), dtype=np.int64)
+    for row, example in enumerate(examples):
+        input_ids[row, : len(example.ids) - 1] = example.ids[:-1]
+    first = np.array([example.prompt - 1 for example in examples])
+    last = np.array([len(example.ids) - 1 for example in examples])
+    keep = np.arange(first.min(), length)
+    select = (keep >= first[:, None]) & (keep < last[:, None])
+    labels = np.concatenate([np.asarray(example.ids[example.prompt :], dtype=np.int64) for example in examples])
+    batch = {"input_ids": input_ids, "keep": keep, "select": select, "labels": labels}
+    if examples[0].top_ids is not None:
+        batch["teacher_ids"] = np.concatenate([_given(example.top_ids) for example in examples]).astype(np.int64)
+        batch["teacher_logprobs"] = np.concatenate([_given(example.top_logprobs) for example in examples])
+    return {name: torch.from_numpy(array) for name, array in batch.items()}
+
+
+def _given(array: Any) -> Any:
+    """Return the soft labels of a row that has some, as all rows of a batch do."""
+    assert array is not None
+    return array
+
+
+def target_logits(model: Any, batch: Mapping[str, Tensor]) -> Tensor:
+    """Return the logits [N, V] at the targets' positions; the output layer runs on few others."""
+    output = model(input_ids=batch["input_ids"], logits_to_keep=batch["keep"], use_cache=False)
+    logits: Tensor = output.logits
+    return logits[batch["select"]]

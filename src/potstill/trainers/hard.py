@@ -1,0 +1,54 @@
+"""Training on text: the teacher's answers as the only truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from potstill.trainers.training import Training, fit, prepare
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from torch import Tensor
+
+    from potstill.context import Context
+    from potstill.trainers.examples import Example
+
+
+class HardLabel(Training):
+    """Train a student on the text in `output`, by cross-entropy over the answer's tokens.
+
+    With a teacher's answers this is sequence-level distillation (Kim and Rush 2016, arXiv 1606.07947, section 3.2). It
+    asks nothing of the vocabularies.
+    """
+
+    def run(self, rows: Dataset, student: Any, context: Context) -> Path:
+        """Train the student on `rows` and write its folder."""
+
+        def example_of(row: Mapping[str, Any], tokenizer: Any) -> Example | str:
+            return text_example(row, tokenizer, self.prompt)
+
+        return fit(self, prepare(self, rows, student, context, example_of), hard_objective, context)
+
+
+def text_example(row: Mapping[str, Any], tokenizer: Any, prompt: str) -> Example | str:
+    """Return the tokens of a row's chat, answer and end of turn, or why they can't be trained on."""
+    from potstill.chat import encode
+    from potstill.prompts import render
+    from potstill.trainers.examples import Example
+
+    output = row.get("output")
+    if not isinstance(output, str) or not output.strip():
+        return "no output"
+    if row.get("finish_reason") == "length":
+        return "the answer was cut at the teacher's token limit"
+    ids, length = encode(tokenizer, render(prompt, row), output)
+    return Example(ids, length)
+
+
+def hard_objective(logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+    """Return the cross-entropy [N] of the targets; logits [N, V]."""
+    from potstill.trainers.losses import cross_entropy
+
+    return cross_entropy(logits, batch["labels"])

@@ -1,0 +1,286 @@
+"""The report: nothing slips past the escaping, every model is there, and all three files say the same."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import logging
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from potstill.context import Ancestor, Context
+from potstill.errors import BadInput
+from potstill.ledger import Ledger
+from potstill.metrics import wilson
+from potstill.reporting.layers import Node, crossings, layers
+from potstill.reporting.scatter import Point, scatter, text_box
+from potstill.steps.report import Report
+
+EVIL = "<script>alert('x')</script>\"&"
+
+
+def share(name, right, n):
+    made = wilson(right, n)
+    return {name: made.value, f"{name}_low": made.low, f"{name}_high": made.high}
+
+
+def scores(right, n=200):
+    return {"n": n, **share("exact_match", right, n), **share("valid_json", n - 1, n), "cut": 0, "errors": 0}
+
+
+def metrics(right, size=1_000_000, zeros=0.0, sets=("grammar", "hand")):
+    return {
+        "sets": {name: scores(right - 10 * number) for number, name in enumerate(sets)},
+        "tokens_per_s": 1234.5678,
+        "first_token_ms_p50": 6.25,
+        "first_token_ms_p95": 9.5,
+        "weights_bytes": size,
+        "folder_bytes": size + 1000,
+        "parameters": 500_000,
+        "nonzero_parameters": int(500_000 * (1 - zeros)),
+        "bits_per_weight": 8 * size / 500_000,
+        "peak_memory_bytes": 2_000_000_000,
+        "engine": {"label": "engine-label"},
+        "examples": [
+            {"set": "hand", "instruction": EVIL, "expected": "{}", "answer": EVIL + "\ud800", "finish_reason": "length"}
+        ],
+    }
+
+
+def ancestor(name, kind="Anything", inputs=(), **manifest):
+    flat = tuple(step for steps in dict(inputs).values() for step in steps)
+    base = {
+        "params": {},
+        "rows": None,
+        "seconds": 1.5,
+        "counts": {},
+        "versions": {"torch": "2.13.0"},
+        "digests": {"": "d" * 64},
+    }
+    return Ancestor(name, kind, "k" * 64, flat, {**base, "inputs": dict(inputs), **manifest})
+
+
+def lineage():
+    counts = {"kept": 90, "retryable": 1, "permanent": 0, "filtered": {EVIL: 9}, "failed": {"timed out": 1}}
+    return (
+        ancestor(
+            "data", "Load", rows=90, counts=counts, params={"path": EVIL}, host={"name": "secret-host", "cpus": 2}
+        ),
+        ancestor(EVIL, "Train", {"rows": ["data"]}),
+        ancestor("small", "Prune", {"model": [EVIL]}),
+        ancestor("Evaluate(teacher)", "Evaluate", {"rows": ["data"]}),
+        ancestor("Evaluate(evil)", "Evaluate", {"model": [EVIL], "rows": ["data"]}),
+        ancestor("Evaluate(small)", "Evaluate", {"model": ["small"], "rows": ["data"]}),
+    )
+
+
+NAMES = ["Evaluate(teacher)", "Evaluate(evil)", "Evaluate(small)"]
+MEASURED = [metrics(195, 20_000_000), metrics(180), metrics(170, 900_000, zeros=0.5)]
+
+
+def context(folder, names=NAMES):
+    folder.mkdir(parents=True, exist_ok=True)
+    return Context(
+        "report", "key", folder, folder, None, None, Ledger(), logging.getLogger(), lineage=lineage(),
+        inputs={"evaluations": list(names)},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def report(tmp_path):
+    return Report([]).run(MEASURED, context(tmp_path / "out"))
+
+
+@pytest.fixture
+def page(report):
+    return (report / "index.html").read_text(encoding="utf-8")
+
+
+class Tags(HTMLParser):
+    """Collects tags, attributes and text."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.attributes, self.open, self.text = [], [], [], ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_text_of_steps_parameters_reasons_and_answers_is_escaped(page):
+    made = Tags(page)
+    assert "script" not in made.tags
+    assert not [name for _, name, _ in made.attributes if name.startswith("on")]
+    assert made.open == []
+    # label in table, plots and graph; parameter; reason; instruction and answer of each of three models
+    assert made.text.count(EVIL) >= 10
+
+
+def test_the_page_loads_nothing(page):
+    assert not re.search(r"https?:|//\w|@import|url\((?!#)", page)
+    loading = {"src", "srcset", "href", "xlink:href", "data", "action", "poster"}
+    assert not [name for _, name, _ in Tags(page).attributes if name in loading]
+    assert "secret-host" not in page
+
+
+def test_the_page_fits_a_phone(page):
+    made = Tags(page)
+    assert ("meta", "content", "width=device-width, initial-scale=1") in made.attributes
+    assert page.count("<table") == page.count('<div class="scroll"') - 1  # the graph scrolls in its own box, too
+
+
+def test_every_model_is_in_the_table_and_once_in_each_plot(page):
+    table = page[page.index('<table class="models">') : page.index("</table>")]
+    assert table.count('<th scope="row"') == len(MEASURED)
+    plots = re.findall(r'<svg class="plot".*?</svg>', page, re.DOTALL)
+    assert len(plots) == 2
+    for plot in plots:
+        assert plot.count("<circle") == len(MEASURED)
+
+
+def test_csv_and_json_hold_the_same_figures_as_the_evaluations(report):
+    models = json.loads((report / "metrics.json").read_text())["models"]
+    assert [model["model"] for model in models] == ["engine-label", EVIL, "small"]
+    assert [model["size_ratio"] for model in models] == [1.0, 20.0, 20_000_000 / 900_000]
+    for model, given in zip(models, MEASURED, strict=True):
+        assert {name: model[name] for name in given} == given
+    with (report / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["model"], row["set"]) for row in rows] == [
+        (model["model"], name) for model in models for name in model["sets"]
+    ]
+    for row in rows:
+        model = next(model for model in models if model["model"] == row["model"])
+        every = {**model, **model["sets"][row["set"]], "set": row["set"]}
+        assert row == {name: str(every[name]) for name in row}
+
+
+def test_the_summary_names_the_best_small_model_and_the_smallest(page):
+    assert "instead of 20.0\u202fMB" in page
+    assert "20.0\u00d7 smaller than engine-label" in page
+    assert "The smallest is small, 22.2\u00d7 smaller" in page
+
+
+def test_the_page_says_what_zeros_do_not_bring(page, tmp_path):
+    assert "Unstructured sparsity brings neither size nor speed" in page
+    dense = Report([]).run(MEASURED[:2], context(tmp_path / "dense", NAMES[:2]))
+    assert "Unstructured sparsity" not in (dense / "index.html").read_text()
+
+
+def test_the_same_run_gives_the_same_bytes(report, tmp_path):
+    again = Report([]).run(MEASURED, context(tmp_path / "again"))
+    for name in ("index.html", "metrics.csv", "metrics.json"):
+        assert (again / name).read_bytes() == (report / name).read_bytes()
+
+
+def test_labels_of_a_dict_are_kept_and_the_reference_can_be_chosen(tmp_path):
+    given = dict(zip(("big", "mid", "tiny"), MEASURED, strict=True))
+    made = Report([], reference="mid").run(given, context(tmp_path / "out"))
+    models = json.loads((made / "metrics.json").read_text())["models"]
+    assert [model["model"] for model in models] == ["big", "mid", "tiny"]
+    assert [model["reference"] for model in models] == [False, True, False]
+    assert models[1]["size_ratio"] == 1.0
+
+
+def test_an_unknown_reference_is_bad_input_that_lists_the_known_ones(tmp_path):
+    with pytest.raises(BadInput, match="reference 'mod' is no model of the report: give one of big, mid"):
+        Report([], reference="mod").run({"big": MEASURED[0], "mid": MEASURED[1]}, context(tmp_path))
+
+
+def test_a_model_behind_an_address_has_no_size_but_is_compared(tmp_path):
+    unknown = dict.fromkeys(("weights_bytes", "folder_bytes", "parameters", "nonzero_parameters", "bits_per_weight"))
+    remote = {**metrics(199), **unknown, "peak_memory_bytes": None}
+    page = (Report([]).run([remote, MEASURED[1]], context(tmp_path, NAMES[:2])) / "index.html").read_text()
+    assert "Size unknown, so not drawn: engine-label." in page
+    assert page.count("<circle") == 2  # one small model on two test sets
+
+
+def test_where_sizes_are_unknown_no_model_is_called_small(tmp_path):
+    remote = [{**one, "weights_bytes": None} for one in MEASURED[:2]]
+    page = (Report([]).run(remote, context(tmp_path, NAMES[:2])) / "index.html").read_text()
+    assert "The best of the other models is" in page
+    assert "small model" not in page.lower()
+
+
+def test_the_lineage_shows_keys_and_the_digest_of_every_output(tmp_path):
+    surroundings = context(tmp_path)
+    split = ancestor("split", "Split", digests={"train": "a" * 64, "test": "b" * 64})
+    surroundings.lineage = (*surroundings.lineage, split)
+    page = (Report([]).run(MEASURED, surroundings) / "index.html").read_text()
+    for digest in ("a" * 64, "b" * 64, "d" * 64, "k" * 64):
+        assert f'title="{digest}"' in page
+
+
+def test_one_model_alone_is_reported(tmp_path):
+    page = (Report([]).run([MEASURED[0]], context(tmp_path, NAMES[:1])) / "index.html").read_text()
+    assert "there is no smaller model to compare it with" in page
+
+
+def test_nothing_to_report_is_a_problem():
+    assert [problem.field for problem in Report([]).check()] == ["evaluations"]
+
+
+@pytest.mark.parametrize("count", [1, 4, 9])
+def test_labels_of_a_crowd_cover_neither_each_other_nor_a_mark_and_stay_inside(count):
+    crowd = [Point(f"student-{number}", 2e6, 0.9 + number / 200, 0.88, 0.97) for number in range(count)]
+    made = scatter([Point("teacher", 24e6, 0.97, 0.95, 0.98, True), *crowd])
+    boxes = [text_box(mark) for mark in made.marks]
+    for index, box in enumerate(boxes):
+        assert made.left <= box.left < box.right <= made.right
+        assert all(box.overlap(other) == 0 for other in boxes[:index])
+        assert not any(box.left < mark.x < box.right and box.top < mark.y < box.bottom for mark in made.marks)
+    across = sorted(mark.x for mark in made.marks)
+    assert min(after - before for before, after in itertools.pairwise(across)) > 10
+
+
+def test_the_axes_hold_every_interval():
+    made = scatter([Point("a", 900, 0.0, 0.0, 0.02), Point("b", 3e9, 1.0, 0.9, 1.0)])
+    for mark in made.marks:
+        assert made.left < mark.x < made.right
+        assert made.top <= mark.y_high <= mark.y <= mark.y_low <= made.bottom
+    assert len(made.x_ticks) >= 3
+
+
+def test_the_graph_flows_down_and_its_boxes_stay_apart():
+    nodes = [Node("a", "A", ()), Node("late", "L", ()), Node("b", "B", ("a",)), Node("c", "C", ("b", "unknown"))]
+    nodes += [Node(f"d{number}", "D" * number, ("c", "a")) for number in range(1, 6)]
+    nodes += [Node("e", "E", ("d1", "d5", "late"))]
+    made = layers(nodes)
+    at = {box.node.name: box for box in made.boxes}
+    assert set(at) == {node.name for node in nodes}
+    for node in nodes:
+        assert all(at[name].y + at[name].height < at[node.name].y for name in node.inputs if name in at)
+    assert at["late"].y == at["d1"].y  # a source stands just above where it is used
+    for box in made.boxes:
+        assert box.x >= 0 and box.x + box.width <= made.width and box.y + box.height <= made.height
+        others = [other for other in made.boxes if other is not box and other.y == box.y]
+        assert all(other.x > box.x + box.width or other.x + other.width < box.x for other in others)
+    assert sum(arrow.head for arrow in made.arrows) == 2 + 2 * 5 + 3
+
+
+def test_the_order_in_a_layer_avoids_crossings():
+    crossed = [Node("a", "", ()), Node("b", "", ()), Node("x", "", ("b",)), Node("y", "", ("a",))]
+    at = {box.node.name: box.x for box in layers(crossed).boxes}
+    assert (at["a"] < at["b"]) == (at["y"] < at["x"])
+    assert crossings([], []) == 0
+
+
+def test_an_empty_graph_draws_nothing():
+    assert layers([]).boxes == ()

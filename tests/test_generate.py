@@ -1,0 +1,226 @@
+"""Each response is asked for once: over rows, rounds, runs and kills."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fakes
+from fakes import EchoTeacher, context_in
+from potstill import generate
+from potstill.errors import PotstillError
+from potstill.generate import Asker, ask, pack, request_seed, unpack
+from potstill.journal import Journal
+from potstill.teachers.protocol import Request, Response, Sampling
+
+GREEDY = Sampling()
+
+
+def request(text: str, seed: int = 0, sampling: Sampling = GREEDY) -> Request:
+    return Request([{"role": "user", "content": text}], sampling, seed)
+
+
+def numbered(count: int) -> list[tuple[int, Request]]:
+    return [(number, request(f"prompt {number}")) for number in range(count)]
+
+
+@dataclass(frozen=True)
+class Backwards(EchoTeacher):
+    """Answers blocks of requests from the last to the first, and counts what it has drawn."""
+
+    block: int = 10
+    drawn: Counter[str] = field(default_factory=Counter)
+    give_up: int = 0
+
+    @contextmanager
+    def open(self, *, threads: int) -> Iterator[Backwards]:
+        self.drawn["opened"] += 1
+        yield self
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Response]]:
+        source = enumerate(requests)
+        echo = fakes.EchoSession(self)
+        try:
+            while batch := list(itertools.islice(source, self.block)):
+                self.drawn["requests"] += len(batch)
+                for index, asked in reversed(batch):
+                    if self.give_up and self.drawn["answered"] == self.give_up:
+                        return
+                    self.drawn["answered"] += 1
+                    yield index, next(echo.generate([asked]))[1]
+        finally:
+            self.drawn["closed"] += 1
+
+
+def test_responses_come_in_the_order_of_the_requests(tmp_path: Path) -> None:
+    got = list(ask(Backwards(), numbered(95), context_in(tmp_path)))
+    straight = dict(ask(EchoTeacher(), numbered(95), context_in(tmp_path / "b")))
+    assert [number for number, _ in got] == list(range(95))
+    assert {number: response.text for number, response in got} == {n: r.text for n, r in straight.items()}
+    assert len({response.text for _, response in got}) == 95
+
+
+def test_a_second_run_asks_nothing_and_opens_no_teacher(tmp_path: Path) -> None:
+    teacher = Backwards()
+    first = [response.text for _, response in ask(teacher, numbered(70), context_in(tmp_path))]
+    context = context_in(tmp_path)
+    again = [response.text for _, response in ask(teacher, numbered(70), context)]
+    assert again == first
+    assert teacher.drawn["opened"] == 1
+    assert (context.notes["usage"]["calls"], context.notes["usage"]["cached"]) == (0, 70)
+
+
+def test_only_what_is_new_is_asked(tmp_path: Path) -> None:
+    log = str(tmp_path / "calls")
+    list(ask(EchoTeacher(log=log), numbered(30), context_in(tmp_path)))
+    list(ask(EchoTeacher(log=log), numbered(50), context_in(tmp_path)))
+    assert len(fakes.calls(log)) == 50
+
+
+def test_equal_requests_are_asked_once(tmp_path: Path) -> None:
+    log = str(tmp_path / "calls")
+    requests = [(number, request(f"prompt {number % 3}")) for number in range(600)]
+    got = list(ask(EchoTeacher(log=log), requests, context_in(tmp_path)))
+    assert len(got) == 600
+    assert len(fakes.calls(log)) == 3
+
+
+def test_an_error_is_not_kept_and_spoils_no_other(tmp_path: Path) -> None:
+    log, fix = str(tmp_path / "calls"), tmp_path / "fixed"
+    teacher = EchoTeacher(log=log, failing=("prompt 7",), fixed_by=str(fix))
+    context = context_in(tmp_path)
+    first = dict(ask(teacher, numbered(10), context))
+    assert [number for number, response in first.items() if response.finish_reason == "error"] == [7]
+    assert context.notes["usage"]["errors"] == 1
+    fix.touch()
+    second = dict(ask(teacher, numbered(10), context_in(tmp_path)))
+    assert second[7].finish_reason == "stop"
+    assert len(fakes.calls(log)) == 11
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        (request("b"), False),
+        (request("a", sampling=Sampling(max_tokens=7)), False),
+        (request("a", sampling=Sampling(top_k=4)), False),
+        (request("a", seed=1), True),  # greedy decoding has no seed
+        (request("a", sampling=Sampling(temperature=0.5)), False),
+    ],
+)
+def test_the_key_covers_prompt_and_sampling(tmp_path: Path, change: Request, same: bool) -> None:
+    asker = Asker(EchoTeacher(), context_in(tmp_path))
+    assert (asker.key(change) == asker.key(request("a"))) is same
+
+
+def test_the_key_covers_the_seed_of_a_drawn_response_and_the_teacher(tmp_path: Path) -> None:
+    drawn = Sampling(temperature=1.0)
+    asker = Asker(EchoTeacher(), context_in(tmp_path))
+    assert asker.key(request("a", 1, drawn)) != asker.key(request("a", 2, drawn))
+    other = Asker(EchoTeacher(system="be brief"), context_in(tmp_path))
+    assert asker.key(request("a")) != other.key(request("a"))
+    quiet = Asker(EchoTeacher(delay=1.0), context_in(tmp_path))
+    assert asker.key(request("a")) == quiet.key(request("a"))
+
+
+def test_looking_ahead_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generate, "WINDOW", 64)
+    monkeypatch.setattr(generate, "SCAN", 16)
+    drawn = 0
+
+    def endless() -> Iterator[tuple[int, Request]]:
+        nonlocal drawn
+        for number in itertools.count():
+            drawn = number + 1
+            yield number, request(f"prompt {number}")
+
+    # the first request is answered last of the first thousand: the window ends the block instead
+    answers = ask(Backwards(block=1000), endless(), context_in(tmp_path))
+    for expected in range(200):
+        assert next(answers)[0] == expected
+        assert drawn <= expected + 64 + 16
+    answers.close()  # type: ignore[attr-defined]
+
+
+def test_finished_responses_before_an_early_end_are_kept_and_the_rest_dropped(tmp_path: Path) -> None:
+    teacher = Backwards()
+    answers = ask(teacher, numbered(100), context_in(tmp_path))
+    next(answers)
+    answers.close()  # type: ignore[attr-defined]
+    assert teacher.drawn["closed"] == 1
+    assert Journal(tmp_path / "journal.sqlite").count(generate.NAMESPACE) == 10
+
+
+def test_a_teacher_that_stops_short_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(PotstillError, match="unanswered"):
+        list(ask(Backwards(give_up=25), numbered(100), context_in(tmp_path)))
+    assert Journal(tmp_path / "journal.sqlite").count(generate.NAMESPACE) == 25
+
+
+def test_packing_keeps_every_bit() -> None:
+    response = Response(
+        "héllo",
+        "length",
+        3,
+        2,
+        np.array([5, 70_000], np.int32),
+        np.array([[1, 2, 3], [4, 5, 60_000]], np.int32),
+        np.array([[-0.1, -2.5, -9.0], [-0.001, -7.0, -20.0]], np.float16),
+    )
+    back = unpack(pack(response))
+    assert (back.text, back.finish_reason, back.prompt_tokens, back.completion_tokens) == ("héllo", "length", 3, 2)
+    for name in ("token_ids", "top_ids", "top_logprobs"):
+        before, after = getattr(response, name), getattr(back, name)
+        assert after.dtype == before.dtype
+        assert np.array_equal(before, after)
+    assert unpack(pack(replace(response, token_ids=None, top_ids=None, top_logprobs=None))).top_ids is None
+    assert sum(len(value) for value in pack(response).values() if isinstance(value, bytes)) == 2 * 4 + 6 * 6
+
+
+def test_request_seeds_differ_and_stay() -> None:
+    seeds = {request_seed(0, number, prompt) for number in range(20) for prompt in range(20)}
+    assert len(seeds) == 400
+    assert request_seed(0, 1, 2) == request_seed(0, 1, 2)
+    assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+KILLED = """
+import sys
+from pathlib import Path
+sys.path[:0] = {paths!r}
+from fakes import EchoTeacher, context_in
+from test_generate import numbered
+from potstill.generate import ask
+for _ in ask(EchoTeacher(log={log!r}, delay=0.002), numbered(400), context_in(Path({folder!r}))):
+    pass
+"""
+
+
+def test_a_kill_costs_one_group_at_most(tmp_path: Path) -> None:
+    log = str(tmp_path / "calls")
+    code = KILLED.format(paths=[str(Path(__file__).parent)], log=log, folder=str(tmp_path))
+    for wanted in (100, 250):
+        child = subprocess.Popen([sys.executable, "-c", code])
+        deadline = time.monotonic() + 60
+        while len(fakes.calls(log)) < wanted and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+    killed = list(ask(EchoTeacher(log=log), numbered(400), context_in(tmp_path)))
+    undisturbed = list(ask(EchoTeacher(), numbered(400), context_in(tmp_path / "calm")))
+    assert [response.text for _, response in killed] == [response.text for _, response in undisturbed]
+    times = Counter(fakes.calls(log))
+    assert len(times) == 400
+    assert sum(times.values()) - 400 <= 2 * generate.GROUP

@@ -1,0 +1,176 @@
+"""Training on a teacher's distributions, stored and live."""
+
+import json
+import shutil
+
+import learning
+import pytest
+import tiny
+import torch
+
+from potstill.errors import BadInput
+from potstill.trainers import SoftLabel, vocabulary
+
+
+def train(folder, student, rows, teacher=None, **fields):
+    """Train in `folder`; return its context."""
+    context = learning.context(folder)
+    step = SoftLabel(None, student=str(student), teacher=teacher, **fields)
+    step.run(learning.dataset(rows), str(student), teacher, context)
+    return context
+
+
+def curve(context):
+    """Return loss and gradient norm of each step."""
+    return torch.tensor([(point["loss"], point["grad_norm"]) for point in context.notes["curve"]])
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory, teacher):
+    """A teacher that knows the answers."""
+    from potstill.trainers import HardLabel
+
+    folder = tmp_path_factory.mktemp("learned")
+    step = HardLabel(None, student=str(teacher), epochs=60, batch_size=8, learning_rate=5e-3)
+    return step.run(learning.dataset(learning.rows()), str(teacher), learning.context(folder))
+
+
+def test_overfits_the_teachers_distributions_alone(tmp_path, student, learned):
+    rows = learning.with_soft_labels(learning.rows(), learned, 8)
+    context = train(tmp_path, student, rows, alpha=1.0, epochs=80, batch_size=8, learning_rate=5e-3)
+    losses = curve(context)[:, 0]
+    assert losses[0] > 4 and losses[-1] < 0.05
+    made = learning.rows()
+    assert learning.answers(context.out, made) == [row["output"] for row in made]
+    assert context.notes["soft_labels"] == "stored"
+
+
+def test_the_targets_are_the_teachers_tokens_not_its_text(tmp_path, student, teacher):
+    rows = learning.with_soft_labels(learning.rows(4), teacher, 4)
+    plain = curve(train(tmp_path / "a", student, rows, epochs=1))
+    other = [row | {"output": "something else altogether"} for row in rows]
+    assert torch.equal(plain, curve(train(tmp_path / "b", student, other, epochs=1)))
+
+
+@pytest.mark.parametrize("alpha", [1.0, 0.3])
+def test_stored_whole_vocabulary_equals_the_live_teacher(tmp_path, student, teacher, alpha):
+    rows = learning.rows(8)
+    size = len(vocabulary.vocabulary_of(teacher))
+    fields = {"alpha": alpha, "epochs": 2, "batch_size": 4, "warmup": 0, "learning_rate": 1e-3}
+    stored = train(tmp_path / "stored", student, learning.with_soft_labels(rows, teacher, size), **fields)
+    live = train(tmp_path / "live", student, rows, str(teacher), **fields)
+    assert live.notes["soft_labels"] == "live"
+    torch.testing.assert_close(curve(stored), curve(live), rtol=2e-2 if live.notes["precision"] == "bfloat16" else 1e-4, atol=0)
+
+
+def test_alpha_zero_is_the_hard_loss_and_temperature_multiplies_its_square(tmp_path, student, teacher):
+    from potstill.trainers import HardLabel
+    from potstill.trainers.losses import forward_kl
+    from potstill.trainers.soft import SoftObjective
+
+    rows = learning.rows(4)
+    soft = curve(train(tmp_path / "soft", student, rows, str(teacher), alpha=0.0, epochs=1))
+    context = learning.context(tmp_path / "hard")
+    HardLabel(None, student=str(student), epochs=1).run(learning.dataset(rows), str(student), context)
+    torch.testing.assert_close(soft, curve(context))
+
+    generator = torch.Generator().manual_seed(0)
+    ours, theirs = (torch.randn(2, 3, 11, generator=generator) for _ in range(2))
+
+    def model(**_):
+        return type("Output", (), {"logits": theirs})
+
+    select = torch.ones(2, 3, dtype=torch.bool)
+    batch = {"input_ids": select.long(), "keep": None, "select": select, "labels": torch.zeros(6, dtype=torch.long)}
+    loss = SoftObjective(1.0, 3.0, model)(ours.flatten(0, 1), batch)
+    torch.testing.assert_close(loss, 9 * forward_kl(ours.flatten(0, 1), theirs.flatten(0, 1), 3.0))
+
+
+def test_the_split_of_a_batch_changes_nothing(tmp_path, student, teacher):
+    rows = learning.rows(8)
+    rows[0]["output"] = rows[0]["output"] * 4
+    rows = learning.with_soft_labels(rows, teacher, 8)
+    fields = {"epochs": 2, "batch_size": 8, "learning_rate": 1e-3, "warmup": 0}
+    whole, parts, single = (
+        curve(train(tmp_path / str(budget), student, rows, micro_batch_tokens=budget, **fields))
+        for budget in (10**6, 300, 1)
+    )
+    torch.testing.assert_close(parts, whole, rtol=1e-4, atol=0)
+    torch.testing.assert_close(single, whole, rtol=1e-4, atol=0)
+
+
+def test_a_live_teacher_softened_trains_too(tmp_path, student, learned):
+    context = train(
+        tmp_path, student, learning.rows(), str(learned), temperature=2.0, epochs=30, batch_size=8, learning_rate=5e-3
+    )
+    losses = curve(context)[:, 0]
+    assert losses[-1] < 0.2 * losses[0]
+
+
+def test_output_layers_of_different_padding_are_compared_over_the_vocabulary(tmp_path, student, teacher):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    wide = tmp_path / "wide"
+    model = AutoModelForCausalLM.from_pretrained(teacher)
+    model.resize_token_embeddings(model.config.vocab_size + 10)
+    model.lm_head.weight.data[-10:] = 5.0
+    model.save_pretrained(wide)
+    AutoTokenizer.from_pretrained(teacher).save_pretrained(wide)
+    narrow = curve(train(tmp_path / "a", student, learning.rows(4), str(teacher), epochs=1))
+    torch.testing.assert_close(curve(train(tmp_path / "b", student, learning.rows(4), str(wide), epochs=1)), narrow)
+
+
+def test_stored_soft_labels_with_a_temperature_are_refused_with_the_reason(tmp_path, student, teacher):
+    rows = learning.with_soft_labels(learning.rows(4), teacher, 4)
+    with pytest.raises(BadInput, match="temperature 1 only, because .* normalizer .* PseudoLabel.top_k=0."):
+        train(tmp_path, student, rows, str(teacher), temperature=2.0)
+    [problem] = SoftLabel(None, student=str(student), temperature=2.0).check()
+    assert problem.field == "temperature" and "normalizer" in problem.message
+
+
+def test_no_soft_labels_and_no_teacher_names_both_remedies(tmp_path, student):
+    with pytest.raises(BadInput, match=r"PseudoLabel\(top_k=32\), or give teacher="):
+        train(tmp_path, student, learning.rows(4))
+    assert "teacher_top_ids" in SoftLabel(None, student="x").needs()["rows"]
+    assert list(SoftLabel(None, student="x", teacher="y").needs()["rows"]) == ["output"]
+
+
+def test_a_live_teachers_own_system_prompt_is_refused(tmp_path, student, teacher):
+    from potstill import VLLM
+
+    with pytest.raises(BadInput, match="system prompt of its own"):
+        train(tmp_path, student, learning.rows(4), VLLM(str(teacher), system="Be brief."))
+
+
+def test_another_vocabulary_is_refused_before_and_while_running(tmp_path, student):
+    other = tiny.causal_lm(tmp_path / "other", vocab_size=300)
+    step = SoftLabel(None, student=str(student), teacher=str(other))
+    [problem] = step.check()
+    sizes = [len(vocabulary.vocabulary_of(folder)) for folder in (student, other)]
+    for text in (f"{sizes[0]} tokens", f"{sizes[1]} tokens", "HardLabel(rows, student=...)", "student: '"):
+        assert text in problem.message
+    with pytest.raises(BadInput, match="HardLabel"):
+        train(tmp_path / "run", student, learning.rows(2), str(other))
+
+
+def test_equal_sizes_are_not_equal_vocabularies(tmp_path, student):
+    swapped = shutil.copytree(student, tmp_path / "swapped")
+    content = json.loads((swapped / "tokenizer.json").read_text())
+    words = content["model"]["vocab"]
+    words["a"], words["b"] = words["b"], words["a"]
+    (swapped / "tokenizer.json").write_text(json.dumps(content))
+    [problem] = SoftLabel(None, student=str(student), teacher=str(swapped)).check()
+    assert "'a'" in problem.message or "'b'" in problem.message
+    assert not list(SoftLabel(None, student=str(student), teacher=str(student)).check())
+
+
+def test_soft_labels_of_a_larger_vocabulary_or_of_wrong_shape_are_refused(tmp_path, student, teacher):
+    good = learning.with_soft_labels(learning.rows(1), teacher, 4)[0]
+    large = good | {"teacher_top_ids": [[9999, *ids[1:]] for ids in good["teacher_top_ids"]]}
+    with pytest.raises(BadInput, match=r"row '0': its soft labels hold token 9999"):
+        train(tmp_path / "a", student, [large])
+    with pytest.raises(BadInput, match="have shapes"):
+        train(tmp_path / "b", student, [good | {"teacher_token_ids": good["teacher_token_ids"][1:]}])
+    ragged = [good["teacher_top_ids"][0][:2], *good["teacher_top_ids"][1:]]
+    with pytest.raises(BadInput, match="no T by K table"):
+        train(tmp_path / "c", student, [good | {"teacher_top_ids": ragged}])
