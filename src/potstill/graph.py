@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -125,15 +126,20 @@ def _named(steps: tuple[Step, ...], known_names: Mapping[int, str]) -> dict[int,
     """Return a unique name for every step: its own, its variable's, or its type with what it works on."""
     names: dict[int, str] = {}
     taken: set[str] = set()
-    own = [step.name for step in steps if step.name]
-    twice = sorted({name for name in own if own.count(name) > 1})
+    own = Counter(step.name for step in steps if step.name)
+    numbers: Counter[str] = Counter()
+    wrong = [step for step in steps if step.name is not None and not isinstance(step.name, str)]
+    if wrong:
+        raise RequestError(*(Problem(type(s).__name__, "name", f"must be a text, got {s.name!r:.60}") for s in wrong))
+    twice = sorted(name for name, times in own.items() if times > 1)
     if twice:
         raise RequestError(*(Problem(name, "name", "two steps carry this name: rename one") for name in twice))
     for step in steps:
         wish = step.name or known_names.get(id(step)) or _described(step, names)
-        name, number = wish, 2
+        name = wish
         while name in taken or (name in own and name != step.name):
-            name, number = f"{wish}#{number}", number + 1
+            numbers[wish] += 1
+            name = f"{wish}#{numbers[wish] + 1}"
         taken.add(name)
         names[id(step)] = name
     return names
@@ -152,4 +158,4 @@ def _described(step: Step, names: Mapping[int, str]) -> str:
 
 def _short(name: str) -> str:
     """Return the innermost part of a described name, so that names of long chains stay short."""
-    return re.sub(r"^.*\((.*)\)$", r"\1", name)
+    return re.sub(r"^.*\((.*)\)(#\d+)?$", r"\1", name)

@@ -6,6 +6,7 @@ import dataclasses
 import typing
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from potstill import code, keys
@@ -67,7 +68,7 @@ def step_identity(
             continue
         part = "inputs" if any(True for _ in nodes_in(value)) else "params"
         try:
-            parts[part][name] = _encoded(cls, name, replace_nodes(value, content))
+            parts[part][name] = encoded(cls, name, replace_nodes(value, content))
         except RequestError as error:
             problems += [Problem("", name, problem.message) for problem in error.problems]
     if problems:
@@ -80,10 +81,14 @@ def key_of(identity: dict[str, Any]) -> str:
     return keys.digest_encoded(identity)
 
 
-def _encoded(cls: type, name: str, value: Any) -> Any:
+def encoded(cls: type, name: str, value: Any) -> Any:
     """Encode one field; annotations may say that a text stands for a file, a template or a model."""
+    if type(value) in (list, tuple) and marks(cls, name):
+        return [type(value).__name__, *(encoded(cls, name, item) for item in value)]
+    if type(value) is dict and marks(cls, name):
+        return ["dict", *([keys.encode(key), encoded(cls, name, value[key])] for key in sorted(value, key=repr))]
     for mark in marks(cls, name):
-        if isinstance(mark, Edge) and mark.kind == "model" and isinstance(value, str):
+        if isinstance(mark, Edge) and mark.kind == "model" and isinstance(value, (str, Path)):
             return keys.encode(model_identity(value))
         if not isinstance(mark, Edge) and hasattr(mark, "identity") and value is not None:
             return keys.encode(mark.identity(value))
@@ -145,6 +150,8 @@ def _parameter_change(name: str, before: Any, after: Any) -> str:
             return f"prompt template of {name} changed"
         if path.endswith("content"):
             return f"content of {path.removesuffix('.content')} changed"
+        if old == new:
+            return f"code of parameter {path} changed" if "<" in old else f"parameter {path} changed"
         return f"parameter {path} changed from {old} to {new}"
     return f"parameter {name} changed"
 

@@ -94,11 +94,15 @@ class Journal:
             with connection:
                 run = connection.executemany if many else connection.execute
                 return run(statement, values).fetchall()
-        except sqlite3.OperationalError as error:
-            raise StoreError(f"the journal {self._path} can't be used: {error}; free space or rights are missing") from error
+        except OSError as error:
+            raise StoreError(f"the journal {self._path} can't be opened: {error}; choose another --store") from error
         except sqlite3.DatabaseError as error:
-            self._set_aside(error)
-            return self._execute(statement, values, many=many)
+            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                self._set_aside(error)
+                return self._execute(statement, values, many=many)
+            if not isinstance(error, sqlite3.OperationalError):
+                raise
+            raise StoreError(f"the journal {self._path} can't be used: {error}; free space or rights are missing") from error
 
     def _open(self) -> sqlite3.Connection:
         """Return the connection of this process."""

@@ -11,12 +11,13 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from types import BuiltinFunctionType, FunctionType, MethodType
+from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, MethodWrapperType, ModuleType
 from typing import Annotated, Any
 
-from potstill.code import function_code
+from potstill.code import class_code, function_code
 from potstill.digests import path_digest
 from potstill.errors import BadInput
 
@@ -55,7 +56,7 @@ def encode(value: Any) -> Any:
     if hasattr(value, "identity") and not isinstance(value, type):
         return ["identity", type(value).__qualname__, encode(value.identity())]
     if isinstance(value, enum.Enum):
-        return ["enum", type(value).__qualname__, value.name]
+        return ["enum", type(value).__qualname__, encode(value.value), value.name]
     if isinstance(value, Path):
         return ["path", str(value)]
     if isinstance(value, Mapping):
@@ -66,7 +67,8 @@ def encode(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [type(value).__name__, *(encode(item) for item in value)]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return ["dataclass", type(value).__qualname__, {name: encode(item) for name, item in keyed_fields(value)}]
+        fields = {name: encode(item) for name, item in keyed_fields(value)}
+        return ["dataclass", type(value).__qualname__, fields, *_own_code(type(value))]
     return _encode_rest(value)
 
 
@@ -76,16 +78,35 @@ def _encode_rest(value: Any) -> Any:
         return ["partial", encode(value.func), encode(value.args), encode(value.keywords)]
     if isinstance(value, MethodType):
         return ["method", encode(value.__func__), encode(value.__self__)]
+    if hasattr(value, "cache_info") and hasattr(value, "__wrapped__"):
+        value = value.__wrapped__  # functools.cache changes no result
     if isinstance(value, FunctionType):
-        return ["function", value.__qualname__, encode(function_code(value))]
+        return ["function", f"{value.__module__}.{value.__qualname__}", encode(function_code(value))]
+    if isinstance(value, BuiltinFunctionType) and not isinstance(value.__self__, (ModuleType, type(None))):
+        return ["method", value.__name__, encode(value.__self__)]  # e.g. `allowed.__contains__`
     if isinstance(value, (type, BuiltinFunctionType)):
-        return ["name", f"{value.__module__}.{value.__qualname__}"]
+        return ["name", f"{value.__module__}.{value.__qualname__}", *(_own_code(value) if isinstance(value, type) else ())]
+    if isinstance(value, (MethodDescriptorType, MethodWrapperType)):
+        owner = value.__objclass__ if isinstance(value, MethodDescriptorType) else encode(value.__self__)
+        return ["method", value.__name__, encode(owner)]
     if hasattr(value, "dtype") and hasattr(value, "tobytes"):
         return ["array", str(value.dtype), list(value.shape), hashlib.sha256(value.tobytes()).hexdigest()]
     raise BadInput(
         f"a {type(value).__module__}.{type(value).__qualname__} can't be part of a key: use plain values, a frozen "
         f"dataclass, or give it an identity() method; value {value!r:.80}"
     )
+
+
+def _own_code(cls: type) -> list[Any]:
+    """Return the encoded code of a class of the user's own; nothing for Potstill's and library classes."""
+    if cls in _OPEN.get():
+        return []  # a class that holds an instance of itself
+    before = _OPEN.set(_OPEN.get() | {cls})
+    try:
+        found = class_code(cls)
+        return [encode(found)] if found else []
+    finally:
+        _OPEN.reset(before)
 
 
 def keyed_fields(value: Any) -> list[tuple[str, Any]]:
@@ -111,6 +132,7 @@ def digest_encoded(encoded: Any) -> str:
     return hashlib.sha256(canonical(encoded).encode()).hexdigest()[:KEY_LENGTH]
 
 
+_OPEN: ContextVar[frozenset[type]] = ContextVar("open classes", default=frozenset())
 _SCALARS: tuple[tuple[tuple[type, ...], Any], ...] = (
     ((str,), lambda value: ["str", value]),
     ((bool,), lambda value: ["bool", value]),

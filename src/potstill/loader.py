@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import difflib
 import importlib.util
@@ -56,10 +55,9 @@ def _imported(path: Path) -> dict[str, Any]:
     except PotstillError:
         raise
     except Exception as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        raise RequestError(
-            f"{path} raises {type(error).__name__}: {error} ({Path(last.filename).name}, line {last.lineno})"
-        ) from error
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == spec.origin]
+        line = f" (line {lines[-1]})" if lines else ""
+        raise RequestError(f"{path} raises {type(error).__name__}: {error}{line}") from error
     _travel_by_value(module)
     return vars(module)
 
@@ -93,7 +91,7 @@ def changed(pipeline: Pipeline, settings: list[str]) -> Pipeline:
             root = roots[parts[0]]
             current = replacements.get(id(root), root)
             try:
-                replacements[id(root)] = _with(current, parts[1:], _value(text))
+                replacements[id(root)] = _with(current, parts[1:], text)
             except KeyError:
                 wrong.append(_unknown(path, path, _paths(roots)))
     if wrong:
@@ -125,16 +123,8 @@ def _unknown(path: str, wanted: str, known: list[str]) -> str:
     return f"--set {path}: there is no such parameter" + (f"; the nearest is {near[0]}" if near else "")
 
 
-def _value(text: str) -> Any:
-    """Return a value given on the command line: JSON if it is, else the text."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _with(value: Any, parts: list[str], new: Any) -> Any:
-    """Return a dataclass with the field at `parts` set.
+def _with(value: Any, parts: list[str], text: str) -> Any:
+    """Return a dataclass with the field at `parts` set to what `text` says.
 
     Raises:
         KeyError: there is no such field.
@@ -142,19 +132,33 @@ def _with(value: Any, parts: list[str], new: Any) -> Any:
     head, *rest = parts
     if not dataclasses.is_dataclass(value) or head not in {field.name for field in dataclasses.fields(value)}:
         raise KeyError(head)
-    inner = _with(getattr(value, head), rest, new) if rest else _like(getattr(value, head), new)
-    twin = copy.copy(value)
-    object.__setattr__(twin, head, inner)
-    return twin
+    old = getattr(value, head)
+    return _remade(value, {head: _with(old, rest, text) if rest else _value(text, old)})
 
 
-def _like(old: Any, new: Any) -> Any:
-    """Return JSON's list as a tuple, and its int as a float, where the old value was one."""
+def _value(text: str, old: Any) -> Any:
+    """Return a value given on the command line: JSON if it is, of the kind that the `old` one has where it fits."""
+    try:
+        new = json.loads(text)
+    except ValueError:
+        return text
+    if isinstance(old, str) and not isinstance(new, (str, type(None))):
+        return text
     if isinstance(old, tuple) and isinstance(new, list):
         return tuple(new)
-    if isinstance(old, float) and isinstance(new, int) and not isinstance(new, bool):
+    if isinstance(old, float) and type(new) is int:
         return float(new)
     return new
+
+
+def _remade(value: Any, changes: Mapping[str, Any]) -> Any:
+    """Return a dataclass of the same class with some fields changed, prepared anew from all of them."""
+    twin = object.__new__(type(value))
+    for field in dataclasses.fields(value):
+        object.__setattr__(twin, field.name, changes.get(field.name, getattr(value, field.name)))
+    if hasattr(twin, "__post_init__"):
+        twin.__post_init__()
+    return twin
 
 
 def _rebuilt(pipeline: Pipeline, replacements: dict[int, Any]) -> Pipeline:
@@ -182,12 +186,8 @@ def _rebuilt(pipeline: Pipeline, replacements: dict[int, Any]) -> Pipeline:
     graph = pipeline.graph()
     for step in graph.steps:
         base = done.get(id(step), step)
-        twin = copy.copy(base)
-        for field in dataclasses.fields(base):
-            object.__setattr__(twin, field.name, swap(getattr(base, field.name)))
-        if twin.name is None:
-            object.__setattr__(twin, "name", graph.name(step))
-        done[id(step)] = twin
+        changes = {field.name: swap(getattr(base, field.name)) for field in dataclasses.fields(base)}
+        done[id(step)] = _remade(base, changes | {"name": base.name or graph.name(step)})
     made = Pipeline(pipeline.name, {name: swap(node) for name, node in pipeline.outputs.items()})
     made.variables = pipeline.variables
     return made

@@ -39,10 +39,21 @@ def try_lock(root: Path, key: str) -> Lock | None:
         except BlockingIOError:
             file.close()
             return None
+        if not _is_at(file, folder / key):
+            file.close()
+            return try_lock(root, key)
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()
     return Lock(file)
+
+
+def _is_at(file: IO[str], path: Path) -> bool:
+    """Say whether an open file is the one at `path`: `gc` may have deleted it before it was locked."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def owner(root: Path, key: str) -> str:

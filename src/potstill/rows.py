@@ -91,7 +91,9 @@ def _tables(rows: Any) -> Iterator[pa.Table]:
     elif isinstance(rows, pa.Table):
         yield rows
     elif hasattr(rows, "to_numpy") and hasattr(rows, "columns"):
-        yield pa.Table.from_pandas(rows, preserve_index=False)
+        table = pa.Table.from_pandas(rows, preserve_index=False)
+        texts = [field.with_type(pa.string()) if pa.types.is_large_string(field.type) else field for field in table.schema]
+        yield table.cast(pa.schema(texts))  # pandas' texts are large ones, all others' are not
     else:
         yield from _tables_of_dicts(rows)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,6 +130,15 @@ class Run(Mapping[str, Artifact]):
         }
 
 
+class Interrupted(KeyboardInterrupt):
+    """A run that was interrupted; it carries what had become of the steps."""
+
+    def __init__(self, run: Run) -> None:
+        """Keep the `run`."""
+        self.run = run
+        super().__init__()
+
+
 @dataclass
 class Runner:
     """Drives one run of a graph."""
@@ -155,6 +164,8 @@ class Runner:
     _running: dict[Future[Outcome], tuple[Step, Record, locks.Lock]] = field(default_factory=dict)
     _busy: set[str] = field(default_factory=set)
     _foreign: set[str] = field(default_factory=set)
+    _damaged: set[str] = field(default_factory=set)
+    _recorded: bool = False
     _ready: deque[Step] = field(default_factory=deque)
     _open: dict[int, int] = field(default_factory=dict)
     _children: dict[int, list[Step]] = field(default_factory=dict)
@@ -165,7 +176,7 @@ class Runner:
         """Run everything that the targets need.
 
         Raises:
-            KeyboardInterrupt: after all that runs was stopped.
+            Interrupted: by Ctrl-C; whoever owns the executor stops what still runs.
         """
         total = self.graph.ancestors([step_of(node) for node in self.targets])
         self.watcher.planned([self.graph.name(step) for step in total])
@@ -175,18 +186,27 @@ class Runner:
             for parent in self.graph.parents(step):
                 self._children.setdefault(id(parent), []).append(step)
         self._ready.extend(step for step in total if not self._open[id(step)])
+        records = [self.records[id(step)] for step in total]
+        wanted = {name: node for name, node in self.graph.outputs.items() if node in self.targets}
+        outputs = {name: self.records[id(step_of(node))] for name, node in wanted.items()}
+        run = Run(self.pipeline, self.store.root, records, outputs)
+        try:
+            self._drive()
+        except KeyboardInterrupt as stop:
+            raise Interrupted(run) from stop
+        if self._recorded and not run.failed:
+            self._try_to_record(lambda: self.store.compact(self.pipeline, self.graph.names.values()))
+        return run
+
+    def _drive(self) -> None:
+        """Start what is ready and collect what ends, until nothing is left."""
         while self._ready or self._running:
-            started = [self._start(self._ready.popleft()) for _ in range(len(self._ready))]
+            waiting = range(len(self._ready))
+            started = [self._start(self._ready.popleft()) for _ in waiting if len(self._running) < self.jobs]
             if self._running:
                 self._collect()
             elif self._ready and not any(started):
                 time.sleep(POLL_SECONDS)
-        records = [self.records[id(step)] for step in total]
-        if not any(record.status == "failed" for record in records) and any(r.status == "ran" for r in records):
-            self.store.compact(self.pipeline, {record.name: record.key for record in records})
-        wanted = {name: node for name, node in self.graph.outputs.items() if node in self.targets}
-        outputs = {name: self.records[id(step_of(node))] for name, node in wanted.items()}
-        return Run(self.pipeline, self.store.root, records, outputs)
 
     def _start(self, step: Step) -> bool:
         """Settle a step whose parents are settled, or start it; otherwise put it back and return False."""
@@ -224,10 +244,15 @@ class Runner:
             lock.release()
             self._remember(record, identity)
             return self._finish(step, record)
-        self.store.record(self.pipeline, record.name, record.key, identity)
+        try:
+            self.store.record(self.pipeline, record.name, record.key, identity)
+            self._recorded = True
+            spec = self._spec(step, record, identity)
+            future = self.executor.submit(spec, edge_fields(step), self.watcher.started(record.name))
+        except BaseException:
+            lock.release()
+            raise
         self._busy.add(record.key)
-        spec = self._spec(step, record, identity)
-        future = self.executor.submit(spec, edge_fields(step), self.watcher.started(record.name))
         self._running[future] = (step, record, lock)
         return True
 
@@ -245,7 +270,8 @@ class Runner:
     def _hit(self, record: Record) -> bool:
         """Take the artifact of the record's key if it is whole and has no rows to retry."""
         found = self.store.lookup(record.key)
-        if found.damage:
+        if found.damage and record.key not in self._damaged:
+            self._damaged.add(record.key)
             self.watcher.said(f"{record.name}: the artifact {record.key} is corrupt ({found.damage}); it is made again")
         if found.artifact is None or found.artifact.manifest["counts"]["retryable"]:
             return False
@@ -257,10 +283,15 @@ class Runner:
         if self._known is None:
             self._known = self.store.last_run(self.pipeline)
         if self._known.get(record.name, {}).get("key") != record.key:
-            try:
-                self.store.record(self.pipeline, record.name, record.key, identity)
-            except RequestError as error:
-                self.watcher.said(f"this run can't be recorded: {error}")
+            self._try_to_record(lambda: self.store.record(self.pipeline, record.name, record.key, identity))
+            self._recorded = True
+
+    def _try_to_record(self, write: Callable[[], None]) -> None:
+        """Write down what the run uses; a store that is full or read-only is no reason to fail what is cached."""
+        try:
+            write()
+        except RequestError as error:
+            self.watcher.said(f"this run can't be recorded: {error}")
 
     def _collect(self) -> None:
         """Wait for a step to end, and take its outcome."""

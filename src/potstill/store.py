@@ -15,7 +15,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +113,7 @@ class Store:
         payload = self.root / "work" / key / "payload"
         target = self.root / "artifacts" / key
         with writing(self.root):
+            (payload / "manifest.json").unlink(missing_ok=True)
             files = {str(path.relative_to(payload)): path for path in walk(payload)}
             manifest["files"] = {
                 name: {"size": path.stat().st_size, "sha256": file_digest(path)} for name, path in files.items()
@@ -151,10 +152,10 @@ class Store:
                 entry = json.dumps({"pipeline": pipeline, "step": step, "key": key, "identity": identity})
                 file.write(f"\n{entry}\n")  # the first line break ends a line that a kill or a full disk cut short
 
-    def compact(self, pipeline: str, steps: Mapping[str, str]) -> None:
-        """After a complete run, forget the keys that the pipeline no longer uses; `steps` are keys by name."""
+    def compact(self, pipeline: str, steps: Iterable[str]) -> None:
+        """After a complete run, forget all but the last key of each of the pipeline's `steps`."""
         known = self.last_run(pipeline)
-        kept = [known[name] for name, key in steps.items() if known.get(name, {}).get("key") == key]
+        kept = [known[name] for name in steps if name in known]
         path = self.root / "runs" / f"{_file_name(pipeline)}.jsonl"
         with writing(self.root):
             partial = path.with_suffix(f".{os.getpid()}")
@@ -212,16 +213,27 @@ def writing(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if not _is_about(error, root):
+            raise
         remedies = {
             errno.ENOSPC: "the disk is full: free space, or `potstill gc`",
             errno.EDQUOT: "the disk quota is used up: free space, or `potstill gc`",
             errno.EFBIG: "a file may not grow that large: raise the limit",
+            errno.EIO: "the disk fails: choose another store with --store or POTSTILL_STORE",
             errno.EROFS: "the store is read-only: choose another with --store or POTSTILL_STORE",
             errno.EACCES: "no right to write there: choose another store with --store or POTSTILL_STORE",
             errno.EPERM: "no right to write there: choose another store with --store or POTSTILL_STORE",
         }
         remedy = remedies.get(error.errno or 0, "choose another store with --store or POTSTILL_STORE")
         raise StoreError(f"the store {root} can't be written ({error}); {remedy}. What it held is intact") from error
+
+
+def _is_about(error: OSError, root: Path) -> bool:
+    """Say whether an error is the store's, and not of something that a step reads or writes elsewhere."""
+    if error.filename is None:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+    place = Path(os.fsdecode(error.filename)).absolute()
+    return place.is_relative_to(root) or root.is_relative_to(place)
 
 
 def _damages(path: Path, files: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

@@ -6,13 +6,13 @@ import dataclasses
 import inspect
 import typing
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from potstill.errors import Problem, RequestError
 from potstill.execute import edge_fields
 from potstill.graph import Graph, edges, nodes_in, step_of
-from potstill.identity import hints, marks
-from potstill.models import model_identity
+from potstill.identity import encoded, hints, marks
 from potstill.step import Edge, Output, Step
 
 
@@ -68,9 +68,18 @@ def _parameters(step: Step) -> Iterator[Problem]:
             elif not value and not _allows_none(annotation):
                 yield Problem("", field.name, "holds no step")
             continue
+        if kinds and not (value is None or _may_be_model(value)):
+            text = f"needs a model: a step that makes one, a folder, a Hub id or a teacher; got {value!r:.60}"
+            yield Problem("", field.name, text)
+            continue
         message = _type_problem(value, annotation) or _range_problem(value, annotation)
         if message:
             yield Problem("", field.name, message)
+
+
+def _may_be_model(value: Any) -> bool:
+    """Say whether a value that is no step can stand for a model, or hold some."""
+    return isinstance(value, (str, Path, list, tuple, Mapping)) or hasattr(value, "identity")
 
 
 def _type_problem(value: Any, annotation: Any) -> str:
@@ -119,19 +128,13 @@ def _edge_kinds(step: Step) -> Iterator[Problem]:
 
 
 def _content(step: Step) -> Iterator[Problem]:
-    """Check what parameters point to: files, templates, models and teachers."""
+    """Check what parameters point to (files, templates, models and teachers), and that a key can cover them."""
     for field in dataclasses.fields(step):
         value = getattr(step, field.name)
-        if value is None or any(True for _ in nodes_in(value)):
+        if value is None or field.name in step.unkeyed or any(True for _ in nodes_in(value)):
             continue
         try:
-            for mark in marks(type(step), field.name):
-                if isinstance(mark, Edge) and mark.kind == "model" and isinstance(value, str):
-                    model_identity(value)
-                elif not isinstance(mark, Edge) and hasattr(mark, "identity"):
-                    mark.identity(value)
-            if hasattr(value, "identity") and not isinstance(value, type):
-                value.identity()
+            encoded(type(step), field.name, value)
         except RequestError as error:
             yield from (Problem("", field.name, problem.message) for problem in error.problems)
 

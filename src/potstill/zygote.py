@@ -12,18 +12,19 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import select
 import selectors
 import signal
 import socket
 import struct
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import msgpack
 
-from potstill.execute import Spec, execute
+from potstill.execute import execute
 
 HEADER = struct.Struct("<I")
 """A message starts with its length."""
@@ -57,19 +58,32 @@ def _read(handle: int, size: int) -> bytes | None:
     return data
 
 
+@dataclass(frozen=True)
+class _Child:
+    """A running child."""
+
+    number: int
+    pid: int
+    events: int  # the pipe on which it reports
+    exit: int  # becomes readable when it is gone, even if others hold the pipe open
+
+
 def serve(connection: int) -> None:
     """Fork children on request until the parent's end of `connection` closes, then end the process group."""
     selector = selectors.DefaultSelector()
     selector.register(connection, selectors.EVENT_READ, None)
     while True:
         for ready, _ in selector.select():
-            if ready.data is not None:
-                _forward(selector, ready.fd, ready.data, connection)
-                continue
-            request = receive(connection)
-            if request is None:
-                os.killpg(0, signal.SIGKILL)
-            _start(selector, request, connection)
+            child: _Child | None = ready.data
+            if child is None:
+                request = receive(connection)
+                if request is None:
+                    os.killpg(0, signal.SIGKILL)
+                _start(selector, request, connection)
+            elif ready.fd == child.exit:
+                _finish(selector, child, connection)
+            elif not _forward(child, connection):
+                selector.unregister(child.events)
 
 
 def _start(selector: selectors.BaseSelector, request: dict[str, Any], connection: int) -> None:
@@ -86,20 +100,29 @@ def _start(selector: selectors.BaseSelector, request: dict[str, Any], connection
         os.close(connection)
         _child(request, writing)
     os.close(writing)
-    selector.register(reading, selectors.EVENT_READ, (request["id"], child))
+    started = _Child(request["id"], child, reading, os.pidfd_open(child))
+    selector.register(started.events, selectors.EVENT_READ, started)
+    selector.register(started.exit, selectors.EVENT_READ, started)
 
 
-def _forward(selector: selectors.BaseSelector, handle: int, data: tuple[int, int], connection: int) -> None:
-    """Pass one event of a child on, or its exit once its pipe is closed."""
-    number, child = data
-    event = receive(handle)
+def _forward(child: _Child, connection: int) -> bool:
+    """Pass one event of a child on; say whether there was one, or the pipe is closed."""
+    event = receive(child.events)
     if event is not None:
-        send(connection, {"id": number, "event": event})
-        return
-    selector.unregister(handle)
-    os.close(handle)
-    _, status = os.waitpid(child, 0)
-    send(connection, {"id": number, "exit": os.waitstatus_to_exitcode(status)})
+        send(connection, {"id": child.number, "event": event})
+    return event is not None
+
+
+def _finish(selector: selectors.BaseSelector, child: _Child, connection: int) -> None:
+    """Pass on what a child that is gone still said, and how it ended; processes it left behind may hold its pipe open."""
+    while select.select([child.events], [], [], 0)[0] and _forward(child, connection):
+        pass
+    for handle in (child.events, child.exit):
+        with contextlib.suppress(KeyError):
+            selector.unregister(handle)
+        os.close(handle)
+    _, status = os.waitpid(child.pid, 0)
+    send(connection, {"id": child.number, "exit": os.waitstatus_to_exitcode(status)})
 
 
 def _child(request: dict[str, Any], events: int) -> None:
@@ -115,7 +138,6 @@ def _child(request: dict[str, Any], events: int) -> None:
         spec, fields = cloudpickle.loads(request["spec"])
         _limit_threads(spec.threads)
         outcome = execute(spec, fields, _reporter(events))
-        _append_output(Path(request["log"]), spec)
         send(
             events,
             {
@@ -133,14 +155,6 @@ def _child(request: dict[str, Any], events: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-
-
-def _append_output(output: Path, spec: Spec) -> None:
-    """Keep what the step printed beside its log when it failed (a published artifact is not touched any more)."""
-    log = spec.store / "work" / spec.key / "payload" / "log.txt"
-    if log.is_file() and output.is_file():
-        with log.open("a", encoding="utf-8") as file:
-            file.write(output.read_text(encoding="utf-8", errors="replace"))
 
 
 def _reporter(events: int) -> Callable[..., None]:

@@ -75,15 +75,15 @@ def test_leaving_gives_back_threads_memory_and_the_way_to_a_second_engine(folder
     threads = torch.get_num_threads()
     teacher = VLLM(folder, max_model_length=128, kv_cache_gib=0.5)
     texts, sizes = [], []
-    for _ in range(3):
+    for _ in range(2):
         with teacher.open(threads=1) as opened:
             texts.append(answers(opened, [request(PROMPTS[0])])[0].text)
         sizes.append(int(Path("/proc/self/statm").read_text().split()[1]) * 4096)
         torch.set_num_threads(3)
         assert torch.get_num_threads() == 3
     torch.set_num_threads(threads)
-    assert texts[0] == texts[1] == texts[2]
-    assert sizes[2] - sizes[0] < 2**28  # half of one cache: nothing is left behind
+    assert texts[0] == texts[1]
+    assert sizes[1] - sizes[0] < 2**28  # half of one cache: nothing is left behind
 
 
 @pytest.mark.vllm

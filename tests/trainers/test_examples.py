@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-import tiny
 import torch
 
+import tiny
 from potstill.trainers.examples import Example, LengthBatches, collate, micro_batches, store, target_logits
 
 
@@ -34,7 +34,7 @@ def test_each_epoch_has_every_row_once_in_another_order():
     for epoch in range(2):
         batches.set_epoch(epoch)
         made = list(batches)
-        assert len(made) == len(batches) == 13 and sorted(sum(made, [])) == list(range(103))
+        assert len(made) == len(batches) == 13 and sorted(np.concatenate(made)) == list(range(103))
         orders.append(made)
     assert orders[0] != orders[1]
     again = LengthBatches(lengths, 8, seed=1)
@@ -92,5 +92,9 @@ def test_padding_has_no_influence(tmp_path):
 @pytest.mark.parametrize("kept", [0, 2])
 def test_a_batch_of_one_row_has_one_target_a_token_of_its_answer(kept):
     batch = collate([make(5, 1, kept)])
-    assert batch["labels"].tolist() == [11, 12, 13, 14] and batch["select"].all() and batch["keep"].tolist() == [0, 1, 2, 3]
+    assert (
+        batch["labels"].tolist() == [11, 12, 13, 14]
+        and batch["select"].all()
+        and batch["keep"].tolist() == [0, 1, 2, 3]
+    )
     assert ("teacher_ids" in batch) == bool(kept)

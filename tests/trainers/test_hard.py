@@ -1,15 +1,16 @@
 """Training on text: it learns, it doesn't depend on how a batch is split, and it survives a kill."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import learning
 import pytest
 import torch
 
+import learning
 from potstill.errors import BadInput, PotstillError
 from potstill.trainers import HardLabel, LoRA, QLoRA
 
@@ -25,7 +26,7 @@ def train(folder, student, rows=None, **fields):
 
 
 def test_overfits_sixteen_rows_and_answers_them(tmp_path, student):
-    context = train(tmp_path, student, epochs=80, batch_size=8, learning_rate=5e-3)
+    context = train(tmp_path, student, epochs=60, batch_size=8, learning_rate=5e-3)
     losses = [point["loss"] for point in context.notes["curve"]]
     assert losses[0] > 5 and losses[-1] < 0.05
     rows = learning.rows()
@@ -54,8 +55,7 @@ def test_the_same_run_writes_the_same_bytes_and_another_seed_does_not(tmp_path, 
     assert a["model.safetensors"] != c["model.safetensors"]
 
 
-@pytest.mark.parametrize("trainer", ["hard"])
-def test_the_split_of_a_batch_changes_nothing(tmp_path, student, trainer):
+def test_the_split_of_a_batch_changes_nothing(tmp_path, student):
     # rows of very different lengths: a mean of means would weigh their tokens differently
     rows = learning.rows(8)
     for number in (0, 3):
@@ -63,7 +63,14 @@ def test_the_split_of_a_batch_changes_nothing(tmp_path, student, trainer):
     curves, weights = [], []
     for name, budget in (("whole", 10**6), ("parts", 300), ("rows", 1)):
         context = train(
-            tmp_path / name, student, rows, epochs=2, batch_size=8, learning_rate=1e-3, warmup=0, micro_batch_tokens=budget
+            tmp_path / name,
+            student,
+            rows,
+            epochs=2,
+            batch_size=8,
+            learning_rate=1e-3,
+            warmup=0,
+            micro_batch_tokens=budget,
         )
         curves.append([(point["loss"], point["grad_norm"]) for point in context.notes["curve"]])
         weights.append(learning.weights(context.out))
@@ -87,7 +94,7 @@ def test_a_student_whose_padding_is_its_end_of_turn_learns_to_stop(tmp_path, stu
     same = shutil.copytree(student, tmp_path / "student")
     settings = json.loads((same / "tokenizer_config.json").read_text())
     (same / "tokenizer_config.json").write_text(json.dumps(settings | {"pad_token": settings["eos_token"]}))
-    context = train(tmp_path, same, epochs=80, batch_size=8, learning_rate=5e-3)
+    context = train(tmp_path, same, epochs=60, batch_size=8, learning_rate=5e-3)
     rows = learning.rows()
     assert learning.answers(context.out, rows) == [row["output"] for row in rows]
     assert json.loads((context.out / "generation_config.json").read_text())["pad_token_id"] == 2
@@ -114,31 +121,23 @@ def test_zeros_are_held_when_asked(tmp_path, student):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["full", "lora"])
 def test_a_killed_training_ends_with_the_same_weights(tmp_path, student, kind):
-    def run(name, last):
-        command = [sys.executable, str(SCRIPT), str(tmp_path / name), str(student), str(last), kind]
-        return subprocess.run(command, cwd=SCRIPT.parent.parent, env=environment(), capture_output=True, text=True)
-
-    assert run("undisturbed", 0).returncode == 0
-    # at step 7 of 13, checkpoints every 3; and a half-written later checkpoint, as a kill while writing leaves it
-    assert run("killed", 7).returncode == -9
-    checkpoints = tmp_path / "killed" / "work" / "checkpoints"
-    assert [path.name for path in checkpoints.iterdir()] == ["checkpoint-6"]
-    (checkpoints / "checkpoint-9").mkdir()
-    (checkpoints / "checkpoint-9" / "model.safetensors").write_bytes(b"half")
-    # killed again after the last step: its checkpoint may be there, the folder is not
-    assert run("killed", 13).returncode == -9
-    assert not (tmp_path / "killed" / "out" / "model.safetensors").exists()
-    finished = run("killed", 0)
+    """Killed at step 7 of 13, with a checkpoint every 3; while writing one; after the last step; after the last one."""
+    path = os.pathsep.join([str(SCRIPT.parent.parent), *sys.path])
+    finished = subprocess.run(
+        [sys.executable, str(SCRIPT), str(tmp_path), str(student), kind],
+        env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
     assert finished.returncode == 0, finished.stderr
+    found = json.loads(finished.stdout.splitlines()[-1])
+    assert found["in the middle"] == {"ended": -9, "checkpoints": ["checkpoint-6"]}
+    # the half-written checkpoint was thrown away, or this would have started at step 9, or failed
+    assert found["at the end"] == {"ended": -9, "checkpoints": ["checkpoint-12"]} and not found["published"]
+    for name in ("undisturbed", "resumed", "again"):
+        assert found[name] == {"ended": 0, "checkpoints": ["checkpoint-13"]}, finished.stderr
     for path in (tmp_path / "undisturbed" / "out").iterdir():
         assert path.read_bytes() == (tmp_path / "killed" / "out" / path.name).read_bytes(), path.name
-
-
-def environment():
-    """Return what the training process needs of ours."""
-    import os
-
-    return os.environ | {"PYTHONPATH": os.pathsep.join([str(SCRIPT.parent.parent), *sys.path]), "HF_HUB_OFFLINE": "1"}
 
 
 def test_a_finished_training_is_not_trained_on(tmp_path, student):
@@ -172,7 +171,7 @@ def test_a_quantized_student_is_refused(tmp_path, student):
     quantized = shutil.copytree(student, tmp_path / "quantized")
     config = json.loads((quantized / "config.json").read_text())
     (quantized / "config.json").write_text(json.dumps(config | {"quantization_config": {"quant_method": "fp8"}}))
-    with pytest.raises(BadInput, match="is quantized .fp8.: train the 16-bit one"):
+    with pytest.raises(BadInput, match=r"is quantized \(fp8\): train the 16-bit one"):
         train(tmp_path / "run", quantized)
 
 

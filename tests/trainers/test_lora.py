@@ -1,17 +1,22 @@
 """Adapters: learned over a full or 4-bit base, merged into a fresh one."""
 
-import learning
 import pytest
 import torch
 
+import learning
 from potstill.trainers import HardLabel, LoRA, QLoRA
 from potstill.trainers.lora import merge
 
 
+def rows():
+    """Return answers that the student doesn't know yet: it has learned to say `light`."""
+    return [row | {"output": row["output"].replace('"light"', '"heating"')} for row in learning.rows(8)]
+
+
 def train(folder, student, **fields):
     context = learning.context(folder)
-    step = HardLabel(None, student=str(student), epochs=60, batch_size=8, learning_rate=2e-2, **fields)
-    step.run(learning.dataset(learning.rows()), str(student), context)
+    step = HardLabel(None, student=str(student), epochs=40, batch_size=8, learning_rate=5e-3, **fields)
+    step.run(learning.dataset(rows()), str(student), context)
     return context
 
 
@@ -22,23 +27,23 @@ def logits(model, tokens):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fields", [{"lora": LoRA(rank=8)}, {"qlora": QLoRA(rank=8)}], ids=["lora", "qlora"])
-def test_merged_equals_adapters_beside_a_fresh_base(tmp_path, student, fields):
+def test_merged_equals_adapters_beside_a_fresh_base(tmp_path, learned, fields):
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    context = train(tmp_path, student, **fields)
-    assert context.notes["curve"][-1]["loss"] < 0.5 * context.notes["curve"][0]["loss"]
+    context = train(tmp_path, learned, **fields)
+    assert context.notes["curve"][-1]["loss"] < 0.4 * context.notes["curve"][0]["loss"]
     tokens = torch.arange(3, 43)[None]
-    base = AutoModelForCausalLM.from_pretrained(student, dtype=torch.float32)
+    base = AutoModelForCausalLM.from_pretrained(learned, dtype=torch.float32)
     plain = logits(base, tokens)
     beside = logits(PeftModel.from_pretrained(base, str(tmp_path / "work" / "adapter")), tokens)
-    assert (beside - plain).abs().max() > 1
-    exact = logits(merge(student, tmp_path / "work" / "adapter"), tokens)
+    assert (beside - plain).abs().max() > 0.5
+    exact = logits(merge(learned, tmp_path / "work" / "adapter"), tokens)
     torch.testing.assert_close(exact, beside, atol=1e-3, rtol=1e-3)
     # and so, but for bfloat16's rounding of the weights, does the folder, loaded in a way that knows of no adapters
     saved = logits(AutoModelForCausalLM.from_pretrained(context.out, dtype=torch.float32), tokens)
     assert (saved - beside).norm() < 0.05 * (beside - plain).norm()
-    assert learning.weights(context.out).keys() == learning.weights(student).keys()
+    assert learning.weights(context.out).keys() == learning.weights(learned).keys()
 
 
 @pytest.mark.slow
@@ -56,8 +61,8 @@ def test_the_4_bit_base_is_really_in_4_bits_and_frozen(tmp_path, student):
 
 
 @pytest.mark.slow
-def test_a_quantized_run_answers_like_its_4_bit_training(tmp_path, student):
-    context = train(tmp_path, student, qlora=QLoRA(rank=16))
-    rows = learning.rows(8)
-    answered = learning.answers(context.out, rows)
-    assert sum(a == row["output"] for a, row in zip(answered, rows, strict=True)) >= 6
+def test_a_quantized_run_answers_like_its_4_bit_training(tmp_path, learned):
+    context = train(tmp_path, learned, qlora=QLoRA(rank=16))
+    before, after = (learning.answers(folder, rows()) for folder in (learned, context.out))
+    assert not any('"heating"' in answer for answer in before)
+    assert sum(answer == row["output"] for answer, row in zip(after, rows(), strict=True)) >= 7

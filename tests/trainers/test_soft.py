@@ -3,11 +3,11 @@
 import json
 import shutil
 
-import learning
 import pytest
-import tiny
 import torch
 
+import learning
+import tiny
 from potstill.errors import BadInput
 from potstill.trainers import SoftLabel, vocabulary
 
@@ -25,23 +25,14 @@ def curve(context):
     return torch.tensor([(point["loss"], point["grad_norm"]) for point in context.notes["curve"]])
 
 
-@pytest.fixture(scope="module")
-def learned(tmp_path_factory, teacher):
-    """A teacher that knows the answers."""
-    from potstill.trainers import HardLabel
-
-    folder = tmp_path_factory.mktemp("learned")
-    step = HardLabel(None, student=str(teacher), epochs=60, batch_size=8, learning_rate=5e-3)
-    return step.run(learning.dataset(learning.rows()), str(teacher), learning.context(folder))
-
-
 def test_overfits_the_teachers_distributions_alone(tmp_path, student, learned):
     rows = learning.with_soft_labels(learning.rows(), learned, 8)
-    context = train(tmp_path, student, rows, alpha=1.0, epochs=80, batch_size=8, learning_rate=5e-3)
+    context = train(tmp_path, student, rows, alpha=1.0, epochs=60, batch_size=8, learning_rate=5e-3)
     losses = curve(context)[:, 0]
     assert losses[0] > 4 and losses[-1] < 0.05
     made = learning.rows()
-    assert learning.answers(context.out, made) == [row["output"] for row in made]
+    theirs, ours = (learning.answers(folder, made) for folder in (learned, context.out))
+    assert sum(a == b for a, b in zip(theirs, ours, strict=True)) >= 15
     assert context.notes["soft_labels"] == "stored"
 
 
@@ -60,7 +51,9 @@ def test_stored_whole_vocabulary_equals_the_live_teacher(tmp_path, student, teac
     stored = train(tmp_path / "stored", student, learning.with_soft_labels(rows, teacher, size), **fields)
     live = train(tmp_path / "live", student, rows, str(teacher), **fields)
     assert live.notes["soft_labels"] == "live"
-    torch.testing.assert_close(curve(stored), curve(live), rtol=2e-2 if live.notes["precision"] == "bfloat16" else 1e-4, atol=0)
+    torch.testing.assert_close(
+        curve(stored), curve(live), rtol=2e-2 if live.notes["precision"] == "bfloat16" else 1e-4, atol=0
+    )
 
 
 def test_alpha_zero_is_the_hard_loss_and_temperature_multiplies_its_square(tmp_path, student, teacher):
@@ -122,7 +115,7 @@ def test_output_layers_of_different_padding_are_compared_over_the_vocabulary(tmp
 
 def test_stored_soft_labels_with_a_temperature_are_refused_with_the_reason(tmp_path, student, teacher):
     rows = learning.with_soft_labels(learning.rows(4), teacher, 4)
-    with pytest.raises(BadInput, match="temperature 1 only, because .* normalizer .* PseudoLabel.top_k=0."):
+    with pytest.raises(BadInput, match=r"temperature 1 only, because .* normalizer .* PseudoLabel\(top_k=0\)"):
         train(tmp_path, student, rows, str(teacher), temperature=2.0)
     [problem] = SoftLabel(None, student=str(student), temperature=2.0).check()
     assert problem.field == "temperature" and "normalizer" in problem.message

@@ -3,6 +3,7 @@
 Grammar -> chats (answering a command; proposing new ones) -> tokenizer -> Qwen3 with random weights -> training.
 The base reads the same language, but no JSON answer: it stands for the small pretrained model that a user would take
 from the Hub. Run with `potstill run src/potstill/pipelines/embedded_teacher.py`; about an hour and a half on two cores.
+The demo's test set `grammar_test.jsonl` is `commands(500, 7, "test")` of the grammar, its seeds `commands(120, 11, "train")`.
 """
 
 from __future__ import annotations
@@ -63,12 +64,36 @@ class Proposals(Step):
         random = Random(self.seed)
         stream = commands(self.count * 20, self.seed, "train")
         for number in range(self.count):
-            shown = [next(stream).instruction for _ in range(random.choice([2, 4, 6, 8, 8]))]
-            asked = [next(stream).instruction for _ in range(random.choice([8, 8, 10, 12]))]
-            (message,) = render("self_instruct.jinja", {"examples": shown, "count": len(asked)})
-            output = "\n".join(f"{len(shown) + place}. {text}" for place, text in enumerate(asked, 1))
-            row = {"id": f"list-{number}", "instruction": "", "output": output}
-            yield {**row, "system": "", "user": message["content"]}
+            shown, asked = random.choice([2, 4, 6, 8, 8]), random.choice([8, 8, 10, 12])
+            yield proposal(f"list-{number}", stream, shown, asked)
+
+
+class LongLists(Step):
+    """The same, half of them with few examples and a long list: most of what is read is then also learned."""
+
+    count: int
+    """Rows."""
+    seed: int = 3
+    """Of the grammar's choices."""
+    makes = "rows"
+    version = 1
+
+    def run(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows."""
+        from potstill.data.home.grammar import commands
+
+        stream = commands(self.count * 30, self.seed, "train")
+        for number in range(self.count):
+            shown, asked = (8, 8) if number % 2 else (2, 24)
+            yield proposal(f"long-{number}", stream, shown, asked)
+
+
+def proposal(name: str, stream: Iterator[Any], shown: int, asked: int) -> dict[str, Any]:
+    """Return one chat that shows some commands of `stream` and goes on with others."""
+    examples = [next(stream).instruction for _ in range(shown)]
+    (message,) = render("self_instruct.jinja", {"examples": examples, "count": asked})
+    lines = [f"{shown + place}. {next(stream).instruction}" for place in range(1, asked + 1)]
+    return {"id": name, "instruction": "", "output": "\n".join(lines), "system": "", "user": message["content"]}
 
 
 class Together(Step):
@@ -91,14 +116,24 @@ chats = Together([answers, proposals])
 tokenizer = TrainTokenizer(chats, prompt=CHAT, vocab_size=2048, whole=(STANDING,))
 
 blank = RandomModel(tokenizer, hidden_size=192, layers=6, intermediate_size=512, heads=6, kv_heads=2)
-teacher = HardLabel(
+answering = HardLabel(
     chats, student=blank, prompt=CHAT, epochs=1, batch_size=64, learning_rate=2e-3, warmup=0.02, weight_decay=0.01
 )
+# answers are learned long before new commands read well: a second stage is mostly lists
+lists = LongLists(count=6_000)
+teacher = HardLabel(
+    Together([lists, Answers(count=8_000, seed=5)]), student=answering, prompt=CHAT, epochs=1, batch_size=32,
+    learning_rate=1.2e-3,
+)  # fmt: skip
 
 small = RandomModel(tokenizer, hidden_size=128, layers=4, intermediate_size=384, heads=4, kv_heads=2)
-base = HardLabel(proposals, student=small, prompt=CHAT, epochs=1, batch_size=32, learning_rate=2e-3, warmup=0.05)
+base = HardLabel(lists, student=small, prompt=CHAT, epochs=2, batch_size=16, learning_rate=3e-3)
 
-tests = {"grammar": Answers(count=1_000, seed=7, split="test"), "handwritten": LoadSeeds(home.FOLDER / "handwritten.jsonl", fields=("instruction", "output"))}
+known = ("instruction", "output")
+tests = {
+    "grammar": LoadSeeds(home.FOLDER / "grammar_test.jsonl", fields=known),
+    "handwritten": LoadSeeds(home.FOLDER / "handwritten.jsonl", fields=known),
+}
 figures = Evaluate(teacher, tests, prompt=HOME)
 
 pipeline = Pipeline("embedded-teacher", outputs={"teacher": teacher, "base": base, "figures": figures})

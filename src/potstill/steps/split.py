@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 
 
 class Split(Step):
-    """Parts rows into `train` and `test` by a hash of each row, so that adding rows moves none that were there."""
+    """Parts rows into `train` and `test` by a hash of each row, so that adding rows moves none that were there.
+
+    The share is given as `test=0.1`; it is kept as `test_share`, because `.test` is the output.
+    """
 
     rows: Rows
     """Rows to part."""
     _: KW_ONLY
-    test: Annotated[float, Interval(gt=0, lt=1)] = 0.1
+    test_share: Annotated[float, Interval(gt=0, lt=1)] = 0.1
     """Share that goes to `test`; by chance a little more or less."""
     by: str = ""
     """Column that is hashed: rows equal there stay together; empty takes `id`, or the whole row without one."""
@@ -34,6 +37,13 @@ class Split(Step):
 
     makes: ClassVar[str] = "rows"
     outputs: ClassVar[tuple[str, ...]] = ("train", "test")
+
+    def __init__(  # a dataclass leaves an `__init__` that is there alone
+        self, rows: Rows, *, test: float = 0.1, by: str = "", seed: int = 0, name: str | None = None
+    ) -> None:
+        """Part `rows`, a share `test` of them into the test set; see the fields."""
+        for field, value in {"rows": rows, "test_share": test, "by": by, "seed": seed, "name": name}.items():
+            object.__setattr__(self, field, value)
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the column that is hashed."""
@@ -55,13 +65,11 @@ class Split(Step):
         """
         places: dict[str, list[int]] = {"train": [], "test": []}
         for number, value in enumerate(self._hashed(rows)):
-            places["test" if share(value, self.seed) < self.test else "train"].append(number)
+            places["test" if share(value, self.seed) < self.test_share else "train"].append(number)
         empty = [name for name, numbers in places.items() if not numbers]
         if empty:
-            raise BadInput(
-                Problem("", "test", f"test={self.test:g} of {len(rows)} rows leaves {' and '.join(empty)} empty: give "
-                        "more rows, or another share or seed")
-            )  # fmt: skip
+            left = f"test={self.test_share:g} of {len(rows)} rows leaves {' and '.join(empty)} empty"
+            raise BadInput(Problem("", "test", f"{left}: give more rows, or another share or seed"))
         context.ledger.keep(len(rows))
         return {name: rows.select(numbers) for name, numbers in places.items()}
 

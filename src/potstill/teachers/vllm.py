@@ -29,10 +29,6 @@ if TYPE_CHECKING:
 
 CPU_SEQUENCES, GPU_SEQUENCES = 64, 256
 """Sequences decoded side by side where `max_num_seqs` is not given; 64 filled two CPU cores."""
-CPU_CACHE_GIB = 4.0
-"""Most attention cache on a CPU where `kv_cache_gib` is not given; small models get what they can use."""
-CACHE_BLOCK = 128
-"""Tokens that vLLM's CPU cache hands out at a time."""
 QUEUED = 2
 """Requests known to vLLM, as a multiple of those it decodes: enough that its batch never runs dry."""
 
@@ -124,10 +120,14 @@ class VLLM:
 
     def _load(self) -> Any:
         """Build the engine."""
+        from potstill.teachers.memory import cpu_cache
+
         vllm, on_cpu = _import_vllm()
         commit = self.identity()["model"].get("commit")
         sequences = self.max_num_seqs or (CPU_SEQUENCES if on_cpu else GPU_SEQUENCES)
         cache = None if self.kv_cache_gib is None else int(self.kv_cache_gib * 2**30)
+        if on_cpu and cache is None:
+            cache = cpu_cache(str(self.model), commit, sequences, self.max_model_length, remote=self.trust_remote_code)
         try:
             return vllm.LLM(
                 str(self.model),
@@ -137,11 +137,13 @@ class VLLM:
                 quantization=self.quantization,
                 max_model_len=self.max_model_length,
                 max_num_seqs=sequences,
-                kv_cache_memory_bytes=self._cpu_cache(sequences, commit) if on_cpu and cache is None else cache,
+                kv_cache_memory_bytes=cache,
                 gpu_memory_utilization=self.memory_fraction,
                 tensor_parallel_size=self.tensor_parallel,
                 enforce_eager=on_cpu if self.enforce_eager is None else self.enforce_eager,
                 seed=self.seed,
+                # a prompt read in parts makes vLLM wind back its seeded generator, which CPU generators can't do
+                enable_chunked_prefill=False if on_cpu else None,
                 trust_remote_code=self.trust_remote_code,
                 max_logprobs=-1,  # vLLM's own limit is 20
                 logprobs_mode="raw_logprobs",
@@ -150,23 +152,6 @@ class VLLM:
             )
         except (ValueError, OSError) as error:
             raise BadInput(f"vLLM can't load the model {str(self.model)!r}: {error}") from error
-
-    def _cpu_cache(self, sequences: int, commit: str | None) -> int:
-        """Return the bytes of attention cache that `sequences` of full length take, within `CPU_CACHE_GIB`."""
-        from transformers import AutoConfig
-
-        limit = int(CPU_CACHE_GIB * 2**30)
-        config = AutoConfig.from_pretrained(
-            str(self.model), revision=commit, trust_remote_code=self.trust_remote_code
-        ).get_text_config()
-        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        length: int | None = self.max_model_length or getattr(config, "max_position_embeddings", None)
-        if length is None:
-            return limit
-        # keys and values of four bytes: float32 at most; one block more for each sequence and one that vLLM keeps
-        blocks = 1 + sequences * (1 + -(-length // CACHE_BLOCK))
-        return min(limit, blocks * CACHE_BLOCK * int(config.num_hidden_layers * heads * size) * 2 * 4)
 
 
 @dataclass

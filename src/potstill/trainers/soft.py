@@ -149,9 +149,7 @@ def soft_example(row: Mapping[str, Any], tokenizer: Any, prompt: str, vocabulary
         top_ids = np.asarray(row["teacher_top_ids"], dtype=np.int32)
         top_logprobs = np.asarray(row["teacher_top_logprobs"], dtype=np.float32)
     except ValueError as error:
-        raise BadInput(
-            f"{name}: its soft labels are no T by K table ({error}): make them anew"
-        ) from error
+        raise BadInput(f"{name}: its soft labels are no T by K table ({error}): make them anew") from error
     if top_ids.shape != top_logprobs.shape or top_ids.ndim != 2 or len(top_ids) != len(targets):
         shapes = f"{targets.shape}, {top_ids.shape} and {top_logprobs.shape}"
         raise BadInput(f"{name}: {', '.join(COLUMNS)} have shapes {shapes}, which must be (T,), (T, K) and (T, K)")

@@ -1,0 +1,101 @@
+"""The main job, small: the whole way from seeds to a served model, and everything cached the second time."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+SMALL = ["commands.target=150", "hard.epochs=1", "soft.epochs=1", "qlora.epochs=1", "data.test_share=0.2"]
+START_SECONDS = 300
+"""How long a server may take to come up on a busy machine."""
+
+
+def demo(store: Path) -> dict:
+    """Run `potstill demo` and return what `--json` prints."""
+    settings = [part for setting in SMALL for part in ("--set", setting)]
+    command = [sys.executable, "-m", "potstill", "demo", "--store", str(store), "--json", *settings]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1200, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """One run of the demo from an empty store."""
+    return demo(tmp_path_factory.mktemp("demo") / "store")
+
+
+@pytest.mark.slow
+@pytest.mark.vllm
+def test_the_demo_runs_from_seeds_to_report(first):
+    assert first["status"] == "done"
+    assert {step["status"] for step in first["steps"]} == {"ran"}
+    report = Path(first["outputs"]["report"]["path"])
+    metrics = json.loads((report / "metrics.json").read_text())
+    text = json.dumps(metrics)
+    for name in ("teacher", "hard", "soft", "qlora", "sparse", "int8", "int4"):
+        assert name in text
+    assert (report / "index.html").stat().st_size > 10_000
+    assert (report / "metrics.csv").read_text().count("\n") > 7
+
+
+@pytest.mark.slow
+@pytest.mark.vllm
+def test_the_second_run_is_all_hits_and_quick(first):
+    store = Path(first["store"])
+    started = time.monotonic()
+    again = demo(store)
+    assert {step["status"] for step in again["steps"]} == {"hit"}
+    assert again["outputs"] == first["outputs"]
+    assert time.monotonic() - started < 30
+
+
+@pytest.mark.slow
+@pytest.mark.vllm
+def test_vllm_serves_the_deployable_model_and_it_answers(first, tmp_path):
+    folder = Path(first["outputs"]["model"]["path"])
+    for name in ("README.md", "config.json", "generation_config.json", "tokenizer.json", "chat_template.jinja"):
+        assert (folder / name).is_file(), name
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    vllm = Path(sys.executable).with_name("vllm")
+    log = (tmp_path / "serve.log").open("w")
+    server = subprocess.Popen(
+        [str(vllm), "serve", str(folder), "--host", "127.0.0.1", "--port", str(port), "--enforce-eager",
+         "--max-model-len", "512", "--served-model-name", "student"],
+        stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+        env={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1"},
+    )  # fmt: skip
+    try:
+        url = f"http://127.0.0.1:{port}/v1"
+        wait_until_up(server, url, tmp_path / "serve.log")
+        question = {"model": "student", "max_tokens": 48, "temperature": 0,
+                    "messages": [{"role": "user", "content": "turn on the kitchen light"}]}  # fmt: skip
+        answer = httpx.post(f"{url}/chat/completions", json=question, timeout=120).json()
+        assert answer["choices"][0]["message"]["content"].strip()
+    finally:
+        os.killpg(server.pid, 9)
+        server.wait()
+
+
+def wait_until_up(server: subprocess.Popen, url: str, log: Path) -> None:
+    """Wait until the server answers; fail with its log when it dies or takes too long."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            break
+        try:
+            if httpx.get(f"{url}/models", timeout=5).status_code == 200:
+                return
+        except httpx.HTTPError:
+            time.sleep(1)
+    raise AssertionError(f"the server did not come up: {log.read_text()[-3000:]}")

@@ -1,0 +1,141 @@
+"""What was put into the journal is there after a kill; what was damaged is missing, never wrong."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from potstill.errors import StoreError
+from potstill.journal import Journal
+
+FORKS = multiprocessing.get_context("forkserver")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "journal.sqlite")
+
+
+def test_plain_values_come_back_as_they_were(journal: Journal) -> None:
+    value = {"text": "é", "n": [1, 2.5, None, True], "bytes": b"\x00\xff", "inner": {"a": []}}
+    journal.scoped("s").put("k", value)
+    assert journal.scoped("s").get("k") == value
+    assert journal.scoped("s").get("other") is None
+
+
+def test_namespaces_are_apart(journal: Journal) -> None:
+    journal.put_many("a", {"k": 1})
+    journal.put_many("b", {"k": 2})
+    assert (journal.get_many("a", ["k"]), journal.get_many("b", ["k"])) == ({"k": 1}, {"k": 2})
+    assert sorted(journal.namespaces()) == ["a", "b"]
+    journal.drop("a")
+    assert (journal.count("a"), journal.count("b")) == (0, 1)
+
+
+def test_looking_into_a_journal_that_is_not_there_makes_none(journal: Journal, tmp_path: Path) -> None:
+    assert journal.get_many("a", ["k"]) == {}
+    assert (journal.count("a"), journal.namespaces()) == (0, [])
+    journal.drop("a")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_many_keys_at_once(journal: Journal) -> None:
+    journal.put_many("a", {str(number): number for number in range(2500)})
+    found = journal.get_many("a", [str(number) for number in range(0, 5000, 2)])
+    assert found == {str(number): number for number in range(0, 2500, 2)}
+
+
+def put_and_die(path: Path) -> None:
+    journal = Journal(path)
+    journal.put_many("a", {"finished": 1})
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_was_put_survives_kill_9(tmp_path: Path) -> None:
+    process = FORKS.Process(target=put_and_die, args=(tmp_path / "j",))
+    process.start()
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL
+    assert Journal(tmp_path / "j").get_many("a", ["finished"]) == {"finished": 1}
+
+
+def put_many(path: Path, name: str, start: Any) -> None:
+    start.wait(120)
+    journal = Journal(path)
+    for number in range(50):
+        journal.put_many("a", {f"{name}-{number}": number})
+
+
+def test_several_processes_write_at_once(tmp_path: Path) -> None:
+    start = FORKS.Event()
+    processes = [FORKS.Process(target=put_many, args=(tmp_path / "j", str(number), start)) for number in range(4)]
+    for process in processes:
+        process.start()
+    start.set()
+    for process in processes:
+        process.join(200)
+    assert [process.exitcode for process in processes] == [0] * 4
+    assert Journal(tmp_path / "j").count("a") == 200
+
+
+def test_threads_with_journals_of_their_own_write_at_once(tmp_path: Path) -> None:
+    start = threading.Event()
+    threads = [threading.Thread(target=put_many, args=(tmp_path / "j", str(number), start)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    start.set()
+    for thread in threads:
+        thread.join(200)
+    assert Journal(tmp_path / "j").count("a") == 200
+
+
+def test_a_damaged_entry_is_missing(journal: Journal, tmp_path: Path) -> None:
+    journal.put_many("a", {"good": "x" * 50, "bad": "y" * 50})
+    journal.close()
+    connection = sqlite3.connect(tmp_path / "journal.sqlite")
+    value = bytearray(connection.execute("SELECT value FROM entries WHERE key = 'bad'").fetchone()[0])
+    value[-1] ^= 1
+    connection.execute("UPDATE entries SET value = ? WHERE key = 'bad'", [bytes(value)])
+    connection.commit()
+    connection.close()
+    assert journal.get_many("a", ["good", "bad"]) == {"good": "x" * 50}
+
+
+@pytest.mark.parametrize("damage", ["overwritten", "middle"])
+def test_a_damaged_file_is_set_aside_with_a_warning(
+    journal: Journal, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    journal.put_many("a", {str(number): "x" * 200 for number in range(500)})
+    journal.close()
+    path = tmp_path / "journal.sqlite"
+    data = bytearray(path.read_bytes())
+    if damage == "overwritten":
+        data[:100] = b"garbage " * 12 + b"gone"
+    else:
+        data[4096:] = b"\xff" * (len(data) - 4096)
+    path.write_bytes(data)
+    assert journal.get_many("a", ["1"]) == {}
+    assert "set aside as journal.sqlite.damaged-1" in caplog.text
+    assert (tmp_path / "journal.sqlite.damaged-1").read_bytes() == data
+    journal.put_many("a", {"new": 1})
+    assert journal.get_many("a", ["new"]) == {"new": 1}
+
+
+def test_a_value_that_is_not_plain_is_the_callers_error_and_harms_nothing(journal: Journal) -> None:
+    journal.put_many("a", {"k": 1})
+    with pytest.raises(TypeError):
+        journal.put_many("a", {"bad": object()})
+    assert journal.get_many("a", ["k"]) == {"k": 1}
+
+
+def test_a_journal_that_can_not_be_opened_is_an_error_of_the_store(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StoreError, match="can't be"):
+        Journal(tmp_path / "file" / "journal.sqlite").put_many("a", {"k": 1})

@@ -1,0 +1,207 @@
+"""Values that differ have different digests, whatever they look like; those that are equal have one."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import functools
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import pytest
+
+from potstill.errors import BadInput, RequestError
+from potstill.graph import step_of
+from potstill.identity import explain, key_of, step_identity
+from potstill.keys import File, FileContent, digest, encode
+from potstill.step import Model, Rows, Step
+from potstill.store import Artifact
+
+
+class Colour(enum.Enum):
+    RED = 1
+    BLUE = 2
+
+
+class Number(enum.IntEnum):
+    ONE = 1
+
+
+@dataclass(frozen=True)
+class Point:
+    x: Any
+    y: Any = 0
+
+
+@dataclass(frozen=True)
+class Other:
+    x: Any
+    y: Any = 0
+
+
+@dataclass(frozen=True)
+class Batched:
+    size: int
+    workers: int = 1
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"workers"})
+
+
+@dataclass(frozen=True)
+class Holding:
+    x: int = 0
+    again: ClassVar[Holding]
+
+
+Holding.again = Holding(1)
+
+
+def captured(number: int) -> Callable[[], int]:
+    return lambda: number
+
+
+DIFFERENT = [
+    1, "1", True, 1.0, b"1", None, "None", 0, False, 0.0, -0.0, "", [], (), {}, set(), [1], (1,), {1}, {1: 1}, {"1": 1},
+    [[1], 2], [[1, 2]], [1, [2]], {"a": {"b": 1}}, {"a": 1, "b": 1}, float("nan"), float("inf"), 10**30, Path("1"),
+    Point(1), Point("1"), Point(1, 1), Other(1), Colour.RED, Colour.BLUE, Number.ONE, len, operator.add, int, str, Point,
+    str.isalpha, str.upper, bytes.upper, "a".startswith, {1, 2}.__contains__, {1, 3}.__contains__, [1].__len__, [2].__len__,
+    captured(1), captured(2), functools.partial(captured, 1), functools.partial(captured, 2),
+    np.array([1, 2]), np.array([1.0, 2.0]), np.array([[1, 2]]), np.float64(1), np.int32(1), functools.wraps, functools.reduce,
+    dataclass, field,
+]  # fmt: skip
+
+
+def test_all_these_values_differ() -> None:
+    digests = {}
+    for value in DIFFERENT:
+        assert digest(value) not in digests, (value, digests[digest(value)])
+        digests[digest(value)] = value
+
+
+def test_equal_values_have_one_digest_whatever_their_order() -> None:
+    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+    assert digest({"x", "y", "z"}) == digest({"z", "y", "x"})
+    assert digest(captured(1)) == digest(captured(1))
+    assert digest(Point([1, {"a": (2,)}])) == digest(Point([1, {"a": (2,)}]))
+    assert digest(Batched(1, workers=1)) == digest(Batched(1, workers=8)) != digest(Batched(2))
+    assert digest(Holding()) == digest(Holding()) != digest(Holding(5))
+
+
+def test_a_cache_around_a_function_changes_nothing() -> None:
+    assert digest(functools.lru_cache(maxsize=None)(captured(1))) == digest(captured(1))
+
+
+def test_digests_stay_the_same_over_versions_of_python_and_processes() -> None:
+    assert digest([1, "a", 0.5, None, True]) == digest([1, "a", 0.5, None, True])
+    assert encode({"a": (1, 0.5)}) == ["dict", [["str", "a"], ["tuple", ["int", "1"], ["float", "0x1.0000000000000p-1"]]]]
+
+
+def test_functions_of_libraries_differ_by_where_they_come_from_and_what_they_captured() -> None:
+    import ntpath
+    import posixpath
+
+    assert digest(ntpath.basename) != digest(posixpath.basename)
+    exists = [contextlib.contextmanager(captured(number)) for number in (1, 2)]
+    assert digest(exists[0]) != digest(exists[1])
+
+
+def test_what_has_no_canonical_form_is_refused_with_the_remedy() -> None:
+    with pytest.raises(BadInput, match=r"a builtins.object can't be part of a key: use plain values.*identity\(\)"):
+        digest([object()])
+
+
+# -- steps -------------------------------------------------------------------------------------------------------------
+
+
+class Source(Step):
+    path: File = ""
+    unkeyed = frozenset({"workers"})
+    workers: int = 1
+
+    def run(self) -> Any:
+        return []
+
+
+class Use(Step):
+    rows: Rows
+    scale: object = 1
+    models: list[Model] = ()  # type: ignore[assignment]
+
+    def run(self, rows: Any, models: Any) -> Any:
+        return []
+
+
+def identity(step: Step, content: str = "c") -> dict[str, Any]:
+    digests = {"": content, "train": "t", "test": "u"}
+    return step_identity(step, lambda node: Artifact(Path("x"), {"key": str(id(step_of(node))), "digests": digests}), {})
+
+
+def key(step: Step, content: str = "c") -> str:
+    return key_of(identity(step, content))
+
+
+def test_the_key_of_a_step_covers_parameters_and_the_content_of_inputs(tmp_path: Path) -> None:
+    assert key(Use(Source())) == key(Use(Source())) == key(Use(Source(name="other"), name="mine"))
+    assert key(Use(Source()), "c") != key(Use(Source()), "d")
+    assert len({key(Use(Source(), scale=value)) for value in (1, "1", True, 1.0, None)}) == 5
+
+
+def test_unkeyed_fields_names_and_where_a_file_lies_are_not_part_of_the_key(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_text("same")
+    assert key(Source(tmp_path / "a")) == key(Source(str(tmp_path / "b"), workers=9, name="x"))
+    (tmp_path / "b").write_text("other")
+    assert key(Source(tmp_path / "a")) != key(Source(tmp_path / "b"))
+    with pytest.raises(RequestError, match="no such file"):
+        key(Source(tmp_path / "c"))
+
+
+def test_the_version_and_the_type_are_part_of_the_key() -> None:
+    class Newer(Source):
+        version = 2
+
+    class Older(Source):
+        version = 1
+
+    Newer.__qualname__ = Older.__qualname__
+    one, two = identity(Older("pyproject.toml")), identity(Newer("pyproject.toml"))
+    assert (one["version"], two["version"]) == (1, 2)
+    assert key_of({**one, "code": {}}) != key_of({**two, "code": {}})
+    assert identity(Use(Source()))["type"] != identity(Source("pyproject.toml"))["type"]
+
+
+def test_models_in_a_list_are_keyed_by_content(tmp_path: Path) -> None:
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_text("{}")
+    before = key(Use(Source(), models=[str(tmp_path)]))
+    (tmp_path / "model.safetensors").write_text("[]")
+    assert key(Use(Source(), models=[str(tmp_path)])) != before
+
+
+def test_files_in_a_list_are_keyed_by_content(tmp_path: Path) -> None:
+    class Many(Step):
+        paths: tuple[Annotated[str, FileContent()], ...]
+
+        def run(self) -> Any:
+            return []
+
+    (tmp_path / "a").write_text("1")
+    before = key(Many((str(tmp_path / "a"),)))
+    (tmp_path / "a").write_text("2")
+    assert key(Many((str(tmp_path / "a"),))) != before
+
+
+def test_explanations_name_what_changed() -> None:
+    old = identity(Use(Source(), scale={"a": [1, 2], "b": 1}))
+    assert explain(None, old) == ["first run"]
+    assert explain(old, old) == ["its artifact is no longer in the store"]
+    new = identity(Use(Source(), scale={"a": [1, 3], "b": 1}))
+    assert explain(old, new) == ["parameter scale.a changed from [1, 2] to [1, 3]"]
+    assert explain(old, identity(Use(Source(), scale="x"))) == ["parameter scale changed from a=[1, 2], b=1 to x"]
+    assert explain(old, identity(Use(Source(), scale={"a": [1, 2], "b": 1}), "d")) == ["input rows changed"]
+    first, second = (identity(Use(Source(), scale=captured(number))) for number in (1, 2))
+    assert explain(first, second) == ["code of parameter scale changed"]
+    assert explain({**old, "version": 0, "type": "Was"}, old) == ["type changed from Was to Use", "version changed from 0 to 1"]

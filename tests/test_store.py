@@ -1,0 +1,162 @@
+"""Only a manifest means complete; what is damaged is a miss; records survive kills."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from potstill import locks
+from potstill.errors import StoreError
+from potstill.store import Store, read_manifest, writing
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def manifest(key: str, retryable: int = 0) -> dict[str, Any]:
+    return {"schema": 1, "key": key, "rows": None, "outputs": [], "counts": {"retryable": retryable}}
+
+
+def publish(store: Store, key: str, retryable: int = 0, **files: str) -> Any:
+    folder = store.work(key) / "payload"
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return store.publish(key, manifest(key, retryable))
+
+
+def test_what_was_published_is_found_whole(store: Store) -> None:
+    publish(store, "k", a="1", b="2")
+    found = store.lookup("k").artifact
+    assert found is not None
+    assert found.path == store.root / "artifacts" / "k"
+    assert (found.path / "a").read_text() == "1"
+    assert set(found.manifest["files"]) == {"a", "b"}
+    assert list((store.root / "work").iterdir()) == []
+
+
+def test_a_folder_without_a_manifest_is_nothing(store: Store) -> None:
+    (store.root / "artifacts" / "k").mkdir(parents=True)
+    assert store.lookup("k").artifact is None
+    assert store.lookup("other") == store.lookup("another")
+    publish(store, "k", a="1")
+    assert store.lookup("k").artifact is not None
+
+
+def test_the_manifest_of_another_key_is_not_taken(store: Store) -> None:
+    publish(store, "k", a="1")
+    (store.root / "artifacts" / "k").rename(store.root / "artifacts" / "l")
+    assert "belongs to k" in store.lookup("l").damage
+
+
+@pytest.mark.parametrize(
+    ("change", "damage"),
+    [
+        ({"rows": 5}, "changed after it was written"),
+        ({"schema": 2}, "changed after it was written"),
+    ],
+)
+def test_an_edited_manifest_is_not_believed(store: Store, change: dict[str, Any], damage: str) -> None:
+    path = publish(store, "k", a="1").path / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    assert damage in store.lookup("k").damage
+
+
+def test_a_manifest_of_another_layout_is_named(store: Store) -> None:
+    folder = store.work("k")
+    (folder / "payload" / "a").write_text("1")
+    store.publish("k", {**manifest("k"), "schema": 99})
+    assert "layout 99" in store.lookup("k").damage
+    with pytest.raises(ValueError, match="layout 99"):
+        read_manifest(store.root / "artifacts" / "k")
+
+
+def test_the_content_digest_depends_on_content_alone(store: Store) -> None:
+    one, two = publish(store, "k", a="1", **{"log.txt": "x"}), publish(store, "l", a="1", **{"log.txt": "y"})
+    assert one.digest() == two.digest()
+    assert publish(store, "m", a="2").digest() != one.digest()
+    assert publish(store, "n", b="1").digest() != one.digest()
+
+
+def test_a_step_may_write_a_file_that_is_named_like_the_manifest(store: Store) -> None:
+    publish(store, "k", **{"manifest.json": "{}", "a": "1"})
+    assert store.lookup("k").artifact is not None
+
+
+def test_scratch_survives_and_payload_does_not(store: Store) -> None:
+    folder = store.work("k")
+    for part in ("payload", "scratch"):
+        (folder / part / "file").write_text("x")
+    assert [path.name for path in store.work("k").rglob("file")] == ["file"]
+    assert (folder / "scratch" / "file").exists()
+
+
+def test_the_journal_of_a_key_is_dropped_unless_rows_are_to_be_retried(store: Store) -> None:
+    for key, retryable in (("k", 0), ("l", 2)):
+        store.journal.scoped(key).put("row", 1)
+        publish(store, key, retryable, a="1")
+    assert store.journal.namespaces() == ["l"]
+
+
+def test_records_give_the_last_key_of_each_step_and_survive_a_cut_line(store: Store) -> None:
+    store.record("p", "a", "k1", {})
+    path = next((store.root / "runs").iterdir())
+    with path.open("a") as file:
+        file.write('{"pipeline": "p", "st')  # a kill or a full disk
+    store.record("p", "b", "k2", {})
+    store.record("p", "a", "k3", {})
+    assert {name: entry["key"] for name, entry in store.last_run("p").items()} == {"a": "k3", "b": "k2"}
+    assert store.used_keys() == {"k1", "k2", "k3"}
+    store.compact("p", ["a", "b", "never ran"])
+    assert store.used_keys() == {"k3", "k2"}
+    store.compact("p", ["a"])
+    assert store.used_keys() == {"k3"}
+
+
+def test_pipelines_of_strange_names_do_not_mix(store: Store) -> None:
+    store.record("a/b", "s", "k1", {})
+    store.record("a_b", "s", "k2", {})
+    assert store.last_run("a/b")["s"]["key"] == "k1"
+    assert store.last_run("a_b")["s"]["key"] == "k2"
+
+
+def test_only_errors_of_the_store_are_blamed_on_it(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), writing(tmp_path / "store"):
+        (tmp_path / "elsewhere").read_text()
+    with pytest.raises(ConnectionError), writing(tmp_path):
+        raise ConnectionError("the network")
+    with pytest.raises(StoreError, match="What it held is intact"), writing(tmp_path):
+        (tmp_path / "in" / "it").write_text("x")
+    with pytest.raises(StoreError, match="potstill gc"), writing(tmp_path):
+        raise OSError(28, "No space left on device")
+
+
+def test_a_lock_is_held_once_and_freed(tmp_path: Path) -> None:
+    lock = locks.try_lock(tmp_path, "k")
+    assert lock is not None
+    assert locks.try_lock(tmp_path, "k") is None
+    assert "process" in locks.owner(tmp_path, "k")
+    other = locks.try_lock(tmp_path, "l")
+    assert other is not None
+    lock.release()
+    assert locks.try_lock(tmp_path, "k") is not None
+
+
+def test_a_lock_file_that_was_deleted_meanwhile_gives_no_second_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fcntl
+
+    flock = fcntl.flock
+
+    def deleting(handle: int, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        (tmp_path / "locks" / "k").unlink()  # what `gc` does between another's open and its lock
+        flock(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", deleting)
+    lock = locks.try_lock(tmp_path, "k")
+    assert lock is not None
+    assert locks.try_lock(tmp_path, "k") is None
