@@ -18,7 +18,7 @@ if nvidia-smi -L >/dev/null 2>&1; then processor=gpu; else processor=cpu; fi
 extras=$processor${tests:+,$tests}
 
 # Up to date? The stamp of an installation with the test tools serves for use as well.
-state="$processor $(pwd) $(cat pyproject.toml constraints.txt scripts/setup.sh | sha256sum | cut -d' ' -f1)"
+state="$processor $(pwd) $(cat pyproject.toml constraints*.txt scripts/setup.sh | sha256sum | cut -d' ' -f1)"
 for stamp in .venv/potstill-"$extras" .venv/potstill-"$processor",tests; do
     if [ -x .venv/bin/potstill ] && [ "$(cat "$stamp" 2>/dev/null)" = "$state" ]; then exit 0; fi
 done
@@ -33,9 +33,9 @@ for candidate in ${PYTHON:-python3.11 python3 python}; do
     fi
 done
 if [ -z "$python" ]; then
-    found=$("${PYTHON:-python3}" --version 2>&1 || true)
-    fail "Potstill needs Python 3.11; ${PYTHON:-python3} is: ${found:-missing}. Install Python 3.11," \
-        "or name it: make PYTHON=/path/to/python3.11 ..."
+    found=$("${PYTHON:-python3}" --version 2>/dev/null) || found="not there"
+    fail "Potstill needs Python 3.11, but ${PYTHON:-python3} is $found. Install Python 3.11, or say where it is:" \
+        "make PYTHON=/path/to/python3.11 ..."
 fi
 [ "$(uname -sm)" = "Linux x86_64" ] || echo "warning: the pinned versions were tried on Linux x86-64 only" >&2
 
@@ -53,8 +53,8 @@ pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
 # for CPU finds the CPU build without further ado, and others get this one package from PyTorch's own index, which is
 # kept out of the rest of the installation because pip would ask it for every package.
 pins=.venv/constraints.txt
-cp constraints.txt "$pins"
 if [ "$processor" = cpu ]; then
+    cp constraints.txt "$pins"
     echo "torch==$TORCH+cpu" >>"$pins"
     if [ "$(.venv/bin/python -c 'import importlib.metadata as m; print(m.version("torch"))' 2>/dev/null)" != "$TORCH+cpu" ]; then
         echo "== torch $TORCH for CPU"
@@ -63,7 +63,9 @@ if [ "$processor" = cpu ]; then
             fail "torch $TORCH+cpu can be had neither from pip's index nor from $CPU_INDEX"
     fi
 else
-    echo "torch==$TORCH" >>"$pins"
+    # of a package that both files name, the version for GPUs counts; a CPU build of torch is refused
+    awk -F== 'NR == FNR { gpu[$1]; print; next } !($1 in gpu)' constraints-gpu.txt constraints.txt >"$pins"
+    echo "torch==$TORCH,!=$TORCH+cpu" >>"$pins"
 fi
 
 echo "== Potstill and what it needs"

@@ -187,7 +187,9 @@ def marked(mark: str) -> list[int]:
     return found
 
 
-def _command(arguments: tuple[str, ...], folder: Path, environment: Mapping[str, str], output: Path, before: Any) -> None:
+def _command(
+    arguments: tuple[str, ...], folder: Path, environment: Mapping[str, str], output: Path, before: Any
+) -> None:
     """Be the command line."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(folder)

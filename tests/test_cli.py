@@ -14,7 +14,7 @@ import pytest
 
 from projects import Project, is_running, marked, until
 
-PIPELINE = '''
+PIPELINE = """
 import time
 from pathlib import Path
 
@@ -61,7 +61,15 @@ used = Use(made)
 heavy = Heavy(made)
 pipeline = Pipeline("cli", outputs={"used": used, "made": made})
 both = pipeline
-'''
+"""
+
+SEEDS = """
+from potstill import Pipeline
+from potstill.steps import LoadSeeds
+
+seeds = LoadSeeds("seeds.jsonl")
+pipeline = Pipeline("seeds", outputs={"seeds": seeds})
+"""
 
 
 @pytest.fixture
@@ -83,7 +91,17 @@ def test_help_is_quick_and_loads_nothing_heavy() -> None:
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
         modules = set(done.stdout.split("MODULES")[1].split())
         best = min(best, float(done.stdout.split("SECONDS")[1].split()[0]))
-        assert not modules & {"torch", "datasets", "pyarrow", "transformers", "vllm", "pandas", "numpy", "rich", "jinja2"}
+        assert not modules & {
+            "torch",
+            "datasets",
+            "pyarrow",
+            "transformers",
+            "vllm",
+            "pandas",
+            "numpy",
+            "rich",
+            "jinja2",
+        }
     assert best < 0.25  # of the processor, so that a busy machine does not count; Python itself takes 0.02
     assert "run a pipeline" in done.stdout
 
@@ -112,7 +130,9 @@ def test_the_json_line_of_a_run(project: Project) -> None:
 
 
 def test_a_failed_step_is_exit_code_1_and_its_log_can_be_read(project: Project) -> None:
-    project.edit('outputs={"used": used, "made": made}', 'outputs={"after": Use(used, how="on", name="after"), "made": made}')
+    project.edit(
+        'outputs={"used": used, "made": made}', 'outputs={"after": Use(used, how="on", name="after"), "made": made}'
+    )
     result = project.run("--set", "used.how=badly", code=1)
     assert result.json["status"] == "failed"
     assert result.statuses() == {"made": "ran", "used": "failed", "after": "skipped"}
@@ -140,7 +160,10 @@ def test_a_step_that_refuses_its_input_is_exit_code_2(project: Project) -> None:
         (["run", "pipe.py", "--only", "none"], "no output 'none'; it has used, made"),
         (["run", "pipe.py", "--executor", "ray"], "not built yet"),
         (["run", "pipe.py", "--set", "made.n=x"], "made.n: must be int, got 'x' (str)"),
-        (["run", "pipe.py", "--set", "used.want=text"], "used.rows: needs column text, which made does not make (it has n)"),
+        (
+            ["run", "pipe.py", "--set", "used.want=text"],
+            "used.rows: needs column text, which made does not make (it has n)",
+        ),
         (["plan", "pipe.py", "--set", "made.n=x"], "must be int"),
         (["show", "abc"], "no artifact"),
         (["log", "abc"], "no artifact"),
@@ -155,19 +178,22 @@ def test_a_wrong_request_is_exit_code_2_and_runs_nothing(project: Project, argum
     assert not project.store.exists()
 
 
-@pytest.mark.parametrize("arguments", [["run"], ["run", "pipe.py", "--jobs", "0"], ["nonsense"], ["run", "pipe.py", "--x"]])
+@pytest.mark.parametrize(
+    "arguments", [["run"], ["run", "pipe.py", "--jobs", "0"], ["nonsense"], ["run", "pipe.py", "--x"]]
+)
 def test_wrong_arguments_are_exit_code_2(project: Project, arguments: list[str]) -> None:
     assert "usage: potstill" in project.cli(*arguments, code=2).err
 
 
 def test_all_problems_are_printed(project: Project) -> None:
-    assert project.cli("run", "pipe.py", "--set", "made.n=x", "--set", "used.want=null", code=2).err.count("error: ") == 2
+    assert (
+        project.cli("run", "pipe.py", "--set", "made.n=x", "--set", "used.want=null", code=2).err.count("error: ") == 2
+    )
 
 
 @pytest.mark.parametrize("content", [None, "", "{", '{"id": 1}\n', '{"instruction": "x"}\n{"instruction": 5}\n'])
 def test_a_bad_seed_file_is_exit_code_2_with_the_line(project: Project, content: str | None) -> None:
-    project.write('from potstill import Pipeline\nfrom potstill.steps import LoadSeeds\nseeds = LoadSeeds("seeds.jsonl")\n'
-                  'pipeline = Pipeline("seeds", outputs={"seeds": seeds})\n')  # fmt: skip
+    project.write(SEEDS)
     if content is not None:
         project.write(content, "seeds.jsonl")
     result = project.run(code=2)
@@ -273,7 +299,10 @@ def test_an_interrupt_stops_everything_and_the_next_run_goes_on(project: Project
 
 
 def test_an_interrupt_stops_light_steps_in_threads_even_in_a_system_call(project: Project) -> None:
-    project.edit('outputs={"used": used, "made": made}', 'outputs={"used": used, "made": made, "h": Use(made, want="n", name="h")}')
+    project.edit(
+        'outputs={"used": used, "made": made}',
+        'outputs={"used": used, "made": made, "h": Use(made, want="n", name="h")}',
+    )
     started = project.start("run", "pipe.py", "--jobs", "2", "--set", "used.how=slowly")
     until(lambda: (project.folder / "running").exists() or started.ended, "the step to run")
     started.send(signal.SIGINT)

@@ -119,7 +119,7 @@ class Late(Step):
 def key(text):
     return len(text)
 '''
-HELPER = '''
+HELPER = """
 from functools import wraps
 
 UNIT = 1
@@ -140,7 +140,7 @@ def deep(text):
 
 def unused(text):
     return text
-'''
+"""
 
 
 @pytest.fixture
@@ -214,7 +214,9 @@ def test_an_edit_that_can_not_is_no_change(module: Any, old: str, new: str) -> N
 
 
 def test_what_a_try_covers_counts_even_if_the_instructions_are_the_same(tmp_path: Path) -> None:
-    inside = "def f(a, b):\n    try:\n        a()\n        b()\n        return 1\n    except ValueError:\n        return 2\n"
+    inside = (
+        "def f(a, b):\n    try:\n        a()\n        b()\n        return 1\n    except ValueError:\n        return 2\n"
+    )
     outside = "def f(a, b):\n    try:\n        a()\n    except ValueError:\n        return 2\n    b()\n    return 1\n"
     codes = []
     for text in (inside, outside):

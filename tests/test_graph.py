@@ -80,7 +80,7 @@ def test_outputs_are_named() -> None:
     assert (data.train.step, data.train.name) == (data, "train")
     with pytest.raises(AttributeError, match="no attribute 'dev'; its outputs are train, test"):
         _ = data.dev
-    with pytest.raises(AttributeError, match="no attribute 'train'$"):
+    with pytest.raises(AttributeError, match=r"no attribute 'train'$"):
         _ = Source().train
 
 
@@ -97,12 +97,12 @@ def test_a_cycle_is_refused_and_named() -> None:
 
 
 def test_two_steps_of_one_name_are_refused() -> None:
-    with pytest.raises(RequestError, match="twin.name: two steps carry this name"):
+    with pytest.raises(RequestError, match=r"twin\.name: two steps carry this name"):
         graph_of(end=Use(Source(name="twin"), Source(name="twin")))
 
 
 def test_a_name_must_be_a_text() -> None:
-    with pytest.raises(RequestError, match="Source.name: must be a text, got 3"):
+    with pytest.raises(RequestError, match=r"Source\.name: must be a text, got 3"):
         graph_of(end=Use(Source(name=3)))  # type: ignore[arg-type]
 
 

@@ -66,11 +66,12 @@ def captured(number: int) -> Callable[[], int]:
 DIFFERENT = [
     1, "1", True, 1.0, b"1", None, "None", 0, False, 0.0, -0.0, "", [], (), {}, set(), [1], (1,), {1}, {1: 1}, {"1": 1},
     [[1], 2], [[1, 2]], [1, [2]], {"a": {"b": 1}}, {"a": 1, "b": 1}, float("nan"), float("inf"), 10**30, Path("1"),
-    Point(1), Point("1"), Point(1, 1), Other(1), Colour.RED, Colour.BLUE, Number.ONE, len, operator.add, int, str, Point,
-    str.isalpha, str.upper, bytes.upper, "a".startswith, {1, 2}.__contains__, {1, 3}.__contains__, [1].__len__, [2].__len__,
+    Point(1), Point("1"), Point(1, 1), Other(1), Colour.RED, Colour.BLUE, Number.ONE, len, operator.add, int, str,
+    Point, str.isalpha, str.upper, bytes.upper, "a".startswith, {1, 2}.__contains__, {1, 3}.__contains__, [1].__len__,
+    [2].__len__,
     captured(1), captured(2), functools.partial(captured, 1), functools.partial(captured, 2),
-    np.array([1, 2]), np.array([1.0, 2.0]), np.array([[1, 2]]), np.float64(1), np.int32(1), functools.wraps, functools.reduce,
-    dataclass, field,
+    np.array([1, 2]), np.array([1.0, 2.0]), np.array([[1, 2]]), np.float64(1), np.int32(1), functools.wraps,
+    functools.reduce, dataclass, field,
 ]  # fmt: skip
 
 
@@ -96,7 +97,10 @@ def test_a_cache_around_a_function_changes_nothing() -> None:
 
 def test_digests_stay_the_same_over_versions_of_python_and_processes() -> None:
     assert digest([1, "a", 0.5, None, True]) == digest([1, "a", 0.5, None, True])
-    assert encode({"a": (1, 0.5)}) == ["dict", [["str", "a"], ["tuple", ["int", "1"], ["float", "0x1.0000000000000p-1"]]]]
+    assert encode({"a": (1, 0.5)}) == [
+        "dict",
+        [["str", "a"], ["tuple", ["int", "1"], ["float", "0x1.0000000000000p-1"]]],
+    ]
 
 
 def test_functions_of_libraries_differ_by_where_they_come_from_and_what_they_captured() -> None:
@@ -136,7 +140,9 @@ class Use(Step):
 
 def identity(step: Step, content: str = "c") -> dict[str, Any]:
     digests = {"": content, "train": "t", "test": "u"}
-    return step_identity(step, lambda node: Artifact(Path("x"), {"key": str(id(step_of(node))), "digests": digests}), {})
+    return step_identity(
+        step, lambda node: Artifact(Path("x"), {"key": str(id(step_of(node))), "digests": digests}), {}
+    )
 
 
 def key(step: Step, content: str = "c") -> str:
@@ -204,4 +210,7 @@ def test_explanations_name_what_changed() -> None:
     assert explain(old, identity(Use(Source(), scale={"a": [1, 2], "b": 1}), "d")) == ["input rows changed"]
     first, second = (identity(Use(Source(), scale=captured(number))) for number in (1, 2))
     assert explain(first, second) == ["code of parameter scale changed"]
-    assert explain({**old, "version": 0, "type": "Was"}, old) == ["type changed from Was to Use", "version changed from 0 to 1"]
+    assert explain({**old, "version": 0, "type": "Was"}, old) == [
+        "type changed from Was to Use",
+        "version changed from 0 to 1",
+    ]

@@ -38,7 +38,9 @@ def test_lost_rows_are_written_down(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("allowed", "fails"), [(0.0, True), (0.19, True), (0.2, False), (1.0, False)])
 def test_failures_count_against_all_rows_and_filtered_ones_do_not_count(allowed: float, fails: bool) -> None:
     if fails:
-        with pytest.raises(TooManyLost, match=r"lost 2 of 10 rows.*the 1 retryable.*r1: time-out \(after 3 s\); r2: cut"):
+        with pytest.raises(
+            TooManyLost, match=r"lost 2 of 10 rows.*the 1 retryable.*r1: time-out \(after 3 s\); r2: cut"
+        ):
             filled().close(allowed)
     else:
         filled().close(allowed)

@@ -13,7 +13,7 @@ from potstill.errors import RequestError
 from potstill.loader import changed, load
 from potstill.pipeline import Pipeline
 
-TEXT = '''
+TEXT = """
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +57,7 @@ made = Make(teacher=teacher)
 used = Use(made, teacher=teacher)
 last = Use(used.left)
 pipeline = Pipeline("loaded", outputs={"last": last.right, "made": made})
-'''
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +90,10 @@ def test_the_one_pipeline_of_a_file_is_found_and_its_variables_name_the_steps(fi
     ("text", "message"),
     [
         ("x = 1", "has no pipeline: it needs a line like"),
-        (TEXT + "\nother = Pipeline('other', outputs={'made': made})", "has several pipelines: say which.*pipeline, other"),
+        (
+            TEXT + "\nother = Pipeline('other', outputs={'made': made})",
+            "has several pipelines: say which.*pipeline, other",
+        ),
         (TEXT + "\n1 / 0", r"raises ZeroDivisionError: division by zero \(line 46\)"),
         ("def (:", r"raises SyntaxError: invalid syntax \(loaded.py, line 1\)$"),
         ("import nowhere_to_be_found", r"ModuleNotFoundError.*\(line 1\)"),

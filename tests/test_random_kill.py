@@ -1,4 +1,4 @@
-"""A pipeline that is killed at random moments and restarted gives the bytes of an undisturbed one, and asks nothing twice."""
+"""A pipeline killed at random moments and restarted gives the bytes of an undisturbed one, and asks nothing twice."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ class Mark(Step):
     rows: Rows
 
     def run(self, rows, context):
-        return context.each(rows, lambda row: {**row, "length": len(row["output"])} if "otter" not in row["output"] else None)
+        return context.each(rows, self.one)
+
+    def one(self, row):
+        return None if "otter" in row["output"] else {**row, "length": len(row["output"])}
 
 
 writer = EchoTeacher(log="calls.log", lines=6, delay=0.002)

@@ -61,7 +61,9 @@ def test_large_rows_are_mapped_and_two_inputs_do_not_overwrite_each_other(
     monkeypatch.setattr(rows, "IN_MEMORY_BYTES", 0)
     for name in ("one", "two"):
         rows.write([{"text": name}] * 1000, tmp_path / "artifacts" / name / "data")
-    one, two, again = (rows.read(tmp_path / "artifacts" / name / "data", tmp_path / "scratch") for name in ("one", "two", "one"))
+    one, two, again = (
+        rows.read(tmp_path / "artifacts" / name / "data", tmp_path / "scratch") for name in ("one", "two", "one")
+    )
     assert one.cache_files
     assert (set(one["text"]), set(two["text"]), set(again["text"])) == ({"one"}, {"two"}, {"one"})
 
@@ -82,7 +84,9 @@ def test_no_rows_keep_their_columns_where_they_are_known(tmp_path: Path) -> None
 
 
 def test_nested_values_and_numpy_arrays_keep_their_types(tmp_path: Path) -> None:
-    rows.write([{"ids": np.array([1, 2], np.int32), "logs": [np.array([0.5], np.float32)], "none": None}], tmp_path / "a")
+    rows.write(
+        [{"ids": np.array([1, 2], np.int32), "logs": [np.array([0.5], np.float32)], "none": None}], tmp_path / "a"
+    )
     row = pq.read_schema(tmp_path / "a" / "part-00000.parquet")
     assert (row.field("ids").type, row.field("logs").type) == (pa.list_(pa.int32()), pa.list_(pa.list_(pa.float32())))
 
@@ -92,7 +96,10 @@ def test_nested_values_and_numpy_arrays_keep_their_types(tmp_path: Path) -> None
     [
         ([{"a": 1}, "text"], "row 1 is a str, not a dict: 'text'"),
         ([{"a": 1}, {"a": "text"}], "rows 0 to 1 don't fit one schema"),
-        (({"a": number} if number < 15_000 else {"b": 1} for number in range(15_001)), r"columns \['b'\] that earlier ones lack"),
+        (
+            ({"a": number} if number < 15_000 else {"b": 1} for number in range(15_001)),
+            r"columns \['b'\] that earlier ones lack",
+        ),
     ],
 )
 def test_what_makes_no_table_is_refused(tmp_path: Path, made: Any, message: str) -> None:

@@ -146,7 +146,9 @@ def test_a_lock_is_held_once_and_freed(tmp_path: Path) -> None:
     assert locks.try_lock(tmp_path, "k") is not None
 
 
-def test_a_lock_file_that_was_deleted_meanwhile_gives_no_second_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_file_that_was_deleted_meanwhile_gives_no_second_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import fcntl
 
     flock = fcntl.flock

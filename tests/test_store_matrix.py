@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import fakes
 import pytest
+
+import fakes
 from potstill.generate import GROUP
 from projects import Project, is_running, payloads, until
 
@@ -68,14 +69,14 @@ loud = Shout(labels)
 count = Count(loud)
 pipeline = Pipeline("matrix", outputs={"count": count})
 '''
-HELPER = '''
+HELPER = """
 def loud(text):
     return inner(text)
 
 
 def inner(text):
     return text.upper()
-'''
+"""
 
 
 @pytest.fixture
@@ -122,7 +123,10 @@ def test_the_same_data_under_another_name_is_a_hit(project: Project) -> None:
 
 def test_a_changed_system_prompt_is_a_miss(project: Project) -> None:
     project.run()
-    assert "parameter teacher.system changed from  to be brief" in project.plan("--set", "teacher.system=be brief")["labels"]
+    assert (
+        "parameter teacher.system changed from  to be brief"
+        in project.plan("--set", "teacher.system=be brief")["labels"]
+    )
     assert run_of(project, "--set", "teacher.system=be brief") == "hit ran ran ran"
     assert len(calls(project)) == 10
 
@@ -135,7 +139,7 @@ def test_a_changed_prompt_template_is_a_miss(project: Project) -> None:
     assert len(calls(project)) == 10
 
 
-MODEL = '''
+MODEL = """
 from potstill import Model, Pipeline, Step
 
 
@@ -161,7 +165,7 @@ class Hand(Step):
 hand = Hand()
 here, made = Weigh("model"), Weigh(hand)
 pipeline = Pipeline("weigh", outputs={"here": here, "made": made})
-'''
+"""
 
 
 def test_changed_teacher_weights_at_the_same_path_are_a_miss(project: Project) -> None:
@@ -193,7 +197,7 @@ def test_a_model_given_as_a_path_object_is_keyed_by_content_too(project: Project
 
 
 def test_a_changed_endpoint_is_a_miss_and_its_key_and_patience_are_not(project: Project) -> None:
-    project.edit("EchoTeacher(log=\"calls.log\")", 'Endpoint("http://127.0.0.1:9/v1", "m", api_key_env="ONE")')
+    project.edit('EchoTeacher(log="calls.log")', 'Endpoint("http://127.0.0.1:9/v1", "m", api_key_env="ONE")')
     project.edit("import Pipeline,", "import Endpoint, Pipeline,")
 
     def key(*settings: str) -> str:
@@ -376,7 +380,7 @@ def test_kill_9_then_an_edited_downstream_step(project: Project) -> None:
     assert all(text[0].isupper() and text[1:] != text[1:].upper() for text in texts)
 
 
-TRAINING = '''
+TRAINING = """
 from potstill import Pipeline, Step
 from potstill.trainers import HardLabel
 
@@ -387,13 +391,13 @@ class Lessons(Step):
     def run(self):
         import learning
 
-        return learning.rows(24)
+        return learning.rows(16)
 
 
 data = Lessons()
-student = HardLabel(data, student="model", epochs=4, batch_size=2, checkpoint_every=3, max_length=256)
+student = HardLabel(data, student="model", epochs=3, batch_size=2, checkpoint_every=3, max_length=256)
 pipeline = Pipeline("training", outputs={"student": student})
-'''
+"""
 
 
 @pytest.mark.slow
@@ -403,23 +407,23 @@ def test_kill_9_in_training_resumes_from_its_checkpoint(project: Project) -> Non
     tiny.causal_lm(project.folder / "model")
     project.write(TRAINING)
     started = project.start("run", "pipe.py")
-    until(lambda: started.ended or list(project.store.glob("work/*/scratch/**/checkpoint-*")), "a checkpoint")
+    whole = "work/*/scratch/**/checkpoint-*/trainer_state.json"  # written last
+    until(lambda: started.ended or list(project.store.glob(whole)), "a checkpoint")
+    time.sleep(0.2)
     killed = started.kill()
     assert killed.code == -signal.SIGKILL, killed.err
-    kept = {path.name for path in project.store.glob("work/*/scratch/**/checkpoint-*")}
-    assert kept
     resumed = project.run("--only", "student")
     assert resumed.statuses() == {"data": "hit", "student": "ran"}
     log = project.cli("log", resumed.step("student")["key"]).out
-    assert "step 0" not in log.lower().split("resum")[0]
-    assert "resum" in log.lower(), log
+    assert "going on from step" in log
+    assert "step 1 of 24" not in log
     interrupted = payloads(project.store)
     shutil.rmtree(project.store)
     project.run()
     assert payloads(project.store) == interrupted
 
 
-HEAVY = '''
+HEAVY = """
 import os
 import signal
 import sys
@@ -456,7 +460,7 @@ class Heavy(Step):
 made = Make()
 heavy = Heavy(made)
 pipeline = Pipeline("heavy", outputs={"heavy": heavy})
-'''
+"""
 
 
 def test_a_worker_that_is_killed_is_reported_at_once_with_its_log(project: Project) -> None:
@@ -498,7 +502,7 @@ def test_a_step_that_exits_is_a_failure(project: Project) -> None:
 
 # -- rows --------------------------------------------------------------------------------------------------------------
 
-FRAGILE = '''
+FRAGILE = """
 from pathlib import Path
 
 from potstill import Pipeline, Rows, Step
@@ -523,7 +527,7 @@ class Fragile(Step):
 seeds = LoadSeeds("seeds.jsonl")
 labels = Fragile(seeds)
 pipeline = Pipeline("fragile", outputs={"labels": labels})
-'''
+"""
 
 
 @pytest.mark.parametrize("kind", ["context.each", "PseudoLabel"])
@@ -594,7 +598,9 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own, of 3 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", folder], check=False, capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", folder], check=False, capture_output=True
+    ).returncode:
         pytest.skip("no right to mount")
     try:
         yield folder
@@ -606,7 +612,7 @@ def remount(disk: Path, options: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{options}", disk], check=True)
 
 
-BIG = '''
+BIG = """
 
 class Big(Step):
     rows: Rows
@@ -620,7 +626,7 @@ class Big(Step):
 
 big = Big(labels)
 pipeline = Pipeline("matrix", outputs={"big": big})
-'''
+"""
 
 
 def test_a_full_disk_is_a_clear_error_and_the_store_stays_intact(project: Project, disk: Path) -> None:

@@ -109,7 +109,7 @@ def test_a_right_pipeline_has_no_problems(tmp_path: Any) -> None:
         (Use(Use(Source())), "s.rows: needs rows, but Use makes metrics"),
         (Use(Source(), model="./nowhere"), "s.model: no model at nowhere: the folder does not exist"),
         (Use(Parts(Source())), "s.rows: Parts has several outputs: say .train or .test"),
-        (Use(Source(), want=("text", "label", "x")), "s.rows: needs column label, x, which Source does not make (it has id, text)"),
+        (Use(Source(), want=("text", "b", "a")), "s.rows: needs column a, b, which Source does not make (it has id"),
         (Use([Source(), Source()], want=("label",)), "s.rows: needs column label"),
         (Table([Source()]), "s.metrics: needs metrics, but Source makes rows"),
     ],

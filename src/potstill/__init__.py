@@ -5,7 +5,8 @@ The engine is here, one noun a module: `step` (what a node is), `graph`, `identi
 happens), `executor` and `zygote` (where), `progress`, `pipeline`, `loader`, `cli` (how it is used). It knows nothing of
 language models, but for `models`, which tells what a model's name stands for.
 
-`pipelines` use `steps` and `trainers`; those use `teachers`, `prompts`, `compression` and the engine; nothing runs back.
+`pipelines` use `steps` and `trainers`; those use `teachers`, `prompts`, `compression` and the engine; nothing the other
+way.
 """
 
 from __future__ import annotations

@@ -46,7 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     run = _command(commands, "run", "run a pipeline; what is cached is not run again", _run)
     run.add_argument("file", metavar="FILE.py[:NAME]", help="file that holds the pipeline")
     _running_options(run)
-    planning = _command(commands, "plan", "show every step as hit or miss, why, and what it will cost; run nothing", _plan)
+    what = "show every step as hit or miss, why, and what it will cost; run nothing"
+    planning = _command(commands, "plan", what, _plan)
     planning.add_argument("file", metavar="FILE.py[:NAME]", help="file that holds the pipeline")
     _choosing_options(planning)
     demo = _command(commands, "demo", "run the main job on the embedded teacher, offline, on a CPU", _demo)
@@ -91,7 +92,7 @@ def _choosing_options(parser: argparse.ArgumentParser) -> None:
 def _running_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of commands that run steps."""
     _choosing_options(parser)
-    parser.add_argument("--executor", choices=("local", "ray"), default="local", help="where steps run (default: local)")
+    parser.add_argument("--executor", choices=("local", "ray"), default="local", help="where steps run")
     parser.add_argument("--jobs", type=_positive, default=1, metavar="N", help="steps at once (default: 1)")
     parser.add_argument("--threads", type=_positive, metavar="N", help="threads a step (default: cores / jobs)")
 
@@ -178,7 +179,8 @@ def _ls(options: argparse.Namespace) -> int:
 
     entries = listing(options.store)
     for entry in entries:
-        print(f"{entry['key']}  {entry['status']:7}  {entry['size'] / 1e6:10,.2f} MB  {entry['type']:16} {entry['name']}")
+        size = f"{entry['size'] / 1e6:10,.2f} MB"
+        print(f"{entry['key']}  {entry['status']:7}  {size}  {entry['type']:16} {entry['name']}")
     _print_json(options, {"artifacts": entries})
     return DONE
 

@@ -44,7 +44,7 @@ class Parts(dict[str, str]):
 
 
 def function_code(function: Callable[..., Any]) -> dict[str, str]:
-    """Return the digests of all that `function` depends on, by dotted name; of library code, only the function itself."""
+    """Return the digests of all that `function` depends on, by dotted name; of library code, only its own."""
     parts = Parts()
     _visit(function, "", parts)
     inner = _unwrapped(function)

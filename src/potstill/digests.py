@@ -70,6 +70,4 @@ def path_digest(path: Path, skip: Iterable[str] = ()) -> str:
     if path.is_file():
         return file_digest(path)
     left_out = set(skip)
-    return combine(
-        (str(file.relative_to(path)), file_digest(file)) for file in walk(path) if file.name not in left_out
-    )
+    return combine((str(file.relative_to(path)), file_digest(file)) for file in walk(path) if file.name not in left_out)

@@ -65,4 +65,5 @@ class MissingExtra(RequestError):
 
     def __init__(self, feature: str, package: str, extra: str) -> None:
         """Say that `feature` needs `package`, which `pip install "potstill[extra]"` brings."""
-        super().__init__(f'{feature} needs the package {package}, which is not installed: pip install "potstill[{extra}]"')
+        line = f'pip install "potstill[{extra}]"'
+        super().__init__(f"{feature} needs the package {package}, which is not installed: {line}")

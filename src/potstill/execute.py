@@ -14,7 +14,7 @@ import shutil
 import socket
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -95,8 +95,8 @@ def detached(step: Step, inputs: Mapping[int, Input]) -> Step:
         return found.path if inside else dataclasses.replace(found, output=output)
 
     twin = copy.copy(step)
-    for name in [field.name for field in dataclasses.fields(step)]:
-        object.__setattr__(twin, name, replace_nodes(getattr(step, name), replacement))
+    for part in dataclasses.fields(step):
+        object.__setattr__(twin, part.name, replace_nodes(getattr(step, part.name), replacement))
     return twin
 
 
@@ -147,7 +147,7 @@ def _make(spec: Spec, fields: tuple[str, ...], context: Context, store: Store, s
     """Call `run`, write what it returns, publish it; returns warnings."""
     shutil.rmtree(context.work / "inputs", ignore_errors=True)
     arguments = {name: _resolved(getattr(spec.step, name), context.work) for name in fields}
-    run = spec.step.run  # type: ignore[attr-defined]
+    run: Callable[..., Any] = spec.step.run  # type: ignore[assignment]  # what a subclass defines
     accepted = inspect.signature(run).parameters
     if "context" in accepted:
         arguments["context"] = context
@@ -209,7 +209,7 @@ def _resolved(value: Any, scratch: Path) -> Any:
     """Return what `run` gets for a field: rows as a dataset, a model as its folder, metrics as a dict."""
     if isinstance(value, Input):
         if value.makes == "rows":
-            return rows.read(value.path / "data" / value.output if value.output else value.path / "data", scratch / "inputs")
+            return rows.read(value.path / "data" / value.output, scratch / "inputs")
         if value.makes == "metrics":
             return json.loads((value.path / "metrics.json").read_text(encoding="utf-8"))
         return value.path

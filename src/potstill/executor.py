@@ -179,7 +179,7 @@ class Children:
 
 
 def pickled(value: Any) -> bytes:
-    """Serialize a step for a child process; classes of a pipeline file travel by value, since no child can import it."""
+    """Serialize a step for a child process; classes of a pipeline file travel by value: no child can import it."""
     import cloudpickle
 
     try:

@@ -67,7 +67,8 @@ def description(store: str | None, start: str) -> dict[str, Any]:
     key = complete_key(opened, start)
     found = opened.lookup(key)
     if found.artifact is None:
-        raise RequestError(f"the artifact {key} is not complete: {found.damage or 'it is being made, or its step failed'}")
+        why = found.damage or "it is being made, or its step failed"
+        raise RequestError(f"the artifact {key} is not complete: {why}")
     lineage: dict[str, dict[str, Any]] = {}
     waiting = list(found.artifact.manifest["input_keys"])
     while waiting:
@@ -90,7 +91,8 @@ def show(entry: dict[str, Any]) -> str:
     counts = {name: value for name, value in entry["counts"].items() if value}
     lines.append(f"  counts    {json.dumps(counts)}")
     lines += [f"  {name:9} {json.dumps(value)}" for name, value in entry["params"].items()]
-    lines += ["  lineage"] + [f"    {item['key']}  {item['type'] or '(gone)'} {item['name'] or ''}" for item in entry["lineage"]]
+    lines.append("  lineage")
+    lines += [f"    {item['key']}  {item['type'] or '(gone)'} {item['name'] or ''}" for item in entry["lineage"]]
     return "\n".join(lines)
 
 

@@ -102,7 +102,8 @@ class Journal:
                 return self._execute(statement, values, many=many)
             if not isinstance(error, sqlite3.OperationalError):
                 raise
-            raise StoreError(f"the journal {self._path} can't be used: {error}; free space or rights are missing") from error
+            text = f"the journal {self._path} can't be used: {error}; free space or rights are missing"
+            raise StoreError(text) from error
 
     def _open(self) -> sqlite3.Connection:
         """Return the connection of this process."""

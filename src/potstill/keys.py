@@ -85,7 +85,8 @@ def _encode_rest(value: Any) -> Any:
     if isinstance(value, BuiltinFunctionType) and not isinstance(value.__self__, (ModuleType, type(None))):
         return ["method", value.__name__, encode(value.__self__)]  # e.g. `allowed.__contains__`
     if isinstance(value, (type, BuiltinFunctionType)):
-        return ["name", f"{value.__module__}.{value.__qualname__}", *(_own_code(value) if isinstance(value, type) else ())]
+        name = f"{value.__module__}.{value.__qualname__}"
+        return ["name", name, *(_own_code(value) if isinstance(value, type) else ())]
     if isinstance(value, (MethodDescriptorType, MethodWrapperType)):
         owner = value.__objclass__ if isinstance(value, MethodDescriptorType) else encode(value.__self__)
         return ["method", value.__name__, encode(owner)]
@@ -111,7 +112,7 @@ def _own_code(cls: type) -> list[Any]:
 
 def keyed_fields(value: Any) -> list[tuple[str, Any]]:
     """Return the fields of a dataclass that its key covers: all but those its `unkeyed` lists, and the name."""
-    excluded = getattr(value, "unkeyed", frozenset())
+    excluded: frozenset[str] = getattr(value, "unkeyed", frozenset())
     return [
         (field.name, getattr(value, field.name)) for field in dataclasses.fields(value) if field.name not in excluded
     ]

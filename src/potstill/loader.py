@@ -34,7 +34,8 @@ def load(target: str) -> Pipeline:
             raise RequestError(f"{path} has no pipeline {wanted!r}; it has {', '.join(pipelines) or 'none'}")
         return pipelines[wanted]
     if not pipelines:
-        raise RequestError(f"{path} has no pipeline: it needs a line like `pipeline = Pipeline(\"name\", outputs={{...}})`")
+        example = '`pipeline = Pipeline("name", outputs={...})`'
+        raise RequestError(f"{path} has no pipeline: it needs a line like {example}")
     if len(set(map(id, pipelines.values()))) > 1:
         raise RequestError(f"{path} has several pipelines: say which, as in {path}:{next(iter(pipelines))}; it has "
                            + ", ".join(pipelines))  # fmt: skip

@@ -34,7 +34,8 @@ def model_identity(model: Any) -> dict[str, Any]:
 def is_local(model: Any) -> bool:
     """Say whether `model` names a local folder rather than a Hub id."""
     text = str(model)
-    return isinstance(model, Path) or text.startswith((".", "/", "~")) or Path(text).exists() or not _HUB_ID.fullmatch(text)
+    looks_local = text.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(text)
+    return isinstance(model, Path) or looks_local or Path(text).exists()
 
 
 def folder_problem(folder: Path) -> str:

@@ -45,7 +45,7 @@ class Pipeline:
             if not isinstance(value, (Step, Output))
         ]
         if wrong or not self.outputs:
-            raise RequestError(*(wrong or [f"the pipeline {self.name!r} has no outputs"]))
+            raise RequestError(*wrong or (f"the pipeline {self.name!r} has no outputs",))
         return build(self.outputs, _variable_names(self.variables))
 
     def check(self) -> Graph:
@@ -154,5 +154,3 @@ def _variable_names(variables: Mapping[str, Any]) -> dict[int, str]:
                 if isinstance(item, Step):
                     names.setdefault(id(item), f"{name}[{key}]")
     return names
-
-

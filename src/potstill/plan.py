@@ -83,7 +83,8 @@ class _Planner:
         lineage = None
         if type(step).wants_lineage:
             ancestors = self._graph.ancestors([step])[:-1]
-            lineage = [[self._graph.name(a), self._artifacts[id(a)].key, self._artifacts[id(a)].digest()] for a in ancestors]
+            made = [(self._graph.name(ancestor), self._artifacts[id(ancestor)]) for ancestor in ancestors]
+            lineage = [[name, artifact.key, artifact.digest()] for name, artifact in made]
         try:
             identity = step_identity(step, lambda node: self._artifacts[id(step_of(node))], self._codes, lineage)
         except RequestError as error:

@@ -133,7 +133,8 @@ class Live:
         if record.name in self._tasks:
             self._bars.remove_task(self._tasks.pop(record.name))
         colour = {"hit": "dim", "ran": "green", "failed": "bold red", "skipped": "yellow"}[record.status]
-        self._console.print(f"[{self._done}/{self._total}] {ending(record)}", style=colour, markup=False, highlight=False)
+        line = f"[{self._done}/{self._total}] {ending(record)}"
+        self._console.print(line, style=colour, markup=False, highlight=False)
 
     def said(self, message: str) -> None:
         """Print a warning."""

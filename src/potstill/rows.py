@@ -92,8 +92,9 @@ def _tables(rows: Any) -> Iterator[pa.Table]:
         yield rows
     elif hasattr(rows, "to_numpy") and hasattr(rows, "columns"):
         table = pa.Table.from_pandas(rows, preserve_index=False)
-        texts = [field.with_type(pa.string()) if pa.types.is_large_string(field.type) else field for field in table.schema]
-        yield table.cast(pa.schema(texts))  # pandas' texts are large ones, all others' are not
+        large = pa.types.is_large_string  # pandas' texts are, all others' are not
+        fields = [field.with_type(pa.string()) if large(field.type) else field for field in table.schema]
+        yield table.cast(pa.schema(fields))
     else:
         yield from _tables_of_dicts(rows)
 
@@ -111,7 +112,8 @@ def _tables_of_dicts(rows: Iterable[Any]) -> Iterator[pa.Table]:
         names = schema.names if schema else list({name: None for row in chunk for name in row})
         strange = {name for row in chunk for name in row} - set(names)
         if strange:
-            raise BadInput(f"rows {number - len(chunk)} to {number - 1} have columns {sorted(strange)} that earlier ones lack")
+            place = f"rows {number - len(chunk)} to {number - 1}"
+            raise BadInput(f"{place} have columns {sorted(strange)} that earlier ones lack")
         try:
             columns = {name: [row.get(name) for row in chunk] for name in names}
             made = pa.Table.from_pydict(columns, schema=schema)

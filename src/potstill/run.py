@@ -329,7 +329,8 @@ class Runner:
 
     def _spec(self, step: Step, record: Record, identity: dict[str, Any]) -> Spec:
         """Return what an executor needs to run the step."""
-        inputs, names = {}, {}
+        inputs: dict[int, Input] = {}
+        names: dict[str, list[str]] = {}
         for name, node in edges(step):
             artifact = self._artifact(node)
             inputs[id(step_of(node))] = Input(artifact.path, "", str(artifact.manifest["makes"]))

@@ -1,10 +1,10 @@
 """The store: artifacts by key, each complete only through its manifest, published by one rename.
 
-    STORE/artifacts/KEY/   manifest.json, log.txt, and the payload (data/*.parquet, a model folder, metrics.json, ...)
-    STORE/work/KEY/        an artifact being made: payload/ and scratch/ (checkpoints), kept after a kill
-    STORE/journal.sqlite   finished rows
-    STORE/locks/KEY        one writer at a time
-    STORE/runs/            what each run of a pipeline used, for `plan` and `gc`
+STORE/artifacts/KEY/   manifest.json, log.txt, and the payload (data/*.parquet, a model folder, metrics.json, ...)
+STORE/work/KEY/        an artifact being made: payload/ and scratch/ (checkpoints), kept after a kill
+STORE/journal.sqlite   finished rows
+STORE/locks/KEY        one writer at a time
+STORE/runs/            what each run of a pipeline used, for `plan` and `gc`
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class Store:
             shutil.rmtree(trash, ignore_errors=True)
 
     def record(self, pipeline: str, step: str, key: str, identity: Mapping[str, Any]) -> None:
-        """Remember which key a step of a pipeline uses: `plan` compares with it and `gc` keeps it, also after a kill."""
+        """Remember which key a step of a pipeline uses: `plan` compares with it and `gc` keeps it, after a kill."""
         path = self.root / "runs" / f"{_file_name(pipeline)}.jsonl"
         with writing(self.root):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -55,7 +55,8 @@ def _signature(step: Step) -> Iterator[Problem]:
 
 def _parameters(step: Step) -> Iterator[Problem]:
     """Check parameters against their annotations: types and ranges."""
-    annotations = hints(type(step))
+    cls: type = type(step)
+    annotations = hints(cls)
     for field in dataclasses.fields(step):
         value = getattr(step, field.name)
         if field.name not in annotations or any(True for _ in nodes_in(value)):
@@ -166,7 +167,8 @@ def _missing_columns(step: Step, inputs: Mapping[str, frozenset[str] | None], gr
         if missing:
             sources = ", ".join(sorted({graph.name(node) for field, node in edges(step) if field == name}))
             assert known is not None
-            text = f"needs column {', '.join(missing)}, which {sources} does not make (it has {', '.join(sorted(known))})"
+            has = ", ".join(sorted(known))
+            text = f"needs column {', '.join(missing)}, which {sources} does not make (it has {has})"
             yield Problem("", name, text)
 
 

@@ -114,7 +114,7 @@ def _forward(child: _Child, connection: int) -> bool:
 
 
 def _finish(selector: selectors.BaseSelector, child: _Child, connection: int) -> None:
-    """Pass on what a child that is gone still said, and how it ended; processes it left behind may hold its pipe open."""
+    """Pass on what a child that is gone still said, and how it ended; what it left behind may hold its pipe open."""
     while select.select([child.events], [], [], 0)[0] and _forward(child, connection):
         pass
     for handle in (child.events, child.exit):

@@ -2,18 +2,22 @@
 
 Grammar -> chats (answering a command; proposing new ones) -> tokenizer -> Qwen3 with random weights -> training.
 The base reads the same language, but no JSON answer: it stands for the small pretrained model that a user would take
-from the Hub. Run with `potstill run src/potstill/pipelines/embedded_teacher.py`; about an hour and a half on two cores.
-The demo's test set `grammar_test.jsonl` is `commands(500, 7, "test")` of the grammar, its seeds `commands(120, 11, "train")`.
+from the Hub. Run with `potstill run src/potstill/pipelines/embedded_teacher.py`; about an hour on two cores.
+The demo's test set `grammar_test.jsonl` is `commands(500, 7, "test")` of the grammar, and its seeds are
+`commands(120, 11, "train")`.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
-from potstill import Pipeline, Step
+from potstill import Context, Metrics, Model, Pipeline, Step
 from potstill.data import home
+from potstill.modelcard import write_card
 from potstill.prompts import render
 from potstill.steps import Evaluate, LoadSeeds, RandomModel, TrainTokenizer
 from potstill.trainers import HardLabel
@@ -21,6 +25,7 @@ from potstill.trainers import HardLabel
 HOME = "home.jinja"
 """Prompt of the domain; its system text is one token of the tokenizer."""
 STANDING = render(HOME, {"instruction": "x"})[0]["content"]
+COMMAND = "potstill run src/potstill/pipelines/embedded_teacher.py"
 CHAT = "{% block system %}{{ system }}{% endblock %}{% block user %}{{ user }}{% endblock %}"
 """The rows below are rendered chats already."""
 
@@ -110,6 +115,41 @@ class Together(Step):
         return concatenate_datasets(parts)
 
 
+class Embedded(Step):
+    """A model with the card that it is committed with."""
+
+    model: Model
+    """The trained model."""
+    title: str
+    """What the card calls it."""
+    figures: Metrics | None = None
+    """What was measured."""
+    date: str = "2026-11-21"
+    """When it was made."""
+    makes = "model"
+
+    def run(self, model: Path, context: Context, figures: dict[str, Any] | None = None) -> Path:
+        """Copy the model and write its card."""
+        for file in model.iterdir():
+            if file.name not in ("manifest.json", "log.txt", "lost.jsonl"):
+                shutil.copyfile(file, context.out / file.name)
+        measured = {}
+        for name, values in (figures or {"sets": {}})["sets"].items():
+            measured[f"{name}: exact match"] = values["exact_match"]
+            measured[f"{name}: valid JSON"] = values["valid_json"]
+            measured[f"{name}: commands"] = values["n"]
+        recipe = {"training command": COMMAND, "date": self.date, "data": "the grammar in potstill/data/home"}
+        write_card(
+            context.out,
+            title=self.title,
+            made_from="random weights",
+            recipe=recipe,
+            figures=measured,
+            licence="apache-2.0",
+        )
+        return context.out
+
+
 answers = Answers(count=240_000)
 proposals = Proposals(count=12_000)
 chats = Together([answers, proposals])
@@ -136,4 +176,9 @@ tests = {
 }
 figures = Evaluate(teacher, tests, prompt=HOME)
 
-pipeline = Pipeline("embedded-teacher", outputs={"teacher": teacher, "base": base, "figures": figures})
+outputs = {
+    "teacher": Embedded(teacher, "Potstill's embedded teacher", figures),
+    "base": Embedded(base, "Potstill's embedded base model"),
+    "figures": figures,
+}
+pipeline = Pipeline("embedded-teacher", outputs=outputs)

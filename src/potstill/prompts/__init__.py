@@ -82,5 +82,5 @@ def render(template: str, row: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 @lru_cache(maxsize=32)
-def _compiled(text: str) -> Any:  # noqa: ANN401 - jinja2.Template, imported late
+def _compiled(text: str) -> Any:  # a jinja2.Template, imported late
     return environment().from_string(text)

@@ -7,4 +7,4 @@ word lists in `lexicon`, `values`, `things` and the phrasing frames in `phrasing
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-"""Where the domain's data lies: `teacher` and `base` (models), `seeds.jsonl`, `grammar_test.jsonl`, `handwritten.jsonl`."""
+"""Where the domain's data lies: `teacher` and `base` (models), and the rows in `*.jsonl`."""
