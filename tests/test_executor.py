@@ -12,7 +12,7 @@ import pytest
 from potstill import Pipeline, Rows, Step
 from potstill.executor import Local
 from potstill.progress import Silent
-from potstill.run import Run
+from potstill.records import Run
 from projects import Project
 
 

@@ -14,7 +14,7 @@ import pytest
 from potstill import Pipeline, RequestError, Rows, Step, StepFailed
 from potstill.executor import Local
 from potstill.progress import Silent
-from potstill.run import Interrupted, Record, Run
+from potstill.records import Interrupted, Record, Run
 from potstill.step import Metrics, Model
 from projects import values
 

@@ -381,8 +381,26 @@ def test_kill_9_then_an_edited_downstream_step(project: Project) -> None:
 
 
 TRAINING = """
+import time
+from pathlib import Path
+
 from potstill import Pipeline, Step
 from potstill.trainers import HardLabel
+
+
+class Waits(HardLabel):  # stands still after step 7, the first time
+
+    def run(self, rows, student, context):
+        tell = context.progress
+
+        def progress(done, total=None, **more):
+            tell(done, total, **more)
+            if done == 7 and not Path("stood").exists():
+                Path("stood").touch()
+                time.sleep(1000)
+
+        context.progress = progress
+        return super().run(rows, student, context)
 
 
 class Lessons(Step):
@@ -395,7 +413,7 @@ class Lessons(Step):
 
 
 data = Lessons()
-student = HardLabel(data, student="model", epochs=3, batch_size=2, checkpoint_every=3, max_length=256)
+student = Waits(data, student="model", epochs=3, batch_size=2, checkpoint_every=3, max_length=256)
 pipeline = Pipeline("training", outputs={"student": student})
 """
 
@@ -407,15 +425,13 @@ def test_kill_9_in_training_resumes_from_its_checkpoint(project: Project) -> Non
     tiny.causal_lm(project.folder / "model")
     project.write(TRAINING)
     started = project.start("run", "pipe.py")
-    whole = "work/*/scratch/**/checkpoint-*/trainer_state.json"  # written last
-    until(lambda: started.ended or list(project.store.glob(whole)), "a checkpoint")
-    time.sleep(0.2)
+    until(lambda: started.ended or (project.folder / "stood").exists(), "step 7")
     killed = started.kill()
     assert killed.code == -signal.SIGKILL, killed.err
     resumed = project.run("--only", "student")
     assert resumed.statuses() == {"data": "hit", "student": "ran"}
     log = project.cli("log", resumed.step("student")["key"]).out
-    assert "going on from step" in log
+    assert "going on from step 6 of 24" in log
     assert "step 1 of 24" not in log
     interrupted = payloads(project.store)
     shutil.rmtree(project.store)

@@ -1,9 +1,9 @@
 """Potstill: distil large language models into small ones that can be deployed.
 
 The engine is here, one noun a module: `step` (what a node is), `graph`, `identity` and `keys` and `code` and `digests`
-(what a key covers), `store`, `journal`, `ledger`, `locks` (what is kept), `validate`, `plan`, `execute`, `run` (what
-happens), `executor` and `zygote` (where), `progress`, `pipeline`, `loader`, `cli` (how it is used). It knows nothing of
-language models, but for `models`, which tells what a model's name stands for.
+(what a key covers), `store`, `journal`, `ledger`, `locks` (what is kept), `validate`, `plan`, `execute`, `run`,
+`records`, `logs` (what happens), `executor` and `zygote` (where), `progress`, `pipeline`, `loader`, `cli` (how it is
+used). It knows nothing of language models, but for `models`, which tells what a model's name stands for.
 
 `pipelines` use `steps` and `trainers`; those use `teachers`, `prompts`, `compression` and the engine; nothing the other
 way.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from potstill.errors import BadInput, PotstillError, RequestError, StepFailed
     from potstill.keys import File
     from potstill.pipeline import Pipeline
-    from potstill.run import Run
+    from potstill.records import Run
     from potstill.step import Anything, Estimate, Metrics, Model, Output, Rows, Step
     from potstill.teachers.endpoint import Endpoint
     from potstill.teachers.vllm import VLLM
@@ -40,7 +40,7 @@ _HOME = {
     "PotstillError": "errors",
     "RequestError": "errors",
     "Rows": "step",
-    "Run": "run",
+    "Run": "records",
     "Step": "step",
     "StepFailed": "errors",
     "VLLM": "teachers.vllm",

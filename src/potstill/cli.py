@@ -12,7 +12,7 @@ from potstill.errors import PotstillError, RequestError
 
 if TYPE_CHECKING:
     from potstill.pipeline import Pipeline
-    from potstill.run import Run
+    from potstill.records import Run
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 

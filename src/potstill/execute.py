@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import dataclasses
 import inspect
@@ -25,6 +24,7 @@ from potstill.context import Ancestor, Context, Progress
 from potstill.errors import BadInput, PotstillError, RequestError, StoreError
 from potstill.graph import nodes_in, replace_nodes
 from potstill.ledger import Ledger
+from potstill.logs import keep_printed, log_to
 from potstill.step import Node, Output, Step
 from potstill.store import BESIDE_PAYLOAD, SCHEMA, Store, write_json, writing
 
@@ -125,7 +125,7 @@ def execute(spec: Spec, fields: tuple[str, ...], progress: Progress) -> Outcome:
     try:
         folder = store.work(spec.key)
         with writing(store.root):
-            handler = _log_to(logger, folder / "payload" / "log.txt")
+            handler = log_to(logger, folder / "payload" / "log.txt")
         context = _context(spec, store, folder, logger, progress)
         warnings = _make(spec, fields, context, store, started)
         return Outcome("ran", time.perf_counter() - started, warnings=warnings)
@@ -271,43 +271,6 @@ def _holds_input(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return any(_holds_input(item) for item in value)
     return isinstance(value, Input)
-
-
-def printed(store: Path, key: str) -> Path:
-    """Return the file into which a child process prints while it makes `key`."""
-    return store / "work" / f"{key}.output"
-
-
-def keep_printed(store: Path, key: str) -> None:
-    """Move what a child process printed to the end of its step's log; a disk that is full loses it."""
-    output, log = printed(store, key), store / "work" / key / "payload" / "log.txt"
-    with contextlib.suppress(OSError):
-        if output.is_file() and log.is_file():
-            with log.open("a", encoding="utf-8") as file:
-                file.write(output.read_text(encoding="utf-8", errors="replace"))
-            os.truncate(output, 0)
-
-
-class _LogFile(logging.FileHandler):
-    """A log file that never fails its step: where nothing can be written, lines are lost."""
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Drop the record."""
-
-    def close(self) -> None:
-        """Close the file."""
-        with contextlib.suppress(OSError):
-            super().close()
-
-
-def _log_to(logger: logging.Logger, path: Path) -> logging.Handler:
-    """Send the step's log to a file that becomes part of its artifact."""
-    handler = _LogFile(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    logger.addHandler(handler)
-    return handler
 
 
 @lru_cache(maxsize=1)

@@ -17,7 +17,8 @@ from typing import Any, Protocol
 
 from potstill.context import Progress
 from potstill.errors import PotstillError
-from potstill.execute import Outcome, Spec, execute, keep_printed, printed
+from potstill.execute import Outcome, Spec, execute
+from potstill.logs import keep_printed, printed
 from potstill.store import writing
 
 TERMINATE_SECONDS = 5.0

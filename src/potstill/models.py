@@ -62,7 +62,7 @@ def hub_commit(name: str) -> str:
         return Path(cached).parent.name
     try:
         commit = HfApi().model_info(name, timeout=20).sha
-    except Exception as error:  # noqa: BLE001 - the hub raises many kinds; all mean that it can't be resolved
+    except Exception as error:  # the hub raises many kinds; all mean that it can't be resolved
         if isinstance(cached, str):
             return Path(cached).parent.name
         raise BadInput(f"the model {name!r} can't be found: no such folder, and the Hub says {error}") from error

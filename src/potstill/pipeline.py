@@ -12,7 +12,8 @@ from potstill.errors import Problem, RequestError, StepFailed
 from potstill.executor import Executor, Local
 from potstill.graph import Graph, build
 from potstill.plan import Planned, plan
-from potstill.run import Run, Runner, Watcher
+from potstill.records import Run, Watcher
+from potstill.run import Runner
 from potstill.step import Node, Output, Step
 from potstill.store import Store
 from potstill.validate import problems

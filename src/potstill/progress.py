@@ -6,7 +6,7 @@ import time
 from typing import IO, TYPE_CHECKING
 
 from potstill.context import Progress, silent
-from potstill.run import Record, Watcher
+from potstill.records import Record, Watcher
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -1,14 +1,16 @@
 """How the embedded teacher was made, and the small base model that the demo's students start from.
 
 Grammar -> chats (answering a command; proposing new ones) -> tokenizer -> Qwen3 with random weights -> training.
-The base reads the same language, but no JSON answer: it stands for the small pretrained model that a user would take
-from the Hub. Run with `potstill run src/potstill/pipelines/embedded_teacher.py`; about an hour on two cores.
+The base stands for the small instruction model that a user would take from the Hub: it has read lists of commands, and
+answers plain questions about one (which device, which room, what, how much), but has never seen the system prompt or a JSON answer.
+Run with `potstill run src/potstill/pipelines/embedded_teacher.py`; about an hour on two cores.
 The demo's test set `grammar_test.jsonl` is `commands(500, 7, "test")` of the grammar, and its seeds are
 `commands(120, 11, "train")`.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,6 +103,33 @@ def proposal(name: str, stream: Iterator[Any], shown: int, asked: int) -> dict[s
     return {"id": name, "instruction": "", "output": "\n".join(lines), "system": "", "user": message["content"]}
 
 
+class Questions(Step):
+    """Commands with a question about each, answered in a word or two: what a small instruction model can do already."""
+
+    count: int
+    """Commands; each makes four rows."""
+    seed: int = 9
+    """Of the grammar's choices."""
+    makes = "rows"
+    version = 2
+
+    def run(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows."""
+        from potstill.data.home.grammar import commands
+
+        asked = {
+            "device": "Which device is meant?",
+            "room": "Which room is meant?",
+            "action": "What is to be done?",
+            "value": "Which value is meant?",
+        }
+        for number, command in enumerate(commands(self.count, self.seed, "train")):
+            meant = json.loads(command.output)
+            for key, question in asked.items():
+                row = {"id": f"question-{number}-{key}", "instruction": "", "output": str(meant[key]).replace("_", " ")}
+                yield {**row, "system": question, "user": command.instruction}
+
+
 class Together(Step):
     """The rows of several steps, one after another."""
 
@@ -167,7 +196,8 @@ teacher = HardLabel(
 )  # fmt: skip
 
 small = RandomModel(tokenizer, hidden_size=128, layers=4, intermediate_size=384, heads=4, kv_heads=2)
-base = HardLabel(lists, student=small, prompt=CHAT, epochs=2, batch_size=16, learning_rate=3e-3)
+reader = HardLabel(lists, student=small, prompt=CHAT, epochs=2, batch_size=16, learning_rate=3e-3)
+base = HardLabel(Questions(count=25_000), student=reader, prompt=CHAT, epochs=1, batch_size=32, learning_rate=3e-3)
 
 known = ("instruction", "output")
 tests = {

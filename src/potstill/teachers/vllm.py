@@ -61,6 +61,8 @@ class VLLM:
     """GPUs that one layer is split over."""
     enforce_eager: bool | None = field(default=None, kw_only=True)
     """Whether nothing is compiled; None does so on a CPU, where compiling takes longer than it gains."""
+    thinking: bool | None = field(default=None, kw_only=True)
+    """Whether a model that can think aloud (Qwen3) does so before it answers; None leaves it to its chat template."""
     seed: int = field(default=0, kw_only=True)
     """Seed of the engine; a request that samples brings its own."""
     trust_remote_code: bool = field(default=False, kw_only=True)
@@ -90,7 +92,8 @@ class VLLM:
             "quantization": self.quantization,
             "max_model_length": self.max_model_length,
         }
-        return {**depends, "trust_remote_code": True} if self.trust_remote_code else depends
+        chosen = {"thinking": self.thinking} if self.thinking is not None else {}
+        return {**depends, **chosen, **({"trust_remote_code": True} if self.trust_remote_code else {})}
 
     def check(self) -> Iterable[Problem]:
         """Yield what would keep the teacher from starting, without importing vLLM."""
@@ -113,7 +116,7 @@ class VLLM:
                 tokenizer = engine.get_tokenizer()
                 check_tokenizer(tokenizer)
                 slots = engine.llm_engine.vllm_config.scheduler_config.max_num_seqs
-                yield VLLMSession(engine, tokenizer, self.system, slots * QUEUED)
+                yield VLLMSession(engine, tokenizer, self.system, slots * QUEUED, self.thinking)
             finally:
                 engine.llm_engine.engine_core.shutdown()
                 del engine
@@ -166,6 +169,8 @@ class VLLMSession:
     """System prompt put before every chat."""
     queue: int
     """Requests that vLLM knows at a time; more would only take memory."""
+    thinking: bool | None = None
+    """What the chat template is told of thinking, if anything."""
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Response]]:
@@ -217,7 +222,8 @@ class VLLMSession:
     def _render(self, messages: Messages) -> str:
         """Return the text of the chat, up to where the assistant starts."""
         chat = with_system(self.system, messages)
-        return str(self.tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False))
+        told = {} if self.thinking is None else {"enable_thinking": self.thinking}
+        return str(self.tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False, **told))
 
     def _response(self, output: Any, sampling: Sampling) -> Response:
         """Turn a finished vLLM output into a response."""
