@@ -12,7 +12,7 @@ import tempfile
 from importlib.resources import files
 from pathlib import Path
 
-PIPELINE = '''
+PIPELINE = """
 from potstill import Pipeline, Rows, Step
 
 
@@ -38,7 +38,7 @@ class Count(Step):
 
 
 pipeline = Pipeline("smoke", outputs={"count": Count(Shout(Numbers()))})
-'''
+"""
 INSIDE = (
     "py.typed",
     "prompts/answer.jinja",

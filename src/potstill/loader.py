@@ -52,7 +52,7 @@ def _imported(path: Path) -> dict[str, Any]:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        # compiled from what is in the file now: bytecode caches go by whole seconds and may hold the text before an edit
+        # compiled from what is in the file now: a bytecode cache goes by whole seconds and may hold an earlier text
         sys.dont_write_bytecode = True
         exec(compile(path.read_bytes(), str(path.absolute()), "exec"), vars(module))  # noqa: S102 - the user's own file
     except PotstillError:

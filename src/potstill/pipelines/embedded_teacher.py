@@ -2,7 +2,8 @@
 
 Grammar -> chats (answering a command; proposing new ones) -> tokenizer -> Qwen3 with random weights -> training.
 The base stands for the small instruction model that a user would take from the Hub: it has read lists of commands, and
-answers plain questions about one (which device, which room, what, how much), but has never seen the system prompt or a JSON answer.
+answers plain questions about one (which device, which room, what, how much), but has never seen the system prompt or
+a JSON answer.
 Run with `potstill run src/potstill/pipelines/embedded_teacher.py`; about an hour on two cores.
 The demo's test set `grammar_test.jsonl` is `commands(500, 7, "test")` of the grammar, and its seeds are
 `commands(120, 11, "train")`.
