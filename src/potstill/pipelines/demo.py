@@ -34,7 +34,7 @@ handwritten = LoadSeeds(home.FOLDER / "handwritten.jsonl", fields=("instruction"
 teacher = VLLM(str(home.FOLDER / "teacher"), max_model_length=1024)
 seeds = LoadSeeds(home.FOLDER / "seeds.jsonl")
 # short commands over few words are alike: only near-copies are refused
-commands = SelfInstruct(seeds, teacher=teacher, target=6_000, novelty=0.9, min_words=2, max_words=30,
+commands = SelfInstruct(seeds, teacher=teacher, target=7_000, novelty=0.9, min_words=2, max_words=30,
                         prompts_per_round=128, per_prompt=8, max_tokens=256)  # fmt: skip
 clean = Decontaminate(Deduplicate(commands), against=[grammar, handwritten])
 answers = PseudoLabel(clean, teacher=teacher, prompt=PROMPT, top_k=16, max_tokens=64)
