@@ -50,6 +50,8 @@ def test_filtered_rows_are_no_failure() -> None:
     ledger = Ledger()
     ledger.lose("r", "filtered", "duplicate")
     ledger.close(0.0)
+    assert ledger.counts()["filtered"] == {"duplicate": 1}
+    assert ledger.counts()["failed"] == {}
 
 
 def test_each_keeps_finished_rows_filters_and_loses_a_bad_row_alone(tmp_path: Path) -> None:
