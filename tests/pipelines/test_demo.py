@@ -84,7 +84,8 @@ def test_vllm_serves_the_deployable_model_and_it_answers(first, tmp_path):
         answer = httpx.post(f"{url}/chat/completions", json=question, timeout=120).json()
         assert answer["choices"][0]["message"]["content"].strip()
     finally:
-        os.killpg(server.pid, 9)
+        if server.poll() is None:
+            os.killpg(server.pid, 9)
         server.wait()
 
 
