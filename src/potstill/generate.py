@@ -36,6 +36,8 @@ SCAN = 256
 """Requests looked up in the journal together."""
 WINDOW = 8192
 """Most requests held while an earlier one is still unanswered; bounds the memory."""
+DTYPES = {"ids": "<i4", "top": "<i4", "log": "<f2", "own": "<f4"}
+"""How the journal writes the arrays of a response."""
 
 Tag = TypeVar("Tag")
 
@@ -82,7 +84,8 @@ class Asker:
         """Return the key of a response: what it depends on. Greedy decoding has no seed."""
         sampling = self._sampling.setdefault(request.sampling, asdict(request.sampling))
         seed = request.seed if request.sampling.temperature > 0 else 0
-        return digest_encoded([self._identity, request.messages, sampling, seed])
+        scored = [] if request.continuation is None else [request.continuation]
+        return digest_encoded([self._identity, request.messages, sampling, seed, *scored])
 
     def known(self, keys: list[str]) -> dict[str, Response]:
         """Return the responses that are finished already."""
@@ -264,9 +267,14 @@ def pack(response: Response) -> dict[str, Any]:
         "prompt": response.prompt_tokens,
         "completion": response.completion_tokens,
     }
-    for name, array in (("ids", response.token_ids), ("top", response.top_ids), ("log", response.top_logprobs)):
+    for name, array in (
+        ("ids", response.token_ids),
+        ("top", response.top_ids),
+        ("log", response.top_logprobs),
+        ("own", response.token_logprobs),
+    ):
         if array is not None:
-            packed[name] = array.astype("<f2" if name == "log" else "<i4").tobytes()
+            packed[name] = array.astype(DTYPES[name]).tobytes()
     if response.top_ids is not None:
         packed["k"] = response.top_ids.shape[1]
     return packed
@@ -278,8 +286,8 @@ def unpack(packed: Mapping[str, Any]) -> Response:
 
     from potstill.teachers.protocol import Response
 
-    def array(name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any] | None:
-        return np.frombuffer(packed[name], dtype).reshape(shape) if name in packed else None
+    def array(name: str, shape: tuple[int, ...]) -> NDArray[Any] | None:
+        return np.frombuffer(packed[name], DTYPES[name]).reshape(shape) if name in packed else None
 
     k = packed.get("k", 1)
     return Response(
@@ -287,7 +295,8 @@ def unpack(packed: Mapping[str, Any]) -> Response:
         packed["finish"],
         packed["prompt"],
         packed["completion"],
-        array("ids", "<i4", (-1,)),
-        array("top", "<i4", (-1, k)),
-        array("log", "<f2", (-1, k)),
+        array("ids", (-1,)),
+        array("top", (-1, k)),
+        array("log", (-1, k)),
+        array("own", (-1,)),
     )

@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from potstill.errors import BadInput, Problem
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -28,6 +30,30 @@ def with_system(system: str, messages: Messages) -> Messages:
 
 
 @dataclass(frozen=True)
+class Structured:
+    """A form that the response must have; exactly one of the fields is given."""
+
+    json_schema: str = ""
+    """A JSON schema, as JSON text."""
+    regex: str = ""
+    """A regular expression that the whole response matches."""
+    choice: tuple[str, ...] = ()
+    """Texts of which the response is one."""
+
+    def __post_init__(self) -> None:
+        """Refuse none, or several.
+
+        Raises:
+            BadInput: not exactly one of the fields is given.
+        """
+        given = [name for name in ("json_schema", "regex", "choice") if getattr(self, name)]
+        if len(given) != 1:
+            raise BadInput(
+                Problem("", "structured", f"give one of json_schema, regex and choice, got {given or 'none'}")
+            )
+
+
+@dataclass(frozen=True)
 class Sampling:
     """How a response is drawn."""
 
@@ -41,6 +67,8 @@ class Sampling:
     """Texts that end the response (not part of it)."""
     top_k: int = 0
     """Log-probabilities kept a token, always of the temperature-1 distribution; 0 keeps none."""
+    structured: Structured | None = None
+    """The form that the response is held to while it is decoded; None leaves it free."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +81,9 @@ class Request:
     """How to draw the response."""
     seed: int = 0
     """Seed of this one response, so that it doesn't depend on what else is in the batch."""
+    continuation: str | None = None
+    """A text to score as the response, the end-of-turn token after it included: nothing is generated, and `sampling`
+    counts only for its `top_k`. An engine that can't do so says `gives_scores = False`."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +104,8 @@ class Response:
     """[T, K] token ids, most probable first."""
     top_logprobs: NDArray[np.float16] | None = None
     """[T, K] their log-probabilities at temperature 1."""
+    token_logprobs: NDArray[np.float32] | None = None
+    """[T] log-probability at temperature 1 of each token of the response; kept with soft labels and scores."""
     retryable: bool = field(default=True)
     """For an error: whether asking again may help."""
 
