@@ -33,8 +33,9 @@ handwritten = LoadSeeds(home.FOLDER / "handwritten.jsonl", fields=("instruction"
 # the teacher writes new commands, and answers them; one pass gives text and soft labels
 teacher = VLLM(str(home.FOLDER / "teacher"), max_model_length=1024)
 seeds = LoadSeeds(home.FOLDER / "seeds.jsonl")
-# short commands over few words are alike: only near-copies are refused
-commands = SelfInstruct(seeds, teacher=teacher, target=7_000, novelty=0.9, min_words=2, max_words=30,
+# short commands over few words are alike: only near-copies are refused; blinds may be drawn
+commands = SelfInstruct(seeds, teacher=teacher, target=10_000, novelty=0.9, min_words=2, max_words=30,
+                        blocked_words=(), blocked_starts=(), plain_start=False,
                         prompts_per_round=128, per_prompt=8, max_tokens=256)  # fmt: skip
 clean = Decontaminate(Deduplicate(commands), against=[grammar, handwritten])
 answers = PseudoLabel(clean, teacher=teacher, prompt=PROMPT, top_k=16, max_tokens=64)
@@ -43,8 +44,8 @@ data = Split(labels, test=0.05)
 
 # students of a million parameters, from one small base model
 base = str(home.FOLDER / "base")
-hard = HardLabel(data.train, student=base, prompt=PROMPT, epochs=3, batch_size=16, learning_rate=3e-3)
-soft = SoftLabel(data.train, student=base, teacher=teacher, prompt=PROMPT, epochs=3, batch_size=16, learning_rate=3e-3,
+hard = HardLabel(data.train, student=base, prompt=PROMPT, epochs=2, batch_size=16, learning_rate=3e-3)
+soft = SoftLabel(data.train, student=base, teacher=teacher, prompt=PROMPT, epochs=2, batch_size=16, learning_rate=3e-3,
                  alpha=0.7)  # fmt: skip
 # adapters over 4-bit weights learn slowly: they go on from a student that knows the answers' form
 qlora = HardLabel(data.train, student=hard, prompt=PROMPT, epochs=0.5, qlora=QLoRA(rank=16), learning_rate=5e-4)

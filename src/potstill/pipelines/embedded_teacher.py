@@ -198,7 +198,7 @@ teacher = HardLabel(
 
 small = RandomModel(tokenizer, hidden_size=128, layers=4, intermediate_size=384, heads=4, kv_heads=2)
 reader = HardLabel(lists, student=small, prompt=CHAT, epochs=2, batch_size=16, learning_rate=3e-3)
-base = HardLabel(Questions(count=25_000), student=reader, prompt=CHAT, epochs=1, batch_size=32, learning_rate=3e-3)
+base = HardLabel(Questions(count=60_000), student=reader, prompt=CHAT, epochs=1, batch_size=32, learning_rate=3e-3)
 
 known = ("instruction", "output")
 tests = {
