@@ -23,8 +23,10 @@ from potstill.context import Context
 from potstill.journal import Journal
 from potstill.ledger import Ledger
 from potstill.prompts import render
-from potstill.steps import LoadSeeds, PseudoLabel, ValidJSON
-from potstill.teachers.vllm import VLLM, VLLMSession
+from potstill.steps import LoadSeeds, PseudoLabel
+from potstill.steps.filter import json_problem
+from potstill.teachers.vllm import VLLM
+from potstill.teachers.vllm_engine import VLLMSession
 
 TEACHER = Path(__file__).parents[1] / "src" / "potstill" / "data" / "home" / "teacher"
 WORDS = "turn switch set open close dim the a all my light lamp heating blinds music kitchen bedroom now please to at 20".split()  # fmt: skip  # noqa: E501, SIM905
@@ -111,18 +113,17 @@ def raw(session: VLLMSession, rows: list[Any], options: Any, top_k: int) -> tupl
 
 
 def through_potstill(session: VLLMSession, rows: list[Any], options: Any, top_k: int) -> tuple[int, float]:
-    """Label and check the rows with the very steps that a pipeline uses, into an empty journal on disk."""
+    """Label and check the rows as the steps of a pipeline do, into an empty journal on disk."""
     from datasets import Dataset
 
     teacher, data = Opened(session), Dataset.from_list(rows)
     label = PseudoLabel(LoadSeeds(""), teacher=teacher, top_k=top_k, max_tokens=options.max_tokens)
-    valid = ValidJSON(LoadSeeds(""))
     with tempfile.TemporaryDirectory() as folder:
         context = surroundings(Path(folder), options.threads)
         clock = CLOCKS[options.clock]
         start = clock()
-        for _ in valid.run(rows=label.run(rows=data, teacher=teacher, context=context), context=context):  # type: ignore[arg-type]
-            pass
+        for row in label.run(rows=data, teacher=teacher, context=context):
+            json_problem(row["output"])
         seconds = clock() - start
         assert context.notes["usage"]["calls"] == len(rows)
         return context.notes["usage"]["completion_tokens"], seconds

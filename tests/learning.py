@@ -60,11 +60,13 @@ def dataset(made: list[dict[str, Any]]) -> Any:
 
 def with_soft_labels(made: list[dict[str, Any]], teacher: Path, top_k: int) -> list[dict[str, Any]]:
     """Return the rows with the top-k log-probabilities that the model in `teacher` gives to their answers' tokens."""
+    import numpy as np
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from potstill.chat import encode
     from potstill.prompts import render
+    from potstill.soft_labels import TokenLabels
 
     tokenizer = AutoTokenizer.from_pretrained(teacher)
     model = AutoModelForCausalLM.from_pretrained(teacher, dtype=torch.float32).eval()
@@ -72,17 +74,24 @@ def with_soft_labels(made: list[dict[str, Any]], teacher: Path, top_k: int) -> l
     for row in made:
         ids, prompt = encode(tokenizer, render("answer.jinja", row), row["output"])
         with torch.no_grad():
-            logits = model(torch.tensor([ids])).logits[0, prompt - 1 : -1]
-        top = torch.log_softmax(logits, dim=-1).topk(top_k)
-        labelled.append(
-            row
-            | {
-                "teacher_token_ids": ids[prompt:],
-                "teacher_top_ids": top.indices.tolist(),
-                "teacher_top_logprobs": top.values.tolist(),
-            }
+            logprobs = model(torch.tensor([ids])).logits[0, prompt - 1 : -1].log_softmax(dim=-1)
+        top, targets = logprobs.topk(top_k), np.array(ids[prompt:])
+        labels = TokenLabels(
+            targets, logprobs.numpy()[range(len(targets)), targets], top.indices.numpy(), top.values.numpy()
         )
+        labelled.append(row | labels.columns(sidecar(teacher, top_k)))
     return labelled
+
+
+def sidecar(teacher: Path, k: int, mode: str = "scored", dtype: str = "float32") -> Any:
+    """Return the sidecar of soft labels that the model in `teacher` made."""
+    from transformers import AutoTokenizer
+
+    from potstill.soft_labels import Sidecar, prompt_digest, teacher_digest, template_digest, tokenizer_digest
+
+    tokenizer = AutoTokenizer.from_pretrained(teacher)
+    digests = tokenizer_digest(tokenizer), template_digest(tokenizer), teacher_digest(teacher)
+    return Sidecar(*digests, prompt_digest("answer.jinja"), k, mode, dtype, "transformers")
 
 
 def weights(folder: Path) -> dict[str, Any]:

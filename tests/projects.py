@@ -13,12 +13,72 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import fakes
+
 DEADLINE = 240.0
 """Longest that anything here is waited for: generous, because the machine may be busy."""
 PRELOAD = ["potstill.cli", "potstill.pipeline", "potstill.loader", "potstill.progress", "potstill.inventory",
            "potstill.steps.load", "potstill.steps.label", "potstill.steps.self_instruct", "potstill.steps.split",
            "typeguard", "pyarrow.parquet", "datasets", "httpx", "numpy"]  # fmt: skip
 """Imported once, in the process from which the others are forked."""
+MATRIX = '''
+import helper
+from fakes import EchoTeacher
+from potstill import Pipeline, Rows, Step
+from potstill.steps import LoadSeeds, PseudoLabel
+
+MARK = "!"
+
+
+def ending():
+    """Say how a text ends."""
+    return "."
+
+
+def maker(times):
+    return lambda text: text * times
+
+
+twice = maker(2)
+
+
+class Shout(Step):
+    """Makes a text louder."""
+
+    rows: Rows
+    suffix: str = ""
+
+    def run(self, rows):
+        # one row at a time
+        texts = [helper.loud(twice(text)) + MARK + ending() + self.suffix for text in rows["output"]]
+        return ({"id": name, "text": text} for name, text in zip(rows["id"], texts))
+
+
+class Count(Step):
+    rows: Rows
+    limit: object = 1
+
+    def run(self, rows):
+        return {"rows": len(rows)}
+
+
+teacher = EchoTeacher(log="calls.log")
+seeds = LoadSeeds("seeds.jsonl")
+labels = PseudoLabel(seeds, teacher=teacher, prompt="prompt.jinja")
+loud = Shout(labels)
+count = Count(loud)
+pipeline = Pipeline("matrix", outputs={"count": count})
+'''
+"""A pipeline of four steps: rows, a teacher's answers, a step of the user's own, figures."""
+HELPER = """
+def loud(text):
+    return inner(text)
+
+
+def inner(text):
+    return text.upper()
+"""
+"""The file beside it, whose code is the user's too."""
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(PRELOAD)
 
@@ -147,6 +207,28 @@ def values(artifact: Path, column: str) -> list[Any]:
     import pyarrow.parquet as pq
 
     return [value for file in sorted(artifact.rglob("*.parquet")) for value in pq.read_table(file)[column].to_pylist()]
+
+
+def matrix(folder: Path) -> Project:
+    """Return a project with the pipeline of four steps and five questions."""
+    made = Project(folder)
+    made.write(MATRIX)
+    made.write(HELPER, "helper.py")
+    made.write("Answer: {{ instruction }}", "prompt.jinja")
+    made.rows([f"question {number}" for number in range(5)])
+    return made
+
+
+def calls(project: Project) -> list[str]:
+    """Return what its teacher was asked."""
+    return fakes.calls(project.folder / "calls.log")
+
+
+def run_of(project: Project, *arguments: str) -> str:
+    """Run the pipeline of four steps; return what became of seeds, labels, loud and count."""
+    statuses = project.run(*arguments).statuses()
+    assert list(statuses) == ["seeds", "labels", "loud", "count"]
+    return " ".join(statuses.values())
 
 
 def payloads(store: Path) -> dict[str, dict[str, str]]:

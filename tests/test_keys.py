@@ -203,7 +203,7 @@ def test_files_in_a_list_are_keyed_by_content(tmp_path: Path) -> None:
 def test_explanations_name_what_changed() -> None:
     old = identity(Use(Source(), scale={"a": [1, 2], "b": 1}))
     assert explain(None, old) == ["first run"]
-    assert explain(old, old) == ["its artifact is no longer in the store"]
+    assert explain(old, old) == []
     new = identity(Use(Source(), scale={"a": [1, 3], "b": 1}))
     assert explain(old, new) == ["parameter scale.a changed from [1, 2] to [1, 3]"]
     assert explain(old, identity(Use(Source(), scale="x"))) == ["parameter scale changed from a=[1, 2], b=1 to x"]
@@ -214,3 +214,12 @@ def test_explanations_name_what_changed() -> None:
         "type changed from Was to Use",
         "version changed from 0 to 1",
     ]
+
+
+def test_dates_and_decimals_of_rows_have_a_digest() -> None:
+    from datetime import UTC, date, datetime
+    from decimal import Decimal
+
+    values = [date(2024, 1, 2), datetime(2024, 1, 2), datetime(2024, 1, 2, tzinfo=UTC), Decimal("1.0"), Decimal("1.00")]
+    assert len({digest(value) for value in values}) == len(values)
+    assert digest(date(2024, 1, 2)) == digest(date(2024, 1, 2))

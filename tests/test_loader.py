@@ -47,6 +47,8 @@ class Use(Step):
     rows: Rows
     teacher: Any = None
     outputs = ("left", "right")
+    right_share: float = 0.5
+    spelled = {"right": "right_share"}
 
     def run(self, rows):
         return {"left": rows, "right": rows}
@@ -94,7 +96,7 @@ def test_the_one_pipeline_of_a_file_is_found_and_its_variables_name_the_steps(fi
             TEXT + "\nother = Pipeline('other', outputs={'made': made})",
             "has several pipelines: say which.*pipeline, other",
         ),
-        (TEXT + "\n1 / 0", r"raises ZeroDivisionError: division by zero \(line 46\)"),
+        (TEXT + "\n1 / 0", r"raises ZeroDivisionError: division by zero \(line 48\)"),
         ("def (:", r"raises SyntaxError: invalid syntax \(loaded.py, line 1\)$"),
         ("import nowhere_to_be_found", r"ModuleNotFoundError.*\(line 1\)"),
         ("from potstill import RequestError\nraise RequestError('mine')", "^mine$"),
@@ -153,6 +155,10 @@ def test_a_teacher_is_changed_wherever_it_is_used(file: Path) -> None:
     assert type(after["made"].teacher.scale) is float
     assert (after["used"].rows, after["last"].rows.step, after["made"].n) == (after["made"], after["used"], 7)
     assert steps(pipeline)["made"].n == 3  # the file's own is as it was
+
+
+def test_a_parameter_whose_name_is_an_outputs_goes_by_it(file: Path) -> None:
+    assert steps(changed(load(str(file)), ["used.right=0.25"]))["used"].right_share == 0.25
 
 
 def test_a_step_is_prepared_anew(file: Path) -> None:

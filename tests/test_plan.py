@@ -113,6 +113,15 @@ def test_what_was_collected_or_removed_is_said(tmp_path: Path) -> None:
     assert plan(tmp_path, made=Make(name="made"))["made"].reasons == ("its artifact is no longer in the store",)
 
 
+def test_a_step_that_did_not_finish_is_not_called_lost(tmp_path: Path) -> None:
+    class Breaks(Step):
+        def run(self) -> Any:
+            raise ValueError("no")
+
+    run(tmp_path, step=Breaks(name="step"))
+    assert plan(tmp_path, step=Breaks(name="step"))["step"].reasons == ("it did not finish last time",)
+
+
 def test_a_run_does_what_was_planned(tmp_path: Path) -> None:
     run(tmp_path, ask=Ask(Make(4, name="made"), name="ask"))
     made = Make(4, name="made")

@@ -26,11 +26,17 @@ def test_all_forms_of_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
     columns = {"id": [str(number) for number in range(25_000)], "n": list(range(25_000))}
     dicts = [{"id": name, "n": number} for name, number in zip(*columns.values(), strict=True)]
     forms = [dicts, iter(dicts), Dataset.from_dict(columns), pd.DataFrame(columns), pa.table(columns),
-             Dataset.from_dict(columns).map(lambda row: row)]  # fmt: skip
+             Dataset.from_dict(columns).map(lambda row: row),
+             pa.table(columns).to_reader(max_chunksize=700)]  # fmt: skip
     made = [written(form, tmp_path / str(number)) for number, form in enumerate(forms)]
     assert all(files == made[0] for files in made)
     read = rows.read(tmp_path / "0", tmp_path / "scratch")
     assert read.to_dict() == columns
+
+
+def test_a_reader_without_rows_still_has_columns(tmp_path: Path) -> None:
+    assert rows.write(pa.schema([("n", pa.int64())]).empty_table().to_reader(), tmp_path) == 0
+    assert rows.read(tmp_path, tmp_path).column_names == ["n"]
 
 
 def test_the_count_is_returned_and_parts_have_a_fixed_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -434,3 +434,12 @@ def test_a_corrupt_artifact_is_warned_about_once(run: Any, tmp_path: Path) -> No
     assert statuses(run({"made": Make()}, watcher=watching)) == ["ran"]
     assert len(watching.said_) == 1
     assert "corrupt" in watching.said_[0]
+
+
+def test_the_rows_of_an_output_are_read_from_the_run(tmp_path: Path) -> None:
+    halves = Halves(Make())
+    run = Pipeline("read", outputs={"low": halves.low, "high": halves.high}).run(store=tmp_path, watcher=Silent())
+    assert run["low"].dataset().to_list() == [{"n": 0}, {"n": 1}]
+    assert run["high"].to_pandas()["n"].tolist() == [2]
+    assert (run["low"].rows, run["high"].rows) == (2, 1)
+    assert run["low"].key == run["high"].key

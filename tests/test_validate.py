@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
 
 import pytest
 from annotated_types import Ge, Interval
@@ -135,6 +136,66 @@ def test_all_problems_of_all_steps_come_together() -> None:
         "source.size", "source.share", "source.words", "use.model", "picky.a", "picky.b"]  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Limits:
+    most: Annotated[float, Interval(gt=0, le=1)] = 1.0
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Tutor:
+    model: Model = "m"
+    limits: Limits = Limits()
+    heavy: ClassVar[bool] = False
+
+    def identity(self) -> dict[str, Any]:
+        return {}
+
+
+class Asks(Step):
+    rows: Rows
+    teacher: Model = "m"
+    others: tuple[Limits, ...] = ()
+    want: tuple[str, ...] = ("text",)
+
+    def needs(self) -> Mapping[str, Iterable[str]]:
+        return {"rows": self.want}
+
+    def run(self, rows: Any, teacher: Any) -> Any:
+        return []
+
+
+def test_what_is_wrong_inside_a_teacher_is_named_by_its_path() -> None:
+    class Trained(Step):
+        makes = "model"
+
+        def run(self) -> Any:
+            return []
+
+    wrong = Limits(most=0, words=("a", 1))  # type: ignore[arg-type]
+    texts = [f"asks.{place}" for place in ("teacher.limits.most: must be > 0 and <= 1, got 0",
+             "teacher.limits.words: must be tuple[str, ...], got ('a', 1) (tuple)")]  # fmt: skip
+    for teacher in (Tutor(limits=wrong), Tutor(Trained(), wrong)):
+        assert found(asks=Asks(Source(), teacher=teacher)) == texts
+    assert found(asks=Asks(Source(), teacher=Tutor(), others=(Limits(), Limits(most=2)))) == [
+        "asks.others[1].most: must be > 0 and <= 1, got 2"]  # fmt: skip
+
+
+def test_a_field_of_a_real_teacher() -> None:
+    from potstill import VLLM
+    from potstill.steps import PseudoLabel
+
+    labels = PseudoLabel(Source(), teacher=VLLM("nowhere/at-all", memory_fraction=1.5), prompt="{{ text }}")
+    assert found(labels=labels) == ["labels.teacher.memory_fraction: must be > 0 and <= 1, got 1.5"]
+
+
+def test_missing_columns_are_reported_beside_other_problems() -> None:
+    step = Use(Source(), model=5, want=("label",))
+    assert [text.split(":")[0] for text in found(use=step)] == ["use.model", "use.rows"]
+    unreadable = Asks(Source(), want=5)  # type: ignore[arg-type]
+    assert [text.split(":")[0] for text in found(asks=unreadable)] == ["asks.want"]
+
+
 def test_run_must_take_the_edges_and_nothing_else() -> None:
     class Forgets(Step):
         rows: Rows
@@ -162,3 +223,30 @@ def test_a_teacher_is_checked_where_it_is_used() -> None:
     assert wrong == ["labels.teacher: base_url 'ftp://x' is no http or https address"]
     assert found(labels=PseudoLabel(Source(), teacher=EchoTeacher(), prompt="{{ text }}")) == []
     assert "needs column instruction" in found(labels=PseudoLabel(Source(), teacher=EchoTeacher()))[0]
+
+
+class Beside(Step):
+    """Says which columns it gets from each, and refuses those that clash."""
+
+    makes = "rows"
+    rows: list[Rows] | Mapping[str, Rows]
+    seen: ClassVar[dict[str, Any]] = {}
+
+    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
+        self.seen.update(inputs)
+        raise BadInput(Problem("", "rows", "they clash"))
+
+    def run(self, rows: Any) -> Any:
+        return rows
+
+
+def test_columns_that_clash_are_a_problem_of_the_step() -> None:
+    assert found(s=Beside([Source(), Unknown()])) == ["s.rows: they clash"]
+    assert Beside.seen["rows[0]"] == {"id", "text"}
+    assert Beside.seen["rows[1]"] is None
+    found(s=Beside({"a": Source()}))
+    assert Beside.seen["rows[a]"] == {"id", "text"}
+
+
+def test_a_misspelled_column_is_named_with_the_nearest() -> None:
+    assert found(s=Use(Source(), want=("txet",)))[0].endswith("(it has id, text): did you mean text?")

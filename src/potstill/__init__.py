@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from potstill.pipeline import Pipeline
     from potstill.records import Run
     from potstill.step import Anything, Estimate, Metrics, Model, Output, Rows, Step
+    from potstill.teachers.budget import Price
     from potstill.teachers.endpoint import Endpoint
+    from potstill.teachers.pool import Pool
     from potstill.teachers.vllm import VLLM
 
 __version__ = "0.1.0"
@@ -37,7 +39,9 @@ _HOME = {
     "Model": "step",
     "Output": "step",
     "Pipeline": "pipeline",
+    "Pool": "teachers.pool",
     "PotstillError": "errors",
+    "Price": "teachers.budget",
     "RequestError": "errors",
     "Rows": "step",
     "Run": "records",
@@ -58,7 +62,9 @@ __all__ = [
     "Model",
     "Output",
     "Pipeline",
+    "Pool",
     "PotstillError",
+    "Price",
     "RequestError",
     "Rows",
     "Run",

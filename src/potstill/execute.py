@@ -19,7 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from potstill import rows
+from potstill import rows, services
 from potstill.context import Ancestor, Context, Progress
 from potstill.errors import BadInput, PotstillError, RequestError, StoreError
 from potstill.graph import nodes_in, replace_nodes
@@ -68,6 +68,8 @@ class Spec:
     """All ancestors, for a step that wants them."""
     threads: int = 1
     """Threads that the step may use."""
+    access: services.Access | None = None
+    """By which the step reaches the services of its run."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,8 @@ def execute(spec: Spec, fields: tuple[str, ...], progress: Progress) -> Outcome:
         with writing(store.root):
             handler = log_to(logger, folder / "payload" / "log.txt")
         context = _context(spec, store, folder, logger, progress)
-        warnings = _make(spec, fields, context, store, started)
+        with services.within(spec.access):
+            warnings = _make(spec, fields, context, store, started)
         return Outcome("ran", time.perf_counter() - started, warnings=warnings)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a step raises is reported as its failure
         logger.error("%s", traceback.format_exc())

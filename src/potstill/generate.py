@@ -85,7 +85,8 @@ class Asker:
         sampling = self._sampling.setdefault(request.sampling, asdict(request.sampling))
         seed = request.seed if request.sampling.temperature > 0 else 0
         scored = [] if request.continuation is None else [request.continuation]
-        return digest_encoded([self._identity, request.messages, sampling, seed, *scored])
+        raw = [] if request.raw is None else [{"raw": request.raw}]
+        return digest_encoded([self._identity, request.messages, sampling, seed, *scored, *raw])
 
     def known(self, keys: list[str]) -> dict[str, Response]:
         """Return the responses that are finished already."""
@@ -103,6 +104,8 @@ class Asker:
         self.usage["calls"] += 1
         self.usage["prompt_tokens"] += response.prompt_tokens
         self.usage["completion_tokens"] += response.completion_tokens
+        if response.cost:
+            self.usage["cost"] += response.cost  # type: ignore[assignment]  # dollars
         if response.finish_reason == "error":
             self.usage["errors"] += 1
             return
@@ -243,10 +246,12 @@ def teacher_problems(teacher: Any, *, top_k: int = 0) -> Iterator[Problem]:
 
 
 def place(step: Step, teacher: Any) -> None:
-    """Let a step whose teacher loads no model here run in the process itself."""
+    """Let a step whose teacher loads no model here run in this process; else import only what the teacher needs."""
     if not getattr(teacher, "heavy", True):
         object.__setattr__(step, "heavy", False)
         object.__setattr__(step, "preload", ())
+    elif hasattr(teacher, "preload"):
+        object.__setattr__(step, "preload", teacher.preload)
 
 
 def request_seed(*parts: Any) -> int:

@@ -118,7 +118,7 @@ def _marks_in(annotation: Any) -> list[Any]:
 
 
 def explain(old: dict[str, Any] | None, new: dict[str, Any]) -> list[str]:
-    """Return in words what changed from the identity `old` to `new`, part by part."""
+    """Return in words what changed from the identity `old` to `new`, part by part; nothing if they are equal."""
     if old is None:
         return ["first run"]
     reasons = []
@@ -133,7 +133,7 @@ def explain(old: dict[str, Any] | None, new: dict[str, Any]) -> list[str]:
     reasons += _changes(old.get("inputs", {}), new["inputs"], "input {name} changed")
     if old.get("lineage") != new.get("lineage"):
         reasons.append("lineage changed")
-    return reasons or ["its artifact is no longer in the store"]
+    return reasons
 
 
 def _changes(old: dict[str, Any], new: dict[str, Any], phrase: str) -> list[str]:

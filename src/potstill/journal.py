@@ -11,6 +11,8 @@ import logging
 import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ BUSY_SECONDS = 60.0
 """How long a writer waits for another process's short write."""
 _SCHEMA = """CREATE TABLE IF NOT EXISTS entries
     (namespace TEXT, key TEXT, value BLOB, PRIMARY KEY (namespace, key)) WITHOUT ROWID"""
+_TEXTS: tuple[Any, ...] = (date, datetime, time, Decimal)
 _log = logging.getLogger("potstill")
 
 
@@ -45,7 +48,7 @@ class Journal:
             query = f"SELECT key, value FROM entries WHERE namespace = ? AND key IN ({marks})"  # noqa: S608 - only marks
             for key, value in self._execute(query, [namespace, *part]):
                 if value[:8] == _checksum(value[8:]):
-                    found[key] = msgpack.unpackb(value[8:])
+                    found[key] = msgpack.unpackb(value[8:], ext_hook=_restored)
         return found
 
     def put_many(self, namespace: str, entries: Mapping[str, Any]) -> None:
@@ -56,7 +59,7 @@ class Journal:
         """
         rows = []
         for key, value in entries.items():
-            packed = msgpack.packb(value)
+            packed = msgpack.packb(value, default=_as_text)
             rows.append((namespace, key, _checksum(packed) + packed))
         self._execute("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", rows, many=True)
 
@@ -151,6 +154,24 @@ class ScopedJournal:
     def put_many(self, entries: Mapping[str, Any]) -> None:
         """Add entries in one transaction."""
         self.journal.put_many(self.namespace, entries)
+
+
+def _as_text(value: Any) -> msgpack.ExtType:
+    """Return a date, time or decimal of a row as its text, under the number of its type.
+
+    Raises:
+        TypeError: the value is of another type.
+    """
+    if type(value) not in _TEXTS:
+        raise TypeError(f"a {type(value).__name__} can't be journalled: {value!r:.60}")
+    text = str(value) if isinstance(value, Decimal) else value.isoformat()
+    return msgpack.ExtType(_TEXTS.index(type(value)), text.encode())
+
+
+def _restored(number: int, text: bytes) -> Any:
+    """Return what `_as_text` packed."""
+    kind = _TEXTS[number]
+    return Decimal(text.decode()) if kind is Decimal else kind.fromisoformat(text.decode())
 
 
 def _checksum(packed: bytes) -> bytes:

@@ -13,6 +13,8 @@ import json
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, MethodWrapperType, ModuleType
 from typing import Annotated, Any
@@ -141,4 +143,5 @@ _SCALARS: tuple[tuple[tuple[type, ...], Any], ...] = (
     ((float,), lambda value: ["float", value.hex()]),
     ((type(None),), lambda value: ["none"]),
     ((bytes,), lambda value: ["bytes", value.hex()]),
+    ((date, datetime, time, timedelta, Decimal), lambda value: [type(value).__name__, repr(value)]),
 )

@@ -133,6 +133,7 @@ def _with(value: Any, parts: list[str], text: str) -> Any:
         KeyError: there is no such field.
     """
     head, *rest = parts
+    head = getattr(type(value), "spelled", {}).get(head, head)
     if not dataclasses.is_dataclass(value) or head not in {field.name for field in dataclasses.fields(value)}:
         raise KeyError(head)
     old = getattr(value, head)

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -21,6 +22,7 @@ def write_card(
     recipe: Mapping[str, object],
     figures: Mapping[str, float],
     licence: str | None = None,
+    task: Literal["text-generation", "text-classification"] = "text-generation",
 ) -> Path:
     """Write `folder`/README.md and return its path.
 
@@ -31,8 +33,9 @@ def write_card(
         recipe: the parameters that made it, by name.
         figures: what was measured while it was made, by name.
         licence: a licence name as the Hub spells it (`apache-2.0`); `None` says that the base model's licence applies.
+        task: what the model does, as the Hub calls it; says how the card loads it.
     """
-    front = {"library_name": "transformers", "pipeline_tag": "text-generation", "tags": ["potstill"]}
+    front = {"library_name": "transformers", "pipeline_tag": task, "tags": ["potstill"]}
     if licence:
         front["license"] = licence
     if HUB_ID.fullmatch(made_from):
@@ -41,7 +44,8 @@ def write_card(
     lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in sorted(front.items())), "---", ""]
     lines += [f"# {escape(title)}", "", f"Made by Potstill from {escape(made_from)}.", ""]
     lines += [f"Licence: {escape(licence) if licence else 'that of the model it was made from.'}", ""]
-    lines += _table("How it was made", recipe) + _table("Figures", figures) + _usage()
+    lines += _table("How it was made", recipe) + _table("Figures", figures)
+    lines += _CLASSIFY if task == "text-classification" else _GENERATE
     path = folder / "README.md"
     path.write_text("\n".join(lines), encoding="utf-8")
     return path
@@ -83,23 +87,35 @@ def _value(value: object) -> str:
     return text if len(text) <= 200 else text[:197] + "..."
 
 
-def _usage() -> list[str]:
-    return [
-        "## Use",
-        "",
-        "Serve it with vLLM:",
-        "",
-        "```sh",
-        "vllm serve FOLDER",
-        "```",
-        "",
-        "or load it with transformers:",
-        "",
-        "```python",
-        "from transformers import AutoModelForCausalLM, AutoTokenizer",
-        "",
-        'model = AutoModelForCausalLM.from_pretrained("FOLDER")',
-        'tokenizer = AutoTokenizer.from_pretrained("FOLDER")',
-        "```",
-        "",
-    ]
+_GENERATE = [
+    "## Use",
+    "",
+    "Serve it with vLLM:",
+    "",
+    "```sh",
+    "vllm serve FOLDER",
+    "```",
+    "",
+    "or load it with transformers:",
+    "",
+    "```python",
+    "from transformers import AutoModelForCausalLM, AutoTokenizer",
+    "",
+    'model = AutoModelForCausalLM.from_pretrained("FOLDER")',
+    'tokenizer = AutoTokenizer.from_pretrained("FOLDER")',
+    "```",
+    "",
+]
+_CLASSIFY = [
+    "## Use",
+    "",
+    "Load it with transformers:",
+    "",
+    "```python",
+    "from transformers import pipeline",
+    "",
+    'classify = pipeline("text-classification", model="FOLDER")',
+    'classify("a text")',
+    "```",
+    "",
+]

@@ -11,6 +11,8 @@ from potstill.errors import BadInput, RequestError
 
 NOT_THE_MODEL = ("README.md", "manifest.json", "log.txt", "lost.jsonl", ".gitattributes")
 """Files of a model folder that can't change what it answers."""
+OF_A_MODEL = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "LICENSE*", "LICENCE*", "NOTICE*")
+"""Files that are downloaded of a model on the Hub: weights, tokenizer, configuration, licences; no pickles."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -36,6 +38,26 @@ def is_local(model: Any) -> bool:
     text = str(model)
     looks_local = text.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(text)
     return isinstance(model, Path) or looks_local or Path(text).exists()
+
+
+def folder_of(model: Any) -> Path:
+    """Return the folder of `model` (a folder, a Hub id, or a teacher that names one).
+
+    A Hub id's is its snapshot in the local cache, downloaded if needed.
+
+    Raises:
+        BadInput: there is no such model.
+    """
+    named = getattr(model, "model", model)
+    if is_local(named):
+        folder = Path(named).expanduser()
+        problem = folder_problem(folder)
+        if problem:
+            raise BadInput(problem)
+        return folder
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(str(named), revision=hub_commit(str(named)), allow_patterns=list(OF_A_MODEL)))
 
 
 def folder_problem(folder: Path) -> str:

@@ -14,6 +14,8 @@ from potstill.graph import Graph, build
 from potstill.plan import Planned, plan
 from potstill.records import Run, Watcher
 from potstill.run import Runner
+from potstill.service_state import sweep
+from potstill.services import Services
 from potstill.step import Node, Output, Step
 from potstill.store import Store
 from potstill.validate import problems
@@ -99,23 +101,30 @@ class Pipeline:
     ) -> Run:
         """Run like `run`, but return failures in the records instead of raising them."""
         graph = self.check()
+        opened = open_store(store)
+        sweep(opened.root)
+        shared = Services(opened.root)
         place = executor or Local(jobs)
         share = threads or max(1, available_cpus() // jobs)
         runner = Runner(
             pipeline=self.name,
             graph=graph,
             targets=self._targets(graph, only),
-            store=open_store(store),
+            store=opened,
             executor=place,
             watcher=watcher,
             jobs=jobs,
             threads=share,
+            services=shared,
         )
         try:
             return runner.run()
         finally:
-            if executor is None:
-                place.close()
+            try:
+                if executor is None:
+                    place.close()
+            finally:
+                shared.close()
 
     def plan(self, *, store: str | Path | None = None, only: str | None = None) -> list[Planned]:
         """Return what a run would do; executes nothing."""

@@ -94,7 +94,10 @@ class _Planner:
         if found.damage:
             return key, (f"corrupt: {found.damage}",)
         if found.artifact is None:
-            return key, tuple(explain(self._last_run.get(name, {}).get("identity"), identity))
+            changes = explain(self._last_run.get(name, {}).get("identity"), identity)
+            begun = (self._store.root / "work" / key).exists()  # publishing takes it away
+            unchanged = "it did not finish last time" if begun else "its artifact is no longer in the store"
+            return key, tuple(changes) or (unchanged,)
         self._artifacts[id(step)] = found.artifact
         retryable = found.artifact.manifest["counts"]["retryable"]
         if retryable:
@@ -113,8 +116,7 @@ class _Planner:
             return ()
         identity["inputs"] = known.get("inputs", {})
         identity.update({"lineage": known["lineage"]} if "lineage" in known else {})
-        reasons = explain(known, identity)
-        return tuple(reason for reason in reasons if "no longer in the store" not in reason)
+        return tuple(explain(known, identity))
 
     def _input_rows(self, step: Step) -> dict[str, int | None]:
         """Return the number of rows behind each edge field."""

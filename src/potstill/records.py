@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -78,6 +78,8 @@ class Run(Mapping[str, Artifact]):
     """Every step, in topological order."""
     outputs: dict[str, Record]
     """The record behind each output."""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """Which output of its step each output is, where a step has several."""
 
     def __getitem__(self, name: str) -> Artifact:
         """Return the artifact of an output.
@@ -89,7 +91,7 @@ class Run(Mapping[str, Artifact]):
         record = self.outputs[name]
         if record.artifact is None:
             raise StepFailed(record.name, record.error)
-        return record.artifact
+        return replace(record.artifact, output=self.parts.get(name, ""))
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names of the outputs."""

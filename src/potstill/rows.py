@@ -5,7 +5,10 @@ The same rows always give the same bytes: parts and row groups have fixed sizes,
 
 from __future__ import annotations
 
+import atexit
 import hashlib
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +30,8 @@ IN_MEMORY_BYTES = 32 * 2**20
 def write(rows: Any, folder: Path) -> int:
     """Write `rows` to `folder/part-*.parquet` and return how many there were.
 
-    Takes a `datasets.Dataset`, a pandas frame, an Arrow table, or any iterable of dicts, which is streamed.
+    Takes a `datasets.Dataset`, a pandas frame, an Arrow table, an Arrow record batch reader (streamed), or any iterable
+    of dicts (streamed).
 
     Raises:
         BadInput: it is none of these, or its rows have no common schema.
@@ -72,6 +76,13 @@ def read(folder: Path, scratch: Path) -> Dataset:
     return Dataset.from_file(str(mapped))
 
 
+def opened(folder: Path) -> Dataset:
+    """Return the rows in `folder`; large ones are mapped from a temporary file that goes when Python ends."""
+    scratch = Path(tempfile.mkdtemp(prefix="potstill-"))
+    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+    return read(folder, scratch)
+
+
 def is_rows(value: Any) -> bool:
     """Say whether a step's result is rows."""
     if isinstance(value, (str, bytes, Path, Mapping)):
@@ -90,6 +101,9 @@ def _tables(rows: Any) -> Iterator[pa.Table]:
             yield rows.data.table.slice(0, 0)
     elif isinstance(rows, pa.Table):
         yield rows
+    elif isinstance(rows, pa.RecordBatchReader):
+        yield rows.schema.empty_table()  # so that no rows at all still have columns
+        yield from (pa.Table.from_batches([batch]) for batch in rows)
     elif hasattr(rows, "to_numpy") and hasattr(rows, "columns"):
         table = pa.Table.from_pandas(rows, preserve_index=False)
         large = pa.types.is_large_string  # pandas' texts are, all others' are not

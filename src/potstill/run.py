@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from potstill import locks
@@ -14,10 +14,11 @@ from potstill.context import Ancestor
 from potstill.errors import PotstillError, RequestError
 from potstill.execute import Input, Outcome, Spec, detached, edge_fields
 from potstill.executor import Executor
-from potstill.graph import Graph, edges, step_of
+from potstill.graph import Graph, edges, replace_nodes, step_of
 from potstill.identity import Codes, key_of, step_identity
 from potstill.records import Interrupted, Record, Run, Watcher
-from potstill.step import Node, Step
+from potstill.services import Services, named_in
+from potstill.step import Node, Output, Step
 from potstill.store import Artifact, Store
 
 POLL_SECONDS = 0.2
@@ -44,9 +45,13 @@ class Runner:
     """Steps at once."""
     threads: int = 1
     """Threads a step."""
+    services: Services | None = None
+    """What steps share beyond their own end; whoever made them stops them."""
     records: dict[int, Record] = field(default_factory=dict)
     """Record by `id(step)`."""
     _running: dict[Future[Outcome], tuple[Step, Record, locks.Lock]] = field(default_factory=dict)
+    _used: dict[Future[Outcome], frozenset[str]] = field(default_factory=dict)
+    _served: set[str] = field(default_factory=set)
     _busy: set[str] = field(default_factory=set)
     _foreign: set[str] = field(default_factory=set)
     _damaged: set[str] = field(default_factory=set)
@@ -74,7 +79,8 @@ class Runner:
         records = [self.records[id(step)] for step in total]
         wanted = {name: node for name, node in self.graph.outputs.items() if node in self.targets}
         outputs = {name: self.records[id(step_of(node))] for name, node in wanted.items()}
-        run = Run(self.pipeline, self.store.root, records, outputs)
+        parts = {name: node.name for name, node in wanted.items() if isinstance(node, Output)}
+        run = Run(self.pipeline, self.store.root, records, outputs, parts)
         try:
             self._drive()
         except KeyboardInterrupt as stop:
@@ -87,11 +93,20 @@ class Runner:
         """Start what is ready and collect what ends, until nothing is left."""
         while self._ready or self._running:
             waiting = range(len(self._ready))
-            started = [self._start(self._ready.popleft()) for _ in waiting if len(self._running) < self.jobs]
+            started = [self._start(self._next()) for _ in waiting if len(self._running) < self.jobs]
             if self._running:
                 self._collect()
             elif self._ready and not any(started):
                 time.sleep(POLL_SECONDS)
+
+    def _next(self) -> Step:
+        """Take the first step that is ready; one that would end a service that others wait for comes after them."""
+        step = self._ready[0]
+        if self._served:
+            kind = [one for one in self._ready if not self._wants_room(one) or self._services_of(one) & self._served]
+            step = next(iter(kind), step)
+        self._ready.remove(step)
+        return step
 
     def _start(self, step: Step) -> bool:
         """Settle a step whose parents are settled, or start it; otherwise put it back and return False."""
@@ -133,13 +148,35 @@ class Runner:
             self.store.record(self.pipeline, record.name, record.key, identity)
             self._recorded = True
             spec = self._spec(step, record, identity)
+            used = self._make_room(step)
             future = self.executor.submit(spec, edge_fields(step), self.watcher.started(record.name))
         except BaseException:
             lock.release()
             raise
         self._busy.add(record.key)
         self._running[future] = (step, record, lock)
+        self._used[future] = used
         return True
+
+    def _make_room(self, step: Step) -> frozenset[str]:
+        """Stop what neither `step` nor a running one uses, if the step needs the memory; return what it uses itself."""
+        used = self._services_of(step)
+        if self.services is not None and self._wants_room(step) and self._served - used:
+            self._served = set(used.union(*self._used.values()))
+            self.services.keep_only(self._served)
+        self._served |= used
+        return used
+
+    def _wants_room(self, step: Step) -> bool:
+        """Say whether a step needs the memory that an idle service holds."""
+        return step.heavy or type(step).alone
+
+    def _services_of(self, step: Step) -> frozenset[str]:
+        """Return the names of the services that a step will use; nothing is known of one whose inputs failed."""
+        if any(self.records[id(parent)].artifact is None for parent in self.graph.parents(step)):
+            return frozenset()
+        values = [getattr(step, part.name) for part in fields(step)]
+        return named_in([replace_nodes(value, lambda node, _: self._artifact(node).path) for value in values])
 
     def _has_room(self, step: Step) -> bool:
         """Say whether a job is free, and nothing that wants to run alone is in the way."""
@@ -183,6 +220,7 @@ class Runner:
         done, _ = wait(self._running, timeout=POLL_SECONDS * 5, return_when=FIRST_COMPLETED)
         for future in done:
             step, record, lock = self._running.pop(future)
+            self._used.pop(future)
             outcome = future.result()
             found = self.store.lookup(record.key) if outcome.status == "ran" else None
             lock.release()
@@ -231,6 +269,7 @@ class Runner:
             keys=tuple(self._artifact(parent).key for parent in self.graph.parents(step)),
             lineage=tuple(self._ancestors(step)) if type(step).wants_lineage else (),
             threads=self.threads,
+            access=self.services.access if self.services else None,
         )
 
     def _ancestors(self, step: Step) -> Iterator[Ancestor]:

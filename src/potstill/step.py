@@ -58,6 +58,8 @@ class Step:
     """Modules that a heavy step's process imports before it starts."""
     unkeyed: ClassVar[frozenset[str]] = frozenset()
     """Fields that can't change the result, and so are not part of the key."""
+    spelled: ClassVar[Mapping[str, str]] = {}
+    """Fields by the other name that `--set` takes for them, where the field's own name is an output's."""
     wants_lineage: ClassVar[bool] = False
     """Whether the step reads its ancestors' manifests, which then become part of its key."""
 
@@ -90,7 +92,14 @@ class Step:
         return {}
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows that this step makes from those of its `inputs`; `None` is unknown."""
+        """Return the columns of the rows that this step makes from those of its `inputs`; `None` is unknown.
+
+        Of a field that holds several steps, `inputs[field]` has the columns that all share, and `inputs["field[0]"]` or
+        `inputs["field[key]"]` those of one.
+
+        Raises:
+            RequestError: the columns don't go together; said before anything runs.
+        """
         return None
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:

@@ -19,11 +19,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from potstill.digests import combine, file_digest, walk
 from potstill.errors import StoreError
 from potstill.journal import Journal
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 SCHEMA = 1
 """Version of the manifest's layout."""
@@ -40,6 +43,8 @@ class Artifact:
     """Its folder."""
     manifest: Mapping[str, Any]
     """What is known about it: rows, counts, file digests, lineage, seconds, versions, host."""
+    output: str = ""
+    """Which of its outputs is meant, if it has several."""
 
     @property
     def key(self) -> str:
@@ -49,8 +54,18 @@ class Artifact:
     @property
     def rows(self) -> int | None:
         """How many rows it holds, or None if it holds none."""
-        rows = self.manifest["rows"]
+        rows = self.manifest["output_rows"][self.output] if self.output else self.manifest["rows"]
         return None if rows is None else int(rows)
+
+    def dataset(self) -> Dataset:
+        """Return its rows as a `datasets.Dataset`, which does not fill the memory."""
+        from potstill import rows
+
+        return rows.opened(self.path / "data" / self.output)
+
+    def to_pandas(self) -> Any:
+        """Return its rows as a pandas frame, all in memory."""
+        return self.dataset().to_pandas()
 
     def digest(self, output: str = "") -> str:
         """Return the content digest of the artifact, or of one of its outputs."""

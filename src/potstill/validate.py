@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import inspect
 import typing
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ from potstill.errors import Problem, RequestError
 from potstill.execute import edge_fields
 from potstill.graph import Graph, edges, nodes_in, step_of
 from potstill.identity import encoded, hints, marks
-from potstill.step import Edge, Output, Step
+from potstill.step import Edge, Node, Output, Step
 
 
 def problems(graph: Graph) -> list[Problem]:
@@ -23,14 +24,18 @@ def problems(graph: Graph) -> list[Problem]:
     for step in graph.steps:
         name = graph.name(step)
         wrong = [*_signature(step), *_parameters(step), *_edge_kinds(step)]
-        if not wrong:
+        sound = not wrong
+        if sound:
             wrong += [*_content(step), *_own_checks(step)]
+        right = not wrong
         inputs = _input_columns(step, columns)
-        if not wrong:
-            wrong += _missing_columns(step, inputs, graph)
-            columns[id(step)] = step.columns(inputs)
-        else:
-            columns[id(step)] = None
+        columns[id(step)] = None
+        wrong += _missing_columns(step, inputs, graph, sound)
+        if right:
+            try:
+                columns[id(step)] = step.columns(inputs)
+            except RequestError as error:
+                wrong += error.problems
         found += [Problem(name, problem.field, problem.message) for problem in wrong]
     return found
 
@@ -53,29 +58,44 @@ def _signature(step: Step) -> Iterator[Problem]:
             yield Problem("", name, f"{type(step).__name__}.run asks for {name!r}, which is no edge field of the step")
 
 
-def _parameters(step: Step) -> Iterator[Problem]:
-    """Check parameters against their annotations: types and ranges."""
-    cls: type = type(step)
+def _parameters(owner: Any, path: str = "") -> Iterator[Problem]:
+    """Check the parameters of a step, and of the teachers and settings in it, against their annotations.
+
+    `path` leads to `owner`, as in `teacher.`; the fields of a teacher that holds a step are checked too.
+    """
+    cls: type = type(owner)
     annotations = hints(cls)
-    for field in dataclasses.fields(step):
-        value = getattr(step, field.name)
-        if field.name not in annotations or any(True for _ in nodes_in(value)):
-            continue
-        annotation = annotations[field.name]
-        kinds = {mark.kind for mark in marks(type(step), field.name) if isinstance(mark, Edge)}
-        if kinds and "model" not in kinds:
-            if value is not None and not isinstance(value, (list, tuple, Mapping)):
-                yield Problem("", field.name, f"needs a step that makes {_kinds(kinds)}, got {value!r:.60}")
-            elif not value and not _allows_none(annotation):
-                yield Problem("", field.name, "holds no step")
-            continue
-        if kinds and not (value is None or _may_be_model(value)):
-            text = f"needs a model: a step that makes one, a folder, a Hub id or a teacher; got {value!r:.60}"
-            yield Problem("", field.name, text)
-            continue
-        message = _type_problem(value, annotation) or _range_problem(value, annotation)
-        if message:
-            yield Problem("", field.name, message)
+    for field in dataclasses.fields(owner):
+        value, place = getattr(owner, field.name), path + field.name
+        if field.name in annotations and not any(True for _ in nodes_in(value)):
+            kinds = {mark.kind for mark in marks(cls, field.name) if isinstance(mark, Edge)}
+            message = _field_problem(value, annotations[field.name], kinds)
+            if message:
+                yield Problem("", place, message)
+        for inner, key in _settings(value):
+            yield from _parameters(inner, f"{place}{key}.")
+
+
+def _settings(value: Any) -> Iterator[tuple[Any, str]]:
+    """Yield the dataclasses that are no steps in a field's value, each with its place there, as in `[0]`."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, (type, Step, Output)):
+        yield value, ""
+        return
+    listed = enumerate(value) if isinstance(value, (list, tuple)) else ()
+    for key, item in value.items() if isinstance(value, Mapping) else listed:
+        if dataclasses.is_dataclass(item):
+            yield from ((inner, f"[{key}]") for inner, _ in _settings(item))
+
+
+def _field_problem(value: Any, annotation: Any, kinds: set[str]) -> str:
+    """Return what is wrong with the value of one field that holds no step, or nothing."""
+    if kinds and "model" not in kinds:
+        if value is not None and not isinstance(value, (list, tuple, Mapping)):
+            return f"needs a step that makes {_kinds(kinds)}, got {value!r:.60}"
+        return "" if value or _allows_none(annotation) else "holds no step"
+    if kinds and not (value is None or _may_be_model(value)):
+        return f"needs a model: a step that makes one, a folder, a Hub id or a teacher; got {value!r:.60}"
+    return _type_problem(value, annotation) or _range_problem(value, annotation)
 
 
 def _may_be_model(value: Any) -> bool:
@@ -149,8 +169,8 @@ def _own_checks(step: Step) -> Iterator[Problem]:
 
 
 def _input_columns(step: Step, known: Mapping[int, frozenset[str] | None]) -> dict[str, frozenset[str] | None]:
-    """Return the columns behind each edge field; of several, those that all have."""
-    columns: dict[str, frozenset[str] | None] = {}
+    """Return the columns behind each edge field; of several those that all have, and each one's as `field[key]`."""
+    columns = {name: known.get(id(step_of(node))) for name, node in _held(step)}
     for name, node in edges(step):
         here = known.get(id(step_of(node)))
         if name in columns and columns[name] is not None and here is not None:
@@ -159,17 +179,43 @@ def _input_columns(step: Step, known: Mapping[int, frozenset[str] | None]) -> di
     return columns
 
 
-def _missing_columns(step: Step, inputs: Mapping[str, frozenset[str] | None], graph: Graph) -> Iterator[Problem]:
+def _held(step: Step) -> Iterator[tuple[str, Node]]:
+    """Yield (`field[key]`, node) for the steps in fields that hold several."""
+    for field in dataclasses.fields(step):
+        value = getattr(step, field.name)
+        listed = enumerate(value) if isinstance(value, (list, tuple)) else ()
+        for key, item in value.items() if isinstance(value, Mapping) else listed:
+            if isinstance(item, (Step, Output)):
+                yield f"{field.name}[{key}]", item
+
+
+def _missing_columns(
+    step: Step, inputs: Mapping[str, frozenset[str] | None], graph: Graph, sound: bool
+) -> Iterator[Problem]:
     """Check that the rows behind each edge have the columns that the step needs."""
-    for name, needed in step.needs().items():
+    try:
+        needs = {name: set(columns) for name, columns in step.needs().items()}
+    except RequestError:
+        return  # what can't be read was reported by the checks of the content
+    except Exception:
+        if sound:
+            raise
+        return  # a parameter of a wrong type, which was reported
+    for name, needed in needs.items():
         known = inputs.get(name)
-        missing = sorted(set(needed) - known) if known is not None else []
+        missing = sorted(needed - known) if known is not None else []
         if missing:
             sources = ", ".join(sorted({graph.name(node) for field, node in edges(step) if field == name}))
             assert known is not None
             has = ", ".join(sorted(known))
             text = f"needs column {', '.join(missing)}, which {sources} does not make (it has {has})"
-            yield Problem("", name, text)
+            yield Problem("", name, text + _nearest(missing, known))
+
+
+def _nearest(missing: list[str], known: frozenset[str]) -> str:
+    """Return which known columns the missing ones may have been meant to be."""
+    near = [match for name in missing for match in difflib.get_close_matches(name, sorted(known), n=1)]
+    return f": did you mean {', '.join(near)}?" if near else ""
 
 
 def _without_marks(annotation: Any) -> Any:

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-SMALL = ["commands.target=150", "hard.epochs=1", "soft.epochs=1", "qlora.epochs=1", "data.test_share=0.2"]
+SMALL = ["commands.target=150", "hard.epochs=1", "soft.epochs=1", "qlora.epochs=1", "data.test=0.2"]
 START_SECONDS = 300
 """How long a server may take to come up on a busy machine."""
 

@@ -14,9 +14,12 @@ import pytest
 from datasets import Dataset
 
 import fakes
+import learning
+import tiny
 from fakes import EchoTeacher, context_in
 from potstill import rows as rows_on_disk
 from potstill.errors import BadInput, PotstillError
+from potstill.soft_labels import TOP_COLUMNS, Sidecar, TokenLabels, bytes_per_token
 from potstill.steps import LoadSeeds, PseudoLabel
 from potstill.steps.label import required_variables
 from potstill.teachers.endpoint import Endpoint
@@ -79,15 +82,15 @@ def test_soft_labels_come_in_the_same_pass_and_keep_their_types(tmp_path: Path) 
     rows, context = label(tmp_path, ["a", "b"], EchoTeacher(log=log), top_k=5)
     assert len(fakes.calls(log)) == 2
     for row in rows:
+        labels = TokenLabels.read(row, 5)
         count = len(row["output"].split())
-        assert len(row["teacher_token_ids"]) == len(row["teacher_top_ids"]) == len(row["teacher_top_logprobs"]) == count
-        assert all(len(entries) == 5 for entries in row["teacher_top_ids"])
-        assert all(sorted(entries, reverse=True) == list(entries) for entries in row["teacher_top_logprobs"])
+        assert labels.token_ids.shape == labels.token_logprobs.shape == (count,)
+        assert labels.top_ids.shape == labels.top_logprobs.shape == (count, 5)
+        assert (np.diff(labels.top_logprobs) <= 0).all()
+        assert np.allclose(np.frombuffer(row["teacher_tail"], np.float16), labels.tail, atol=1e-3)
     rows_on_disk.write(iter(rows), tmp_path / "data")
     table = rows_on_disk.read(tmp_path / "data", tmp_path / "scratch").data.table
-    assert table.schema.field("teacher_token_ids").type == pa.list_(pa.int32())
-    assert table.schema.field("teacher_top_ids").type == pa.list_(pa.list_(pa.int32()))
-    assert table.schema.field("teacher_top_logprobs").type == pa.list_(pa.list_(pa.float32()))
+    assert {table.schema.field(name).type for name in TOP_COLUMNS} == {pa.binary(), pa.string()}
     assert 0 < context.notes["captured_mass"] < 1
 
 
@@ -105,7 +108,7 @@ def test_a_second_run_is_free_and_equal(tmp_path: Path) -> None:
     second, _ = label(tmp_path, ["b", "a", "c"], EchoTeacher(log=log), top_k=3)
     assert len(fakes.calls(log)) == 3
     assert second[1]["output"] == first[0]["output"]
-    assert np.array_equal(second[1]["teacher_top_logprobs"], first[0]["teacher_top_logprobs"])
+    assert second[1]["teacher_top_logprobs"] == first[0]["teacher_top_logprobs"]
 
 
 def test_drawn_answers_depend_on_the_row_and_not_on_its_neighbours(tmp_path: Path) -> None:
@@ -153,14 +156,23 @@ def test_needed_columns_come_from_the_template(tmp_path: Path) -> None:
 
 def test_columns_and_estimate() -> None:
     step = PseudoLabel(LoadSeeds("x"), teacher=EchoTeacher(), top_k=8, max_tokens=10)
-    assert step.columns({"rows": frozenset({"id", "instruction"})}) == {
-        "id", "instruction", "output", "finish_reason", "teacher_token_ids", "teacher_top_ids", "teacher_top_logprobs"
-    }  # fmt: skip
+    made = {"id", "instruction", "output", "finish_reason", *TOP_COLUMNS}
+    assert step.columns({"rows": frozenset({"id", "instruction"})}) == made
     assert step.columns({"rows": None}) is None
     assert step.estimate({"rows": 100}).calls == 100
-    assert step.estimate({"rows": 100}).disk == 100 * 10 * (4 + 64)
+    assert step.estimate({"rows": 100}).disk == 100 * 10 * (4 + bytes_per_token(8))
 
 
 def test_a_teacher_that_loads_nothing_needs_no_process() -> None:
     assert not PseudoLabel(LoadSeeds("x"), teacher=EchoTeacher()).heavy
     assert PseudoLabel(LoadSeeds("x"), teacher="some/model").heavy
+
+
+def test_the_tokenizer_of_a_served_teacher_can_be_named(tmp_path: Path) -> None:
+    folder = tiny.causal_lm(tmp_path / "model")
+    step = PseudoLabel(LoadSeeds("unused"), teacher=ECHO, tokenizer=str(folder), top_k=4)
+    rows = Dataset.from_dict({"instruction": ["a"]})
+    made = list(step.run(rows=rows, teacher=ECHO, context=context_in(tmp_path), tokenizer=str(folder)))
+    sidecar = Sidecar.parse(made[0]["teacher_sidecar"], "row")
+    assert sidecar.tokenizer == learning.sidecar(folder, 4).tokenizer
+    assert sidecar.template == learning.sidecar(folder, 4).template

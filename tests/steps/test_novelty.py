@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from rouge_score.rouge_scorer import RougeScorer
 
-from potstill.steps.novelty import RougePool, tokens_of
+from potstill.steps import novelty
+from potstill.steps.novelty import RougePool, terms_of, tokens_of
 
 SCORER = RougeScorer(["rougeL"], use_stemmer=False)
 SEEDS = Path(__file__).parents[2].parent / "shared" / "datasets" / "self-instruct" / "user_oriented_instructions.jsonl"
@@ -29,11 +30,11 @@ def mixed(draw: random.Random, words: int) -> str:
 @pytest.mark.parametrize("seed", range(3))
 def test_scores_equal_the_reference_bit_by_bit(seed: int) -> None:
     draw = random.Random(seed)
-    texts = [mixed(draw, draw.choice(LENGTHS)) for _ in range(45)]
+    texts = [mixed(draw, draw.choice(LENGTHS)) for _ in range(30)]
     pool = RougePool()
     for text in texts:
         pool.add(text)
-    for _ in range(30):
+    for _ in range(12):
         candidate = mixed(draw, draw.choice(LENGTHS))
         expected = reference(candidate, texts)
         score, owner = pool.nearest(candidate)
@@ -59,10 +60,10 @@ def test_a_growing_pool_accepts_the_same_texts_at_every_threshold() -> None:
 def test_real_instructions_get_the_same_decisions() -> None:
     texts = [json.loads(line)["instruction"] for line in SEEDS.read_text(encoding="utf-8").splitlines()]
     pool = RougePool(0.4)
-    for text in texts[:120]:
+    for text in texts[:80]:
         pool.add(text)
-    for text in texts[120:220]:
-        assert (pool.nearest(text)[0] > 0.4) == (max(reference(text, texts[:120])) > 0.4)
+    for text in texts[80:130]:
+        assert (pool.nearest(text)[0] > 0.4) == (max(reference(text, texts[:80])) > 0.4)
 
 
 def test_words_are_cut_as_the_reference_cuts_them() -> None:
@@ -80,6 +81,47 @@ def test_the_pool_outlives_growth_of_bucket_and_vocabulary() -> None:
     score, owner = pool.nearest("item 2500 is number 2501 of many")
     assert (score, owner) == (1.0, 2500)
     assert len(pool) == 3000
+
+
+def test_the_memory_is_counted_and_grows_with_the_tokens_alone() -> None:
+    sizes = []
+    for texts in (1000, 2000):
+        pool = RougePool(0.7)
+        for number in range(texts):
+            pool.add(f"w{number % 300} w{number % 301} w{number % 7} and so on")
+            pool.nearest(f"w{number % 299} w{number % 305} and so on")
+        sizes.append(pool.nbytes)
+    assert 1.2 < sizes[1] / sizes[0] < 2.1
+    assert sizes[1] < 1_000_000
+
+
+def test_what_two_texts_share_is_counted_as_often_as_both_have_it() -> None:
+    assert terms_of("the cat the dog the".split()) == ["the", "cat", "the 1", "dog", "the 2"]  # noqa: SIM905
+    pool = RougePool(0.7)
+    pool.add("the the the the")
+    assert pool.nearest("the cat") == (0.0, -1)  # one word in common, however often it stands there
+    assert pool.nearest("the the the") == (reference("the the the", ["the the the the"])[0], 0)
+
+
+def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = random.Random(3)
+    texts = [mixed(draw, draw.randint(1, 20)) for _ in range(60)]
+    whole, small = RougePool(), RougePool()
+    for text in texts[:50]:
+        whole.add(text)
+        small.add(text)
+    expected = [whole.nearest(text)[0] for text in texts[50:]]
+    monkeypatch.setattr(novelty, "CHUNK", 7)
+    assert [small.nearest(text)[0] for text in texts[50:]] == expected
+
+
+def test_an_empty_pool_and_empty_texts() -> None:
+    pool = RougePool(0.7)
+    assert pool.nearest("anything") == (0.0, -1)
+    pool.add("?!")
+    assert pool.nearest("anything") == (0.0, -1)
+    assert pool.nearest("...") == (0.0, -1)
+    assert len(pool) == 1
 
 
 @pytest.mark.slow

@@ -12,9 +12,12 @@ from datasets import Dataset
 import fakes
 from fakes import EchoTeacher, context_in
 from potstill.errors import BadInput, PotstillError
-from potstill.steps import LoadSeeds, SelfInstruct, self_instruct
-from potstill.steps.self_instruct import Pool, parse_list
+from potstill.steps import LoadSeeds, SelfInstruct, reading
+from potstill.steps.instruction_pool import Pool
+from potstill.steps.instruction_rules import Rules
+from potstill.steps.reading import parse_list
 from potstill.teachers.protocol import Response
+from scripted import Scripted, run
 
 SEEDS = ["turn on the light now", "close all of the blinds", "please lock the front door", "play some quiet jazz music"]
 
@@ -66,7 +69,7 @@ def test_editing_a_filter_asks_the_teacher_nothing_for_the_rounds_it_does_not_ch
 
 def test_the_prompt_shows_mostly_seeds_and_some_machine_made(tmp_path: Path) -> None:
     made = step(EchoTeacher(lines=8), examples=4, machine_examples=1)
-    pool = Pool(made, context_in(tmp_path))
+    pool = Pool(made.rules, made.novelty, context_in(tmp_path))
     for text in [*SEEDS, SEEDS[0].upper()]:
         pool.add_seed(text)
     assert len(pool.seeds) == 4
@@ -82,7 +85,7 @@ def test_the_prompt_shows_mostly_seeds_and_some_machine_made(tmp_path: Path) -> 
 
 def test_what_is_dropped_is_counted_with_the_reason(tmp_path: Path) -> None:
     context = context_in(tmp_path)
-    pool = Pool(step(EchoTeacher(), max_words=8), context)
+    pool = Pool(Rules(max_words=8), 0.7, context)
     pool.add_seed("turn on the light in the big kitchen")
     assert not pool.accept("turn on", "a")
     assert not pool.accept("one two three four five six seven eight nine", "b")
@@ -121,6 +124,52 @@ def test_seeds_may_be_included(tmp_path: Path) -> None:
     assert len(rows) == 24
 
 
+def test_the_papers_parameters_are_the_defaults() -> None:
+    made = SelfInstruct(LoadSeeds("unused"), teacher=EchoTeacher(), target=1)
+    assert (made.examples, made.machine_examples, made.novelty, made.min_words, made.max_words) == (8, 2, 0.7, 4, 150)
+    assert {"image", "graphs", "draw", "go to"} <= set(made.blocked_words)
+    assert made.blocked_starts == ("Write a program",)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Describe the PICTURE in two words", "blocked word"),
+        ("First go to the big shop", "blocked word"),
+        ("Compare these two filenames with care", ""),
+        ("Imagine a story about a fox", ""),
+        ("Write a program that adds numbers", "blocked beginning"),
+        ("(Optional) name one more example", "starts with punctuation"),
+        ("Übersetze diesen Satz ins Englische", "starts with a character outside ASCII"),
+        ("Übersetze", "too short"),
+    ],
+)
+def test_the_rules_of_the_paper(text: str, reason: str) -> None:
+    assert Rules().objection(text) == reason
+    assert not Rules(1, 150, (), (), plain_start=False).objection(text)
+
+
+def test_filters_are_counted_and_can_be_switched_off(tmp_path: Path) -> None:
+    teacher = Scripted(
+        say=lambda request: f"1. draw all the curtains {request.seed}\n2. wash the {request.seed} plates now"
+    )
+    made = SelfInstruct(LoadSeeds("unused"), teacher=teacher, target=3, novelty=1)
+    rows, context = run(made, tmp_path, seeds=[{"instruction": text} for text in SEEDS])
+    assert not [row for row in rows if "draw" in row["instruction"]]
+    assert context.ledger.counts()["filtered"]["blocked word"] == 3
+    assert context.notes["pool"]["after_each_round"] == [3]
+    free = SelfInstruct(LoadSeeds("unused"), teacher=teacher, target=3, novelty=1, blocked_words=())
+    rows, _ = run(free, tmp_path, seeds=[{"instruction": text} for text in SEEDS])
+    assert [row for row in rows if "draw" in row["instruction"]]
+
+
+def test_a_cut_response_may_be_dropped_whole(tmp_path: Path) -> None:
+    context = context_in(tmp_path)
+    pool = Pool(Rules(), 0.7, context)
+    assert pool.parse(Response("1. a b c d\n2. cut o", "length"), "g", keep_cut=False) == []
+    assert context.ledger.counts()["filtered"] == {"cut at max_tokens": 1}
+
+
 def test_no_seeds(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no seed"):
         grow(tmp_path, step(EchoTeacher()), ["  "])
@@ -148,7 +197,7 @@ def test_lists_are_read_however_they_are_numbered(text: str, items: list[str]) -
 
 
 def test_examples_in_docstrings() -> None:
-    assert doctest.testmod(self_instruct).failed == 0
+    assert doctest.testmod(reading).failed == 0
 
 
 def test_wrong_parameters_are_named() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -51,3 +52,39 @@ def test_an_empty_part_is_an_error(tmp_path: Path) -> None:
         split(tmp_path, ids(2), test=0.001)
     with pytest.raises(BadInput, match="train and test"):
         split(tmp_path, {"id": [], "x": []})
+
+
+def test_three_parts_with_the_same_test_set(tmp_path: Path) -> None:
+    two, three = split(tmp_path, ids(600), test=0.2), split(tmp_path, ids(600), test=0.2, validation=0.3)
+    assert two["test"]["id"] == three["test"]["id"]
+    assert len(two["validation"]) == 0
+    assert 140 < len(three["validation"]) < 220
+    assert sorted(x for part in three.values() for x in part["x"]) == list(range(600))
+
+
+def test_a_validation_set_must_be_asked_for() -> None:
+    data = Split(LoadSeeds("unused"), validation=0.1)
+    assert (data.validation.name, data.test.name) == ("validation", "test")
+    with pytest.raises(AttributeError, match="makes no validation set unless told its share"):
+        Split(LoadSeeds("unused")).validation.name  # noqa: B018
+
+
+def test_strata_have_equal_shares_to_the_row(tmp_path: Path) -> None:
+    rows = {"id": [f"r{number}" for number in range(300)], "label": [("a", "b", "b")[n % 3] for n in range(300)]}
+    parts = split(tmp_path, rows, test=0.1, validation=0.2, stratified="label")
+    assert {name: Counter(part["label"]) for name, part in parts.items()} == {
+        "test": {"a": 10, "b": 20}, "validation": {"a": 20, "b": 40}, "train": {"a": 70, "b": 140}}  # fmt: skip
+    assert split(tmp_path, rows, test=0.1, stratified="label")["test"]["id"] == parts["test"]["id"]
+
+
+def test_many_small_strata_have_the_right_sum(tmp_path: Path) -> None:
+    rows = {"id": list(range(150)), "label": [number % 50 for number in range(150)]}
+    parts = split(tmp_path, rows, test=0.1, stratified="label")
+    assert len(parts["test"]) == 15
+    assert max(Counter(parts["test"]["label"]).values()) == 1
+
+
+def test_shares_and_columns_that_do_not_go_together() -> None:
+    wrong = Split(LoadSeeds("unused"), test=0.5, validation=0.5, by="a", stratified="b")
+    assert [problem.field for problem in wrong.check()] == ["validation", "stratified"]
+    assert wrong.needs() == {"rows": ["a", "b"]}

@@ -9,51 +9,220 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from potstill.steps.attributes import DataFromAttributedPrompt
+    from potstill.steps.backtranslate import Backtranslate
+    from potstill.steps.classify import ClassifyWithTeacher
+    from potstill.steps.classify_tasks import DetectClassification
+    from potstill.steps.columns import Drop, Rename, Select
+    from potstill.steps.combine import Concat, Zip
+    from potstill.steps.consensus import Consensus
+    from potstill.steps.decontaminate import Decontaminate
+    from potstill.steps.deduplicate import Deduplicate, DeduplicateEmbedding, DeduplicateNear
+    from potstill.steps.diversity import Diversity
+    from potstill.steps.embed import Embed
+    from potstill.steps.encode import EncodeInstructions
     from potstill.steps.evaluate import Evaluate
-    from potstill.steps.filter import Decontaminate, Deduplicate, FilterRows, ValidJSON
+    from potstill.steps.evaluate_classifier import EvaluateClassifier
+    from potstill.steps.evolve import EvolInstruct
+    from potstill.steps.few_shot import FewShotPrompt
+    from potstill.steps.filter import FilterRows, ValidJSON
+    from potstill.steps.filter_prompt import FilterWithPrompt
+    from potstill.steps.from_prompt import DataFromPrompt
+    from potstill.steps.functions import LabelingFunctions
+    from potstill.steps.grow import GrowFromExamples
+    from potstill.steps.hidden import HiddenLabels
+    from potstill.steps.input_from_label import InputFromLabel
+    from potstill.steps.instances import WriteInstances
+    from potstill.steps.join import Join
+    from potstill.steps.judge import JudgePairsWithPrompt
+    from potstill.steps.judge_generations import JudgeGenerationPairsWithPrompt
     from potstill.steps.label import PseudoLabel
     from potstill.steps.load import LoadSeeds
+    from potstill.steps.load_csv import LoadCSV
+    from potstill.steps.load_hub import LoadFolder, LoadHub
+    from potstill.steps.load_json import LoadJSON
+    from potstill.steps.load_parquet import LoadParquet
+    from potstill.steps.load_rows import LoadRows
+    from potstill.steps.load_text import LoadText
+    from potstill.steps.magpie import Magpie
+    from potstill.steps.order import Shard, Shuffle, Skip, Sort, Take
+    from potstill.steps.parse_prompt import ParsePrompt
+    from potstill.steps.process import ProcessWithPrompt
+    from potstill.steps.prompt import Prompt
     from potstill.steps.prune import WandaPrune
+    from potstill.steps.quality import LanguageFilter, LengthFilter, RepetitionFilter
     from potstill.steps.quantize import QuantizeInt4, QuantizeInt8
+    from potstill.steps.rank import RankWithPrompt
     from potstill.steps.report import Report
+    from potstill.steps.retrieval_prompt import FewShotPromptWithRetrieval, RAGPrompt
+    from potstill.steps.retrieve import Retrieve
+    from potstill.steps.score import ScoreText, SoftLabels
     from potstill.steps.scratch import RandomModel, TrainTokenizer
     from potstill.steps.self_instruct import SelfInstruct
+    from potstill.steps.shape import Explode, Group
+    from potstill.steps.similarity import CosineSimilarity
     from potstill.steps.split import Split
+    from potstill.steps.sql import SQL
+    from potstill.steps.structured import StructuredGeneration
+    from potstill.steps.task_model import RunTaskModel
+    from potstill.steps.transform import Map, MapBatches
 
 _HOME = {
-    "Decontaminate": "filter",
-    "Deduplicate": "filter",
+    "Backtranslate": "backtranslate",
+    "ClassifyWithTeacher": "classify",
+    "Concat": "combine",
+    "Consensus": "consensus",
+    "CosineSimilarity": "similarity",
+    "DataFromAttributedPrompt": "attributes",
+    "DataFromPrompt": "from_prompt",
+    "Decontaminate": "decontaminate",
+    "Deduplicate": "deduplicate",
+    "DeduplicateEmbedding": "deduplicate",
+    "DeduplicateNear": "deduplicate",
+    "DetectClassification": "classify_tasks",
+    "Diversity": "diversity",
+    "Drop": "columns",
+    "Embed": "embed",
+    "EncodeInstructions": "encode",
     "Evaluate": "evaluate",
+    "EvaluateClassifier": "evaluate_classifier",
+    "EvolInstruct": "evolve",
+    "Explode": "shape",
+    "FewShotPrompt": "few_shot",
+    "FewShotPromptWithRetrieval": "retrieval_prompt",
     "FilterRows": "filter",
+    "FilterWithPrompt": "filter_prompt",
+    "Group": "shape",
+    "GrowFromExamples": "grow",
+    "HiddenLabels": "hidden",
+    "InputFromLabel": "input_from_label",
+    "Join": "join",
+    "JudgeGenerationPairsWithPrompt": "judge_generations",
+    "JudgePairsWithPrompt": "judge",
+    "LabelingFunctions": "functions",
+    "LanguageFilter": "quality",
+    "LengthFilter": "quality",
+    "LoadCSV": "load_csv",
+    "LoadFolder": "load_hub",
+    "LoadHub": "load_hub",
+    "LoadJSON": "load_json",
+    "LoadParquet": "load_parquet",
+    "LoadRows": "load_rows",
     "LoadSeeds": "load",
+    "LoadText": "load_text",
+    "Magpie": "magpie",
+    "Map": "transform",
+    "MapBatches": "transform",
+    "ParsePrompt": "parse_prompt",
+    "ProcessWithPrompt": "process",
+    "Prompt": "prompt",
     "PseudoLabel": "label",
     "QuantizeInt4": "quantize",
     "QuantizeInt8": "quantize",
+    "RAGPrompt": "retrieval_prompt",
     "RandomModel": "scratch",
+    "RankWithPrompt": "rank",
+    "Rename": "columns",
+    "RepetitionFilter": "quality",
     "Report": "report",
+    "Retrieve": "retrieve",
+    "RunTaskModel": "task_model",
+    "ScoreText": "score",
+    "Select": "columns",
     "SelfInstruct": "self_instruct",
+    "Shard": "order",
+    "Shuffle": "order",
+    "Skip": "order",
+    "SoftLabels": "score",
+    "Sort": "order",
     "Split": "split",
+    "SQL": "sql",
+    "StructuredGeneration": "structured",
+    "Take": "order",
     "TrainTokenizer": "scratch",
     "ValidJSON": "filter",
     "WandaPrune": "prune",
+    "WriteInstances": "instances",
+    "Zip": "combine",
 }
 
 __all__ = [
+    "SQL",
+    "Backtranslate",
+    "ClassifyWithTeacher",
+    "Concat",
+    "Consensus",
+    "CosineSimilarity",
+    "DataFromAttributedPrompt",
+    "DataFromPrompt",
     "Decontaminate",
     "Deduplicate",
+    "DeduplicateEmbedding",
+    "DeduplicateNear",
+    "DetectClassification",
+    "Diversity",
+    "Drop",
+    "Embed",
+    "EncodeInstructions",
     "Evaluate",
+    "EvaluateClassifier",
+    "EvolInstruct",
+    "Explode",
+    "FewShotPrompt",
+    "FewShotPromptWithRetrieval",
     "FilterRows",
+    "FilterWithPrompt",
+    "Group",
+    "GrowFromExamples",
+    "HiddenLabels",
+    "InputFromLabel",
+    "Join",
+    "JudgeGenerationPairsWithPrompt",
+    "JudgePairsWithPrompt",
+    "LabelingFunctions",
+    "LanguageFilter",
+    "LengthFilter",
+    "LoadCSV",
+    "LoadFolder",
+    "LoadHub",
+    "LoadJSON",
+    "LoadParquet",
+    "LoadRows",
     "LoadSeeds",
+    "LoadText",
+    "Magpie",
+    "Map",
+    "MapBatches",
+    "ParsePrompt",
+    "ProcessWithPrompt",
+    "Prompt",
     "PseudoLabel",
     "QuantizeInt4",
     "QuantizeInt8",
+    "RAGPrompt",
     "RandomModel",
+    "RankWithPrompt",
+    "Rename",
+    "RepetitionFilter",
     "Report",
+    "Retrieve",
+    "RunTaskModel",
+    "ScoreText",
+    "Select",
     "SelfInstruct",
+    "Shard",
+    "Shuffle",
+    "Skip",
+    "SoftLabels",
+    "Sort",
     "Split",
+    "StructuredGeneration",
+    "Take",
     "TrainTokenizer",
     "ValidJSON",
     "WandaPrune",
+    "WriteInstances",
+    "Zip",
 ]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from potstill.errors import BadInput
-from potstill.models import folder_problem, hub_commit, is_local
+from potstill.models import folder_of
 
 CARRIED = (
     "tokenizer*",
@@ -59,7 +59,7 @@ def load(model: Any, *, half: bool = False) -> Loaded:
 
     from potstill.compression.walk import check_architecture
 
-    folder = resolve(getattr(model, "model", model))
+    folder = folder_of(model)
     config = AutoConfig.from_pretrained(folder)
     method = (getattr(config, "quantization_config", None) or {}).get("quant_method")
     if method:
@@ -71,21 +71,3 @@ def load(model: Any, *, half: bool = False) -> Loaded:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     loaded = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True).to(device).eval()
     return Loaded(folder, loaded, AutoTokenizer.from_pretrained(folder))
-
-
-def resolve(model: Any) -> Path:
-    """Return the folder of `model`; a Hub id's is its snapshot in the local cache, downloaded if needed.
-
-    Raises:
-        BadInput: there is no such model.
-    """
-    if is_local(model):
-        folder = Path(model).expanduser()
-        problem = folder_problem(folder)
-        if problem:
-            raise BadInput(problem)
-        return folder
-    from huggingface_hub import snapshot_download
-
-    patterns = ["config.json", "*.safetensors", "*.safetensors.index.json", *CARRIED]
-    return Path(snapshot_download(str(model), revision=hub_commit(str(model)), allow_patterns=patterns))

@@ -51,7 +51,13 @@ class Question:
 
 
 class Evaluate(Step):
-    """Answer the test rows with a model and measure quality, speed and size."""
+    """Answer the test rows with a model and measure quality, speed and size.
+
+    >>> answer = '{"device":"light","room":"kitchen","action":"on","value":null}'
+    >>> rows = LoadRows([{"instruction": "turn on the light in the kitchen", "output": answer}])
+    >>> show(Evaluate(teacher, rows, prompt="home.jinja"))
+    {'sets': {'test': {'n': 1, 'exact_match': 1.0, ...}}, 'tokens_per_s': ...}
+    """
 
     model: Model
     """A step that makes a model, a local folder, a Hub id, or a teacher."""

@@ -1,18 +1,15 @@
-"""Steps that drop rows; each says in the ledger why a row went."""
+"""Steps that drop rows, and what they share; each says in the ledger why a row went."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
-import unicodedata
+from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from annotated_types import Ge
-
-from potstill.errors import Problem
+from potstill.errors import BadInput
 from potstill.step import Estimate, Rows, Step
 
 if TYPE_CHECKING:
@@ -20,22 +17,97 @@ if TYPE_CHECKING:
 
     from potstill.context import Context
 
+SCAN = 1000
+"""Rows that are read together."""
+EXAMPLES = 3
+"""Rows that are named when all were removed."""
 
-def kept(
-    rows: Iterable[Mapping[str, Any]], context: Context, objection: Callable[[Mapping[str, Any]], str]
-) -> Iterator[dict[str, Any]]:
-    """Yield the rows to which there is no `objection`; the others go to the ledger with it as the reason."""
-    for number, row in enumerate(rows):
-        reason = objection(row)
-        if reason:
-            context.ledger.lose(str(row.get("id", number)), "filtered", reason)
+
+@dataclass(frozen=True)
+class Objection:
+    """Why a row is to go."""
+
+    reason: str
+    """A short phrase that many rows share."""
+    detail: str = ""
+    """What is particular to this row."""
+
+
+def kept(rows: Dataset, context: Context, objections: Iterable[Objection | None]) -> Dataset:
+    """Return the rows to which there is no objection, in their order and with their types; the others are lost.
+
+    `objections` are taken one a row; they may be a generator, which need not hold anything but what it reads.
+
+    Raises:
+        BadInput: every row was removed.
+    """
+    stays = array("q")
+    counts: Counter[str] = Counter()
+    examples: list[str] = []
+    number = 0
+    for number, (name, objection) in enumerate(zip(names(rows), objections, strict=True), 1):
+        if objection is None:
+            stays.append(number - 1)
         else:
-            context.ledger.keep()
-            yield dict(row)
+            context.ledger.lose(name, "filtered", objection.reason, objection.detail)
+            counts[objection.reason] += 1
+            if len(examples) < EXAMPLES:
+                examples.append(f"{name} ({(objection.detail or objection.reason)[:80]})")
+    if number and not stays:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
+        raise BadInput(
+            f"all {number} rows were removed: {reasons}; the first were {', '.join(examples)}. "
+            "Loosen the filter, or look at what its rows hold"
+        )
+    context.ledger.keep(len(stays))
+    return rows if len(stays) == number else rows.select(stays)
+
+
+def scan(rows: Dataset, columns: Iterable[str] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the rows as plain dicts, with no more columns than are asked for, and never many in memory."""
+    chosen = rows if columns is None else rows.select_columns(list(dict.fromkeys(columns)))
+    for table in chosen.with_format("arrow").iter(batch_size=SCAN):
+        yield from table.to_pylist()
+
+
+def names(rows: Dataset) -> Iterator[str]:
+    """Yield what the ledger calls each row: its `id`, or its number if it has none."""
+    if "id" in rows.column_names:
+        return (str(row["id"]) for row in scan(rows, ["id"]))
+    return map(str, range(len(rows)))
+
+
+def cells(rows: Dataset, column: str) -> Callable[[int], Any]:
+    """Return a function that reads one cell of a column by the row's number, without reading the others."""
+    values = rows.select_columns([column]).with_format("arrow")[:][column]
+    return lambda number: values[number].as_py()
+
+
+def name_of(rows: Dataset) -> Callable[[int], str]:
+    """Return a function that names a row by its number."""
+    if "id" not in rows.column_names:
+        return str
+    cell = cells(rows, "id")
+    return lambda number: str(cell(number))
+
+
+def same_columns(step: Step, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
+    """Return the columns of the rows."""
+    return inputs.get("rows")
+
+
+def same_rows(step: Step, rows: Mapping[str, int | None]) -> Estimate:
+    """Assume that all rows stay."""
+    return Estimate(rows=rows.get("rows"))
 
 
 class FilterRows(Step):
-    """Keeps the rows that a function of one's own says yes to."""
+    """Keeps the rows that a function of one's own says yes to.
+
+    >>> rows = LoadRows([{"instruction": "Stop"}, {"instruction": "Open the blinds"}])
+    >>> show(FilterRows(rows, keep=lambda row: " " in row["instruction"], reason="one word"))
+    {'instruction': 'Open the blinds'}
+    """
 
     rows: Rows
     """Rows to choose from."""
@@ -46,22 +118,21 @@ class FilterRows(Step):
     """What the counts call the rows that went."""
 
     makes: ClassVar[str] = "rows"
+    columns = same_columns
+    estimate = same_rows
 
-    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows."""
-        return inputs.get("rows")
-
-    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
-        """Assume that all rows stay."""
-        return Estimate(rows=rows.get("rows"))
-
-    def run(self, rows: Dataset, context: Context) -> Iterator[dict[str, Any]]:
-        """Yield the rows that stay."""
-        return kept(rows, context, lambda row: "" if self.keep(row) else self.reason)
+    def run(self, rows: Dataset, context: Context) -> Dataset:
+        """Return the rows that stay."""
+        return kept(rows, context, (None if self.keep(row) else Objection(self.reason) for row in scan(rows)))
 
 
 class ValidJSON(Step):
-    """Keeps rows whose text is one JSON object."""
+    """Keeps rows whose text is one JSON object.
+
+    >>> rows = LoadRows([{"output": '{"room": "den"}'}, {"output": "the den"}, {"output": "{}"}])
+    >>> show(ValidJSON(rows, keys=("room",)))
+    {'output': '{"room": "den"}'}
+    """
 
     rows: Rows
     """Rows to choose from."""
@@ -74,22 +145,20 @@ class ValidJSON(Step):
     """Whether it may have no other keys."""
 
     makes: ClassVar[str] = "rows"
+    columns = same_columns
+    estimate = same_rows
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the column that is read."""
         return {"rows": (self.column,)}
 
-    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows."""
-        return inputs.get("rows")
+    def run(self, rows: Dataset, context: Context) -> Dataset:
+        """Return the rows that stay."""
+        return kept(rows, context, (self._objection(row[self.column]) for row in scan(rows, [self.column])))
 
-    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
-        """Assume that all rows stay."""
-        return Estimate(rows=rows.get("rows"))
-
-    def run(self, rows: Dataset, context: Context) -> Iterator[dict[str, Any]]:
-        """Yield the rows that stay."""
-        return kept(rows, context, lambda row: json_problem(row[self.column], self.keys, self.exact))
+    def _objection(self, text: Any) -> Objection | None:
+        problem = json_problem(text, self.keys, self.exact)
+        return Objection(problem, f"{text!r:.80}") if problem else None
 
 
 def json_problem(text: Any, keys: tuple[str, ...] = (), exact: bool = False) -> str:
@@ -107,115 +176,3 @@ def json_problem(text: Any, keys: tuple[str, ...] = (), exact: bool = False) -> 
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
-
-
-class Deduplicate(Step):
-    """Keeps the first of several rows that say the same, whatever their case, spacing and punctuation."""
-
-    rows: Rows
-    """Rows to choose from."""
-    _: KW_ONLY
-    fields: tuple[str, ...] = ("instruction",)
-    """Columns that must agree for two rows to be the same."""
-
-    makes: ClassVar[str] = "rows"
-
-    def check(self) -> Iterable[Problem]:
-        """Yield what is wrong with the parameters."""
-        if not self.fields:
-            yield Problem("", "fields", "names no column: give at least one")
-
-    def needs(self) -> Mapping[str, Iterable[str]]:
-        """Return the columns that are compared."""
-        return {"rows": self.fields}
-
-    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows."""
-        return inputs.get("rows")
-
-    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
-        """Assume that all rows stay."""
-        return Estimate(rows=rows.get("rows"))
-
-    def run(self, rows: Dataset, context: Context) -> Iterator[dict[str, Any]]:
-        """Yield the first row of each kind; 16 bytes a row are remembered."""
-        seen: set[bytes] = set()
-
-        def objection(row: Mapping[str, Any]) -> str:
-            mark = _mark("\0".join(normal(row[name]) for name in self.fields))
-            if mark in seen:
-                return "duplicate"
-            seen.add(mark)
-            return ""
-
-        return kept(rows, context, objection)
-
-
-class Decontaminate(Step):
-    """Drops rows that overlap with a test set, so that what is measured was not trained on."""
-
-    rows: Rows
-    """Rows to choose from."""
-    _: KW_ONLY
-    against: Rows | list[Rows]
-    """Test sets."""
-    column: str = "instruction"
-    """Column that is compared, on both sides."""
-    ngram: Annotated[int, Ge(0)] = 0
-    """0 drops texts equal to one of the test set; n also those that share n words in a row with one (Brown et al.
-    2020, appendix C, used 13 for long texts)."""
-
-    makes: ClassVar[str] = "rows"
-
-    def needs(self) -> Mapping[str, Iterable[str]]:
-        """Return the column that is compared."""
-        return {"rows": (self.column,), "against": (self.column,)}
-
-    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows."""
-        return inputs.get("rows")
-
-    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
-        """Assume that all rows stay."""
-        return Estimate(rows=rows.get("rows"))
-
-    def run(self, rows: Dataset, against: Dataset | list[Dataset], context: Context) -> Iterator[dict[str, Any]]:
-        """Yield the rows that overlap with none of the test sets."""
-        tests = against if isinstance(against, (list, tuple)) else [against]
-        whole: set[bytes] = set()
-        parts: set[bytes] = set()
-        for test in tests:
-            for text in test[self.column]:
-                words = normal(text).split()
-                whole.add(_mark(" ".join(words)))
-                parts.update(_ngrams(words, self.ngram))
-
-        def objection(row: Mapping[str, Any]) -> str:
-            words = normal(row[self.column]).split()
-            if _mark(" ".join(words)) in whole:
-                return "in the test set"
-            overlaps = any(mark in parts for mark in _ngrams(words, self.ngram))
-            return f"shares {self.ngram} words in a row with the test set" if overlaps else ""
-
-        return kept(rows, context, objection)
-
-
-def normal(text: Any) -> str:
-    """Return `text` in lower case, without punctuation and accents of form, with single spaces.
-
-    >>> normal("  Turn ON the light, please! ")
-    'turn on the light please'
-    """
-    folded = unicodedata.normalize("NFKC", str(text)).casefold()
-    return " ".join(re.sub(r"[^\w]+|_", " ", folded).split())
-
-
-def _ngrams(words: list[str], n: int) -> Iterator[bytes]:
-    """Yield the marks of all n words in a row."""
-    if n:
-        yield from (_mark(" ".join(words[start : start + n])) for start in range(len(words) - n + 1))
-
-
-def _mark(text: str) -> bytes:
-    """Return 16 bytes that stand for `text`."""
-    return hashlib.blake2b(text.encode(), digest_size=16).digest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -9,9 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from annotated_types import Ge, Interval
 
 from potstill.errors import PotstillError, Problem
-from potstill.generate import Asker, as_teacher, lose_error, place, request_seed, teacher_problems
+from potstill.generate import lose_error, place, request_seed
+from potstill.labelling.vote import Vote, answer_in, majority
 from potstill.prompts import Template, environment, render, template_text
+from potstill.soft_labels import TOP_COLUMNS, Sidecar, TokenLabels, bytes_per_token, own_logprobs, sidecar_of
 from potstill.step import Estimate, Model, Rows, Step
+from potstill.steps.panel import Job, Panel, panel_problems
+from potstill.teachers.ensemble import as_ensemble
 from potstill.teachers.protocol import Request, Response, Sampling
 
 if TYPE_CHECKING:
@@ -21,24 +26,38 @@ if TYPE_CHECKING:
 
 ENOUGH_MASS = 0.98
 """Mean captured probability below which K is too small to stand for the distribution."""
-SOFT_COLUMNS = ("teacher_token_ids", "teacher_top_ids", "teacher_top_logprobs")
+VOTE_COLUMNS = ("answer", "confidence", "votes")
 
 
 class PseudoLabel(Step):
     """Has the teacher answer every row: `output`, `finish_reason`, and with `top_k` the soft labels.
 
-    An answer that was cut is not a label: the row is lost.
-    """
+    An answer that was cut is not a label: the row is lost. With `samples` or several teachers the answers vote, and
+    `output` is the first text that gives the answer most of them give (self-consistency: Wang et al. 2023, arXiv
+    2203.11171): new columns `answer` (what was voted for), `confidence` (its share of all that was asked; a cut or
+    unreadable answer counts as none), `votes` (each answer with its count), and with several teachers `teacher` (who
+    wrote the text).
+
+    >>> rows = LoadRows([{"instruction": "turn on the lamp in the kitchen"}])
+    >>> show(PseudoLabel(rows, teacher=teacher, prompt="home.jinja", max_tokens=64))
+    {'instruction': 'turn on the lamp in the kitchen', 'output': '{"device":"light","room":"kitchen","action":"on","value":null}', 'finish_reason': 'stop'}
+    """  # noqa: E501 - a row is printed on one line
 
     rows: Rows
     """What is to be answered."""
     _: KW_ONLY
-    teacher: Model
-    """Who answers."""
+    teacher: Model | list[Model]
+    """Who answers: one teacher, a list of them (the majority wins), or an `Ensemble`."""
     prompt: Template = "answer.jinja"
     """Turns a row into a chat; students must get the same."""
     top_k: Annotated[int, Ge(0)] = 0
     """Log-probabilities kept a token; 32 to 64 hold nearly all the mass of a trained model, 0 keeps none."""
+    samples: Annotated[int, Ge(1)] = 1
+    """Answers drawn for each row from each teacher; several need a temperature above 0. Raising it asks for the new
+    ones only. Wang et al. drew up to 40 at temperature 0.7; most of the gain came with the first 5 to 10."""
+    answer: str = ""
+    """Regular expression that finds the answer in the text: the first group of its last match. Empty takes the whole
+    text, JSON spelled in one way. A row in whose answers it finds nothing is lost."""
     temperature: Annotated[float, Ge(0)] = 0.0
     """0 takes the most probable answer; with `top_k` only 0 and 1 are allowed."""
     top_p: Annotated[float, Interval(gt=0, le=1)] = 1.0
@@ -47,22 +66,38 @@ class PseudoLabel(Step):
     """Longest answer."""
     stop: tuple[str, ...] = ()
     """Texts that end the answer."""
+    tokenizer: Model | None = None
+    """With `top_k`, the model whose tokenizer numbers the tokens, where the teacher doesn't show it (a served one):
+    students are checked against it."""
     max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
     """Share of the rows that may be lost."""
     seed: int = 0
     """Of the sampling; the same row with the same seed gets the same answer."""
 
     makes: ClassVar[str] = "rows"
+    version: ClassVar[int] = 2
     heavy: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
 
     def __post_init__(self) -> None:
         """Choose where the step runs."""
-        place(self, self.teacher)
+        place(self, as_ensemble(self.teacher))
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher or the sampling."""
-        yield from teacher_problems(self.teacher, top_k=self.top_k)
+        yield from panel_problems(as_ensemble(self.teacher), top_k=self.top_k)
+        if as_ensemble(self.teacher).how == "average":
+            yield Problem(
+                "", "teacher", "texts have no average: take how='vote' or 'round_robin', or ClassifyWithTeacher"
+            )
+        if self.samples > 1 and not self.temperature:
+            yield Problem(
+                "",
+                "samples",
+                f"is {self.samples} at temperature 0, which gives the same answer each time: set temperature to 0.7, "
+                "or samples to 1",
+            )
+        yield from _pattern_problems(self.answer)
         if self.top_k and (self.temperature not in (0, 1) or self.top_p != 1 or self.stop):
             what = f"temperature={self.temperature:g}, top_p={self.top_p:g}, stop={list(self.stop)}"
             yield Problem(
@@ -81,55 +116,109 @@ class PseudoLabel(Step):
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
         """Return the columns of the rows and the new ones."""
         rows = inputs.get("rows")
-        new = ("output", "finish_reason", *(SOFT_COLUMNS if self.top_k else ()))
-        return None if rows is None else rows | set(new)
+        several = len(as_ensemble(self.teacher).members) > 1
+        new = {"output", "finish_reason", *(TOP_COLUMNS if self.top_k else ()), *(("teacher",) if several else ())}
+        return None if rows is None else rows | new | set(VOTE_COLUMNS if self._votes() else ())
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Assume answers of full length: an upper bound."""
         count = rows.get("rows")
         if count is None:
             return Estimate()
-        disk = count * self.max_tokens * (4 + 8 * self.top_k)
-        return Estimate(count, count, count * 2 * self.max_tokens, disk)
+        calls = count * self.samples * self._asked()
+        soft = bytes_per_token(self.top_k) if self.top_k else 0
+        return Estimate(count, calls, calls * 2 * self.max_tokens, int(count * self.max_tokens * (4 + soft)))
 
-    def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
+    def run(self, rows: Dataset, teacher: Any, context: Context, tokenizer: Any = None) -> Iterator[dict[str, Any]]:
         """Yield the labelled rows in order."""
-        mass = Mass()
-        with Asker(as_teacher(teacher), context) as asker:
-            for (name, row), response in asker.ask(self._requests(rows), len(rows)):
-                if response.finish_reason == "error":
-                    lose_error(context, name, response)
-                elif response.finish_reason == "length":
-                    context.ledger.lose(name, "permanent", "cut at max_tokens", f"max_tokens={self.max_tokens}")
-                else:
-                    context.ledger.keep()
-                    yield {**row, **self._labels(response, mass)}
+        panel, mass = Panel(as_ensemble(teacher), context), Mass()
+        sidecars: dict[int, Sidecar] = {}
+        total = len(rows) * self.samples * self._asked()
+        for job, responses in panel.answers(lambda: self._jobs(rows, panel), total):
+            chosen = self._decide(job, responses, context)
+            if chosen is None:
+                continue
+            number, made = chosen
+            member, response = job.asked[number][0], responses[number]
+            if len(panel.names) > 1:
+                made["teacher"] = panel.names[member]
+            if self.top_k:
+                labels = token_labels(response, self.top_k)
+                mass.add(labels.top_logprobs)
+                if member not in sidecars:
+                    sidecars[member] = self._sidecar(panel.teachers[member], tokenizer)
+                made |= labels.columns(sidecars[member])
+            context.ledger.keep()
+            yield {**job.row, "output": response.text, "finish_reason": response.finish_reason, **made}
         if self.top_k:
             mass.report(self.top_k, context)
 
-    def _requests(self, rows: Dataset) -> Iterator[tuple[tuple[str, dict[str, Any]], Request]]:
-        """Yield ((row id, row), request) for each row."""
+    def _asked(self) -> int:
+        """Return how many members are asked about a row."""
+        ensemble = as_ensemble(self.teacher)
+        return 1 if ensemble.how == "round_robin" else len(ensemble.members)
+
+    def _votes(self) -> bool:
+        """Say whether answers are compared at all."""
+        return self.samples > 1 or self._asked() > 1 or bool(self.answer)
+
+    def _jobs(self, rows: Dataset, panel: Panel) -> Iterator[Job]:
+        """Yield what is asked about each row."""
         sampling = Sampling(self.temperature, self.top_p, self.max_tokens, self.stop, self.top_k)
         for number, row in enumerate(rows):
             messages = render(self.prompt, row)
-            seed = request_seed(self.seed, messages) if self.temperature > 0 else 0
-            yield (str(row.get("id", number)), row), Request(messages, sampling, seed)
+            # the first is the one that a single sample would be
+            draws = [(messages, draw) if draw else (messages,) for draw in range(self.samples)]
+            seeds = [request_seed(self.seed, *draw) if self.temperature > 0 else 0 for draw in draws]
+            asked = [(m, Request(messages, sampling, seed)) for m in panel.members(messages) for seed in seeds]
+            yield Job(str(row.get("id", number)), row, tuple(asked))
 
-    def _labels(self, response: Response, mass: Mass) -> dict[str, Any]:
-        """Return the new columns of a row."""
-        hard = {"output": response.text, "finish_reason": response.finish_reason}
-        if not self.top_k:
-            return hard
-        if response.token_ids is None or response.top_ids is None or response.top_logprobs is None:
-            raise PotstillError(f"the teacher gave no log-probabilities: it can't be used with top_k={self.top_k}")
-        logprobs = response.top_logprobs.astype("float32")
-        mass.add(logprobs)
-        return {
-            **hard,
-            "teacher_token_ids": response.token_ids,
-            "teacher_top_ids": list(response.top_ids),
-            "teacher_top_logprobs": list(logprobs),
-        }
+    def _decide(self, job: Job, responses: list[Response], context: Context) -> tuple[int, dict[str, Any]] | None:
+        """Return the number of the response to keep, and the columns of the vote; None if the row is lost."""
+        failed = next((response for response in responses if response.finish_reason == "error"), None)
+        if failed is not None:
+            lose_error(context, job.name, failed)
+            return None
+        whole = [response.finish_reason != "length" for response in responses]
+        if not any(whole):
+            context.ledger.lose(job.name, "permanent", "cut at max_tokens", f"max_tokens={self.max_tokens}")
+            return None
+        if not self._votes():
+            return 0, {}
+        answers = [
+            answer_in(response.text, self.answer) if good else None
+            for response, good in zip(responses, whole, strict=True)
+        ]
+        vote = majority(answers)
+        if vote is None:
+            raw = next(response.text for response, good in zip(responses, whole, strict=True) if good)
+            context.ledger.lose(job.name, "permanent", "no answer in the text", raw)
+            return None
+        return vote.first, vote_columns(vote)
+
+    def _sidecar(self, teacher: Any, tokenizer: Any) -> Sidecar:
+        """Return what the soft labels of one member were made from."""
+        return sidecar_of(teacher, prompt=self.prompt, k=self.top_k, mode="generated", tokenizer=tokenizer)
+
+
+def vote_columns(vote: Vote) -> dict[str, Any]:
+    """Return the columns that tell how a vote went."""
+    votes = [{"answer": answer, "count": count} for answer, count in vote.counts]
+    return {"answer": vote.answer, "confidence": vote.confidence, "votes": votes}
+
+
+def token_labels(response: Response, top_k: int) -> TokenLabels:
+    """Return the soft labels of a response.
+
+    Raises:
+        PotstillError: the teacher gave none.
+    """
+    if response.token_ids is None or response.top_ids is None or response.top_logprobs is None:
+        raise PotstillError(f"the teacher gave no log-probabilities: it can't be used with top_k={top_k}")
+    own = response.token_logprobs
+    if own is None:
+        own = own_logprobs(response.token_ids, response.top_ids, response.top_logprobs)
+    return TokenLabels(response.token_ids, own, response.top_ids, response.top_logprobs)
 
 
 @dataclass
@@ -175,3 +264,11 @@ def required_variables(template: str) -> tuple[str, ...]:
         if test.name == "defined" and isinstance(test.node, nodes.Name)
     }
     return tuple(sorted(meta.find_undeclared_variables(tree) - optional))
+
+
+def _pattern_problems(pattern: str) -> Iterator[Problem]:
+    """Yield why a regular expression can't be read."""
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        yield Problem("", "answer", f"{pattern!r} is no regular expression ({error}): correct it")

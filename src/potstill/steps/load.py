@@ -21,6 +21,10 @@ class LoadSeeds(Step):
     """Reads seed tasks; the format of Self-Instruct (`instances`) becomes a row an instance.
 
     A missing `id` is made from the row's number.
+
+    >>> _ = Path("seeds.jsonl").write_text('{"instruction": "Add.", "instances": [{"input": "1 1", "output": "2"}]}')
+    >>> show(LoadSeeds("seeds.jsonl"))
+    {'instruction': 'Add.', 'input': '1 1', 'output': '2', 'id': 'seed-1'}
     """
 
     path: File

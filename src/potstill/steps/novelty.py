@@ -1,26 +1,38 @@
-"""Novelty of a text against a growing pool: the largest ROUGE-L F-measure, by bit-parallel longest common subsequence.
+"""Novelty of a text against a growing pool: the largest ROUGE-L F-measure, in three ever finer looks.
 
-Lin 2004, "ROUGE: A Package for Automatic Evaluation of Summaries", section 3.1 (ROUGE-L); Hyyrö 2004, "Bit-parallel
-LCS-length computation revisited", and Crochemore et al. 2001, "A fast and practical bit-vector algorithm for the
-longest common subsequence problem" (the recurrence). Scores equal those of the package `rouge_score` without stemmer.
+Lin 2004, "ROUGE: A Package for Automatic Evaluation of Summaries", section 3.1 (ROUGE-L). Scores equal those of the
+package `rouge_score` without stemmer. A longest common subsequence is no longer than the words that two texts share,
+each counted as often as both have it, so an inverted index over the candidate's rarest words finds the few texts that
+can reach the threshold (the prefix filter of Bayardo et al. 2007, "Scaling up all pairs similarity search", section 4,
+as in Xiao et al. 2008, "Efficient similarity joins for near duplicate detection", section 3), and only on those the
+subsequence itself is computed, by `bit_lcs`.
 
-Shapes: P texts of a bucket, L its longest text in tokens, W words of 64 bits that hold the m tokens of the candidate.
+A term is a word with the number of times it came before in its text ("the", "the 1"), so that what two texts share as
+multisets is what they share as sets of terms. Shapes: P texts of the pool, S of them looked at together, L tokens of
+the longest, m tokens of the candidate.
 """
 
 from __future__ import annotations
 
+import math
 import re
+import sys
+from array import array
+from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-WORD = 64
-"""Bits of a word, and so tokens of the candidate that one word handles."""
-BUCKET = 8
-"""Texts whose lengths differ by less than this share a bucket; shorter ones are padded."""
+from potstill.steps.bit_lcs import common, match_masks
+
+CHUNK = 2048
+"""Texts whose tokens are looked at together; bounds the memory that a question takes."""
+SLACK = 1e-9
+"""What rounding may add to a bound."""
 PAD = 0
-"""Token id that matches nothing."""
+"""Term and token that no text has."""
 
 
 def tokens_of(text: str) -> list[str]:
@@ -28,130 +40,158 @@ def tokens_of(text: str) -> list[str]:
     return re.findall(r"[a-z0-9]+", text.lower())
 
 
-@dataclass
-class _Bucket:
-    """Texts of similar length, a column a text, so that one position of all of them is contiguous."""
+def terms_of(tokens: list[str]) -> list[str]:
+    """Return the terms of a text, one a token.
 
-    ids: NDArray[np.int32]
-    """[L, capacity] token ids, padded by `PAD`."""
-    lengths: NDArray[np.int64]
-    """[capacity] tokens of each text."""
-    owners: NDArray[np.int64]
-    """[capacity] number of each text in the pool."""
-    size: int = 0
+    >>> terms_of(["the", "cat", "the", "the"])
+    ['the', 'cat', 'the 1', 'the 2']
+    """
+    seen: Counter[str] = Counter()
+    terms = []
+    for token in tokens:
+        terms.append(f"{token} {seen[token]}" if seen[token] else token)
+        seen[token] += 1
+    return terms
 
-    def add(self, ids: list[int], owner: int) -> None:
-        """Append a text, doubling the room if need be."""
-        if self.size == len(self.lengths):
-            self.ids = np.concatenate([self.ids, np.full_like(self.ids, PAD)], axis=1)
-            self.lengths = np.concatenate([self.lengths, np.zeros_like(self.lengths)])
-            self.owners = np.concatenate([self.owners, np.zeros_like(self.owners)])
-        self.ids[: len(ids), self.size] = ids
-        self.lengths[self.size] = len(ids)
-        self.owners[self.size] = owner
-        self.size += 1
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A text that is held against the pool."""
+
+    length: int
+    """m, its tokens."""
+    terms: list[int]
+    """Those of its terms that the pool knows."""
+    local: dict[int, int]
+    """Its own numbers, from 1 on, of those of its tokens that the pool knows."""
+    masks: NDArray[np.uint64]
+    """Where its tokens stand, by these numbers."""
 
 
 @dataclass
 class RougePool:
-    """A pool of texts that answers how similar a new one is to the most similar one in it."""
+    """A pool of texts that answers how similar a new one is to the most similar one in it.
+
+    >>> pool = RougePool(0.7)
+    >>> pool.add("Turn on the lamp in the kitchen")
+    >>> pool.nearest("turn on the lamp in the hall")
+    (0.8571428571428571, 0)
+    """
 
     threshold: float = 0.0
-    """Similarity from which scores are exact; texts whose lengths rule it out are skipped."""
-    _vocabulary: dict[str, int] = field(default_factory=dict)
-    _buckets: dict[int, _Bucket] = field(default_factory=dict)
-    _masks: NDArray[np.uint64] = field(default_factory=lambda: np.zeros((1, 1024), np.uint64))
-    _size: int = 0
+    """Similarity from which scores are exact; texts that can't reach it are skipped."""
+    _numbers: dict[str, int] = field(default_factory=dict)  # number of each term, from 1 on
+    _tokens: array[int] = field(default_factory=lambda: array("i", [PAD]))  # by term, the number of its token
+    _postings: list[array[int]] = field(default_factory=lambda: [array("i")])  # by term, the texts that have it
+    _terms: array[int] = field(default_factory=lambda: array("i"))  # the terms of all texts, one text after the other
+    _starts: array[int] = field(default_factory=lambda: array("q"))  # by text, where its terms start
+    _lengths: array[int] = field(default_factory=lambda: array("i"))  # by text
+    _marks: NDArray[np.int32] = field(default_factory=lambda: np.zeros(1024, np.int32))  # by term, for one question
 
     def __len__(self) -> int:
         """Return how many texts are in the pool."""
-        return self._size
+        return len(self._lengths)
+
+    @property
+    def nbytes(self) -> int:
+        """Return about how many bytes the pool holds: 8 a token, 12 a text, some 250 a term."""
+        flat = (self._tokens, self._terms, self._starts, self._lengths)
+        held = sum(values.itemsize * len(values) for values in flat) + self._marks.nbytes
+        held += sum(sys.getsizeof(values) for values in self._postings) + sys.getsizeof(self._postings)
+        return held + sys.getsizeof(self._numbers) + 90 * len(self._numbers)
 
     def add(self, text: str) -> None:
         """Put `text` into the pool."""
-        ids = [self._vocabulary.setdefault(token, len(self._vocabulary) + 1) for token in tokens_of(text)]
-        if ids:
-            number = (len(ids) - 1) // BUCKET
-            if number not in self._buckets:
-                self._buckets[number] = _Bucket(
-                    np.full(((number + 1) * BUCKET, 64), PAD, np.int32), np.zeros(64, np.int64), np.zeros(64, np.int64)
-                )
-            self._buckets[number].add(ids, self._size)
-        self._size += 1
+        tokens, owner = tokens_of(text), len(self._lengths)
+        self._starts.append(len(self._terms))
+        self._lengths.append(len(tokens))
+        for token, term in zip(tokens, terms_of(tokens), strict=True):
+            number = self._numbers.get(term) or self._new(token, term)
+            self._terms.append(number)
+            self._postings[number].append(owner)
 
     def nearest(self, text: str) -> tuple[float, int]:
         """Return the largest ROUGE-L F of `text` against the pool and the number of the text that has it.
 
         A score below `threshold` says only that none reaches it; the number is -1 when none came near.
         """
-        tokens = tokens_of(text)
+        candidate = self._candidate(text)
+        texts = self._sharing(candidate)
         best, owner = 0.0, -1
-        if not tokens or not self._buckets:
-            return best, owner
-        masks = self._mark(tokens)
-        for bucket in self._buckets.values():
-            lengths = bucket.lengths[: bucket.size]
-            near = self._long_enough(lengths, len(tokens))
-            if not near.size:
-                continue
-            whole = near.size == bucket.size
-            ids = bucket.ids[: lengths[near].max(), : bucket.size] if whole else bucket.ids[: lengths[near].max(), near]
-            scores = f_measure(common(masks, ids, len(tokens)), len(tokens), lengths[near])
-            place = int(scores.argmax())
-            if scores[place] > best:
-                best, owner = float(scores[place]), int(bucket.owners[near[place]])
-        self._masks[:, [self._vocabulary.get(token, PAD) for token in tokens]] = 0
+        for start in range(0, len(texts), CHUNK):
+            score, found = self._closest(candidate, texts[start : start + CHUNK], max(best, self.threshold))
+            if score > best:
+                best, owner = score, found
         return best, owner
 
-    def _long_enough(self, lengths: NDArray[np.int64], m: int) -> NDArray[np.int64]:
-        """Return the texts that can pass the threshold: F <= 2 min(m, n) / (m + n)."""
-        bound = 2.0 * np.minimum(lengths, m) / (lengths + m)
-        return np.flatnonzero(bound >= self.threshold - 1e-9)
+    def _new(self, token: str, term: str) -> int:
+        """Number a term that is new."""
+        number = self._numbers[term] = len(self._numbers) + 1
+        self._tokens.append(number if term == token else self._numbers[token])
+        self._postings.append(array("i"))
+        if number >= len(self._marks):
+            self._marks = np.zeros(2 * number, np.int32)
+        return number
 
-    def _mark(self, tokens: list[str]) -> NDArray[np.uint64]:
-        """Return [W, vocabulary] where bit i of a token's mask says that the candidate's token i is it."""
-        words = -(-len(tokens) // WORD)
-        rows, columns = self._masks.shape
-        if words > rows or len(self._vocabulary) >= columns:
-            self._masks = np.zeros((max(words, rows), max(2 * len(self._vocabulary), columns)), np.uint64)
-        for place, token in enumerate(tokens):
-            number = self._vocabulary.get(token)
-            if number is not None:
-                self._masks[place // WORD, number] |= np.uint64(1 << (place % WORD))
-        return self._masks[:words]
+    def _candidate(self, text: str) -> _Candidate:
+        """Look up the words of `text`."""
+        tokens = tokens_of(text)
+        known = [self._numbers.get(token, PAD) for token in tokens]
+        local = {number: place for place, number in enumerate(sorted(set(known) - {PAD}), 1)}
+        terms = [self._numbers[term] for term in terms_of(tokens) if term in self._numbers]
+        return _Candidate(len(tokens), terms, local, match_masks([local.get(number, PAD) for number in known]))
+
+    def _sharing(self, candidate: _Candidate) -> NDArray[np.int64]:
+        """Return the texts that may reach the threshold, the shorter ones first.
+
+        F = 2 l / (m + n) with l <= n reaches t only from l >= t m / (2 - t) = k on; a text that has k of the q terms
+        has at least one of any q - k + 1 of them, so the rarest are enough to find it.
+        """
+        m, terms = candidate.length, candidate.terms
+        bar = max(self.threshold - SLACK, 0.0)
+        least = max(1, math.ceil(bar * m / (2 - bar) - SLACK))
+        if len(terms) < least:
+            return np.zeros(0, np.int64)
+        rare = sorted(terms, key=lambda term: len(self._postings[term]))[: len(terms) - least + 1]
+        shared = np.bincount(np.concatenate([np.frombuffer(self._postings[term], np.int32) for term in rare]))
+        texts = np.flatnonzero(shared)
+        lengths = np.frombuffer(self._lengths, np.int32)[texts]
+        most = np.minimum(shared[texts] + len(terms) - len(rare), lengths)
+        able = f_measure(most, m, lengths) >= bar
+        return np.asarray(texts[able][lengths[able].argsort(kind="stable")])
+
+    def _closest(self, candidate: _Candidate, texts: NDArray[np.int64], bar: float) -> tuple[float, int]:
+        """Return the largest score among `texts` [S], and whose it is; those that can't reach `bar` are skipped."""
+        terms, lengths = self._gather(texts)
+        shared = self._marked(dict.fromkeys(candidate.terms, 1), terms).sum(axis=0)
+        able = np.flatnonzero(f_measure(shared, candidate.length, lengths) >= bar - SLACK)
+        if not able.size:
+            return 0.0, -1
+        tokens = np.frombuffer(self._tokens, np.int32)[terms[: lengths[able].max(), able]]
+        lcs = common(candidate.masks, self._marked(candidate.local, tokens), candidate.length)
+        scores = f_measure(lcs, candidate.length, lengths[able])
+        place = int(scores.argmax())
+        return float(scores[place]), int(texts[able[place]])
+
+    def _gather(self, texts: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return the terms [L, S] of `texts`, padded by `PAD`, and their lengths [S]."""
+        lengths = np.frombuffer(self._lengths, np.int32)[texts]
+        places = np.arange(lengths.max())[:, None] + np.frombuffer(self._starts, np.int64)[texts]
+        terms = np.frombuffer(self._terms, np.int32).take(places, mode="clip")
+        terms[np.arange(len(places))[:, None] >= lengths] = PAD
+        return terms, lengths
+
+    def _marked(self, marks: dict[int, int], numbers: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return `marks` of each of `numbers`, 0 where it has none."""
+        places = list(marks)
+        self._marks[places] = list(marks.values())
+        found = self._marks[numbers]
+        self._marks[places] = 0
+        return np.asarray(found)
 
 
-def common(masks: NDArray[np.uint64], ids: NDArray[np.int32], m: int) -> NDArray[np.int64]:
-    """Return [P], the length of the longest common subsequence of the candidate and each text of `ids` [L, P].
-
-    Hyyrö 2004, figure 3: with V all ones, for each token of the text U = V & M, V = (V + U) | (V & ~M); the answer is
-    the number of zeros among the low `m` bits of V. Sums carry from one word to the next.
-    """
-    words, texts = len(masks), ids.shape[1]
-    vector = np.full((words, texts), np.uint64(0xFFFFFFFFFFFFFFFF))
-    for column in ids:
-        carry: NDArray[np.uint64] | None = None
-        for word in range(words):
-            match, v = masks[word][column], vector[word]
-            u = v & match
-            total = v + u
-            if words > 1:
-                over = total < v
-                if carry is not None:
-                    total += carry
-                    over |= (total == 0) & (carry == 1)
-                carry = over.astype(np.uint64)
-            vector[word] = total | (v & ~match)
-    zeros = np.zeros(texts, np.int64)
-    for word in range(words):
-        used = min(WORD, m - word * WORD)
-        low = np.uint64((1 << used) - 1)
-        zeros += used - np.bitwise_count(vector[word] & low).astype(np.int64)
-    return zeros
-
-
-def f_measure(lcs: NDArray[np.int64], m: int, lengths: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return ROUGE-L F [P] by the very operations of `rouge_score`, so that no comparison falls otherwise.
+def f_measure(lcs: NDArray[Any], m: int, lengths: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return ROUGE-L F [S] by the very operations of `rouge_score`, so that no comparison falls otherwise.
 
     Lin 2004, equations 2 to 4 with beta = 1.
     """

@@ -30,6 +30,10 @@ class WandaPrune(Step):
     Block by block; embeddings and head stay. Within every output row the same share of weights becomes zero. The folder
     is a dense one: unstructured zeros make it neither smaller nor faster in vLLM or transformers. Notes hold the share
     of zeros and the agreement with the unpruned model on the calibration answers (fitted to them, so optimistic).
+
+    >>> rows = LoadRows([{"instruction": "turn on the light", "output": "on"}] * 16)
+    >>> show(WandaPrune(student, calibration=rows, sparsity=0.5))
+    {'parameters': 1049984, 'zeros': 0.4, 'bits': 16}
     """
 
     makes: ClassVar[str] = "model"

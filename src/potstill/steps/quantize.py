@@ -35,6 +35,9 @@ class QuantizeInt8(Step):
     Weights are rounded to nearest, which needs no data: `calibration` does not change the model. With it the agreement
     with the 16-bit model on its answers is measured (activations quantized as in serving) and put into notes and card.
     Activations are quantized while serving, each token by its own absmax. Embeddings and head stay 16-bit.
+
+    >>> show(QuantizeInt8(student))
+    {'parameters': 1049984, 'zeros': 0.0, 'bits': 10}
     """
 
     makes: ClassVar[str] = "model"
@@ -85,6 +88,10 @@ class QuantizeInt4(Step):
     than rounding is rounded, and weights that are zero stay zero. `method="rtn"` rounds to nearest. Embeddings and head
     stay 16-bit. Notes hold the agreement with the 16-bit model on the calibration answers (optimistic with GPTQ, which
     was fitted to them).
+
+    >>> rows = LoadRows([{"instruction": "turn on the light", "output": "on"}] * 16)
+    >>> show(QuantizeInt4(student, calibration=rows))
+    {'parameters': 1049984, 'zeros': 0.1, 'bits': 7}
     """
 
     makes: ClassVar[str] = "model"

@@ -22,7 +22,13 @@ TEMPLATE = "report.html.jinja"
 
 
 class Report(Step):
-    """Write a page that compares the evaluated models, with plot, graph, data counts and lineage."""
+    """Write a page that compares the evaluated models, with plot, graph, data counts and lineage.
+
+    >>> answer = '{"device":"light","room":"kitchen","action":"on","value":null}'
+    >>> rows = LoadRows([{"instruction": "turn on the light in the kitchen", "output": answer}])
+    >>> show(Report({"home": Evaluate(teacher, rows, prompt="home.jinja")}, title="A home assistant"))
+    ['index.html', 'metrics.csv', 'metrics.json']
+    """
 
     evaluations: Sequence[Metrics] | Mapping[str, Metrics]
     """Steps that measured models; a dict gives the models' labels, otherwise they are called after their steps."""

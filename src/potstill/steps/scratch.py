@@ -25,7 +25,12 @@ CHAT_TEMPLATE = (
 
 
 class TrainTokenizer(Step):
-    """Learn a byte-level BPE tokenizer (Sennrich et al. 2016, section 3.2) with a ChatML template from chats."""
+    """Learn a byte-level BPE tokenizer (Sennrich et al. 2016, section 3.2) with a ChatML template from chats.
+
+    >>> rows = LoadRows([{"instruction": "turn on the light", "output": "on"}])
+    >>> show(TrainTokenizer(rows, vocab_size=300))
+    ['chat_template.jinja', 'tokenizer.json', 'tokenizer_config.json']
+    """
 
     rows: Rows
     """Chats: rows that `prompt` renders, with the answer in `output`."""
@@ -69,7 +74,13 @@ class TrainTokenizer(Step):
 
 
 class RandomModel(Step):
-    """A Qwen3 causal model (Yang et al. 2025) with random weights and the tokenizer of another step."""
+    """A Qwen3 causal model (Yang et al. 2025) with random weights and the tokenizer of another step.
+
+    >>> rows = LoadRows([{"instruction": "turn on the light", "output": "on"}])
+    >>> tokenizer = TrainTokenizer(rows, vocab_size=300)
+    >>> show(RandomModel(tokenizer, hidden_size=32, layers=1, intermediate_size=32))
+    {'parameters': ..., 'zeros': 0.0, 'bits': 16}
+    """
 
     tokenizer: Anything
     """A step that makes a tokenizer, or a model whose tokenizer is meant."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import random
-import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Interval
@@ -16,23 +14,31 @@ from potstill.generate import Asker, as_teacher, lose_error, place, request_seed
 from potstill.keys import digest
 from potstill.prompts import Template, render
 from potstill.step import Estimate, Model, Rows, Step
-from potstill.teachers.protocol import Request, Response, Sampling
+from potstill.steps.instruction_rules import BLOCKED_STARTS, BLOCKED_WORDS, Rules
+from potstill.teachers.protocol import Request, Sampling
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.context import Context
-    from potstill.steps.novelty import RougePool
-
-NUMBER = re.compile(r"\s*(?:\(?\d{1,5}[.):]+|[-*•])(?:\s+|$)")
-"""What a list item starts with."""
+    from potstill.steps.instruction_pool import Pool
 
 
 class SelfInstruct(Step):
     """Grows a pool of instructions: shows the teacher some of it, and keeps what comes back and is new.
 
     Each round asks `prompts_per_round` prompts, whose examples are drawn from the pool as the round found it; so the
-    rows for a smaller `target` are the first ones for a larger, and raising it asks only for what is new.
+    rows for a smaller `target` are the first ones for a larger, and raising it asks only for what is new. This is the
+    first half of the algorithm (section 2.2, steps 1 and 4, in a chat's form); `DetectClassification`,
+    `WriteInstances` and `EncodeInstructions` are the second.
+
+        >>> texts = ("turn on the lamp in the kitchen", "lock the front door", "set the heating to 20 degrees")
+        >>> seeds = LoadRows([{"instruction": text} for text in texts])
+        >>> commands = SelfInstruct(seeds, teacher=teacher, target=3, examples=4, min_words=2, prompts_per_round=4)
+        >>> show(Select(commands, ["origin", "round"]))
+        {'origin': 'teacher', 'round': 1}
+        {'origin': 'teacher', 'round': 1}
+        {'origin': 'teacher', 'round': 1}
     """
 
     seeds: Rows
@@ -58,12 +64,22 @@ class SelfInstruct(Step):
     """Fewest words (the paper's code drops those of up to 3)."""
     max_words: Annotated[int, Ge(1)] = 150
     """Most words (the paper's code)."""
+    blocked_words: tuple[str, ...] = BLOCKED_WORDS
+    """Whole words or phrases that drop an instruction: things that text can't do (section 2.2); () blocks none."""
+    blocked_starts: tuple[str, ...] = BLOCKED_STARTS
+    """Beginnings that drop an instruction (the paper's code); () blocks none."""
+    plain_start: bool = True
+    """Whether one that starts with punctuation or outside ASCII is dropped (the paper's code)."""
     temperature: Annotated[float, Ge(0)] = 1.0
     """Above the paper's 0.7, which was meant for a base model: chat models are more peaked."""
     top_p: Annotated[float, Interval(gt=0, le=1)] = 0.95
     """Nucleus mass."""
     max_tokens: Annotated[int, Ge(1)] = 512
-    """Longest response; of one that is cut, the last item is dropped."""
+    """Longest response; the paper's 1024 were for a base model, which repeats the examples' form at length."""
+    stop: tuple[str, ...] = ()
+    """Texts that end a response: a chat model ends by itself, a base model needs such as "16." (the paper's code)."""
+    keep_cut: bool = True
+    """Whether a response that was cut loses its last item alone; the paper's code drops it whole."""
     include_seeds: bool = False
     """Whether the seeds come first in the rows; they don't count towards `target`."""
     patience: Annotated[int, Ge(1)] = 5
@@ -82,6 +98,11 @@ class SelfInstruct(Step):
     def __post_init__(self) -> None:
         """Choose where the step runs."""
         place(self, self.teacher)
+
+    @property
+    def rules(self) -> Rules:
+        """Return what an instruction must be like."""
+        return Rules(self.min_words, self.max_words, self.blocked_words, self.blocked_starts, self.plain_start)
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher, or between two parameters."""
@@ -114,7 +135,9 @@ class SelfInstruct(Step):
             BadInput: there are no seeds.
             PotstillError: the teacher writes nothing new any more.
         """
-        pool = Pool(self, context)
+        from potstill.steps.instruction_pool import Pool
+
+        pool = Pool(self.rules, self.novelty, context)
         for text in seeds["instruction"]:
             pool.add_seed(text)
         if not pool.seeds:
@@ -123,11 +146,14 @@ class SelfInstruct(Step):
             yield from (self._row(text, "seed", 0, context) for text in pool.seeds)
         with Asker(as_teacher(teacher), context) as asker:
             number = barren = 0
+            growth: list[int] = []
             while len(pool.made) < self.target:
                 number += 1
                 before = len(pool.made)
                 for text in self._round(pool, asker, number):
                     yield self._row(text, "teacher", number, context)
+                growth.append(len(pool.made))
+                context.notes["pool"] = {"after_each_round": growth, "novelty_bytes": pool.rouge.nbytes}
                 context.progress(len(pool.made), self.target, tokens=asker.usage["completion_tokens"])
                 fruitful = len(pool.made) - before >= max(1, self.min_yield * self.prompts_per_round * self.per_prompt)
                 barren = 0 if fruitful else barren + 1
@@ -141,16 +167,16 @@ class SelfInstruct(Step):
             if response.finish_reason == "error":
                 lose_error(pool.context, source, response)
                 continue
-            for item, text in enumerate(pool.parse(response, source)):
+            for item, text in enumerate(pool.parse(response, source, keep_cut=self.keep_cut)):
                 if len(pool.made) < self.target and pool.accept(text, f"{source}, item {item}"):
                     yield text
 
     def _requests(self, pool: Pool, number: int) -> Iterator[tuple[int, Request]]:
         """Yield the prompts of a round, which depend on the pool, the seed and the round alone."""
-        sampling = Sampling(self.temperature, self.top_p, self.max_tokens)
+        sampling = Sampling(self.temperature, self.top_p, self.max_tokens, self.stop)
         for prompt in range(self.prompts_per_round):
             draw = random.Random(f"{self.seed}/{number}/{prompt}")
-            shown = {"examples": pool.draw(draw), "count": self.per_prompt}
+            shown = {"examples": pool.draw(draw, self.examples, self.machine_examples), "count": self.per_prompt}
             yield prompt, Request(render(self.prompt, shown), sampling, request_seed(self.seed, number, prompt))
 
     def _row(self, text: str, origin: str, number: int, context: Context) -> dict[str, Any]:
@@ -160,125 +186,8 @@ class SelfInstruct(Step):
 
     def _given_up(self, pool: Pool, rounds: int) -> str:
         """Say why the step stops short of its target."""
-        reasons = (
-            ", ".join(f"{reason} {count}" for reason, count in pool.dropped.most_common()) or "nothing was written"
-        )
         return (
             f"the teacher writes nothing new any more: {len(pool.made)} of {self.target} instructions after {rounds} "
-            f"rounds, of which the last {self.patience} gave almost none; dropped: {reasons}. Lower target, raise "
-            "novelty or temperature, or give more and more varied seeds"
+            f"rounds, of which the last {self.patience} gave almost none; dropped: {pool.reasons()}. Lower "
+            "target, raise novelty or temperature, or give more and more varied seeds"
         )
-
-
-@dataclass
-class Pool:
-    """The seeds and the instructions accepted so far."""
-
-    step: SelfInstruct
-    """Parameters."""
-    context: Context
-    """Where dropped ones are recorded."""
-    seeds: list[str] = field(default_factory=list)
-    """Human-made instructions, each once."""
-    made: list[str] = field(default_factory=list)
-    """Accepted machine-made instructions."""
-    dropped: Counter[str] = field(default_factory=Counter)
-    """How many were dropped, by reason."""
-    _texts: set[str] = field(default_factory=set)
-    _rouge: RougePool | None = None
-    _shown: int = 0
-
-    def add_seed(self, text: str) -> None:
-        """Add a human-made instruction."""
-        plain = one_line(text)
-        if plain and plain.casefold() not in self._texts:
-            self.seeds.append(plain)
-            self._remember(plain)
-
-    def draw(self, random_: random.Random) -> list[str]:
-        """Return examples for one prompt: mostly seeds, some machine-made, shuffled (section 2.2)."""
-        machine = min(self.step.machine_examples, len(self.made))
-        shown = random_.sample(self.seeds, min(self.step.examples - machine, len(self.seeds)))
-        shown += random_.sample(self.made, machine)
-        random_.shuffle(shown)
-        return shown
-
-    def parse(self, response: Response, source: str) -> list[str]:
-        """Return the instructions in a response; the last one of a cut response is incomplete."""
-        items = parse_list(response.text)
-        if response.finish_reason == "length" and items:
-            items.pop()
-            self._drop(source, "cut at max_tokens")
-        if not items:
-            self._drop(source, "no list in the answer")
-        return items
-
-    def accept(self, text: str, source: str) -> bool:
-        """Add a machine-made instruction if it is of the right length and new."""
-        reason = self._objection(text)
-        if reason:
-            self._drop(source, reason)
-            return False
-        self.made.append(text)
-        self._remember(text)
-        return True
-
-    def _objection(self, text: str) -> str:
-        """Return why an instruction is not wanted, or nothing."""
-        words = len(text.split())
-        if words < self.step.min_words:
-            return "too short"
-        if words > self.step.max_words:
-            return "too long"
-        if text.casefold() in self._texts:
-            return "duplicate"
-        assert self._rouge is not None
-        return "not novel" if self._rouge.nearest(text)[0] > self.step.novelty else ""
-
-    def _remember(self, text: str) -> None:
-        """Make `text` part of what others are compared with."""
-        from potstill.steps.novelty import RougePool
-
-        self._rouge = self._rouge or RougePool(self.step.novelty)
-        self._rouge.add(text)
-        self._texts.add(text.casefold())
-
-    def _drop(self, source: str, reason: str) -> None:
-        """Record what was dropped."""
-        self.dropped[reason] += 1
-        self.context.ledger.lose(source, "filtered", reason)
-
-
-def parse_list(text: str) -> list[str]:
-    r"""Return the items of a numbered or bulleted list; without one, each line is an item.
-
-    Lines before the first number are talk; a line without a number goes on with the item before it.
-
-    >>> parse_list("Sure!\n9. Dim the\n lamp\n10) **Open the blinds**")
-    ['Dim the lamp', 'Open the blinds']
-    """
-    lines = [line for line in text.splitlines() if line.strip()]
-    if not any(NUMBER.match(line) for line in lines):
-        return [item for item in map(_bare, lines) if item]
-    items: list[str] = []
-    for line in lines:
-        found = NUMBER.match(line)
-        if found:
-            items.append(line[found.end() :])
-        elif items:
-            items[-1] += " " + line
-    return [item for item in map(_bare, items) if item]
-
-
-def _bare(text: str) -> str:
-    """Return an item without the quotes or emphasis around it."""
-    plain = one_line(text)
-    for mark in ("**", "*", "`", '"', "'"):
-        if len(plain) > 2 * len(mark) and plain.startswith(mark) and plain.endswith(mark):
-            plain = plain[len(mark) : -len(mark)].strip()
-    return plain
-
-
-def one_line(text: str) -> str:
-    """Return `text` with every run of white space as one space."""
-    return " ".join(text.split())

@@ -1,35 +1,37 @@
-"""Teachers behind an OpenAI-compatible server: bounded concurrency, time limits, retries with back-off."""
+"""Teachers behind an OpenAI-compatible server: bounded concurrency that adapts, retries with back-off, a budget."""
 
 from __future__ import annotations
 
-import itertools
 import os
-import random
-import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from annotated_types import Ge, Gt
 
-from potstill.errors import BadInput, Problem
-from potstill.teachers.protocol import Request, Response, with_system
+from potstill import services
+from potstill.errors import Problem
+from potstill.keys import digest
+from potstill.teachers.bodies import Body, Form, request_body
+from potstill.teachers.budget import FREE, Account, Budget, Price
+from potstill.teachers.dispatch import Dispatcher, Job, Lane
+from potstill.teachers.event_loop import event_loop, wait_for
+from potstill.teachers.protocol import Request, Response
+from potstill.teachers.window import Window
 
 if TYPE_CHECKING:
-    import httpx
-
-FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
-"""Seconds before the first retry, and at most; each further one waits twice as long."""
-REFUSED = (401, 403, 404)
-"""Answers that mean the key, the address or the model's name is wrong, for every row alike."""
+    from potstill.teachers.wire import Wire
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A teacher behind any OpenAI-compatible `/chat/completions`."""
+    """A teacher behind any OpenAI-compatible server.
+
+    As many requests are in flight as the server takes: `concurrency` at first, half as many after a 429 or 503, one
+    more after each round of answers (Chiu and Jain 1989).
+    """
 
     base_url: str
     """Address up to and with the version, such as `http://127.0.0.1:8000/v1`."""
@@ -37,165 +39,139 @@ class Endpoint:
     """The model's name on that server."""
     system: str = field(default="", kw_only=True)
     """System prompt put before every chat; a system message of the prompt template follows it."""
+    api: Literal["chat", "completions"] = field(default="chat", kw_only=True)
+    """`chat` lets the server's template render the chat; `completions` sends the messages' texts, a blank line between
+    them, to be continued: for models without a chat template."""
+    vllm: bool = field(default=False, kw_only=True)
+    """Whether the server is vLLM, whose extensions give log-probabilities with token ids, and hold an answer to a
+    regular expression or to choices."""
     api_key_env: str = field(default="OPENAI_API_KEY", kw_only=True)
     """Environment variable that holds the key; a server that wants none ignores it."""
-    concurrency: Annotated[int, Ge(1)] = field(default=16, kw_only=True)
-    """Requests in flight at a time."""
-    timeout: Annotated[float, Gt(0)] = field(default=60.0, kw_only=True)
-    """Seconds that the server may stay silent."""
+    concurrency: Annotated[int, Ge(1)] = field(default=64, kw_only=True)
+    """Most requests in flight at a time."""
+    timeout: Annotated[float, Gt(0)] = field(default=300.0, kw_only=True)
+    """Seconds that the server may stay silent; an answer comes whole, so this is what the longest one takes."""
     max_retries: Annotated[int, Ge(0)] = field(default=5, kw_only=True)
-    """Times a request is sent again after 408, 409, 429, 5xx, silence, a cut connection or an unreadable answer."""
+    """Times a request is sent again after 408, 409, 5xx, silence, a cut connection or an unreadable answer; after 429
+    and 503 as long as the server answers others."""
+    max_tokens_total: Annotated[int, Ge(1)] | None = field(default=None, kw_only=True)
+    """Most tokens, read and written, that a run may use; None for any number. The run stops before it passes them."""
+    max_cost: Annotated[float, Gt(0)] | None = field(default=None, kw_only=True)
+    """Most dollars that a run may cost, by `price`; None for any sum."""
+    price: Price | None = field(default=None, kw_only=True)
+    """What tokens cost; with it, the manifest says what a step did cost."""
 
     heavy: ClassVar[bool] = False
-    gives_top_k: ClassVar[bool] = False
-    unkeyed: ClassVar[frozenset[str]] = frozenset({"api_key_env", "concurrency", "timeout", "max_retries"})
+    gives_scores: ClassVar[bool] = False
+    unkeyed: ClassVar[frozenset[str]] = frozenset(
+        {"vllm", "api_key_env", "concurrency", "timeout", "max_retries", "max_tokens_total", "max_cost", "price"}
+    )
 
     @property
     def label(self) -> str:
         """Short name for reports."""
         return self.model
 
+    @property
+    def gives_top_k(self) -> bool:
+        """Whether log-probabilities come with token ids."""
+        return self.vllm
+
+    @property
+    def gives_forms(self) -> frozenset[str]:
+        """Fields of `Structured` that an answer can be held to."""
+        if self.vllm:
+            return frozenset({"json_schema", "regex", "choice"})
+        return frozenset({"json_schema"} if self.api == "chat" else ())
+
     def identity(self) -> dict[str, Any]:
-        """Return what the responses depend on: address, model name and system prompt, never the key."""
-        return {"base_url": self.base_url.rstrip("/"), "model": self.model, "system": self.system}
+        """Return what the responses depend on: address, model name, system prompt and way of asking, never the key."""
+        return {"base_url": self.base_url.rstrip("/"), **self.asked()}
+
+    def asked(self) -> dict[str, Any]:
+        """Return what the responses depend on besides the address."""
+        api = {} if self.api == "chat" else {"api": self.api}
+        return {"model": self.model, "system": self.system, **api}
 
     def check(self) -> Iterable[Problem]:
-        """Yield what is wrong with the address."""
+        """Yield what is wrong with the address or the budget."""
         parts = urlsplit(self.base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             yield Problem("", "teacher", f"base_url {self.base_url!r} is no http or https address")
         if parts.username or parts.password:
             yield Problem("", "teacher", f"base_url holds a password: put it into the variable {self.api_key_env}")
+        if self.max_cost is not None and self.price is None:
+            text = f"max_cost={self.max_cost:g} needs price=Price(prompt=..., completion=...), dollars a million tokens"
+            yield Problem("", "teacher", text)
+        for name in ("concurrency", "max_tokens_total"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                yield Problem("", "teacher", f"{name} must be at least 1, got {value}")
 
     @contextmanager
     def open(self, *, threads: int) -> Iterator[EndpointSession]:
         """Keep connections open for the session; the server is first spoken to by the first request."""
-        import httpx
-
         del threads  # requests only wait
+        with event_loop() as loop:
+            wire = self.wire()
+            try:
+                yield EndpointSession(self.form(), Dispatcher([self.lane(wire)], self.max_retries, loop))
+            finally:
+                wait_for(loop, wire.close())
+
+    def wire(self) -> Wire:
+        """Return the connections to the server."""
+        from potstill.teachers.wire import connect
+
         key = os.environ.get(self.api_key_env, "")
-        limits = httpx.Limits(max_connections=self.concurrency, max_keepalive_connections=self.concurrency)
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        with httpx.Client(headers=headers, timeout=self.timeout, limits=limits) as client:
-            yield EndpointSession(self, client, key)
+        where = f"the variable {self.api_key_env}"
+        address = self.base_url.rstrip("/")
+        return connect(address, self.model, key, where, timeout=self.timeout, connections=self.concurrency)
+
+    def form(self) -> Form:
+        """Return how requests are written for this server."""
+        return Form(self.model, self.system, self.api, self.vllm, self.base_url)
+
+    def lane(self, wire: Wire) -> Lane:
+        """Return the server as one that requests are sent to."""
+        price = self.price or FREE
+
+        async def send(body: Body) -> Any:
+            return await wire.ask(body.path, body.fields, lambda answer: body.read(answer, price))
+
+        budget = Budget(self.max_tokens_total, self.max_cost, price, self._account())
+        return Lane(self.base_url, send, Window(self.concurrency), budget)
+
+    def _account(self) -> Account:
+        """Return where what is spent is counted: by the steps of a run together."""
+        access = services.current()
+        limited = self.max_tokens_total is not None or self.max_cost is not None
+        if access is None or not limited:
+            return Account()
+        return Account(access.folder / f"spent-{digest(self.identity())}.{access.run}.budget")
 
 
 @dataclass
 class EndpointSession:
-    """Connections to the server."""
+    """Connections to one server, or to several replicas of it."""
 
-    endpoint: Endpoint
-    """Where to."""
-    client: httpx.Client
-    """The connections."""
-    key: str = field(repr=False)
-    """The key, kept to take it out of messages."""
-    _closing: threading.Event = field(default_factory=threading.Event)
+    form: Form
+    """How requests are written."""
+    dispatcher: Dispatcher
+    """Sends them."""
 
     def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Response]]:
         """Yield `(index, response)` as the responses arrive.
 
         Raises:
-            BadInput: the server refuses the key, the address or the model's name; or log-probabilities were asked.
+            BadInput: the server refuses the key, the address or the model's name, can't be reached, or can't do what is
+                asked.
+            BudgetSpent: the next answer might pass the budget.
         """
-        source = enumerate(requests)
-        running: dict[Future[Response], int] = {}
-        self._closing.clear()
-        pool = ThreadPoolExecutor(self.endpoint.concurrency, thread_name_prefix="potstill-endpoint")
-        try:
-            while True:
-                for index, request in itertools.islice(source, self.endpoint.concurrency - len(running)):
-                    running[pool.submit(self._ask, request)] = index
-                if not running:
-                    return
-                for done in wait(running, return_when=FIRST_COMPLETED).done:
-                    yield running.pop(done), done.result()
-        finally:
-            self._closing.set()
-            pool.shutdown(wait=True, cancel_futures=True)
+        return self.dispatcher.run(self._jobs(requests))
 
-    def _ask(self, request: Request) -> Response:
-        """Send one request until it is answered or its retries are used up."""
-        payload = self._payload(request)
-        problem = ""
-        for attempt in range(self.endpoint.max_retries + 1):
-            answer, problem, pause = self._send(payload)
-            if answer is not None:
-                return answer
-            if attempt == self.endpoint.max_retries or self._closing.wait(pause or _pause(attempt)):
-                break
-        return Response(f"no answer after {attempt + 1} attempts: {problem}", "error")
-
-    def _payload(self, request: Request) -> dict[str, Any]:
-        """Return the body of the request."""
-        sampling = request.sampling
-        if sampling.top_k:
-            raise BadInput(
-                f"{self.endpoint.base_url} gives log-probabilities without token ids, so top_k={sampling.top_k} "
-                "can't be had from it: take VLLM, or top_k=0"
-            )
-        payload: dict[str, Any] = {
-            "model": self.endpoint.model,
-            "messages": with_system(self.endpoint.system, request.messages),
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "max_tokens": sampling.max_tokens,
-        }
-        if sampling.stop:
-            payload["stop"] = list(sampling.stop)
-        if sampling.temperature > 0:
-            payload["seed"] = request.seed
-        return payload
-
-    def _send(self, payload: dict[str, Any]) -> tuple[Response | None, str, float]:
-        """Send once: the answer, or what went wrong and how long the server asks to wait (0 if it doesn't say)."""
-        import httpx
-
-        try:
-            reply = self.client.post(f"{self.endpoint.base_url.rstrip('/')}/chat/completions", json=payload)
-        except httpx.RequestError as error:
-            return None, f"{type(error).__name__}: {error}", 0.0
-        status = reply.status_code
-        if status in REFUSED:
-            raise BadInput(
-                f"{self.endpoint.base_url} refuses the model {self.endpoint.model!r} with {status}: "
-                f"{self._said(reply)}; check address, name, and the key in the variable {self.endpoint.api_key_env}"
-            )
-        if status in (408, 409, 429) or status >= 500:
-            return None, f"{status}: {self._said(reply)}", _asked_pause(reply)
-        if status != 200:
-            return Response(f"{status}: {self._said(reply)}", "error", retryable=False), "", 0.0
-        try:
-            return _read(reply.json()), "", 0.0
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            return None, f"unreadable answer ({type(error).__name__}): {self._said(reply)}", 0.0
-
-    def _said(self, reply: httpx.Response) -> str:
-        """Return the beginning of what the server said, without the key."""
-        text = reply.text[:300].strip()
-        return text.replace(self.key, "***") if self.key else text
-
-
-def _read(body: Any) -> Response:
-    """Read an answer; anything missing raises, and the request is sent again."""
-    choice, usage = body["choices"][0], body.get("usage") or {}
-    counts = (int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
-    finish, text = choice["finish_reason"], choice["message"]["content"]
-    if finish not in ("stop", "length"):
-        return Response(f"the server ended the answer with {finish!r}", "error", *counts, retryable=False)
-    if not isinstance(text, str):
-        raise TypeError("the content is no text")
-    return Response(text, finish, *counts)
-
-
-def _pause(attempt: int) -> float:
-    """Return the seconds before the next attempt: doubling, with jitter so that rows don't return all at once."""
-    return min(LONGEST_WAIT, FIRST_WAIT * 2.0**attempt) * random.uniform(0.5, 1.0)
-
-
-def _asked_pause(reply: httpx.Response) -> float:
-    """Return the seconds that the server asks to wait, within `LONGEST_WAIT`."""
-    try:
-        return min(LONGEST_WAIT, max(0.0, float(reply.headers.get("retry-after", 0))))
-    except ValueError:
-        return 0.0
+    def _jobs(self, requests: Iterable[Request]) -> Iterator[Job | tuple[int, Response]]:
+        """Write the requests."""
+        for index, request in enumerate(requests):
+            body = request_body(self.form, request)
+            yield Job(index, body, body.most_read(), request.sampling.max_tokens)

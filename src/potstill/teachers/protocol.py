@@ -84,6 +84,9 @@ class Request:
     continuation: str | None = None
     """A text to score as the response, the end-of-turn token after it included: nothing is generated, and `sampling`
     counts only for its `top_k`. An engine that can't do so says `gives_scores = False`."""
+    raw: str | None = None
+    """A text that is continued as it is, without a chat template and without the teacher's system prompt; `messages`
+    then counts for nothing."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,8 @@ class Response:
     """[T] log-probability at temperature 1 of each token of the response; kept with soft labels and scores."""
     retryable: bool = field(default=True)
     """For an error: whether asking again may help."""
+    cost: float = 0.0
+    """Dollars that this response was billed, by the teacher's price table."""
 
 
 class Session(Protocol):

@@ -2,12 +2,14 @@
 
 The arrays lie in files of the work folder and are mapped, so that memory doesn't grow with the number of rows.
 
-Shapes: B rows, T input tokens, R positions that some row of the batch predicts from, N target tokens, K kept entries.
+Shapes: B rows, T input tokens, R positions that some row of the batch predicts from, N target tokens, K kept entries,
+H hidden size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+TYPES = {"tokens": np.int32, "top_ids": np.int32, "top_logprobs": np.float32, "hidden": np.int16}
+"""Files of the work folder and what they hold."""
 POOL = 8
 """Batches whose rows are sorted by length together: enough to save 90 % of the padding, few enough to stay mixed."""
 
@@ -33,6 +37,8 @@ class Example:
     """[T, K] the teacher's most probable tokens at each target."""
     top_logprobs: NDArray[np.float32] | None = None
     """[T, K] their log-probabilities."""
+    hidden: NDArray[np.int16] | None = None
+    """[T, H] the bits of the teacher's last hidden states, which are half floats of one or the other kind."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,8 @@ class Examples:
     """[targets, K], or None."""
     top_logprobs: NDArray[np.float32] | None
     """[targets, K], or None."""
+    hidden: NDArray[np.int16] | None = None
+    """[targets, H], or None."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -59,9 +67,10 @@ class Examples:
         ids = self.tokens[self.starts[index] : self.starts[index + 1]]
         first, last = int(self.targets[index]), int(self.targets[index + 1])
         prompt = len(ids) - (last - first)
-        if self.top_ids is None or self.top_logprobs is None:
-            return Example(ids, prompt)  # type: ignore[arg-type] # an array is as good as a sequence
-        return Example(ids, prompt, self.top_ids[first:last], self.top_logprobs[first:last])  # type: ignore[arg-type]
+        parts = (
+            None if array is None else array[first:last] for array in (self.top_ids, self.top_logprobs, self.hidden)
+        )
+        return Example(ids, prompt, *parts)  # type: ignore[arg-type] # an array is as good as a sequence
 
     def lengths(self) -> NDArray[np.int64]:
         """Return [rows] the number of tokens of each."""
@@ -71,27 +80,26 @@ class Examples:
 def store(examples: Iterable[Example], folder: Path) -> Examples:
     """Write `examples` to files in `folder`, one after another, and return them mapped."""
     folder.mkdir(parents=True, exist_ok=True)
-    starts, targets, kept = [0], [0], 0
-    names = ("tokens", "top_ids", "top_logprobs")
-    with (
-        (folder / "tokens").open("wb") as tokens,
-        (folder / "top_ids").open("wb") as top_ids,
-        (folder / "top_logprobs").open("wb") as top_logprobs,
-    ):
+    starts, targets = [0], [0]
+    widths = dict.fromkeys(TYPES, 0)
+    with ExitStack() as files:
+        file = {name: files.enter_context((folder / name).open("wb")) for name in TYPES}
         for example in examples:
-            tokens.write(np.asarray(example.ids, dtype=np.int32).tobytes())
             starts.append(starts[-1] + len(example.ids))
             targets.append(targets[-1] + len(example.ids) - example.prompt)
-            if example.top_ids is not None and example.top_logprobs is not None:
-                kept = example.top_ids.shape[1]
-                top_ids.write(np.ascontiguousarray(example.top_ids, dtype=np.int32).tobytes())
-                top_logprobs.write(np.ascontiguousarray(example.top_logprobs, dtype=np.float32).tobytes())
-    flat = [
-        np.memmap(folder / name, dtype, mode="r") if (folder / name).stat().st_size else np.zeros(0, dtype)
-        for name, dtype in zip(names, (np.int32, np.int32, np.float32), strict=True)
-    ]
-    top = [array.reshape(-1, kept) for array in flat[1:]] if kept else [None, None]
-    return Examples(flat[0], np.array(starts), np.array(targets), top[0], top[1])  # type: ignore[arg-type]
+            arrays = (np.asarray(example.ids), example.top_ids, example.top_logprobs, example.hidden)
+            for (name, dtype), array in zip(TYPES.items(), arrays, strict=True):
+                if array is not None:
+                    widths[name] = array.shape[-1]
+                    file[name].write(np.ascontiguousarray(array, dtype=dtype).tobytes())
+    flat = {
+        name: np.memmap(folder / name, dtype, mode="r") if (folder / name).stat().st_size else np.zeros(0, dtype)
+        for name, dtype in TYPES.items()
+    }
+    top_ids, top_logprobs, hidden = (
+        flat[name].reshape(-1, widths[name]) if widths[name] else None for name in list(TYPES)[1:]
+    )
+    return Examples(flat["tokens"], np.array(starts), np.array(targets), top_ids, top_logprobs, hidden)
 
 
 class LengthBatches:
@@ -124,8 +132,11 @@ class LengthBatches:
             yield batches[number].tolist()
 
 
-def micro_batches(examples: Sequence[Example], budget: int) -> list[dict[str, Tensor]]:
-    """Split a batch into parts of at most `budget` tokens, padding included; a part has at least one row."""
+def micro_batches(examples: Sequence[Example], budget: int, collated: Collate | None = None) -> list[dict[str, Tensor]]:
+    """Split a batch into parts of at most `budget` tokens, padding included; a part has at least one row.
+
+    `collated` makes a part's rows tensors; without it they are read by a causal model.
+    """
     parts: list[list[Example]] = []
     for example in sorted(examples, key=lambda example: len(example.ids), reverse=True):
         # the first row of a part is its longest
@@ -133,7 +144,11 @@ def micro_batches(examples: Sequence[Example], budget: int) -> list[dict[str, Te
             parts[-1].append(example)
         else:
             parts.append([example])
-    return [collate(part) for part in parts]
+    return [(collated or collate)(part) for part in parts]
+
+
+Collate = Callable[[Sequence[Example]], dict[str, Tensor]]
+"""Makes the rows of one part of a batch tensors."""
 
 
 def collate(examples: Sequence[Example]) -> dict[str, Tensor]:
@@ -145,7 +160,7 @@ def collate(examples: Sequence[Example]) -> dict[str, Tensor]:
     Returns:
         `input_ids` [B, T]; `keep` [R] the positions for which logits are needed; `select` [B, R] which of those are
         targets' positions; `labels` [N] the targets, row by row, as `select` picks them; with soft labels
-        `teacher_ids` and `teacher_logprobs` [N, K].
+        `teacher_ids` and `teacher_logprobs` [N, K], or `teacher_hidden` [N, H].
     """
     length = max(len(example.ids) for example in examples) - 1
     input_ids = np.zeros((len(examples), length), dtype=np.int64)
@@ -160,6 +175,8 @@ def collate(examples: Sequence[Example]) -> dict[str, Tensor]:
     if examples[0].top_ids is not None:
         batch["teacher_ids"] = np.concatenate([_given(example.top_ids) for example in examples]).astype(np.int64)
         batch["teacher_logprobs"] = np.concatenate([_given(example.top_logprobs) for example in examples])
+    if examples[0].hidden is not None:
+        batch["teacher_hidden"] = np.concatenate([_given(example.hidden) for example in examples])
     return {name: torch.from_numpy(array) for name, array in batch.items()}
 
 

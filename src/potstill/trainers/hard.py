@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from potstill.trainers.training import Training, fit, prepare
+from potstill.trainers.causal import CausalTraining, fit, prepare
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from potstill.trainers.examples import Example
 
 
-class HardLabel(Training):
+class HardLabel(CausalTraining):
     """Train a student on the text in `output`, by cross-entropy over the answer's tokens.
 
     With a teacher's answers this is sequence-level distillation (Kim and Rush 2016, arXiv 1606.07947, section 3.2). It

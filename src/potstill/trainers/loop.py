@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -28,7 +28,21 @@ class Objective(Protocol):
     """What a student minimises."""
 
     def __call__(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return the loss [N] of each target token from the student's logits [N, V] and the batch they come from."""
+        """Return the loss [N] of each target from the student's logits [N, V] and the batch they come from."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a kind of model reads rows."""
+
+    parts: Callable[[Sequence[Example], int], list[dict[str, Tensor]]]
+    """Splits a batch into parts of at most so many tokens, which hold `input_ids` and `labels`, one for each target."""
+    logits: Callable[[Any, Mapping[str, Tensor]], Tensor]
+    """Returns what the model says [N, V] to the targets of a part."""
+
+
+CAUSAL = Reading(micro_batches, target_logits)
+"""A causal language model: a target is a token, predicted from those before it."""
 
 
 @dataclass(frozen=True)
@@ -64,35 +78,43 @@ class Schedule:
 
 
 class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
-    """Trains on the sum of the target tokens' losses, divided by their number in the whole batch.
+    """Trains on the sum of the targets' losses, divided by their number in the whole batch.
 
     A batch is computed in parts of a token budget whose gradients add up, so its split can't change the result: a mean
     of the parts' means, as many trainers take, gives tokens in short parts more weight.
     """
 
     def __init__(
-        self, model: Any, arguments: Any, examples: Examples, objective: Objective, schedule: Schedule, context: Context
+        self,
+        model: Any,
+        arguments: Any,
+        examples: Examples,
+        objective: Objective,
+        schedule: Schedule,
+        context: Context,
+        reading: Reading,
     ) -> None:
         """Prepare to train `model` on `examples`."""
         super().__init__(model=model, args=arguments, train_dataset=examples, callbacks=[Reporter(context)])
         self.remove_callback(PrinterCallback)
         self._objective = objective
+        self._reading = reading
         self._schedule = schedule
         self.tokens_seen = 0
 
     def get_train_dataloader(self) -> Any:
         """Return the batches, each a list of its parts."""
-        schedule, examples = self._schedule, self.train_dataset
+        schedule, examples, split = self._schedule, self.train_dataset, self._reading.parts
 
         def parts(batch: Sequence[Example]) -> list[dict[str, Tensor]]:
-            return micro_batches(batch, schedule.budget)
+            return split(batch, schedule.budget)
 
         sampler = LengthBatches(examples.lengths(), schedule.batch_size, schedule.seed)
         loader = torch.utils.data.DataLoader(examples, batch_sampler=sampler, collate_fn=parts)
         return self.accelerator.prepare(loader)
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: Any) -> int:
-        """Return the number of target tokens of a batch (which holds one list of parts, as nothing is accumulated)."""
+        """Return the number of targets of a batch (which holds one list of parts, as nothing is accumulated)."""
         return sum(len(part["labels"]) for batch in batch_samples for part in batch)
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
@@ -101,7 +123,7 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
         total = torch.zeros((), device=self.args.device)
         for part in inputs:
             batch = self._prepare_inputs(part)
-            loss = self._objective(target_logits(model, batch), batch).sum() / num_items_in_batch
+            loss = self._objective(self._reading.logits(model, batch), batch).sum() / num_items_in_batch
             self.accelerator.backward(loss)
             total += loss.detach()
             self.tokens_seen += batch["input_ids"].numel()
@@ -142,7 +164,14 @@ class Reporter(TrainerCallback):  # type: ignore[misc] # transformers is not typ
             )
 
 
-def train(model: Any, examples: Examples, objective: Objective, schedule: Schedule, context: Context) -> Any:
+def train(
+    model: Any,
+    examples: Examples,
+    objective: Objective,
+    schedule: Schedule,
+    context: Context,
+    reading: Reading = CAUSAL,
+) -> Any:
     """Train `model` in place, going on from the last checkpoint in the work folder; return the trainer.
 
     Checkpoints hold float32 weights, the optimizer's state, the schedule and the generators' states; the order of rows
@@ -151,7 +180,7 @@ def train(model: Any, examples: Examples, objective: Objective, schedule: Schedu
     folder = context.work / "checkpoints"
     total = schedule.steps(len(examples))
     arguments = _arguments(folder, schedule, total)
-    trainer = StudentTrainer(model, arguments, examples, objective, schedule, context)
+    trainer = StudentTrainer(model, arguments, examples, objective, schedule, context, reading)
     checkpoint = last_checkpoint(folder)
     if checkpoint is not None and step_of(checkpoint) >= total:
         # the loop itself would take one step more when an epoch is cut short

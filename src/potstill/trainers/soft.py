@@ -10,34 +10,36 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_types import Gt, Interval
 
 from potstill.errors import BadInput, Problem
+from potstill.soft_labels import TOP_COLUMNS, teacher_digest
 from potstill.step import Model
 from potstill.trainers import student as students
 from potstill.trainers import vocabulary
+from potstill.trainers.causal import CausalTraining, fit, prepare
 from potstill.trainers.hard import text_example
-from potstill.trainers.training import Training, fit, prepare
+from potstill.trainers.stored import Kind, StoredLabels, kind_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from torch import Tensor
 
     from potstill.context import Context
+    from potstill.hidden_states import Head
     from potstill.trainers.examples import Example
 
-COLUMNS = ("teacher_token_ids", "teacher_top_ids", "teacher_top_logprobs")
-"""Columns with soft labels, as PseudoLabel(top_k=...) makes them."""
 WHY_NOT_SOFTENED = (
     "stored top-k log-probabilities hold at temperature 1 only, because softening them takes the normalizer over the "
     "whole vocabulary, which is not stored"
 )
 
 
-class SoftLabel(Training):
+class SoftLabel(CausalTraining):
     """Train a student on a teacher's next-token distributions, mixed with the text.
 
     The loss of a token is alpha * temperature^2 * KL(teacher || student) + (1 - alpha) * cross-entropy (Hinton et al.
     2015, arXiv 1503.02531, section 2; token by token: Kim and Rush 2016, arXiv 1606.07947, section 3.1). Rows that
-    carry soft labels are trained on those, over the kept entries and one bucket for the rest; for other rows `teacher`
-    is loaded beside the student and reads the student's tokens. Teacher and student must share one vocabulary.
+    carry soft labels are trained on those: top-k ones over the kept entries and one bucket for the rest, hidden states
+    over the whole vocabulary. For other rows `teacher` is loaded beside the student and reads the student's tokens.
+    Teacher and student must share one vocabulary; stored soft labels of another tokenizer or chat template are refused.
     """
 
     _: KW_ONLY
@@ -51,7 +53,7 @@ class SoftLabel(Training):
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns that the rows must have."""
-        return {"rows": ("output",) if self.teacher is not None else ("output", *COLUMNS)}
+        return {"rows": ("output",) if self.teacher is not None else ("output", *TOP_COLUMNS)}
 
     def check(self) -> Iterator[Problem]:
         """Yield what is wrong with the parameters, and with the vocabularies where both are at hand."""
@@ -71,38 +73,49 @@ class SoftLabel(Training):
 
     def run(self, rows: Dataset, student: Any, teacher: Any, context: Context) -> Path:
         """Train the student on `rows` and write its folder."""
-        stored = set(COLUMNS) <= set(rows.column_names)
-        self._check_source(stored, teacher)
+        kind = kind_of(rows.column_names)
+        self._check_source(kind, teacher)
         folder = students.folder_of(student)
         size = check_vocabulary(folder, teacher)
+        expected = "" if teacher is None or not kind else teacher_digest(teacher)
+        stored = StoredLabels(students.load_tokenizer(folder), self.prompt, size, expected, context)
 
         def example_of(row: Mapping[str, Any], tokenizer: Any) -> Example | str:
-            if stored:
-                return soft_example(row, tokenizer, self.prompt, size)
-            return text_example(row, tokenizer, self.prompt)
+            return stored.example(row) if kind else text_example(row, tokenizer, self.prompt)
 
         prepared = prepare(self, rows, folder, context, example_of)
-        context.notes["soft_labels"] = "stored" if stored else "live"
-        live = None if stored else load_teacher(teacher)
-        return fit(self, prepared, SoftObjective(self.alpha, self.temperature, live), context)
+        context.notes["soft_labels"] = {"top": "stored", "hidden": "hidden states", "": "live"}[kind]
+        objective = SoftObjective(
+            self.alpha,
+            self.temperature,
+            teacher=None if kind else load_teacher(teacher),
+            head=load_head(students.folder_of(teacher), *stored.dtypes) if kind == "hidden" else None,
+        )
+        return fit(self, prepared, objective, context)
 
-    def _check_source(self, stored: bool, teacher: Any) -> None:
+    def _check_source(self, kind: Kind, teacher: Any) -> None:
         """Check that the distributions asked for can be had.
 
         Raises:
             BadInput: they can't.
         """
-        if stored and self.temperature != 1:
+        if kind == "top" and self.temperature != 1:
             raise BadInput(
                 f"temperature is {self.temperature:g}, but {WHY_NOT_SOFTENED}: set temperature=1, or take rows without "
-                "soft labels, PseudoLabel(top_k=0), and give teacher= to compare with the teacher itself"
+                "soft labels, PseudoLabel(top_k=0), and give teacher= to compare with the teacher itself, or store "
+                'exact ones with SoftLabels(mode="hidden")'
             )
-        if not stored and teacher is None:
+        if kind == "hidden" and teacher is None:
+            raise BadInput(
+                "the rows hold the teacher's last hidden states, from which only its output layer makes distributions: "
+                "give teacher="
+            )
+        if not kind and teacher is None:
             raise BadInput(
                 "the rows hold no soft labels and there is no teacher: make them with PseudoLabel(top_k=32), or give "
                 "teacher= to compare with the teacher itself"
             )
-        if not stored and getattr(teacher, "system", None):
+        if not kind and getattr(teacher, "system", None):
             raise BadInput(
                 "the teacher has a system prompt of its own, which the student's tokens don't hold: put it into the "
                 "template's system block, or store soft labels with PseudoLabel(top_k=32)"
@@ -125,41 +138,11 @@ def check_vocabulary(student: Path, teacher: Any) -> int:
     return int(AutoConfig.from_pretrained(student).vocab_size)
 
 
-def soft_example(row: Mapping[str, Any], tokenizer: Any, prompt: str, vocabulary_size: int) -> Example | str:
-    """Return the tokens of a row's chat and of the teacher's answer, with the teacher's distribution at each of these.
+def load_head(folder: Path, dtype: str) -> Head:
+    """Return the output layer of the teacher in `folder`, for hidden states of `dtype`."""
+    from potstill.hidden_states import Head
 
-    The targets are the tokens that the teacher wrote, not its text tokenized anew, so that they align.
-
-    Raises:
-        BadInput: the soft labels are of unequal lengths, or of a larger vocabulary.
-    """
-    import numpy as np
-
-    from potstill.chat import prompt_ids
-    from potstill.prompts import render
-    from potstill.trainers.examples import Example
-
-    if not row["teacher_token_ids"] or not row["teacher_top_ids"] or not row["teacher_top_logprobs"]:
-        return "no soft labels"
-    if row.get("finish_reason") == "length":
-        return "the answer was cut at the teacher's token limit"
-    name = f"row {row.get('id', '')!r}"
-    try:
-        targets = np.asarray(row["teacher_token_ids"], dtype=np.int32)
-        top_ids = np.asarray(row["teacher_top_ids"], dtype=np.int32)
-        top_logprobs = np.asarray(row["teacher_top_logprobs"], dtype=np.float32)
-    except ValueError as error:
-        raise BadInput(f"{name}: its soft labels are no T by K table ({error}): make them anew") from error
-    if top_ids.shape != top_logprobs.shape or top_ids.ndim != 2 or len(top_ids) != len(targets):
-        shapes = f"{targets.shape}, {top_ids.shape} and {top_logprobs.shape}"
-        raise BadInput(f"{name}: {', '.join(COLUMNS)} have shapes {shapes}, which must be (T,), (T, K) and (T, K)")
-    largest = max(int(top_ids.max()), int(targets.max()))
-    if largest >= vocabulary_size:
-        raise BadInput(
-            f"{name}: its soft labels hold token {largest}, the student knows {vocabulary_size}: {vocabulary.REMEDY}"
-        )
-    prompt_tokens = prompt_ids(tokenizer, render(prompt, row))
-    return Example([*prompt_tokens, *targets.tolist()], len(prompt_tokens), top_ids, top_logprobs)
+    return Head.load(folder, dtype)
 
 
 def load_teacher(teacher: Any) -> Any:
@@ -181,19 +164,21 @@ class SoftObjective:
     """Softens both distributions."""
     teacher: Any = None
     """The teacher's model, or None where the batches hold soft labels."""
+    head: Head | None = None
+    """The teacher's output layer, where the batches hold its hidden states."""
 
     def __call__(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the loss [N] of the targets from the student's logits [N, V]."""
         from potstill.trainers.losses import cross_entropy, topk_tail_divergence
 
         text = (1 - self.alpha) * cross_entropy(logits, batch["labels"]) if self.alpha < 1 else 0.0
-        if self.teacher is not None:
-            divergence = self._live(logits, batch)
+        if self.teacher is not None or self.head is not None:
+            divergence = self._dense(logits, batch)
         else:
             divergence = topk_tail_divergence(logits, batch["teacher_ids"], batch["teacher_logprobs"])
         return self.alpha * self.temperature**2 * divergence + text
 
-    def _live(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+    def _dense(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the divergence [N] from what the teacher says to the same tokens."""
         import torch
 
@@ -201,7 +186,10 @@ class SoftObjective:
         from potstill.trainers.losses import forward_kl
 
         with torch.no_grad():
-            teacher = target_logits(self.teacher, batch)
+            if self.head is not None:
+                teacher = self.head.logits(batch["teacher_hidden"])
+            else:
+                teacher = target_logits(self.teacher, batch)
         # output layers may be padded to different sizes beyond the one vocabulary; cut before normalizing
         shared = min(logits.shape[-1], teacher.shape[-1])
         return forward_kl(logits[:, :shared], teacher[:, :shared], self.temperature)

@@ -7,29 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from potstill.errors import BadInput
-from potstill.models import folder_problem, hub_commit, is_local
+from potstill.models import folder_of as folder_of
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-def folder_of(model: Any) -> Path:
-    """Return the folder of `model` (a folder, a Hub id, or a teacher that names one), downloaded if it is on the Hub.
-
-    Raises:
-        BadInput: there is no such model.
-    """
-    named = getattr(model, "model", model)
-    if is_local(named):
-        folder = Path(named).expanduser()
-        problem = folder_problem(folder)
-        if problem:
-            raise BadInput(problem)
-        return folder
-    from huggingface_hub import snapshot_download
-
-    patterns = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
-    return Path(snapshot_download(str(named), revision=hub_commit(str(named)), allow_patterns=patterns))
 
 
 def load_tokenizer(folder: Path) -> Any:

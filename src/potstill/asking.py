@@ -1,0 +1,233 @@
+"""Asking until the answer has the form that is wanted: parsing is apart from generating, and every try is journalled.
+
+Helpers for steps whose teacher must answer in a form; may import the engine and the teachers' protocol.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from potstill.generate import Asker, as_teacher, lose_error, request_seed
+from potstill.step import Estimate
+from potstill.teachers.protocol import Messages, Request, Response, Sampling
+
+if TYPE_CHECKING:
+    from potstill.context import Context
+
+RETRY_TEMPERATURE = 0.7
+"""Least temperature of a second try: greedy decoding would only write the same again."""
+CUT = "cut at max_tokens"
+"""Ledger's reason for an answer that has no end."""
+UNREADABLE = "answer does not parse"
+"""Ledger's reason for an answer that has not the form wanted, in any try."""
+
+Tag = TypeVar("Tag")
+Value = TypeVar("Value")
+Attempt = tuple["_Open[Tag, Value]", int, int]
+"""(question, number of the chat, number of the try)."""
+
+
+@dataclass(frozen=True)
+class Question(Generic[Tag]):
+    """What a row wants to know; it is answered when all its chats are."""
+
+    tag: Tag
+    """Comes back with the answers: usually the row."""
+    name: str
+    """The row's name in the ledger."""
+    chats: tuple[Messages, ...]
+    """What the teacher is asked; with none, the question is answered at once."""
+    sample: int = 0
+    """Number of this answer among several to the same chats: each is drawn with another seed."""
+
+
+@dataclass(frozen=True)
+class Tries:
+    """How a question is asked, and how often."""
+
+    sampling: Sampling
+    """How the first try is drawn; later ones at `RETRY_TEMPERATURE` at least."""
+    most: int = 1
+    """Tries for an answer that is cut or does not parse."""
+    seed: int = 0
+    """Of all draws."""
+    keep_cut: bool = False
+    """Whether an answer cut at `max_tokens` counts as one."""
+
+
+@dataclass(frozen=True)
+class Answer(Generic[Value]):
+    """An answer that has the form wanted."""
+
+    value: Value
+    """What the parser made of it."""
+    text: str
+    """What the teacher wrote."""
+    finish_reason: str
+    """`stop`, or `length` where cut answers count."""
+    tries: int = 1
+    """How many it took."""
+
+
+Answered = Iterator[tuple[Tag, tuple[Answer[Value], ...]]]
+"""(tag, an answer a chat) of each question."""
+
+
+def as_text(text: str) -> str:
+    """Take the answer as it is: the parser of steps that want no form."""
+    return text
+
+
+def asked(
+    teacher: Any,
+    questions: Iterable[Question[Tag]],
+    parse: Callable[[str], Value],
+    tries: Tries,
+    context: Context,
+    total: int | None = None,
+) -> Answered[Tag, Value]:
+    """Yield (tag, answers) in the order of `questions`; see `ask_until_parsed`."""
+    with Asker(as_teacher(teacher), context) as asker:
+        yield from ask_until_parsed(asker, questions, parse, tries, context, total)
+
+
+def ask_until_parsed(
+    asker: Asker,
+    questions: Iterable[Question[Tag]],
+    parse: Callable[[str], Value],
+    tries: Tries,
+    context: Context,
+    total: int | None = None,
+) -> Answered[Tag, Value]:
+    """Yield (tag, answers) in the order of `questions`; those that end without an answer are lost in the ledger.
+
+    `parse` gets the text of an answer and raises if it has not the form wanted. Such an answer, and one that is cut,
+    is asked for again, among the questions that follow, so that the teacher's batch stays full. After `tries.most` the
+    question is lost for good, and what the teacher wrote stands in the ledger.
+    """
+    yield from _Line(asker, questions, parse, tries, context).answered(total)
+
+
+@dataclass
+class _Open(Generic[Tag, Value]):
+    """A question that waits for answers."""
+
+    question: Question[Tag]
+    answers: list[Answer[Value] | None]
+    unsettled: int
+    lost: bool = False
+    unread: list[str] = field(default_factory=list)
+
+
+class _Line(Generic[Tag, Value]):
+    """Questions in order, an iterator over their requests that has more of them when an answer must be asked again."""
+
+    def __init__(
+        self,
+        asker: Asker,
+        questions: Iterable[Question[Tag]],
+        parse: Callable[[str], Value],
+        tries: Tries,
+        context: Context,
+    ) -> None:
+        self._asker = asker
+        self._questions = iter(questions)
+        self._parse = parse
+        self._tries = tries
+        self._context = context
+        self._open: deque[_Open[Tag, Value]] = deque()
+        self._to_ask: deque[Attempt[Tag, Value]] = deque()
+
+    def answered(self, total: int | None) -> Answered[Tag, Value]:
+        """Yield the answers in the order of the questions."""
+        while True:
+            for attempt, response in self._asker.ask(self, total):
+                self._settle(attempt, response)
+                yield from self._finished()
+            yield from self._finished()
+            if not self._to_ask:
+                return
+
+    def __iter__(self) -> Iterator[tuple[Attempt[Tag, Value], Request]]:
+        """Return itself: after its end it may have requests again."""
+        return self
+
+    def __next__(self) -> tuple[Attempt[Tag, Value], Request]:
+        """Return the next request: one that is asked again goes first."""
+        while not self._to_ask:
+            question = next(self._questions)
+            count = len(question.chats)
+            entry: _Open[Tag, Value] = _Open(question, [None] * count, count)
+            self._open.append(entry)
+            self._to_ask.extend((entry, part, 0) for part in range(count))
+        entry, part, number = self._to_ask.popleft()
+        return (entry, part, number), self._request(entry.question, part, number)
+
+    def _request(self, question: Question[Tag], part: int, number: int) -> Request:
+        """Return the request of one try; the first sample of a chat is drawn as if there were no others."""
+        sampling, messages = self._tries.sampling, question.chats[part]
+        if number:
+            sampling = replace(sampling, temperature=max(sampling.temperature, RETRY_TEMPERATURE))
+        others = (question.sample, number) if question.sample or number else ()
+        seed = request_seed(self._tries.seed, messages, *others) if sampling.temperature > 0 else 0
+        return Request(messages, sampling, seed)
+
+    def _settle(self, attempt: Attempt[Tag, Value], response: Response) -> None:
+        """Take a response: an answer, a reason to ask again, or a loss."""
+        entry, part, number = attempt
+        if response.finish_reason == "error":
+            if not entry.lost:
+                lose_error(self._context, entry.question.name, response)
+            entry.lost = True
+        else:
+            answer, reason, detail = self._read(response, number + 1)
+            if answer is None:
+                entry.unread.append(response.text)
+                if number + 1 < self._tries.most and not entry.lost:
+                    self._to_ask.append((entry, part, number + 1))
+                    return
+                self._lose(entry, reason, detail)
+            entry.answers[part] = answer
+        entry.unsettled -= 1
+
+    def _read(self, response: Response, tries: int) -> tuple[Answer[Value] | None, str, str]:
+        """Return the answer, or why there is none."""
+        if response.finish_reason == "length" and not self._tries.keep_cut:
+            return None, CUT, f"max_tokens={self._tries.sampling.max_tokens}"
+        try:
+            value = self._parse(response.text)
+        except (NameError, ImportError):
+            raise  # a mistake in the parser, which no other answer would mend
+        except Exception as error:  # noqa: BLE001 - parsers say so in many ways, such as AttributeError of None
+            return None, UNREADABLE, f"{type(error).__name__}: {error}"
+        return Answer(value, response.text, response.finish_reason, tries), "", ""
+
+    def _lose(self, entry: _Open[Tag, Value], reason: str, detail: str) -> None:
+        """Record a question that is lost for good, with what the teacher wrote."""
+        if not entry.lost:
+            said = "; ".join(repr(text) for text in entry.unread)
+            self._context.ledger.lose(entry.question.name, "permanent", reason, f"{detail}; the teacher wrote {said}")
+        entry.lost = True
+
+    def _finished(self) -> Answered[Tag, Value]:
+        """Yield what is settled at the head of the line."""
+        while self._open and not self._open[0].unsettled:
+            entry = self._open.popleft()
+            answers = tuple(answer for answer in entry.answers if answer is not None)
+            if not entry.lost:
+                yield entry.question.tag, answers
+
+
+def upper_bound(rows: int | None, calls: int, max_tokens: int) -> Estimate:
+    """Return the cost of `calls` a row with answers of full length, prompts as long again, and no second tries."""
+    if rows is None:
+        return Estimate()
+    return Estimate(rows, rows * calls, rows * calls * 2 * max_tokens)
+
+
+def row_name(row: Any, number: int) -> str:
+    """Return what the ledger calls a row: its id, or else its number."""
+    return str(row.get("id", number))

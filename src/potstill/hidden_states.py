@@ -1,0 +1,144 @@
+"""A model's last hidden states, and the output layer that makes logits of them: exact distributions, 2 H bytes a token.
+
+The states are those that enter the output layer, after the last norm. Storing them instead of logits loses nothing and
+takes V / H times less; the logits can be softened, unlike a top-k. Pure functions on models and tensors.
+
+Shapes: B rows, T positions, N positions of all rows, H hidden size, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from potstill.errors import BadInput
+
+DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
+"""What states are stored as."""
+CLOSE = 2e-2
+"""Largest relative difference of rebuilt logits, which rounding explains."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a model does to its last hidden states."""
+
+    weight: Tensor
+    """[V, H]."""
+    bias: Tensor | None
+    """[V], or None."""
+    scale: float
+    """Factor of the logits (Cohere's `logit_scale`, one by Granite's `logits_scaling`)."""
+    softcap: float | None
+    """c in c tanh(logits / c) (Gemma 2), or None."""
+    dtype: str
+    """Type of the states."""
+
+    def logits(self, bits: Tensor) -> Tensor:
+        """Return the logits [N, V] in float32 of states given by their bits [N, H], as int16."""
+        states = bits.view(DTYPES[self.dtype]).float()
+        made = torch.nn.functional.linear(states, self.weight.to(bits.device), self.bias) * self.scale
+        return made if self.softcap is None else self.softcap * torch.tanh(made / self.softcap)
+
+    @classmethod
+    def of(cls, model: Any, dtype: str) -> Head:
+        """Return the output layer of a loaded `model`."""
+        layer = model.get_output_embeddings()
+        bias = getattr(layer, "bias", None)
+        return cls(
+            layer.weight.detach().float(), None if bias is None else bias.detach().float(), *_after(model.config), dtype
+        )
+
+    @classmethod
+    def load(cls, folder: Path, dtype: str) -> Head:
+        """Return the output layer of the model in `folder`, without loading the rest of it.
+
+        Raises:
+            BadInput: its weights aren't found.
+        """
+        from transformers import AutoConfig, AutoModelForCausalLM
+
+        config = AutoConfig.from_pretrained(folder)
+        with torch.device("meta"):
+            empty = AutoModelForCausalLM.from_config(config)
+        layers = [empty.get_output_embeddings(), empty.get_input_embeddings()]
+        tied = bool(getattr(config.get_text_config(), "tie_word_embeddings", False))
+        wanted = [layer.weight for layer in layers[: 1 + tied]]
+        names = [
+            name
+            for name, parameter in empty.named_parameters(remove_duplicate=False)
+            if any(parameter is w for w in wanted)
+        ]
+        weight = _tensor(folder, names)
+        if weight is None:
+            raise BadInput(f"no output layer in {folder}: none of {', '.join(names)} is in its *.safetensors")
+        bias = None
+        if getattr(layers[0], "bias", None) is not None:
+            bias = _tensor(folder, [name.removesuffix("weight") + "bias" for name in names])
+        return cls(weight.float(), None if bias is None else bias.float(), *_after(config), dtype)
+
+
+@torch.no_grad()
+def capture(model: Any, ids: list[int], first: int) -> tuple[Tensor, Tensor]:
+    """Return the states [T, H] from which the tokens from number `first` on are predicted, and the logits [T, V]."""
+    seen: list[Tensor] = []
+    hook = model.get_output_embeddings().register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    try:
+        device = next(model.parameters()).device
+        logits = model(input_ids=torch.tensor([ids[:-1]], device=device), use_cache=False).logits
+    finally:
+        hook.remove()
+    return seen[0][0, first - 1 :], logits[0, first - 1 :].float()
+
+
+def bits_of(states: Tensor, dtype: str) -> Tensor:
+    """Return states [N, H] as the int16 bits of `dtype`.
+
+    Raises:
+        BadInput: a state is too large for float16.
+    """
+    stored = states.to(DTYPES[dtype]).cpu()
+    if not bool(torch.isfinite(stored).all()):
+        raise BadInput(
+            f"a hidden state of {float(states.abs().max()):.3g} doesn't fit {dtype}: take a teacher in bfloat16"
+        )
+    return stored.contiguous().view(torch.int16)
+
+
+def check_rebuilt(head: Head, bits: Tensor, logits: Tensor) -> None:
+    """Check that `head` makes of the states the `logits` [N, V] that the model made.
+
+    Raises:
+        BadInput: it doesn't, so the model does something after its output layer that is unknown here.
+    """
+    rebuilt = head.logits(bits)
+    apart = float((rebuilt - logits.cpu()).abs().max() / logits.abs().max().clamp(min=1e-6).cpu())
+    if not apart <= CLOSE:
+        raise BadInput(
+            f"the teacher's logits can't be rebuilt from its last hidden states (they differ by {apart:.1%}): its "
+            'architecture changes them after the output layer; take mode="top"'
+        )
+
+
+def _after(config: Any) -> tuple[float, float | None]:
+    """Return what a model of this configuration does to its logits: (scale, softcap)."""
+    text = config.get_text_config()
+    scale = float(getattr(text, "logit_scale", None) or 1.0) / float(getattr(text, "logits_scaling", None) or 1.0)
+    return scale, getattr(text, "final_logit_softcapping", None)
+
+
+def _tensor(folder: Path, names: list[str]) -> Tensor | None:
+    """Return the first of the tensors called `names` in a model folder."""
+    from safetensors import safe_open
+
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(str(file), framework="pt") as tensors:
+            for name in names:
+                if name in tensors.keys():  # noqa: SIM118 - it is no dict
+                    found: Tensor = tensors.get_tensor(name)
+                    return found
+    return None

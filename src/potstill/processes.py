@@ -1,0 +1,97 @@
+"""Processes known beyond their number: one that took over a dead one's number is not mistaken for it (Linux)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+POLL_SECONDS = 0.05
+"""How often a group that was told to leave is looked at."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process, for as long as it lives."""
+
+    pid: int
+    """Its number."""
+    started: str
+    """The system's boot, the process namespace and the clock tick at which it started."""
+
+    @classmethod
+    def this(cls) -> Process:
+        """Return the running process."""
+        return cls.of(os.getpid())
+
+    @classmethod
+    def of(cls, pid: int) -> Process:
+        """Return the process that has the number `pid` now; one that there is none of is never alive."""
+        status = _status(pid)
+        return cls(pid, f"{_world()}:{status.started}" if status else "")
+
+    def alive(self) -> bool:
+        """Say whether it still runs; a zombie does not."""
+        status = _status(self.pid)
+        return status is not None and status.state not in "ZX" and self.started == f"{_world()}:{status.started}"
+
+    def replaced(self) -> bool:
+        """Say whether its number belongs to another process now."""
+        status = _status(self.pid)
+        return status is not None and self.started != f"{_world()}:{status.started}"
+
+    def of_this_machine(self) -> bool:
+        """Say whether its number means anything here: same boot, same namespace."""
+        return self.started.rpartition(":")[0] == _world()
+
+
+@dataclass(frozen=True)
+class _Status:
+    """What `/proc/PID/stat` says."""
+
+    pid: int
+    state: str
+    group: int
+    started: str
+
+
+def group_members(group: int) -> list[int]:
+    """Return the living processes of a process group."""
+    found = [_status(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [status.pid for status in found if status and status.group == group and status.state not in "ZX"]
+
+
+def end_group(group: int, grace: float) -> None:
+    """Ask a process group to leave, and kill what is left of it after `grace` seconds; return when all are gone."""
+    for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, grace + 5)):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, number)
+        deadline = time.monotonic() + seconds
+        while group_members(group):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(POLL_SECONDS)
+        else:
+            return
+
+
+def _status(pid: int) -> _Status | None:
+    """Read the state of a process, or None where there is none."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return None
+    fields = text.rpartition(")")[2].split()  # the name before it may hold anything
+    return _Status(pid, fields[0], int(fields[2]), fields[19])
+
+
+def _world() -> str:
+    """Return what process numbers are counted in: this boot of this machine, and the namespace."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}:{Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return "unknown"

@@ -1,0 +1,110 @@
+"""Which instructions are classifications (Wang et al. 2023, "Self-Instruct", section 2.2, step 2)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import KW_ONLY
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from annotated_types import Ge, Interval
+
+from potstill.asking import Question, Tries, asked, row_name, upper_bound
+from potstill.data import self_instruct
+from potstill.errors import Problem
+from potstill.generate import place, teacher_problems
+from potstill.prompts import Template, render
+from potstill.step import Estimate, Model, Rows, Step
+from potstill.teachers.protocol import Sampling
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from potstill.context import Context
+
+ANSWER = re.compile(r"\W*(yes|no|true|false)\b", re.IGNORECASE)
+"""How an answer starts."""
+
+
+class DetectClassification(Step):
+    """Adds `is_classification`: whether the teacher takes the instruction for one with a few labels as answers.
+
+    >>> rows = LoadRows([{"instruction": "Is the review positive or negative?"}])
+    >>> tasks = DetectClassification(rows, teacher=teacher, max_failed=1)
+    >>> sorted(tasks.columns({"rows": frozenset({"instruction"})}))
+    ['instruction', 'is_classification']
+    """
+
+    rows: Rows
+    """Instructions (column `instruction`)."""
+    _: KW_ONLY
+    teacher: Model
+    """Who decides."""
+    prompt: Template = "is_classification.jinja"
+    """Gets the row and `examples`; the answer starts with Yes or No."""
+    examples: Rows | None = None
+    """Tasks with `is_classification` that are shown; None shows Potstill's own 31, of which 12 are classifications,
+    as many as in the paper (appendix A)."""
+    max_tokens: Annotated[int, Ge(1)] = 8
+    """Longest answer; what follows the first word is not read (the paper's code takes 3 tokens)."""
+    max_tries: Annotated[int, Ge(1)] = 3
+    """Times an answer that is neither is asked for again, the first one (greedy) included."""
+    max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
+    """Share of the rows that may be lost."""
+    seed: int = 0
+    """Of second tries."""
+
+    makes: ClassVar[str] = "rows"
+    heavy: ClassVar[bool] = True
+    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
+
+    def __post_init__(self) -> None:
+        """Choose where the step runs."""
+        place(self, self.teacher)
+
+    def check(self) -> Iterable[Problem]:
+        """Yield what is wrong with the teacher."""
+        yield from teacher_problems(self.teacher)
+
+    def needs(self) -> Mapping[str, Iterable[str]]:
+        """Return the columns that are read."""
+        return {"rows": ("instruction",), "examples": ("instruction", "is_classification")}
+
+    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
+        """Return the columns of the rows and the new one."""
+        rows = inputs.get("rows")
+        return None if rows is None else rows | {"is_classification"}
+
+    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
+        """Count one call a row."""
+        return upper_bound(rows.get("rows"), 1, self.max_tokens)
+
+    def run(
+        self, rows: Dataset, teacher: Any, context: Context, examples: Dataset | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the rows in order."""
+        shown = self_instruct.examples("classification.jsonl") if examples is None else tuple(examples)
+        # a cut answer counts: only its first word is read
+        tries = Tries(Sampling(max_tokens=self.max_tokens), self.max_tries, self.seed, keep_cut=True)
+        questions = (
+            Question(row, row_name(row, number), (render(self.prompt, {**row, "examples": shown}),))
+            for number, row in enumerate(rows)
+        )
+        for row, (answer,) in asked(teacher, questions, yes_or_no, tries, context, len(rows)):
+            context.ledger.keep()
+            yield {**row, "is_classification": answer.value}
+
+
+def yes_or_no(text: str) -> bool:
+    """Return whether an answer says yes.
+
+    >>> yes_or_no("**Yes**, it is.")
+    True
+
+    Raises:
+        ValueError: it says neither.
+    """
+    found = ANSWER.match(text)
+    if not found:
+        raise ValueError("neither yes nor no")
+    return found[1].lower() in ("yes", "true")

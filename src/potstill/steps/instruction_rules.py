@@ -1,0 +1,58 @@
+"""What an instruction must be like to be worth keeping: length, words, beginning (Wang et al. 2023, section 2.2)."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+BLOCKED_WORDS = (
+    "image", "images", "graph", "graphs", "picture", "pictures", "file", "files", "map", "maps",
+    "draw", "plot", "go to",
+)  # fmt: skip
+"""Words of tasks that a model of text alone can't do (section 2.2 and the paper's code)."""
+BLOCKED_STARTS = ("Write a program",)
+"""Beginnings that teachers fall into, and whose tasks take more than an answer (the paper's code)."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What an instruction must be like, whatever the pool holds."""
+
+    min_words: int = 4
+    """Fewest words."""
+    max_words: int = 150
+    """Most words."""
+    blocked_words: Sequence[str] = BLOCKED_WORDS
+    """Whole words or phrases that it must not have, in either case."""
+    blocked_starts: Sequence[str] = BLOCKED_STARTS
+    """What it must not start with."""
+    plain_start: bool = True
+    """Whether it must start with an ASCII character that is no punctuation."""
+
+    def objection(self, text: str) -> str:
+        """Return why an instruction is not wanted, or nothing.
+
+        >>> Rules().objection("Draw a map of the old town")
+        'blocked word'
+        """
+        words = len(text.split())
+        if words < self.min_words:
+            return "too short"
+        if words > self.max_words:
+            return "too long"
+        if self._blocked and self._blocked.search(text):
+            return "blocked word"
+        if self.blocked_starts and text.startswith(tuple(self.blocked_starts)):
+            return "blocked beginning"
+        if self.plain_start and text[0] in string.punctuation:
+            return "starts with punctuation"
+        return "starts with a character outside ASCII" if self.plain_start and not text[0].isascii() else ""
+
+    @cached_property
+    def _blocked(self) -> re.Pattern[str] | None:
+        """Return the pattern of all blocked words."""
+        words = "|".join(re.escape(word) for word in self.blocked_words)
+        return re.compile(rf"\b(?:{words})\b", re.IGNORECASE) if words else None

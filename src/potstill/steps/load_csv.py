@@ -1,0 +1,156 @@
+"""Loading rows from CSV, as RFC 4180 has it, with a header line."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import KW_ONLY, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from potstill.errors import Problem
+from potstill.step import Estimate, Step
+from potstill.steps.files import Files, are_small, lines, matched
+from potstill.steps.load_json import read, survey
+from potstill.steps.schema import WORDS, Findings, Kind, Schema, kind_of, schema_problems
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TRUE_OR_FALSE = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
+"""What a cell of a `bool` column may hold, in any case."""
+
+
+class LoadCSV(Step):
+    r"""Reads CSV files with a header line, also packed with gzip or xz.
+
+    A cell is a text unless `schema` says what it stands for, so that `007` and `1e5` stay what they are.
+
+    >>> _ = Path("rows.csv").write_text('zip,level\n01234,1\n"a, b",')
+    >>> show(LoadCSV("rows.csv", schema={"level": "int?"}))
+    {'zip': '01234', 'level': 1}
+    {'zip': 'a, b', 'level': None}
+    """
+
+    path: Files
+    """A file, several, or a glob."""
+    _: KW_ONLY
+    schema: Schema = field(default_factory=dict)
+    """Types of columns: `str`, `int`, `float` or `bool`; with `?` an empty cell is a missing value."""
+    delimiter: str = ","
+    """What is between cells; a tab for TSV."""
+
+    makes: ClassVar[str] = "rows"
+
+    def check(self) -> Iterable[Problem]:
+        """Yield what is wrong with the parameters, and with the files where they are small."""
+        wrong = list(schema_problems(self.schema))
+        if not wrong:
+            nested = [name for name, given in self.schema.items() if kind_of(given).name in ("list", "dict")]
+            wrong += [Problem("", "schema", f"column {name!r}: a cell holds no list or object") for name in nested]
+        if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
+            wrong.append(Problem("", "delimiter", f"must be one character, got {self.delimiter!r}"))
+        paths = matched(self.path)
+        yield from wrong
+        if not wrong and are_small(paths):
+            yield from survey(paths, self.schema, self._records())[1]
+
+    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
+        """Return the columns of the header lines."""
+        heads = [self._head(path) for path in matched(self.path)]
+        return frozenset(name for head in heads for name in head) or None
+
+    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
+        """Count the rows where the files are small."""
+        paths = matched(self.path)
+        return Estimate(rows=survey(paths, self.schema, self._records())[0].rows if are_small(paths) else None)
+
+    def run(self) -> pa.RecordBatchReader:
+        """Return the rows.
+
+        Raises:
+            BadInput: anything is wrong with the files.
+        """
+        return read(matched(self.path), self.schema, self._records())
+
+    def _records(self) -> Callable[[Path, Findings], Iterator[tuple[str, Any]]]:
+        """Return the function that reads one file."""
+        kinds = {name: kind_of(given) for name, given in self.schema.items()}
+        return lambda path, findings: _records(path, findings, self.delimiter, kinds)
+
+    def _head(self, path: Path) -> list[str]:
+        """Return the header line of a file."""
+        return next(csv.reader((line for _, line in lines(path, Findings(""))), delimiter=self.delimiter), [])
+
+
+def _records(
+    path: Path, findings: Findings, delimiter: str, kinds: Mapping[str, Kind]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield `(place, row)` for each line; a cell that is not of its column's kind is a finding."""
+    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # the default of 128 KiB is less than many a text
+    cells = csv.reader((line for _, line in lines(path, findings)), delimiter=delimiter, strict=True)
+    head: list[str] | None = None
+    number = 1
+    while True:
+        try:
+            row = next(cells, None)
+        except csv.Error as error:
+            findings.add(f"line {number}", f"not valid CSV: {error}")
+            return
+        if row is None:
+            return
+        if head is None and row:
+            head = row
+            wrong = list(_head_problems(head, kinds))
+            for message in wrong:
+                findings.add(f"line {number}", message)
+            if wrong:
+                return
+        elif head is not None and row:
+            place = f"line {number}"
+            if len(row) != len(head):
+                findings.add(place, f"has {len(row)} cells, but the header has {len(head)}: {delimiter.join(row):.60}")
+            else:
+                yield place, _row(dict(zip(head, row, strict=True)), place, findings, kinds)
+        number = cells.line_num + 1
+
+
+def _head_problems(head: list[str], kinds: Mapping[str, Kind]) -> Iterator[str]:
+    """Yield what is wrong with a header line."""
+    for name, times in Counter(head).items():
+        if times > 1:
+            yield f"the header names column {name!r} {times} times"
+    for name, kind in kinds.items():
+        if name not in head and not kind.optional:
+            yield f"no field {name!r} (the header has {', '.join(head)})"
+
+
+def _row(cells: dict[str, str], place: str, findings: Findings, kinds: Mapping[str, Kind]) -> dict[str, Any]:
+    """Return the row with its cells as their columns' kinds have them."""
+    row: dict[str, Any] = dict(cells)
+    for name, kind in kinds.items():
+        if name not in cells:
+            continue
+        try:
+            row[name] = _value(cells[name], kind)
+        except ValueError:
+            findings.add(place, f"field {name!r} must be {WORDS[kind.name]}, got {cells[name]!r:.60}")
+            row[name] = {"str": "", "int": 0, "float": 0.0, "bool": False}[kind.name]  # said once is enough
+    return row
+
+
+def _value(cell: str, kind: Kind) -> Any:
+    """Return what a cell stands for.
+
+    Raises:
+        ValueError: it stands for nothing of this kind.
+    """
+    if cell == "" and kind.optional:
+        return None
+    if kind.name == "bool":
+        if cell.strip().lower() not in TRUE_OR_FALSE:
+            raise ValueError(cell)
+        return TRUE_OR_FALSE[cell.strip().lower()]
+    return {"str": str, "int": int, "float": float}[kind.name](cell)

@@ -1,0 +1,159 @@
+"""Rows that are in memory already: a list of dicts, a pandas frame, an Arrow table or a data set."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import KW_ONLY, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from potstill.errors import BadInput, Problem
+from potstill.keys import digest
+from potstill.step import Estimate, Step
+from potstill.steps.schema import Findings, Schema, Survey, as_table, kind_of, schema_problems
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+DIGEST_ROWS = 10_000
+"""Rows that are hashed at a time."""
+
+
+class LoadRows(Step):
+    """Takes rows from memory; their content is the key, so that equal rows are a hit whatever object holds them.
+
+    What is changed in the object afterwards is not seen.
+
+    >>> show(LoadRows([{"text": "on", "level": 1}, {"text": "off"}]))
+    {'text': 'on', 'level': 1}
+    {'text': 'off', 'level': None}
+    """
+
+    rows: Any
+    """A list of dicts, a pandas frame, an Arrow table or a `datasets.Dataset`."""
+    _: KW_ONLY
+    schema: Schema = field(default_factory=dict)
+    """Types that columns must have, such as `{"text": str, "level": "int?"}`; empty takes them as they are."""
+
+    makes: ClassVar[str] = "rows"
+
+    def __post_init__(self) -> None:
+        """Take a snapshot of the rows."""
+        if not isinstance(self.rows, Snapshot):
+            object.__setattr__(self, "rows", Snapshot(self.rows))
+
+    def check(self) -> Iterable[Problem]:
+        """Yield what is wrong with the rows."""
+        problem = self.rows.problem
+        wrong = list(schema_problems(self.schema))
+        if problem or wrong:
+            yield from [Problem("", "rows", problem)] if problem else wrong
+            return
+        yield from (Problem("", "rows", found.message) for found in self._survey()[1].problems())
+        if not self.rows.count:
+            yield Problem("", "rows", "no rows: give at least one")
+
+    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
+        """Return the columns."""
+        return frozenset(self.rows.names) | frozenset(self.schema)
+
+    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
+        """Count the rows."""
+        return Estimate(rows=self.rows.count)
+
+    def run(self) -> pa.Table:
+        """Return the rows."""
+        if self.rows.table is not None and not self.schema:
+            return self.rows.table
+        survey, _ = self._survey()
+        return as_table(self.rows.records(), survey.arrow())
+
+    def _survey(self) -> tuple[Survey, Findings]:
+        """Look through the rows; a table without a schema to hold it against is right as it is."""
+        survey, findings = Survey({name: kind_of(given) for name, given in self.schema.items()}), Findings("rows")
+        if self.rows.table is None or self.schema:
+            survey.look(((f"row {number}", row) for number, row in enumerate(self.rows.records())), findings)
+        return survey, findings
+
+
+class Snapshot:
+    """Rows as they were when the step was made; no dataclass, so that nobody looks for steps in every cell."""
+
+    def __init__(self, rows: Any) -> None:
+        """Copy `rows`: a list of dicts as such, everything else as an Arrow table."""
+        self.problem = ""
+        self.table: pa.Table | None = None
+        self._dicts: list[dict[str, Any]] = []
+        if hasattr(rows, "num_rows") or hasattr(rows, "to_numpy"):
+            self.table = _as_arrow(rows)
+        elif isinstance(rows, Iterable) and not isinstance(rows, (str, bytes, Mapping)):
+            listed = copy.deepcopy(list(rows))
+            strange = next((number for number, row in enumerate(listed) if not isinstance(row, Mapping)), None)
+            if strange is not None:
+                self.problem = f"row {strange} must be a dict, got {listed[strange]!r:.60}"
+            else:
+                self._dicts = [dict(row) for row in listed]
+        else:
+            self.problem = f"must be a list of dicts, a pandas frame, an Arrow table or a Dataset, got {rows!r:.60}"
+
+    def __repr__(self) -> str:
+        """Describe the rows."""
+        return f"{self.count} rows with columns {', '.join(map(str, self.names)) or 'none'}"
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return len(self._dicts) if self.table is None else int(self.table.num_rows)
+
+    @property
+    def names(self) -> list[str]:
+        """The columns, in order."""
+        return list(
+            {name: None for row in self._dicts for name in row} if self.table is None else self.table.column_names
+        )
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the rows as dicts."""
+        return self._dicts if self.table is None else self.table.to_pylist()
+
+    def identity(self) -> dict[str, str]:
+        """Return the content as a digest."""
+        return {"content": self._digest}
+
+    @cached_property
+    def _digest(self) -> str:
+        """The digest of names, types and values; a text, a number and a truth value differ."""
+        found = hashlib.sha256()
+        if self.table is None:
+            for row in self._dicts:
+                found.update(
+                    repr([(name, _mark(value)) for name, value in row.items()]).encode("utf-8", "surrogatepass")
+                )
+        else:
+            found.update(str([(field.name, str(field.type)) for field in self.table.schema]).encode())
+            for start in range(0, self.table.num_rows, DIGEST_ROWS):
+                found.update(repr(self.table.slice(start, DIGEST_ROWS).to_pylist()).encode("utf-8", "surrogatepass"))
+        return found.hexdigest()
+
+
+def _mark(value: Any) -> str:
+    """Return a text that stands for a cell; dates and the like, which have no place in a key, by how they print."""
+    try:
+        return digest(value)
+    except BadInput:
+        return f"{type(value).__qualname__} {value!r}"
+
+
+def _as_arrow(rows: Any) -> pa.Table:
+    """Return a frame, a table or a data set as an Arrow table of its own."""
+    import pyarrow as pa
+
+    if isinstance(rows, pa.Table):
+        return rows.replace_schema_metadata(None)
+    if hasattr(rows, "with_format"):
+        return rows.with_format("arrow")[:].replace_schema_metadata(None)
+    table = pa.Table.from_pandas(rows.copy(), preserve_index=False).replace_schema_metadata(None)
+    texts = [field.with_type(pa.string()) if pa.types.is_large_string(field.type) else field for field in table.schema]
+    return table.cast(pa.schema(texts))

@@ -1,0 +1,109 @@
+"""An instruction and examples out of one free description (Viswanathan et al. 2023, "Prompt2Model", section 3.1)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import KW_ONLY
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from annotated_types import Ge
+
+from potstill.asking import Question, Tries, asked
+from potstill.errors import PotstillError, Problem
+from potstill.generate import place, teacher_problems
+from potstill.prompts import Template, render
+from potstill.step import Estimate, Model, Step
+from potstill.teachers.protocol import Sampling
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from potstill.context import Context
+
+
+class ParsePrompt(Step):
+    """Parts the description of a task into `instruction` and `examples` (a list of `input` and `output`): one row.
+
+    >>> task = ParsePrompt("Name the capital. Peru -> Lima. Kenya -> Nairobi.", teacher=teacher)
+    >>> sorted(task.columns({}))
+    ['examples', 'id', 'instruction']
+    """
+
+    text: str
+    """The description, as somebody would write it to a language model."""
+    _: KW_ONLY
+    teacher: Model
+    """Who reads it."""
+    prompt: Template = "parse_prompt.jinja"
+    """Gets `prompt`; the answer is a JSON object with `instruction` and `examples`."""
+    max_tokens: Annotated[int, Ge(1)] = 2048
+    """Longest answer; it repeats the description."""
+    max_tries: Annotated[int, Ge(1)] = 5
+    """Times an answer that is no such object is asked for, each with another seed; the first one is greedy."""
+    seed: int = 0
+    """Of second tries."""
+
+    makes: ClassVar[str] = "rows"
+    heavy: ClassVar[bool] = True
+    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
+
+    def __post_init__(self) -> None:
+        """Choose where the step runs."""
+        place(self, self.teacher)
+
+    def check(self) -> Iterable[Problem]:
+        """Yield what is wrong with the teacher or the text."""
+        yield from teacher_problems(self.teacher)
+        if not self.text.strip():
+            yield Problem("", "text", "is empty: describe the task")
+
+    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
+        """Return the columns made."""
+        return frozenset({"id", "instruction", "examples"})
+
+    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
+        """Count one call."""
+        return Estimate(rows=1, calls=1, tokens=2 * self.max_tokens)
+
+    def run(self, teacher: Any, context: Context) -> pa.Table:
+        """Return the one row.
+
+        Raises:
+            PotstillError: no answer parses.
+        """
+        import pyarrow as pa
+
+        chat = render(self.prompt, {"prompt": self.text})
+        tries = Tries(Sampling(max_tokens=self.max_tokens), self.max_tries, self.seed)
+        for _, (answer,) in asked(teacher, [Question(None, "prompt", (chat,))], read_task, tries, context, 1):
+            context.ledger.keep()
+            instruction, examples = answer.value
+            pair = pa.struct([("input", pa.string()), ("output", pa.string())])
+            schema = pa.schema([("id", pa.string()), ("instruction", pa.string()), ("examples", pa.list_(pair))])
+            return pa.Table.from_pylist([{"id": "task", "instruction": instruction, "examples": examples}], schema)
+        raise PotstillError(
+            f"the description was not parsed in {self.max_tries} tries: {context.ledger.counts()['failed']}; "
+            "lost.jsonl has the answers. Raise max_tries, or give the instruction and the examples as rows"
+        )
+
+
+def read_task(text: str) -> tuple[str, list[dict[str, str]]]:
+    """Return the instruction and the examples in an answer: the JSON object in it.
+
+    >>> read_task('Here: {"instruction": "Add.", "examples": [{"input": "1 + 1", "output": 2}]}')
+    ('Add.', [{'input': '1 + 1', 'output': '2'}])
+
+    Raises:
+        ValueError: there is none of this form.
+    """
+    start, end = text.find("{"), text.rfind("}")
+    if start < 0 or end < start:
+        raise ValueError("no JSON object")
+    found = json.loads(text[start : end + 1])
+    instruction, examples = found.get("instruction"), found.get("examples", [])
+    if not isinstance(instruction, str) or not instruction.strip():
+        raise ValueError("no instruction in the object")
+    if not isinstance(examples, list) or not all(isinstance(pair, dict) and pair.get("output") for pair in examples):
+        raise ValueError(f"examples must be a list of objects with input and output, got {examples!r:.80}")
+    return instruction.strip(), [{name: str(pair.get(name, "")) for name in ("input", "output")} for pair in examples]

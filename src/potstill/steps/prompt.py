@@ -1,0 +1,128 @@
+"""Each row as a prompt: the plainest use of a teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import KW_ONLY
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from annotated_types import Ge, Interval, MinLen
+
+from potstill.asking import Question, Tries, as_text, asked, row_name, upper_bound
+from potstill.errors import Problem
+from potstill.generate import place, teacher_problems
+from potstill.prompts import Template, render
+from potstill.step import Estimate, Model, Rows, Step
+from potstill.steps.templates import prompt_columns, prompt_problems
+from potstill.teachers.protocol import Sampling
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from potstill.context import Context
+
+
+class Prompt(Step):
+    """Asks the teacher each row, rendered by a template, and puts the answer beside it.
+
+    With `n` answers a row, the row comes n times in a row, told apart by the column `sample`: each answer stands or
+    falls alone, and raising `n` asks only for those that are new. An answer that was cut is not trusted: its row is
+    lost, or with `keep_cut` marked by its `finish_reason`.
+
+    >>> rows = LoadRows([{"instruction": "turn on the lamp in the kitchen"}])
+    >>> show(Select(Prompt(rows, teacher=teacher, prompt="home.jinja"), ["output", "finish_reason"]))
+    {'output': '{"device":"light","room":"kitchen","action":"on","value":null}', 'finish_reason': 'stop'}
+    """
+
+    rows: Rows
+    """What is asked."""
+    _: KW_ONLY
+    teacher: Model
+    """Who answers."""
+    prompt: Template = "answer.jinja"
+    """Turns a row into a chat."""
+    output: Annotated[str, MinLen(1)] = "output"
+    """Column of the answers."""
+    n: Annotated[int, Ge(1)] = 1
+    """Answers a row; more than one need a temperature above 0."""
+    parse: Callable[[str], Any] | None = None
+    """Reads an answer, and raises if it has not the form wanted: a dict gives columns, anything else the column
+    `parsed`. Editing it asks the teacher nothing. None takes every answer."""
+    temperature: Annotated[float, Ge(0)] = 0.0
+    """0 takes the most probable answer."""
+    top_p: Annotated[float, Interval(gt=0, le=1)] = 1.0
+    """Nucleus mass."""
+    max_tokens: Annotated[int, Ge(1)] = 512
+    """Longest answer."""
+    stop: tuple[str, ...] = ()
+    """Texts that end the answer."""
+    keep_cut: bool = False
+    """Whether answers cut at `max_tokens` stay, with the finish reason `length`."""
+    max_tries: Annotated[int, Ge(1)] = 3
+    """Times an answer that `parse` refuses is asked for; after a greedy one, at temperature 0.7."""
+    max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
+    """Share of the answers that may be lost."""
+    seed: int = 0
+    """Of the sampling; the same row with the same seed gets the same answers."""
+
+    makes: ClassVar[str] = "rows"
+    heavy: ClassVar[bool] = True
+    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
+
+    def __post_init__(self) -> None:
+        """Choose where the step runs."""
+        place(self, self.teacher)
+
+    def check(self) -> Iterable[Problem]:
+        """Yield what is wrong with the teacher, the template, or between two parameters."""
+        yield from teacher_problems(self.teacher)
+        yield from prompt_problems(self.prompt)
+        if self.n > 1 and self.temperature == 0:
+            yield Problem("", "n", f"{self.n} greedy answers are {self.n} times the same: set temperature, e.g. to 1.0")
+        if self.parse and self.keep_cut:
+            yield Problem("", "keep_cut", "an answer that is cut can't be trusted to parse: drop keep_cut or parse")
+
+    def needs(self) -> Mapping[str, Iterable[str]]:
+        """Return the variables of the prompt template."""
+        return {"rows": prompt_columns(self.prompt)}
+
+    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
+        """Return the columns of the rows and the new ones; what `parse` gives is not known."""
+        rows = inputs.get("rows")
+        if rows is None or self.parse:
+            return None
+        return rows | {self.output, "finish_reason"} | ({"sample"} if self.n > 1 else set())
+
+    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
+        """Assume answers of full length: an upper bound."""
+        count = rows.get("rows")
+        return upper_bound(None if count is None else count * self.n, 1, self.max_tokens)
+
+    def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
+        """Yield the rows with their answers, in order."""
+        sampling = Sampling(self.temperature, self.top_p, self.max_tokens, self.stop)
+        tries = Tries(sampling, self.max_tries if self.parse else 1, self.seed, self.keep_cut)
+        questions = self._questions(rows)
+        parse = self.parse or as_text
+        for row, (answer,) in asked(teacher, questions, parse, tries, context, len(rows) * self.n):
+            context.ledger.keep()
+            yield {
+                **row,
+                self.output: answer.text,
+                "finish_reason": answer.finish_reason,
+                **(as_columns(answer.value) if self.parse else {}),
+            }
+
+    def _questions(self, rows: Dataset) -> Iterator[Question[dict[str, Any]]]:
+        """Yield each row's prompt, `n` times."""
+        for number, row in enumerate(rows):
+            chats = (render(self.prompt, row),)
+            for sample in range(self.n):
+                tag = {**row, "sample": sample} if self.n > 1 else row
+                mark = f"#{sample}" if self.n > 1 else ""
+                yield Question(tag, row_name(row, number) + mark, chats, sample)
+
+
+def as_columns(value: Any) -> dict[str, Any]:
+    """Return the columns of a parsed answer."""
+    return dict(value) if isinstance(value, Mapping) else {"parsed": value}

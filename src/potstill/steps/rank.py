@@ -1,0 +1,141 @@
+"""Rows graded by a teacher, best first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import KW_ONLY
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from annotated_types import Ge, Interval, MinLen
+
+from potstill.asking import Question, Tries, asked, row_name, upper_bound
+from potstill.errors import PotstillError, Problem
+from potstill.generate import place, teacher_problems
+from potstill.prompts import Template, render
+from potstill.step import Estimate, Model, Rows, Step
+from potstill.steps.choices import held_to
+from potstill.steps.parse import score
+from potstill.steps.templates import prompt_columns, prompt_problems
+from potstill.teachers.protocol import Sampling
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from potstill.context import Context
+
+GIVEN = ("criterion", "low", "high")
+"""Template variables that the step gives."""
+
+
+class RankWithPrompt(Step):
+    """Has the teacher grade each row against a criterion, sorts them by `score`, and keeps the best `top`.
+
+    Rows with equal scores stay in their order. Only the scores are held in memory.
+
+    >>> rows = LoadRows([{"id": "a", "instruction": "open the garage"}, {"id": "b", "instruction": "close it"}])
+    >>> best = RankWithPrompt(rows, teacher=teacher, criterion="It names a part of the house.", top=0.5)
+    >>> show(Select(best, ["id"]))
+    {'id': 'a'}
+    """
+
+    rows: Rows
+    """What is graded."""
+    _: KW_ONLY
+    teacher: Model
+    """Who grades."""
+    criterion: str = ""
+    """What a good row meets."""
+    prompt: Template = "rank.jinja"
+    """Gets `criterion`, `low`, `high` and the row's columns; asks for a number."""
+    low: int = 1
+    """Worst score."""
+    high: int = 10
+    """Best score."""
+    top: Annotated[float, Interval(gt=0, le=1)] = 1.0
+    """Share of the graded rows that stays, rounded up; the others go to the ledger."""
+    column: Annotated[str, MinLen(1)] = "score"
+    """Column of the scores."""
+    structured: bool = True
+    """Whether a teacher that can is held to the whole numbers while it writes; otherwise one number, also a broken
+    one, is looked for in what it says."""
+    max_tokens: Annotated[int, Ge(1)] = 64
+    """Longest answer."""
+    max_tries: Annotated[int, Ge(1)] = 3
+    """Times an answer without a score is asked for; after the first, greedy one, at temperature 0.7."""
+    max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
+    """Share of the rows that may be lost without a score."""
+    seed: int = 0
+    """Of the second and later tries."""
+
+    makes: ClassVar[str] = "rows"
+    heavy: ClassVar[bool] = True
+    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
+
+    def __post_init__(self) -> None:
+        """Choose where the step runs."""
+        place(self, self.teacher)
+
+    def check(self) -> Iterable[Problem]:
+        """Yield what is wrong with the teacher, the template or the scale."""
+        yield from teacher_problems(self.teacher)
+        yield from prompt_problems(self.prompt, wanted=("criterion",) if self.criterion else ())
+        if self.prompt == "rank.jinja" and not self.criterion:
+            yield Problem("", "criterion", "is empty: say what a good row meets, or give a prompt that does")
+        if not self.low < self.high:
+            yield Problem("", "high", f"must exceed low={self.low}, got {self.high}")
+
+    def needs(self) -> Mapping[str, Iterable[str]]:
+        """Return the variables of the prompt template."""
+        return {"rows": prompt_columns(self.prompt, GIVEN)}
+
+    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
+        """Return the columns of the rows and the score."""
+        rows = inputs.get("rows")
+        return None if rows is None else rows | {self.column}
+
+    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
+        """Count a question a row."""
+        count = rows.get("rows")
+        asked_for = upper_bound(count, 1, self.max_tokens)
+        left = None if count is None else share(self.top, count)
+        return Estimate(left, asked_for.calls, asked_for.tokens)
+
+    def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
+        """Yield the best rows, best first.
+
+        Raises:
+            PotstillError: none was graded.
+        """
+        choices = tuple(str(value) for value in range(self.low, self.high + 1))
+        sampling = Sampling(max_tokens=self.max_tokens, structured=held_to(choices, teacher, self.structured))
+        tries = Tries(sampling, self.max_tries, self.seed)
+        answered = asked(teacher, self._questions(rows), score(self.low, self.high), tries, context, len(rows))
+        graded = [(answer.value, number) for number, (answer,) in answered]
+        if len(rows) and not graded:
+            raise PotstillError(f"no row of {len(rows)} got a score: look at what was lost")
+        graded.sort(key=lambda pair: (-pair[0], pair[1]))
+        stay = share(self.top, len(graded))
+        for place_, (value, number) in enumerate(graded):
+            row = rows[number]
+            if place_ < stay:
+                context.ledger.keep()
+                yield {**row, self.column: value}
+            else:
+                reason = f"not in the top {self.top:g}"
+                context.ledger.lose(row_name(row, number), "filtered", reason, f"score {value:g}")
+
+    def _questions(self, rows: Dataset) -> Iterator[Question[int]]:
+        """Yield each row's prompt."""
+        given = {"criterion": self.criterion, "low": self.low, "high": self.high}
+        for number, row in enumerate(rows):
+            yield Question(number, row_name(row, number), (render(self.prompt, {**row, **given}),))
+
+
+def share(part: float, count: int) -> int:
+    """Return how many of `count` a `part` is, rounded up.
+
+    >>> share(0.1, 30), share(0.5, 3)
+    (3, 2)
+    """
+    return math.ceil(round(part * count, 9))  # 0.1 * 30 is a little more than 3

@@ -1,0 +1,77 @@
+"""Reading what a teacher wrote freely: lists, and records of labelled lines. Pure functions on text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+NUMBER = re.compile(r"\s*(?:\(?\d{1,5}[.):]+|[-*•])(?:\s+|$)")
+"""What a list item starts with."""
+HEADING = re.compile(r"\W*(?:example|instance|item)\s*#?\d+\W*", re.IGNORECASE)
+"""A line that only says which example comes next."""
+
+
+def parse_list(text: str) -> list[str]:
+    r"""Return the items of a numbered or bulleted list; without one, each line is an item.
+
+    Lines before the first number are talk; a line without a number goes on with the item before it.
+
+    >>> parse_list("Sure!\n9. Dim the\n lamp\n10) **Open the blinds**")
+    ['Dim the lamp', 'Open the blinds']
+    """
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not any(NUMBER.match(line) for line in lines):
+        return [item for item in map(bare, lines) if item]
+    items: list[str] = []
+    for line in lines:
+        found = NUMBER.match(line)
+        if found:
+            items.append(line[found.end() :])
+        elif items:
+            items[-1] += " " + line
+    return [item for item in map(bare, items) if item]
+
+
+def parse_records(text: str, names: Iterable[str]) -> list[dict[str, str]]:
+    r"""Return the records of lines such as `Input: ...`; a name that comes again starts the next record.
+
+    A value goes on until the next name or a heading such as `Example 2`; what stands before the first name is talk.
+
+    >>> parse_records("Example 1\nInput: 2 + 2\nOutput: 4\n\n**Input:** 1 +\n1\nOutput: 2", ["input", "output"])
+    [{'input': '2 + 2', 'output': '4'}, {'input': '1 +\n1', 'output': '2'}]
+    """
+    wanted = "|".join(re.escape(name) for name in names)
+    label = re.compile(rf"[\s#*_>-]*({wanted})\s*[*_]*\s*:[*_]*[ \t]*(.*)", re.IGNORECASE)
+    records: list[dict[str, str]] = [{}]
+    current = ""
+    for line in text.splitlines():
+        found = label.fullmatch(line)
+        if found:
+            current = found[1].lower()
+            if current in records[-1]:
+                records.append({})
+            records[-1][current] = found[2]
+        elif HEADING.fullmatch(line):
+            current = ""
+            records += [{}] if records[-1] else []
+        elif current:
+            records[-1][current] += "\n" + line
+    return [{name: value.strip() for name, value in record.items()} for record in records if record]
+
+
+def bare(text: str) -> str:
+    """Return a text on one line, without the quotes or emphasis around it.
+
+    >>> bare('  **"Dim   the lamp"** ')
+    'Dim the lamp'
+    """
+    plain = one_line(text)
+    for mark in ("**", "*", "`", '"', "'"):
+        if len(plain) > 2 * len(mark) and plain.startswith(mark) and plain.endswith(mark):
+            plain = plain[len(mark) : -len(mark)].strip()
+    return plain
+
+
+def one_line(text: str) -> str:
+    """Return `text` with every run of white space as one space."""
+    return " ".join(text.split())

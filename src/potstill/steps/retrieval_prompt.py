@@ -1,0 +1,231 @@
+"""Rows asked after what is nearest to each: worked examples (Liu et al. 2022) or passages (Lewis et al. 2020)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import KW_ONLY
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from annotated_types import Ge, Interval, MinLen
+
+from potstill.asking import Question, Tries, as_text, asked, row_name, upper_bound
+from potstill.errors import Problem
+from potstill.generate import teacher_problems
+from potstill.prompts import Template, render
+from potstill.step import Estimate, Model, Rows, Step
+from potstill.steps.encoder import PRELOAD
+from potstill.steps.few_shot import GIVEN, enough
+from potstill.steps.neighbours import neighbours
+from potstill.steps.templates import item_fields, prompt_columns, prompt_problems
+from potstill.teachers.protocol import Sampling
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from numpy.typing import NDArray
+
+    from potstill.context import Context
+
+
+class FewShotPromptWithRetrieval(Step):
+    """Asks each row after the `k` examples that are nearest to it.
+
+    Examples like the question help more than any others (Liu et al. 2022, "What Makes Good In-Context Examples for
+    GPT-3?", section 3); the nearest stands last, next to the question.
+
+    >>> shown = LoadRows([{"instruction": "2 + 2", "output": "4"}, {"instruction": "A cat?", "output": "Miaow."}])
+    >>> rows = LoadRows([{"id": "a", "instruction": "3 + 4"}])
+    >>> answers = FewShotPromptWithRetrieval(
+    ...     rows, shown, teacher=teacher, encoder=encoder, k=1, max_tokens=4, keep_cut=True
+    ... )
+    >>> show(Select(answers, ["id", "instruction"]))
+    {'id': 'a', 'instruction': '3 + 4'}
+    """
+
+    rows: Rows
+    """What is asked."""
+    examples: Rows
+    """Rows that are answered already; not those that are asked, or each finds itself."""
+    _: KW_ONLY
+    teacher: Model
+    """Who answers."""
+    encoder: Model
+    """A sentence-transformers folder or Hub id."""
+    k: Annotated[int, Ge(1)] = 8
+    """Examples shown."""
+    column: Annotated[str, MinLen(1)] = "instruction"
+    """Column that is compared, of rows and examples."""
+    task: str = ""
+    """What is to be done, said before the examples."""
+    prompt: Template = "few_shot.jinja"
+    """Gets `examples` (rows), `task`, and the row's columns."""
+    output: Annotated[str, MinLen(1)] = "output"
+    """Column of the answers."""
+    temperature: Annotated[float, Ge(0)] = 0.0
+    """0 takes the most probable answer."""
+    top_p: Annotated[float, Interval(gt=0, le=1)] = 1.0
+    """Nucleus mass."""
+    max_tokens: Annotated[int, Ge(1)] = 512
+    """Longest answer."""
+    stop: tuple[str, ...] = ()
+    """Texts that end the answer; a base model goes on with `Question:`."""
+    keep_cut: bool = False
+    """Whether answers cut at `max_tokens` stay, with the finish reason `length`."""
+    max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
+    """Share of the rows that may be lost."""
+    seed: int = 0
+    """Of the sampling."""
+
+    makes: ClassVar[str] = "rows"
+    heavy: ClassVar[bool] = True
+    preload: ClassVar[tuple[str, ...]] = PRELOAD
+
+    def check(self) -> Iterable[Problem]:
+        """Yield what is wrong with the teacher or the template."""
+        yield from teacher_problems(self.teacher)
+        yield from prompt_problems(self.prompt, wanted=("examples",))
+
+    def needs(self) -> Mapping[str, Iterable[str]]:
+        """Return the column that is compared, and what the template uses."""
+        return {
+            "rows": (self.column, *prompt_columns(self.prompt, GIVEN)),
+            "examples": (self.column, *item_fields(self.prompt, "examples")),
+        }
+
+    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
+        """Return the columns of the rows and the new ones."""
+        rows = inputs.get("rows")
+        return None if rows is None else rows | {self.output, "finish_reason"}
+
+    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
+        """Assume answers of full length, and examples as long as answers."""
+        return upper_bound(rows.get("rows"), 1, self.max_tokens * (self.k + 2) // 2)
+
+    def run(
+        self, rows: Dataset, examples: Dataset, teacher: Any, encoder: Any, context: Context
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the rows with their answers, in order.
+
+        Raises:
+            BadInput: there are fewer examples than are to be shown.
+        """
+        enough(examples, self.k)
+        nearest = neighbours(rows, self.column, examples, self.column, self.k, encoder, context)
+
+        def given(numbers: list[int]) -> dict[str, Any]:
+            return {"examples": [examples[number] for number in reversed(numbers)], "task": self.task}
+
+        sampling = Sampling(self.temperature, self.top_p, self.max_tokens, self.stop)
+        tries = Tries(sampling, seed=self.seed, keep_cut=self.keep_cut)
+        questions = with_neighbours(rows, nearest, self.prompt, given)
+        for row, (answer,) in asked(teacher, questions, as_text, tries, context, len(rows)):
+            context.ledger.keep()
+            yield {**row, self.output: answer.text, "finish_reason": answer.finish_reason}
+
+
+class RAGPrompt(Step):
+    """Asks each row after the `k` passages nearest to it, whose ids stay beside the answer as `passage_ids`.
+
+    Retrieval-augmented generation (Lewis et al. 2020, section 2), with a fixed encoder and all passages in one prompt.
+
+    >>> notes = LoadRows([{"id": "n1", "text": "The oven is in the kitchen."}, {"id": "n2", "text": "Cats purr."}])
+    >>> rows = LoadRows([{"instruction": "Where do I bake?"}])
+    >>> answers = RAGPrompt(rows, notes, teacher=teacher, encoder=encoder, k=1, max_tokens=4, keep_cut=True)
+    >>> show(Select(answers, ["instruction", "passage_ids"]))
+    {'instruction': 'Where do I bake?', 'passage_ids': ['n1']}
+    """
+
+    rows: Rows
+    """What is asked."""
+    documents: Rows
+    """Where the passages come from."""
+    _: KW_ONLY
+    teacher: Model
+    """Who answers."""
+    encoder: Model
+    """A sentence-transformers folder or Hub id."""
+    k: Annotated[int, Ge(1)] = 5
+    """Passages shown, nearest first; fewer where there are fewer."""
+    query_column: Annotated[str, MinLen(1)] = "instruction"
+    """Column of the rows that is looked for."""
+    document_column: Annotated[str, MinLen(1)] = "text"
+    """Column of the passages."""
+    prompt: Template = "rag.jinja"
+    """Gets `passages` (texts) and the row's columns."""
+    output: Annotated[str, MinLen(1)] = "output"
+    """Column of the answers."""
+    temperature: Annotated[float, Ge(0)] = 0.0
+    """0 takes the most probable answer."""
+    top_p: Annotated[float, Interval(gt=0, le=1)] = 1.0
+    """Nucleus mass."""
+    max_tokens: Annotated[int, Ge(1)] = 512
+    """Longest answer."""
+    stop: tuple[str, ...] = ()
+    """Texts that end the answer."""
+    keep_cut: bool = False
+    """Whether answers cut at `max_tokens` stay, with the finish reason `length`."""
+    max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
+    """Share of the rows that may be lost."""
+    seed: int = 0
+    """Of the sampling."""
+
+    makes: ClassVar[str] = "rows"
+    heavy: ClassVar[bool] = True
+    preload: ClassVar[tuple[str, ...]] = PRELOAD
+
+    def check(self) -> Iterable[Problem]:
+        """Yield what is wrong with the teacher or the template."""
+        yield from teacher_problems(self.teacher)
+        yield from prompt_problems(self.prompt, wanted=("passages",))
+
+    def needs(self) -> Mapping[str, Iterable[str]]:
+        """Return the columns that are compared, and what the template uses."""
+        return {
+            "rows": (self.query_column, *prompt_columns(self.prompt, ("passages",))),
+            "documents": (self.document_column,),
+        }
+
+    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
+        """Return the columns of the rows and the new ones."""
+        rows = inputs.get("rows")
+        return None if rows is None else rows | {self.output, "finish_reason", "passage_ids"}
+
+    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
+        """Assume answers of full length, and passages as long as answers."""
+        return upper_bound(rows.get("rows"), 1, self.max_tokens * (self.k + 2) // 2)
+
+    def run(
+        self, rows: Dataset, documents: Dataset, teacher: Any, encoder: Any, context: Context
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the rows with their answers and the ids of their passages, in order.
+
+        Raises:
+            BadInput: there are no passages.
+        """
+        query, passage = self.query_column, self.document_column
+        nearest = neighbours(rows, query, documents, passage, self.k, encoder, context)
+        names = documents["id"] if "id" in documents.column_names else range(len(documents))
+
+        def given(numbers: list[int]) -> dict[str, Any]:
+            ids = [str(names[number]) for number in numbers]
+            return {"passages": documents[numbers][passage], "passage_ids": ids}
+
+        sampling = Sampling(self.temperature, self.top_p, self.max_tokens, self.stop)
+        tries = Tries(sampling, seed=self.seed, keep_cut=self.keep_cut)
+        questions = with_neighbours(rows, nearest, self.prompt, given, keep=("passage_ids",))
+        for row, (answer,) in asked(teacher, questions, as_text, tries, context, len(rows)):
+            context.ledger.keep()
+            yield {**row, self.output: answer.text, "finish_reason": answer.finish_reason}
+
+
+def with_neighbours(
+    rows: Dataset,
+    nearest: NDArray[Any],
+    template: str,
+    given: Callable[[list[int]], dict[str, Any]],
+    keep: tuple[str, ...] = (),
+) -> Iterator[Question[dict[str, Any]]]:
+    """Yield each row's prompt with what is `given` for its `nearest` [N, k]; what is to `keep` joins the row."""
+    for number, row in enumerate(rows):
+        found = given([int(other) for other in nearest[number]])
+        tag = {**row, **{name: found[name] for name in keep}}
+        yield Question(tag, row_name(row, number), (render(template, {**row, **found}),))

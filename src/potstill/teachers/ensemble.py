@@ -1,0 +1,77 @@
+"""Several different teachers that label the same rows together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from potstill.errors import Problem
+
+How = Literal["vote", "average", "round_robin"]
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Teachers that are asked one after another, so only one is loaded at a time; each answer is kept by its teacher.
+
+    So adding a member asks only the new one.
+    """
+
+    members: Sequence[Any]
+    """Teachers, steps that make models, folders or Hub ids."""
+    how: How = field(default="vote", kw_only=True)
+    """`vote`: all answer and the majority wins; `average`: the mean of their probabilities of each label (for
+    classification); `round_robin`: each row goes to one member, about as many to each. Which one is chosen by a hash
+    (Thaler and Ravishankar 1998, highest random weight), so that a new member takes rows and no others change hands."""
+
+    @property
+    def label(self) -> str:
+        """Short name for reports."""
+        return " + ".join(names_of(self.members))
+
+    @property
+    def heavy(self) -> bool:
+        """Say whether a member loads a model here."""
+        return any(getattr(member, "heavy", True) for member in self.members)
+
+    @property
+    def preload(self) -> tuple[str, ...]:
+        """Modules that a step's process imports for the members; one given by name is run by vLLM."""
+        usual = ("torch", "transformers", "vllm")
+        return tuple(dict.fromkeys(m for member in self.members for m in getattr(member, "preload", usual)))
+
+    def identity(self) -> dict[str, Any]:
+        """Return what the labels depend on."""
+        from potstill.models import model_identity
+
+        return {"how": self.how, "members": [model_identity(member) for member in self.members]}
+
+    def check(self) -> Iterable[Problem]:
+        """Yield what is wrong with the members as a group."""
+        if not self.members:
+            yield Problem("", "teacher", "the ensemble has no members: give at least one teacher")
+
+
+def as_ensemble(teacher: Any, how: How = "vote") -> Ensemble:
+    """Return the value of a `teacher` field as an ensemble: one teacher, a list of them (decided by `how`), or one."""
+    if isinstance(teacher, Ensemble):
+        return teacher
+    return Ensemble(tuple(teacher) if isinstance(teacher, (list, tuple)) else (teacher,), how=how)
+
+
+def names_of(members: Sequence[Any]) -> list[str]:
+    """Return a name for each member; of those called alike, the later ones are numbered."""
+    seen: Counter[str] = Counter()
+    names = []
+    for member in members:
+        label = str(getattr(member, "label", member))
+        seen[label] += 1
+        names.append(label if seen[label] == 1 else f"{label}#{seen[label]}")
+    return names
+
+
+def scores(teacher: Any) -> bool:
+    """Say whether a teacher can give the log-probabilities of a given text."""
+    return bool(getattr(teacher, "gives_scores", True))

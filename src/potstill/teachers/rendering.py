@@ -1,0 +1,75 @@
+"""Chats as tokens: what a local engine reads, whether it is to write the answer or to score one that is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from potstill.teachers.protocol import Request, Response, with_system
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The tokens of one request."""
+
+    ids: list[int]
+    """Those of the chat up to where the assistant starts, and of the text to score."""
+    scored: int = 0
+    """How many of them, at the end, are the text to score and its end-of-turn token; 0 when a text is to be written."""
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """Renders chats by the model's own template; the tokens are those that training and evaluation use."""
+
+    tokenizer: Any
+    """The model's tokenizer."""
+    system: str
+    """System prompt put before every chat."""
+    thinking: bool | None
+    """What the chat template is told of thinking, if anything."""
+    limit: int
+    """Tokens that the model takes, response included."""
+
+    def encode(self, requests: Sequence[Request]) -> list[Encoded | Response]:
+        """Return the tokens of each request, or why it can never be answered; many texts are tokenized at once."""
+        texts = [self._text(request) for request in requests]
+        prompts = iter(self._tokens([text for text in texts if isinstance(text, str)]))
+        answers = iter(self._tokens([request.continuation for request in requests if request.continuation is not None]))
+        found: list[Encoded | Response] = []
+        for text, request in zip(texts, requests, strict=True):
+            # as in `potstill.chat.encode`: the answer is tokenized by itself
+            answer = [] if request.continuation is None else [*next(answers), self.tokenizer.eos_token_id]
+            found.append(self._fitting(next(prompts), answer) if isinstance(text, str) else text)
+        return found
+
+    def _text(self, request: Request) -> str | Response:
+        """Return the text of the chat, or why its template refused it."""
+        if request.raw is not None:
+            return request.raw
+        told = {} if self.thinking is None else {"enable_thinking": self.thinking}
+        chat = with_system(self.system, request.messages)
+        try:
+            return str(self.tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False, **told))
+        except Exception as error:  # noqa: BLE001 - a chat template may raise anything, and spoils this row alone
+            return refused(f"the chat template refused the messages: {error}")
+
+    def _tokens(self, texts: list[str]) -> list[list[int]]:
+        """Tokenize `texts`."""
+        return list(self.tokenizer(texts, add_special_tokens=False)["input_ids"]) if texts else []
+
+    def _fitting(self, prompt: list[int], answer: list[int]) -> Encoded | Response:
+        """Return the tokens if the model takes them and one more."""
+        if len(prompt) + len(answer) < self.limit:
+            return Encoded([*prompt, *answer], len(answer))
+        what = f"the prompt has {len(prompt)} tokens" + (f" and the text to score {len(answer)}" if answer else "")
+        return refused(
+            f"{what}, and the model takes {self.limit} with at least one token of the response: shorten it, or raise "
+            "max_model_length if the model allows more"
+        )
+
+
+def refused(reason: str) -> Response:
+    """Return the response for a request that can never be answered."""
+    return Response(reason.strip(), "error", retryable=False)

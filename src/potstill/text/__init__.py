@@ -1,0 +1,1 @@
+"""Texts as data: n-grams, near copies, overlap, repetition, diversity. Pure functions, free of the engine."""

@@ -1,0 +1,63 @@
+"""Words and n-grams of a text, as filters compare them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+Unit = Literal["word", "character"]
+"""What n-grams are made of."""
+
+
+def plain(value: Any) -> str:
+    """Return a column's value as a text; a missing one is an empty text."""
+    return "" if value is None else str(value)
+
+
+def normal(text: Any) -> str:
+    """Return `text` in lower case, without punctuation and accents of form, with single spaces.
+
+    >>> normal("  Turn ON the light, please! ")
+    'turn on the light please'
+    """
+    folded = unicodedata.normalize("NFKC", plain(text)).casefold()
+    return " ".join(re.sub(r"[^\w]+|_", " ", folded).split())
+
+
+def words_of(text: Any) -> list[str]:
+    """Return the words of `text`, normalized."""
+    return normal(text).split()
+
+
+def ngrams(words: Sequence[str], n: int) -> Iterator[str]:
+    """Yield every n words in a row.
+
+    >>> list(ngrams(["dim", "the", "lamp"], 2))
+    ['dim the', 'the lamp']
+    """
+    return (" ".join(words[start : start + n]) for start in range(len(words) - n + 1))
+
+
+def shingles(text: Any, n: int, unit: Unit = "word") -> frozenset[str]:
+    """Return the set of n-grams of `text`, normalized; of a text shorter than n, the text as a whole.
+
+    Broder 1997, "On the resemblance and containment of documents", section 2 (w-shingling, as a set).
+
+    >>> sorted(shingles("Dim the lamp!", 2))
+    ['dim the', 'the lamp']
+    """
+    said = normal(text)
+    if unit == "character":
+        found = {said[start : start + n] for start in range(len(said) - n + 1)}
+    else:
+        found = set(ngrams(said.split(), n))
+    return frozenset(found or ({said} if said else ()))
+
+
+def jaccard(ours: frozenset[str], theirs: frozenset[str]) -> float:
+    """Return the resemblance of two sets, |A and B| / |A or B| (Broder 1997, section 2); two empty ones are alike."""
+    shared = len(ours & theirs)
+    either = len(ours) + len(theirs) - shared
+    return shared / either if either else 1.0

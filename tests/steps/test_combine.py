@@ -1,0 +1,51 @@
+"""Rows below one another and side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from potstill import RequestError
+from potstill.steps.columns import Select
+from potstill.steps.combine import Concat, Zip
+from potstill.steps.load_rows import LoadRows
+from potstill.steps.order import Sort
+from running import problems_of, rows_of
+
+WHOLE = LoadRows([{"t": "a", "n": 1}, {"t": "b", "n": 2}])
+BROKEN = LoadRows([{"n": 0.5, "t": "c"}])
+BARE = LoadRows([{"t": "d"}])
+
+
+def test_concat_goes_by_name_and_widens_numbers(tmp_path: Path) -> None:
+    rows = rows_of(Concat([Sort(WHOLE, "n", descending=True), BROKEN, WHOLE]), tmp_path)
+    assert [(row["t"], row["n"]) for row in rows] == [("b", 2.0), ("a", 1.0), ("c", 0.5), ("a", 1.0), ("b", 2.0)]
+    assert rows_of(Concat([BARE, WHOLE], fill=True), tmp_path)[0] == {"t": "d", "n": None}
+
+
+def test_columns_that_some_lack(tmp_path: Path) -> None:
+    (problem,) = problems_of(Concat([WHOLE, BARE]))
+    assert "the columns differ: input 1 lacks n" in problem
+    assert "fill=True" in problem
+    assert problems_of(Select(Concat([WHOLE, BARE], fill=True), ["n"])) == []
+    assert "it has n, t" in problems_of(Select(Concat([WHOLE, BARE], fill=True), ["m"]))[0]
+    with pytest.raises(RequestError, match=r"input 1 don't go with those before it.*n has incompatible types"):
+        rows_of(Concat([WHOLE, LoadRows([{"t": "x", "n": "y"}])]), tmp_path)
+
+
+def test_zip(tmp_path: Path) -> None:
+    labels = LoadRows([{"label": [1]}, {"label": []}])
+    step = Zip([Sort(WHOLE, "n", descending=True), labels])
+    assert rows_of(step, tmp_path) == [{"t": "b", "n": 2, "label": [1]}, {"t": "a", "n": 1, "label": []}]
+    assert step.estimate({"rows": 4}).rows == 2
+    assert "several have a column t" in problems_of(Zip([WHOLE, BARE]))[0]
+    with pytest.raises(RequestError, match="there are 2, 1 rows, not equally many"):
+        rows_of(Zip([WHOLE, Select(LoadRows([{"x": 1}]), ["x"])]), tmp_path)
+
+
+def test_more_rows_than_a_batch(tmp_path: Path) -> None:
+    many = LoadRows([{"n": number} for number in range(12_000)])
+    both = Zip([many, LoadRows([{"m": number} for number in range(12_000)])])
+    assert all(row["n"] == row["m"] for row in rows_of(both, tmp_path))
+    assert [row["n"] for row in rows_of(Concat([many, many]), tmp_path)] == list(range(12_000)) * 2

@@ -1,0 +1,82 @@
+"""SQL over rows, and over nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from potstill import RequestError
+from potstill.steps.columns import Select
+from potstill.steps.load_rows import LoadRows
+from potstill.steps.sql import SQL
+from running import problems_of, rows_of
+
+ROWS = LoadRows([{"k": "a", "n": 1, "l": [1, 2]}, {"k": "b", "n": 2, "l": []}, {"k": "a", "n": 3, "l": None}])
+NAMES = LoadRows([{"k": "a", "name": "Ada"}, {"k": "b", "name": "Bob"}])
+
+
+def sql(query: str) -> SQL:
+    return SQL(query, tables={"rows": ROWS, "names": NAMES})
+
+
+def test_a_query_over_two_tables(tmp_path: Path) -> None:
+    step = sql("WITH s AS (SELECT k, sum(n) AS n, avg(n) AS mean FROM rows GROUP BY k) "
+               "SELECT name, n, mean, 0.5 AS half FROM s JOIN names USING (k) ORDER BY name")  # fmt: skip
+    assert rows_of(step, tmp_path) == [
+        {"name": "Ada", "n": 4, "mean": 2.0, "half": 0.5},
+        {"name": "Bob", "n": 2, "mean": 2.0, "half": 0.5},
+    ]
+
+
+def test_rows_keep_their_order_and_lists_stay_lists(tmp_path: Path) -> None:
+    many = LoadRows([{"n": number} for number in range(21_000)])
+    found = rows_of(SQL("SELECT n FROM t WHERE n % 2 = 0", tables={"t": many}), tmp_path)
+    assert [row["n"] for row in found] == list(range(0, 21_000, 2))
+    assert rows_of(sql("SELECT l FROM rows"), tmp_path) == [{"l": [1, 2]}, {"l": []}, {"l": None}]
+    assert rows_of(sql("SELECT n FROM rows WHERE n > 5"), tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("SELECT m FROM rows", '"m" not found'),
+        ("SELECT r.m FROM rows r", "m"),
+        ("SELECT * FROM row", "row"),
+        ("SELECT * FROM '/etc/passwd'", "does not exist"),
+        ("SELEC 1", "is no valid SQL"),
+        ("COPY rows TO '/tmp/x.csv'", "must be one SELECT, got COPY"),
+        ("SELECT 1; SELECT 2", "must be one SELECT, got SELECT, SELECT"),
+        ("INSTALL httpfs", "must be one SELECT"),
+        ("SET threads = 8", "must be one SELECT"),
+        ("SELECT n, random() FROM rows", "random gives another result each time"),
+        ("SELECT current_date FROM rows", "current_date gives another"),
+    ],
+)
+def test_what_is_refused_before_anything_runs(query: str, message: str) -> None:
+    assert any(message in problem for problem in problems_of(sql(query)))
+
+
+def test_words_in_texts_are_no_functions() -> None:
+    assert problems_of(sql("SELECT 'now()' AS x, n -- random()\nFROM rows")) == []
+
+
+def test_the_columns_of_the_result_are_known() -> None:
+    assert "it has k, total" in problems_of(Select(sql("SELECT k, max(n) AS total FROM rows GROUP BY k"), ["sum"]))[0]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT * FROM read_csv('{file}')",
+        "SELECT * FROM read_text('{file}')",
+        "SELECT * FROM glob('/etc/*')",
+        "SELECT * FROM secret",
+        "SELECT k::INT FROM rows",
+    ],
+)
+def test_files_and_variables_are_out_of_reach_and_errors_are_the_users(query: str, tmp_path: Path) -> None:
+    secret = LoadRows([{"a": 1}])  # noqa: F841 - a variable that the query must not see
+    (tmp_path / "a.csv").write_text("a\n1\n")
+    with pytest.raises(RequestError):
+        rows_of(sql(query.format(file=tmp_path / "a.csv")), tmp_path / "store")
