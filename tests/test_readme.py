@@ -153,3 +153,11 @@ def test_the_extras_named_exist():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for extras in re.findall(r'`"\.\[([a-z,]+)\]"`', README):
         assert set(extras.split(",")) <= set(project["optional-dependencies"]), extras
+
+
+def test_the_list_of_what_there_is_names_every_step_teacher_and_trainer():
+    from potstill import steps, trainers
+
+    listed = set(re.findall(r"^\| \[`(\w+)`\]", (ROOT / "docs" / "steps.md").read_text(), re.MULTILINE))
+    beside = {"LoRA", "QLoRA"}  # settings of a trainer
+    assert listed == {"VLLM", "Endpoint", "Pool", "Ensemble", "Transformers", *steps.__all__, *trainers.__all__} - beside

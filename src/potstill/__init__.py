@@ -2,8 +2,13 @@
 
 The engine is here, one noun a module: `step` (what a node is), `graph`, `identity` and `keys` and `code` and `digests`
 (what a key covers), `store`, `journal`, `ledger`, `locks` (what is kept), `validate`, `plan`, `execute`, `run`,
-`records`, `logs` (what happens), `executor` and `zygote` (where), `progress`, `pipeline`, `loader`, `cli` (how it is
-used). It knows nothing of language models, but for `models`, which tells what a model's name stands for.
+`records`, `logs` (what happens), `executor` and `zygote` (where), `services`, `service_state`, `keeper` and `processes`
+(what outlives a step and never the run), `progress`, `pipeline`, `loader`, `cli` (how it is used). It knows nothing of
+language models, but for `models`, which tells what a model's name stands for.
+
+Beside it, for the steps: `generate` (asking a teacher, each answer journalled), `asking` (until the answer parses),
+`chat`, `soft_labels` and `hidden_states` (what a teacher's distributions are kept as), `metrics`, `classification`,
+`footprint` (what is measured), `modelcard`.
 
 `pipelines` use `steps` and `trainers`; those use `teachers`, `prompts`, `compression` and the engine; nothing the other
 way.
@@ -23,8 +28,11 @@ if TYPE_CHECKING:
     from potstill.step import Anything, Estimate, Metrics, Model, Output, Rows, Step
     from potstill.teachers.budget import Price
     from potstill.teachers.endpoint import Endpoint
+    from potstill.teachers.ensemble import Ensemble
     from potstill.teachers.pool import Pool
-    from potstill.teachers.vllm import VLLM
+    from potstill.teachers.protocol import Structured
+    from potstill.teachers.transformers import Transformers
+    from potstill.teachers.vllm import VLLM, Speculative
 
 __version__ = "0.1.0"
 
@@ -33,6 +41,7 @@ _HOME = {
     "BadInput": "errors",
     "Context": "context",
     "Endpoint": "teachers.endpoint",
+    "Ensemble": "teachers.ensemble",
     "Estimate": "step",
     "File": "keys",
     "Metrics": "step",
@@ -45,8 +54,11 @@ _HOME = {
     "RequestError": "errors",
     "Rows": "step",
     "Run": "records",
+    "Speculative": "teachers.vllm",
     "Step": "step",
     "StepFailed": "errors",
+    "Structured": "teachers.protocol",
+    "Transformers": "teachers.transformers",
     "VLLM": "teachers.vllm",
 }
 
@@ -56,6 +68,7 @@ __all__ = [
     "BadInput",
     "Context",
     "Endpoint",
+    "Ensemble",
     "Estimate",
     "File",
     "Metrics",
@@ -68,8 +81,11 @@ __all__ = [
     "RequestError",
     "Rows",
     "Run",
+    "Speculative",
     "Step",
     "StepFailed",
+    "Structured",
+    "Transformers",
 ]
 
 

@@ -48,6 +48,7 @@ def class_scores(expected: Sequence[str], predicted: Sequence[str]) -> list[Clas
 def macro_f1(scores: Sequence[ClassScore]) -> float:
     """Return the plain mean of the classes' F1, in which a rare class weighs as much as a common one.
 
-    Reference: J. Opitz and S. Burst, "Macro F1 and Macro F1" (2019, arXiv 1911.03347): the mean of the F1s, not the F1 of the means.
+    Reference: J. Opitz and S. Burst, "Macro F1 and Macro F1" (2019, arXiv 1911.03347): the mean of the F1s, not the
+    F1 of the means.
     """
     return sum(score.f1 for score in scores) / len(scores)

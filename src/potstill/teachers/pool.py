@@ -17,9 +17,9 @@ from potstill.teachers.event_loop import event_loop, wait_for
 class Pool:
     """Replicas of one model: each request goes to the server with the least to do for what it takes.
 
-    A server that is down is left out while others answer. The identity is the model's name with the system prompt, and
-    no address: whoever answered, and however many servers there were, an answer is the same. So all must serve the same
-    model; different ones are an ensemble.
+    A server that is down is left out while others answer. All must serve the same model; different ones are an
+    ensemble. The identity is that of the first endpoint, its address included: more or fewer replicas ask nothing anew,
+    and a pool that begins with another server, which may serve another model by the same name, is another teacher.
     """
 
     endpoints: Sequence[Endpoint]
@@ -44,8 +44,8 @@ class Pool:
         return frozenset.intersection(*(endpoint.gives_forms for endpoint in self.endpoints))
 
     def identity(self) -> dict[str, Any]:
-        """Return what the responses depend on: model name, system prompt and way of asking."""
-        return {"replicas_of": self.endpoints[0].asked() if self.endpoints else None}
+        """Return what the responses depend on: the first server, model name, system prompt and way of asking."""
+        return {"replicas_of": self.endpoints[0].identity() if self.endpoints else None}
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the servers, each and together."""
