@@ -26,6 +26,8 @@ def test_a_dense_model(tmp_path):
     assert size.weights_bytes == (folder / "model.safetensors").stat().st_size
     assert size.folder_bytes > size.weights_bytes + (folder / "tokenizer.json").stat().st_size
     assert 16 <= size.bits_per_weight < 18
+    (folder / "log.txt").write_text("what the store lays beside a model says nothing of its size")
+    assert footprint(folder) == size
 
 
 def test_zeros_are_seen_and_cost_what_they_did_before(tmp_path):

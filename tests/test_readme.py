@@ -160,4 +160,6 @@ def test_the_list_of_what_there_is_names_every_step_teacher_and_trainer():
 
     listed = set(re.findall(r"^\| \[`(\w+)`\]", (ROOT / "docs" / "steps.md").read_text(), re.MULTILINE))
     beside = {"LoRA", "QLoRA"}  # settings of a trainer
-    assert listed == {"VLLM", "Endpoint", "Pool", "Ensemble", "Transformers", *steps.__all__, *trainers.__all__} - beside
+    assert (
+        listed == {"VLLM", "Endpoint", "Pool", "Ensemble", "Transformers", *steps.__all__, *trainers.__all__} - beside
+    )

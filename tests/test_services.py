@@ -17,7 +17,7 @@ import pytest
 
 from potstill import Model, Pipeline, Step
 from potstill.errors import PotstillError
-from potstill.processes import Process, end_group, group_members
+from potstill.processes import Process, group_members
 from potstill.records import Run
 from potstill.service_state import stop, sweep
 from potstill.services import HOST, Service, Services, current, named_in, private, reach
@@ -115,21 +115,6 @@ def gone(pid: int, seconds: float = 10) -> bool:
 
 def metrics(run: Run, name: str) -> Any:
     return json.loads((run[name].path / "metrics.json").read_text())
-
-
-def test_a_process_is_known_by_its_number_and_its_start() -> None:
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
-    known = Process.of(child.pid)
-    assert known.alive()
-    assert known.of_this_machine()
-    assert not Process(child.pid, known.started + "1").alive()
-    assert not Process(child.pid, "otherboot:1").of_this_machine()
-    assert group_members(child.pid) == [child.pid]
-    end_group(child.pid, 5)
-    assert group_members(child.pid) == []
-    assert not known.alive()
-    child.wait()
-    assert not Process.of(child.pid).alive()
 
 
 def test_names_are_found_at_any_depth() -> None:

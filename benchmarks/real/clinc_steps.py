@@ -15,6 +15,9 @@ from potstill.prompts import render
 
 NAME = "Name the intent of this request: {{ text }}"
 """Prompt that asks for an intent."""
+WRITE = "Write a request with this intent: {{ label | replace('_', ' ') }}"
+"""Prompt that asks for an utterance. A teacher of this size loses the label in a longer prompt with examples: of what
+it wrote so, it named 5 % as it was asked for."""
 
 
 class Clinc(Step):
@@ -50,37 +53,17 @@ class Clinc(Step):
 
 
 class TwoTasks(Step):
-    """Chats (`user`, `output`): lists of an intent's utterances that go on, and utterances with their intent."""
+    """Chats (`user`, `output`) of both directions for each utterance: its intent is named, and it is written for it."""
 
     rows: Rows
     """`text` and `label`."""
-    lists: int
-    """Lists, the same number for each intent."""
-    shown: int
-    """Utterances that a list's prompt shows."""
-    asked: int
-    """Utterances of the answer."""
-    naming: int
-    """Times that each utterance is named."""
-    seed: int = 0
-    """Of what is shown."""
     makes = "rows"
 
     def run(self, rows: Any) -> Iterator[dict[str, Any]]:
         """Yield the chats."""
-        by_label: defaultdict[str, list[str]] = defaultdict(list)
         for row in rows:
-            by_label[row["label"]].append(row["text"])
-            for time in range(self.naming):
-                user = render(NAME, row)[0]["content"]
-                yield {"id": f"name-{row['id']}-{time}", "user": user, "output": spoken(row["label"])}
-        for number in range(self.lists):
-            label = sorted(by_label)[number % len(by_label)]
-            drawn = Random(f"{self.seed}/{number}").sample(by_label[label], self.shown + self.asked)
-            fields = {"label": label, "description": "", "examples": drawn[: self.shown], "count": self.asked}
-            lines = [f"{place}. {text}" for place, text in enumerate(drawn[self.shown :], 1)]
-            user = render("input_from_label.jinja", fields)[0]["content"]
-            yield {"id": f"write-{number}", "user": user, "output": "\n".join(lines)}
+            for kind, prompt, output in (("name", NAME, spoken(row["label"])), ("write", WRITE, row["text"])):
+                yield {"id": f"{kind}-{row['id']}", "user": render(prompt, row)[0]["content"], "output": output}
 
 
 class Comparison(Step):

@@ -65,8 +65,15 @@ def main() -> int:
 
 def start(file: Path, store: Path, options: list[str]) -> subprocess.Popen[bytes]:
     """Start a run in a session of its own."""
-    command = [sys.executable, "-m", "potstill", "run", str(file), "--store", str(store), *options]
-    return subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "potstill", "run", str(file), "--store", str(store), "--json", *options]
+    store.parent.mkdir(parents=True, exist_ok=True)
+    with said(store).open("wb") as output:
+        return subprocess.Popen(command, start_new_session=True, stdout=output)
+
+
+def said(store: Path) -> Path:
+    """Return the file that gets what a run prints: at the end, which artifact each step has."""
+    return store.with_suffix(".json")
 
 
 def disturbed(file: Path, store: Path, options: list[str], seconds: float) -> Killed:
@@ -136,15 +143,15 @@ def progress(store: Path) -> str:
 
 
 def results(store: Path) -> dict[str, tuple[str, str, str]]:
-    """Return, by step, its type, how it was compared, and a digest of its content."""
+    """Return, by step of the last run, its type, how it was compared, and a digest of its content."""
     found = {}
-    for path in sorted(store.glob("artifacts/*/manifest.json")):
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+    for step in json.loads(said(store).read_text(encoding="utf-8").splitlines()[-1])["steps"]:
+        manifest = json.loads((Path(step["path"]) / "manifest.json").read_text(encoding="utf-8"))
         how, content = "bytes", json.dumps(manifest["digests"], sort_keys=True)
         if manifest["makes"] == "metrics":
-            metrics = json.loads((path.parent / "metrics.json").read_text(encoding="utf-8"))
+            metrics = json.loads((Path(step["path"]) / "metrics.json").read_text(encoding="utf-8"))
             how, content = "figures", json.dumps(steady(metrics), sort_keys=True)
-        found[manifest["name"]] = (manifest["type"], how, hashlib.sha256(content.encode()).hexdigest()[:12])
+        found[step["name"]] = (step["type"], how, hashlib.sha256(content.encode()).hexdigest()[:12])
     return found
 
 

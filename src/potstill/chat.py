@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from potstill.errors import BadInput
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from potstill.teachers.protocol import Messages
 
 
@@ -55,3 +57,10 @@ def encode(tokenizer: Any, messages: Messages, output: str) -> tuple[list[int], 
     # the answer is tokenized by itself, so that the prompt's tokens are those that serving will produce
     answer = tokenizer(output, add_special_tokens=False)["input_ids"]
     return [*prompt, *answer, tokenizer.eos_token_id], len(prompt)
+
+
+def save_tokenizer(tokenizer: Any, folder: Path) -> None:
+    """Write `tokenizer` to `folder`, without notes on how it was loaded: the same run gives the same bytes."""
+    for note in ("is_local", "local_files_only"):
+        tokenizer.init_kwargs.pop(note, None)
+    tokenizer.save_pretrained(folder)

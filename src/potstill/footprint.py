@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from potstill.digests import walk
+from potstill.store import BESIDE_PAYLOAD
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +30,7 @@ class Footprint:
     weights_bytes: int
     """Bytes of the safetensors files, scales and headers included."""
     folder_bytes: int
-    """Bytes of the whole folder: tokenizer, configuration and model card too."""
+    """Bytes of the whole folder: tokenizer, configuration and model card too, but not what the store lays beside."""
     parameters: int
     """Parameters of the model, tied ones once; of packed ones those they stand for."""
     nonzero_parameters: int | None
@@ -48,7 +49,7 @@ def footprint(folder: Path) -> Footprint:
     nonzero = [count for _, count in counts if count is not None]
     return Footprint(
         weights_bytes=sum(path.stat().st_size for path in files),
-        folder_bytes=sum(path.stat().st_size for path in walk(folder)),
+        folder_bytes=sum(path.stat().st_size for path in walk(folder) if path.name not in BESIDE_PAYLOAD),
         parameters=sum(count for count, _ in counts),
         nonzero_parameters=sum(nonzero) if len(nonzero) == len(counts) else None,
     )

@@ -172,11 +172,14 @@ class Runner:
         return step.heavy or type(step).alone
 
     def _services_of(self, step: Step) -> frozenset[str]:
-        """Return the names of the services that a step will use; nothing is known of one whose inputs failed."""
+        """Return the names of the services that a step will use; one that can't tell says why when it runs."""
         if any(self.records[id(parent)].artifact is None for parent in self.graph.parents(step)):
             return frozenset()
         values = [getattr(step, part.name) for part in fields(step)]
-        return named_in([replace_nodes(value, lambda node, _: self._artifact(node).path) for value in values])
+        try:
+            return named_in([replace_nodes(value, lambda node, _: self._artifact(node).path) for value in values])
+        except (PotstillError, OSError):
+            return frozenset()
 
     def _has_room(self, step: Step) -> bool:
         """Say whether a job is free, and nothing that wants to run alone is in the way."""

@@ -4,6 +4,7 @@ STORE/artifacts/KEY/   manifest.json, log.txt, and the payload (data/*.parquet, 
 STORE/work/KEY/        an artifact being made: payload/ and scratch/ (checkpoints), kept after a kill
 STORE/journal.sqlite   finished rows
 STORE/locks/KEY        one writer at a time
+STORE/services/        which model servers a run has started, while they run
 STORE/runs/            what each run of a pipeline used, for `plan` and `gc`
 """
 

@@ -18,13 +18,13 @@ from potstill import services
 from potstill.errors import BadInput, PotstillError
 from potstill.generate import Asker
 from potstill.teachers import dispatch
-from potstill.teachers.budget import BudgetSpent, Price
+from potstill.teachers.budget import Price
 from potstill.teachers.endpoint import Endpoint
 from potstill.teachers.protocol import Request, Response, Sampling, Structured
-from potstill.teachers.window import Window
 
 GREEDY = Sampling()
 KEY = "sk-very-secret"
+PRICE = Price(prompt=1.0, completion=10.0)
 
 
 @pytest.fixture(autouse=True)
@@ -118,27 +118,6 @@ def test_concurrency_grows_again_when_the_server_recovers() -> None:
         assert server.history[-1] <= 16
 
 
-def test_the_window_is_halved_once_a_burst_and_grows_by_one_a_round() -> None:
-    window = Window(16)
-    sent = [window.send() for _ in range(16)]
-    assert not window.has_room
-    for number in sent:
-        window.refused(number)
-        window.come_back()
-    assert window.limit == 8
-    window.refused(window.send())
-    assert window.limit == 4
-    for expected in (4, 4, 4, 5, 5, 5, 5, 5, 6):
-        window.answered()
-        assert window.limit == expected
-    for _ in range(9):
-        window.refused(window.send())
-    assert (window.limit, window.least) == (1, 1)
-    for _ in range(1000):
-        window.answered()
-    assert window.limit == 16
-
-
 def test_retry_after_is_honoured_for_all_requests(server: FaultyServer) -> None:
     server.retry_after = "1"
     assert answers(Endpoint(server.url, "m", concurrency=1), ["429 x1", "b"])["b"].text == "re: b"
@@ -181,6 +160,32 @@ def test_a_wrong_key_ends_the_step_at_once_and_says_where_the_key_is(server: Fau
     assert len(server.bodies) <= 64
     with pytest.raises(BadInput, match=r"the variable NO_SUCH_KEY, which is empty"):
         answers(Endpoint(server.url, "m", api_key_env="NO_SUCH_KEY"), ["p"])
+
+
+def test_no_file_of_a_store_ever_holds_the_key(server: FaultyServer, tmp_path: Path) -> None:
+    from potstill import Pipeline
+    from potstill.progress import Silent
+    from potstill.steps import LoadSeeds, PseudoLabel
+
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"instruction": "500 x1"}\n{"instruction": "403 x9"}\n')
+    teacher = Endpoint(server.url, "m", concurrency=1, max_tokens_total=10_000)
+    label = PseudoLabel(LoadSeeds(rows, fields=("instruction",)), teacher=teacher)
+    failed = Pipeline("p", outputs={"a": label}).execute(store=tmp_path / "store", watcher=Silent())
+    server.key = "another"
+    wrong = Pipeline("p", outputs={"a": label}).execute(store=tmp_path / "store", watcher=Silent())
+    assert failed.failed
+    assert wrong.failed
+    files = [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
+    assert any("Traceback" in path.read_text() for path in files if path.name == "log.txt")
+    assert not [path for path in files if KEY.encode() in path.read_bytes()]
+
+
+def test_a_key_that_can_not_be_one_is_not_sent_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}\nother")
+    with pytest.raises(BadInput, match="such as a line break") as caught:
+        answers(Endpoint("http://127.0.0.1:9/v1", "m"), ["p"])
+    assert KEY not in str(caught.value)
 
 
 def test_an_unknown_model_is_told_the_known_ones(server: FaultyServer) -> None:
@@ -303,57 +308,6 @@ def test_what_the_server_can_not_do_is_refused_before_it_is_asked(server: Faulty
     assert Endpoint(server.url, "m", vllm=True).gives_top_k
 
 
-PRICE = Price(prompt=1.0, completion=10.0)
-
-
-def spend(teacher: Endpoint, folder: Path, rows: int = 100) -> Any:
-    context = context_in(folder)
-    with Asker(teacher, context) as asker:
-        list(asker.ask((n, request(f"p{n}", Sampling(max_tokens=100))) for n in range(rows)))
-    return context
-
-
-def test_the_cost_is_counted(server: FaultyServer, tmp_path: Path) -> None:
-    server.usage = (1000, 100)
-    usage = spend(Endpoint(server.url, "m", price=PRICE), tmp_path, rows=10).notes["usage"]
-    assert usage["cost"] == pytest.approx(10 * 0.002)
-    assert "cost" not in spend(Endpoint(server.url, "m"), tmp_path, rows=20).notes["usage"]
-
-
-def test_a_budget_of_tokens_stops_in_time_and_a_larger_one_goes_on(server: FaultyServer, tmp_path: Path) -> None:
-    server.usage = (5, 45)
-    with pytest.raises(BudgetSpent, match=r"of max_tokens_total=1,000 tokens spent.*raise the budget") as caught:
-        spend(Endpoint(server.url, "m", max_tokens_total=1000), tmp_path)
-    done = len(server.answered)
-    assert f"{50 * done:,} of" in str(caught.value)
-    assert 16 <= done <= 20
-    assert context_in(tmp_path).store_journal.count("responses") == done
-    context = spend(Endpoint(server.url, "m", max_tokens_total=10_000), tmp_path)
-    assert context.notes["usage"]["cached"] == done
-    assert set(server.answered.values()) == {1}
-    assert len(server.answered) == 100
-
-
-def test_a_budget_of_dollars_stops_in_time(server: FaultyServer, tmp_path: Path) -> None:
-    server.usage = (10, 100)
-    with pytest.raises(BudgetSpent, match=r"\$0\.0\d+ of max_cost=\$0\.0300 spent"):
-        spend(Endpoint(server.url, "m", max_cost=0.03, price=PRICE), tmp_path)
-    assert 0.9 * 0.03 < len(server.answered) * PRICE.of(10, 100) <= 0.03
-
-
-def test_steps_of_a_run_share_the_budget(server: FaultyServer, tmp_path: Path) -> None:
-    server.usage = (50, 50)
-    run = services.Services(tmp_path / "store")
-    teacher = Endpoint(server.url, "m", max_tokens_total=1000, price=PRICE)
-    with services.within(run.access):
-        spend(teacher, tmp_path / "one", rows=6)
-        with pytest.raises(BudgetSpent):
-            spend(teacher, tmp_path / "two", rows=6)
-    run.close()
-    assert 6 < sum(server.answered.values()) <= 10
-    assert not (tmp_path / "store" / "services").exists()
-
-
 def test_identity_and_check() -> None:
     assert Endpoint("http://a/v1/", "m").identity() == Endpoint("http://a/v1", "m", timeout=1).identity()
     assert Endpoint("http://a/v1", "m").identity() == Endpoint("http://a/v1", "m", max_cost=1, price=PRICE).identity()
@@ -361,5 +315,7 @@ def test_identity_and_check() -> None:
     assert Endpoint("http://a/v1", "m").identity() != Endpoint("http://a/v1", "m", api="completions").identity()
     assert "password" in str(*Endpoint("http://me:pw@a/v1", "m").check())
     assert "no http" in str(*Endpoint("localhost:8000", "m").check())
+    assert "api must be chat or completions" in str(*Endpoint("http://a/v1", "m", api="chats").check())  # type: ignore[arg-type]
+    assert "timeout must be more than 0" in str(*Endpoint("http://a/v1", "m", timeout=0).check())
     assert "needs price" in str(*Endpoint("http://a/v1", "m", max_cost=1).check())
     assert not list(Endpoint("http://a/v1", "m").check())

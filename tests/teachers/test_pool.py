@@ -111,8 +111,9 @@ def test_all_down_is_said_once_with_all_addresses() -> None:
 
 
 def test_it_is_the_same_teacher_whoever_answers(servers: list[FaultyServer], tmp_path: Path) -> None:
-    first, second = pool(servers[0].url), pool(servers[1].url, servers[0].url)
+    first, second = pool(servers[0].url), pool(servers[0].url, servers[1].url)
     assert digest(first) == digest(second)
+    assert digest(first) != digest(pool(servers[1].url, servers[0].url))  # its first server names it
     assert digest(first) != digest(Pool([Endpoint(servers[0].url, "other")]))
     context = context_in(tmp_path)
     for teacher in (first, second):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Interval
 
+from potstill.chat import save_tokenizer
 from potstill.prompts import Template, render
 from potstill.step import Anything, Rows, Step
 
@@ -62,7 +63,7 @@ class TrainTokenizer(Step):
         core.add_tokens([AddedToken(text, normalized=False) for text in self.whole])
         fast = PreTrainedTokenizerFast(tokenizer_object=core, eos_token=STOP, pad_token=END)
         fast.chat_template = CHAT_TEMPLATE
-        fast.save_pretrained(context.out)
+        save_tokenizer(fast, context.out)
         return context.out
 
     def _texts(self, rows: Any) -> Iterator[str]:
@@ -125,5 +126,5 @@ class RandomModel(Step):
             pad_token_id=fast.pad_token_id,
         )
         Qwen3ForCausalLM(config).to(torch.bfloat16).save_pretrained(context.out)
-        fast.save_pretrained(context.out)
+        save_tokenizer(fast, context.out)
         return context.out

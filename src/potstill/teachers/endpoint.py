@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from annotated_types import Ge, Gt
 
 from potstill import services
-from potstill.errors import Problem
+from potstill.errors import BadInput, Problem
 from potstill.keys import digest
-from potstill.teachers.bodies import Body, Form, request_body
+from potstill.teachers.bodies import PATHS, Body, Form, request_body
 from potstill.teachers.budget import FREE, Account, Budget, Price
 from potstill.teachers.dispatch import Dispatcher, Job, Lane
 from potstill.teachers.event_loop import event_loop, wait_for
@@ -103,10 +103,14 @@ class Endpoint:
         if self.max_cost is not None and self.price is None:
             text = f"max_cost={self.max_cost:g} needs price=Price(prompt=..., completion=...), dollars a million tokens"
             yield Problem("", "teacher", text)
-        for name in ("concurrency", "max_tokens_total"):
+        if self.api not in PATHS:
+            yield Problem("", "teacher", f"api must be {' or '.join(PATHS)}, got {self.api!r}")
+        for name, least in (("concurrency", 1), ("max_tokens_total", 1), ("max_retries", 0)):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                yield Problem("", "teacher", f"{name} must be at least 1, got {value}")
+            if value is not None and value < least:
+                yield Problem("", "teacher", f"{name} must be at least {least}, got {value}")
+        if self.timeout <= 0:
+            yield Problem("", "teacher", f"timeout must be more than 0 s, got {self.timeout:g}")
 
     @contextmanager
     def open(self, *, threads: int) -> Iterator[EndpointSession]:
@@ -120,11 +124,17 @@ class Endpoint:
                 wait_for(loop, wire.close())
 
     def wire(self) -> Wire:
-        """Return the connections to the server."""
+        """Return the connections to the server.
+
+        Raises:
+            BadInput: the key can't be one.
+        """
         from potstill.teachers.wire import connect
 
-        key = os.environ.get(self.api_key_env, "")
+        key = os.environ.get(self.api_key_env, "").strip()
         where = f"the variable {self.api_key_env}"
+        if not (key.isascii() and key.isprintable()):
+            raise BadInput(f"the key in {where} holds characters that no key has, such as a line break: set it anew")
         address = self.base_url.rstrip("/")
         return connect(address, self.model, key, where, timeout=self.timeout, connections=self.concurrency)
 

@@ -56,15 +56,19 @@ class Wire:
         import httpx2
         from openai import APIConnectionError, APIStatusError
 
+        text, refusal = "", None
         try:
             reply = await self.client.post(path, body=body, cast_to=httpx2.Response)
             text = reply.text
         except APIStatusError as error:
-            return await self._refused(error)
+            refusal = error
         except APIConnectionError as error:
             return self._cut(error)
         except httpx2.HTTPError as error:
             return Trouble(self._clean(f"the connection was cut: {type(error).__name__}: {error}"))
+        if refusal is not None:
+            # raised outside of the handler: a log shows the chain of errors, and a server's own may hold the key
+            return await self._refused(refusal)
         try:
             response = read(json.loads(text))
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt, Interval
 
+from potstill.chat import save_tokenizer
 from potstill.errors import BadInput, Problem
 from potstill.modelcard import name_of, write_card
 from potstill.trainers import student as students
@@ -99,7 +100,7 @@ class Classifier(Training):
         objective = ClassObjective(alpha, self.temperature)
         figures = learn(model, examples, objective, schedule, reading(tokenizer.pad_token_id), context)
         model.save_pretrained(context.out)
-        tokenizer.save_pretrained(context.out)
+        save_tokenizer(tokenizer, context.out)
         base = name_of(folder)
         soft = {"alpha": alpha, "temperature": self.temperature} if alpha else {}
         recipe = {**self.recipe(), "learning rate": schedule.learning_rate, "classes": len(names), **soft}

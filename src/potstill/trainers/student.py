@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from potstill.chat import save_tokenizer
 from potstill.errors import BadInput
 from potstill.models import folder_of as folder_of
 
@@ -99,4 +100,4 @@ def save(model: Any, tokenizer: Any, folder: Path) -> None:
     model.config.use_cache = True
     model.save_pretrained(folder)
     model.generation_config.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    save_tokenizer(tokenizer, folder)

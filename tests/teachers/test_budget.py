@@ -1,0 +1,78 @@
+"""A run never costs more than its budget, stops with all that was answered kept, and goes on with a larger one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes import context_in
+from faulty_server import FaultyServer, faulty_server
+from potstill import services
+from potstill.generate import Asker
+from potstill.teachers.budget import BudgetSpent, Price
+from potstill.teachers.endpoint import Endpoint
+from potstill.teachers.protocol import Request, Sampling
+
+
+@pytest.fixture
+def server() -> Iterator[FaultyServer]:
+    with faulty_server() as state:
+        yield state
+
+
+PRICE = Price(prompt=1.0, completion=10.0)
+
+
+def spend(teacher: Endpoint, folder: Path, rows: int = 100) -> Any:
+    context = context_in(folder)
+    with Asker(teacher, context) as asker:
+        list(
+            asker.ask(
+                (n, Request([{"role": "user", "content": f"p{n}"}], Sampling(max_tokens=100))) for n in range(rows)
+            )
+        )
+    return context
+
+
+def test_the_cost_is_counted(server: FaultyServer, tmp_path: Path) -> None:
+    server.usage = (1000, 100)
+    usage = spend(Endpoint(server.url, "m", price=PRICE), tmp_path, rows=10).notes["usage"]
+    assert usage["cost"] == pytest.approx(10 * 0.002)
+    assert "cost" not in spend(Endpoint(server.url, "m"), tmp_path, rows=20).notes["usage"]
+
+
+def test_a_budget_of_tokens_stops_in_time_and_a_larger_one_goes_on(server: FaultyServer, tmp_path: Path) -> None:
+    server.usage = (5, 45)
+    with pytest.raises(BudgetSpent, match=r"of max_tokens_total=1,000 tokens spent.*raise the budget") as caught:
+        spend(Endpoint(server.url, "m", max_tokens_total=1000), tmp_path)
+    done = len(server.answered)
+    assert f"{50 * done:,} of" in str(caught.value)
+    assert 16 <= done <= 20
+    assert context_in(tmp_path).store_journal.count("responses") == done
+    context = spend(Endpoint(server.url, "m", max_tokens_total=10_000), tmp_path)
+    assert context.notes["usage"]["cached"] == done
+    assert set(server.answered.values()) == {1}
+    assert len(server.answered) == 100
+
+
+def test_a_budget_of_dollars_stops_in_time(server: FaultyServer, tmp_path: Path) -> None:
+    server.usage = (10, 100)
+    with pytest.raises(BudgetSpent, match=r"\$0\.0\d+ of max_cost=\$0\.0300 spent"):
+        spend(Endpoint(server.url, "m", max_cost=0.03, price=PRICE), tmp_path)
+    assert 0.9 * 0.03 < len(server.answered) * PRICE.of(10, 100) <= 0.03
+
+
+def test_steps_of_a_run_share_the_budget(server: FaultyServer, tmp_path: Path) -> None:
+    server.usage = (50, 50)
+    run = services.Services(tmp_path / "store")
+    teacher = Endpoint(server.url, "m", max_tokens_total=1000, price=PRICE)
+    with services.within(run.access):
+        spend(teacher, tmp_path / "one", rows=6)
+        with pytest.raises(BudgetSpent):
+            spend(teacher, tmp_path / "two", rows=6)
+    run.close()
+    assert 6 < sum(server.answered.values()) <= 10
+    assert not (tmp_path / "store" / "services").exists()
