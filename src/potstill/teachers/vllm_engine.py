@@ -13,10 +13,11 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from potstill.errors import BadInput
-from potstill.teachers.protocol import Request, Response
+from potstill.teachers.protocol import Request, Response, Sampling
 from potstill.teachers.rendering import Encoded, Renderer, refused
 from potstill.teachers.vllm import VLLM, missing
 from potstill.teachers.vllm_arguments import SERVED_NAME, engine_arguments
@@ -134,7 +135,7 @@ class VLLMSession:
                 continue
             number = f"potstill-{next(self._numbers)}"
             try:
-                core.add_request(number, tokens_input(found.ids), _parameters(request), lora_request=self.lora)
+                core.add_request(number, tokens_input(found.ids), _parameters_of(request), lora_request=self.lora)
             except (ValueError, VLLMClientError) as error:
                 yield index, refused(str(error))
             else:
@@ -188,13 +189,20 @@ def entries(flat: Any, k: int, first: int = 0) -> Entries:
     return Entries(logprobs[starts], ids, logprobs[places].astype(np.float16))
 
 
-def _parameters(request: Request) -> Any:
+def _parameters_of(request: Request) -> Any:
     """Return vLLM's sampling parameters of `request`."""
+    seed = request.seed if request.sampling.temperature > 0 else None
+    return _parameters(request.sampling, seed, request.continuation is not None)
+
+
+@lru_cache(maxsize=64)  # greedy requests share theirs, which vLLM copies; to make them anew costs a percent
+def _parameters(sampling: Sampling, seed: int | None, scores: bool) -> Any:
+    """Return vLLM's sampling parameters; with `scores`, those that read a given text."""
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
-    sampling, form = request.sampling, request.sampling.structured
-    if request.continuation is not None:
+    form = sampling.structured
+    if scores:
         # vLLM then reads the whole prompt again, whatever its prefix cache holds
         return SamplingParams(
             temperature=0,
@@ -212,7 +220,7 @@ def _parameters(request: Request) -> Any:
         top_p=sampling.top_p,
         max_tokens=sampling.max_tokens,
         stop=list(sampling.stop),
-        seed=request.seed if sampling.temperature > 0 else None,
+        seed=seed,
         logprobs=sampling.top_k or None,
         flat_logprobs=bool(sampling.top_k),
         # vLLM needs text only to look for stop strings; otherwise one decode at the end is cheaper
