@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -87,13 +88,27 @@ def test_several_processes_write_at_once(tmp_path: Path) -> None:
 
 def test_threads_with_journals_of_their_own_write_at_once(tmp_path: Path) -> None:
     start = threading.Event()
-    threads = [threading.Thread(target=put_many, args=(tmp_path / "j", str(number), start)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    start.set()
-    for thread in threads:
-        thread.join(200)
+    with ThreadPoolExecutor(4) as threads:
+        written = [threads.submit(put_many, tmp_path / "j", str(number), start) for number in range(4)]
+        start.set()
+        for one in written:
+            one.result(200)  # a thread's error is the test's
     assert Journal(tmp_path / "j").count("a") == 200
+
+
+def test_a_new_file_is_opened_by_many_at_once(tmp_path: Path) -> None:
+    start = threading.Barrier(8)
+
+    def open_and_put(path: Path, number: int) -> None:
+        start.wait(60)
+        Journal(path).put_many("a", {str(number): number})
+
+    with ThreadPoolExecutor(8) as threads:
+        for turn in range(30):
+            path = tmp_path / f"j{turn}"
+            for one in [threads.submit(open_and_put, path, number) for number in range(8)]:
+                one.result(120)
+            assert Journal(path).count("a") == 8
 
 
 def test_a_damaged_entry_is_missing(journal: Journal, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def labels(draw: np.random.Generator, tokens: int, k: int, vocabulary: int) -> T
 @pytest.mark.parametrize(("k", "vocabulary"), [(16, 65_536), (32, LARGEST_VOCABULARY), (64, 151_936)])
 def test_in_the_file_a_kept_entry_takes_at_most_four_and_a_half_bytes(tmp_path: Path, k: int, vocabulary: int) -> None:
     draw = np.random.default_rng(0)
-    sidecar = SIDECAR.text()
+    sidecar = SIDECAR.text
     made = [{"id": str(n), **labels(draw, 40, k, vocabulary).columns(SIDECAR)} for n in range(60)]
     rows_on_disk.write(iter(made), tmp_path)
     [file] = tmp_path.glob("*.parquet")

@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import logging
 import sqlite3
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime
+from datetime import time as clock_time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,9 @@ BUSY_SECONDS = 60.0
 """How long a writer waits for another process's short write."""
 _SCHEMA = """CREATE TABLE IF NOT EXISTS entries
     (namespace TEXT, key TEXT, value BLOB, PRIMARY KEY (namespace, key)) WITHOUT ROWID"""
-_TEXTS: tuple[Any, ...] = (date, datetime, time, Decimal)
+_TEXTS: tuple[Any, ...] = (date, datetime, clock_time, Decimal)
+_HELD = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
+"""Errors that say that another process or thread has the file for a moment."""
 _log = logging.getLogger("potstill")
 
 
@@ -109,14 +113,20 @@ class Journal:
             raise StoreError(text) from error
 
     def _open(self) -> sqlite3.Connection:
-        """Return the connection of this process."""
-        if self._connection is None:
+        """Return the connection of this process.
+
+        Turning a new file to its write-ahead log does not wait for others that do the same, whatever the timeout: two
+        that open it at once would fail each other.
+        """
+        deadline = time.monotonic() + BUSY_SECONDS
+        while self._connection is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, check_same_thread=False)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute(_SCHEMA)
-            self._connection = connection
+            try:
+                self._connection = _connected(self._path)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF not in _HELD or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
         return self._connection
 
     def _set_aside(self, error: Exception) -> None:
@@ -154,6 +164,19 @@ class ScopedJournal:
     def put_many(self, entries: Mapping[str, Any]) -> None:
         """Add entries in one transaction."""
         self.journal.put_many(self.namespace, entries)
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    """Return a connection to the file, which is made and given its table if need be."""
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(_SCHEMA)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
 
 
 def _as_text(value: Any) -> msgpack.ExtType:

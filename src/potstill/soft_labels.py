@@ -14,6 +14,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -56,8 +57,9 @@ class Sidecar:
     engine: str
     """What it ran on, with the version."""
 
+    @cached_property
     def text(self) -> str:
-        """Return the sidecar as it is stored."""
+        """The sidecar as it is stored, in every row."""
         return json.dumps(asdict(self), separators=(",", ":"), sort_keys=True)
 
     @classmethod
@@ -90,7 +92,7 @@ class TokenLabels:
     top_logprobs: NDArray[Any]
     """[T, K] their log-probabilities at temperature 1."""
 
-    @property
+    @cached_property
     def tail(self) -> NDArray[Any]:
         """Return [T] the probability of all tokens that weren't kept."""
         import numpy as np
@@ -106,7 +108,7 @@ class TokenLabels:
             "teacher_top_ids": pack_ids(self.top_ids),
             "teacher_top_logprobs": _half(self.top_logprobs),
             "teacher_tail": _half(self.tail),
-            "teacher_sidecar": sidecar.text(),
+            "teacher_sidecar": sidecar.text,
         }
 
     @classmethod
@@ -141,7 +143,7 @@ def hidden_columns(
         "teacher_token_ids": pack_ids(token_ids),
         "teacher_token_logprobs": _half(own),
         "teacher_hidden": hidden.astype("<i2").tobytes(),
-        "teacher_sidecar": sidecar.text(),
+        "teacher_sidecar": sidecar.text,
     }
 
 

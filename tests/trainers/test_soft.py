@@ -178,7 +178,7 @@ def test_soft_labels_of_a_larger_vocabulary_or_of_wrong_shape_are_refused(tmp_pa
 def altered(rows, **changes):
     """Return rows whose sidecar says something else."""
     return [
-        row | {"teacher_sidecar": replace(Sidecar.parse(row["teacher_sidecar"], "row"), **changes).text()}
+        row | {"teacher_sidecar": replace(Sidecar.parse(row["teacher_sidecar"], "row"), **changes).text}
         for row in rows
     ]
 

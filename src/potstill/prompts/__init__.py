@@ -6,6 +6,7 @@ itself. Its text is part of the key of every step that uses it. May import the e
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -42,10 +43,20 @@ def template_text(template: str) -> str:
     if "{{" in template or "{%" in template or "\n" in template:
         return template
     for path in (Path(template), FOLDER / template):
-        if path.is_file():
-            return path.read_text(encoding="utf-8")
+        try:
+            state = path.stat()
+        except (OSError, ValueError):
+            continue
+        if stat.S_ISREG(state.st_mode):
+            return _read(path, (state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size))
     known = ", ".join(sorted(path.name for path in FOLDER.glob("*.jinja")))
     raise BadInput(f"no prompt template {template!r}: give a file, a text with {{{{ variables }}}}, or one of {known}")
+
+
+@lru_cache(maxsize=32)
+def _read(path: Path, _state: tuple[int, ...]) -> str:
+    """Return the text of a template file: asked for at every row, read again only when the file's state changes."""
+    return path.read_text(encoding="utf-8")
 
 
 @lru_cache(maxsize=1)

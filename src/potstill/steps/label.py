@@ -144,7 +144,7 @@ class PseudoLabel(Step):
                 made["teacher"] = panel.names[member]
             if self.top_k:
                 labels = token_labels(response, self.top_k)
-                mass.add(labels.top_logprobs)
+                mass.add(labels.tail)
                 if member not in sidecars:
                     sidecars[member] = self._sidecar(panel.teachers[member], tokenizer)
                 made |= labels.columns(sidecars[member])
@@ -228,12 +228,10 @@ class Mass:
     total: float = 0.0
     tokens: int = 0
 
-    def add(self, logprobs: Any) -> None:
-        """Add the tokens of a response, [T, K]."""
-        import numpy as np
-
-        self.total += float(np.exp(logprobs.astype(np.float64)).sum(axis=1).clip(max=1.0).sum())
-        self.tokens += len(logprobs)
+    def add(self, tail: Any) -> None:
+        """Add the tokens of a response by their `tail` [T], the probability of what wasn't kept."""
+        self.total += len(tail) - float(tail.sum())
+        self.tokens += len(tail)
 
     def report(self, top_k: int, context: Context) -> None:
         """Note the mean, and warn when it is low."""

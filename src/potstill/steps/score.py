@@ -146,7 +146,7 @@ class SoftLabels(Step):
         sidecar = sidecar_of(as_teacher(teacher), prompt=self.prompt, k=self.top_k, mode="scored")
         for _, row, response in scored(rows, teacher, self.prompt, self.column, self.top_k, context):
             labels = token_labels(response, self.top_k)
-            mass.add(labels.top_logprobs)
+            mass.add(labels.tail)
             context.ledger.keep()
             yield {**without_soft_labels(row), **labels.columns(sidecar)}
         mass.report(self.top_k, context)
