@@ -1,8 +1,8 @@
 """Lessons for a small teacher from P3 (Bach et al. 2022, "PromptSource"; Sanh et al. 2022): prompts with completions.
 
 Completions are short and prompts long, so a model that only learned to complete would have read ten words for each
-that it learned. So half of the rows are learned whole: a text is to be continued, or an example of a task written. The
-forms are those in which Self-Instruct will ask.
+that it learned. So every row is learned twice: its answer, and its whole text, as one that is to be continued or as an
+example of a task. The forms are those in which Self-Instruct will ask.
 """
 
 from __future__ import annotations
@@ -85,13 +85,11 @@ class Lessons(Step):
 
 
 def forms(row: Mapping[str, str], few_labels: bool, random: Random) -> Iterator[tuple[str, str]]:
-    """Yield what is asked and answered about one row: the answer, or the whole text; now and then its kind."""
+    """Yield what is asked and answered about one row: its answer, its whole text, and now and then its kind."""
     prompt, completion = row["prompt"], row["completion"]
     parts = PARTS.fullmatch(prompt)
-    draw = random.random()
-    if draw < 0.4:
-        yield prompt, completion
-    elif parts and draw < 0.7:
+    yield prompt, completion
+    if parts and random.random() < 0.5:
         lines = [f"Input: {' '.join(parts[2].split())}", f"Output: {' '.join(completion.split())}"]
         template, order = (OUTPUT_FIRST, -1) if few_labels else (INPUT_FIRST, 1)
         yield render(template, {"instruction": f"{parts[1]}."})[0]["content"], "\n".join(lines[::order])

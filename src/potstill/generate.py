@@ -8,20 +8,18 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from potstill.errors import PotstillError, Problem
 from potstill.keys import digest, digest_encoded
+from potstill.responses import pack, spelled, unpack
 from potstill.step import Output, Step
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-    from numpy.typing import NDArray
 
     from potstill.context import Context
     from potstill.teachers.protocol import Request, Response, Sampling, Session, Teacher
@@ -36,8 +34,6 @@ SCAN = 256
 """Requests looked up in the journal together."""
 WINDOW = 8192
 """Most requests held while an earlier one is still unanswered; bounds the memory."""
-DTYPES = {"ids": "<i4", "top": "<i4", "log": "<f2", "own": "<f4"}
-"""How the journal writes the arrays of a response."""
 
 Tag = TypeVar("Tag")
 
@@ -82,7 +78,9 @@ class Asker:
 
     def key(self, request: Request) -> str:
         """Return the key of a response: what it depends on. Greedy decoding has no seed."""
-        sampling = self._sampling.setdefault(request.sampling, asdict(request.sampling))
+        if request.sampling not in self._sampling:
+            self._sampling[request.sampling] = spelled(request.sampling)
+        sampling = self._sampling[request.sampling]
         seed = request.seed if request.sampling.temperature > 0 else 0
         scored = [] if request.continuation is None else [request.continuation]
         raw = [] if request.raw is None else [{"raw": request.raw}]
@@ -262,46 +260,3 @@ def request_seed(*parts: Any) -> int:
 def lose_error(context: Context, row: str, response: Response) -> None:
     """Record that the teacher failed on `row`."""
     context.ledger.lose(row, "retryable" if response.retryable else "permanent", "teacher error", response.text)
-
-
-def pack(response: Response) -> dict[str, Any]:
-    """Return plain data for the journal: 6 bytes a kept log-probability."""
-    packed: dict[str, Any] = {
-        "text": response.text,
-        "finish": response.finish_reason,
-        "prompt": response.prompt_tokens,
-        "completion": response.completion_tokens,
-    }
-    for name, array in (
-        ("ids", response.token_ids),
-        ("top", response.top_ids),
-        ("log", response.top_logprobs),
-        ("own", response.token_logprobs),
-    ):
-        if array is not None:
-            packed[name] = array.astype(DTYPES[name]).tobytes()
-    if response.top_ids is not None:
-        packed["k"] = response.top_ids.shape[1]
-    return packed
-
-
-def unpack(packed: Mapping[str, Any]) -> Response:
-    """Return the response that was packed."""
-    import numpy as np
-
-    from potstill.teachers.protocol import Response
-
-    def array(name: str, shape: tuple[int, ...]) -> NDArray[Any] | None:
-        return np.frombuffer(packed[name], DTYPES[name]).reshape(shape) if name in packed else None
-
-    k = packed.get("k", 1)
-    return Response(
-        packed["text"],
-        packed["finish"],
-        packed["prompt"],
-        packed["completion"],
-        array("ids", (-1,)),
-        array("top", (-1, k)),
-        array("log", (-1, k)),
-        array("own", (-1,)),
-    )

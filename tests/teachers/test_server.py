@@ -102,6 +102,7 @@ def differences(ours: Response, theirs: Response) -> list[str]:
 def test_greedy_answers_are_those_of_the_engine(served: Any, engine: Any) -> None:
     asked = [request(command) for command in COMMANDS]
     asked += [request(COMMANDS[0], Sampling(max_tokens=3)), request(COMMANDS[1], Sampling(stop=('"room"',)))]
+    asked += [request(COMMANDS[0], Sampling(max_tokens=24, presence_penalty=2.0))]
     for ours, theirs in zip(answers(served, asked), answers(engine, asked), strict=True):
         assert differences(ours, theirs) == []
     assert json.loads(answers(served, asked[:1])[0].text)["device"] == "light"

@@ -152,6 +152,22 @@ def test_answers_and_log_probabilities_are_those_of_transformers(session: Any, f
 
 
 @pytest.mark.vllm
+def test_a_presence_penalty_works_as_that_of_transformers(session: Any, fallback: Any) -> None:
+    unsure = ["turn on", "the lamp, the lamp and", '{"device":']  # raw: what follows is open
+    plain, held = (Sampling(max_tokens=24, top_k=8, presence_penalty=penalty) for penalty in (0.0, 2.0))
+    got, expected, free = (
+        answers(engine, [Request([], sampling, raw=text) for text in unsure])
+        for engine, sampling in ((session, held), (fallback, held), (fallback, plain))
+    )
+    for one, other in zip(got, expected, strict=True):
+        assert_same(one, other)
+    assert [one.text for one in got] != [one.text for one in free]
+    # what is kept is what the model thinks, penalty or not
+    first = [[float(one.token_logprobs[0]) for one in some] for some in (expected, free)]
+    assert first[0] == pytest.approx(first[1])
+
+
+@pytest.mark.vllm
 def test_a_given_text_is_scored_as_training_reads_it(session: Any, fallback: Any) -> None:
     texts = ['{"device":"light","room":"kitchen","action":"on","value":null}', "", "an em\N{DOG FACE}ji", "lamp " * 30]
     asked = [

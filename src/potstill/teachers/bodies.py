@@ -97,6 +97,8 @@ def request_body(form: Form, request: Request) -> Body:
         fields["messages"] = messages
     else:
         fields["prompt"] = "\n\n".join(message["content"] for message in messages)
+    if sampling.presence_penalty:
+        fields["presence_penalty"] = sampling.presence_penalty
     if sampling.stop:
         fields["stop"] = list(sampling.stop)
     if sampling.temperature > 0:

@@ -6,7 +6,7 @@ Shapes: B responses, V vocabulary, T tokens of a response, K kept entries.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,16 @@ def choose(logprobs: Tensor, temperature: Tensor, top_p: Tensor, uniform: Tensor
     last = (nucleus > 0).sum(-1, keepdim=True) - 1
     drawn = tokens.gather(-1, torch.minimum(place, last)).squeeze(-1)
     return torch.where(temperature > 0, drawn, greedy)
+
+
+def penalized(logprobs: Tensor, going: Sequence[Writing]) -> Tensor:
+    """Return `logprobs` [B, V] less the presence penalty of what each response holds already; not normalized."""
+    if not any(writing.sampling.presence_penalty for writing in going):
+        return logprobs
+    lowered = logprobs.clone()
+    for row, writing in zip(lowered, going, strict=True):
+        row[sorted(set(writing.ids))] -= writing.sampling.presence_penalty
+    return lowered
 
 
 @dataclass
@@ -88,7 +98,7 @@ class Drawing:
             if writing.form is not None:
                 writing.form.mask(row)
         logprobs = torch.log_softmax(scores, -1)
-        drawn = choose(logprobs, *self._rules(going, logits.device))
+        drawn = choose(penalized(logprobs, going), *self._rules(going, logits.device))
         self._keep(going, logprobs, drawn)
         forced = torch.full_like(logits, -torch.inf)
         forced[:, 0] = -1.0  # what is done gets any token

@@ -67,6 +67,8 @@ class Sampling:
     """Texts that end the response (not part of it)."""
     top_k: int = 0
     """Log-probabilities kept a token, always of the temperature-1 distribution; 0 keeps none."""
+    presence_penalty: float = 0.0
+    """Taken from the logit of every token that the response holds already; above 0 it repeats itself less."""
     structured: Structured | None = None
     """The form that the response is held to while it is decoded; None leaves it free."""
 

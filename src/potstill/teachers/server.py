@@ -237,6 +237,8 @@ class ServerSession:
         longest = self.renderer.limit - len(encoded.ids)  # more is refused, where the engine would cut it
         fields |= {"temperature": sampling.temperature, "top_p": sampling.top_p, "return_token_ids": True}
         fields |= {"max_tokens": min(sampling.max_tokens, longest), **held_to(sampling)}
+        if sampling.presence_penalty:
+            fields["presence_penalty"] = sampling.presence_penalty
         if sampling.stop:
             fields["stop"] = list(sampling.stop)
         if sampling.temperature > 0:

@@ -218,6 +218,7 @@ def _parameters(sampling: Sampling, seed: int | None, scores: bool) -> Any:
     return SamplingParams(
         temperature=sampling.temperature,
         top_p=sampling.top_p,
+        presence_penalty=sampling.presence_penalty,
         max_tokens=sampling.max_tokens,
         stop=list(sampling.stop),
         seed=seed,
