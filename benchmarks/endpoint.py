@@ -11,9 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import logging
 import os
-import random
 import statistics
 import subprocess
 import tempfile
@@ -22,19 +20,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from asking import TEACHER, commands, surroundings
+
 from potstill import services
-from potstill.context import Context
 from potstill.generate import Asker
-from potstill.journal import Journal
-from potstill.ledger import Ledger
 from potstill.prompts import render
 from potstill.teachers.endpoint import Endpoint
 from potstill.teachers.protocol import Request, Sampling
 from potstill.teachers.server import service_of
 from potstill.teachers.vllm import VLLM
 
-TEACHER = Path(__file__).parents[1] / "src" / "potstill" / "data" / "home" / "teacher"
-WORDS = "turn switch set open close dim the a all my light lamp heating blinds music kitchen bedroom now please to at 20".split()  # fmt: skip  # noqa: E501, SIM905
 BAR = 0.95
 KEY = "POTSTILL_BENCHMARK_KEY"
 DISTILABEL = """
@@ -124,9 +119,7 @@ def compare(case: Case, measured: dict[str, Side]) -> None:
 
 def prompts(count: int) -> list[list[dict[str, str]]]:
     """Return chats of mixed lengths."""
-    draw = random.Random(0)
-    texts = [" ".join(draw.choice(WORDS) for _ in range(draw.randint(4, 40))) for _ in range(count)]
-    return [render("home.jinja", {"instruction": text}) for text in texts]
+    return [render("home.jinja", {"instruction": text}) for text in commands(count)]
 
 
 def raw(case: Case) -> tuple[int, float]:
@@ -157,7 +150,7 @@ def potstill(case: Case) -> tuple[int, float]:
     teacher = Endpoint(case.url, case.model, api_key_env=KEY, concurrency=case.options.concurrency)
     sampling = Sampling(max_tokens=case.options.max_tokens)
     with tempfile.TemporaryDirectory() as folder:
-        context = surroundings(Path(folder))
+        context = surroundings(Path(folder), "ask")
         start = time.perf_counter()
         with Asker(teacher, context) as asker:
             asked = ((number, Request(chat, sampling)) for number, chat in enumerate(case.chats))
@@ -175,21 +168,6 @@ def distilabel(case: Case) -> tuple[int, float]:
     done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=True)
     tokens, seconds = json.loads(done.stdout.splitlines()[-1])
     return tokens, seconds
-
-
-def surroundings(folder: Path) -> Context:
-    """Return a context as the engine makes it."""
-    journal = Journal(folder / "journal.sqlite")
-    return Context(
-        step="ask",
-        key="0" * 32,
-        work=folder,
-        out=folder,
-        journal=journal.scoped("ask"),
-        store_journal=journal,
-        ledger=Ledger(folder / "lost.jsonl"),
-        logger=logging.getLogger("benchmark"),
-    )
 
 
 if __name__ == "__main__":

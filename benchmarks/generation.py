@@ -7,9 +7,7 @@ One engine serves both sides in turn, each time with an empty prefix cache; rati
 from __future__ import annotations
 
 import argparse
-import logging
 import os
-import random
 import statistics
 import tempfile
 import time
@@ -19,17 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from potstill.context import Context
-from potstill.journal import Journal
-from potstill.ledger import Ledger
+from asking import TEACHER, commands, surroundings
+
 from potstill.prompts import render
 from potstill.steps import LoadSeeds, PseudoLabel
 from potstill.steps.filter import json_problem
 from potstill.teachers.vllm import VLLM
 from potstill.teachers.vllm_engine import VLLMSession
 
-TEACHER = Path(__file__).parents[1] / "src" / "potstill" / "data" / "home" / "teacher"
-WORDS = "turn switch set open close dim the a all my light lamp heating blinds music kitchen bedroom now please to at 20".split()  # fmt: skip  # noqa: E501, SIM905
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
 BARS = {"text": 0.95, "top-k": 0.90}
 
@@ -63,7 +58,7 @@ def main() -> None:
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: on a busy machine, with --threads 1")
     options = parser.parse_args()
     with VLLM(options.model).open(threads=options.threads) as session:
-        rows = commands(options.prompts)
+        rows = [{"id": str(n), "instruction": text} for n, text in enumerate(commands(options.prompts))]
         raw(session, rows[:64], options, 0)  # kernels are built at the first batch
         print(f"{Path(options.model).name}: {len(rows)} prompts, {options.threads} threads, {options.clock} clock")
         print(f"{'capture':10}{'raw tok/s':>12}{'Potstill tok/s':>16}{'ratio':>8}{'bar':>6}")
@@ -72,13 +67,6 @@ def main() -> None:
             ratio = statistics.median(ours / theirs for theirs, ours in pairs)
             theirs, ours = (statistics.median(side) for side in zip(*pairs, strict=True))
             print(f"{name:10}{theirs:12.0f}{ours:16.0f}{ratio:8.3f}{BARS[name]:6.2f}", flush=True)
-
-
-def commands(count: int) -> list[dict[str, str]]:
-    """Return rows of mixed lengths."""
-    draw = random.Random(0)
-    texts = [" ".join(draw.choice(WORDS) for _ in range(draw.randint(4, 40))) for _ in range(count)]
-    return [{"id": str(number), "instruction": text} for number, text in enumerate(texts)]
 
 
 def measure(session: VLLMSession, rows: list[Any], options: Any, top_k: int, *, turned: bool) -> tuple[float, float]:
@@ -119,7 +107,7 @@ def through_potstill(session: VLLMSession, rows: list[Any], options: Any, top_k:
     teacher, data = Opened(session), Dataset.from_list(rows)
     label = PseudoLabel(LoadSeeds(""), teacher=teacher, top_k=top_k, max_tokens=options.max_tokens)
     with tempfile.TemporaryDirectory() as folder:
-        context = surroundings(Path(folder), options.threads)
+        context = surroundings(Path(folder), "label", options.threads)
         clock = CLOCKS[options.clock]
         start = clock()
         for row in label.run(rows=data, teacher=teacher, context=context):
@@ -127,22 +115,6 @@ def through_potstill(session: VLLMSession, rows: list[Any], options: Any, top_k:
         seconds = clock() - start
         assert context.notes["usage"]["calls"] == len(rows)
         return context.notes["usage"]["completion_tokens"], seconds
-
-
-def surroundings(folder: Path, threads: int) -> Context:
-    """Return a context as the engine makes it."""
-    journal = Journal(folder / "journal.sqlite")
-    return Context(
-        step="label",
-        key="0" * 32,
-        work=folder,
-        out=folder,
-        journal=journal.scoped("label"),
-        store_journal=journal,
-        ledger=Ledger(folder / "lost.jsonl"),
-        logger=logging.getLogger("benchmark"),
-        threads=threads,
-    )
 
 
 if __name__ == "__main__":

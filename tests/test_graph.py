@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError, dataclass
+from dataclasses import KW_ONLY, FrozenInstanceError, dataclass
 from typing import Any
 
 import pytest
@@ -50,6 +50,25 @@ def test_steps_in_lists_tuples_dicts_and_teachers_are_edges() -> None:
     step = Use([a, (b,)], {"x": Teacher(c), "y": [d]})
     assert [(name, node) for name, node in edges(step)] == [("rows", a), ("rows", b), ("more", c), ("more", d)]
     assert graph_of(step=step).parents(step) == (a, b, c, d)
+
+
+def test_what_a_step_works_on_comes_before_the_keyword_fields_of_its_base() -> None:
+    class Asking(Step):
+        _: KW_ONLY
+        teacher: Any
+
+    class Labels(Asking):
+        rows: Rows
+
+        def run(self, rows: Any, teacher: Any) -> Any:
+            return []
+
+    student, source = Source(), Source()
+    step = Labels(source, teacher=student)
+    assert list(edges(step)) == [("rows", source), ("teacher", student)]
+    graph = build({"labels": step}, {id(student): "student", id(source): "source"})
+    assert graph.parents(step) == (source, student)
+    assert graph.name(step) == "Labels(source)"
 
 
 def test_building_a_step_runs_nothing_and_it_is_frozen() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -89,26 +90,15 @@ def asked(
     context: Context,
     total: int | None = None,
 ) -> Answered[Tag, Value]:
-    """Yield (tag, answers) in the order of `questions`; see `ask_until_parsed`."""
-    with Asker(as_teacher(teacher), context) as asker:
-        yield from ask_until_parsed(asker, questions, parse, tries, context, total)
-
-
-def ask_until_parsed(
-    asker: Asker,
-    questions: Iterable[Question[Tag]],
-    parse: Callable[[str], Value],
-    tries: Tries,
-    context: Context,
-    total: int | None = None,
-) -> Answered[Tag, Value]:
     """Yield (tag, answers) in the order of `questions`; those that end without an answer are lost in the ledger.
 
-    `parse` gets the text of an answer and raises if it has not the form wanted. Such an answer, and one that is cut,
-    is asked for again, among the questions that follow, so that the teacher's batch stays full. After `tries.most` the
-    question is lost for good, and what the teacher wrote stands in the ledger.
+    `teacher` may be an `Asker`, for several rounds with one teacher: it is then left open. `parse` gets the text of an
+    answer and raises if it has not the form wanted. Such an answer, and one that is cut, is asked for again, among the
+    questions that follow, so that the teacher's batch stays full. After `tries.most` the question is lost for good,
+    and what the teacher wrote stands in the ledger.
     """
-    yield from _Line(asker, questions, parse, tries, context).answered(total)
+    with nullcontext(teacher) if isinstance(teacher, Asker) else Asker(as_teacher(teacher), context) as asker:
+        yield from _Line(asker, iter(questions), parse, tries, context).answered(total)
 
 
 @dataclass
@@ -122,33 +112,26 @@ class _Open(Generic[Tag, Value]):
     unread: list[str] = field(default_factory=list)
 
 
+@dataclass(eq=False)
 class _Line(Generic[Tag, Value]):
     """Questions in order, an iterator over their requests that has more of them when an answer must be asked again."""
 
-    def __init__(
-        self,
-        asker: Asker,
-        questions: Iterable[Question[Tag]],
-        parse: Callable[[str], Value],
-        tries: Tries,
-        context: Context,
-    ) -> None:
-        self._asker = asker
-        self._questions = iter(questions)
-        self._parse = parse
-        self._tries = tries
-        self._context = context
-        self._open: deque[_Open[Tag, Value]] = deque()
-        self._to_ask: deque[Attempt[Tag, Value]] = deque()
+    asker: Asker
+    questions: Iterator[Question[Tag]]
+    parse: Callable[[str], Value]
+    tries: Tries
+    context: Context
+    open: deque[_Open[Tag, Value]] = field(default_factory=deque)
+    to_ask: deque[Attempt[Tag, Value]] = field(default_factory=deque)
 
     def answered(self, total: int | None) -> Answered[Tag, Value]:
         """Yield the answers in the order of the questions."""
         while True:
-            for attempt, response in self._asker.ask(self, total):
+            for attempt, response in self.asker.ask(self, total):
                 self._settle(attempt, response)
                 yield from self._finished()
             yield from self._finished()
-            if not self._to_ask:
+            if not self.to_ask:
                 return
 
     def __iter__(self) -> Iterator[tuple[Attempt[Tag, Value], Request]]:
@@ -157,22 +140,22 @@ class _Line(Generic[Tag, Value]):
 
     def __next__(self) -> tuple[Attempt[Tag, Value], Request]:
         """Return the next request: one that is asked again goes first."""
-        while not self._to_ask:
-            question = next(self._questions)
+        while not self.to_ask:
+            question = next(self.questions)
             count = len(question.chats)
             entry: _Open[Tag, Value] = _Open(question, [None] * count, count)
-            self._open.append(entry)
-            self._to_ask.extend((entry, part, 0) for part in range(count))
-        entry, part, number = self._to_ask.popleft()
+            self.open.append(entry)
+            self.to_ask.extend((entry, part, 0) for part in range(count))
+        entry, part, number = self.to_ask.popleft()
         return (entry, part, number), self._request(entry.question, part, number)
 
     def _request(self, question: Question[Tag], part: int, number: int) -> Request:
         """Return the request of one try; the first sample of a chat is drawn as if there were no others."""
-        sampling, messages = self._tries.sampling, question.chats[part]
+        sampling, messages = self.tries.sampling, question.chats[part]
         if number:
             sampling = replace(sampling, temperature=max(sampling.temperature, RETRY_TEMPERATURE))
         others = (question.sample, number) if question.sample or number else ()
-        seed = request_seed(self._tries.seed, messages, *others) if sampling.temperature > 0 else 0
+        seed = request_seed(self.tries.seed, messages, *others) if sampling.temperature > 0 else 0
         return Request(messages, sampling, seed)
 
     def _settle(self, attempt: Attempt[Tag, Value], response: Response) -> None:
@@ -180,14 +163,14 @@ class _Line(Generic[Tag, Value]):
         entry, part, number = attempt
         if response.finish_reason == "error":
             if not entry.lost:
-                lose_error(self._context, entry.question.name, response)
+                lose_error(self.context, entry.question.name, response)
             entry.lost = True
         else:
             answer, reason, detail = self._read(response, number + 1)
             if answer is None:
                 entry.unread.append(response.text)
-                if number + 1 < self._tries.most and not entry.lost:
-                    self._to_ask.append((entry, part, number + 1))
+                if number + 1 < self.tries.most and not entry.lost:
+                    self.to_ask.append((entry, part, number + 1))
                     return
                 self._lose(entry, reason, detail)
             entry.answers[part] = answer
@@ -195,10 +178,10 @@ class _Line(Generic[Tag, Value]):
 
     def _read(self, response: Response, tries: int) -> tuple[Answer[Value] | None, str, str]:
         """Return the answer, or why there is none."""
-        if response.finish_reason == "length" and not self._tries.keep_cut:
-            return None, CUT, f"max_tokens={self._tries.sampling.max_tokens}"
+        if response.finish_reason == "length" and not self.tries.keep_cut:
+            return None, CUT, f"max_tokens={self.tries.sampling.max_tokens}"
         try:
-            value = self._parse(response.text)
+            value = self.parse(response.text)
         except (NameError, ImportError):
             raise  # a mistake in the parser, which no other answer would mend
         except Exception as error:  # noqa: BLE001 - parsers say so in many ways, such as AttributeError of None
@@ -209,13 +192,13 @@ class _Line(Generic[Tag, Value]):
         """Record a question that is lost for good, with what the teacher wrote."""
         if not entry.lost:
             said = "; ".join(repr(text) for text in entry.unread)
-            self._context.ledger.lose(entry.question.name, "permanent", reason, f"{detail}; the teacher wrote {said}")
+            self.context.ledger.lose(entry.question.name, "permanent", reason, f"{detail}; the teacher wrote {said}")
         entry.lost = True
 
     def _finished(self) -> Answered[Tag, Value]:
         """Yield what is settled at the head of the line."""
-        while self._open and not self._open[0].unsettled:
-            entry = self._open.popleft()
+        while self.open and not self.open[0].unsettled:
+            entry = self.open.popleft()
             answers = tuple(answer for answer in entry.answers if answer is not None)
             if not entry.lost:
                 yield entry.question.tag, answers

@@ -49,8 +49,13 @@ def step_of(node: Node) -> Step:
 
 def edges(step: Step) -> Iterator[tuple[str, Node]]:
     """Yield (field name, node) for every step that a field of `step` holds, at any depth."""
-    for field in dataclasses.fields(step):
+    for field in _fields(step):
         yield from ((field.name, node) for node in nodes_in(getattr(step, field.name)))
+
+
+def _fields(step: Step) -> list[dataclasses.Field[Any]]:
+    """Return the fields as the constructor takes them: those by position come first, also where a base has others."""
+    return sorted(dataclasses.fields(step), key=lambda field: bool(field.kw_only))
 
 
 def nodes_in(value: Any) -> Iterator[Node]:
@@ -147,7 +152,7 @@ def _named(steps: tuple[Step, ...], known_names: Mapping[int, str]) -> dict[int,
 
 def _described(step: Step, names: Mapping[int, str]) -> str:
     """Return e.g. `Evaluate(hard)`: the type and the first thing that the step works on."""
-    for field in dataclasses.fields(step):
+    for field in _fields(step):
         value = getattr(step, field.name)
         if isinstance(value, (Step, Output)):
             return f"{type(step).__name__}({_short(names[id(step_of(value))])})"

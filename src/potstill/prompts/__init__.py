@@ -92,6 +92,22 @@ def render(template: str, row: Mapping[str, Any]) -> list[dict[str, str]]:
     return [message for message in messages if message["content"]]
 
 
+def required_variables(template: str) -> tuple[str, ...]:
+    """Return the variables that a template can't do without: those it never tests with `is defined`."""
+    from jinja2 import TemplateSyntaxError, meta, nodes
+
+    try:
+        tree = environment().parse(template_text(template))
+    except TemplateSyntaxError:
+        return ()  # the template itself is checked where it is rendered
+    optional = {
+        test.node.name
+        for test in tree.find_all(nodes.Test)
+        if test.name == "defined" and isinstance(test.node, nodes.Name)
+    }
+    return tuple(sorted(meta.find_undeclared_variables(tree) - optional))
+
+
 @lru_cache(maxsize=32)
 def _compiled(text: str) -> Any:  # a jinja2.Template, imported late
     return environment().from_string(text)

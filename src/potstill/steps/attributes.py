@@ -6,17 +6,16 @@ import math
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Ge, Interval, MinLen
+from annotated_types import Ge
 
-from potstill.asking import Question, Tries, as_text, asked, upper_bound
+from potstill.asking import Question, upper_bound
 from potstill.errors import Problem
-from potstill.generate import place, teacher_problems
 from potstill.prompts import Template, render
-from potstill.step import Estimate, Model, Step
+from potstill.step import Estimate
+from potstill.steps.bases.teacher import GenerationStep
 from potstill.steps.templates import prompt_problems
-from potstill.teachers.protocol import Sampling
 
 if TYPE_CHECKING:
     from potstill.context import Context
@@ -25,7 +24,7 @@ ALWAYS = frozenset({"id", "finish_reason"})
 """Columns that the step makes itself."""
 
 
-class DataFromAttributedPrompt(Step):
+class DataFromAttributedPrompt(GenerationStep):
     """Has the teacher write `n` texts, each for other values of the attributes; their values stay as columns.
 
     The paper draws each value by chance; here they are dealt out evenly: after any number of rows every value of an
@@ -48,38 +47,14 @@ class DataFromAttributedPrompt(Step):
     attributes: Mapping[str, Sequence[str]]
     """The values of each attribute."""
     _: KW_ONLY
-    teacher: Model
-    """Who writes."""
     n: Annotated[int, Ge(1)]
     """Rows wanted."""
-    output: Annotated[str, MinLen(1)] = "output"
-    """Column of what is written."""
     temperature: Annotated[float, Ge(0)] = 1.0
     """1 draws from the teacher's own distribution, as in the paper."""
-    top_p: Annotated[float, Interval(gt=0, le=1)] = 1.0
-    """Nucleus mass."""
-    max_tokens: Annotated[int, Ge(1)] = 512
-    """Longest answer."""
-    stop: tuple[str, ...] = ()
-    """Texts that end the answer."""
-    keep_cut: bool = False
-    """Whether answers cut at `max_tokens` stay, with the finish reason `length`."""
-    max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
-    """Share of the rows that may be lost."""
-    seed: int = 0
-    """Of the order of the values and of the sampling."""
-
-    makes: ClassVar[str] = "rows"
-    heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
-
-    def __post_init__(self) -> None:
-        """Choose where the step runs."""
-        place(self, self.teacher)
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher, the prompt or the attributes."""
-        yield from teacher_problems(self.teacher)
+        yield from super().check()
         yield from prompt_problems(self.prompt, known=self.attributes, wanted=tuple(self.attributes))
         if not self.attributes:
             yield Problem("", "attributes", "has none: give at least one, or take DataFromPrompt")
@@ -104,11 +79,7 @@ class DataFromAttributedPrompt(Step):
 
     def run(self, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows."""
-        sampling = Sampling(self.temperature, self.top_p, self.max_tokens, self.stop)
-        tries = Tries(sampling, seed=self.seed, keep_cut=self.keep_cut)
-        for row, (answer,) in asked(teacher, self._questions(), as_text, tries, context, self.n):
-            context.ledger.keep()
-            yield {**row, self.output: answer.text, "finish_reason": answer.finish_reason}
+        yield from self.answered(teacher, self._questions(), self.n, context)
 
     def _questions(self) -> Iterator[Question[dict[str, Any]]]:
         """Yield a prompt for each row."""

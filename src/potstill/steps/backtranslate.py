@@ -6,15 +6,16 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Interval
 
-from potstill.asking import Question, Tries, ask_until_parsed, row_name
-from potstill.errors import PotstillError, Problem
-from potstill.generate import Asker, as_teacher, place, teacher_problems
+from potstill.asking import Question, Tries, asked, row_name
+from potstill.errors import PotstillError
+from potstill.generate import Asker, as_teacher
 from potstill.prompts import Template, render
-from potstill.step import Estimate, Model, Rows, Step
+from potstill.step import Estimate, Rows
+from potstill.steps.bases.teacher import SamplingStep
 from potstill.steps.evolution import read_evolved
 from potstill.teachers.protocol import Sampling
 
@@ -29,7 +30,7 @@ SCORE = re.compile(r"(?:score|rating)\W{0,5}([1-5])\b(?!\s*(?:to|-)\s*[1-5])", r
 """Where an answer says its score."""
 
 
-class Backtranslate(Step):
+class Backtranslate(SamplingStep):
     """Writes for each text the instruction that it answers, then rates the pair and keeps the good ones.
 
     The two halves are self-augmentation (section 2.2) and self-curation (section 2.3); a second round with the student
@@ -44,8 +45,6 @@ class Backtranslate(Step):
     rows: Rows
     """Texts that people wrote."""
     _: KW_ONLY
-    teacher: Model
-    """Who writes the instructions."""
     column: str = "text"
     """Where the text is; it becomes `output` too."""
     prompt: Template = "backtranslate.jinja"
@@ -62,22 +61,6 @@ class Backtranslate(Step):
     """Longest instruction, and longest rating."""
     max_tries: Annotated[int, Ge(1)] = 3
     """Times an answer that is cut or has no score is asked for."""
-    max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
-    """Share of the rows that may be lost."""
-    seed: int = 0
-    """Of the sampling."""
-
-    makes: ClassVar[str] = "rows"
-    heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
-
-    def __post_init__(self) -> None:
-        """Choose where the step runs."""
-        place(self, self.teacher)
-
-    def check(self) -> Iterable[Problem]:
-        """Yield what is wrong with the teacher."""
-        yield from teacher_problems(self.teacher)
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the column of the texts."""
@@ -107,7 +90,7 @@ class Backtranslate(Step):
         source = enumerate(rows)
         with Asker(as_teacher(teacher), context) as asker:
             while batch := list(islice(source, TOGETHER)):
-                written = ask_until_parsed(asker, self._questions(batch), read_evolved, tries, context, len(rows))
+                written = asked(asker, self._questions(batch), read_evolved, tries, context, len(rows))
                 pairs = [
                     (name, {**row, "instruction": answer.value, "output": row[self.column]})
                     for (name, row), (answer,) in written
@@ -132,7 +115,7 @@ class Backtranslate(Step):
             return
         questions = (Question((name, row), name, (render(self.curate, row),)) for name, row in pairs)
         tries = Tries(Sampling(max_tokens=self.max_tokens), self.max_tries, self.seed)
-        for (name, row), (answer,) in ask_until_parsed(asker, questions, read_score, tries, context):
+        for (name, row), (answer,) in asked(asker, questions, read_score, tries, context):
             if answer.value < self.min_score:
                 context.ledger.lose(
                     name, "filtered", f"score {answer.value} below {self.min_score}", row["instruction"]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from annotated_types import Ge, Interval
+from annotated_types import Ge
 
 from potstill.errors import PotstillError, Problem
 from potstill.generate import lose_error, place, request_seed
 from potstill.labelling.calibration import average, calibrated, probabilities, text_score
 from potstill.labelling.vote import majority
-from potstill.prompts import Template, render
-from potstill.step import Estimate, Model, Rows, Step
+from potstill.prompts import Template, render, required_variables
+from potstill.step import Estimate, Model, Rows
+from potstill.steps.bases.teacher import AskingStep
 from potstill.steps.choices import held_to
-from potstill.steps.label import required_variables
 from potstill.steps.panel import Job, Panel, panel_problems
 from potstill.teachers.ensemble import Ensemble, as_ensemble, scores
 from potstill.teachers.protocol import Messages, Request, Response, Sampling
@@ -31,7 +31,7 @@ Ways = Sequence[Sampling | None]
 """How each member chooses; None scores."""
 
 
-class ClassifyWithTeacher(Step):
+class ClassifyWithTeacher(AskingStep):
     """Gives every row the label whose text the teacher finds most probable as the whole answer.
 
     Each label's text is scored as the response, its end included, so labels of several tokens and labels that start
@@ -67,14 +67,6 @@ class ClassifyWithTeacher(Step):
     the probabilities as they are."""
     samples: Annotated[int, Ge(1)] = 8
     """Choices drawn from a teacher that can't score."""
-    max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
-    """Share of the rows that may be lost."""
-    seed: int = 0
-    """Of the choices drawn."""
-
-    makes: ClassVar[str] = "rows"
-    heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
 
     def __post_init__(self) -> None:
         """Choose where the step runs."""

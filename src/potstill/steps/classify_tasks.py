@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Ge, Interval
+from annotated_types import Ge
 
 from potstill.asking import Question, Tries, asked, row_name, upper_bound
 from potstill.data import self_instruct
-from potstill.errors import Problem
-from potstill.generate import place, teacher_problems
 from potstill.prompts import Template, render
-from potstill.step import Estimate, Model, Rows, Step
+from potstill.step import Estimate, Rows
+from potstill.steps.bases.teacher import AskingStep
 from potstill.teachers.protocol import Sampling
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ ANSWER = re.compile(r"\W*(yes|no|true|false)\b", re.IGNORECASE)
 """How an answer starts."""
 
 
-class DetectClassification(Step):
+class DetectClassification(AskingStep):
     """Adds `is_classification`: whether the teacher takes the instruction for one with a few labels as answers.
 
     >>> rows = LoadRows([{"instruction": "Is the review positive or negative?"}])
@@ -38,8 +37,6 @@ class DetectClassification(Step):
     rows: Rows
     """Instructions (column `instruction`)."""
     _: KW_ONLY
-    teacher: Model
-    """Who decides."""
     prompt: Template = "is_classification.jinja"
     """Gets the row and `examples`; the answer starts with Yes or No."""
     examples: Rows | None = None
@@ -49,22 +46,6 @@ class DetectClassification(Step):
     """Longest answer; what follows the first word is not read (the paper's code takes 3 tokens)."""
     max_tries: Annotated[int, Ge(1)] = 3
     """Times an answer that is neither is asked for again, the first one (greedy) included."""
-    max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
-    """Share of the rows that may be lost."""
-    seed: int = 0
-    """Of second tries."""
-
-    makes: ClassVar[str] = "rows"
-    heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
-
-    def __post_init__(self) -> None:
-        """Choose where the step runs."""
-        place(self, self.teacher)
-
-    def check(self) -> Iterable[Problem]:
-        """Yield what is wrong with the teacher."""
-        yield from teacher_problems(self.teacher)
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns that are read."""

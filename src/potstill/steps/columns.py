@@ -4,16 +4,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from potstill.errors import BadInput, Problem
-from potstill.step import Estimate, Rows, Step
+from potstill.steps.bases.rows import RowsStep
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 
-class Select(Step):
+class _NamedColumns(RowsStep):
+    """Does something with columns that are named; one that is not there is a mistake in its name."""
+
+    names: list[str] | tuple[str, ...]
+    """The columns."""
+
+    def check(self) -> Iterable[Problem]:
+        """Yield a problem for columns that are none or named twice."""
+        return _names_problems(self.names)
+
+    def needs(self) -> Mapping[str, Iterable[str]]:
+        """Return the columns that are named."""
+        return {"rows": self.names}
+
+
+class Select(_NamedColumns):
     """Keeps some columns, in the order given.
 
     >>> rows = LoadRows([{"id": "a", "text": "hello", "note": "x"}])
@@ -21,56 +36,22 @@ class Select(Step):
     {'text': 'hello', 'id': 'a'}
     """
 
-    rows: Rows
-    """Rows whose columns are chosen."""
-    names: list[str] | tuple[str, ...]
-    """Columns to keep."""
-
-    makes: ClassVar[str] = "rows"
-
-    def check(self) -> Iterable[Problem]:
-        """Yield a problem for columns that are none or named twice."""
-        return _names_problems(self.names)
-
-    def needs(self) -> Mapping[str, Iterable[str]]:
-        """Return the columns to keep."""
-        return {"rows": self.names}
-
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
         """Return the columns to keep."""
         return frozenset(self.names)
-
-    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
-        """Count the rows: all stay."""
-        return Estimate(rows=rows.get("rows"))
 
     def run(self, rows: Dataset) -> Dataset:
         """Return the rows with these columns."""
         return rows.select_columns(list(self.names))
 
 
-class Drop(Step):
+class Drop(_NamedColumns):
     """Leaves some columns out.
 
     >>> rows = LoadRows([{"id": "a", "text": "hello", "note": "x"}])
     >>> show(Drop(rows, ["note"]))
     {'id': 'a', 'text': 'hello'}
     """
-
-    rows: Rows
-    """Rows whose columns are left out."""
-    names: list[str] | tuple[str, ...]
-    """Columns to leave out."""
-
-    makes: ClassVar[str] = "rows"
-
-    def check(self) -> Iterable[Problem]:
-        """Yield a problem for columns that are none or named twice."""
-        return _names_problems(self.names)
-
-    def needs(self) -> Mapping[str, Iterable[str]]:
-        """Return the columns to leave out: one that is not there is a mistake in its name."""
-        return {"rows": self.names}
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
         """Return the other columns.
@@ -83,16 +64,12 @@ class Drop(Step):
             raise BadInput(Problem("", "names", f"leaves no column: the rows have only {', '.join(sorted(known))}"))
         return None if known is None else known - frozenset(self.names)
 
-    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
-        """Count the rows: all stay."""
-        return Estimate(rows=rows.get("rows"))
-
     def run(self, rows: Dataset) -> Dataset:
         """Return the rows without these columns."""
         return rows.remove_columns(list(self.names))
 
 
-class Rename(Step):
+class Rename(RowsStep):
     """Gives columns other names.
 
     >>> rows = LoadRows([{"text": "turn it on", "label": "on"}])
@@ -100,12 +77,8 @@ class Rename(Step):
     {'instruction': 'turn it on', 'output': 'on'}
     """
 
-    rows: Rows
-    """Rows whose columns are renamed."""
     names: Mapping[str, str]
     """Old name to new name; two columns may swap theirs."""
-
-    makes: ClassVar[str] = "rows"
 
     def check(self) -> Iterable[Problem]:
         """Yield a problem for new names that are given twice."""
@@ -128,10 +101,6 @@ class Rename(Step):
         if taken:
             raise BadInput(Problem("", "names", f"the rows have a column {', '.join(taken)} already: drop it first"))
         return (known - self.names.keys()) | frozenset(self.names.values())
-
-    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
-        """Count the rows: all stay."""
-        return Estimate(rows=rows.get("rows"))
 
     def run(self, rows: Dataset) -> Dataset:
         """Return the rows with the new names."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
-from potstill.step import Rows, Step
-from potstill.steps.filter import Objection, kept, names, same_columns, same_rows, scan
+from potstill.step import Rows
+from potstill.steps.bases.rows import RowsStep
+from potstill.steps.filter import Objection, kept, names, scan
 from potstill.text.overlap import EvaluationTexts
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from potstill.context import Context
 
 
-class Decontaminate(Step):
+class Decontaminate(RowsStep):
     """Drops rows that overlap with a test set, so that what is measured was not trained on.
 
     A row goes if its text equals one of a test set, whatever the case, spacing and punctuation, or shares `ngram` words
@@ -32,8 +33,6 @@ class Decontaminate(Step):
     {'instruction': 'Who was the first person on Mars?'}
     """
 
-    rows: Rows
-    """Rows to choose from."""
     _: KW_ONLY
     against: Rows | list[Rows]
     """Test sets."""
@@ -47,10 +46,7 @@ class Decontaminate(Step):
     """A test text of fewer than `ngram` words is looked for as a whole inside the rows if it has this many; with fewer
     it only counts when a row equals it, since short texts share words by chance (8 in the paper)."""
 
-    makes: ClassVar[str] = "rows"
     version: ClassVar[int] = 2
-    columns = same_columns
-    estimate = same_rows
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns that are compared."""

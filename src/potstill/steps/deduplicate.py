@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from annotated_types import Ge, Interval
 
 from potstill.errors import BadInput, Problem
-from potstill.step import Model, Rows, Step
+from potstill.step import Model
+from potstill.steps.bases.rows import RowsStep, TextFilterStep
 from potstill.steps.encoder import PRELOAD, Encoder
-from potstill.steps.filter import Objection, cells, kept, name_of, same_columns, same_rows, scan
+from potstill.steps.filter import Objection, cells, kept, name_of, scan
 from potstill.text.ngrams import Unit, normal, plain
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ BLOCK = 1024
 """Embeddings compared together."""
 
 
-class Deduplicate(Step):
+class Deduplicate(RowsStep):
     """Keeps the first of several rows that say the same, whatever their case, spacing and punctuation.
 
     >>> rows = LoadRows([{"instruction": "Open the blinds"}, {"instruction": "open the blinds!"}])
@@ -34,15 +35,9 @@ class Deduplicate(Step):
     {'instruction': 'Open the blinds'}
     """
 
-    rows: Rows
-    """Rows to choose from."""
     _: KW_ONLY
     fields: tuple[str, ...] = ("instruction",)
     """Columns that must agree for two rows to be the same."""
-
-    makes: ClassVar[str] = "rows"
-    columns = same_columns
-    estimate = same_rows
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the parameters."""
@@ -70,7 +65,7 @@ class Deduplicate(Step):
         return kept(rows, context, objections)
 
 
-class DeduplicateNear(Step):
+class DeduplicateNear(TextFilterStep):
     """Keeps the first of several rows that share most of their n-grams (Broder 1997).
 
     MinHash proposes earlier rows and their exact Jaccard similarity decides: no row goes that is not alike. Of the
@@ -84,8 +79,6 @@ class DeduplicateNear(Step):
     {'id': 'c', 'instruction': 'Translate the sentence into German'}
     """
 
-    rows: Rows
-    """Rows to choose from."""
     _: KW_ONLY
     column: str = "instruction"
     """Column that is compared, whatever its case, spacing and punctuation."""
@@ -101,14 +94,6 @@ class DeduplicateNear(Step):
     seed: int = 0
     """Of the hash functions."""
 
-    makes: ClassVar[str] = "rows"
-    columns = same_columns
-    estimate = same_rows
-
-    def needs(self) -> Mapping[str, Iterable[str]]:
-        """Return the column that is compared."""
-        return {"rows": (self.column,)}
-
     def run(self, rows: Dataset, context: Context) -> Dataset:
         """Return the rows that are like none that was kept before; only their minima are held in memory."""
         from potstill.text.minhash import NearCopies
@@ -120,7 +105,7 @@ class DeduplicateNear(Step):
         return kept(rows, context, _objections(rows, found, "near duplicate", "Jaccard"))
 
 
-class DeduplicateEmbedding(Step):
+class DeduplicateEmbedding(RowsStep):
     """Keeps the first of several rows that mean the same: whose embeddings have at least a cosine of `threshold`.
 
     Abbas et al. 2023, "SemDeDup: Data-efficient learning at web-scale through semantic deduplication", section 3; here
@@ -141,8 +126,6 @@ class DeduplicateEmbedding(Step):
     {'text': 'Lock the door.'}
     """
 
-    rows: Rows
-    """Rows to choose from."""
     _: KW_ONLY
     column: str = "instruction"
     """Text column that `encoder` embeds."""
@@ -153,11 +136,8 @@ class DeduplicateEmbedding(Step):
     threshold: Annotated[float, Interval(gt=-1, le=1)] = 0.95
     """Cosine from which two rows mean the same; it depends on the encoder, so look at the ledger's pairs."""
 
-    makes: ClassVar[str] = "rows"
     heavy: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = PRELOAD
-    columns = same_columns
-    estimate = same_rows
 
     def __post_init__(self) -> None:
         """Run in the process itself if no encoder is loaded."""

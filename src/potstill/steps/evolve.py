@@ -6,15 +6,16 @@ import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Interval
 
-from potstill.asking import Question, Tries, as_text, ask_until_parsed, row_name
+from potstill.asking import Question, Tries, as_text, asked, row_name
 from potstill.errors import PotstillError, Problem
-from potstill.generate import Asker, as_teacher, place, teacher_problems
+from potstill.generate import Asker, as_teacher
 from potstill.prompts import Template, render
-from potstill.step import Estimate, Model, Rows, Step
+from potstill.step import Estimate, Rows
+from potstill.steps.bases.teacher import SamplingStep
 from potstill.steps.classify_tasks import yes_or_no
 from potstill.steps.evolution import OPERATIONS, answer_fault, instruction_fault, read_evolved
 from potstill.teachers.protocol import Sampling
@@ -45,7 +46,7 @@ class _Step:
     text: str
 
 
-class EvolInstruct(Step):
+class EvolInstruct(SamplingStep):
     """Evolves each instruction `rounds` times, each time in one of six ways, and answers what came out.
 
     A row for each evolution that is not eliminated: because it asks for the same as before, because the teacher
@@ -61,8 +62,6 @@ class EvolInstruct(Step):
     rows: Rows
     """Instructions (column `instruction`)."""
     _: KW_ONLY
-    teacher: Model
-    """Who evolves, compares and answers."""
     rounds: Annotated[int, Ge(1)] = 4
     """Evolutions in a row (section 4.1)."""
     operations: tuple[str, ...] = tuple(OPERATIONS)
@@ -83,22 +82,10 @@ class EvolInstruct(Step):
     """Longest instruction, and longest answer (section 4.1)."""
     max_tries: Annotated[int, Ge(1)] = 2
     """Times an answer that is cut or can't be read is asked for."""
-    max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
-    """Share of the evolutions that may be lost."""
-    seed: int = 0
-    """Of the choice of operations and of the sampling."""
-
-    makes: ClassVar[str] = "rows"
-    heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
-
-    def __post_init__(self) -> None:
-        """Choose where the step runs."""
-        place(self, self.teacher)
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher or the operations."""
-        yield from teacher_problems(self.teacher)
+        yield from super().check()
         unknown = [name for name in self.operations if name not in OPERATIONS]
         if unknown or not self.operations:
             yield Problem("", "operations", f"must be some of {', '.join(OPERATIONS)}, got {unknown or 'none'}")
@@ -138,12 +125,12 @@ class EvolInstruct(Step):
         """Evolve all lines once; yield what survives."""
         sampled = Tries(Sampling(self.temperature, self.top_p, self.max_tokens), self.max_tries, self.seed)
         short = Tries(Sampling(max_tokens=8), self.max_tries, self.seed, keep_cut=True)
-        evolved = ask_until_parsed(asker, self._evolutions(lines, number), read_evolved, sampled, context)
+        evolved = asked(asker, self._evolutions(lines, number), read_evolved, sampled, context)
         steps = [_Step(line, operation, answer.value) for (line, operation), (answer,) in evolved]
         steps = [step for step in steps if self._stands(step, number, context)]
-        same = ask_until_parsed(asker, self._comparisons(steps, number), yes_or_no, short, context)
+        same = asked(asker, self._comparisons(steps, number), yes_or_no, short, context)
         changed = [step for step, (answer,) in same if not _eliminated(step, number, answer.value, context)]
-        answered = ask_until_parsed(asker, self._questions(changed, number), as_text, sampled, context)
+        answered = asked(asker, self._questions(changed, number), as_text, sampled, context)
         for step, (answer,) in answered:
             fault = answer_fault(answer.text)
             if fault:

@@ -7,10 +7,10 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from potstill.errors import BadInput
-from potstill.step import Estimate, Rows, Step
+from potstill.steps.bases.rows import RowsStep, TextFilterStep
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -91,17 +91,7 @@ def name_of(rows: Dataset) -> Callable[[int], str]:
     return lambda number: str(cell(number))
 
 
-def same_columns(step: Step, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-    """Return the columns of the rows."""
-    return inputs.get("rows")
-
-
-def same_rows(step: Step, rows: Mapping[str, int | None]) -> Estimate:
-    """Assume that all rows stay."""
-    return Estimate(rows=rows.get("rows"))
-
-
-class FilterRows(Step):
+class FilterRows(RowsStep):
     """Keeps the rows that a function of one's own says yes to.
 
     >>> rows = LoadRows([{"instruction": "Stop"}, {"instruction": "Open the blinds"}])
@@ -109,24 +99,18 @@ class FilterRows(Step):
     {'instruction': 'Open the blinds'}
     """
 
-    rows: Rows
-    """Rows to choose from."""
     _: KW_ONLY
     keep: Callable[[Mapping[str, Any]], bool]
     """Gets a row, says whether it stays; its code is part of the key."""
     reason: str = "dropped by keep"
     """What the counts call the rows that went."""
 
-    makes: ClassVar[str] = "rows"
-    columns = same_columns
-    estimate = same_rows
-
     def run(self, rows: Dataset, context: Context) -> Dataset:
         """Return the rows that stay."""
         return kept(rows, context, (None if self.keep(row) else Objection(self.reason) for row in scan(rows)))
 
 
-class ValidJSON(Step):
+class ValidJSON(TextFilterStep):
     """Keeps rows whose text is one JSON object.
 
     >>> rows = LoadRows([{"output": '{"room": "den"}'}, {"output": "the den"}, {"output": "{}"}])
@@ -134,8 +118,6 @@ class ValidJSON(Step):
     {'output': '{"room": "den"}'}
     """
 
-    rows: Rows
-    """Rows to choose from."""
     _: KW_ONLY
     column: str = "output"
     """Where the text is."""
@@ -143,14 +125,6 @@ class ValidJSON(Step):
     """Keys that the object must have; others may be there too unless `exact`."""
     exact: bool = False
     """Whether it may have no other keys."""
-
-    makes: ClassVar[str] = "rows"
-    columns = same_columns
-    estimate = same_rows
-
-    def needs(self) -> Mapping[str, Iterable[str]]:
-        """Return the column that is read."""
-        return {"rows": (self.column,)}
 
     def run(self, rows: Dataset, context: Context) -> Dataset:
         """Return the rows that stay."""

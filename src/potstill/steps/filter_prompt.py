@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from annotated_types import Ge, Interval
-
-from potstill.asking import Question, Tries, asked, row_name, upper_bound
+from potstill.asking import Question, asked, row_name, upper_bound
 from potstill.errors import PotstillError, Problem
-from potstill.generate import place, teacher_problems
 from potstill.prompts import Template, render
-from potstill.step import Estimate, Model, Rows, Step
-from potstill.steps.choices import held_to
+from potstill.step import Estimate, Rows
+from potstill.steps.bases.choice import ChoiceStep
 from potstill.steps.parse import one_of
 from potstill.steps.templates import prompt_columns, prompt_problems
-from potstill.teachers.protocol import Sampling
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -26,7 +22,7 @@ if TYPE_CHECKING:
 CHOICES = ("yes", "no")
 
 
-class FilterWithPrompt(Step):
+class FilterWithPrompt(ChoiceStep):
     """Keeps the rows for which the teacher says that a criterion is met; each row that goes is in the ledger.
 
     The teacher is held to the two words where it can be; set `structured` to False for a template that asks for the
@@ -42,36 +38,16 @@ class FilterWithPrompt(Step):
     rows: Rows
     """Rows to choose from."""
     _: KW_ONLY
-    teacher: Model
-    """Who decides."""
     criterion: str = ""
     """What a row must meet to stay."""
     prompt: Template = "filter.jinja"
     """Gets `criterion` and the row's columns; asks for yes or no. A template of one's own may hold the criterion."""
     keep: str = "yes"
     """The answer that keeps a row; `no` turns the filter round."""
-    structured: bool = True
-    """Whether a teacher that can is held to yes or no while it writes; otherwise they are found in what it says."""
-    max_tokens: Annotated[int, Ge(1)] = 64
-    """Longest answer."""
-    max_tries: Annotated[int, Ge(1)] = 3
-    """Times an answer that says neither is asked for; after the first, greedy one, at temperature 0.7."""
-    max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
-    """Share of the rows that may be lost without a decision."""
-    seed: int = 0
-    """Of the second and later tries."""
-
-    makes: ClassVar[str] = "rows"
-    heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
-
-    def __post_init__(self) -> None:
-        """Choose where the step runs."""
-        place(self, self.teacher)
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher, the template or the criterion."""
-        yield from teacher_problems(self.teacher)
+        yield from super().check()
         yield from prompt_problems(self.prompt, wanted=("criterion",) if self.criterion else ())
         if self.prompt == "filter.jinja" and not self.criterion:
             yield Problem("", "criterion", "is empty: say what a row must meet, or give a prompt that does")
@@ -96,8 +72,7 @@ class FilterWithPrompt(Step):
         Raises:
             PotstillError: none does.
         """
-        sampling = Sampling(max_tokens=self.max_tokens, structured=held_to(CHOICES, teacher, self.structured))
-        tries = Tries(sampling, self.max_tries, self.seed)
+        tries = self.tries(CHOICES, teacher)
         for (name, row), (answer,) in asked(teacher, self._questions(rows), one_of(CHOICES), tries, context, len(rows)):
             if answer.value == self.keep:
                 context.ledger.keep()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Interval
 
 from potstill.errors import BadInput, PotstillError, Problem
-from potstill.generate import Asker, as_teacher, lose_error, place, request_seed, teacher_problems
+from potstill.generate import Asker, as_teacher, lose_error, request_seed
 from potstill.prompts import Template, render
-from potstill.step import Estimate, Model, Rows, Step
+from potstill.step import Estimate, Rows
+from potstill.steps.bases.teacher import AskingStep
 from potstill.steps.instance_rules import Instance, objection, read_instances
 from potstill.teachers.protocol import Request, Response, Sampling
 
@@ -25,7 +26,7 @@ DETAILS = 3
 """Forms of the prompt, from brief to long, taken in turn."""
 
 
-class GrowFromExamples(Step):
+class GrowFromExamples(AskingStep):
     """Grows a data set of one task: each prompt shows some of the examples made so far, ever more boldly sampled.
 
     Several rows may have the same input: let `Consensus` choose among their outputs.
@@ -40,8 +41,6 @@ class GrowFromExamples(Step):
     task: Rows
     """One row: `instruction`, and `examples` where there are some, as `ParsePrompt` makes it."""
     _: KW_ONLY
-    teacher: Model
-    """Who writes."""
     target: Annotated[int, Ge(1)]
     """Examples wanted."""
     prompt: Template = "grow.jinja"
@@ -66,27 +65,11 @@ class GrowFromExamples(Step):
     """Longest response; one that is cut is dropped."""
     patience: Annotated[int, Ge(1)] = 10
     """Rounds in a row that may give nothing before the step gives up."""
-    max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
-    """Share of the prompts and rows that may fail."""
-    seed: int = 0
-    """Of the draws."""
-
-    makes: ClassVar[str] = "rows"
-    heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
-
-    def __post_init__(self) -> None:
-        """Choose where the step runs."""
-        place(self, self.teacher)
 
     def temperature_at(self, made: int) -> float:
         """Return the temperature when `made` examples are there."""
         filled = min(1.0, made / (self.anneal_over or self.target))
         return round(self.first_temperature + (self.last_temperature - self.first_temperature) * filled, 3)
-
-    def check(self) -> Iterable[Problem]:
-        """Yield what is wrong with the teacher."""
-        yield from teacher_problems(self.teacher)
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns that are read."""

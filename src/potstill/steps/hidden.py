@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
-
-from annotated_types import Interval
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from potstill.errors import BadInput, Problem
 from potstill.generate import as_teacher
-from potstill.prompts import Template, render
+from potstill.prompts import render
 from potstill.soft_labels import HIDDEN_COLUMNS, TOP_COLUMNS, Sidecar, hidden_columns, sidecar_of
-from potstill.step import Estimate, Model, Rows, Step
-from potstill.steps.label import required_variables
+from potstill.step import Estimate, Model
+from potstill.steps.bases.given_text import GivenTextStep
 from potstill.steps.score import TOKENS, without_soft_labels
 
 if TYPE_CHECKING:
@@ -26,7 +24,7 @@ WIDTH = 4096
 """Hidden size that estimates assume where the model isn't at hand: that of most models of 7 to 9 billion parameters."""
 
 
-class HiddenLabels(Step):
+class HiddenLabels(GivenTextStep):
     """Has the teacher read the given answers, and keeps its last hidden states: its distributions, whole and exact.
 
     `SoftLabel(teacher=...)` rebuilds the logits with the teacher's output layer alone, which it loads without the rest
@@ -39,31 +37,20 @@ class HiddenLabels(Step):
     {'instruction': 'Hi', 'output': 'Hello', 'teacher_token_ids': b'..., 'teacher_hidden': b'...}
     """
 
-    rows: Rows
-    """Rows with an answer."""
     _: KW_ONLY
     teacher: Model
     """Who reads: a model folder, a Hub id, a step, or a teacher of one (it is run by transformers)."""
-    prompt: Template = "answer.jinja"
-    """Turns a row into the chat that the answer ends; students must get the same."""
-    column: str = "output"
-    """Where the answer is."""
-    max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
-    """Share of the rows that may be lost."""
 
-    makes: ClassVar[str] = "rows"
-    heavy: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = ("torch", "transformers")
+
+    def __post_init__(self) -> None:
+        """Run in a process of its own: the model is loaded here, whatever runs it as a teacher."""
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher."""
         if not getattr(self.teacher, "heavy", True):
             text = f"{type(self.teacher).__name__} is no model that can be loaded here: give a folder or a Hub id"
             yield Problem("", "teacher", text)
-
-    def needs(self) -> Mapping[str, Iterable[str]]:
-        """Return the answer's column and the variables of the prompt template."""
-        return {"rows": (self.column, *required_variables(self.prompt))}
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
         """Return the columns of the rows and the soft labels."""

@@ -9,15 +9,16 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Interval
 
 from potstill.errors import BadInput, Problem
-from potstill.generate import Asker, as_teacher, lose_error, place, request_seed, teacher_problems
+from potstill.generate import Asker, as_teacher, lose_error, request_seed
 from potstill.keys import digest
 from potstill.prompts import Template, render
-from potstill.step import Estimate, Model, Rows, Step
+from potstill.step import Estimate, Rows
+from potstill.steps.bases.teacher import SamplingStep
 from potstill.steps.reading import one_line, parse_list
 from potstill.teachers.protocol import Request, Response, Sampling
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from potstill.steps.novelty import RougePool
 
 
-class InputFromLabel(Step):
+class InputFromLabel(SamplingStep):
     """Has the teacher write `per_label` new texts for each label that the rows have.
 
     A prompt shows some of the label's own rows. A text is dropped that is too short or too long, that was there before
@@ -44,8 +45,6 @@ class InputFromLabel(Step):
     rows: Rows
     """Examples: a text and its label."""
     _: KW_ONLY
-    teacher: Model
-    """Who writes."""
     per_label: Annotated[int, Ge(1)]
     """New texts wanted for each label."""
     column: str = "instruction"
@@ -76,20 +75,10 @@ class InputFromLabel(Step):
     """Prompts of a label in a row that may give nothing before the label is given up."""
     max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
     """Share of the texts wanted, and of the prompts, that may be missing."""
-    seed: int = 0
-    """Of the choice of examples and of the sampling."""
-
-    makes: ClassVar[str] = "rows"
-    heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
-
-    def __post_init__(self) -> None:
-        """Choose where the step runs."""
-        place(self, self.teacher)
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher, or between two parameters."""
-        yield from teacher_problems(self.teacher)
+        yield from super().check()
         if self.min_words > self.max_words:
             yield Problem("", "min_words", f"must not exceed max_words={self.max_words}, got {self.min_words}")
 

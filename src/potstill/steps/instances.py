@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Interval
 
 from potstill.asking import Answer, Question, Tries, asked, row_name, upper_bound
 from potstill.data import self_instruct
-from potstill.errors import PotstillError, Problem
-from potstill.generate import place, teacher_problems
+from potstill.errors import PotstillError
 from potstill.prompts import Template, render
-from potstill.step import Estimate, Model, Rows, Step
+from potstill.step import Estimate, Rows
+from potstill.steps.bases.teacher import SamplingStep
 from potstill.steps.instance_rules import Instance, contradicts, objection, read_instances
 from potstill.teachers.protocol import Messages, Sampling
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from potstill.context import Context
 
 
-class WriteInstances(Step):
+class WriteInstances(SamplingStep):
     """Has the teacher write instances of each task: a row for each, with `input` and `output`.
 
     For a classification the output comes first, so that the labels are balanced; a teacher that starts with the input
@@ -38,8 +38,6 @@ class WriteInstances(Step):
     rows: Rows
     """Tasks: `instruction`, `is_classification`."""
     _: KW_ONLY
-    teacher: Model
-    """Who writes."""
     output_first: Template = "output_first.jinja"
     """For classifications; gets the row, `examples` and `most`. Answers have lines with Output: and Input:."""
     input_first: Template = "input_first.jinja"
@@ -48,8 +46,6 @@ class WriteInstances(Step):
     """Instances a task at most (the paper's code)."""
     temperature: Annotated[float, Ge(0)] = 0.0
     """Greedy as in the paper (appendix A)."""
-    top_p: Annotated[float, Interval(gt=0, le=1)] = 1.0
-    """Nucleus mass."""
     max_tokens: Annotated[int, Ge(1)] = 350
     """Longest answer (the paper's code); of one that is cut, the last instance is dropped."""
     stop: tuple[str, ...] = ("Task:", "Example 6")
@@ -58,20 +54,6 @@ class WriteInstances(Step):
     """Times an answer without any instance is asked for, each with another seed."""
     max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.05
     """Share of the rows that may be lost."""
-    seed: int = 0
-    """Of the sampling, and of second tries."""
-
-    makes: ClassVar[str] = "rows"
-    heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
-
-    def __post_init__(self) -> None:
-        """Choose where the step runs."""
-        place(self, self.teacher)
-
-    def check(self) -> Iterable[Problem]:
-        """Yield what is wrong with the teacher."""
-        yield from teacher_problems(self.teacher)
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns that are read."""

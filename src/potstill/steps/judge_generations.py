@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Ge, Interval, MinLen
+from annotated_types import MinLen
 
-from potstill.asking import Question, Tries, asked, upper_bound
+from potstill.asking import Question, asked, upper_bound
 from potstill.errors import BadInput, Problem
-from potstill.generate import place, teacher_problems
-from potstill.prompts import Template
-from potstill.step import Estimate, Model, Rows, Step
-from potstill.steps.choices import held_to
+from potstill.step import Estimate, Model, Rows
+from potstill.steps.bases.choice import JudgeStep
 from potstill.steps.parse import one_of
-from potstill.steps.templates import prompt_columns, prompt_problems
+from potstill.steps.templates import prompt_columns
 from potstill.steps.verdict import CHOICES, GIVEN, Verdict, both_orders, verdict
-from potstill.teachers.protocol import Sampling
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -27,7 +24,7 @@ if TYPE_CHECKING:
 TIE = "tie"
 
 
-class JudgeGenerationPairsWithPrompt(Step):
+class JudgeGenerationPairsWithPrompt(JudgeStep):
     """Has a teacher compare the answers that two steps gave to the same rows, matched by `id`.
 
     Makes the row of `first` with `chosen`, `rejected`, `chosen_from` (`first` or `second`) and `tie`. Each pair is
@@ -53,35 +50,8 @@ class JudgeGenerationPairsWithPrompt(Step):
     """Column by which rows belong together; each value once on both sides."""
     output: Annotated[str, MinLen(1)] = "output"
     """Column of the answers, on both sides."""
-    criterion: str = "The better answer is more helpful, correct and to the point."
-    """What makes one better."""
-    prompt: Template = "judge_pair.jinja"
-    """Gets `first`, `second` and `criterion`, and the columns of the row of `first`; asks for A, B or tie."""
     keep_ties: bool = True
     """Whether ties stay, marked; else they are dropped."""
-    structured: bool = True
-    """Whether a teacher that can is held to the three answers while it writes."""
-    max_tokens: Annotated[int, Ge(1)] = 64
-    """Longest answer."""
-    max_tries: Annotated[int, Ge(1)] = 3
-    """Times an answer that says none of the three is asked for; after the first, greedy one, at temperature 0.7."""
-    max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
-    """Share of the rows that may be lost without a verdict."""
-    seed: int = 0
-    """Of the second and later tries."""
-
-    makes: ClassVar[str] = "rows"
-    heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
-
-    def __post_init__(self) -> None:
-        """Choose where the step runs."""
-        place(self, self.teacher)
-
-    def check(self) -> Iterable[Problem]:
-        """Yield what is wrong with the teacher or the template."""
-        yield from teacher_problems(self.teacher)
-        yield from prompt_problems(self.prompt, wanted=("first", "second"))
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return what both sides must have, and what else the template uses."""
@@ -104,8 +74,7 @@ class JudgeGenerationPairsWithPrompt(Step):
             BadInput: a row can't be told from another, or no row has a partner.
         """
         pairs = matched(first, second, self.match)
-        sampling = Sampling(max_tokens=self.max_tokens, structured=held_to(CHOICES, teacher, self.structured))
-        tries = Tries(sampling, self.max_tries, self.seed)
+        tries = self.tries(CHOICES, teacher)
         questions = self._questions(first, second, pairs, context)
         for (row, answer), answers in asked(teacher, questions, one_of(CHOICES), tries, context, 2 * len(pairs)):
             found = verdict([answer.value for answer in answers])

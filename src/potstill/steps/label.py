@@ -7,14 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from annotated_types import Ge, Interval
+from annotated_types import Ge
 
 from potstill.errors import PotstillError, Problem
 from potstill.generate import lose_error, place, request_seed
 from potstill.labelling.vote import Vote, answer_in, majority
-from potstill.prompts import Template, environment, render, template_text
+from potstill.prompts import Template, render, required_variables
 from potstill.soft_labels import TOP_COLUMNS, Sidecar, TokenLabels, bytes_per_token, own_logprobs, sidecar_of
-from potstill.step import Estimate, Model, Rows, Step
+from potstill.step import Estimate, Model, Rows
+from potstill.steps.bases.teacher import SamplingStep
 from potstill.steps.panel import Job, Panel, panel_problems
 from potstill.teachers.ensemble import as_ensemble
 from potstill.teachers.protocol import Request, Response, Sampling
@@ -29,7 +30,7 @@ ENOUGH_MASS = 0.98
 VOTE_COLUMNS = ("answer", "confidence", "votes")
 
 
-class PseudoLabel(Step):
+class PseudoLabel(SamplingStep):
     """Has the teacher answer every row: `output`, `finish_reason`, and with `top_k` the soft labels.
 
     An answer that was cut is not a label: the row is lost. With `samples` or several teachers the answers vote, and
@@ -60,8 +61,6 @@ class PseudoLabel(Step):
     text, JSON spelled in one way. A row in whose answers it finds nothing is lost."""
     temperature: Annotated[float, Ge(0)] = 0.0
     """0 takes the most probable answer; with `top_k` only 0 and 1 are allowed."""
-    top_p: Annotated[float, Interval(gt=0, le=1)] = 1.0
-    """Nucleus mass."""
     max_tokens: Annotated[int, Ge(1)] = 256
     """Longest answer."""
     stop: tuple[str, ...] = ()
@@ -69,15 +68,8 @@ class PseudoLabel(Step):
     tokenizer: Model | None = None
     """With `top_k`, the model whose tokenizer numbers the tokens, where the teacher doesn't show it (a served one):
     students are checked against it."""
-    max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
-    """Share of the rows that may be lost."""
-    seed: int = 0
-    """Of the sampling; the same row with the same seed gets the same answer."""
 
-    makes: ClassVar[str] = "rows"
     version: ClassVar[int] = 2
-    heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
 
     def __post_init__(self) -> None:
         """Choose where the step runs."""
@@ -246,22 +238,6 @@ class Mass:
             )
             context.notes.setdefault("warnings", []).append(text)
             context.logger.warning(text)
-
-
-def required_variables(template: str) -> tuple[str, ...]:
-    """Return the variables that a template can't do without: those it never tests with `is defined`."""
-    from jinja2 import TemplateSyntaxError, meta, nodes
-
-    try:
-        tree = environment().parse(template_text(template))
-    except TemplateSyntaxError:
-        return ()  # the template itself is checked where it is rendered
-    optional = {
-        test.node.name
-        for test in tree.find_all(nodes.Test)
-        if test.name == "defined" and isinstance(test.node, nodes.Name)
-    }
-    return tuple(sorted(meta.find_undeclared_variables(tree) - optional))
 
 
 def _pattern_problems(pattern: str) -> Iterator[Problem]:

@@ -5,25 +5,21 @@ from __future__ import annotations
 import csv
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any
 
 from potstill.errors import Problem
-from potstill.step import Estimate, Step
-from potstill.steps.files import Files, are_small, lines, matched
-from potstill.steps.load_json import read, survey
-from potstill.steps.schema import WORDS, Findings, Kind, Schema, kind_of, schema_problems
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from potstill.steps.bases.records import Records, RecordsStep
+from potstill.steps.files import lines, matched
+from potstill.steps.schema import WORDS, Findings, Kind, Schema, kind_of
 
 TRUE_OR_FALSE = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
 """What a cell of a `bool` column may hold, in any case."""
 
 
-class LoadCSV(Step):
+class LoadCSV(RecordsStep):
     r"""Reads CSV files with a header line, also packed with gzip or xz.
 
     A cell is a text unless `schema` says what it stands for, so that `007` and `1e5` stay what they are.
@@ -34,48 +30,32 @@ class LoadCSV(Step):
     {'zip': 'a, b', 'level': None}
     """
 
-    path: Files
-    """A file, several, or a glob."""
     _: KW_ONLY
     schema: Schema = field(default_factory=dict)
     """Types of columns: `str`, `int`, `float` or `bool`; with `?` an empty cell is a missing value."""
     delimiter: str = ","
     """What is between cells; a tab for TSV."""
 
-    makes: ClassVar[str] = "rows"
-
-    def check(self) -> Iterable[Problem]:
-        """Yield what is wrong with the parameters, and with the files where they are small."""
-        wrong = list(schema_problems(self.schema))
+    def _parameter_problems(self) -> list[Problem]:
+        """Return what is wrong with the parameters, whatever the files hold."""
+        wrong = super()._parameter_problems()
         if not wrong:
             nested = [name for name, given in self.schema.items() if kind_of(given).name in ("list", "dict")]
             wrong += [Problem("", "schema", f"column {name!r}: a cell holds no list or object") for name in nested]
         if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
             wrong.append(Problem("", "delimiter", f"must be one character, got {self.delimiter!r}"))
-        paths = matched(self.path)
-        yield from wrong
-        if not wrong and are_small(paths):
-            yield from survey(paths, self.schema, self._records())[1]
+        return wrong
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
         """Return the columns of the header lines."""
         heads = [self._head(path) for path in matched(self.path)]
         return frozenset(name for head in heads for name in head) or None
 
-    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
-        """Count the rows where the files are small."""
-        paths = matched(self.path)
-        return Estimate(rows=survey(paths, self.schema, self._records())[0].rows if are_small(paths) else None)
+    def _types(self) -> Mapping[str, Any]:
+        """Return the types that columns must have."""
+        return self.schema
 
-    def run(self) -> pa.RecordBatchReader:
-        """Return the rows.
-
-        Raises:
-            BadInput: anything is wrong with the files.
-        """
-        return read(matched(self.path), self.schema, self._records())
-
-    def _records(self) -> Callable[[Path, Findings], Iterator[tuple[str, Any]]]:
+    def _records(self) -> Records:
         """Return the function that reads one file."""
         kinds = {name: kind_of(given) for name, given in self.schema.items()}
         return lambda path, findings: _records(path, findings, self.delimiter, kinds)

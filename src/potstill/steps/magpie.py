@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Interval
 
-from potstill.asking import Question, Tries, as_text, ask_until_parsed
+from potstill.asking import Question, Tries, as_text, asked
 from potstill.errors import BadInput, PotstillError, Problem
-from potstill.generate import Asker, as_teacher, lose_error, place, request_seed, teacher_problems
+from potstill.generate import Asker, as_teacher, lose_error, request_seed
 from potstill.keys import digest
 from potstill.prompts import Template, render
-from potstill.step import Estimate, Model, Step
+from potstill.step import Estimate, Model
+from potstill.steps.bases.teacher import SamplingStep
 from potstill.steps.instruction_rules import Rules
 from potstill.teachers.protocol import Request, Response, Sampling, with_system
 
@@ -27,7 +28,7 @@ MARK = "the-turn-starts-here"
 """Stands for the user's words while the chat template is cut."""
 
 
-class Magpie(Step):
+class Magpie(SamplingStep):
     """Has an aligned teacher write what users ask, and answer it.
 
     The teacher is given its own chat template up to where the user's words start, so it goes on with some user's
@@ -70,20 +71,10 @@ class Magpie(Step):
     """Instructions in a row that may be dropped before the step gives up."""
     max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.05
     """Share of the pairs that may be lost."""
-    seed: int = 0
-    """Of the sampling."""
-
-    makes: ClassVar[str] = "rows"
-    heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
-
-    def __post_init__(self) -> None:
-        """Choose where the step runs."""
-        place(self, self.teacher)
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher."""
-        yield from teacher_problems(self.teacher)
+        yield from super().check()
         if self.prefix is None and hasattr(self.teacher, "open") and not _has_folder(self.teacher):
             text = (
                 "must be given: the chat template of this teacher can't be read here, for example '<|im_start|>user\\n'"
@@ -111,20 +102,20 @@ class Magpie(Step):
         rules = Rules(self.min_words, self.max_words, (), (), plain_start=False)
         pool = Pool(rules, self.novelty, context)
         prefix = user_prefix(teacher, self.system) if self.prefix is None else self.prefix
-        asked, made, fruitful = 0, 0, 0
+        drawn, made, fruitful = 0, 0, 0
         with Asker(as_teacher(teacher), context) as asker:
             while made < self.target:
-                draws = range(asked, asked + min(self.target - made, TOGETHER))
-                asked = draws.stop
+                draws = range(drawn, drawn + min(self.target - made, TOGETHER))
+                drawn = draws.stop
                 texts = list(self._written(draws, prefix, pool, asker))
-                fruitful = asked if texts else fruitful
+                fruitful = drawn if texts else fruitful
                 for row in self._answered(texts, asker, context):
                     made += 1
                     yield row
                 context.progress(made, self.target, tokens=asker.usage["completion_tokens"])
-                if asked - fruitful >= self.patience:
+                if drawn - fruitful >= self.patience:
                     raise PotstillError(
-                        f"the teacher writes nothing new any more: {made} of {self.target} pairs after {asked} draws; "
+                        f"the teacher writes nothing new any more: {made} of {self.target} pairs after {drawn} draws; "
                         f"dropped: {pool.reasons()}. Lower target, raise novelty or temperature, or check the prefix "
                         f"{prefix[-200:]!r}"
                     )
@@ -153,7 +144,7 @@ class Magpie(Step):
         """Yield the rows of instructions that the teacher answers."""
         tries = Tries(Sampling(max_tokens=self.max_tokens), self.max_tries, self.seed)
         questions = (Question(text, _name(text), (render(self.prompt, {"instruction": text}),)) for text in texts)
-        for text, (answer,) in ask_until_parsed(asker, questions, as_text, tries, context):
+        for text, (answer,) in asked(asker, questions, as_text, tries, context):
             context.ledger.keep()
             row = {"id": _name(text), "instruction": text, "output": answer.text}
             yield {**row, "finish_reason": answer.finish_reason}

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge
 
 from potstill.errors import BadInput, Problem
-from potstill.step import Estimate, Rows, Step
+from potstill.step import Estimate
+from potstill.steps.bases.rows import RowsStep
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 
-class Sort(Step):
+class Sort(RowsStep):
     """Sorts rows by one or several columns; rows that are equal there keep their order, missing values come last.
 
     Only the columns sorted by, and 8 bytes a row, are held in memory.
@@ -27,15 +28,11 @@ class Sort(Step):
     {'word': 'fig', 'n': 3}
     """
 
-    rows: Rows
-    """Rows to sort."""
     by: str | tuple[str, ...] | list[str]
     """Column, or columns of which the first counts most; texts are compared by code points, so `Z` is before `a`."""
     _: KW_ONLY
     descending: bool | tuple[bool, ...] | list[bool] = False
     """Largest first; several say it for each column of `by`."""
-
-    makes: ClassVar[str] = "rows"
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the parameters."""
@@ -48,14 +45,6 @@ class Sort(Step):
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns that are compared."""
         return {"rows": names(self.by)}
-
-    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows."""
-        return inputs.get("rows")
-
-    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
-        """Count the rows: all stay."""
-        return Estimate(rows=rows.get("rows"))
 
     def run(self, rows: Dataset) -> Dataset:
         """Return the rows in order.
@@ -78,7 +67,7 @@ class Sort(Step):
         return rows.select(order.to_numpy())
 
 
-class Shuffle(Step):
+class Shuffle(RowsStep):
     """Puts rows in an order drawn by `seed`; 8 bytes a row are held in memory.
 
     >>> rows = LoadRows([{"n": number} for number in range(4)])
@@ -89,21 +78,9 @@ class Shuffle(Step):
     {'n': 1}
     """
 
-    rows: Rows
-    """Rows to shuffle."""
     _: KW_ONLY
     seed: Annotated[int, Ge(0)] = 0
     """Another seed gives another order."""
-
-    makes: ClassVar[str] = "rows"
-
-    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows."""
-        return inputs.get("rows")
-
-    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
-        """Count the rows: all stay."""
-        return Estimate(rows=rows.get("rows"))
 
     def run(self, rows: Dataset) -> Dataset:
         """Return the rows in the drawn order."""
@@ -112,7 +89,7 @@ class Shuffle(Step):
         return rows.select(np.random.Generator(np.random.PCG64(self.seed)).permutation(len(rows)))
 
 
-class Take(Step):
+class Take(RowsStep):
     """Keeps the first rows; all of them where there are fewer.
 
     >>> rows = LoadRows([{"n": number} for number in range(4)])
@@ -121,16 +98,8 @@ class Take(Step):
     {'n': 1}
     """
 
-    rows: Rows
-    """Rows to choose from."""
     count: Annotated[int, Ge(1)]
     """How many rows are kept."""
-
-    makes: ClassVar[str] = "rows"
-
-    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows."""
-        return inputs.get("rows")
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Count the rows that are kept."""
@@ -142,7 +111,7 @@ class Take(Step):
         return chosen(rows, range(min(self.count, len(rows))))
 
 
-class Skip(Step):
+class Skip(RowsStep):
     """Leaves the first rows out; with fewer rows than that, none are left.
 
     >>> rows = LoadRows([{"n": number} for number in range(4)])
@@ -150,16 +119,8 @@ class Skip(Step):
     {'n': 3}
     """
 
-    rows: Rows
-    """Rows to choose from."""
     count: Annotated[int, Ge(0)]
     """How many rows are left out."""
-
-    makes: ClassVar[str] = "rows"
-
-    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows."""
-        return inputs.get("rows")
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Count the rows that are left."""
@@ -171,7 +132,7 @@ class Skip(Step):
         return chosen(rows, range(self.count, len(rows)))
 
 
-class Shard(Step):
+class Shard(RowsStep):
     """Keeps every n-th row, so that n steps share the work: row r goes to shard r mod n.
 
     >>> rows = LoadRows([{"n": number} for number in range(5)])
@@ -180,24 +141,16 @@ class Shard(Step):
     {'n': 3}
     """
 
-    rows: Rows
-    """Rows to part."""
     _: KW_ONLY
     count: Annotated[int, Ge(1)]
     """How many shards there are."""
     index: Annotated[int, Ge(0)]
     """Which of them this is, from 0."""
 
-    makes: ClassVar[str] = "rows"
-
     def check(self) -> Iterable[Problem]:
         """Yield a problem if there is no such shard."""
         if self.index >= self.count:
             yield Problem("", "index", f"must be < count={self.count}, got {self.index}: the first shard is 0")
-
-    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows."""
-        return inputs.get("rows")
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Count the rows of this shard."""

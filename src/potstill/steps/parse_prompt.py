@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge
 
 from potstill.asking import Question, Tries, asked
 from potstill.errors import PotstillError, Problem
-from potstill.generate import place, teacher_problems
 from potstill.prompts import Template, render
-from potstill.step import Estimate, Model, Step
+from potstill.step import Estimate
+from potstill.steps.bases.teacher import TeacherStep
 from potstill.teachers.protocol import Sampling
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from potstill.context import Context
 
 
-class ParsePrompt(Step):
+class ParsePrompt(TeacherStep):
     """Parts the description of a task into `instruction` and `examples` (a list of `input` and `output`): one row.
 
     >>> task = ParsePrompt("Name the capital. Peru -> Lima. Kenya -> Nairobi.", teacher=teacher)
@@ -33,8 +33,6 @@ class ParsePrompt(Step):
     text: str
     """The description, as somebody would write it to a language model."""
     _: KW_ONLY
-    teacher: Model
-    """Who reads it."""
     prompt: Template = "parse_prompt.jinja"
     """Gets `prompt`; the answer is a JSON object with `instruction` and `examples`."""
     max_tokens: Annotated[int, Ge(1)] = 2048
@@ -44,17 +42,9 @@ class ParsePrompt(Step):
     seed: int = 0
     """Of second tries."""
 
-    makes: ClassVar[str] = "rows"
-    heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
-
-    def __post_init__(self) -> None:
-        """Choose where the step runs."""
-        place(self, self.teacher)
-
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher or the text."""
-        yield from teacher_problems(self.teacher)
+        yield from super().check()
         if not self.text.strip():
             yield Problem("", "text", "is empty: describe the task")
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Ge, Interval, MinLen
+from annotated_types import Ge
 
-from potstill.asking import Question, Tries, as_text, asked, row_name, upper_bound
+from potstill.asking import Question, as_text, asked, row_name, upper_bound
 from potstill.errors import Problem
-from potstill.generate import place, teacher_problems
 from potstill.prompts import Template, render
-from potstill.step import Estimate, Model, Rows, Step
+from potstill.step import Estimate, Rows
+from potstill.steps.bases.teacher import GenerationStep
 from potstill.steps.templates import prompt_columns, prompt_problems
-from potstill.teachers.protocol import Sampling
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from potstill.context import Context
 
 
-class Prompt(Step):
+class Prompt(GenerationStep):
     """Asks the teacher each row, rendered by a template, and puts the answer beside it.
 
     With `n` answers a row, the row comes n times in a row, told apart by the column `sample`: each answer stands or
@@ -37,45 +36,19 @@ class Prompt(Step):
     rows: Rows
     """What is asked."""
     _: KW_ONLY
-    teacher: Model
-    """Who answers."""
     prompt: Template = "answer.jinja"
     """Turns a row into a chat."""
-    output: Annotated[str, MinLen(1)] = "output"
-    """Column of the answers."""
     n: Annotated[int, Ge(1)] = 1
     """Answers a row; more than one need a temperature above 0."""
     parse: Callable[[str], Any] | None = None
     """Reads an answer, and raises if it has not the form wanted: a dict gives columns, anything else the column
     `parsed`. Editing it asks the teacher nothing. None takes every answer."""
-    temperature: Annotated[float, Ge(0)] = 0.0
-    """0 takes the most probable answer."""
-    top_p: Annotated[float, Interval(gt=0, le=1)] = 1.0
-    """Nucleus mass."""
-    max_tokens: Annotated[int, Ge(1)] = 512
-    """Longest answer."""
-    stop: tuple[str, ...] = ()
-    """Texts that end the answer."""
-    keep_cut: bool = False
-    """Whether answers cut at `max_tokens` stay, with the finish reason `length`."""
     max_tries: Annotated[int, Ge(1)] = 3
     """Times an answer that `parse` refuses is asked for; after a greedy one, at temperature 0.7."""
-    max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
-    """Share of the answers that may be lost."""
-    seed: int = 0
-    """Of the sampling; the same row with the same seed gets the same answers."""
-
-    makes: ClassVar[str] = "rows"
-    heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
-
-    def __post_init__(self) -> None:
-        """Choose where the step runs."""
-        place(self, self.teacher)
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher, the template, or between two parameters."""
-        yield from teacher_problems(self.teacher)
+        yield from super().check()
         yield from prompt_problems(self.prompt)
         if self.n > 1 and self.temperature == 0:
             yield Problem("", "n", f"{self.n} greedy answers are {self.n} times the same: set temperature, e.g. to 1.0")
@@ -100,8 +73,7 @@ class Prompt(Step):
 
     def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows with their answers, in order."""
-        sampling = Sampling(self.temperature, self.top_p, self.max_tokens, self.stop)
-        tries = Tries(sampling, self.max_tries if self.parse else 1, self.seed, self.keep_cut)
+        tries = self.tries(self.max_tries if self.parse else 1)
         questions = self._questions(rows)
         parse = self.parse or as_text
         for row, (answer,) in asked(teacher, questions, parse, tries, context, len(rows) * self.n):

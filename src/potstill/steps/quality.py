@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import KW_ONLY
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Interval
 
 from potstill.errors import BadInput, MissingExtra, Problem
-from potstill.step import Model, Rows, Step
-from potstill.steps.filter import SCAN, Objection, kept, same_columns, same_rows, scan
+from potstill.step import Model
+from potstill.steps.bases.rows import TextFilterStep
+from potstill.steps.filter import SCAN, Objection, kept, scan
 from potstill.text.ngrams import plain
 from potstill.text.repetition import repeated_ngrams, repeated_parts
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from potstill.context import Context
 
 
-class LengthFilter(Step):
+class LengthFilter(TextFilterStep):
     """Keeps the rows whose text is neither too short nor too long.
 
     >>> rows = LoadRows([{"instruction": "Stop"}, {"instruction": "Open all of the blinds"}])
@@ -28,8 +29,6 @@ class LengthFilter(Step):
     {'instruction': 'Open all of the blinds'}
     """
 
-    rows: Rows
-    """Rows to choose from."""
     _: KW_ONLY
     column: str = "instruction"
     """Column that is measured; a missing text has length 0."""
@@ -42,11 +41,8 @@ class LengthFilter(Step):
     tokenizer: Model | None = None
     """The model whose tokens are counted, without special ones: a folder, a Hub id, a teacher or a step."""
 
-    makes: ClassVar[str] = "rows"
     heavy: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = ("transformers",)
-    columns = same_columns
-    estimate = same_rows
 
     def __post_init__(self) -> None:
         """Run in the process itself if no tokenizer is loaded."""
@@ -61,10 +57,6 @@ class LengthFilter(Step):
         if (self.unit == "token") != (self.tokenizer is not None):
             what = "needs a tokenizer" if self.tokenizer is None else "counts no tokens, so the tokenizer is not used"
             yield Problem("", "unit", f"{self.unit!r} {what}: give both unit='token' and tokenizer, or none of them")
-
-    def needs(self) -> Mapping[str, Iterable[str]]:
-        """Return the column that is measured."""
-        return {"rows": (self.column,)}
 
     def run(self, rows: Dataset, tokenizer: Any, context: Context) -> Dataset:
         """Return the rows that stay."""
@@ -99,7 +91,7 @@ def measure(unit: Literal["character", "word", "token"], tokenizer: Any = None) 
     return lambda texts: [len(ids) for ids in cut(texts, add_special_tokens=False, verbose=False)["input_ids"]]
 
 
-class LanguageFilter(Step):
+class LanguageFilter(TextFilterStep):
     """Keeps the rows whose text is in one of some languages, as the identifier of `py3langid` tells them.
 
     Lui and Baldwin 2012, "langid.py: an off-the-shelf language identification tool". Texts of a few words are often
@@ -111,8 +103,6 @@ class LanguageFilter(Step):
     {'instruction': 'Bitte öffne alle Fenster.'}
     """
 
-    rows: Rows
-    """Rows to choose from."""
     _: KW_ONLY
     languages: tuple[str, ...]
     """Languages that stay, by their ISO 639 codes."""
@@ -122,18 +112,10 @@ class LanguageFilter(Step):
     """Probability that the language must have. At 0.2 about 2 in 100 English texts of five words go as uncertain and 2
     for another language; at 0.5 it would be 20, of texts of twelve words 1."""
 
-    makes: ClassVar[str] = "rows"
-    columns = same_columns
-    estimate = same_rows
-
     def check(self) -> Iterable[Problem]:
         """Yield a problem if no language is named."""
         if not self.languages:
             yield Problem("", "languages", "names no language: give at least one, as in ('en',)")
-
-    def needs(self) -> Mapping[str, Iterable[str]]:
-        """Return the column that is read."""
-        return {"rows": (self.column,)}
 
     def run(self, rows: Dataset, context: Context) -> Dataset:
         """Return the rows that stay.
@@ -163,7 +145,7 @@ class LanguageFilter(Step):
         return None if language in self.languages else Objection(f"not in {' or '.join(self.languages)}", found)
 
 
-class RepetitionFilter(Step):
+class RepetitionFilter(TextFilterStep):
     """Drops rows whose text is largely repetition: lines, paragraphs or n-grams that come again and again.
 
     Rae et al. 2021, "Scaling language models: methods, analysis and insights from training Gopher", table A1, whose
@@ -174,8 +156,6 @@ class RepetitionFilter(Step):
     {'output': 'Open the blinds, then lock the door.'}
     """
 
-    rows: Rows
-    """Rows to choose from."""
     _: KW_ONLY
     column: str = "output"
     """Column that is read."""
@@ -192,20 +172,12 @@ class RepetitionFilter(Step):
     duplicate_ngrams: tuple[float, ...] = (0.15, 0.14, 0.13, 0.12, 0.11, 0.1)
     """Largest share of characters in n-grams that occur more than once, for n from 5."""
 
-    makes: ClassVar[str] = "rows"
-    columns = same_columns
-    estimate = same_rows
-
     def check(self) -> Iterable[Problem]:
         """Yield the limits that are no shares."""
         for field in ("top_ngrams", "duplicate_ngrams"):
             wrong = [limit for limit in getattr(self, field) if not 0 <= limit <= 1]
             if wrong:
                 yield Problem("", field, f"must be shares of 0 to 1, got {', '.join(map(str, wrong))}")
-
-    def needs(self) -> Mapping[str, Iterable[str]]:
-        """Return the column that is read."""
-        return {"rows": (self.column,)}
 
     def run(self, rows: Dataset, context: Context) -> Dataset:
         """Return the rows that stay."""

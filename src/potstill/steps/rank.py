@@ -5,19 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Ge, Interval, MinLen
+from annotated_types import Interval, MinLen
 
-from potstill.asking import Question, Tries, asked, row_name, upper_bound
+from potstill.asking import Question, asked, row_name, upper_bound
 from potstill.errors import PotstillError, Problem
-from potstill.generate import place, teacher_problems
 from potstill.prompts import Template, render
-from potstill.step import Estimate, Model, Rows, Step
-from potstill.steps.choices import held_to
+from potstill.step import Estimate, Rows
+from potstill.steps.bases.choice import ChoiceStep
 from potstill.steps.parse import score
 from potstill.steps.templates import prompt_columns, prompt_problems
-from potstill.teachers.protocol import Sampling
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -28,7 +26,7 @@ GIVEN = ("criterion", "low", "high")
 """Template variables that the step gives."""
 
 
-class RankWithPrompt(Step):
+class RankWithPrompt(ChoiceStep):
     """Has the teacher grade each row against a criterion, sorts them by `score`, and keeps the best `top`.
 
     Rows with equal scores stay in their order. Only the scores are held in memory.
@@ -42,8 +40,6 @@ class RankWithPrompt(Step):
     rows: Rows
     """What is graded."""
     _: KW_ONLY
-    teacher: Model
-    """Who grades."""
     criterion: str = ""
     """What a good row meets."""
     prompt: Template = "rank.jinja"
@@ -59,26 +55,10 @@ class RankWithPrompt(Step):
     structured: bool = True
     """Whether a teacher that can is held to the whole numbers while it writes; otherwise one number, also a broken
     one, is looked for in what it says."""
-    max_tokens: Annotated[int, Ge(1)] = 64
-    """Longest answer."""
-    max_tries: Annotated[int, Ge(1)] = 3
-    """Times an answer without a score is asked for; after the first, greedy one, at temperature 0.7."""
-    max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
-    """Share of the rows that may be lost without a score."""
-    seed: int = 0
-    """Of the second and later tries."""
-
-    makes: ClassVar[str] = "rows"
-    heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
-
-    def __post_init__(self) -> None:
-        """Choose where the step runs."""
-        place(self, self.teacher)
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher, the template or the scale."""
-        yield from teacher_problems(self.teacher)
+        yield from super().check()
         yield from prompt_problems(self.prompt, wanted=("criterion",) if self.criterion else ())
         if self.prompt == "rank.jinja" and not self.criterion:
             yield Problem("", "criterion", "is empty: say what a good row meets, or give a prompt that does")
@@ -108,8 +88,7 @@ class RankWithPrompt(Step):
             PotstillError: none was graded.
         """
         choices = tuple(str(value) for value in range(self.low, self.high + 1))
-        sampling = Sampling(max_tokens=self.max_tokens, structured=held_to(choices, teacher, self.structured))
-        tries = Tries(sampling, self.max_tries, self.seed)
+        tries = self.tries(choices, teacher)
         answered = asked(teacher, self._questions(rows), score(self.low, self.high), tries, context, len(rows))
         graded = [(answer.value, number) for number, (answer,) in answered]
         if len(rows) and not graded:

@@ -6,18 +6,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from annotated_types import Ge, Interval, MinLen
+from annotated_types import Ge, MinLen
 
-from potstill.asking import Question, Tries, as_text, asked, row_name, upper_bound
+from potstill.asking import Question, row_name
 from potstill.errors import Problem
-from potstill.generate import teacher_problems
 from potstill.prompts import Template, render
-from potstill.step import Estimate, Model, Rows, Step
+from potstill.step import Model, Rows
+from potstill.steps.bases.in_context import FewShotStep, InContextStep
 from potstill.steps.encoder import PRELOAD
 from potstill.steps.few_shot import GIVEN, enough
 from potstill.steps.neighbours import neighbours
 from potstill.steps.templates import item_fields, prompt_columns, prompt_problems
-from potstill.teachers.protocol import Sampling
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from potstill.context import Context
 
 
-class FewShotPromptWithRetrieval(Step):
+class FewShotPromptWithRetrieval(FewShotStep):
     """Asks each row after the `k` examples that are nearest to it.
 
     Examples like the question help more than any others (Liu et al. 2022, "What Makes Good In-Context Examples for
@@ -41,48 +40,18 @@ class FewShotPromptWithRetrieval(Step):
     {'id': 'a', 'instruction': '3 + 4'}
     """
 
-    rows: Rows
-    """What is asked."""
     examples: Rows
     """Rows that are answered already; not those that are asked, or each finds itself."""
     _: KW_ONLY
-    teacher: Model
-    """Who answers."""
     encoder: Model
     """A sentence-transformers folder or Hub id."""
-    k: Annotated[int, Ge(1)] = 8
-    """Examples shown."""
     column: Annotated[str, MinLen(1)] = "instruction"
     """Column that is compared, of rows and examples."""
-    task: str = ""
-    """What is to be done, said before the examples."""
-    prompt: Template = "few_shot.jinja"
-    """Gets `examples` (rows), `task`, and the row's columns."""
-    output: Annotated[str, MinLen(1)] = "output"
-    """Column of the answers."""
-    temperature: Annotated[float, Ge(0)] = 0.0
-    """0 takes the most probable answer."""
-    top_p: Annotated[float, Interval(gt=0, le=1)] = 1.0
-    """Nucleus mass."""
-    max_tokens: Annotated[int, Ge(1)] = 512
-    """Longest answer."""
-    stop: tuple[str, ...] = ()
-    """Texts that end the answer; a base model goes on with `Question:`."""
-    keep_cut: bool = False
-    """Whether answers cut at `max_tokens` stay, with the finish reason `length`."""
-    max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
-    """Share of the rows that may be lost."""
-    seed: int = 0
-    """Of the sampling."""
 
-    makes: ClassVar[str] = "rows"
-    heavy: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = PRELOAD
 
-    def check(self) -> Iterable[Problem]:
-        """Yield what is wrong with the teacher or the template."""
-        yield from teacher_problems(self.teacher)
-        yield from prompt_problems(self.prompt, wanted=("examples",))
+    def __post_init__(self) -> None:
+        """Run in a process of its own: the encoder is loaded here, wherever the teacher is."""
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the column that is compared, and what the template uses."""
@@ -90,15 +59,6 @@ class FewShotPromptWithRetrieval(Step):
             "rows": (self.column, *prompt_columns(self.prompt, GIVEN)),
             "examples": (self.column, *item_fields(self.prompt, "examples")),
         }
-
-    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows and the new ones."""
-        rows = inputs.get("rows")
-        return None if rows is None else rows | {self.output, "finish_reason"}
-
-    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
-        """Assume answers of full length, and examples as long as answers."""
-        return upper_bound(rows.get("rows"), 1, self.max_tokens * (self.k + 2) // 2)
 
     def run(
         self, rows: Dataset, examples: Dataset, teacher: Any, encoder: Any, context: Context
@@ -114,15 +74,11 @@ class FewShotPromptWithRetrieval(Step):
         def given(numbers: list[int]) -> dict[str, Any]:
             return {"examples": [examples[number] for number in reversed(numbers)], "task": self.task}
 
-        sampling = Sampling(self.temperature, self.top_p, self.max_tokens, self.stop)
-        tries = Tries(sampling, seed=self.seed, keep_cut=self.keep_cut)
         questions = with_neighbours(rows, nearest, self.prompt, given)
-        for row, (answer,) in asked(teacher, questions, as_text, tries, context, len(rows)):
-            context.ledger.keep()
-            yield {**row, self.output: answer.text, "finish_reason": answer.finish_reason}
+        yield from self.answered(teacher, questions, len(rows), context)
 
 
-class RAGPrompt(Step):
+class RAGPrompt(InContextStep):
     """Asks each row after the `k` passages nearest to it, whose ids stay beside the answer as `passage_ids`.
 
     Retrieval-augmented generation (Lewis et al. 2020, section 2), with a fixed encoder and all passages in one prompt.
@@ -134,13 +90,9 @@ class RAGPrompt(Step):
     {'instruction': 'Where do I bake?', 'passage_ids': ['n1']}
     """
 
-    rows: Rows
-    """What is asked."""
     documents: Rows
     """Where the passages come from."""
     _: KW_ONLY
-    teacher: Model
-    """Who answers."""
     encoder: Model
     """A sentence-transformers folder or Hub id."""
     k: Annotated[int, Ge(1)] = 5
@@ -151,30 +103,15 @@ class RAGPrompt(Step):
     """Column of the passages."""
     prompt: Template = "rag.jinja"
     """Gets `passages` (texts) and the row's columns."""
-    output: Annotated[str, MinLen(1)] = "output"
-    """Column of the answers."""
-    temperature: Annotated[float, Ge(0)] = 0.0
-    """0 takes the most probable answer."""
-    top_p: Annotated[float, Interval(gt=0, le=1)] = 1.0
-    """Nucleus mass."""
-    max_tokens: Annotated[int, Ge(1)] = 512
-    """Longest answer."""
-    stop: tuple[str, ...] = ()
-    """Texts that end the answer."""
-    keep_cut: bool = False
-    """Whether answers cut at `max_tokens` stay, with the finish reason `length`."""
-    max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
-    """Share of the rows that may be lost."""
-    seed: int = 0
-    """Of the sampling."""
 
-    makes: ClassVar[str] = "rows"
-    heavy: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = PRELOAD
+
+    def __post_init__(self) -> None:
+        """Run in a process of its own: the encoder is loaded here, wherever the teacher is."""
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher or the template."""
-        yield from teacher_problems(self.teacher)
+        yield from super().check()
         yield from prompt_problems(self.prompt, wanted=("passages",))
 
     def needs(self) -> Mapping[str, Iterable[str]]:
@@ -186,12 +123,8 @@ class RAGPrompt(Step):
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
         """Return the columns of the rows and the new ones."""
-        rows = inputs.get("rows")
-        return None if rows is None else rows | {self.output, "finish_reason", "passage_ids"}
-
-    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
-        """Assume answers of full length, and passages as long as answers."""
-        return upper_bound(rows.get("rows"), 1, self.max_tokens * (self.k + 2) // 2)
+        made = super().columns(inputs)
+        return None if made is None else made | {"passage_ids"}
 
     def run(
         self, rows: Dataset, documents: Dataset, teacher: Any, encoder: Any, context: Context
@@ -209,12 +142,8 @@ class RAGPrompt(Step):
             ids = [str(names[number]) for number in numbers]
             return {"passages": documents[numbers][passage], "passage_ids": ids}
 
-        sampling = Sampling(self.temperature, self.top_p, self.max_tokens, self.stop)
-        tries = Tries(sampling, seed=self.seed, keep_cut=self.keep_cut)
         questions = with_neighbours(rows, nearest, self.prompt, given, keep=("passage_ids",))
-        for row, (answer,) in asked(teacher, questions, as_text, tries, context, len(rows)):
-            context.ledger.keep()
-            yield {**row, self.output: answer.text, "finish_reason": answer.finish_reason}
+        yield from self.answered(teacher, questions, len(rows), context)
 
 
 def with_neighbours(

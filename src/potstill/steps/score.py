@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Ge, Interval
+from annotated_types import Ge
 
 from potstill.errors import PotstillError, Problem
-from potstill.generate import Asker, as_teacher, lose_error, place, teacher_problems
-from potstill.prompts import Template, render
+from potstill.generate import Asker, as_teacher, lose_error, teacher_problems
+from potstill.prompts import render
 from potstill.soft_labels import HIDDEN_COLUMNS, TOP_COLUMNS, bytes_per_token, sidecar_of
-from potstill.step import Estimate, Model, Rows, Step
-from potstill.steps.label import Mass, required_variables, token_labels
+from potstill.step import Estimate
+from potstill.steps.bases.given_text import GivenTextStep
+from potstill.steps.label import Mass, token_labels
 from potstill.teachers.ensemble import scores
 from potstill.teachers.protocol import Request, Response, Sampling
 
@@ -27,7 +28,7 @@ TOKENS = 256
 Scored = Iterator[tuple[str, dict[str, Any], Response]]
 
 
-class ScoreText(Step):
+class ScoreText(GivenTextStep):
     """Has the teacher read a given answer to every row, and says how probable it finds it.
 
     New columns: `logprob` (of the whole answer and its end, natural logarithm), `tokens`, `mean_logprob` (of a token;
@@ -41,33 +42,9 @@ class ScoreText(Step):
     {'output': 'xq zw', 'tokens': ...}
     """
 
-    rows: Rows
-    """Rows with an answer."""
-    _: KW_ONLY
-    teacher: Model
-    """Who reads; it must be able to score given text."""
-    prompt: Template = "answer.jinja"
-    """Turns a row into the chat that the answer ends."""
-    column: str = "output"
-    """Where the answer is."""
-    max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
-    """Share of the rows that may be lost."""
-
-    makes: ClassVar[str] = "rows"
-    heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
-
-    def __post_init__(self) -> None:
-        """Choose where the step runs."""
-        place(self, self.teacher)
-
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher."""
         yield from scorer_problems(self.teacher)
-
-    def needs(self) -> Mapping[str, Iterable[str]]:
-        """Return the answer's column and the variables of the prompt template."""
-        return {"rows": (self.column, *required_variables(self.prompt))}
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
         """Return the columns of the rows and the new ones."""
@@ -88,7 +65,7 @@ class ScoreText(Step):
             yield {**row, "logprob": total, "tokens": count, "mean_logprob": total / count}
 
 
-class SoftLabels(Step):
+class SoftLabels(GivenTextStep):
     """Has the teacher read the given answers, and keeps its most probable next tokens at every token of them.
 
     For answers that another model or a person wrote; a teacher that writes the answers itself gives its soft labels in
@@ -101,35 +78,13 @@ class SoftLabels(Step):
     {'instruction': 'Hi', 'output': 'Hello', 'teacher_token_ids': b'...', ...,"mode":"scored",...}
     """
 
-    rows: Rows
-    """Rows with an answer."""
     _: KW_ONLY
-    teacher: Model
-    """Who reads; it must be able to score given text."""
     top_k: Annotated[int, Ge(1)] = 32
     """Log-probabilities kept a token; on text that it didn't write a teacher is less sure, so 64 may be needed."""
-    prompt: Template = "answer.jinja"
-    """Turns a row into the chat that the answer ends; students must get the same."""
-    column: str = "output"
-    """Where the answer is."""
-    max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
-    """Share of the rows that may be lost."""
-
-    makes: ClassVar[str] = "rows"
-    heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
-
-    def __post_init__(self) -> None:
-        """Choose where the step runs."""
-        place(self, self.teacher)
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher."""
         yield from scorer_problems(self.teacher, self.top_k)
-
-    def needs(self) -> Mapping[str, Iterable[str]]:
-        """Return the answer's column and the variables of the prompt template."""
-        return {"rows": (self.column, *required_variables(self.prompt))}
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
         """Return the columns of the rows and the soft labels."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Interval
 
 from potstill.errors import BadInput, PotstillError, Problem
-from potstill.generate import Asker, as_teacher, lose_error, place, request_seed, teacher_problems
+from potstill.generate import Asker, as_teacher, lose_error, request_seed
 from potstill.keys import digest
 from potstill.prompts import Template, render
-from potstill.step import Estimate, Model, Rows, Step
+from potstill.step import Estimate, Rows
+from potstill.steps.bases.teacher import SamplingStep
 from potstill.steps.instruction_rules import BLOCKED_STARTS, BLOCKED_WORDS, Rules
 from potstill.teachers.protocol import Request, Sampling
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from potstill.steps.instruction_pool import Pool
 
 
-class SelfInstruct(Step):
+class SelfInstruct(SamplingStep):
     """Grows a pool of instructions: shows the teacher some of it, and keeps what comes back and is new.
 
     Each round asks `prompts_per_round` prompts, whose examples are drawn from the pool as the round found it; so the
@@ -44,8 +45,6 @@ class SelfInstruct(Step):
     seeds: Rows
     """Human-made instructions (column `instruction`)."""
     _: KW_ONLY
-    teacher: Model
-    """Who writes."""
     target: Annotated[int, Ge(1)]
     """New instructions wanted."""
     prompt: Template = "self_instruct.jinja"
@@ -86,18 +85,6 @@ class SelfInstruct(Step):
     """Rounds in a row that may yield less than `min_yield` before the step gives up."""
     min_yield: Annotated[float, Interval(ge=0, le=1)] = 0.01
     """Share of what was asked for that a fruitful round accepts."""
-    max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
-    """Share of prompts and rows that may fail."""
-    seed: int = 0
-    """Of the choice of examples and of the sampling."""
-
-    makes: ClassVar[str] = "rows"
-    heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
-
-    def __post_init__(self) -> None:
-        """Choose where the step runs."""
-        place(self, self.teacher)
 
     @property
     def rules(self) -> Rules:
@@ -106,7 +93,7 @@ class SelfInstruct(Step):
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher, or between two parameters."""
-        yield from teacher_problems(self.teacher)
+        yield from super().check()
         if self.min_words > self.max_words:
             yield Problem("", "min_words", f"must not exceed max_words={self.max_words}, got {self.min_words}")
         if self.machine_examples >= self.examples:

@@ -6,15 +6,15 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Ge, Interval, MinLen
+from annotated_types import Ge, MinLen
 
-from potstill.asking import Question, Tries, asked, row_name, upper_bound
+from potstill.asking import Question, Tries, asked, row_name
 from potstill.errors import Problem
-from potstill.generate import place, teacher_problems
 from potstill.prompts import Template, render
-from potstill.step import Estimate, Model, Rows, Step
+from potstill.step import Rows
+from potstill.steps.bases.teacher import SamplingStep
 from potstill.steps.choices import held
 from potstill.steps.parse import fields, groups, one_of, schema_fields
 from potstill.steps.templates import prompt_columns, prompt_problems
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from potstill.context import Context
 
 
-class StructuredGeneration(Step):
+class StructuredGeneration(SamplingStep):
     """Has the teacher answer in a form, checks the answer against it, and makes its parts columns.
 
     The properties of a JSON object, or the named groups of a regular expression, become columns; any other answer
@@ -42,8 +42,6 @@ class StructuredGeneration(Step):
     rows: Rows
     """What is asked."""
     _: KW_ONLY
-    teacher: Model
-    """Who answers."""
     json_schema: str = ""
     """A JSON schema as JSON text (of a Pydantic model: `json.dumps(Model.model_json_schema())`)."""
     regex: str = ""
@@ -56,30 +54,14 @@ class StructuredGeneration(Step):
     """Column of the answer's text."""
     structured: bool = True
     """Whether a teacher that can is held to the form; otherwise answers that don't have it are asked again."""
-    temperature: Annotated[float, Ge(0)] = 0.0
-    """0 takes the most probable answer."""
-    top_p: Annotated[float, Interval(gt=0, le=1)] = 1.0
-    """Nucleus mass."""
     max_tokens: Annotated[int, Ge(1)] = 512
     """Longest answer; JSON that is cut there is asked for again."""
     max_tries: Annotated[int, Ge(1)] = 3
     """Times an answer without the form is asked for; after a greedy one, at temperature 0.7."""
-    max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
-    """Share of the rows that may be lost."""
-    seed: int = 0
-    """Of the sampling."""
-
-    makes: ClassVar[str] = "rows"
-    heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
-
-    def __post_init__(self) -> None:
-        """Choose where the step runs."""
-        place(self, self.teacher)
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher, the template or the form."""
-        yield from teacher_problems(self.teacher)
+        yield from super().check()
         yield from prompt_problems(self.prompt)
         given = [name for name in ("json_schema", "regex", "choice") if getattr(self, name)]
         if len(given) != 1:
@@ -97,10 +79,6 @@ class StructuredGeneration(Step):
         """Return the columns of the rows, the text, and the parts of the form."""
         rows = inputs.get("rows")
         return None if rows is None else rows | {self.output, "finish_reason", *self._parts()}
-
-    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
-        """Assume answers of full length: an upper bound."""
-        return upper_bound(rows.get("rows"), 1, self.max_tokens)
 
     def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows with the parts of their answers, in order."""

@@ -6,8 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from potstill.errors import Problem
-from potstill.prompts import environment, template_text
-from potstill.steps.label import required_variables
+from potstill.prompts import environment, required_variables, template_text
 
 if TYPE_CHECKING:
     from jinja2 import nodes

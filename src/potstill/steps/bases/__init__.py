@@ -1,0 +1,1 @@
+"""What families of steps share: their fields, their checks and how they ask; one family a file."""

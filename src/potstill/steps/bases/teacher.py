@@ -1,0 +1,98 @@
+"""Steps that ask a teacher: who is asked, how its answers are drawn, and its answers as a column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import KW_ONLY
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from annotated_types import Ge, Interval, MinLen
+
+from potstill.asking import Question, Tries, as_text, asked, upper_bound
+from potstill.errors import Problem
+from potstill.generate import place, teacher_problems
+from potstill.step import Estimate, Model, Step
+from potstill.teachers.protocol import Sampling
+
+if TYPE_CHECKING:
+    from potstill.context import Context
+
+
+class TeacherStep(Step):
+    """Makes rows from what a teacher says; a subclass says what it is asked.
+
+    It runs where the teacher does: in a process of its own, or in this one if the teacher loads no model here.
+    """
+
+    makes: ClassVar[str] = "rows"
+    heavy: ClassVar[bool] = True
+    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
+
+    _: KW_ONLY
+    teacher: Model
+    """Who is asked."""
+
+    def __post_init__(self) -> None:
+        """Choose where the step runs."""
+        place(self, self.teacher)
+
+    def check(self) -> Iterable[Problem]:
+        """Yield what is wrong with the teacher."""
+        yield from teacher_problems(self.teacher)
+
+
+class AskingStep(TeacherStep):
+    """Asks many questions, some of which may stay without an answer."""
+
+    _: KW_ONLY
+    max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
+    """Share of the rows that may be lost to failures; what is dropped on purpose is none."""
+    seed: int = 0
+    """Of all that is drawn: answers above temperature 0, second tries, and what the step chooses by chance. The same
+    question with the same seed gets the same answer."""
+
+
+class SamplingStep(AskingStep):
+    """Has the teacher write, token by token."""
+
+    _: KW_ONLY
+    temperature: Annotated[float, Ge(0)] = 0.0
+    """0 takes the most probable answer."""
+    top_p: Annotated[float, Interval(gt=0, le=1)] = 1.0
+    """Nucleus mass."""
+    max_tokens: Annotated[int, Ge(1)] = 512
+    """Longest answer, in tokens."""
+
+    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
+        """Assume an answer of full length to each row: an upper bound."""
+        return upper_bound(rows.get("rows"), 1, self.max_tokens)
+
+
+class GenerationStep(SamplingStep):
+    """Puts the answer to each question, as it is, into a column."""
+
+    _: KW_ONLY
+    output: Annotated[str, MinLen(1)] = "output"
+    """Column of the answers."""
+    stop: tuple[str, ...] = ()
+    """Texts that end an answer."""
+    keep_cut: bool = False
+    """Whether answers cut at `max_tokens` stay, with the finish reason `length`."""
+
+    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
+        """Return the columns of the rows and the new ones."""
+        rows = inputs.get("rows")
+        return None if rows is None else rows | {self.output, "finish_reason"}
+
+    def tries(self, most: int = 1) -> Tries:
+        """Return how each question is asked, `most` times if no answer has the form wanted."""
+        sampling = Sampling(self.temperature, self.top_p, self.max_tokens, self.stop)
+        return Tries(sampling, most, self.seed, self.keep_cut)
+
+    def answered(
+        self, teacher: Any, questions: Iterable[Question[dict[str, Any]]], total: int, context: Context
+    ) -> Iterator[dict[str, Any]]:
+        """Ask the `total` questions, whose tags are rows; yield the rows with their answers, in order."""
+        for row, (answer,) in asked(teacher, questions, as_text, self.tries(), context, total):
+            context.ledger.keep()
+            yield {**row, self.output: answer.text, "finish_reason": answer.finish_reason}
