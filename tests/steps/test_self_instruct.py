@@ -16,7 +16,8 @@ from potstill.steps import LoadSeeds, SelfInstruct, reading
 from potstill.steps.instruction_pool import Pool
 from potstill.steps.instruction_rules import Rules
 from potstill.steps.reading import parse_list
-from potstill.teachers.protocol import Response
+from potstill.steps.self_instruct import PAPER_SAMPLING
+from potstill.teachers.protocol import Response, Sampling
 from scripted import Scripted, run
 
 SEEDS = ["turn on the light now", "close all of the blinds", "please lock the front door", "play some quiet jazz music"]
@@ -129,6 +130,16 @@ def test_the_papers_parameters_are_the_defaults() -> None:
     assert (made.examples, made.machine_examples, made.novelty, made.min_words, made.max_words) == (8, 2, 0.7, 4, 150)
     assert {"image", "graphs", "draw", "go to"} <= set(made.blocked_words)
     assert made.blocked_starts == ("Write a program",)
+
+
+def test_the_papers_sampling_is_had_by_name(tmp_path: Path) -> None:
+    made = step(EchoTeacher(lines=8), **PAPER_SAMPLING)
+    pool = Pool(made.rules, made.novelty, context_in(tmp_path))
+    for text in SEEDS:
+        pool.add_seed(text)
+    asked = {request.sampling for _, request in made._requests(pool, 1)}
+    assert asked == {Sampling(0.7, 0.5, 1024, ("\n\n", "\n16", "16.", "16 ."), presence_penalty=2.0)}
+    assert not made.keep_cut
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """One answer for each input, by the majority of several (Wang et al. 2023, "Self-consistency", section 2).
 
-Viswanathan et al. 2023, "Prompt2Model", section 3.2, use it to filter generated examples; ties go to the shortest.
+Viswanathan et al. 2023, "Prompt2Model", filter generated examples by it; ties go to the shortest.
 """
 
 from __future__ import annotations

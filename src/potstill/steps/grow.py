@@ -1,4 +1,4 @@
-"""Examples of one task, grown from a few of them (Viswanathan et al. 2023, "Prompt2Model", section 3.2)."""
+"""Examples of one task, grown from a few of them (Viswanathan et al. 2023, "Prompt2Model": its dataset generator)."""
 
 from __future__ import annotations
 

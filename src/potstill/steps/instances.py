@@ -48,6 +48,8 @@ class WriteInstances(SamplingStep):
     """Greedy as in the paper (appendix A)."""
     max_tokens: Annotated[int, Ge(1)] = 350
     """Longest answer (the paper's code); of one that is cut, the last instance is dropped."""
+    presence_penalty: Annotated[float, Interval(ge=-2, le=2)] = 0.0
+    """Taken from the logits of tokens that the answer holds already; the paper's code has 1.5, for a base model."""
     stop: tuple[str, ...] = ("Task:", "Example 6")
     """Texts that end an answer (the paper's code): a model that goes on invents the next task."""
     max_tries: Annotated[int, Ge(1)] = 3
@@ -75,7 +77,9 @@ class WriteInstances(SamplingStep):
         Raises:
             PotstillError: no instance is left.
         """
-        sampling = Sampling(self.temperature, self.top_p, self.max_tokens, self.stop)
+        sampling = Sampling(
+            self.temperature, self.top_p, self.max_tokens, self.stop, presence_penalty=self.presence_penalty
+        )
         tries = Tries(sampling, self.max_tries, self.seed, keep_cut=True)
         questions = (
             Question((row_name(row, number), row), row_name(row, number), (self._messages(row),))

@@ -1,4 +1,4 @@
-"""An instruction and examples out of one free description (Viswanathan et al. 2023, "Prompt2Model", section 3.1)."""
+"""An instruction and examples out of one free description (Viswanathan et al. 2023, "Prompt2Model": its prompt parser)."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class FewShotPromptWithRetrieval(FewShotStep):
     """Asks each row after the `k` examples that are nearest to it.
 
     Examples like the question help more than any others (Liu et al. 2022, "What Makes Good In-Context Examples for
-    GPT-3?", section 3); the nearest stands last, next to the question.
+    GPT-3?"); the nearest stands last, next to the question.
 
     >>> shown = LoadRows([{"instruction": "2 + 2", "output": "4"}, {"instruction": "A cat?", "output": "Miaow."}])
     >>> rows = LoadRows([{"id": "a", "instruction": "3 + 4"}])

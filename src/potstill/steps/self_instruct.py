@@ -25,6 +25,17 @@ if TYPE_CHECKING:
     from potstill.steps.instruction_pool import Pool
 
 
+PAPER_SAMPLING: dict[str, Any] = {
+    "temperature": 0.7,
+    "top_p": 0.5,
+    "presence_penalty": 2.0,
+    "max_tokens": 1024,
+    "stop": ("\n\n", "\n16", "16.", "16 ."),
+    "keep_cut": False,
+}
+"""How the paper drew from GPT-3, a base model, by its code: `SelfInstruct(seeds, ..., **PAPER_SAMPLING)`."""
+
+
 class SelfInstruct(SamplingStep):
     """Grows a pool of instructions: shows the teacher some of it, and keeps what comes back and is new.
 
@@ -75,6 +86,9 @@ class SelfInstruct(SamplingStep):
     """Nucleus mass."""
     max_tokens: Annotated[int, Ge(1)] = 512
     """Longest response; the paper's 1024 were for a base model, which repeats the examples' form at length."""
+    presence_penalty: Annotated[float, Interval(ge=-2, le=2)] = 0.0
+    """Taken from the logits of tokens that the response holds already; the paper's 2 kept a base model from repeating
+    itself, and takes the numbers and line ends of its list from a small chat model."""
     stop: tuple[str, ...] = ()
     """Texts that end a response: a chat model ends by itself, a base model needs such as "16." (the paper's code)."""
     keep_cut: bool = True
@@ -160,7 +174,9 @@ class SelfInstruct(SamplingStep):
 
     def _requests(self, pool: Pool, number: int) -> Iterator[tuple[int, Request]]:
         """Yield the prompts of a round, which depend on the pool, the seed and the round alone."""
-        sampling = Sampling(self.temperature, self.top_p, self.max_tokens, self.stop)
+        sampling = Sampling(
+            self.temperature, self.top_p, self.max_tokens, self.stop, presence_penalty=self.presence_penalty
+        )
         for prompt in range(self.prompts_per_round):
             draw = random.Random(f"{self.seed}/{number}/{prompt}")
             shown = {"examples": pool.draw(draw, self.examples, self.machine_examples), "count": self.per_prompt}
