@@ -41,11 +41,15 @@ Tag = TypeVar("Tag")
 class Asker:
     """Asks one teacher on behalf of a running step; it is opened at the first response that the journal lacks."""
 
-    def __init__(self, teacher: Teacher, context: Context) -> None:
-        """Keep the responses of `teacher` in the store's journal, and count them in `context.notes["usage"]`."""
+    def __init__(self, teacher: Teacher, context: Context, *, reports: bool = True) -> None:
+        """Keep the responses of `teacher` in the store's journal, and count them in `context.notes["usage"]`.
+
+        A step that counts its progress in something else than responses sets `reports` to False.
+        """
         self._teacher = teacher
         self._context = context
         self._journal = context.store_journal.scoped(NAMESPACE)
+        self._reports = reports
         self._identity = digest(["response", type(teacher).__name__, teacher.identity()])
         self._open = ExitStack()
         self._session: Session | None = None
@@ -113,7 +117,8 @@ class Asker:
 
     def report(self, done: int, total: int | None) -> None:
         """Tell the progress."""
-        self._context.progress(done, total, tokens=self.usage["completion_tokens"])
+        if self._reports:
+            self._context.progress(done, total, tokens=self.usage["completion_tokens"])
 
     def _save(self) -> None:
         """Write finished responses to the journal."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,20 @@ def test_editing_a_filter_asks_the_teacher_nothing_for_the_rounds_it_does_not_ch
     asked = len(fakes.calls(log))
     grow(tmp_path, step(teacher, 20, machine_examples=0, novelty=0.9, max_words=50))
     assert len(fakes.calls(log)) == asked
+
+
+def test_progress_counts_instructions_not_responses(tmp_path: Path) -> None:
+    told: list[tuple[int, int | None]] = []
+
+    def progress(done: int, total: int | None = None, **_: Any) -> None:
+        told.append((done, total))
+
+    made = step(EchoTeacher(lines=8), target=20)
+    rows = Dataset.from_dict({"instruction": SEEDS})
+    context = replace(context_in(tmp_path), progress=progress)
+    assert len(list(made.run(seeds=rows, teacher=made.teacher, context=context))) == 20
+    assert told[-1] == (20, 20)
+    assert {total for _, total in told} == {20}
 
 
 def test_the_prompt_shows_mostly_seeds_and_some_machine_made(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ class GrowFromExamples(AskingStep):
         pool = [Instance(str(pair.get("input") or ""), str(pair["output"])) for pair in row.get("examples") or ()]
         shown_first = tuple(pool)
         given, number, barren = len(pool), 0, 0
-        with Asker(as_teacher(teacher), context) as asker:
+        with Asker(as_teacher(teacher), context, reports=False) as asker:
             while len(pool) - given < self.target:
                 number += 1
                 before, heat = len(pool), self.temperature_at(len(pool) - given)

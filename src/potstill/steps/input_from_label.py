@@ -103,7 +103,7 @@ class InputFromLabel(SamplingStep):
         """
         seen, labels = self._labels(rows)
         open_ = list(labels)
-        with Asker(as_teacher(teacher), context) as asker:
+        with Asker(as_teacher(teacher), context, reports=False) as asker:
             while open_:
                 for (shelf, prompt), response in asker.ask(list(self._requests(open_))):
                     for text in self._accepted(shelf, prompt, response, seen, context):

@@ -103,7 +103,7 @@ class Magpie(SamplingStep):
         pool = Pool(rules, self.novelty, context)
         prefix = user_prefix(teacher, self.system) if self.prefix is None else self.prefix
         drawn, made, fruitful = 0, 0, 0
-        with Asker(as_teacher(teacher), context) as asker:
+        with Asker(as_teacher(teacher), context, reports=False) as asker:
             while made < self.target:
                 draws = range(drawn, drawn + min(self.target - made, TOGETHER))
                 drawn = draws.stop

@@ -145,7 +145,7 @@ class SelfInstruct(SamplingStep):
             raise BadInput(Problem("", "seeds", "no seed instruction: give at least one row"))
         if self.include_seeds:
             yield from (self._row(text, "seed", 0, context) for text in pool.seeds)
-        with Asker(as_teacher(teacher), context) as asker:
+        with Asker(as_teacher(teacher), context, reports=False) as asker:
             number = barren = 0
             growth: list[int] = []
             while len(pool.made) < self.target:
