@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge
 
@@ -36,7 +36,7 @@ class ClassifyWithTeacher(AskingStep):
 
     Each label's text is scored as the response, its end included, so labels of several tokens and labels that start
     alike are compared exactly. What the teacher prefers whatever it reads is taken out with content-free inputs (Zhao
-    et al. 2021, arXiv 2102.09690). New columns: `label`, `confidence`, `probabilities` (in the order of `classes`);
+    et al. 2021, arXiv 2102.09690). New columns: `label`, `confidence`, `probabilities` (by label);
     with several teachers `votes` (each member's label).
 
     A teacher that can't score given text (a served one) chooses `samples` times among the labels instead, held to them
@@ -48,6 +48,8 @@ class ClassifyWithTeacher(AskingStep):
     >>> show(Select(step, ["instruction", "label"]))
     {'instruction': 'turn on the lamp', 'label': ...}
     """
+
+    version: ClassVar[int] = 2
 
     rows: Rows
     """What is to be classified."""
@@ -198,7 +200,7 @@ class ClassifyWithTeacher(AskingStep):
         else:
             label, confidence = max(zip(labels, mean, strict=True), key=lambda pair: pair[1])
         votes = [{"teacher": names[member], "label": choice} for member, choice in choices.items()]
-        new = {"label": label, "confidence": confidence, "probabilities": mean}
+        new = {"label": label, "confidence": confidence, "probabilities": dict(zip(labels, mean, strict=True))}
         return new if len(names) == 1 else {**new, "votes": votes}
 
 

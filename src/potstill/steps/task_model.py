@@ -28,9 +28,9 @@ CHUNK = 1024
 class RunTaskModel(Step):
     """Labels each row's text with a Hugging Face sequence classifier: `label`, `score`, `probabilities`.
 
-    `score` is the probability of the label, and `probabilities` has those of all labels, in the order of the model's
-    `id2label`, which the manifest repeats (note `labels`). Rows of like length share a batch; finished chunks survive
-    a kill. A text that is longer than the model reads is cut, and counted in a warning.
+    `score` is the probability of the label, and `probabilities` has those of all labels by name: two models may have
+    the same labels in another order, which a list would not tell. Rows of like length share a batch; finished chunks
+    survive a kill. A text that is longer than the model reads is cut, and counted in a warning.
 
     >>> rows = LoadRows([{"instruction": "play some jazz"}, {"instruction": "dim the lamp"}])
     >>> show(Select(RunTaskModel(rows, classifier), ["instruction", "label"]))
@@ -49,6 +49,7 @@ class RunTaskModel(Step):
     """Texts in one pass through the model."""
 
     makes: ClassVar[str] = "rows"
+    version: ClassVar[int] = 2
     heavy: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = ("torch", "transformers")
     unkeyed: ClassVar[frozenset[str]] = frozenset({"batch_size"})
@@ -80,7 +81,8 @@ class RunTaskModel(Step):
                 best = int(probabilities.argmax())
                 found = {"label": classifier.labels[best], "score": float(probabilities[best])}
                 context.ledger.keep()
-                yield {**next(waiting), **found, "probabilities": probabilities}
+                shares = dict(zip(classifier.labels, probabilities.tolist(), strict=True))
+                yield {**next(waiting), **found, "probabilities": shares}
             done += len(chunk)
             context.progress(done, len(rows))
         if classifier.cut:
