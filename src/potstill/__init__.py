@@ -11,8 +11,8 @@ Beside it, for the steps: `generate` (asking a teacher, each answer journalled),
 `chat`, `soft_labels` and `hidden_states` (what a teacher's distributions are kept as), `metrics`, `classification`,
 `footprint` (what is measured), `modelcard`.
 
-`pipelines` use `steps` and `trainers`; those use `teachers`, `prompts`, `compression` and the engine; nothing the other
-way.
+`pipelines` use `methods`, which are made of steps, and these two use `steps` and `trainers`; those use `teachers`,
+`prompts`, `compression` and the engine; nothing the other way.
 """
 
 from __future__ import annotations

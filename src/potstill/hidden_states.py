@@ -38,10 +38,13 @@ class Head:
     dtype: str
     """Type of the states."""
 
+    def states(self, bits: Tensor) -> Tensor:
+        """Return the states [N, H] in float32 that these bits stand for."""
+        return bits.view(DTYPES[self.dtype]).float()
+
     def logits(self, bits: Tensor) -> Tensor:
         """Return the logits [N, V] in float32 of states given by their bits [N, H], as int16."""
-        states = bits.view(DTYPES[self.dtype]).float()
-        made = torch.nn.functional.linear(states, self.weight.to(bits.device), self.bias) * self.scale
+        made = torch.nn.functional.linear(self.states(bits), self.weight.to(bits.device), self.bias) * self.scale
         return made if self.softcap is None else self.softcap * torch.tanh(made / self.softcap)
 
     @classmethod
@@ -50,7 +53,10 @@ class Head:
         layer = model.get_output_embeddings()
         bias = getattr(layer, "bias", None)
         return cls(
-            layer.weight.detach().float(), None if bias is None else bias.detach().float(), *_after(model.config), dtype
+            layer.weight.detach().float(),
+            None if bias is None else bias.detach().float(),
+            *after_head(model.config),
+            dtype,
         )
 
     @classmethod
@@ -79,7 +85,7 @@ class Head:
         bias = None
         if getattr(layers[0], "bias", None) is not None:
             bias = _tensor(folder, [name.removesuffix("weight") + "bias" for name in names])
-        return cls(weight.float(), None if bias is None else bias.float(), *_after(config), dtype)
+        return cls(weight.float(), None if bias is None else bias.float(), *after_head(config), dtype)
 
 
 @torch.no_grad()
@@ -124,7 +130,7 @@ def check_rebuilt(head: Head, bits: Tensor, logits: Tensor) -> None:
         )
 
 
-def _after(config: Any) -> tuple[float, float | None]:
+def after_head(config: Any) -> tuple[float, float | None]:
     """Return what a model of this configuration does to its logits: (scale, softcap)."""
     text = config.get_text_config()
     scale = float(getattr(text, "logit_scale", None) or 1.0) / float(getattr(text, "logits_scaling", None) or 1.0)

@@ -12,6 +12,16 @@ from pathlib import Path
 from typing import Literal
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+Task = Literal[
+    "text-generation",
+    "text2text-generation",
+    "text-classification",
+    "token-classification",
+    "fill-mask",
+    "feature-extraction",
+    "sentence-similarity",
+]
+"""What a model does, as the Hub calls it."""
 
 
 def write_card(
@@ -22,7 +32,7 @@ def write_card(
     recipe: Mapping[str, object],
     figures: Mapping[str, float],
     licence: str | None = None,
-    task: Literal["text-generation", "text-classification"] = "text-generation",
+    task: Task = "text-generation",
 ) -> Path:
     """Write `folder`/README.md and return its path.
 
@@ -35,7 +45,8 @@ def write_card(
         licence: a licence name as the Hub spells it (`apache-2.0`); `None` says that the base model's licence applies.
         task: what the model does, as the Hub calls it; says how the card loads it.
     """
-    front = {"library_name": "transformers", "pipeline_tag": task, "tags": ["potstill"]}
+    library = "sentence-transformers" if task == "sentence-similarity" else "transformers"
+    front = {"library_name": library, "pipeline_tag": task, "tags": ["potstill"]}
     if licence:
         front["license"] = licence
     if HUB_ID.fullmatch(made_from):
@@ -45,7 +56,7 @@ def write_card(
     lines += [f"# {escape(title)}", "", f"Made by Potstill from {escape(made_from)}.", ""]
     lines += [f"Licence: {escape(licence) if licence else 'that of the model it was made from.'}", ""]
     lines += _table("How it was made", recipe) + _table("Figures", figures)
-    lines += _CLASSIFY if task == "text-classification" else _GENERATE
+    lines += _USE[task]
     path = folder / "README.md"
     path.write_text("\n".join(lines), encoding="utf-8")
     return path
@@ -106,16 +117,37 @@ _GENERATE = [
     "```",
     "",
 ]
-_CLASSIFY = [
-    "## Use",
-    "",
-    "Load it with transformers:",
-    "",
-    "```python",
-    "from transformers import pipeline",
-    "",
-    'classify = pipeline("text-classification", model="FOLDER")',
-    'classify("a text")',
-    "```",
-    "",
-]
+
+
+def _python(intro: str, *lines: str) -> list[str]:
+    return ["## Use", "", intro, "", "```python", *lines, "```", ""]
+
+
+def _pipeline(task: str, name: str, text: str) -> list[str]:
+    lines = ("from transformers import pipeline", "", f'{name} = pipeline("{task}", model="FOLDER")')
+    return _python("Load it with transformers:", *lines, f'{name}("{text}")')
+
+
+_USE: Mapping[Task, list[str]] = {
+    "text-generation": _GENERATE,
+    "text2text-generation": _python(
+        "Load it with transformers:",
+        "from transformers import AutoModelForSeq2SeqLM, AutoTokenizer",
+        "",
+        'model = AutoModelForSeq2SeqLM.from_pretrained("FOLDER")',
+        'tokenizer = AutoTokenizer.from_pretrained("FOLDER")',
+        'written = model.generate(**tokenizer("a text", return_tensors="pt"), num_beams=5)',
+        "tokenizer.decode(written[0], skip_special_tokens=True)",
+    ),
+    "text-classification": _pipeline("text-classification", "classify", "a text"),
+    "token-classification": _pipeline("token-classification", "tag", "a text"),
+    "fill-mask": _pipeline("fill-mask", "fill", "a [MASK] text"),
+    "feature-extraction": _pipeline("feature-extraction", "features", "a text"),
+    "sentence-similarity": _python(
+        "Load it with sentence-transformers:",
+        "from sentence_transformers import SentenceTransformer",
+        "",
+        'encoder = SentenceTransformer("FOLDER")',
+        'encoder.encode(["a text"])',
+    ),
+}

@@ -1,4 +1,4 @@
-"""Every public step shows in its docstring what it does, and the example is true.
+"""Every public step and trainer shows in its docstring what it does, and the example is true.
 
 An example may use everything public, `show(step)`, `Path` in an empty folder, `teacher` (a real server), `encoder` and
 `student` (folders of real models). Run one alone with `-k NAME`.
@@ -30,6 +30,7 @@ from potstill.data import home
 from potstill.execute import Outcome, Spec, execute
 from potstill.footprint import footprint
 from potstill.progress import Silent
+from potstill.trainers.training import Training
 from serving import served
 
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -52,6 +53,7 @@ def public_steps(package: ModuleType) -> Iterator[tuple[str, type[Step] | Except
 
 OFFERED = {name: getattr(package, name, None) for package in (potstill, *HEADS) for name in package.__all__}
 STEPS = dict(public_steps(step_package))
+TRAINERS = {name: value for name, value in OFFERED.items() if inspect.isclass(value) and issubclass(value, Training)}
 
 
 def example_of(cls: Any) -> doctest.DocTest | None:
@@ -67,7 +69,7 @@ def uses(word: str, code: str) -> bool:
 
 def parameters() -> Iterator[Any]:
     """Yield the classes; those whose example speaks to a teacher are marked, since that starts a server."""
-    for name, value in sorted(STEPS.items()):
+    for name, value in sorted((STEPS | TRAINERS).items()):
         example = example_of(value)
         code = "".join(part.source for part in example.examples) if example else ""
         marks = [pytest.mark.vllm, pytest.mark.slow] if uses("teacher", code) else []

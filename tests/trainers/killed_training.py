@@ -27,9 +27,13 @@ def train(folder: Path, student: str, kind: str, kill_at: int) -> None:
 
     adapters = LoRA(rank=4, dropout=0.2) if kind == "lora" else None
     step = HardLabel(
-        None, student=student, epochs=2.5, batch_size=4, learning_rate=3e-3, checkpoint_every=3, lora=adapters
-    )
-    step.run(learning.dataset(learning.rows(18)), student, learning.context(folder, progress=progress))
+        None, student=student, epochs=2.5, batch_size=4, learning_rate=3e-3, checkpoint_every=3, lora=adapters,
+        evaluate_every=2 if kind == "full" else 0,
+    )  # fmt: skip
+    rows = learning.rows(22)
+    validation = learning.dataset(rows[18:]) if kind == "full" else None
+    context = learning.context(folder, progress=progress)
+    step.run(learning.dataset(rows[:18]), student, context, validation=validation)
 
 
 def run(folder: Path, student: str, kind: str, kill_at: int) -> dict:
@@ -42,7 +46,7 @@ def run(folder: Path, student: str, kind: str, kill_at: int) -> dict:
             sys.excepthook(*sys.exc_info())
             os._exit(1)
     status = os.waitpid(child, 0)[1]
-    checkpoints = sorted(path.name for path in (folder / "work" / "checkpoints").glob("*"))
+    checkpoints = sorted(path.name for path in (folder / "work" / "checkpoints").glob("checkpoint-*"))
     return {"ended": os.waitstatus_to_exitcode(status), "checkpoints": checkpoints}
 
 

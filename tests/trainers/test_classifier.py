@@ -13,8 +13,10 @@ import torch
 import learning
 import tiny
 from potstill.errors import BadInput, PotstillError
-from potstill.trainers.classifier import Classifier, ClassObjective, default_learning_rate, ordered
-from potstill.trainers.texts import LEAST, collate, labelled
+from potstill.trainers.class_training import default_learning_rate
+from potstill.trainers.classes import ordered
+from potstill.trainers.classifier import Classifier, ClassObjective
+from potstill.trainers.texts import LEAST, UNLABELLED, collate, labelled
 
 SCRIPT = Path(__file__).with_name("killed_classifier.py")
 WORDS = {"light": "turn on the light in the", "heat": "set the heating in the", "blind": "open the blinds in the"}
@@ -119,6 +121,8 @@ def test_the_loss_is_that_of_the_paper():
         kl = (soft * (soft.log() - torch.log_softmax(logits / temperature, -1))).sum()
         expected = alpha * temperature**2 * kl - (1 - alpha) * torch.log_softmax(logits, -1)[0, 2]
         torch.testing.assert_close(ClassObjective(alpha, temperature)(logits, batch), expected[None])
+        unlabelled = ClassObjective(alpha, temperature)(logits, batch | {"labels": torch.tensor([UNLABELLED])})
+        torch.testing.assert_close(unlabelled, (alpha * temperature**2 * kl)[None])
     # zero where both agree, and finite where the teacher rules a class out
     agreed = ClassObjective(1.0, 2.0)(teacher.log(), {"labels": torch.tensor([0]), "teacher_logprobs": teacher.log()})
     assert agreed.item() == pytest.approx(0, abs=1e-6)

@@ -60,12 +60,18 @@ def test_stored_whole_vocabulary_equals_the_live_teacher(tmp_path, student, teac
         rtol=2e-2 if live.notes["precision"] == "bfloat16" else 1e-4,
         atol=1e-3,  # half floats
     )
+    ours, theirs, before = (
+        torch.cat([values.float().flatten() for _, values in sorted(learning.weights(folder).items())])
+        for folder in (stored.out, live.out, student)
+    )
+    assert (ours - theirs).norm() < 0.05 * (theirs - before).norm()
 
 
 def test_alpha_zero_is_the_hard_loss_and_temperature_multiplies_its_square(tmp_path, student, teacher):
     from potstill.trainers import HardLabel
+    from potstill.trainers.divergence import Divergence
     from potstill.trainers.losses import forward_kl
-    from potstill.trainers.soft import SoftObjective
+    from potstill.trainers.soft_objective import SoftObjective
 
     rows = learning.rows(4)
     soft = curve(train(tmp_path / "soft", student, rows, str(teacher), alpha=0.0, epochs=1))
@@ -74,15 +80,9 @@ def test_alpha_zero_is_the_hard_loss_and_temperature_multiplies_its_square(tmp_p
     torch.testing.assert_close(soft, curve(context))
 
     generator = torch.Generator().manual_seed(0)
-    ours, theirs = (torch.randn(2, 3, 11, generator=generator) for _ in range(2))
-
-    def model(**_):
-        return type("Output", (), {"logits": theirs})
-
-    select = torch.ones(2, 3, dtype=torch.bool)
-    batch = {"input_ids": select.long(), "keep": None, "select": select, "labels": torch.zeros(6, dtype=torch.long)}
-    loss = SoftObjective(1.0, 3.0, model)(ours.flatten(0, 1), batch)
-    torch.testing.assert_close(loss, 9 * forward_kl(ours.flatten(0, 1), theirs.flatten(0, 1), 3.0))
+    ours, theirs = (torch.randn(6, 11, generator=generator) for _ in range(2))
+    loss = SoftObjective(1.0, 3.0, Divergence(), lambda batch: theirs, 256)(ours, {"labels": torch.zeros(6).long()})
+    torch.testing.assert_close(loss, 9 * forward_kl(ours, theirs, 3.0))
 
 
 def test_the_split_of_a_batch_changes_nothing(tmp_path, student, teacher):
@@ -146,7 +146,8 @@ def test_another_vocabulary_is_refused_before_and_while_running(tmp_path, studen
     step = SoftLabel(None, student=str(student), teacher=str(other))
     [problem] = step.check()
     sizes = [len(vocabulary.vocabulary_of(folder)) for folder in (student, other)]
-    for text in (f"{sizes[0]} tokens", f"{sizes[1]} tokens", "HardLabel(rows, student=...)", "student: '"):
+    names = f"({student.name}: {sizes[0]} tokens)", f"(other: {sizes[1]} tokens;", "student: '"
+    for text in (*names, "HardLabel(rows, student=...)", "SequenceLevel(rows, teacher=..., student=...)"):
         assert text in problem.message
     with pytest.raises(BadInput, match="HardLabel"):
         train(tmp_path / "run", student, learning.rows(2), str(other))
@@ -178,8 +179,7 @@ def test_soft_labels_of_a_larger_vocabulary_or_of_wrong_shape_are_refused(tmp_pa
 def altered(rows, **changes):
     """Return rows whose sidecar says something else."""
     return [
-        row | {"teacher_sidecar": replace(Sidecar.parse(row["teacher_sidecar"], "row"), **changes).text}
-        for row in rows
+        row | {"teacher_sidecar": replace(Sidecar.parse(row["teacher_sidecar"], "row"), **changes).text} for row in rows
     ]
 
 

@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from potstill.steps.attributes import DataFromAttributedPrompt
+    from potstill.steps.average import AverageProbabilities
     from potstill.steps.backtranslate import Backtranslate
+    from potstill.steps.class_probabilities import ClassProbabilities
     from potstill.steps.classify import ClassifyWithTeacher
     from potstill.steps.classify_tasks import DetectClassification
     from potstill.steps.columns import Drop, Rename, Select
     from potstill.steps.combine import Concat, Zip
+    from potstill.steps.confident import KeepConfident
     from potstill.steps.consensus import Consensus
+    from potstill.steps.decode import Decode
     from potstill.steps.decontaminate import Decontaminate
     from potstill.steps.deduplicate import Deduplicate, DeduplicateEmbedding, DeduplicateNear
     from potstill.steps.diversity import Diversity
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from potstill.steps.encode import EncodeInstructions
     from potstill.steps.evaluate import Evaluate
     from potstill.steps.evaluate_classifier import EvaluateClassifier
+    from potstill.steps.evaluate_translation import EvaluateTranslation
     from potstill.steps.evolve import EvolInstruct
     from potstill.steps.few_shot import FewShotPrompt
     from potstill.steps.filter import FilterRows, ValidJSON
@@ -30,12 +35,15 @@ if TYPE_CHECKING:
     from potstill.steps.from_prompt import DataFromPrompt
     from potstill.steps.functions import LabelingFunctions
     from potstill.steps.grow import GrowFromExamples
+    from potstill.steps.halves import Halves
     from potstill.steps.hidden import HiddenLabels
     from potstill.steps.input_from_label import InputFromLabel
     from potstill.steps.instances import WriteInstances
+    from potstill.steps.interpolate import Interpolate
     from potstill.steps.join import Join
     from potstill.steps.judge import JudgePairsWithPrompt
     from potstill.steps.judge_generations import JudgeGenerationPairsWithPrompt
+    from potstill.steps.keep_layers import KeepLayers
     from potstill.steps.label import PseudoLabel
     from potstill.steps.load import LoadSeeds
     from potstill.steps.load_csv import LoadCSV
@@ -47,9 +55,11 @@ if TYPE_CHECKING:
     from potstill.steps.magpie import Magpie
     from potstill.steps.order import Shard, Shuffle, Skip, Sort, Take
     from potstill.steps.parse_prompt import ParsePrompt
+    from potstill.steps.preference_pairs import PairsFromScores, PairsFromVerdicts
     from potstill.steps.process import ProcessWithPrompt
     from potstill.steps.prompt import Prompt
     from potstill.steps.prune import WandaPrune
+    from potstill.steps.pseudo_labels import AddPseudoLabels
     from potstill.steps.quality import LanguageFilter, LengthFilter, RepetitionFilter
     from potstill.steps.quantize import QuantizeInt4, QuantizeInt8
     from potstill.steps.rank import RankWithPrompt
@@ -57,7 +67,7 @@ if TYPE_CHECKING:
     from potstill.steps.retrieval_prompt import FewShotPromptWithRetrieval, RAGPrompt
     from potstill.steps.retrieve import Retrieve
     from potstill.steps.score import ScoreText, SoftLabels
-    from potstill.steps.scratch import RandomModel, TrainTokenizer
+    from potstill.steps.scratch import RandomModel, RandomSeq2Seq, TrainTokenizer
     from potstill.steps.self_instruct import SelfInstruct
     from potstill.steps.shape import Explode, Group
     from potstill.steps.similarity import CosineSimilarity
@@ -68,13 +78,17 @@ if TYPE_CHECKING:
     from potstill.steps.transform import Map, MapBatches
 
 _HOME = {
+    "AddPseudoLabels": "pseudo_labels",
+    "AverageProbabilities": "average",
     "Backtranslate": "backtranslate",
     "ClassifyWithTeacher": "classify",
+    "ClassProbabilities": "class_probabilities",
     "Concat": "combine",
     "Consensus": "consensus",
     "CosineSimilarity": "similarity",
     "DataFromAttributedPrompt": "attributes",
     "DataFromPrompt": "from_prompt",
+    "Decode": "decode",
     "Decontaminate": "decontaminate",
     "Deduplicate": "deduplicate",
     "DeduplicateEmbedding": "deduplicate",
@@ -86,6 +100,7 @@ _HOME = {
     "EncodeInstructions": "encode",
     "Evaluate": "evaluate",
     "EvaluateClassifier": "evaluate_classifier",
+    "EvaluateTranslation": "evaluate_translation",
     "EvolInstruct": "evolve",
     "Explode": "shape",
     "FewShotPrompt": "few_shot",
@@ -94,11 +109,15 @@ _HOME = {
     "FilterWithPrompt": "filter_prompt",
     "Group": "shape",
     "GrowFromExamples": "grow",
+    "Halves": "halves",
     "HiddenLabels": "hidden",
     "InputFromLabel": "input_from_label",
+    "Interpolate": "interpolate",
     "Join": "join",
     "JudgeGenerationPairsWithPrompt": "judge_generations",
     "JudgePairsWithPrompt": "judge",
+    "KeepConfident": "confident",
+    "KeepLayers": "keep_layers",
     "LabelingFunctions": "functions",
     "LanguageFilter": "quality",
     "LengthFilter": "quality",
@@ -113,6 +132,8 @@ _HOME = {
     "Magpie": "magpie",
     "Map": "transform",
     "MapBatches": "transform",
+    "PairsFromScores": "preference_pairs",
+    "PairsFromVerdicts": "preference_pairs",
     "ParsePrompt": "parse_prompt",
     "ProcessWithPrompt": "process",
     "Prompt": "prompt",
@@ -121,6 +142,7 @@ _HOME = {
     "QuantizeInt8": "quantize",
     "RAGPrompt": "retrieval_prompt",
     "RandomModel": "scratch",
+    "RandomSeq2Seq": "scratch",
     "RankWithPrompt": "rank",
     "Rename": "columns",
     "RepetitionFilter": "quality",
@@ -148,13 +170,17 @@ _HOME = {
 
 __all__ = [
     "SQL",
+    "AddPseudoLabels",
+    "AverageProbabilities",
     "Backtranslate",
+    "ClassProbabilities",
     "ClassifyWithTeacher",
     "Concat",
     "Consensus",
     "CosineSimilarity",
     "DataFromAttributedPrompt",
     "DataFromPrompt",
+    "Decode",
     "Decontaminate",
     "Deduplicate",
     "DeduplicateEmbedding",
@@ -166,6 +192,7 @@ __all__ = [
     "EncodeInstructions",
     "Evaluate",
     "EvaluateClassifier",
+    "EvaluateTranslation",
     "EvolInstruct",
     "Explode",
     "FewShotPrompt",
@@ -174,11 +201,15 @@ __all__ = [
     "FilterWithPrompt",
     "Group",
     "GrowFromExamples",
+    "Halves",
     "HiddenLabels",
     "InputFromLabel",
+    "Interpolate",
     "Join",
     "JudgeGenerationPairsWithPrompt",
     "JudgePairsWithPrompt",
+    "KeepConfident",
+    "KeepLayers",
     "LabelingFunctions",
     "LanguageFilter",
     "LengthFilter",
@@ -193,6 +224,8 @@ __all__ = [
     "Magpie",
     "Map",
     "MapBatches",
+    "PairsFromScores",
+    "PairsFromVerdicts",
     "ParsePrompt",
     "ProcessWithPrompt",
     "Prompt",
@@ -201,6 +234,7 @@ __all__ = [
     "QuantizeInt8",
     "RAGPrompt",
     "RandomModel",
+    "RandomSeq2Seq",
     "RankWithPrompt",
     "Rename",
     "RepetitionFilter",

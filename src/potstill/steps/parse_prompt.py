@@ -1,4 +1,4 @@
-"""An instruction and examples out of one free description (Viswanathan et al. 2023, "Prompt2Model": its prompt parser)."""
+"""An instruction and examples out of one free description: Prompt2Model's parser (Viswanathan et al. 2023)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models from nothing: a tokenizer learned from rows, and a small causal model with random weights."""
+"""Models from nothing: a tokenizer learned from rows, and a small model with random weights, of either kind."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_types import Interval
 
 from potstill.chat import save_tokenizer
+from potstill.errors import Problem
 from potstill.prompts import Template, render
 from potstill.step import Anything, Rows, Step
 
@@ -128,3 +129,80 @@ class RandomModel(Step):
         Qwen3ForCausalLM(config).to(torch.bfloat16).save_pretrained(context.out)
         save_tokenizer(fast, context.out)
         return context.out
+
+
+class RandomSeq2Seq(Step):
+    """A BART encoder-decoder (Lewis et al. 2019, arXiv 1910.13461) with random weights and another step's tokenizer.
+
+    That is the Transformer of Vaswani et al. (2017, arXiv 1706.03762) with learned positions. T5's shape, tried beside
+    it, learned slower from nothing: a loss of 6.1 against 5.0 after 90 steps on 300 sentences of Multi30k. Its
+    tokenizer has no chat template, and ends every text with the end token.
+
+    >>> rows = LoadRows([{"instruction": "a cat", "output": "eine Katze"}])
+    >>> tokenizer = TrainTokenizer(rows, vocab_size=300)
+    >>> show(RandomSeq2Seq(tokenizer, hidden_size=64, layers=1, intermediate_size=64))
+    {'parameters': ..., 'zeros': 0.0, 'bits': 16}
+    """
+
+    tokenizer: Anything
+    """A step that makes a tokenizer, or a model whose tokenizer is meant."""
+    hidden_size: Annotated[int, Interval(ge=32)] = 256
+    """Width of the residual stream."""
+    layers: Annotated[int, Interval(ge=1)] = 3
+    """Blocks of the encoder, and of the decoder."""
+    intermediate_size: Annotated[int, Interval(ge=32)] = 512
+    """Width of the feed-forward layers."""
+    heads: Annotated[int, Interval(ge=1)] = 4
+    """Attention heads, which share the hidden size."""
+    dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.1
+    """Share of the activations that is dropped in training; the more the fewer rows there are."""
+    max_length: Annotated[int, Interval(ge=16)] = 512
+    """Longest text on either side, in tokens."""
+    seed: int = 0
+    """Of the weights."""
+
+    makes = "model"
+    heavy = True
+    preload = ("torch", "transformers")
+
+    def check(self) -> Iterator[Problem]:
+        """Yield a problem if the heads can't share the hidden size."""
+        if self.hidden_size % self.heads:
+            yield Problem("", "heads", f"{self.heads} heads can't share a hidden size of {self.hidden_size} evenly")
+
+    def run(self, tokenizer: Path, context: Context) -> Path:
+        """Save the model, its tokenizer and its generation config."""
+        import torch
+        from transformers import AutoTokenizer, BartConfig, BartForConditionalGeneration
+
+        fast = AutoTokenizer.from_pretrained(tokenizer)
+        _end_texts(fast)
+        torch.manual_seed(self.seed)
+        layers = {"layers": self.layers, "attention_heads": self.heads, "ffn_dim": self.intermediate_size}
+        config = BartConfig(
+            vocab_size=-(-len(fast) // 64) * 64,
+            d_model=self.hidden_size,
+            **{f"{side}_{name}": value for side in ("encoder", "decoder") for name, value in layers.items()},
+            dropout=self.dropout,
+            max_position_embeddings=self.max_length,
+            scale_embedding=True,
+            bos_token_id=None,
+            eos_token_id=fast.eos_token_id,
+            pad_token_id=fast.pad_token_id,
+            decoder_start_token_id=fast.eos_token_id,
+            forced_eos_token_id=None,
+        )
+        BartForConditionalGeneration(config).to(torch.bfloat16).save_pretrained(context.out)
+        save_tokenizer(fast, context.out)
+        return context.out
+
+
+def _end_texts(tokenizer: Any) -> None:
+    """Let `tokenizer` put the end token after every text, as T5's does, and forget its chat template."""
+    from tokenizers.processors import TemplateProcessing
+
+    end = tokenizer.eos_token
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"$A {end}", pair=f"$A {end} $B {end}", special_tokens=[(end, tokenizer.eos_token_id)]
+    )
+    tokenizer.chat_template = None

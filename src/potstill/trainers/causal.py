@@ -1,4 +1,7 @@
-"""What the trainers of causal language models share: chats as rows, adapters, and a model folder that can be served."""
+"""What the trainers of language models share: prompts and answers as rows, adapters, and a model folder to serve.
+
+Causal models and encoder-decoders alike: what differs between them is in `architecture.py`.
+"""
 
 from __future__ import annotations
 
@@ -15,29 +18,30 @@ from potstill.modelcard import name_of, write_card
 from potstill.prompts import Template
 from potstill.trainers import student as students
 from potstill.trainers.lora import LoRA, QLoRA
-from potstill.trainers.training import Training, learn, schedule_of, start, stored
+from potstill.trainers.training import Training, in_bf16, learn, schedule_of, start, stored
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.context import Context
+    from potstill.trainers.architecture import Architecture
     from potstill.trainers.examples import Example, Examples
-    from potstill.trainers.loop import Objective
+    from potstill.trainers.loop import Objective, Reading
 
 LORA_LEARNING_RATE = 2e-4
 """Learning rate of adapters where none is given: that of the QLoRA paper up to 13 billion parameters (its table 9)."""
 
 
 class CausalTraining(Training):
-    """The fields of trainers of causal language models.
+    """The fields of trainers of language models: causal ones, and encoder-decoders such as T5, BART or Marian.
 
     The rows need `output` and what `prompt` needs; a row whose answer is missing, was cut, or is too long is left out.
-    Writes a bfloat16 model folder.
+    An encoder-decoder reads the prompt as plain text. Writes a bfloat16 model folder.
     """
 
     _: KW_ONLY
     prompt: Template = "answer.jinja"
-    """Template that turns a row into a chat; teacher, student and test should see the same one."""
+    """Template that turns a row into a chat, or an encoder's text; teacher, student and test should see the same."""
     max_length: Annotated[int, Ge(2)] = 512
     """Longest row, in tokens, prompt included; longer ones are left out, as a cut answer teaches to stop anywhere."""
     hold_zeros: bool = False
@@ -53,16 +57,27 @@ class CausalTraining(Training):
 
     def check(self) -> Iterator[Problem]:
         """Yield what is wrong with the parameters."""
+        yield from super().check()
         if self.lora is not None and self.qlora:
             yield Problem("", "qlora", "lora and qlora are both given: choose one")
         if self.hold_zeros and self.adapter() is not None:
             yield Problem("", "hold_zeros", "merging adapters fills the zeros again: train without lora and qlora")
+        if self.sharding and (self.hold_zeros or isinstance(self.adapter(), QLoRA)):
+            yield Problem("", "sharding", "splits neither 4-bit weights nor held zeros: leave out qlora and hold_zeros")
 
     def adapter(self) -> LoRA | None:
         """Return the adapters to train, if any."""
         if isinstance(self.qlora, QLoRA):
             return self.qlora
         return QLoRA() if self.qlora else self.lora
+
+    def usual_rate(self, parameters: int) -> float:
+        """Return the learning rate for a student of this size where none is given."""
+        return LORA_LEARNING_RATE if self.adapter() else students.default_learning_rate(parameters)
+
+    def figures(self, learned: Mapping[str, float], context: Context) -> Mapping[str, float]:
+        """Return the figures for the model card from those of the training, and from its curve in the notes."""
+        return learned
 
     def recipe(self) -> dict[str, object]:
         """Return the parameters that the model card names."""
@@ -84,69 +99,86 @@ class Prepared:
     """Its tokenizer."""
     examples: Examples
     """The rows in tokens."""
+    architecture: Architecture
+    """What kind of model it is."""
 
 
 ExampleOf = Callable[[Mapping[str, Any], Any], "Example | str"]
 """Turns a row, given the tokenizer, into tokens, or says why it can't."""
 
 
-def prepare(step: CausalTraining, rows: Dataset, student: Any, context: Context, example_of: ExampleOf) -> Prepared:
-    """Tokenize the rows.
+def prepare(
+    step: CausalTraining,
+    rows: Dataset,
+    student: Any,
+    context: Context,
+    example_of: ExampleOf,
+    length: Callable[[Example], int] | None = None,
+) -> Prepared:
+    """Tokenize the rows; `length` is that of an example which holds more than one text.
 
     Raises:
-        BadInput: the student is no model, can't write chats, or no row is left to train on.
+        BadInput: the student is no model, can't write chats if it is a causal one, or no row is left to train on.
     """
-    from potstill.chat import check_tokenizer
+    from transformers import AutoConfig
+
+    from potstill.trainers.architecture import architecture_of
 
     start(context)
     folder = students.folder_of(student)
     tokenizer = students.load_tokenizer(folder)
-    check_tokenizer(tokenizer)
-    limit = _longest(step, folder)
+    architecture = architecture_of(folder)
+    architecture.check_tokenizer(tokenizer)
+    positions = getattr(AutoConfig.from_pretrained(folder), "max_position_embeddings", None)
 
     def fitting(row: Mapping[str, Any]) -> Example | str:
         made = example_of(row, tokenizer)
-        return made if isinstance(made, str) else _unfit(made, limit) or made
+        if isinstance(made, str):
+            return made
+        tokens, span = (length(made),) * 2 if length else (len(made.ids), architecture.span(made))
+        return _unfit(made, tokens, step.max_length, span, positions) or made
 
-    return Prepared(folder, tokenizer, stored(rows, fitting, context))
-
-
-def _longest(step: CausalTraining, folder: Path) -> int:
-    """Return the longest row that is trained on: the student's positions end somewhere too."""
-    from transformers import AutoConfig
-
-    positions = getattr(AutoConfig.from_pretrained(folder), "max_position_embeddings", None)
-    return min(step.max_length, positions or step.max_length)
+    return Prepared(folder, tokenizer, stored(rows, fitting, context), architecture)
 
 
-def _unfit(example: Example, limit: int) -> str:
-    """Return why an example can't be trained on, or nothing."""
-    if len(example.ids) > limit:
-        return f"longer than {limit} tokens"
+def _unfit(example: Example, tokens: int, longest: int, span: int, positions: int | None) -> str:
+    """Return why an example that takes `span` of the model's `positions` can't be trained on, or nothing."""
+    if tokens > longest:
+        return f"longer than {longest} tokens"
+    if positions is not None and span > positions:
+        return f"longer than {positions} tokens"
     return "" if 0 < example.prompt < len(example.ids) else "empty prompt or answer"
 
 
-def fit(step: CausalTraining, prepared: Prepared, objective: Objective, context: Context) -> Path:
-    """Train the student, write its folder, and return that."""
+def fit(
+    step: CausalTraining,
+    prepared: Prepared,
+    objective: Objective,
+    context: Context,
+    reading_of: Callable[[Any], Reading] | None = None,
+) -> Path:
+    """Train the student, write its folder, and return that.
+
+    `reading_of` the model that is trained is how it reads its batches, where it isn't as its architecture does.
+    """
     import torch
 
-    from potstill.trainers.loop import CAUSAL
-
     torch.manual_seed(step.seed)
-    model = _trainable(step, prepared.folder, context)
-    usual = LORA_LEARNING_RATE if step.adapter() else students.default_learning_rate(model.num_parameters())
-    schedule = schedule_of(step, usual)
-    figures = learn(model, prepared.examples, objective, schedule, CAUSAL, context)
+    model = _trainable(step, prepared, context)
+    reading = reading_of(model) if reading_of else prepared.architecture.reading(model.config)
+    paged = isinstance(step.adapter(), QLoRA)
+    schedule = schedule_of(step, step.usual_rate(model.num_parameters()), paged)
+    learned = learn(model, prepared.examples, objective, schedule, reading, context)
     if step.adapter() is not None:
         model.save_pretrained(context.work / "adapter")
     # the trained copy goes first: with adapters another one is loaded, and both need not fit into memory
     whole = None if step.adapter() else model
-    del model
-    _write(step, whole, prepared, {"learning rate": schedule.learning_rate}, figures, context)
+    del model, reading
+    _write(step, whole, prepared, {"learning rate": schedule.learning_rate}, step.figures(learned, context), context)
     return context.out
 
 
-def _trainable(step: CausalTraining, folder: Path, context: Context) -> Any:
+def _trainable(step: CausalTraining, prepared: Prepared, context: Context) -> Any:
     """Return the student with what is to learn: all weights, those that aren't zero, or adapters."""
     import torch
 
@@ -154,9 +186,9 @@ def _trainable(step: CausalTraining, folder: Path, context: Context) -> Any:
 
     adapter = step.adapter()
     if adapter is not None:
-        dtype = torch.bfloat16 if students.trains_in_bf16() else torch.float32
-        return lora.attach(lora.load_base(folder, adapter, dtype), adapter)
-    model = students.load_model(folder, torch.float32)
+        dtype = torch.bfloat16 if in_bf16(step.precision) else torch.float32
+        return lora.attach(lora.load_base(prepared.folder, adapter, dtype), adapter, prepared.architecture.adapters)
+    model = students.load_model(prepared.folder, torch.float32)
     if step.hold_zeros:
         context.notes["zeros_held"] = students.hold_zero_weights(model)
     return model
@@ -179,4 +211,6 @@ def _write(
     students.save(model, prepared.tokenizer, context.out)
     base = name_of(prepared.folder)
     title = f"{base}, trained by {type(step).__name__}"
-    write_card(context.out, title=title, made_from=base, recipe={**step.recipe(), **recipe}, figures=figures)
+    made = {**step.recipe(), **recipe}
+    task = prepared.architecture.task
+    write_card(context.out, title=title, made_from=base, recipe=made, figures=figures, task=task)

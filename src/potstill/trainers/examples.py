@@ -19,7 +19,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-TYPES = {"tokens": np.int32, "top_ids": np.int32, "top_logprobs": np.float32, "hidden": np.int16}
+TYPES = {
+    "tokens": np.int32,
+    "top_ids": np.int32,
+    "top_logprobs": np.float32,
+    "hidden": np.int16,
+    "partner_tokens": np.int32,
+}
 """Files of the work folder and what they hold."""
 POOL = 8
 """Batches whose rows are sorted by length together: enough to save 90 % of the padding, few enough to stay mixed."""
@@ -39,6 +45,8 @@ class Example:
     """[T, K] their log-probabilities."""
     hidden: NDArray[np.int16] | None = None
     """[T, H] the bits of the teacher's last hidden states, which are half floats of one or the other kind."""
+    partner: Example | None = None
+    """The same row in the tokens of a teacher whose vocabulary is another."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,10 @@ class Examples:
     """[targets, K], or None."""
     hidden: NDArray[np.int16] | None = None
     """[targets, H], or None."""
+    validation: Examples | None = None
+    """Rows to evaluate on while these are learned."""
+    partners: Examples | None = None
+    """The same rows in the tokens of a teacher whose vocabulary is another."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -67,10 +79,12 @@ class Examples:
         ids = self.tokens[self.starts[index] : self.starts[index + 1]]
         first, last = int(self.targets[index]), int(self.targets[index + 1])
         prompt = len(ids) - (last - first)
-        parts = (
+        top_ids, top_logprobs, hidden = (
             None if array is None else array[first:last] for array in (self.top_ids, self.top_logprobs, self.hidden)
         )
-        return Example(ids, prompt, *parts)  # type: ignore[arg-type] # an array is as good as a sequence
+        partner = None if self.partners is None else self.partners[index]
+        # an array is as good as a sequence
+        return Example(ids, prompt, top_ids, top_logprobs, hidden, partner)  # type: ignore[arg-type]
 
     def lengths(self) -> NDArray[np.int64]:
         """Return [rows] the number of tokens of each."""
@@ -80,26 +94,49 @@ class Examples:
 def store(examples: Iterable[Example], folder: Path) -> Examples:
     """Write `examples` to files in `folder`, one after another, and return them mapped."""
     folder.mkdir(parents=True, exist_ok=True)
-    starts, targets = [0], [0]
+    places, partners = _Places([0], [0]), _Places([0], [0])
     widths = dict.fromkeys(TYPES, 0)
     with ExitStack() as files:
         file = {name: files.enter_context((folder / name).open("wb")) for name in TYPES}
         for example in examples:
-            starts.append(starts[-1] + len(example.ids))
-            targets.append(targets[-1] + len(example.ids) - example.prompt)
-            arrays = (np.asarray(example.ids), example.top_ids, example.top_logprobs, example.hidden)
-            for (name, dtype), array in zip(TYPES.items(), arrays, strict=True):
+            places.add(example)
+            arrays = {"tokens": np.asarray(example.ids), "top_ids": example.top_ids}
+            arrays |= {"top_logprobs": example.top_logprobs, "hidden": example.hidden}
+            if example.partner is not None:
+                partners.add(example.partner)
+                arrays["partner_tokens"] = np.asarray(example.partner.ids)
+            for name, array in arrays.items():
                 if array is not None:
                     widths[name] = array.shape[-1]
-                    file[name].write(np.ascontiguousarray(array, dtype=dtype).tobytes())
+                    file[name].write(np.ascontiguousarray(array, dtype=TYPES[name]).tobytes())
     flat = {
         name: np.memmap(folder / name, dtype, mode="r") if (folder / name).stat().st_size else np.zeros(0, dtype)
         for name, dtype in TYPES.items()
     }
     top_ids, top_logprobs, hidden = (
-        flat[name].reshape(-1, widths[name]) if widths[name] else None for name in list(TYPES)[1:]
+        flat[name].reshape(-1, widths[name]) if widths[name] else None for name in ("top_ids", "top_logprobs", "hidden")
     )
-    return Examples(flat["tokens"], np.array(starts), np.array(targets), top_ids, top_logprobs, hidden)
+    theirs = Examples(flat["partner_tokens"], *partners.arrays(), None, None) if widths["partner_tokens"] else None
+    return Examples(flat["tokens"], *places.arrays(), top_ids, top_logprobs, hidden, partners=theirs)
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where rows begin, while they are written."""
+
+    starts: list[int]
+    """In their tokens."""
+    targets: list[int]
+    """In what belongs to their targets."""
+
+    def add(self, example: Example) -> None:
+        """Note where the row after this one begins."""
+        self.starts.append(self.starts[-1] + len(example.ids))
+        self.targets.append(self.targets[-1] + len(example.ids) - example.prompt)
+
+    def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return both as arrays."""
+        return np.array(self.starts), np.array(self.targets)
 
 
 class LengthBatches:

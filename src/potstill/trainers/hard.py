@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from potstill.chat import encode as encode_chat
+from potstill.trainers import student as students
 from potstill.trainers.causal import CausalTraining, fit, prepare
 
 if TYPE_CHECKING:
@@ -13,7 +15,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from potstill.context import Context
+    from potstill.teachers.protocol import Messages
     from potstill.trainers.examples import Example
+
+Encode = Callable[[Any, "Messages", str], tuple[list[int], int]]
+"""Returns a tokenizer's tokens of a prompt and its answer, and how many are the prompt's."""
 
 
 class HardLabel(CausalTraining):
@@ -21,20 +27,27 @@ class HardLabel(CausalTraining):
 
     With a teacher's answers this is sequence-level distillation (Kim and Rush 2016, arXiv 1606.07947, section 3.2). It
     asks nothing of the vocabularies.
+
+    >>> rows = LoadRows([{"instruction": "turn on the lamp", "output": "on"}])
+    >>> show(HardLabel(rows, student=student, epochs=1))
+    {'parameters': 1049984, 'zeros': 0.0, 'bits': 16}
     """
 
     def run(self, rows: Dataset, student: Any, context: Context) -> Path:
         """Train the student on `rows` and write its folder."""
+        from potstill.trainers.architecture import architecture_of
+
+        folder = students.folder_of(student)
+        encode = architecture_of(folder).encode
 
         def example_of(row: Mapping[str, Any], tokenizer: Any) -> Example | str:
-            return text_example(row, tokenizer, self.prompt)
+            return text_example(row, tokenizer, self.prompt, encode)
 
-        return fit(self, prepare(self, rows, student, context, example_of), hard_objective, context)
+        return fit(self, prepare(self, rows, folder, context, example_of), hard_objective, context)
 
 
-def text_example(row: Mapping[str, Any], tokenizer: Any, prompt: str) -> Example | str:
-    """Return the tokens of a row's chat, answer and end of turn, or why they can't be trained on."""
-    from potstill.chat import encode
+def text_example(row: Mapping[str, Any], tokenizer: Any, prompt: str, encode: Encode = encode_chat) -> Example | str:
+    """Return the tokens of a row's prompt, answer and end, or why they can't be trained on."""
     from potstill.prompts import render
     from potstill.trainers.examples import Example
 

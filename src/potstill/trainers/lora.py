@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import Ge, Interval
+
+from potstill.errors import BadInput
+
+ALL_LINEAR = "all-linear"
+"""Target that stands for every linear layer but the output one."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +28,9 @@ class LoRA:
     """Scale of the update, divided by the rank; twice the rank is common practice."""
     dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0
     """Share of the adapters' inputs that is dropped."""
-    targets: str | tuple[str, ...] = "all-linear"
-    """Names of the layers that get an adapter; `all-linear` is every linear layer but the output one (QLoRA, section
-    4)."""
+    targets: str | tuple[str, ...] = ALL_LINEAR
+    """Names of the layers that get an adapter, or a regular expression of them; `all-linear` is every linear layer but
+    the output one (QLoRA, section 4)."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +47,12 @@ class QLoRA(LoRA):
 def load_base(student: str | Path, adapter: LoRA, dtype: Any) -> Any:
     """Load the frozen model that the adapters go onto: in 4 bits for `QLoRA`, otherwise as float32."""
     import torch
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+    from transformers import BitsAndBytesConfig
+
+    from potstill.encoder_decoder import model_class
 
     if not isinstance(adapter, QLoRA):
-        return AutoModelForCausalLM.from_pretrained(str(student), dtype=torch.float32, use_safetensors=True)
+        return model_class(student).from_pretrained(str(student), dtype=torch.float32, use_safetensors=True)
     quantization = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
@@ -52,15 +60,20 @@ def load_base(student: str | Path, adapter: LoRA, dtype: Any) -> Any:
         bnb_4bit_compute_dtype=dtype,
     )
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return AutoModelForCausalLM.from_pretrained(
+    return model_class(student).from_pretrained(
         str(student), dtype=torch.float32, use_safetensors=True, quantization_config=quantization, device_map=device
     )
 
 
-def attach(base: Any, adapter: LoRA) -> Any:
-    """Return `base` frozen, with fresh float32 adapters on it (drawn from torch's generator)."""
+def attach(base: Any, adapter: LoRA, task: str = "CAUSAL_LM") -> Any:
+    """Return `base` frozen, with fresh float32 adapters on it (drawn from torch's generator); `task` is peft's name.
+
+    Raises:
+        BadInput: the model has none of the layers that are to get one.
+    """
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
+    check_targets(base, adapter)
     if isinstance(adapter, QLoRA):
         base = prepare_model_for_kbit_training(base, use_gradient_checkpointing=False)
     config = LoraConfig(
@@ -68,9 +81,39 @@ def attach(base: Any, adapter: LoRA) -> Any:
         lora_alpha=adapter.alpha,
         lora_dropout=adapter.dropout,
         target_modules=adapter.targets if isinstance(adapter.targets, str) else list(adapter.targets),
-        task_type="CAUSAL_LM",
+        task_type=task,
     )
     return get_peft_model(base, config)
+
+
+def check_targets(base: Any, adapter: LoRA) -> None:
+    """Check that `base` has every layer that is to get an adapter.
+
+    Raises:
+        BadInput: it lacks one; the message lists what it has.
+    """
+    if adapter.targets == ALL_LINEAR:
+        return
+    layers = linear_layers(base)
+    if isinstance(adapter.targets, str):
+        missing = [] if any(re.fullmatch(adapter.targets, layer) for layer in layers) else [adapter.targets]
+    else:
+        missing = [name for name in adapter.targets if not any(f".{layer}".endswith(f".{name}") for layer in layers)]
+    if missing or not adapter.targets:
+        have = ", ".join(sorted({layer.rpartition(".")[2] for layer in layers}))
+        raise BadInput(
+            f"targets {', '.join(map(repr, missing)) or 'are empty'}: the model has no such layer; its linear layers "
+            f"are {have}; name some of these, or take {ALL_LINEAR!r}"
+        )
+
+
+def linear_layers(model: Any) -> list[str]:
+    """Return the names of the layers that an adapter can go onto."""
+    import torch
+    from transformers.pytorch_utils import Conv1D
+
+    kinds = (torch.nn.Linear, Conv1D)
+    return [name for name, module in model.named_modules() if isinstance(module, kinds)]
 
 
 def merge(student: str | Path, adapter_folder: Path) -> Any:
@@ -82,7 +125,8 @@ def merge(student: str | Path, adapter_folder: Path) -> Any:
     """
     import torch
     from peft import PeftModel
-    from transformers import AutoModelForCausalLM
 
-    base = AutoModelForCausalLM.from_pretrained(str(student), dtype=torch.float32, use_safetensors=True)
+    from potstill.encoder_decoder import model_class
+
+    base = model_class(student).from_pretrained(str(student), dtype=torch.float32, use_safetensors=True)
     return PeftModel.from_pretrained(base, str(adapter_folder)).merge_and_unload(safe_merge=True)

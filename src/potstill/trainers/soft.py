@@ -3,44 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from annotated_types import Gt, Interval
+from annotated_types import Ge, Gt, Interval
 
 from potstill.errors import BadInput, Problem
+from potstill.modelcard import name_of
 from potstill.soft_labels import TOP_COLUMNS, teacher_digest
 from potstill.step import Model
 from potstill.trainers import student as students
 from potstill.trainers import vocabulary
 from potstill.trainers.causal import CausalTraining, fit, prepare
+from potstill.trainers.divergence import BETA, SKEW, Divergence
+from potstill.trainers.divergence import Name as DivergenceName
 from potstill.trainers.hard import text_example
 from potstill.trainers.stored import Kind, StoredLabels, kind_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from torch import Tensor
 
     from potstill.context import Context
-    from potstill.hidden_states import Head
+    from potstill.trainers.architecture import Architecture
     from potstill.trainers.examples import Example
+    from potstill.trainers.loop import Reading
+    from potstill.trainers.soft_objective import Teacher
 
 WHY_NOT_SOFTENED = (
     "stored top-k log-probabilities hold at temperature 1 only, because softening them takes the normalizer over the "
     "whole vocabulary, which is not stored"
+)
+WHY_FORWARD_KL = (
+    "stored top-k log-probabilities allow forward_kl only, because every other divergence takes the teacher's "
+    "probability of what the student finds likely, which may not be stored"
+)
+REMEDY = (
+    "take rows without soft labels, PseudoLabel(top_k=0), and give teacher= to compare with the teacher itself, or "
+    'store exact ones with SoftLabels(mode="hidden")'
 )
 
 
 class SoftLabel(CausalTraining):
     """Train a student on a teacher's next-token distributions, mixed with the text.
 
-    The loss of a token is alpha * temperature^2 * KL(teacher || student) + (1 - alpha) * cross-entropy (Hinton et al.
-    2015, arXiv 1503.02531, section 2; token by token: Kim and Rush 2016, arXiv 1606.07947, section 3.1). Rows that
-    carry soft labels are trained on those: top-k ones over the kept entries and one bucket for the rest, hidden states
-    over the whole vocabulary. For other rows `teacher` is loaded beside the student and reads the student's tokens.
-    Teacher and student must share one vocabulary; stored soft labels of another tokenizer or chat template are refused.
+    The loss of a token is alpha * temperature^2 * divergence + (1 - alpha) * cross-entropy, with KL(teacher || student)
+    unless `divergence` says otherwise (Hinton et al. 2015, arXiv 1503.02531, section 2; token by token: Kim and Rush
+    2016, arXiv 1606.07947, section 3.1). Rows that carry soft labels are trained on those: top-k ones over the kept
+    entries and one bucket for the rest, hidden states over the whole vocabulary. For other rows `teacher` is loaded
+    beside the student and reads the student's tokens. Teacher and student must share one vocabulary, except for
+    `divergence="uld"`; stored soft labels of another tokenizer or chat template are refused.
+
+    >>> rows = LoadRows([{"instruction": "turn on the lamp", "output": "on"}])
+    >>> show(SoftLabel(rows, student=student, teacher=student, divergence="jensen_shannon", epochs=1))
+    {'parameters': 1049984, 'zeros': 0.0, 'bits': 16}
     """
+
+    unkeyed: ClassVar[frozenset[str]] = CausalTraining.unkeyed | {"chunk_tokens"}
 
     _: KW_ONLY
     teacher: Model | None = None
@@ -49,7 +68,21 @@ class SoftLabel(CausalTraining):
     alpha: Annotated[float, Interval(ge=0, le=1)] = 0.5
     """Weight of the teacher's distribution; the rest is the text's."""
     temperature: Annotated[float, Gt(0)] = 1.0
-    """Softens both distributions; with stored soft labels it must be 1."""
+    """Softens both distributions; with stored top-k soft labels it must be 1. The loss is multiplied by its square, by
+    itself for `total_variation` and `uld`: so much the gradient shrinks."""
+    divergence: DivergenceName = "forward_kl"
+    """How to tell the distributions apart. Forward KL makes the student cover all that the teacher finds likely,
+    reverse KL keep to some of it; the others lie between them, or are bounded. Stored top-k soft labels take
+    `forward_kl`. For another vocabulary there is `uld`: the teacher reads the row in its own tokens, and the n-th of
+    the answer is compared with the student's n-th, by sorted probabilities (Boizard et al. 2024, arXiv 2402.12030)."""
+    beta: Annotated[float, Interval(ge=0, le=1)] = BETA
+    """Of `jensen_shannon`: the teacher's share of the mixture. 0 is forward KL, 1 reverse KL, as in trl; 0.5 treats
+    both alike."""
+    skew: Annotated[float, Interval(ge=0, lt=1)] = SKEW
+    """Of `skew_kl` and `skew_reverse_kl`: how much of the first distribution is mixed into the second; 0.1 as in the
+    paper (Ko et al. 2024, arXiv 2402.03898)."""
+    chunk_tokens: Annotated[int, Ge(1)] = 256
+    """Tokens whose logits are there at once: sets the memory, not the result."""
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns that the rows must have."""
@@ -60,38 +93,83 @@ class SoftLabel(CausalTraining):
         yield from super().check()
         if self.temperature != 1 and self.teacher is None:
             yield Problem("", "temperature", f"is {self.temperature:g} without a teacher: {WHY_NOT_SOFTENED}")
+        if self.divergence != "forward_kl" and self.teacher is None:
+            yield Problem("", "divergence", f"is {self.divergence} without a teacher: {WHY_FORWARD_KL}; {REMEDY}")
+        yield from self._divergence().problems(self.temperature)
+        if not self._divergence().one_vocabulary:
+            return
         folders = [vocabulary.plain_folder(model) for model in (self.teacher, self.student)]
         known = [vocabulary.vocabulary_of(folder) if folder else None for folder in folders]
         if known[0] is not None and known[1] is not None:
-            message = vocabulary.difference(known[0], known[1])
+            names = (name_of(str(folders[0])), name_of(str(folders[1])))
+            message = vocabulary.difference(known[0], known[1], names=names)
             if message:
                 yield Problem("", "student", message)
 
     def recipe(self) -> dict[str, object]:
         """Return the parameters that the model card names."""
-        return {**super().recipe(), "alpha": self.alpha, "temperature": self.temperature}
+        return {
+            **super().recipe(),
+            "alpha": self.alpha,
+            "temperature": self.temperature,
+            **self._divergence().recipe(),
+        }
 
     def run(self, rows: Dataset, student: Any, teacher: Any, context: Context) -> Path:
         """Train the student on `rows` and write its folder."""
-        kind = kind_of(rows.column_names)
+        from potstill.trainers.architecture import ENCODER_DECODER, architecture_of, check_alike
+        from potstill.trainers.soft_objective import SoftObjective
+        from potstill.trainers.two_tokenizers import with_partner
+
+        kind, alike = kind_of(rows.column_names), self._divergence().one_vocabulary
         self._check_source(kind, teacher)
         folder = students.folder_of(student)
-        size = check_vocabulary(folder, teacher)
+        check_alike(folder, teacher, kind)
+        architecture = architecture_of(folder)
+        if architecture is ENCODER_DECODER and not alike:
+            raise BadInput("uld pairs the tokens of causal models; for encoder-decoders take SequenceLevel")
+        size = check_vocabulary(folder, teacher if alike else None)
         expected = "" if teacher is None or not kind else teacher_digest(teacher)
         stored = StoredLabels(students.load_tokenizer(folder), self.prompt, size, expected, context)
+        partner = None if alike else with_partner(students.folder_of(teacher), self.prompt)
 
         def example_of(row: Mapping[str, Any], tokenizer: Any) -> Example | str:
-            return stored.example(row) if kind else text_example(row, tokenizer, self.prompt)
+            if kind:
+                return stored.example(row)
+            made = text_example(row, tokenizer, self.prompt, architecture.encode)
+            return made if partner is None else partner(row, made)
 
         prepared = prepare(self, rows, folder, context, example_of)
         context.notes["soft_labels"] = {"top": "stored", "hidden": "hidden states", "": "live"}[kind]
-        objective = SoftObjective(
-            self.alpha,
-            self.temperature,
-            teacher=None if kind else load_teacher(teacher),
-            head=load_head(students.folder_of(teacher), *stored.dtypes) if kind == "hidden" else None,
-        )
-        return fit(self, prepared, objective, context)
+        answer = self._teacher(kind, folder, teacher, stored)
+        objective = SoftObjective(self.alpha, self.temperature, self._divergence(), answer, self.chunk_tokens)
+        return fit(self, prepared, objective, context, lambda model: self._reading(architecture, model.config))
+
+    def _divergence(self) -> Divergence:
+        """Return how the distributions are told apart."""
+        return Divergence(self.divergence, self.beta, self.skew)
+
+    def _teacher(self, kind: Kind, student: Path, teacher: Any, stored: StoredLabels) -> Teacher | None:
+        """Return what the teacher says to a batch, if the rows don't hold all of it."""
+        from potstill.trainers.architecture import architecture_of
+        from potstill.trainers.soft_objective import from_states, live
+        from potstill.trainers.two_tokenizers import live_partner
+
+        if kind == "top":
+            return None
+        if kind == "hidden":
+            return from_states(students.folder_of(teacher), *stored.dtypes)
+        if not self._divergence().one_vocabulary:
+            return live_partner(teacher)
+        return live(teacher, architecture_of(student).reading_of(student))
+
+    def _reading(self, architecture: Architecture, config: Any) -> Reading:
+        """Return how the student reads a batch."""
+        from potstill.trainers.soft_objective import before_the_output_layer
+        from potstill.trainers.two_tokenizers import in_pairs
+
+        reading = before_the_output_layer(architecture.reading(config))
+        return reading if self._divergence().one_vocabulary else in_pairs(reading)
 
     def _check_source(self, kind: Kind, teacher: Any) -> None:
         """Check that the distributions asked for can be had.
@@ -101,9 +179,14 @@ class SoftLabel(CausalTraining):
         """
         if kind == "top" and self.temperature != 1:
             raise BadInput(
-                f"temperature is {self.temperature:g}, but {WHY_NOT_SOFTENED}: set temperature=1, or take rows without "
-                "soft labels, PseudoLabel(top_k=0), and give teacher= to compare with the teacher itself, or store "
-                'exact ones with SoftLabels(mode="hidden")'
+                f"temperature is {self.temperature:g}, but {WHY_NOT_SOFTENED}: set temperature=1, or {REMEDY}"
+            )
+        if kind == "top" and self.divergence != "forward_kl":
+            raise BadInput(f"divergence is {self.divergence}, but {WHY_FORWARD_KL}: set forward_kl, or {REMEDY}")
+        if kind == "hidden" and self.divergence == "uld":
+            raise BadInput(
+                "divergence is uld, for a teacher that reads its own tokens, but the rows hold its hidden states at "
+                "the student's: set another divergence, or take rows without soft labels"
             )
         if kind == "hidden" and teacher is None:
             raise BadInput(
@@ -131,65 +214,9 @@ def check_vocabulary(student: Path, teacher: Any) -> int:
     from transformers import AutoConfig
 
     if teacher is not None:
-        theirs = students.load_tokenizer(students.folder_of(teacher)).get_vocab()
-        message = vocabulary.difference(theirs, students.load_tokenizer(student).get_vocab())
+        folder = students.folder_of(teacher)
+        theirs, ours = (students.load_tokenizer(each).get_vocab() for each in (folder, student))
+        message = vocabulary.difference(theirs, ours, names=(name_of(folder), name_of(student)))
         if message:
             raise BadInput(message)
     return int(AutoConfig.from_pretrained(student).vocab_size)
-
-
-def load_head(folder: Path, dtype: str) -> Head:
-    """Return the output layer of the teacher in `folder`, for hidden states of `dtype`."""
-    from potstill.hidden_states import Head
-
-    return Head.load(folder, dtype)
-
-
-def load_teacher(teacher: Any) -> Any:
-    """Return the teacher's model: in evaluation mode, without gradients, never quantized for speed."""
-    import torch
-
-    dtype = torch.bfloat16 if students.trains_in_bf16() else torch.float32
-    model = students.load_model(students.folder_of(teacher), dtype).eval().requires_grad_(False)
-    return model.to("cuda" if torch.cuda.is_available() else "cpu")
-
-
-@dataclass(frozen=True)
-class SoftObjective:
-    """alpha * temperature^2 * KL(teacher || student) + (1 - alpha) * cross-entropy, for each token."""
-
-    alpha: float
-    """Weight of the teacher's distribution."""
-    temperature: float
-    """Softens both distributions."""
-    teacher: Any = None
-    """The teacher's model, or None where the batches hold soft labels."""
-    head: Head | None = None
-    """The teacher's output layer, where the batches hold its hidden states."""
-
-    def __call__(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return the loss [N] of the targets from the student's logits [N, V]."""
-        from potstill.trainers.losses import cross_entropy, topk_tail_divergence
-
-        text = (1 - self.alpha) * cross_entropy(logits, batch["labels"]) if self.alpha < 1 else 0.0
-        if self.teacher is not None or self.head is not None:
-            divergence = self._dense(logits, batch)
-        else:
-            divergence = topk_tail_divergence(logits, batch["teacher_ids"], batch["teacher_logprobs"])
-        return self.alpha * self.temperature**2 * divergence + text
-
-    def _dense(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return the divergence [N] from what the teacher says to the same tokens."""
-        import torch
-
-        from potstill.trainers.examples import target_logits
-        from potstill.trainers.losses import forward_kl
-
-        with torch.no_grad():
-            if self.head is not None:
-                teacher = self.head.logits(batch["teacher_hidden"])
-            else:
-                teacher = target_logits(self.teacher, batch)
-        # output layers may be padded to different sizes beyond the one vocabulary; cut before normalizing
-        shared = min(logits.shape[-1], teacher.shape[-1])
-        return forward_kl(logits[:, :shared], teacher[:, :shared], self.temperature)

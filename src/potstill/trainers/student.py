@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from potstill.chat import save_tokenizer
+from potstill.encoder_decoder import model_class
 from potstill.errors import BadInput
 from potstill.models import folder_of as folder_of
 
@@ -15,24 +16,32 @@ if TYPE_CHECKING:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """Return the tokenizer in `folder`."""
+    """Return the tokenizer in `folder`.
+
+    Raises:
+        BadInput: there is none.
+    """
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(folder)
+    try:
+        return AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        text = str(error).strip().partition("\n")[0]
+        raise BadInput(f"the model {folder} has no tokenizer that can be read: save one beside it ({text})") from error
 
 
 def load_model(folder: Path, dtype: Any) -> Any:
-    """Return the causal language model in `folder`, as `dtype`.
+    """Return the language model in `folder`, causal or encoder-decoder, as `dtype`.
 
     Raises:
         BadInput: it is quantized, so it can't be trained.
     """
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig
 
     method = (getattr(AutoConfig.from_pretrained(folder), "quantization_config", None) or {}).get("quant_method")
     if method:
         raise BadInput(f"the model {folder} is quantized ({method}): train the 16-bit one and quantize it afterwards")
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True)
+    return model_class(folder).from_pretrained(folder, dtype=dtype, use_safetensors=True)
 
 
 def trains_in_bf16() -> bool:
@@ -44,7 +53,7 @@ def trains_in_bf16() -> bool:
     import torch
 
     if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
 
 

@@ -17,7 +17,10 @@ from torch import Tensor
 
 from potstill.trainers.examples import Example, micro_batches
 from potstill.trainers.loop import Reading
+from potstill.trainers.losses import cross_entropy
 
+UNLABELLED = -1
+"""Number of the class of a row without a label, of which only a teacher's part of the loss counts."""
 LEAST = 1e-9
 """Smallest probability of a class: 0 has no logarithm."""
 
@@ -60,3 +63,9 @@ def class_logits(model: Any, batch: Mapping[str, Tensor]) -> Tensor:
     """Return the logits [B, C]."""
     logits: Tensor = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
     return logits
+
+
+def label_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the cross-entropy [B] of the labels [B] from logits [B, C]; 0 where a row has no label."""
+    known = labels != UNLABELLED
+    return cross_entropy(logits, labels.clamp(min=0)) * known

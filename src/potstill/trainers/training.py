@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable
 from dataclasses import KW_ONLY
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Interval
 
-from potstill.errors import BadInput
+from potstill.errors import BadInput, Problem
 from potstill.step import Model, Rows, Step
 from potstill.trainers import student as students
+from potstill.trainers.checkpoints import VALIDATION, best_step, evaluations
+from potstill.trainers.surroundings import with_surroundings
+from potstill.trainers.tokenized import stored as stored
+from potstill.trainers.trackers import Tracker, check_trackers, missing_trackers, tracker_folder, write_csv
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from datasets import Dataset
-
     from potstill.context import Context
-    from potstill.trainers.examples import Example, Examples
+    from potstill.trainers.examples import Examples
     from potstill.trainers.loop import Objective, Reading, Schedule
+    from potstill.trainers.student_trainer import StudentTrainer
 
 
 class Training(Step):
@@ -29,13 +29,16 @@ class Training(Step):
 
     Trains in float32 (bfloat16 arithmetic where that is faster), with AdamW. Every target of a batch weighs the same.
     Rows that can't be trained on are left out and counted with the reason. A killed run goes on from its last
-    checkpoint.
+    checkpoint. A step whose loss or gradient is no finite number is not taken: the training fails and names the rows.
     """
 
     makes: ClassVar[str] = "model"
     heavy: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = ("torch", "transformers")
-    unkeyed: ClassVar[frozenset[str]] = frozenset({"micro_batch_tokens", "checkpoint_every"})
+    unkeyed: ClassVar[frozenset[str]] = frozenset(
+        # processes add up what one would add up alone; the others change how it is computed, kept or shown
+        {"micro_batch_tokens", "checkpoint_every", "processes", "gradient_checkpointing", "sharding", "report_to"}
+    )
 
     rows: Rows
     """Rows to learn from."""
@@ -47,8 +50,8 @@ class Training(Step):
     learning_rate: Annotated[float, Gt(0)] | None = None
     """Highest learning rate. None takes one for the student's size (1e-3 at a million parameters or less, 4e-5 at 0.6
     billion), and 2e-4 for adapters."""
-    schedule: Literal["cosine", "linear"] = "cosine"
-    """Shape of the learning rate's way down to 0."""
+    schedule: Literal["cosine", "linear", "constant", "wsd"] = "cosine"
+    """Shape of the learning rate's way down to 0; `constant` stays up, and `wsd` does so until the last fifth."""
     warmup: Annotated[float, Interval(ge=0, lt=1)] = 0.05
     """Share of the steps over which the learning rate rises."""
     batch_size: Annotated[int, Ge(1)] = 64
@@ -63,6 +66,41 @@ class Training(Step):
     """Tokens computed at once, padding included: sets the memory, not the result, as a batch's gradients add up."""
     checkpoint_every: Annotated[int, Ge(1)] = 100
     """Steps between checkpoints: what a kill can cost at most."""
+    validation: Rows | None = None
+    """Rows to evaluate on while training; the weights with the lowest loss there are kept, else the last ones."""
+    evaluate_every: Annotated[int, Ge(0)] = 0
+    """Steps between evaluations; 0 evaluates after each pass over the rows."""
+    patience: Annotated[int, Ge(0)] = 0
+    """Evaluations without a lower loss after which training stops; 0 never stops early."""
+    gradient_checkpointing: bool = False
+    """Compute activations again for the gradient instead of keeping them: a third more time for much less memory."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of the model; weights, loss and optimizer are float32. `auto` takes bfloat16 where it is faster."""
+    processes: Annotated[int, Ge(1)] = 1
+    """Processes that share each batch, on one GPU each; without a GPU they share the step's threads."""
+    sharding: bool = False
+    """Whether the processes split weights, gradients and optimizer state (FSDP), for a student that one GPU can hold
+    but not train."""
+    report_to: tuple[Tracker, ...] = ()
+    """Who is told of the curve besides the manifest: `csv` and `tensorboard` write to `runs/` in the working directory,
+    `trackio`, `wandb` and `mlflow` to where these are set up to."""
+
+    def __init_subclass__(cls) -> None:
+        """Give `run` what all trainers share: validation rows, and several processes."""
+        super().__init_subclass__()
+        if "run" in cls.__dict__:
+            cls.run = with_surroundings(cls.__dict__["run"])  # type: ignore[attr-defined] # each subclass has its own
+
+    def check(self) -> Iterable[Problem]:
+        """Yield what is wrong with the parameters."""
+        if self.sharding and self.processes == 1:
+            yield Problem("", "sharding", "splits a model over processes, and there is one: raise processes")
+        if self.validation is None:
+            for name, value in (("patience", self.patience), ("evaluate_every", self.evaluate_every)):
+                if value:
+                    yield Problem("", name, f"is {value}, but there are no rows to evaluate on: give validation=")
+        for error in missing_trackers(self.report_to):
+            yield Problem("", "report_to", str(error))
 
     def recipe(self) -> dict[str, object]:
         """Return the parameters that the model card names."""
@@ -84,58 +122,68 @@ def start(context: Context) -> None:
     torch.set_num_threads(max(1, context.threads))
 
 
-def stored(rows: Dataset, example_of: Callable[[Mapping[str, Any]], Example | str], context: Context) -> Examples:
-    """Return the rows in tokens; those that `example_of` gives a reason for instead are left out and counted.
+def learn(
+    model: Any,
+    examples: Examples,
+    objective: Objective,
+    schedule: Schedule,
+    reading: Reading,
+    context: Context,
+    more: bool = False,
+) -> dict[str, float]:
+    """Train `model` in place; return the figures for its card: nothing that a resumed run would tell differently.
+
+    A step that learns several times says that there is `more` to come: the other processes of a training stay with it.
 
     Raises:
-        BadInput: no row is left to train on.
+        PotstillError: memory ran out, or a loss or gradient was no finite number.
     """
-    from potstill.trainers.examples import store
-
-    lost = Counter[str]()
-
-    def examples() -> Iterator[Example]:
-        for number, row in enumerate(rows):
-            made = example_of(row)
-            if isinstance(made, str):
-                lost[made] += 1
-                context.ledger.lose(str(row.get("id", number)), "filtered", made)
-            else:
-                context.ledger.keep()
-                yield made
-
-    kept = store(examples(), context.work / "examples")
-    if not len(kept):
-        reasons = ", ".join(f"{count} x {reason}" for reason, count in lost.most_common()) or "there is none"
-        raise BadInput(f"no row to train on: {reasons}")
-    if lost:
-        context.logger.warning("left out %d of %d rows: %s", lost.total(), lost.total() + len(kept), dict(lost))
-    return kept
-
-
-def learn(
-    model: Any, examples: Examples, objective: Objective, schedule: Schedule, reading: Reading, context: Context
-) -> dict[str, float]:
-    """Train `model` in place; return the figures for its card: nothing that a resumed run would tell differently."""
     from potstill.trainers import loop
+    from potstill.trainers.faults import memory_explained
+    from potstill.trainers.launch import LearnedError
 
     started = time.perf_counter()
-    trainer = loop.train(model, examples, objective, schedule, context, reading)
+    with memory_explained(schedule):
+        trainer = loop.train(model, examples, objective, schedule, context, reading)
+    if trainer.group.rank and not more:
+        raise LearnedError
     figures = _figures(trainer, examples, schedule)
-    context.notes |= {
-        "curve": [entry for entry in trainer.state.log_history if "loss" in entry],
-        "learning_rate": schedule.learning_rate,
-        "precision": "bfloat16" if schedule.bf16 else "float32",
-        "tokens_per_second": round(trainer.tokens_seen / (time.perf_counter() - started), 1),
-        **figures,
-    }
+    _note(trainer, schedule, time.perf_counter() - started, context)
+    context.notes |= figures
     return figures
 
 
-def schedule_of(step: Training, usual_rate: float) -> Schedule:
-    """Return how `step` trains; `usual_rate` is the learning rate where none is given."""
+def _note(trainer: StudentTrainer, schedule: Schedule, seconds: float, context: Context) -> None:
+    """Write down how the training went: what is no part of the result."""
+    from potstill.trainers import student_trainer
+
+    history = trainer.state.log_history
+    curve = [entry for entry in history if "loss" in entry]
+    context.notes |= {
+        "curve": curve,
+        "learning_rate": schedule.learning_rate,
+        "precision": "bfloat16" if schedule.bf16 else "float32",
+        "processes": trainer.group.size,
+        "tokens_per_second": round(trainer.tokens_seen / seconds, 1),
+        "peak_memory_bytes": student_trainer.peak_memory(),
+    }
+    if evaluations(history):
+        context.notes["evaluations"] = [entry for entry in history if VALIDATION in entry]
+    if "csv" in schedule.report_to and not trainer.group.rank:
+        write_csv(history, tracker_folder(context))
+
+
+def schedule_of(step: Training, usual_rate: float, paged: bool = False) -> Schedule:
+    """Return how `step` trains; `usual_rate` is the learning rate where none is given.
+
+    A `paged` optimizer leaves a full GPU, as QLoRA's does.
+
+    Raises:
+        BadInput: this machine can't train in that way.
+    """
     from potstill.trainers.loop import Schedule
 
+    check_trackers(step.report_to)
     return Schedule(
         epochs=step.epochs,
         batch_size=step.batch_size,
@@ -147,16 +195,44 @@ def schedule_of(step: Training, usual_rate: float) -> Schedule:
         seed=step.seed,
         budget=step.micro_batch_tokens,
         checkpoint_every=step.checkpoint_every,
-        bf16=students.trains_in_bf16(),
+        bf16=in_bf16(step.precision),
+        evaluate_every=step.evaluate_every,
+        patience=step.patience,
+        gradient_checkpointing=step.gradient_checkpointing,
+        sharding=step.sharding,
+        paged=paged,
+        report_to=step.report_to,
     )
 
 
-def _figures(trainer: Any, examples: Examples, schedule: Schedule) -> dict[str, float]:
+def in_bf16(precision: str) -> bool:
+    """Say whether a model is to compute in bfloat16.
+
+    Raises:
+        BadInput: it is asked for, and the GPU hasn't got it.
+    """
+    import torch
+
+    if precision != "bfloat16":
+        return precision == "auto" and students.trains_in_bf16()
+    if torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise BadInput(
+            f"precision is bfloat16, which {torch.cuda.get_device_name()} does not compute: set precision='float32', "
+            "or 'auto' to take what the machine has"
+        )
+    return True
+
+
+def _figures(trainer: StudentTrainer, examples: Examples, schedule: Schedule) -> dict[str, float]:
     """Return what the model card tells of the training."""
-    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    history = trainer.state.log_history
+    losses = [entry["loss"] for entry in history if "loss" in entry]
+    found = dict(evaluations(history))
+    best = best_step(history)
     return {
         "rows": len(examples),
-        "steps": schedule.steps(len(examples)),
+        "steps": trainer.state.global_step,
         "target tokens": int(examples.targets[-1]),
         **({"last loss": losses[-1]} if losses else {}),
+        **({"best step": best, "validation loss": found[best]} if best is not None else {}),
     }

@@ -9,7 +9,8 @@ from typing import Any
 
 REMEDY = (
     "soft labels are defined token by token, so both must share one vocabulary; train this student on the teacher's "
-    "text instead: HardLabel(rows, student=...)"
+    "text instead: SequenceLevel(rows, teacher=..., student=...), or HardLabel(rows, student=...) where rows hold it; "
+    'or take SoftLabel(rows, teacher=..., divergence="uld"), which is made for two vocabularies'
 )
 
 
@@ -28,8 +29,10 @@ def vocabulary_of(folder: Path) -> dict[str, int] | None:
         return None
 
 
-def difference(teacher: Mapping[str, int], student: Mapping[str, int]) -> str:
-    """Return how two vocabularies differ and what to do, or nothing."""
+def difference(
+    teacher: Mapping[str, int], student: Mapping[str, int], remedy: str = REMEDY, names: tuple[str, str] = ("", "")
+) -> str:
+    """Return how two vocabularies differ and what to do, or nothing; `names` are those of teacher and student."""
     if teacher == student:
         return ""
     only_teacher, only_student = _first(teacher, student), _first(student, teacher)
@@ -41,9 +44,10 @@ def difference(teacher: Mapping[str, int], student: Mapping[str, int]) -> str:
         )
         if token is not None
     ]
+    theirs, ours = (f"{name}: " if name else "" for name in names)
     return (
-        f"the student's vocabulary ({len(student)} tokens) differs from the teacher's ({len(teacher)} tokens; "
-        f"{'; '.join(examples)}): {REMEDY}"
+        f"the student's vocabulary ({ours}{len(student)} tokens) differs from the teacher's ({theirs}{len(teacher)} "
+        f"tokens; {'; '.join(examples)}): {remedy}"
     )
 
 

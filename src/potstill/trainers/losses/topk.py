@@ -1,4 +1,4 @@
-"""Losses of a student's logits, one value a token, in float32; whoever calls them adds up and divides.
+"""The divergence from a teacher of whose distribution only the most probable tokens are known.
 
 Shapes: N target tokens, V vocabulary, K kept entries a token.
 """
@@ -8,40 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from potstill.trainers.losses.dense import gathered_log_softmax, nonnegative
+
 SATURATED = -1e-7
 """Log mass from which on all of it counts as captured; closer to 0, float32 can't tell the rest from rounding."""
-
-
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the negative log-likelihood of the labels: the hard-label loss.
-
-    Args:
-        logits: [N, V].
-        labels: [N] token ids.
-
-    Returns:
-        [N].
-    """
-    return -_gathered_log_softmax(logits.float(), labels.unsqueeze(-1)).squeeze(-1)
-
-
-def forward_kl(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
-    """Return KL(teacher || student) of the distributions softened by `temperature`, over the whole vocabulary.
-
-    Hinton, Vinyals and Dean 2015 (arXiv 1503.02531), section 2. Its gradient shrinks as 1 / temperature^2, so a
-    mixture with cross-entropy multiplies it by temperature^2: done by the caller, not here.
-
-    Args:
-        student_logits: [N, V].
-        teacher_logits: [N, V].
-        temperature: above 0; 1 leaves the distributions as they are.
-
-    Returns:
-        [N].
-    """
-    student = torch.log_softmax(student_logits.float() / temperature, dim=-1)
-    teacher = torch.log_softmax(teacher_logits.float() / temperature, dim=-1)
-    return (teacher.exp() * (teacher - student)).sum(dim=-1)
 
 
 def topk_tail_divergence(student_logits: Tensor, teacher_ids: Tensor, teacher_logprobs: Tensor) -> Tensor:
@@ -61,19 +31,16 @@ def topk_tail_divergence(student_logits: Tensor, teacher_ids: Tensor, teacher_lo
         [N].
     """
     teacher = teacher_logprobs.float()
-    student = _gathered_log_softmax(student_logits.float(), teacher_ids)
-    kept = (teacher.exp() * (teacher - student)).sum(dim=-1)
+    student = gathered_log_softmax(student_logits.float(), teacher_ids)
+    weight = teacher.exp()
+    # an engine that samples from a nucleus says -inf of what is outside of it
+    kept = (weight * torch.where(weight > 0, teacher - student, 0.0)).sum(dim=-1)
     teacher_mass, student_mass = teacher.logsumexp(dim=-1), student.logsumexp(dim=-1)
     teacher_tail = _log1mexp(teacher_mass.clamp(max=SATURATED))
     student_tail = _log1mexp(student_mass.clamp(max=SATURATED))
     tail = teacher_tail.exp() * (teacher_tail - student_tail)
     # a teacher whose whole mass was kept has no tail: its bucket is 0 * log 0 = 0
-    return kept + torch.where(teacher_mass < SATURATED, tail, torch.zeros_like(tail))
-
-
-def _gathered_log_softmax(logits: Tensor, ids: Tensor) -> Tensor:
-    """Return the log-probabilities [N, K] of `ids`, without an [N, V] array of all of them."""
-    return logits.gather(-1, ids.long()) - logits.logsumexp(dim=-1, keepdim=True)
+    return nonnegative(kept + torch.where(teacher_mass < SATURATED, tail, torch.zeros_like(tail)))
 
 
 def _log1mexp(x: Tensor) -> Tensor:

@@ -1,0 +1,65 @@
+"""Another process of a training: `python -m potstill.trainers.worker FOLDER RANK SIZE`, started by `launch.py`."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import traceback
+from pathlib import Path
+
+import cloudpickle
+
+from potstill.errors import PotstillError
+from potstill.journal import Journal
+from potstill.ledger import Ledger
+from potstill.trainers import launch
+from potstill.trainers.surroundings import TrainingContext
+
+
+def main(folder: Path, rank: int, size: int) -> int:
+    """Train as process `rank` of `size`; say in a file why it failed."""
+    try:
+        order: launch.Order = cloudpickle.loads((folder / "order").read_bytes())
+        import torch  # noqa: F401 - before the others wait for this process
+        import transformers  # noqa: F401
+
+        launch.ready_file(folder, rank).touch()
+        with launch.joined(folder, rank, size), contextlib.suppress(launch.LearnedError):
+            order.step.run(**order.inputs, context=surroundings(order, folder, rank))
+    except Exception as error:  # noqa: BLE001 - whatever a step raises is process 0's to report
+        text = str(error) if isinstance(error, PotstillError) else f"{type(error).__name__}: {error}"
+        launch.error_file(folder, rank).write_text(text, encoding="utf-8")
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def surroundings(order: launch.Order, folder: Path, rank: int) -> TrainingContext:
+    """Return surroundings whose files nobody reads; what is written for good is process 0's."""
+    own = folder / str(rank)
+    for name in ("work", "out"):
+        (own / name).mkdir(parents=True)
+    journal = Journal(own / "journal.sqlite")
+    return TrainingContext(
+        step=order.name,
+        key=order.key,
+        work=own / "work",
+        out=own / "out",
+        journal=journal.scoped(order.key),
+        store_journal=journal,
+        ledger=Ledger(),
+        logger=logging.getLogger(f"potstill.process.{rank}"),
+        seed=order.seed,
+        threads=order.threads,
+        validation=order.validation,
+        shared=folder.parent,
+    )
+
+
+if __name__ == "__main__":
+    code = main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # a thread of a library must not keep it
