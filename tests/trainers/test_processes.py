@@ -32,6 +32,10 @@ def curve(context, *names):
     return torch.tensor([entry[name] for entry in entries for name in names if name in entry])
 
 
+def cmdline(process):
+    return Path(f"/proc/{process}/cmdline").read_bytes()
+
+
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory, student):
     return train(tmp_path_factory.mktemp("alone"), student)
@@ -75,12 +79,21 @@ def test_two_processes_that_are_cut_go_on_to_the_same_weights(tmp_path, student,
 
 def test_a_process_that_dies_ends_the_training_with_its_reason(tmp_path, student):
     def kill(done, total=None, **_):
-        [child] = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
-        os.kill(int(child), signal.SIGKILL)
+        children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+        [worker] = [child for child in children if b"potstill.trainers.worker" in cmdline(child)]
+        os.kill(int(worker), signal.SIGKILL)
         time.sleep(0.2)
 
     with pytest.raises(PotstillError, match=r"process 1 of 2 died: SIGKILL \(out of memory\?"):
         train(tmp_path, student, progress=kill, processes=2)
+
+
+def test_an_error_of_process_0_is_not_taken_for_that_of_the_others(tmp_path, student):
+    def fail(done, total=None, **_):
+        raise ValueError("the first process is to blame")
+
+    with pytest.raises(ValueError, match="the first process is to blame"):
+        train(tmp_path, student, progress=fail, processes=2)
 
 
 def test_what_is_wrong_in_both_processes_is_said_once(tmp_path, student):

@@ -32,6 +32,8 @@ START_SECONDS = 600.0
 """How long the other processes may take to import their libraries."""
 LEAVE_SECONDS = 30.0
 """How long they may take to leave, or to say why they failed."""
+LOST = 3
+"""Exit code of a process that fails only because another one is gone: the reason is that one's."""
 COLLECTIVE = timedelta(hours=2)
 """How long a process waits for the others: reading many rows takes its time."""
 
@@ -212,7 +214,7 @@ def _problem(workers: Sequence[subprocess.Popen[bytes]], folder: Path) -> str | 
         said = error_file(folder, rank)
         if said.exists():
             return f"process {rank} of {len(workers) + 1} failed: {said.read_text(encoding='utf-8')}"
-        if worker.returncode:
+        if worker.returncode and worker.returncode != LOST:
             code = worker.returncode
             how = signal.Signals(-code).name if -code in set(signal.Signals) else f"exit code {code}"
             memory = " (out of memory? the system kills the largest process)" if how == "SIGKILL" else ""

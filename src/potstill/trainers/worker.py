@@ -29,11 +29,23 @@ def main(folder: Path, rank: int, size: int) -> int:
         with launch.joined(folder, rank, size), contextlib.suppress(launch.LearnedError):
             order.step.run(**order.inputs, context=surroundings(order, folder, rank))
     except Exception as error:  # noqa: BLE001 - whatever a step raises is process 0's to report
+        if lost_another(error):
+            return launch.LOST
         text = str(error) if isinstance(error, PotstillError) else f"{type(error).__name__}: {error}"
         launch.error_file(folder, rank).write_text(text, encoding="utf-8")
         traceback.print_exc()
         return 1
     return 0
+
+
+def lost_another(error: Exception) -> bool:
+    """Say whether this is what a collective operation raises when another process is gone."""
+    from torch.distributed import DistError
+
+    gone = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
+    return isinstance(error, DistError) or (
+        isinstance(error, RuntimeError) and any(text in str(error) for text in gone)
+    )
 
 
 def surroundings(order: launch.Order, folder: Path, rank: int) -> TrainingContext:
