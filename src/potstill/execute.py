@@ -22,7 +22,7 @@ from typing import Any
 from potstill import rows, services
 from potstill.context import Ancestor, Context, Progress
 from potstill.errors import BadInput, PotstillError, RequestError, StoreError
-from potstill.graph import nodes_in, replace_nodes
+from potstill.graph import nodes_in, replace_nodes, step_of
 from potstill.ledger import Ledger
 from potstill.logs import keep_printed, log_to
 from potstill.step import Node, Output, Step
@@ -92,7 +92,7 @@ def detached(step: Step, inputs: Mapping[int, Input]) -> Step:
     """Return a copy of `step` whose edges are `Input`s, by `id(step)` of the step behind them."""
 
     def replacement(node: Node, inside: bool) -> Any:
-        found = inputs[id(node.step if isinstance(node, Output) else node)]
+        found = inputs[id(step_of(node))]
         output = node.name if isinstance(node, Output) else ""
         return found.path if inside else dataclasses.replace(found, output=output)
 

@@ -43,8 +43,8 @@ class Graph:
 
 
 def step_of(node: Node) -> Step:
-    """Return the step behind a node."""
-    return node.step if isinstance(node, Output) else node
+    """Return the step that makes a node's result."""
+    return node.step if isinstance(node, Output) else node.expanded()
 
 
 def edges(step: Step) -> Iterator[tuple[str, Node]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from potstill.errors import PotstillError, RequestError
+from potstill.graph import step_of
 from potstill.pipeline import Pipeline
 from potstill.step import Output, Step
 
@@ -174,7 +175,7 @@ def _rebuilt(pipeline: Pipeline, replacements: dict[int, Any]) -> Pipeline:
         if isinstance(value, Output):
             return Output(done.get(id(value.step), value.step), value.name)
         if isinstance(value, Step):
-            return done.get(id(value), value)
+            return done.get(id(step_of(value)), value)
         if isinstance(value, Mapping):
             return {key: swap(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):

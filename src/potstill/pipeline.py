@@ -10,7 +10,7 @@ from typing import Any
 
 from potstill.errors import Problem, RequestError, StepFailed
 from potstill.executor import Executor, Local
-from potstill.graph import Graph, build
+from potstill.graph import Graph, build, step_of
 from potstill.plan import Planned, plan
 from potstill.records import Run, Watcher
 from potstill.run import Runner
@@ -157,10 +157,10 @@ def _variable_names(variables: Mapping[str, Any]) -> dict[int, str]:
         if name.startswith("_"):
             continue
         if isinstance(value, Step):
-            names.setdefault(id(value), name)
+            names.setdefault(id(step_of(value)), name)
         elif isinstance(value, (list, tuple, dict)):
             items = value.items() if isinstance(value, dict) else enumerate(value)
             for key, item in items:
                 if isinstance(item, Step):
-                    names.setdefault(id(item), f"{name}[{key}]")
+                    names.setdefault(id(step_of(item)), f"{name}[{key}]")
     return names

@@ -102,6 +102,13 @@ class Step:
         """
         return None
 
+    def expanded(self) -> Step:
+        """Return the step that makes the result in this one's place: itself, or one that goes on from a part of it.
+
+        A step that several steps make up returns the last of them, and the same object each time.
+        """
+        return self
+
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Return what the step will cost, given the number of `rows` behind each edge field."""
         return Estimate()

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 import tiny
-from potstill.compression.walk import block_layers, check_architecture, walk
+from potstill.compression.architecture import known
+from potstill.compression.walk import block_layers, walk
 from potstill.compression.wanda import InputNorms
 from potstill.errors import BadInput
 
@@ -99,5 +100,5 @@ def test_activations_that_are_not_finite_name_the_layer(model, batches):
 
 
 def test_an_unknown_architecture_names_the_known_ones():
-    with pytest.raises(BadInput, match=r"'gpt2'.*llama, qwen2, qwen3.*compression/walk\.py"):
-        check_architecture("gpt2")
+    with pytest.raises(BadInput, match=r"'mamba'.*bert, gpt2, llama.*compression/architecture\.py"):
+        known("mamba")

@@ -112,7 +112,7 @@ def test_long_texts_are_cut_and_counted(folder, tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([{"instruction": "a", "output": ""}], "none of the 1 calibration rows has an output"),
+        ([{"instruction": "a", "output": ""}], "none of the 1 calibration rows has anything in .output."),
         ([{"instruction": "a", "output": "b"}], "too short: 1 rows with"),
     ],
 )

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from potstill.compression import rounding
+from potstill.compression.architecture import architecture_of
 
 CHUNK = 256
 """Positions whose logits are held at once."""
@@ -51,6 +52,23 @@ def agreement(head: nn.Module, before: Sequence[Tensor], after: Sequence[Tensor]
 
 def _chunks(states: Sequence[Tensor]) -> tuple[Tensor, ...]:
     return torch.split(torch.cat(list(states)), CHUNK)
+
+
+@torch.no_grad()
+def outputs(model: Any, texts: Sequence[tuple[Tensor, int]]) -> list[Tensor]:
+    """Return, per text, what `compared` compares: states [T', H] before a causal model's head, or the logits [1, C]."""
+    if not architecture_of(model).is_encoder:
+        return final_states(model, texts)
+    model.eval()
+    made = [model(input_ids=ids[None].to(model.device)) for ids, _ in texts]
+    # an encoder without a head has no distribution, only a vector
+    return [one.logits.flatten(0, -2) if "logits" in one else one.last_hidden_state[:, 0] for one in made]
+
+
+def compared(model: Any, before: Sequence[Tensor], after: Sequence[Tensor]) -> dict[str, float]:
+    """Return the `agreement` of a model's `outputs` after a change with those before it."""
+    encoder = architecture_of(model).is_encoder
+    return agreement(nn.Identity() if encoder else model.lm_head, before, after)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The walk over a decoder that layer-wise methods share: record inputs, change weights, go on with the new outputs.
+"""The walk over a model that layer-wise methods share: record inputs, change weights, go on with the new outputs.
 
 GPTQ (Frantar et al. 2022, section 4) and Wanda (Sun et al. 2023, section 3) both treat one block at a time on the
 outputs of the blocks already compressed, so that memory is that of one block's inputs beside the model.
@@ -13,10 +13,8 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
+from potstill.compression.architecture import architecture_of, blocks_of
 from potstill.errors import BadInput
-
-BLOCKS = {"llama": "model.layers", "qwen2": "model.layers", "qwen3": "model.layers"}
-"""Where the decoder blocks are, by the `model_type` of the config."""
 
 
 class Statistic(Protocol):
@@ -29,9 +27,19 @@ class Statistic(Protocol):
 Kept = TypeVar("Kept", bound=Statistic)
 
 
+@dataclass(frozen=True)
+class Call:
+    """What a block is called with besides its hidden states: positions, mask."""
+
+    args: tuple[Any, ...]
+    """By position."""
+    named: dict[str, Any]
+    """By name."""
+
+
 @dataclass
 class Block:
-    """One decoder block with what it is called with, a call per batch."""
+    """One block with what it is called with, a call per batch."""
 
     name: str
     """Path in the model, such as `model.layers.3`."""
@@ -39,8 +47,8 @@ class Block:
     """The block itself; its weights may be changed in place."""
     inputs: list[Tensor]
     """Per batch the hidden states [B, T, H] that enter the block."""
-    calls: list[dict[str, Any]]
-    """Per batch the other arguments (positions, mask)."""
+    calls: list[Call]
+    """Per batch the other arguments."""
 
     @property
     def layers(self) -> dict[str, nn.Linear]:
@@ -51,7 +59,7 @@ class Block:
     def outputs(self) -> Iterator[Tensor]:
         """Run the block as it is now; yield its hidden states [B, T, H] per batch."""
         for hidden, call in zip(self.inputs, self.calls, strict=True):
-            out = self.module(hidden, **call)
+            out = self.module(hidden, *call.args, **call.named)
             yield out[0] if isinstance(out, tuple) else out
 
     def record(self, make: Callable[[nn.Linear], Kept]) -> dict[str, Kept]:
@@ -89,17 +97,17 @@ class Block:
 
 
 def walk(model: Any, batches: Sequence[Tensor]) -> Iterator[Block]:
-    """Yield each decoder block of `model`, first to last, called with the outputs of the blocks before as they are now.
+    """Yield each block of `model`, first to last, called with the outputs of the blocks before as they are now.
 
     Args:
-        model: a causal language model of transformers; it is put into evaluation mode.
+        model: a model of transformers whose layers are `nn.Linear`; it is put into evaluation mode.
         batches: token ids [B, T], each batch of texts of one length, so that nothing is padded.
 
     Raises:
-        BadInput: the architecture is not one of `BLOCKS`.
+        BadInput: the model's type is not known.
     """
     model.eval()
-    path, modules = decoder_blocks(model)
+    path, modules = blocks_of(model)
     hidden, calls = _first_inputs(model, modules, batches)
     for number, module in enumerate(modules):
         block = Block(f"{path}.{number}", module, hidden, calls[number])
@@ -108,63 +116,40 @@ def walk(model: Any, batches: Sequence[Tensor]) -> Iterator[Block]:
             hidden = list(block.outputs())
 
 
-def decoder_blocks(model: Any) -> tuple[str, nn.ModuleList]:
-    """Return where the decoder blocks of `model` are, and the blocks.
-
-    Raises:
-        BadInput: the architecture is not one of `BLOCKS`.
-    """
-    check_architecture(model.config.model_type)
-    path = BLOCKS[model.config.model_type]
-    return path, model.get_submodule(path)
-
-
-def check_architecture(model_type: str) -> None:
-    """Make sure that models of `model_type` can be walked.
-
-    Raises:
-        BadInput: they can't.
-    """
-    if model_type not in BLOCKS:
-        raise BadInput(
-            f"models of type {model_type!r} can't be compressed yet; supported are {', '.join(sorted(BLOCKS))}. To add "
-            "one whose blocks hold nn.Linear layers, name the path of its block list in compression/walk.py"
-        )
-
-
 def linear_layers(module: nn.Module, prefix: str) -> dict[str, nn.Linear]:
     """Return the linear layers inside `module` by their path, which starts with `prefix`."""
     return {f"{prefix}.{name}": layer for name, layer in module.named_modules() if isinstance(layer, nn.Linear)}
 
 
 def block_layers(model: Any) -> dict[str, nn.Linear]:
-    """Return all linear layers of the decoder blocks by their path; the embeddings and the head are not among them."""
-    path, modules = decoder_blocks(model)
+    """Return all linear layers of the blocks by their path; the embeddings and the head are not among them."""
+    path, modules = blocks_of(model)
     return linear_layers(modules, path)
 
 
 @torch.no_grad()
 def _first_inputs(
     model: Any, modules: nn.ModuleList, batches: Sequence[Tensor]
-) -> tuple[list[Tensor], list[list[dict[str, Any]]]]:
+) -> tuple[list[Tensor], list[list[Call]]]:
     """Run the model with blocks that only note their arguments: the first hidden states, and all calls by block."""
     hidden: list[Tensor] = []
-    calls: list[list[dict[str, Any]]] = [[] for _ in modules]
+    calls: list[list[Call]] = [[] for _ in modules]
 
     def note(number: int) -> Callable[..., Tensor]:
-        def forward(states: Tensor, **call: Any) -> Tensor:
+        def forward(states: Tensor, *args: Any, **named: Any) -> Tensor:
             if number == 0:
                 hidden.append(states)
-            calls[number].append(call)
+            calls[number].append(Call(args, named))
             return states
 
         return forward
 
+    cache = {} if architecture_of(model).is_encoder else {"use_cache": False}
     for number, module in enumerate(modules):
         module.forward = note(number)
     try:
         for batch in batches:
-            model.base_model(input_ids=batch.to(model.device), use_cache=False)
+            model.base_model(input_ids=batch.to(model.device), **cache)
     finally:
         for module in modules:
             del module.forward  # the class's own forward shows again

@@ -1,4 +1,4 @@
-"""Calibration texts: what a compressed model will really see, the chats of the training rows with their answers."""
+"""Calibration texts: what a compressed model will really see, the training rows' chats with their answers, or texts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Calibration:
     """Texts to run a model on."""
 
     texts: list[tuple[Tensor, int]]
-    """Per text its token ids [T], and how many of them are the prompt's."""
+    """Per text its token ids [T], and how many of them are the prompt's: none of a plain text."""
     cut: int
     """Texts that were longer than the limit."""
 
@@ -54,37 +54,54 @@ class Calibration:
 
 
 def calibration_texts(
-    rows: Dataset, tokenizer: Any, config: Any, *, prompt: str, samples: int, max_length: int, seed: int
+    rows: Dataset,
+    tokenizer: Any,
+    config: Any,
+    *,
+    prompt: str,
+    samples: int,
+    max_length: int,
+    seed: int,
+    text: str | None = None,
 ) -> Calibration:
-    """Draw `samples` rows that have an output, and render each as a chat with its answer.
+    """Draw `samples` rows that have an output, and render each as a chat with its answer; or take plain texts.
 
     Args:
-        rows: rows with `output` and what the template needs.
+        rows: rows with `output` and what the template needs, or with the column `text`.
         tokenizer: of the model.
         config: of the model.
         prompt: template that makes the chat.
         samples: how many rows; all of them when there are fewer.
         max_length: longest text, in tokens; longer ones are cut there.
         seed: of the draw.
+        text: column of plain texts to take in place of chats.
 
     Raises:
         BadInput: no usable rows, too few tokens, or a length or token that the model doesn't have.
     """
-    _check_length(config, max_length)
     import torch
+
+    from potstill.compression.architecture import known
+
+    _check_length(config, max_length)
+    if text is None and known(config.model_type).is_encoder:
+        raise BadInput(f"a {config.model_type} model reads texts and no chats: name their column with text=")
 
     texts: list[tuple[Tensor, int]] = []
     cut = 0
     for number in random.Random(seed).sample(range(len(rows)), len(rows)):
         row = rows[number]
-        if not row.get("output"):
+        if not row.get(text or "output"):
             continue
-        ids, prompt_length = chat.encode(tokenizer, prompts.render(prompt, row), row["output"])
+        if text is None:
+            ids, prompt_length = chat.encode(tokenizer, prompts.render(prompt, row), row["output"])
+        else:
+            ids, prompt_length = tokenizer(row[text])["input_ids"], 0
         cut += len(ids) > max_length
         texts.append((torch.tensor(ids[:max_length]), min(prompt_length, max_length)))
         if len(texts) == samples:
             break
-    _check_texts(texts, len(rows), config)
+    _check_texts(texts, len(rows), config, text or "output")
     return Calibration(texts, cut)
 
 
@@ -94,10 +111,10 @@ def _check_length(config: Any, max_length: int) -> None:
         raise BadInput(f"max_length is {max_length}, but the model reads {longest} tokens at most: lower max_length")
 
 
-def _check_texts(texts: list[tuple[Tensor, int]], rows: int, config: Any) -> None:
+def _check_texts(texts: list[tuple[Tensor, int]], rows: int, config: Any, column: str) -> None:
     if not texts:
         raise BadInput(
-            f"none of the {rows} calibration rows has an output: give labelled rows, such as the training ones"
+            f"none of the {rows} calibration rows has anything in {column!r}: give rows that do, such as those of training"
         )
     tokens = sum(len(ids) for ids, _ in texts)
     if tokens < FEWEST_TOKENS:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY
 from pathlib import Path
@@ -13,23 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from annotated_types import Ge
 
 from potstill.errors import BadInput, Problem
-from potstill.modelcard import Task, name_of, write_card
+from potstill.modelcard import name_of, write_card
 from potstill.models import folder_of
 from potstill.step import Model, Step
-from potstill.steps.checkpoint import Loaded
+from potstill.steps.checkpoint import Loaded, with_head
 
 if TYPE_CHECKING:
     from potstill.context import Context
-
-SENTENCE = ("modules.json", "sentence_bert_config.json", "config_sentence_transformers.json")
-"""Files that make a model folder a sentence encoder."""
-TASKS: dict[str, Task] = {
-    "ForCausalLM": "text-generation",
-    "ForSequenceClassification": "text-classification",
-    "ForTokenClassification": "token-classification",
-    "ForMaskedLM": "fill-mask",
-}
-"""What a model does, by the end of its architecture's name."""
 
 
 class KeepLayers(Step):
@@ -69,14 +57,12 @@ class KeepLayers(Step):
         Raises:
             BadInput: the teacher has no such layers, or they can't be told.
         """
-        loaded = load(folder_of(model))
+        folder = folder_of(model)
+        loaded = Loaded(folder, with_head(folder), None)
         path, count = blocks(loaded.model)
         chosen = self._chosen(count)
         keep(loaded.model, path, chosen)
-        context.out.mkdir(parents=True, exist_ok=True)
-        loaded.model.save_pretrained(context.out)
-        loaded.carry(context.out)
-        carry_sentence_modules(loaded.folder, context.out)
+        loaded.save(context.out)
         figures = {"parameters": loaded.model.num_parameters(), "layers": len(chosen)}
         context.notes |= {**figures, "kept": list(chosen), "of": count}
         base = name_of(loaded.folder)
@@ -86,7 +72,7 @@ class KeepLayers(Step):
             made_from=base,
             recipe={"method": "layers kept as they are (Sanh et al. 2019)", "layers kept": list(chosen), "of": count},
             figures=figures,
-            task=task_of(loaded),
+            task=loaded.task,
         )
         return context.out
 
@@ -102,26 +88,6 @@ class KeepLayers(Step):
             text = f"the model has {count} layers, numbered 0 to {count - 1}, so there is no layer"
             raise BadInput(Problem("", "layers", f"{text} {', '.join(map(str, beyond))}"))
         return chosen
-
-
-def load(folder: Path) -> Loaded:
-    """Load the model in `folder` with the head that it was saved with.
-
-    Raises:
-        BadInput: it is quantized, or of a class that transformers lacks.
-    """
-    import transformers
-
-    config = transformers.AutoConfig.from_pretrained(folder)
-    if getattr(config, "quantization_config", None):
-        raise BadInput(f"the model {folder} is quantized: take layers of the unquantized one it was made from")
-    names = config.architectures or ["no architecture"]
-    kind = getattr(transformers, names[0], None)
-    if kind is None:
-        raise BadInput(f"the model {folder} is a {names[0]}, which transformers has no class for: name one in its "
-                       "config.json under architectures")  # fmt: skip
-    model = kind.from_pretrained(folder, dtype="auto", use_safetensors=True).eval()
-    return Loaded(folder, model, None)
 
 
 def blocks(model: Any) -> tuple[str, int]:
@@ -167,24 +133,3 @@ def keep(model: Any, path: str, chosen: Sequence[int]) -> None:
         if "layer" in key and isinstance(value, (list, tuple)) and len(value) == len(old):
             setattr(config, key, [value[layer] for layer in chosen])
     config.num_hidden_layers = len(chosen)
-
-
-def carry_sentence_modules(folder: Path, out: Path) -> None:
-    """Copy what makes a folder a sentence encoder: the list of its modules, and those behind the transformer."""
-    if not (folder / SENTENCE[0]).is_file():
-        return
-    for name in SENTENCE:
-        if (folder / name).is_file():
-            shutil.copyfile(folder / name, out / name)
-    for module in json.loads((folder / SENTENCE[0]).read_text(encoding="utf-8")):
-        # a path with more parts than a name could lead out of the folder
-        if module["path"] and module["path"] == Path(module["path"]).name and (folder / module["path"]).is_dir():
-            shutil.copytree(folder / module["path"], out / module["path"], dirs_exist_ok=True)
-
-
-def task_of(loaded: Loaded) -> Task:
-    """Return what a loaded model does."""
-    if (loaded.folder / SENTENCE[0]).is_file():
-        return "sentence-similarity"
-    kind = type(loaded.model).__name__
-    return next((task for end, task in TASKS.items() if kind.endswith(end)), "feature-extraction")

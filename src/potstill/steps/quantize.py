@@ -186,10 +186,11 @@ def gptq_layers(
     model: Any, batches: list[Any], group_size: int, damping: float, context: Context
 ) -> dict[str, Quantized]:
     """Quantize the linear layers of `model` in place to what their integers stand for; return the integers by path."""
+    from potstill.compression.architecture import blocks_of
     from potstill.compression.gptq import Hessian, quantize_layer
-    from potstill.compression.walk import decoder_blocks, walk
+    from potstill.compression.walk import walk
 
-    total = len(decoder_blocks(model)[1])
+    total = len(blocks_of(model)[1])
     quantized = {}
     for number, block in enumerate(walk(model, batches)):
         hessians = block.record(lambda layer: Hessian(layer.in_features, layer.weight.device))
