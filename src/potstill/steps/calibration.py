@@ -114,7 +114,7 @@ def _check_length(config: Any, max_length: int) -> None:
 def _check_texts(texts: list[tuple[Tensor, int]], rows: int, config: Any, column: str) -> None:
     if not texts:
         raise BadInput(
-            f"none of the {rows} calibration rows has anything in {column!r}: give rows that do, such as those of training"
+            f"none of the {rows} calibration rows has anything in {column!r}: give some of the training rows"
         )
     tokens = sum(len(ids) for ids, _ in texts)
     if tokens < FEWEST_TOKENS:
