@@ -225,6 +225,8 @@ def _given(array: Any) -> Any:
 
 def target_logits(model: Any, batch: Mapping[str, Tensor]) -> Tensor:
     """Return the logits [N, V] at the targets' positions; the output layer runs on few others."""
-    output = model(input_ids=batch["input_ids"], logits_to_keep=batch["keep"], use_cache=False)
+    # packed rows have positions of their own; in others they just count up
+    positions = {"position_ids": batch["position_ids"]} if "position_ids" in batch else {}
+    output = model(input_ids=batch["input_ids"], logits_to_keep=batch["keep"], use_cache=False, **positions)
     logits: Tensor = output.logits
     return logits[batch["select"]]
