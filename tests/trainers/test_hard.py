@@ -179,3 +179,17 @@ def test_contradicting_parameters_are_all_reported():
     step = HardLabel(None, student="x", lora=LoRA(), qlora=QLoRA(), hold_zeros=True)
     assert {problem.field for problem in step.check()} == {"qlora", "hold_zeros"}
     assert not list(HardLabel(None, student="x", qlora=True).check())
+
+
+def test_the_loss_from_states_is_that_of_the_logits():
+    from potstill.trainers.hard import CHUNK_TOKENS, hard_objective
+    from potstill.trainers.projection import Projection
+
+    generator = torch.Generator().manual_seed(0)
+    states, weight = (torch.randn(size, 8, generator=generator, requires_grad=True) for size in (CHUNK_TOKENS + 44, 50))
+    batch = {"labels": torch.randint(50, (len(states),), generator=generator)}
+    dense = hard_objective(states @ weight.T, batch)
+    wanted = torch.autograd.grad(dense.sum(), (states, weight))
+    made = hard_objective(Projection(states, weight, None), batch)
+    torch.testing.assert_close(made, dense)
+    torch.testing.assert_close(torch.autograd.grad(made.sum(), (states, weight)), wanted)

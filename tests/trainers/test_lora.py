@@ -46,6 +46,30 @@ def test_merged_equals_adapters_beside_a_fresh_base(tmp_path, learned, fields):
     assert learning.weights(context.out).keys() == learning.weights(learned).keys()
 
 
+def test_adapters_that_are_not_merged_are_an_adapters_folder(tmp_path, learned):
+    import json
+
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    from potstill.teachers.adapter import adapter_identity, adapter_rank
+
+    context = train(tmp_path, learned, lora=LoRA(rank=4, merge=False))
+    assert {path.name for path in context.out.iterdir()} == {
+        "adapter_config.json", "adapter_model.safetensors", "README.md"
+    }  # fmt: skip
+    assert str(learned) not in (context.out / "adapter_config.json").read_text()
+    assert json.loads((context.out / "adapter_config.json").read_text())["r"] == adapter_rank(context.out) == 4
+    assert adapter_identity(context.out)
+    assert "an adapter, not a model" in (context.out / "README.md").read_text()
+    tokens = torch.arange(3, 43)[None]
+    base = AutoModelForCausalLM.from_pretrained(learned, dtype=torch.float32)
+    beside = logits(PeftModel.from_pretrained(base, str(context.out)), tokens)
+    torch.testing.assert_close(
+        beside, logits(merge(learned, tmp_path / "work" / "adapter"), tokens), atol=1e-3, rtol=1e-3
+    )
+
+
 @pytest.mark.slow
 def test_the_4_bit_base_is_really_in_4_bits_and_frozen(tmp_path, student):
     import bitsandbytes

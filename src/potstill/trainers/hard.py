@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from potstill.chat import encode as encode_chat
 from potstill.trainers import student as students
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from potstill.context import Context
     from potstill.teachers.protocol import Messages
     from potstill.trainers.examples import Example
+    from potstill.trainers.loop import Reading
+    from potstill.trainers.projection import Logits
 
+CHUNK_TOKENS = 256
+"""Tokens whose logits are there at once: with 150,000 of them each, 150 MB a copy."""
 Encode = Callable[[Any, "Messages", str], tuple[list[int], int]]
 """Returns a tokenizer's tokens of a prompt and its answer, and how many are the prompt's."""
 
@@ -33,17 +37,23 @@ class HardLabel(CausalTraining):
     {'parameters': 1049984, 'zeros': 0.0, 'bits': 16}
     """
 
+    version: ClassVar[int] = 2  # logits are made in chunks
+
     def run(self, rows: Dataset, student: Any, context: Context) -> Path:
         """Train the student on `rows` and write its folder."""
         from potstill.trainers.architecture import architecture_of
+        from potstill.trainers.projection import before_the_output_layer
 
         folder = students.folder_of(student)
-        encode = architecture_of(folder).encode
+        architecture = architecture_of(folder)
 
         def example_of(row: Mapping[str, Any], tokenizer: Any) -> Example | str:
-            return text_example(row, tokenizer, self.prompt, encode)
+            return text_example(row, tokenizer, self.prompt, architecture.encode)
 
-        return fit(self, prepare(self, rows, folder, context, example_of), hard_objective, context)
+        def reading_of(model: Any) -> Reading:
+            return before_the_output_layer(architecture.reading(model.config))
+
+        return fit(self, prepare(self, rows, folder, context, example_of), hard_objective, context, reading_of)
 
 
 def text_example(row: Mapping[str, Any], tokenizer: Any, prompt: str, encode: Encode = encode_chat) -> Example | str:
@@ -60,8 +70,14 @@ def text_example(row: Mapping[str, Any], tokenizer: Any, prompt: str, encode: En
     return Example(ids, length)
 
 
-def hard_objective(logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
-    """Return the cross-entropy [N] of the targets; logits [N, V]."""
+def hard_objective(logits: Logits, batch: Mapping[str, Tensor]) -> Tensor:
+    """Return the cross-entropy [N] of the targets from logits [N, V], or from what makes them, a few at a time."""
+    from potstill.trainers.chunked import chunked
     from potstill.trainers.losses import cross_entropy
+    from potstill.trainers.objective import Losses
+    from potstill.trainers.projection import Projection
 
-    return cross_entropy(logits, batch["labels"])
+    labels = batch["labels"]
+    if not isinstance(logits, Projection):
+        return cross_entropy(logits, labels)
+    return chunked(logits, lambda made, rows: Losses({"hard": cross_entropy(made, labels[rows])}), CHUNK_TOKENS).total()

@@ -1,8 +1,10 @@
-"""Low-rank adapters on a frozen student, in full precision (LoRA) or over 4-bit weights (QLoRA), merged at the end."""
+"""Low-rank adapters on a frozen student, in full precision (LoRA) or over 4-bit weights (QLoRA), merged or apart."""
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,6 +33,9 @@ class LoRA:
     targets: str | tuple[str, ...] = ALL_LINEAR
     """Names of the layers that get an adapter, or a regular expression of them; `all-linear` is every linear layer but
     the output one (QLoRA, section 4)."""
+    merge: bool = True
+    """Whether the adapters are merged into the weights at the end, which costs nothing at inference (section 4.1).
+    Otherwise the step makes an adapter's folder, for `VLLM(model, lora=step)`."""
 
 
 @dataclass(frozen=True)
@@ -130,3 +135,14 @@ def merge(student: str | Path, adapter_folder: Path) -> Any:
 
     base = model_class(student).from_pretrained(str(student), dtype=torch.float32, use_safetensors=True)
     return PeftModel.from_pretrained(base, str(adapter_folder)).merge_and_unload(safe_merge=True)
+
+
+def keep_apart(adapter_folder: Path, out: Path, base: str) -> None:
+    """Write the adapters of `adapter_folder` into `out` as what goes onto the model that is called `base`."""
+    out.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(adapter_folder / "adapter_model.safetensors", out / "adapter_model.safetensors")
+    config = json.loads((adapter_folder / "adapter_config.json").read_text(encoding="utf-8"))
+    # the folder that the base was loaded from means nothing elsewhere
+    config["base_model_name_or_path"] = base
+    text = json.dumps(config, indent=2, sort_keys=True) + "\n"
+    (out / "adapter_config.json").write_text(text, encoding="utf-8")

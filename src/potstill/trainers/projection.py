@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Union
 
 import torch
 from torch import Tensor
 
 from potstill.hidden_states import CLOSE, Head, after_head
+
+if TYPE_CHECKING:
+    from potstill.trainers.loop import Reading
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,15 @@ class Projection:
         states = head.states(bits)
         bias = None if head.bias is None else head.bias.to(bits.device)
         return cls(states, head.weight.to(bits.device), bias, head.scale, head.softcap)
+
+
+Logits = Union[Tensor, Projection]
+"""Logits [N, V] of targets, made or not."""
+
+
+def before_the_output_layer(reading: Reading) -> Reading:
+    """Return a reading that leaves the output layer to the objective, where the model's architecture allows that."""
+    return replace(reading, logits=TargetStates(reading.logits))
 
 
 class TargetStates:

@@ -15,10 +15,10 @@ from potstill.soft_labels import TOP_COLUMNS, teacher_digest
 from potstill.step import Model
 from potstill.trainers import student as students
 from potstill.trainers import vocabulary
-from potstill.trainers.causal import CausalTraining, fit, prepare
+from potstill.trainers.causal import CausalTraining, Lesson, fit, prepare
 from potstill.trainers.divergence import BETA, SKEW, Divergence
 from potstill.trainers.divergence import Name as DivergenceName
-from potstill.trainers.hard import text_example
+from potstill.trainers.hard import CHUNK_TOKENS, text_example
 from potstill.trainers.stored import Kind, StoredLabels, kind_of
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class SoftLabel(CausalTraining):
     skew: Annotated[float, Interval(ge=0, lt=1)] = SKEW
     """Of `skew_kl` and `skew_reverse_kl`: how much of the first distribution is mixed into the second; 0.1 as in the
     paper (Ko et al. 2024, arXiv 2402.03898)."""
-    chunk_tokens: Annotated[int, Ge(1)] = 256
+    chunk_tokens: Annotated[int, Ge(1)] = CHUNK_TOKENS
     """Tokens whose logits are there at once: sets the memory, not the result."""
 
     def needs(self) -> Mapping[str, Iterable[str]]:
@@ -117,6 +117,14 @@ class SoftLabel(CausalTraining):
 
     def run(self, rows: Dataset, student: Any, teacher: Any, context: Context) -> Path:
         """Train the student on `rows` and write its folder."""
+        return fit(self, *self.lesson(rows, student, teacher, context))
+
+    def lesson(self, rows: Dataset, student: Any, teacher: Any, context: Context) -> Lesson:
+        """Return the rows in tokens, what is minimised, the surroundings, and how the student reads.
+
+        Raises:
+            BadInput: the teacher's distributions can't be had, or don't go with the student.
+        """
         from potstill.trainers.architecture import ENCODER_DECODER, architecture_of, check_alike
         from potstill.trainers.soft_objective import SoftObjective
         from potstill.trainers.two_tokenizers import with_partner
@@ -143,7 +151,7 @@ class SoftLabel(CausalTraining):
         context.notes["soft_labels"] = {"top": "stored", "hidden": "hidden states", "": "live"}[kind]
         answer = self._teacher(kind, folder, teacher, stored)
         objective = SoftObjective(self.alpha, self.temperature, self._divergence(), answer, self.chunk_tokens)
-        return fit(self, prepared, objective, context, lambda model: self._reading(architecture, model.config))
+        return prepared, objective, context, lambda model: self._reading(architecture, model.config)
 
     def _divergence(self) -> Divergence:
         """Return how the distributions are told apart."""
@@ -165,7 +173,7 @@ class SoftLabel(CausalTraining):
 
     def _reading(self, architecture: Architecture, config: Any) -> Reading:
         """Return how the student reads a batch."""
-        from potstill.trainers.soft_objective import before_the_output_layer
+        from potstill.trainers.projection import before_the_output_layer
         from potstill.trainers.two_tokenizers import in_pairs
 
         reading = before_the_output_layer(architecture.reading(config))

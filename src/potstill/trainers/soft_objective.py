@@ -6,9 +6,9 @@ Shapes: N target tokens, n of them in a chunk, V vocabulary, K kept entries a to
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,10 +20,8 @@ from potstill.trainers.chunked import chunked
 from potstill.trainers.divergence import Divergence
 from potstill.trainers.loop import Reading
 from potstill.trainers.objective import Losses, agreement
-from potstill.trainers.projection import Projection, TargetStates
+from potstill.trainers.projection import Logits, Projection, TargetStates
 
-Logits = Union[Tensor, Projection]
-"""Logits [N, V] of targets, made or not."""
 Teacher = Callable[[Mapping[str, Tensor]], Logits]
 """Returns what a teacher says to the targets of a batch."""
 
@@ -120,11 +118,6 @@ def _agreement(student: Tensor, teacher: Tensor) -> Tensor:
     highest = teacher >= teacher.amax(-1, keepdim=True)
     there = torch.where(highest, student[:, : teacher.shape[-1]], -torch.inf).amax(-1)
     return (there >= student.amax(-1)).float()
-
-
-def before_the_output_layer(reading: Reading) -> Reading:
-    """Return a reading that leaves the output layer to the objective, where the model's architecture allows that."""
-    return replace(reading, logits=TargetStates(reading.logits))
 
 
 def live(teacher: Any, reading: Reading) -> Teacher:

@@ -15,8 +15,9 @@ from torch import Tensor
 from potstill.trainers.examples import Example
 from potstill.trainers.loop import CAUSAL, Reading
 from potstill.trainers.objective import Losses
+from potstill.trainers.projection import before_the_output_layer
 from potstill.trainers.sampling import Draw, DrawnBatch
-from potstill.trainers.soft_objective import SoftObjective, before_the_output_layer
+from potstill.trainers.soft_objective import SoftObjective
 
 
 def drawn(draw: Draw) -> Reading:
