@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
-
-from annotated_types import Ge, MinLen
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from potstill.errors import BadInput, Problem
-from potstill.step import Model
-from potstill.steps.bases.rows import RowsStep
+from potstill.steps.bases.classifier import ClassifierStep
 from potstill.steps.combine import tables
 from potstill.steps.encoder import texts_in
 from potstill.steps.task_model import CHUNK, Classifier
@@ -25,7 +21,7 @@ COLUMN = "probabilities"
 """Where they are written."""
 
 
-class ClassProbabilities(RowsStep):
+class ClassProbabilities(ClassifierStep):
     """Adds a classifier's `probabilities` of its classes, by name, and leaves everything else as it is.
 
     Made for distillation: a `label` that is there stays, where `RunTaskModel` would write its own. By name, because two
@@ -35,22 +31,6 @@ class ClassProbabilities(RowsStep):
     >>> show(ClassProbabilities(rows, classifier))
     {'text': 'play some jazz', 'label': 'music', 'probabilities': {'light': 0.0..., 'music': 0.9...}}
     """
-
-    model: Model
-    """A classifier's folder or Hub id, or a step that makes one."""
-    _: KW_ONLY
-    column: Annotated[str, MinLen(1)] = "text"
-    """Column of the texts."""
-    batch_size: Annotated[int, Ge(1)] = 32
-    """Texts in one pass through the model."""
-
-    heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers")
-    unkeyed: ClassVar[frozenset[str]] = frozenset({"batch_size"})
-
-    def needs(self) -> Mapping[str, Iterable[str]]:
-        """Return the column of the texts."""
-        return {"rows": (self.column,)}
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
         """Return the columns of the rows and the new one.
@@ -87,7 +67,7 @@ class ClassProbabilities(RowsStep):
                 context.progress(done, len(rows))
                 columns = [*table.columns, pa.chunked_array(made, struct)]
                 yield from pa.table(columns, schema=schema).to_batches()
-            _warn_of_cut(classifier.cut, context)
+            classifier.warn_of_cut()
 
         return pa.RecordBatchReader.from_batches(schema, batches())
 
@@ -98,11 +78,3 @@ class ClassProbabilities(RowsStep):
         values = classifier.chunk(texts)
         return pa.StructArray.from_arrays([pa.array(values[:, number]) for number in range(values.shape[1])],
                                           fields=list(struct))  # fmt: skip
-
-
-def _warn_of_cut(cut: int, context: Context) -> None:
-    """Say that texts were too long, if any were."""
-    if cut:
-        text = f"{cut} texts are longer than the classifier reads: only their beginnings count"
-        context.notes.setdefault("warnings", []).append(text)
-        context.logger.warning(text)

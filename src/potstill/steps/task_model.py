@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from annotated_types import Ge, MinLen
+from annotated_types import MinLen
 
 from potstill.errors import BadInput, Problem
 from potstill.keys import digest
-from potstill.step import Estimate, Model, Rows, Step
+from potstill.steps.bases.classifier import ClassifierStep
 from potstill.steps.encoder import texts_in
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ CHUNK = 1024
 """Rows that are sorted by length together, and then journalled: what a kill costs at most."""
 
 
-class RunTaskModel(Step):
+class RunTaskModel(ClassifierStep):
     """Labels each row's text with a Hugging Face sequence classifier: `label`, `score`, `probabilities`.
 
     `score` is the probability of the label, and `probabilities` has those of all labels by name: two models may have
@@ -38,34 +38,16 @@ class RunTaskModel(Step):
     {'instruction': 'dim the lamp', 'label': 'light'}
     """
 
-    rows: Rows
-    """What is labelled."""
-    model: Model
-    """A classifier's folder or Hub id, or a step that makes one."""
     _: KW_ONLY
     column: Annotated[str, MinLen(1)] = "instruction"
     """Column of the texts."""
-    batch_size: Annotated[int, Ge(1)] = 32
-    """Texts in one pass through the model."""
 
-    makes: ClassVar[str] = "rows"
     version: ClassVar[int] = 2
-    heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers")
-    unkeyed: ClassVar[frozenset[str]] = frozenset({"batch_size"})
-
-    def needs(self) -> Mapping[str, Iterable[str]]:
-        """Return the column of the texts."""
-        return {"rows": (self.column,)}
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
         """Return the columns of the rows and the new ones."""
         rows = inputs.get("rows")
         return None if rows is None else rows | {"label", "score", "probabilities"}
-
-    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
-        """Count the rows."""
-        return Estimate(rows=rows.get("rows"))
 
     def run(self, rows: Dataset, model: Any, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows with their labels.
@@ -85,10 +67,7 @@ class RunTaskModel(Step):
                 yield {**next(waiting), **found, "probabilities": shares}
             done += len(chunk)
             context.progress(done, len(rows))
-        if classifier.cut:
-            text = f"{classifier.cut} texts are longer than the classifier reads: only their beginnings count"
-            context.notes.setdefault("warnings", []).append(text)
-            context.logger.warning(text)
+        classifier.warn_of_cut()
 
 
 class Classifier:
@@ -129,6 +108,13 @@ class Classifier:
             self._context.journal.put(key, kept)
         self.cut += kept["cut"]
         return np.frombuffer(kept["probabilities"], np.float32).reshape(-1, len(self.labels))
+
+    def warn_of_cut(self) -> None:
+        """Say that texts were too long, if any were."""
+        if self.cut:
+            text = f"{self.cut} texts are longer than the classifier reads: only their beginnings count"
+            self._context.notes.setdefault("warnings", []).append(text)
+            self._context.logger.warning(text)
 
     def _classify(self, texts: list[str]) -> tuple[NDArray[np.float32], int]:
         """Run the model over batches of like length; returns also how many texts it cut."""

@@ -108,7 +108,7 @@ def skew_kl(student_logits: Tensor, teacher_logits: Tensor, temperature: float, 
     if skew == 0:
         return forward_kl(student_logits, teacher_logits, temperature)
     student, teacher = _bounded(student_logits, teacher_logits, temperature)
-    return nonnegative(_kl(teacher, torch.logaddexp(teacher + math.log(skew), student + math.log1p(-skew))))
+    return _skewed(teacher, student, skew)
 
 
 def skew_reverse_kl(student_logits: Tensor, teacher_logits: Tensor, temperature: float, skew: float) -> Tensor:
@@ -128,7 +128,12 @@ def skew_reverse_kl(student_logits: Tensor, teacher_logits: Tensor, temperature:
     if skew == 0:
         return reverse_kl(student_logits, teacher_logits, temperature)
     student, teacher = _bounded(student_logits, teacher_logits, temperature)
-    return nonnegative(_kl(student, torch.logaddexp(student + math.log(skew), teacher + math.log1p(-skew))))
+    return _skewed(student, teacher, skew)
+
+
+def _skewed(first: Tensor, second: Tensor, skew: float) -> Tensor:
+    """Return the divergence [N] of log-probabilities [N, V] from their mixture with others."""
+    return nonnegative(_kl(first, torch.logaddexp(first + math.log(skew), second + math.log1p(-skew))))
 
 
 def total_variation(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
