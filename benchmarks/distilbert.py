@@ -167,9 +167,8 @@ def table(kinds: Sequence[tuple[int, str, str]], seeds: int, figures: Mapping[st
         found = [figures[name(layers, start, loss, seed)] for seed in range(seeds)]
         percent = [100 * accuracy(each) for each in found]
         spread = f" ±{statistics.stdev(percent):.2f}" if seeds > 1 else ""
-        share, speed = (statistics.mean(values) for values in (
-            [value / whole for value in percent], [each["rows_per_s"] / teacher["rows_per_s"] for each in found]
-        ))  # fmt: skip
+        share = statistics.mean(value / whole for value in percent)
+        speed = statistics.mean(each["model_rows_per_s"] for each in found) / teacher["model_rows_per_s"]
         print(f"{layers:<8}{start:<11}{loss:<7}{statistics.mean(percent):>8.2f}{spread:<7}{share:>20.2f}{speed:>15.2f}"
               f"{found[0]['parameters']:>12,}")  # fmt: skip
     for depth in dict.fromkeys(layers for layers, _, _ in kinds):
