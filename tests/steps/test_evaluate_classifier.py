@@ -70,7 +70,8 @@ def test_accuracy_with_its_interval_and_what_is_mixed_up(tmp_path, classifier, b
     assert test["worst"] == [{"label": "other", "n": 1, "precision": 0.5, "recall": 1.0, "f1": pytest.approx(2 / 3)}]
     assert test["mixed_up"] == [{"label": "light", "predicted": "other", "rows": 1}]
     assert test["macro_f1"] == pytest.approx((0.8 + 2 / 3) / 2)
-    assert made["classes"] == 2 and made["model_rows_per_s"] > made["rows_per_s"] > 0 and made["peak_memory_bytes"] > 10e6
+    assert made["classes"] == 2 and made["peak_memory_bytes"] > 10e6
+    assert made["model_rows_per_s"] > made["rows_per_s"] > 0
     assert made["weights_bytes"] == (classifier / "model.safetensors").stat().st_size
 
 
