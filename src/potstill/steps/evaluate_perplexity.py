@@ -1,0 +1,165 @@
+"""Measuring a language model on running text: perplexity with its interval, speed and size.
+
+Protocol: windows of one width are read in batches in the type of the weights, after one warm-up batch; logits are
+compared in float32. Perplexities of a token compare only between models of one tokenizer, bits per byte between all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import KW_ONLY, asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from annotated_types import Ge
+
+from potstill.errors import BadInput, Problem
+from potstill.footprint import footprint, peak_memory
+from potstill.models import folder_of
+from potstill.step import Model, Rows, Step
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from torch import Tensor
+
+    from potstill.context import Context
+    from potstill.perplexity import Loss, Stream
+
+
+class EvaluatePerplexity(Step):
+    """Let a causal model read texts, and measure how well it predicts them, how fast, and how large it is.
+
+    Reads with transformers, which takes quantized folders too (activations are quantized as in serving).
+
+    >>> rows = LoadRows([{"text": "turn on the light in the kitchen please"}] * 8)
+    >>> show(EvaluatePerplexity(student, rows, window=64))
+    {'sets': {'test': {'perplexity': ..., 'bits_per_byte': ..., ...
+    """
+
+    model: Model
+    """A step that makes a causal model, a local folder or a Hub id."""
+    rows: Rows | Mapping[str, Rows]
+    """Test rows; several sets by name, or one, which is then called `test`."""
+    _: KW_ONLY
+    text: str = "text"
+    """Column with the text; texts follow one another, in the order of the rows."""
+    separator: str = "\n\n"
+    """What stands behind each text: an empty line, as in the evaluations of GPTQ and Wanda."""
+    window: Annotated[int, Ge(8)] = 512
+    """Tokens read at once; part of the protocol, as a longer context predicts better. The papers take 2048."""
+    batch_size: Annotated[int, Ge(1)] = 8
+    """Windows read at once; part of the protocol, because it sets the speed."""
+
+    makes: ClassVar[str] = "metrics"
+    heavy: ClassVar[bool] = True
+    alone: ClassVar[bool] = True
+    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers")
+
+    def check(self) -> Iterable[Problem]:
+        """Yield a problem if there is no test set."""
+        if isinstance(self.rows, Mapping) and not self.rows:
+            yield Problem("", "rows", "no test sets in {}: give rows, or a dict of rows by name")
+
+    def needs(self) -> Mapping[str, Iterable[str]]:
+        """Return the column of a test set."""
+        return {"rows": (self.text,)}
+
+    def run(self, model: Any, rows: Dataset | Mapping[str, Dataset], context: Context) -> dict[str, Any]:
+        """Measure `model` on `rows`.
+
+        Raises:
+            BadInput: a set holds no text, or the model reads fewer tokens than a window has.
+        """
+        import torch
+
+        torch.set_num_threads(max(1, context.threads))
+        sets = rows if isinstance(rows, Mapping) else {"test": rows}
+        folder = folder_of(model)
+        loaded, streams = self._load(folder), self._streams(folder, sets)
+        self._check(loaded.config, streams)
+        self._read(loaded, next(iter(streams.values())), first=True)
+        started = time.perf_counter()
+        found: dict[str, Loss] = {}
+        for name, own in streams.items():
+            found[name] = self._read(loaded, own)
+            context.progress(len(found), len(streams), note=name)
+            context.ledger.keep(len(sets[name]))
+        seconds = time.perf_counter() - started
+        size = footprint(folder)
+        return {
+            "sets": {name: loss.figures() for name, loss in found.items()},
+            "tokens_per_s": sum(loss.tokens for loss in found.values()) / seconds,
+            **asdict(size),
+            "bits_per_weight": size.bits_per_weight,
+            "peak_memory_bytes": peak_memory(),
+            "engine": {
+                "threads": context.threads,
+                "window": self.window,
+                "batch_size": self.batch_size,
+                "seconds": seconds,
+            },
+        }
+
+    def _load(self, folder: Path) -> Any:
+        """Load the model, on the GPU if there is one."""
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        loaded = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", use_safetensors=True).eval()
+        return loaded.to("cuda") if torch.cuda.is_available() else loaded
+
+    def _streams(self, folder: Path, sets: Mapping[str, Dataset]) -> dict[str, Stream]:
+        """Return the tokens of each set."""
+        from transformers import AutoTokenizer
+
+        from potstill.perplexity import stream
+
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        return {
+            name: stream(tokenizer, (text for text in rows[self.text] if text), self.separator)
+            for name, rows in sets.items()
+        }
+
+    def _check(self, config: Any, streams: Mapping[str, Stream]) -> None:
+        """Check that there is something to predict, and that windows fit the model.
+
+        Raises:
+            BadInput: with all problems together.
+        """
+        problems = [
+            f"the test set {name!r} has no text in {self.text!r}: give rows that have"
+            for name, own in streams.items()
+            if len(own.tokens) < 2
+        ]
+        longest = getattr(config, "max_position_embeddings", None)
+        if longest is not None and self.window > longest:
+            problems.append(f"window is {self.window}, but the model reads {longest} tokens at most: lower window")
+        if problems:
+            raise BadInput(*problems)
+
+    def _read(self, model: Any, own: Stream, *, first: bool = False) -> Loss:
+        """Return the loss of a text, or of its first batch."""
+        import torch
+
+        from potstill.perplexity import measured, window_losses
+
+        sums: list[tuple[float, int]] = []
+        with torch.inference_mode():
+            for batch in self._batches(own):
+                losses = window_losses(model, batch.to(model.device)).tolist()
+                sums += [(loss, batch.shape[1] - 1) for loss in losses]
+                if first:
+                    break
+        return measured(sums, own.size)
+
+    def _batches(self, own: Stream) -> Iterable[Tensor]:
+        """Yield batches of windows of one width; the last window, which may be shorter, alone."""
+        import torch
+
+        windows = list(own.windows(self.window))
+        whole = [window for window in windows if len(window) == self.window]
+        for start in range(0, len(whole), self.batch_size):
+            yield torch.tensor(whole[start : start + self.batch_size])
+        if len(windows) > len(whole):
+            yield torch.tensor([windows[-1]])
