@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from potstill.errors import PotstillError, RequestError
-from potstill.graph import step_of
+from potstill.graph import Graph, edges, step_of
 from potstill.pipeline import Pipeline
 from potstill.step import Output, Step
 
@@ -106,13 +106,20 @@ def changed(pipeline: Pipeline, settings: list[str]) -> Pipeline:
 def _roots(pipeline: Pipeline) -> dict[str, Any]:
     """Return what a path may start with: dataclass variables of the file (steps, teachers) and the graph's steps."""
     graph = pipeline.graph()
-    named = {graph.name(step): step for step in graph.steps}
+    written = _written(graph)
+    named = {graph.name(step): written.get(id(step), step) for step in graph.steps}
     variables = {
         name: value
         for name, value in pipeline.variables.items()
         if dataclasses.is_dataclass(value) and not isinstance(value, (type, Output)) and not name.startswith("_")
     }
     return {**named, **variables}
+
+
+def _written(graph: Graph) -> dict[int, Step]:
+    """Return by the id of a graph's step the one that stands for it in the file, which may expand to it."""
+    nodes = [*graph.outputs.values(), *(node for step in graph.steps for _, node in edges(step))]
+    return {id(step_of(node)): node for node in nodes if isinstance(node, Step)}
 
 
 def _paths(roots: Mapping[str, Any]) -> list[str]:
@@ -168,31 +175,37 @@ def _remade(value: Any, changes: Mapping[str, Any]) -> Any:
 
 def _rebuilt(pipeline: Pipeline, replacements: dict[int, Any]) -> Pipeline:
     """Return the pipeline with objects replaced, and with every step downstream of them made anew."""
-    done: dict[int, Any] = dict(replacements)
+    graph = pipeline.graph()
+    done: dict[int, Step] = {}
+
+    def rebuilt(step: Step) -> Step:
+        """Return what stands for `step` now: for the graph's steps, those that expand to them, and what these hold."""
+        if id(step) not in done:
+            base = replacements.get(id(step), step)
+            changes = {field.name: swap(getattr(base, field.name)) for field in dataclasses.fields(base)}
+            done[id(step)] = _remade(base, changes | {"name": base.name or graph.names.get(id(step_of(step)))})
+        return done[id(step)]
 
     def swap(value: Any) -> Any:
         """Return what stands for `value` now; steps are swapped in topological order, so this never goes deep."""
         if isinstance(value, Output):
-            return Output(done.get(id(value.step), value.step), value.name)
+            return Output(rebuilt(value.step), value.name)
         if isinstance(value, Step):
-            return done.get(id(step_of(value)), value)
+            return rebuilt(value)
         if isinstance(value, Mapping):
             return {key: swap(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return type(value)(swap(item) for item in value)
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            value = done.get(id(value), value)
+            value = replacements.get(id(value), value)
             fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
             new = {name: swap(item) for name, item in fields.items()}
             same = all(new[name] is fields[name] or new[name] == fields[name] for name in fields)
             return value if same else dataclasses.replace(value, **new)
         return value
 
-    graph = pipeline.graph()
     for step in graph.steps:
-        base = done.get(id(step), step)
-        changes = {field.name: swap(getattr(base, field.name)) for field in dataclasses.fields(base)}
-        done[id(step)] = _remade(base, changes | {"name": base.name or graph.name(step)})
+        rebuilt(step)
     made = Pipeline(pipeline.name, {name: swap(node) for name, node in pipeline.outputs.items()})
     made.variables = pipeline.variables
     return made

@@ -178,6 +178,9 @@ def test_a_quantized_student_is_refused(tmp_path, student):
 def test_contradicting_parameters_are_all_reported():
     step = HardLabel(None, student="x", lora=LoRA(), qlora=QLoRA(), hold_zeros=True)
     assert {problem.field for problem in step.check()} == {"qlora", "hold_zeros"}
+    for adapter in (LoRA(dropout=0.1), LoRA(merge=False)):
+        step = HardLabel(None, student="x", lora=adapter, hold_zeros=True)
+        assert [problem.field for problem in step.check()] == ["hold_zeros"]
     assert not list(HardLabel(None, student="x", qlora=True).check())
 
 

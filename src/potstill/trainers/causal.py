@@ -9,7 +9,7 @@ import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
@@ -17,7 +17,7 @@ from potstill.errors import Problem
 from potstill.modelcard import name_of, write_card
 from potstill.prompts import Template
 from potstill.trainers import student as students
-from potstill.trainers.lora import LoRA, QLoRA
+from potstill.trainers.lora import LoRA, QLoRA, why_no_zeros
 from potstill.trainers.training import Training, in_bf16, learn, schedule_of, start, stored
 
 if TYPE_CHECKING:
@@ -39,15 +39,18 @@ class CausalTraining(Training):
     An encoder-decoder reads the prompt as plain text. Writes a bfloat16 model folder.
     """
 
+    unkeyed: ClassVar[frozenset[str]] = Training.unkeyed | {"packing"}
+
     _: KW_ONLY
     prompt: Template = "answer.jinja"
     """Template that turns a row into a chat, or an encoder's text; teacher, student and test should see the same."""
     max_length: Annotated[int, Ge(2)] = 512
     """Longest row, in tokens, prompt included; longer ones are left out, as a cut answer teaches to stop anywhere."""
-    hold_zeros: bool = False
-    """Whether weights of linear layers that are exactly zero stay zero: for the training after pruning."""
+    packing: bool = False
+    """Whether rows stand behind one another in one sequence instead of being padded to the longest: the same result,
+    for causal models. Batches are of similar lengths anyway, so it pays on GPUs, and on a CPU it doesn't."""
     lora: LoRA | None = None
-    """Train low-rank adapters instead of the weights, and merge them at the end."""
+    """Train low-rank adapters instead of the weights; they are merged at the end unless it says otherwise."""
     qlora: QLoRA | bool = False
     """The same over a base in 4 bits; True takes the defaults of `QLoRA`."""
 
@@ -60,10 +63,11 @@ class CausalTraining(Training):
         yield from super().check()
         if self.lora is not None and self.qlora:
             yield Problem("", "qlora", "lora and qlora are both given: choose one")
-        if self.hold_zeros and self.adapter() is not None:
-            yield Problem("", "hold_zeros", "merging adapters fills the zeros again: train without lora and qlora")
-        if self.sharding and (self.hold_zeros or isinstance(self.adapter(), QLoRA)):
-            yield Problem("", "sharding", "splits neither 4-bit weights nor held zeros: leave out qlora and hold_zeros")
+        adapter = self.adapter()
+        if self.hold_zeros and adapter is not None and why_no_zeros(adapter):
+            yield Problem("", "hold_zeros", why_no_zeros(adapter))
+        if self.sharding and isinstance(self.adapter(), QLoRA):
+            yield Problem("", "sharding", "does not split 4-bit weights: leave out qlora")
 
     def adapter(self) -> LoRA | None:
         """Return the adapters to train, if any."""
@@ -82,11 +86,7 @@ class CausalTraining(Training):
     def recipe(self) -> dict[str, object]:
         """Return the parameters that the model card names."""
         adapter = self.adapter()
-        return {
-            **super().recipe(),
-            **({"adapters": adapter} if adapter else {}),
-            **({"zeros": "held"} if self.hold_zeros else {}),
-        }
+        return {**super().recipe(), **({"adapters": adapter} if adapter else {})}
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,8 @@ class Prepared:
     """What kind of model it is."""
 
 
+Lesson = tuple[Prepared, "Objective", "Context", "Callable[[Any], Reading] | None"]
+"""What `fit` takes besides the step."""
 ExampleOf = Callable[[Mapping[str, Any], Any], "Example | str"]
 """Turns a row, given the tokenizer, into tokens, or says why it can't."""
 
@@ -163,9 +165,12 @@ def fit(
     """
     import torch
 
+    from potstill.trainers.packing import packed
+
     torch.manual_seed(step.seed)
     model = _trainable(step, prepared, context)
     reading = reading_of(model) if reading_of else prepared.architecture.reading(model.config)
+    reading = packed(reading, model) if step.packing else reading
     paged = isinstance(step.adapter(), QLoRA)
     schedule = schedule_of(step, step.usual_rate(model.num_parameters()), paged)
     learned = learn(model, prepared.examples, objective, schedule, reading, context)
@@ -179,7 +184,7 @@ def fit(
 
 
 def _trainable(step: CausalTraining, prepared: Prepared, context: Context) -> Any:
-    """Return the student with what is to learn: all weights, those that aren't zero, or adapters."""
+    """Return the student with what is to learn: all weights, or adapters."""
     import torch
 
     from potstill.trainers import lora
@@ -188,10 +193,7 @@ def _trainable(step: CausalTraining, prepared: Prepared, context: Context) -> An
     if adapter is not None:
         dtype = torch.bfloat16 if in_bf16(step.precision) else torch.float32
         return lora.attach(lora.load_base(prepared.folder, adapter, dtype), adapter, prepared.architecture.adapters)
-    model = students.load_model(prepared.folder, torch.float32)
-    if step.hold_zeros:
-        context.notes["zeros_held"] = students.hold_zero_weights(model)
-    return model
+    return students.load_model(prepared.folder, torch.float32)
 
 
 def _write(
@@ -202,14 +204,18 @@ def _write(
     figures: Mapping[str, float],
     context: Context,
 ) -> None:
-    """Write the trained model's folder; without a `model` the adapters in the work folder are merged first."""
+    """Write the trained model's folder; without a `model`, the adapters in the work folder merged or as they are."""
     from potstill.trainers import lora
 
-    if model is None:
-        gc.collect()
-        model = lora.merge(prepared.folder, context.work / "adapter")
-    students.save(model, prepared.tokenizer, context.out)
-    base = name_of(prepared.folder)
+    base, adapter = name_of(prepared.folder), step.adapter()
+    if adapter is not None and not adapter.merge:
+        lora.keep_apart(context.work / "adapter", context.out, base)
+        recipe = {**recipe, "use": "an adapter, not a model: put it on the model that it was made from"}
+    else:
+        if model is None:
+            gc.collect()
+            model = lora.merge(prepared.folder, context.work / "adapter", step.hold_zeros)
+        students.save(model, prepared.tokenizer, context.out)
     title = f"{base}, trained by {type(step).__name__}"
     made = {**step.recipe(), **recipe}
     task = prepared.architecture.task

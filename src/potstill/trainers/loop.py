@@ -90,6 +90,8 @@ class Schedule:
     """Whether the optimizer's state may leave a GPU that is full, as QLoRA does it."""
     report_to: tuple[trackers.Tracker, ...] = ()
     """Who is told of the training."""
+    hold_zeros: bool = False
+    """Whether weights that are zero stay zero."""
 
     def steps(self, rows: int) -> int:
         """Return the number of optimizer steps for so many rows."""

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Interval
 
 from potstill.errors import BadInput
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ALL_LINEAR = "all-linear"
 """Target that stands for every linear layer but the output one."""
@@ -121,8 +125,51 @@ def linear_layers(model: Any) -> list[str]:
     return [name for name, module in model.named_modules() if isinstance(module, kinds)]
 
 
-def merge(student: str | Path, adapter_folder: Path) -> Any:
+def why_no_zeros(adapter: LoRA) -> str:
+    """Return why weights that are zero can't stay zero with these adapters, or nothing."""
+    if isinstance(adapter, QLoRA):
+        return "zeros of 4-bit weights can't be told from small ones: take lora, or train all weights"
+    if adapter.dropout:
+        return "adapters with dropout can't be kept off the zeros: set it to 0"
+    return "" if adapter.merge else "adapters that stay apart fill the zeros again: merge them"
+
+
+def hold_zero_weights(model: Any) -> int:
+    """Keep frozen weights that are exactly zero out of what the adapters of `model` learn; return how many they are.
+
+    Each layer then computes with W + mask * (alpha / rank * B A), just what `merge` writes: what an adapter would put
+    in place of a zero is taken off its output again.
+    """
+    from peft.tuners.lora import LoraLayer
+
+    held = 0
+    for layer in model.modules():
+        if isinstance(layer, LoraLayer):
+            zeros = layer.get_base_layer().weight == 0
+            held += int(zeros.sum())
+            layer.register_forward_hook(_without(zeros))
+    return held
+
+
+def _without(zeros: Tensor) -> Callable[[Any, tuple[Tensor, ...], Tensor], Tensor]:
+    """Return a hook that takes off an adapted layer's output what the adapter adds to the weights at `zeros`.
+
+    It needs the whole update B A, a matrix as large as the weight, at every pass.
+    """
+
+    def hook(layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        excess = layer.get_delta_weight(layer.active_adapter[0]) * zeros.to(output.device)
+        # Conv1D, GPT-2's layer, stores its inputs first
+        surplus: Tensor = inputs[0].to(excess.dtype) @ (excess if layer.fan_in_fan_out else excess.T)
+        return output - surplus
+
+    return hook
+
+
+def merge(student: str | Path, adapter_folder: Path, hold_zeros: bool = False) -> Any:
     """Return the student with the adapters of `adapter_folder` merged into its weights, in float32.
+
+    With `hold_zeros` weights of linear layers that are zero stay zero.
 
     The base is loaded anew and unquantized. Merging into the 4-bit model that was trained would round the update away,
     and bitsandbytes repacks a 4-bit model's weights in place at its first evaluation on a CPU, after which merging,
@@ -134,7 +181,12 @@ def merge(student: str | Path, adapter_folder: Path) -> Any:
     from potstill.encoder_decoder import model_class
 
     base = model_class(student).from_pretrained(str(student), dtype=torch.float32, use_safetensors=True)
-    return PeftModel.from_pretrained(base, str(adapter_folder)).merge_and_unload(safe_merge=True)
+    layers = linear_layers(base) if hold_zeros else []
+    zeros = {name: base.get_submodule(name).weight == 0 for name in layers}
+    merged = PeftModel.from_pretrained(base, str(adapter_folder)).merge_and_unload(safe_merge=True)
+    for name, places in zeros.items():
+        merged.get_submodule(name).weight.data[places] = 0
+    return merged
 
 
 def keep_apart(adapter_folder: Path, out: Path, base: str) -> None:

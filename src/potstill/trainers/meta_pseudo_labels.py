@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class MetaPseudoLabels(ClassTraining):
     """Train a classifier on labels that a teacher draws for unlabelled texts, while the teacher learns from the effect.
 
-    Pham et al. 2020 ("Meta Pseudo Labels", arXiv 2003.10580, section 3 and appendix A): at each step the teacher draws
+    Pham et al. 2020 ("Meta Pseudo Labels", arXiv 2003.10580, section 2 and appendix A): at each step the teacher draws
     labels, the student takes a step on them, and how much that lowered its loss on labelled rows, to first order,
     makes the drawn labels more or less probable (`feedback.py`); beside it the teacher learns the labelled rows. At
     the end the student, which has seen drawn labels only, is fine-tuned on the labelled rows. Left out is the paper's
@@ -90,6 +90,8 @@ class MetaPseudoLabels(ClassTraining):
         pool = self._pool(unlabelled, prepared, above, context)
         padding = prepared.tokenizer.pad_token_id
         model = load(prepared.folder, prepared.names, padding, self.seed)
+        if self.hold_zeros:
+            students.hold_zero_weights(model)
         self._meta(model, load(above, prepared.names, padding, self.seed + 1), prepared, pool, context)
         last = dataclasses.replace(self, epochs=self.finetune_epochs)
         recipe = {"epochs": self.epochs, "fine-tuning epochs": self.finetune_epochs, "feedback": self.feedback,

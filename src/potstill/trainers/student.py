@@ -73,16 +73,18 @@ def hold_zero_weights(model: Any) -> int:
     The output layer is left out: it may share its weights with the embedding.
     """
     import torch
+    from transformers.pytorch_utils import Conv1D
 
-    held, output = 0, model.get_output_embeddings()
+    # an encoder of sentences wraps its model, and can't be asked for its output layer: it has none
+    held, output = 0, model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
     for layer in model.modules():
-        if not isinstance(layer, torch.nn.Linear) or layer is output or not layer.weight.requires_grad:
+        if not isinstance(layer, (torch.nn.Linear, Conv1D)) or layer is output or not layer.weight.requires_grad:
             continue
         mask = layer.weight != 0
         zeros = int((~mask).sum())
         if zeros:
             held += zeros
-            layer.weight.register_hook(_masked_by(mask))  # type: ignore[no-untyped-call]
+            layer.weight.register_hook(_masked_by(mask))
     return held
 
 

@@ -15,6 +15,8 @@ from potstill.context import Context
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from potstill.trainers.form import Form
+
 
 @dataclass
 class TrainingContext(Context):
@@ -24,6 +26,8 @@ class TrainingContext(Context):
     """Rows to evaluate on."""
     shared: Path | None = None
     """Work folder of process 0, in the other processes of a training."""
+    form: Form | None = None
+    """The form that the weights take while they are trained."""
 
     @classmethod
     def around(cls, context: Context, **more: Any) -> TrainingContext:
@@ -42,10 +46,11 @@ def with_surroundings(run: Callable[..., Path]) -> Callable[..., Path]:
         if context is None or isinstance(context, TrainingContext):
             return run(step, *args, **kwargs)  # a trainer without one, or called by another trainer
         inputs = {name: value for name, value in list(given.items())[1:] if name != "context"}
-        around = TrainingContext.around(context, validation=validation)
-        if step.processes == 1:
-            return run(step, **inputs, context=around)
-        return _launched(run, step, inputs, around)
+        around = TrainingContext.around(context, validation=validation, form=step.form())
+        folder = run(step, **inputs, context=around) if step.processes == 1 else _launched(run, step, inputs, around)
+        if around.form is not None:
+            around.form.publish(folder, context)
+        return folder
 
     # what the pipeline is checked by: `wraps` alone would show the signature of `run`
     own = signature(run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable
 from dataclasses import KW_ONLY
@@ -20,6 +21,7 @@ from potstill.trainers.trackers import Tracker, check_trackers, missing_trackers
 if TYPE_CHECKING:
     from potstill.context import Context
     from potstill.trainers.examples import Examples
+    from potstill.trainers.form import Form
     from potstill.trainers.loop import Objective, Reading, Schedule
     from potstill.trainers.student_trainer import StudentTrainer
 
@@ -66,6 +68,8 @@ class Training(Step):
     """Tokens computed at once, padding included: sets the memory, not the result, as a batch's gradients add up."""
     checkpoint_every: Annotated[int, Ge(1)] = 100
     """Steps between checkpoints: what a kill can cost at most."""
+    hold_zeros: bool = False
+    """Whether weights of linear layers that are exactly zero stay zero: for the training after pruning."""
     validation: Rows | None = None
     """Rows to evaluate on while training; the weights with the lowest loss there are kept, else the last ones."""
     evaluate_every: Annotated[int, Ge(0)] = 0
@@ -95,12 +99,18 @@ class Training(Step):
         """Yield what is wrong with the parameters."""
         if self.sharding and self.processes == 1:
             yield Problem("", "sharding", "splits a model over processes, and there is one: raise processes")
+        if self.sharding and self.hold_zeros:
+            yield Problem("", "sharding", "does not split held zeros: leave out hold_zeros")
         if self.validation is None:
             for name, value in (("patience", self.patience), ("evaluate_every", self.evaluate_every)):
                 if value:
                     yield Problem("", name, f"is {value}, but there are no rows to evaluate on: give validation=")
         for error in missing_trackers(self.report_to):
             yield Problem("", "report_to", str(error))
+
+    def form(self) -> Form | None:
+        """Return the form that the weights take while they are trained, anew each time; None leaves them plain."""
+        return None
 
     def recipe(self) -> dict[str, object]:
         """Return the parameters that the model card names."""
@@ -110,6 +120,7 @@ class Training(Step):
             "batch size": self.batch_size,
             "schedule": self.schedule,
             "seed": self.seed,
+            **({"zeros": "held"} if self.hold_zeros else {}),
         }
 
 
@@ -138,15 +149,23 @@ def learn(
     Raises:
         PotstillError: memory ran out, or a loss or gradient was no finite number.
     """
-    from potstill.trainers import loop
+    from potstill.trainers import loop, lora
     from potstill.trainers.faults import memory_explained
     from potstill.trainers.launch import LearnedError
 
+    form: Form | None = getattr(context, "form", None)
+    if form is not None:
+        objective = form.begin(model, objective, schedule, math.ceil(schedule.epochs * int(examples.targets[-1])))
+    if schedule.hold_zeros:
+        hold = lora.hold_zero_weights if hasattr(model, "peft_config") else students.hold_zero_weights
+        context.notes["zeros_held"] = hold(model)
     started = time.perf_counter()
     with memory_explained(schedule):
         trainer = loop.train(model, examples, objective, schedule, context, reading)
     if trainer.group.rank and not more:
         raise LearnedError
+    if form is not None:
+        form.end(model, context)
     figures = _figures(trainer, examples, schedule)
     _note(trainer, schedule, time.perf_counter() - started, context)
     context.notes |= figures
@@ -202,6 +221,7 @@ def schedule_of(step: Training, usual_rate: float, paged: bool = False) -> Sched
         sharding=step.sharding,
         paged=paged,
         report_to=step.report_to,
+        hold_zeros=step.hold_zeros,
     )
 
 

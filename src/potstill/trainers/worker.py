@@ -67,6 +67,7 @@ def surroundings(order: launch.Order, folder: Path, rank: int) -> TrainingContex
         threads=order.threads,
         validation=order.validation,
         shared=folder.parent,
+        form=order.step.form(),
     )
 
 
