@@ -51,3 +51,22 @@ def logits(model: Any, texts: list[Any]) -> list[Any]:
 
     with torch.no_grad():
         return [model(input_ids=ids[None]).logits[0].float() for ids in texts]
+
+
+def run_step(kind: Any, folder: Path, tmp_path: Path, name: str = "out", **fields: Any) -> tuple[Path, Context]:
+    """Run the step `kind` on the model in `folder`; return what it made and its context.
+
+    Rows given as `calibration` are what it sees.
+    """
+    surroundings = context(tmp_path, name)
+    edges = {"calibration": fields["calibration"]} if fields.get("calibration") is not None else {}
+    return kind(str(folder), **fields).run(model=str(folder), context=surroundings, **edges), surroundings
+
+
+def texts() -> Any:
+    """Return rows of plain texts, for models that read no chats."""
+    from datasets import Dataset
+
+    import tiny
+
+    return Dataset.from_list([{"text": text} for text in tiny.CORPUS * 6])

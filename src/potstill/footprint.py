@@ -19,7 +19,12 @@ from potstill.store import BESIDE_PAYLOAD
 if TYPE_CHECKING:
     from torch import Tensor
 
-SIDE_TENSORS = ("_scale", "_zero_point", "_g_idx", "weight_shape", ".SCB", ".absmax", ".quant_map")
+NF4_STATE = ".quant_state.bitsandbytes__nf4"
+"""End of the name of the tensor that says how a weight of 4-bit normal floats is stored, two to a byte."""
+NF4_ZERO = 7
+"""Number of the level of a 4-bit normal float that is 0."""
+SIDE_TENSORS = ("_scale", "_zero_point", "_g_idx", "weight_shape", ".SCB", ".absmax", ".quant_map",
+                ".nested_absmax", ".nested_quant_map", ".weight_format", NF4_STATE)  # fmt: skip
 """Ends of the names of tensors that a quantizer added: they cost bytes but are no parameters."""
 
 
@@ -66,7 +71,9 @@ def _counts(file: Path) -> Iterator[tuple[int, int | None]]:
             if name.endswith(SIDE_TENSORS):
                 continue
             values = tensors.get_tensor(name)
-            if stem != name:
+            if f"{name}{NF4_STATE}" in names:
+                yield 2 * values.numel(), sum(int((half != NF4_ZERO).sum()) for half in (values >> 4, values & 15))
+            elif stem != name:
                 yield _packed_counts(values, tensors.get_tensor(f"{stem}weight_shape").tolist())
             else:
                 yield values.numel(), int((values != 0).sum())

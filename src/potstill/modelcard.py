@@ -33,6 +33,7 @@ def write_card(
     figures: Mapping[str, float],
     licence: str | None = None,
     task: Task = "text-generation",
+    served: bool = True,
 ) -> Path:
     """Write `folder`/README.md and return its path.
 
@@ -44,6 +45,7 @@ def write_card(
         figures: what was measured while it was made, by name.
         licence: a licence name as the Hub spells it (`apache-2.0`); `None` says that the base model's licence applies.
         task: what the model does, as the Hub calls it; says how the card loads it.
+        served: whether vLLM loads it, if it generates text.
     """
     library = "sentence-transformers" if task == "sentence-similarity" else "transformers"
     front = {"library_name": library, "pipeline_tag": task, "tags": ["potstill"]}
@@ -56,7 +58,7 @@ def write_card(
     lines += [f"# {escape(title)}", "", f"Made by Potstill from {escape(made_from)}.", ""]
     lines += [f"Licence: {escape(licence) if licence else 'that of the model it was made from.'}", ""]
     lines += _table("How it was made", recipe) + _table("Figures", figures)
-    lines += _USE[task]
+    lines += _USE[task] if served or task != "text-generation" else _GENERATE_HERE
     path = folder / "README.md"
     path.write_text("\n".join(lines), encoding="utf-8")
     return path
@@ -98,6 +100,15 @@ def _value(value: object) -> str:
     return text if len(text) <= 200 else text[:197] + "..."
 
 
+_LOAD = [
+    "```python",
+    "from transformers import AutoModelForCausalLM, AutoTokenizer",
+    "",
+    'model = AutoModelForCausalLM.from_pretrained("FOLDER")',
+    'tokenizer = AutoTokenizer.from_pretrained("FOLDER")',
+    "```",
+    "",
+]
 _GENERATE = [
     "## Use",
     "",
@@ -109,14 +120,9 @@ _GENERATE = [
     "",
     "or load it with transformers:",
     "",
-    "```python",
-    "from transformers import AutoModelForCausalLM, AutoTokenizer",
-    "",
-    'model = AutoModelForCausalLM.from_pretrained("FOLDER")',
-    'tokenizer = AutoTokenizer.from_pretrained("FOLDER")',
-    "```",
-    "",
+    *_LOAD,
 ]
+_GENERATE_HERE = ["## Use", "", "Load it with transformers:", "", *_LOAD]
 
 
 def _python(intro: str, *lines: str) -> list[str]:

@@ -92,3 +92,54 @@ def test_hessian_that_is_not_finite_is_refused():
     matrix[0, 0] = float("inf")
     with pytest.raises(BadInput, match="not finite"):
         gptq.inverse_factor(matrix, 0.01)
+
+
+@pytest.mark.parametrize("group_size", [32, 128])
+def test_zero_points_make_up_for_errors_too(group_size):
+    weight, hessian, _ = draw()
+    weight = weight.abs()
+    weight[:, ::5] = 0
+    mean = hessian.mean()
+    made = gptq.quantize_layer(weight, hessian, 4, group_size, 0.01, torch.float32, symmetric=False)
+    nearest = rounding.quantize(weight, 4, group_size, symmetric=False)
+    error = gptq.layer_error(weight, made.dequantize(), mean)
+    assert (error <= gptq.layer_error(weight, nearest.dequantize(), mean)).all()
+    assert error.sum() < 0.7 * gptq.layer_error(weight, nearest.dequantize(), mean).sum()
+    assert (made.dequantize()[:, ::5] == 0).all()
+
+
+def test_identity_hessian_gives_rounding_with_zero_points_too():
+    weight = draw()[0]
+    made = gptq.quantize(weight, gptq.inverse_factor(torch.eye(256), 0.01), 4, 32, symmetric=False)
+    nearest = rounding.quantize(weight, 4, 32, symmetric=False)
+    assert torch.equal(made.values, nearest.values)
+    assert made.zero is not None and nearest.zero is not None and torch.equal(made.zero, nearest.zero)
+
+
+def test_the_better_order_of_columns_is_taken_by_row():
+    weight, hessian, _ = draw()
+    mean = hessian.mean()
+    one = gptq.quantize(weight, hessian.factor(0.01), 4, 32)
+    other = gptq.quantize_by_activity(weight, hessian, 4, 32, 0.01)
+    errors = torch.stack([gptq.layer_error(weight, made.dequantize(), mean) for made in (one, other)])
+    made = gptq.layer_error(weight, gptq.quantize_layer(weight, hessian, 4, 32, 0.01, torch.float32).dequantize(), mean)
+    assert torch.allclose(made, errors.amin(0), rtol=1e-4)
+    assert made.sum() < errors.sum(1).min()
+
+
+def test_the_order_by_activity_is_that_of_the_permuted_layer():
+    weight, hessian, _ = draw()
+    order = hessian.mean().diagonal().argsort(descending=True)
+    permuted = gptq.Hessian(len(order))
+    permuted.total, permuted.tokens = hessian.total[order][:, order], hessian.tokens
+    # one group of all columns has the same scale in any order
+    made = gptq.quantize_by_activity(weight, hessian, 4, 256, 0.01)
+    there = gptq.quantize_by_activity(weight[:, order], permuted, 4, 256, 0.01)
+    assert (made.values[:, order] != there.values).float().mean() < 0.001
+
+
+def test_identity_hessian_gives_rounding_in_the_order_by_activity():
+    weight, hessian = draw()[0], gptq.Hessian(256)
+    hessian.total, hessian.tokens = torch.eye(256), 1
+    assert torch.equal(gptq.quantize_layer(weight, hessian, 4, 32, 0.01, torch.float32).values,
+                       rounding.quantize(weight, 4, 32).values)  # fmt: skip

@@ -49,3 +49,20 @@ def test_groups_that_do_not_fit_are_refused():
 def test_each_token_has_its_own_scale():
     made = fake_quantize_tokens(torch.tensor([[127.0, 1.2], [1.27, 0.012]]))
     assert torch.allclose(made, torch.tensor([[127.0, 1.0], [1.27, 0.01]]))
+
+
+def test_zero_points_span_what_a_group_holds():
+    made = quantize(torch.tensor([[0.0, 1.5, 7.5, 15.0]]), 4, symmetric=False)
+    assert made.scale.tolist() == [[1.0]]
+    assert made.zero is not None and made.zero.tolist() == [[-8]]
+    assert made.values.tolist() == [[-8, -6, 0, 7]]
+    assert made.dequantize().tolist() == [[0.0, 2.0, 8.0, 15.0]]
+
+
+def test_zero_points_are_finer_on_one_sided_weights_and_keep_zeros():
+    weight = torch.rand(16, 64, generator=torch.Generator().manual_seed(0)) + 0.2
+    weight[:, ::3] = 0
+    with_zero, without = quantize(weight, 4, 32, symmetric=False), quantize(weight, 4, 32)
+    assert (with_zero.dequantize() - weight).abs().mean() < 0.6 * (without.dequantize() - weight).abs().mean()
+    assert (with_zero.dequantize()[:, ::3] == 0).all()
+    assert with_zero.group_size == 32

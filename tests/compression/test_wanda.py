@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from potstill.compression.pattern import NM
 from potstill.compression.wanda import InputNorms, mask
 
 
@@ -38,3 +39,30 @@ def test_ties_still_prune_exactly():
 def test_sparsity_outside_its_range_is_refused(sparsity):
     with pytest.raises(ValueError, match="at least 0 and below 1"):
         mask(torch.ones(2, 2), torch.ones(2), sparsity)
+
+
+def test_a_pattern_keeps_the_best_of_each_group_of_consecutive_inputs():
+    weight = torch.tensor([[1.0, 1.0, 1.0, 1.0, 4.0, 3.0, 2.0, 1.0]])
+    norms = torch.tensor([1.0, 3.0, 2.0, 4.0, 1.0, 1.0, 1.0, 1.0])
+    assert mask(weight, norms, 0.5, NM(2, 4)).int().tolist() == [[0, 1, 0, 1, 1, 1, 0, 0]]
+
+
+@pytest.mark.parametrize("pattern", [None, NM(2, 4), NM(4, 8)])
+def test_it_is_the_papers_procedure(pattern):
+    """The metric with a running mean of squared norms, batch by batch; then a sort within rows, or top-k in groups."""
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(24, 64, generator=generator)
+    batches = [torch.randn(40, 64, generator=generator) * torch.rand(64, generator=generator) for _ in range(3)]
+    kept, mean = InputNorms(64), torch.zeros(64)
+    for seen, batch in enumerate(batches):
+        kept.add(batch)
+        mean = (mean * seen + batch.norm(dim=0) ** 2) / (seen + 1)
+    metric = weight.abs() * mean.sqrt()
+    expected = torch.ones(24, 64, dtype=torch.bool)
+    for row in range(24):
+        for start in range(0, 64, pattern.group if pattern else 64):
+            group = metric[row, start : start + (pattern.group if pattern else 64)]
+            lowest = sorted(range(len(group)), key=lambda place, group=group: float(group[place]))
+            for place in lowest[: len(group) - (pattern.kept if pattern else 32)]:
+                expected[row, start + place] = False
+    assert torch.equal(mask(weight, kept.norms(), 0.5, pattern), expected)

@@ -7,11 +7,14 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import compressing
 import tiny
+import zeroing
 from potstill.compression.walk import block_layers, walk
 from potstill.compression.wanda import InputNorms, mask
 from potstill.errors import BadInput
 from potstill.steps.calibration import calibration_texts
-from potstill.steps.prune import WandaPrune, prune
+from potstill.steps.load_rows import LoadRows
+from potstill.steps.prune import WandaPrune
+from running import problems_of
 
 
 @pytest.fixture(scope="module")
@@ -47,18 +50,21 @@ def test_pruned_model_is_the_masked_model(folder, tmp_path):
 
 
 def test_masks_of_a_block_come_from_inputs_after_pruning_the_blocks_before(folder, tmp_path):
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    batches = [torch.randint(3, 300, (4, 64), generator=torch.Generator().manual_seed(0))]
-    original = {path: layer.weight.data.clone() for path, layer in block_layers(model).items()}
-    prune(model, batches, 0.5, compressing.context(tmp_path))
+    out, context = pruned(folder, tmp_path)
+    ours, model = AutoModelForCausalLM.from_pretrained(out), AutoModelForCausalLM.from_pretrained(folder)
     path = "model.layers.1.mlp.down_proj"
-    found = model.get_submodule(path).weight != 0
     # the same inputs, read off the model whose first block is pruned and whose second is not
-    for name, weight in original.items():
-        if name.startswith("model.layers.1."):
-            model.get_submodule(name).weight.data.copy_(weight)
-    norms = [block.record(lambda layer: InputNorms(layer.in_features)) for block in walk(model, batches)][1]
-    assert torch.equal(found, mask(original[path], norms[path].norms(), 0.5))
+    for name, layer in block_layers(model).items():
+        if name.startswith("model.layers.0."):
+            layer.weight.data.copy_(ours.get_submodule(name).weight)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    drawn = calibration_texts(
+        compressing.rows(), tokenizer, model.config, prompt="answer.jinja", samples=128, max_length=256, seed=0
+    )
+    norms = [block.record(lambda layer: InputNorms(layer.in_features)) for block in walk(model, drawn.batches())][1]
+    weight = model.get_submodule(path).weight
+    assert torch.equal(ours.get_submodule(path).weight, weight * mask(weight, norms[path].norms(), 0.5))
+    assert context.notes["calibration"]["texts"] == len(drawn.texts)
 
 
 def test_the_rest_of_the_folder_is_carried_over(folder, tmp_path):
@@ -139,11 +145,12 @@ def test_a_model_that_is_none(tmp_path):
 
 
 def test_an_unknown_architecture(tmp_path):
-    from transformers import GPT2Config, GPT2LMHeadModel
+    from transformers import OPTConfig, OPTForCausalLM
 
     folder = tiny.tokenizer(tmp_path / "model")
-    GPT2LMHeadModel(GPT2Config(vocab_size=400, n_embd=32, n_layer=1, n_head=2)).save_pretrained(folder)
-    with pytest.raises(BadInput, match="'gpt2' can't be compressed yet"):
+    sizes = {"hidden_size": 32, "ffn_dim": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    OPTForCausalLM(OPTConfig(vocab_size=400, word_embed_proj_dim=32, **sizes)).save_pretrained(folder)
+    with pytest.raises(BadInput, match=r"'opt' can't be compressed yet; supported are bert, gpt2, llama"):
         pruned(folder, tmp_path)
 
 
@@ -159,3 +166,61 @@ def test_other_architectures(tmp_path, kind):
     out, _ = pruned(folder, tmp_path)
     for layer in block_layers(AutoModelForCausalLM.from_pretrained(out)).values():
         assert set((layer.weight == 0).sum(1).tolist()) == {layer.in_features // 2}
+
+
+def test_gpt2_whose_weights_are_stored_inputs_first(tmp_path):
+    out, _ = pruned(zeroing.gpt2(tmp_path / "model"), tmp_path)
+    model = AutoModelForCausalLM.from_pretrained(out)
+    for path in ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"):
+        weight = model.transformer.h[0].get_submodule(path).weight  # [I, O]
+        assert set((weight == 0).sum(0).tolist()) == {weight.shape[0] // 2}, path
+
+
+def test_a_classifier_on_plain_texts(tmp_path):
+    folder = zeroing.classifier(tmp_path / "model")
+    out, context = pruned(folder, tmp_path, zeroing.texts(), text="text", max_length=64)
+    model, dense = zeroing.loaded(out), zeroing.loaded(folder)
+    assert torch.equal(model.classifier.weight, dense.classifier.weight)
+    assert torch.equal(model.bert.pooler.dense.weight, dense.bert.pooler.dense.weight)
+    for path, layer in block_layers(model).items():
+        assert set((layer.weight == 0).sum(1).tolist()) == {layer.in_features // 2}, path
+    assert context.notes["agreement"]["kl"] > 0
+    assert "text-classification" in (out / "README.md").read_text()
+
+
+@pytest.mark.parametrize("pattern", ["2:4", "4:8"])
+def test_patterns(folder, tmp_path, pattern):
+    out, context = pruned(folder, tmp_path, pattern=pattern)
+    kept, group = map(int, pattern.split(":"))
+    for path, layer in block_layers(AutoModelForCausalLM.from_pretrained(out)).items():
+        assert ((layer.weight.reshape(-1, group) != 0).sum(1) == kept).all(), path
+    assert context.notes["sparsity"] == 0.5
+
+
+def test_a_pattern_that_does_not_fit_the_widths(folder, tmp_path):
+    with pytest.raises(BadInput, match=r"pattern 3:6 takes runs of 6 input features, .* layers: 2, 4, 8, 16, 32, 64$"):
+        pruned(folder, tmp_path, pattern="3:6")
+
+
+def test_wrong_parameters_are_told_before_anything_runs(folder):
+    rows = LoadRows([{"instruction": "a", "output": "b"}])
+
+    def told(**fields):
+        return problems_of(WandaPrune(str(folder), calibration=rows, name="sparse", **fields))
+
+    assert told(sparsity=1.0) == ["sparse.sparsity: must be >= 0 and < 1, got 1.0"]
+    assert "sparse.sparsity: is 0.5, but the pattern 1:4 makes 0.75" in told(pattern="1:4")[0]
+    assert "sparse.pattern: '4:2' is no pattern" in told(pattern="4:2")[0]
+    assert told(pattern="1:4", sparsity=0.75) == told() == []
+
+
+def test_what_formats_for_zeros_would_take_is_told(folder, tmp_path):
+    out, context = pruned(folder, tmp_path)
+    storage = context.notes["storage"]
+    layers = block_layers(AutoModelForCausalLM.from_pretrained(out)).values()
+    assert storage["dense"] == sum(2 * layer.weight.numel() for layer in layers)
+    assert storage["bitmask"] == storage["dense"] // 2 + storage["dense"] // 16
+    assert storage["csr"] > storage["dense"] > storage["zstd"]
+    card = (out / "README.md").read_text().replace("\\", "")
+    assert "no smaller on disk and no faster" in card
+    assert "pruned layers as bit mask, share of their bytes | 0.5625 |" in card

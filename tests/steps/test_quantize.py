@@ -13,19 +13,22 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 import compressing
 import tiny
-from potstill.compression.agreement import quantized_activations
+from potstill.compression.agreement import compared, outputs, quantized_activations
 from potstill.compression.rounding import quantize
 from potstill.compression.walk import block_layers
 from potstill.errors import BadInput
+from potstill.steps.mixed_precision import MixedPrecision
 from potstill.steps.prune import WandaPrune
-from potstill.steps.quantize import QuantizeInt4, QuantizeInt8, check_widths, gptq_layers
+from potstill.steps.quantize_int4 import QuantizeInt4, check_widths, gptq_layers
+from potstill.steps.quantize_int8 import QuantizeInt8
 
 IDS = [torch.arange(3, 60), torch.arange(200, 240)]
+TEXTS = [(ids, 0) for ids in IDS]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return tiny.causal_lm(tmp_path_factory.mktemp("quantize") / "model")
+    return tiny.causal_lm(tmp_path_factory.mktemp("quantize") / "model", layers=1)
 
 
 def run(kind, folder, tmp_path, name="out", **fields):
@@ -119,6 +122,59 @@ def test_gptq_agrees_more_than_rounding(folder, tmp_path):
     assert gptq.notes["agreement"]["kl"] < rounded.notes["agreement"]["kl"]
 
 
+def test_smoothquant_reloads_and_helps_where_activations_have_outliers(folder, tmp_path):
+    spiky = with_outliers(folder, tmp_path)
+    plain, smooth = (
+        run(QuantizeInt8, spiky, tmp_path, str(alpha), smoothquant=alpha, samples=16) for alpha in (None, 0.5)
+    )
+    assert smooth[1].notes["agreement"]["kl"] < 0.5 * plain[1].notes["agreement"]["kl"]
+    tensors = load_file(smooth[0] / "model.safetensors")
+    assert tensors["model.layers.0.input_layernorm.weight"].float().max() < 20
+    for ours, theirs in zip(
+        compressing.logits(bf16(spiky), IDS), compressing.logits(bf16(smooth[0]), IDS), strict=True
+    ):
+        assert (ours - theirs).std() < 0.05 * ours.std()
+
+
+def test_awq_reloads_and_beats_rounding_where_activations_have_outliers(folder, tmp_path):
+    spiky = with_outliers(folder, tmp_path)
+    kl = {}
+    for method in ("rtn", "awq"):
+        fields = {"method": method, "symmetric": False, "samples": 16}
+        out, context = run(QuantizeInt4, spiky, tmp_path, method, **fields)
+        kl[method] = context.notes["agreement"]["kl"]
+    assert kl["awq"] < 0.8 * kl["rtn"]
+    tensors = load_file(out / "model.safetensors")
+    zeros = tensors["model.layers.0.mlp.up_proj.weight_zero_point"]
+    assert (zeros.dtype, tuple(zeros.shape)) == (torch.int32, (128 // 8, 64 // 32))
+    made = bf16(out)
+    compressing.logits(made, IDS)  # transformers unpacks the weights at the first call
+    figures = compared(made, outputs(bf16(spiky), TEXTS), outputs(made, TEXTS))
+    assert figures["kl"] < 2 * kl["awq"]
+
+
+def test_smoothquant_needs_rows():
+    assert "needs calibration rows" in str(next(iter(QuantizeInt8("model", smoothquant=0.5).check())))
+
+
+def with_outliers(folder, tmp_path):
+    """Save the model with a few large features behind each norm, which the layers make up for: the same function."""
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    for block in model.model.layers:
+        readers = {
+            block.input_layernorm: (block.self_attn.q_proj, block.self_attn.k_proj, block.self_attn.v_proj),
+            block.post_attention_layernorm: (block.mlp.gate_proj, block.mlp.up_proj),
+        }
+        for norm, layers in readers.items():
+            norm.weight.data[::24] *= 64
+            for layer in layers:
+                layer.weight.data[:, ::24] /= 4
+    out = tmp_path / "spiky"
+    model.to(torch.bfloat16).save_pretrained(out)
+    AutoTokenizer.from_pretrained(folder).save_pretrained(out)
+    return out
+
+
 def test_files_shrink(folder, tmp_path):
     int8, _ = run(QuantizeInt8, folder, tmp_path, "int8")
     int4, _ = run(QuantizeInt4, folder, tmp_path, "int4")
@@ -205,9 +261,16 @@ if __name__ == "__main__":
 
 @pytest.mark.vllm
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [QuantizeInt8, QuantizeInt4])
-def test_vllm_gives_the_log_probabilities_of_the_model_in_memory(folder, tmp_path, kind):
-    out, _ = run(kind, folder, tmp_path)
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        (QuantizeInt8, {"smoothquant": 0.5}),
+        (QuantizeInt4, {"method": "awq", "symmetric": False}),
+        (MixedPrecision, {"choices": (4, 8, 16), "bits": 8.0}),
+    ],
+)
+def test_vllm_gives_the_log_probabilities_of_the_model_in_memory(folder, tmp_path, kind, fields):
+    out, _ = run(kind, folder, tmp_path, **fields)
     script = tmp_path / "serve.py"
     script.write_text(SERVE)
     settings = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1"}

@@ -5,7 +5,7 @@ Shapes: T tokens of a text, H hidden features, V tokens of the vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,8 @@ from potstill.compression.architecture import architecture_of
 
 CHUNK = 256
 """Positions whose logits are held at once."""
+BATCH = 16
+"""Texts of one length that are run at once."""
 
 
 @torch.no_grad()
@@ -30,20 +32,38 @@ def final_states(model: Any, texts: Sequence[tuple[Tensor, int]]) -> list[Tensor
         texts: token ids [T] and how many of them are the prompt's.
     """
     model.eval()
-    states = []
-    for ids, prompt in texts:
-        hidden = model.base_model(input_ids=ids[None].to(model.device), use_cache=False).last_hidden_state
-        states.append(hidden[0, max(min(prompt, len(ids) - 1) - 1, 0) : -1])
-    return states
+    found: dict[int, Tensor] = {}
+    for numbers, batch in _batches(texts):
+        hidden = model.base_model(input_ids=batch.to(model.device), use_cache=False).last_hidden_state
+        for number, states in zip(numbers, hidden, strict=True):
+            ids, prompt = texts[number]
+            found[number] = states[max(min(prompt, len(ids) - 1) - 1, 0) : -1]
+    return [found[number] for number in range(len(texts))]
+
+
+def _batches(texts: Sequence[tuple[Tensor, int]]) -> Iterator[tuple[list[int], Tensor]]:
+    """Yield the numbers of texts of one length, and their token ids [B, T]: nothing is padded."""
+    by_length: dict[int, list[int]] = {}
+    for number, (ids, _) in enumerate(texts):
+        by_length.setdefault(len(ids), []).append(number)
+    for group in by_length.values():
+        for start in range(0, len(group), BATCH):
+            numbers = group[start : start + BATCH]
+            yield numbers, torch.stack([texts[number][0] for number in numbers])
 
 
 @torch.no_grad()
-def agreement(head: nn.Module, before: Sequence[Tensor], after: Sequence[Tensor]) -> dict[str, float]:
-    """Return `kl`, mean KL(before || after) in nats, and `top1`, the share of positions with the same best token."""
+def agreement(
+    head: nn.Module, before: Sequence[Tensor], after: Sequence[Tensor], new_head: nn.Module | None = None
+) -> dict[str, float]:
+    """Return `kl`, mean KL(before || after) in nats, and `top1`, the share of positions with the same best token.
+
+    `new_head` reads the states after, where they are narrower than those before.
+    """
     divergence, same, count = 0.0, 0, 0
     pairs = zip(_chunks(before), _chunks(after), strict=True)
     for old, new in pairs:
-        reference, other = head(old).float().log_softmax(-1), head(new).float().log_softmax(-1)
+        reference, other = head(old).float().log_softmax(-1), (new_head or head)(new).float().log_softmax(-1)
         divergence += float((reference.exp() * (reference - other)).sum())
         same += int((reference.argmax(-1) == other.argmax(-1)).sum())
         count += len(old)
@@ -60,9 +80,13 @@ def outputs(model: Any, texts: Sequence[tuple[Tensor, int]]) -> list[Tensor]:
     if not architecture_of(model).is_encoder:
         return final_states(model, texts)
     model.eval()
-    made = [model(input_ids=ids[None].to(model.device)) for ids, _ in texts]
-    # an encoder without a head has no distribution, only a vector
-    return [one.logits.flatten(0, -2) if "logits" in one else one.last_hidden_state[:, 0] for one in made]
+    found: dict[int, Tensor] = {}
+    for numbers, batch in _batches(texts):
+        made = model(input_ids=batch.to(model.device))
+        # an encoder without a head has no distribution, only a vector
+        rows = made.logits if "logits" in made else made.last_hidden_state[:, 0]
+        found |= {number: row.reshape(-1, row.shape[-1]) for number, row in zip(numbers, rows, strict=True)}
+    return [found[number] for number in range(len(texts))]
 
 
 def compared(model: Any, before: Sequence[Tensor], after: Sequence[Tensor]) -> dict[str, float]:
@@ -72,11 +96,13 @@ def compared(model: Any, before: Sequence[Tensor], after: Sequence[Tensor]) -> d
 
 
 @contextmanager
-def quantized_activations(layers: Sequence[nn.Linear], bits: int = 8) -> Iterator[None]:
-    """Quantize the inputs of `layers` per token while the context is open, as a W8A8 kernel does."""
+def quantized_activations(
+    layers: Sequence[nn.Linear], rounded: Callable[[Tensor], Tensor] = rounding.fake_quantize_tokens
+) -> Iterator[None]:
+    """Round the inputs of `layers` while the context is open: by default to int8 per token, as W8A8 kernels do."""
 
     def take(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        return (rounding.fake_quantize_tokens(args[0], bits), *args[1:])
+        return (rounded(args[0]), *args[1:])
 
     handles = [layer.register_forward_pre_hook(take) for layer in layers]
     try:

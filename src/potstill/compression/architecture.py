@@ -128,26 +128,33 @@ def key_value_heads(config: Any) -> int:
     return int(getattr(config, "num_key_value_heads", None) or config.num_attention_heads)
 
 
+class WasConv1D(nn.Linear):
+    """A linear layer [O, I] that its kind of model stores the other way round."""
+
+
 def with_linear_layers(model: Any) -> None:
     """Replace every `Conv1D` of `model`, GPT-2's layer whose weight is stored [I, O], by an `nn.Linear` [O, I]."""
     from transformers.pytorch_utils import Conv1D
 
     for parent, name, old in list(_children(model, Conv1D)):
-        new = nn.utils.skip_init(nn.Linear, old.weight.shape[0], old.nf, dtype=old.weight.dtype)
+        new = WasConv1D(old.weight.shape[0], old.nf, dtype=old.weight.dtype, device=old.weight.device)
         _take(new, old)
-        setattr(parent, name, new.to(old.weight.device))
-        parent.get_submodule(name).was_conv1d = True
+        setattr(parent, name, new)
+
+
+def stores_transposed(model: Any) -> bool:
+    """Say whether a model has layers that its kind stores the other way round."""
+    return any(isinstance(module, WasConv1D) for module in model.modules())
 
 
 def with_own_layers(model: Any) -> None:
     """Undo `with_linear_layers`, so that the model is saved as its kind is."""
     from transformers.pytorch_utils import Conv1D
 
-    for parent, name, old in list(_children(model, nn.Linear)):
-        if getattr(old, "was_conv1d", False):
-            new = Conv1D(old.out_features, old.in_features).to(old.weight)
-            _take(new, old)
-            setattr(parent, name, new)
+    for parent, name, old in list(_children(model, WasConv1D)):
+        new = Conv1D(old.out_features, old.in_features).to(old.weight)
+        _take(new, old)
+        setattr(parent, name, new)
 
 
 def _children(model: nn.Module, kind: type[nn.Module]) -> Iterator[tuple[nn.Module, str, Any]]:

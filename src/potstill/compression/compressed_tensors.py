@@ -1,7 +1,8 @@
 """Writer of the compressed-tensors checkpoint format that vLLM and transformers load.
 
-Two of its formats: `int-quantized` (W8A8: int8 weights per channel, activations quantized per token while serving) and
-`pack-quantized` (W4A16: int4 weights per group, eight to an int32). Names, types and bit order follow the package
+Three of its formats: `int-quantized` (W8A8: int8 weights per channel, activations quantized per token while serving),
+`float-quantized` (the same in FP8) and `pack-quantized` (W4A16: int4 weights per group, eight to an int32, with or
+without zero points); several of them in one model are `mixed-precision`. Names, types and bit order follow the package
 compressed-tensors 0.17.0 (compressors/naive_quantized, compressors/pack_quantized).
 
 Shapes: O output features, I input features, G groups of inputs.
@@ -9,17 +10,61 @@ Shapes: O output features, I input features, G groups of inputs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from potstill.compression import stored
 from potstill.compression.rounding import Quantized
 
 PER_INT32 = 8
 """4-bit values that an int32 holds."""
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How a layer is stored and served."""
+
+    bits: int = 8
+    """Of a weight; of an activation too, where there is no group."""
+    group_size: int | None = None
+    """Input features that share a scale, with 16-bit activations; `None` is a scale per row, with 8-bit activations."""
+    symmetric: bool = True
+    """Whether 0 is the integer 0; otherwise there are zero points."""
+    kind: str = "int"
+    """`int` or `float`."""
+
+    @property
+    def format(self) -> str:
+        """What the format is called."""
+        return "pack-quantized" if self.group_size else f"{self.kind}-quantized"
+
+    def group(self, targets: Sequence[str]) -> dict[str, Any]:
+        """Return the entry of the config for the layers that are `targets`."""
+        shared = {"num_bits": self.bits, "type": self.kind}
+        weights = {
+            **shared,
+            "symmetric": self.symmetric,
+            "strategy": "group" if self.group_size else "channel",
+            "group_size": self.group_size,
+            "dynamic": False,
+        }
+        per_token = {**shared, "symmetric": True, "strategy": "token", "dynamic": True}
+        inputs = None if self.group_size else per_token
+        return {"targets": list(targets), "weights": weights, "input_activations": inputs, "output_activations": None}
+
+
+def scheme_of(weight: Quantized) -> Scheme:
+    """Return how `weight` is stored."""
+    if weight.values.dtype.is_floating_point:
+        return Scheme(kind="float")
+    if weight.bits == 8:
+        return Scheme()
+    return Scheme(weight.bits, weight.group_size, weight.zero is None)
 
 
 def pack_int4(values: Tensor) -> Tensor:
@@ -39,73 +84,49 @@ def unpack_int4(packed: Tensor) -> Tensor:
     return (nibbles - 8).to(torch.int8).flatten(1)
 
 
-def layer_tensors(path: str, weight: Quantized) -> dict[str, Tensor]:
-    """Return the checkpoint entries of the linear layer at `path`."""
-    scale = {f"{path}.weight_scale": weight.scale}
+def layer_tensors(weight: Quantized) -> dict[str, Tensor]:
+    """Return what is stored in place of a linear layer's weight, by name; zero points [O, G] are packed along O."""
     if weight.bits == 8:
-        return {f"{path}.weight": weight.values, **scale}
+        return {"weight": weight.values, "weight_scale": weight.scale}
     shape = torch.tensor(weight.values.shape, dtype=torch.int64)
-    return {f"{path}.weight_packed": pack_int4(weight.values), f"{path}.weight_shape": shape, **scale}
+    tensors = {"weight_packed": pack_int4(weight.values), "weight_shape": shape, "weight_scale": weight.scale}
+    if weight.zero is not None:
+        tensors["weight_zero_point"] = pack_int4(weight.zero.T).T
+    return tensors
 
 
-def quantization_config(bits: int, group_size: int | None) -> dict[str, Any]:
-    """Return the `quantization_config` of config.json: W8A8 without `group_size`, W4A16 with one."""
-    per_token = {"num_bits": bits, "type": "int", "symmetric": True, "strategy": "token", "dynamic": True}
-    weights = {
-        "num_bits": bits,
-        "type": "int",
-        "symmetric": True,
-        "strategy": "group" if group_size else "channel",
-        "group_size": group_size,
-        "dynamic": False,
-    }
-    group = {
-        "targets": ["Linear"],
-        "weights": weights,
-        "input_activations": None if group_size else per_token,
-        "output_activations": None,
-    }
+def quantization_config(layers: Mapping[str, Scheme], ignored: Sequence[str]) -> dict[str, Any]:
+    """Return the `quantization_config` of config.json.
+
+    Args:
+        layers: by path, how each quantized layer is stored.
+        ignored: the linear layers that are not quantized.
+    """
+    by_scheme: dict[Scheme, list[str]] = {}
+    for path, scheme in layers.items():
+        by_scheme.setdefault(scheme, []).append(path)
+    if len(by_scheme) == 1:
+        scheme = next(iter(by_scheme))
+        groups, fmt = [scheme.group(["Linear"])], scheme.format
+    else:
+        groups = [{**scheme.group(paths), "format": scheme.format} for scheme, paths in by_scheme.items()]
+        fmt = "mixed-precision"
     return {
         "quant_method": "compressed-tensors",
-        "format": "pack-quantized" if group_size else "int-quantized",
+        "format": fmt,
         "quantization_status": "compressed",
-        "ignore": ["lm_head"],
-        "config_groups": {"group_0": group},
+        "ignore": list(ignored),
+        "config_groups": {f"group_{number}": group for number, group in enumerate(groups)},
     }
-
-
-def checkpoint(model: Any, quantized: Mapping[str, Quantized]) -> dict[str, Tensor]:
-    """Return the state dict of `model` with the layers in `quantized` (by path) in place of their 16-bit weights."""
-    tensors: dict[str, Tensor] = {}
-    for name, value in model.state_dict().items():
-        path, _, kind = name.rpartition(".")
-        if kind == "weight" and path in quantized:
-            tensors |= layer_tensors(path, quantized[path])
-        elif not (name == "lm_head.weight" and model.config.tie_word_embeddings):
-            tensors[name] = value
-    return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
 
 
 def save(model: Any, quantized: Mapping[str, Quantized], folder: Path) -> None:
-    """Write weights, config.json and the generation config of `model`, its layers quantized, into `folder`.
-
-    All layers are quantized alike.
-    """
-    from copy import deepcopy
-
-    from huggingface_hub import save_torch_state_dict
-
-    first = next(iter(quantized.values()))
-    config = deepcopy(model.config)
-    config.architectures = [type(model).__name__]
-    config.dtype = first.scale.dtype
-    config.quantization_config = quantization_config(first.bits, first.group_size if first.bits == 4 else None)
-    config.save_pretrained(folder)
-    if model.generation_config is not None:
-        model.generation_config.save_pretrained(folder)
-    save_torch_state_dict(
-        checkpoint(model, quantized), folder, filename_pattern="model{suffix}.safetensors", metadata={"format": "pt"}
+    """Write weights, config.json and the generation config of `model` into `folder`, its layers `quantized` by path."""
+    config = quantization_config(
+        {path: scheme_of(weight) for path, weight in quantized.items()}, stored.other_linear_layers(model, quantized)
     )
+    layers = {path: layer_tensors(weight) for path, weight in quantized.items()}
+    stored.save(model, layers, config, next(iter(quantized.values())).scale.dtype, folder)
 
 
 def _shifts(like: Tensor) -> Tensor:

@@ -5,6 +5,8 @@ Shapes: O output features, I input features, G groups of inputs, N tokens.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor
 
@@ -24,6 +26,7 @@ class Hessian:
         self.total = torch.zeros(width, width, dtype=torch.float32, device=device)
         self.tokens = 0
         self._factors: dict[float, Tensor] = {}
+        self._by_activity: dict[float, tuple[Tensor, Tensor]] = {}
 
     def add(self, inputs: Tensor) -> None:
         """Take in `inputs` [N, I]."""
@@ -34,6 +37,14 @@ class Hessian:
     def mean(self) -> Tensor:
         """Return the matrix [I, I]."""
         return self.total / max(self.tokens, 1)
+
+    def by_activity(self, damping: float) -> tuple[Tensor, Tensor]:
+        """Return the features from the most active to the least [I], and `inverse_factor` in that order, made once."""
+        if damping not in self._by_activity:
+            matrix = self.mean()
+            order = matrix.diagonal().argsort(descending=True, stable=True)
+            self._by_activity[damping] = order, inverse_factor(matrix[order][:, order], damping)
+        return self._by_activity[damping]
 
     def factor(self, damping: float) -> Tensor:
         """Return `inverse_factor` of the mean, worked out once for the layers that share these inputs."""
@@ -70,7 +81,7 @@ def inverse_factor(hessian: Tensor, damping: float) -> Tensor:
         damping *= 10
     raise BadInput(
         "the Hessian of the calibration activations can't be inverted even with a damping of 1: give more calibration "
-        'rows, or use method="rtn"'
+        'rows, or take a method that needs none (method="rtn", WandaPrune)'
     )
 
 
@@ -80,8 +91,40 @@ def layer_error(weight: Tensor, approximation: Tensor, hessian: Tensor) -> Tenso
     return ((difference @ hessian) * difference).sum(1)
 
 
+def compensated(
+    weight: Tensor, factor: Tensor, change: Callable[[Tensor, int, int], Tensor], block: int = BLOCK
+) -> Tensor:
+    """Return `weight` [O, I], each column changed, with its error made up for in the columns after it (algorithm 1).
+
+    Args:
+        weight: [O, I].
+        factor: [I, I], from `inverse_factor`.
+        change: given the weights as they are by now [O, I], a column, and where its block ends, returns what the column
+            becomes [O]. Columns from the end of the block on don't yet know of the errors in it.
+        block: columns whose errors reach the columns behind them at once.
+    """
+    rows, width = weight.shape
+    rest = weight.float().clone()
+    for start in range(0, width, block):
+        stop = min(start + block, width)
+        errors = torch.zeros(rows, stop - start, device=weight.device)
+        for column in range(start, stop):
+            changed = change(rest, column, stop)
+            error = (rest[:, column] - changed) / factor[column, column]
+            rest[:, column:stop] -= torch.outer(error, factor[column, column:stop])
+            rest[:, column] = changed  # exactly, not to the last bit but one
+            errors[:, column - start] = error
+        rest[:, stop:] -= errors @ factor[start:stop, stop:]
+    return rest
+
+
 def quantize(
-    weight: Tensor, factor: Tensor, bits: int, group_size: int, scale_type: torch.dtype = torch.float32
+    weight: Tensor,
+    factor: Tensor,
+    bits: int,
+    group_size: int,
+    scale_type: torch.dtype = torch.float32,
+    symmetric: bool = True,
 ) -> Quantized:
     """Quantize `weight` [O, I] column by column (algorithm 1); a group's scale is that of its updated weights.
 
@@ -93,44 +136,101 @@ def quantize(
         bits: of a value.
         group_size: input features that share a scale; it divides I and `BLOCK`, or is a multiple of `BLOCK`.
         scale_type: type that the scales are stored in.
+        symmetric: whether 0 is the integer 0; otherwise every group has a zero point.
     """
     rows, width = weight.shape
     if width % group_size or (BLOCK % group_size and group_size % BLOCK):
         raise ValueError(f"groups of {group_size} don't fit {width} input features and blocks of {BLOCK}")
-    rest = weight.float().clone()
     kept = weight != 0
     values = torch.zeros(rows, width, dtype=torch.int8, device=weight.device)
-    scales = []
-    for start in range(0, width, BLOCK):
-        stop = min(start + BLOCK, width)
-        errors = torch.zeros(rows, stop - start, device=weight.device)
-        for column in range(start, stop):
-            if column % group_size == 0:
-                scales.append(rounding.absmax_scale(rest[:, column : column + group_size], bits, scale_type))
-            scale = scales[-1][:, 0].float()
-            rounded = rounding.round_with(rest[:, column], scale, bits) * kept[:, column]
-            values[:, column] = rounded.to(torch.int8)
-            error = (rest[:, column] - rounded * scale) / factor[column, column]
-            rest[:, column:stop] -= torch.outer(error, factor[column, column:stop])
-            errors[:, column - start] = error
-        rest[:, stop:] -= errors @ factor[start:stop, stop:]
-    return Quantized(values, torch.cat(scales, dim=1), bits)
+    grids: list[rounding.Grid] = []
+
+    def round_column(rest: Tensor, column: int, stop: int) -> Tensor:
+        if column % group_size == 0:
+            grids.append(rounding.fit_grid(rest[:, column : column + group_size], bits, scale_type, symmetric))
+        integers, reached = _rounded(rest[:, column], kept[:, column], grids[-1])
+        values[:, column] = integers
+        return reached
+
+    compensated(weight, factor, round_column, BLOCK)
+    zeros = [grid.zero for grid in grids if grid.zero is not None]
+    return Quantized(values, torch.cat([grid.scale for grid in grids], 1), bits, torch.cat(zeros, 1) if zeros else None)
+
+
+def _rounded(column: Tensor, kept: Tensor, grid: rounding.Grid) -> tuple[Tensor, Tensor]:
+    """Return the integers and the values [O] nearest to a `column` [O]; those of weights not `kept` stand for 0."""
+    integers = grid.integers(column[:, None])
+    empty = torch.zeros_like(integers) if grid.zero is None else grid.zero.float()
+    integers = torch.where(kept[:, None], integers, empty)
+    return integers[:, 0].to(torch.int8), grid.values(integers)[:, 0]
+
+
+def quantize_by_activity(
+    weight: Tensor,
+    hessian: Hessian,
+    bits: int,
+    group_size: int,
+    damping: float,
+    scale_type: torch.dtype = torch.float32,
+    symmetric: bool = True,
+) -> Quantized:
+    """Quantize `weight` [O, I] from its most active column to its least, so that what matters most is rounded freely.
+
+    The order of the authors' later code ("act-order"). Groups stay runs of neighbouring columns, with the scales of the
+    weights before, so that the result is stored like any other.
+    """
+    order, factor = hessian.by_activity(damping)
+    whole = rounding.quantize(weight, bits, group_size, scale_type, symmetric)
+    kept = weight != 0
+    values = torch.zeros_like(whole.values)
+
+    def round_column(rest: Tensor, column: int, stop: int) -> Tensor:
+        place = int(order[column])
+        group = slice(place // group_size, place // group_size + 1)
+        grid = rounding.Grid(whole.scale[:, group], None if whole.zero is None else whole.zero[:, group], bits)
+        integers, reached = _rounded(rest[:, column], kept[:, place], grid)
+        values[:, place] = integers
+        return reached
+
+    compensated(weight[:, order], factor, round_column, BLOCK)
+    return Quantized(values, whole.scale, bits, whole.zero)
 
 
 def quantize_layer(
-    weight: Tensor, hessian: Hessian, bits: int, group_size: int, damping: float, scale_type: torch.dtype
+    weight: Tensor,
+    hessian: Hessian,
+    bits: int,
+    group_size: int,
+    damping: float,
+    scale_type: torch.dtype,
+    symmetric: bool = True,
 ) -> Quantized:
-    """Quantize `weight` [O, I]; rows that the greedy order leaves worse than rounding does are rounded.
+    """Quantize `weight` [O, I] in two orders, and round it; each row is taken from what leaves it the least error.
 
     Rows don't depend on each other, so the choice can be made by row, and the error on the calibration tokens is never
     above that of rounding.
     """
-    greedy = quantize(weight, hessian.factor(damping), bits, group_size, scale_type)
-    nearest = rounding.quantize(weight, bits, group_size, scale_type)
-    mean = hessian.mean()
-    better = layer_error(weight, greedy.dequantize(), mean) <= layer_error(weight, nearest.dequantize(), mean)
+    how = (bits, group_size)
+    candidates = [
+        quantize(weight, hessian.factor(damping), *how, scale_type, symmetric),
+        quantize_by_activity(weight, hessian, *how, damping, scale_type, symmetric),
+        rounding.quantize(weight, *how, scale_type, symmetric),
+    ]
+    return best_by_row(weight, candidates, hessian.mean())
+
+
+def best_by_row(weight: Tensor, candidates: Sequence[Quantized], hessian: Tensor) -> Quantized:
+    """Return of each row [I] of `weight` the candidate with the least `layer_error`; they are stored alike."""
+    errors = torch.stack([layer_error(weight, made.dequantize(), hessian) for made in candidates])
+    best = errors.argmin(0)
+
+    def chosen(parts: Sequence[Tensor]) -> Tensor:
+        return torch.stack(list(parts))[best, torch.arange(len(best), device=best.device)]
+
+    zeros = [made.zero for made in candidates if made.zero is not None]
     return Quantized(
-        torch.where(better[:, None], greedy.values, nearest.values),
-        torch.where(better[:, None], greedy.scale, nearest.scale),
-        bits,
+        chosen([made.values for made in candidates]),
+        chosen([made.scale for made in candidates]),
+        candidates[0].bits,
+        chosen(zeros) if zeros else None,
     )

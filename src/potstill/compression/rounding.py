@@ -1,6 +1,7 @@
-"""Symmetric round-to-nearest quantization: int8 per output channel, int4 per group of inputs, and int8 per token.
+"""Round-to-nearest quantization: int8 per output channel, int4 per group of inputs, and int8 per token.
 
-The scale is absmax / (2^(bits-1) - 1), "absmax quantization" (Dettmers et al. 2022, LLM.int8(), section 2).
+The scale is absmax / (2^(bits-1) - 1), "absmax quantization"; or, with a zero point, (max - min) / (2^bits - 1),
+"zeropoint quantization" (Dettmers et al. 2022, LLM.int8(), section 2).
 
 Shapes: O output features, I input features, G groups (I = G * group size), N tokens.
 """
@@ -15,14 +16,16 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Quantized:
-    """A weight as small integers and their scales."""
+    """A weight as small numbers and their scales."""
 
     values: Tensor
-    """[O, I] int8."""
+    """[O, I] int8, or float8 of 4 exponent bits."""
     scale: Tensor
     """[O, G], in the type that it is stored in."""
     bits: int
     """Bits a value takes when stored: 4 or 8."""
+    zero: Tensor | None = None
+    """[O, G] int8, the integers that stand for 0; `None` where that is 0 itself."""
 
     @property
     def group_size(self) -> int:
@@ -30,9 +33,34 @@ class Quantized:
         return self.values.shape[1] // self.scale.shape[1]
 
     def dequantize(self) -> Tensor:
-        """Return the weight [O, I] that the integers stand for, in the type of the scale."""
-        scale = self.scale.float().repeat_interleave(self.group_size, dim=1)
-        return (self.values.float() * scale).to(self.scale.dtype)
+        """Return the weight [O, I] that the numbers stand for, in the type of the scale."""
+        values = self.values.float()
+        if self.zero is not None:
+            values = values - self.zero.float().repeat_interleave(self.group_size, dim=1)
+        return (values * self.scale.float().repeat_interleave(self.group_size, dim=1)).to(self.scale.dtype)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The evenly spaced values that the weights of a group are rounded to."""
+
+    scale: Tensor
+    """[..., 1], the distance of two values, in the type that it is stored in."""
+    zero: Tensor | None
+    """[..., 1] int8, the integer that stands for 0; `None` where that is 0 itself."""
+    bits: int
+    """Of an integer."""
+
+    def integers(self, weight: Tensor) -> Tensor:
+        """Return the integers, as floats, that the values nearest to `weight` [..., I] have."""
+        if self.zero is None:
+            return round_with(weight, self.scale, self.bits)
+        top = 2 ** (self.bits - 1)
+        return (torch.round(weight.float() / self.scale.float()) + self.zero).clamp_(-top, top - 1)
+
+    def values(self, integers: Tensor) -> Tensor:
+        """Return the values [..., I] that `integers` stand for, in float32."""
+        return (integers if self.zero is None else integers - self.zero) * self.scale.float()
 
 
 def absmax_scale(weight: Tensor, bits: int, scale_type: torch.dtype = torch.float32) -> Tensor:
@@ -45,6 +73,25 @@ def absmax_scale(weight: Tensor, bits: int, scale_type: torch.dtype = torch.floa
     return torch.where(scale == 0, torch.ones_like(scale), scale)
 
 
+def fit_grid(
+    weight: Tensor, bits: int, scale_type: torch.dtype = torch.float32, symmetric: bool = True, share: float = 1.0
+) -> Grid:
+    """Return the grid that spans the last dimension of `weight`: to both sides alike, or from its least to its largest.
+
+    0 is always on the grid, so that a pruned weight stays pruned. With a `share` below 1 the grid spans only so much of
+    the range, and what is beyond is cut off.
+    """
+    if symmetric:
+        return Grid(absmax_scale(weight.float() * share, bits, scale_type), None, bits)
+    low = weight.float().amin(dim=-1, keepdim=True).clamp_max(0) * share
+    high = weight.float().amax(dim=-1, keepdim=True).clamp_min(0) * share
+    scale = ((high - low) / (2**bits - 1)).to(scale_type)
+    scale = torch.where(scale == 0, torch.ones_like(scale), scale)
+    top = 2 ** (bits - 1)
+    zero = (torch.round(-low / scale.float()) - top).clamp(-top, top - 1)
+    return Grid(scale, zero.to(torch.int8), bits)
+
+
 def round_with(weight: Tensor, scale: Tensor, bits: int) -> Tensor:
     """Return the nearest integers to `weight` / `scale`, as floats within the range of `bits`."""
     top = 2 ** (bits - 1)
@@ -52,7 +99,11 @@ def round_with(weight: Tensor, scale: Tensor, bits: int) -> Tensor:
 
 
 def quantize(
-    weight: Tensor, bits: int, group_size: int | None = None, scale_type: torch.dtype = torch.float32
+    weight: Tensor,
+    bits: int,
+    group_size: int | None = None,
+    scale_type: torch.dtype = torch.float32,
+    symmetric: bool = True,
 ) -> Quantized:
     """Round `weight` [O, I] to `bits`, one scale per `group_size` inputs of a row, or one per row."""
     rows, width = weight.shape
@@ -60,9 +111,9 @@ def quantize(
     if width % size:
         raise ValueError(f"{width} input features can't be divided into groups of {size}")
     groups = weight.reshape(rows, width // size, size)
-    scale = absmax_scale(groups, bits, scale_type)
-    values = round_with(groups, scale, bits).to(torch.int8).reshape(rows, width)
-    return Quantized(values, scale.squeeze(-1), bits)
+    grid = fit_grid(groups, bits, scale_type, symmetric)
+    values = grid.integers(groups).to(torch.int8).reshape(rows, width)
+    return Quantized(values, grid.scale.squeeze(-1), bits, None if grid.zero is None else grid.zero.squeeze(-1))
 
 
 def fake_quantize_tokens(inputs: Tensor, bits: int = 8) -> Tensor:

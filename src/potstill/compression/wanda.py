@@ -8,6 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from potstill.compression import masks
+from potstill.compression.pattern import NM
+
 
 class InputNorms:
     """The L2 norm of each input feature over all recorded tokens: the second factor of Sun et al. 2023, equation 1."""
@@ -25,21 +28,19 @@ class InputNorms:
         return self.squares.sqrt()
 
 
-def mask(weight: Tensor, input_norms: Tensor, sparsity: float) -> Tensor:
+def mask(weight: Tensor, input_norms: Tensor, sparsity: float, pattern: NM | None = None) -> Tensor:
     """Return which weights stay, bool [O, I]: those with the largest |W_ij| * ||X_j||_2 of each output row.
 
     Exactly `floor(I * sparsity)` weights of each row go; of equal scores the first ones (Sun et al. 2023, equation 1;
-    scores are compared within a row).
+    scores are compared within a row). With a `pattern` they are compared within its groups of consecutive inputs.
 
     Args:
         weight: [O, I].
         input_norms: [I], the norm of each input feature over the calibration tokens.
-        sparsity: share of each row to prune, 0 to below 1.
+        sparsity: share of each row to prune, 0 to below 1; a `pattern` has its own.
+        pattern: how many of every few consecutive inputs stay.
     """
-    if not 0 <= sparsity < 1:
-        raise ValueError(f"sparsity is {sparsity}: it must be at least 0 and below 1")
     score = weight.float().abs() * input_norms.float()
-    # the small term keeps 100 * 0.29 = 28.999... from losing a weight
-    pruned = int(weight.shape[1] * sparsity + 1e-6)
-    order = torch.sort(score, dim=1, stable=True).indices[:, :pruned]
-    return torch.ones_like(weight, dtype=torch.bool).scatter_(1, order, False)
+    if pattern is not None:
+        return masks.by_pattern(score, pattern)
+    return masks.by_row(score, masks.share_of(weight.shape[1], sparsity))

@@ -29,6 +29,8 @@ class Calibration:
     """Per text its token ids [T], and how many of them are the prompt's: none of a plain text."""
     cut: int
     """Texts that were longer than the limit."""
+    numbers: tuple[int, ...] = ()
+    """Per text the number of its row."""
 
     @property
     def measured(self) -> list[tuple[Tensor, int]]:
@@ -88,6 +90,7 @@ def calibration_texts(
         raise BadInput(f"a {config.model_type} model reads texts and no chats: name their column with text=")
 
     texts: list[tuple[Tensor, int]] = []
+    numbers: list[int] = []
     cut = 0
     for number in random.Random(seed).sample(range(len(rows)), len(rows)):
         row = rows[number]
@@ -99,10 +102,11 @@ def calibration_texts(
             ids, prompt_length = tokenizer(row[text])["input_ids"], 0
         cut += len(ids) > max_length
         texts.append((torch.tensor(ids[:max_length]), min(prompt_length, max_length)))
+        numbers.append(number)
         if len(texts) == samples:
             break
     _check_texts(texts, len(rows), config, text or "output")
-    return Calibration(texts, cut)
+    return Calibration(texts, cut, tuple(numbers))
 
 
 def _check_length(config: Any, max_length: int) -> None:

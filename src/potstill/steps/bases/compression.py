@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
@@ -97,15 +97,17 @@ class PruneStep(CompressionStep):
         Raises:
             RequestError: `recover` is no trainer, or one that can't hold zeros.
         """
-        fields = {field.name for field in dataclasses.fields(self.recover)} if isinstance(self.recover, Step) else set()
+        trainer = self.recover
+        fields = {field.name for field in dataclasses.fields(trainer)} if isinstance(trainer, Step) else set()
         wanted = {"student", *(("hold_zeros",) if self.holds_zeros else ())}
-        if not wanted <= fields:
-            place, given = self.name or type(self).__name__, type(self.recover).__name__
+        if trainer is None or not wanted <= fields:
+            place, given = self.name or type(self).__name__, type(trainer).__name__
             text = f"needs a trainer with {' and '.join(sorted(wanted))}, such as HardLabel or SoftLabel; got {given}"
             raise RequestError(Problem(place, "recover", text))
         pruned = dataclasses.replace(self, recover=None, name=f"{self.name}.pruned" if self.name else None)
-        changes = {"student": pruned, "name": self.name, **({"hold_zeros": True} if self.holds_zeros else {})}
-        return dataclasses.replace(self.recover, **changes)  # type: ignore[type-var] # seen above to be a step
+        held = {"hold_zeros": True} if self.holds_zeros else {}
+        changes: dict[str, Any] = {"student": pruned, "name": self.name, **held}
+        return dataclasses.replace(trainer, **changes)
 
 
 def publish(

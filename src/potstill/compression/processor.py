@@ -1,0 +1,30 @@
+"""What this machine's processor can run: 4-bit kernels of vLLM need AVX-512 on an x86 processor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+CPUINFO = Path("/proc/cpuinfo")
+"""Where Linux says what the processor knows."""
+NEEDED = "avx512f"
+"""Flag without which vLLM has no 4-bit kernel on an x86 processor."""
+
+
+def flags(cpuinfo: Path = CPUINFO) -> frozenset[str]:
+    """Return what the first processor says that it knows; nothing where that can't be read."""
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return frozenset()
+    line = next((line for line in lines if line.startswith("flags")), "")
+    return frozenset(line.partition(":")[2].split())
+
+
+def int4_problem(known: frozenset[str]) -> str | None:
+    """Return why a processor with these flags can't serve 4-bit weights, or nothing; no flags say nothing."""
+    if not known or NEEDED in known:
+        return None
+    return (
+        "this processor has no AVX-512, and vLLM has no 4-bit kernel without it: serve the model on another machine or "
+        "on a GPU, or take QuantizeInt8"
+    )

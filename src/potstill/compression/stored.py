@@ -1,0 +1,80 @@
+"""What all formats of quantized checkpoints share: tensors in place of some weights, and a config that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from potstill.compression.architecture import stores_transposed
+from potstill.errors import BadInput
+
+
+def refuse_other_layers(model: Any, fmt: str) -> None:
+    """Make sure that the layers to quantize are stored as linear layers, [O, I].
+
+    Raises:
+        BadInput: they are not; says what does work.
+    """
+    if stores_transposed(model):
+        raise BadInput(
+            f"a {model.config.model_type} model stores its layers as Conv1D, input features first, and the {fmt} "
+            "format holds linear layers only: use CastHalf or GOBO, or take a model of type llama, qwen2 or qwen3"
+        )
+
+
+def other_linear_layers(model: Any, quantized: Mapping[str, object]) -> list[str]:
+    """Return the linear layers that are not among the `quantized`, such as heads and poolers, by path."""
+    return [path for path, module in model.named_modules() if isinstance(module, nn.Linear) and path not in quantized]
+
+
+def checkpoint(model: Any, layers: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Return the state dict of `model` with the tensors in `layers` (by path, by name) in place of their weights."""
+    tensors: dict[str, Tensor] = {}
+    for name, value in model.state_dict().items():
+        path, _, kind = name.rpartition(".")
+        if kind == "weight" and path in layers:
+            tensors |= {f"{path}.{part}": tensor for part, tensor in layers[path].items()}
+        else:
+            tensors[name] = value
+    for name in tied(model):
+        tensors.pop(name, None)
+    return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+
+
+def tied(model: Any) -> list[str]:
+    """Return the parameters that are another's, and are not stored: the head of a model with tied embeddings."""
+    return sorted(getattr(model, "all_tied_weights_keys", None) or {})
+
+
+def save(
+    model: Any,
+    layers: Mapping[str, Mapping[str, Tensor]],
+    quantization_config: Mapping[str, Any],
+    dtype: torch.dtype,
+    folder: Path,
+) -> None:
+    """Write weights, config.json and the generation config of `model` into `folder`.
+
+    Args:
+        model: in memory; it is not changed.
+        layers: by path what is stored in place of a layer's weight, by name.
+        quantization_config: what says how to read it.
+        dtype: type of the other weights.
+        folder: to write into.
+    """
+    from huggingface_hub import save_torch_state_dict
+
+    config = deepcopy(model.config)
+    config.architectures = [type(model).__name__]
+    config.dtype = dtype
+    config.quantization_config = dict(quantization_config)
+    config.save_pretrained(folder)
+    if getattr(model, "generation_config", None) is not None:
+        model.generation_config.save_pretrained(folder)
+    tensors = checkpoint(model, layers)
+    save_torch_state_dict(tensors, folder, filename_pattern="model{suffix}.safetensors", metadata={"format": "pt"})
