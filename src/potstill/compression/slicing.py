@@ -1,0 +1,202 @@
+"""Cut feed-forward units, attention heads and hidden channels out of a loaded model, and set its config accordingly.
+
+What is left is an ordinary, smaller model of the same type: transformers and vLLM load it without code, as long as
+every block keeps as many (`compression.shapes` says which numbers a model type can have). Cutting what nothing reads
+(units or heads whose reading weights are zero) changes no output. Norms are over the channels that are left, as in
+Minitron (Muralidharan et al. 2024, section 2).
+
+Shapes: O output features, I input features, H hidden channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from potstill.compression.architecture import architecture_of, blocks_of, key_value_heads
+
+Kept = Sequence[int] | Tensor
+"""What stays, by number from 0, in the order that it is to have."""
+
+
+def cut_units(model: Any, kept: Sequence[Kept]) -> None:
+    """Leave only the `kept` feed-forward units, equally many in every block.
+
+    Args:
+        model: a model of transformers whose layers are `nn.Linear` (see `architecture.with_linear_layers`).
+        kept: per block the units that stay.
+    """
+    arch = architecture_of(model)
+    chosen = _even(model, kept)
+    for block, index in zip(blocks_of(model)[1], chosen, strict=True):
+        for path in arch.units:
+            keep_outputs(linear(block, path), index)
+        keep_inputs(linear(block, arch.down), index)
+    setattr(model.config, arch.unit_field, len(chosen[0]))
+
+
+def cut_groups(model: Any, kept: Sequence[Kept]) -> None:
+    """Leave only the `kept` key-value groups: each a key and value head with the query heads that share it.
+
+    Where queries share nothing (GPT-2, BERT) a group is one head.
+
+    Args:
+        model: a model of transformers whose layers are `nn.Linear`.
+        kept: per block the groups that stay, equally many.
+    """
+    arch, config = architecture_of(model), model.config
+    chosen = _even(model, kept)
+    size, groups = head_width(model), key_value_heads(config)
+    per_group = config.num_attention_heads // groups
+    _say_head_width(model)
+    for block, index in zip(blocks_of(model)[1], chosen, strict=True):
+        queries, shared = features(index, per_group * size), features(index, size)
+        if arch.is_fused:
+            parts = [queries, *(shared + groups * size * part for part in (per_group, per_group + 1))]
+            keep_outputs(linear(block, arch.queries[0]), torch.cat(parts))
+        else:
+            for path, rows in zip(arch.queries, (queries, shared, shared), strict=True):
+                keep_outputs(linear(block, path), rows)
+        keep_inputs(linear(block, arch.attended), queries)
+        _tell_attention(block, per_group * len(index), size)
+    config.num_attention_heads = per_group * len(chosen[0])
+    if getattr(config, "num_key_value_heads", None) is not None:
+        config.num_key_value_heads = len(chosen[0])
+
+
+def cut_hidden(model: Any, kept: Kept) -> None:
+    """Leave only the `kept` hidden channels: of embeddings, norms, every projection, pooler and head.
+
+    Args:
+        model: a model of transformers whose layers are `nn.Linear`.
+        kept: the channels that stay, the same in every block, since the residual stream passes through all.
+    """
+    arch, config = architecture_of(model), model.config
+    path, blocks = blocks_of(model)
+    index = torch.as_tensor(kept, dtype=torch.long)
+    old = int(config.hidden_size)
+    _say_head_width(model)
+    setattr(config, arch.unit_field, linear(blocks[0], arch.down).in_features)
+    made: dict[int, tuple[Tensor, nn.Parameter]] = {}
+    for block in blocks:
+        for name in (*arch.queries, *arch.units):
+            keep_inputs(linear(block, name), index)
+        for name in (arch.attended, arch.down):
+            keep_outputs(linear(block, name), index)
+        for name in arch.norms:
+            _keep_norm(block.get_submodule(name), index)
+    for name, module in model.named_modules():
+        if not name.startswith(f"{path}."):
+            _cut_around(name, module, index, old, made)
+    config.hidden_size = len(index)
+
+
+def features(heads: Tensor, size: int) -> Tensor:
+    """Return the features of `heads` of `size` features each.
+
+    >>> features(torch.tensor([0, 2]), 2).tolist()
+    [0, 1, 4, 5]
+    """
+    return (heads[:, None] * size + torch.arange(size)).flatten()
+
+
+def linear(block: nn.Module, path: str) -> nn.Linear:
+    """Return the linear layer at `path` in a block."""
+    layer = block.get_submodule(path)
+    assert isinstance(layer, nn.Linear), f"{path} is a {type(layer).__name__}: see architecture.with_linear_layers"
+    return layer
+
+
+@torch.no_grad()
+def keep_outputs(layer: nn.Linear, index: Tensor) -> None:
+    """Leave only some output features of `layer`, weight [O, I]."""
+    layer.weight = _part(layer.weight, index, 0)
+    if layer.bias is not None:
+        layer.bias = _part(layer.bias, index, 0)
+    layer.out_features = len(index)
+
+
+@torch.no_grad()
+def keep_inputs(layer: nn.Linear, index: Tensor) -> None:
+    """Leave only some input features of `layer`, weight [O, I]."""
+    layer.weight = _part(layer.weight, index, 1)
+    layer.in_features = len(index)
+
+
+def _part(weight: Tensor, index: Tensor, dimension: int) -> nn.Parameter:
+    kept = weight.data.index_select(dimension, index.to(weight.device))
+    return nn.Parameter(kept, requires_grad=weight.requires_grad)
+
+
+def _keep_norm(norm: nn.Module, index: Tensor) -> None:
+    for name, value in list(norm.named_parameters(recurse=False)):
+        setattr(norm, name, _part(value, index, 0))
+    if isinstance(norm, nn.LayerNorm):
+        norm.normalized_shape = (len(index),)
+
+
+def _cut_around(
+    name: str, module: nn.Module, index: Tensor, old: int, made: dict[int, tuple[Tensor, nn.Parameter]]
+) -> None:
+    """Cut a module outside of the blocks; `made` keeps tied weights one, and the old ones from being freed."""
+    if isinstance(module, nn.Embedding) and module.embedding_dim == old:
+        module.weight = _once(module.weight, index, made)
+        module.embedding_dim = len(index)
+    elif isinstance(module, nn.Linear) and module.in_features == old:
+        # pooler and heads of BERT and RoBERTa call what makes hidden channels again `dense`
+        if name.rpartition(".")[2] == "dense" and module.out_features == old:
+            keep_outputs(module, index)
+        module.weight = _once(module.weight, index, made)
+        module.in_features = len(index)
+    elif not isinstance(module, (nn.Embedding, nn.Linear)) and _is_norm(module, old):
+        _keep_norm(module, index)
+
+
+def _once(weight: Tensor, index: Tensor, made: dict[int, tuple[Tensor, nn.Parameter]]) -> nn.Parameter:
+    """Return `weight` with only some columns; the same object for the same weight."""
+    if id(weight) not in made:
+        made[id(weight)] = weight, _part(weight, index, 1)
+    return made[id(weight)][1]
+
+
+def _is_norm(module: nn.Module, width: int) -> bool:
+    weight = dict(module.named_parameters(recurse=False)).get("weight")
+    return weight is not None and tuple(weight.shape) == (width,)
+
+
+def head_width(model: Any) -> int:
+    """Return the features of a head as the weights have them: the config of a half cut model may say otherwise."""
+    attended = linear(blocks_of(model)[1][0], architecture_of(model).attended)
+    return attended.in_features // int(model.config.num_attention_heads)
+
+
+def _say_head_width(model: Any) -> None:
+    """Write the size of a head into the config, where the type has a field for it: it follows from no other anymore."""
+    if hasattr(model.config, "head_dim"):
+        model.config.head_dim = head_width(model)
+
+
+def _tell_attention(block: nn.Module, heads: int, size: int) -> None:
+    """Tell GPT-2's attention where its fused projection is split; other types see it from the tensors."""
+    for module in block.modules():
+        if hasattr(module, "split_size"):
+            module.split_size = heads * size  # type: ignore[assignment] # a plain attribute of GPT2Attention
+            module.num_heads = heads  # type: ignore[assignment]
+
+
+def _even(model: Any, kept: Iterable[Kept]) -> list[Tensor]:
+    """Return what stays in each block as indices.
+
+    Raises:
+        ValueError: not the same number for each block.
+    """
+    chosen = [torch.as_tensor(one, dtype=torch.long) for one in kept]
+    blocks = len(blocks_of(model)[1])
+    sizes = {len(one) for one in chosen}
+    if len(chosen) != blocks or len(sizes) != 1 or 0 in sizes:
+        counts = [len(one) for one in chosen]
+        raise ValueError(f"{counts} kept in {blocks} blocks: every block must keep as many, and one at least")
+    return chosen
