@@ -1,10 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -17,7 +13,6 @@ from potstill.compression.agreement import compared, outputs, quantized_activati
 from potstill.compression.rounding import quantize
 from potstill.compression.walk import block_layers
 from potstill.errors import BadInput
-from potstill.steps.mixed_precision import MixedPrecision
 from potstill.steps.prune import WandaPrune
 from potstill.steps.quantize_int4 import QuantizeInt4, check_widths, gptq_layers
 from potstill.steps.quantize_int8 import QuantizeInt8
@@ -243,48 +238,3 @@ def test_all_width_problems_are_reported_together():
     assert len(caught.value.problems) == 2
     assert "a has 96, b has 100; use QuantizeInt8" in str(caught.value)
     assert "b has 40" in str(caught.value)
-
-
-SERVE = """
-import json, sys
-if __name__ == "__main__":
-    from vllm import LLM, SamplingParams
-    llm = LLM(sys.argv[1], enforce_eager=True, max_model_len=128, max_num_seqs=4, dtype="bfloat16")
-    texts = json.loads(sys.argv[2])
-    params = SamplingParams(max_tokens=1, temperature=0, prompt_logprobs=0)
-    found = []
-    for made, ids in zip(llm.generate([{"prompt_token_ids": ids} for ids in texts], params), texts):
-        found.append([entry[token].logprob for token, entry in zip(ids[1:], made.prompt_logprobs[1:])])
-    print("FOUND" + json.dumps(found))
-"""
-
-
-@pytest.mark.vllm
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("kind", "fields"),
-    [
-        (QuantizeInt8, {"smoothquant": 0.5}),
-        (QuantizeInt4, {"method": "awq", "symmetric": False}),
-        (MixedPrecision, {"choices": (4, 8, 16), "bits": 8.0}),
-    ],
-)
-def test_vllm_gives_the_log_probabilities_of_the_model_in_memory(folder, tmp_path, kind, fields):
-    out, _ = run(kind, folder, tmp_path, **fields)
-    script = tmp_path / "serve.py"
-    script.write_text(SERVE)
-    settings = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        [sys.executable, str(script), str(out), json.dumps([ids.tolist() for ids in IDS])],
-        env={**os.environ, **settings},
-        cwd=Path(tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
-    line = next((line for line in done.stdout.splitlines() if line.startswith("FOUND")), None)
-    assert line, done.stderr[-3000:]
-    for served, ids, logits in zip(json.loads(line[5:]), IDS, compressing.logits(bf16(out), IDS), strict=True):
-        mine = logits[:-1].log_softmax(-1).gather(1, ids[1:, None])[:, 0]
-        assert (torch.tensor(served) - mine).abs().max() < 0.02

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -16,7 +13,6 @@ from cutting import folder, run, texts
 from potstill.compression.activity import activity, best
 from potstill.compression.shapes import shape_of
 from potstill.compression.slicing import cut_groups, cut_hidden, cut_units
-from potstill.data import home
 from potstill.errors import BadInput
 from potstill.steps.calibration import calibration_texts
 from potstill.steps.checkpoint import load
@@ -174,33 +170,3 @@ def test_the_agreement_is_that_of_the_answers_tokens(qwen, tmp_path):
     )
     apart = torch.cat([(one.exp() * (one - other)).sum(-1) for one, other in zip(before, after, strict=True)])
     assert context.notes["agreement"]["kl"] == pytest.approx(float(apart.mean()), rel=1e-3)
-
-
-SERVE = """
-import json, sys
-if __name__ == "__main__":
-    from vllm import LLM, SamplingParams
-    llm = LLM(sys.argv[1], enforce_eager=True, max_model_len=128, max_num_seqs=4, dtype="bfloat16")
-    ids = list(range(5, 60))
-    made = llm.generate([{"prompt_token_ids": ids}], SamplingParams(max_tokens=1, prompt_logprobs=0))[0]
-    print("FOUND" + json.dumps([entry[token].logprob for token, entry in zip(ids[1:], made.prompt_logprobs[1:])]))
-"""
-
-
-@pytest.mark.vllm
-@pytest.mark.slow
-def test_vllm_gives_the_log_probabilities_of_the_model_in_memory(tmp_path):
-    out, _ = width(home.FOLDER / "base", tmp_path, intermediate_size=192, heads=2, hidden_size=96, align=32)
-    script = tmp_path / "serve.py"
-    script.write_text(SERVE)
-    settings = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, str(script), str(out)]
-    done = subprocess.run(
-        command, env={**os.environ, **settings}, cwd=tmp_path, capture_output=True, text=True, timeout=400, check=False
-    )
-    line = next((line for line in done.stdout.splitlines() if line.startswith("FOUND")), None)
-    assert line, done.stderr[-3000:]
-    ids = torch.arange(5, 60)
-    model = AutoModelForCausalLM.from_pretrained(out, dtype=torch.bfloat16)
-    mine = compressing.logits(model, [ids])[0][:-1].log_softmax(-1).gather(1, ids[1:, None])[:, 0]
-    assert (torch.tensor(json.loads(line[5:])) - mine).abs().max() < 0.1
