@@ -1,0 +1,163 @@
+"""What compression costs a language model: quantization and pruning methods by one protocol, in one run.
+
+The model is that of `real/language_model.py` (12.6 million parameters, trained on P3) unless `--model` names another;
+every method is calibrated on training texts, and measured on P3's held-out texts and the test text of WikiText-2.
+Whether the orders that the papers claim appear is said below the table: GPTQ and AWQ before rounding (Frantar et al.
+2022; Lin et al. 2023), Wanda and SparseGPT before magnitude (Sun et al. 2023; Frantar and Alistarh 2023). Run as
+`python benchmarks/compression.py --store STORE` with the store of that pipeline; what is in it isn't computed again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent / "real"))
+import language_model as trained
+
+from potstill import Pipeline, Step
+from potstill.steps.bases.compression import CalibratedStep
+from potstill.steps.bonsai_prune import BonsaiPrune
+from potstill.steps.cast_half import CastHalf
+from potstill.steps.depth_prune import DepthPrune
+from potstill.steps.evaluate_perplexity import EvaluatePerplexity
+from potstill.steps.gobo import GOBO
+from potstill.steps.layerwise_distill import LayerwiseDistill
+from potstill.steps.low_rank import LowRank
+from potstill.steps.magnitude_prune import MagnitudePrune
+from potstill.steps.mixed_precision import MixedPrecision
+from potstill.steps.nf4 import NF4
+from potstill.steps.order import Take
+from potstill.steps.prune import WandaPrune
+from potstill.steps.quantize_int4 import QuantizeInt4
+from potstill.steps.quantize_int8 import QuantizeInt8
+from potstill.steps.sparsegpt_prune import SparseGPTPrune
+from potstill.steps.width_prune import WidthPrune
+
+Methods = Mapping[str, tuple[type[Step], Mapping[str, Any]]]
+"""By name: the step, and its fields besides model and calibration texts."""
+QUANTIZED: Methods = {
+    "float16": (CastHalf, {"dtype": "float16"}),
+    "int8, W8A8": (QuantizeInt8, {}),
+    "int8, SmoothQuant": (QuantizeInt8, {"smoothquant": 0.5}),
+    "int4-128, rounded": (QuantizeInt4, {"group_size": 128, "method": "rtn"}),
+    "int4-128, GPTQ": (QuantizeInt4, {"group_size": 128}),
+    "int4-128, AWQ": (QuantizeInt4, {"group_size": 128, "method": "awq"}),
+    "int4-32, rounded": (QuantizeInt4, {"method": "rtn"}),
+    "int4-32, GPTQ": (QuantizeInt4, {}),
+    "int4-32, layerwise": (LayerwiseDistill, {}),
+    "int4 and int8, 6 bits": (MixedPrecision, {"bits": 6.0}),
+    "NF4": (NF4, {}),
+    "GOBO, 3 bits": (GOBO, {}),
+}
+PRUNED: Methods = {
+    f"{label}, {name}": (kind, {**form, **more})
+    for label, form in (
+        ("20 %", {"sparsity": 0.2}),
+        ("40 %", {"sparsity": 0.4}),
+        ("50 %", {"sparsity": 0.5}),
+        ("2:4", {"pattern": "2:4"}),
+    )
+    for name, kind, more in (
+        ("magnitude", MagnitudePrune, {"scope": "layer"}),
+        ("Wanda", WandaPrune, {}),
+        ("SparseGPT", SparseGPTPrune, {}),
+    )
+}
+CUT: Methods = {
+    "units 1024 -> 832, width": (WidthPrune, {"intermediate_size": 832}),
+    "units 1024 -> 512, width": (WidthPrune, {"intermediate_size": 512}),
+    "units 1024 -> 512, Bonsai": (BonsaiPrune, {"intermediate_size": 512, "submodels": 80, "step": 0.1}),
+    "layers 6 -> 5, influence": (DepthPrune, {"layers": 5}),
+    "layers 6 -> 4, influence": (DepthPrune, {"layers": 4}),
+    "rank for 80 %, whitened": (LowRank, {"budget": 0.8}),
+    "rank for 80 %, plain": (LowRank, {"budget": 0.8, "method": "plain"}),
+}
+ORDERS = (
+    ("int4-128, GPTQ", "int4-128, rounded"),
+    ("int4-128, AWQ", "int4-128, rounded"),
+    ("50 %, Wanda", "50 %, magnitude"),
+    ("50 %, SparseGPT", "50 %, magnitude"),
+    ("2:4, Wanda", "2:4, magnitude"),
+    ("2:4, SparseGPT", "2:4, Wanda"),
+    ("units 1024 -> 512, Bonsai", "units 1024 -> 512, width"),
+    ("rank for 80 %, whitened", "rank for 80 %, plain"),
+)
+"""What the papers claim to be better, and than what."""
+WITHIN = 1.001
+"""W8A8's perplexity is to be at most so many times that of 16 bits."""
+
+
+def main() -> None:
+    """Compress, measure, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", help="a causal model's folder, in place of the trained one")
+    parser.add_argument("--groups", nargs="+", default=["quantized", "pruned", "cut"])
+    parser.add_argument("--window", type=int, default=256)
+    parser.add_argument("--test", type=int, default=10**9, help="test texts of each set, at most")
+    parser.add_argument("--store", default=os.environ.get("POTSTILL_STORE", ".potstill"))
+    given = parser.parse_args()
+    if not (trained.DATA / "p3-50k").exists():
+        print(f"skipped: no folder {trained.DATA / 'p3-50k'}")
+        return
+    model = given.model or trained.model
+    sets = {"p3": Take(trained.texts.test, given.test), "wikitext": Take(trained.wikitext, given.test)}
+    groups = {"quantized": QUANTIZED, "pruned": PRUNED, "cut": CUT}
+    methods = {name: method for group in given.groups for name, method in groups[group].items()}
+    made: dict[str, Any] = {"as trained": model}
+    made |= {name: compressed(kind, fields, model, trained.texts.train) for name, (kind, fields) in methods.items()}
+    scores = {name: EvaluatePerplexity(one, sets, window=given.window) for name, one in made.items()}
+    models = {f"{name}, model": one for name, one in made.items() if isinstance(one, Step)}
+    run = Pipeline("compression", outputs={**scores, **models}).run(store=given.store)
+    print(f"{platform.machine()}; windows of {given.window} tokens")
+    print(table({name: json.loads((run[name].path / "metrics.json").read_text(encoding="utf-8")) for name in scores},
+                {name: notes(run, name) for name in scores}))  # fmt: skip
+
+
+def compressed(kind: type[Step], fields: Mapping[str, Any], model: Any, texts: Any) -> Step:
+    """Return the step that compresses `model`, with calibration texts where it takes some."""
+    takes = issubclass(kind, CalibratedStep) or "smoothquant" in fields
+    return kind(model, **fields, **({"calibration": texts, "text": "text"} if takes else {}))  # type: ignore[call-arg]
+
+
+def notes(run: Any, name: str) -> Mapping[str, Any]:
+    """Return what the step that made a model noted, if a step made it."""
+    try:
+        return dict(run[f"{name}, model"].manifest.get("notes", {}), seconds=run[f"{name}, model"].manifest["seconds"])
+    except KeyError:
+        return {}
+
+
+def table(scores: Mapping[str, Any], told: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the table, and which claims hold."""
+    lines = [f"{'':28}{'MB':>8}{'nonzero':>9}{'P3':>9}{'±':>6}{'WikiText':>10}{'±':>8}{'tokens/s':>10}{'seconds':>9}"]
+    for name, one in scores.items():
+        nonzero = one["nonzero_parameters"]
+        share = f"{nonzero / one['parameters']:.0%}" if nonzero is not None else "?"
+        cells = ""
+        for name_of_set, width, room in (("p3", 9, 6), ("wikitext", 10, 8)):
+            figures = one["sets"][name_of_set]
+            spread = (figures["perplexity_high"] - figures["perplexity_low"]) / 2
+            cells += f"{figures['perplexity']:>{width}.2f}{spread:>{room}.2f}"
+        seconds = told[name].get("seconds")
+        lines.append(f"{name:28}{one['weights_bytes'] / 1e6:>8.2f}{share:>9}{cells}{one['tokens_per_s']:>10.0f}"
+                     f"{'' if seconds is None else format(seconds, '.1f'):>9}")  # fmt: skip
+    found = {name: one["sets"]["p3"]["perplexity"] for name, one in scores.items()}
+    for better, worse in ORDERS:
+        if better in found and worse in found:
+            holds = "holds" if found[better] < found[worse] else "does NOT hold"
+            lines.append(f"{better} ({found[better]:.3f}) before {worse} ({found[worse]:.3f}): {holds}")
+    if "int8, W8A8" in found:
+        ratio = found["int8, W8A8"] / found["as trained"]
+        lines.append(f"W8A8 beside 16 bits: {ratio:.5f} (at most {WITHIN}: {'holds' if ratio <= WITHIN else 'NOT'})")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
