@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from potstill.methods.born_again import BornAgain
     from potstill.methods.co_training import CoTraining
+    from potstill.methods.compress import Compress
     from potstill.methods.course import Course
     from potstill.methods.ensemble import Ensemble
+    from potstill.methods.lottery_ticket import LotteryTicket
     from potstill.methods.self_training import SelfTraining
     from potstill.methods.sequence_level import SequenceLevel
     from potstill.methods.teaching_assistant import TeachingAssistant
@@ -23,8 +25,10 @@ _HOME = {
     "Averaged": "training",
     "BornAgain": "born_again",
     "CoTraining": "co_training",
+    "Compress": "compress",
     "Course": "course",
     "Ensemble": "ensemble",
+    "LotteryTicket": "lottery_ticket",
     "SelfTraining": "self_training",
     "SequenceLevel": "sequence_level",
     "TeachingAssistant": "teaching_assistant",
@@ -37,8 +41,10 @@ __all__ = [
     "Averaged",
     "BornAgain",
     "CoTraining",
+    "Compress",
     "Course",
     "Ensemble",
+    "LotteryTicket",
     "SelfTraining",
     "SequenceLevel",
     "TeachingAssistant",

@@ -12,49 +12,66 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from potstill.methods.born_again import BornAgain
     from potstill.methods.co_training import CoTraining
+    from potstill.methods.compress import Compress
     from potstill.methods.ensemble import Ensemble
+    from potstill.methods.lottery_ticket import LotteryTicket
     from potstill.methods.self_training import SelfTraining
     from potstill.methods.sequence_level import SequenceLevel
     from potstill.methods.teaching_assistant import TeachingAssistant
+    from potstill.trainers.binary import Binary
     from potstill.trainers.classifier import Classifier
+    from potstill.trainers.cofi_prune import CoFiPrune
     from potstill.trainers.hard import HardLabel
     from potstill.trainers.layer_match import LayerMatch
     from potstill.trainers.lora import LoRA, QLoRA
     from potstill.trainers.meta_pseudo_labels import MetaPseudoLabels
     from potstill.trainers.on_policy import OnPolicy
     from potstill.trainers.preference import Preference
+    from potstill.trainers.qat import QAT
     from potstill.trainers.sentence_encoder import SentenceEncoder
     from potstill.trainers.soft import SoftLabel
+    from potstill.trainers.ternary import Ternary
     from potstill.trainers.token_classifier import TokenClassifier
 
 _HOME = {
+    "Binary": "trainers.binary",
     "BornAgain": "methods.born_again",
     "Classifier": "trainers.classifier",
+    "CoFiPrune": "trainers.cofi_prune",
+    "Compress": "methods.compress",
     "CoTraining": "methods.co_training",
     "Ensemble": "methods.ensemble",
     "HardLabel": "trainers.hard",
     "LayerMatch": "trainers.layer_match",
     "LoRA": "trainers.lora",
+    "LotteryTicket": "methods.lottery_ticket",
     "MetaPseudoLabels": "trainers.meta_pseudo_labels",
     "OnPolicy": "trainers.on_policy",
     "Preference": "trainers.preference",
+    "QAT": "trainers.qat",
     "QLoRA": "trainers.lora",
     "SelfTraining": "methods.self_training",
     "SentenceEncoder": "trainers.sentence_encoder",
     "SequenceLevel": "methods.sequence_level",
     "SoftLabel": "trainers.soft",
     "TeachingAssistant": "methods.teaching_assistant",
+    "Ternary": "trainers.ternary",
     "TokenClassifier": "trainers.token_classifier",
 }
 
 __all__ = [
+    "QAT",
+    "Binary",
     "BornAgain",
     "Classifier",
+    "CoFiPrune",
     "CoTraining",
+    "Compress",
     "Ensemble",
     "HardLabel",
     "LayerMatch",
     "LoRA",
+    "LotteryTicket",
     "MetaPseudoLabels",
     "OnPolicy",
     "Preference",
@@ -64,6 +81,7 @@ __all__ = [
     "SequenceLevel",
     "SoftLabel",
     "TeachingAssistant",
+    "Ternary",
     "TokenClassifier",
 ]
 

@@ -1,0 +1,9 @@
+"""Exports: how a model is written for each runtime, and how it is shown that the runtime answers as the model does.
+
+- `probe`: what a model is asked, and what the model in memory answers. `verdict`: whether the answers are the same.
+- `fresh`: the same questions in a process of their own, which loads nothing but what was written.
+- `exporter`: what a format is. `vllm`, `gguf`, `onnx`, `openvino`: one format a file; `*_runtime`: who answers.
+- `folder`: what lies beside the weights: digests, `SERVE.md`.
+
+Nothing here knows of the engine, of steps or of rows. Modules of a format import their packages when they are used.
+"""

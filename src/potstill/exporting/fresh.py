@@ -1,0 +1,117 @@
+"""The questions about an export in a process of its own, which loads nothing but what was written.
+
+Run as a module it opens the folder named in its arguments by a runtime named there, reads the questions from standard
+input, and prints the answers as one line of JSON.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Literal, get_args
+
+from potstill.errors import PotstillError
+from potstill.exporting.probe import Answers, Probe, Runtime, answers_of
+
+RuntimeName = Literal["transformers", "vllm", "gguf-transformers", "llama.cpp", "onnxruntime-genai", "openvino"]
+"""Who can answer."""
+MARK = "POTSTILL-ANSWERS "
+"""Start of the line that holds the answers: runtimes print what they like."""
+
+
+def fresh_answers(runtime: RuntimeName, folder: Path, probe: Probe, seconds: float, threads: int = 1) -> Answers:
+    """Return what `runtime` answers to `probe` about the export in `folder`, in a process of its own.
+
+    Raises:
+        PotstillError: the process failed, or took longer than `seconds`.
+    """
+    # -P: a folder of the user's with the name of a package must not be taken for it
+    command = [sys.executable, "-P", "-m", "potstill.exporting.fresh", runtime, str(folder.resolve())]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "0"}
+    try:
+        ended = subprocess.run(
+            command,
+            input=json.dumps(dataclasses.asdict(probe)),
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            env=environment,
+            cwd=folder,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise PotstillError(
+            f"{runtime} did not answer within {seconds:.0f} s about {folder.name}: raise time_limit"
+        ) from error
+    lines = [line for line in ended.stdout.splitlines() if line.startswith(MARK)]
+    if ended.returncode or not lines:
+        said = (ended.stderr or ended.stdout).strip()[-1500:]
+        raise PotstillError(f"{runtime} can't load or run what was exported (exit code {ended.returncode}): {said}")
+    return _answers(lines[-1].removeprefix(MARK))
+
+
+def opened(runtime: RuntimeName, folder: Path) -> Runtime:
+    """Load the export in `folder` with `runtime`."""
+    match runtime:
+        case "transformers":
+            from potstill.exporting.vllm_runtime import reloaded
+
+            return reloaded(folder)
+        case "vllm":
+            from potstill.exporting.vllm_runtime import Served
+
+            return Served(folder)
+        case "gguf-transformers":
+            from potstill.exporting.gguf_runtime import dequantized
+
+            return dequantized(folder)
+        case "llama.cpp":
+            from potstill.exporting.gguf_runtime import LlamaCpp
+
+            return LlamaCpp(folder)
+        case "onnxruntime-genai":
+            from potstill.exporting.onnx_runtime import GenAI
+
+            return GenAI(folder)
+        case "openvino":
+            from potstill.exporting.openvino_runtime import OpenVINO
+
+            return OpenVINO(folder)
+
+
+def _answers(text: str) -> Answers:
+    found = json.loads(text)
+    for name in ("continued", "tokens"):
+        found[name] = tuple(tuple(ids) for ids in found[name])
+    return Answers(**found)
+
+
+def _main(arguments: list[str]) -> int:
+    """Answer; returns the exit code."""
+    name, folder = arguments
+    if name not in get_args(RuntimeName):
+        print(f"no runtime {name!r}: there are {', '.join(get_args(RuntimeName))}", file=sys.stderr)
+        return 2
+    asked = json.load(sys.stdin)
+    probe = Probe(
+        tuple(tuple(ids) for ids in asked["texts"]),
+        tuple(asked["starts"]),
+        tuple(tuple(ids) for ids in asked["prompts"]),
+        tuple(asked["words"]),
+    )
+    runtime = opened(name, Path(folder))  # type: ignore[arg-type] # seen above to be one
+    try:
+        print("\n" + MARK + json.dumps(dataclasses.asdict(answers_of(runtime, probe))), flush=True)
+    finally:
+        close = getattr(runtime, "close", None)
+        if close:
+            close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1:]))
