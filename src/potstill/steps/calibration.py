@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from potstill import chat, prompts
 from potstill.errors import BadInput
+from potstill.graph import edges, nodes_in, step_of
+from potstill.step import Output
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -53,6 +55,23 @@ class Calibration:
     def figures(self) -> dict[str, int]:
         """Return how much there is, for the manifest."""
         return {"texts": len(self.texts), "tokens": sum(len(ids) for ids, _ in self.texts), "cut": self.cut}
+
+
+def test_split_behind(rows: Any) -> str | None:
+    """Return the type of the step whose test split `rows` come from, at any distance, if they do.
+
+    A model that labelled the rows may have been chosen on test rows; that is another matter.
+    """
+    waiting, seen = list(nodes_in(rows)), set()
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Output) and node.name == "test":
+            return type(node.step).__name__
+        step = step_of(node)
+        if id(step) not in seen and step.makes in ("rows", "anything"):
+            seen.add(id(step))
+            waiting += [parent for _, parent in edges(step)]
+    return None
 
 
 def calibration_texts(

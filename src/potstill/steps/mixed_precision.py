@@ -53,6 +53,7 @@ class MixedPrecision(CalibratedStep):
 
     def check(self) -> Iterable[Problem]:
         """Yield that there is nothing to choose from."""
+        yield from super().check()
         if len(set(self.choices)) < 2:
             yield Problem("", "choices", f"{self.choices} leave nothing to choose: give at least two of 4, 8 and 16")
 

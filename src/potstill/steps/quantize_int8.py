@@ -40,6 +40,7 @@ class QuantizeInt8(RoundingStep):
 
     def check(self) -> Iterable[Problem]:
         """Yield that SmoothQuant needs rows."""
+        yield from super().check()
         if self.smoothquant is not None and self.calibration is None:
             yield Problem("", "smoothquant", "needs calibration rows to see the activations: give calibration=")
 

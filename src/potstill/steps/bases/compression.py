@@ -57,6 +57,14 @@ class CalibratedStep(CompressionStep):
         """Return the columns that the calibration rows must have."""
         return {"calibration": (self.text or "output",)}
 
+    def check(self) -> Iterable[Problem]:
+        """Yield a problem for calibration rows that come from a test split."""
+        yield from super().check()
+        source = calibrations.test_split_behind(self.calibration)
+        if source is not None:
+            text = f"come from the test split of {source}: what is measured on it would be too good; give training rows"
+            yield Problem("", "calibration", text)
+
     def draw(self, loaded: Loaded, rows: Dataset) -> calibrations.Calibration:
         """Draw the calibration texts.
 

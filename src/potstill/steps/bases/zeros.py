@@ -43,6 +43,7 @@ class ZeroingStep(PruneStep):
 
     def check(self) -> Iterator[Problem]:
         """Yield what is wrong with the parameters."""
+        yield from super().check()
         try:
             pattern = self.nm
         except BadInput as error:
