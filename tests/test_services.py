@@ -202,6 +202,7 @@ import signal, sys, time
 from pathlib import Path
 sys.path[:0] = {path!r}
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job starts with Ctrl-C ignored
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and one below nohup with the end of its terminal
 import test_services as t
 from potstill import Pipeline
 

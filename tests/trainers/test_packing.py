@@ -79,3 +79,19 @@ def test_a_live_teacher_reads_packed_rows_too(tmp_path, student):
         step.run(learning.dataset(learning.rows()), str(student), str(student), context)
         losses.append(context.notes["curve"][0]["loss"])
     assert losses[0] == pytest.approx(0, abs=1e-5) and losses[1] == pytest.approx(0, abs=1e-5)
+
+
+def test_a_4_bit_student_is_left_as_it_is_by_the_probe(tmp_path, student):
+    from potstill.trainers import QLoRA
+    from potstill.trainers.lora import load_base
+
+    base = load_base(student, QLoRA(), torch.float32)
+    before = {name: tensor.clone() for name, tensor in base.state_dict().items()}
+    packed(CAUSAL, base.train())
+    assert base.training
+    assert not any(
+        getattr(module.weight.quant_state, "packing_format_for_cpu", False)
+        for module in base.modules()
+        if type(module).__name__ == "Linear4bit"
+    )
+    assert all(torch.equal(tensor, before[name]) for name, tensor in base.state_dict().items())

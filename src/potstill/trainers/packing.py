@@ -19,6 +19,7 @@ from torch import Tensor
 from potstill.errors import BadInput
 from potstill.trainers.examples import Example, collate, micro_batches
 from potstill.trainers.loop import CAUSAL, Reading
+from potstill.trainers.lora import evaluating
 
 CLOSE = 1e-3
 """How far logits of packed rows may be from those of rows alone, of the largest: kernels add up in another order."""
@@ -81,15 +82,11 @@ def _keeps_apart(model: Any) -> bool:
     """Say whether the model answers packed rows as it does rows alone."""
     vocabulary = int(model.config.get_text_config().vocab_size)
     rows = [Example([(7 * place + length) % vocabulary for place in range(length)], 1) for length in PROBE]
-    learns = model.training
-    model.eval()
-    try:
+    with evaluating(model):
         alone, together = (
             torch.cat([CAUSAL.logits(model, _moved(part, model.device)) for part in parts])
             for parts in ([part for row in rows for part in micro_batches([row], 1)], [pack(rows)])
         )
-    finally:
-        model.train(learns)
     return bool((alone - together).abs().max() <= CLOSE * alone.abs().max())
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from potstill.hidden_states import CLOSE, Head, after_head
+from potstill.trainers.lora import evaluating
 
 if TYPE_CHECKING:
     from potstill.trainers.loop import Reading
@@ -127,13 +128,11 @@ def rebuilds(model: Any) -> bool:
     decoder = {"decoder_input_ids": ids} if getattr(model.config, "is_encoder_decoder", False) else {}
     seen: list[Tensor] = []
     hook = head.register_forward_pre_hook(lambda _, given: seen.append(_computed(given[0])))
-    training = model.training
     try:
-        with torch.no_grad():
-            logits = model.eval()(input_ids=ids, use_cache=False, **decoder).logits[0].float()
+        with torch.no_grad(), evaluating(model):
+            logits = model(input_ids=ids, use_cache=False, **decoder).logits[0].float()
     finally:
         hook.remove()
-        model.train(training)
     if len(seen) != 1 or seen[0].shape[:2] != ids.shape:
         return False
     rebuilt = projection(model, seen[0][0]).logits(slice(None))

@@ -18,6 +18,7 @@ from potstill.trainers import faults
 from potstill.trainers.checkpoints import last_checkpoint
 from potstill.trainers.examples import Example, Examples, LengthBatches
 from potstill.trainers.group import Group
+from potstill.trainers.lora import evaluating
 from potstill.trainers.objective import Tally, losses_of
 
 if TYPE_CHECKING:
@@ -190,9 +191,8 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
         tally, rows = Tally(), self._schedule.batch_size
         order = examples.lengths().argsort(kind="stable").tolist()
         chunks = [order[start : start + rows] for start in range(0, len(order), rows)]
-        self.model.eval()
         devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-        with torch.random.fork_rng(devices), torch.no_grad():
+        with torch.random.fork_rng(devices), torch.no_grad(), evaluating(self.model):
             torch.manual_seed(self._schedule.seed)
             for start in range(0, len(chunks), self.group.size):
                 # at the end some processes have no chunk, but may have to compute along
