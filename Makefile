@@ -13,4 +13,4 @@ demo:
 
 test:
 	@scripts/setup.sh tests
-	.venv/bin/python -m pytest -n 2 --dist loadfile
+	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
