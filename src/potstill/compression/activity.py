@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from potstill.compression.architecture import architecture_of, blocks_of
-from potstill.compression.gates import readers_of_heads, readers_of_units
+from potstill.compression.gates import readers_of_heads, readers_of_units, run_hooked
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,7 @@ def activity(model: Any, batches: Sequence[Tensor]) -> Activity:
     handles = [layer.register_forward_pre_hook(unit) for layer in down]
     handles += [layer.register_forward_pre_hook(head) for layer in attended]
     handles += [norm.register_forward_hook(channel) for norm in norms]
-    try:
-        for batch in batches:
-            model.base_model(input_ids=batch.to(model.device))
-    finally:
-        for handle in handles:
-            handle.remove()
+    run_hooked(model, batches, handles)
     units, per_head, hidden = (
         torch.stack([squares[module].sqrt() for module in modules]) for modules in (down, attended, norms)
     )

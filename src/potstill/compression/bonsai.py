@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from potstill.compression.architecture import key_value_heads
-from potstill.compression.gates import gated, readers_of_heads, readers_of_units
+from potstill.compression.gates import gated, readers_of_heads, readers_of_units, run_hooked
 from potstill.compression.mask_regression import Regression, fit, halves
 from potstill.compression.objective import Batch
 from potstill.compression.slicing import cut_groups, cut_units
@@ -76,12 +76,7 @@ def priors(model: Any, batches: Sequence[Tensor]) -> tuple[list[Tensor], list[Te
         norms[module].add(args[0].flatten(0, -2))  # type: ignore[index] # hooked on these layers only
 
     handles = [layer.register_forward_pre_hook(take) for layer in layers]
-    try:
-        for batch in batches:
-            model.base_model(input_ids=batch.to(model.device))
-    finally:
-        for handle in handles:
-            handle.remove()
+    run_hooked(model, batches, handles)
     scores = [(layer.weight.float().abs().mean(0) * norms[layer].norms()).cpu() for layer in layers]
     blocks, groups = len(layers) // 2, key_value_heads(model.config)
     return scores[:blocks], [score.reshape(groups, -1).mean(1) for score in scores[blocks:]]

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from potstill.compression.architecture import architecture_of, blocks_of
 from potstill.compression.slicing import features, linear
@@ -28,6 +29,17 @@ def readers_of_heads(model: Any) -> list[nn.Linear]:
     """Return per block the projection that reads the heads."""
     path = architecture_of(model).attended
     return [linear(block, path) for block in blocks_of(model)[1]]
+
+
+@torch.no_grad()
+def run_hooked(model: Any, batches: Sequence[Tensor], handles: Sequence[RemovableHandle]) -> None:
+    """Run the model without its head on `batches` of token ids [B, T] for what hooks see, and take the hooks away."""
+    try:
+        for batch in batches:
+            model.base_model(input_ids=batch.to(model.device))
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 @contextmanager

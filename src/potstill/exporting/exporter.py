@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+from potstill.errors import MissingExtra
 
 if TYPE_CHECKING:
     from potstill.exporting.fresh import RuntimeName
@@ -74,3 +78,14 @@ class Exporter(Protocol):
 
     def rise(self) -> float:
         """Return the largest relative rise of perplexity that is normal for the precision."""
+
+
+def need_packages(fmt: str, packages: Sequence[str]) -> None:
+    """Make sure that what a format imports is installed; the extra is called as the format is.
+
+    Raises:
+        MissingExtra: a package is not; names it and the pip line.
+    """
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtra(f'Export(format="{fmt}")', package.replace("_", "-"), fmt)

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from potstill.errors import BadInput, MissingExtra, PotstillError
+from potstill.errors import BadInput, PotstillError
 from potstill.exporting import gguf_tokens, ollama
-from potstill.exporting.exporter import Serving, Source, Written
+from potstill.exporting.exporter import Serving, Source, Written, need_packages
 from potstill.exporting.quiet import quiet
 
 if TYPE_CHECKING:
@@ -52,8 +52,7 @@ class GGUF:
             BadInput: it can't.
         """
         problems: list[Any] = []
-        if importlib.util.find_spec("gguf") is None:
-            raise MissingExtra('Export(format="gguf")', "gguf", "gguf")
+        need_packages("gguf", ("gguf",))
         config = source.model.config
         if config.model_type not in ARCHITECTURES:
             problems.append(

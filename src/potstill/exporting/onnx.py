@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from potstill.errors import BadInput, MissingExtra, PotstillError
-from potstill.exporting.exporter import Serving, Source, Written
+from potstill.errors import BadInput, PotstillError
+from potstill.exporting.exporter import Serving, Source, Written, need_packages
 from potstill.exporting.quiet import quiet
 
 if TYPE_CHECKING:
@@ -64,11 +64,7 @@ class ONNX:
         Raises:
             BadInput: it can't.
         """
-        import importlib.util
-
-        for package in PACKAGES:
-            if importlib.util.find_spec(package) is None:
-                raise MissingExtra('Export(format="onnx")', package.replace("_", "-"), "onnx")
+        need_packages("onnx", PACKAGES)
         kind = type(source.model).__name__
         if kind not in BUILT:
             raise BadInput(f"onnxruntime-genai can't build a {kind} here; supported are {', '.join(BUILT)}")

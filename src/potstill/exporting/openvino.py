@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from potstill.errors import BadInput, MissingExtra
-from potstill.exporting.exporter import Serving, Source, Written
+from potstill.errors import BadInput
+from potstill.exporting.exporter import Serving, Source, Written, need_packages
 from potstill.exporting.quiet import quiet
 
 if TYPE_CHECKING:
@@ -53,11 +53,7 @@ class OpenVINO:
         Raises:
             BadInput: it can't.
         """
-        import importlib.util
-
-        for package in ("openvino", "openvino_tokenizers", "nncf"):
-            if importlib.util.find_spec(package) is None:
-                raise MissingExtra('Export(format="openvino")', package.replace("_", "-"), "openvino")
+        need_packages("openvino", ("openvino", "openvino_tokenizers", "nncf"))
         if source.model.config.model_type not in MODELS:
             raise BadInput(
                 f"models of type {source.model.config.model_type!r} can't be exported to OpenVINO here; supported are "

@@ -22,6 +22,7 @@ from potstill.metrics import Proportion, exact_match, percentile, valid_json, wi
 from potstill.models import is_local
 from potstill.prompts import Template, render
 from potstill.step import Estimate, Model, Rows, Step
+from potstill.steps.bases.test_sets import by_name, missing_sets
 from potstill.teachers.protocol import Request, Response, Sampling, Session, Teacher
 
 if TYPE_CHECKING:
@@ -83,8 +84,7 @@ class Evaluate(Step):
 
     def check(self) -> Iterable[Problem]:
         """Yield a problem if there is no test set."""
-        if isinstance(self.rows, Mapping) and not self.rows:
-            yield Problem("", "rows", "no test sets in {}: give rows, or a dict of rows by name")
+        yield from missing_sets(self.rows)
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns of a test set."""
@@ -98,7 +98,7 @@ class Evaluate(Step):
 
     def run(self, model: Any, rows: Dataset | Mapping[str, Dataset], context: Context) -> dict[str, Any]:
         """Measure `model` on `rows`."""
-        questions = self.questions(rows if isinstance(rows, Mapping) else {"test": rows})
+        questions = self.questions(by_name(rows))
         teacher = as_teacher(model)
         with teacher.open(threads=context.threads) as session:
             latencies = self.latencies(session, questions)

@@ -22,6 +22,7 @@ from potstill.footprint import footprint, peak_memory
 from potstill.metrics import wilson
 from potstill.models import folder_problem, hub_commit, is_local
 from potstill.step import Model, Rows, Step
+from potstill.steps.bases.test_sets import by_name, missing_sets
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -63,8 +64,7 @@ class EvaluateClassifier(Step):
 
     def check(self) -> Iterable[Problem]:
         """Yield a problem if there is no test set."""
-        if isinstance(self.rows, Mapping) and not self.rows:
-            yield Problem("", "rows", "no test sets in {}: give rows, or a dict of rows by name")
+        yield from missing_sets(self.rows)
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns of a test set."""
@@ -75,7 +75,7 @@ class EvaluateClassifier(Step):
         import torch
 
         torch.set_num_threads(max(1, context.threads))
-        sets = rows if isinstance(rows, Mapping) else {"test": rows}
+        sets = by_name(rows)
         self._check_rows(sets)
         folder = folder_of(model)
         reader = Reader(folder, self.batch_size, self.max_length)

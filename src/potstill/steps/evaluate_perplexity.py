@@ -18,6 +18,7 @@ from potstill.errors import BadInput, Problem
 from potstill.footprint import footprint, peak_memory
 from potstill.models import folder_of
 from potstill.step import Model, Rows, Step
+from potstill.steps.bases.test_sets import by_name, missing_sets
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -58,8 +59,7 @@ class EvaluatePerplexity(Step):
 
     def check(self) -> Iterable[Problem]:
         """Yield a problem if there is no test set."""
-        if isinstance(self.rows, Mapping) and not self.rows:
-            yield Problem("", "rows", "no test sets in {}: give rows, or a dict of rows by name")
+        yield from missing_sets(self.rows)
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the column of a test set."""
@@ -74,7 +74,7 @@ class EvaluatePerplexity(Step):
         import torch
 
         torch.set_num_threads(max(1, context.threads))
-        sets = rows if isinstance(rows, Mapping) else {"test": rows}
+        sets = by_name(rows)
         folder = folder_of(model)
         loaded, streams = self._load(folder), self._streams(folder, sets)
         self._check(loaded.config, streams)

@@ -20,6 +20,7 @@ from potstill.models import folder_of
 from potstill.prompts import render
 from potstill.step import Model, Rows
 from potstill.steps.bases.search import SearchStep
+from potstill.steps.bases.test_sets import by_name, missing_sets
 from potstill.steps.templates import prompt_columns
 from potstill.text.bleu import corpus_scores, missing_sacrebleu
 
@@ -62,8 +63,7 @@ class EvaluateTranslation(SearchStep):
 
     def check(self) -> Iterable[Problem]:
         """Yield a problem if there is no test set, or no sacrebleu."""
-        if isinstance(self.rows, Mapping) and not self.rows:
-            yield Problem("", "rows", "no test sets in {}: give rows, or a dict of rows by name")
+        yield from missing_sets(self.rows)
         missing = missing_sacrebleu(FEATURE)
         if missing is not None:
             yield Problem("", "", str(missing))
@@ -82,7 +82,7 @@ class EvaluateTranslation(SearchStep):
         missing = missing_sacrebleu(FEATURE)
         if missing is not None:
             raise missing
-        sets = rows if isinstance(rows, Mapping) else {"test": rows}
+        sets = by_name(rows)
         folder = folder_of(model)
         decoder = Decoder(folder, self.dtype, context.threads)
         prompts = self._prompts(sets, decoder)
