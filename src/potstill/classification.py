@@ -14,11 +14,11 @@ class ClassScore:
     label: str
     """Name of the class."""
     n: int
-    """Test rows of the class."""
+    """Test rows, or spans, of the class."""
     precision: float
-    """Share of the rows named so that are; 0 where none is named so."""
+    """Share of those named so that are; 0 where none is named so."""
     recall: float
-    """Share of its rows that are named so."""
+    """Share of those of the class that are named so; 0 where there is none."""
     f1: float
     """Harmonic mean of both: 2 true positives / (2 true positives + false positives + false negatives)."""
 
@@ -33,16 +33,18 @@ def class_scores(expected: Sequence[str], predicted: Sequence[str]) -> list[Clas
     """
     rows, named = Counter(expected), Counter(predicted)
     right = Counter(a for a, b in zip(expected, predicted, strict=True) if a == b)
-    return [
-        ClassScore(
-            label,
-            rows[label],
-            right[label] / named[label] if named[label] else 0.0,
-            right[label] / rows[label],
-            2 * right[label] / (rows[label] + named[label]),
-        )
-        for label in sorted(rows)
-    ]
+    return [score_of(label, rows[label], named[label], right[label]) for label in sorted(rows)]
+
+
+def score_of(label: str, expected: int, named: int, right: int) -> ClassScore:
+    """Return the scores of a class from how often it is `expected`, `named`, and named `right`; 0 where it never is."""
+    return ClassScore(
+        label,
+        expected,
+        right / named if named else 0.0,
+        right / expected if expected else 0.0,
+        2 * right / (expected + named) if expected + named else 0.0,
+    )
 
 
 def macro_f1(scores: Sequence[ClassScore]) -> float:

@@ -13,6 +13,8 @@ import torch
 import transformers  # noqa: F401 - imported once, before the forks
 
 import learning
+from forked import ended
+from potstill.trainers import loop  # noqa: F401
 from potstill.trainers.classifier import Classifier
 
 LAST_STEP = 12
@@ -31,15 +33,7 @@ def train(folder: Path, encoder: str, kill_at: int) -> None:
 
 
 def run(folder: Path, encoder: str, kill_at: int) -> int:
-    child = os.fork()
-    if child == 0:
-        try:
-            train(folder, encoder, kill_at)
-            os._exit(0)
-        except BaseException:  # noqa: BLE001 - the fork must end here, whatever happens
-            sys.excepthook(*sys.exc_info())
-            os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return ended(lambda: train(folder, encoder, kill_at))
 
 
 def main() -> None:

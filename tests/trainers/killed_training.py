@@ -14,7 +14,8 @@ import torch
 import transformers  # noqa: F401
 
 import learning
-from potstill.trainers import HardLabel, LoRA
+from forked import ended
+from potstill.trainers import HardLabel, LoRA, loop  # noqa: F401
 
 LAST_STEP = 13
 
@@ -37,17 +38,9 @@ def train(folder: Path, student: str, kind: str, kill_at: int) -> None:
 
 
 def run(folder: Path, student: str, kind: str, kill_at: int) -> dict:
-    child = os.fork()
-    if child == 0:
-        try:
-            train(folder, student, kind, kill_at)
-            os._exit(0)
-        except BaseException:  # noqa: BLE001 - the fork must end here, whatever happens
-            sys.excepthook(*sys.exc_info())
-            os._exit(1)
-    status = os.waitpid(child, 0)[1]
+    code = ended(lambda: train(folder, student, kind, kill_at))
     checkpoints = sorted(path.name for path in (folder / "work" / "checkpoints").glob("checkpoint-*"))
-    return {"ended": os.waitstatus_to_exitcode(status), "checkpoints": checkpoints}
+    return {"ended": code, "checkpoints": checkpoints}
 
 
 def main() -> None:

@@ -6,12 +6,14 @@ import pytest
 import torch
 
 import learning
+from potstill.code import class_code
 from potstill.errors import BadInput, MissingExtra, PotstillError
 from potstill.keys import keyed_fields
 from potstill.trainers import HardLabel, LoRA, SoftLabel
 from potstill.trainers.checkpoints import best_step, is_exhausted
 from potstill.trainers.faults import memory_explained
 from potstill.trainers.lora import check_targets
+from potstill.trainers.surroundings import set_up
 from potstill.trainers.training import in_bf16, schedule_of
 
 FIELDS = {"epochs": 6, "batch_size": 4, "learning_rate": 2e-3}
@@ -174,6 +176,23 @@ def test_what_cant_change_the_result_is_not_part_of_the_key():
     names = {name for name, _ in keyed_fields(HardLabel(None, student="x"))}
     assert {"validation", "patience", "evaluate_every", "precision"} <= names
     assert not {"processes", "gradient_checkpointing", "report_to", "micro_batch_tokens"} & names
+
+
+def test_a_trainer_of_ones_own_is_keyed_by_what_it_does():
+    class Own(HardLabel):
+        def run(self, rows, student, context, *, validation=None):
+            return super().run(rows.select(range(4)), student, context, validation=validation)
+
+    assert any(name.endswith("Own.run") for name in class_code(Own))
+    assert not class_code(HardLabel)
+
+
+def test_a_trainer_that_another_one_runs_finds_all_set_up(tmp_path):
+    step, context = HardLabel(None, student="x", processes=2), learning.context(tmp_path)
+    rows = learning.dataset(learning.rows(1))
+    with set_up(HardLabel(None, student="x"), {}, context, rows) as outer, set_up(step, {}, outer, None) as inner:
+        assert inner is outer and inner.validation is rows
+        assert inner.notes is context.notes and inner.common_work == context.work
 
 
 def test_patience_without_validation_rows_is_refused():

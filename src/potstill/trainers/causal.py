@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from potstill.trainers.architecture import Architecture
     from potstill.trainers.examples import Example, Examples
     from potstill.trainers.loop import Objective, Reading
+    from potstill.trainers.surroundings import TrainingContext
 
 LORA_LEARNING_RATE = 2e-4
 """Learning rate of adapters where none is given: that of the QLoRA paper up to 13 billion parameters (its table 9)."""
@@ -103,7 +104,7 @@ class Prepared:
     """What kind of model it is."""
 
 
-Lesson = tuple[Prepared, "Objective", "Context", "Callable[[Any], Reading] | None"]
+Lesson = tuple[Prepared, "Objective", "TrainingContext", "Callable[[Any], Reading] | None"]
 """What `fit` takes besides the step."""
 ExampleOf = Callable[[Mapping[str, Any], Any], "Example | str"]
 """Turns a row, given the tokenizer, into tokens, or says why it can't."""
@@ -113,7 +114,7 @@ def prepare(
     step: CausalTraining,
     rows: Dataset,
     student: Any,
-    context: Context,
+    context: TrainingContext,
     example_of: ExampleOf,
     length: Callable[[Example], int] | None = None,
 ) -> Prepared:
@@ -156,7 +157,7 @@ def fit(
     step: CausalTraining,
     prepared: Prepared,
     objective: Objective,
-    context: Context,
+    context: TrainingContext,
     reading_of: Callable[[Any], Reading] | None = None,
 ) -> Path:
     """Train the student, write its folder, and return that.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from potstill.trainers.class_teacher import ClassTeacher
     from potstill.trainers.examples import Example, Examples
     from potstill.trainers.loop import Objective, Reading
+    from potstill.trainers.surroundings import TrainingContext
 
 TWICE = (
     f"the rows hold {SOFT} and a teacher is given too: leave teacher= out to learn those, or drop the column to ask it"
@@ -89,7 +90,7 @@ class Prepared:
         return None if self.teacher is None else class_teacher.load(self.teacher, self.names, attention)
 
 
-def prepare(step: ClassTraining, rows: Dataset, student: Any, teacher: Any, context: Context) -> Prepared:
+def prepare(step: ClassTraining, rows: Dataset, student: Any, teacher: Any, context: TrainingContext) -> Prepared:
     """Tokenize the rows.
 
     Raises:
@@ -159,7 +160,7 @@ def fit(
     objective: Objective,
     reading: Reading,
     recipe: Mapping[str, object],
-    context: Context,
+    context: TrainingContext,
     finish: Callable[[Any], None] = lambda model: None,
     task: Task = "text-classification",
 ) -> Path:

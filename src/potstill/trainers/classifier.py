@@ -11,6 +11,7 @@ from potstill.errors import Problem, RequestError
 from potstill.step import Model
 from potstill.trainers.class_training import TWICE, ClassTraining, fit, load, prepare
 from potstill.trainers.classes import SOFT
+from potstill.trainers.surroundings import set_up
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -60,7 +61,9 @@ class Classifier(ClassTraining):
         if self.teacher is not None and self.alpha == 0:
             yield Problem("", "alpha", "is 0, so the teacher has no say: raise it, or leave teacher= out")
 
-    def run(self, rows: Dataset, student: Any, context: Context, teacher: Any = None) -> Path:
+    def run(
+        self, rows: Dataset, student: Any, context: Context, teacher: Any = None, *, validation: Dataset | None = None
+    ) -> Path:
         """Train the student on `rows` and write its folder.
 
         Raises:
@@ -68,12 +71,14 @@ class Classifier(ClassTraining):
         """
         from potstill.trainers.texts import reading
 
-        prepared = prepare(self, rows, student, teacher, context)
-        padding = prepared.tokenizer.pad_token_id
-        model = load(prepared.folder, prepared.names, padding, self.seed)
-        objective = ClassObjective(prepared.alpha, self.temperature, prepared.load_teacher())
-        recipe = {"alpha": prepared.alpha, "temperature": self.temperature} if prepared.alpha else {}
-        return fit(self, prepared, model, objective, reading(padding), recipe, context)
+        inputs = {"rows": rows, "student": student, "teacher": teacher}
+        with set_up(self, inputs, context, validation) as training:
+            prepared = prepare(self, rows, student, teacher, training)
+            padding = prepared.tokenizer.pad_token_id
+            model = load(prepared.folder, prepared.names, padding, self.seed)
+            objective = ClassObjective(prepared.alpha, self.temperature, prepared.load_teacher())
+            recipe = {"alpha": prepared.alpha, "temperature": self.temperature} if prepared.alpha else {}
+            return fit(self, prepared, model, objective, reading(padding), recipe, training)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from potstill.chat import encode as encode_chat
 from potstill.trainers import student as students
 from potstill.trainers.causal import CausalTraining, fit, prepare
+from potstill.trainers.surroundings import set_up
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -39,7 +40,7 @@ class HardLabel(CausalTraining):
 
     version: ClassVar[int] = 2  # logits are made in chunks
 
-    def run(self, rows: Dataset, student: Any, context: Context) -> Path:
+    def run(self, rows: Dataset, student: Any, context: Context, *, validation: Dataset | None = None) -> Path:
         """Train the student on `rows` and write its folder."""
         from potstill.trainers.architecture import architecture_of
         from potstill.trainers.projection import before_the_output_layer
@@ -53,7 +54,9 @@ class HardLabel(CausalTraining):
         def reading_of(model: Any) -> Reading:
             return before_the_output_layer(architecture.reading(model.config))
 
-        return fit(self, prepare(self, rows, folder, context, example_of), hard_objective, context, reading_of)
+        with set_up(self, {"rows": rows, "student": student}, context, validation) as training:
+            prepared = prepare(self, rows, folder, training, example_of)
+            return fit(self, prepared, hard_objective, training, reading_of)
 
 
 def text_example(row: Mapping[str, Any], tokenizer: Any, prompt: str, encode: Encode = encode_chat) -> Example | str:

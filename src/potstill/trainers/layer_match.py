@@ -12,6 +12,7 @@ from annotated_types import Ge, Gt, Interval
 from potstill.errors import Problem
 from potstill.step import Model
 from potstill.trainers.class_training import ClassTraining, fit
+from potstill.trainers.surroundings import set_up
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -85,7 +86,9 @@ class LayerMatch(ClassTraining):
         weights = {"alpha": self.alpha, "cosine": self.cosine, "hidden": self.hidden, "attention": self.attention}
         return {**super().recipe(), **weights, "temperature": self.temperature, "task": self.task}
 
-    def run(self, rows: Dataset, student: Any, teacher: Any, context: Context) -> Path:
+    def run(
+        self, rows: Dataset, student: Any, teacher: Any, context: Context, *, validation: Dataset | None = None
+    ) -> Path:
         """Train the student on `rows` and write its folder.
 
         Raises:
@@ -98,13 +101,16 @@ class LayerMatch(ClassTraining):
         alpha = 0.5 if self.alpha is None else self.alpha
         weights = Weights(alpha, self.temperature, self.cosine, self.hidden, self.attention, self.match)
         read = layer_tasks.classify if self.task == "classification" else layer_tasks.fill_masks
-        sides = read(layer_tasks.Order(self, rows, student, teacher, weights, context))
-        (ours, width), (theirs, teachers_width) = layer_tasks.sizes(sides.student), layer_tasks.sizes(sides.teacher)
-        pairs = checked(self.layers, ours, theirs)
-        context.notes["layer_pairs"] = [list(pair) for pair in pairs]
-        projection = _projection(sides.student, width, teachers_width, weights)
-        objective = LayerObjective(weights, pairs, sides.ask, sides.targets, **projection)
-        return fit(self, sides.prepared, sides.student, objective, sides.reading, {}, context, _unproject, sides.task)
+        inputs = {"rows": rows, "student": student, "teacher": teacher}
+        with set_up(self, inputs, context, validation) as training:
+            sides = read(layer_tasks.Order(self, rows, student, teacher, weights, training))
+            (ours, width), (theirs, teachers_width) = layer_tasks.sizes(sides.student), layer_tasks.sizes(sides.teacher)
+            pairs = checked(self.layers, ours, theirs)
+            training.notes["layer_pairs"] = [list(pair) for pair in pairs]
+            projection = _projection(sides.student, width, teachers_width, weights)
+            objective = LayerObjective(weights, pairs, sides.ask, sides.targets, **projection)
+            model, reading = sides.student, sides.reading
+            return fit(self, sides.prepared, model, objective, reading, {}, training, _unproject, sides.task)
 
 
 def _projection(model: Any, ours: int, theirs: int, weights: Weights) -> dict[str, Any]:

@@ -26,8 +26,8 @@ from potstill.trainers.training import start, stored
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from potstill.context import Context
     from potstill.trainers.examples import Example
+    from potstill.trainers.surroundings import TrainingContext
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class Order:
     """The teacher's."""
     weights: Weights
     """How much each part of the loss counts."""
-    context: Context
-    """The step's surroundings."""
+    context: TrainingContext
+    """What it trains in."""
 
     @property
     def attention(self) -> str | None:

@@ -24,6 +24,7 @@ from potstill.trainers.student_trainer import StudentTrainer
 
 if TYPE_CHECKING:
     from potstill.context import Context
+    from potstill.trainers.surroundings import TrainingContext
 
 CURVE_POINTS = 100
 """About how many points a loss curve has."""
@@ -107,7 +108,7 @@ def train(
     examples: Examples,
     objective: Objective,
     schedule: Schedule,
-    context: Context,
+    context: TrainingContext,
     reading: Reading = CAUSAL,
 ) -> StudentTrainer:
     """Train `model` in place, going on from the last checkpoint in the work folder; return the trainer.
@@ -116,13 +117,12 @@ def train(
     Checkpoints hold float32 weights, the optimizer's state, the schedule and the generators' states; the order of rows
     follows from seed and epoch. So a run that was killed ends with the same weights as one that was not.
     """
-    work: Path = getattr(context, "shared", None) or context.work
-    folder = work / "checkpoints"
+    folder = context.common_work / "checkpoints"
     total = schedule.steps(len(examples))
     told = Reporter(context)
     group = Group.current()
     arguments = _arguments(folder, schedule, total, group, context)
-    ids = work / "examples"
+    ids = context.common_work / "examples"
     trainer = _trainer_class(schedule, group)(model, arguments, examples, objective, schedule, reading, [told], ids)
     told.tokens = lambda: trainer.tokens_seen
     if examples.validation is not None:

@@ -14,6 +14,7 @@ from potstill.trainers.causal import fit, prepare
 from potstill.trainers.hard import hard_objective, text_example
 from potstill.trainers.soft import SoftLabel
 from potstill.trainers.stored import kind_of
+from potstill.trainers.surroundings import set_up
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -52,20 +53,24 @@ class LowBitTraining(SoftLabel):
         if self.sharding:
             yield Problem("", "sharding", "splits a weight, whose scale needs all of it: leave sharding out")
 
-    def run(self, rows: Dataset, student: Any, teacher: Any, context: Context) -> Path:
+    def run(
+        self, rows: Dataset, student: Any, teacher: Any, context: Context, *, validation: Dataset | None = None
+    ) -> Path:
         """Train the student on `rows` and write its folder.
 
         Raises:
             BadInput: the student's architecture isn't known, or the teacher's distributions don't go with it.
         """
-        if teacher is not None or kind_of(rows.column_names):
-            return fit(self, *self.lesson(rows, student, teacher, context))
 
         def example_of(row: Mapping[str, Any], tokenizer: Any) -> Example | str:
             return text_example(row, tokenizer, self.prompt)
 
-        prepared = prepare(self, rows, students.folder_of(student), context, example_of)
-        return fit(self, prepared, hard_objective, context)
+        inputs = {"rows": rows, "student": student, "teacher": teacher}
+        with set_up(self, inputs, context, validation) as training:
+            if teacher is not None or kind_of(rows.column_names):
+                return fit(self, *self.lesson(rows, student, teacher, training))
+            prepared = prepare(self, rows, students.folder_of(student), training, example_of)
+            return fit(self, prepared, hard_objective, training)
 
 
 @dataclass

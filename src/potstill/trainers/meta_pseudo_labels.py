@@ -16,6 +16,7 @@ from potstill.trainers import class_teacher
 from potstill.trainers import student as students
 from potstill.trainers.class_training import ClassTraining, Prepared, default_learning_rate, fit, load, longest, prepare
 from potstill.trainers.classifier import ClassObjective
+from potstill.trainers.surroundings import set_up
 from potstill.trainers.training import schedule_of
 
 if TYPE_CHECKING:
@@ -75,7 +76,16 @@ class MetaPseudoLabels(ClassTraining):
         """Return the columns that the rows must have."""
         return {"rows": (self.text, self.label), "unlabelled": (self.text,)}
 
-    def run(self, rows: Dataset, unlabelled: Dataset, student: Any, context: Context, teacher: Any = None) -> Path:
+    def run(
+        self,
+        rows: Dataset,
+        unlabelled: Dataset,
+        student: Any,
+        context: Context,
+        teacher: Any = None,
+        *,
+        validation: Dataset | None = None,
+    ) -> Path:
         """Train both and write the student's folder.
 
         Raises:
@@ -84,19 +94,21 @@ class MetaPseudoLabels(ClassTraining):
         """
         from potstill.trainers.texts import reading
 
-        prepared = prepare(self, rows, student, None, context)
-        above = prepared.folder if teacher is None else students.folder_of(teacher)
-        class_teacher.check_tokens(prepared.tokenizer, students.load_tokenizer(above))
-        pool = self._pool(unlabelled, prepared, above, context)
-        padding = prepared.tokenizer.pad_token_id
-        model = load(prepared.folder, prepared.names, padding, self.seed)
-        if self.hold_zeros:
-            students.hold_zero_weights(model)
-        self._meta(model, load(above, prepared.names, padding, self.seed + 1), prepared, pool, context)
-        last = dataclasses.replace(self, epochs=self.finetune_epochs)
-        recipe = {"epochs": self.epochs, "fine-tuning epochs": self.finetune_epochs, "feedback": self.feedback,
-                  "unlabelled rows": len(pool)}  # fmt: skip
-        return fit(last, prepared, model, ClassObjective(0.0, 1.0), reading(padding), recipe, context)
+        inputs = {"rows": rows, "unlabelled": unlabelled, "student": student, "teacher": teacher}
+        with set_up(self, inputs, context, validation) as training:
+            prepared = prepare(self, rows, student, None, training)
+            above = prepared.folder if teacher is None else students.folder_of(teacher)
+            class_teacher.check_tokens(prepared.tokenizer, students.load_tokenizer(above))
+            pool = self._pool(unlabelled, prepared, above, training)
+            padding = prepared.tokenizer.pad_token_id
+            model = load(prepared.folder, prepared.names, padding, self.seed)
+            if self.hold_zeros:
+                students.hold_zero_weights(model)
+            self._meta(model, load(above, prepared.names, padding, self.seed + 1), prepared, pool, training)
+            last = dataclasses.replace(self, epochs=self.finetune_epochs)
+            recipe = {"epochs": self.epochs, "fine-tuning epochs": self.finetune_epochs, "feedback": self.feedback,
+                      "unlabelled rows": len(pool)}  # fmt: skip
+            return fit(last, prepared, model, ClassObjective(0.0, 1.0), reading(padding), recipe, training)
 
     def _meta(self, model: Any, guide: Any, prepared: Prepared, pool: Examples, context: Context) -> None:
         """Let student and teacher learn together."""

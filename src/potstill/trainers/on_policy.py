@@ -18,6 +18,7 @@ from potstill.trainers import vocabulary
 from potstill.trainers.causal import CausalTraining, Prepared, fit, prepare
 from potstill.trainers.divergence import BETA, Divergence
 from potstill.trainers.hard import text_example
+from potstill.trainers.surroundings import set_up
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from potstill.trainers.examples import Example
     from potstill.trainers.loop import Reading
     from potstill.trainers.sampling import Sampler, Writing
+    from potstill.trainers.surroundings import TrainingContext
 
 REMEDY = (
     "the teacher scores the student's very tokens, so both must share one vocabulary; for this pair take "
@@ -121,14 +123,21 @@ class OnPolicy(CausalTraining):
         rest = {name: value for name, value in learned.items() if name != "target tokens"}
         return rest | {name: value for name, value in (written or [{}])[-1].items() if name != "step"}
 
-    def run(self, rows: Dataset, student: Any, teacher: Any, context: Context) -> Path:
+    def run(
+        self, rows: Dataset, student: Any, teacher: Any, context: Context, *, validation: Dataset | None = None
+    ) -> Path:
         """Train the student on `rows` and write its folder."""
+        inputs = {"rows": rows, "student": student, "teacher": teacher}
+        with set_up(self, inputs, context, validation) as training:
+            return self._trained(rows, students.folder_of(student), teacher, training)
+
+    def _trained(self, rows: Dataset, folder: Path, teacher: Any, context: TrainingContext) -> Path:
+        """Train the student in `folder`, and return the folder that is written."""
         from potstill.trainers.loop import CAUSAL
         from potstill.trainers.sampling import Mixture, steps_to_come
         from potstill.trainers.soft_objective import SoftObjective, live
         from potstill.trainers.written import OnPolicyObjective, drawn
 
-        folder = students.folder_of(student)
         check_pair(folder, teacher, context)
         longest = self._longest_prompt(folder)
 
@@ -138,7 +147,6 @@ class OnPolicy(CausalTraining):
                 return example
             return f"the prompt is longer than {longest} tokens, which leaves no room for {self.max_tokens}"
 
-        work: Path = getattr(context, "shared", None) or context.work
         prepared = prepare(self, rows, folder, context, example_of)
         writing = self._writing(prepared, students.folder_of(teacher))
         divergence = Divergence(self.divergence, self.beta)
@@ -146,7 +154,7 @@ class OnPolicy(CausalTraining):
 
         def reading_of(model: Any) -> Reading:
             sampler = self._sampler(model, prepared, writing)
-            return drawn(Mixture(sampler, self.on_policy_share, self.seed, steps_to_come(work)))
+            return drawn(Mixture(sampler, self.on_policy_share, self.seed, steps_to_come(context.common_work)))
 
         return fit(self, prepared, OnPolicyObjective(soft, writing.ends), context, reading_of)
 

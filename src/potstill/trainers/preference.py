@@ -13,6 +13,7 @@ from potstill.errors import BadInput
 from potstill.prompts import render, required_variables
 from potstill.trainers import student as students
 from potstill.trainers.causal import CausalTraining, Prepared, fit, prepare
+from potstill.trainers.surroundings import set_up
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -61,7 +62,7 @@ class Preference(CausalTraining):
         named = {"margin": "margin of rewards", "accuracy": "share of pairs in order"}
         return {**learned, **{text: last[name] for name, text in named.items() if name in last}}
 
-    def run(self, rows: Dataset, student: Any, context: Context) -> Path:
+    def run(self, rows: Dataset, student: Any, context: Context, *, validation: Dataset | None = None) -> Path:
         """Train the student on `rows` and write its folder."""
         from potstill.trainers.architecture import ENCODER_DECODER, architecture_of
         from potstill.trainers.pairs import PAIRS, PreferenceObjective, longest
@@ -75,9 +76,10 @@ class Preference(CausalTraining):
         def example_of(row: Mapping[str, Any], tokenizer: Any) -> Example | str:
             return pair_example(row, tokenizer, self.prompt)
 
-        prepared = prepare(self, rows, folder, context, example_of, length=longest)
-        prepared = replace(prepared, examples=self._referenced(prepared, context))
-        return fit(self, prepared, PreferenceObjective(self.beta), context, lambda model: PAIRS)
+        with set_up(self, {"rows": rows, "student": student}, context, validation) as training:
+            prepared = prepare(self, rows, folder, training, example_of, length=longest)
+            prepared = replace(prepared, examples=self._referenced(prepared, training))
+            return fit(self, prepared, PreferenceObjective(self.beta), training, lambda model: PAIRS)
 
     def _referenced(self, prepared: Prepared, context: Context) -> Examples:
         """Return the pairs with the reference model's view of them."""

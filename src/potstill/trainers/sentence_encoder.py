@@ -13,6 +13,7 @@ from potstill.errors import BadInput, MissingExtra, Problem
 from potstill.modelcard import name_of, write_card
 from potstill.step import Model
 from potstill.trainers import student as students
+from potstill.trainers.surroundings import set_up
 from potstill.trainers.training import Training, learn, schedule_of, start, stored
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from potstill.context import Context
     from potstill.trainers.examples import Example
     from potstill.trainers.loop import Objective, Reading
+    from potstill.trainers.surroundings import TrainingContext
 
 VECTOR = "teacher's vector"
 """Column with the teacher's vectors, while the rows are read."""
@@ -95,17 +97,24 @@ class SentenceEncoder(Training):
         )
         return {**super().recipe(), "loss": loss, **({} if self.teacher is not None else {"scale": self.scale})}
 
-    def run(self, rows: Dataset, student: Any, context: Context, teacher: Any = None) -> Path:
+    def run(
+        self, rows: Dataset, student: Any, context: Context, teacher: Any = None, *, validation: Dataset | None = None
+    ) -> Path:
         """Train the student on `rows` and write its folder.
 
         Raises:
             BadInput: student or teacher is no encoder, or no row is left to train on.
             MissingExtra: sentence-transformers is not installed.
         """
+        inputs = {"rows": rows, "student": student, "teacher": teacher}
+        with set_up(self, inputs, context, validation) as training:
+            return self._trained(rows, students.folder_of(student), teacher, training)
+
+    def _trained(self, rows: Dataset, folder: Path, teacher: Any, context: TrainingContext) -> Path:
+        """Train the encoder in `folder`, and return the folder that is written."""
         from potstill.trainers import embeddings
 
         start(context)
-        folder = students.folder_of(student)
         model = load(folder, self.seed)
         if self.max_length is not None:
             model.max_seq_length = min(self.max_length, model.max_seq_length or self.max_length)
@@ -122,7 +131,7 @@ class SentenceEncoder(Training):
         return self._fit(folder, model, examples, objective, reading, context)
 
     def _fit(
-        self, folder: Path, model: Any, examples: Any, objective: Objective, reading: Reading, context: Context
+        self, folder: Path, model: Any, examples: Any, objective: Objective, reading: Reading, context: TrainingContext
     ) -> Path:
         """Train, and write the folder."""
         schedule = schedule_of(self, default_learning_rate(sum(each.numel() for each in model.parameters())))
@@ -191,7 +200,9 @@ def load(folder: Path, seed: int) -> Any:
     return model
 
 
-def _taught(rows: Dataset, columns: list[str], teacher: Any, context: Context) -> tuple[Dataset, Context]:
+def _taught(
+    rows: Dataset, columns: list[str], teacher: Any, context: TrainingContext
+) -> tuple[Dataset, TrainingContext]:
     """Return the rows, and the surroundings with the validation rows, with the teacher's vector of the first column."""
     import torch
 
@@ -210,9 +221,8 @@ def _taught(rows: Dataset, columns: list[str], teacher: Any, context: Context) -
             load_from_cache_file=True, new_fingerprint=f"{context.key[:32]}-{name}",
         )  # fmt: skip
 
-    validation = getattr(context, "validation", None)
-    if validation is not None:
-        context = replace(context, validation=taught(validation, "taught-validation"))  # type: ignore[call-arg]
+    if context.validation is not None:
+        context = replace(context, validation=taught(context.validation, "taught-validation"))
     return taught(rows, "taught"), context
 
 

@@ -20,6 +20,7 @@ from potstill.trainers.divergence import BETA, SKEW, Divergence
 from potstill.trainers.divergence import Name as DivergenceName
 from potstill.trainers.hard import CHUNK_TOKENS, text_example
 from potstill.trainers.stored import Kind, StoredLabels, kind_of
+from potstill.trainers.surroundings import set_up
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from potstill.trainers.examples import Example
     from potstill.trainers.loop import Reading
     from potstill.trainers.soft_objective import Teacher
+    from potstill.trainers.surroundings import TrainingContext
 
 WHY_NOT_SOFTENED = (
     "stored top-k log-probabilities hold at temperature 1 only, because softening them takes the normalizer over the "
@@ -115,11 +117,15 @@ class SoftLabel(CausalTraining):
             **self._divergence().recipe(),
         }
 
-    def run(self, rows: Dataset, student: Any, teacher: Any, context: Context) -> Path:
+    def run(
+        self, rows: Dataset, student: Any, teacher: Any, context: Context, *, validation: Dataset | None = None
+    ) -> Path:
         """Train the student on `rows` and write its folder."""
-        return fit(self, *self.lesson(rows, student, teacher, context))
+        inputs = {"rows": rows, "student": student, "teacher": teacher}
+        with set_up(self, inputs, context, validation) as training:
+            return fit(self, *self.lesson(rows, student, teacher, training))
 
-    def lesson(self, rows: Dataset, student: Any, teacher: Any, context: Context) -> Lesson:
+    def lesson(self, rows: Dataset, student: Any, teacher: Any, context: TrainingContext) -> Lesson:
         """Return the rows in tokens, what is minimised, the surroundings, and how the student reads.
 
         Raises:

@@ -1,12 +1,11 @@
-"""What a running trainer's shared part needs besides the step's own surroundings."""
+"""What a trainer's `run` trains in: the step's surroundings, validation rows, and the other processes."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
-from inspect import Parameter, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.trainers.form import Form
+    from potstill.trainers.training import Training
 
 
 @dataclass
@@ -30,40 +30,46 @@ class TrainingContext(Context):
     """The form that the weights take while they are trained."""
 
     @classmethod
-    def around(cls, context: Context, **more: Any) -> TrainingContext:
-        """Return `context` with `more`; notes, ledger and journals stay the same objects."""
+    def around(cls, context: Context, validation: Dataset | None, form: Form | None) -> TrainingContext:
+        """Return `context` with more; notes, ledger and journals stay the same objects."""
         plain = {field.name: getattr(context, field.name) for field in dataclasses.fields(Context)}
-        return cls(**{**plain, **more})
+        return cls(**plain, validation=validation, form=form)
+
+    @property
+    def common_work(self) -> Path:
+        """Return the work folder that all processes of a training read: that of process 0."""
+        return self.shared or self.work
 
 
-def with_surroundings(run: Callable[..., Path]) -> Callable[..., Path]:
-    """Return a trainer's `run` that also takes `validation` rows, and runs in as many processes as the step says."""
+@contextmanager
+def set_up(
+    step: Training, inputs: Mapping[str, Any], context: Context, validation: Dataset | None
+) -> Iterator[TrainingContext]:
+    """Give the `run` of a trainer what it trains in; the step's model must be in `context.out` when it leaves.
 
-    @wraps(run)
-    def running(step: Any, *args: Any, validation: Dataset | None = None, **kwargs: Any) -> Path:
-        given = signature(run).bind(step, *args, **kwargs).arguments
-        context = given.get("context")
-        if context is None or isinstance(context, TrainingContext):
-            return run(step, *args, **kwargs)  # a trainer without one, or called by another trainer
-        inputs = {name: value for name, value in list(given.items())[1:] if name != "context"}
-        around = TrainingContext.around(context, validation=validation, form=step.form())
-        folder = run(step, **inputs, context=around) if step.processes == 1 else _launched(run, step, inputs, around)
-        if around.form is not None:
-            around.form.publish(folder, context)
-        return folder
-
-    # what the pipeline is checked by: `wraps` alone would show the signature of `run`
-    own = signature(run)
-    given = Parameter("validation", Parameter.KEYWORD_ONLY, default=None)
-    running.__signature__ = own.replace(parameters=[*own.parameters.values(), given])  # type: ignore[attr-defined]
-    return running
+    `inputs` is what `run` was given, by name, but for `context` and `validation`: where the step asks for several
+    processes, the others run the same with it. In one of those, or in a trainer that another one runs, all is set up
+    already and `context` says so.
+    """
+    if isinstance(context, TrainingContext):
+        yield context
+        return
+    training = TrainingContext.around(context, validation, step.form())
+    if step.processes == 1:
+        yield training
+    else:
+        with _launched(step, inputs, training) as process:
+            yield process
+    if training.form is not None:
+        training.form.publish(context.out, context)
 
 
-def _launched(run: Callable[..., Path], step: Any, inputs: Mapping[str, Any], context: TrainingContext) -> Path:
-    """Run the step as process 0 of several."""
+@contextmanager
+def _launched(step: Training, inputs: Mapping[str, Any], training: TrainingContext) -> Iterator[TrainingContext]:
+    """Be process 0 of several; give its surroundings."""
     from potstill.trainers import launch
 
-    share = dataclasses.replace(context, threads=max(1, context.threads // step.processes))
-    order = launch.Order(step, inputs, context.step, context.key, share.threads, context.seed, context.validation)
-    with launch.together(order, step.processes, context.work / "processes"):
-        return run(step, **inputs, context=share)
+    process = dataclasses.replace(training, threads=max(1, training.threads // step.processes))
+    order = launch.Order(step, inputs, process.step, process.key, process.threads, process.seed, process.validation)
+    with launch.together(order, step.processes, process.work / "processes"):
+        yield process

@@ -7,22 +7,23 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from potstill.errors import BadInput, Problem
+from potstill.errors import Problem
 from potstill.step import Model
 from potstill.trainers import class_teacher, classes
 from potstill.trainers import student as students
 from potstill.trainers.class_training import ClassTraining, Prepared, fit, load, longest
 from potstill.trainers.classifier import ClassObjective
+from potstill.trainers.surroundings import set_up
 from potstill.trainers.training import start, stored
+from potstill.word_tokens import KIND as KIND
+from potstill.word_tokens import first_tokens, reads_words
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.context import Context
     from potstill.trainers.examples import Example
-
-KIND = "ForTokenClassification"
-"""End of the name of a tagger's architecture."""
+    from potstill.trainers.surroundings import TrainingContext
 
 
 class TokenClassifier(ClassTraining):
@@ -58,7 +59,9 @@ class TokenClassifier(ClassTraining):
         if self.teacher is not None and self.alpha == 0:
             yield Problem("", "alpha", "is 0, so the teacher has no say: raise it, or leave teacher= out")
 
-    def run(self, rows: Dataset, student: Any, context: Context, teacher: Any = None) -> Path:
+    def run(
+        self, rows: Dataset, student: Any, context: Context, teacher: Any = None, *, validation: Dataset | None = None
+    ) -> Path:
         """Train the student on `rows` and write its folder.
 
         Raises:
@@ -66,19 +69,21 @@ class TokenClassifier(ClassTraining):
         """
         from potstill.trainers.words import reading
 
-        prepared = _prepare(self, rows, student, teacher, context)
-        padding = prepared.tokenizer.pad_token_id
-        model = load(prepared.folder, prepared.names, padding, self.seed, kind=KIND)
-        read = reading(padding, len(prepared.names))
-        above = None
-        if prepared.teacher is not None:
-            above = class_teacher.load(prepared.teacher, prepared.names, kind=KIND, read=read.logits)
-        objective = ClassObjective(prepared.alpha, self.temperature, above)
-        recipe = {"alpha": prepared.alpha, "temperature": self.temperature} if prepared.alpha else {}
-        return fit(self, prepared, model, objective, read, recipe, context, task="token-classification")
+        inputs = {"rows": rows, "student": student, "teacher": teacher}
+        with set_up(self, inputs, context, validation) as training:
+            prepared = _prepare(self, rows, student, teacher, training)
+            padding = prepared.tokenizer.pad_token_id
+            model = load(prepared.folder, prepared.names, padding, self.seed, kind=KIND)
+            read = reading(padding, len(prepared.names))
+            above = None
+            if prepared.teacher is not None:
+                above = class_teacher.load(prepared.teacher, prepared.names, kind=KIND, read=read.logits)
+            objective = ClassObjective(prepared.alpha, self.temperature, above)
+            recipe = {"alpha": prepared.alpha, "temperature": self.temperature} if prepared.alpha else {}
+            return fit(self, prepared, model, objective, read, recipe, training, task="token-classification")
 
 
-def _prepare(step: TokenClassifier, rows: Dataset, student: Any, teacher: Any, context: Context) -> Prepared:
+def _prepare(step: TokenClassifier, rows: Dataset, student: Any, teacher: Any, context: TrainingContext) -> Prepared:
     """Tokenize the rows.
 
     Raises:
@@ -87,12 +92,12 @@ def _prepare(step: TokenClassifier, rows: Dataset, student: Any, teacher: Any, c
     """
     start(context)
     folder = students.folder_of(student)
-    tokenizer = load_tokenizer(folder)
+    tokenizer = reads_words(students.load_tokenizer(folder), folder)
     teachers = above = None
     limit = longest(step.max_length, tokenizer, folder)
     if teacher is not None:
         above = students.folder_of(teacher)
-        theirs = load_tokenizer(above)
+        theirs = reads_words(students.load_tokenizer(above), above)
         class_teacher.check_tokens(tokenizer, theirs)
         teachers, limit = class_teacher.class_names(above, KIND), longest(limit, theirs, above)
     has = step.label in rows.column_names
@@ -102,25 +107,6 @@ def _prepare(step: TokenClassifier, rows: Dataset, student: Any, teacher: Any, c
     context.notes |= {"classes": len(names), "alpha": alpha, "cut_texts": 0}
     reads = _Reader(step, tokenizer, names, limit, above is not None, context)
     return Prepared(folder, tokenizer, stored(rows, reads.example, context), names, alpha, above)
-
-
-def load_tokenizer(folder: Path) -> Any:
-    """Return the tokenizer in `folder`, ready for words and with a padding token.
-
-    Raises:
-        BadInput: it can't tell which word a token is of.
-    """
-    from transformers import AutoTokenizer
-
-    tokenizer = students.load_tokenizer(folder)
-    if getattr(tokenizer, "add_prefix_space", None) is False:
-        # byte-level ones take a word for the middle of another unless a space comes before it
-        tokenizer = AutoTokenizer.from_pretrained(folder, add_prefix_space=True)
-    if not tokenizer.is_fast:
-        raise BadInput(f"the tokenizer in {folder} can't tell which word a token is of: save it with a tokenizer.json")
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
 
 
 @dataclass(frozen=True)
@@ -150,7 +136,7 @@ class _Reader:
         if any(classes.named(label) and str(label) not in self.names for label in labels):
             return "a label that is no class"
         read = self.tokenizer(words, is_split_into_words=True, truncation=True, max_length=self.limit)
-        first = {word: place for place, word in reversed(list(enumerate(read.word_ids()))) if word is not None}
+        first = first_tokens(read.word_ids())
         self.context.notes["cut_texts"] += len(first) < len(words)
         targets = [
             (place, self.names.index(str(labels[word])) if classes.named(labels[word]) else UNLABELLED)

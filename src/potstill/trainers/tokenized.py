@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from potstill.context import Context
     from potstill.ledger import Ledger
     from potstill.trainers.examples import Example, Examples
+    from potstill.trainers.surroundings import TrainingContext
 
 ExampleOf = Callable[[Mapping[str, Any]], "Example | str"]
 """Turns a row into tokens, or says why it can't."""
 
 
-def stored(rows: Dataset, example_of: ExampleOf, context: Context) -> Examples:
+def stored(rows: Dataset, example_of: ExampleOf, context: TrainingContext) -> Examples:
     """Return the rows in tokens, and with them the validation rows, if there are any.
 
     Rows that `example_of` gives a reason for instead are left out and counted.
@@ -36,8 +37,9 @@ def stored(rows: Dataset, example_of: ExampleOf, context: Context) -> Examples:
         raise BadInput(f"no row to train on: {_reasons(lost)}")
     if lost:
         context.logger.warning("left out %d of %d rows: %s", lost.total(), lost.total() + len(kept), dict(lost))
-    validation = getattr(context, "validation", None)
-    return kept if validation is None else replace(kept, validation=_validated(validation, example_of, context))
+    if context.validation is None:
+        return kept
+    return replace(kept, validation=_validated(context.validation, example_of, context))
 
 
 def _validated(rows: Dataset, example_of: ExampleOf, context: Context) -> Examples:

@@ -14,7 +14,6 @@ from potstill.errors import BadInput, Problem
 from potstill.step import Model, Rows, Step
 from potstill.trainers import student as students
 from potstill.trainers.checkpoints import VALIDATION, best_step, evaluations
-from potstill.trainers.surroundings import with_surroundings
 from potstill.trainers.tokenized import stored as stored
 from potstill.trainers.trackers import Tracker, check_trackers, missing_trackers, tracker_folder, write_csv
 
@@ -24,10 +23,11 @@ if TYPE_CHECKING:
     from potstill.trainers.form import Form
     from potstill.trainers.loop import Objective, Reading, Schedule
     from potstill.trainers.student_trainer import StudentTrainer
+    from potstill.trainers.surroundings import TrainingContext
 
 
 class Training(Step):
-    """The fields of every trainer; a subclass says what is learned.
+    """The fields of every trainer; a subclass says what is learned, in a `run` that trains within `set_up`.
 
     Trains in float32 (bfloat16 arithmetic where that is faster), with AdamW. Every target of a batch weighs the same.
     Rows that can't be trained on are left out and counted with the reason. A killed run goes on from its last
@@ -89,12 +89,6 @@ class Training(Step):
     """Who is told of the curve besides the manifest: `csv` and `tensorboard` write to `runs/` in the working directory,
     `trackio`, `wandb` and `mlflow` to where these are set up to."""
 
-    def __init_subclass__(cls) -> None:
-        """Give `run` what all trainers share: validation rows, and several processes."""
-        super().__init_subclass__()
-        if "run" in cls.__dict__:
-            cls.run = with_surroundings(cls.__dict__["run"])  # type: ignore[attr-defined] # each subclass has its own
-
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the parameters."""
         if self.sharding and self.processes == 1:
@@ -139,7 +133,7 @@ def learn(
     objective: Objective,
     schedule: Schedule,
     reading: Reading,
-    context: Context,
+    context: TrainingContext,
     more: bool = False,
 ) -> dict[str, float]:
     """Train `model` in place; return the figures for its card: nothing that a resumed run would tell differently.
@@ -153,7 +147,7 @@ def learn(
     from potstill.trainers.faults import memory_explained
     from potstill.trainers.launch import LearnedError
 
-    form: Form | None = getattr(context, "form", None)
+    form = context.form
     if form is not None:
         objective = form.begin(model, objective, schedule, math.ceil(schedule.epochs * int(examples.targets[-1])))
     if schedule.hold_zeros:
