@@ -23,6 +23,8 @@ NF4_STATE = ".quant_state.bitsandbytes__nf4"
 """End of the name of the tensor that says how a weight of 4-bit normal floats is stored, two to a byte."""
 NF4_ZERO = 7
 """Number of the level of a 4-bit normal float that is 0."""
+INT4_ZERO = 8
+"""Number that stands for 0 where 4-bit integers are stored two to a byte, with a scale a row."""
 SIDE_TENSORS = ("_scale", "_zero_point", "_g_idx", "weight_shape", ".SCB", ".absmax", ".quant_map",
                 ".nested_absmax", ".nested_quant_map", ".weight_format", NF4_STATE)  # fmt: skip
 """Ends of the names of tensors that a quantizer added: they cost bytes but are no parameters."""
@@ -62,6 +64,7 @@ def footprint(folder: Path) -> Footprint:
 
 def _counts(file: Path) -> Iterator[tuple[int, int | None]]:
     """Yield (parameters, non-zero ones) of each tensor, one in memory at a time."""
+    import torch
     from safetensors import safe_open
 
     with safe_open(str(file), framework="pt") as tensors:
@@ -73,6 +76,9 @@ def _counts(file: Path) -> Iterator[tuple[int, int | None]]:
             values = tensors.get_tensor(name)
             if f"{name}{NF4_STATE}" in names:
                 yield 2 * values.numel(), sum(int((half != NF4_ZERO).sum()) for half in (values >> 4, values & 15))
+            elif values.dtype == torch.uint8 and f"{name.removesuffix('_quantized')}_scale" in names:
+                halves = (values >> 4, values & 15)
+                yield 2 * values.numel(), sum(int((half != INT4_ZERO).sum()) for half in halves)
             elif stem != name:
                 yield _packed_counts(values, tensors.get_tensor(f"{stem}weight_shape").tolist())
             else:

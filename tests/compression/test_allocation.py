@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from potstill.compression.allocation import Choice, cheapest, greedy, knapsack
+from potstill.compression.allocation import Choice, cheapest, greedy, in_order, knapsack
 
 
 def draw(seed: int, layers: int = 6, choices: int = 3) -> list[list[Choice]]:
@@ -70,3 +70,19 @@ def test_two_hundred_layers_take_no_time():
               for width in (1, 2, 8, 8)]  # fmt: skip
     budget = 6 * 50 * 19
     assert total(layers, knapsack(layers, budget))[0] <= budget
+
+
+def test_in_order_gives_the_first_layers_the_bits_within_the_budget():
+    layers = [[Choice(4, 0.0), Choice(8, 0.0)], [Choice(4, 5.0), Choice(8, 0.0)], [Choice(4, 9.0), Choice(8, 0.0)]]
+    assert in_order(layers, 12) == [0, 0, 0]
+    assert in_order(layers, 21) == [1, 1, 0]
+    assert in_order(layers, 99) == [1, 1, 1]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_in_order_keeps_the_budget_and_never_beats_the_exact_answer(seed):
+    layers = draw(seed)
+    budget = cheapest(layers) + 30
+    cost, harm = total(layers, in_order(layers, budget))
+    assert cost <= budget
+    assert harm >= best(layers, budget) - 1e-12

@@ -51,3 +51,11 @@ def test_zeros_stay_zero():
     weight, hessian = draw(spike=8.0)
     weight[:, 1::2] = 0
     assert (clipping.quantize(weight, hessian, 4, 32, symmetric=False).dequantize()[:, 1::2] == 0).all()
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_without_a_hessian_every_weight_counts_as_much(symmetric):
+    weight, _ = draw(spike=3.0)
+    alike = clipping.quantize(weight, torch.eye(64), 4, 64, symmetric=symmetric)
+    made = clipping.quantize(weight, None, 4, 64, symmetric=symmetric)
+    assert torch.equal(made.values, alike.values) and torch.equal(made.scale, alike.scale)

@@ -85,6 +85,25 @@ def knapsack(layers: Sequence[Sequence[Choice]], budget: int) -> list[int]:
     return chosen[::-1]
 
 
+def in_order(layers: Sequence[Sequence[Choice]], budget: int) -> list[int]:
+    """Return the number of the choice for each of the `layers`: the dearest that fit, from the first layer on.
+
+    No harm is looked at: the control that shows what measuring it is worth.
+
+    Raises:
+        ValueError: even the cheapest choices cost more than the `budget`.
+    """
+    _check(layers, budget)
+    chosen, left = [], budget - cheapest(layers)
+    for choices in layers:
+        least = min(choice.cost for choice in choices)
+        number = max((n for n, choice in enumerate(choices) if choice.cost - least <= left),
+                     key=lambda n: choices[n].cost)  # fmt: skip
+        left -= choices[number].cost - least
+        chosen.append(number)
+    return chosen
+
+
 def _check(layers: Sequence[Sequence[Choice]], budget: int) -> None:
     least = cheapest(layers)
     if budget < least:

@@ -20,7 +20,7 @@ SHARES = tuple(1 - step / 40 for step in range(20))
 
 def quantize(
     weight: Tensor,
-    hessian: Tensor,
+    hessian: Tensor | None,
     bits: int,
     group_size: int,
     scale_type: torch.dtype = torch.float32,
@@ -32,7 +32,7 @@ def quantize(
 
     Args:
         weight: [O, I].
-        hessian: [I, I], the mean of x xᵀ.
+        hessian: [I, I], the mean of x xᵀ; None where every weight counts as much, as in embeddings.
         bits: of a value.
         group_size: input features that share a scale; it divides I.
         scale_type: type that the scales are stored in.
@@ -40,14 +40,15 @@ def quantize(
     """
     rows, width = weight.shape
     groups = weight.float().reshape(rows, width // group_size, group_size)
-    parts = _diagonal_blocks(hessian, group_size)
+    parts = None if hessian is None else _diagonal_blocks(hessian, group_size)
     best, integers = rounding.fit_grid(groups, bits, scale_type, symmetric), torch.zeros_like(groups)
     least = torch.full(groups.shape[:2], float("inf"), device=weight.device)
     for share in SHARES:
         grid = rounding.fit_grid(groups, bits, scale_type, symmetric, share)
         made = grid.integers(groups)
         difference = grid.values(made) - groups
-        error = (torch.einsum("ogs,gst->ogt", difference, parts) * difference).sum(-1)
+        weighted = difference if parts is None else torch.einsum("ogs,gst->ogt", difference, parts)
+        error = (weighted * difference).sum(-1)
         better = error < least
         least = torch.where(better, error, least)
         integers = torch.where(better[..., None], made, integers)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from potstill.steps.evaluate import Evaluate
     from potstill.steps.evaluate_classifier import EvaluateClassifier
     from potstill.steps.evaluate_perplexity import EvaluatePerplexity
+    from potstill.steps.evaluate_token_classifier import EvaluateTokenClassifier
     from potstill.steps.evaluate_translation import EvaluateTranslation
     from potstill.steps.evolve import EvolInstruct
     from potstill.steps.export import Export
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from potstill.steps.prune import WandaPrune
     from potstill.steps.pseudo_labels import AddPseudoLabels
     from potstill.steps.quality import LanguageFilter, LengthFilter, RepetitionFilter
+    from potstill.steps.quantize_encoder import QuantizeEncoder
     from potstill.steps.quantize_fp8 import QuantizeFP8
     from potstill.steps.quantize_int4 import QuantizeInt4
     from potstill.steps.quantize_int8 import QuantizeInt8
@@ -95,6 +97,7 @@ if TYPE_CHECKING:
     from potstill.steps.structured import StructuredGeneration
     from potstill.steps.task_model import RunTaskModel
     from potstill.steps.transform import Map, MapBatches
+    from potstill.steps.trim_vocabulary import TrimVocabulary
     from potstill.steps.width_prune import WidthPrune
 
 _HOME = {
@@ -124,6 +127,7 @@ _HOME = {
     "Evaluate": "evaluate",
     "EvaluateClassifier": "evaluate_classifier",
     "EvaluatePerplexity": "evaluate_perplexity",
+    "EvaluateTokenClassifier": "evaluate_token_classifier",
     "EvaluateTranslation": "evaluate_translation",
     "EvolInstruct": "evolve",
     "Explode": "shape",
@@ -171,6 +175,7 @@ _HOME = {
     "ProcessWithPrompt": "process",
     "Prompt": "prompt",
     "PseudoLabel": "label",
+    "QuantizeEncoder": "quantize_encoder",
     "QuantizeFP8": "quantize_fp8",
     "QuantizeInt4": "quantize_int4",
     "QuantizeInt8": "quantize_int8",
@@ -200,6 +205,7 @@ _HOME = {
     "StructuredGeneration": "structured",
     "Take": "order",
     "TrainTokenizer": "scratch",
+    "TrimVocabulary": "trim_vocabulary",
     "ValidJSON": "filter",
     "WandaPrune": "prune",
     "WidthPrune": "width_prune",
@@ -237,6 +243,7 @@ __all__ = [
     "Evaluate",
     "EvaluateClassifier",
     "EvaluatePerplexity",
+    "EvaluateTokenClassifier",
     "EvaluateTranslation",
     "EvolInstruct",
     "Explode",
@@ -282,6 +289,7 @@ __all__ = [
     "ProcessWithPrompt",
     "Prompt",
     "PseudoLabel",
+    "QuantizeEncoder",
     "QuantizeFP8",
     "QuantizeInt4",
     "QuantizeInt8",
@@ -310,6 +318,7 @@ __all__ = [
     "StructuredGeneration",
     "Take",
     "TrainTokenizer",
+    "TrimVocabulary",
     "ValidJSON",
     "WandaPrune",
     "WidthPrune",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from potstill import chat, prompts
-from potstill.errors import BadInput
+from potstill.errors import BadInput, Problem
 from potstill.graph import edges, nodes_in, step_of
 from potstill.step import Output
 
@@ -72,6 +73,14 @@ def test_split_behind(rows: Any) -> str | None:
             seen.add(id(step))
             waiting += [parent for _, parent in edges(step)]
     return None
+
+
+def not_from_a_test_split(field: str, rows: Any) -> Iterator[Problem]:
+    """Yield a problem of `field` if `rows` come from a test split: a model may not be fitted to them."""
+    source = test_split_behind(rows)
+    if source is not None:
+        text = f"come from the test split of {source}: what is measured on it would be too good; give training rows"
+        yield Problem("", field, text)
 
 
 def calibration_texts(

@@ -46,8 +46,9 @@ class MixedPrecision(CalibratedStep):
     """Budget: mean bits a weight of the blocks' linear layers, with scales; int4 takes 4.5, int8 a little over 8."""
     choices: tuple[Bits, ...] = (4, 8)
     """What a layer can get."""
-    allocation: Literal["knapsack", "greedy"] = "knapsack"
-    """`knapsack` is exact for harms that add up; `greedy` goes by the best ratio of harm to bits."""
+    allocation: Literal["knapsack", "greedy", "order"] = "knapsack"
+    """`knapsack` is exact for harms that add up; `greedy` goes by the best ratio of harm to bits; `order` gives the
+    first layers the most, whatever the harm: a control at the same size."""
     damping: Annotated[float, Interval(gt=0, le=1)] = 0.01
     """Share of the Hessian's mean diagonal that is added to it (GPTQ); the paper's 1 %."""
 
@@ -143,7 +144,8 @@ class MixedPrecision(CalibratedStep):
         if budget < least:
             text = f"{self.bits} bits a weight are below {least / weights:.3f}, the least that {self.choices} take"
             raise BadInput(Problem("", "bits", f"{text} with scales: raise bits"))
-        return (allocation.knapsack if self.allocation == "knapsack" else allocation.greedy)(table, budget)
+        ways = {"knapsack": allocation.knapsack, "greedy": allocation.greedy, "order": allocation.in_order}
+        return ways[self.allocation](table, budget)
 
 
 def quantize_by(model: Any, batches: list[Any], given: Mapping[str, int], damping: float) -> dict[str, Quantized]:
