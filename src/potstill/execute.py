@@ -19,7 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from potstill import rows, services
+from potstill import memory, rows, services
 from potstill.context import Ancestor, Context, Progress
 from potstill.errors import BadInput, PotstillError, RequestError, StoreError
 from potstill.graph import nodes_in, replace_nodes, step_of
@@ -135,7 +135,7 @@ def execute(spec: Spec, fields: tuple[str, ...], progress: Progress) -> Outcome:
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a step raises is reported as its failure
         logger.error("%s", traceback.format_exc())
         keep_printed(spec.store, spec.key)
-        text = str(error) if isinstance(error, PotstillError) else f"{type(error).__name__}: {error}"
+        text = _text(error, spec.step)
         full = "No space left on device" in text and not isinstance(error, StoreError)  # libraries wrap it
         text += "; the disk is full: free space, or `potstill gc`. What the store held is intact" if full else ""
         return Outcome("failed", time.perf_counter() - started, text, full or isinstance(error, RequestError))
@@ -144,6 +144,15 @@ def execute(spec: Spec, fields: tuple[str, ...], progress: Progress) -> Outcome:
         if handler is not None:
             logger.removeHandler(handler)
             handler.close()
+
+
+def _text(error: BaseException, step: Step) -> str:
+    """Return what to say of an error that `step` raised."""
+    if isinstance(error, PotstillError):
+        return str(error)
+    if step.memory_remedies() and memory.ran_out(error):
+        return memory.explained(error, f"in {type(step).__name__}", step.memory_remedies())
+    return f"{type(error).__name__}: {error}"
 
 
 def _make(spec: Spec, fields: tuple[str, ...], context: Context, store: Store, started: float) -> tuple[str, ...]:

@@ -87,6 +87,10 @@ class Step:
         """Yield what is wrong with the parameters, beyond types and ranges; reads small files at most."""
         return ()
 
+    def memory_remedies(self) -> str:
+        """Return what to change where memory runs out, the cheapest first; nothing if the step knows of nothing."""
+        return ""
+
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return, by edge field, the columns that the rows there must have."""
         return {}

@@ -84,7 +84,10 @@ def test_features_that_are_never_active_are_rounded():
 
 def test_singular_hessian_is_damped_more():
     column = torch.ones(64, 1)
-    assert torch.isfinite(gptq.inverse_factor(column @ column.T, 1e-9)).all()
+    factor, taken = gptq.damped_factor(column @ column.T, 1e-9)
+    assert torch.isfinite(factor).all()
+    assert taken > 1e-9
+    assert gptq.damped_factor(torch.eye(64), 0.01)[1] == 0.01
 
 
 def test_hessian_that_is_not_finite_is_refused():
@@ -143,3 +146,28 @@ def test_identity_hessian_gives_rounding_in_the_order_by_activity():
     hessian.total, hessian.tokens = torch.eye(256), 1
     assert torch.equal(gptq.quantize_layer(weight, hessian, 4, 32, 0.01, torch.float32).values,
                        rounding.quantize(weight, 4, 32).values)  # fmt: skip
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_layers_that_read_the_same_inputs_are_quantized_as_each_alone(symmetric):
+    weight, hessian, _ = draw()
+    parts = {"query": weight[:10], "key": weight[10:]}
+    how = (4, 32, 0.01, torch.float32, symmetric)
+    for name, made in gptq.quantize_together(parts, hessian, *how).items():
+        alone = gptq.quantize_layer(parts[name], hessian, *how)
+        assert torch.allclose(made.scale, alone.scale, rtol=1e-4)
+        assert (made.values != alone.values).float().mean() < 0.01  # sums in another order round otherwise
+        assert made.values.shape == parts[name].shape
+
+
+def test_all_orders_at_once_are_the_columns_one_by_one():
+    weight, hessian, _ = draw()
+    factor, grids = hessian.factor(0.01), []
+
+    def change(rest, column, stop):
+        if column % 32 == 0:
+            grids.append(rounding.fit_grid(rest[:, column : column + 32], 4))
+        return grids[-1].values(grids[-1].integers(rest[:, column : column + 1]))[:, 0]
+
+    alone = gptq.compensated(weight, factor, change)
+    assert (gptq.quantize(weight, factor, 4, 32).dequantize() - alone).abs().max() < 1e-5

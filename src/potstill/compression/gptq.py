@@ -5,17 +5,15 @@ Shapes: O output features, I input features, G groups of inputs, N tokens.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from potstill.compression import rounding
+from potstill.compression.gptq_columns import BLOCK, Order, by_columns
 from potstill.compression.rounding import Quantized
 from potstill.errors import BadInput
-
-BLOCK = 128
-"""Columns whose updates of the rest are applied at once ("lazy batch-updates", section 4, step 2)."""
 
 
 class Hessian:
@@ -25,6 +23,7 @@ class Hessian:
         """Start with nothing recorded of `width` input features."""
         self.total = torch.zeros(width, width, dtype=torch.float32, device=device)
         self.tokens = 0
+        self.damped = 0.0
         self._factors: dict[float, Tensor] = {}
         self._by_activity: dict[float, tuple[Tensor, Tensor]] = {}
 
@@ -43,19 +42,27 @@ class Hessian:
         if damping not in self._by_activity:
             matrix = self.mean()
             order = matrix.diagonal().argsort(descending=True, stable=True)
-            self._by_activity[damping] = order, inverse_factor(matrix[order][:, order], damping)
+            factor, taken = damped_factor(matrix[order][:, order], damping)
+            self._by_activity[damping], self.damped = (order, factor), max(self.damped, taken)
         return self._by_activity[damping]
 
     def factor(self, damping: float) -> Tensor:
         """Return `inverse_factor` of the mean, worked out once for the layers that share these inputs."""
         if damping not in self._factors:
-            self._factors[damping] = inverse_factor(self.mean(), damping)
+            self._factors[damping], taken = damped_factor(self.mean(), damping)
+            self.damped = max(self.damped, taken)
         return self._factors[damping]
 
 
 def inverse_factor(hessian: Tensor, damping: float) -> Tensor:
-    """Return the upper Cholesky factor [I, I] of the inverse of the damped `hessian` (section 4, step 3).
+    """Return the upper Cholesky factor [I, I] of the inverse of the damped `hessian`; see `damped_factor`."""
+    return damped_factor(hessian, damping)[0]
 
+
+def damped_factor(hessian: Tensor, damping: float) -> tuple[Tensor, float]:
+    """Return the upper Cholesky factor [I, I] of the inverse of the damped `hessian`, and the damping that it took.
+
+    That of the paper (section 4, step 3).
     `damping` times the mean of the diagonal is added to it; ten times more each time that it is still not positive
     definite. Features that were never active get a diagonal of 1: they are rounded on their own.
 
@@ -76,8 +83,8 @@ def inverse_factor(hessian: Tensor, damping: float) -> Tensor:
         lower, failed = torch.linalg.cholesky_ex(damped)
         if not failed:
             upper, failed = torch.linalg.cholesky_ex(torch.cholesky_inverse(lower), upper=True)
-            if not failed:
-                return torch.as_tensor(upper)
+            if not failed and torch.isfinite(upper).all():
+                return torch.as_tensor(upper), damping
         damping *= 10
     raise BadInput(
         "the Hessian of the calibration activations can't be inverted even with a damping of 1: give more calibration "
@@ -138,31 +145,9 @@ def quantize(
         scale_type: type that the scales are stored in.
         symmetric: whether 0 is the integer 0; otherwise every group has a zero point.
     """
-    rows, width = weight.shape
-    if width % group_size or (BLOCK % group_size and group_size % BLOCK):
-        raise ValueError(f"groups of {group_size} don't fit {width} input features and blocks of {BLOCK}")
-    kept = weight != 0
-    values = torch.zeros(rows, width, dtype=torch.int8, device=weight.device)
-    grids: list[rounding.Grid] = []
-
-    def round_column(rest: Tensor, column: int, stop: int) -> Tensor:
-        if column % group_size == 0:
-            grids.append(rounding.fit_grid(rest[:, column : column + group_size], bits, scale_type, symmetric))
-        integers, reached = _rounded(rest[:, column], kept[:, column], grids[-1])
-        values[:, column] = integers
-        return reached
-
-    compensated(weight, factor, round_column, BLOCK)
-    zeros = [grid.zero for grid in grids if grid.zero is not None]
-    return Quantized(values, torch.cat([grid.scale for grid in grids], 1), bits, torch.cat(zeros, 1) if zeros else None)
-
-
-def _rounded(column: Tensor, kept: Tensor, grid: rounding.Grid) -> tuple[Tensor, Tensor]:
-    """Return the integers and the values [O] nearest to a `column` [O]; those of weights not `kept` stand for 0."""
-    integers = grid.integers(column[:, None])
-    empty = torch.zeros_like(integers) if grid.zero is None else grid.zero.float()
-    integers = torch.where(kept[:, None], integers, empty)
-    return integers[:, 0].to(torch.int8), grid.values(integers)[:, 0]
+    order = torch.arange(weight.shape[1], device=weight.device)
+    how = (bits, group_size, scale_type, symmetric)
+    return by_columns(weight, [Order(order, factor, follows=True)], *how)[0]
 
 
 def quantize_by_activity(
@@ -179,21 +164,8 @@ def quantize_by_activity(
     The order of the authors' later code ("act-order"). Groups stay runs of neighbouring columns, with the scales of the
     weights before, so that the result is stored like any other.
     """
-    order, factor = hessian.by_activity(damping)
-    whole = rounding.quantize(weight, bits, group_size, scale_type, symmetric)
-    kept = weight != 0
-    values = torch.zeros_like(whole.values)
-
-    def round_column(rest: Tensor, column: int, stop: int) -> Tensor:
-        place = int(order[column])
-        group = slice(place // group_size, place // group_size + 1)
-        grid = rounding.Grid(whole.scale[:, group], None if whole.zero is None else whole.zero[:, group], bits)
-        integers, reached = _rounded(rest[:, column], kept[:, place], grid)
-        values[:, place] = integers
-        return reached
-
-    compensated(weight[:, order], factor, round_column, BLOCK)
-    return Quantized(values, whole.scale, bits, whole.zero)
+    order = Order(*hessian.by_activity(damping), follows=False)
+    return by_columns(weight, [order], bits, group_size, scale_type, symmetric)[0]
 
 
 def quantize_layer(
@@ -210,13 +182,37 @@ def quantize_layer(
     Rows don't depend on each other, so the choice can be made by row, and the error on the calibration tokens is never
     above that of rounding.
     """
-    how = (bits, group_size)
-    candidates = [
-        quantize(weight, hessian.factor(damping), *how, scale_type, symmetric),
-        quantize_by_activity(weight, hessian, *how, damping, scale_type, symmetric),
-        rounding.quantize(weight, *how, scale_type, symmetric),
+    columns = torch.arange(weight.shape[1], device=weight.device)
+    orders = [
+        Order(columns, hessian.factor(damping), follows=True),
+        Order(*hessian.by_activity(damping), follows=False),
     ]
+    nearest = rounding.quantize(weight, bits, group_size, scale_type, symmetric)
+    candidates = [*by_columns(weight, orders, bits, group_size, scale_type, symmetric), nearest]
     return best_by_row(weight, candidates, hessian.mean())
+
+
+def quantize_together(
+    weights: Mapping[str, Tensor],
+    hessian: Hessian,
+    bits: int,
+    group_size: int,
+    damping: float,
+    scale_type: torch.dtype,
+    symmetric: bool = True,
+) -> dict[str, Quantized]:
+    """Quantize `weights` [O, I] that read the same inputs as one, since rows don't depend on each other; by name."""
+    whole = torch.cat(list(weights.values()))
+    made = quantize_layer(whole, hessian, bits, group_size, damping, scale_type, symmetric)
+    found: dict[str, Quantized] = {}
+    start = 0
+    for name, weight in weights.items():
+        rows = slice(start, start + len(weight))
+        # copies, because parts that share their storage can't be saved
+        zero = None if made.zero is None else made.zero[rows].clone()
+        found[name] = Quantized(made.values[rows].clone(), made.scale[rows].clone(), bits, zero)
+        start = rows.stop
+    return found
 
 
 def best_by_row(weight: Tensor, candidates: Sequence[Quantized], hessian: Tensor) -> Quantized:

@@ -6,7 +6,7 @@ outputs of the blocks already compressed, so that memory is that of one block's 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -96,12 +96,15 @@ class Block:
         return kept
 
 
-def walk(model: Any, batches: Sequence[Tensor]) -> Iterator[Block]:
+def walk(model: Any, batches: Sequence[Tensor], device: torch.device | str | None = None) -> Iterator[Block]:
     """Yield each block of `model`, first to last, called with the outputs of the blocks before as they are now.
+
+    A model that is not on the `device` goes there block by block, one at a time, and back ("block offload").
 
     Args:
         model: a model of transformers whose layers are `nn.Linear`; it is put into evaluation mode.
         batches: token ids [B, T], each batch of texts of one length, so that nothing is padded.
+        device: where blocks compute; the GPU if there is one, else where the model is.
 
     Raises:
         BadInput: the model's type is not known.
@@ -109,11 +112,26 @@ def walk(model: Any, batches: Sequence[Tensor]) -> Iterator[Block]:
     model.eval()
     path, modules = blocks_of(model)
     hidden, calls = _first_inputs(model, modules, batches)
+    home = model.device
+    place = device or ("cuda" if torch.cuda.is_available() else home)
+    hidden = _moved(hidden, place)
     for number, module in enumerate(modules):
-        block = Block(f"{path}.{number}", module, hidden, calls[number])
-        yield block
-        if number + 1 < len(modules):
-            hidden = list(block.outputs())
+        given = [Call(_moved(call.args, place), _moved(call.named, place)) for call in calls[number]]
+        block = Block(f"{path}.{number}", module.to(place), hidden, given)
+        try:
+            yield block
+            if number + 1 < len(modules):
+                hidden = list(block.outputs())
+        finally:
+            module.to(home)
+
+
+def sharing(kept: Mapping[str, Kept]) -> list[tuple[Kept, list[str]]]:
+    """Return each statistic of what `Block.record` kept, with the paths of all layers that read its inputs."""
+    paths: dict[int, list[str]] = {}
+    for path, statistic in kept.items():
+        paths.setdefault(id(statistic), []).append(path)
+    return [(kept[own[0]], own) for own in paths.values()]
 
 
 def linear_layers(module: nn.Module, prefix: str) -> dict[str, nn.Linear]:
@@ -154,6 +172,17 @@ def _first_inputs(
         for module in modules:
             del module.forward  # the class's own forward shows again
     return hidden, calls
+
+
+def _moved(value: Any, device: torch.device | str) -> Any:
+    """Return `value` with the tensors in it on `device`: a tensor, or lists, tuples and dicts that may hold some."""
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if type(value) in (list, tuple):
+        return type(value)(_moved(one, device) for one in value)
+    if type(value) is dict:
+        return {name: _moved(one, device) for name, one in value.items()}
+    return value
 
 
 def _check_finite(path: str, inputs: Tensor) -> None:

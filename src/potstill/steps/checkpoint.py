@@ -26,6 +26,8 @@ CARRIED = (
     "NOTICE*",
 )
 """Files that a compressed model shares with the model that it was made from."""
+SHARE_OF_GPU = 0.5
+"""Most of the free GPU memory that a model's weights may take; statistics, hidden states and logits need the rest."""
 SENTENCE = ("modules.json", "sentence_bert_config.json", "config_sentence_transformers.json")
 """Files that make a model folder a sentence encoder."""
 TASKS: dict[str, Task] = {
@@ -45,7 +47,7 @@ class Loaded:
     folder: Path
     """Where it was loaded from."""
     model: Any
-    """`transformers.PreTrainedModel`, in evaluation mode, on the GPU if there is one."""
+    """`transformers.PreTrainedModel`, in evaluation mode, on the GPU if there is one that it fits on."""
     tokenizer: Any
     """Its tokenizer."""
 
@@ -95,10 +97,19 @@ def load(model: Any, *, half: bool = False) -> Loaded:
     config = AutoConfig.from_pretrained(folder)
     known(config.model_type)
     dtype = torch.bfloat16 if half and getattr(config, "dtype", None) in (None, torch.float32) else "auto"
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    loaded = with_head(folder, dtype).to(device)
+    loaded = with_head(folder, dtype)
+    if torch.cuda.is_available() and fits(loaded, torch.cuda.mem_get_info()[0]):
+        loaded = loaded.to("cuda")
     with_linear_layers(loaded)
     return Loaded(folder, loaded, AutoTokenizer.from_pretrained(folder))
+
+
+def fits(model: Any, free: int) -> bool:
+    """Say whether a model leaves room for the work on a GPU with so many bytes `free`.
+
+    If it doesn't, it stays in main memory, and methods that go block by block bring one at a time to the GPU.
+    """
+    return bool(sum(weight.nbytes for weight in model.parameters()) <= SHARE_OF_GPU * free)
 
 
 def with_head(folder: Path, dtype: Any = "auto") -> Any:

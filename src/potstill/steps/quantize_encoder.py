@@ -139,7 +139,7 @@ def _check_widths(model: Any) -> None:
     Raises:
         BadInput: they don't.
     """
-    from potstill.compression.gptq import BLOCK
+    from potstill.compression.gptq_columns import BLOCK
     from potstill.compression.walk import block_layers
 
     widths = {layer.in_features for layer in block_layers(model).values()}

@@ -12,7 +12,7 @@ from annotated_types import Interval
 from potstill.errors import BadInput
 from potstill.steps import checkpoint
 from potstill.steps.bases.compression import CalibratedStep
-from potstill.steps.bases.quantization import Card, publish_quantized, reference, round_layers
+from potstill.steps.bases.quantization import Card, publish_quantized, reference, round_layers, solved
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -99,17 +99,19 @@ def gptq_layers(
 ) -> dict[str, Quantized]:
     """Quantize the linear layers of `model` in place to what their integers stand for; return the integers by path."""
     from potstill.compression.architecture import blocks_of
-    from potstill.compression.gptq import Hessian, quantize_layer
-    from potstill.compression.walk import walk
+    from potstill.compression.gptq import Hessian, quantize_together
+    from potstill.compression.walk import sharing, walk
 
     total = len(blocks_of(model)[1])
-    quantized = {}
+    quantized: dict[str, Quantized] = {}
     for number, block in enumerate(walk(model, batches)):
         hessians = block.record(lambda layer: Hessian(layer.in_features, layer.weight.device))
-        for path, layer in block.layers.items():
-            weight = layer.weight.data
-            quantized[path] = quantize_layer(weight, hessians[path], 4, group_size, damping, weight.dtype, symmetric)
-            weight.copy_(quantized[path].dequantize())
+        for hessian, paths in sharing(hessians):
+            weights = {path: block.layers[path].weight.data for path in paths}
+            with solved(paths[0], hessian, damping, context):
+                quantized |= quantize_together(weights, hessian, 4, group_size, damping, model.dtype, symmetric)
+            for path, weight in weights.items():
+                weight.copy_(quantized[path].dequantize())
         context.progress(number + 1, total, note=block.name)
     return quantized
 
@@ -135,11 +137,11 @@ def awq_layers(
     return quantized
 
 
-def note_processor(context: Context) -> None:
-    """Note and log if this machine's processor can't serve 4-bit weights."""
+def note_processor(context: Context, cpuinfo: Path | None = None) -> None:
+    """Note and log if the processor that `cpuinfo` describes, by default this machine's, can't serve 4-bit weights."""
     from potstill.compression import processor
 
-    problem = processor.int4_problem(processor.flags())
+    problem = processor.int4_problem(processor.flags(cpuinfo or processor.CPUINFO))
     if problem:
         context.notes["serving"] = problem
         context.logger.warning(problem)

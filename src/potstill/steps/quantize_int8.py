@@ -101,7 +101,7 @@ def smooth_layers(model: Any, batches: list[Any], alpha: float, context: Context
         for fold in folds:
             readers = [f"{name}.{reader}" for reader in fold.readers]
             weights = [layers[reader].weight.data for reader in readers]
-            scale = smoothquant.scales(seen[readers[0]].largest, weights, alpha)
+            scale = smoothquant.scales(seen[readers[0]].largest.to(weights[0].device), weights, alpha)
             divisors |= dict.fromkeys(readers, folding.into_norm(module.get_submodule(fold.source), scale))
         for reader, layer in layers.items():
             dtype = layer.weight.dtype

@@ -132,10 +132,12 @@ class RandomModel(Step):
 
 
 class RandomSeq2Seq(Step):
-    """A BART encoder-decoder (Lewis et al. 2019, arXiv 1910.13461) with random weights and another step's tokenizer.
+    """A Pegasus encoder-decoder (Zhang et al. 2019, arXiv 1912.08777) with random weights and another step's tokenizer.
 
-    That is the Transformer of Vaswani et al. (2017, arXiv 1706.03762) with learned positions. T5's shape, tried beside
-    it, learned slower from nothing: a loss of 6.1 against 5.0 after 90 steps on 300 sentences of Multi30k. Its
+    That is the Transformer of Vaswani et al. (2017, arXiv 1706.03762), fixed positions and all, with the norms before
+    the layers, which short trainings at high rates need (Xiong et al. 2020, arXiv 2002.04745): BART's shape, with the
+    norms behind, wrote the same sentence for every source after 1,400 steps on Multi30k. Weights are drawn as wide as
+    the square root of 1 over the width, and not Pegasus's 0.02, so that attention has something to choose from. Its
     tokenizer has no chat template, and ends every text with the end token.
 
     >>> rows = LoadRows([{"instruction": "a cat", "output": "eine Katze"}])
@@ -164,6 +166,7 @@ class RandomSeq2Seq(Step):
     makes = "model"
     heavy = True
     preload = ("torch", "transformers")
+    version = 2  # norms before the layers
 
     def check(self) -> Iterator[Problem]:
         """Yield a problem if the heads can't share the hidden size."""
@@ -173,26 +176,27 @@ class RandomSeq2Seq(Step):
     def run(self, tokenizer: Path, context: Context) -> Path:
         """Save the model, its tokenizer and its generation config."""
         import torch
-        from transformers import AutoTokenizer, BartConfig, BartForConditionalGeneration
+        from transformers import AutoTokenizer, PegasusConfig, PegasusForConditionalGeneration
 
         fast = AutoTokenizer.from_pretrained(tokenizer)
         _end_texts(fast)
         torch.manual_seed(self.seed)
         layers = {"layers": self.layers, "attention_heads": self.heads, "ffn_dim": self.intermediate_size}
-        config = BartConfig(
+        config = PegasusConfig(
             vocab_size=-(-len(fast) // 64) * 64,
             d_model=self.hidden_size,
             **{f"{side}_{name}": value for side in ("encoder", "decoder") for name, value in layers.items()},
             dropout=self.dropout,
             max_position_embeddings=self.max_length,
             scale_embedding=True,
+            init_std=self.hidden_size**-0.5,
             bos_token_id=None,
             eos_token_id=fast.eos_token_id,
             pad_token_id=fast.pad_token_id,
             decoder_start_token_id=fast.eos_token_id,
             forced_eos_token_id=None,
         )
-        BartForConditionalGeneration(config).to(torch.bfloat16).save_pretrained(context.out)
+        PegasusForConditionalGeneration(config).to(torch.bfloat16).save_pretrained(context.out)
         save_tokenizer(fast, context.out)
         return context.out
 

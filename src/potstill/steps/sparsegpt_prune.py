@@ -12,7 +12,7 @@ from annotated_types import Interval
 from potstill.errors import BadInput, Problem, RequestError
 from potstill.step import Step
 from potstill.steps import checkpoint
-from potstill.steps.bases.quantization import Card, publish_quantized
+from potstill.steps.bases.quantization import Card, publish_quantized, solved
 from potstill.steps.bases.zeros import NO_GAIN, LayerwisePrune, measured
 
 if TYPE_CHECKING:
@@ -88,7 +88,8 @@ class SparseGPTPrune(LayerwisePrune):
         quantized: dict[str, Quantized] = {}
 
         def change(path: str, weight: Tensor, kept: Hessian) -> Tensor:
-            made = prune_layer(weight, kept, self.sparsity, self.nm, self.damping, self._rounding(weight))
+            with solved(path, kept, self.damping, context):
+                made = prune_layer(weight, kept, self.sparsity, self.nm, self.damping, self._rounding(weight))
             if made.quantized is not None:
                 quantized[path] = made.quantized
             return made.weight

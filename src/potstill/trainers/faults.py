@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from potstill import memory
 from potstill.errors import PotstillError
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
 MOST_NAMED = 10
 """Rows that a message names; more are only counted."""
-NO_MEMORY = ("DefaultCPUAllocator", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED", "out of memory")
-"""What PyTorch's errors say where memory ran out and they have no type of their own."""
 IDS = "ids.jsonl"
 """File beside the rows in tokens: the id of each, one a line."""
 
@@ -55,16 +54,9 @@ def memory_explained(schedule: Schedule) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
+        if not memory.ran_out(error):
             raise
-        raise PotstillError(f"out of memory while training ({_first_line(error)}): {_remedies(schedule)}") from error
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Say whether an error means that memory ran out, on a GPU or on the CPU."""
-    import torch
-
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(sign in str(error) for sign in NO_MEMORY)
+        raise PotstillError(memory.explained(error, "while training", _remedies(schedule))) from error
 
 
 def _remedies(schedule: Schedule) -> str:
@@ -75,9 +67,3 @@ def _remedies(schedule: Schedule) -> str:
         f"lower micro_batch_tokens ({schedule.budget} now; it changes no result), {checkpointing}"
         f"take shorter rows (max_length) or a smaller batch_size ({schedule.batch_size} now){adapters}"
     )
-
-
-def _first_line(error: BaseException) -> str:
-    """Return the start of an error's text."""
-    lines = str(error).splitlines() or [type(error).__name__]
-    return lines[0][:200]

@@ -34,6 +34,14 @@ class CompressionStep(Step):
     model: Model
     """Model to compress, in 16 or 32 bits: a step, a folder or a Hub id."""
 
+    def memory_remedies(self) -> str:
+        """Return what to change where memory runs out."""
+        return (
+            "layer by layer methods (QuantizeInt4, WandaPrune, SparseGPTPrune) hold one block on the GPU and the rest "
+            "in main memory where the model is too large for it (block offload); without a GPU take a machine with "
+            "more memory, or save the model as bfloat16 first (CastHalf)"
+        )
+
 
 class CalibratedStep(CompressionStep):
     """Runs the model on a few texts, and measures how much it still agrees with the one before."""
@@ -53,6 +61,11 @@ class CalibratedStep(CompressionStep):
     seed: int = 0
     """Seed of the draw of calibration rows."""
 
+    def memory_remedies(self) -> str:
+        """Return what to change where memory runs out: the calibration texts first."""
+        texts = f"lower samples ({self.samples} now) or max_length ({self.max_length} now)"
+        return f"{texts}, whose hidden states are held; {super().memory_remedies()}"
+
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns that the calibration rows must have."""
         return {"calibration": (self.text or "output",)}
@@ -60,10 +73,7 @@ class CalibratedStep(CompressionStep):
     def check(self) -> Iterable[Problem]:
         """Yield a problem for calibration rows that come from a test split."""
         yield from super().check()
-        source = calibrations.test_split_behind(self.calibration)
-        if source is not None:
-            text = f"come from the test split of {source}: what is measured on it would be too good; give training rows"
-            yield Problem("", "calibration", text)
+        yield from calibrations.not_from_a_test_split("calibration", self.calibration)
 
     def draw(self, loaded: Loaded, rows: Dataset) -> calibrations.Calibration:
         """Draw the calibration texts.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from potstill.errors import BadInput
 from potstill.modelcard import name_of, write_card
 from potstill.step import Rows
 from potstill.steps import calibration as calibrations
@@ -16,6 +18,7 @@ from potstill.steps.checkpoint import Loaded
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from potstill.compression.gptq import Hessian
     from potstill.compression.rounding import Quantized
     from potstill.context import Context
 
@@ -69,6 +72,27 @@ def reference(step: CalibratedStep, loaded: Loaded, rows: Dataset) -> Reference:
     return Reference(loaded, drawn, outputs(loaded.model, drawn.measured))
 
 
+@contextmanager
+def solved(path: str, hessian: Hessian, damping: float, context: Context) -> Iterator[None]:
+    """Name the layer at `path` if its `hessian` is of no use, and note it if it took more than `damping`.
+
+    Raises:
+        BadInput: it is not finite, or can't be inverted.
+    """
+    try:
+        yield
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from error
+    if hessian.damped > damping:
+        context.notes.setdefault("damping", {})[path] = hessian.damped
+        context.logger.warning(
+            "%s: its Hessian can't be inverted with a damping of %g and took %g; more calibration rows make it regular",
+            path,
+            damping,
+            hessian.damped,
+        )
+
+
 @dataclass(frozen=True)
 class Card:
     """What a quantized model's card says."""
@@ -105,7 +129,8 @@ def publish_as(loaded: Loaded, write: Callable[[Path], None], context: Context, 
     write(context.out)
     loaded.carry(context.out)
     base = name_of(loaded.folder)
-    recipe = {**card.recipe, "format": card.fmt, "embeddings and head": "16-bit"}
+    recipe = {**card.recipe, "format": card.fmt}
+    recipe.setdefault("embeddings and head", "16-bit")
     if card.fmt == BITSANDBYTES:
         recipe["runs in"] = "transformers with bitsandbytes; vLLM does not load it"
     elif loaded.task != "text-generation":
