@@ -83,7 +83,7 @@ def graph(given: argparse.Namespace, seed: int) -> dict[str, Any]:
     if "co" in given.methods:
         views = Halves(data.labelled), Halves(data.unlabelled)
         each = given.co_per_class or max(1, given.others // given.rounds)
-        course = CoTraining(*views, per_class=each, **how)
+        course = CoTraining(*views, per_class=each, **{**how, "threshold": given.co_threshold})
         students["co-training, halves"] = course.student
         picked |= {f"picked, co-training, {view} half": pick
                    for view, pick in zip(("first", "second"), course.student.rows.rows.picks, strict=True)}  # fmt: skip
@@ -120,6 +120,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threshold", type=float, default=0.7)
+    parser.add_argument("--co-threshold", type=float, default=0.2, help="of co-training: half a text says less")
     parser.add_argument("--per-class", type=int, default=0, help="most rows of a class that self-training adds; 0: all")
     parser.add_argument("--co-per-class", type=int, default=0, help="of co-training, a round; 0: all in the last round")
     parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
