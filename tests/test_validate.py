@@ -196,6 +196,23 @@ def test_missing_columns_are_reported_beside_other_problems() -> None:
     assert [text.split(":")[0] for text in found(asks=unreadable)] == ["asks.want"]
 
 
+def test_run_need_not_take_an_edge_that_holds_nothing() -> None:
+    class Base(Step):
+        rows: Rows
+        more: Rows | None = None
+
+        def run(self, rows: Any, more: Any = None) -> Any:
+            return rows
+
+    class Narrow(Base):
+        def run(self, rows: Any) -> Any:  # type: ignore[override]
+            return rows
+
+    assert found(narrow=Narrow(Source())) == []
+    text = "narrow.more: holds a step, so Narrow.run must take an argument 'more'"
+    assert found(narrow=Narrow(Source(), Source())) == [text]
+
+
 def test_run_must_take_the_edges_and_nothing_else() -> None:
     class Forgets(Step):
         rows: Rows

@@ -103,16 +103,23 @@ def detached(step: Step, inputs: Mapping[int, Input]) -> Step:
 
 
 def edge_fields(step: Step) -> tuple[str, ...]:
-    """Return the fields whose values `run` gets as arguments: those that hold steps, and those annotated as edges."""
+    """Return the fields whose values `run` gets as arguments: those that hold steps, and those annotated as edges.
+
+    An edge that holds nothing is left out where `run` doesn't take it: a subclass need not know of all its base's.
+    """
     from potstill.identity import marks
     from potstill.step import Edge
 
-    return tuple(
-        field.name
-        for field in dataclasses.fields(step)
-        if any(True for _ in nodes_in(getattr(step, field.name)))
-        or any(isinstance(mark, Edge) for mark in marks(type(step), field.name))
-    )
+    run = getattr(type(step), "run", None)
+    taken = inspect.signature(run).parameters if run else ()
+
+    def handed_over(name: str) -> bool:
+        value = getattr(step, name)
+        if any(True for _ in nodes_in(value)):
+            return True
+        return any(isinstance(mark, Edge) for mark in marks(type(step), name)) and (value is not None or name in taken)
+
+    return tuple(field.name for field in dataclasses.fields(step) if handed_over(field.name))
 
 
 def execute(spec: Spec, fields: tuple[str, ...], progress: Progress) -> Outcome:
