@@ -4,8 +4,8 @@ A MiniLM (6 layers) is fine-tuned on some intents of CLINC150; everything is mad
 and measured on the same test texts. Claims: tickets of 50 to 70 % zeros learn as well as the whole model, random masks
 don't (Chen et al. 2020); many heads are not needed (Michel et al. 2019); learned masks give twice the speed at 95 % of
 the quality (CoFi, Xia et al. 2022); 3 bits and under 0.1 % outliers are enough (GOBO, Zadeh et al. 2020). Run as
-`python benchmarks/encoders.py`: an hour or two on two cores; `--intents 4 --each 8 --tests 5 --epochs 1 --groups low`
-takes about two minutes. What is in the store isn't computed again.
+`python benchmarks/encoders.py`, which trains some twenty times; `--intents 4 --each 8 --tests 5 --epochs 1` is for
+trials. What is in the store isn't computed again.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 A MiniLM fine-tuned on CLINC150 is the teacher. Half of its layers learn its distribution, lose half of their
 feed-forward units and learn again, lose the tokens that the training texts don't use, and are stored in 4 bits with
 their embeddings. Each stage is measured on the test texts by one protocol. Sizes multiply (Movva et al. 2022). Run as
-`python benchmarks/together.py`: half an hour on two cores; `--intents 4 --each 8 --tests 5 --epochs 1` takes two
-minutes. What is in the store isn't computed again.
+`python benchmarks/together.py`, which trains three times; `--intents 4 --each 8 --tests 5 --epochs 1` is for trials.
+What is in the store isn't computed again.
 """
 
 from __future__ import annotations

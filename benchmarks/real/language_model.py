@@ -1,7 +1,7 @@
 """A language model of 12.6 million parameters, trained on the text of P3, for the compression benchmarks.
 
 Texts of 900 characters at most, a passage that recurs under several templates once; every fiftieth is held out. Run as
-`potstill run benchmarks/real/language_model.py --set texts.count=20000`: an hour on two cores for 20,000 texts.
+`potstill run benchmarks/real/language_model.py`: 47 minutes on one core for the 17,149 texts that there are.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Interval
 
@@ -40,6 +40,8 @@ class MixedPrecision(CalibratedStep):
     >>> show(MixedPrecision(student, calibration=rows, bits=6))
     {'parameters': 1049984, 'zeros': 0.1, 'bits': 9}
     """
+
+    version: ClassVar[int] = 2  # GPTQ's sums go in another order
 
     _: KW_ONLY
     bits: Annotated[float, Interval(ge=4, le=16)] = 6.0
