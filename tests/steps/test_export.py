@@ -101,6 +101,7 @@ def test_an_encoder_is_refused(tmp_path):
         ("gguf", "gguf", 'pip install "potstill[gguf]"'),
         ("onnx", "onnxruntime_genai", 'pip install "potstill[onnx]"'),
         ("openvino", "openvino", 'pip install "potstill[openvino]"'),
+        ("executorch", "executorch", 'pip install "potstill[executorch]"'),
         ("compressed-tensors", "vllm", 'pip install "potstill['),
     ],
 )

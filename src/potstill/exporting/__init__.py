@@ -2,7 +2,9 @@
 
 - `probe`: what a model is asked, and what the model in memory answers. `verdict`: whether the answers are the same.
 - `fresh`: the same questions in a process of their own, which loads nothing but what was written.
-- `exporter`: what a format is. `vllm`, `gguf`, `onnx`, `openvino`: one format a file; `*_runtime`: who answers.
+- `exporter`: what a format is. `compressed_tensors`, `gguf`, `onnx`, `openvino`, `executorch`: one format a file;
+  `*_runtime`: who answers.
+- `encoder_*`: the same for classifiers and sentence encoders, whose own script answers. `onnx_graph`: its embeddings.
 - `folder`: what lies beside the weights: digests, `SERVE.md`.
 
 Nothing here knows of the engine, of steps or of rows. Modules of a format import their packages when they are used.

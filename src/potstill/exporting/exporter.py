@@ -80,12 +80,12 @@ class Exporter(Protocol):
         """Return the largest relative rise of perplexity that is normal for the precision."""
 
 
-def need_packages(fmt: str, packages: Sequence[str]) -> None:
-    """Make sure that what a format imports is installed; the extra is called as the format is.
+def need_packages(fmt: str, packages: Sequence[str], step: str = "Export") -> None:
+    """Make sure that what a format of a `step` imports is installed; the extra is called as the format is.
 
     Raises:
         MissingExtra: a package is not; names it and the pip line.
     """
     for package in packages:
         if importlib.util.find_spec(package) is None:
-            raise MissingExtra(f'Export(format="{fmt}")', package.replace("_", "-"), fmt)
+            raise MissingExtra(f'{step}(format="{fmt}")', package.replace("_", "-"), fmt)

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Literal, get_args
 
-from potstill.errors import PotstillError
 from potstill.exporting.probe import Answers, Probe, Runtime, answers_of
+from potstill.exporting.process import MARK, answer_of
 
-RuntimeName = Literal["transformers", "vllm", "gguf-transformers", "llama.cpp", "onnxruntime-genai", "openvino"]
+RuntimeName = Literal[
+    "transformers", "vllm", "gguf-transformers", "llama.cpp", "onnxruntime-genai", "openvino", "executorch"
+]
 """Who can answer."""
-MARK = "POTSTILL-ANSWERS "
-"""Start of the line that holds the answers: runtimes print what they like."""
 
 
 def fresh_answers(runtime: RuntimeName, folder: Path, probe: Probe, seconds: float, threads: int = 1) -> Answers:
@@ -29,29 +27,9 @@ def fresh_answers(runtime: RuntimeName, folder: Path, probe: Probe, seconds: flo
     Raises:
         PotstillError: the process failed, or took longer than `seconds`.
     """
-    # -P: a folder of the user's with the name of a package must not be taken for it
-    command = [sys.executable, "-P", "-m", "potstill.exporting.fresh", runtime, str(folder.resolve())]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "0"}
-    try:
-        ended = subprocess.run(
-            command,
-            input=json.dumps(dataclasses.asdict(probe)),
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            env=environment,
-            cwd=folder,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise PotstillError(
-            f"{runtime} did not answer within {seconds:.0f} s about {folder.name}: raise time_limit"
-        ) from error
-    lines = [line for line in ended.stdout.splitlines() if line.startswith(MARK)]
-    if ended.returncode or not lines:
-        said = (ended.stderr or ended.stdout).strip()[-1500:]
-        raise PotstillError(f"{runtime} can't load or run what was exported (exit code {ended.returncode}): {said}")
-    return _answers(lines[-1].removeprefix(MARK))
+    question = json.dumps(dataclasses.asdict(probe))
+    module, arguments = "potstill.exporting.fresh", (runtime, str(folder.resolve()))
+    return _answers(answer_of(module, arguments, folder, question, seconds, threads))
 
 
 def opened(runtime: RuntimeName, folder: Path) -> Runtime:
@@ -81,6 +59,10 @@ def opened(runtime: RuntimeName, folder: Path) -> Runtime:
             from potstill.exporting.openvino_runtime import OpenVINO
 
             return OpenVINO(folder)
+        case "executorch":
+            from potstill.exporting.executorch_runtime import ExecuTorch
+
+            return ExecuTorch(folder)
 
 
 def _answers(text: str) -> Answers:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from potstill.steps.evaluate_translation import EvaluateTranslation
     from potstill.steps.evolve import EvolInstruct
     from potstill.steps.export import Export
+    from potstill.steps.export_encoder import ExportEncoder
     from potstill.steps.few_shot import FewShotPrompt
     from potstill.steps.filter import FilterRows, ValidJSON
     from potstill.steps.filter_prompt import FilterWithPrompt
@@ -132,6 +133,7 @@ _HOME = {
     "EvolInstruct": "evolve",
     "Explode": "shape",
     "Export": "export",
+    "ExportEncoder": "export_encoder",
     "FewShotPrompt": "few_shot",
     "FewShotPromptWithRetrieval": "retrieval_prompt",
     "FilterRows": "filter",
@@ -248,6 +250,7 @@ __all__ = [
     "EvolInstruct",
     "Explode",
     "Export",
+    "ExportEncoder",
     "FewShotPrompt",
     "FewShotPromptWithRetrieval",
     "FilterRows",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 from annotated_types import Ge, Gt
 
 from potstill.errors import BadInput, Problem
-from potstill.exporting import compressed_tensors, gguf, onnx, openvino
+from potstill.exporting import compressed_tensors, executorch, gguf, onnx, openvino
 from potstill.exporting.exporter import Exporter, Source, Written
 from potstill.modelcard import name_of, write_card
 from potstill.models import folder_of
@@ -34,9 +34,16 @@ PRECISIONS: Mapping[str, tuple[str, ...]] = {
     "onnx": get_args(onnx.Precision),
     "openvino": get_args(openvino.Precision),
     "gguf": get_args(gguf.Type),
+    "executorch": get_args(executorch.Precision),
 }
 """What each format can store."""
-DEFAULTS: Mapping[str, str] = {"compressed-tensors": "as is", "onnx": "int4", "openvino": "int8", "gguf": "q8_0"}
+DEFAULTS: Mapping[str, str] = {
+    "compressed-tensors": "as is",
+    "onnx": "int4",
+    "openvino": "int8",
+    "gguf": "q8_0",
+    "executorch": "int4",
+}
 """Precision where none is given."""
 
 
@@ -49,7 +56,7 @@ class Export(Step):
     also holds tokenizer, chat template, generation config, licences, digests, and `SERVE.md` with the command that
     serves it. `compressed-tensors` passes on a 16-bit folder, or one that QuantizeInt8 or QuantizeInt4 made, to vLLM.
     The others quantize by themselves, from a 16- or 32-bit model: `onnx` for onnxruntime-genai, `openvino` for
-    openvino-genai, `gguf` for llama.cpp and Ollama.
+    openvino-genai, `gguf` for llama.cpp and Ollama, `executorch` for programs on phones and elsewhere.
 
     >>> show(Export(student, format="onnx", precision="int4"))
     ['README.md', 'SERVE.md', 'SHA256SUMS', 'chat_template.jinja', 'config.json', 'genai_config.json',
@@ -64,13 +71,15 @@ class Export(Step):
     model: Model
     """Causal language model: a step, a folder or a Hub id."""
     _: KW_ONLY
-    format: Literal["compressed-tensors", "onnx", "openvino", "gguf"] = "compressed-tensors"
-    """For which runtime: vLLM, onnxruntime-genai, openvino-genai, or llama.cpp and Ollama."""
+    format: Literal["compressed-tensors", "onnx", "openvino", "gguf", "executorch"] = "compressed-tensors"
+    """For which runtime: vLLM, onnxruntime-genai, openvino-genai, llama.cpp and Ollama, or ExecuTorch."""
     precision: Precision | None = None
-    """How weights are stored; `None` is "as is" for compressed-tensors, "int4" for onnx, "int8" for openvino and "q8_0"
-    for gguf. Ternary types (tq) are for models trained for them; those with k need llama.cpp's llama-quantize."""
+    """How weights are stored; `None` is "as is" for compressed-tensors, "int4" for onnx and executorch, "int8" for
+    openvino and "q8_0" for gguf. Ternary types (tq) are for models trained for them; those with k need llama.cpp's
+    llama-quantize."""
     group_size: Literal[32, 64, 128] = 32
-    """Input features that share a scale in onnx, and in openvino at 4 bits; gguf's types have their own."""
+    """Input features that share a scale in onnx, and at 4 bits in openvino and executorch; gguf's types have
+    their own."""
     probe: Rows | None = None
     """Rows whose answers are scored, with `output` and what `prompt` needs, or `text`; without them the model draws
     texts from its own distribution."""
@@ -149,6 +158,8 @@ class Export(Step):
                 return openvino.OpenVINO(precision, self.group_size)
             case "gguf":
                 return gguf.GGUF(precision)
+            case "executorch":
+                return executorch.ExecuTorch(precision, self.group_size)
 
     def _asked(self, source: Source, rows: Dataset | None) -> Probe:
         """Return what the model is asked."""

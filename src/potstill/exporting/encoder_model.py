@@ -1,0 +1,183 @@
+"""A classifier or sentence encoder as it is exported: tokens in, logits or one vector a text out.
+
+Shapes: B texts, T tokens, C classes, H hidden size, D size of a vector.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from potstill.errors import BadInput
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Kind = Literal["classes", "vectors"]
+"""What a model says to a text: how probable each class is, or its vector."""
+TYPES = ("bert", "distilbert", "electra", "roberta", "xlm-roberta")
+"""Model types that are tested in this form."""
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+"""What a network may read."""
+OFFSET = ("roberta", "xlm-roberta")
+"""Those that count positions from behind the padding token's number on."""
+
+
+@dataclass(frozen=True)
+class EncoderModel:
+    """The model that is exported."""
+
+    folder: Path
+    """Its folder."""
+    name: str
+    """What it is called."""
+    kind: Kind
+    """What it says to a text."""
+    network: nn.Module
+    """Computes from tokens [B, T], named by `inputs` and in that order, the logits [B, C] or the vectors [B, D]."""
+    inputs: tuple[str, ...]
+    """Names of the inputs: those of `INPUTS` that the model has."""
+    tokenizer: Any
+    """Its tokenizer of transformers."""
+    config: Any
+    """Its configuration."""
+    limit: int
+    """Tokens of a text that are read; the end of a longer one is cut."""
+    answer: Callable[[str], NDArray[np.float32]]
+    """Returns the probabilities [C] or the vector [D] of a text, by the library that the model was trained with."""
+    prompts: tuple[str, ...] = ()
+    """What users of a sentence encoder may put before texts, as its folder says."""
+
+    @property
+    def output(self) -> str:
+        """Return the name of the output."""
+        return "logits" if self.kind == "classes" else "sentence_embedding"
+
+    def example(self) -> tuple[Tensor, ...]:
+        """Return inputs to trace the network on, one text shorter than the other; sizes of 1 would become constants."""
+        mask = torch.ones(2, 5, dtype=torch.int64)
+        mask[0, 3:] = 0
+        values = {"input_ids": torch.ones_like(mask), "attention_mask": mask, "token_type_ids": torch.zeros_like(mask)}
+        return tuple(values[name] for name in self.inputs)
+
+
+def classifier(folder: Path, name: str, model: Any, tokenizer: Any) -> EncoderModel:
+    """Return the sequence classifier `model` as it is exported.
+
+    Raises:
+        BadInput: it can't be.
+    """
+    config = model.config
+    if config.problem_type not in (None, "single_label_classification") or config.num_labels < 2:
+        raise BadInput(f"the model {folder} gives {config.num_labels} labels as {config.problem_type}, not one of "
+                       "several: give a classifier with one label a text")  # fmt: skip
+    _check(folder, config, tokenizer)
+    limit = _limit(config, tokenizer, None)
+
+    def answer(text: str) -> NDArray[np.float32]:
+        given = tokenizer(text, truncation=True, max_length=limit, return_tensors="pt")
+        with torch.inference_mode():
+            said: NDArray[np.float32] = model(**given).logits[0].softmax(-1).numpy()
+        return said
+
+    inputs = _inputs(model, tokenizer)
+    network = _Network(model, inputs, lambda out, _: out.logits).eval()
+    return EncoderModel(folder, name, "classes", network, inputs, tokenizer, config, limit, answer)
+
+
+def sentence_encoder(folder: Path, name: str, encoder: Any) -> EncoderModel:
+    """Return the `SentenceTransformer` `encoder` as it is exported, with the modules behind its transformer.
+
+    Raises:
+        BadInput: it can't be.
+    """
+    transformer: Any = getattr(encoder[0], "model", None) or getattr(encoder[0], "auto_model", None)  # before version 6
+    if transformer is None or not hasattr(transformer, "config"):
+        raise BadInput(f"the first module of the sentence encoder {folder} is a {type(encoder[0]).__name__}: only "
+                       "transformers can be exported")  # fmt: skip
+    tokenizer = encoder.tokenizer
+    _check(folder, transformer.config, tokenizer)
+    limit = _limit(transformer.config, tokenizer, encoder.max_seq_length)
+    prompts = tuple(sorted({prompt for prompt in encoder.prompts.values() if prompt}))
+
+    def answer(text: str) -> NDArray[np.float32]:
+        said: NDArray[np.float32] = encoder.encode([text], prompt="", show_progress_bar=False)[0]
+        return said
+
+    def vector(out: Any, mask: Tensor) -> Tensor:
+        found = {"token_embeddings": out.last_hidden_state, "attention_mask": mask}
+        for module in list(encoder)[1:]:
+            found = module(found)
+        made: Tensor = found["sentence_embedding"]
+        return made
+
+    inputs = _inputs(transformer, tokenizer)
+    network = _Network(transformer, inputs, vector, list(encoder)[1:]).eval()
+    return EncoderModel(folder, name, "vectors", network, inputs, tokenizer, transformer.config, limit, answer, prompts)
+
+
+class _Network(nn.Module):
+    """What is traced: a model of transformers, and what is made of its output and the mask [B, T]."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        inputs: tuple[str, ...],
+        made: Callable[[Any, Tensor], Tensor],
+        others: Sequence[nn.Module] = (),
+    ) -> None:
+        """Take the `model`, the names of its `inputs`, and the `others` with weights that `made` calls."""
+        super().__init__()
+        self.model, self.inputs, self.made, self.others = model, inputs, made, nn.ModuleList(others)
+
+    def forward(self, *values: Tensor) -> Tensor:
+        """Return the output from the inputs [B, T], in their order.
+
+        What is added to attention scores [B, 1, 1, T] is made here: transformers takes it as it is, and its own way of
+        making it looks at the mask's values, which can't be traced.
+        """
+        given = dict(zip(self.inputs, values, strict=True))
+        mask = given["attention_mask"]
+        added = torch.zeros_like(mask, dtype=torch.float32).masked_fill(mask == 0, torch.finfo(torch.float32).min)
+        return self.made(self.model(**{**given, "attention_mask": added[:, None, None, :]}), mask)
+
+
+def _check(folder: Path, config: Any, tokenizer: Any) -> None:
+    """Make sure that type and tokenizer fit.
+
+    Raises:
+        BadInput: one doesn't; both problems together.
+    """
+    problems = []
+    if config.model_type not in TYPES:
+        problems.append(f"the model {folder} is of type {config.model_type!r}, which ExportEncoder does not write; "
+                        f"supported are {', '.join(TYPES)}")  # fmt: skip
+    if not getattr(tokenizer, "is_fast", False) or len(tokenizer) < 2:
+        problems.append(f"the model {folder} has no tokenizer for texts that the package tokenizers reads: save a "
+                        "fast tokenizer (tokenizer.json) beside it")  # fmt: skip
+    elif tokenizer.pad_token_id is None:
+        problems.append(f"the tokenizer of {folder} has no padding token, so texts of different lengths make no batch: "
+                        "set its pad_token")  # fmt: skip
+    if problems:
+        raise BadInput(*problems)
+
+
+def _inputs(model: Any, tokenizer: Any) -> tuple[str, ...]:
+    """Return the names of the inputs that the tokenizer makes and the model takes."""
+    made, taken = tokenizer.model_input_names, inspect.signature(model.forward).parameters
+    return tuple(name for name in INPUTS if name in taken and (name in made or name == "attention_mask"))
+
+
+def _limit(config: Any, tokenizer: Any, wanted: int | None) -> int:
+    """Return how many tokens the model reads."""
+    positions = config.max_position_embeddings
+    if config.model_type in OFFSET:
+        positions -= config.pad_token_id + 1
+    return int(min(tokenizer.model_max_length, positions, wanted or positions))

@@ -1,0 +1,148 @@
+"""An encoder as one ONNX file for ONNX Runtime.
+
+At 8 bits linear layers are rounded to nearest with a scale for each output feature, and their inputs while serving with
+one for all; or both in groups along the input features, as always at 4 bits (MatMulNBits, a contrib operator of ONNX
+Runtime at accuracy level 4). Tables of embeddings are int8, a scale a row.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from potstill.errors import BadInput
+from potstill.exporting.encoder_exporter import CHANGE, GROUP, Activations, Precision
+from potstill.exporting.encoder_script import script, serving
+from potstill.exporting.exporter import Serving, need_packages
+from potstill.exporting.quiet import quiet
+
+if TYPE_CHECKING:
+    from potstill.exporting.encoder_model import EncoderModel
+
+FILE = "model.onnx"
+"""Name of the model."""
+OPSET = 17
+"""Version of the operators: the first with layer normalization."""
+LARGEST = 2_000_000_000
+"""Most bytes of float32 weights, because one ONNX file holds 2 GB."""
+BITS = {"int8": 8, "int4": 4}
+ACCURACY_LEVEL = 4
+"""MatMulNBits' level with int8 activations, which is fastest on processors."""
+SATURATES = """On x86 processors without VNNI instructions (before 2019), sums of int8 products may saturate: compare \
+answers there first, or export with `activations="group"`."""
+
+
+@dataclass(frozen=True)
+class EncoderONNX:
+    """Writes `model.onnx`."""
+
+    precision: Precision = "int8"
+    """How the weights are stored."""
+    activations: Activations = "tensor"
+    """Which inputs of a layer share a scale at 8 bits."""
+
+    def check(self, model: EncoderModel) -> None:
+        """Make sure that `model` can be written.
+
+        Raises:
+            BadInput: it can't.
+        """
+        need_packages("onnx", ("onnxruntime", "onnx", "onnx_ir"), "ExportEncoder")
+        size = sum(weight.numel() * 4 for weight in model.network.parameters())
+        if size > LARGEST:
+            raise BadInput(f"the model {model.folder} has {size / 1e9:.1f} GB of weights in float32, and one ONNX file "
+                           'holds 2 GB: take format="openvino"')  # fmt: skip
+
+    def write(self, model: EncoderModel, folder: Path) -> Mapping[str, object]:
+        """Write the model."""
+        import onnx
+
+        with quiet("onnxruntime", "onnx_ir"):
+            graph = traced(model)
+            if self.precision != "f32":
+                graph = compressed(graph, self.precision, self.activations)
+            onnx.save_model(graph, str(folder / FILE))
+        if self.precision == "f32":
+            return {"weights": "f32"}
+        shared = "a scale for each output" if self._is_by_tensor() else f"in groups of {GROUP}"
+        return {
+            "weights": f"{self.precision} {shared}, head f32",
+            "embeddings": "int8, a scale a row",
+            "activations": f"int8 while serving, a scale a {'batch' if self._is_by_tensor() else 'group'}",
+        }
+
+    def package(self) -> str:
+        """Return the package that serves it."""
+        return "onnxruntime"
+
+    def change(self) -> float:
+        """Return the largest change of the answers that is normal."""
+        return (2 if self._is_by_tensor() else 1) * CHANGE[self.precision]
+
+    def serving(self, model: EncoderModel) -> Serving:
+        """Return how it is served."""
+        from importlib.metadata import version
+
+        load = f'session = onnxruntime.InferenceSession("{FILE}")'
+        call = f"session.run([{model.output!r}], given)[0]"
+        return serving(
+            model,
+            f"pip install numpy onnxruntime=={version('onnxruntime')} tokenizers=={version('tokenizers')}",
+            "ONNX Runtime",
+            script(model, "import onnxruntime", load, call),
+            SATURATES if self._is_by_tensor() else "",
+        )
+
+    def _is_by_tensor(self) -> bool:
+        """Say whether all inputs of a layer share a scale."""
+        return (self.precision, self.activations) == ("int8", "tensor")
+
+
+def traced(model: EncoderModel) -> Any:
+    """Return the graph of `model` in float32, free in the number and the length of texts."""
+    import onnx
+    import torch
+
+    free: dict[str, dict[int, str]] = {name: {0: "texts", 1: "tokens"} for name in model.inputs}
+    free[model.output] = {0: "texts"}
+    file: Any = io.BytesIO()  # taken as well as a path
+    with warnings.catch_warnings(), torch.no_grad():
+        # branches that were taken for good: on what does not change with the texts
+        warnings.simplefilter("ignore")
+        # the exporter that traces: the one that does not needs a package more
+        torch.onnx.export(
+            model.network,
+            model.example(),
+            file,
+            input_names=list(model.inputs),
+            output_names=[model.output],
+            dynamic_axes=free,
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    return onnx.load_from_string(file.getvalue())
+
+
+def compressed(graph: Any, precision: Precision, activations: Activations) -> Any:
+    """Return the model with its linear layers at 8 or 4 bits and its embeddings in bytes."""
+    from onnxruntime.quantization.matmul_nbits_quantizer import (  # type: ignore[import-untyped]
+        MatMulNBitsQuantizer,
+    )
+
+    from potstill.exporting.onnx_graph import linear_as_matmul, products_in_bytes, tables_in_bytes
+
+    linear_as_matmul(graph.graph)
+    tables_in_bytes(graph.graph)
+    if (precision, activations) == ("int8", "tensor"):
+        products_in_bytes(graph.graph)
+        return graph
+    quantizer = MatMulNBitsQuantizer(
+        graph, bits=BITS[precision], block_size=GROUP, is_symmetric=True, accuracy_level=ACCURACY_LEVEL,
+        op_types_to_quantize=("MatMul",),
+    )  # fmt: skip
+    quantizer.process()
+    return quantizer.model.model
