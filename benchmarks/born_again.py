@@ -73,7 +73,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--each", type=int, default=100, help="labels an intent")
     parser.add_argument("--intents", type=int, default=150)
     parser.add_argument("--tests", type=int, default=30, help="test requests an intent, at most")
-    parser.add_argument("--epochs", type=float, default=5)
+    parser.add_argument("--epochs", type=float, default=10.0)
     parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--alpha", type=float, default=0.7)
     parser.add_argument("--temperature", type=float, default=2.0)

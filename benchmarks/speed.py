@@ -54,7 +54,9 @@ def speeds(folders: Mapping[str, Path], texts: Sequence[str], batch_size: int, t
 def loaded(folder: Path, texts: Sequence[str], batch_size: int) -> tuple[Any, list[Any]]:
     """Return a classifier and its batches, texts by length."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()  # type: ignore[no-untyped-call] # transformers
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     ordered = sorted(texts, key=len)
