@@ -126,6 +126,15 @@ def test_four_bits_are_stored_in_four_bits_and_near(model, made, small):
 
 
 @needs_packages
+def test_eight_bits_are_smaller_and_answer_as_the_model_in_a_fresh_process(model, made, tmp_path):
+    context = compressing.context(tmp_path, "export")
+    folder = Export(str(model), format="executorch", precision="int8").run(model=str(model), context=context)
+    assert (folder / FILE).stat().st_size < 0.4 * (made[0] / FILE).stat().st_size
+    assert context.notes["deployable"]
+    assert abs(context.notes["export"]["perplexity ratio"] - 1) < 0.005
+
+
+@needs_packages
 def test_a_type_that_is_not_tested_and_groups_that_do_not_fit_are_refused(model):
     source = exported.source(model)
     with pytest.raises(BadInput, match=r"groups of 128 don't divide \[64\] input features.*precision=\"int8\""):

@@ -12,7 +12,7 @@ from potstill.errors import BadInput
 from potstill.exporting.encoder_exporter import CHANGE, GROUP, Precision
 from potstill.exporting.encoder_script import script, serving
 from potstill.exporting.exporter import Serving, need_packages
-from potstill.exporting.openvino import FILE, without_telemetry
+from potstill.exporting.openvino import FILE, compressed, without_telemetry
 from potstill.exporting.quiet import quiet
 
 if TYPE_CHECKING:
@@ -56,9 +56,8 @@ class EncoderOpenVINO:
         import openvino
 
         with quiet("nncf"):
-            openvino.save_model(
-                self._compressed(converted(model)), str(folder / FILE), compress_to_fp16=self.precision != "f32"
-            )
+            stored = compressed(converted(model), self.precision, GROUP)
+            openvino.save_model(stored, str(folder / FILE), compress_to_fp16=self.precision != "f32")
         return {"weights": NOTES[self.precision]}
 
     def package(self) -> str:
@@ -82,16 +81,6 @@ class EncoderOpenVINO:
             "OpenVINO",
             script(model, "import openvino", load, "model(given)[0]"),
         )
-
-    def _compressed(self, model: Any) -> Any:
-        """Return `model` with its weights compressed."""
-        if self.precision == "f32":
-            return model
-        import nncf
-
-        if self.precision == "int8":
-            return nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_ASYM)
-        return nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT4_SYM, group_size=GROUP, ratio=1.0)
 
 
 def converted(model: EncoderModel) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from potstill.exporting.exporter import Serving
+from potstill.modelcard import escape
 
 if TYPE_CHECKING:
     from potstill.exporting.encoder_model import EncoderModel, Kind
@@ -95,7 +96,7 @@ def serving(model: EncoderModel, install: str, runtime: str, script: str, warnin
     )
     more += f"\n\n{warning}" if warning else ""
     if model.prompts:
-        told = ", ".join(repr(prompt) for prompt in model.prompts)
+        told = ", ".join(escape(repr(prompt)) for prompt in model.prompts)
         more += f"\n\nTexts are read as they are. The model was trained with texts that begin with {told}: put that "
         more += "before them yourself."
     return Serving(install, does[model.kind], script, language="python", more=more)

@@ -67,7 +67,7 @@ class OpenVINO:
 
         with quiet("nncf", "openvino_tokenizers"):
             converted = stateful(source.model)
-            stored = self._compressed(converted)
+            stored = compressed(converted, self.precision, self.group_size)
             openvino.save_model(stored, str(folder / FILE), compress_to_fp16=self.precision != "f32")
             _save_tokenizer(source.tokenizer, folder)
         source.model.config.save_pretrained(folder)
@@ -99,16 +99,16 @@ class OpenVINO:
         """Return the normal rise of perplexity."""
         return RISE[self.precision]
 
-    def _compressed(self, model: Any) -> Any:
-        """Return `model` with its weights compressed."""
-        if self.precision in ("f32", "f16"):
-            return model
-        import nncf
 
-        if self.precision == "int8":
-            return nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_ASYM)
-        mode = nncf.CompressWeightsMode.INT4_SYM
-        return nncf.compress_weights(model, mode=mode, group_size=self.group_size, ratio=1.0)
+def compressed(model: Any, precision: Precision, group_size: int) -> Any:
+    """Return an `openvino.Model` with its weights compressed by NNCF, embeddings too; at f32 and f16 as it is."""
+    if precision in ("f32", "f16"):
+        return model
+    import nncf
+
+    if precision == "int8":
+        return nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_ASYM)
+    return nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT4_SYM, group_size=group_size, ratio=1.0)
 
 
 def without_telemetry() -> None:
