@@ -81,6 +81,7 @@ CUT: Methods = {
     "units 1024 -> 640, width": (WidthPrune, {"intermediate_size": 640}),
     "units 1024 -> 512, width": (WidthPrune, {"intermediate_size": 512}),
     "units 1024 -> 512, Bonsai": (BonsaiPrune, {"intermediate_size": 512, "submodels": 60, "step": 0.125}),
+    "units 1024 -> 640, Bonsai": (BonsaiPrune, {"intermediate_size": 640, "submodels": 60, "step": 0.125}),
     "layers 6 -> 5, influence": (DepthPrune, {"layers": 5}),
     "layers 6 -> 4, influence": (DepthPrune, {"layers": 4}),
     "rank for 80 %, whitened": (LowRank, {"budget": 0.8}),

@@ -43,11 +43,16 @@ def speeds(folders: Mapping[str, Path], texts: Sequence[str], batch_size: int, t
             seconds = once(model, batches) / len(few)
             if number:  # the first round warms up
                 taken[name].append(seconds)
+    return beside_the_first(taken)
+
+
+def beside_the_first(taken: Mapping[str, Sequence[float]]) -> dict[str, Speed]:
+    """Return the speeds from the seconds of a text, round by round; the first is what the others are compared with."""
     first = next(iter(taken.values()))
     found = {}
-    for name, seconds_of in taken.items():
-        ratios = [theirs / ours for theirs, ours in zip(first, seconds_of, strict=True)]
-        found[name] = Speed(statistics.median(seconds_of), statistics.median(ratios), min(ratios), max(ratios))
+    for name, seconds in taken.items():
+        ratios = [theirs / ours for theirs, ours in zip(first, seconds, strict=True)]
+        found[name] = Speed(statistics.median(seconds), statistics.median(ratios), min(ratios), max(ratios))
     return found
 
 

@@ -10,7 +10,7 @@ import torch
 
 import tiny_encoders
 from potstill.errors import BadInput
-from potstill.exporting import encoder_onnx
+from potstill.exporting import encoder_onnx, onnx_graph
 from potstill.exporting.encoder_fresh import script_of
 from potstill.exporting.encoder_model import TYPES, sentence_encoder
 from potstill.exporting.encoder_onnx import EncoderONNX
@@ -89,6 +89,61 @@ def test_the_graph_of_int8_holds_no_large_floats(models):
     wide = {name for name, shape in floats.items() if len(shape) > 1 and min(shape) > 1}
     assert wide == {"model.classifier.weight"}
     assert {node.op_type for node in graph.node} >= {"MatMulInteger", "Gather", "Gemm"}
+
+
+def test_embeddings_of_four_bits_are_looked_up_to_the_digit(models):
+    """What ONNX Runtime looks up equals what was rounded, and no number is further off than half a step."""
+    onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
+    graph = encoder_onnx.traced(models["vectors"])
+    tables = [weight for name, weight in models["vectors"].network.named_parameters() if "embeddings.weight" in name]
+    encoder_onnx.compressed(graph, "int4", "tensor", "int4")
+    lookups = [node for node in graph.graph.node if node.op_type == "GatherBlockQuantized"]
+    assert len(lookups) == len(tables)
+    table = np.random.default_rng(0).normal(size=(30, 64)).astype(np.float32)
+    table[3] = 0
+    packed, scales = onnx_graph.rounded_groups(table, 32)
+    found = looked_up(onnx, packed, scales, lookups[0])
+    nibbles = np.stack([packed & 15, packed >> 4], axis=2).reshape(30, 2, 32).astype(np.float32) - 8
+    np.testing.assert_array_equal(found, (nibbles * scales[:, :, None]).reshape(30, 64))
+    assert (np.abs(found - table).reshape(30, 2, 32).max(2) <= scales / 2 + 1e-6).all()
+
+
+def looked_up(onnx, packed, scales, like):
+    """Return all rows of a table as ONNX Runtime looks them up by a node `like` this one."""
+    onnxruntime = pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")
+    node = onnx.NodeProto()
+    node.CopyFrom(like)
+    node.input[:], node.output[:] = ["table", "rows", "scales"], ["found"]
+    graph = onnx.helper.make_graph(
+        [node],
+        "lookup",
+        [onnx.helper.make_tensor_value_info("rows", onnx.TensorProto.INT64, [None])],
+        [onnx.helper.make_tensor_value_info("found", onnx.TensorProto.FLOAT, None)],
+        [onnx.numpy_helper.from_array(packed, "table"), onnx.numpy_helper.from_array(scales, "scales")],
+    )
+    opsets = [onnx.helper.make_opsetid("", 17), onnx.helper.make_opsetid(onnx_graph.CONTRIB, 1)]
+    model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    return onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"rows": np.arange(len(packed))})[0]
+
+
+def test_a_model_with_embeddings_of_four_bits_is_smaller_and_answers(models, tmp_path):
+    pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")
+    model = models["vectors"]
+    texts = probe_texts(model, [], 0)
+    memory, sizes = in_memory(model, texts).said, {}
+    for embeddings in ("int8", "int4"):
+        exporter, out = EncoderONNX("int4", embeddings=embeddings), tmp_path / embeddings
+        out.mkdir()
+        recipe = exporter.write(model, out)
+        assert recipe["embeddings"].startswith(embeddings)
+        model.tokenizer.save_pretrained(out)
+        write_serving(out, exporter.serving(model), "")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(out)
+            said = script_of(out)["read"](texts)
+        assert np.diagonal(distances("vectors", memory, said)).mean() < 0.5
+        sizes[embeddings] = (out / "model.onnx").stat().st_size
+    assert sizes["int4"] < sizes["int8"]
 
 
 @pytest.mark.parametrize("kind", sorted(set(TYPES) - {"bert"}))

@@ -151,6 +151,13 @@ def test_activations_are_chosen_only_where_they_can_be():
     assert "only onnx at int8 lets choose; onnx at int4 has its own" in problem.message
 
 
+def test_embeddings_are_chosen_only_where_they_can_be():
+    assert list(ExportEncoder("model", precision="int4", embeddings="int4").check()) == []
+    for fields in ({"precision": "int8"}, {"precision": "int4", "format": "openvino"}):
+        [problem] = ExportEncoder("model", embeddings="int4", **fields).check()
+        assert "only onnx at int4 lets choose: leave it out" in problem.message
+
+
 def test_a_precision_that_no_format_has_is_told_before_anything_runs():
     with pytest.raises(RequestError, match=r"precision: must be Literal\['f32', 'int8', 'int4'\], got 'q8_0'"):
         Pipeline("x", outputs={"m": ExportEncoder("model", precision="q8_0")}).check()

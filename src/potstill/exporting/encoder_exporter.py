@@ -14,10 +14,12 @@ Precision = Literal["f32", "int8", "int4"]
 """How the weights are stored."""
 Activations = Literal["tensor", "group"]
 """Which of a layer's inputs share a scale at 8 bits."""
+Embeddings = Literal["int8", "int4"]
+"""How the embeddings are stored at 4 bits."""
 CHANGE = {"f32": 0.005, "int8": 0.1, "int4": 0.3}
 """Largest change of the answers that is normal, as a share of what lies between different texts."""
 GROUP = 32
-"""Input features that share a scale at 4 bits."""
+"""Input features, or numbers of an embedding, that share a scale at 4 bits."""
 
 
 class EncoderExporter(Protocol):

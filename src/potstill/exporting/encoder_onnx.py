@@ -2,7 +2,7 @@
 
 At 8 bits linear layers are rounded to nearest with a scale for each output feature, and their inputs while serving with
 one for all; or both in groups along the input features, as always at 4 bits (MatMulNBits, a contrib operator of ONNX
-Runtime at accuracy level 4). Tables of embeddings are int8, a scale a row.
+Runtime at accuracy level 4). Tables of embeddings are int8, a scale a row, or int4 in groups.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from potstill.errors import BadInput
-from potstill.exporting.encoder_exporter import CHANGE, GROUP, Activations, Precision
+from potstill.exporting.encoder_exporter import CHANGE, GROUP, Activations, Embeddings, Precision
 from potstill.exporting.encoder_script import script, serving
 from potstill.exporting.exporter import Serving, need_packages
 from potstill.exporting.quiet import quiet
@@ -44,6 +44,8 @@ class EncoderONNX:
     """How the weights are stored."""
     activations: Activations = "tensor"
     """Which inputs of a layer share a scale at 8 bits."""
+    embeddings: Embeddings = "int8"
+    """How embeddings are stored at 4 bits."""
 
     def check(self, model: EncoderModel) -> None:
         """Make sure that `model` can be written.
@@ -64,14 +66,14 @@ class EncoderONNX:
         with quiet("onnxruntime", "onnx_ir"):
             graph = traced(model)
             if self.precision != "f32":
-                graph = compressed(graph, self.precision, self.activations)
+                graph = compressed(graph, self.precision, self.activations, self.embeddings)
             onnx.save_model(graph, str(folder / FILE))
         if self.precision == "f32":
             return {"weights": "f32"}
         shared = "a scale for each output" if self._is_by_tensor() else f"in groups of {GROUP}"
         return {
             "weights": f"{self.precision} {shared}, head f32",
-            "embeddings": "int8, a scale a row",
+            "embeddings": "int8, a scale a row" if self.embeddings == "int8" else f"int4 in groups of {GROUP}",
             "activations": f"int8 while serving, a scale a {'batch' if self._is_by_tensor() else 'group'}",
         }
 
@@ -127,16 +129,25 @@ def traced(model: EncoderModel) -> Any:
     return onnx.load_from_string(file.getvalue())
 
 
-def compressed(graph: Any, precision: Precision, activations: Activations) -> Any:
-    """Return the model with its linear layers at 8 or 4 bits and its embeddings in bytes."""
+def compressed(graph: Any, precision: Precision, activations: Activations, embeddings: Embeddings = "int8") -> Any:
+    """Return the model with its linear layers at 8 or 4 bits, and its embeddings."""
+    from onnx import helper
     from onnxruntime.quantization.matmul_nbits_quantizer import (  # type: ignore[import-untyped]
         MatMulNBitsQuantizer,
     )
 
-    from potstill.exporting.onnx_graph import linear_as_matmul, products_in_bytes, tables_in_bytes
+    from potstill.exporting.onnx_graph import (
+        CONTRIB,
+        linear_as_matmul,
+        products_in_bytes,
+        tables_in_bytes,
+        tables_in_nibbles,
+    )
 
     linear_as_matmul(graph.graph)
-    tables_in_bytes(graph.graph)
+    if embeddings == "int4" and tables_in_nibbles(graph.graph, GROUP):
+        graph.opset_import.append(helper.make_opsetid(CONTRIB, 1))
+    tables_in_bytes(graph.graph)  # those that are still floats
     if (precision, activations) == ("int8", "tensor"):
         products_in_bytes(graph.graph)
         return graph

@@ -5,8 +5,11 @@ Shapes: V rows of a table, H its columns; I input and O output features of a lin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+CONTRIB = "com.microsoft"
+"""Domain of the operators that only ONNX Runtime has."""
 
 
 def linear_as_matmul(graph: Any) -> None:
@@ -47,8 +50,8 @@ def tables_in_bytes(graph: Any) -> list[str]:
     constants, done = _constants(graph), []
 
     def written(node: Any) -> Iterator[Any]:
-        table = constants.get(node.input[0]) if node.op_type == "Gather" and not _axis(node) else None
-        if table is None or table.data_type != TensorProto.FLOAT or len(table.dims) != 2:
+        table = _table(node, constants)
+        if table is None:
             yield node
             return
         name = table.name
@@ -62,6 +65,34 @@ def tables_in_bytes(graph: Any) -> list[str]:
         yield helper.make_node("Gather", [f"{name}_scale", node.input[1]], [scale], name=f"{node.name}/gather_scale")
         yield helper.make_node("Cast", [whole_row], [float_row], to=TensorProto.FLOAT, name=f"{node.name}/cast")
         yield helper.make_node("Mul", [float_row, scale], list(node.output), name=f"{node.name}/multiply")
+
+    _rewrite(graph, (new for node in graph.node for new in written(node)))
+    return done
+
+
+def tables_in_nibbles(graph: Any, group: int) -> list[str]:
+    """Store every table of embeddings [V, H] in 4 bits with a scale for each `group` of a row, and return their names.
+
+    Looked up by `GatherBlockQuantized`, a contrib operator of ONNX Runtime. Tables of another width stay as they are.
+    """
+    from onnx import helper, numpy_helper
+
+    constants, done = _constants(graph), []
+
+    def written(node: Any) -> Iterator[Any]:
+        table = _table(node, constants)
+        if table is None or table.dims[1] % group:
+            yield node
+            return
+        name = table.name
+        if name not in done:
+            packed, scales = rounded_groups(numpy_helper.to_array(table), group)
+            graph.initializer.append(numpy_helper.from_array(packed, f"{name}_int4"))
+            graph.initializer.append(numpy_helper.from_array(scales, f"{name}_scale"))
+            done.append(name)
+        read = [f"{name}_int4", node.input[1], f"{name}_scale"]
+        how = {"gather_axis": 0, "quantize_axis": 1, "block_size": group, "bits": 4}
+        yield helper.make_node("GatherBlockQuantized", read, list(node.output), name=node.name, domain=CONTRIB, **how)
 
     _rewrite(graph, (new for node in graph.node for new in written(node)))
     return done
@@ -110,6 +141,31 @@ def rounded_rows(table: Any) -> tuple[Any, Any]:
     scales = np.abs(table).max(1, keepdims=True).astype(np.float32) / np.float32(127)
     scales[scales == 0] = 1
     return np.rint(table / scales).astype(np.int8), scales
+
+
+def rounded_groups(table: Any, group: int) -> tuple[Any, Any]:
+    """Return a table [V, H] in 4 bits [V, H / 2] and its scales [V, H / group].
+
+    Numbers are rounded to nearest of 7 steps to each side of 0 up to their group's largest; each plus 8, the first of
+    two in the lower four bits of a byte.
+    """
+    import numpy as np
+
+    groups = table.reshape(len(table), -1, group)
+    scales = np.abs(groups).max(2).astype(np.float32) / np.float32(7)
+    scales[scales == 0] = 1
+    nibbles = (np.rint(groups / scales[:, :, None]) + 8).astype(np.uint8).reshape(table.shape)
+    return nibbles[:, ::2] | (nibbles[:, 1::2] << 4), scales
+
+
+def _table(node: Any, constants: Mapping[str, Any]) -> Any:
+    """Return the float32 table that `node` looks rows up in, if it does."""
+    from onnx import TensorProto
+
+    if node.op_type != "Gather" or _axis(node):
+        return None
+    table = constants.get(node.input[0])
+    return table if table is not None and table.data_type == TensorProto.FLOAT and len(table.dims) == 2 else None
 
 
 def _constants(graph: Any) -> dict[str, Any]:

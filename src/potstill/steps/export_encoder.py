@@ -41,10 +41,10 @@ class ExportEncoder(Step):
 
     The graph holds all behind the tokens: a classifier gives logits, a sentence encoder (a sentence-transformers folder
     or, with mean pooling, a bare encoder) its pooled vector. At 8 and 4 bits the embeddings, most of a small encoder,
-    are 8 bits; a classifier's head stays f32 in `onnx`, and is 8 bits in `openvino`. The script of the folder's
-    `SERVE.md` answers probe texts in a fresh process: its tokens must be the model's, the change of the probabilities
-    or vectors small beside what lies between different texts, and few classes others that had a lead. Only then is
-    the export called `deployable`. For types BERT, DistilBERT, ELECTRA, RoBERTa and XLM-RoBERTa.
+    are 8 bits, or by `embeddings` 4; a classifier's head stays f32 in `onnx`, and is 8 bits in `openvino`. The script
+    of the folder's `SERVE.md` answers probe texts in a fresh process: its tokens must be the model's, the change of the
+    probabilities or vectors small beside what lies between different texts, and few classes others that had a lead.
+    Only then is the export called `deployable`. For types BERT, DistilBERT, ELECTRA, RoBERTa and XLM-RoBERTa.
 
     >>> show(ExportEncoder(KeepLayers(encoder, layers=(0,))))
     ['README.md', 'SERVE.md', 'SHA256SUMS', 'config.json', 'model.onnx', 'special_tokens_map.json', 'tokenizer.json',
@@ -66,6 +66,8 @@ class ExportEncoder(Step):
     activations: Literal["tensor", "group"] = "tensor"
     """At 8 bits in onnx, which inputs of a layer share a scale: all of a batch, which is twice as fast as f32; or 32 of
     a token's, and of the weights', which changes answers a fifth as much (on MiniLM) and is as fast as f32."""
+    embeddings: Literal["int8", "int4"] = "int8"
+    """At 4 bits in onnx, how embeddings are stored: with a scale a row, or half as large for each 32 numbers."""
     probe: Rows | None = None
     """Rows with texts that the answers are compared on, best of the model's task; without them texts are drawn from its
     vocabulary."""
@@ -83,11 +85,14 @@ class ExportEncoder(Step):
     """Seconds that the fresh process may take."""
 
     def check(self) -> Iterable[Problem]:
-        """Yield activations by group where the format settles that."""
+        """Yield what is chosen where the format settles it."""
         if self.activations != "tensor" and (self.format, self.precision) != ("onnx", "int8"):
             own = f"{self.format} at {self.precision} has its own"
             text = f"is {self.activations!r}, which only onnx at int8 lets choose; {own}: leave it out"
             yield Problem("", "activations", text)
+        if self.embeddings != "int8" and (self.format, self.precision) != ("onnx", "int4"):
+            text = f"is {self.embeddings!r}, which only onnx at int4 lets choose: leave it out"
+            yield Problem("", "embeddings", text)
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the column that the probe rows must have."""
@@ -130,7 +135,7 @@ class ExportEncoder(Step):
 
         if self.format == "openvino":
             return EncoderOpenVINO(self.precision)
-        return EncoderONNX(self.precision, self.activations)
+        return EncoderONNX(self.precision, self.activations, self.embeddings)
 
     def _drawn(self, rows: Dataset | None) -> list[str]:
         """Return the texts of some of the probe rows, in the order of the rows.
