@@ -7,7 +7,7 @@ from transformers import AutoModelForCausalLM
 import tiny
 from potstill.compression.agreement import outputs
 from potstill.compression.compressed_tensors import layer_tensors
-from potstill.compression.sensitivity import choices, fused_units, rounded_alone, rounded_to, storage
+from potstill.compression.sensitivity import divergences, fused_units, rounded_alone, rounded_to, storage, table
 from potstill.compression.walk import block_layers
 
 TEXTS = [(torch.arange(3, 60), 10), (torch.arange(200, 240), 0)]
@@ -40,6 +40,7 @@ def test_only_the_layers_given_are_rounded_and_only_for_a_while(model):
 def test_fewer_bits_cost_less_and_harm_more(model):
     layers = block_layers(model)
     unit = {path: layers[path] for path in fused_units(model)[2]}
-    four, eight, sixteen = choices(model, unit, (4, 8, 16), TEXTS, outputs(model, TEXTS))
+    bits = (4, 8, 16)
+    [(four, eight, sixteen)] = table([unit], bits, [divergences(model, unit, bits, TEXTS, outputs(model, TEXTS))])
     assert four.cost < eight.cost < sixteen.cost
     assert four.harm > eight.harm > sixteen.harm == 0

@@ -58,9 +58,10 @@ def test_the_budget_holds_and_reloads(folder, tmp_path):
         assert (ours - theirs).std() < 0.02 * ours.std()
 
 
-def test_8_bits_harm_less_than_4_and_more_bits_agree_more(folder, tmp_path):
-    low, few = mixed(folder, tmp_path, "low", bits=4.6)
-    high, many = mixed(folder, tmp_path, "high", bits=8.6)
+@pytest.mark.parametrize("sensitivity", ["curvature", "trial"])
+def test_8_bits_harm_less_than_4_and_more_bits_agree_more(folder, tmp_path, sensitivity):
+    low, few = mixed(folder, tmp_path, "low", bits=4.6, sensitivity=sensitivity)
+    high, many = mixed(folder, tmp_path, "high", bits=8.6, sensitivity=sensitivity)
     assert {line["bits"] for line in few.notes["sensitivity"]} == {4}
     assert {line["bits"] for line in many.notes["sensitivity"]} == {8}
     assert all(line["kl"]["8"] < line["kl"]["4"] for line in few.notes["sensitivity"])

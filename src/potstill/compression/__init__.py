@@ -7,7 +7,7 @@
 - Smaller shapes: `activity`, `depth`, `head_importance`, `bonsai`, `hard_concrete` say what goes, `slicing` cuts it,
   `shapes` knows which sizes load; `low_rank` and `sharing` keep the shape.
 - Fewer bits: `rounding`, `gptq`, `awq`, `smoothquant`, `fp8`, `llm_int8`, `nf4`, `gobo`, `straight_through`;
-  `sensitivity` and `allocation` share bits out among layers.
+  `sensitivity` and `curvature` say what rounding a layer harms, `allocation` shares bits out among layers.
 - Files: `compressed_tensors` and `bitsandbytes_format` say how quantized weights are written so that others load them.
 
 Nothing here knows of the engine, of steps or of rows; only `potstill.errors` is shared with them. The modules import

@@ -43,10 +43,23 @@ def rounded_to(weight: Tensor, bits: int) -> Quantized:
     return rounding.quantize(weight, bits, GROUP if bits == 4 else None, weight.dtype)
 
 
-def choices(
+def table(
+    parts: Sequence[Mapping[str, nn.Linear]], bits: Sequence[int], harms: Sequence[Sequence[float]]
+) -> list[list[Choice]]:
+    """Return what each part costs and harms at each of `bits`."""
+    return [
+        [
+            Choice(sum(storage(layer.weight.shape, number) for layer in part.values()), harm)
+            for number, harm in zip(bits, row, strict=True)
+        ]
+        for part, row in zip(parts, harms, strict=True)
+    ]
+
+
+def divergences(
     model: Any, layers: Mapping[str, nn.Linear], bits: Sequence[int], texts: Any, before: Sequence[Tensor]
-) -> list[Choice]:
-    """Return, for each of `bits`, what the `layers` then cost, and the KL divergence when they alone are rounded.
+) -> list[float]:
+    """Return, for each of `bits`, the KL divergence when the `layers` alone are rounded, by trying it out.
 
     Args:
         model: as it was before; it is left so.
@@ -55,14 +68,14 @@ def choices(
         texts: token ids, and how many of them are the prompt's.
         before: the model's `agreement.outputs` on the texts.
     """
-    made = []
+    harms = []
     for number in bits:
-        cost, harm = sum(storage(layer.weight.shape, number) for layer in layers.values()), 0.0
+        harm = 0.0
         if number < 16:
             with rounded_alone(layers, number):
                 harm = compared(model, before, outputs(model, texts))["kl"]
-        made.append(Choice(cost, harm))
-    return made
+        harms.append(harm)
+    return harms
 
 
 @contextmanager

@@ -91,8 +91,10 @@ def tables_in_nibbles(graph: Any, group: int) -> list[str]:
             graph.initializer.append(numpy_helper.from_array(scales, f"{name}_scale"))
             done.append(name)
         read = [f"{name}_int4", node.input[1], f"{name}_scale"]
-        how = {"gather_axis": 0, "quantize_axis": 1, "block_size": group, "bits": 4}
-        yield helper.make_node("GatherBlockQuantized", read, list(node.output), name=node.name, domain=CONTRIB, **how)
+        yield helper.make_node(
+            "GatherBlockQuantized", read, list(node.output), name=node.name, domain=CONTRIB,
+            gather_axis=0, quantize_axis=1, block_size=group, bits=4,
+        )  # fmt: skip
 
     _rewrite(graph, (new for node in graph.node for new in written(node)))
     return done

@@ -29,19 +29,18 @@ Bits = Literal[4, 8, 16]
 class MixedPrecision(CalibratedStep):
     """Store each layer in as many bits as it needs: least harm within a budget (HAWQ-V3, Yao et al. 2020).
 
-    As there, harms add up and choosing is an integer program; here they are measured: the KL divergence on the
-    calibration texts when that layer alone is rounded to 4 bits (W4A16 in groups of 32), to 8 (W8A8), or left in 16.
-    Layers that a server fuses (query, key and value; gate and up) get the same bits. The chosen layers of 4 bits are
-    then quantized by GPTQ, those of 8 rounded to nearest. Loads in vLLM and transformers, encoders in transformers
-    only; the format holds no GPT-2. Costs a pass over `samples` texts (32 at most) for every layer and choice. Notes
-    hold the whole table.
+    As there, harms add up and choosing is an integer program; a harm is the KL divergence on the calibration texts when
+    that layer alone is rounded to 4 bits (W4A16 in groups of 32), to 8 (W8A8), or left in 16. Layers that a server
+    fuses (query, key and value; gate and up) get the same bits. The chosen layers of 4 bits are then quantized by GPTQ,
+    those of 8 rounded to nearest. Loads in vLLM and transformers, encoders in transformers only; the format holds no
+    GPT-2. Notes hold the whole table.
 
     >>> rows = LoadRows([{"instruction": "turn on the light", "output": "on"}] * 16)
     >>> show(MixedPrecision(student, calibration=rows, bits=6))
     {'parameters': 1049984, 'zeros': 0.1, 'bits': 9}
     """
 
-    version: ClassVar[int] = 2  # GPTQ's sums go in another order
+    version: ClassVar[int] = 3  # harms by curvature
 
     _: KW_ONLY
     bits: Annotated[float, Interval(ge=4, le=16)] = 6.0
@@ -51,6 +50,10 @@ class MixedPrecision(CalibratedStep):
     allocation: Literal["knapsack", "greedy", "order"] = "knapsack"
     """`knapsack` is exact for harms that add up; `greedy` goes by the best ratio of harm to bits; `order` gives the
     first layers the most, whatever the harm: a control at the same size."""
+    sensitivity: Literal["curvature", "trial"] = "curvature"
+    """How harms are found: to second order, in one backward pass over the texts for all layers (`compression.curvature`
+    says how); or by `trial`, a pass over 32 texts at most for every layer and choice, whose time grows with the square
+    of the depth."""
     damping: Annotated[float, Interval(gt=0, le=1)] = 0.01
     """Share of the Hessian's mean diagonal that is added to it (GPTQ); the paper's 1 %."""
 
@@ -112,13 +115,10 @@ class MixedPrecision(CalibratedStep):
         """
         from potstill.compression import sensitivity
 
-        model, texts = before.loaded.model, before.drawn.measured
-        units = sensitivity.fused_units(model)
-        table = []
-        for number, unit in enumerate(units):
-            parts = {path: layers[path] for path in unit}
-            table.append(sensitivity.choices(model, parts, self._bits, texts, before.outputs))
-            context.progress(number + 1, len(units), note=unit[0])
+        units = sensitivity.fused_units(before.loaded.model)
+        parts = [{path: layers[path] for path in unit} for unit in units]
+        harms = (self._tried if self.sensitivity == "trial" else self._curved)(parts, before, context)
+        table = sensitivity.table(parts, self._bits, harms)
         weights = sum(layer.weight.numel() for layer in layers.values())
         chosen = self._chosen(table, weights)
         context.notes["sensitivity"] = [
@@ -133,6 +133,25 @@ class MixedPrecision(CalibratedStep):
         if set(given.values()) == {16}:
             raise BadInput(f"with {self.bits} bits every layer stays in 16: lower bits, or use CastHalf")
         return given, sum(row[pick].cost for row, pick in zip(table, chosen, strict=True)) / weights
+
+    def _tried(self, parts: Sequence[Mapping[str, Any]], before: Reference, context: Context) -> list[list[float]]:
+        """Return the harm of each part at each of the bits, measured one by one."""
+        from potstill.compression import sensitivity
+
+        model, texts, harms = before.loaded.model, before.drawn.measured, []
+        for number, part in enumerate(parts):
+            harms.append(sensitivity.divergences(model, part, self._bits, texts, before.outputs))
+            context.progress(number + 1, len(parts), note=next(iter(part)))
+        return harms
+
+    def _curved(self, parts: Sequence[Mapping[str, Any]], before: Reference, context: Context) -> list[list[float]]:
+        """Return the same to second order."""
+        from potstill.compression import curvature
+
+        texts = before.drawn.texts
+        return curvature.divergences(
+            before.loaded.model, parts, self._bits, texts, self.seed, lambda done: context.progress(done, len(texts))
+        )
 
     def _chosen(self, table: Sequence[Sequence[Choice]], weights: int) -> list[int]:
         """Return the number of the choice for each unit.
