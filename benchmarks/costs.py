@@ -3,14 +3,16 @@
 Models of Qwen3's type with random weights, which cost what trained ones do, calibrated on texts of the home domain.
 Each measurement is a process of its own, forked from one that has the libraries loaded; time is that of the processor,
 so that other work on the machine does not count, and memory the most that was resident, above what such a process holds
-before it begins. The exponent is the slope of log time over log parameters of the blocks: 1 is linear. Below it stand
-the bytes held for each byte that the model is larger by, and those of loading alone: where both are alike, a step holds
-the model and one block's inputs and statistics, whatever the depth. Run as `python benchmarks/costs.py`: some minutes.
+before it begins, in a run of its own in which what is freed is given back at once. The exponent is the slope of log
+time over log parameters of the blocks: 1 is linear. Then come the bytes held for each byte that the model is larger by:
+about 1 is the model, 0.5 more its weights as bytes that are yet to be packed and written. Run as
+`python benchmarks/costs.py`: some twenty minutes.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import importlib
 import logging
 import math
@@ -55,8 +57,12 @@ from potstill.steps.width_prune import WidthPrune
 
 LINEAR = 1.1
 """Bar: the largest exponent that counts as linear."""
-HELD = 0.25
-"""Bar: bytes held beyond those of loading, for each byte that the model is larger by."""
+HELD = 2.0
+"""Bar: bytes held for each byte that the model is larger by in depth: itself, and at most as much of what is made."""
+AT_ONCE = 128 * 1024
+"""Freed memory of so many bytes goes back to the system at once, where peaks are measured."""
+MMAP_THRESHOLD = -3
+"""What `mallopt` calls the setting for it."""
 LOADING = "loading alone"
 
 
@@ -142,7 +148,7 @@ def main() -> None:
             for method in [LOADING, *(given.methods or methods(base))]:
                 found[method] = [measured(method, size, one, given, Path(scratch))
                                  for size, one in zip(series[name], made, strict=True)]  # fmt: skip
-                print(line(method, found, made), flush=True)
+                print(line(method, found[method], made, bounded=name == "depth"), flush=True)
 
 
 def preload(threads: int) -> None:
@@ -201,9 +207,19 @@ def measured(method: str, size: Size, made: Made, given: argparse.Namespace, scr
     work = scratch / "work"
     work.mkdir()
     try:
-        return alone(lambda: compressed(method, size, made, given, work))[1]
+        seconds = alone(lambda: compressed(method, size, made, given, work))[1].seconds
+        shutil.rmtree(work)
+        work.mkdir()
+        peak = alone(lambda: thriftily(lambda: compressed(method, size, made, given, work)))[1].peak
+        return Cost(seconds, peak)
     finally:
         shutil.rmtree(work)
+
+
+def thriftily(work: Callable[[], None]) -> None:
+    """Do `work` with an allocator that keeps nothing for later, so that the peak is what was needed (glibc)."""
+    ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, AT_ONCE)
+    work()
 
 
 def compressed(method: str, size: Size, made: Made, given: argparse.Namespace, work: Path) -> None:
@@ -250,16 +266,18 @@ def alone(work: Callable[[], Any]) -> tuple[Any, Cost]:
     return result
 
 
-def line(method: str, found: Mapping[str, list[Cost]], made: list[Made]) -> str:
-    """Return the table's line of a `method`: seconds and megabytes by size, exponent, bytes a byte, verdict."""
-    costs = found[method]
+def line(method: str, costs: list[Cost], made: list[Made], bounded: bool) -> str:
+    """Return the table's line of a `method`: seconds and megabytes by size, exponent, bytes a byte, verdict.
+
+    Memory is `bounded` where blocks stay as large; by width the one that is worked on grows too, with its statistics.
+    """
     exponent = slope([math.log(one.parameters) for one in made], [math.log(max(cost.seconds, 1e-3)) for cost in costs])
     sizes = [float(one.weight_bytes) for one in made]
-    held, loading = (slope(sizes, [float(cost.peak) for cost in found[each]]) for each in (method, LOADING))
+    held = slope(sizes, [float(cost.peak) for cost in costs])
     text = "".join(f"{cost.seconds:>7.2f}" for cost in costs) + f"{exponent:>7.2f}  "
     text += "".join(f"{cost.peak / 1e6:>7.0f}" for cost in costs) + f"{held:>7.2f}"
     linear = "" if exponent <= LINEAR else f"  time above {LINEAR:g}"
-    return f"{method:26}{text}{linear}" + ("" if held <= loading + HELD else f"  memory above {loading + HELD:.2f}")
+    return f"{method:26}{text}{linear}" + ("" if held <= HELD or not bounded else f"  memory above {HELD:g}")
 
 
 def slope(across: list[float], values: list[float]) -> float:
