@@ -29,6 +29,18 @@ def test_it_ends_at_the_sizes_in_rounds(tmp_path):
     assert context.notes["utility"] < -1, "minus the perplexity"
 
 
+def test_without_sub_models_the_prior_alone_decides(tmp_path):
+    path = folder(tmp_path / "model", "qwen3")
+    out, context = bonsai(path, tmp_path, intermediate_size=24, submodels=0)
+    assert shape_of(AutoModelForCausalLM.from_pretrained(out)).units == 24
+    assert context.notes["rounds"] == [{}, {}]
+
+
+def test_too_few_sub_models_are_told_before_anything_runs():
+    [problem] = BonsaiPrune("m", calibration="r", heads=2, submodels=3).check()
+    assert "3 are too few to tell parts apart: try 4 at least, or 0 for the prior alone" in problem.message
+
+
 def test_a_classifiers_accuracy(tmp_path):
     path = folder(tmp_path / "model", "bert")
     fields = {"text": "text", "label": "class", "utility": "accuracy", "sparsity": 0.5}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import KW_ONLY
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Interval
 
+from potstill.errors import Problem
 from potstill.steps import checkpoint
 from potstill.steps.bases.cut import SizedStep, publish_cut
 from potstill.steps.bases.labelled import LabelledStep
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from potstill.compression.objective import Batch
     from potstill.compression.shapes import Shape
     from potstill.context import Context
+
+LEAST = 4
+"""Fewest sub-models of a round: two complementary pairs."""
 
 
 class BonsaiPrune(SizedStep, LabelledStep):
@@ -43,10 +47,17 @@ class BonsaiPrune(SizedStep, LabelledStep):
     """What a sub-model is good for: minus the perplexity, the share of right predictions (of classes where `label` is
     given, else of next tokens), or a function of a model and a list of `compression.objective.Batch` to a number,
     higher is better; it need not be differentiable."""
-    submodels: Annotated[int, Ge(4)] = 200
-    """Sub-models tried a round; the number of the authors' code."""
+    submodels: Annotated[int, Ge(0)] = 200
+    """Sub-models tried a round, at least 4; the number of the authors' code. 0 cuts by the prior alone, a control."""
     step: Annotated[float, Interval(gt=0, le=1)] = 0.05
     """Share of a block's units that a round takes; the share of the authors' code."""
+
+    def check(self) -> Iterable[Problem]:
+        """Yield too few sub-models for a regression."""
+        yield from super().check()
+        if 0 < self.submodels < LEAST:
+            text = f"{self.submodels} are too few to tell parts apart: try {LEAST} at least, or 0 for the prior alone"
+            yield Problem("", "submodels", text)
 
     def run(self, model: Any, calibration: Dataset, context: Context) -> Path:
         """Cut `model` and write its folder.
@@ -79,10 +90,15 @@ class BonsaiPrune(SizedStep, LabelledStep):
         from potstill.compression.bonsai import candidates, cut, goals, regressed
 
         generator = torch.Generator().manual_seed(self.seed)
-        rounds, figures = goals(old.units, old.groups, end, self.step), []
+        rounds = goals(old.units, old.groups, end, self.step)
+        figures: list[dict[str, float]] = []
         for number, goal in enumerate(rounds):
             context.progress(number, len(rounds), note=f"{goal.units} units and {goal.groups} key-value groups a block")
             every = candidates(model, batches, goal)
+            if not self.submodels:
+                cut(model, every, None)
+                figures.append({})
+                continue
             found = regressed(model, batches, every, self._utility(), self.submodels, generator)
             cut(model, every, found.worth)
             figures.append({"tau": found.tau, "prior_tau": found.prior_tau})
