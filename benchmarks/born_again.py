@@ -56,7 +56,7 @@ def students(rows: Any, given: argparse.Namespace, seed: int) -> dict[str, Step]
     made: dict[str, Step] = {"teacher": teacher}
     made |= {f"born again, generation {number}": step for number, step in enumerate(born[1:], 1)}
     for number in range(1, given.rounds + 1):
-        made[f"no teacher, seed of generation {number}"] = dataclasses.replace(teacher, seed=like.seed + number)
+        made[f"no teacher, seed of generation {number}"] = dataclasses.replace(teacher, seed=like.seed + number)  # type: ignore[call-arg] # of the trainer
     made["student of all generations"] = Ensemble(rows, teachers=born, student=MINILM, train=train).student
     three, one = (KeepLayers(teacher, layers=layers) for layers in ((0, 2, 4), (0,)))
     chain = TeachingAssistant(rows, teacher=teacher, students=[three, one], train=train)

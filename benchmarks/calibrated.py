@@ -15,10 +15,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent / "real"))
 import language_model as trained
+from p3 import DATA as SETS
 
 from potstill import Pipeline
 
-DATA = trained.DATA / "p3-50k"
+DATA = SETS / "p3-50k"
 """Folder of P3; without it there is nothing to measure."""
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent / "real"))
 import language_model as trained
+from p3 import DATA
 from packed import packed
 
 from potstill import Pipeline, Step
@@ -126,8 +127,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=float, default=0.15, help="of recovery and of training in low bits")
     parser.add_argument("--store", default=os.environ.get("POTSTILL_STORE", ".potstill"))
     given = parser.parse_args()
-    if not (trained.DATA / "p3-50k").exists():
-        print(f"skipped: no folder {trained.DATA / 'p3-50k'}")
+    if not (DATA / "p3-50k").exists():
+        print(f"skipped: no folder {DATA / 'p3-50k'}")
         return
     model = given.model or trained.model
     sets = {"p3": Take(trained.texts.test, given.test), "wikitext": Take(trained.wikitext, given.test)}

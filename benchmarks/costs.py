@@ -27,6 +27,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,7 @@ def main() -> None:
     print(f"{platform.machine()}, threads: {given.threads}; {given.texts} texts of {given.length} tokens")
     with tempfile.TemporaryDirectory() as scratch:
         for name in given.series:
-            made = [alone(lambda size=size: model(size, Path(scratch)))[0] for size in series[name]]
+            made = [alone(partial(model, size, Path(scratch)))[0] for size in series[name]]
             sizes = ", ".join(f"{one.hidden} x {one.layers} ({two.parameters / 1e6:.1f} M)"
                               for one, two in zip(series[name], made, strict=True))  # fmt: skip
             print(f"\nby {name}: hidden x blocks {sizes}", flush=True)

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from asking import TEACHER, commands, surroundings
 
@@ -133,10 +134,11 @@ def raw(case: Case) -> tuple[int, float]:
             async def worker() -> None:
                 nonlocal tokens
                 for chat in left:
+                    turns: Any = chat
                     answer = await client.chat.completions.create(
-                        model=case.model, messages=chat, temperature=0, max_tokens=case.options.max_tokens
-                    )  # type: ignore[call-overload]
-                    tokens += answer.usage.completion_tokens
+                        model=case.model, messages=turns, temperature=0, max_tokens=case.options.max_tokens
+                    )
+                    tokens += answer.usage.completion_tokens if answer.usage else 0
 
             start = time.perf_counter()
             await asyncio.gather(*(worker() for _ in range(case.options.concurrency)))

@@ -57,7 +57,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: on a busy machine, with --threads 1")
     options = parser.parse_args()
-    with VLLM(options.model).open(threads=options.threads) as session:
+    with VLLM(options.model).open(threads=options.threads) as opened:
+        session: Any = opened  # a VLLMSession
         rows = [{"id": str(n), "instruction": text} for n, text in enumerate(commands(options.prompts))]
         raw(session, rows[:64], options, 0)  # kernels are built at the first batch
         print(f"{Path(options.model).name}: {len(rows)} prompts, {options.threads} threads, {options.clock} clock")

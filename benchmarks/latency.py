@@ -11,10 +11,16 @@ import argparse
 import json
 import os
 import platform
+import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from compression import CUT, QUANTIZED, compressed, trained
+sys.path.insert(0, str(Path(__file__).parent / "real"))
+from language_model import model, texts
+from p3 import DATA
+
+from compression import CUT, QUANTIZED, compressed
 from potstill import Pipeline, Rows, Step
 from potstill.steps.evaluate import Evaluate
 from potstill.steps.order import Take
@@ -53,14 +59,14 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=32, help="of an answer, at most")
     parser.add_argument("--store", default=os.environ.get("POTSTILL_STORE", ".potstill"))
     given = parser.parse_args()
-    if not (trained.DATA / "p3-50k").exists():
-        print(f"skipped: no folder {trained.DATA / 'p3-50k'}")
+    if not (DATA / "p3-50k").exists():
+        print(f"skipped: no folder {DATA / 'p3-50k'}")
         return
-    made: dict[str, Any] = {"as trained": trained.model}
+    made: dict[str, Any] = {"as trained": model}
     for name in given.methods:
         kind, fields = METHODS[name]
-        made[name] = compressed(kind, fields, trained.model, trained.texts.train)
-    prompts = Take(Prompts(trained.texts.test), given.prompts)
+        made[name] = compressed(kind, fields, model, texts.train)
+    prompts = Take(Prompts(texts.test), given.prompts)
     scores = {
         name: Evaluate(one, prompts, prompt="{{ instruction }}", max_tokens=given.tokens, latency_requests=40)
         for name, one in made.items()

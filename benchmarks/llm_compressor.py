@@ -19,14 +19,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import calibrated
 from asking import surroundings
 
-from potstill import Pipeline
+from potstill import Pipeline, Step
 from potstill.steps.evaluate_perplexity import EvaluatePerplexity
 from potstill.steps.load_rows import LoadRows
 from potstill.steps.order import Take
@@ -112,14 +112,20 @@ def by_potstill(request: Mapping[str, Any]) -> dict[str, float]:
     torch.set_num_threads(request["threads"])
     texts = json.loads(Path(request["tokens"]).with_name("rows.json").read_text(encoding="utf-8"))
     rows = Dataset.from_dict({"text": texts})
-    fields = {"calibration": LoadRows([]), "text": "text", "samples": len(texts), "max_length": request["length"]}
+    fields: dict[str, Any] = {
+        "calibration": LoadRows([]),
+        "text": "text",
+        "samples": len(texts),
+        "max_length": request["length"],
+    }
     four = {**fields, "group_size": request["group"]}
-    step = {
+    steps: dict[str, Callable[[], Step]] = {
         "GPTQ": lambda: QuantizeInt4(request["model"], **four),
         "AWQ": lambda: QuantizeInt4(request["model"], **four, method="awq", symmetric=False),
         "W8A8": lambda: QuantizeInt8(request["model"]),
         "W8A8, SmoothQuant": lambda: QuantizeInt8(request["model"], **fields, smoothquant=0.5),
-    }[request["case"]]()
+    }
+    step: Any = steps[request["case"]]()
     context = surroundings(Path(request["out"]), "quantized", request["threads"])
     given = {} if request["case"] == "W8A8" else {"calibration": rows}
     step.run(model=request["model"], context=context, **given)

@@ -15,13 +15,15 @@ import platform
 import random
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
 from rouge_score.rouge_scorer import RougeScorer
 
 from potstill.steps.novelty import RougePool
 
+Made = TypeVar("Made")
 BAR = 50
 """How many times faster the pool must be."""
 
@@ -51,8 +53,8 @@ def main() -> None:
 
 def read(path: Path, field: str, least: int, most: int) -> Iterator[str]:
     """Yield the texts of a file, cut into lines and those into pieces of at most `most` words."""
-    opened = {".xz": lzma.open, ".gz": gzip.open}.get(path.suffix, open)
-    with opened(path, "rt", encoding="utf-8") as file:
+    openers: dict[str, Any] = {".xz": lzma.open, ".gz": gzip.open}
+    with openers.get(path.suffix, open)(path, "rt", encoding="utf-8") as file:
         for line in file:
             text = str(json.loads(line)[field]) if line.startswith("{") else line
             for part in text.splitlines():
@@ -65,11 +67,14 @@ def compare(known: list[str], asked: list[str], slow: int, threshold: float) -> 
     """Print the seconds a candidate of both sides, whether they decide alike, and the memory of the pool."""
     pool = RougePool(threshold)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    _, building = timed(lambda: [pool.add(text) for text in known])
+    _, building = timed(lambda: fill(pool, known))
     ours, fast = timed(lambda: [pool.nearest(text)[0] for text in asked])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     scorer = RougeScorer(["rougeL"], use_stemmer=False)
-    loop = lambda text: max(scorer.score(text, other)["rougeL"].fmeasure for other in known)  # noqa: E731
+
+    def loop(text: str) -> float:
+        return max(float(scorer.score(text, other)["rougeL"].fmeasure) for other in known)
+
     theirs, plain = timed(lambda: [loop(text) for text in asked[:slow]])
     same = all((a > threshold) == (b > threshold) and (a == b or b < threshold) for a, b in zip(ours, theirs))  # noqa: B905
     rows = [("rouge_score loop", plain / slow, slow), ("RougePool", fast / len(asked), len(asked))]
@@ -85,7 +90,13 @@ def compare(known: list[str], asked: list[str], slow: int, threshold: float) -> 
         raise SystemExit(1)
 
 
-def timed(work):  # noqa: ANN001, ANN201 - a generic pair
+def fill(pool: RougePool, texts: list[str]) -> None:
+    """Put texts into the pool."""
+    for text in texts:
+        pool.add(text)
+
+
+def timed(work: Callable[[], Made]) -> tuple[Made, float]:
     """Return the result and the seconds of process time (waiting for a core does not count)."""
     start = time.process_time()
     made = work()

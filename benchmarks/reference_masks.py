@@ -153,7 +153,7 @@ def reference_functions(folder: Path) -> Any:
         raise SystemExit(f"no lib/prune.py in {folder}: give a checkout of github.com/locuslab/wanda")
     sys.path.insert(0, str(folder))
     if not torch.cuda.is_available():
-        torch.cuda.synchronize = lambda device=None: None  # type: ignore[assignment, misc] # it waits for a GPU
+        torch.cuda.synchronize = lambda device=None: None  # it waits for a GPU
     return importlib.import_module("lib.prune")
 
 
@@ -212,7 +212,7 @@ def agreement(one: Masks, other: Masks) -> tuple[float, str, float]:
 def zeros_of(masks: Masks) -> float:
     """Return the share of pruned weights."""
     kept = sum(int(each.sum()) for each in masks.kept.values())
-    return 1 - kept / sum(each.numel() for each in masks.kept.values())
+    return float(1 - kept / sum(each.numel() for each in masks.kept.values()))
 
 
 def line(name: str, ours: Masks, theirs: Masks) -> str:

@@ -84,12 +84,14 @@ def graph(given: argparse.Namespace, seed: int) -> dict[str, Any]:
             course = SelfTraining(
                 data.labelled, data.unlabelled, soft=soft, per_class=most, threshold=given.threshold, **how
             )
-            for number, student in enumerate(course[1:], 1):
+            later: Any = course[1:]  # rounds, whose rows tell what was picked
+            for number, student in enumerate(later, 1):
                 students[f"self-training{', soft' * soft}, round {number}"] = student
                 picked[f"picked, self-training{', soft' * soft}, round {number}"] = student.rows.picks[0]
     for name, course in pairs(given, data, how).items():
         students[f"co-training, {name}"] = course.student
-        last = course.student.rows.rows.picks
+        rows: Any = course.student.rows
+        last = rows.rows.picks
         picked |= {f"picked, co-training, {name}, {which}": found
                    for which, found in zip(("first", "second"), last, strict=True)}  # fmt: skip
     for name, weight in (("meta", 1.0), ("no-feedback", 0.0)):

@@ -15,9 +15,9 @@ import os
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from potstill import Pipeline, Step
+from potstill import Output, Pipeline, Step
 from potstill.methods.sequence_level import SequenceLevel
 from potstill.methods.training import TrainCausal
 from potstill.steps.combine import Zip
@@ -33,7 +33,7 @@ DATA = (
     / "multi30k-en-de"
 )
 LANGUAGES = (("en", "instruction"), ("de", "output"))
-SEARCHES = ("greedy", "beam")
+SEARCHES: tuple[Literal["greedy", "beam"], ...] = ("greedy", "beam")
 BAR = 1.0
 """BLEU, greedy, that sequence-level with word-level distillation is to gain on no distillation."""
 
@@ -86,14 +86,14 @@ def options() -> argparse.Namespace:
 
 def pairs(name: str, count: int) -> Step:
     """Return captions and their translations."""
-    sides = [LoadText(DATA / f"{name}.{side}.gz", column=column) for side, column in LANGUAGES]
+    sides: list[Step | Output] = [LoadText(DATA / f"{name}.{side}.gz", column=column) for side, column in LANGUAGES]
     return Take(Zip(sides), count)
 
 
 def measured(given: argparse.Namespace, models: dict[str, list[Step]]) -> dict[str, Step]:
     """Return the measurement of each model by each search."""
     test = pairs("test_2016_flickr", given.test)
-    settings = {"beams": given.beams, "max_tokens": given.max_tokens}
+    settings: dict[str, Any] = {"beams": given.beams, "max_tokens": given.max_tokens}
     return {
         f"{name}_{search}_{number}": EvaluateTranslation(model, test, method=search, **settings)
         for name, own in models.items()

@@ -61,7 +61,7 @@ def loaded(folder: Path, texts: Sequence[str], batch_size: int) -> tuple[Any, li
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
     from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()  # type: ignore[no-untyped-call] # transformers
+    disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     ordered = sorted(texts, key=len)

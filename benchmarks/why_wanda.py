@@ -33,7 +33,7 @@ def main() -> None:
     tokenizer = AutoTokenizer.from_pretrained(inputs.model)
     ids = [tokenizer(text)["input_ids"][: given.length] for text in inputs.calibration["text"]]
     model = AutoModelForCausalLM.from_pretrained(inputs.model, dtype=torch.float32).eval()
-    found = compared(model, list(torch.tensor(ids).split(16)))
+    found = compared(model, list(torch.split(torch.tensor(ids), 16)))
     print(f"{platform.machine()}; {given.calibration} texts of {given.length} tokens; medians of the layers")
     for name, values in found.items():
         print(f"{name:58}{statistics.median(values):>8.3f}  ({min(values):.3f} to {max(values):.3f})")

