@@ -24,12 +24,14 @@ from compression import CUT, QUANTIZED, compressed
 from potstill import Pipeline, Rows, Step
 from potstill.steps.evaluate import Evaluate
 from potstill.steps.order import Take
+from potstill.steps.width_prune import WidthPrune
 
-METHODS = {**QUANTIZED, **CUT}
+HALF = "half of units and heads"
+METHODS = {**QUANTIZED, **CUT, HALF: (WidthPrune, {"intermediate_size": 512, "heads": 6})}
 SERVED = (
     "float16", "int8, W8A8", "int4-128, rounded", "int4-128, GPTQ", "int4 and int8, 6 bits",
     "units 1024 -> 832, width", "units 1024 -> 640, width", "units 1024 -> 512, width", "layers 6 -> 5, influence",
-    "layers 6 -> 4, influence",
+    "layers 6 -> 4, influence", HALF,
 )  # fmt: skip
 """What vLLM loads; the others are read by other runtimes, or are as fast as the model that they were made from."""
 
