@@ -20,14 +20,14 @@ sys.path.insert(0, str(Path(__file__).parent / "real"))
 from language_model import model, texts
 from p3 import DATA
 
-from compression import CUT, QUANTIZED, compressed
+from compression import CUT, QUANTIZED, Methods, compressed
 from potstill import Pipeline, Rows, Step
 from potstill.steps.evaluate import Evaluate
 from potstill.steps.order import Take
 from potstill.steps.width_prune import WidthPrune
 
 HALF = "half of units and heads"
-METHODS = {**QUANTIZED, **CUT, HALF: (WidthPrune, {"intermediate_size": 512, "heads": 6})}
+METHODS: Methods = {**QUANTIZED, **CUT, HALF: (WidthPrune, {"intermediate_size": 512, "heads": 6})}
 SERVED = (
     "float16", "int8, W8A8", "int4-128, rounded", "int4-128, GPTQ", "int4 and int8, 6 bits",
     "units 1024 -> 832, width", "units 1024 -> 640, width", "units 1024 -> 512, width", "layers 6 -> 5, influence",
