@@ -1,7 +1,8 @@
 """Compression methods as pure tensor math, one file a method, and the walk over a model that they share.
 
 - `architecture`: where each model type keeps its parts. `walk`: for each block record the inputs of its linear layers,
-  change the weights, go on with the new outputs. `agreement`: what a change did to the model.
+  change the weights, go on with the new outputs. `backward`: the same thrift for gradients. `agreement`: what a change
+  did to the model.
 - Zeros: `magnitude`, `wanda`, `sparsegpt` say which weights go, `masks` and `pattern` where zeros may stand,
   `rewinding` what the others go back to, `sparse_storage` what storing the zeros would save.
 - Smaller shapes: `activity`, `depth`, `head_importance`, `bonsai`, `hard_concrete` say what goes, `slicing` cuts it,

@@ -19,10 +19,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
 from potstill.compression import rounding
-from potstill.compression.architecture import architecture_of, blocks_of
+from potstill.compression.architecture import architecture_of
+from potstill.compression.backward import one_block_held
 from potstill.compression.objective import Batch, batches_of, predictions
 from potstill.compression.sensitivity import rounded_to
 
@@ -65,7 +65,7 @@ def divergences(
                     change = output_change(layers[path].weight.data, inputs, width)
                     to[part_of[path], number] += (gradient.float() * change).flatten(1).sum(1).cpu()
 
-        with _frozen(model), _one_block_held(model), _listening(layers, add), torch.enable_grad():
+        with one_block_held(model), _listening(layers, add), torch.enable_grad():
             scores = _drawn(model, batch, generator)
             scores.sum().backward()  # type: ignore[no-untyped-call] # torch
         total += slopes.double().square().sum(2)
@@ -108,49 +108,6 @@ def _drawn(model: Any, batch: Batch, generator: torch.Generator) -> Tensor:
     # as in `agreement.outputs`, an encoder without a head is compared by its vector
     rows = made.logits if "logits" in made else made.last_hidden_state[:, 0]
     return score(rows, batch.prompts)
-
-
-@contextmanager
-def _frozen(model: Any) -> Iterator[None]:
-    """Let gradients pass through `model` from its embeddings on, and none be kept for its weights."""
-    trained = [weight for weight in model.parameters() if weight.requires_grad]
-    for weight in trained:
-        weight.requires_grad_(False)
-    embeddings = model.get_input_embeddings()
-    handle = embeddings.register_forward_hook(lambda _, __, made: made.requires_grad_(True))
-    try:
-        yield
-    finally:
-        handle.remove()
-        for weight in trained:
-            weight.requires_grad_(True)
-
-
-@contextmanager
-def _one_block_held(model: Any) -> Iterator[None]:
-    """Hold the inputs of each block only, and run a block once more when the backward pass comes to it.
-
-    Chen et al. 2016, arXiv 1604.06174; whatever the depth, no more than what one block needs is held besides.
-    """
-
-    def wrapped(forward: Callable[..., Any]) -> Callable[..., Any]:
-        def run(states: Tensor, *rest: Any, **named: Any) -> Any:
-            def again(given: Tensor) -> Any:
-                return forward(given, *rest, **named)
-
-            # the first run is without gradients, so that layers are listened to in the second one
-            return checkpoint(again, states, use_reentrant=True, preserve_rng_state=False)
-
-        return run
-
-    blocks = blocks_of(model)[1]
-    for block in blocks:
-        block.forward = wrapped(block.forward)
-    try:
-        yield
-    finally:
-        for block in blocks:
-            del block.forward
 
 
 @contextmanager

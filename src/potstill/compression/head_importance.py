@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from potstill.compression.architecture import key_value_heads
+from potstill.compression.backward import one_block_held
 from potstill.compression.gates import gated, readers_of_heads
 from potstill.compression.objective import Batch, cross_entropy, predictions
 
@@ -37,12 +38,13 @@ def head_importance(model: Any, batches: Sequence[Batch], told: Callable[[int], 
             gate.repeat_interleave(layer.in_features // groups, 1)[:, None]
             for gate, layer in zip(gates, layers, strict=True)
         ]
-        with torch.enable_grad(), gated(layers, wide):
+        with one_block_held(model), torch.enable_grad(), gated(layers, wide):
             losses, owner = predictions(model, batch, cross_entropy)
             owner = owner.to(losses.device)
             per_text = torch.zeros(size, device=losses.device).index_add(0, owner, losses)
-            slopes = torch.autograd.grad((per_text / owner.bincount(minlength=size)).sum(), gates)
-        total += torch.stack([slope.abs().sum(0) for slope in slopes]).cpu()
+            mean = (per_text / owner.bincount(minlength=size)).sum()
+            mean.backward()  # type: ignore[no-untyped-call] # torch
+        total += torch.stack([torch.as_tensor(gate.grad).abs().sum(0) for gate in gates]).cpu()
         count += size
         told(count)
     return torch.as_tensor(total / max(count, 1))
