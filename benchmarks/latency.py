@@ -29,7 +29,7 @@ from potstill.steps.width_prune import WidthPrune
 HALF = "half of units and heads"
 METHODS: Methods = {**QUANTIZED, **CUT, HALF: (WidthPrune, {"intermediate_size": 512, "heads": 6})}
 SERVED = (
-    "float16", "int8, W8A8", "int4-128, rounded", "int4-128, GPTQ", "int4 and int8, 6 bits",
+    "float16", "int8, W8A8", "int4-128, GPTQ", "int4 and int8, 6 bits",
     "units 1024 -> 832, width", "units 1024 -> 640, width", "units 1024 -> 512, width", "layers 6 -> 5, influence",
     "layers 6 -> 4, influence", HALF,
 )  # fmt: skip
