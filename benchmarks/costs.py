@@ -60,7 +60,7 @@ LINEAR = 1.1
 """Bar: the largest exponent that counts as linear."""
 HELD = 2.0
 """Bar: bytes held for each byte that the model is larger by in depth: itself, and at most as much of what is made."""
-AT_ONCE = 128 * 1024
+GIVEN_BACK = 128 * 1024
 """Freed memory of so many bytes goes back to the system at once, where peaks are measured."""
 MMAP_THRESHOLD = -3
 """What `mallopt` calls the setting for it."""
@@ -219,7 +219,7 @@ def measured(method: str, size: Size, made: Made, given: argparse.Namespace, scr
 
 def thriftily(work: Callable[[], None]) -> None:
     """Do `work` with an allocator that keeps nothing for later, so that the peak is what was needed (glibc)."""
-    ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, AT_ONCE)
+    ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, GIVEN_BACK)
     work()
 
 

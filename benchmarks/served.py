@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from speed import ROUNDS, TEXTS, Speed, beside_the_first
+from speed import Speed, batches_of, in_turn
 
 PACKAGE = "onnxruntime"
 
@@ -27,33 +25,28 @@ def accuracies(folders: Mapping[str, Path], rows: Sequence[Mapping[str, str]], t
 
 
 def speeds(folders: Mapping[str, Path], texts: Sequence[str], batch_size: int, threads: int = 1) -> dict[str, Speed]:
-    """Measure the models in `folders` on some of `texts`, in turn and several times, as `speed.speeds` does."""
-    few = texts[:TEXTS] if batch_size > 1 else texts[: TEXTS // 8]
-    models = {name: loaded(folder, few, batch_size, threads) for name, folder in folders.items()}
-    taken: dict[str, list[float]] = {name: [] for name in models}
-    for number in range(ROUNDS + 1):
-        for name, (session, batches) in models.items():
-            started = time.perf_counter()
-            for batch in batches:
-                session.run(None, batch)
-            if number:  # the first round warms up
-                taken[name].append((time.perf_counter() - started) / len(few))
-    return beside_the_first(taken)
+    """Measure the models in `folders` on some of `texts`, by ONNX Runtime."""
+    return in_turn({name: loaded(folder, texts, batch_size, threads) for name, folder in folders.items()})
 
 
-def loaded(folder: Path, texts: Sequence[str], batch_size: int, threads: int) -> tuple[Any, list[dict[str, Any]]]:
-    """Return a model and its batches, texts by length."""
+def loaded(folder: Path, texts: Sequence[str], batch_size: int, threads: int) -> tuple[Callable[[], None], int]:
+    """Return a pass of a model over its tokenized batches, and how many texts they are."""
     import onnxruntime
     from transformers import AutoTokenizer
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(folder / "model.onnx", options, providers=["CPUExecutionProvider"])
-    inputs = [one.name for one in session.get_inputs()]
-    tokenizer, ordered = AutoTokenizer.from_pretrained(folder), sorted(texts, key=len)
-    parts = [ordered[start : start + batch_size] for start in range(0, len(ordered), batch_size)]
+    names = [one.name for one in session.get_inputs()]
+    tokenizer, parts = AutoTokenizer.from_pretrained(folder), batches_of(texts, batch_size)
     tokens = [tokenizer(part, padding=True, return_tensors="np") for part in parts]
-    return session, [{name: batch[name].astype("int64") for name in inputs} for batch in tokens]
+    given = [{name: batch[name].astype("int64") for name in names} for batch in tokens]
+
+    def read() -> None:
+        for batch in given:
+            session.run(None, batch)
+
+    return read, sum(map(len, parts))
 
 
 def size(folder: Path) -> int:

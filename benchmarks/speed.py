@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 TEXTS = 512
 """So many texts are read in a round of batches, and an eighth of them one at a time."""
@@ -31,23 +31,23 @@ class Speed(NamedTuple):
 
 
 def speeds(folders: Mapping[str, Path], texts: Sequence[str], batch_size: int, threads: int = 1) -> dict[str, Speed]:
-    """Measure the classifiers in `folders` on some of `texts`, in turn and several times."""
+    """Measure the classifiers in `folders` on some of `texts`, by transformers."""
     import torch
 
     torch.set_num_threads(threads)
-    few = texts[:TEXTS] if batch_size > 1 else texts[: TEXTS // 8]
-    models = {name: loaded(folder, few, batch_size) for name, folder in folders.items()}
-    taken: dict[str, list[float]] = {name: [] for name in models}
+    with torch.inference_mode():
+        return in_turn({name: loaded(folder, texts, batch_size) for name, folder in folders.items()})
+
+
+def in_turn(passes: Mapping[str, tuple[Callable[[], None], int]]) -> dict[str, Speed]:
+    """Measure passes over texts, of which there are so many, in turn and several times; beside the first of them."""
+    taken: dict[str, list[float]] = {name: [] for name in passes}
     for number in range(ROUNDS + 1):
-        for name, (model, batches) in models.items():
-            seconds = once(model, batches) / len(few)
+        for name, (read, count) in passes.items():
+            started = time.perf_counter()
+            read()
             if number:  # the first round warms up
-                taken[name].append(seconds)
-    return beside_the_first(taken)
-
-
-def beside_the_first(taken: Mapping[str, Sequence[float]]) -> dict[str, Speed]:
-    """Return the speeds from the seconds of a text, round by round; the first is what the others are compared with."""
+                taken[name].append((time.perf_counter() - started) / count)
     first = next(iter(taken.values()))
     found = {}
     for name, seconds in taken.items():
@@ -56,28 +56,28 @@ def beside_the_first(taken: Mapping[str, Sequence[float]]) -> dict[str, Speed]:
     return found
 
 
-def loaded(folder: Path, texts: Sequence[str], batch_size: int) -> tuple[Any, list[Any]]:
-    """Return a classifier and its batches, texts by length."""
+def batches_of(texts: Sequence[str], batch_size: int) -> list[list[str]]:
+    """Return the texts that are read in a round, by length and `batch_size` at a time."""
+    ordered = sorted(texts[:TEXTS] if batch_size > 1 else texts[: TEXTS // 8], key=len)
+    return [ordered[start : start + batch_size] for start in range(0, len(ordered), batch_size)]
+
+
+def loaded(folder: Path, texts: Sequence[str], batch_size: int) -> tuple[Callable[[], None], int]:
+    """Return a pass of a classifier over its tokenized batches, and how many texts they are."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
-    ordered = sorted(texts, key=len)
-    parts = [ordered[start : start + batch_size] for start in range(0, len(ordered), batch_size)]
-    return model, [tokenizer(part, padding=True, return_tensors="pt") for part in parts]
+    parts = batches_of(texts, batch_size)
+    tokens = [tokenizer(part, padding=True, return_tensors="pt") for part in parts]
 
-
-def once(model: Any, batches: Sequence[Any]) -> float:
-    """Return the seconds that `model` takes for all batches."""
-    import torch
-
-    started = time.perf_counter()
-    with torch.inference_mode():
-        for batch in batches:
+    def read() -> None:
+        for batch in tokens:
             model(**batch)
-    return time.perf_counter() - started
+
+    return read, sum(map(len, parts))
 
 
 def table(folders: Mapping[str, Path], texts: Sequence[str], threads: int = 1) -> str:

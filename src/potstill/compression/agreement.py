@@ -82,11 +82,15 @@ def outputs(model: Any, texts: Sequence[tuple[Tensor, int]]) -> list[Tensor]:
     model.eval()
     found: dict[int, Tensor] = {}
     for numbers, batch in _batches(texts):
-        made = model(input_ids=batch.to(model.device))
-        # an encoder without a head has no distribution, only a vector
-        rows = made.logits if "logits" in made else made.last_hidden_state[:, 0]
+        rows = logits_or_vectors(model(input_ids=batch.to(model.device)))
         found |= {number: row.reshape(-1, row.shape[-1]) for number, row in zip(numbers, rows, strict=True)}
     return [found[number] for number in range(len(texts))]
+
+
+def logits_or_vectors(made: Any) -> Tensor:
+    """Return what an encoder put out: logits, or the first token's vector [B, H] of one that has no head for them."""
+    rows: Tensor = made.logits if "logits" in made else made.last_hidden_state[:, 0]
+    return rows
 
 
 def compared(model: Any, before: Sequence[Tensor], after: Sequence[Tensor]) -> dict[str, float]:

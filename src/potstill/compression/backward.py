@@ -22,8 +22,9 @@ def one_block_held(model: Any) -> Iterator[None]:
     Chen et al. 2016, arXiv 1604.06174. Gradients pass from the embeddings on, and none is kept for a weight; those of
     tensors that hooks bring in are, by `backward()` (not `torch.autograd.grad`, which the second runs don't know).
     """
-    # a cache that the first run has filled would be filled again by the second
-    cached, model.config.use_cache = getattr(model.config, "use_cache", False), False
+    caches = getattr(model.config, "use_cache", False)
+    if caches:  # what the first run has filled would be filled again by the second
+        model.config.use_cache = False
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     blocks = blocks_of(model)[1]
     for weight in trained:
@@ -35,7 +36,8 @@ def one_block_held(model: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        model.config.use_cache = cached
+        if caches:
+            model.config.use_cache = caches
         handle.remove()
         for block in blocks:
             del block.forward

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from potstill.compression import rounding
+from potstill.compression.agreement import logits_or_vectors
 from potstill.compression.architecture import architecture_of
 from potstill.compression.backward import one_block_held
 from potstill.compression.objective import Batch, batches_of, predictions
@@ -104,10 +105,7 @@ def _drawn(model: Any, batch: Batch, generator: torch.Generator) -> Tensor:
 
     if not architecture_of(model).is_encoder:
         return predictions(model, batch, score)[0]
-    made = model(input_ids=batch.ids.to(model.device))
-    # as in `agreement.outputs`, an encoder without a head is compared by its vector
-    rows = made.logits if "logits" in made else made.last_hidden_state[:, 0]
-    return score(rows, batch.prompts)
+    return score(logits_or_vectors(model(input_ids=batch.ids.to(model.device))), batch.prompts)
 
 
 @contextmanager

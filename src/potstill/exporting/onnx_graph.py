@@ -6,7 +6,10 @@ Shapes: V rows of a table, H its columns; I input and O output features of a lin
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from potstill.compression.rounding import Quantized
 
 CONTRIB = "com.microsoft"
 """Domain of the operators that only ONNX Runtime has."""
@@ -138,26 +141,27 @@ def products_in_bytes(graph: Any) -> None:
 
 def rounded_rows(table: Any) -> tuple[Any, Any]:
     """Return the int8 numbers [V, H] and the scales [V, 1] of a table [V, H]."""
-    import numpy as np
-
-    scales = np.abs(table).max(1, keepdims=True).astype(np.float32) / np.float32(127)
-    scales[scales == 0] = 1
-    return np.rint(table / scales).astype(np.int8), scales
+    made = _rounded(table, 8, None)
+    return made.values.numpy(), made.scale.numpy()
 
 
 def rounded_groups(table: Any, group: int) -> tuple[Any, Any]:
-    """Return a table [V, H] in 4 bits [V, H / 2] and its scales [V, H / group].
+    """Return a table [V, H] in 4 bits [V, H / 2], and its scales [V, H / group].
 
-    Numbers are rounded to nearest of 7 steps to each side of 0 up to their group's largest; each plus 8, the first of
-    two in the lower four bits of a byte.
+    A byte holds two numbers, each plus 8, the first in the lower four bits.
     """
-    import numpy as np
+    from potstill.compression.gemma_format import pack
 
-    groups = table.reshape(len(table), -1, group)
-    scales = np.abs(groups).max(2).astype(np.float32) / np.float32(7)
-    scales[scales == 0] = 1
-    nibbles = (np.rint(groups / scales[:, :, None]) + 8).astype(np.uint8).reshape(table.shape)
-    return nibbles[:, ::2] | (nibbles[:, 1::2] << 4), scales
+    made = _rounded(table, 4, group)
+    return pack(made.values).numpy(), made.scale.numpy()
+
+
+def _rounded(table: Any, bits: int, group: int | None) -> Quantized:
+    import torch
+
+    from potstill.compression import rounding
+
+    return rounding.quantize(torch.tensor(table), bits, group)
 
 
 def _table(node: Any, constants: Mapping[str, Any]) -> Any:
