@@ -135,5 +135,5 @@ def test_bad_parameters_and_a_missing_package_are_named(tmp_path, student, monke
     assert step.needs() == {"rows": ["anchor", "positive"]}
     assert SentenceEncoder(None, student="x", teacher="t").needs() == {"rows": ["text"]}
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(MissingExtra, match=r'needs the package sentence-transformers.*pip install "potstill\[data\]"'):
+    with pytest.raises(MissingExtra, match=r'package sentence-transformers.*pip install "potstill\[embeddings\]"'):
         train(tmp_path, student, pairs())

@@ -94,7 +94,7 @@ def load(name: Any) -> Any:
     except ModuleNotFoundError as error:
         if error.name != "sentence_transformers":
             raise
-        raise MissingExtra("an encoder", "sentence-transformers", "data") from error
+        raise MissingExtra("an encoder", "sentence-transformers", "embeddings") from error
     return SentenceTransformer(str(name), trust_remote_code=False, model_kwargs={"use_safetensors": True})
 
 

@@ -35,12 +35,12 @@ CONFIGS = ("config.json", "generation_config.json")
 class TrimVocabulary(CompressionStep):
     """Keep only the tokens that the rows' texts use, and cut all others from the tokenizer and the embeddings.
 
-    Abdaoui et al. 2020, "Load What You Need" (arXiv 2010.05609). These texts are cut into the same tokens as before, so
-    that the model puts out exactly the same for them; it can come before training or after. Characters (of byte-level
-    BPE the bytes) always stay: a word that the rows lack falls into smaller pieces, which a model understands less
-    well, and into an unknown token only where it did before. Special and added tokens stay too. Token ids change, so a
-    student so trimmed learns from an untrimmed teacher through `ClassProbabilities` and not by `teacher=`. For
-    encoders and causal models with WordPiece or byte-level BPE.
+    Abdaoui et al. 2020, "Load What You Need" (arXiv 2010.05609). These texts are cut into the same tokens as before,
+    so that the model puts out the same for them, up to the rounding of its type; it can come before training or
+    after. Characters (of byte-level BPE the bytes) always stay: a word that the rows lack falls into smaller pieces,
+    which a model understands less well, and into an unknown token only where it did before. Special and added tokens
+    stay too. Token ids change, so a student so trimmed learns from an untrimmed teacher through `ClassProbabilities`
+    and not by `teacher=`. For encoders and causal models with WordPiece or byte-level BPE.
 
     >>> rows = LoadRows([{"text": "turn on the light"}, {"text": "dim the lamp"}])
     >>> show(TrimVocabulary(encoder, rows=rows))

@@ -115,7 +115,8 @@ def train(
 
     With validation rows among the `examples` the model ends with the weights that had the lowest loss on them.
     Checkpoints hold float32 weights, the optimizer's state, the schedule and the generators' states; the order of rows
-    follows from seed and epoch. So a run that was killed ends with the same weights as one that was not.
+    follows from seed and epoch. So a run that was killed ends with the same weights as one that was not, to the last
+    bit if both ran on one kind of processor with as many threads.
     """
     folder = context.common_work / "checkpoints"
     total = schedule.steps(len(examples))

@@ -184,7 +184,7 @@ def load(folder: Path, seed: int) -> Any:
     except ModuleNotFoundError as error:
         if error.name != "sentence_transformers":
             raise
-        raise MissingExtra("SentenceEncoder", "sentence-transformers", "data") from error
+        raise MissingExtra("SentenceEncoder", "sentence-transformers", "embeddings") from error
     torch.manual_seed(seed)
     options = {"use_safetensors": True, "dtype": torch.float32}
     try:
