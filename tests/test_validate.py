@@ -267,3 +267,19 @@ def test_columns_that_clash_are_a_problem_of_the_step() -> None:
 
 def test_a_misspelled_column_is_named_with_the_nearest() -> None:
     assert found(s=Use(Source(), want=("txet",)))[0].endswith("(it has id, text): did you mean text?")
+
+
+def test_a_list_for_a_tuple_is_taken_as_one():
+    step = Source(words=["a", "b"])
+    assert found(s=step) == [] and step.words == ("a", "b")
+    assert found(s=Source(words=["a", 3])) == ["s.words: must be tuple[str, ...], got ('a', 3) (tuple)"]
+
+
+def test_rows_that_the_user_holds_need_a_step_around_them():
+    import pandas
+
+    rows = [{"text": "a"}, {"text": "b"}]
+    [listed], [framed], [named] = (found(p=Parts(value).train) for value in (rows, pandas.DataFrame(rows), "rows.csv"))
+    assert listed == "Parts.rows: needs a step that makes rows, got a list of 2 (dict): wrap it, LoadRows(...)"
+    assert framed == "Parts.rows: needs a step that makes rows, got a DataFrame: wrap it, LoadRows(...)"
+    assert "got 'rows.csv': a file is loaded by a step, as LoadJSON('rows.csv')" in named

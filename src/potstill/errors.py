@@ -38,6 +38,14 @@ class RequestError(PotstillError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+class BadArguments(RequestError, TypeError):
+    """A step was built with arguments that it does not take, or without some that it needs."""
+
+
+class NothingHasRun(RequestError, TypeError):
+    """A step was used as if it were its result; a step is a plan, and its result exists after a run."""
+
+
 class BadInput(RequestError):
     """A file, row or parameter that the user gave is wrong; raised inside a step it also means exit code 2."""
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Union, dataclass_transform
+from typing import Annotated, Any, ClassVar, NoReturn, Self, Union, dataclass_transform
 
-from potstill.errors import Problem
+from potstill.arguments import check_arguments
+from potstill.errors import NothingHasRun, Problem
+from potstill.field_texts import WithFieldTexts
+
+RESULT_NAMES = frozenset({"path", "rows", "dataset", "to_pandas", "metrics", "manifest", "key", "digest"})
+"""What an artifact has and a step has not, so that asking a step for it gets an answer that helps."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,17 @@ class Step:
         """Make the subclass a frozen dataclass."""
         super().__init_subclass__()
         dataclass(frozen=True, eq=False, repr=False)(cls)
+        cls.__doc__ = WithFieldTexts(cls.__dict__.get("__doc__"))  # type: ignore[assignment]  # a text when it is read
+
+    def __new__(cls, *given: object, **named: object) -> Self:
+        """Refuse names that the step does not have, before Python does with less to say.
+
+        Raises:
+            BadArguments: a parameter is misspelt, or one that is needed is left out.
+        """
+        if given or named:
+            check_arguments(cls, given, named)
+        return super().__new__(cls)
 
     def __getattr__(self, name: str) -> Output:
         """Return the output `name` of a step that has several.
@@ -76,12 +92,34 @@ class Step:
         """
         if name in type(self).outputs:
             return Output(self, name)
+        if name in RESULT_NAMES:
+            raise AttributeError(_nothing_has_run(self, f".{name}"))
         known = f"; its outputs are {', '.join(type(self).outputs)}" if type(self).outputs else ""
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{known}")
 
     def __repr__(self) -> str:
         """Name the type and the step, without the whole graph behind it."""
-        return f"<{type(self).__name__} {self.name or 'unnamed'}>"
+        return f"<{type(self).__name__} {self.name or 'unnamed'}, a step that has not run>"
+
+    def __bool__(self) -> bool:
+        """Return that a step is something; it has no length before it has run."""
+        return True
+
+    def __iter__(self) -> Iterator[NoReturn]:
+        """Refuse to iterate over rows that don't exist yet."""
+        raise NothingHasRun(_nothing_has_run(self))
+
+    def __len__(self) -> int:
+        """Refuse to count rows that don't exist yet."""
+        raise NothingHasRun(_nothing_has_run(self))
+
+    def __getitem__(self, key: object) -> NoReturn:
+        """Refuse to read rows that don't exist yet."""
+        raise NothingHasRun(_nothing_has_run(self))
+
+    def __fspath__(self) -> str:
+        """Refuse to name a folder that doesn't exist yet."""
+        raise NothingHasRun(_nothing_has_run(self, ".path"))
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the parameters, beyond types and ranges; reads small files at most."""
@@ -118,6 +156,12 @@ class Step:
         return Estimate()
 
 
+def _nothing_has_run(step: Step, result: str = "") -> str:
+    """Return what to do where a step is used as if it were its result."""
+    example = f'run = Pipeline("name", outputs={{"x": ...}}).run(), then run["x"]{result or ".dataset()"}'
+    return f"{type(step).__name__} is a step, and nothing has run yet: make it an output of a pipeline, {example}"
+
+
 @dataclass(frozen=True, eq=False)
 class Output:
     """One named output of a step that has several."""
@@ -126,6 +170,16 @@ class Output:
     """The step."""
     name: str
     """Which of its outputs."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Say that an output is no result before it has run.
+
+        Raises:
+            AttributeError: always.
+        """
+        if name in RESULT_NAMES:
+            raise AttributeError(_nothing_has_run(self.step, f".{name}"))
+        raise AttributeError(f"the output of a step has no attribute {name!r}")
 
 
 Node = Union[Step, Output]

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from potstill.arguments import lists_as_tuples
 from potstill.errors import Problem, RequestError
 from potstill.execute import edge_fields
 from potstill.graph import Graph, edges, nodes_in, step_of
@@ -23,6 +24,7 @@ def problems(graph: Graph) -> list[Problem]:
     columns: dict[int, frozenset[str] | None] = {}
     for step in graph.steps:
         name = graph.name(step)
+        _turn_lists_into_tuples(step)
         wrong = [*_signature(step), *_parameters(step), *_edge_kinds(step)]
         sound = not wrong
         if sound:
@@ -38,6 +40,17 @@ def problems(graph: Graph) -> list[Problem]:
                 wrong += error.problems
         found += [Problem(name, problem.field, problem.message) for problem in wrong]
     return found
+
+
+def _turn_lists_into_tuples(owner: Any) -> None:
+    """Give the fields of a step, and of the settings in it, tuples where people write lists; both mean the same."""
+    cls: type = type(owner)
+    for field in dataclasses.fields(owner):
+        value = getattr(owner, field.name)
+        if isinstance(value, list):
+            object.__setattr__(owner, field.name, lists_as_tuples(value, hints(cls).get(field.name)))
+        for setting, _ in _settings(value):
+            _turn_lists_into_tuples(setting)
 
 
 def _signature(step: Step) -> Iterator[Problem]:
@@ -90,12 +103,36 @@ def _settings(value: Any) -> Iterator[tuple[Any, str]]:
 def _field_problem(value: Any, annotation: Any, kinds: set[str]) -> str:
     """Return what is wrong with the value of one field that holds no step, or nothing."""
     if kinds and "model" not in kinds:
-        if value is not None and not isinstance(value, (list, tuple, Mapping)):
-            return f"needs a step that makes {_kinds(kinds)}, got {value!r:.60}"
+        if value is not None and not (isinstance(value, (list, tuple, Mapping)) and _holds_several(annotation)):
+            return f"needs a step that makes {_kinds(kinds)}, got {_described(value)}{_loaded(value, kinds)}"
         return "" if value or _allows_none(annotation) else "holds no step"
     if kinds and not (value is None or _may_be_model(value)):
         return f"needs a model: a step that makes one, a folder, a Hub id or a teacher; got {value!r:.60}"
     return _type_problem(value, annotation) or _range_problem(value, annotation)
+
+
+def _holds_several(annotation: Any) -> bool:
+    """Return whether an edge may hold a list, tuple or dict of steps, so that an empty one is a matter of its own."""
+    parts = [annotation, *typing.get_args(annotation)]
+    return any(typing.get_origin(part) in (list, tuple, dict, Mapping) for part in parts)
+
+
+def _described(value: Any) -> str:
+    """Return what a value is, without all that it holds."""
+    name = type(value).__name__
+    if isinstance(value, (list, tuple)):
+        return f"a {name} of {len(value)}" + (f" ({type(value[0]).__name__})" if value else "")
+    return f"a {name}" if hasattr(value, "columns") or hasattr(value, "column_names") else f"{value!r:.60}"
+
+
+def _loaded(value: Any, kinds: set[str]) -> str:
+    """Return how rows that the user holds become a step, as the end of a message; nothing for other values."""
+    holds_rows = isinstance(value, (list, tuple)) or hasattr(value, "columns") or hasattr(value, "column_names")
+    if "rows" not in kinds:
+        return ""
+    if isinstance(value, (str, Path)):
+        return f": a file is loaded by a step, as LoadJSON({str(value)!r:.60})"
+    return ": wrap it, LoadRows(...)" if holds_rows else ""
 
 
 def _may_be_model(value: Any) -> bool:
