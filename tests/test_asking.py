@@ -117,3 +117,23 @@ def test_a_further_sample_is_another_draw_and_the_first_stays(tmp_path: Path) ->
     assert four[:1] == one
     assert len(set(four)) == 4
     assert len(fakes.calls(log)) == 4
+
+
+def test_an_answer_without_content_is_drawn_again(tmp_path: Path) -> None:
+    def thinks_first(request: Request) -> Response:
+        drawn = request.sampling.temperature > 0
+        return Response("<think>so</think>5" if drawn else "<think>so", "stop", 1, 1)
+
+    context = context_in(tmp_path)
+    ((_, (answer,)),) = asked(Scripted(say=thinks_first), questions("a"), number, Tries(Sampling(), 2), context)
+    assert (answer.value, answer.tries, answer.reasoning) == (5, 2, "so")
+    assert not list(asked(Scripted(say=thinks_first), questions("a"), number, Tries(Sampling(), 1), context))
+    assert "no content, only reasoning" in lost(tmp_path)[0]["detail"]
+
+
+def test_a_value_that_no_column_takes_loses_its_row_alone(tmp_path: Path) -> None:
+    says = {"huge": '{"n": 123456789012345678901234567890}', "half": '{"n": "\\ud83d"}'}
+    teacher = Scripted(say=lambda request: says.get(asks(request), '{"n": 1}'))
+    found = dict(asked(teacher, questions("a", "huge", "half"), json.loads, Tries(Sampling(), 1), context_in(tmp_path)))
+    assert {tag: answer.value for tag, (answer,) in found.items()} == {"a": {"n": 1}, "half": {"n": "\ufffd"}}
+    assert "a column takes 64" in lost(tmp_path)[0]["detail"]

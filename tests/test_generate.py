@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ from potstill import generate
 from potstill.errors import PotstillError
 from potstill.generate import Asker, ask, request_seed
 from potstill.journal import Journal
-from potstill.teachers.protocol import Request, Response, Sampling
+from potstill.teachers.protocol import Request, Response, Sampling, Usage
 
 GREEDY = Sampling()
 
@@ -203,3 +203,69 @@ def test_a_kill_costs_one_group_at_most(tmp_path: Path) -> None:
     times = Counter(fakes.calls(log))
     assert len(times) == 400
     assert sum(times.values()) - 400 <= 2 * generate.GROUP
+
+
+@dataclass(frozen=True)
+class Saying(EchoTeacher):
+    """Answers with the response that stands for a prompt, and counts what it was asked."""
+
+    says: Mapping[str, Response] = field(default_factory=dict)
+    asked: Counter[str] = field(default_factory=Counter)
+
+    @contextmanager
+    def open(self, *, threads: int) -> Iterator[Saying]:
+        yield self
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Response]]:
+        for index, one in enumerate(requests):
+            prompt = one.messages[-1]["content"]
+            self.asked[prompt] += 1
+            yield index, self.says.get(prompt, Response("fine", "stop", 1, 1))
+
+
+def test_an_odd_answer_spoils_no_other_and_is_kept_like_them(tmp_path: Path) -> None:
+    odd = {
+        "prompt 3": Response("half \ud83d", "stop", 1, 1),
+        "prompt 5": Response("a", "stop", int("9" * 30), -1),
+        "prompt 7": Response("<think>b</think>c", "stop\ud83d"),
+    }
+    teacher = Saying(says=odd)
+    first = dict(ask(teacher, numbered(60), context_in(tmp_path)))
+    again = dict(ask(teacher, numbered(60), context_in(tmp_path)))
+    assert (first[3].text, first[5].text, first[7].text, first[9].text) == ("half \ufffd", "a", "c", "fine")
+    assert {n: response.text for n, response in again.items()} == {n: r.text for n, r in first.items()}
+    assert set(teacher.asked.values()) == {1}
+
+
+def test_an_answer_that_was_paid_for_and_can_not_be_used_is_not_asked_for_again(tmp_path: Path) -> None:
+    refused = Response("the model refused", "error", 5, 6, retryable=False, unusable=True)
+    teacher = Saying(says={"prompt 1": Response("", "stop", 5, 6), "prompt 2": refused})
+    for run in range(2):
+        context = context_in(tmp_path)
+        got = dict(ask(teacher, numbered(3), context))
+        assert [got[n].finish_reason for n in range(3)] == ["stop", "error", "error"]
+        assert context.notes["usage"]["calls"] == (0 if run else 3)
+        assert context.notes["usage"]["completion_tokens"] == (0 if run else 13)
+    assert set(teacher.asked.values()) == {1}
+
+
+def test_answers_of_an_older_journal_are_read_by_the_same_rules(tmp_path: Path) -> None:
+    context = context_in(tmp_path)
+    asker = Asker(Saying(), context)
+    old = {"finish": "stop", "prompt": 1, "completion": 1}
+    texts = ["<think>Ulm?</think>Berlin", ""]
+    context.store_journal.put_many(
+        "responses", {asker.key(one): old | {"text": text} for (_, one), text in zip(numbered(2), texts, strict=True)}
+    )
+    got = dict(asker.ask(numbered(2)))
+    assert (got[0].text, got[0].reasoning) == ("Berlin", "Ulm?")
+    assert got[1].finish_reason == "error"
+
+
+def test_tries_that_could_not_be_read_count_too(tmp_path: Path) -> None:
+    teacher = Saying(says={"prompt 0": Response("a", "stop", 1, 2, earlier=Usage(10, 20, 0.5))})
+    context = context_in(tmp_path)
+    list(ask(teacher, numbered(1), context))
+    assert context.notes["usage"] == Counter(
+        calls=1, cached=0, errors=0, prompt_tokens=11, completion_tokens=22, cost=0.5
+    )

@@ -154,3 +154,9 @@ def test_a_journal_that_can_not_be_opened_is_an_error_of_the_store(tmp_path: Pat
     (tmp_path / "file").write_text("x")
     with pytest.raises(StoreError, match="can't be"):
         Journal(tmp_path / "file" / "journal.sqlite").put_many("a", {"k": 1})
+
+
+def test_one_entry_that_can_not_be_packed_spoils_no_other(journal: Journal) -> None:
+    with pytest.raises(ValueError, match="surrogates"):
+        journal.put_many("n", {"a": "fine", "b": "half \ud83d", "c": "fine"})
+    assert journal.get_many("n", ["a", "b", "c"]) == {"a": "fine", "c": "fine"}

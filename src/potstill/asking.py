@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from potstill.generate import Asker, as_teacher, lose_error, request_seed
+from potstill.parsed import storable_value
 from potstill.step import Estimate
 from potstill.teachers.protocol import Messages, Request, Response, Sampling
 
@@ -52,7 +53,7 @@ class Tries:
     sampling: Sampling
     """How the first try is drawn; later ones at `RETRY_TEMPERATURE` at least."""
     most: int = 1
-    """Tries for an answer that is cut or does not parse."""
+    """Tries for an answer that is cut, does not parse, or holds nothing that can be used."""
     seed: int = 0
     """Of all draws."""
     keep_cut: bool = False
@@ -71,6 +72,8 @@ class Answer(Generic[Value]):
     """`stop`, or `length` where cut answers count."""
     tries: int = 1
     """How many it took."""
+    reasoning: str = ""
+    """What the teacher thought before it, where it says so."""
 
 
 Answered = Iterator[tuple[Tag, tuple[Answer[Value], ...]]]
@@ -161,7 +164,8 @@ class _Line(Generic[Tag, Value]):
     def _settle(self, attempt: Attempt[Tag, Value], response: Response) -> None:
         """Take a response: an answer, a reason to ask again, or a loss."""
         entry, part, number = attempt
-        if response.finish_reason == "error":
+        again = number + 1 < self.tries.most and not entry.lost
+        if response.finish_reason == "error" and not (again and response.unusable):
             if not entry.lost:
                 lose_error(self.context, entry.question.name, response)
             entry.lost = True
@@ -169,7 +173,7 @@ class _Line(Generic[Tag, Value]):
             answer, reason, detail = self._read(response, number + 1)
             if answer is None:
                 entry.unread.append(response.text)
-                if number + 1 < self.tries.most and not entry.lost:
+                if again:
                     self.to_ask.append((entry, part, number + 1))
                     return
                 self._lose(entry, reason, detail)
@@ -178,15 +182,17 @@ class _Line(Generic[Tag, Value]):
 
     def _read(self, response: Response, tries: int) -> tuple[Answer[Value] | None, str, str]:
         """Return the answer, or why there is none."""
+        if response.finish_reason == "error":
+            return None, UNREADABLE, response.text
         if response.finish_reason == "length" and not self.tries.keep_cut:
             return None, CUT, f"max_tokens={self.tries.sampling.max_tokens}"
         try:
-            value = self.parse(response.text)
+            value = storable_value(self.parse(response.text))
         except (NameError, ImportError):
             raise  # a mistake in the parser, which no other answer would mend
         except Exception as error:  # noqa: BLE001 - parsers say so in many ways, such as AttributeError of None
             return None, UNREADABLE, f"{type(error).__name__}: {error}"
-        return Answer(value, response.text, response.finish_reason, tries), "", ""
+        return Answer(value, response.text, response.finish_reason, tries, response.reasoning), "", ""
 
     def _lose(self, entry: _Open[Tag, Value], reason: str, detail: str) -> None:
         """Record a question that is lost for good, with what the teacher wrote."""

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from potstill.errors import PotstillError, Problem
 from potstill.keys import digest, digest_encoded
-from potstill.responses import pack, spelled, unpack
+from potstill.responses import interpreted, pack, spelled, storable, unpack
 from potstill.step import Output, Step
+from potstill.teachers.protocol import Usage
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -76,7 +77,8 @@ class Asker:
     def ask(self, requests: Iterable[tuple[Tag, Request]], total: int | None = None) -> Iterator[tuple[Tag, Response]]:
         """Yield (tag, response) in the order of `requests`, which are drawn as they are needed.
 
-        An error is a response too (`finish_reason` is `error`); it is not kept, so the next run asks again.
+        An error is a response too (`finish_reason` is `error`); it is not kept, so the next run asks again, unless the
+        teacher did answer, with nothing that can be used.
         """
         yield from _Line(self, requests, total).responses()
 
@@ -91,7 +93,7 @@ class Asker:
         return digest_encoded([self._identity, request.messages, sampling, seed, *scored, *raw])
 
     def known(self, keys: list[str]) -> dict[str, Response]:
-        """Return the responses that are finished already."""
+        """Return the responses that are finished already, as the teacher wrote them."""
         found = {key: unpack(value) for key, value in self._journal.get_many(keys).items()}
         return found | {key: self._unsaved[key] for key in keys if key in self._unsaved}
 
@@ -101,16 +103,41 @@ class Asker:
             self._session = self._open.enter_context(self._teacher.open(threads=self._context.threads))
         return self._session.generate(requests)
 
-    def take(self, key: str, response: Response) -> None:
-        """Count a response that has just been made; keep it unless it is an error."""
+    def take(self, key: str, request: Request, written: Response) -> Response:
+        """Count a response that has just been made, and keep what was paid for; return it as steps read it."""
+        written = storable(written)
+        response = interpreted(written, request)
+        self._count(response)
+        if written.finish_reason != "error" or written.unusable:
+            self._keep(key, written)
+        return response
+
+    def read(self, known: Response, request: Request) -> Response:
+        """Return a response of the journal as steps read it."""
+        self.usage["cached"] += 1
+        self._note_left_out(known)
+        return interpreted(known, request)
+
+    def _count(self, response: Response) -> None:
+        """Count what a response took, with the tries before it."""
+        billed = response.earlier + Usage(response.prompt_tokens, response.completion_tokens, response.cost)
         self.usage["calls"] += 1
-        self.usage["prompt_tokens"] += response.prompt_tokens
-        self.usage["completion_tokens"] += response.completion_tokens
-        if response.cost:
-            self.usage["cost"] += response.cost  # type: ignore[assignment]  # dollars
+        self.usage["prompt_tokens"] += billed.prompt
+        self.usage["completion_tokens"] += billed.completion
+        if billed.cost:
+            self.usage["cost"] += billed.cost  # type: ignore[assignment]  # dollars
         if response.finish_reason == "error":
             self.usage["errors"] += 1
-            return
+        self._note_left_out(response)
+
+    def _note_left_out(self, response: Response) -> None:
+        """Note which fields of the requests were left out, as the server takes them in no form."""
+        if response.left_out:
+            noted = self._context.notes.setdefault("left_out", [])
+            noted += [name for name in response.left_out if name not in noted]
+
+    def _keep(self, key: str, response: Response) -> None:
+        """Keep a response; several are written together."""
         self._unsaved[key] = response
         if len(self._unsaved) >= GROUP or time.monotonic() - self._saved >= GROUP_SECONDS:
             self._save()
@@ -139,7 +166,7 @@ class _Line(Generic[Tag]):
         self._holders: Counter[str] = Counter()  # how many of those that wait share a key
         self._ready: dict[str, Response] = {}
         self._to_ask: deque[tuple[str, Request]] = deque()
-        self._asked: dict[int, str] = {}
+        self._asked: dict[int, tuple[str, Request]] = {}
         self._answered = 0
         self._done = 0
 
@@ -185,9 +212,8 @@ class _Line(Generic[Tag]):
                 raise PotstillError(f"the teacher stopped with {left} requests unanswered; what is finished is kept")
             return False
         self._answered += 1
-        key = self._asked.pop(answer[0])
-        self._ready[key] = answer[1]
-        self._asker.take(key, answer[1])
+        key, request = self._asked.pop(answer[0])
+        self._ready[key] = self._asker.take(key, request, answer[1])
         return True
 
     def _feed(self) -> Iterator[Request]:
@@ -196,7 +222,7 @@ class _Line(Generic[Tag]):
         while True:
             while self._to_ask:
                 key, request = self._to_ask.popleft()
-                self._asked[next(number)] = key
+                self._asked[next(number)] = key, request
                 yield request
             if len(self._waiting) >= WINDOW or not self._scan():
                 return
@@ -211,8 +237,7 @@ class _Line(Generic[Tag]):
             if self._holders[key] > 1:
                 continue
             if key in known:
-                self._ready[key] = known[key]
-                self._asker.usage["cached"] += 1
+                self._ready[key] = self._asker.read(known[key], request)
             else:
                 self._to_ask.append((key, request))
         return bool(batch)

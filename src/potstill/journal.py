@@ -56,16 +56,24 @@ class Journal:
         return found
 
     def put_many(self, namespace: str, entries: Mapping[str, Any]) -> None:
-        """Add `entries`; one transaction.
+        """Add `entries`; one transaction. One that can't be packed spoils no other: the rest is written first.
 
         Raises:
             StoreError: the disk is full or the store can't be written; entries written before stay intact.
+            TypeError: an entry is of a type that can't be journalled.
+            ValueError: an entry holds text or a number that can't be journalled.
         """
-        rows = []
+        rows, refused = [], None
         for key, value in entries.items():
-            packed = msgpack.packb(value, default=_as_text)
-            rows.append((namespace, key, _checksum(packed) + packed))
+            try:
+                packed = msgpack.packb(value, default=_as_text)
+            except (TypeError, ValueError, OverflowError) as error:
+                refused = refused or error
+            else:
+                rows.append((namespace, key, _checksum(packed) + packed))
         self._execute("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", rows, many=True)
+        if refused is not None:
+            raise refused
 
     def scoped(self, namespace: str) -> ScopedJournal:
         """Return the entries of one `namespace`."""

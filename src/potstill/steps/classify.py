@@ -49,7 +49,7 @@ class ClassifyWithTeacher(AskingStep):
     {'instruction': 'turn on the lamp', 'label': ...}
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3  # thoughts are no part of an answer
 
     rows: Rows
     """What is to be classified."""

@@ -58,6 +58,7 @@ class Decode(SearchStep):
     seed: int = 0
     """Of the drawing; the same row with the same seed gets the same outputs."""
 
+    version: ClassVar[int] = 2  # thoughts are no part of an output
     makes: ClassVar[str] = "rows"
     unkeyed: ClassVar[frozenset[str]] = frozenset({"batch_size"})
 

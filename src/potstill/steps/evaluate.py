@@ -21,6 +21,7 @@ from potstill.footprint import footprint, peak_memory
 from potstill.metrics import Proportion, exact_match, percentile, valid_json, wilson
 from potstill.models import is_local
 from potstill.prompts import Template, render
+from potstill.responses import without_thoughts
 from potstill.step import Estimate, Model, Rows, Step
 from potstill.steps.bases.test_sets import by_name, missing_sets
 from potstill.teachers.protocol import Request, Response, Sampling, Session, Teacher
@@ -77,6 +78,7 @@ class Evaluate(Step):
     max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.0
     """Share of rows for which the teacher may fail; they count as wrong. 0, for a flaky server is no score."""
 
+    version: ClassVar[int] = 2  # thoughts are no part of an answer
     makes: ClassVar[str] = "metrics"
     heavy: ClassVar[bool] = True
     alone: ClassVar[bool] = True
@@ -265,7 +267,7 @@ def _answers(session: Session, requests: Sequence[Request], context: Context) ->
     made: dict[int, Response] = {}
     tokens = 0
     for index, response in session.generate(requests):
-        made[index] = response
+        made[index] = without_thoughts(response)
         tokens += response.completion_tokens
         context.progress(len(made), len(requests), tokens=tokens)
     return [made[index] for index in range(len(requests))]

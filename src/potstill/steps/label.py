@@ -69,7 +69,7 @@ class PseudoLabel(SamplingStep):
     """With `top_k`, the model whose tokenizer numbers the tokens, where the teacher doesn't show it (a served one):
     students are checked against it."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3  # thoughts are no part of an answer
 
     def __post_init__(self) -> None:
         """Choose where the step runs."""

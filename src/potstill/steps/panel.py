@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from potstill.generate import Asker, as_teacher, teacher_problems
 from potstill.keys import digest, digest_encoded
+from potstill.responses import interpreted
 from potstill.teachers.ensemble import Ensemble, names_of
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ class Panel:
             for member, asker in enumerate(askers):
                 known |= asker.known([key for row in keys for number, key in row if number == member])
             for job, row in zip(batch, keys, strict=True):
-                yield job, [known[key] for _, key in row]
+                requests = [request for _, request in job.asked]
+                yield job, [interpreted(known[key], request) for (_, key), request in zip(row, requests, strict=True)]
 
 
 def panel_problems(ensemble: Ensemble, *, top_k: int = 0) -> Iterator[Problem]:

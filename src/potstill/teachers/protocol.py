@@ -92,6 +92,26 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Usage:
+    """What was billed."""
+
+    prompt: int = 0
+    """Tokens read."""
+    completion: int = 0
+    """Tokens written."""
+    cost: float = 0.0
+    """Dollars, by the teacher's price table."""
+
+    def __add__(self, other: Usage) -> Usage:
+        """Return both together."""
+        return Usage(self.prompt + other.prompt, self.completion + other.completion, self.cost + other.cost)
+
+
+NOTHING = Usage()
+"""What costs nothing."""
+
+
+@dataclass(frozen=True)
 class Response:
     """What a teacher wrote for one request."""
 
@@ -115,6 +135,15 @@ class Response:
     """For an error: whether asking again may help."""
     cost: float = 0.0
     """Dollars that this response was billed, by the teacher's price table."""
+    reasoning: str = field(default="", kw_only=True)
+    """What the teacher thought before it answered, where it says so; never part of `text` once a step reads it."""
+    unusable: bool = field(default=False, kw_only=True)
+    """For an error: whether the teacher did answer, but with nothing that can be used (a refusal, thoughts alone). Such
+    an answer is kept, as the same request would be answered so again; another draw may be better."""
+    left_out: tuple[str, ...] = field(default=(), kw_only=True)
+    """Fields of the request that the server takes in no form, so that they were left out."""
+    earlier: Usage = field(default=NOTHING, kw_only=True)
+    """What tries before this one were billed, whose answers could not be read."""
 
 
 class Session(Protocol):

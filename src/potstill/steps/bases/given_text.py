@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from annotated_types import Interval
 
@@ -16,6 +16,8 @@ from potstill.steps.templates import prompt_columns
 
 class GivenTextStep(TeacherStep):
     """Has the teacher read the answer in each row after its prompt."""
+
+    version: ClassVar[int] = 1  # what is read is as it was
 
     rows: Rows
     """Rows with an answer."""
