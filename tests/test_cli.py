@@ -230,7 +230,7 @@ def test_the_plan_names_reasons(project: Project) -> None:
     assert "miss  made: parameter n changed from 3 to 4" in result.out
     assert "0 hits, 2 misses: about 0 teacher calls" in result.out
     planned = project.cli("plan", "pipe.py", "--json").json
-    assert list(planned) == ["pipeline", "steps", "calls", "tokens", "disk"]
+    assert list(planned) == ["pipeline", "steps", "calls", "cached", "tokens", "dollars", "disk"]
     assert [step["status"] for step in planned["steps"]] == ["hit", "hit"]
 
 
@@ -347,3 +347,8 @@ def test_two_files_may_hold_pipelines_of_one_name(project: Project) -> None:
     project.write(PIPELINE, "other.py")
     found = json.loads(project.cli("run", "other.py", "--json").out.splitlines()[-1])
     assert found["pipeline"] == "cli"
+
+
+def test_the_version_names_what_computes(project: Project) -> None:
+    lines = project.cli("--version").out.splitlines()
+    assert [line.split()[0] for line in lines] == ["potstill", "Python", "torch", "transformers", "vLLM", "device"]

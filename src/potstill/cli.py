@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from potstill.errors import PotstillError, RequestError
@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="potstill", description="Distil large language models into small ones that can be deployed."
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print versions and the device, and exit")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     run = _command(commands, "run", "run a pipeline; what is cached is not run again", _run)
     run.add_argument("file", metavar="FILE.py[:NAME]", help="file that holds the pipeline")
@@ -66,6 +67,17 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("key", metavar="KEY", help="key of an artifact, or the start of one")
         _store_option(one)
     return parser
+
+
+class _Version(argparse.Action):
+    """Prints the versions that matter and the device; what they are is looked up only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print and exit."""
+        from potstill.about import described
+
+        print("\n".join(described()))
+        parser.exit(DONE)
 
 
 def _command(commands: Any, name: str, text: str, function: Any) -> argparse.ArgumentParser:
@@ -165,12 +177,21 @@ def _plan(options: argparse.Namespace) -> int:
         why = f": {'; '.join(step.reasons)}" if step.reasons else ""
         print(f"{step.status:4}  {step.name}{why}")
     misses = [step for step in planned if step.status == "miss"]
-    calls, tokens, disk = (sum(getattr(step.estimate, part) for step in misses) for part in ("calls", "tokens", "disk"))
-    print(f"{len(planned) - len(misses)} hits, {len(misses)} misses: about {calls:,} teacher calls, {tokens:,} tokens, "
-          f"{disk / 1e6:,.1f} MB of disk")  # fmt: skip
-    cost = {"calls": calls, "tokens": tokens, "disk": disk}
+    cost = {
+        part: sum(getattr(step.estimate, part) for step in misses)
+        for part in ("calls", "cached", "tokens", "dollars", "disk")
+    }
+    print(f"{len(planned) - len(misses)} hits, {len(misses)} misses: about {_priced(cost)}")
     _print_json(options, {"pipeline": pipeline.name, "steps": [step.as_json() for step in planned], **cost})
     return DONE
+
+
+def _priced(cost: Mapping[str, float]) -> str:
+    """Return in words what a run will cost."""
+    kept = f" ({cost['cached']:,} more are answered already)" if cost["cached"] else ""
+    price = f", ${cost['dollars']:,.2f}" if cost["dollars"] else ""
+    disk = f"{cost['disk'] / 1e6:,.1f} MB of disk"
+    return f"{cost['calls']:,} teacher calls{kept}, {cost['tokens']:,} tokens{price}, {disk}"
 
 
 def _ls(options: argparse.Namespace) -> int:

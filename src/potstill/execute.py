@@ -165,7 +165,7 @@ def _text(error: BaseException, step: Step) -> str:
 def _make(spec: Spec, fields: tuple[str, ...], context: Context, store: Store, started: float) -> tuple[str, ...]:
     """Call `run`, write what it returns, publish it; returns warnings."""
     shutil.rmtree(context.work / "inputs", ignore_errors=True)
-    arguments = {name: _resolved(getattr(spec.step, name), context.work) for name in fields}
+    arguments = {name: resolved(getattr(spec.step, name), context.work) for name in fields}
     run: Callable[..., Any] = spec.step.run  # type: ignore[assignment]  # what a subclass defines
     accepted = inspect.signature(run).parameters
     if "context" in accepted:
@@ -224,7 +224,7 @@ def _context(spec: Spec, store: Store, folder: Path, logger: logging.Logger, pro
     )
 
 
-def _resolved(value: Any, scratch: Path) -> Any:
+def resolved(value: Any, scratch: Path) -> Any:
     """Return what `run` gets for a field: rows as a dataset, a model as its folder, metrics as a dict."""
     if isinstance(value, Input):
         if value.makes == "rows":
@@ -233,9 +233,9 @@ def _resolved(value: Any, scratch: Path) -> Any:
             return json.loads((value.path / "metrics.json").read_text(encoding="utf-8"))
         return value.path
     if isinstance(value, Mapping):
-        return {key: _resolved(item, scratch) for key, item in value.items()}
+        return {key: resolved(item, scratch) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(_resolved(item, scratch) for item in value)
+        return type(value)(resolved(item, scratch) for item in value)
     return value
 
 

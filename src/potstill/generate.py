@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from potstill import forecast
 from potstill.errors import PotstillError, Problem
 from potstill.keys import digest, digest_encoded
 from potstill.responses import interpreted, pack, spelled, storable, unpack
@@ -98,7 +99,9 @@ class Asker:
         return found | {key: self._unsaved[key] for key in keys if key in self._unsaved}
 
     def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Response]]:
-        """Ask the teacher, which is opened at the first time."""
+        """Ask the teacher, which is opened at the first time; in a dry run, count the requests and end it."""
+        if (count := forecast.current()) is not None:
+            count.take(requests)
         if self._session is None:
             self._session = self._open.enter_context(self._teacher.open(threads=self._context.threads))
         return self._session.generate(requests)
@@ -238,6 +241,8 @@ class _Line(Generic[Tag]):
                 continue
             if key in known:
                 self._ready[key] = self._asker.read(known[key], request)
+                if (count := forecast.current()) is not None:
+                    count.cached += 1
             else:
                 self._to_ask.append((key, request))
         return bool(batch)

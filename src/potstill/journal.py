@@ -148,6 +148,16 @@ class Journal:
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
 
 
+class ReadOnly(Journal):
+    """A journal that is looked at and left as it is."""
+
+    def put_many(self, namespace: str, entries: Mapping[str, Any]) -> None:
+        """Write nothing."""
+
+    def drop(self, namespace: str) -> None:
+        """Drop nothing."""
+
+
 @dataclass(frozen=True)
 class ScopedJournal:
     """The entries of one namespace."""

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from potstill.context import Context
+from potstill.digests import walk
 from potstill.errors import RequestError
+from potstill.execute import Input, detached, edge_fields, resolved
 from potstill.graph import Graph, edges, step_of
-from potstill.identity import Codes, explain, key_of, step_identity
-from potstill.step import Estimate, Node, Step
+from potstill.identity import Codes, explain, key_of, marks, step_identity
+from potstill.journal import ReadOnly
+from potstill.ledger import Ledger
+from potstill.step import Edge, Estimate, Node, Step
 from potstill.store import Artifact, Store
 
 
@@ -42,6 +51,8 @@ class Planned:
             "calls": self.estimate.calls,
             "tokens": self.estimate.tokens,
             "disk": self.estimate.disk,
+            "cached": self.estimate.cached,
+            "dollars": round(self.estimate.dollars, 4),
         }
 
 
@@ -60,6 +71,7 @@ class _Planner:
         self._last_run = last_run
         self._artifacts: dict[int, Artifact] = {}
         self._rows: dict[int, int | None] = {}
+        self._bytes: dict[int, int] = {}
         self._codes: Codes = {}
 
     def add(self, step: Step) -> Planned:
@@ -72,9 +84,10 @@ class _Planner:
         if not reasons:
             artifact = self._artifacts[id(step)]
             self._rows[id(step)] = artifact.rows
+            self._bytes[id(step)] = artifact.size
             return Planned(name, type(step).__name__, "hit", (), key, Estimate(rows=artifact.rows))
-        estimate = step.estimate(self._input_rows(step))
-        self._rows[id(step)] = estimate.rows
+        estimate = self._estimate(step, name, inputs_exist=not unknown)
+        self._rows[id(step)], self._bytes[id(step)] = estimate.rows, estimate.disk
         own = self._own_changes(step, name) if unknown else ()
         return Planned(name, type(step).__name__, "miss", own + reasons, key, estimate)
 
@@ -105,6 +118,27 @@ class _Planner:
             return key, (f"{retryable} rows to retry",)
         return key, ()
 
+    def _estimate(self, step: Step, name: str, *, inputs_exist: bool) -> Estimate:
+        """Return what a step will cost; a trial that fails is no reason to have no plan."""
+        rows = self._input_rows(step)
+        estimate = step.estimate(rows)
+        if inputs_exist and estimate.calls:
+            with TemporaryDirectory() as folder, contextlib.suppress(Exception):
+                estimate = step.forecast(rows, _Trial(step, name, self._artifacts, self._store, Path(folder)))
+        return estimate if estimate.disk else replace(estimate, disk=self._disk(step, estimate))
+
+    def _disk(self, step: Step, estimate: Estimate) -> int:
+        """Return the bytes that a step will write, by those of its inputs: a model is as large as the largest."""
+        if step.makes == "model":
+            folders = [Path(str(getattr(step, field.name))) for field in fields(step) if _names_model(step, field.name)]
+            local = [sum(file.stat().st_size for file in walk(folder)) for folder in folders if folder.is_dir()]
+            return max([*local, *(self._bytes.get(id(step_of(node)), 0) for _, node in edges(step))], default=0)
+        if step.makes == "rows" and estimate.rows:
+            counted = [(self._rows.get(id(step_of(node))), self._bytes.get(id(step_of(node)), 0))
+                       for _, node in edges(step)]  # fmt: skip
+            return max((size * estimate.rows // count for count, size in counted if count), default=0)
+        return 0
+
     def _own_changes(self, step: Step, name: str) -> tuple[str, ...]:
         """Return what changed in a step itself while its inputs are still to be made."""
         known = self._last_run.get(name, {}).get("identity")
@@ -125,6 +159,48 @@ class _Planner:
             here = self._rows.get(id(step_of(node)))
             rows[name] = here if name not in rows else (rows[name] or 0) + (here or 0)
         return rows
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """The inputs of one step, and a context that writes into a folder which is thrown away."""
+
+    step: Step
+    name: str
+    artifacts: Mapping[int, Artifact]
+    store: Store
+    folder: Path
+
+    def inputs(self) -> dict[str, Any]:
+        """Return what `run` would get by edge field."""
+        behind = {
+            id(step_of(node)): Input(found.path, "", str(found.manifest["makes"]))
+            for _, node in edges(self.step)
+            if (found := self.artifacts[id(step_of(node))])
+        }
+        twin = detached(self.step, behind)
+        return {name: resolved(getattr(twin, name), self.folder) for name in edge_fields(self.step)}
+
+    def context(self) -> Context:
+        """Return a context whose journals can be read and not written."""
+        journal = ReadOnly(self.store.root / "journal.sqlite")
+        return Context(
+            step=self.name,
+            key="trial",
+            work=self.folder / "scratch",
+            out=self.folder / "payload",
+            journal=journal.scoped("trial"),
+            store_journal=journal,
+            ledger=Ledger(),
+            logger=logging.getLogger("potstill.trial"),
+            seed=int(getattr(self.step, "seed", 0) or 0),
+        )
+
+
+def _names_model(step: Step, field: str) -> bool:
+    """Return whether a field names a model by a text or path."""
+    kinds = {mark.kind for mark in marks(type(step), field) if isinstance(mark, Edge)}
+    return "model" in kinds and isinstance(getattr(step, field), (str, Path))
 
 
 @dataclass(frozen=True)

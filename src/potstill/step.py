@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, NoReturn, Self, Union, dataclass_transform
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NoReturn, Protocol, Self, Union, dataclass_transform
 
 from potstill.arguments import check_arguments
 from potstill.errors import NothingHasRun, Problem
 from potstill.field_texts import WithFieldTexts
+
+if TYPE_CHECKING:
+    from potstill.context import Context
 
 RESULT_NAMES = frozenset({"path", "rows", "dataset", "to_pandas", "metrics", "manifest", "key", "digest"})
 """What an artifact has and a step has not, so that asking a step for it gets an answer that helps."""
@@ -33,7 +36,21 @@ class Estimate:
     tokens: int = 0
     """Tokens that the teacher reads and writes."""
     disk: int = 0
-    """Bytes that the artifact will take."""
+    """Bytes that the artifact will take; 0 where the step can't say, and the plan goes by its inputs."""
+    cached: int = 0
+    """Requests that the journal answers already; they are not among `calls`."""
+    dollars: float = 0.0
+    """What the calls cost, by the teacher's price."""
+
+
+class Trial(Protocol):
+    """What a step may look at where a plan asks for its cost and all its inputs exist."""
+
+    def inputs(self) -> dict[str, Any]:
+        """Return what `run` would get by edge field."""
+
+    def context(self) -> Context:
+        """Return a context whose journals can be read and not written."""
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
@@ -154,6 +171,10 @@ class Step:
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Return what the step will cost, given the number of `rows` behind each edge field."""
         return Estimate()
+
+    def forecast(self, rows: Mapping[str, int | None], trial: Trial) -> Estimate:
+        """Return what the step will cost, given all its inputs themselves; must not write or ask anybody."""
+        return self.estimate(rows)
 
 
 def _nothing_has_run(step: Step, result: str = "") -> str:

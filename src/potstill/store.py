@@ -58,6 +58,11 @@ class Artifact:
         rows = self.manifest["output_rows"][self.output] if self.output else self.manifest["rows"]
         return None if rows is None else int(rows)
 
+    @property
+    def size(self) -> int:
+        """How many bytes its files take."""
+        return sum(int(file["size"]) for file in self.manifest["files"].values())
+
     def dataset(self) -> Dataset:
         """Return its rows as a `datasets.Dataset`, which does not fill the memory."""
         from potstill import rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -10,8 +10,9 @@ from annotated_types import Ge, Interval, MinLen
 
 from potstill.asking import Question, Tries, as_text, asked, upper_bound
 from potstill.errors import Problem
+from potstill.forecast import left_to_ask, sampled
 from potstill.generate import place, teacher_problems
-from potstill.step import Estimate, Model, Step
+from potstill.step import Estimate, Model, Step, Trial
 from potstill.teachers.protocol import Sampling
 
 if TYPE_CHECKING:
@@ -40,6 +41,14 @@ class TeacherStep(Step):
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher."""
         yield from teacher_problems(self.teacher)
+
+    def forecast(self, rows: Mapping[str, int | None], trial: Trial) -> Estimate:
+        """Count the requests that the journal lacks, with their prompts' tokens and the teacher's price."""
+        bound = self.estimate(rows)
+        inputs, share = sampled(trial.inputs())
+        price = getattr(inputs["teacher"], "price", None)
+        run: Callable[..., Iterator[object]] = self.run  # type: ignore[assignment]  # what a subclass defines
+        return left_to_ask(bound, lambda: run(**inputs, context=trial.context()), share, price)
 
 
 class AskingStep(TeacherStep):
