@@ -32,9 +32,9 @@ def file_digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
         signature = [before.st_dev, before.st_ino, before.st_size, before.st_mtime_ns, before.st_ctime_ns]
         note = cache_folder() / hashlib.sha256(json.dumps(signature).encode()).hexdigest()
-        if note.is_file() and not os.environ.get("POTSTILL_FORGET_DIGESTS"):
-            kept = note.read_text()
-            if len(kept) == 64:
+        if not os.environ.get("POTSTILL_FORGET_DIGESTS"):
+            kept = _remembered(note)
+            if kept:
                 return kept
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         after = os.fstat(file.fileno())
@@ -44,20 +44,65 @@ def file_digest(path: Path) -> str:
         return digest
 
 
+def _remembered(note: Path) -> str:
+    """Return the digest in a note, or nothing: a note that was damaged, or belongs to another file, is no note."""
+    try:
+        digest, _, check = note.read_text(encoding="ascii").partition(" ")
+    except (OSError, ValueError):
+        return ""
+    return digest if check == _check(note, digest) else ""
+
+
+def _check(note: Path, digest: str) -> str:
+    """Return the checksum that a note carries beside its digest."""
+    return hashlib.sha256(f"{note.name} {digest}".encode()).hexdigest()[:16]
+
+
 def _remember(note: Path, digest: str) -> None:
     """Keep a digest; a cache that can't be written only costs time."""
     try:
         note.parent.mkdir(parents=True, exist_ok=True)
         partial = note.with_suffix(f".{os.getpid()}")
-        partial.write_text(digest)
+        partial.write_text(f"{digest} {_check(note, digest)}")
         partial.replace(note)
     except OSError:
         return
 
 
 def walk(folder: Path) -> Iterator[Path]:
-    """Yield all files below `folder`, sorted by relative path."""
+    """Yield all files below `folder`, sorted by relative path; folders behind links are not entered."""
     yield from sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Return a digest for every file below `folder` by relative path; what stands behind links counts as content.
+
+    A folder that links lead to more than once, such as one that holds a link to itself, is read once: at the other
+    places its first path stands for it. A link to nothing counts by the path that it names.
+    """
+    found = {str(path.relative_to(folder)): file_digest(path) for path in walk(folder)}
+    links = sorted(path for path in folder.rglob("*") if path.is_symlink() and not path.is_file())
+    if links:
+        inside = [folder, *(path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink())]
+        _follow(links, folder, found, {path.resolve(): str(path.relative_to(folder)) for path in inside})
+    return found
+
+
+def _follow(links: list[Path], folder: Path, found: dict[str, str], read: dict[Path, str]) -> None:
+    """Add what stands behind `links` to `found`; `read` holds the folders that count already, by their real path."""
+    waiting = list(links)
+    while waiting:
+        path = waiting.pop(0)
+        name = str(path.relative_to(folder))
+        if path.is_file():
+            found[name] = file_digest(path)
+        elif not path.is_dir():
+            found[name] = f"link to {path.readlink()}" if path.is_symlink() else "no file"
+        elif path.resolve() in read:
+            found[name] = f"same as {read[path.resolve()]}"
+        else:
+            read[path.resolve()] = name
+            waiting += sorted(path.iterdir())
 
 
 def combine(digests: Iterable[tuple[str, str]]) -> str:
@@ -70,4 +115,4 @@ def path_digest(path: Path, skip: Iterable[str] = ()) -> str:
     if path.is_file():
         return file_digest(path)
     left_out = set(skip)
-    return combine((str(file.relative_to(path)), file_digest(file)) for file in walk(path) if file.name not in left_out)
+    return combine((name, digest) for name, digest in contents(path).items() if Path(name).name not in left_out)
