@@ -89,6 +89,23 @@ def test_no_rows_keep_their_columns_where_they_are_known(tmp_path: Path) -> None
     assert len(rows.read(tmp_path / "b", tmp_path)) == 0
 
 
+def test_a_folder_without_its_files_is_not_read_as_no_rows(tmp_path: Path) -> None:
+    rows.write([{"n": 1}], tmp_path / "a")
+    (tmp_path / "empty").mkdir()
+    one, two = ["part-00000.parquet"], ["part-00001.parquet"]
+    for folder, names in (("gone", None), ("empty", None), ("gone", one), ("a", two)):
+        with pytest.raises(FileNotFoundError):
+            rows.read(tmp_path / folder, tmp_path, names)
+    assert len(rows.read(tmp_path / "gone", tmp_path, [])) == 0
+
+
+def test_only_the_files_that_are_named_are_read(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        rows.write([{"n": name}], tmp_path / name)
+    (tmp_path / "b" / "part-00000.parquet").rename(tmp_path / "a" / "part-00001.parquet")
+    assert rows.read(tmp_path / "a", tmp_path, ["part-00000.parquet"])["n"][:] == ["a"]
+
+
 def test_nested_values_and_numpy_arrays_keep_their_types(tmp_path: Path) -> None:
     rows.write(
         [{"ids": np.array([1, 2], np.int32), "logs": [np.array([0.5], np.float32)], "none": None}], tmp_path / "a"

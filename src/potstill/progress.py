@@ -71,7 +71,7 @@ class Lines:
 
     def finished(self, record: Record) -> None:
         """Print how the step ended."""
-        self._done += 1
+        self._done = min(self._done + 1, self._total)  # a step that is looked up again ends again
         self._print(f"[{self._done}/{self._total}] {ending(record)}")
 
     def said(self, message: str) -> None:
@@ -129,7 +129,7 @@ class Live:
 
     def finished(self, record: Record) -> None:
         """Print how the step ended, and remove its bar."""
-        self._done += 1
+        self._done = min(self._done + 1, self._total)  # a step that is looked up again ends again
         if record.name in self._tasks:
             self._bars.remove_task(self._tasks.pop(record.name))
         colour = {"hit": "dim", "ran": "green", "failed": "bold red", "skipped": "yellow"}[record.status]

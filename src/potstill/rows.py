@@ -6,6 +6,7 @@ The same rows always give the same bytes: parts and row groups have fixed sizes,
 from __future__ import annotations
 
 import atexit
+import errno
 import hashlib
 import shutil
 import tempfile
@@ -36,6 +37,7 @@ def write(rows: Any, folder: Path) -> int:
     Raises:
         BadInput: it is none of these, or its rows have no common schema.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -49,19 +51,30 @@ def write(rows: Any, folder: Path) -> int:
             writer = pq.ParquetWriter(file, group.schema, compression="zstd")
         writer.write_table(group, row_group_size=GROUP_ROWS)
         count, part = count + group.num_rows, part + 1
-    if writer is not None:
+    if writer is None:
+        pq.write_table(pa.table({}), folder / "part-00000.parquet", compression="zstd")
+    else:
         writer.close()
     return count
 
 
-def read(folder: Path, scratch: Path) -> Dataset:
-    """Return the rows in `folder`; large ones are mapped from an Arrow file made in `scratch`."""
+def read(folder: Path, scratch: Path, names: Iterable[str] | None = None) -> Dataset:
+    """Return the rows in `folder`; large ones are mapped from an Arrow file made in `scratch`.
+
+    `names` are the files that hold them, by a manifest; without, all Parquet files do, of which there must be one.
+
+    Raises:
+        FileNotFoundError: a file is not there.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
     from datasets import Dataset
 
-    files = sorted(folder.glob("*.parquet"))
-    if not files:
+    listed = [path.name for path in folder.glob("*.parquet")] if names is None else names
+    files = [folder / name for name in sorted(listed) if name.endswith(".parquet")]
+    if not files and names is None:
+        raise FileNotFoundError(errno.ENOENT, "no Parquet file, so that even no rows at all can't be read", str(folder))
+    if not files:  # as earlier versions wrote no rows
         return Dataset.from_dict({})
     if sum(file.stat().st_size for file in files) <= IN_MEMORY_BYTES:
         table = pa.concat_tables(pq.read_table(file, use_threads=False) for file in files)
@@ -76,11 +89,11 @@ def read(folder: Path, scratch: Path) -> Dataset:
     return Dataset.from_file(str(mapped))
 
 
-def opened(folder: Path) -> Dataset:
-    """Return the rows in `folder`; large ones are mapped from a temporary file that goes when Python ends."""
+def opened(folder: Path, names: Iterable[str] | None = None) -> Dataset:
+    """Return the rows in `folder`, as `read` does; large ones are mapped from a temporary file that goes at exit."""
     scratch = Path(tempfile.mkdtemp(prefix="potstill-"))
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
-    return read(folder, scratch)
+    return read(folder, scratch, names)
 
 
 def is_rows(value: Any) -> bool:

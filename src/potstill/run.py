@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, fields
@@ -11,18 +11,21 @@ from typing import Any
 
 from potstill import locks
 from potstill.context import Ancestor
-from potstill.errors import PotstillError, RequestError
+from potstill.errors import PotstillError, RequestError, StoreError
 from potstill.execute import Input, Outcome, Spec, detached, edge_fields
 from potstill.executor import Executor
 from potstill.graph import Graph, edges, replace_nodes, step_of
 from potstill.identity import Codes, key_of, step_identity
+from potstill.inputs import source_of
 from potstill.records import Interrupted, Record, Run, Watcher
 from potstill.services import Services, named_in
 from potstill.step import Node, Output, Step
-from potstill.store import Artifact, Store
+from potstill.store import Artifact, Lookup, Store
 
 POLL_SECONDS = 0.2
 """How often a run looks whether another process has freed a key that it needs."""
+INPUT_TRIES = 3
+"""How often a step is started whose inputs change while it runs."""
 
 
 @dataclass
@@ -54,13 +57,16 @@ class Runner:
     _served: set[str] = field(default_factory=set)
     _busy: set[str] = field(default_factory=set)
     _foreign: set[str] = field(default_factory=set)
-    _damaged: set[str] = field(default_factory=set)
+    _said: set[str] = field(default_factory=set)
     _recorded: bool = False
     _ready: deque[Step] = field(default_factory=deque)
     _open: dict[int, int] = field(default_factory=dict)
     _children: dict[int, list[Step]] = field(default_factory=dict)
     _known: dict[str, dict[str, Any]] | None = None
     _codes: Codes = field(default_factory=dict)
+    _tries: Counter[int] = field(default_factory=Counter)
+    _restarting: dict[int, list[Step]] = field(default_factory=dict)
+    """By `id(step)`, a step that is looked up again: the steps that wait for it, which its first end did not free."""
 
     def run(self) -> Run:
         """Run everything that the targets need.
@@ -111,6 +117,8 @@ class Runner:
     def _start(self, step: Step) -> bool:
         """Settle a step whose parents are settled, or start it; otherwise put it back and return False."""
         record = self.records[id(step)]
+        if any(id(parent) in self._restarting for parent in self.graph.parents(step)):
+            return self._later(step)
         failed = [parent for parent in self.graph.parents(step) if self.records[id(parent)].artifact is None]
         if failed:
             record.error = f"not run: {self.graph.name(failed[0])} failed"
@@ -195,13 +203,32 @@ class Runner:
     def _hit(self, record: Record) -> bool:
         """Take the artifact of the record's key if it is whole and has no rows to retry."""
         found = self.store.lookup(record.key)
-        if found.damage and record.key not in self._damaged:
-            self._damaged.add(record.key)
-            self.watcher.said(f"{record.name}: the artifact {record.key} is corrupt ({found.damage}); it is made again")
+        if found.strays:
+            found = self._without_strays(record, found)
+        for blemish in found.blemishes:
+            self._warn_once(f"{record.name}: {record.key}/{blemish}; it is not part of the result, which is used")
+        if found.damage:
+            what = f"the artifact {record.key} is corrupt ({found.damage}); it is made again"
+            self._warn_once(f"{record.name}: {what}")
         if found.artifact is None or found.artifact.manifest["counts"]["retryable"]:
             return False
         record.artifact, record.status = found.artifact, "hit"
         return True
+
+    def _without_strays(self, record: Record, found: Lookup) -> Lookup:
+        """Take what others put into an artifact out of it; where that can't be done, it is damaged."""
+        try:
+            place = self.store.set_aside(record.key, found.strays)
+        except StoreError:
+            return found
+        self._warn_once(f"{record.name}: {record.key}: {found.damage}; moved to {place}")
+        return self.store.lookup(record.key)
+
+    def _warn_once(self, message: str) -> None:
+        """Say something that many steps or tries may come upon."""
+        if message not in self._said:
+            self._said.add(message)
+            self.watcher.said(message)
 
     def _remember(self, record: Record, identity: dict[str, Any]) -> None:
         """Record a hit for `plan` and `gc`, unless it is what was recorded last or the store is read-only."""
@@ -228,20 +255,37 @@ class Runner:
             found = self.store.lookup(record.key) if outcome.status == "ran" else None
             lock.release()
             self._busy.discard(record.key)
+            for warning in outcome.warnings:
+                self.watcher.said(f"{record.name}: {warning}")
+            if outcome.changed_inputs and self._tries[id(step)] < INPUT_TRIES:
+                self._restart(step, outcome)
+                continue
             record.status, record.seconds, record.error = outcome.status, outcome.seconds, outcome.error
             record.bad_request = outcome.bad_request
             if found is not None and found.artifact is None:
                 record.status, record.error = "failed", f"its artifact is not whole: {found.damage or 'missing'}"
             elif found is not None:
                 record.artifact = found.artifact
-            for warning in outcome.warnings:
-                self.watcher.said(f"{record.name}: {warning}")
             self._finish(step, record)
+
+    def _restart(self, step: Step, outcome: Outcome) -> None:
+        """Look up the inputs again that were removed or replaced while a step ran, and let it wait for them."""
+        self._tries[id(step)] += 1
+        self.watcher.said(f"{self.records[id(step)].name}: {outcome.error}. It is started again")
+        for parent in self.graph.parents(step):
+            record = self.records[id(parent)]
+            if record.key not in outcome.changed_inputs:
+                continue
+            self._open[id(step)] += 1
+            if id(parent) not in self._restarting:
+                record.artifact, record.status = None, "skipped"
+                self._ready.append(parent)
+            self._restarting.setdefault(id(parent), []).append(step)
 
     def _finish(self, step: Step, record: Record) -> bool:
         """Tell the watcher, and let the steps go that only waited for this one."""
         self.watcher.finished(record)
-        for child in self._children.get(id(step), ()):
+        for child in self._restarting.pop(id(step), self._children.get(id(step), ())):
             self._open[id(child)] -= 1
             if not self._open[id(child)]:
                 self._ready.append(child)
@@ -259,7 +303,8 @@ class Runner:
         names: dict[str, list[str]] = {}
         for name, node in edges(step):
             artifact = self._artifact(node)
-            inputs[id(step_of(node))] = Input(artifact.path, "", str(artifact.manifest["makes"]))
+            files = {output: artifact.parts(output) for output in ("", *artifact.manifest["outputs"])}
+            inputs[id(step_of(node))] = Input(artifact.path, "", str(artifact.manifest["makes"]), files)
             names.setdefault(name, []).append(self.graph.name(node))
         return Spec(
             step=detached(step, inputs),
@@ -269,7 +314,7 @@ class Runner:
             store=self.store.root,
             identity=identity,
             inputs=names,
-            keys=tuple(self._artifact(parent).key for parent in self.graph.parents(step)),
+            sources=tuple(source_of(self.graph.name(p), self._artifact(p)) for p in self.graph.parents(step)),
             lineage=tuple(self._ancestors(step)) if type(step).wants_lineage else (),
             threads=self.threads,
             access=self.services.access if self.services else None,

@@ -1,6 +1,7 @@
 """The store: artifacts by key, each complete only through its manifest, published by one rename.
 
 STORE/artifacts/KEY/   manifest.json, log.txt, and the payload (data/*.parquet, a model folder, metrics.json, ...)
+STORE/strays/KEY/      files that somebody else put into an artifact, set aside
 STORE/work/KEY/        an artifact being made: payload/ and scratch/ (checkpoints), kept after a kill
 STORE/journal.sqlite   finished rows
 STORE/locks/KEY        one writer at a time
@@ -10,29 +11,27 @@ STORE/runs/            what each run of a pipeline used, for `plan` and `gc`
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
 import logging
 import os
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from potstill.digests import combine, file_digest, walk
+from potstill.digests import file_digest, walk
 from potstill.errors import StoreError
 from potstill.journal import Journal
+from potstill.manifests import BESIDE_PAYLOAD, condition, content_digests, read_manifest, sealed, without_links
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-SCHEMA = 1
-"""Version of the manifest's layout."""
-BESIDE_PAYLOAD = ("manifest.json", "log.txt", "lost.jsonl")
-"""Files of an artifact that are not its result, so that they are not part of its content digest."""
 _log = logging.getLogger("potstill")
 
 
@@ -67,11 +66,16 @@ class Artifact:
         """Return its rows as a `datasets.Dataset`, which does not fill the memory."""
         from potstill import rows
 
-        return rows.opened(self.path / "data" / self.output)
+        return rows.opened(self.path / "data" / self.output, self.parts(self.output))
 
     def to_pandas(self) -> Any:
         """Return its rows as a pandas frame, all in memory."""
         return self.dataset().to_pandas()
+
+    def parts(self, output: str = "") -> tuple[str, ...]:
+        """Return the names of the files that hold the rows of one of its outputs, below `data/OUTPUT`."""
+        folder = f"data/{output}/" if output else "data/"
+        return tuple(sorted(name.removeprefix(folder) for name in self.manifest["files"] if name.startswith(folder)))
 
     def digest(self, output: str = "") -> str:
         """Return the content digest of the artifact, or of one of its outputs."""
@@ -86,6 +90,10 @@ class Lookup:
     """The artifact, if it is there and whole."""
     damage: str = ""
     """Why what is there can't be used, or empty."""
+    strays: tuple[str, ...] = ()
+    """Files that don't belong to it, where these are all that is wrong with it: `set_aside` makes it whole."""
+    blemishes: tuple[str, ...] = ()
+    """What is wrong with files beside its result, which is no reason to make it again."""
 
 
 class Store:
@@ -105,10 +113,30 @@ class Store:
             manifest = read_manifest(path)
             if manifest["key"] != key:
                 return Lookup(None, f"its manifest belongs to {manifest['key']}")
-            damage = next(_damages(path, manifest["files"]), "")
+            found = condition(path, manifest)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             return Lookup(None, f"manifest.json can't be read: {error}")
-        return Lookup(None, damage) if damage else Lookup(Artifact(path, manifest))
+        if found.damage:
+            return Lookup(None, found.damage)
+        if found.strays:
+            names = ", ".join(found.strays[:3]) + ", ..." * (len(found.strays) > 3)
+            return Lookup(None, f"{names} stands in it and not in its manifest", found.strays)
+        return Lookup(Artifact(path, manifest), blemishes=found.blemishes)
+
+    def set_aside(self, key: str, strays: Iterable[str]) -> Path:
+        """Move what does not belong to the artifact `key` out of it; return the folder where it is now.
+
+        Raises:
+            StoreError: the store can't be written.
+        """
+        target = self.root / "strays" / key / str(time.time_ns())
+        with writing(self.root):
+            for name in strays:
+                place = target / name
+                place.parent.mkdir(parents=True, exist_ok=True)
+                with contextlib.suppress(FileNotFoundError):  # another run does the same
+                    (self.root / "artifacts" / key / name).rename(place)
+        return target
 
     def artifacts(self) -> Iterator[tuple[str, Lookup]]:
         """Yield every key in the store with what is behind it."""
@@ -135,15 +163,16 @@ class Store:
         target = self.root / "artifacts" / key
         with writing(self.root):
             (payload / "manifest.json").unlink(missing_ok=True)
+            without_links(payload)
             files = {str(path.relative_to(payload)): path for path in walk(payload)}
             manifest["files"] = {
                 name: {"size": path.stat().st_size, "sha256": file_digest(path)} for name, path in files.items()
             }
-            manifest["digests"] = _digests(manifest["files"], manifest["outputs"])
+            manifest["digests"] = content_digests(manifest["files"], manifest["outputs"])
             for name, path in files.items():
                 if name not in BESIDE_PAYLOAD:
                     _flush(path)
-            write_json(payload / "manifest.json", _sealed(manifest))
+            write_json(payload / "manifest.json", sealed(manifest))
             for folder in {path.parent for path in files.values()} | {payload}:
                 _flush(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -202,22 +231,6 @@ class Store:
                 yield entry
 
 
-def read_manifest(path: Path) -> dict[str, Any]:
-    """Read the manifest of the artifact at `path`.
-
-    Raises:
-        ValueError: it is no manifest, or was changed since it was written.
-        OSError: it is missing.
-    """
-    manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
-    seal = manifest.pop("seal")
-    if seal != _seal(manifest):
-        raise ValueError("it was changed after it was written")
-    if manifest["schema"] != SCHEMA:
-        raise ValueError(f"it has layout {manifest['schema']}, this Potstill reads {SCHEMA}")
-    return dict(manifest)
-
-
 def write_json(path: Path, value: Any) -> None:
     """Write JSON so that the file is either the old or the new one, never a part of it."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
@@ -228,7 +241,7 @@ def write_json(path: Path, value: Any) -> None:
     partial.replace(path)
 
 
-@contextmanager
+@contextlib.contextmanager
 def writing(root: Path) -> Iterator[None]:
     """Turn the operating system's refusals into an error that names the store and the remedy."""
     try:
@@ -255,40 +268,6 @@ def _is_about(error: OSError, root: Path) -> bool:
         return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
     place = Path(os.fsdecode(error.filename)).absolute()
     return place.is_relative_to(root) or root.is_relative_to(place)
-
-
-def _damages(path: Path, files: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Yield what is wrong with the files of an artifact."""
-    for name, expected in files.items():
-        file = path / name
-        if not file.is_file():
-            yield f"{name} is missing"
-        elif file.stat().st_size != expected["size"]:
-            yield f"{name} has {file.stat().st_size} bytes instead of {expected['size']}"
-        elif file_digest(file) != expected["sha256"]:
-            yield f"{name} was changed after it was written"
-
-
-def _digests(files: Mapping[str, Mapping[str, Any]], outputs: list[str]) -> dict[str, str]:
-    """Return the content digest of the whole payload, and of each named output."""
-    content = {name: str(file["sha256"]) for name, file in files.items() if name not in BESIDE_PAYLOAD}
-    digests = {"": combine(content.items())}
-    for output in outputs:
-        prefix = f"data/{output}/"
-        digests[output] = combine(
-            (name.removeprefix(prefix), digest) for name, digest in content.items() if name.startswith(prefix)
-        )
-    return digests
-
-
-def _seal(manifest: Mapping[str, Any]) -> str:
-    """Return the checksum of a manifest's content."""
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-
-
-def _sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the manifest as it is written, with its checksum."""
-    return {"seal": _seal(json.loads(json.dumps(manifest))), **manifest}
 
 
 def _flush(path: Path) -> None:

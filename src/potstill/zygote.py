@@ -147,6 +147,7 @@ def _child(request: dict[str, Any], events: int) -> None:
                     "error": outcome.error,
                     "bad_request": outcome.bad_request,
                     "warnings": list(outcome.warnings),
+                    "changed_inputs": list(outcome.changed_inputs),
                 }
             },
         )
