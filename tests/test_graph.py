@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, FrozenInstanceError, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -159,3 +159,60 @@ def test_replacing_keeps_containers_and_says_what_sits_in_a_teacher() -> None:
     value = {"list": [a, 1], "teacher": Teacher(b)}
     assert replace_nodes(value, replacement) == {"list": ["here", 1], "teacher": Teacher("here")}
     assert seen == [False, True]
+
+
+class Pair(NamedTuple):
+    left: Any
+    right: int
+
+
+def test_steps_are_replaced_in_a_named_tuple() -> None:
+    assert replace_nodes(Pair(Source(), 2), lambda node, inside: "there") == Pair("there", 2)
+
+
+@pytest.mark.parametrize(
+    "name", ["columns", "check", "needs", "expanded", "estimate", "memory_remedies", "run", "version", "outputs",
+             "heavy", "makes", "alone", "preload", "unkeyed", "spelled", "wants_lineage", "name"],
+)  # fmt: skip
+@pytest.mark.parametrize("future", ["", "from __future__ import annotations\n"], ids=["types", "texts"])
+def test_a_parameter_with_a_name_that_every_step_has_is_refused_by_name(name: str, future: str) -> None:
+    code = f"{future}from potstill import Rows, Step\nclass Mine(Step):\n    {name}: str = 'x'\n    rows: Rows = None\n"
+    with pytest.raises(RequestError, match=f"Mine.{name}: is a name that every step has"):
+        exec(compile(code, "own.py", "exec", dont_inherit=True), {"__name__": "own"})
+
+
+def test_all_names_that_are_taken_are_said_together() -> None:
+    with pytest.raises(RequestError) as refused:
+
+        class Mine(Step):
+            columns: tuple[str, ...] = ()  # type: ignore[assignment]
+            name: str = "x"
+
+    assert [problem.field for problem in refused.value.problems] == ["columns", "name"]
+
+
+def test_a_method_of_every_step_can_not_become_a_value() -> None:
+    with pytest.raises(RequestError, match=r"Mine\.needs: is a method that every step has"):
+
+        class Mine(Step):
+            needs = {"rows": ["a"]}  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("outputs", ["train", ("rows",), ("run",), ("check",), (1,)])
+def test_an_output_is_a_name_that_leads_nowhere_else(outputs: Any) -> None:
+    with pytest.raises(RequestError, match=r"Mine\.outputs: "):
+        type("Mine", (Use,), {"outputs": outputs, "run": lambda self: {}})
+
+
+def test_what_every_step_has_may_be_set_as_before() -> None:
+    code = """
+from typing import ClassVar
+from potstill import Step
+class Mine(Step):
+    version = 2
+    makes: ClassVar[str] = "rows"
+    heavy: "ClassVar[bool]" = True
+"""
+    variables: dict[str, Any] = {"__name__": __name__}
+    exec(code, variables)
+    assert (variables["Mine"].version, variables["Mine"].makes, variables["Mine"].heavy) == (2, "rows", True)

@@ -1,4 +1,4 @@
-"""The pipeline of a file, and `--set` with the nearest name."""
+"""The pipeline of a file, which runs as the main module that it is under `python FILE`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from potstill.errors import RequestError
-from potstill.loader import changed, load
+from potstill.loader import load
 from potstill.pipeline import Pipeline
 
 TEXT = """
@@ -64,12 +64,11 @@ pipeline = Pipeline("loaded", outputs={"last": last.right, "made": made})
 
 @pytest.fixture(autouse=True)
 def clean() -> Iterator[None]:
-    path, modules = list(sys.path), set(sys.modules)
+    path, given, main = list(sys.path), list(sys.argv), sys.modules["__main__"]
     yield
-    sys.path[:] = path
-    for name in set(sys.modules) - modules:
-        if name.startswith("potstill_pipeline"):
-            del sys.modules[name]
+    sys.path[:], sys.argv[:] = path, given
+    sys.modules["__main__"] = main
+    sys.modules.pop("__mp_main__", None)
 
 
 @pytest.fixture
@@ -130,67 +129,47 @@ def test_a_helper_beside_the_file_can_be_imported(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"),
+    ("text", "message"),
     [
-        ("made.n=5", 5),
-        ("made.n=five", "five"),
-        ("made.text=5", "5"),
-        ("made.text=true", "true"),
-        ("made.text=a=b", "a=b"),
-        ('made.text="q"', "q"),
-        ('made.words=["b", "c"]', ("b", "c")),
-        ("made.teacher=null", None),
+        ("import sys\nsys.exit('set MODEL first')", r"ends Python \(SystemExit: set MODEL first\) \(line 2\).* -- "),
+        ("import sys\nsys.exit()", r"ends Python \(SystemExit: None\)"),
+        ("import argparse\nargparse.ArgumentParser().parse_args(['--x'])", r"ends Python \(SystemExit: 2\) \(line 2\)"),
+        ("from .helper import x", "a pipeline file belongs to no package; write `import helpers`"),
+        ("class Odd(BaseException): pass\nraise Odd('odd')", r"raises Odd: odd \(line 2\)"),
+        ("class Odd(Exception):\n    def __str__(self): 1 / 0\nraise Odd", "its text can't be had: ZeroDivisionError"),
+        ("raise ValueError('half \\ud83d')", r"half \\ud83d"),
     ],
+    ids=["exit", "exit without a word", "argparse", "relative import", "no Exception", "no text", "half a character"],
 )
-def test_a_value_is_json_or_a_text_of_the_kind_that_fits(file: Path, setting: str, value: object) -> None:
-    name = setting.split("=")[0].split(".")[1]
-    found = getattr(steps(changed(load(str(file)), [setting]))["made"], name)
-    assert (found, type(found)) == (value, type(value))
-
-
-def test_a_teacher_is_changed_wherever_it_is_used(file: Path) -> None:
-    pipeline = load(str(file))
-    after = steps(changed(pipeline, ["teacher.model=big", "teacher.scale=2", "made.n=7"]))
-    assert after["made"].teacher.model == after["used"].teacher.model == "big"
-    assert type(after["made"].teacher.scale) is float
-    assert (after["used"].rows, after["last"].rows.step, after["made"].n) == (after["made"], after["used"], 7)
-    assert steps(pipeline)["made"].n == 3  # the file's own is as it was
-
-
-def test_a_parameter_whose_name_is_an_outputs_goes_by_it(file: Path) -> None:
-    assert steps(changed(load(str(file)), ["used.right=0.25"]))["used"].right_share == 0.25
-
-
-def test_a_step_is_prepared_anew(file: Path) -> None:
-    assert steps(changed(load(str(file)), ["made.n=7"]))["made"].prepared == 14
-
-
-def test_a_parameter_of_the_teacher_of_one_step_alone(file: Path) -> None:
-    after = steps(changed(load(str(file)), ["made.teacher.model=big"]))
-    assert (after["made"].teacher.model, after["used"].teacher.model) == ("big", "small")
-
-
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        ("made.m=5", r"--set made.m: there is no such parameter; the nearest is made.n"),
-        ("teachr.model=5", "the nearest is teacher.model"),
-        ("made=5", "there is no such parameter; the nearest is made"),
-        ("teacher.model.size=5", "there is no such parameter"),
-        ("made.n", "--set takes path=value, got 'made.n'"),
-    ],
-)
-def test_an_unknown_path_is_refused_with_the_nearest_one(file: Path, setting: str, message: str) -> None:
+def test_a_file_that_does_not_come_to_its_end_is_refused(file: Path, text: str, message: str) -> None:
+    file.write_text(text)
     with pytest.raises(RequestError, match=message):
-        changed(load(str(file)), [setting])
+        load(str(file))
 
 
-def test_all_unknown_paths_come_together(file: Path) -> None:
-    with pytest.raises(RequestError) as refused:
-        changed(load(str(file)), ["made.m=1", "made.n=2", "usd.rows=3"])
-    assert len(refused.value.problems) == 2
+def test_the_file_gets_its_own_arguments(file: Path) -> None:
+    file.write_text(TEXT.replace("made = Make(", "import sys\nmade = Make(int(sys.argv[2]), "))
+    assert steps(load(str(file), ["--n", "7"]))["made"].n == 7
+    assert sys.argv == [str(file), "--n", "7"]
 
 
-def test_settings_change_nothing_in_the_names_or_keys_of_other_steps(file: Path) -> None:
-    pipeline = load(str(file))
-    assert list(steps(changed(pipeline, ["used.teacher=null"]))) == list(steps(pipeline))
+@pytest.mark.parametrize("future", ["", "from __future__ import annotations\n"], ids=["without", "with"])
+def test_the_file_is_compiled_with_its_own_futures(file: Path, future: str) -> None:
+    """A pipeline file sees its annotations as `python FILE` gives them."""
+    file.write_text(future + TEXT + "\ndef own(x: int): ...\nassert type(own.__annotations__['x']) is "
+                    + ("str" if future else "type"))  # fmt: skip
+    load(str(file))
+
+
+def test_a_main_block_does_not_run(file: Path) -> None:
+    file.write_text(TEXT + "\nif __name__ == '__main__':\n    raise AssertionError")
+    load(str(file))
+
+
+def test_a_helper_beside_the_file_behind_a_link_is_found(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "helper_behind_a_link.py").write_text("N = 6")
+    file.write_text("import helper_behind_a_link\n" + TEXT)
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "elsewhere" / "linked.py"
+    link.symlink_to(file)
+    assert load(str(link)).name == "loaded"

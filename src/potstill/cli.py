@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from potstill.records import Run
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+PIPELINE_FILE = "file that holds the pipeline; what follows `--` are arguments of its own"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    options = _parser().parse_args(arguments)
+    given, own = _parted(sys.argv[1:] if arguments is None else list(arguments))
+    options = _parser().parse_args(given)
+    options.own = own
     try:
         return int(options.command(options))
     except RequestError as error:
@@ -37,6 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _leave(INTERRUPTED)
 
 
+def _parted(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Return the arguments of Potstill, and those behind `--`, which are the pipeline file's own."""
+    place = arguments.index("--") if "--" in arguments and arguments[0] in ("run", "plan") else len(arguments)
+    return arguments[:place], arguments[place + 1 :]
+
+
 def _parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     parser = argparse.ArgumentParser(
@@ -45,11 +54,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="print versions and the device, and exit")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     run = _command(commands, "run", "run a pipeline; what is cached is not run again", _run)
-    run.add_argument("file", metavar="FILE.py[:NAME]", help="file that holds the pipeline")
+    run.add_argument("file", metavar="FILE.py[:NAME]", help=PIPELINE_FILE)
     _running_options(run)
     what = "show every step as hit or miss, why, and what it will cost; run nothing"
     planning = _command(commands, "plan", what, _plan)
-    planning.add_argument("file", metavar="FILE.py[:NAME]", help="file that holds the pipeline")
+    planning.add_argument("file", metavar="FILE.py[:NAME]", help=PIPELINE_FILE)
     _choosing_options(planning)
     demo = _command(commands, "demo", "run the main job on the embedded teacher, offline, on a CPU", _demo)
     _running_options(demo)
@@ -119,9 +128,10 @@ def _positive(text: str) -> int:
 
 def _loaded(options: argparse.Namespace) -> Pipeline:
     """Return the pipeline that the options mean, with `--set` applied."""
-    from potstill.loader import changed, load
+    from potstill.loader import load
+    from potstill.settings import changed
 
-    pipeline = load(options.file)
+    pipeline = load(options.file, options.own)
     options.pipeline = pipeline.name
     return changed(pipeline, options.settings) if options.settings else pipeline
 

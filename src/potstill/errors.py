@@ -6,6 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 
+def described(error: BaseException) -> str:
+    """Return the type and the text of any error, also of one whose text can't be had or can't be written."""
+    try:
+        text = str(error)
+    except BaseException as failure:  # noqa: BLE001 - a `__str__` of the user's own may raise anything
+        text = f"(its text can't be had: {type(failure).__name__})"
+    return f"{type(error).__name__}: {text}".encode("utf-8", "backslashreplace").decode()
+
+
 class PotstillError(Exception):
     """Any error that Potstill raises on purpose."""
 

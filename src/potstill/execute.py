@@ -22,7 +22,7 @@ from typing import Any
 from potstill import memory, rows, services
 from potstill.context import Ancestor, Context, Progress
 from potstill.errors import BadInput, PotstillError, RequestError, StoreError
-from potstill.graph import nodes_in, replace_nodes, step_of
+from potstill.graph import like, nodes_in, replace_nodes, step_of
 from potstill.inputs import Inputs, InputsChanged, Source
 from potstill.ledger import Ledger
 from potstill.logs import keep_printed, log_to
@@ -185,7 +185,7 @@ def _make(
     with writing(store.root):
         result = run(**arguments)
         makes, count, outputs = _write(spec.step, result, context)
-    context.ledger.close(float(getattr(spec.step, "max_failed", 0.0)))
+    context.ledger.close(float(_number(spec.step, "max_failed")))
     counts = context.ledger.counts()
     if count is not None and not counts["kept"]:
         counts["kept"] = count
@@ -230,11 +230,17 @@ def _context(spec: Spec, store: Store, folder: Path, logger: logging.Logger, pro
         ledger=Ledger(folder / "payload" / "lost.jsonl"),
         logger=logger,
         progress=progress,
-        seed=int(getattr(spec.step, "seed", 0) or 0),
+        seed=int(_number(spec.step, "seed")),
         threads=spec.threads,
         lineage=spec.lineage,
         inputs=spec.inputs,
     )
+
+
+def _number(step: Step, name: str) -> float:
+    """Return a parameter by which steps steer the engine, or 0 where a step has none, or another one of that name."""
+    value = getattr(step, name, 0)
+    return value if isinstance(value, (int, float)) else 0
 
 
 def resolved(value: Any, scratch: Path) -> Any:
@@ -248,7 +254,7 @@ def resolved(value: Any, scratch: Path) -> Any:
     if isinstance(value, Mapping):
         return {key: resolved(item, scratch) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(resolved(item, scratch) for item in value)
+        return like(value, (resolved(item, scratch) for item in value))
     return value
 
 

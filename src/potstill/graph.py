@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,13 +85,18 @@ def replace_nodes(value: Any, replacement: Callable[[Node, bool], Any], *, insid
     if isinstance(value, Mapping):
         return {key: replace_nodes(item, replacement, inside=inside) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(replace_nodes(item, replacement, inside=inside) for item in value)
+        return like(value, (replace_nodes(item, replacement, inside=inside) for item in value))
     changed = {
         field.name: replace_nodes(getattr(value, field.name), replacement, inside=True)
         for field in dataclasses.fields(value)
         if any(True for _ in nodes_in(getattr(value, field.name)))
     }
     return dataclasses.replace(value, **changed)
+
+
+def like(value: list[Any] | tuple[Any, ...], items: Iterable[Any]) -> Any:
+    """Return a list or tuple of the type of `value`, which may be a named one, with other `items`."""
+    return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
 
 
 def build(outputs: Mapping[str, Node], known_names: Mapping[int, str]) -> Graph:

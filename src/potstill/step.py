@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NoReturn, Protocol, Self, Union, dataclass_transform
 
 from potstill.arguments import check_arguments
-from potstill.errors import NothingHasRun, Problem
+from potstill.errors import NothingHasRun, Problem, RequestError
 from potstill.field_texts import WithFieldTexts
 
 if TYPE_CHECKING:
@@ -86,8 +86,15 @@ class Step:
     """Whether the step reads its ancestors' manifests, which then become part of its key."""
 
     def __init_subclass__(cls) -> None:
-        """Make the subclass a frozen dataclass."""
+        """Make the subclass a frozen dataclass.
+
+        Raises:
+            RequestError: it uses a name that is a step's own for a parameter or an output.
+        """
         super().__init_subclass__()
+        wrong = [*_taken_names(cls), *_wrong_outputs(cls)]
+        if wrong:
+            raise RequestError(*wrong)
         dataclass(frozen=True, eq=False, repr=False)(cls)
         cls.__doc__ = WithFieldTexts(cls.__dict__.get("__doc__"))  # type: ignore[assignment]  # a text when it is read
 
@@ -181,6 +188,37 @@ def _nothing_has_run(step: Step, result: str = "") -> str:
     """Return what to do where a step is used as if it were its result."""
     example = f'run = Pipeline("name", outputs={{"x": ...}}).run(), then run["x"]{result or ".dataset()"}'
     return f"{type(step).__name__} is a step, and nothing has run yet: make it an output of a pipeline, {example}"
+
+
+def _taken_names(cls: type[Step]) -> Iterator[Problem]:
+    """Yield a problem for each parameter of `cls` that has the name of something that every step has."""
+    annotations = vars(cls).get("__annotations__", {})
+    for name, annotation in annotations.items():
+        text = annotation if isinstance(annotation, str) else repr(annotation)
+        if name in _OWN and "ClassVar" not in text:
+            hint = f"; if Potstill's is meant, write `{name} = ...` without a type" if name in _SETTINGS else ""
+            yield Problem(cls.__name__, name, f"is a name that every step has: call the parameter something else{hint}")
+    for name in sorted(_METHODS & vars(cls).keys() - annotations.keys()):
+        if not callable(vars(cls)[name]) and not isinstance(vars(cls)[name], (staticmethod, classmethod)):
+            yield Problem(cls.__name__, name, "is a method that every step has: call the attribute something else")
+
+
+def _wrong_outputs(cls: type[Step]) -> Iterator[Problem]:
+    """Yield what is wrong with the names of the outputs: each must lead to the output and to nothing else."""
+    if not isinstance(cls.outputs, (tuple, list)) or not all(isinstance(name, str) for name in cls.outputs):
+        yield Problem(
+            cls.__name__, "outputs", f'must be a tuple of names, as in ("train", "test"), got {cls.outputs!r}'
+        )
+        return
+    fields = {name for base in cls.__mro__ for name in vars(base).get("__annotations__", {})}
+    for name in cls.outputs:
+        if name in fields or hasattr(cls, name):
+            yield Problem(cls.__name__, "outputs", f"{name!r} is a parameter or a name of the step: choose another one")
+
+
+_SETTINGS = frozenset(name for name in Step.__annotations__ if name != "name")
+_METHODS = frozenset(name for name, member in vars(Step).items() if callable(member) and not name.startswith("_"))
+_OWN = _SETTINGS | _METHODS | {"name", "run"}
 
 
 @dataclass(frozen=True, eq=False)

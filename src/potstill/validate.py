@@ -63,6 +63,8 @@ def _signature(step: Step) -> Iterator[Problem]:
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in accepted.values()):
         return
     for name in edge_fields(step):
+        if name == "context":
+            yield Problem("", name, "holds a step, but Potstill hands its own `context` to `run`: use another name")
         if name not in accepted:
             yield Problem("", name, f"holds a step, so {type(step).__name__}.run must take an argument {name!r}")
     for name, parameter in accepted.items():

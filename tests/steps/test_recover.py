@@ -15,7 +15,8 @@ import tiny
 import zeroing
 from potstill import Pipeline, RequestError
 from potstill.graph import step_of
-from potstill.loader import changed, load
+from potstill.loader import load
+from potstill.settings import changed
 from potstill.steps.load_rows import LoadRows
 from potstill.steps.magnitude_prune import MagnitudePrune
 from potstill.steps.prune import WandaPrune
