@@ -113,7 +113,7 @@ def edge_fields(step: Step) -> tuple[str, ...]:
 
     An edge that holds nothing is left out where `run` doesn't take it: a subclass need not know of all its base's.
     """
-    from potstill.identity import marks
+    from potstill.annotations import marks
     from potstill.step import Edge
 
     run = getattr(type(step), "run", None)

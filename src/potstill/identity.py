@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import typing
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from potstill import code, keys
-from potstill.errors import Problem, RequestError
+from potstill.annotations import as_annotated, hints, marks, unresolved
+from potstill.errors import BadInput, Problem, RequestError
 from potstill.graph import nodes_in, replace_nodes
 from potstill.models import model_identity
 from potstill.step import Edge, Node, Output, Step
@@ -44,13 +43,17 @@ def step_identity(
         RequestError: parameters that can't be read or have no canonical form; all of them together.
     """
     cls = type(step)
+    problems: list[Problem] = []
     if cls not in codes:
-        codes[cls] = code.class_code(cls)
+        try:
+            codes[cls] = code.class_code(cls)
+        except RequestError as error:
+            problems += error.problems
     parts: dict[str, Any] = {
         "schema": SCHEMA,
         "type": cls.__qualname__,
         "version": cls.version,
-        "code": codes[cls],
+        "code": codes.get(cls, {}),
         "params": {},
         "inputs": {},
     }
@@ -62,7 +65,6 @@ def step_identity(
         found = artifact(node)
         return found.path if inside else ByContent(found.digest(node.name if isinstance(node, Output) else ""))
 
-    problems = []
     for name, value in keys.keyed_fields(step):
         if name == "name":
             continue
@@ -82,39 +84,25 @@ def key_of(identity: dict[str, Any]) -> str:
 
 
 def encoded(cls: type, name: str, value: Any) -> Any:
-    """Encode one field; annotations may say that a text stands for a file, a template or a model."""
+    """Encode one field; annotations may say that a text stands for a file, a template or a model.
+
+    Raises:
+        BadInput: its annotation can't be resolved, or the value can't be part of a key.
+    """
+    if name in unresolved(cls):
+        raise BadInput(unresolved(cls)[name])
     if type(value) in (list, tuple) and marks(cls, name):
         return [type(value).__name__, *(encoded(cls, name, item) for item in value)]
     if type(value) is dict and marks(cls, name):
-        return ["dict", *([keys.encode(key), encoded(cls, name, value[key])] for key in sorted(value, key=repr))]
+        pairs = [[keys.encode(key), encoded(cls, name, item)] for key, item in value.items()]
+        in_order = [[keys.encode(key), encoded(cls, name, value[key])] for key in sorted(value, key=repr)]
+        return ["dict", *in_order] if pairs == in_order else ["ordered dict", *pairs]
     for mark in marks(cls, name):
         if isinstance(mark, Edge) and mark.kind == "model" and isinstance(value, (str, Path)):
             return keys.encode(model_identity(value))
         if not isinstance(mark, Edge) and hasattr(mark, "identity") and value is not None:
             return keys.encode(mark.identity(value))
-    return keys.encode(value)
-
-
-def marks(cls: type, name: str) -> tuple[Any, ...]:
-    """Return the marks in the annotation of a field, e.g. `Edge("rows")`, at any depth."""
-    return tuple(_marks_in(hints(cls).get(name)))
-
-
-@lru_cache(maxsize=512)
-def hints(cls: type) -> dict[str, Any]:
-    """Return the resolved annotations of a class; empty where a name can't be resolved."""
-    try:
-        return typing.get_type_hints(cls, include_extras=True)
-    except (NameError, TypeError):
-        return {}
-
-
-def _marks_in(annotation: Any) -> list[Any]:
-    """Collect the metadata of `Annotated` in an annotation."""
-    found = list(getattr(annotation, "__metadata__", ()))
-    for inner in typing.get_args(annotation):
-        found += [] if isinstance(inner, str) else _marks_in(inner)
-    return found
+    return keys.encode(as_annotated(value, hints(cls).get(name)), ordered=True, field=encoded)
 
 
 def explain(old: dict[str, Any] | None, new: dict[str, Any]) -> list[str]:
@@ -125,7 +113,7 @@ def explain(old: dict[str, Any] | None, new: dict[str, Any]) -> list[str]:
     for part, word in (("schema", "key scheme"), ("type", "type"), ("version", "version")):
         if old.get(part) != new[part]:
             reasons.append(f"{word} changed from {old.get(part)} to {new[part]}")
-    reasons += _changes(old.get("code", {}), new["code"], "code changed: {name}")
+    reasons += code_changes(old.get("code", {}), new["code"])
     for name in sorted(old.get("params", {}).keys() | new["params"].keys()):
         before, after = old.get("params", {}).get(name), new["params"].get(name)
         if before != after:
@@ -134,6 +122,21 @@ def explain(old: dict[str, Any] | None, new: dict[str, Any]) -> list[str]:
     if old.get("lineage") != new.get("lineage"):
         reasons.append("lineage changed")
     return reasons
+
+
+def code_changes(old: dict[str, str], new: dict[str, str]) -> list[str]:
+    """Return in words what changed in the code that a step depends on."""
+    if old.get("scheme") != new.get("scheme") and old:
+        return ["Potstill digests code in another way now"]
+    if old.get("Python") != new.get("Python"):
+        return [
+            f"Python changed from {old.get('Python', 'any')} to {new.get('Python', 'any')}; some code has no source"
+        ]
+    return [
+        f"{name} changed" if name.startswith(("value of ", "file ", "statements of ")) else f"code changed: {name}"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]
 
 
 def _changes(old: dict[str, Any], new: dict[str, Any], phrase: str) -> list[str]:
@@ -159,7 +162,9 @@ def _parameter_change(name: str, before: Any, after: Any) -> str:
 def _differences(path: str, before: Any, after: Any) -> list[tuple[str, str, str]]:
     """Return (path, old, new) of the innermost differences of two encoded values."""
     old, new = _items(before), _items(after)
-    if old is None or new is None or before[0] != after[0]:
+    if old is not None and old == new:
+        return [(path, f"the order {', '.join(old)}", f"the order {', '.join(new)}")]
+    if old is None or new is None or before[0].removeprefix("ordered ") != after[0].removeprefix("ordered "):
         return [(path, show(before), show(after))]
     found: list[tuple[str, str, str]] = []
     for name in sorted(old.keys() | new.keys()):
@@ -171,7 +176,7 @@ def _differences(path: str, before: Any, after: Any) -> list[tuple[str, str, str
 
 def _items(encoded: Any) -> dict[str, Any] | None:
     """Return the named parts of an encoded dict, dataclass or identity; None of anything else."""
-    if encoded[0] == "dict":
+    if encoded[0] in ("dict", "ordered dict"):
         return {show(key): item for key, item in encoded[1:]}
     if encoded[0] == "identity":
         return _items(encoded[2])

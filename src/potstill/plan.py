@@ -10,12 +10,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from potstill.annotations import marks
 from potstill.context import Context
 from potstill.digests import walk
 from potstill.errors import RequestError
 from potstill.execute import Input, detached, edge_fields, resolved
 from potstill.graph import Graph, edges, step_of
-from potstill.identity import Codes, explain, key_of, marks, step_identity
+from potstill.identity import Codes, explain, key_of, step_identity
 from potstill.journal import ReadOnly
 from potstill.ledger import Ledger
 from potstill.step import Edge, Estimate, Node, Step

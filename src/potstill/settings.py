@@ -7,9 +7,9 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
+from potstill.annotations import hints
 from potstill.errors import Problem, RequestError
 from potstill.graph import Graph, edges, like, step_of
-from potstill.identity import hints
 from potstill.pipeline import Pipeline
 from potstill.step import Output, Step
 from potstill.typed_json import MisfitError, dataclass_in

@@ -6,15 +6,17 @@ import dataclasses
 import difflib
 import inspect
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from potstill.annotations import as_annotated, hints, marks, unresolved
 from potstill.arguments import lists_as_tuples
+from potstill.code import class_code
 from potstill.errors import Problem, RequestError
 from potstill.execute import edge_fields
 from potstill.graph import Graph, edges, nodes_in, step_of
-from potstill.identity import encoded, hints, marks
+from potstill.identity import encoded
 from potstill.step import Edge, Node, Output, Step
 
 
@@ -22,13 +24,17 @@ def problems(graph: Graph) -> list[Problem]:
     """Return what is wrong with a graph: types, ranges, edges, columns, files, and what the steps check themselves."""
     found: list[Problem] = []
     columns: dict[int, frozenset[str] | None] = {}
+    seen: dict[type, tuple[Problem, ...]] = {}
     for step in graph.steps:
         name = graph.name(step)
-        _turn_lists_into_tuples(step)
-        wrong = [*_signature(step), *_parameters(step), *_edge_kinds(step)]
+        _turn_into_what_is_meant(step, _tuples_for_lists)
+        wrong = [*_unresolved(step)] or [*_signature(step), *_parameters(step), *_edge_kinds(step)]
         sound = not wrong
         if sound:
-            wrong += [*_content(step), *_own_checks(step)]
+            _turn_into_what_is_meant(step, as_annotated)
+            if type(step) not in seen:
+                seen[type(step)] = tuple(_code(type(step)))
+            wrong += [*seen[type(step)], *_content(step), *_own_checks(step)]
         right = not wrong
         inputs = _input_columns(step, columns)
         columns[id(step)] = None
@@ -42,15 +48,37 @@ def problems(graph: Graph) -> list[Problem]:
     return found
 
 
-def _turn_lists_into_tuples(owner: Any) -> None:
-    """Give the fields of a step, and of the settings in it, tuples where people write lists; both mean the same."""
+def _turn_into_what_is_meant(owner: Any, turned: Callable[[Any, Any], Any]) -> None:
+    """Give the fields of a step, and of the settings in it, what `turned` makes of them by their annotations."""
     cls: type = type(owner)
     for field in dataclasses.fields(owner):
         value = getattr(owner, field.name)
-        if isinstance(value, list):
-            object.__setattr__(owner, field.name, lists_as_tuples(value, hints(cls).get(field.name)))
-        for setting, _ in _settings(value):
-            _turn_lists_into_tuples(setting)
+        meant = turned(value, hints(cls).get(field.name))
+        if meant is not value:
+            object.__setattr__(owner, field.name, meant)
+        for setting, _ in _settings(meant):
+            _turn_into_what_is_meant(setting, turned)
+
+
+def _tuples_for_lists(value: Any, annotation: Any) -> Any:
+    """Return a tuple where people write a list; both mean the same."""
+    return lists_as_tuples(value, annotation) if isinstance(value, list) else value
+
+
+def _unresolved(step: Step) -> Iterator[Problem]:
+    """Check that the annotations of all fields can be resolved: marks such as `File` and `Rows` are in them."""
+    cls: type = type(step)
+    wrong = unresolved(cls)
+    yield from (Problem("", field.name, wrong[field.name]) for field in dataclasses.fields(step) if field.name in wrong)
+
+
+def _code(cls: type) -> Sequence[Problem]:
+    """Check that a key can cover all that the code of a step depends on."""
+    try:
+        class_code(cls)
+    except RequestError as error:
+        return error.problems
+    return ()
 
 
 def _signature(step: Step) -> Iterator[Problem]:

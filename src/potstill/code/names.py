@@ -1,0 +1,176 @@
+"""What a code object names: globals with the attributes taken from them, captured variables, imports in its body."""
+
+from __future__ import annotations
+
+import dis
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import CodeType
+
+Chain = tuple[str, ...]
+"""A name and the attributes taken from it one after the other, as in `helpers.cleaning.clean`."""
+_GLOBAL = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
+_LOCAL = frozenset({
+    "LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_FAST_BORROW_LOAD_FAST_BORROW",
+    "STORE_FAST_LOAD_FAST", "LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF", "LOAD_CLOSURE",
+})  # fmt: skip
+_ATTRIBUTE = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
+_NOTHING = frozenset({"EXTENDED_ARG", "CACHE", "NOP", "PUSH_NULL", "RESUME", "SWAP", "POP_TOP"})
+"""Instructions that may stand between those of a chain or an import."""
+_IMPORTERS = frozenset({"import_module", "__import__"})
+
+
+@dataclass(frozen=True)
+class Import:
+    """An import in the body of a function."""
+
+    load: str
+    """The module that is imported, as it is written."""
+    level: int
+    """How many packages up it starts; 0 is absolute."""
+    base: str
+    """The module that the variable stands for, or that its attribute is taken from."""
+    attribute: str
+    """What is taken from `base`; empty for the module itself."""
+    uses: tuple[Chain, ...]
+    """The attributes that are taken from the variable; an empty chain where it is used as a whole."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a code object and those nested in it name."""
+
+    globals: tuple[Chain, ...]
+    """Global variables and builtins."""
+    locals: dict[str, tuple[Chain, ...]]
+    """Attributes taken from local and captured variables, by variable."""
+    imports: tuple[Import, ...]
+    """Imports."""
+    packages: tuple[str, ...]
+    """Packages whose modules are imported by a name computed behind them, as in `import_module("plugins." + name)`."""
+    attributes: frozenset[str]
+    """Every attribute that is taken from anything."""
+
+
+@dataclass
+class _Found:
+    """What the reader has found so far."""
+
+    globals: set[Chain] = field(default_factory=set)
+    locals: dict[str, set[Chain]] = field(default_factory=dict)
+    imports: dict[tuple[str, int, str, str, str], None] = field(default_factory=dict)
+    """(load, level, base, attribute, variable)."""
+    packages: set[str] = field(default_factory=set)
+    attributes: set[str] = field(default_factory=set)
+
+
+@functools.lru_cache(maxsize=16384)
+def names_used(code: CodeType) -> Names:
+    """Return what `code` and the code nested in it name."""
+    found = _Found()
+    stack = [code]
+    while stack:
+        one = stack.pop()
+        _Reader(one, found).read()
+        stack += [constant for constant in one.co_consts if isinstance(constant, CodeType)]
+    used = {variable: tuple(sorted(chains)) for variable, chains in found.locals.items()}
+    imports = [
+        Import(load, level, base, attribute, used.get(variable, ()) if variable else ((),))
+        for load, level, base, attribute, variable in found.imports
+    ]
+    return Names(
+        globals=tuple(sorted(found.globals)),
+        locals=used,
+        imports=tuple(imports),
+        packages=tuple(sorted(found.packages)),
+        attributes=frozenset(found.attributes),
+    )
+
+
+class _Reader:
+    """Reads the instructions of one code object."""
+
+    def __init__(self, code: CodeType, found: _Found) -> None:
+        self._steps = [one for one in dis.get_instructions(code) if one.opname not in _NOTHING]
+        self._found = found
+
+    def read(self) -> None:
+        """Add what the instructions name to what was found."""
+        for index, step in enumerate(self._steps):
+            if step.opname in _GLOBAL:
+                self._global(index, str(step.argval))
+            elif step.opname in _LOCAL:
+                names = step.argval if isinstance(step.argval, tuple) else (step.argval,)
+                for name in names[:-1]:
+                    self._found.locals.setdefault(str(name), set()).add(())
+                attributes, _ = self._attributes(index)
+                self._found.locals.setdefault(str(names[-1]), set()).add(attributes)
+            elif step.opname in _ATTRIBUTE or step.opname == "LOAD_SUPER_ATTR":
+                self._found.attributes.add(str(step.argval))
+            elif step.opname == "IMPORT_NAME":
+                self._import(index, str(step.argval))
+
+    def _global(self, index: int, name: str) -> None:
+        """Add a chain that starts with a global; `import_module("a.b")` is the import of a.b."""
+        attributes, after = self._attributes(index)
+        chain = (name, *attributes)
+        literal = self._constant(after)
+        if chain[-1] not in _IMPORTERS or literal is None or literal.startswith("."):
+            self._found.globals.add(chain)
+        elif self._opname(after + 1) in ("PRECALL", "CALL"):
+            self._found.imports[(literal, 0, literal, "", "")] = None
+        elif literal.endswith("."):
+            self._found.packages.add(literal.rstrip("."))
+        else:
+            self._found.globals.add(chain)
+
+    def _attributes(self, index: int) -> tuple[Chain, int]:
+        """Return the attributes that are taken from what instruction `index` loads, and the place behind them."""
+        place = index + 1
+        while self._opname(place) in _ATTRIBUTE:
+            place += 1
+        return tuple(str(step.argval) for step in self._steps[index + 1 : place]), place
+
+    def _import(self, index: int, module: str) -> None:
+        """Add an import, with the variable that each name is kept under."""
+        level, wanted = self._steps[index - 2].argval, self._steps[index - 1].argval
+        level = level if isinstance(level, int) else 0
+        if wanted is None:
+            place = index + 1
+            while self._opname(place) == "IMPORT_FROM":  # `import a.b as c`
+                place += 1
+            base = module if place > index + 1 else module.partition(".")[0]
+            self._found.imports[(module, level, base, "", self._stored(place))] = None
+            return
+        found = False
+        for place, name in self._taken(index + 1):
+            self._found.imports[(module, level, module, name, self._stored(place + 1))] = None
+            found = True
+        if not found:
+            self._found.imports[(module, level, module, "", "")] = None
+
+    def _taken(self, place: int) -> Iterator[tuple[int, str]]:
+        """Yield the place and the name of what `from ... import` takes."""
+        while self._opname(place) == "IMPORT_FROM":
+            yield place, str(self._steps[place].argval)
+            place += 2
+
+    def _stored(self, place: int) -> str:
+        """Return the variable that instruction `place` stores into; empty where it is no local one."""
+        step = self._steps[place] if place < len(self._steps) else None
+        if step is None or not step.opname.startswith("STORE_") or step.opname == "STORE_GLOBAL":
+            return ""
+        name = step.argval[0] if isinstance(step.argval, tuple) else step.argval
+        return str(name)
+
+    def _constant(self, place: int) -> str | None:
+        """Return the text that instruction `place` loads, or None."""
+        if self._opname(place) != "LOAD_CONST":
+            return None
+        value = self._steps[place].argval
+        return value if isinstance(value, str) else None
+
+    def _opname(self, place: int) -> str:
+        """Return the name of instruction `place`, or nothing behind the last."""
+        return self._steps[place].opname if place < len(self._steps) else ""

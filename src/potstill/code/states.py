@@ -1,0 +1,188 @@
+"""What objects are made of: their class, and the state that `identity()`, their attributes or `pickle` give."""
+
+from __future__ import annotations
+
+import contextlib
+import copyreg
+import dataclasses
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from potstill.code.origins import is_own_name, public_name
+from potstill.code.walk import Encoded, Walk
+from potstill.errors import PotstillError
+
+_CONTENT = (dict, list, tuple, set, frozenset, str, bytes, bytearray, int, float, complex)
+_UNSEEN = frozenset({
+    "__weakref__", "__dict__", "__pydantic_validator__", "__pydantic_serializer__", "__pydantic_core_schema__",
+    "__pydantic_fields_set__", "core_schema", "validator", "serializer", "_parent_depth", "_cached_hash",
+})  # fmt: skip
+"""Attributes that are machinery or are computed from the others."""
+
+
+def encode_object(walk: Walk, value: Any, label: str) -> Encoded:
+    """Return what stands for an object of any class."""
+    cls = type(value)
+    own = not public_name(cls)
+    if callable(value) and public_name(value):
+        return ["library", public_name(value)]
+    if not own:
+        place = _place_in_library(value, cls)
+        if place:
+            return ["library", place]
+    walk.remember(value, label)
+    named = walk.encode(cls, label)
+    identity = _identity(value, cls)
+    if identity is not None:
+        return ["identity", named, walk.encode(identity, label)]
+    if cls.__module__.partition(".")[0] == "potstill" and dataclasses.is_dataclass(value):
+        return ["object", named, walk.encode_named(_keyed(value), label)]
+    dispatched = _dispatcher(walk, value, label)
+    if dispatched is not None:
+        return dispatched
+    if own or _is_plain_python(cls):
+        return ["object", named, *_state(walk, value, cls, label)]
+    return _reduced(walk, value, named, label)
+
+
+def _place_in_library(value: Any, cls: type) -> str:
+    """Return the name under which the library that defines a class keeps this object of it, or nothing."""
+    module = sys.modules.get(cls.__module__)
+    if module is None or is_own_name(cls.__module__) or cls.__module__ == "builtins":
+        return ""
+    return next((f"{cls.__module__}.{name}" for name, kept in vars(module).items() if kept is value), "")
+
+
+def identity_method(cls: type) -> Callable[[Any], Any] | None:
+    """Return the `identity` method of a class if it takes nothing but the object, or None."""
+    method = getattr(cls, "identity", None)
+    if not callable(method):
+        return None
+    try:
+        needed = [p for p in inspect.signature(method).parameters.values() if p.default is p.empty]
+    except (TypeError, ValueError):
+        return None
+    return method if len(needed) == 1 else None
+
+
+def _identity(value: Any, cls: type) -> Any:
+    """Return what an object says it is, or None; a teacher that is not there yet is what it was made from."""
+    method = identity_method(cls)
+    if method is None:
+        return None
+    try:
+        return method(value)
+    except PotstillError:
+        return None
+
+
+def _keyed(value: Any) -> dict[str, Any]:
+    """Return the fields of one of Potstill's own objects that count."""
+    excluded = {*getattr(value, "unkeyed", ()), "name"}
+    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.name not in excluded}
+
+
+def _dispatcher(walk: Walk, value: Any, label: str) -> Encoded | None:
+    """Return what stands for the function of `singledispatchmethod`; None for anything else."""
+    dispatcher = getattr(value, "dispatcher", None)
+    if type(value).__name__ == "singledispatchmethod" and dispatcher is not None:
+        return ["dispatch", walk.encode(value.func, label), walk.encode(dispatcher, label)]
+    return None
+
+
+def _is_plain_python(cls: type) -> bool:
+    """Return whether the state of an object is its attributes and nothing else."""
+    reducers = ("__reduce__", "__reduce_ex__", "__getstate__", "__getnewargs__", "__getnewargs_ex__")
+    plain = all(getattr(cls, name, None) is getattr(object, name, None) for name in reducers)
+    return plain and cls not in copyreg.dispatch_table and bool(cls.__dictoffset__) and not issubclass(cls, _CONTENT)
+
+
+def _state(walk: Walk, value: Any, cls: type, label: str) -> list[Encoded]:
+    """Return what an object holds: the content of the builtin it is a kind of, and its attributes."""
+    attributes = {name: one for name, one in _attributes(value, cls).items() if name not in _UNSEEN}
+    content = next((kind for kind in _CONTENT if issubclass(cls, kind)), None)
+    parts: list[Encoded] = [] if content is None else [["as", content.__name__, *_content(walk, value, content, label)]]
+    if content is None and not attributes and not cls.__dictoffset__ and not _has_slots(cls):
+        return [_reduced(walk, value, [], label)]
+    base = next((base for base in cls.__mro__ if public_name(base) and base is not object), None)
+    if content is None and base is not None and not _is_plain_python(base) and not base.__dictoffset__:
+        parts.append(_reduced(walk, value, [], label))
+    factory = getattr(value, "default_factory", None)
+    if content is dict and factory is not None:
+        parts.append(["factory", walk.encode(factory, label)])
+    return [*parts, *walk.encode_named(attributes, label)]
+
+
+def _has_slots(cls: type) -> bool:
+    """Return whether objects of a class have slots, or nothing at all, as their state."""
+    return all("__slots__" in vars(base) or base is object or not base.__flags__ & (1 << 9) for base in cls.__mro__)
+
+
+def _attributes(value: Any, cls: type) -> dict[str, Any]:
+    """Return the attributes of an object by name, those in slots included."""
+    found: dict[str, Any] = {}
+    for name in copyreg._slotnames(cls) or ():  # type: ignore[attr-defined]
+        try:
+            found[name] = object.__getattribute__(value, name)
+        except AttributeError:
+            continue
+    with contextlib.suppress(AttributeError):
+        found |= object.__getattribute__(value, "__dict__")
+    return found
+
+
+def _content(walk: Walk, value: Any, kind: type, label: str) -> list[Any]:
+    """Return the content of an object of a subclass of a builtin."""
+    from potstill.code.values import encode_set
+
+    if kind is dict:
+        return [[walk.encode(key, label), walk.encode(item, label)] for key, item in dict.items(value)]
+    if kind in (set, frozenset):
+        return encode_set(walk, kind.__iter__(value), label)
+    if kind in (list, tuple):
+        return walk.encode_all(kind.__iter__(value), label)
+    if kind is str:
+        return [str.__str__(value)]
+    if kind in (bytes, bytearray):
+        return [bytes(value).hex()]
+    return [kind.__repr__(value)]  # type: ignore[call-arg]
+
+
+def _reduced(walk: Walk, value: Any, named: Encoded, label: str) -> Encoded:
+    """Return what stands for an object of a library as `pickle` would take it apart."""
+    try:
+        reduced = value.__reduce_ex__(4)
+    except Exception:  # noqa: BLE001 - whatever it raises, there is no state to see
+        return _opened(walk, value, named, label)
+    if isinstance(reduced, str):
+        return ["object", named, reduced]
+    function, arguments, *rest = reduced
+    parts: Encoded = ["object", named, walk.encode(function, label), *walk.encode_all(arguments, label)]
+    state, items, pairs = (*rest, None, None, None)[:3]
+    if isinstance(state, Mapping):
+        state = {name: one for name, one in state.items() if name not in _UNSEEN}
+        parts += [["state", *walk.encode_named(dict(state), label)] if all(map(_is_text, state)) else ["state"]]
+    else:
+        parts.append(["state", walk.encode(state, label)])
+    parts.append(["items", *walk.encode_all(items or (), label)])
+    return [*parts, ["pairs", *([walk.encode(k, label), walk.encode(v, label)] for k, v in pairs or ())]]
+
+
+def _is_text(name: Any) -> bool:
+    """Return whether a name is a text."""
+    return isinstance(name, str)
+
+
+def _opened(walk: Walk, value: Any, named: Encoded, label: str) -> Encoded:
+    """Return what stands for an object that can't be pickled: its attributes, if it has nothing else."""
+    attributes = {name: one for name, one in _attributes(value, type(value)).items() if name not in _UNSEEN}
+    if not attributes or _holds_resources(value):
+        return walk.refuse(value, label)
+    return ["object", named, *walk.encode_named(attributes, label)]
+
+
+def _holds_resources(value: Any) -> bool:
+    """Return whether an object stands for something outside of the program: a file, connection or running code."""
+    return hasattr(value, "fileno") or hasattr(value, "gi_frame") or hasattr(value, "cr_frame")
