@@ -1,11 +1,17 @@
-"""Figures of merit, as pure functions: exact match, valid JSON, Wilson intervals, percentiles."""
+"""Figures of merit, as pure functions: exact match, valid JSON, Wilson intervals, percentiles, rows that are right."""
 
 from __future__ import annotations
 
+import base64
+import binascii
+import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from potstill.significance import mcnemar
 
 Z95 = 1.959963984540054
 """97.5 % quantile of the standard normal distribution: a two-sided 95 % interval."""
@@ -87,6 +93,61 @@ def percentile(values: Sequence[float], share: float) -> float:
     below = math.floor(place)
     above = min(below + 1, len(ordered) - 1)
     return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+
+
+def packed(bits: Sequence[bool]) -> str:
+    """Return bits as text, eight to a byte: which rows a model got right, so that two models can be paired.
+
+    >>> packed([True, False, False, True])
+    'kA=='
+    """
+    whole = int("".join("1" if bit else "0" for bit in bits) or "0", 2) << (-len(bits) % 8)
+    return base64.b64encode(whole.to_bytes((len(bits) + 7) // 8, "big")).decode()
+
+
+def unpacked(text: str, count: int) -> list[bool] | None:
+    """Return the `count` bits that `packed` made a text of; `None` if it holds others.
+
+    >>> unpacked("kA==", 4)
+    [True, False, False, True]
+    """
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    if len(raw) != (count + 7) // 8:
+        return None
+    return [bool(raw[number // 8] >> (7 - number % 8) & 1) for number in range(count)]
+
+
+def row_digest(rows: Iterable[object]) -> str:
+    """Return a digest of test rows, in their order: figures of two models on the same rows can be paired."""
+    seen = hashlib.sha256()
+    for row in rows:
+        seen.update(json.dumps(row, default=str).encode() + b"\n")
+    return seen.hexdigest()[:16]
+
+
+def against_most_common(values: Sequence[str], right: Sequence[bool]) -> dict[str, float]:
+    """Return what always giving the most common of the right answers `values` has, and whether `right` beats it.
+
+    `majority` is its share of right answers, and `majority_p` the p-value of the difference on the same rows.
+    """
+    value, share = most_common(values)
+    only_ours = sum(ours and one != value for ours, one in zip(right, values, strict=True))
+    only_theirs = sum(not ours and one == value for ours, one in zip(right, values, strict=True))
+    return {"majority": share, "majority_p": mcnemar(only_ours, only_theirs)}
+
+
+def most_common(values: Iterable[str]) -> tuple[str, float]:
+    """Return the value that comes up most, the first of equals by name, and its share.
+
+    >>> most_common(["b", "a", "b", "c"])
+    ('b', 0.5)
+    """
+    counts = Counter(values)
+    value = min(counts, key=lambda one: (-counts[one], one))
+    return value, counts[value] / counts.total()
 
 
 def _number(digits: str) -> int | float:

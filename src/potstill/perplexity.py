@@ -47,9 +47,14 @@ class Loss:
     """Bytes of the text."""
     deviation: float
     """Standard error of the mean loss of a token, from the differences between windows; nan of a single one."""
+    windows: tuple[float, ...] = ()
+    """Mean loss of a token in each whole window, in nats."""
 
-    def figures(self) -> dict[str, float]:
-        """Return perplexity with its 95 % interval, bits per byte, and what they were computed from."""
+    def figures(self) -> dict[str, Any]:
+        """Return perplexity with its 95 % interval, bits per byte, and what they were computed from.
+
+        `row_scores` are the losses of the windows, by which two models that read the same tokens can be compared.
+        """
         mean = self.total / self.tokens
         return {
             "perplexity": math.exp(mean),
@@ -59,6 +64,7 @@ class Loss:
             "loss": mean,
             "tokens": self.tokens,
             "bytes": self.size,
+            "row_scores": [round(loss, 6) for loss in self.windows],
         }
 
 
@@ -83,7 +89,9 @@ def measured(sums: Sequence[tuple[float, int]], size: int) -> Loss:
     # windows of one width weigh the same; the last, shorter one as much as it has tokens
     spread = sum((loss - mean * count) ** 2 for loss, count in sums)
     more = len(sums) / (len(sums) - 1) if len(sums) > 1 else math.nan
-    return Loss(total, tokens, size, math.sqrt(more * spread) / tokens)
+    longest = max(count for _, count in sums)
+    windows = tuple(loss / count for loss, count in sums if count == longest)
+    return Loss(total, tokens, size, math.sqrt(more * spread) / tokens, windows)
 
 
 def window_losses(model: Any, batch: Tensor) -> Tensor:

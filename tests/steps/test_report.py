@@ -11,12 +11,14 @@ from html.parser import HTMLParser
 
 import pytest
 
+import running
 from potstill.context import Ancestor, Context
 from potstill.errors import BadInput
 from potstill.ledger import Ledger
 from potstill.metrics import wilson
 from potstill.reporting.layers import Node, crossings, layers
 from potstill.reporting.scatter import Point, scatter, text_box
+from potstill.steps import Evaluate, LoadRows
 from potstill.steps.report import Report
 
 EVIL = "<script>alert('x')</script>\"&"
@@ -89,9 +91,16 @@ def context(folder, names=NAMES):
     )  # fmt: skip
 
 
+def written(given, context, **fields):
+    """Write the report of what the steps named in the `context` returned."""
+    step = LoadRows([{"a": 1}])
+    steps = dict.fromkeys(given, step) if isinstance(given, dict) else [step] * len(given)
+    return Report(steps, **fields).run(given, context)
+
+
 @pytest.fixture
 def report(tmp_path):
-    return Report([]).run(MEASURED, context(tmp_path / "out"))
+    return written(MEASURED, context(tmp_path / "out"))
 
 
 @pytest.fixture
@@ -144,6 +153,9 @@ def test_the_page_fits_a_phone(page):
     made = Tags(page)
     assert ("meta", "content", "width=device-width, initial-scale=1") in made.attributes
     assert page.count("<table") == page.count('<div class="scroll"') - 1  # the graph scrolls in its own box, too
+    # there the table of models is a card a model, whose figures have their names beside them
+    cells = re.findall(r'<td class="[^"]*" data-name="([^"]+)">', page)
+    assert cells.count("Exact match, hand") == cells.count("Weights") == cells.count("Tokens/s") == len(MEASURED)
 
 
 def test_every_model_is_in_the_table_and_once_in_each_plot(page):
@@ -168,31 +180,32 @@ def test_csv_and_json_hold_the_same_figures_as_the_evaluations(report):
     ]
     for row in rows:
         model = next(model for model in models if model["model"] == row["model"])
-        every = {**model, **model["sets"][row["set"]], "set": row["set"]}
+        every = {**model, **model["sets"][row["set"]], "set": row["set"], "kind": "Answers"}
         assert row == {name: str(every[name]) for name in row}
 
 
-def test_the_summary_names_the_best_small_model_and_the_smallest(page):
-    assert "instead of 20.0\u202fMB" in page
-    assert "20.0\u00d7 smaller than engine-label" in page
-    assert "The smallest is small, 22.2\u00d7 smaller" in page
+def test_the_summary_names_the_smallest_of_those_that_are_equally_good(page):
+    # 180 and 170 of 200 right: better by no more than chance, so that the smaller one is as good
+    assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&#34;&amp; and small count as equal" in page
+    assert "The smallest of them is small: 85.0\u202f% exact match on grammar" in page
+    assert "22.2\u00d7 smaller than engine-label: 900\u202fkB of weights instead of 20.0\u202fMB" in page
 
 
 def test_the_page_says_what_zeros_do_not_bring(page, tmp_path):
     assert "Unstructured sparsity brings neither size nor speed" in page
-    dense = Report([]).run(MEASURED[:2], context(tmp_path / "dense", NAMES[:2]))
+    dense = written(MEASURED[:2], context(tmp_path / "dense", NAMES[:2]))
     assert "Unstructured sparsity" not in (dense / "index.html").read_text()
 
 
 def test_the_same_run_gives_the_same_bytes(report, tmp_path):
-    again = Report([]).run(MEASURED, context(tmp_path / "again"))
+    again = written(MEASURED, context(tmp_path / "again"))
     for name in ("index.html", "metrics.csv", "metrics.json"):
         assert (again / name).read_bytes() == (report / name).read_bytes()
 
 
 def test_labels_of_a_dict_are_kept_and_the_reference_can_be_chosen(tmp_path):
     given = dict(zip(("big", "mid", "tiny"), MEASURED, strict=True))
-    made = Report([], reference="mid").run(given, context(tmp_path / "out"))
+    made = written(given, context(tmp_path / "out"), reference="mid")
     models = json.loads((made / "metrics.json").read_text())["models"]
     assert [model["model"] for model in models] == ["big", "mid", "tiny"]
     assert [model["reference"] for model in models] == [False, True, False]
@@ -201,35 +214,55 @@ def test_labels_of_a_dict_are_kept_and_the_reference_can_be_chosen(tmp_path):
 
 def test_an_unknown_reference_is_bad_input_that_lists_the_known_ones(tmp_path):
     with pytest.raises(BadInput, match="reference 'mod' is no model of the report: give one of big, mid"):
-        Report([], reference="mod").run({"big": MEASURED[0], "mid": MEASURED[1]}, context(tmp_path))
+        written({"big": MEASURED[0], "mid": MEASURED[1]}, context(tmp_path, NAMES[:2]), reference="mod")
 
 
 def test_a_model_behind_an_address_has_no_size_but_is_compared(tmp_path):
     unknown = dict.fromkeys(("weights_bytes", "folder_bytes", "parameters", "nonzero_parameters", "bits_per_weight"))
     remote = {**metrics(199), **unknown, "peak_memory_bytes": None}
-    page = (Report([]).run([remote, MEASURED[1]], context(tmp_path, NAMES[:2])) / "index.html").read_text()
+    page = (written([remote, MEASURED[1]], context(tmp_path, NAMES[:2])) / "index.html").read_text()
     assert "Size unknown, so not drawn: engine-label." in page
     assert page.count("<circle") == 2  # one small model on two test sets
 
 
 def test_where_sizes_are_unknown_no_model_is_called_small(tmp_path):
     remote = [{**one, "weights_bytes": None} for one in MEASURED[:2]]
-    page = (Report([]).run(remote, context(tmp_path, NAMES[:2])) / "index.html").read_text()
+    page = (written(remote, context(tmp_path, NAMES[:2])) / "index.html").read_text()
     assert "The best of the other models is" in page
     assert "small model" not in page.lower()
+
+
+def test_a_reference_that_is_no_label_is_a_problem_before_anything_runs(tmp_path):
+    rows = LoadRows([{"instruction": "a", "output": "b"}])
+    report = Report({"small": Evaluate("model", rows)}, reference="smal")
+    assert [str(problem) for problem in report.check()] == [
+        "reference: 'smal' is no model of the report: did you mean small?"
+    ]
+
+
+def test_one_step_in_place_of_a_list_is_a_problem():
+    report = Report(Evaluate("model", LoadRows([{"instruction": "a", "output": "b"}])))
+    assert "is one step: give a list or a dict" in str(next(iter(report.check())))
+
+
+def test_rows_that_are_no_sizes_are_refused_before_anything_runs():
+    rows = LoadRows([{"instruction": "a", "output": "b"}])
+    problems = running.problems_of(Report({"student": rows}))
+    assert len(problems) == 1
+    assert "evaluations[student] makes rows (instruction, output) and no figures" in problems[0]
 
 
 def test_the_lineage_shows_keys_and_the_digest_of_every_output(tmp_path):
     surroundings = context(tmp_path)
     split = ancestor("split", "Split", digests={"train": "a" * 64, "test": "b" * 64})
     surroundings.lineage = (*surroundings.lineage, split)
-    page = (Report([]).run(MEASURED, surroundings) / "index.html").read_text()
+    page = (written(MEASURED, surroundings) / "index.html").read_text()
     for digest in ("a" * 64, "b" * 64, "d" * 64, "k" * 64):
         assert f'title="{digest}"' in page
 
 
 def test_one_model_alone_is_reported(tmp_path):
-    page = (Report([]).run([MEASURED[0]], context(tmp_path, NAMES[:1])) / "index.html").read_text()
+    page = (written([MEASURED[0]], context(tmp_path, NAMES[:1])) / "index.html").read_text()
     assert "there is no smaller model to compare it with" in page
 
 

@@ -1,48 +1,37 @@
-"""The measured models of a report: labels, figures relative to the reference, and the flat table of both."""
+"""The measured models of a report: labels, the sections that they stand in, and figures relative to the reference."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from potstill.context import Ancestor
 from potstill.errors import BadInput
+from potstill.reporting.kinds import BITS, READING, Figure, Kind, kind_of, number
 
-FIGURES = (
-    "tokens_per_s",
-    "first_token_ms_p50",
-    "first_token_ms_p95",
-    "weights_bytes",
-    "folder_bytes",
-    "bits_per_weight",
-    "parameters",
-    "nonzero_parameters",
-    "peak_memory_bytes",
-)
-"""Figures of a whole model, in the order of the table's columns."""
 SPARSE = 0.2
 """Share of zeros from which a model counts as pruned."""
-SCORES = (
-    "n",
-    "exact_match",
-    "exact_match_low",
-    "exact_match_high",
-    "valid_json",
-    "valid_json_low",
-    "valid_json_high",
-    "cut",
-    "errors",
-)
-"""Figures of a model on one test set."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one step measured, whatever it is."""
+
+    label: str
+    """Its name in the report."""
+    step: str
+    """Name of the step."""
+    metrics: Mapping[str, Any]
+    """What that step returned."""
+    kind: Kind | None
+    """Of which kind that is; `None` for a user's own figures."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One model as `Evaluate` measured it."""
+    """One model as a step measured it on test sets."""
 
     label: str
     """Its name in the report."""
@@ -56,89 +45,151 @@ class Measured:
     """Whether it is the one that the others are held against."""
 
     @property
+    def sets(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return its figures by test set."""
+        sets: Mapping[str, Mapping[str, Any]] = self.metrics["sets"]
+        return sets
+
+    @property
+    def bytes(self) -> float | None:
+        """Return the bytes of its weights on disk, as they are deployed: zeros that are stored count."""
+        return number(self.metrics, "weights_bytes") or None
+
+    @property
     def zeros(self) -> float:
         """Return the share of its parameters that are zero; 0 if unknown."""
-        total, nonzero = self.metrics.get("parameters"), self.metrics.get("nonzero_parameters")
+        total, nonzero = number(self.metrics, "parameters"), number(self.metrics, "nonzero_parameters")
         return 1 - nonzero / total if total and nonzero is not None else 0.0
 
     @property
     def sparse(self) -> bool:
-        """Say whether it was pruned to zeros; a trained or rounded one has some too, but few."""
+        """Return whether it was pruned to zeros; a trained or rounded one has some too, but few."""
         return self.zeros >= SPARSE
 
-    def exact(self, name: str) -> float | None:
-        """Return the exact match on the test set `name`, if it was measured there."""
-        scores = self.metrics["sets"].get(name)
-        return None if scores is None else float(scores["exact_match"])
+    @property
+    def smaller(self) -> bool:
+        """Return whether it is known to be smaller than the reference."""
+        return not self.reference and self.size_ratio is not None and self.size_ratio > 1
 
-    def plain(self) -> dict[str, Any]:
-        """Return all of it as JSON."""
-        own = {"model": self.label, "step": self.step, "reference": self.reference, "size_ratio": self.size_ratio}
-        return own | dict(self.metrics)
+    def figure(self, name: str) -> float | None:
+        """Return a figure of the whole model, if it is known."""
+        return number(self.metrics, name)
+
+    def value(self, figure: Figure, name: str) -> float | None:
+        """Return a figure on the test set `name`, if it was measured there."""
+        return figure.of(self.sets.get(name))
+
+    def mean(self, figure: Figure) -> float | None:
+        """Return the mean of a figure over the test sets; `None` where one is unknown."""
+        values = [figure.of(scores) for scores in self.sets.values()]
+        known = [value for value in values if value is not None]
+        return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
-def measured(
-    evaluations: Sequence[Mapping[str, Any]] | Mapping[str, Mapping[str, Any]],
-    names: Sequence[str],
-    lineage: Sequence[Ancestor],
-    reference: str,
-) -> list[Measured]:
-    """Return the models behind `evaluations`, in that order; `names` are those of the steps that measured them.
+@dataclass(frozen=True)
+class Section:
+    """The models that were measured in the same way."""
+
+    kind: Kind
+    """In which way."""
+    models: tuple[Measured, ...]
+    """They, in the order in which they were given."""
+
+    @property
+    def reference(self) -> Measured:
+        """Return the model that the others are held against."""
+        return next(model for model in self.models if model.reference)
+
+    @property
+    def sets(self) -> list[str]:
+        """Return the names of all test sets, in the order in which they come up."""
+        return list(dict.fromkeys(name for model in self.models for name in model.sets))
+
+    @property
+    def main(self) -> Figure:
+        """Return what the models are compared by.
+
+        Perplexities of a token compare only where the tokens are the same; bits a byte compare always.
+        """
+        return BITS if self.kind is READING and self._other_tokens() else self.kind.main
+
+    @property
+    def beside(self) -> tuple[Figure, ...]:
+        """Return the other figures that any model has."""
+        every = (self.kind.main, *self.kind.beside)
+        return tuple(one for one in every if one is not self.main and self._is_shown(one))
+
+    def count(self, name: str) -> int | None:
+        """Return how much the test set `name` holds, if it is known."""
+        counts = [number(model.sets.get(name), self.kind.count) for model in self.models]
+        return next((int(count) for count in counts if count is not None), None)
+
+    def _is_shown(self, figure: Figure) -> bool:
+        """Return whether a figure is known, and says anything: valid JSON does only where JSON is expected."""
+        every = [scores for model in self.models for scores in model.sets.values()]
+        asked = figure.name != "valid_json" or any(scores.get("expects_json", True) for scores in every)
+        return asked and any(figure.of(scores) is not None for scores in every)
+
+    def _other_tokens(self) -> bool:
+        """Return whether two models read one test set as different numbers of tokens."""
+        counts = [{number(model.sets.get(name), "tokens") for model in self.models} - {None} for name in self.sets]
+        return any(len(each) > 1 for each in counts)
+
+
+def evaluations_of(given: object, names: Sequence[str], lineage: Sequence[Ancestor]) -> list[Evaluation]:
+    """Return what was measured, in the order given, with a label that is its own; `names` are those of the steps.
+
+    Args:
+        given: what the steps returned, in a list, or in a dict by label.
+        names: of the steps that measured, in the same order.
+        lineage: all steps behind the report.
+    """
+    values = list(given.values()) if isinstance(given, Mapping) else list(given) if isinstance(given, Iterable) else []
+    kinds = [kind_of(value) for value in values]
+    labels = [str(key) for key in given] if isinstance(given, Mapping) else _labels(values, kinds, names, lineage)
+    rows = zip(labels, names, values, kinds, strict=True)
+    return [Evaluation(label, step, value, kind) for label, step, value, kind in rows]
+
+
+def sections_of(evaluations: Sequence[Evaluation], reference: str) -> list[Section]:
+    """Return the evaluations of known kinds, by kind, in the order in which the kinds come up.
 
     Raises:
-        BadInput: there are no evaluations, or `reference` is not the label of one.
+        BadInput: `reference` is not the label of any evaluation.
     """
-    labels = labelled(evaluations, names, lineage)
-    if not labels:
-        raise BadInput("a report without evaluations: give at least one step that makes metrics")
+    labels = [evaluation.label for evaluation in evaluations]
     if reference and reference not in labels:
         raise BadInput(f"reference {reference!r} is no model of the report: give one of {', '.join(labels)}")
-    every = list(evaluations.values() if isinstance(evaluations, Mapping) else evaluations)
-    chosen = labels.index(reference) if reference else 0
-    whole = every[chosen].get("weights_bytes")
-    ratios = [whole / one["weights_bytes"] if whole and one.get("weights_bytes") else None for one in every]
-    rows = zip(labels, names, every, ratios, strict=True)
-    return [Measured(*row, reference=number == chosen) for number, row in enumerate(rows)]
+    kinds = list(dict.fromkeys(one.kind for one in evaluations if one.kind is not None))
+    return [_section(kind, [one for one in evaluations if one.kind is kind], reference) for kind in kinds]
 
 
-def labelled(
-    evaluations: Sequence[Mapping[str, Any]] | Mapping[str, Mapping[str, Any]],
-    names: Sequence[str],
-    lineage: Sequence[Ancestor],
+def _section(kind: Kind, evaluations: Sequence[Evaluation], reference: str) -> Section:
+    """Return the section of one kind; the first model is the reference where another section has the one asked for."""
+    labels = [evaluation.label for evaluation in evaluations]
+    chosen = labels.index(reference) if reference in labels else 0
+    sizes = [number(evaluation.metrics, "weights_bytes") for evaluation in evaluations]
+    whole = sizes[chosen]
+    ratios = [whole / own if whole and own else None for own in sizes]
+    return Section(
+        kind,
+        tuple(
+            Measured(one.label, one.step, one.metrics, ratio, reference=number == chosen)
+            for number, (one, ratio) in enumerate(zip(evaluations, ratios, strict=True))
+        ),
+    )
+
+
+def _labels(
+    values: Sequence[object], kinds: Sequence[Kind | None], names: Sequence[str], lineage: Sequence[Ancestor]
 ) -> list[str]:
-    """Return what each evaluated model is called: the user's key, or the step that made it, or the teacher's label."""
-    if isinstance(evaluations, Mapping):
-        return [str(key) for key in evaluations]
+    """Return what each model is called: as the step that made it, or by the teacher's label; once in a section."""
     manifests = {ancestor.name: ancestor.manifest for ancestor in lineage}
     wishes = []
-    for name, metrics in zip(names, evaluations, strict=True):
-        makers = manifests.get(name, {}).get("inputs", {}).get("model", [])
-        wishes.append(str(makers[0] if makers else metrics.get("engine", {}).get("label") or name))
-    repeated = {wish for wish, count in Counter(wishes).items() if count > 1}
-    return [name if wish in repeated else wish for wish, name in zip(wishes, names, strict=True)]
-
-
-def set_names(models: Sequence[Measured]) -> list[str]:
-    """Return the names of all test sets, in the order in which they come up."""
-    return list(dict.fromkeys(name for model in models for name in model.metrics["sets"]))
-
-
-def flat(models: Sequence[Measured]) -> list[dict[str, Any]]:
-    """Return one row a model and test set."""
-    return [
-        {"model": model.label, "set": name}
-        | {score: scores.get(score) for score in SCORES}
-        | {figure: model.metrics.get(figure) for figure in FIGURES}
-        | {"size_ratio": model.size_ratio}
-        for model in models
-        for name, scores in model.metrics["sets"].items()
-    ]
-
-
-def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return `rows` as CSV; numbers with all their digits, nothing for what is unknown."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else ["model"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    for name, metrics in zip(names, values, strict=True):
+        makers = (manifests.get(name, {}).get("inputs") or {}).get("model") or []
+        engine = metrics.get("engine") if isinstance(metrics, Mapping) else None
+        told = engine.get("label") if isinstance(engine, Mapping) else None
+        wishes.append(str(makers[0] if makers else told or name))
+    counts = Counter(zip(kinds, wishes, strict=True))
+    return [name if counts[kind, wish] > 1 else wish for kind, wish, name in zip(kinds, wishes, names, strict=True)]

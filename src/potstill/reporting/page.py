@@ -9,19 +9,9 @@ from typing import Any
 from potstill.context import Ancestor
 from potstill.reporting.formats import plain
 from potstill.reporting.layers import Layers, Node, layers
-from potstill.reporting.models import Measured, set_names
-from potstill.reporting.scatter import Point, Scatter, scatter
-from potstill.reporting.words import Tile, best_small, caveats, praise, summary, tiles
-
-
-@dataclass(frozen=True)
-class Plot:
-    """The quality-against-size plot of one test set."""
-
-    set: str
-    drawing: Scatter
-    unplaced: tuple[str, ...]
-    """Models without a known size."""
+from potstill.reporting.models import Evaluation, Section
+from potstill.reporting.others import Table
+from potstill.reporting.views import View, view_of
 
 
 @dataclass(frozen=True)
@@ -54,18 +44,10 @@ class Page:
     """The report, ready to be written as a page."""
 
     title: str
-    summary: Sequence[str]
-    tiles: Sequence[Tile]
-    caveats: Sequence[str]
-    models: Sequence[Measured]
-    best: str
-    """Label of the best small model, or empty."""
-    praise: str
-    """What that one is: the best small model, or the best of the others where sizes are unknown."""
-    sets: Sequence[str]
-    counts: Mapping[str, int]
-    """Rows of each test set."""
-    plots: Sequence[Plot]
+    views: Sequence[View]
+    """The models, by how they were measured."""
+    tables: Sequence[Table]
+    """What else was given, as it is."""
     graph: Layers
     flows: Sequence[Flow]
     lineage: Sequence[Ancestor]
@@ -79,23 +61,26 @@ class Page:
     machines: Sequence[str]
 
 
-def page(title: str, models: Sequence[Measured], lineage: Sequence[Ancestor]) -> Page:
-    """Put the page together."""
-    reference = next(model for model in models if model.reference)
-    best = best_small(models)
+def page(
+    title: str, evaluations: Sequence[Evaluation], sections: Sequence[Section], tables: Sequence[Table],
+    lineage: Sequence[Ancestor],
+) -> Page:  # fmt: skip
+    """Put the page together.
+
+    Args:
+        title: its heading; empty makes one.
+        evaluations: all that the report is about.
+        sections: those of known kinds.
+        tables: the others.
+        lineage: all steps behind them.
+    """
+    views = [view_of(section, lineage) for section in sections]
     flows = [flow for flow in map(_flow, lineage) if flow]
     return Page(
-        title=title or _title(reference, best),
-        summary=summary(models),
-        tiles=tiles(models),
-        caveats=caveats(models),
-        models=models,
-        best=best.label if best else "",
-        praise=praise(best) if best else "",
-        sets=set_names(models),
-        counts={name: scores["n"] for model in models for name, scores in model.metrics["sets"].items()},
-        plots=[plot for plot in (_plot(name, models) for name in set_names(models)) if plot],
-        graph=_graph(models, lineage),
+        title=title or _title(sections, views),
+        views=views,
+        tables=tables,
+        graph=_graph({one.label for one in evaluations}, lineage),
         flows=flows,
         failures=any(loss.failed for flow in flows for loss in flow.losses),
         lineage=lineage,
@@ -106,30 +91,19 @@ def page(title: str, models: Sequence[Measured], lineage: Sequence[Ancestor]) ->
     )
 
 
-def _title(reference: Measured, best: Measured | None) -> str:
+def _title(sections: Sequence[Section], views: Sequence[View]) -> str:
     """Return the heading of a report that was given none."""
-    if best is None:
-        return f"How good {reference.label} is"
-    return f"{'Small models from' if best.size_ratio else 'Models beside'} {reference.label}"
+    if not sections:
+        return "What was measured"
+    reference = sections[0].reference.label
+    if len(sections[0].models) == 1:
+        return f"How good {reference} is"
+    smaller = any(model.smaller for model in sections[0].models if model.label == views[0].best)
+    return f"{'Small models from' if smaller else 'Models beside'} {reference}"
 
 
-def _plot(name: str, models: Sequence[Measured]) -> Plot | None:
-    """Return the plot of one test set; none if no model there has a known size."""
-    there = [model for model in models if name in model.metrics["sets"]]
-    sized = [model for model in there if model.metrics.get("weights_bytes")]
-    if not sized:
-        return None
-    points = []
-    for model in sized:
-        scores = model.metrics["sets"][name]
-        interval = (scores["exact_match"], scores["exact_match_low"], scores["exact_match_high"])
-        points.append(Point(model.label, model.metrics["weights_bytes"], *interval, model.reference))
-    return Plot(name, scatter(points), tuple(model.label for model in there if model not in sized))
-
-
-def _graph(models: Sequence[Measured], lineage: Sequence[Ancestor]) -> Layers:
+def _graph(marked: set[str], lineage: Sequence[Ancestor]) -> Layers:
     """Return the drawing of the lineage, with the measured models marked."""
-    marked = {model.label for model in models}
     return layers(
         [Node(ancestor.name, ancestor.type, tuple(ancestor.inputs), ancestor.name in marked) for ancestor in lineage]
     )

@@ -18,7 +18,17 @@ from annotated_types import Ge, Interval
 
 from potstill.errors import BadInput, Problem
 from potstill.footprint import footprint, peak_memory
-from potstill.metrics import Proportion, exact_match, percentile, valid_json, wilson
+from potstill.metrics import (
+    Proportion,
+    against_most_common,
+    canonical,
+    exact_match,
+    packed,
+    percentile,
+    row_digest,
+    valid_json,
+    wilson,
+)
 from potstill.models import is_local
 from potstill.prompts import Template, render
 from potstill.responses import without_thoughts
@@ -215,7 +225,10 @@ def size_on_disk(folder: Path | None) -> dict[str, Any]:
 
 
 def score(questions: Sequence[Question], responses: Sequence[Response]) -> dict[str, dict[str, Any]]:
-    """Return, by test set, the share of exact answers and of valid JSON, each with its 95 % interval."""
+    """Return, by test set, the share of exact answers and of valid JSON, each with its 95 % interval.
+
+    Which rows are right is kept too, so that two models on the same rows can be compared row by row.
+    """
     by_set: dict[str, list[tuple[Question, Response]]] = {}
     for question, response in zip(questions, responses, strict=True):
         by_set.setdefault(question.set, []).append((question, response))
@@ -224,14 +237,20 @@ def score(questions: Sequence[Question], responses: Sequence[Response]) -> dict[
 
 def _set_score(pairs: Sequence[tuple[Question, Response]]) -> dict[str, Any]:
     reasons = [response.finish_reason for _, response in pairs]
-    exact = sum(is_right(question, response) for question, response in pairs)
+    right = [is_right(question, response) for question, response in pairs]
+    answers = [canonical(question.expected) for question, _ in pairs]
+    texts = [answer or question.expected.strip() for answer, (question, _) in zip(answers, pairs, strict=True)]
     valid = sum(response.finish_reason != "error" and valid_json(response.text) for _, response in pairs)
     return {
         "n": len(pairs),
-        **_share("exact_match", wilson(exact, len(pairs))),
+        **_share("exact_match", wilson(sum(right), len(pairs))),
         **_share("valid_json", wilson(valid, len(pairs))),
         "cut": reasons.count("length"),
         "errors": reasons.count("error"),
+        "expects_json": all(answer is not None for answer in answers),
+        **against_most_common(texts, right),
+        "row_right": packed(right),
+        "row_digest": row_digest((question.instruction, question.expected) for question, _ in pairs),
     }
 
 

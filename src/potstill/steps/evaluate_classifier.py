@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from potstill.classification import class_scores, macro_f1
-from potstill.metrics import wilson
+from potstill.metrics import against_most_common, packed, wilson
 from potstill.models import folder_of
 from potstill.steps.bases.class_evaluation import ClassEvaluation, Reader, load_model
 from potstill.steps.bases.test_sets import by_name
@@ -81,8 +81,8 @@ class EvaluateClassifier(ClassEvaluation):
             BadInput: none of its labels is a class of the model.
         """
         unknown = self.unknown(expected, names, test)
-        right = sum(ours == theirs for ours, theirs in zip(predicted, expected, strict=True))
-        accuracy = wilson(right, len(expected))
+        right = [ours == theirs for ours, theirs in zip(predicted, expected, strict=True)]
+        accuracy = wilson(sum(right), len(expected))
         scores = class_scores(expected, predicted)
         return {
             "n": len(expected),
@@ -93,4 +93,6 @@ class EvaluateClassifier(ClassEvaluation):
             "worst": self.lowest(scores),
             "mixed_up": self.mixed_up(expected, predicted, "rows"),
             "unknown_labels": unknown,
+            **against_most_common(expected, right),
+            "row_right": packed(right),
         }

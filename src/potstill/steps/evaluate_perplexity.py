@@ -16,6 +16,7 @@ from annotated_types import Ge
 
 from potstill.errors import BadInput, Problem
 from potstill.footprint import footprint, peak_memory
+from potstill.metrics import row_digest
 from potstill.models import folder_of
 from potstill.step import Model, Rows, Step
 from potstill.steps.bases.test_sets import by_name, missing_sets
@@ -88,7 +89,7 @@ class EvaluatePerplexity(Step):
         seconds = time.perf_counter() - started
         size = footprint(folder)
         return {
-            "sets": {name: loss.figures() for name, loss in found.items()},
+            "sets": {name: loss.figures() | self._pairing(streams[name]) for name, loss in found.items()},
             "tokens_per_s": sum(loss.tokens for loss in found.values()) / seconds,
             **asdict(size),
             "bits_per_weight": size.bits_per_weight,
@@ -100,6 +101,10 @@ class EvaluatePerplexity(Step):
                 "seconds": seconds,
             },
         }
+
+    def _pairing(self, own: Stream) -> dict[str, str]:
+        """Return by which figures of another model on the same windows are known."""
+        return {"row_digest": row_digest([self.window, *own.tokens])}
 
     def _load(self, folder: Path) -> Any:
         """Load the model, on the GPU if there is one."""

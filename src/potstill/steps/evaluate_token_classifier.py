@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from potstill.classification import macro_f1
 from potstill.errors import BadInput
+from potstill.metrics import packed
 from potstill.models import folder_of
 from potstill.steps.bases.class_evaluation import ClassEvaluation, Reader, load_model
 from potstill.steps.bases.test_sets import by_name
@@ -133,4 +134,5 @@ class EvaluateTokenClassifier(ClassEvaluation):
             "mixed_up": self.mixed_up(theirs, ours, "words"),
             "unread_words": sum(n not in row for row, numbers in zip(said, counted, strict=True) for n in numbers),
             "unknown_labels": unknown,
+            "row_right": packed([ours == theirs for ours, theirs in zip(predicted, expected, strict=True)]),
         }

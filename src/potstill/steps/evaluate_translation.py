@@ -16,13 +16,14 @@ from annotated_types import Ge
 from potstill.decoding import Decoder, Hypothesis
 from potstill.errors import BadInput, Problem
 from potstill.footprint import footprint, peak_memory
+from potstill.metrics import row_digest
 from potstill.models import folder_of
 from potstill.prompts import render
 from potstill.step import Model, Rows
 from potstill.steps.bases.search import SearchStep
 from potstill.steps.bases.test_sets import by_name, missing_sets
 from potstill.steps.templates import prompt_columns
-from potstill.text.bleu import corpus_scores, missing_sacrebleu
+from potstill.text.bleu import corpus_scores, missing_sacrebleu, sentence_scores
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -150,6 +151,8 @@ class EvaluateTranslation(SearchStep):
         return {
             "n": len(texts),
             **asdict(corpus_scores(texts, references, self.lowercase)),
+            "row_scores": sentence_scores(texts, references, self.lowercase),
+            "row_digest": row_digest(references),
             "cut": sum(output.finish_reason != "stop" for output in outputs),
             "examples": [{"output": text, "reference": reference} for text, reference in shown],
         }

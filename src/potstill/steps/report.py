@@ -6,23 +6,34 @@ set) and `metrics.json` (everything that was measured).
 
 from __future__ import annotations
 
+import difflib
+import itertools
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from potstill.errors import Problem
-from potstill.step import Metrics, Step
+from potstill.errors import BadInput, Problem
+from potstill.step import Metrics, Output, Rows, Step
 
 if TYPE_CHECKING:
     from potstill.context import Context
     from potstill.reporting.page import Page
 
 TEMPLATE = "report.html.jinja"
+SIZES = frozenset({"stage", "bytes"})
+"""Columns by which a table of sizes is known."""
+MOST_ROWS = 1_000
+"""Rows of a table that are taken into a report."""
 
 
 class Report(Step):
-    """Write a page that compares the evaluated models, with plot, graph, data counts and lineage.
+    """Write a page that compares what was measured, with plot, graph, data counts and lineage.
+
+    Models that were measured in the same way stand in one section: answers, classes, spans, translations, perplexities.
+    In each, a model that does nothing useful is named as such, those whose differences may be chance count as equal,
+    and of equals the one that deploys smallest is chosen. Tables of sizes and any other figures are shown as they are.
 
     >>> answer = '{"device":"light","room":"kitchen","action":"on","value":null}'
     >>> rows = LoadRows([{"instruction": "turn on the light in the kitchen", "output": answer}])
@@ -30,8 +41,9 @@ class Report(Step):
     ['index.html', 'metrics.csv', 'metrics.json']
     """
 
-    evaluations: Sequence[Metrics] | Mapping[str, Metrics]
-    """Steps that measured models; a dict gives the models' labels, otherwise they are called after their steps."""
+    evaluations: Sequence[Metrics | Rows] | Mapping[str, Metrics | Rows]
+    """Steps that measured models, in any mix, and tables of sizes; a dict gives the models' labels, otherwise they are
+    called after their steps. A dict of figures in place of a step is shown as it is: what others published."""
     title: str = ""
     """Heading; by default it names the reference."""
     reference: str = ""
@@ -39,24 +51,99 @@ class Report(Step):
 
     makes: ClassVar[str] = "report"
     wants_lineage: ClassVar[bool] = True
+    version: ClassVar[int] = 2
 
     def check(self) -> Iterable[Problem]:
-        """Yield a problem if there is nothing to report."""
+        """Yield a problem if there is nothing to report, or no such reference."""
+        if isinstance(self.evaluations, (Step, Output)):
+            text = f"is one step: give a list or a dict of steps, [{self.evaluations!r}] or {{'a name': ...}}"
+            yield Problem("", "evaluations", text)
+            return
         if not self.evaluations:
             yield Problem("", "evaluations", "no evaluations in []: give at least one Evaluate step")
+        for label, value in _held(self.evaluations):
+            if not isinstance(value, (Step, Output, Mapping)):
+                text = f"[{label}] is {value!r:.60}: give a step that measures, or a dict of figures"
+                yield Problem("", "evaluations", text)
+        labels = [str(label) for label in self.evaluations] if isinstance(self.evaluations, Mapping) else []
+        if labels and self.reference and self.reference not in labels:
+            near = difflib.get_close_matches(self.reference, labels, n=1)
+            hint = f": did you mean {near[0]}?" if near else f": give one of {', '.join(labels)}"
+            yield Problem("", "reference", f"{self.reference!r} is no model of the report{hint}")
 
-    def run(self, evaluations: Sequence[dict[str, Any]] | Mapping[str, dict[str, Any]], context: Context) -> Path:
+    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> None:
+        """Check that rows which are given are a table of sizes.
+
+        Raises:
+            BadInput: some are other rows; all of them together.
+        """
+        problems = []
+        for place, known in inputs.items():
+            if known is not None and place != "evaluations" and not known.issuperset(SIZES):
+                text = f"{place} makes rows ({', '.join(sorted(known)) or 'no columns'}) and no figures: give a step "
+                problems.append(Problem("", "evaluations", f"{text}that measures, such as Evaluate, or a SizeTable"))
+        if problems:
+            raise BadInput(*problems)
+
+    def run(self, evaluations: Sequence[Any] | Mapping[str, Any], context: Context) -> Path:
         """Write the page and the tables."""
-        from potstill.reporting.models import as_csv, flat, measured
+        from potstill.reporting.choice import choice_of
+        from potstill.reporting.models import evaluations_of, sections_of
+        from potstill.reporting.others import own_figures, row_tables
         from potstill.reporting.page import page
+        from potstill.reporting.tables import as_csv, flat, plain, summarized
 
-        models = measured(evaluations, context.inputs["evaluations"], context.lineage, self.reference)
-        made = page(self.title, models, context.lineage)
-        table = {"title": made.title, "models": [model.plain() for model in models]}
-        _write(context.out / "metrics.json", json.dumps(table, indent=1) + "\n")
-        _write(context.out / "metrics.csv", as_csv(flat(models)))
-        _write(context.out / "index.html", html(made))
+        names = self._names(context.inputs.get("evaluations", []))
+        every = evaluations_of(_figures(evaluations), names, context.lineage)
+        sections = sections_of(every, self.reference)
+        own = own_figures(every)
+        written = page(self.title, every, sections, [*row_tables(every), *([own] if own else [])], context.lineage)
+        models = [plain(model) for section in sections for model in section.models]
+        models += [{"model": one.label, "step": one.step, "figures": one.metrics} for one in every if one.kind is None]
+        choices = [summarized(choice_of(section)) for section in sections]
+        table = {"title": written.title, "models": models, "sections": choices}
+        _write(context.out / "metrics.json", json.dumps(finite(table), indent=1) + "\n")
+        _write(context.out / "metrics.csv", as_csv(flat(sections)))
+        _write(context.out / "index.html", html(written))
         return context.out
+
+
+    def _names(self, steps: Sequence[str]) -> list[str]:
+        """Return the names of what was given: of the `steps` in their order, and none for figures that no step made."""
+        rest = iter(steps)
+        return ["" if isinstance(value, Mapping) else next(rest) for _, value in _held(self.evaluations)]
+
+
+def _held(evaluations: Sequence[Any] | Mapping[str, Any]) -> Iterable[tuple[Any, Any]]:
+    """Return what was given, each with its label or its number."""
+    return evaluations.items() if isinstance(evaluations, Mapping) else enumerate(evaluations)
+
+
+def _figures(evaluations: Sequence[Any] | Mapping[str, Any]) -> list[Any] | dict[str, Any]:
+    """Return what the steps made, rows as lists of dicts; a folder, which only shows when it was made, as a word."""
+    if isinstance(evaluations, Mapping):
+        return {str(label): _figure(value) for label, value in evaluations.items()}
+    return [_figure(value) for value in evaluations]
+
+
+def _figure(value: Any) -> Any:
+    """Return what one step made as plain data."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Path):
+        return {"no figures": "the step made a folder"}
+    return [dict(row) for row in itertools.islice(value, MOST_ROWS)]
+
+
+def finite(value: Any) -> Any:
+    """Return JSON data with None for numbers that JSON lacks."""
+    if isinstance(value, Mapping):
+        return {str(name): finite(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
 
 
 def html(page: Page) -> str:
@@ -73,7 +160,7 @@ def html(page: Page) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    names = ("percent", "size", "count", "short_count", "decimal", "times", "seconds", "cut")
+    names = ("percent", "size", "count", "seconds", "cut")
     environment.filters |= {name: getattr(formats, name) for name in names}
     environment.globals["interval"] = formats.interval
     return environment.get_template(TEMPLATE).render(page=page)

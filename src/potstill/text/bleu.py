@@ -47,6 +47,15 @@ def corpus_scores(translations: Sequence[str], references: Sequence[str], lowerc
     return Translation(bleu.score, chrf.score, ratio, str(metric.get_signature()))
 
 
+def sentence_scores(translations: Sequence[str], references: Sequence[str], lowercase: bool = False) -> list[float]:
+    """Return chrF of each sentence, by which two systems can be compared row by row: BLEU has no such mean."""
+    from sacrebleu.metrics import CHRF
+
+    metric = CHRF(lowercase=lowercase)
+    pairs = zip(translations, references, strict=True)
+    return [round(float(metric.sentence_score(ours, [theirs]).score), 2) for ours, theirs in pairs]
+
+
 def sentence_bleu(translation: str, reference: str) -> float:
     """Return the smoothed BLEU of one sentence, from 0 to 100.
 

@@ -18,6 +18,7 @@ from annotated_types import Ge
 
 from potstill.errors import BadInput, Problem
 from potstill.footprint import footprint, peak_memory
+from potstill.metrics import row_digest
 from potstill.step import Model, Rows, Step
 from potstill.steps.bases.test_sets import missing_sets
 
@@ -79,6 +80,7 @@ class ClassEvaluation(Step):
             seconds += time.perf_counter() - started
             count += len(test)
             made[name] = score(name, test[self.label], said)
+            made[name]["row_digest"] = row_digest(zip(test[self.text], test[self.label], strict=True))
             context.ledger.keep(len(test))
         size = footprint(reader.folder)
         return {

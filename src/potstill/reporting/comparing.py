@@ -1,0 +1,129 @@
+"""Whether two measured models differ by more than chance: on the same rows where both kept theirs, else by shares."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from potstill.metrics import Z95, unpacked
+from potstill.reporting.kinds import BITS, Figure, number
+from potstill.reporting.models import Measured
+from potstill.significance import holm, mcnemar, normal_p, paired_means, two_shares
+
+SURE = 0.05
+"""Probability below which a difference counts as more than chance, over all comparisons of a section."""
+Test = Literal["McNemar's test", "a t-test on pairs", "a test on shares", "a test on means"]
+"""What was computed; the first two are of the same rows."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a test says of two models on one test set."""
+
+    set: str
+    """The test set."""
+    first: str
+    """Label of the model that is held against the other."""
+    second: str
+    """Label of the other."""
+    gain: float
+    """By how much the first is better; negative where it is worse."""
+    p: float
+    """Probability of so large a difference between equal models; raised where several are compared."""
+    by: Test
+    """What was computed."""
+    smallest: float
+    """The smallest p that any outcome on these rows could have had."""
+
+    @property
+    def is_sure(self) -> bool:
+        """Return whether the difference is more than chance."""
+        return self.p < SURE
+
+
+def compared(pairs: Sequence[tuple[Measured, Measured]], figure: Figure, sets: Sequence[str]) -> tuple[Difference, ...]:
+    """Return what can be tested of the `pairs` on the `sets`, with p-values that hold for all together."""
+    found = [
+        difference
+        for first, second in pairs
+        for name in sets
+        for difference in [_difference(first, second, figure, name)]
+        if difference is not None
+    ]
+    raised = holm([difference.p for difference in found])
+    least = [min(1.0, len(found) * difference.smallest) for difference in found]
+    return tuple(
+        replace(difference, p=p, smallest=smallest)
+        for difference, p, smallest in zip(found, raised, least, strict=True)
+    )
+
+
+def _difference(first: Measured, second: Measured, figure: Figure, name: str) -> Difference | None:
+    """Return what a test says of two models on one set; `None` where nothing can be tested."""
+    ours, theirs = first.sets.get(name), second.sets.get(name)
+    one, other = figure.of(ours), figure.of(theirs)
+    if ours is None or theirs is None or one is None or other is None:
+        return None
+    tested = _paired(ours, theirs) or _apart(ours, theirs, figure)
+    if tested is None:
+        return None
+    gain = one - other if figure.rises else other - one
+    return Difference(name, first.label, second.label, gain, *tested)
+
+
+def _paired(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[float, Test, float] | None:
+    """Return p, test and smallest p from what both did on each of the same rows, where they kept it."""
+    if not ours.get("row_digest") or ours.get("row_digest") != theirs.get("row_digest"):
+        return None
+    mine, yours = _rights(ours), _rights(theirs)
+    if mine is not None and yours is not None and len(mine) == len(yours):
+        only_mine = sum(a and not b for a, b in zip(mine, yours, strict=True))
+        only_yours = sum(b and not a for a, b in zip(mine, yours, strict=True))
+        return mcnemar(only_mine, only_yours), "McNemar's test", mcnemar(len(mine), 0)
+    scores, others = ours.get("row_scores"), theirs.get("row_scores")
+    if not isinstance(scores, list) or not isinstance(others, list) or len(scores) != len(others) or len(scores) < 2:
+        return None
+    try:
+        pairs = [(float(a), float(b)) for a, b in zip(scores, others, strict=True)]
+    except (TypeError, ValueError):
+        return None
+    if not all(math.isfinite(value) for pair in pairs for value in pair):
+        return None
+    # two pairs may differ by the same amount, and then any difference looks sure: few pairs tell nothing
+    smallest = 2.0 ** (1 - len(scores))
+    return paired_means([a for a, _ in pairs], [b for _, b in pairs]), "a t-test on pairs", smallest
+
+
+def _rights(scores: Mapping[str, Any]) -> list[bool] | None:
+    """Return which rows a model got right, if that was kept."""
+    text, count = scores.get("row_right"), number(scores, "n")
+    return unpacked(text, int(count)) if isinstance(text, str) and count else None
+
+
+def _apart(ours: Mapping[str, Any], theirs: Mapping[str, Any], figure: Figure) -> tuple[float, Test, float] | None:
+    """Return p, test and smallest p from the figures alone."""
+    one, other = figure.of(ours), figure.of(theirs)
+    if one is None or other is None:
+        return None
+    n, m = number(ours, "n"), number(theirs, "n")
+    if figure.name in ("exact_match", "accuracy") and n and m:
+        # on so few rows the z-test finds too much: what pairs could show at best is the bound
+        return two_shares(one, int(n), other, int(m)), "a test on shares", mcnemar(int(min(n, m)), 0)
+    spread, others = _bits_error(ours), _bits_error(theirs)
+    if figure.name not in ("perplexity", BITS.name) or spread is None or others is None:
+        return None
+    both = math.hypot(spread, others)
+    p = normal_p(((BITS.of(ours) or 0.0) - (BITS.of(theirs) or 0.0)) / both) if both else 1.0
+    # the texts differ far more than the models do, so that a large p says nothing of models on the same text
+    return (p, "a test on means", 0.0) if p < SURE else None
+
+
+def _bits_error(scores: Mapping[str, Any]) -> float | None:
+    """Return the standard error of bits a byte, from the interval of the perplexity."""
+    low, high = number(scores, "perplexity_low"), number(scores, "perplexity_high")
+    tokens, size = number(scores, "tokens"), number(scores, "bytes")
+    if not low or not high or not tokens or not size or BITS.of(scores) is None:
+        return None
+    return (math.log(high) - math.log(low)) / (2 * Z95) * tokens / size / math.log(2)

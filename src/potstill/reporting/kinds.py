@@ -1,0 +1,146 @@
+"""The kinds of figures that evaluating steps make: what the main one is, which way it is better, how it is shown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from potstill.reporting.formats import decimal, interval, percent
+
+Unit = Literal["share", "number"]
+"""A share of 1, shown in percent, or a plain number."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of a model on a test set."""
+
+    name: str
+    """Its key in the metrics of a set."""
+    title: str
+    """What it is called in the head of a column."""
+    unit: Unit = "number"
+    """How it is shown."""
+    rises: bool = True
+    """Whether more is better."""
+    least: float = 0.0
+    """What it is of a model that has learned nothing: no better than this is good for nothing."""
+
+    @property
+    def in_text(self) -> str:
+        """Return what it is called within a sentence; what is not a word keeps its capitals."""
+        return self.title[0].lower() + self.title[1:] if self.title[1:2].islower() else self.title
+
+    def of(self, scores: Mapping[str, Any] | None) -> float | None:
+        """Return the figure in the metrics of a set, if it is there and a finite number."""
+        return number(scores, self.name)
+
+    def shown(self, value: float | None) -> str:
+        """Return a value of it as text."""
+        return percent(value) if self.unit == "share" else decimal(value)
+
+    def bounds(self, scores: Mapping[str, Any] | None) -> tuple[float, float] | None:
+        """Return its 95 % interval, if the metrics hold one."""
+        low, high = number(scores, f"{self.name}_low"), number(scores, f"{self.name}_high")
+        return None if low is None or high is None else (low, high)
+
+    def range(self, scores: Mapping[str, Any] | None) -> str:
+        """Return its interval as text, or nothing."""
+        bounds = self.bounds(scores)
+        if bounds is None:
+            return ""
+        return interval(*bounds) if self.unit == "share" else f"{decimal(bounds[0])} to {decimal(bounds[1])}"
+
+    def is_nothing(self, value: float) -> bool:
+        """Return whether a value is no better than that of a model that has learned nothing."""
+        return value <= self.least if self.rises else value >= self.least
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way to measure a model."""
+
+    title: str
+    """Heading of its section."""
+    main: Figure
+    """What models are compared by."""
+    beside: tuple[Figure, ...] = ()
+    """Other figures in the table."""
+    unit: str = "rows"
+    """What is counted in a test set."""
+    count: str = "n"
+    """Key of that count."""
+    speeds: tuple[Figure, ...] = ()
+    """Figures of speed, of the whole model."""
+    marks: tuple[str, ...] = ()
+    """Keys besides the main figure's by which the metrics of a set are known."""
+
+    def holds(self, metrics: object) -> bool:
+        """Return whether `metrics` are of this kind: test sets by name, each with the main figure."""
+        sets = metrics.get("sets") if isinstance(metrics, Mapping) else None
+        return isinstance(sets, Mapping) and bool(sets) and all(self._scores(scores) for scores in sets.values())
+
+    def _scores(self, scores: object) -> bool:
+        """Return whether the metrics of one set are of this kind; one that is no number any more still is."""
+        if not isinstance(scores, Mapping) or not {self.main.name, *self.marks} <= set(scores):
+            return False
+        value = scores[self.main.name]
+        if isinstance(value, bool) or not isinstance(value, (int, float, type(None))):
+            return False
+        return not (self.main.unit == "share" and value is not None and not 0 <= value <= 1)
+
+
+ROWS_PER_S = Figure("rows_per_s", "Rows/s")
+TOKENS_PER_S = Figure("tokens_per_s", "Tokens/s")
+ANSWERS = Kind(
+    "Answers",
+    Figure("exact_match", "Exact match", "share"),
+    (Figure("valid_json", "Valid JSON", "share"),),
+    speeds=(TOKENS_PER_S, Figure("first_token_ms_p50", "First token, ms", rises=False)),
+)
+SPANS = Kind(
+    "Spans in texts",
+    Figure("f1", "F1 of spans", "share"),
+    (Figure("precision", "Precision", "share"), Figure("recall", "Recall", "share")),
+    unit="texts",
+    speeds=(ROWS_PER_S,),
+    marks=("spans",),
+)
+CLASSES = Kind(
+    "Classes of texts",
+    Figure("accuracy", "Accuracy", "share"),
+    (Figure("macro_f1", "Macro F1", "share"),),
+    speeds=(ROWS_PER_S,),
+)
+TRANSLATIONS = Kind(
+    "Translations", Figure("bleu", "BLEU", least=1.0), (Figure("chrf", "chrF"),), speeds=(TOKENS_PER_S, ROWS_PER_S)
+)
+BITS = Figure("bits_per_byte", "Bits a byte", rises=False, least=8.0)
+READING = Kind(
+    "Perplexity of texts",
+    Figure("perplexity", "Perplexity", rises=False, least=math.inf),
+    (BITS,),
+    unit="tokens",
+    count="tokens",
+    speeds=(TOKENS_PER_S,),
+)
+KINDS = (ANSWERS, SPANS, CLASSES, TRANSLATIONS, READING)
+"""All kinds; the first that fits is taken, so spans stand before classes: both have an accuracy."""
+
+
+def kind_of(metrics: object) -> Kind | None:
+    """Return of which kind `metrics` are; `None` for a user's own figures, which are shown as they are."""
+    return next((kind for kind in KINDS if kind.holds(metrics)), None)
+
+
+def number(values: Mapping[str, Any] | None, name: str) -> float | None:
+    """Return the finite number behind `name`, if there is one."""
+    value = None if values is None else values.get(name)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        return value if math.isfinite(value) else None
+    except OverflowError:  # an integer that no float holds
+        return None
