@@ -6,11 +6,12 @@ Helpers for steps whose teacher must answer in a form; may import the engine and
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from potstill import prompts
 from potstill.generate import Asker, as_teacher, lose_error, request_seed
 from potstill.parsed import storable_value
 from potstill.step import Estimate
@@ -18,6 +19,7 @@ from potstill.teachers.protocol import Messages, Request, Response, Sampling
 
 if TYPE_CHECKING:
     from potstill.context import Context
+    from potstill.prompts.values import UnfitRow
 
 RETRY_TEMPERATURE = 0.7
 """Least temperature of a second try: greedy decoding would only write the same again."""
@@ -32,6 +34,10 @@ Attempt = tuple["_Open[Tag, Value]", int, int]
 """(question, number of the chat, number of the try)."""
 
 
+Chats = tuple["Messages | UnfitRow", ...]
+"""What a teacher is asked, or why a row can't be put into a prompt."""
+
+
 @dataclass(frozen=True)
 class Question(Generic[Tag]):
     """What a row wants to know; it is answered when all its chats are."""
@@ -40,8 +46,8 @@ class Question(Generic[Tag]):
     """Comes back with the answers: usually the row."""
     name: str
     """The row's name in the ledger."""
-    chats: tuple[Messages, ...]
-    """What the teacher is asked; with none, the question is answered at once."""
+    chats: Chats
+    """What the teacher is asked; with none, the question is answered at once. One that can't be asked is lost."""
     sample: int = 0
     """Number of this answer among several to the same chats: each is drawn with another seed."""
 
@@ -145,6 +151,10 @@ class _Line(Generic[Tag, Value]):
         """Return the next request: one that is asked again goes first."""
         while not self.to_ask:
             question = next(self.questions)
+            unfit = next((chat for chat in question.chats if not isinstance(chat, list)), None)
+            if unfit is not None:
+                lose_unfit(self.context, question.name, unfit)
+                continue
             count = len(question.chats)
             entry: _Open[Tag, Value] = _Open(question, [None] * count, count)
             self.open.append(entry)
@@ -155,6 +165,7 @@ class _Line(Generic[Tag, Value]):
     def _request(self, question: Question[Tag], part: int, number: int) -> Request:
         """Return the request of one try; the first sample of a chat is drawn as if there were no others."""
         sampling, messages = self.tries.sampling, question.chats[part]
+        assert isinstance(messages, list)  # questions with others are lost before
         if number:
             sampling = replace(sampling, temperature=max(sampling.temperature, RETRY_TEMPERATURE))
         others = (question.sample, number) if question.sample or number else ()
@@ -220,3 +231,27 @@ def upper_bound(rows: int | None, calls: int, max_tokens: int) -> Estimate:
 def row_name(row: Any, number: int) -> str:
     """Return what the ledger calls a row: its id, or else its number."""
     return str(row.get("id", number))
+
+
+def lose_unfit(context: Context, row: str, unfit: UnfitRow) -> None:
+    """Record that `row` can't be put into a prompt."""
+    context.ledger.lose(row, "permanent", unfit.reason, prompts.REMEDY)
+
+
+def lose_once(context: Context, row: str, unfit: UnfitRow, known: set[str]) -> None:
+    """Record it the first time only, for steps that go through their rows several times: `known` are those before."""
+    if row not in known:
+        known.add(row)
+        lose_unfit(context, row, unfit)
+
+
+def rendered_rows(
+    template: str, rows: Iterable[Mapping[str, Any]], context: Context
+) -> Iterator[tuple[str, dict[str, Any], Messages]]:
+    """Yield (name, row, chat) for each row that can be put into a prompt; the others are lost."""
+    for number, row in enumerate(rows):
+        name, chat = row_name(row, number), prompts.rendered(template, row)
+        if isinstance(chat, list):
+            yield name, dict(row), chat
+        else:
+            lose_unfit(context, name, chat)

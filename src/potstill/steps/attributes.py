@@ -12,7 +12,7 @@ from annotated_types import Ge
 
 from potstill.asking import Question, upper_bound
 from potstill.errors import Problem
-from potstill.prompts import Template, render
+from potstill.prompts import Template, rendered
 from potstill.step import Estimate
 from potstill.steps.bases.teacher import GenerationStep
 from potstill.steps.templates import prompt_problems
@@ -91,7 +91,7 @@ class DataFromAttributedPrompt(GenerationStep):
         for number in range(self.n):
             chosen = {name: values[name][place] for name, place in zip(names, dealt(number, sizes), strict=True)}
             made = f"made-{number}"
-            yield Question({"id": made, **chosen}, made, (render(self.prompt, chosen),), number)
+            yield Question({"id": made, **chosen}, made, (rendered(self.prompt, chosen),), number)
 
 
 def dealt(number: int, sizes: Sequence[int]) -> list[int]:

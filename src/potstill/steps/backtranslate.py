@@ -13,7 +13,7 @@ from annotated_types import Ge, Interval
 from potstill.asking import Question, Tries, asked, row_name
 from potstill.errors import PotstillError
 from potstill.generate import Asker, as_teacher
-from potstill.prompts import Template, render
+from potstill.prompts import Template, rendered
 from potstill.step import Estimate, Rows
 from potstill.steps.bases.teacher import SamplingStep
 from potstill.steps.evolution import read_evolved
@@ -103,7 +103,7 @@ class Backtranslate(SamplingStep):
         """Yield the question for the instruction of each text."""
         for number, row in batch:
             name = row_name(row, number)
-            yield Question((name, row), name, (render(self.prompt, {**row, "text": row[self.column]}),))
+            yield Question((name, row), name, (rendered(self.prompt, {**row, "text": row[self.column]}),))
 
     def _curated(
         self, pairs: list[tuple[str, dict[str, Any]]], asker: Asker, context: Context
@@ -113,7 +113,7 @@ class Backtranslate(SamplingStep):
             context.ledger.keep(len(pairs))
             yield from (row for _, row in pairs)
             return
-        questions = (Question((name, row), name, (render(self.curate, row),)) for name, row in pairs)
+        questions = (Question((name, row), name, (rendered(self.curate, row),)) for name, row in pairs)
         tries = Tries(Sampling(max_tokens=self.max_tokens), self.max_tries, self.seed)
         for (name, row), (answer,) in asked(asker, questions, read_score, tries, context):
             if answer.value < self.min_score:

@@ -122,10 +122,13 @@ def calibration_texts(
     cut = 0
     for number in random.Random(seed).sample(range(len(rows)), len(rows)):
         row = rows[number]
-        if not row.get(text or "output"):
-            continue
         if text is None:
-            ids, prompt_length = chat.encode(tokenizer, prompts.render(prompt, row), row["output"])
+            exchange = prompts.exchange(prompt, row)
+            if exchange is None:
+                continue
+            ids, prompt_length = chat.encode(tokenizer, *exchange)
+        elif not row.get(text):
+            continue
         else:
             ids, prompt_length = tokenizer(row[text])["input_ids"], 0
         cut += len(ids) > max_length

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge
 
+from potstill.asking import lose_once, row_name
 from potstill.errors import PotstillError, Problem
 from potstill.generate import lose_error, place, request_seed
 from potstill.labelling.calibration import average, calibrated, probabilities, text_score
 from potstill.labelling.vote import majority
-from potstill.prompts import Template, render, required_variables
+from potstill.prompts import Template, render, rendered, required_variables
 from potstill.step import Estimate, Model, Rows
 from potstill.steps.bases.teacher import AskingStep
 from potstill.steps.choices import held_to
@@ -109,7 +111,9 @@ class ClassifyWithTeacher(AskingStep):
         ways = [self._way(member) for member in panel.teachers]
         context.notes["classes"] = list(self._texts())
         biases: list[list[list[float]]] = [[] for _ in panel.teachers]
-        for job, responses in panel.answers(lambda: self._jobs(rows, panel, ways), self._total(len(rows), ways)):
+        unfit: set[str] = set()
+        jobs = partial(self._jobs, rows, panel, ways, context, unfit)
+        for job, responses in panel.answers(jobs, self._total(len(rows), ways)):
             if _lost(job, responses, context):
                 continue
             found = self._members(job, responses, ways)
@@ -150,21 +154,24 @@ class ClassifyWithTeacher(AskingStep):
         """Return the number of requests, which matters for the progress of one teacher only."""
         return rows * self.samples if ways[0] else (rows + len(self.content_free)) * len(self.classes)
 
-    def _jobs(self, rows: Dataset, panel: Panel, ways: Ways) -> Iterator[Job]:
-        """Yield the content-free inputs (jobs without a row), then the rows."""
+    def _jobs(self, rows: Dataset, panel: Panel, ways: Ways, context: Context, unfit: set[str]) -> Iterator[Job]:
+        """Yield the content-free inputs (jobs without a row), then the rows; those that don't fit are lost, once."""
         scorers = [member for member, way in enumerate(ways) if way is None]
         for text in self.content_free if scorers else ():
-            messages = self._render(dict.fromkeys(self._shown(), text))
+            messages = render(self.prompt, self._given(dict.fromkeys(self._shown(), text)))
             asked = [one for member in scorers for one in self._asked(member, None, messages)]
             yield Job(f"content-free input {text!r}", {}, tuple(asked))
         for number, row in enumerate(rows):
-            messages = self._render(row)
-            asked = [one for member in panel.members(messages) for one in self._asked(member, ways[member], messages)]
+            chat = rendered(self.prompt, self._given(row))
+            if not isinstance(chat, list):
+                lose_once(context, row_name(row, number), chat, unfit)
+                continue
+            asked = [one for member in panel.members(chat) for one in self._asked(member, ways[member], chat)]
             yield Job(str(row.get("id", number)), row, tuple(asked))
 
-    def _render(self, row: Mapping[str, Any]) -> Messages:
-        """Return the chat about a row."""
-        return render(self.prompt, {**row, "classes": list(self._texts().values())})
+    def _given(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the prompt shows of a row, with the classes."""
+        return {**row, "classes": list(self._texts().values())}
 
     def _asked(self, member: int, way: Sampling | None, messages: Messages) -> Iterator[tuple[int, Request]]:
         """Yield the requests to one member about one chat."""

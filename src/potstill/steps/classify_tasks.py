@@ -11,7 +11,7 @@ from annotated_types import Ge
 
 from potstill.asking import Question, Tries, asked, row_name, upper_bound
 from potstill.data import self_instruct
-from potstill.prompts import Template, render
+from potstill.prompts import Template, rendered
 from potstill.step import Estimate, Rows
 from potstill.steps.bases.teacher import AskingStep
 from potstill.teachers.protocol import Sampling
@@ -68,7 +68,7 @@ class DetectClassification(AskingStep):
         # a cut answer counts: only its first word is read
         tries = Tries(Sampling(max_tokens=self.max_tokens), self.max_tries, self.seed, keep_cut=True)
         questions = (
-            Question(row, row_name(row, number), (render(self.prompt, {**row, "examples": shown}),))
+            Question(row, row_name(row, number), (rendered(self.prompt, {**row, "examples": shown}),))
             for number, row in enumerate(rows)
         )
         for row, (answer,) in asked(teacher, questions, yes_or_no, tries, context, len(rows)):

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt, Interval
 
+from potstill.asking import rendered_rows
 from potstill.decoding import Hypothesis, Method, Search
 from potstill.errors import Problem
 from potstill.generate import place
-from potstill.prompts import render
 from potstill.soft_labels import HIDDEN_COLUMNS, TOP_COLUMNS
 from potstill.step import Estimate, Model, Rows
 from potstill.steps.bases.search import SearchStep
@@ -104,7 +104,8 @@ class Decode(SearchStep):
             BadInput: there is no such model, or it can't be loaded.
         """
         search = self.search()
-        prompts = (Prompt(row_name(row, n), row, render(self.prompt, row)) for n, row in enumerate(rows))
+        chats = rendered_rows(self.prompt, rows, context)
+        prompts = (Prompt(name, row, chat) for name, row, chat in chats)
         if is_teacher(model):
             found = asked(model, prompts, search, self.seed, context)
         else:

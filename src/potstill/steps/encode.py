@@ -97,6 +97,10 @@ class EncodeInstructions(Step):
         names = [name for name in rows.column_names if name != "input"]
         for origin, source in (("seed", seeds or ()), ("row", rows)):
             for number, row in enumerate(source):
+                missing = [name for name in ("instruction", "output") if row[name] is None]
+                if missing:
+                    context.ledger.lose(str(row.get("id", f"{origin} {number}")), "filtered", f"no {missing[0]}")
+                    continue
                 prompt = self._prompt(row)
                 mark = hashlib.blake2b(f"{prompt}\0{row['output']}".encode(), digest_size=16).digest()
                 if mark in seen:

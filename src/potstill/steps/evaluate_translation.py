@@ -18,7 +18,7 @@ from potstill.errors import BadInput, Problem
 from potstill.footprint import footprint, peak_memory
 from potstill.metrics import row_digest
 from potstill.models import folder_of
-from potstill.prompts import render
+from potstill.prompts import REMEDY, rendered
 from potstill.step import Model, Rows
 from potstill.steps.bases.search import SearchStep
 from potstill.steps.bases.test_sets import by_name, missing_sets
@@ -120,7 +120,11 @@ class EvaluateTranslation(SearchStep):
                 place = f"row {row.get('id', number)!r} of the test set {name!r}"
                 if not isinstance(row[self.reference], str):
                     problems.append(f"{place}: {self.reference!r} must be text, got {row[self.reference]!r:.80}")
-                ids = decoder.ids(render(self.prompt, row))
+                chat = rendered(self.prompt, row)
+                if not isinstance(chat, list):
+                    problems.append(f"{place}: {chat.reason}; {REMEDY}")
+                    continue
+                ids = decoder.ids(chat)
                 refusal = decoder.refusal(ids, self.max_tokens)
                 if refusal:
                     problems.append(f"{place}: {refusal}; lower max_tokens, or leave the row out")

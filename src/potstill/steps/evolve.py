@@ -13,7 +13,7 @@ from annotated_types import Ge, Interval
 from potstill.asking import Question, Tries, as_text, asked, row_name
 from potstill.errors import PotstillError, Problem
 from potstill.generate import Asker, as_teacher
-from potstill.prompts import Template, render
+from potstill.prompts import Template, rendered
 from potstill.step import Estimate, Rows
 from potstill.steps.bases.teacher import SamplingStep
 from potstill.steps.classify_tasks import yes_or_no
@@ -115,7 +115,10 @@ class EvolInstruct(SamplingStep):
         source = enumerate(rows)
         with Asker(as_teacher(teacher), context) as asker:
             while batch := list(islice(source, TOGETHER)):
-                lines = [_Line(row_name(row, number), str(row["instruction"])) for number, row in batch]
+                named = [(row_name(row, number), row["instruction"]) for number, row in batch]
+                for name in (name for name, text in named if not isinstance(text, str)):
+                    context.ledger.lose(name, "permanent", "no instruction")
+                lines = [_Line(name, text) for name, text in named if isinstance(text, str)]
                 for number in range(1, self.rounds + 1):
                     yield from self._round(lines, number, asker, context)
         if len(rows) and not context.ledger.kept:
@@ -153,19 +156,20 @@ class EvolInstruct(SamplingStep):
         for line in lines:
             operation = random.Random(f"{self.seed}/{line.name}/{number}").choice(self.operations)
             told = {"operation": operation, "method": OPERATIONS[operation], "words": self.words}
-            chat = render(self.prompt, {"instruction": line.text, **told})
+            chat = rendered(self.prompt, {"instruction": line.text, **told})
             yield Question((line, operation), f"{line.name} round {number}", (chat,), number - 1)
 
     def _comparisons(self, steps: list[_Step], number: int) -> Iterator[Question[_Step]]:
         """Yield the question whether each step changed anything."""
         for step in steps:
-            chat = render(self.compare, {"before": step.line.text, "after": step.text})
+            chat = rendered(self.compare, {"before": step.line.text, "after": step.text})
             yield Question(step, f"{step.line.name} round {number}", (chat,))
 
     def _questions(self, steps: list[_Step], number: int) -> Iterator[Question[_Step]]:
         """Yield the evolved instructions as questions."""
         for step in steps:
-            yield Question(step, f"{step.line.name} round {number}", (render(self.answer, {"instruction": step.text}),))
+            chat = rendered(self.answer, {"instruction": step.text})
+            yield Question(step, f"{step.line.name} round {number}", (chat,))
 
     def _stands(self, step: _Step, number: int, context: Context) -> bool:
         """Say whether an evolved instruction passes the rules that need no teacher."""

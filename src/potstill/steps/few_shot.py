@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from potstill.asking import Question, row_name
 from potstill.errors import BadInput, Problem
-from potstill.prompts import render
+from potstill.prompts import rendered
 from potstill.steps.bases.in_context import FewShotStep
 from potstill.steps.templates import item_fields, prompt_columns
 
@@ -56,7 +56,7 @@ class FewShotPrompt(FewShotStep):
         for number, row in enumerate(rows):
             name = row_name(row, number)
             given = self._draw(examples, name) if self.per_row else shown
-            chat = render(self.prompt, {**row, "examples": given, "task": self.task})
+            chat = rendered(self.prompt, {**row, "examples": given, "task": self.task})
             yield Question(row, name, (chat,))
 
     def _draw(self, examples: Dataset, name: str) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from potstill.asking import Question, asked, row_name, upper_bound
 from potstill.errors import PotstillError, Problem
-from potstill.prompts import Template, render
+from potstill.prompts import Template, rendered
 from potstill.step import Estimate, Rows
 from potstill.steps.bases.choice import ChoiceStep
 from potstill.steps.parse import one_of
@@ -89,4 +89,4 @@ class FilterWithPrompt(ChoiceStep):
         """Yield each row's prompt."""
         for number, row in enumerate(rows):
             name = row_name(row, number)
-            yield Question((name, row), name, (render(self.prompt, {**row, "criterion": self.criterion}),))
+            yield Question((name, row), name, (rendered(self.prompt, {**row, "criterion": self.criterion}),))

@@ -95,7 +95,8 @@ class GrowFromExamples(AskingStep):
                 Problem("", "task", f"must be one row, got {len(task)}: grow each task by a step of its own")
             )
         row = task[0]
-        pool = [Instance(str(pair.get("input") or ""), str(pair["output"])) for pair in row.get("examples") or ()]
+        pairs = [pair for pair in row.get("examples") or () if pair["output"] is not None]
+        pool = [Instance(str(pair.get("input") or ""), str(pair["output"])) for pair in pairs]
         shown_first = tuple(pool)
         given, number, barren = len(pool), 0, 0
         with Asker(as_teacher(teacher), context, reports=False) as asker:

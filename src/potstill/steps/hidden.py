@@ -7,6 +7,7 @@ from dataclasses import KW_ONLY, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from potstill.asking import rendered_rows
 from potstill.errors import BadInput, Problem
 from potstill.generate import as_teacher
 from potstill.prompts import render
@@ -72,7 +73,7 @@ class HiddenLabels(GivenTextStep):
 
         torch.set_num_threads(max(1, context.threads))
         reader = _Reader(as_teacher(teacher), self.prompt, self.column)
-        return context.each(rows, reader.labelled)
+        return context.each((row for _, row, _ in rendered_rows(self.prompt, rows, context)), reader.labelled)
 
 
 class _Reader:

@@ -101,7 +101,7 @@ class InputFromLabel(SamplingStep):
         Raises:
             BadInput: there are no rows, or a description of a label that none has.
         """
-        seen, labels = self._labels(rows)
+        seen, labels = self._labels(rows, context)
         open_ = list(labels)
         with Asker(as_teacher(teacher), context, reports=False) as asker:
             while open_:
@@ -117,12 +117,16 @@ class InputFromLabel(SamplingStep):
                 detail = f"{shelf.made} of {self.per_label} after {shelf.asked} prompts"
                 context.ledger.lose(f"{shelf.label} {number + 1}", "permanent", "nothing new for the label", detail)
 
-    def _labels(self, rows: Dataset) -> tuple[set[str], list[Shelf]]:
+    def _labels(self, rows: Dataset, context: Context) -> tuple[set[str], list[Shelf]]:
         """Return all texts, and the labels with theirs in the order of the rows."""
         from potstill.steps.novelty import RougePool
 
         shelves: dict[Any, Shelf] = {}
-        for row in rows.select_columns([self.column, self.label]):
+        for number, row in enumerate(rows.select_columns([self.column, self.label])):
+            missing = [name for name in (self.column, self.label) if row[name] is None]
+            if missing:
+                context.ledger.lose(f"row {number}", "filtered", f"no {missing[0]}")
+                continue
             shelf = shelves.setdefault(row[self.label], Shelf(row[self.label], RougePool(self.novelty)))
             shelf.seeds.append(one_line(str(row[self.column])))
             shelf.pool.add(shelf.seeds[-1])

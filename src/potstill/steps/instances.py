@@ -11,7 +11,7 @@ from annotated_types import Ge, Interval
 from potstill.asking import Answer, Question, Tries, asked, row_name, upper_bound
 from potstill.data import self_instruct
 from potstill.errors import PotstillError
-from potstill.prompts import Template, render
+from potstill.prompts import Template, rendered
 from potstill.step import Estimate, Rows
 from potstill.steps.bases.teacher import SamplingStep
 from potstill.steps.instance_rules import Instance, contradicts, objection, read_instances
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.context import Context
+    from potstill.prompts.values import UnfitRow
 
 
 class WriteInstances(SamplingStep):
@@ -95,11 +96,11 @@ class WriteInstances(SamplingStep):
                 f"no instance is left of {len(rows)} tasks: {context.ledger.counts()}; look at lost.jsonl"
             )
 
-    def _messages(self, row: Mapping[str, Any]) -> Messages:
+    def _messages(self, row: Mapping[str, Any]) -> Messages | UnfitRow:
         """Return the prompt of a task."""
         kind = "output_first" if row["is_classification"] else "input_first"
         shown = {"examples": self_instruct.examples(f"{kind}.jsonl"), "most": self.most}
-        return render(getattr(self, kind), {**row, **shown})
+        return rendered(getattr(self, kind), {**row, **shown})
 
     def _kept(
         self, name: str, row: Mapping[str, Any], answer: Answer[list[Instance]], context: Context

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
+from potstill.asking import lose_once, row_name
 from potstill.errors import PotstillError, Problem
 from potstill.generate import lose_error, place, request_seed
 from potstill.labelling.vote import Vote, answer_in, majority
-from potstill.prompts import Template, render, required_variables
+from potstill.prompts import Template, rendered, required_variables
 from potstill.soft_labels import TOP_COLUMNS, Sidecar, TokenLabels, bytes_per_token, own_logprobs, sidecar_of
 from potstill.step import Estimate, Model, Rows
 from potstill.steps.bases.teacher import SamplingStep
@@ -126,7 +127,8 @@ class PseudoLabel(SamplingStep):
         panel, mass = Panel(as_ensemble(teacher), context), Mass()
         sidecars: dict[int, Sidecar] = {}
         total = len(rows) * self.samples * self._asked()
-        for job, responses in panel.answers(lambda: self._jobs(rows, panel), total):
+        unfit: set[str] = set()
+        for job, responses in panel.answers(lambda: self._jobs(rows, panel, context, unfit), total):
             chosen = self._decide(job, responses, context)
             if chosen is None:
                 continue
@@ -154,11 +156,14 @@ class PseudoLabel(SamplingStep):
         """Say whether answers are compared at all."""
         return self.samples > 1 or self._asked() > 1 or bool(self.answer)
 
-    def _jobs(self, rows: Dataset, panel: Panel) -> Iterator[Job]:
-        """Yield what is asked about each row."""
+    def _jobs(self, rows: Dataset, panel: Panel, context: Context, unfit: set[str]) -> Iterator[Job]:
+        """Yield what is asked about each row that can be put into the prompt; the others are lost, once."""
         sampling = Sampling(self.temperature, self.top_p, self.max_tokens, self.stop, self.top_k)
         for number, row in enumerate(rows):
-            messages = render(self.prompt, row)
+            messages = rendered(self.prompt, row)
+            if not isinstance(messages, list):
+                lose_once(context, row_name(row, number), messages, unfit)
+                continue
             # the first is the one that a single sample would be
             draws = [(messages, draw) if draw else (messages,) for draw in range(self.samples)]
             seeds = [request_seed(self.seed, *draw) if self.temperature > 0 else 0 for draw in draws]

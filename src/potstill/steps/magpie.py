@@ -12,7 +12,7 @@ from potstill.asking import Question, Tries, as_text, asked
 from potstill.errors import BadInput, PotstillError, Problem
 from potstill.generate import Asker, as_teacher, lose_error, request_seed
 from potstill.keys import digest
-from potstill.prompts import Template, render
+from potstill.prompts import Template, rendered
 from potstill.step import Estimate, Model
 from potstill.steps.bases.teacher import SamplingStep
 from potstill.steps.instruction_rules import Rules
@@ -143,7 +143,7 @@ class Magpie(SamplingStep):
     def _answered(self, texts: list[str], asker: Asker, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows of instructions that the teacher answers."""
         tries = Tries(Sampling(max_tokens=self.max_tokens), self.max_tries, self.seed)
-        questions = (Question(text, _name(text), (render(self.prompt, {"instruction": text}),)) for text in texts)
+        questions = (Question(text, _name(text), (rendered(self.prompt, {"instruction": text}),)) for text in texts)
         for text, (answer,) in asked(asker, questions, as_text, tries, context):
             context.ledger.keep()
             row = {"id": _name(text), "instruction": text, "output": answer.text}

@@ -96,4 +96,11 @@ def read_task(text: str) -> tuple[str, list[dict[str, str]]]:
         raise ValueError("no instruction in the object")
     if not isinstance(examples, list) or not all(isinstance(pair, dict) and pair.get("output") for pair in examples):
         raise ValueError(f"examples must be a list of objects with input and output, got {examples!r:.80}")
-    return instruction.strip(), [{name: str(pair.get(name, "")) for name in ("input", "output")} for pair in examples]
+    return instruction.strip(), [{name: _as_text(pair.get(name)) for name in ("input", "output")} for pair in examples]
+
+
+def _as_text(value: Any) -> str:
+    """Return a value of an object as a text: nothing for a null, JSON for a list or an object."""
+    from potstill.prompts.values import is_null, written
+
+    return "" if is_null(value) else written(value)

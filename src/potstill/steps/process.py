@@ -10,7 +10,7 @@ from annotated_types import MinLen
 
 from potstill.asking import Question, row_name
 from potstill.errors import Problem
-from potstill.prompts import Template, render
+from potstill.prompts import Template, rendered
 from potstill.step import Rows
 from potstill.steps.bases.teacher import GenerationStep
 from potstill.steps.templates import prompt_columns, prompt_problems
@@ -62,4 +62,4 @@ class ProcessWithPrompt(GenerationStep):
         """Yield each row's prompt."""
         for number, row in enumerate(rows):
             given = {**row, "instruction": self.instruction, "text": row[self.column]}
-            yield Question(row, row_name(row, number), (render(self.prompt, given),))
+            yield Question(row, row_name(row, number), (rendered(self.prompt, given),))

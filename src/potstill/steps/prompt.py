@@ -10,7 +10,7 @@ from annotated_types import Ge
 
 from potstill.asking import Question, as_text, asked, row_name, upper_bound
 from potstill.errors import Problem
-from potstill.prompts import Template, render
+from potstill.prompts import Template, rendered
 from potstill.step import Estimate, Rows
 from potstill.steps.bases.teacher import GenerationStep
 from potstill.steps.templates import prompt_columns, prompt_problems
@@ -88,7 +88,7 @@ class Prompt(GenerationStep):
     def _questions(self, rows: Dataset) -> Iterator[Question[dict[str, Any]]]:
         """Yield each row's prompt, `n` times."""
         for number, row in enumerate(rows):
-            chats = (render(self.prompt, row),)
+            chats = (rendered(self.prompt, row),)
             for sample in range(self.n):
                 tag = {**row, "sample": sample} if self.n > 1 else row
                 mark = f"#{sample}" if self.n > 1 else ""

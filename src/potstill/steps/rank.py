@@ -11,7 +11,7 @@ from annotated_types import Interval, MinLen
 
 from potstill.asking import Question, asked, row_name, upper_bound
 from potstill.errors import PotstillError, Problem
-from potstill.prompts import Template, render
+from potstill.prompts import Template, rendered
 from potstill.step import Estimate, Rows
 from potstill.steps.bases.choice import ChoiceStep
 from potstill.steps.parse import score
@@ -108,7 +108,7 @@ class RankWithPrompt(ChoiceStep):
         """Yield each row's prompt."""
         given = {"criterion": self.criterion, "low": self.low, "high": self.high}
         for number, row in enumerate(rows):
-            yield Question(number, row_name(row, number), (render(self.prompt, {**row, **given}),))
+            yield Question(number, row_name(row, number), (rendered(self.prompt, {**row, **given}),))
 
 
 def share(part: float, count: int) -> int:

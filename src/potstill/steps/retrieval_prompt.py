@@ -10,7 +10,7 @@ from annotated_types import Ge, MinLen
 
 from potstill.asking import Question, row_name
 from potstill.errors import Problem
-from potstill.prompts import Template, render
+from potstill.prompts import Template, rendered
 from potstill.step import Model, Rows
 from potstill.steps.bases.in_context import FewShotStep, InContextStep
 from potstill.steps.encoder import PRELOAD
@@ -157,4 +157,4 @@ def with_neighbours(
     for number, row in enumerate(rows):
         found = given([int(other) for other in nearest[number]])
         tag = {**row, **{name: found[name] for name in keep}}
-        yield Question(tag, row_name(row, number), (render(template, {**row, **found}),))
+        yield Question(tag, row_name(row, number), (rendered(template, {**row, **found}),))

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge
 
+from potstill.asking import lose_unfit
 from potstill.errors import PotstillError, Problem
 from potstill.generate import Asker, as_teacher, lose_error, teacher_problems
-from potstill.prompts import render
+from potstill.prompts import rendered
 from potstill.soft_labels import HIDDEN_COLUMNS, TOP_COLUMNS, bytes_per_token, sidecar_of
 from potstill.step import Estimate
 from potstill.steps.bases.given_text import GivenTextStep
@@ -119,7 +120,11 @@ def scored(rows: Dataset, teacher: Any, prompt: str, column: str, top_k: int, co
             elif row.get("finish_reason") == "length" and column == "output":
                 context.ledger.lose(name, "filtered", "the answer was cut at the token limit")
             else:
-                yield (name, row), Request(render(prompt, row), sampling, continuation=row[column])
+                chat = rendered(prompt, row)
+                if isinstance(chat, list):
+                    yield (name, row), Request(chat, sampling, continuation=row[column])
+                else:
+                    lose_unfit(context, name, chat)
 
     with Asker(as_teacher(teacher), context) as asker:
         for (name, row), response in asker.ask(requests(), len(rows)):

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Interval
 
+from potstill.asking import rendered_rows
 from potstill.chat import save_tokenizer
 from potstill.errors import Problem
-from potstill.prompts import Template, render
+from potstill.prompts import Template, answer_of
 from potstill.step import Anything, Rows, Step
 
 if TYPE_CHECKING:
@@ -60,17 +61,18 @@ class TrainTokenizer(Step):
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
         )
-        core.train_from_iterator(self._texts(rows), trainer)
+        core.train_from_iterator(self._texts(rows, context), trainer)
         core.add_tokens([AddedToken(text, normalized=False) for text in self.whole])
         fast = PreTrainedTokenizerFast(tokenizer_object=core, eos_token=STOP, pad_token=END)
         fast.chat_template = CHAT_TEMPLATE
         save_tokenizer(fast, context.out)
         return context.out
 
-    def _texts(self, rows: Any) -> Iterator[str]:
+    def _texts(self, rows: Any, context: Context) -> Iterator[str]:
         """Yield the texts to learn from; standing texts are left out, since they become tokens of their own."""
-        for row in rows:
-            for message in [*render(self.prompt, row), {"role": "assistant", "content": row["output"]}]:
+        for _, row, chat in rendered_rows(self.prompt, rows, context):
+            answer = answer_of(self.prompt, row)
+            for message in [*chat, *([{"role": "assistant", "content": answer}] if answer else [])]:
                 if message["content"] not in self.whole:
                     yield f"{message['role']}\n{message['content']}\n"
 

@@ -12,7 +12,7 @@ from annotated_types import Ge, MinLen
 
 from potstill.asking import Question, Tries, asked, row_name
 from potstill.errors import Problem
-from potstill.prompts import Template, render
+from potstill.prompts import Template, rendered
 from potstill.step import Rows
 from potstill.steps.bases.teacher import SamplingStep
 from potstill.steps.choices import held
@@ -94,7 +94,7 @@ class StructuredGeneration(SamplingStep):
         """Yield each row's prompt."""
         form = in_words(self.json_schema, self.regex, self.choice)
         for number, row in enumerate(rows):
-            yield Question(row, row_name(row, number), (render(self.prompt, {**row, "form": form}),))
+            yield Question(row, row_name(row, number), (rendered(self.prompt, {**row, "form": form}),))
 
     def _parser(self) -> Callable[[str], dict[str, Any]]:
         """Return what reads the answers."""

@@ -132,8 +132,9 @@ class TrimVocabulary(CompressionStep):
                 yield from tokenizer(texts, truncation=False, padding=False)["input_ids"]
             return
         for row in rows:
-            if row["output"]:
-                yield chat.encode(tokenizer, prompts.render(self.prompt, row), row["output"])[0]
+            exchange = prompts.exchange(self.prompt, row)
+            if exchange is not None:
+                yield chat.encode(tokenizer, *exchange)[0]
 
     def _compare(self, old: Any, new: Any, rows: Dataset, context: Context) -> None:
         """Note how long the texts are in tokens, and make sure that they are cut as before.

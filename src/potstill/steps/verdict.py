@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from potstill.prompts import render
-from potstill.teachers.protocol import Messages
+from potstill.asking import Chats
+from potstill.prompts import rendered
 
 CHOICES = ("A", "B", "tie")
 """What a judge may say."""
@@ -25,12 +25,12 @@ class Verdict:
     """Whether it said the same in both orders."""
 
 
-def both_orders(template: str, row: Mapping[str, Any], first: Any, second: Any, criterion: str) -> tuple[Messages, ...]:
+def both_orders(template: str, row: Mapping[str, Any], first: Any, second: Any, criterion: str) -> Chats:
     """Return the chats that show the pair as it is and swapped; none for equal texts, which need no judge."""
     if first == second:
         return ()
     orders = ((first, second), (second, first))
-    return tuple(render(template, {**row, "first": a, "second": b, "criterion": criterion}) for a, b in orders)
+    return tuple(rendered(template, {**row, "first": a, "second": b, "criterion": criterion}) for a, b in orders)
 
 
 def verdict(said: Sequence[str]) -> Verdict:

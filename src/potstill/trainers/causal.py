@@ -125,6 +125,7 @@ def prepare(
     """
     from transformers import AutoConfig
 
+    from potstill.prompts.values import UnfitRow
     from potstill.trainers.architecture import architecture_of
 
     start(context)
@@ -135,7 +136,10 @@ def prepare(
     positions = getattr(AutoConfig.from_pretrained(folder), "max_position_embeddings", None)
 
     def fitting(row: Mapping[str, Any]) -> Example | str:
-        made = example_of(row, tokenizer)
+        try:
+            made = example_of(row, tokenizer)
+        except UnfitRow as unfit:
+            return unfit.reason
         if isinstance(made, str):
             return made
         tokens, span = (length(made),) * 2 if length else (len(made.ids), architecture.span(made))

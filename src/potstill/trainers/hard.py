@@ -61,11 +61,11 @@ class HardLabel(CausalTraining):
 
 def text_example(row: Mapping[str, Any], tokenizer: Any, prompt: str, encode: Encode = encode_chat) -> Example | str:
     """Return the tokens of a row's prompt, answer and end, or why they can't be trained on."""
-    from potstill.prompts import render
+    from potstill.prompts import answer_of, render
     from potstill.trainers.examples import Example
 
-    output = row.get("output")
-    if not isinstance(output, str) or not output.strip():
+    output = answer_of(prompt, row)
+    if output is None or not output.strip():
         return "no output"
     if row.get("finish_reason") == "length":
         return "the answer was cut at the teacher's token limit"

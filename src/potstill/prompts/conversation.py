@@ -1,0 +1,101 @@
+"""Conversations: the shapes in which data sets hold them, read into one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from potstill.prompts.values import UnfitRow, is_null
+
+ROLES = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "human": "user",
+    "prompter": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "bing": "assistant",
+    "bard": "assistant",
+    "bot": "assistant",
+    "chatbot": "assistant",
+    "model": "assistant",
+    "ai": "assistant",
+}
+"""Who speaks, by the names that OpenAI, ShareGPT, OpenAssistant and Gemini have for them."""
+TOOLS = frozenset({"tool", "tools", "function", "function_call", "function_response", "tool_call", "tool_response",
+                   "observation", "ipython"})  # fmt: skip
+"""Names of turns by which a model calls a tool, or a tool answers."""
+CALLS = ("tool_calls", "function_call", "tool_call_id")
+"""Keys of such turns."""
+
+
+def conversation(value: Any) -> list[dict[str, str]]:
+    """Return turns as `{"role", "content"}`; takes OpenAI's messages, ShareGPT's (`from`, `value`), and JSON of both.
+
+    Contents in parts are joined; keys other than who speaks and what is said are left out.
+
+    >>> conversation([{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}])
+    [{'role': 'user', 'content': 'Hi'}, {'role': 'assistant', 'content': 'Hello'}]
+
+    Raises:
+        UnfitRow: it is no such list, or holds what a chat of texts can't.
+    """
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError) as error:
+            raise UnfitRow("the conversation is a text that is no JSON") from error
+    if isinstance(value, Mapping) and set(value) & {"messages", "conversations"}:
+        value = value.get("messages") or value.get("conversations")
+    if is_null(value) or not isinstance(value, Sequence) or not value:
+        raise UnfitRow("the conversation has no turns")
+    turns = [_turn(turn) for turn in value]
+    if any(turn["role"] == "system" for turn in turns[1:]):
+        raise UnfitRow("a system turn that is not the first")
+    if not any(turn["role"] == "user" for turn in turns):
+        raise UnfitRow("the conversation has no turn of the user")
+    return turns
+
+
+def _turn(turn: Any) -> dict[str, str]:
+    """Return one turn.
+
+    Raises:
+        UnfitRow: it can't be read.
+    """
+    if not isinstance(turn, Mapping):
+        raise UnfitRow("a turn is no object with role and content")
+    speaker = next((turn[key] for key in ("role", "from") if not is_null(turn.get(key))), None)
+    known = ROLES.get(speaker.strip().lower()) if isinstance(speaker, str) else None
+    if (isinstance(speaker, str) and speaker.strip().lower() in TOOLS) or any(turn.get(key) for key in CALLS):
+        raise UnfitRow("tool calls in the conversation, which a chat of texts can't hold")
+    if known is None:
+        raise UnfitRow(f"a turn by {speaker!r:.40}, who is none of system, user and assistant")
+    if turn.get("weight") == 0:
+        raise UnfitRow("a turn of weight 0, which training would learn all the same")
+    said = next((turn[key] for key in ("content", "value") if not is_null(turn.get(key))), None)
+    text = said if isinstance(said, str) else _joined(said)
+    if not text.strip():
+        raise UnfitRow(f"an empty turn by the {known}")
+    return {"role": known, "content": text}
+
+
+def _joined(parts: Any) -> str:
+    """Return the text of a content in parts.
+
+    Raises:
+        UnfitRow: there is none, or a part is no text.
+    """
+    if is_null(parts) or not isinstance(parts, Sequence):
+        return ""
+    texts = []
+    for part in parts:
+        text = part.get("text") if isinstance(part, Mapping) else part
+        kind = (part.get("type") or "text") if isinstance(part, Mapping) else "text"
+        if kind not in ("text", "input_text", "output_text") or not isinstance(text, str):
+            raise UnfitRow(f"a part of the kind {kind!r:.40} in a turn, which is no text")
+        texts.append(text)
+    return "".join(texts)
