@@ -83,5 +83,3 @@ def test_so_do_the_attributes_of_results(name):
 )  # fmt: skip
 def test_a_list_is_a_tuple_where_the_annotation_knows_tuples_only(annotation, expected):
     assert lists_as_tuples(["a"], annotation) == expected
-
-

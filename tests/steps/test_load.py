@@ -9,6 +9,7 @@ import pytest
 
 from potstill.errors import BadInput
 from potstill.steps import LoadSeeds
+from potstill.steps.load import read_seeds
 
 
 def write(path: Path, *lines: str) -> Path:
@@ -96,3 +97,32 @@ def test_a_mark_at_the_start_of_the_file_does_no_harm(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
     assert "can't be read" in messages(LoadSeeds(tmp_path / "none.jsonl"))[0]
+
+
+def test_instances_are_texts_and_what_is_none_is_told_by_line_and_field(tmp_path: Path) -> None:
+    path = tmp_path / "seeds.jsonl"
+    path.write_text(
+        '{"instruction": "a", "instances": [{"input": null, "output": "2"}]}\n'
+        '{"instruction": "b", "instances": [{"input": null, "output": ["2", "3"]}, {"output": null}]}\n'
+        '{"instruction": "c", "instances": [{"input": 3, "output": true}]}\n'
+        '{"instruction": "d \\ud83d"}\n'
+        '{"instruction": "e", "deep": ' + "[" * 100_000 + "]" * 100_000 + "}\n"
+        '{"instruction": "f", "number": ' + "1" * 5_000 + "}\n"
+    )
+    read = read_seeds(path, ("instruction",))
+    assert read.rows[0]["input"] == ""
+    places = [problem.removeprefix(f"{path}, ") for problem in read.problems]
+    for place, wanted in zip(
+        places,
+        (
+            "line 2: field 'output' of instance 1 must be a text, got ['2', '3']",
+            "line 2: field 'output' of instance 2 must be a text, got None",
+            "line 3: field 'input' must be a text, got 3",
+            "line 3: field 'output' must be a text, got True",
+            "line 4: a text holds half a character",
+            "line 5: can't be read: it is nested too deeply",
+            "line 6: can't be read: Exceeds the limit",
+        ),
+        strict=True,
+    ):
+        assert place.startswith(wanted)

@@ -11,9 +11,10 @@ import fakes
 from fakes import EchoTeacher
 from potstill import Pipeline
 from potstill.errors import RequestError
-from potstill.steps import LoadSeeds
+from potstill.steps import LoadSeeds, PseudoLabel
 from potstill.steps.process import ProcessWithPrompt
 from potstill.steps.prompt import Prompt
+from potstill.steps.structured import StructuredGeneration
 from potstill.teachers.protocol import Request, Response
 from scripted import Scripted, asks, run
 
@@ -124,3 +125,43 @@ def test_a_process_template_must_use_what_it_is_given() -> None:
     )
     assert step.needs() == {"rows": ("review", "lang")}
     assert "never uses instruction" in "".join(str(problem) for problem in step.check())
+
+
+def test_a_row_that_does_not_fit_the_prompt_is_lost_alone_by_name_before_the_teacher_is_asked(tmp_path: Path) -> None:
+    rows = [{"id": "1", "instruction": None}, {"id": "2", "instruction": "a question"}]
+    for number, step in enumerate(
+        (
+            Prompt(SEEDS, teacher=Scripted(say=asks)),
+            Prompt(SEEDS, teacher=Scripted(say=asks), n=2, temperature=1.0),
+            StructuredGeneration(SEEDS, teacher=Scripted(say=asks), regex="(?s).*"),
+            PseudoLabel(SEEDS, teacher=Scripted(say=asks)),
+            PseudoLabel(SEEDS, teacher=[Scripted(say=asks), EchoTeacher()]),
+            ProcessWithPrompt(SEEDS, teacher=Scripted(say=asks), instruction="Translate.", column="instruction"),
+        )
+    ):
+        made, context = run(step, tmp_path / str(number), rows=rows)
+        assert {row["id"] for row in made} == {"2"}
+        shown = "text" if isinstance(step, ProcessWithPrompt) else "instruction"
+        assert dict(context.ledger.lost) == {("permanent", f"null in column {shown}"): getattr(step, "n", 1)}
+        assert not any("None" in row["output"] for row in made)
+
+
+def test_the_field_of_an_object_is_what_the_teacher_reads(tmp_path: Path) -> None:
+    step = Prompt(SEEDS, teacher=Scripted(say=asks), prompt="Sum up: {{ order.items }} {{ tags }}")
+    (made,), _ = run(step, tmp_path, rows=[{"order": {"items": "two pens"}, "tags": ["a", "b"]}])
+    assert made["output"] == 'Sum up: two pens ["a", "b"]'
+
+
+def test_a_conversation_is_asked_turn_by_turn(tmp_path: Path) -> None:
+    seen: list[Request] = []
+
+    def say(request: Request) -> str:
+        seen.append(request)
+        return "A pot."
+
+    chat = [("human", "Hi"), ("gpt", "Hello"), ("human", "Who are you?"), ("gpt", "Nobody.")]
+    rows = [{"messages": [{"from": speaker, "value": said} for speaker, said in chat[:end]]} for end in (3, 4)]
+    made, _ = run(PseudoLabel(SEEDS, teacher=Scripted(say=say), prompt="chat.jinja"), tmp_path, rows=rows)
+    assert [row["output"] for row in made] == ["A pot.", "A pot."]
+    assert [message["role"] for message in seen[0].messages] == ["user", "assistant", "user"]
+    assert len(seen) == 1  # the answer that the second ends with is no part of the question

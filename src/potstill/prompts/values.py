@@ -17,7 +17,7 @@ from uuid import UUID
 from jinja2 import StrictUndefined
 from jinja2.exceptions import TemplateRuntimeError, UndefinedError
 from jinja2.runtime import Undefined
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.sandbox import ImmutableSandboxedEnvironment, modifies_known_mutable
 from jinja2.utils import missing
 
 from potstill.errors import BadInput
@@ -111,6 +111,8 @@ class RowEnvironment(ImmutableSandboxedEnvironment):
         """Return the field `attribute` of an object, or else what the sandbox allows."""
         if isinstance(obj, Mapping) and attribute in obj:
             return obj[attribute]
+        if isinstance(obj, Mapping) and modifies_known_mutable(obj, attribute):
+            return self.undefined(obj=obj, name=attribute)  # a field that this row lacks, such as `pop`
         return super().getattr(obj, attribute)
 
 

@@ -108,6 +108,8 @@ def _records(text: str, path: Path, problems: list[str]) -> Iterator[tuple[str, 
             yield from ((f"item {number}", value) for number, value in enumerate(json.loads(text), 1))
         except json.JSONDecodeError as error:
             problems.append(f"{path}, line {error.lineno}: not valid JSON: {error.msg} (column {error.colno})")
+        except (ValueError, RecursionError) as error:
+            problems.append(f"{path} can't be read: {_oddity(error)}")
         return
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
@@ -117,7 +119,15 @@ def _records(text: str, path: Path, problems: list[str]) -> Iterator[tuple[str, 
         except json.JSONDecodeError as error:
             problems.append(f"{path}, line {number}: not valid JSON: {error.msg} (column {error.colno}): {line:.60}")
             continue
+        except (ValueError, RecursionError) as error:
+            problems.append(f"{path}, line {number}: can't be read: {_oddity(error)}: {line:.60}")
+            continue
         yield f"line {number}", value
+
+
+def _oddity(error: Exception) -> str:
+    """Return why JSON that is valid can't be read."""
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def _wrong_fields(record: Any, required: tuple[str, ...]) -> list[str]:
@@ -131,9 +141,17 @@ def _wrong_fields(record: Any, required: tuple[str, ...]) -> list[str]:
             wrong.append(f"no field {name!r} (it has {have}); add it, or name the fields that count with fields=")
         elif not isinstance(record[name], str) or not record[name].strip():
             wrong.append(f"field {name!r} must be a text that is not empty, got {record[name]!r:.60}")
+    if any("\ud800" <= sign <= "\udfff" for sign in json.dumps(record, ensure_ascii=False)):
+        wrong.append("a text holds half a character (a lone surrogate, as of an emoji that was cut in two)")
     instances = record.get("instances", [])
     if not isinstance(instances, list) or not all(isinstance(instance, dict) for instance in instances):
         wrong.append(f"field 'instances' must be a list of objects with input and output, got {instances!r:.60}")
+        return wrong
+    for number, instance in enumerate(instances, 1):
+        place = f" of instance {number}" if len(instances) > 1 else ""
+        for name, allowed in (("input", (str, type(None))), ("output", (str,))):
+            if not isinstance(instance.get(name, ""), allowed):
+                wrong.append(f"field {name!r}{place} must be a text, got {instance[name]!r:.60}")
     return wrong
 
 
@@ -144,7 +162,7 @@ def _with_instances(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
         return
     plain = {name: value for name, value in record.items() if name != "instances"}
     for instance in record["instances"]:
-        yield {**plain, "input": str(instance.get("input", "")), "output": str(instance.get("output", ""))}
+        yield {**plain, "input": instance.get("input") or "", "output": instance.get("output", "")}
 
 
 def _identifier(given: Any, number: int, instance: int) -> str:

@@ -1,0 +1,79 @@
+"""Conversations of the shapes in which data sets hold them become one."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from potstill.prompts import answer_of, render, rendered
+from potstill.prompts.conversation import conversation
+from potstill.prompts.values import UnfitRow
+
+TURNS = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "Hi"},
+    {"role": "assistant", "content": "Hello"},
+    {"role": "user", "content": "Who are you?"},
+]
+SHAREGPT = [
+    {"from": {"user": "human", "assistant": "gpt"}.get(turn["role"], "system"), "value": turn["content"]}
+    for turn in TURNS
+]
+PARTS = [{**turn, "content": [{"type": "text", "text": turn["content"]}]} for turn in TURNS]
+FILLED = [{**turn, "name": None, "tool_calls": None, "function_call": None, "weight": 1} for turn in TURNS]
+MIXED = [{**turn, "from": None, "value": None} for turn in TURNS]
+
+
+@pytest.mark.parametrize("value", [TURNS, SHAREGPT, PARTS, FILLED, MIXED, json.dumps(SHAREGPT), {"messages": TURNS}])
+def test_all_shapes_become_messages(value: Any) -> None:
+    assert conversation(value) == TURNS
+    assert render("chat.jinja", {"messages": value}) == TURNS
+
+
+def test_the_answer_at_the_end_is_not_asked() -> None:
+    answered = [*TURNS, {"role": "assistant", "content": "A pot."}]
+    assert render("chat.jinja", {"messages": answered}) == TURNS
+    assert answer_of("chat.jinja", {"messages": answered}) == "A pot."
+    assert answer_of("chat.jinja", {"messages": answered, "output": "A still."}) == "A still."
+    assert answer_of("chat.jinja", {"messages": TURNS, "output": None}) is None
+
+
+def test_a_template_may_say_something_before_and_after() -> None:
+    around = (
+        "{% block system %}Rate it.{% endblock %}{% block messages %}{{ c }}{% endblock %}"
+        "{% block user %}Was it good?{% endblock %}"
+    )
+    answered = [*SHAREGPT[:3]]
+    assert render(around, {"c": answered}) == [
+        {"role": "system", "content": "Rate it.\n\nBe brief."},
+        *TURNS[1:3],
+        {"role": "user", "content": "Was it good?"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("turns", "reason"),
+    [
+        (None, "null in column messages"),
+        ([], "the conversation has no turns"),
+        ("Hi", "the conversation is a text that is no JSON"),
+        ([{"role": "assistant", "content": "Hi"}], "the conversation has no turn of the user"),
+        ([{"role": "user", "content": None}], "an empty turn by the user"),
+        ([{"role": "user", "content": " "}], "an empty turn by the user"),
+        ([{"role": "narrator", "content": "x"}], "a turn by 'narrator', who is none of system, user and assistant"),
+        ([{"role": None, "content": "x"}], "a turn by None, who is none of system, user and assistant"),
+        (["Hi"], "a turn is no object with role and content"),
+        ([*TURNS, TURNS[0]], "a system turn that is not the first"),
+        ([*TURNS, {"role": "assistant", "tool_calls": [{"id": "1"}], "content": None}], "tool calls in"),
+        ([*TURNS, {"role": "tool", "content": "21 degrees"}], "tool calls in"),
+        ([{"from": "function_call", "value": "{}"}], "tool calls in"),
+        ([{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}], "a part of the kind 'image_url'"),
+        ([{"role": "assistant", "content": "x", "weight": 0}], "a turn of weight 0"),
+    ],
+)
+def test_what_is_no_chat_of_texts_is_lost_with_the_reason(turns: Any, reason: str) -> None:
+    unfit = rendered("chat.jinja", {"messages": turns})
+    assert isinstance(unfit, UnfitRow)
+    assert unfit.reason.startswith(reason)
