@@ -103,28 +103,6 @@ def test_the_journal_of_a_key_is_dropped_unless_rows_are_to_be_retried(store: St
     assert store.journal.namespaces() == ["l"]
 
 
-def test_records_give_the_last_key_of_each_step_and_survive_a_cut_line(store: Store) -> None:
-    store.record("p", "a", "k1", {})
-    path = next((store.root / "runs").iterdir())
-    with path.open("a") as file:
-        file.write('{"pipeline": "p", "st')  # a kill or a full disk
-    store.record("p", "b", "k2", {})
-    store.record("p", "a", "k3", {})
-    assert {name: entry["key"] for name, entry in store.last_run("p").items()} == {"a": "k3", "b": "k2"}
-    assert store.used_keys() == {"k1", "k2", "k3"}
-    store.compact("p", ["a", "b", "never ran"])
-    assert store.used_keys() == {"k3", "k2"}
-    store.compact("p", ["a"])
-    assert store.used_keys() == {"k3"}
-
-
-def test_pipelines_of_strange_names_do_not_mix(store: Store) -> None:
-    store.record("a/b", "s", "k1", {})
-    store.record("a_b", "s", "k2", {})
-    assert store.last_run("a/b")["s"]["key"] == "k1"
-    assert store.last_run("a_b")["s"]["key"] == "k2"
-
-
 def test_only_errors_of_the_store_are_blamed_on_it(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), writing(tmp_path / "store"):
         (tmp_path / "elsewhere").read_text()

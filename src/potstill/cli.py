@@ -65,9 +65,13 @@ def _parser() -> argparse.ArgumentParser:
     for name, text, function in (
         ("ls", "list what the store holds", _ls),
         ("verify", "hash everything in the store anew", _verify),
-        ("gc", "delete what no remembered run uses", _gc),
     ):
         _store_option(_command(commands, name, text, function))
+    collecting = _command(commands, "gc", "delete what no remembered run uses", _gc)
+    collecting.add_argument("--dry-run", action="store_true", help="name what would be deleted; delete nothing")
+    consent = "delete what an unfinished run, another machine or another file made, too"
+    collecting.add_argument("--yes", action="store_true", help=consent)
+    _store_option(collecting)
     for name, text, function in (
         ("show", "show one artifact with its lineage", _show),
         ("log", "print the log of a step", _log),
@@ -248,13 +252,19 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _gc(options: argparse.Namespace) -> int:
-    """Delete what no remembered run uses."""
-    from potstill.inventory import collect
+    """Delete what no remembered run uses; what is doubtful only on consent."""
+    from potstill.garbage import collect, described
+    from potstill.pipeline import open_store
 
-    removed, size = collect(options.store)
-    print(f"{len(removed)} artifacts removed, {size / 1e6:,.1f} MB freed")
-    _print_json(options, {"removed": removed, "bytes": size})
-    return DONE
+    store = open_store(options.store)
+    collected = collect(store, consent=options.yes, dry_run=options.dry_run)
+    print("\n".join(described(collected, dry_run=options.dry_run)))
+    if collected.doubtful and not options.dry_run and not options.json and sys.stdin.isatty() and sys.stdout.isatty():
+        answer = input(f"Delete these {len(collected.doubtful)} too? [y/N] ")
+        if answer.strip().lower() in ("y", "yes"):
+            print("\n".join(described(collect(store, consent=True), dry_run=False)))
+    _print_json(options, collected.as_json())
+    return FAILED if collected.problems else DONE
 
 
 def _no_run(options: argparse.Namespace, status: str, problems: list[str]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from potstill.inputs import Inputs, InputsChanged, Source
 from potstill.ledger import Ledger
 from potstill.logs import keep_printed, log_to
 from potstill.manifests import BESIDE_PAYLOAD, SCHEMA
+from potstill.run_records import Origin
 from potstill.step import Node, Output, Step
 from potstill.store import Store, write_json, writing
 
@@ -56,8 +57,8 @@ class Spec:
     """The step, its edges replaced by `Input`s."""
     name: str
     """Its name in the pipeline."""
-    pipeline: str
-    """Name of the pipeline."""
+    origin: Origin
+    """Whose run it is."""
     key: str
     """Key of the artifact to make."""
     store: Path
@@ -199,7 +200,8 @@ def _make(
             "name": spec.name,
             "type": type(spec.step).__name__,
             "makes": makes,
-            "pipeline": spec.pipeline,
+            "pipeline": spec.origin.pipeline,
+            "file": spec.origin.file,
             "identity": spec.identity,
             "params": _plain_parameters(spec.step, fields),
             "inputs": spec.inputs,

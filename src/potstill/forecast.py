@@ -76,9 +76,7 @@ def counting() -> Iterator[Count]:
         _CURRENT.reset(token)
 
 
-def left_to_ask(
-    bound: Estimate, run: Callable[[], Iterable[object]], share: float, price: Price | None
-) -> Estimate:
+def left_to_ask(bound: Estimate, run: Callable[[], Iterable[object]], share: float, price: Price | None) -> Estimate:
     """Return the cost of a step that `run` would start: `bound`, less what the journal holds, with measured prompts.
 
     Args:
@@ -94,9 +92,7 @@ def left_to_ask(
     if not count.asked:
         return replace(bound, calls=0, tokens=0, cached=cached)
     calls = max(count.asked, bound.calls - cached)
-    prompt, completion = (
-        tokens * calls // count.asked for tokens in (count.prompt_tokens, count.completion_tokens)
-    )
+    prompt, completion = (tokens * calls // count.asked for tokens in (count.prompt_tokens, count.completion_tokens))
     dollars = price.of(prompt, completion) if price else 0.0
     return replace(bound, calls=calls, tokens=prompt + completion, cached=cached, dollars=dollars)
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
+from potstill import garbage
 from potstill.digests import walk
 from potstill.errors import RequestError
-from potstill.keys import KEY_LENGTH
-from potstill.locks import try_lock
 from potstill.pipeline import open_store
-from potstill.store import Artifact, Store, writing
+from potstill.store import Artifact, Store
 
 
 def listing(store: str | None) -> list[dict[str, Any]]:
@@ -116,39 +114,7 @@ def verify(store: str | None) -> tuple[int, dict[str, str]]:
     return len(found), {key: lookup.damage or "it has no manifest" for key, lookup in found if lookup.artifact is None}
 
 
-def _inside(folder: Path) -> list[Path]:
-    """Return what is in a folder, sorted; nothing if there is none."""
-    return sorted(folder.iterdir()) if folder.is_dir() else []
-
-
-def collect(store: str | None) -> tuple[list[str], int]:
-    """Delete artifacts, work and journalled rows that no remembered run uses; returns the keys and bytes.
-
-    Teacher responses are kept: they were paid for, and any later run may use them.
-    """
-    opened = open_store(store)
-    used = opened.used_keys()
-    removed, size = [], 0
-    with writing(opened.root):
-        for path in [*_inside(opened.root / "artifacts"), *_inside(opened.root / "work")]:
-            key = path.name.removeprefix("replaced-")[:KEY_LENGTH]
-            made = path.parent.name == "work" and opened.lookup(key).artifact is not None  # left by a kill
-            if key in used and not made:
-                continue
-            lock = try_lock(opened.root, key)
-            if lock is None:
-                continue
-            size += size_of(path) if path.is_dir() else path.stat().st_size
-            removed += [path.name] if path.parent.name == "artifacts" else []
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-            lock.release()
-        for path in _inside(opened.root / "locks"):
-            lock = try_lock(opened.root, path.name) if path.name not in used else None
-            if lock is not None:
-                path.unlink(missing_ok=True)
-                lock.release()
-        for namespace in opened.journal.namespaces():
-            if namespace not in used and namespace != "responses":
-                opened.journal.drop(namespace)
-    opened.journal.close()
-    return removed, size
+def collect(store: str | None, *, consent: bool = False) -> tuple[list[str], int]:
+    """Delete what `garbage.collect` does; returns the keys of the artifacts and the bytes."""
+    collected = garbage.collect(open_store(store), consent=consent)
+    return [item.key for item in collected.removed], collected.size

@@ -11,9 +11,11 @@ from typing import Any
 from potstill.errors import Problem, RequestError, StepFailed
 from potstill.executor import Executor, Local
 from potstill.graph import Graph, build, step_of
+from potstill.pipeline_file import pipeline_file
 from potstill.plan import Planned, plan
 from potstill.records import Run, Watcher
 from potstill.run import Runner
+from potstill.run_records import Origin
 from potstill.service_state import sweep
 from potstill.services import Services
 from potstill.step import Node, Output, Step
@@ -34,6 +36,7 @@ class Pipeline:
         self.name = name
         self.outputs = dict(outputs)
         frame = sys._getframe(1)
+        self.file = pipeline_file(frame)
         self.variables: dict[str, Any] = {**frame.f_globals, **frame.f_locals}
 
     def graph(self) -> Graph:
@@ -107,7 +110,7 @@ class Pipeline:
         place = executor or Local(jobs)
         share = threads or max(1, available_cpus() // jobs)
         runner = Runner(
-            pipeline=self.name,
+            origin=Origin.here(self.name, self.file, opened.root),
             graph=graph,
             targets=self._targets(graph, only),
             store=opened,
@@ -129,7 +132,8 @@ class Pipeline:
     def plan(self, *, store: str | Path | None = None, only: str | None = None) -> list[Planned]:
         """Return what a run would do; executes nothing."""
         graph = self.check()
-        return plan(graph, self._targets(graph, only), open_store(store), self.name)
+        opened = open_store(store)
+        return plan(graph, self._targets(graph, only), opened, Origin.here(self.name, self.file, opened.root))
 
     def _targets(self, graph: Graph, only: str | None) -> list[Node]:
         """Return the outputs that are wanted."""

@@ -19,6 +19,7 @@ from potstill.graph import Graph, edges, step_of
 from potstill.identity import Codes, explain, key_of, step_identity
 from potstill.journal import ReadOnly
 from potstill.ledger import Ledger
+from potstill.run_records import Entry, Origin
 from potstill.step import Edge, Estimate, Node, Step
 from potstill.store import Artifact, Store
 
@@ -57,16 +58,16 @@ class Planned:
         }
 
 
-def plan(graph: Graph, targets: list[Node], store: Store, pipeline: str) -> list[Planned]:
+def plan(graph: Graph, targets: list[Node], store: Store, origin: Origin) -> list[Planned]:
     """Return what a run would do, step by step; executes nothing and writes nothing."""
-    planner = _Planner(graph, store, store.last_run(pipeline))
+    planner = _Planner(graph, store, store.runs.last(origin.pipeline, origin.file))
     return [planner.add(step) for step in graph.ancestors([step_of(node) for node in targets])]
 
 
 class _Planner:
     """Walks the steps in order and remembers what is known about each."""
 
-    def __init__(self, graph: Graph, store: Store, last_run: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, graph: Graph, store: Store, last_run: Mapping[str, Entry]) -> None:
         self._graph = graph
         self._store = store
         self._last_run = last_run
@@ -108,7 +109,7 @@ class _Planner:
         if found.damage:
             return key, (f"corrupt: {found.damage}",)
         if found.artifact is None:
-            changes = explain(self._last_run.get(name, {}).get("identity"), identity)
+            changes = explain(self._last_identity(name), identity)
             begun = (self._store.root / "work" / key).exists()  # publishing takes it away
             unchanged = "it did not finish last time" if begun else "its artifact is no longer in the store"
             return key, tuple(changes) or (unchanged,)
@@ -142,7 +143,7 @@ class _Planner:
 
     def _own_changes(self, step: Step, name: str) -> tuple[str, ...]:
         """Return what changed in a step itself while its inputs are still to be made."""
-        known = self._last_run.get(name, {}).get("identity")
+        known = self._last_identity(name)
         if known is None:
             return ("first run",)
         try:
@@ -152,6 +153,10 @@ class _Planner:
         identity["inputs"] = known.get("inputs", {})
         identity.update({"lineage": known["lineage"]} if "lineage" in known else {})
         return tuple(explain(known, identity))
+
+    def _last_identity(self, name: str) -> dict[str, Any] | None:
+        """Return what the key of a step covered in the last run of the same file, or None."""
+        return dict(self._last_run[name].identity) if name in self._last_run else None
 
     def _input_rows(self, step: Step) -> dict[str, int | None]:
         """Return the number of rows behind each edge field."""

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from potstill import locks
 from potstill.context import Ancestor
-from potstill.errors import PotstillError, RequestError, StoreError
+from potstill.errors import PotstillError, RequestError
 from potstill.execute import Input, Outcome, Spec, detached, edge_fields
 from potstill.executor import Executor
 from potstill.graph import Graph, edges, replace_nodes, step_of
 from potstill.identity import Codes, key_of, step_identity
 from potstill.inputs import source_of
 from potstill.records import Interrupted, Record, Run, Watcher
+from potstill.run_records import Origin
 from potstill.services import Services, named_in
 from potstill.step import Node, Output, Step
-from potstill.store import Artifact, Lookup, Store
+from potstill.store import Artifact, Store
+from potstill.usage import Usage
 
 POLL_SECONDS = 0.2
 """How often a run looks whether another process has freed a key that it needs."""
@@ -32,8 +34,8 @@ INPUT_TRIES = 3
 class Runner:
     """Drives one run of a graph."""
 
-    pipeline: str
-    """Name of the pipeline."""
+    origin: Origin
+    """Which pipeline file runs, and where."""
     graph: Graph
     """Its steps."""
     targets: list[Node]
@@ -57,16 +59,18 @@ class Runner:
     _served: set[str] = field(default_factory=set)
     _busy: set[str] = field(default_factory=set)
     _foreign: set[str] = field(default_factory=set)
-    _said: set[str] = field(default_factory=set)
-    _recorded: bool = False
     _ready: deque[Step] = field(default_factory=deque)
     _open: dict[int, int] = field(default_factory=dict)
+    _usage: Usage = field(init=False)
     _children: dict[int, list[Step]] = field(default_factory=dict)
-    _known: dict[str, dict[str, Any]] | None = None
     _codes: Codes = field(default_factory=dict)
     _tries: Counter[int] = field(default_factory=Counter)
     _restarting: dict[int, list[Step]] = field(default_factory=dict)
     """By `id(step)`, a step that is looked up again: the steps that wait for it, which its first end did not free."""
+
+    def __post_init__(self) -> None:
+        """Pin and record what the run uses."""
+        self._usage = Usage(self.store, self.origin, self.watcher.said)
 
     def run(self) -> Run:
         """Run everything that the targets need.
@@ -86,13 +90,15 @@ class Runner:
         wanted = {name: node for name, node in self.graph.outputs.items() if node in self.targets}
         outputs = {name: self.records[id(step_of(node))] for name, node in wanted.items()}
         parts = {name: node.name for name, node in wanted.items() if isinstance(node, Output)}
-        run = Run(self.pipeline, self.store.root, records, outputs, parts)
+        run = Run(self.origin.pipeline, self.store.root, records, outputs, parts)
+        complete = False
         try:
             self._drive()
+            complete = not run.failed
         except KeyboardInterrupt as stop:
             raise Interrupted(run) from stop
-        if self._recorded and not run.failed:
-            self._try_to_record(lambda: self.store.compact(self.pipeline, self.graph.names.values()))
+        finally:
+            self._usage.close(complete=complete, steps=self.graph.names.values())
         return run
 
     def _drive(self) -> None:
@@ -138,7 +144,7 @@ class Runner:
         if record.key in self._busy:
             return self._later(step)
         if self._hit(record):
-            self._remember(record, identity)
+            self._usage.hit(record.name, record.key, identity)
             return self._finish(step, record)
         if not self._has_room(step):
             return self._later(step)
@@ -150,11 +156,10 @@ class Runner:
             return self._later(step)
         if self._hit(record):
             lock.release()
-            self._remember(record, identity)
+            self._usage.hit(record.name, record.key, identity)
             return self._finish(step, record)
         try:
-            self.store.record(self.pipeline, record.name, record.key, identity)
-            self._recorded = True
+            self._usage.start(record.name, record.type, record.key, identity)
             spec = self._spec(step, record, identity)
             used = self._make_room(step)
             future = self.executor.submit(spec, edge_fields(step), self.watcher.started(record.name))
@@ -202,48 +207,10 @@ class Runner:
 
     def _hit(self, record: Record) -> bool:
         """Take the artifact of the record's key if it is whole and has no rows to retry."""
-        found = self.store.lookup(record.key)
-        if found.strays:
-            found = self._without_strays(record, found)
-        for blemish in found.blemishes:
-            self._warn_once(f"{record.name}: {record.key}/{blemish}; it is not part of the result, which is used")
-        if found.damage:
-            what = f"the artifact {record.key} is corrupt ({found.damage}); it is made again"
-            self._warn_once(f"{record.name}: {what}")
-        if found.artifact is None or found.artifact.manifest["counts"]["retryable"]:
-            return False
-        record.artifact, record.status = found.artifact, "hit"
-        return True
-
-    def _without_strays(self, record: Record, found: Lookup) -> Lookup:
-        """Take what others put into an artifact out of it; where that can't be done, it is damaged."""
-        try:
-            place = self.store.set_aside(record.key, found.strays)
-        except StoreError:
-            return found
-        self._warn_once(f"{record.name}: {record.key}: {found.damage}; moved to {place}")
-        return self.store.lookup(record.key)
-
-    def _warn_once(self, message: str) -> None:
-        """Say something that many steps or tries may come upon."""
-        if message not in self._said:
-            self._said.add(message)
-            self.watcher.said(message)
-
-    def _remember(self, record: Record, identity: dict[str, Any]) -> None:
-        """Record a hit for `plan` and `gc`, unless it is what was recorded last or the store is read-only."""
-        if self._known is None:
-            self._known = self.store.last_run(self.pipeline)
-        if self._known.get(record.name, {}).get("key") != record.key:
-            self._try_to_record(lambda: self.store.record(self.pipeline, record.name, record.key, identity))
-            self._recorded = True
-
-    def _try_to_record(self, write: Callable[[], None]) -> None:
-        """Write down what the run uses; a store that is full or read-only is no reason to fail what is cached."""
-        try:
-            write()
-        except RequestError as error:
-            self.watcher.said(f"this run can't be recorded: {error}")
+        record.artifact = self._usage.find(record.name, record.key)
+        if record.artifact is not None:
+            record.status = "hit"
+        return record.artifact is not None
 
     def _collect(self) -> None:
         """Wait for a step to end, and take its outcome."""
@@ -309,7 +276,7 @@ class Runner:
         return Spec(
             step=detached(step, inputs),
             name=record.name,
-            pipeline=self.pipeline,
+            origin=self.origin,
             key=record.key,
             store=self.store.root,
             identity=identity,

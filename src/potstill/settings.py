@@ -154,5 +154,5 @@ def _rebuilt(pipeline: Pipeline, replacements: dict[int, Any]) -> Pipeline:
     for step in graph.steps:
         rebuilt(step)
     made = Pipeline(pipeline.name, {name: swap(node) for name, node in pipeline.outputs.items()})
-    made.variables = pipeline.variables
+    made.variables, made.file = pipeline.variables, pipeline.file
     return made

@@ -6,14 +6,14 @@ STORE/work/KEY/        an artifact being made: payload/ and scratch/ (checkpoint
 STORE/journal.sqlite   finished rows
 STORE/locks/KEY        one writer at a time
 STORE/services/        which model servers a run has started, while they run
-STORE/runs/            what each run of a pipeline used, for `plan` and `gc`
+STORE/runs/            what each pipeline file used when it last ran, for `plan` and `gc`
+STORE/pins/            what each run uses that goes on or did not finish, for `gc`
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import json
 import logging
 import os
@@ -28,6 +28,8 @@ from potstill.digests import file_digest, walk
 from potstill.errors import StoreError
 from potstill.journal import Journal
 from potstill.manifests import BESIDE_PAYLOAD, condition, content_digests, read_manifest, sealed, without_links
+from potstill.pins import all_pins
+from potstill.run_records import RunRecords
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -103,6 +105,7 @@ class Store:
         """Use the folder `root`; it is made at the first write."""
         self.root = root.absolute()
         self.journal = Journal(self.root / "journal.sqlite")
+        self.runs = RunRecords(self.root)
 
     def lookup(self, key: str) -> Lookup:
         """Return the artifact of `key` if its manifest and all its files are whole; read anew at each call."""
@@ -193,42 +196,15 @@ class Store:
             target.rename(trash)
             shutil.rmtree(trash, ignore_errors=True)
 
-    def record(self, pipeline: str, step: str, key: str, identity: Mapping[str, Any]) -> None:
-        """Remember which key a step of a pipeline uses: `plan` compares with it and `gc` keeps it, after a kill."""
-        path = self.root / "runs" / f"{_file_name(pipeline)}.jsonl"
-        with writing(self.root):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a", encoding="utf-8") as file:
-                entry = json.dumps({"pipeline": pipeline, "step": step, "key": key, "identity": identity})
-                file.write(f"\n{entry}\n")  # the first line break ends a line that a kill or a full disk cut short
-
-    def compact(self, pipeline: str, steps: Iterable[str]) -> None:
-        """After a complete run, forget all but the last key of each of the pipeline's `steps`."""
-        known = self.last_run(pipeline)
-        kept = [known[name] for name in steps if name in known]
-        path = self.root / "runs" / f"{_file_name(pipeline)}.jsonl"
-        with writing(self.root):
-            partial = path.with_suffix(f".{os.getpid()}")
-            partial.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
-            partial.replace(path)
-
-    def last_run(self, pipeline: str) -> dict[str, dict[str, Any]]:
-        """Return the last record of each step of a pipeline by name."""
-        return {str(entry["step"]): entry for entry in self._records(f"{_file_name(pipeline)}.jsonl")}
-
     def used_keys(self) -> set[str]:
-        """Return the keys that any remembered run uses."""
-        return {str(entry["key"]) for entry in self._records("*.jsonl")}
-
-    def _records(self, pattern: str) -> Iterator[dict[str, Any]]:
-        """Yield the run records; a line that a kill cut short is skipped."""
-        for path in sorted((self.root / "runs").glob(pattern)):
-            for line in path.read_text(encoding="utf-8").splitlines():
-                try:
-                    entry = json.loads(line)
-                except ValueError:
-                    continue
-                yield entry
+        """Return the keys that remembered and running runs use: all of them where a record can't be read."""
+        entries, damage = self.runs.entries()
+        pins = all_pins(self.root)
+        used = {entry.key for entry in entries} | {key for one in pins for key in one.keys}
+        if damage or any(one.damaged for one in pins):
+            folders = [self.root / "artifacts", self.root / "work"]
+            used |= {path.name for folder in folders if folder.is_dir() for path in folder.iterdir()}
+        return used
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -277,9 +253,3 @@ def _flush(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _file_name(pipeline: str) -> str:
-    """Return a file name for a pipeline's name."""
-    safe = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in pipeline)
-    return safe if safe == pipeline else f"{safe}-{hashlib.sha256(pipeline.encode()).hexdigest()[:8]}"
