@@ -186,9 +186,7 @@ def test_wrong_arguments_are_exit_code_2(project: Project, arguments: list[str])
 
 
 def test_all_problems_are_printed(project: Project) -> None:
-    assert (
-        project.cli("run", "pipe.py", "--set", "made.n=x", "--set", "usd.want=n", code=2).err.count("error: ") == 2
-    )
+    assert project.cli("run", "pipe.py", "--set", "made.n=x", "--set", "usd.want=n", code=2).err.count("error: ") == 2
 
 
 @pytest.mark.parametrize("content", [None, "", "{", '{"id": 1}\n', '{"instruction": "x"}\n{"instruction": 5}\n'])
