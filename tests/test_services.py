@@ -17,9 +17,9 @@ import pytest
 
 from potstill import Model, Pipeline, Step
 from potstill.errors import PotstillError
-from potstill.processes import Process, group_members
+from potstill.processes import Process, group_members, run_name
 from potstill.records import Run
-from potstill.service_state import stop, sweep
+from potstill.service_state import State, read_state, stop, sweep, write_state
 from potstill.services import HOST, Service, Services, current, named_in, private, reach
 
 SERVER = """
@@ -276,6 +276,48 @@ def test_what_is_not_ours_is_never_ended(tmp_path: Path) -> None:
     assert sweep(tmp_path) == ["reused"]
     assert bystander.poll() is None
     assert (folder / "elsewhere.json").exists()
+    bystander.kill()
+    bystander.wait()
+
+
+def names(run: str) -> list[str]:
+    return [f"spent-x.{run}.budget", f"echo.{run}.log", f"echo.{run}.lock"]
+
+
+def test_files_of_runs_elsewhere_are_left_alone_and_those_of_dead_runs_here_go(tmp_path: Path) -> None:
+    folder = tmp_path / "services"
+    folder.mkdir()
+    alive = run_name()
+    pid, mark, tick, token = alive.split("-")
+    dead = [f"{2**22 + 1}-{mark}-{tick}-{token}", f"{pid}-{mark}-1-{token}"]
+    elsewhere = [f"{number}-{'0' * 12}-{tick}-{token}" for number in (pid, 2**22 + 1)]
+    unknown = [f"{2**22 + 1}-{token}", f"x-{mark}-{tick}-{token}", "run", f"-{mark}--"]
+    for run in (alive, *dead, *elsewhere, *unknown):
+        for name in names(run):
+            (folder / name).touch()
+    sweep(tmp_path)
+    left = {name for run in (alive, *elsewhere, *unknown) for name in names(run)}
+    assert {path.name for path in folder.iterdir()} == left
+    for path in folder.iterdir():
+        os.utime(path, (0, 0))
+    sweep(tmp_path)
+    assert {path.name for path in folder.iterdir()} == set(names(alive))
+
+
+def test_a_damaged_state_ends_no_process_and_no_run(tmp_path: Path) -> None:
+    bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+    here, path = Process.of(bystander.pid), tmp_path / "services" / "echo.json"
+    path.parent.mkdir()
+    write_state(path, State("echo", here, here, here, 8000))
+    whole = path.read_bytes()
+    assert read_state(path) == State("echo", here, here, here, 8000)
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
+        assert read_state(path) in (None, State("echo", here, here, here, 8000))
+    for text in ("{}", "[]", "3", "null", "", '{"na', "[" * 100_000, whole.decode().replace("8000", "null")):
+        path.write_text(text)
+        assert (read_state(path), sweep(tmp_path)) == (None, [])
+    assert bystander.poll() is None
     bystander.kill()
     bystander.wait()
 

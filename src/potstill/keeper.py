@@ -15,13 +15,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from potstill.processes import Process, end_group
-from potstill.service_state import GRACE_SECONDS
-from potstill.store import write_json
+from potstill.service_state import GRACE_SECONDS, State, write_state
 
 
 def main(path: Path) -> int:
@@ -58,14 +57,8 @@ def _keep(path: Path, order: Mapping[str, Any], started: int) -> int:
     if not owner.alive():  # its number was given away meanwhile
         return 0
     server = _launch(path, order)
-    state = {
-        "name": order["name"],
-        "server": asdict(Process.of(server.pid)),
-        "keeper": asdict(Process.this()),
-        "owner": asdict(owner),
-        "port": order["port"],
-    }
-    write_json(path, state)
+    state = State(order["name"], Process.of(server.pid), Process.this(), owner, order["port"])
+    write_state(path, state)
     os.write(started, b"1")
     os.close(started)
     _leave_terminal()
@@ -74,7 +67,7 @@ def _keep(path: Path, order: Mapping[str, Any], started: int) -> int:
     end_group(server.pid, GRACE_SECONDS if waking in ready else 0.0)
     code = server.wait()
     if server_gone in ready and path.exists():
-        write_json(path, {**state, "exit": code})
+        write_state(path, replace(state, exit=code))
     else:
         path.unlink(missing_ok=True)
     if owner_gone in ready:

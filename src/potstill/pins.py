@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from potstill import lines
-from potstill.processes import Process
+from potstill.processes import Process, run_name
 from potstill.run_records import Origin
 
 HEARTBEAT_SECONDS = 20.0
@@ -56,7 +55,7 @@ class Pin:
         """Pin keys of the store at `root`; nothing is written before the first one."""
         self._root = root
         self._origin = origin
-        self._path = root / "pins" / f"{os.getpid()}-{secrets.token_hex(4)}.jsonl"
+        self._path = root / "pins" / f"{run_name()}.jsonl"
         self._keys: set[str] = set()
         self._over = threading.Event()
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import secrets
 import signal
 import time
 from dataclasses import dataclass
@@ -56,6 +58,27 @@ class _Status:
     state: str
     group: int
     started: str
+
+
+def run_name() -> str:
+    """Return a name for the run of this process, which says whether the run goes on, on any machine."""
+    here = Process.this()
+    world, _, tick = here.started.rpartition(":")
+    return f"{here.pid}-{_mark(world)}-{tick}-{secrets.token_hex(4)}"
+
+
+def _mark(world: str) -> str:
+    """Return a short name for the boot and the process namespace that process numbers are counted in."""
+    return hashlib.blake2b(world.encode(), digest_size=6).hexdigest()
+
+
+def run_goes_on(run: str) -> bool | None:
+    """Return whether the run of a name goes on, or None if it is on another machine or nobody can tell."""
+    pid, mark, tick, *_ = [*run.split("-"), "", ""]
+    world = Process.this().started.rpartition(":")[0]
+    if mark != _mark(world) or not pid.isdecimal():
+        return None
+    return Process(int(pid), f"{world}:{tick}").alive()
 
 
 def group_members(group: int) -> list[int]:

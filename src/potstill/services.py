@@ -29,8 +29,16 @@ from pathlib import Path
 from typing import Any
 
 from potstill.errors import PotstillError
-from potstill.processes import Process
-from potstill.service_state import GRACE_SECONDS, POLL_SECONDS, in_words, is_alive, last_lines, read_state, stop
+from potstill.processes import Process, run_name
+from potstill.service_state import (
+    GRACE_SECONDS,
+    POLL_SECONDS,
+    State,
+    in_words,
+    last_lines,
+    read_state,
+    stop,
+)
 from potstill.store import writing
 
 HOST = "127.0.0.1"
@@ -91,13 +99,13 @@ class Running:
     def ended(self) -> str:
         """Return how the service ended, with its last lines; empty while it lives."""
         state = read_state(self.state)
-        if state is not None and is_alive(state):
+        if state is not None and state.is_alive():
             return ""
         deadline = time.monotonic() + GRACE_SECONDS
-        while state and "exit" not in state and Process(**state["keeper"]).alive() and time.monotonic() < deadline:
+        while state and state.exit is None and state.keeper.alive() and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)  # the keeper is about to say how it ended
             state = read_state(self.state)
-        code = (state or {}).get("exit")
+        code = state.exit if state else None
         how = f"ended with {in_words(code)}" if code is not None else "is gone"
         return f"{how}. It last printed:\n{last_lines(self.state.with_suffix('.log'), self.secret)}"
 
@@ -107,8 +115,7 @@ class Services:
 
     def __init__(self, root: Path) -> None:
         """Keep them in the store at `root`; nothing is written before the first one starts."""
-        run = f"{os.getpid()}-{secrets.token_hex(4)}"
-        self.access = Access(root / "services", Process.this(), run, secrets.token_urlsafe(32))
+        self.access = Access(root / "services", Process.this(), run_name(), secrets.token_urlsafe(32))
 
     def running(self) -> set[str]:
         """Return the names of those that were started and not stopped."""
@@ -182,9 +189,9 @@ def reach(service: Service, access: Access) -> Running:
     with writing(access.folder.parent), _locked(path.with_suffix(".lock")):
         for _ in range(PORT_TRIES):
             state = read_state(path)
-            if state is None or not is_alive(state):
+            if state is None or not state.is_alive():
                 state = _start(service, access, path)
-            running = Running(int(state["port"]), access.secret, path)
+            running = Running(state.port, access.secret, path)
             problem = _wait_until_ready(service, running)
             if not problem:
                 return running
@@ -207,7 +214,7 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _start(service: Service, access: Access, path: Path) -> dict[str, Any]:
+def _start(service: Service, access: Access, path: Path) -> State:
     """Start a keeper, which starts the service; return the state that it writes."""
     port = free_port()
     order = {

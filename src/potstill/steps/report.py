@@ -107,7 +107,6 @@ class Report(Step):
         _write(context.out / "index.html", html(written))
         return context.out
 
-
     def _names(self, steps: Sequence[str]) -> list[str]:
         """Return the names of what was given: of the `steps` in their order, and none for figures that no step made."""
         rest = iter(steps)
