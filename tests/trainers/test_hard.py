@@ -71,6 +71,7 @@ def test_the_split_of_a_batch_changes_nothing(tmp_path, student):
             learning_rate=1e-3,
             warmup=0,
             micro_batch_tokens=budget,
+            precision="float32",
         )
         curves.append([(point["loss"], point["grad_norm"]) for point in context.notes["curve"]])
         weights.append(learning.weights(context.out))

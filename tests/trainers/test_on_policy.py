@@ -112,8 +112,9 @@ def test_comes_closer_to_the_teacher_on_prompts_that_it_never_saw(tmp_path, blur
 def test_how_a_batch_is_split_and_written_changes_nothing(tmp_path, student, sharp):
     rows = learning.rows(8)
     rows[3]["instruction"] += " and please do it as soon as you can" * 3
+    fields = {"epochs": 2, "precision": "float32"}
     whole, single = (
-        train(tmp_path / str(budget), student, sharp, rows, epochs=2, micro_batch_tokens=budget, rows_at_once=at_once)
+        train(tmp_path / str(budget), student, sharp, rows, micro_batch_tokens=budget, rows_at_once=at_once, **fields)
         for budget, at_once in ((10**6, 64), (1, 3))
     )
     torch.testing.assert_close(curve(single), curve(whole), rtol=1e-3, atol=0)
