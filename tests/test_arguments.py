@@ -53,6 +53,14 @@ def test_all_wrong_names_of_a_call_are_named_together_with_its_line():
     assert first.startswith("test_arguments.py line ") and "'lr'" in first and "'epoch'" in second
 
 
+def test_a_constructor_written_by_hand_is_the_one_that_counts():
+    from potstill.steps import Split
+
+    assert Split(Source().train, test=0.2).test_share == 0.2
+    with pytest.raises(BadArguments, match="Split has no parameter 'tst'; the nearest is test$"):
+        Split(Source().train, tst=0.2)
+
+
 def test_what_is_left_out_is_named():
     with pytest.raises(BadArguments, match=r"Train needs student=\.\.\., which is not given"):
         Train(Source())

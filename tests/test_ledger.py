@@ -85,3 +85,18 @@ def test_an_interrupt_is_no_bad_row(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         list(context_in(tmp_path).each([{"n": 1}], work))
+
+
+def test_too_many_losses_are_counted_by_reason_with_what_to_change() -> None:
+    ledger = Ledger()
+    ledger.keep(21)
+    for number in range(9):
+        ledger.lose(str(number), "permanent", "cut", remedy="raise max_tokens from 96")
+    ledger.lose("9", "retryable", "server gone")
+    with pytest.raises(TooManyLost) as refused:
+        ledger.close(0.01)
+    text = str(refused.value)
+    assert "lost 10 of 31 rows, more than max_failed=0.01 allows: " in text
+    assert "9 cut (raise max_tokens from 96), 1 server gone" in text
+    assert "asks only for the 1 retryable ones; set max_failed=0.33 to go on without these" in text
+    ledger.close(0.33)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from potstill import Pipeline, RequestError, Rows, Step, StepFailed
+from potstill import BadInput, Pipeline, RequestError, Rows, Step, StepFailed
 from potstill.executor import Local
 from potstill.progress import Silent
 from potstill.records import Interrupted, Record, Run
@@ -443,3 +443,26 @@ def test_the_rows_of_an_output_are_read_from_the_run(tmp_path: Path) -> None:
     assert run["high"].to_pandas()["n"].tolist() == [2]
     assert (run["low"].rows, run["high"].rows) == (2, 1)
     assert run["low"].key == run["high"].key
+
+
+def test_results_of_all_steps_are_at_hand(tmp_path: Path) -> None:
+    class Measure(Step):
+        makes = "metrics"
+        rows: Rows
+
+        def run(self, rows: Any) -> Any:
+            return {"rows": len(rows)}
+
+    class Numbers(Step):
+        makes = "rows"
+
+        def run(self) -> Any:
+            return [{"n": 1}, {"n": 2}]
+
+    numbers = Numbers(name="numbers")
+    run = Pipeline("p", outputs={"count": Measure(numbers)}).execute(store=tmp_path, watcher=Silent())
+    assert run["count"].metrics == {"rows": 2}
+    assert list(run.steps["numbers"].to_pandas()["n"]) == [1, 2]
+    assert repr(run.steps["numbers"]) == f"<rows of numbers, 2 rows: {run.steps['numbers'].path}>"
+    with pytest.raises(BadInput, match="holds no metrics"):
+        _ = run.steps["numbers"].metrics

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
+import inspect
 import sys
 import types
 import typing
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from potstill.errors import BadArguments
 
@@ -23,12 +23,14 @@ def check_arguments(cls: type, given: tuple[object, ...], named: Mapping[str, ob
     Raises:
         BadArguments: with the nearest name that exists, and the line of the call.
     """
-    fields = [field for field in dataclasses.fields(cls) if field.init]
-    names = [field.name for field in fields]
-    positional = [field.name for field in fields if not field.kw_only]
+    parameters = _parameters(cls)
+    if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters):
+        return
+    names = [one.name for one in parameters]
+    positional = [one.name for one in parameters if one.kind is not inspect.Parameter.KEYWORD_ONLY]
     wrong = [f"has no parameter {name!r}{hint(name, names)}" for name in named if name not in names]
     covered = {*positional[: len(given)], *named}
-    left_out = [field.name for field in fields if _is_required(field) and field.name not in covered]
+    left_out = [one.name for one in parameters if one.default is one.empty and one.name not in covered]
     if left_out and not wrong:
         wrong = [f"needs {name}=..., which is not given" for name in left_out]
     if wrong:
@@ -59,9 +61,10 @@ def _takes(annotation: object, kind: type) -> bool:
     return kind in (annotation, origin)
 
 
-def _is_required(field: dataclasses.Field[Any]) -> bool:
-    """Return whether a field has no default."""
-    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+@lru_cache(maxsize=512)
+def _parameters(cls: type) -> tuple[inspect.Parameter, ...]:
+    """Return the parameters of a class's constructor, which may be written by hand."""
+    return tuple(inspect.signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]  # of this very class
 
 
 def _caller() -> str:

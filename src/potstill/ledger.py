@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
@@ -21,17 +22,21 @@ class Ledger:
         self.kept = 0
         self.lost: Counter[tuple[str, str]] = Counter()
         self._examples: list[str] = []
+        self._remedies: dict[str, str] = {}
 
     def keep(self, count: int = 1) -> None:
         """Count rows that made it."""
         self.kept += count
 
-    def lose(self, row: str, state: State, reason: str, detail: str = "") -> None:
+    def lose(self, row: str, state: State, reason: str, detail: str = "", *, remedy: str = "") -> None:
         """Record that `row` did not make it.
 
         `filtered` rows were dropped on purpose; `permanent` ones failed for good; `retryable` ones are asked again by
-        the next run. `reason` is a short phrase that many rows share, `detail` belongs to this one.
+        the next run. `reason` is a short phrase that many rows share, `detail` belongs to this one, and `remedy` says
+        what to change so that no row is lost for this reason.
         """
+        if remedy:
+            self._remedies[reason] = remedy
         self.lost[(state, reason)] += 1
         if state != "filtered" and len(self._examples) < 3:
             self._examples.append(f"{row}: {reason}{f' ({detail[:200]})' if detail else ''}")
@@ -65,7 +70,19 @@ class Ledger:
         total = lost + self.kept + self.total("filtered")
         if lost and lost > max_failed * total:
             raise TooManyLost(
-                f"lost {lost} of {total} rows, more than max_failed={max_failed:g} allows; finished rows are kept and "
-                f"the next run asks only for the {self.total('retryable')} retryable ones. First: "
+                f"lost {lost} of {total} rows, more than max_failed={max_failed:g} allows: {self._reasons()}. Finished "
+                f"rows are kept, and the next run asks only for the {self.total('retryable')} retryable ones; set "
+                f"max_failed={math.ceil(100 * lost / total) / 100:g} to go on without these. First: "
                 + "; ".join(self._examples)
             )
+
+    def _reasons(self) -> str:
+        """Return the reasons of failures with their counts and remedies, the most frequent first."""
+        counts: Counter[str] = Counter()
+        for (state, reason), count in self.lost.items():
+            counts[reason] += count if state != "filtered" else 0
+        return ", ".join(
+            f"{count} {reason}" + (f" ({self._remedies[reason]})" if reason in self._remedies else "")
+            for reason, count in counts.most_common(5)
+            if count
+        )

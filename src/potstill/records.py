@@ -102,6 +102,11 @@ class Run(Mapping[str, Artifact]):
         return len(self.outputs)
 
     @property
+    def steps(self) -> dict[str, Artifact]:
+        """The artifact of every step that has one, by the step's name; also of those between the outputs."""
+        return {record.name: record.artifact for record in self.records if record.artifact is not None}
+
+    @property
     def failed(self) -> list[Record]:
         """The steps that failed."""
         return [record for record in self.records if record.status == "failed"]

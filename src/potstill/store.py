@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from potstill.digests import file_digest, walk
-from potstill.errors import StoreError
+from potstill.errors import BadInput, StoreError
 from potstill.journal import Journal
 from potstill.manifests import BESIDE_PAYLOAD, condition, content_digests, read_manifest, sealed, without_links
 from potstill.pins import all_pins
@@ -63,6 +63,23 @@ class Artifact:
     def size(self) -> int:
         """How many bytes its files take."""
         return sum(int(file["size"]) for file in self.manifest["files"].values())
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """Its figures, if it holds metrics.
+
+        Raises:
+            BadInput: it holds something else.
+        """
+        if self.manifest["makes"] != "metrics":
+            raise BadInput(f"{self!r} holds no metrics: it has .path, and rows have .dataset() and .to_pandas()")
+        return dict(json.loads((self.path / "metrics.json").read_text(encoding="utf-8")))
+
+    def __repr__(self) -> str:
+        """Name the step, what it made and where that is; the whole manifest is in `manifest`."""
+        rows = "" if self.rows is None else f", {self.rows:,} rows"
+        part = f".{self.output}" if self.output else ""
+        return f"<{self.manifest['makes']} of {self.manifest['name']}{part}{rows}: {self.path}>"
 
     def dataset(self) -> Dataset:
         """Return its rows as a `datasets.Dataset`, which does not fill the memory."""

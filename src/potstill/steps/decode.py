@@ -114,7 +114,8 @@ class Decode(SearchStep):
             context.progress(done, len(rows))
             reason = "" if outputs and (self.keep_cut or outputs[0].finish_reason == "stop") else "cut at max_tokens"
             if reason:
-                context.ledger.lose(prompt.name, "permanent", reason, f"max_tokens={self.max_tokens}")
+                remedy = f"raise max_tokens from {self.max_tokens}"
+                context.ledger.lose(prompt.name, "permanent", reason, remedy=remedy)
                 continue
             context.ledger.keep()
             yield self._row(prompt.row, outputs)

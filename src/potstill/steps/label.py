@@ -178,7 +178,8 @@ class PseudoLabel(SamplingStep):
             return None
         whole = [response.finish_reason != "length" for response in responses]
         if not any(whole):
-            context.ledger.lose(job.name, "permanent", "cut at max_tokens", f"max_tokens={self.max_tokens}")
+            remedy = f"raise max_tokens from {self.max_tokens}"
+            context.ledger.lose(job.name, "permanent", "cut at max_tokens", remedy=remedy)
             return None
         if not self._votes():
             return 0, {}
