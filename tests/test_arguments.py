@@ -57,7 +57,7 @@ def test_a_constructor_written_by_hand_is_the_one_that_counts():
     from potstill.steps import Split
 
     assert Split(Source().train, test=0.2).test_share == 0.2
-    with pytest.raises(BadArguments, match="Split has no parameter 'tst'; the nearest is test$"):
+    with pytest.raises(BadArguments, match=r"Split has no parameter 'tst'; the nearest is test$"):
         Split(Source().train, tst=0.2)
 
 
