@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -118,16 +119,14 @@ def test_nested_values_and_numpy_arrays_keep_their_types(tmp_path: Path) -> None
     ("made", "message"),
     [
         ([{"a": 1}, "text"], "row 1 is a str, not a dict: 'text'"),
-        ([{"a": 1}, {"a": "text"}], "rows 0 to 1 don't fit one schema"),
-        (
-            ({"a": number} if number < 15_000 else {"b": 1} for number in range(15_001)),
-            r"columns \['b'\] that earlier ones lack",
-        ),
+        ([{"a": 1}, {"a": "text"}], "row 1, column 'a' holds a text ('text'), but a whole number in row 0"),
+        ([{}, {}], "all 2 rows are empty: give them columns"),
     ],
 )
 def test_what_makes_no_table_is_refused(tmp_path: Path, made: Any, message: str) -> None:
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(BadInput, match=re.escape(message)):
         rows.write(made, tmp_path / "a")
+    assert not list(tmp_path.glob("a/*"))
 
 
 def test_what_is_rows() -> None:

