@@ -113,6 +113,6 @@ def test_a_teacher_that_gives_no_text_has_failed() -> None:
 
 
 def test_an_answer_that_can_not_be_used_is_kept_as_such() -> None:
-    refusal = Response("refused", "error", 3, 4, retryable=False, unusable=True, left_out=("seed",))
+    refusal = Response("refused", "error", 3, 4, retryable=False, unusable=True, adapted=("seed left out",))
     assert unpack(pack(refusal)) == refusal
     assert unpack(pack(Response("a", "stop", reasoning="b"))) == Response("a", "stop", reasoning="b")

@@ -57,6 +57,7 @@ class Asker:
         self._session: Session | None = None
         self._unsaved: dict[str, Response] = {}
         self._saved = time.monotonic()
+        self._changes: list[str] = []  # of the requests, that were warned of
         self._sampling: dict[Sampling, dict[str, Any]] = {}
         names = ("calls", "cached", "errors", "prompt_tokens", "completion_tokens")
         self.usage: Counter[str] = context.notes.setdefault("usage", Counter(dict.fromkeys(names, 0)))
@@ -118,7 +119,7 @@ class Asker:
     def read(self, known: Response, request: Request) -> Response:
         """Return a response of the journal as steps read it."""
         self.usage["cached"] += 1
-        self._note_left_out(known)
+        self._note_changes(known)
         return interpreted(known, request)
 
     def _count(self, response: Response) -> None:
@@ -131,13 +132,17 @@ class Asker:
             self.usage["cost"] += billed.cost  # type: ignore[assignment]  # dollars
         if response.finish_reason == "error":
             self.usage["errors"] += 1
-        self._note_left_out(response)
+        self._note_changes(response)
 
-    def _note_left_out(self, response: Response) -> None:
-        """Note which fields of the requests were left out, as the server takes them in no form."""
-        if response.left_out:
-            noted = self._context.notes.setdefault("left_out", [])
-            noted += [name for name in response.left_out if name not in noted]
+    def _note_changes(self, response: Response) -> None:
+        """Note once how requests were changed, as the server does not take what was asked."""
+        new = [words for words in response.adapted if words not in self._changes]
+        if not new:
+            return
+        self._changes += new
+        text = f"the teacher's server refuses what was asked, so requests were changed: {', '.join(new)}"
+        self._context.notes.setdefault("warnings", []).append(text)
+        self._context.logger.warning(text)
 
     def _keep(self, key: str, response: Response) -> None:
         """Keep a response; several are written together."""

@@ -112,8 +112,8 @@ def pack(response: Response) -> dict[str, Any]:
     }
     if response.reasoning:
         packed["reasoning"] = response.reasoning
-    if response.left_out:
-        packed["left_out"] = list(response.left_out)
+    if response.adapted:
+        packed["adapted"] = list(response.adapted)
     for name, array in (
         ("ids", response.token_ids),
         ("top", response.top_ids),
@@ -149,5 +149,5 @@ def unpack(packed: Mapping[str, Any]) -> Response:
         retryable=packed["finish"] != "error",
         unusable=packed["finish"] == "error",
         reasoning=packed.get("reasoning", ""),
-        left_out=tuple(packed.get("left_out", ())),
+        adapted=tuple(packed.get("adapted", ())),
     )

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from potstill.errors import BadInput
-from potstill.teachers.budget import Price
-from potstill.teachers.protocol import Request, Response, Sampling, with_system
+from potstill.responses import MOST_TOKENS
+from potstill.teachers.answers import choice_of, response_of
+from potstill.teachers.protocol import Request, Response, Sampling, Usage, with_system
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,27 +53,16 @@ class Body:
     top_k: int
     """Log-probabilities a token that are wanted back."""
 
-    def read(self, answer: Any, price: Price) -> Response:
+    def read(self, answer: Any, usage: Usage | None) -> Response:
         """Read an answer; anything missing raises, and the request is sent again."""
-        choice, usage = answer["choices"][0], answer.get("usage") or {}
-        counts = (int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
-        cost = price.of(*counts)
-        finish = choice["finish_reason"]
-        if finish not in ("stop", "length"):
-            text = f"the server ended the answer with {finish!r}"
-            return Response(text, "error", *counts, retryable=False, cost=cost)
-        text = choice["text"] if self.path == PATHS["completions"] else choice["message"]["content"]
-        if text is None and finish == "length":
-            text = ""  # all that was allowed went into thinking
-        if not isinstance(text, str):
-            raise TypeError("the content is no text")
-        response = Response(text, finish, *counts, cost=cost)
-        return with_entries(response, choice, self.top_k) if self.top_k else response
+        choice = choice_of(answer)
+        response = response_of(choice, usage, int(self.fields.get("max_tokens", 0)) or MOST_TOKENS)
+        return with_entries(response, choice, self.top_k) if self.top_k and not response.unusable else response
 
     def most_read(self) -> int:
         """Return how many tokens the prompt has at most, near enough: most tokens have more than two bytes."""
         said = self.fields.get("prompt") or "".join(message["content"] for message in self.fields["messages"])
-        return len(said.encode()) // 2 + 8
+        return len(said.encode(errors="replace")) // 2 + 8
 
 
 def request_body(form: Form, request: Request) -> Body:

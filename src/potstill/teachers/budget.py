@@ -1,17 +1,20 @@
-"""What a teacher behind an endpoint may cost in one run: counted as answers arrive, and never passed."""
+"""What a teacher behind an endpoint may cost in one run: counted as answers arrive, and never passed.
+
+An answer that doesn't say what it took, one that could not be read, and a request that was sent and whose answer never
+came (a cut connection, a time limit, an end in between) count as the most that they may have cost: `max_tokens`, and a
+bound on the prompt's tokens. A refusal costs nothing.
+"""
 
 from __future__ import annotations
 
-import fcntl
-import struct
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated
 
 from annotated_types import Ge
 
 from potstill.errors import PotstillError
-from potstill.teachers.protocol import Response
+from potstill.teachers.account import Account, Sum
+from potstill.teachers.protocol import Usage
 
 MILLION = 1e6
 
@@ -39,35 +42,6 @@ FREE = Price(prompt=0.0, completion=0.0)
 
 
 @dataclass
-class Account:
-    """Tokens and dollars spent so far; with a file, by all steps of a run together, whatever process they are in."""
-
-    path: Path | None = None
-    """The file, locked while it is read and written."""
-    _spent: tuple[int, float] = (0, 0.0)
-
-    def spent(self) -> tuple[int, float]:
-        """Return (tokens, dollars)."""
-        return self.add(0, 0.0)
-
-    def add(self, tokens: int, dollars: float) -> tuple[int, float]:
-        """Add to what was spent; return the sum."""
-        if self.path is None:
-            self._spent = (self._spent[0] + tokens, self._spent[1] + dollars)
-            return self._spent
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            file.seek(0)
-            held = file.read()
-            before = struct.unpack("<qd", held) if held else (0, 0.0)
-            after = (before[0] + tokens, before[1] + dollars)
-            file.truncate(0)
-            file.write(struct.pack("<qd", *after))
-        return after
-
-
-@dataclass
 class Budget:
     """Lets a request go only if the longest answer to it still fits, so that the limits are never passed."""
 
@@ -78,29 +52,33 @@ class Budget:
     price: Price
     """What a token costs."""
     account: Account
-    """What was spent."""
-    _held: tuple[int, float] = (0, 0.0)
+    """What was spent, and what is set aside for requests in flight, here and elsewhere."""
+
+    @property
+    def limited(self) -> bool:
+        """Whether there are limits at all."""
+        return self.max_tokens is not None or self.max_cost is not None
 
     def hold(self, prompt: int, completion: int) -> bool:
         """Set aside what a request may cost at most, if there is as much; a budget without limits always has it."""
-        if self.max_tokens is None and self.max_cost is None:
-            return True
-        tokens, dollars = self.account.spent()
-        held = (self._held[0] + prompt + completion, self._held[1] + self.price.of(prompt, completion))
-        if self.max_tokens is not None and tokens + held[0] > self.max_tokens:
-            return False
-        if self.max_cost is not None and dollars + held[1] > self.max_cost:
-            return False
-        self._held = held
-        return True
+        return not self.limited or self.account.hold(self._most(prompt, completion), (self.max_tokens, self.max_cost))
 
-    def settle(self, prompt: int, completion: int, response: Response | None) -> None:
-        """Give back what was set aside, and count what the `response`, if there is one, did cost."""
-        if self.max_tokens is None and self.max_cost is None:
-            return
-        self._held = (self._held[0] - prompt - completion, self._held[1] - self.price.of(prompt, completion))
-        if response is not None:
-            self.account.add(response.prompt_tokens + response.completion_tokens, response.cost)
+    def settle(self, prompt: int, completion: int, billed: Usage | None) -> None:
+        """Give back what was set aside, and count what was billed: all of it, where that is not known."""
+        if self.limited:
+            most = self._most(prompt, completion)
+            known = most if billed is None else (billed.prompt + billed.completion, billed.cost)
+            self.account.settle(most, known)
+
+    def may_fit(self, prompt: int, completion: int) -> bool:
+        """Return whether a request would fit if what others have set aside were given back."""
+        spent, most = self.account.spent(), self._most(prompt, completion)
+        limits = (self.max_tokens, self.max_cost)
+        return all(limit is None or used + need <= limit for used, need, limit in zip(spent, most, limits, strict=True))
+
+    def _most(self, prompt: int, completion: int) -> Sum:
+        """Return what a request may cost at most."""
+        return prompt + completion, self.price.of(prompt, completion)
 
     def error(self, name: str, prompt: int, completion: int) -> BudgetSpent:
         """Return the error that says what was spent, and what would not fit."""

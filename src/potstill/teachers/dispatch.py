@@ -12,13 +12,14 @@ import queue
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from potstill.errors import BadInput
 from potstill.teachers.budget import Budget
 from potstill.teachers.event_loop import wait_for
-from potstill.teachers.protocol import Response
+from potstill.teachers.outcome import Outcome, Refusal, Trouble
+from potstill.teachers.protocol import NOTHING, Response, Usage
 from potstill.teachers.window import Window
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
@@ -29,20 +30,8 @@ TOGETHER = 16
 """Requests handed to the sending thread at once."""
 LOOK_UP_SECONDS = 0.5
 """How often a consumer that waits looks whether it was interrupted."""
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """A try that failed in a way that may pass."""
-
-    problem: str
-    """What happened."""
-    pause: float | None = None
-    """Seconds that the server asks to wait."""
-    limited: bool = False
-    """Whether the server has too much to do."""
-    down: bool = False
-    """Whether nobody listens there."""
+BUDGET_SECONDS = 0.2
+"""How often is looked whether other steps have given back what they had set aside of the budget."""
 
 
 @dataclass
@@ -59,6 +48,8 @@ class Job:
     """Tokens that it may write at most."""
     tries: int = 0
     """How often it was sent in vain."""
+    billed: Usage = NOTHING
+    """What these tries were billed."""
     _answers: int = 0  # the lane's when it was last refused: a server that answers others is only busy
 
 
@@ -68,7 +59,7 @@ class Lane:
 
     name: str
     """Its address."""
-    send: Callable[[Any], Awaitable[Response | Trouble]]
+    send: Callable[[Any], Awaitable[Outcome]]
     """Sends one request; raises what ends the whole step."""
     window: Window
     """How many it takes at a time."""
@@ -158,7 +149,7 @@ class _Flight:
     rules: Dispatcher
     put: Callable[[tuple[int, Response] | Exception], None]
     _waiting: deque[Job] = field(default_factory=deque)
-    _flying: set[asyncio.Task[None]] = field(default_factory=set)
+    _flying: dict[asyncio.Task[None], tuple[Lane, Job]] = field(default_factory=dict)
     _resting: set[asyncio.TimerHandle] = field(default_factory=set)
     _alarm: asyncio.TimerHandle | None = None
     _end: Exception | None = None
@@ -178,6 +169,9 @@ class _Flight:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for lane, job in self._flying.values():  # those that had not begun
+            self._settle_budget(lane, job, NOTHING)
+        self._flying.clear()
 
     def _go_on(self) -> None:
         """Send what can be sent; an error of our own ends the run instead of stopping it silently."""
@@ -198,13 +192,21 @@ class _Flight:
             open_.sort(key=lambda lane: lane.window.load)
             lane = next((lane for lane in open_ if lane.budget.hold(job.prompt, job.completion)), None)
             if lane is None:
-                if open_ and not self._flying and len(open_) == len(self.rules.lanes):
-                    self._end = open_[0].budget.error(open_[0].name, job.prompt, job.completion)
-                self._look_again(min((lane.opens for lane in self.rules.lanes if lane.opens > now), default=0.0))
+                self._wait_for_room(job, open_, now)
                 return
             self._waiting.popleft()
             task = self.rules.loop.create_task(self._fly(lane, job, lane.window.send()))
-            self._flying.add(task)
+            self._flying[task] = lane, job
+
+    def _wait_for_room(self, job: Job, open_: list[Lane], now: float) -> None:
+        """Look again when a server opens, or when another step may have given back its share of the budget."""
+        opens = [lane.opens for lane in self.rules.lanes if lane.opens > now]
+        if open_ and not self._flying and len(open_) == len(self.rules.lanes):
+            if any(lane.budget.may_fit(job.prompt, job.completion) for lane in open_):
+                opens.append(now + BUDGET_SECONDS)
+            else:
+                self._end = open_[0].budget.error(open_[0].name, job.prompt, job.completion)
+        self._look_again(min(opens, default=0.0))
 
     def _look_again(self, when: float) -> None:
         """Go on when the next server opens; 0 for never."""
@@ -214,22 +216,43 @@ class _Flight:
 
     async def _fly(self, lane: Lane, job: Job, number: int) -> None:
         """Send one request to one server, and settle how it went."""
-        result: Response | Trouble | None = None
+        outcome, billed = None, None  # what is dropped on its way may have been answered: it counts as its most
         try:
-            result = await lane.send(job.payload)
+            outcome = await lane.send(job.payload)
+            billed = outcome.usage
         except Exception as error:  # noqa: BLE001 - whatever holds for all requests alike, the consumer raises
-            self._end = self._end or error
+            self._end, billed = self._end or error, NOTHING
         finally:
             lane.window.come_back()
-            lane.budget.settle(job.prompt, job.completion, result if isinstance(result, Response) else None)
-            self._flying.discard(asyncio.current_task())
-        if isinstance(result, Response):
-            lane.window.answered()
-            lane.answers, lane.failures, lane.closed_until, lane.down = lane.answers + 1, 0, 0.0, False
-            self.put((job.index, result))
-        elif result is not None:
-            self._again(lane, job, number, result)
+            if (task := asyncio.current_task()) is not None:
+                self._flying.pop(task, None)
+            self._settle_budget(lane, job, billed)
+        if outcome is not None:
+            self._settle(lane, job, number, outcome)
         self._go_on()
+
+    def _settle_budget(self, lane: Lane, job: Job, billed: Usage | None) -> None:
+        """Count what a request was billed."""
+        try:
+            lane.budget.settle(job.prompt, job.completion, billed)
+        except Exception as error:  # noqa: BLE001 - an account that can't be kept ends the run
+            self._end = self._end or error
+
+    def _settle(self, lane: Lane, job: Job, number: int, outcome: Outcome) -> None:
+        """Give out what came of a request, or let it be sent again."""
+        result = outcome.result
+        if isinstance(result, Trouble):
+            job.billed += outcome.usage or NOTHING
+            self._again(lane, job, number, result)
+            return
+        response = result.response() if isinstance(result, Refusal) else result
+        lane.window.answered()
+        lane.answers, lane.failures, lane.closed_until, lane.down = lane.answers + 1, 0, 0.0, False
+        self._put(job, response)
+
+    def _put(self, job: Job, response: Response) -> None:
+        """Give out a response, with what the tries before it were billed."""
+        self.put((job.index, replace(response, earlier=job.billed) if job.billed != NOTHING else response))
 
     def _again(self, lane: Lane, job: Job, number: int, trouble: Trouble) -> None:
         """Let a request wait for its next try, or give it up."""
@@ -251,7 +274,7 @@ class _Flight:
         elif trouble.down:
             self._end = self._end or _down(self.rules.lanes, trouble, job.tries)
         else:
-            self.put((job.index, Response(f"no answer after {job.tries} attempts: {trouble.problem}", "error")))
+            self._put(job, Response(f"no answer after {job.tries} attempts: {trouble.problem}", "error"))
 
     def _another_is_open(self, now: float) -> bool:
         """Say whether a server is left that is up."""

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from annotated_types import Ge, Gt
 
 from potstill import services
 from potstill.errors import BadInput, Problem
 from potstill.keys import digest
-from potstill.teachers.bodies import PATHS, Body, Form, request_body
-from potstill.teachers.budget import FREE, Account, Budget, Price
+from potstill.teachers.account import Account
+from potstill.teachers.address import SECRET_NAME, Address
+from potstill.teachers.bodies import PATHS, Form, request_body
+from potstill.teachers.budget import FREE, Budget, Price
 from potstill.teachers.dispatch import Dispatcher, Job, Lane
 from potstill.teachers.event_loop import event_loop, wait_for
+from potstill.teachers.fitting import Fit, SystemRole
 from potstill.teachers.protocol import Request, Response
+from potstill.teachers.sending import Sender
 from potstill.teachers.window import Window
+from potstill.teachers.wire import Secrets, Wire
 
-if TYPE_CHECKING:
-    from potstill.teachers.wire import Wire
+OURS = frozenset({"model", "messages", "prompt", "stream", "n"})
+"""Fields of a request that no setting may touch."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,8 @@ class Endpoint:
     """
 
     base_url: str
-    """Address up to and with the version, such as `http://127.0.0.1:8000/v1`."""
+    """Address up to and with the version, such as `http://127.0.0.1:8000/v1`; a query (`?api-version=...`, as Azure's
+    deployments want it) stays behind the path. No proxy is used for a server on this machine."""
     model: str
     """The model's name on that server."""
     system: str = field(default="", kw_only=True)
@@ -45,8 +51,28 @@ class Endpoint:
     vllm: bool = field(default=False, kw_only=True)
     """Whether the server is vLLM, whose extensions give log-probabilities with token ids, and hold an answer to a
     regular expression or to choices."""
+    served_as: str = field(default="", kw_only=True)
+    """A name that stands for the address in keys: under the same name a server that has moved is asked nothing again.
+    The address that it had before is such a name. Empty takes the address."""
+    max_tokens_as: str = field(default="max_tokens", kw_only=True)
+    """What the server calls the longest answer, such as `max_completion_tokens`."""
+    without: tuple[str, ...] = field(default=(), kw_only=True)
+    """Fields that are left out of every request, such as `seed` or `temperature`; the server's own value then holds."""
+    system_role: SystemRole = field(default="system", kw_only=True)
+    """Who says the system prompt: `system`, `developer`, or `user`, which puts it before the user's first message."""
+    extra_body: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    """Fields added to every request, such as `{"chat_template_kwargs": {"enable_thinking": False}}`."""
+    extra_headers: Mapping[str, str] = field(default_factory=dict, kw_only=True, repr=False)
+    """Headers added to every request. One whose name says that it holds a key is no part of any key or file."""
     api_key_env: str = field(default="OPENAI_API_KEY", kw_only=True)
-    """Environment variable that holds the key; a server that wants none ignores it."""
+    """Environment variable that holds the key; a server that wants none ignores it. Empty sends none."""
+    api_key_header: str = field(default="", kw_only=True)
+    """Header that the key is sent in; empty is `Authorization: Bearer`, and `api-key` for an address with
+    `?api-version=`."""
+    insecure: bool = field(default=False, kw_only=True)
+    """Whether the key may be sent over plain http to another machine, where those on the way can read it."""
+    redirect_hosts: tuple[str, ...] = field(default=(), kw_only=True)
+    """Other hosts to which the server may redirect a request; they get the prompts, over https, and no key."""
     concurrency: Annotated[int, Ge(1)] = field(default=64, kw_only=True)
     """Most requests in flight at a time."""
     timeout: Annotated[float, Gt(0)] = field(default=300.0, kw_only=True)
@@ -64,13 +90,21 @@ class Endpoint:
     heavy: ClassVar[bool] = False
     gives_scores: ClassVar[bool] = False
     unkeyed: ClassVar[frozenset[str]] = frozenset(
-        {"vllm", "api_key_env", "concurrency", "timeout", "max_retries", "max_tokens_total", "max_cost", "price"}
-    )
+        {
+            "vllm", "max_tokens_as", "api_key_env", "api_key_header", "insecure", "redirect_hosts", "concurrency",
+            "timeout", "max_retries", "max_tokens_total", "max_cost", "price",
+        }
+    )  # fmt: skip
 
     @property
     def label(self) -> str:
         """Short name for reports."""
         return self.model
+
+    @property
+    def address(self) -> Address:
+        """Where the server is."""
+        return Address(self.base_url)
 
     @property
     def gives_top_k(self) -> bool:
@@ -85,32 +119,54 @@ class Endpoint:
         return frozenset({"json_schema"} if self.api == "chat" else ())
 
     def identity(self) -> dict[str, Any]:
-        """Return what the responses depend on: address, model name, system prompt and way of asking, never the key."""
-        return {"base_url": self.base_url.rstrip("/"), **self.asked()}
+        """Return what the responses depend on: address, model name, system prompt and way of asking, never a key."""
+        name = Address(self.served_as).name if "://" in self.served_as else self.served_as
+        return {"base_url": name or self.address.name, **self.asked()}
 
     def asked(self) -> dict[str, Any]:
-        """Return what the responses depend on besides the address."""
-        api = {} if self.api == "chat" else {"api": self.api}
-        return {"model": self.model, "system": self.system, **api}
+        """Return what the responses depend on besides the address; what is not there is as it is by default."""
+        shown = {name: value for name, value in self.extra_headers.items() if not SECRET_NAME.search(name)}
+        chosen = {
+            "api": "" if self.api == "chat" else self.api,
+            "without": sorted(set(self.without)),
+            "system_role": "" if self.system_role == "system" else self.system_role,
+            "extra_body": dict(self.extra_body),
+            "extra_headers": dict(sorted(shown.items())),
+        }
+        return {"model": self.model, "system": self.system, **{name: value for name, value in chosen.items() if value}}
 
     def check(self) -> Iterable[Problem]:
-        """Yield what is wrong with the address or the budget."""
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            yield Problem("", "teacher", f"base_url {self.base_url!r} is no http or https address")
-        if parts.username or parts.password:
-            yield Problem("", "teacher", f"base_url holds a password: put it into the variable {self.api_key_env}")
+        """Yield what is wrong with the address, the request or the budget."""
+        texts = [*self.address.problems(self.api_key_env), *self._request_problems()]
         if self.max_cost is not None and self.price is None:
-            text = f"max_cost={self.max_cost:g} needs price=Price(prompt=..., completion=...), dollars a million tokens"
-            yield Problem("", "teacher", text)
-        if self.api not in PATHS:
-            yield Problem("", "teacher", f"api must be {' or '.join(PATHS)}, got {self.api!r}")
+            texts.append(
+                f"max_cost={self.max_cost:g} needs price=Price(prompt=..., completion=...), dollars a million tokens"
+            )
         for name, least in (("concurrency", 1), ("max_tokens_total", 1), ("max_retries", 0)):
             value = getattr(self, name)
             if value is not None and value < least:
-                yield Problem("", "teacher", f"{name} must be at least {least}, got {value}")
+                texts.append(f"{name} must be at least {least}, got {value}")
         if self.timeout <= 0:
-            yield Problem("", "teacher", f"timeout must be more than 0 s, got {self.timeout:g}")
+            texts.append(f"timeout must be more than 0 s, got {self.timeout:g}")
+        return [Problem("", "teacher", text) for text in texts]
+
+    def _request_problems(self) -> Iterator[str]:
+        """Yield what is wrong with how requests are to be written."""
+        if self.api not in PATHS:
+            yield f"api must be {' or '.join(PATHS)}, got {self.api!r}"
+        if self.system_role not in get_args(SystemRole):
+            yield f"system_role must be {', '.join(get_args(SystemRole))}, got {self.system_role!r}"
+        if isinstance(self.without, str):
+            yield f"without must be a tuple of names, got {self.without!r}: write ({self.without!r},)"
+        for name in sorted(OURS & {*self.extra_body, *self.without}):
+            yield f"{name!r} is what Potstill itself writes into a request: leave it out of extra_body and without"
+        try:
+            json.dumps(dict(self.extra_body), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            yield f"extra_body can't be sent as JSON: {error}"
+        for name, value in self.extra_headers.items():
+            if not (isinstance(value, str) and f"{name}{value}".isascii() and f"{name}{value}".isprintable()):
+                yield f"the header {name!r} of extra_headers must be printable ASCII text"
 
     @contextmanager
     def open(self, *, threads: int) -> Iterator[EndpointSession]:
@@ -129,28 +185,45 @@ class Endpoint:
         Raises:
             BadInput: the key can't be one.
         """
-        from potstill.teachers.wire import connect
+        from potstill.teachers.connection import connect
+        from potstill.teachers.wire import Wire
 
         key = os.environ.get(self.api_key_env, "").strip()
-        where = f"the variable {self.api_key_env}"
+        where = f"the variable {self.api_key_env}" if self.api_key_env else "api_key_env, which names no variable"
         if not (key.isascii() and key.isprintable()):
-            raise BadInput(f"the key in {where} holds characters that no key has, such as a line break: set it anew")
-        address = self.base_url.rstrip("/")
-        return connect(address, self.model, key, where, timeout=self.timeout, connections=self.concurrency)
+            raise BadInput(f"the key in {where} holds characters that no key has, such as a line break: set it again")
+        sent = self.address.is_private or self.insecure
+        hidden = (value for name, value in self.extra_headers.items() if SECRET_NAME.search(name))
+        connection = connect(
+            self.address,
+            {**self._key_headers(key if sent else ""), **self.extra_headers},
+            timeout=self.timeout,
+            connections=self.concurrency,
+            trusted_hosts=self.redirect_hosts,
+        )
+        secrets = Secrets((key, *hidden), where, sent)
+        return Wire(connection, self.model, secrets, self.timeout, self.price or FREE)
+
+    def _key_headers(self, key: str) -> dict[str, str]:
+        """Return the headers that hold the key, and for OpenAI itself who pays."""
+        payers = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
+        headers = {
+            header: os.environ[name] for header, name in payers.items() if self.address.is_openai and name in os.environ
+        }
+        header = self.api_key_header or ("api-key" if self.address.is_azure else "Authorization")
+        if key:
+            headers[header] = f"Bearer {key}" if header.lower() == "authorization" else key
+        return headers
 
     def form(self) -> Form:
         """Return how requests are written for this server."""
-        return Form(self.model, self.system, self.api, self.vllm, self.base_url)
+        return Form(self.model, self.system, self.api, self.vllm, self.address.name)
 
     def lane(self, wire: Wire) -> Lane:
         """Return the server as one that requests are sent to."""
-        price = self.price or FREE
-
-        async def send(body: Body) -> Any:
-            return await wire.ask(body.path, body.fields, lambda answer: body.read(answer, price))
-
-        budget = Budget(self.max_tokens_total, self.max_cost, price, self._account())
-        return Lane(self.base_url, send, Window(self.concurrency), budget)
+        fit = Fit(self.max_tokens_as, frozenset(self.without), self.system_role, self.extra_body)
+        budget = Budget(self.max_tokens_total, self.max_cost, self.price or FREE, self._account())
+        return Lane(self.address.name, Sender(wire, fit).send, Window(self.concurrency), budget)
 
     def _account(self) -> Account:
         """Return where what is spent is counted: by the steps of a run together."""
@@ -158,7 +231,8 @@ class Endpoint:
         limited = self.max_tokens_total is not None or self.max_cost is not None
         if access is None or not limited:
             return Account()
-        return Account(access.folder / f"spent-{digest(self.identity())}.{access.run}.budget")
+        whose = digest({"address": self.address.name, **self.identity()})
+        return Account(access.folder / f"spent-{whose}.{access.run}.budget")
 
 
 @dataclass
@@ -183,5 +257,9 @@ class EndpointSession:
     def _jobs(self, requests: Iterable[Request]) -> Iterator[Job | tuple[int, Response]]:
         """Write the requests."""
         for index, request in enumerate(requests):
-            body = request_body(self.form, request)
+            try:
+                body = request_body(self.form, request)
+            except (TypeError, ValueError, KeyError) as error:  # of this row alone, such as a schema that is no JSON
+                yield index, Response(f"the request can't be written: {error}", "error", retryable=False)
+                continue
             yield Job(index, body, body.most_read(), request.sampling.max_tokens)

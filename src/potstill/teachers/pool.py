@@ -18,8 +18,9 @@ class Pool:
     """Replicas of one model: each request goes to the server with the least to do for what it takes.
 
     A server that is down is left out while others answer. All must serve the same model; different ones are an
-    ensemble. The identity is that of the first endpoint, its address included: more or fewer replicas ask nothing anew,
-    and a pool that begins with another server, which may serve another model by the same name, is another teacher.
+    ensemble. The identity is that of the first endpoint, its address or `served_as` included: more or fewer replicas
+    ask nothing again, and a pool that begins with another server, which may serve another model by the same name, is
+    another teacher.
     """
 
     endpoints: Sequence[Endpoint]
@@ -54,7 +55,7 @@ class Pool:
             return
         for endpoint in self.endpoints:
             yield from endpoint.check()
-        for name in ("model", "system", "api", "vllm"):
+        for name in ("model", "system", "api", "vllm", "without", "system_role", "extra_body", "served_as"):
             values = [getattr(endpoint, name) for endpoint in self.endpoints]
             if any(value != values[0] for value in values):
                 given = ", ".join(f"{each.base_url}: {getattr(each, name)!r}" for each in self.endpoints)

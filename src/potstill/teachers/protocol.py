@@ -140,8 +140,8 @@ class Response:
     unusable: bool = field(default=False, kw_only=True)
     """For an error: whether the teacher did answer, but with nothing that can be used (a refusal, thoughts alone). Such
     an answer is kept, as the same request would be answered so again; another draw may be better."""
-    left_out: tuple[str, ...] = field(default=(), kw_only=True)
-    """Fields of the request that the server takes in no form, so that they were left out."""
+    adapted: tuple[str, ...] = field(default=(), kw_only=True)
+    """How the request was changed to what the server takes, in words: it had refused what was asked."""
     earlier: Usage = field(default=NOTHING, kw_only=True)
     """What tries before this one were billed, whose answers could not be read."""
 

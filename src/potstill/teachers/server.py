@@ -17,11 +17,15 @@ from potstill import services
 from potstill.errors import BadInput, PotstillError
 from potstill.keys import digest
 from potstill.services import HOST, Running, Service
+from potstill.teachers.account import Account
+from potstill.teachers.address import Address
+from potstill.teachers.answers import ending
 from potstill.teachers.bodies import finite, held_to, top_entries, with_entries
-from potstill.teachers.budget import FREE, Account, Budget
-from potstill.teachers.dispatch import Dispatcher, Job, Lane, Trouble
+from potstill.teachers.budget import FREE, Budget
+from potstill.teachers.dispatch import Dispatcher, Job, Lane
 from potstill.teachers.event_loop import event_loop, wait_for
-from potstill.teachers.protocol import Request, Response
+from potstill.teachers.outcome import Outcome, Trouble
+from potstill.teachers.protocol import Request, Response, Usage
 from potstill.teachers.rendering import Encoded, Renderer
 from potstill.teachers.window import Window
 
@@ -98,12 +102,14 @@ def _session(
 
 
 def _wire(running: Running, connections: int) -> Wire:
-    """Return connections to the server, past any proxy."""
-    from potstill.teachers.wire import connect
+    """Return connections to the server."""
+    from potstill.teachers.connection import connect
+    from potstill.teachers.wire import Secrets, Wire
 
-    address = f"http://{HOST}:{running.port}/v1"
-    where = "this run"
-    return connect(address, "", running.secret, where, timeout=ANSWER_SECONDS, connections=connections, trust_env=False)
+    key = {"Authorization": f"Bearer {running.secret}"}
+    address = Address(f"http://{HOST}:{running.port}/v1")
+    connection = connect(address, key, timeout=ANSWER_SECONDS, connections=connections)
+    return Wire(connection, "", Secrets((running.secret,), "this run"), ANSWER_SECONDS)
 
 
 def _tokenizer(teacher: VLLM) -> Any:
@@ -139,25 +145,22 @@ class _Server:
 
     async def card(self) -> dict[str, Any]:
         """Return what the server says of the model that it serves, its adapter included."""
-        import httpx2
-
-        reply = await self.wire.client.get("/models", cast_to=httpx2.Response)
-        models = reply.json()["data"]
+        models = (await self.wire.get("/models"))["data"]
         longest = next(model["max_model_len"] for model in models if model.get("max_model_len"))
         return {**models[-1], "max_model_len": longest}  # adapters are listed after the model that they change
 
-    async def send(self, asked: _Asked) -> Response | Trouble:
+    async def send(self, asked: _Asked) -> Outcome:
         """Send one request.
 
         Raises:
             PotstillError: the server has died.
         """
-        result = await self.wire.ask("/completions", asked.fields, asked.read)
-        if isinstance(result, Trouble):
+        outcome = await self.wire.ask("/completions", asked.fields, asked.read)
+        if isinstance(outcome.result, Trouble):
             ended = self.running.ended()
             if ended:
                 raise PotstillError(f"the server of {self.name} {ended}\nEvery answer so far is kept")
-        return result
+        return outcome
 
 
 @dataclass(frozen=True)
@@ -169,9 +172,11 @@ class _Asked:
     encoded: Encoded
     tokenizer: Any
 
-    def read(self, answer: Any) -> Response:
+    def read(self, answer: Any, usage: Usage | None) -> Response:
         """Read an answer; anything missing raises, and the request is sent again."""
         import numpy as np
+
+        del usage  # the tokens themselves are there
 
         choice, sampling, read = answer["choices"][0], self.request.sampling, len(self.encoded.ids)
         if self.request.continuation is not None:
@@ -182,9 +187,9 @@ class _Asked:
             ids, logprobs = top_entries(places, sampling.top_k) if sampling.top_k else (None, None)
             kept = np.array(scored, np.int32)
             return Response(self.request.continuation, "stop", read, 0, kept, ids, logprobs, finite(own))
-        finish, written = choice["finish_reason"], choice["token_ids"]
+        finish, written = ending(choice["finish_reason"]), choice["token_ids"]
         if finish not in ("stop", "length"):
-            return Response(f"vLLM ended the request: {finish}", "error", read)
+            return Response(f"vLLM ended the request: {choice['finish_reason']}", "error", read)
         text = choice["text"] if sampling.stop else self.tokenizer.decode(written, skip_special_tokens=True)
         response = Response(text, finish, read, len(written))
         return with_entries(response, choice, sampling.top_k) if sampling.top_k else response

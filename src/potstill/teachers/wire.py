@@ -1,122 +1,185 @@
-"""One OpenAI-compatible server, spoken to by the official client: what its refusals mean, and what may pass."""
+"""One OpenAI-compatible server: what its answers and refusals mean, and what may pass."""
 
 from __future__ import annotations
 
-import json
 import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from potstill.errors import BadInput, PotstillError
-from potstill.teachers.dispatch import Trouble
-from potstill.teachers.protocol import Response
-
-if TYPE_CHECKING:
-    from openai import APIConnectionError, APIStatusError, AsyncOpenAI
+from potstill.teachers.answers import ErrorInside, UnreadableAnswer, loads, usage_of
+from potstill.teachers.budget import FREE, Price
+from potstill.teachers.connection import Connection, Reply, TooLarge
+from potstill.teachers.outcome import Outcome, Refusal, Trouble
+from potstill.teachers.protocol import NOTHING, Response, Usage
 
 LONGEST_ASKED = 300.0
 """Most seconds that a server may ask to wait; one that wants more (a day's quota is gone) ends the step."""
-CONNECT_SECONDS = 20.0
-"""How long opening a connection may take."""
-OVERFLOW = re.compile(r"context.{0,10}length|context.{0,10}window|too (long|many tokens)|maximum.{0,20}tokens", re.I)
-"""What servers call a prompt that is too long."""
 NO_MODEL = ("model_not_found", "invalid_model", "model_not_supported")
 """Codes by which some servers refuse a model's name with 400."""
+SHORTEST_SECRET = 8
+"""Characters of the shortest secret that is looked for in answers: a shorter one may be any word."""
+
+Read = Callable[[Any, Usage | None], Response]
+"""Reads an answer, of which is known what it was billed."""
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What must stand in no file and no message."""
+
+    values: tuple[str, ...] = field(default=(), repr=False)
+    """Keys, and headers that hold one."""
+    source: str = ""
+    """Where the user put the key, in words."""
+    sent: bool = True
+    """Whether the key is sent at all."""
+
+    def masked(self, text: str) -> str:
+        """Return an answer's text without them, should the server have repeated one."""
+        for value in self.values:
+            text = text.replace(value, "***") if len(value) >= SHORTEST_SECRET else text
+        return text
+
+    def clean(self, text: str) -> str:
+        """Return the beginning of a message without them."""
+        text = text.strip()
+        for value in self.values:
+            text = text.replace(value, "***") if value else text
+        return text[:400]
 
 
 @dataclass
 class Wire:
-    """Connections to one server."""
+    """Connections to one server that answers for one model."""
 
-    base_url: str
-    """Its address, with the version."""
+    connection: Connection
+    """The connections."""
     model: str
     """The model that is asked for."""
-    key: str = field(repr=False)
-    """The key, taken out of every message."""
-    key_from: str
-    """Where the user put the key, in words."""
-    client: AsyncOpenAI = field(repr=False)
-    """The official client; retries are ours."""
+    secrets: Secrets
+    """What is shown nowhere."""
     timeout: float
     """Seconds for an answer."""
+    price: Price = FREE
+    """What tokens cost."""
     answered: bool = False
     """Whether the server has answered a request."""
+    _listed: bool = False
 
-    async def ask(self, path: str, body: dict[str, Any], read: Callable[[Any], Response]) -> Response | Trouble:
-        """Send once.
+    @property
+    def name(self) -> str:
+        """The address, for messages."""
+        return self.connection.address.name
+
+    async def ask(self, path: str, body: dict[str, Any], read: Read) -> Outcome:
+        """Send once. Whatever comes back is counted, and spoils no other request.
 
         Raises:
             BadInput: the key, the address or the model's name is wrong, for every request alike.
             PotstillError: the account's money or quota is used up.
         """
         import httpx2
-        from openai import APIConnectionError, APIStatusError
 
-        text, refusal = "", None
         try:
-            reply = await self.client.post(path, body=body, cast_to=httpx2.Response)
-            text = reply.text
-        except APIStatusError as error:
-            refusal = error
-        except APIConnectionError as error:
-            return self._cut(error)
-        except httpx2.HTTPError as error:
-            return Trouble(self._clean(f"the connection was cut: {type(error).__name__}: {error}"))
-        if refusal is not None:
-            # raised outside of the handler: a log shows the chain of errors, and a server's own may hold the key
-            return await self._refused(refusal)
-        try:
-            response = read(json.loads(text))
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            return Trouble(f"unreadable answer ({type(error).__name__}): {self._clean(text)}")
-        self.answered = True
-        return response
+            reply = await self.connection.post(path, body)
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError, httpx2.UnsupportedProtocol) as error:
+            return Outcome(Trouble(self.secrets.clean(f"{type(error).__name__}: {error}"), down=True))
+        except httpx2.PoolTimeout as error:
+            return Outcome(Trouble(f"no connection was free: {type(error).__name__}"))
+        except httpx2.TimeoutException:
+            return Outcome(Trouble(f"no answer within timeout={self.timeout:g} s"), None)
+        except TooLarge as error:
+            return Outcome(Response(str(error), "error", retryable=False, unusable=True), None)
+        except (httpx2.HTTPError, OSError) as error:
+            text = f"the connection was cut: {type(error).__name__}: {error}"
+            return Outcome(Trouble(self.secrets.clean(text)), None)
+        if reply.status >= 300:
+            return await self._refused(reply, *said_in(reply.text))
+        return await self._read(reply, read)
+
+    async def get(self, path: str) -> Any:
+        """Return what is at `path`, read as JSON."""
+        return loads((await self.connection.get(path)).text)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self.client.close()
+        await self.connection.close()
 
-    def _cut(self, error: APIConnectionError) -> Trouble:
-        """Tell a server that is not there from one that is silent, or hung up."""
-        import httpx2
-        from openai import APITimeoutError
+    async def _read(self, reply: Reply, read: Read) -> Outcome:
+        """Read an answer; nothing that a server can write leaves here as an exception."""
+        usage: Usage | None = None
+        try:
+            answer = loads(reply.text)
+            usage = usage_of(answer, self.price)
+            response = read(answer, usage)
+        except ErrorInside as error:
+            refused = await self._refused(replace(reply, status=error.status), error.said, error.code, "")
+            return replace(refused, usage=usage or NOTHING)
+        except UnreadableAnswer as error:
+            return Outcome(Trouble(f"unreadable answer ({error}): {self.secrets.clean(reply.text)}"), usage)
+        except Exception as error:  # noqa: BLE001 - an answer is data, and may be odd in any way
+            what = f"unreadable answer ({type(error).__name__}): {self.secrets.clean(reply.text)}"
+            return Outcome(Trouble(what), usage)
+        self.answered = True
+        text, thoughts = self.secrets.masked(response.text), self.secrets.masked(response.reasoning)
+        return Outcome(replace(response, text=text, reasoning=thoughts), usage)
 
-        cause = error.__cause__
-        what = self._clean(f"{type(cause or error).__name__}: {cause or error}")
-        if isinstance(cause, (httpx2.ConnectError, httpx2.ConnectTimeout)):
-            return Trouble(what, down=True)
-        if isinstance(error, APITimeoutError):
-            return Trouble(f"no answer within timeout={self.timeout:g} s")
-        return Trouble(f"the connection was cut: {what}")
-
-    async def _refused(self, error: APIStatusError) -> Response | Trouble:
+    async def _refused(self, reply: Reply, said: str, code: str, parameter: str) -> Outcome:
         """Return what an answer other than 200 means for the request, or raise what it means for all."""
-        status, said, code = error.status_code, self._said(error), str(error.code)
-        if status in (401, 402, 404) or (status == 403 and not self.answered) or code in NO_MODEL:
+        status, said = reply.status, self.secrets.clean(said)
+        if status in (401, 402) or code in NO_MODEL:
             raise await self._wrong(status, said, code)
         if code == "insufficient_quota":
-            raise PotstillError(f"{self.base_url}: the account's quota is used up: {said}. Every answer so far is kept")
+            raise PotstillError(f"{self.name}: the account's quota is used up: {said}. Every answer so far is kept")
         if status in (408, 409, 425, 429) or status >= 500:
-            pause = asked_pause(error.response.headers)
+            pause = asked_pause(reply.headers)
             if pause is not None and pause > LONGEST_ASKED:
                 raise PotstillError(
-                    f"{self.base_url} asks to wait {pause:.0f} s ({status}: {said}): run again then. Every answer so "
+                    f"{self.name} asks to wait {pause:.0f} s ({status}: {said}): run again then. Every answer so "
                     "far is kept, and only what is missing is asked"
                 )
-            return Trouble(f"{status}: {said}", pause, limited=status in (429, 503, 529))
-        overflow = code == "context_length_exceeded" or (status in (400, 413, 422) and OVERFLOW.search(said))
-        what = "context overflow: " if overflow else ""
-        return Response(f"{what}{status}: {said}", "error", retryable=False)
+            return Outcome(Trouble(f"{status}: {said}", pause, limited=status in (429, 503, 529)))
+        if status == 404 and not (self.answered or self._listed):
+            self._listed = True
+            if await self._knows_nothing():
+                raise await self._wrong(status, said, code)
+        return Outcome(Refusal(status, said, code, parameter, self._hint(status)))
+
+    async def wrong(self, refusal: Refusal) -> PotstillError:
+        """Return the error of a refusal that is everyone's."""
+        if refusal.status == 404:
+            return await self._wrong(404, refusal.said, refusal.code)
+        which = f" (field {refusal.parameter!r})" if refusal.parameter else ""
+        hint = refusal.hint or (
+            "if it names a field of the request, leave that out with without=(...) or rename it with max_tokens_as; "
+            "system_role and extra_body change the rest"
+        )
+        return BadInput(
+            f"{self.name} refuses request after request alike, with {refusal.status}: {refusal.said}{which}; {hint}. "
+            "Every answer so far is kept"
+        )
+
+    def _hint(self, status: int) -> str:
+        """Return what to do if nobody is answered."""
+        if self.answered or status != 403:
+            return ""
+        return f"check the key in {self.secrets.source}{self._key_state()}"
+
+    def _key_state(self) -> str:
+        """Return what is odd about the key, for messages."""
+        if not self.secrets.sent:
+            return ", which is not sent over plain http: take https, or say insecure=True"
+        return "" if self.secrets.values and self.secrets.values[0] else ", which is empty"
 
     async def _wrong(self, status: int, said: str, code: str) -> PotstillError:
         """Return the error of a key, an address or a model name that is wrong."""
-        start = f"{self.base_url} refuses the model {self.model!r} with {status}: {said}"
+        start = f"{self.name} refuses the model {self.model!r} with {status}: {said}"
         if status in (401, 403):
-            hint = f"check the key in {self.key_from}" + ("" if self.key else ", which is empty")
+            hint = f"check the key in {self.secrets.source}{self._key_state()}"
         elif status == 402:
             return PotstillError(f"{start}; the account has no money left. Every answer so far is kept")
         else:
@@ -129,47 +192,39 @@ class Wire:
                 hint = f"the models that it knows: {', '.join(known[:30]) or 'none'}"
         return BadInput(f"{start}; {hint}")
 
+    async def _knows_nothing(self) -> bool:
+        """Return whether the server says that it has no such model, or nothing at all at this address."""
+        known = await self._models()
+        if known is not None:
+            return self.model not in known
+        try:
+            return (await self.connection.get("/models")).status == 404
+        except Exception:  # noqa: BLE001 - it doesn't say
+            return False
+
     async def _models(self) -> list[str] | None:
         """Return the names that the server knows, or None if it doesn't say."""
-        import httpx2
-        from openai import OpenAIError
-
         try:
-            reply = await self.client.get("/models", cast_to=httpx2.Response)
-            return sorted(str(model["id"]) for model in reply.json()["data"])
-        except (OpenAIError, httpx2.HTTPError, ValueError, KeyError, TypeError):
+            return sorted(str(model["id"]) for model in (await self.get("/models"))["data"])
+        except Exception:  # noqa: BLE001 - the answer may be anything, and only a hint hangs on it
             return None
 
-    def _said(self, error: APIStatusError) -> str:
-        """Return the beginning of what the server said."""
-        body = error.body
-        message = body.get("message") if isinstance(body, dict) else None
-        return self._clean(str(message or error.response.text or error.message))
 
-    def _clean(self, text: str) -> str:
-        """Return the beginning of a text, without the key."""
-        text = text.strip()
-        return (text.replace(self.key, "***") if self.key else text)[:400]
-
-
-def connect(
-    base_url: str, model: str, key: str, key_from: str, *, timeout: float, connections: int, trust_env: bool = True
-) -> Wire:
-    """Return the connections to a server; it is first spoken to by the first request.
-
-    `trust_env` lets the environment name a proxy.
-    """
-    import httpx2
-    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
-
-    limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
-    waits = httpx2.Timeout(timeout, connect=min(CONNECT_SECONDS, timeout))
-    http = DefaultAsyncHttpxClient(limits=limits, timeout=waits, trust_env=trust_env)
-    client = AsyncOpenAI(base_url=base_url, api_key=key or "none", timeout=waits, max_retries=0, http_client=http)
-    return Wire(base_url, model, key, key_from, client, timeout)
+def said_in(text: str) -> tuple[str, str, str]:
+    """Return what a server said in the body of an error: its message, its code, and the field that it names."""
+    try:
+        body: Any = loads(text)
+        body = body[0] if isinstance(body, list) and body else body
+        inner = body["error"] if isinstance(body, Mapping) and body.get("error") else body
+        if not isinstance(inner, Mapping):
+            return str(inner), "", ""
+        said = inner.get("message") or inner.get("detail") or inner.get("msg") or text
+        return str(said), str(inner.get("code") or ""), str(inner.get("param") or "")
+    except (ValueError, TypeError, RecursionError):
+        return re.sub(r"<[^<>]{0,1000}>", " ", text) if text.lstrip().startswith("<") else text, "", ""
 
 
-def asked_pause(headers: Any) -> float | None:
+def asked_pause(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that a server asks to wait (RFC 9110, section 10.2.3), or None if it doesn't say."""
     said = headers.get("retry-after")
     if said is None:

@@ -1,0 +1,217 @@
+"""An answer is read whatever form a server gives it, and one that says nothing is nobody's label."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+
+from potstill.teachers.answers import (
+    ENDINGS,
+    ErrorInside,
+    UnreadableAnswer,
+    choice_of,
+    content_of,
+    ending,
+    loads,
+    response_of,
+    usage_of,
+)
+from potstill.teachers.budget import Price
+from potstill.teachers.protocol import Response, Usage
+
+PRICE = Price(prompt=1.0, completion=10.0)
+HELLO = "Berlin"
+THOUGHT = "hm"
+
+
+def read(message: Any, finish: Any = "stop", **choice: Any) -> Response:
+    return response_of({"message": message, "finish_reason": finish, **choice}, Usage(3, 2), 100)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        HELLO,
+        [HELLO],
+        [{"type": "text", "text": HELLO}],
+        [{"type": "output_text", "text": HELLO}],
+        [{"text": HELLO}],
+        {"type": "text", "text": HELLO},
+        [{"type": "text", "text": "Ber"}, {"type": "text", "text": "lin"}],
+        [{"type": "text", "text": {"value": HELLO}}],
+        [{"type": "thinking", "thinking": THOUGHT}, {"type": "text", "text": HELLO}],
+        [{"type": "thinking", "thinking": [{"type": "text", "text": THOUGHT}]}, {"type": "text", "text": HELLO}],
+        [{"type": "reasoning", "summary": [{"type": "summary_text", "text": THOUGHT}]}, HELLO],
+        [{"type": "redacted_thinking", "data": "xyz"}, HELLO],
+        [{"type": "image_url", "image_url": {"url": "x"}}, {"type": "text", "text": HELLO}],
+        [[HELLO]],
+    ],
+)
+def test_every_form_of_a_content_is_read(content: Any) -> None:
+    response = read({"role": "assistant", "content": content})
+    assert (response.text, response.finish_reason) == (HELLO, "stop")
+    assert response.reasoning in ("", THOUGHT)
+    assert (response.reasoning == THOUGHT) == (THOUGHT in json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"reasoning_content": THOUGHT},
+        {"reasoning": THOUGHT},
+        {"thinking": THOUGHT},
+        {"reasoning": None, "reasoning_details": [{"type": "reasoning.text", "text": THOUGHT}]},
+        {"reasoning_content": "", "reasoning": {"content": [{"text": THOUGHT}]}},
+    ],
+)
+@pytest.mark.parametrize("content", [HELLO, "", None, []])
+def test_thoughts_are_apart_wherever_the_server_puts_them(fields: Any, content: Any) -> None:
+    response = read({"content": content, **fields})
+    assert (response.text, response.reasoning) == (content or "", THOUGHT)
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ({"content": None, "refusal": "I can't help with that"}, "the model refused: I can't help with that"),
+        ({"content": [{"type": "refusal", "refusal": "no"}]}, "the model refused: no"),
+        ({"content": None, "tool_calls": [{"id": "1"}]}, "called a tool"),
+        ({"content": "let me look", "function_call": {"name": "f"}}, "called a tool"),
+        ({"content": [{"type": "image_url", "image_url": {}}]}, "no text, but parts of other kinds: image_url"),
+        ({"content": 5}, "no text, but parts of other kinds: int"),
+    ],
+)
+def test_what_is_no_answer_is_lost_for_good_with_the_reason_and_its_cost(message: Any, reason: str) -> None:
+    response = response_of({"message": message, "finish_reason": "stop"}, Usage(3, 2, 0.5), 100)
+    assert response.finish_reason == "error"
+    assert reason in response.text
+    assert (response.retryable, response.unusable) == (False, True)
+    assert (response.prompt_tokens, response.completion_tokens, response.cost) == (3, 2, 0.5)
+
+
+def test_every_name_of_an_end_is_known_in_any_spelling() -> None:
+    for meaning, names in ENDINGS.items():
+        for name in names.split():
+            for spelling in (name, name.upper(), name.replace("_", "-"), f"FINISH_REASON_{name.upper()}"):
+                assert ending(spelling) == meaning
+    assert (ending("weird"), ending(None), ending("")) == ("unknown", "", "")
+
+
+@pytest.mark.parametrize(
+    ("finish", "expected"),
+    [("stop", "stop"), ("eos", "stop"), ("end_turn", "stop"), ("STOP", "stop"), ("MAX_TOKENS", "length"),
+     ("length", "length"), ("max_tokens", "length"), (None, "stop"), ("", "stop"), ("SAFETY", "error"),
+     ("content_filter", "error"), ("tool_calls", "stop"), ("weird", "error")],
+)  # fmt: skip
+def test_an_end_means_what_the_server_means_by_it(finish: Any, expected: str) -> None:
+    response = read({"content": HELLO}, finish)
+    assert response.finish_reason == expected
+    assert (expected == "error") == (response.text != HELLO)
+    assert expected != "error" or str(finish) in response.text
+
+
+def test_an_end_without_a_name_is_a_cut_where_all_tokens_were_used() -> None:
+    for choice in ({"message": {"content": HELLO}}, {"message": {"content": HELLO}, "finish_reason": None}):
+        assert response_of(choice, Usage(3, 100), 100).finish_reason == "length"
+        assert response_of(choice, Usage(3, 99), 100).finish_reason == "stop"
+        assert response_of(choice, None, 100).finish_reason == "stop"
+
+
+@pytest.mark.parametrize("finish", ["error", "abort", "insufficient_system_resource", "network_error"])
+def test_an_end_that_may_pass_is_asked_again(finish: str) -> None:
+    with pytest.raises(UnreadableAnswer, match=finish):
+        read({"content": HELLO}, finish)
+
+
+@pytest.mark.parametrize(
+    "answer", [None, 5, "text", [], {}, {"choices": []}, {"choices": None}, {"choices": [None]}, {"choices": "x"}]
+)
+def test_an_answer_without_a_choice_is_asked_again(answer: Any) -> None:
+    with pytest.raises(UnreadableAnswer):
+        choice_of(answer)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [({"code": 429, "message": "slow down"}, 429), ({"code": "502", "message": "x"}, 502), ("broken", 500),
+     ({"type": "invalid_request_error", "message": "x"}, 400), ({"code": "context_length_exceeded"}, 400),
+     ({"message": "x", "status": 403}, 403), ({"code": "rate_limit_exceeded"}, 429), ({"type": "server_error"}, 500)],
+)  # fmt: skip
+def test_an_error_inside_a_200_has_the_status_that_it_names(error: Any, status: int) -> None:
+    for answer in ({"error": error}, {"error": error, "choices": []}, {"choices": [{"error": error}]}):
+        with pytest.raises(ErrorInside) as caught:
+            choice_of(answer)
+        assert caught.value.status == status
+
+
+def test_a_completion_and_odd_messages_are_read() -> None:
+    assert content_of({"text": HELLO}).text == HELLO
+    assert content_of({"text": HELLO, "reasoning": THOUGHT}).reasoning == THOUGHT
+    assert content_of({"message": HELLO}).text == HELLO
+    assert content_of({"delta": {"content": HELLO}}).text == HELLO
+    assert choice_of([{"choices": [{"text": HELLO}]}])["text"] == HELLO
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        ({"prompt_tokens": 3, "completion_tokens": 2}, (3, 2)),
+        ({"prompt_tokens": "3", "completion_tokens": 2.0}, (3, 2)),
+        ({"input_tokens": 3, "output_tokens": 2}, (3, 2)),
+        ({"prompt_tokens": 3, "total_tokens": 5}, (3, 2)),
+        ({"completion_tokens": 2, "total_tokens": 5}, (3, 2)),
+        ({"prompt_tokens": 3, "completion_tokens": 0}, (3, 0)),
+        *[(wild, None) for wild in (None, {}, [], 5, "many", {"prompt_tokens": 0, "completion_tokens": 0})],
+        *[
+            ({"prompt_tokens": 3, "completion_tokens": wild}, None)
+            for wild in (None, -1, float("inf"), float("nan"), int("9" * 30), "many", [2], {"n": 2}, 10**400)
+        ],
+    ],
+)
+def test_usage_is_what_is_stated_or_not_known(usage: Any, expected: tuple[int, int] | None) -> None:
+    read = usage_of({"usage": usage}, PRICE)
+    assert (None if read is None else (read.prompt, read.completion)) == expected
+    assert read is None or read.cost == pytest.approx(PRICE.of(read.prompt, read.completion))
+
+
+def test_numbers_and_characters_that_json_refuses_spoil_nothing_around_them() -> None:
+    digits = "9" * 6000
+    assert loads(f'{{"a": {digits}, "b": 7}}') == {"a": float("inf"), "b": 7}
+    assert loads('{"a": "line\nbreak", "b": NaN}')["a"] == "line\nbreak"
+    with pytest.raises(ValueError, match="Expecting"):
+        loads("<html>")
+
+
+def test_no_shape_of_an_answer_raises_anything_but_what_says_so() -> None:
+    """Any field of any type: what comes out is a response, or one of the two errors that the wire knows."""
+    odd: tuple[Any, ...] = (
+        None,
+        True,
+        0,
+        -1.5,
+        "",
+        "x",
+        [],
+        [None],
+        [[["x"]]],
+        {},
+        {"text": 5},
+        {"type": []},
+        [{"a": 1}],
+    )
+    names = ("content", "refusal", "reasoning", "tool_calls")
+    for one, other in itertools.product(odd, odd):
+        for first, second in itertools.combinations(names, 2):
+            for message in ({first: one, second: other}, one):
+                try:
+                    response = response_of(
+                        choice_of({"choices": [{"message": message, "finish_reason": other}]}), None, 9
+                    )
+                except (UnreadableAnswer, ErrorInside):
+                    continue
+                assert isinstance(response.text, str)
+                assert isinstance(response.reasoning, str)
+                assert response.finish_reason in ("stop", "length", "error")
