@@ -128,8 +128,10 @@ def _captured(walk: Walk, function: FunctionType, uses: dict[str, Any], label: s
             continue
         if isinstance(value, ModuleType) and uses.get(variable):
             found += [[variable, *lookup.follow(walk, value, chain, label)] for chain in uses[variable]]
-        else:
+        elif isinstance(value, (FunctionType, type, ModuleType)):
             found.append([variable, walk.encode(value, label)])
+        else:
+            found.append([variable, walk.named(value, f"{label}.{variable}", cell)])
     return found
 
 
