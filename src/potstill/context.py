@@ -88,8 +88,7 @@ class Context:
             if kept is None:
                 try:
                     made = function(plain)
-                    kept = {"row": None if made is None else dict(made)}
-                    self.journal.put(row_key, kept)
+                    kept = self.journal.kept(row_key, {"row": None if made is None else dict(made)})
                 except StoreError:
                     raise
                 except Exception as error:  # noqa: BLE001 - one bad row must not take its siblings with it

@@ -1,34 +1,32 @@
 """Finished rows that survive a kill: one SQLite file (write-ahead log) for the whole store.
 
-A value is plain data (numbers, text, bytes, lists, dicts). Each carries a checksum, so a damaged one is missing, not
-wrong; a damaged file is set aside with a warning.
+A value is whatever rows hold (`values`). Each entry carries a checksum of its key and value, so a damaged one is
+missing, not wrong; a damaged file is set aside with a warning.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
-from datetime import time as clock_time
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import msgpack
-
 from potstill.errors import StoreError
+from potstill.values import pack, unpack
 
 BUSY_SECONDS = 60.0
 """How long a writer waits for another process's short write."""
 _SCHEMA = """CREATE TABLE IF NOT EXISTS entries
     (namespace TEXT, key TEXT, value BLOB, PRIMARY KEY (namespace, key)) WITHOUT ROWID"""
-_TEXTS: tuple[Any, ...] = (date, datetime, clock_time, Decimal)
 _HELD = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 """Errors that say that another process or thread has the file for a moment."""
+_OF_THE_HEADER = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
+"""Errors that damage of the file's first bytes may give."""
 _log = logging.getLogger("potstill")
 
 
@@ -42,7 +40,7 @@ class Journal:
 
     def get_many(self, namespace: str, keys: Iterable[str]) -> dict[str, Any]:
         """Return the values of those `keys` that are there and undamaged."""
-        wanted = list(keys)
+        wanted = list(dict.fromkeys(keys))
         if not self._path.exists():
             return {}
         found: dict[str, Any] = {}
@@ -51,9 +49,10 @@ class Journal:
             marks = ",".join("?" * len(part))
             query = f"SELECT key, value FROM entries WHERE namespace = ? AND key IN ({marks})"  # noqa: S608 - only marks
             for key, value in self._execute(query, [namespace, *part]):
-                if value[:8] == _checksum(value[8:]):
-                    found[key] = msgpack.unpackb(value[8:], ext_hook=_restored)
-        return found
+                with contextlib.suppress(Exception):  # whatever damage does to an entry, it is missing
+                    if value[:8] in _checksums(namespace, key, value[8:]):
+                        found[key] = unpack(value[8:])
+        return {key: found[key] for key in wanted if key in found}
 
     def put_many(self, namespace: str, entries: Mapping[str, Any]) -> None:
         """Add `entries`; one transaction. One that can't be packed spoils no other: the rest is written first.
@@ -66,11 +65,11 @@ class Journal:
         rows, refused = [], None
         for key, value in entries.items():
             try:
-                packed = msgpack.packb(value, default=_as_text)
+                packed = pack(value)
             except (TypeError, ValueError, OverflowError) as error:
                 refused = refused or error
             else:
-                rows.append((namespace, key, _checksum(packed) + packed))
+                rows.append((namespace, key, _checksums(namespace, key, packed)[0] + packed))
         self._execute("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", rows, many=True)
         if refused is not None:
             raise refused
@@ -112,7 +111,7 @@ class Journal:
         except OSError as error:
             raise StoreError(f"the journal {self._path} can't be opened: {error}; choose another --store") from error
         except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            if self._is_damaged(error):
                 self._set_aside(error)
                 return self._execute(statement, values, many=many)
             if not isinstance(error, sqlite3.OperationalError):
@@ -132,10 +131,17 @@ class Journal:
             try:
                 self._connection = _connected(self._path)
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF not in _HELD or time.monotonic() > deadline:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _HELD or time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)
         return self._connection
+
+    def _is_damaged(self, error: sqlite3.DatabaseError) -> bool:
+        """Return whether an error comes from the file's content: SQLite takes some damage for a lack of rights."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # Python's own errors have none
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return True
+        return code in _OF_THE_HEADER and not _has_sound_header(self._path)
 
     def _set_aside(self, error: Exception) -> None:
         """Move a damaged file out of the way: its rows are asked again, which costs time but never a wrong result."""
@@ -179,6 +185,11 @@ class ScopedJournal:
         """Add one entry."""
         self.put_many({key: value})
 
+    def kept(self, key: str, value: Any) -> Any:
+        """Add one entry; return it as `get` will return it after a kill, so that a run that goes on makes the same."""
+        self.put(key, value)
+        return unpack(pack(value))
+
     def put_many(self, entries: Mapping[str, Any]) -> None:
         """Add entries in one transaction."""
         self.journal.put_many(self.namespace, entries)
@@ -187,6 +198,7 @@ class ScopedJournal:
 def _connected(path: Path) -> sqlite3.Connection:
     """Return a connection to the file, which is made and given its table if need be."""
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
+    connection.text_factory = _readable
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -197,24 +209,30 @@ def _connected(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _as_text(value: Any) -> msgpack.ExtType:
-    """Return a date, time or decimal of a row as its text, under the number of its type.
-
-    Raises:
-        TypeError: the value is of another type.
-    """
-    if type(value) not in _TEXTS:
-        raise TypeError(f"a {type(value).__name__} can't be journalled: {value!r:.60}")
-    text = str(value) if isinstance(value, Decimal) else value.isoformat()
-    return msgpack.ExtType(_TEXTS.index(type(value)), text.encode())
+def _readable(text: bytes) -> str:
+    """Return a text of the file; one that was damaged is some other text, which nobody asks for."""
+    return text.decode(errors="replace")
 
 
-def _restored(number: int, text: bytes) -> Any:
-    """Return what `_as_text` packed."""
-    kind = _TEXTS[number]
-    return Decimal(text.decode()) if kind is Decimal else kind.fromisoformat(text.decode())
+def _has_sound_header(path: Path) -> bool:
+    """Return whether the first bytes of a file are those of a database that this SQLite can write."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(100)
+    except OSError:
+        return True
+    size = int.from_bytes(head[16:18])
+    return (
+        head[:16] == b"SQLite format 3\0"
+        and (size == 1 or size in (2**power for power in range(9, 16)))
+        and head[18:20] in (b"\1\1", b"\2\2")
+        and head[20:24] == b"\0\x40\x20\x20"
+        and int.from_bytes(head[44:48]) in range(1, 5)
+        and int.from_bytes(head[56:60]) == 1
+    )
 
 
-def _checksum(packed: bytes) -> bytes:
-    """Return eight bytes that change when the value does."""
-    return hashlib.blake2b(packed, digest_size=8).digest()
+def _checksums(namespace: str, key: str, packed: bytes) -> tuple[bytes, bytes]:
+    """Return eight bytes that change when the entry does, and those of its value alone, as earlier versions wrote."""
+    whole = f"{namespace}\0{key}\0".encode(errors="surrogatepass") + packed
+    return hashlib.blake2b(whole, digest_size=8).digest(), hashlib.blake2b(packed, digest_size=8).digest()

@@ -153,6 +153,5 @@ class MapBatches(Step):
             )
             if rows is None or not all(isinstance(row, Mapping) for row in rows):
                 raise BadInput(f"the function must return a list of rows (dicts), got {returned!r:.60}")
-            kept = {"rows": [dict(row) for row in rows]}
-            context.journal.put(key, kept)
+            kept = context.journal.kept(key, {"rows": [dict(row) for row in rows]})
         return list(kept["rows"])
