@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from datetime import time as clock_time
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -19,6 +19,8 @@ import msgpack
 _DATE, _DATETIME, _TIME, _DECIMAL, _ZONED, _INSTANT, _ZONED_TIME, _SPAN, _UUID, _INT, _TUPLE, _ARRAY, _PANDAS = range(
     13
 )
+Unit = Literal["s", "ms", "us", "ns"]
+"""What pandas counts time in."""
 
 
 def pack(value: Any) -> bytes:
@@ -136,7 +138,7 @@ def _pandas(value: Any) -> Any:
     raise TypeError(f"a pandas {kind} has no place in a row: {value!r:.60}; use a list or a dict")
 
 
-def _of_pandas(kind: str, number: int = 0, unit: str = "ns", zone: str | None = None) -> Any:
+def _of_pandas(kind: str, number: int = 0, unit: Unit = "ns", zone: str | None = None) -> Any:
     """Return the value of pandas that was packed."""
     import pandas as pd
 
