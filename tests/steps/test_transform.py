@@ -95,3 +95,24 @@ def test_what_was_journalled_comes_back_the_same(tmp_path: Path) -> None:
     }
     for _ in range(2):
         assert list(context_in(tmp_path).each([row], lambda row: row)) == [row]
+
+
+def test_what_a_function_changes_in_its_rows_is_its_own(tmp_path: Path) -> None:
+    """A batch that fails half way is tried again row by row, on rows that nobody has changed."""
+    seeds = LoadRows([{"t": str(number), "tags": ["a"], "deep": {"x": [number]}} for number in range(5)])
+
+    def add(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for row in rows:
+            row["tags"].append("x")
+            row["deep"]["x"][0] += 1
+            if row["t"] == "3":
+                raise ValueError("bad")
+        return rows
+
+    expected = [{"t": str(n), "tags": ["a", "x"], "deep": {"x": [n + 1]}} for n in (0, 1, 2, 4)]
+    assert rows_of(MapBatches(seeds, add, max_failed=0.5), tmp_path) == expected
+
+    def drain(row: dict[str, Any]) -> dict[str, Any]:
+        return {"last": row["tags"].pop()}
+
+    assert rows_of(Map(seeds, drain), tmp_path)[0] == {"t": "0", "tags": ["a"], "deep": {"x": [0]}, "last": "a"}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Interval
 
+from potstill.copies import copied
 from potstill.errors import BadInput, Problem
 from potstill.step import Estimate, Rows, Step
 
@@ -120,7 +121,7 @@ class LabelingFunctions(Step):
         with path.open("wb") as file:
             for number, row in enumerate(rows):
                 try:
-                    labels = [function(row) for function in self.functions]
+                    labels = [function(copied(row)) for function in self.functions]
                 except Exception as error:  # noqa: BLE001 - one bad row must not take its siblings with it
                     reason = f"a function raised {type(error).__name__}"
                     context.ledger.lose(str(row.get("id", number)), "retryable", reason, str(error))

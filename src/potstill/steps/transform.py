@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Interval
 
+from potstill.copies import copied
 from potstill.errors import BadInput, StoreError
 from potstill.keys import digest
 from potstill.step import Estimate, Rows, Step
@@ -63,7 +64,7 @@ class Map(Step):
         Raises:
             BadInput: the function returns something else, or columns that were not named.
         """
-        made = self.function(dict(row))
+        made = self.function(copied(row))
         if made is None:
             return None
         if not isinstance(made, Mapping):
@@ -147,7 +148,7 @@ class MapBatches(Step):
         key = digest(["batch", batch])
         kept = context.journal.get(key)
         if kept is None:
-            returned: Any = self.function([dict(row) for row in batch])
+            returned: Any = self.function(copied(batch))
             rows = (
                 list(returned) if isinstance(returned, Iterable) and not isinstance(returned, (str, Mapping)) else None
             )
