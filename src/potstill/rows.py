@@ -10,13 +10,14 @@ import errno
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from potstill.errors import BadInput
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from datasets import Dataset
 
 GROUP_ROWS = 10_000
@@ -101,6 +102,29 @@ def opened(folder: Path, names: Iterable[str] | None = None) -> Dataset:
     scratch = Path(tempfile.mkdtemp(prefix="potstill-"))
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
     return read(folder, scratch, names)
+
+
+def ranges(rows: Dataset, most_rows: int | None = None) -> Iterator[tuple[int, int]]:
+    """Yield (start, end) of runs of rows, by `GROUP_ROWS` and `GROUP_BYTES`."""
+    from potstill.arrow.parts import Layout
+    from potstill.arrow.sources import data_set_ranges
+
+    return data_set_ranges(rows, Layout(most_rows or GROUP_ROWS, GROUP_BYTES, PART_GROUPS))
+
+
+def tables(rows: Dataset, most_rows: int | None = None) -> Iterator[pa.Table]:
+    """Yield rows as Arrow tables of a bounded size."""
+    arrow = rows.with_format("arrow")
+    return (arrow[start:end] for start, end in ranges(rows, most_rows))
+
+
+def beside(rows: Iterable[Dataset]) -> Iterator[tuple[pa.Table, ...]]:
+    """Yield equally many rows of each at a time, in a bounded size."""
+    rows = list(rows)
+    ends = sorted({end for part in rows for _, end in ranges(part)})
+    parts = [part.with_format("arrow") for part in rows]
+    for start, end in zip([0, *ends], ends, strict=False):
+        yield tuple(part[start:end] for part in parts)
 
 
 def is_rows(value: Any) -> bool:

@@ -89,6 +89,14 @@ def values(array: pa.Array | pa.ChunkedArray) -> list[Any]:
     return [None if gone else inner[ends[row] : ends[row + 1]] for row, gone in enumerate(missing)]
 
 
+def records(table: pa.Table) -> list[dict[str, Any]]:
+    """Return the rows of a table as dicts, objects with keys of their own as such."""
+    if not any(holds_json(part.type) for part in table.schema):
+        return list(table.to_pylist())
+    columns = [values(column) for column in table.columns]
+    return [dict(zip(table.column_names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
 def as_objects(cells: list[Any]) -> pa.Array:
     """Return objects with keys of their own as a column.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,15 @@ class FeatureLog:
         if not known:
             return schema.remove_metadata()
         return schema.with_metadata({_MARK: json.dumps({"info": {"features": known}}, sort_keys=True)})
+
+
+def common_metadata(schema: pa.Schema, parts: Iterable[pa.Schema]) -> tuple[pa.Schema, list[str]]:
+    """Return a schema that knows of its columns what its parts know, and where these don't go together."""
+    log = FlawLog()
+    features = FeatureLog(log)
+    for part in parts:
+        features.take(part)
+    return features.on(schema), log.messages()
 
 
 def special(schema: pa.Schema) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from potstill.arrow.objects import is_json
@@ -74,6 +75,24 @@ def stored_schema(schema: pa.Schema) -> tuple[pa.Schema, list[str]]:
     twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
     wrong += [f"column {name!r} is there more than once: rename all but one" for name in twice]
     return pa.schema(fields), wrong
+
+
+def common_schema(schemas: Iterable[pa.Schema]) -> tuple[pa.Schema, list[str]]:
+    """Return the schema that holds the rows of several, without metadata, and where they don't go together."""
+    import pyarrow as pa
+
+    fields: dict[str, pa.Field] = {}
+    wrong = []
+    for number, schema in enumerate(schemas):
+        stored_part, problems = stored_schema(schema)
+        wrong += problems
+        for part in stored_part:
+            known = fields.setdefault(part.name, part.with_nullable(True))
+            try:
+                fields[part.name] = known.with_type(unified(known.type, part.type))
+            except Unfit as error:
+                wrong.append(f"column {part.name!r} of input {number} doesn't go with those before it ({error})")
+    return pa.schema(fields.values()), wrong
 
 
 def unified(one: pa.DataType, other: pa.DataType) -> pa.DataType:

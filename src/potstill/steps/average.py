@@ -8,9 +8,9 @@ from dataclasses import KW_ONLY
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from potstill.errors import BadInput, Problem
+from potstill.rows import beside
 from potstill.step import Estimate, Rows, Step
 from potstill.steps.class_shares import ClassShares, class_shares
-from potstill.steps.combine import tables
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,7 +96,7 @@ class AverageProbabilities(Step):
 
         def batches() -> Iterator[pa.RecordBatch]:
             done = 0
-            for group in zip(*(tables(part) for part in rows), strict=True):
+            for group in beside(rows):
                 _same_rows(group, self.column, done)
                 shares = [class_shares(table, self.column, done) for table in group]
                 mean = np.tensordot(weights, np.stack([_ordered(part, names) for part in shares]), axes=1)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from potstill.errors import BadInput, Problem
+from potstill.rows import tables
 from potstill.steps.bases.classifier import ClassifierStep
-from potstill.steps.combine import tables
 from potstill.steps.encoder import texts_in
 from potstill.steps.task_model import CHUNK, Classifier
 

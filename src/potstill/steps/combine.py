@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
+from functools import partial
+from operator import add
 from typing import TYPE_CHECKING, ClassVar
 
+from potstill.arrow.casting import recast_table
+from potstill.arrow.features import common_metadata
+from potstill.arrow.flaws import Flawed
+from potstill.arrow.types import common_schema
 from potstill.errors import BadInput, Problem
-from potstill.rows import GROUP_ROWS
+from potstill.rows import beside, tables
 from potstill.step import Estimate, Rows, Step
 
 if TYPE_CHECKING:
@@ -61,26 +67,23 @@ class Concat(Step):
 
         if not self.fill:
             _same([frozenset(part.column_names) for part in rows])
-        schema = pa.schema([])
-        for number, part in enumerate(rows):
-            own = part.features.arrow_schema.remove_metadata()
-            try:
-                schema = pa.unify_schemas([schema, own], promote_options="permissive")
-            except pa.ArrowTypeError as error:
-                text = f"the rows of input {number} don't go with those before it: {error}"
-                raise BadInput(Problem("", "rows", f"{text}; give the column one type")) from error
+        parts = [part.features.arrow_schema for part in rows]
+        schema, wrong = common_schema(parts)
+        schema, unlike = common_metadata(schema, parts)
+        wrong += unlike
+        if wrong:
+            raise BadInput(*(Problem("", "rows", f"{text}: give the column one type") for text in wrong))
 
         def batches() -> Iterator[pa.RecordBatch]:
-            for part in rows:
+            for number, part in enumerate(rows):
+                start = 0
                 for table in tables(part):
-                    have = set(table.column_names)
-                    columns = [
-                        table[column.name].cast(column.type)
-                        if column.name in have
-                        else pa.nulls(table.num_rows, column.type)
-                        for column in schema
-                    ]
-                    yield from pa.table(columns, schema=schema).to_batches()
+                    try:
+                        yield from recast_table(table, schema).to_batches()
+                    except Flawed as error:
+                        flaws = error.inside("", partial(add, start)).flaws
+                        raise BadInput(*(Problem("", "rows", f"input {number}, {flaw}") for flaw in flaws)) from error
+                    start += table.num_rows
 
         return pa.RecordBatchReader.from_batches(schema, batches())
 
@@ -132,18 +135,14 @@ class Zip(Step):
             raise BadInput(
                 Problem("", "rows", f"there are {counts} rows, not equally many: use Join on a common column")
             )
-        schema = pa.schema([field for part in rows for field in part.features.arrow_schema.remove_metadata()])
+        parts = [part.features.arrow_schema for part in rows]
+        schema, _ = common_metadata(pa.schema([field for part in parts for field in part]), parts)
 
         def batches() -> Iterator[pa.RecordBatch]:
-            for group in zip(*(tables(part) for part in rows), strict=True):
+            for group in beside(rows):
                 yield from pa.table([column for table in group for column in table.columns], schema=schema).to_batches()
 
         return pa.RecordBatchReader.from_batches(schema, batches())
-
-
-def tables(rows: Dataset) -> Iterator[pa.Table]:
-    """Yield rows as Arrow tables of `GROUP_ROWS` rows."""
-    yield from rows.with_format("arrow").iter(batch_size=GROUP_ROWS)
 
 
 def _same(parts: Iterable[frozenset[str] | None]) -> None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 from annotated_types import Ge, Interval
 
 from potstill.errors import BadInput, Problem
+from potstill.rows import tables
 from potstill.steps.bases.rows import RowsStep
 from potstill.steps.class_shares import class_shares
-from potstill.steps.combine import tables
 from potstill.steps.filter import Objection, kept
 
 if TYPE_CHECKING:

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
+from potstill.arrow.casting import records
 from potstill.errors import BadInput
+from potstill.rows import tables
 from potstill.steps.bases.rows import RowsStep, TextFilterStep
 
 if TYPE_CHECKING:
@@ -66,8 +68,8 @@ def kept(rows: Dataset, context: Context, objections: Iterable[Objection | None]
 def scan(rows: Dataset, columns: Iterable[str] | None = None) -> Iterator[dict[str, Any]]:
     """Yield the rows as plain dicts, with no more columns than are asked for, and never many in memory."""
     chosen = rows if columns is None else rows.select_columns(list(dict.fromkeys(columns)))
-    for table in chosen.with_format("arrow").iter(batch_size=SCAN):
-        yield from table.to_pylist()
+    for table in tables(chosen, SCAN):
+        yield from records(table)
 
 
 def names(rows: Dataset) -> Iterator[str]:
@@ -79,8 +81,10 @@ def names(rows: Dataset) -> Iterator[str]:
 
 def cells(rows: Dataset, column: str) -> Callable[[int], Any]:
     """Return a function that reads one cell of a column by the row's number, without reading the others."""
-    values = rows.select_columns([column]).with_format("arrow")[:][column]
-    return lambda number: values[number].as_py()
+    from potstill.arrow.casting import values
+
+    found = rows.select_columns([column]).with_format("arrow")[:][column]
+    return lambda number: values(found.slice(number, 1))[0]
 
 
 def name_of(rows: Dataset) -> Callable[[int], str]:

@@ -6,14 +6,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from potstill.arrow import sizes
+from potstill.arrow.taking import take
 from potstill.errors import BadInput, Problem
-from potstill.rows import GROUP_ROWS
+from potstill.rows import GROUP_BYTES, GROUP_ROWS
 from potstill.step import Estimate, Rows, Step
 from potstill.steps.order import names
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
     from datasets import Dataset
+    from numpy.typing import NDArray
 
 LEFT, RIGHT = "\0left", "\0right"
 """Columns with the row numbers of both sides; no name of the user's starts like this."""
@@ -93,8 +97,8 @@ class Join(Step):
         first = _joined(here, there, pairs.slice(0, 0), self)
 
         def batches() -> Iterator[pa.RecordBatch]:
-            for start in range(0, pairs.num_rows, GROUP_ROWS):
-                yield from _joined(here, there, pairs.slice(start, GROUP_ROWS), self).to_batches()
+            for start, end in sizes.ranges(_pair_bytes(here, there, pairs), GROUP_ROWS, GROUP_BYTES):
+                yield from _joined(here, there, pairs.slice(start, end - start), self).to_batches()
 
         return pa.RecordBatchReader.from_batches(first.schema, batches())
 
@@ -115,15 +119,27 @@ class Join(Step):
         return found.select(sides).sort_by([(name, "ascending") for name in sides])
 
 
+def _pair_bytes(left: pa.Table, right: pa.Table, pairs: pa.Table) -> NDArray[np.int64]:
+    """Return what each row of the result takes."""
+    import numpy as np
+
+    total = np.zeros(pairs.num_rows, np.int64)
+    for side, table in ((LEFT, left), (RIGHT, right)):
+        if side in pairs.column_names:
+            numbers = pairs[side].fill_null(-1).to_numpy()
+            total += np.append(sizes.row_bytes(table), 0)[numbers]  # a side without a match is the last
+    return total
+
+
 def _joined(left: pa.Table, right: pa.Table, pairs: pa.Table, join: Join) -> pa.Table:
     """Return the rows of a slice of the pairs."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    columns: dict[str, Any] = {name: left[name].take(pairs[LEFT]) for name in left.column_names}
+    columns: dict[str, Any] = {name: take(left[name], pairs[LEFT]) for name in left.column_names}
     if RIGHT in pairs.column_names:
         for name in right.column_names:
-            taken = right[name].take(pairs[RIGHT])
+            taken = take(right[name], pairs[RIGHT])
             if name in names(join.on):
                 columns[name] = pc.coalesce(columns[name], taken)
             else:

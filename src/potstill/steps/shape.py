@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from potstill.arrow.lists import items
+from potstill.arrow.taking import take
 from potstill.errors import BadInput, Problem
-from potstill.rows import GROUP_ROWS
+from potstill.rows import GROUP_ROWS, tables
 from potstill.step import Rows, Step
-from potstill.steps.combine import tables
 from potstill.steps.order import names
 
 if TYPE_CHECKING:
@@ -83,11 +84,11 @@ class Explode(Step):
         lists = table[self.column].combine_chunks()
         parents = pc.list_parent_indices(lists).to_numpy()
         columns = {name: table[name].take(pa.array(parents)) for name in table.column_names}
-        columns[self.column] = pc.list_flatten(lists)
+        columns[self.column] = items(lists)
         if "id" in columns and schema.field("id").type == pa.string() and self.column != "id":
             starts = np.searchsorted(parents, parents)
-            items = np.arange(len(parents)) - starts
-            marks = pa.array([f"#{item + 1}" if item else "" for item in items], pa.string())
+            places = np.arange(len(parents)) - starts
+            marks = pa.array([f"#{place + 1}" if place else "" for place in places], pa.string())
             columns["id"] = pc.binary_join_element_wise(columns["id"], marks, "")
         context.ledger.keep(len(parents))
         for row in sorted(set(range(table.num_rows)) - set(parents.tolist())):
@@ -154,7 +155,7 @@ class Group(Step):
             lists = numbers.slice(start, count)
             for name in self.collect:
                 assert collected is not None
-                values = collected[name].take(lists.flatten()).combine_chunks()
+                values = take(collected[name], lists.flatten()).combine_chunks()
                 made[name] = pa.ListArray.from_arrays(_offsets(lists), values)
             for name, (column, function) in self.aggregate.items():
                 made[name] = plain[f"{column}_{function}"].slice(start, count)
