@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from potstill.digests import walk
 from potstill.manifests import BESIDE_PAYLOAD
+from potstill.models import export_in
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,33 +31,43 @@ SIDE_TENSORS = ("_scale", "_zero_point", "_g_idx", "weight_shape", ".SCB", ".abs
 """Ends of the names of tensors that a quantizer added: they cost bytes but are no parameters."""
 
 
+EXPORTED_WEIGHTS = ("*.gguf", "*.onnx", "*.onnx.data", "*.onnx_data", "openvino_model.*", "*.pte")
+"""Files that hold the weights of what was written for one runtime, graphs included."""
+
+
 @dataclass(frozen=True)
 class Footprint:
     """Size of a model on disk."""
 
     weights_bytes: int
-    """Bytes of the safetensors files, scales and headers included."""
+    """Bytes of the safetensors files, scales and headers included; of an export, of what its runtime loads."""
     folder_bytes: int
     """Bytes of the whole folder: tokenizer, configuration and model card too, but not what the store lays beside."""
-    parameters: int
-    """Parameters of the model, tied ones once; of packed ones those they stand for."""
+    parameters: int | None
+    """Parameters of the model, tied ones once; of packed ones those they stand for; `None` for an export."""
     nonzero_parameters: int | None
     """Those that are not stored as zero; `None` where the packing hides it."""
 
     @property
-    def bits_per_weight(self) -> float:
-        """Return bits on disk a parameter, scales and headers included."""
+    def bits_per_weight(self) -> float | None:
+        """Return bits on disk a parameter, scales and headers included; `None` where parameters aren't counted."""
+        if self.parameters is None:
+            return None
         return 8 * self.weights_bytes / self.parameters if self.parameters else 0.0
 
 
 def footprint(folder: Path) -> Footprint:
-    """Measure the model in `folder`."""
+    """Measure the model in `folder`, which may have been written for one runtime."""
+    whole = sum(path.stat().st_size for path in walk(folder) if path.name not in BESIDE_PAYLOAD)
+    if export_in(folder):
+        files = sorted({path for pattern in EXPORTED_WEIGHTS for path in folder.glob(pattern)})
+        return Footprint(sum(path.stat().st_size for path in files), whole, None, None)
     files = sorted(folder.glob("*.safetensors"))
     counts = [count for file in files for count in _counts(file)]
     nonzero = [count for _, count in counts if count is not None]
     return Footprint(
         weights_bytes=sum(path.stat().st_size for path in files),
-        folder_bytes=sum(path.stat().st_size for path in walk(folder) if path.name not in BESIDE_PAYLOAD),
+        folder_bytes=whole,
         parameters=sum(count for count, _ in counts),
         nonzero_parameters=sum(nonzero) if len(nonzero) == len(counts) else None,
     )

@@ -13,6 +13,8 @@ NOT_THE_MODEL = ("README.md", "manifest.json", "log.txt", "lost.jsonl", ".gitatt
 """Files of a model folder that can't change what it answers."""
 OF_A_MODEL = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "LICENSE*", "LICENCE*", "NOTICE*")
 """Files that are downloaded of a model on the Hub: weights, tokenizer, configuration, licences; no pickles."""
+EXPORTED = ("model.gguf", "genai_config.json", "openvino_model.xml", "model.onnx", "model.pte")
+"""Files by which a folder that was written for one runtime is known."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -26,7 +28,7 @@ def model_identity(model: Any) -> dict[str, Any]:
         return {"teacher": type(model).__name__, **model.identity()}
     if is_local(model):
         folder = Path(model).expanduser()
-        problem = folder_problem(folder)
+        problem = folder_problem(folder, exports=True)
         if problem:
             raise BadInput(problem)
         return {"content": path_digest(folder, skip=NOT_THE_MODEL)}
@@ -40,10 +42,11 @@ def is_local(model: Any) -> bool:
     return isinstance(model, Path) or looks_local or Path(text).exists()
 
 
-def folder_of(model: Any) -> Path:
+def folder_of(model: Any, *, exports: bool = False) -> Path:
     """Return the folder of `model` (a folder, a Hub id, or a teacher that names one).
 
-    A Hub id's is its snapshot in the local cache, downloaded if needed.
+    A Hub id's is its snapshot in the local cache, downloaded if needed. What was written for one runtime is a model
+    only for who reads `exports`.
 
     Raises:
         BadInput: there is no such model.
@@ -51,7 +54,7 @@ def folder_of(model: Any) -> Path:
     named = getattr(model, "model", model)
     if is_local(named):
         folder = Path(named).expanduser()
-        problem = folder_problem(folder)
+        problem = folder_problem(folder, exports=exports)
         if problem:
             raise BadInput(problem)
         return folder
@@ -60,12 +63,23 @@ def folder_of(model: Any) -> Path:
     return Path(snapshot_download(str(named), revision=hub_commit(str(named)), allow_patterns=list(OF_A_MODEL)))
 
 
-def folder_problem(folder: Path) -> str:
-    """Return why `folder` is no model folder, or an empty text."""
+def export_in(folder: Path) -> str:
+    """Return the file by which `folder` is known as written for one runtime; nothing for a Hugging Face folder."""
+    if any(folder.glob("*.safetensors")):
+        return ""
+    return next((name for name in EXPORTED if (folder / name).is_file()), "")
+
+
+def folder_problem(folder: Path, *, exports: bool = False) -> str:
+    """Return why `folder` is no model folder, or an empty text; one written for a runtime is none but for `exports`."""
     if not folder.exists():
         return f"no model at {folder}: the folder does not exist; give a model folder, a Hub id or a step"
     if not folder.is_dir() or not (folder / "config.json").is_file():
         return f"no model at {folder}: it has no config.json; give a folder written by save_pretrained"
+    export = export_in(folder)
+    if export:
+        text = f"no model at {folder} for this step: it was exported ({export}); give the model that it was made from"
+        return "" if exports else text
     if not list(folder.glob("*.safetensors")):
         return f"no model at {folder}: it has no *.safetensors weights (pickled weights are not loaded)"
     return ""

@@ -26,13 +26,17 @@ class ExecuTorch:
         self.tokenizer: Any = CppHFTokenizer()
         self.tokenizer.load(str(folder / "tokenizer.json"))
 
-    def log_probabilities(self, ids: Sequence[int]) -> Sequence[float]:
+    def log_probabilities(self, ids: Sequence[int], at_once: int | None = None) -> Sequence[float]:
         """Return log p of `ids[1:]`, token by token; the second half from a cache that the first filled at once.
 
-        The program returns the logits of the last token of a call only.
+        The program returns the logits of the last token of a call only. With `at_once`, where only the result counts,
+        all are read from the cache.
         """
         import numpy as np
 
+        if at_once is not None:
+            read = [self._read([token], number) for number, token in enumerate(ids[:-1])]
+            return chosen(np.stack(read), ids[1:])
         half = max(1, len(ids) // 2)
         logits = [self._read([token], number) for number, token in enumerate(ids[: half - 1])]
         logits.append(self._read(ids[:half], 0))

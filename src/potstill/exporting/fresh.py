@@ -32,8 +32,8 @@ def fresh_answers(runtime: RuntimeName, folder: Path, probe: Probe, seconds: flo
     return _answers(answer_of(module, arguments, folder, question, seconds, threads))
 
 
-def opened(runtime: RuntimeName, folder: Path) -> Runtime:
-    """Load the export in `folder` with `runtime`."""
+def opened(runtime: RuntimeName, folder: Path, room: int = 0) -> Runtime:
+    """Load the export in `folder` with `runtime`; with `room` for texts of so many tokens, where it must be said."""
     match runtime:
         case "transformers":
             from potstill.exporting.vllm_runtime import reloaded
@@ -48,9 +48,9 @@ def opened(runtime: RuntimeName, folder: Path) -> Runtime:
 
             return dequantized(folder)
         case "llama.cpp":
-            from potstill.exporting.gguf_runtime import LlamaCpp
+            from potstill.exporting.gguf_runtime import LONGEST, LlamaCpp
 
-            return LlamaCpp(folder)
+            return LlamaCpp(folder, room or LONGEST)
         case "onnxruntime-genai":
             from potstill.exporting.onnx_runtime import GenAI
 

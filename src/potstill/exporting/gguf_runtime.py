@@ -32,24 +32,24 @@ def dequantized(folder: Path) -> InMemory:
 class LlamaCpp:
     """llama.cpp through the package llama-cpp-python."""
 
-    def __init__(self, folder: Path) -> None:
-        """Load the file in `folder`."""
+    def __init__(self, folder: Path, room: int = LONGEST) -> None:
+        """Load the file in `folder`, with room for texts of `room` tokens."""
         import llama_cpp
 
         self.version = f"llama.cpp (llama-cpp-python {llama_cpp.__version__})"
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        longest = min(LONGEST, config["max_position_embeddings"])
+        longest = min(room, config["max_position_embeddings"])
         path = str(folder / FILE)
         self.model: Any = llama_cpp.Llama(path, n_ctx=longest, n_gpu_layers=0, logits_all=True, verbose=False)
 
-    def log_probabilities(self, ids: Sequence[int]) -> Sequence[float]:
-        """Return log p of `ids[1:]`: the first half is read at once, and the rest token by token from the cache."""
+    def log_probabilities(self, ids: Sequence[int], at_once: int | None = None) -> Sequence[float]:
+        """Return log p of `ids[1:]`: the first `at_once` are read together, the rest token by token from the cache."""
         import numpy as np
 
-        half = max(1, len(ids) // 2)
+        first = max(1, len(ids) // 2) if at_once is None else min(at_once, len(ids) - 1)
         self.model.reset()
-        self.model.eval(list(ids[:half]))
-        for token in ids[half:-1]:
+        self.model.eval(list(ids[:first]))
+        for token in ids[first:-1]:
             self.model.eval([token])
         return chosen(np.array(self.model.scores[: len(ids) - 1]), ids[1:])
 

@@ -22,15 +22,15 @@ class GenAI:
         self.tokenizer = onnxruntime_genai.Tokenizer(self.model)
         self.longest = context_length(folder)
 
-    def log_probabilities(self, ids: Sequence[int]) -> Sequence[float]:
-        """Return log p of `ids[1:]`: the first half is read at once, and the rest token by token from the cache."""
+    def log_probabilities(self, ids: Sequence[int], at_once: int | None = None) -> Sequence[float]:
+        """Return log p of `ids[1:]`: the first `at_once` are read together, the rest token by token from the cache."""
         import numpy as np
 
-        half = max(1, len(ids) // 2)
+        first = max(1, len(ids) // 2) if at_once is None else min(at_once, len(ids) - 1)
         generator = self._generator(len(ids))
-        generator.append_tokens(np.array(ids[:half], dtype=np.int32))
+        generator.append_tokens(np.array(ids[:first], dtype=np.int32))
         logits = [np.array(generator.get_output("logits"))[0]]
-        for token in ids[half:-1]:
+        for token in ids[first:-1]:
             generator.append_tokens(np.array([token], dtype=np.int32))
             logits.append(np.array(generator.get_output("logits"))[0])
         return chosen(np.concatenate(logits)[: len(ids) - 1], ids[1:])

@@ -32,14 +32,14 @@ class OpenVINO:
         end = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("eos_token_id")
         self.ends = set(end) if isinstance(end, list) else {end}
 
-    def log_probabilities(self, ids: Sequence[int]) -> Sequence[float]:
-        """Return log p of `ids[1:]`: the first half is read at once, and the rest token by token from the cache."""
+    def log_probabilities(self, ids: Sequence[int], at_once: int | None = None) -> Sequence[float]:
+        """Return log p of `ids[1:]`: the first `at_once` are read together, the rest token by token from the cache."""
         import numpy as np
 
-        half = max(1, len(ids) // 2)
+        first = max(1, len(ids) // 2) if at_once is None else min(at_once, len(ids) - 1)
         self.request.reset_state()
-        logits = [self._read(ids[:half], 0)]
-        logits += [self._read([token], half + number) for number, token in enumerate(ids[half:-1])]
+        logits = [self._read(ids[:first], 0)]
+        logits += [self._read([token], first + number) for number, token in enumerate(ids[first:-1])]
         return chosen(np.concatenate(logits)[: len(ids) - 1], ids[1:])
 
     def continued(self, ids: Sequence[int], count: int) -> Sequence[int]:

@@ -72,8 +72,11 @@ class Answers:
 class Runtime(Protocol):
     """Something that has loaded an exported model."""
 
-    def log_probabilities(self, ids: Sequence[int]) -> Sequence[float]:
-        """Return log p of `ids[1:]`, each after those before it."""
+    def log_probabilities(self, ids: Sequence[int], at_once: int | None = None) -> Sequence[float]:
+        """Return log p of `ids[1:]`, each after those before it.
+
+        The first `at_once` tokens are read together and the rest one by one, as in serving; `None` is half of each.
+        """
 
     def continued(self, ids: Sequence[int], count: int) -> Sequence[int]:
         """Return up to `count` tokens that greedy decoding adds to `ids`."""
@@ -141,7 +144,7 @@ class InMemory:
         self.model, self.tokenizer = model, tokenizer
         self._title = title or f"transformers {transformers.__version__}"
 
-    def log_probabilities(self, ids: Sequence[int]) -> Sequence[float]:
+    def log_probabilities(self, ids: Sequence[int], at_once: int | None = None) -> Sequence[float]:
         """Return log p of `ids[1:]`."""
         import torch
 

@@ -65,7 +65,7 @@ class Served:
             self.close()
             raise
 
-    def log_probabilities(self, ids: Sequence[int]) -> Sequence[float]:
+    def log_probabilities(self, ids: Sequence[int], at_once: int | None = None) -> Sequence[float]:
         """Return log p of `ids[1:]`."""
         found = self._ask({"prompt": list(ids), "max_tokens": 1, "prompt_logprobs": 0})["prompt_logprobs"]
         return [float(entry[str(token)]["logprob"]) for entry, token in zip(found[1:], ids[1:], strict=True)]

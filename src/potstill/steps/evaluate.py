@@ -29,10 +29,11 @@ from potstill.metrics import (
     valid_json,
     wilson,
 )
-from potstill.models import is_local
+from potstill.models import export_in, is_local
 from potstill.prompts import Template, render
 from potstill.responses import without_thoughts
-from potstill.step import Estimate, Model, Rows, Step
+from potstill.step import Estimate, Model, Output, Rows, Step
+from potstill.steps.bases.exports import export_problems
 from potstill.steps.bases.test_sets import by_name, missing_sets
 from potstill.teachers.protocol import Request, Response, Sampling, Session, Teacher
 
@@ -65,6 +66,9 @@ class Question:
 class Evaluate(Step):
     """Answer the test rows with a model and measure quality, speed and size.
 
+    A model folder is served by vLLM, what Export wrote by its own runtime; a GGUF without llama-cpp-python is read by
+    transformers, which dequantizes it, so that its speed and memory stay unknown.
+
     >>> answer = '{"device":"light","room":"kitchen","action":"on","value":null}'
     >>> rows = LoadRows([{"instruction": "turn on the light in the kitchen", "output": answer}])
     >>> show(Evaluate(teacher, rows, prompt="home.jinja"))
@@ -95,8 +99,10 @@ class Evaluate(Step):
     preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
 
     def check(self) -> Iterable[Problem]:
-        """Yield a problem if there is no test set."""
+        """Yield a problem if there is no test set, or the model is an export that can't be measured."""
         yield from missing_sets(self.rows)
+        if isinstance(self.model, (Step, Output, str, Path)):  # a teacher says itself what it serves
+            yield from export_problems(self.model, "language models", type(self).__name__)
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns of a test set."""
@@ -118,17 +124,22 @@ class Evaluate(Step):
             responses = _answers(session, [question.request for question in questions], context)
             seconds = time.perf_counter() - started
             folder = weights_folder(model)  # only now: the teacher may have just downloaded it
-            memory = None if folder is None else peak_memory()
+            # who only reads an export's file says nothing of how fast it is served, and in how much memory
+            serves = getattr(teacher, "is_serving", True)
+            memory = peak_memory() if folder is not None and serves else None
+            runtime = getattr(session, "title", "")
         _record(questions, responses, context)
         written = sum(response.completion_tokens for response in responses)
         return {
             "sets": score(questions, responses),
-            "tokens_per_s": written / seconds,
-            "first_token_ms_p50": 1000 * percentile(latencies, 0.5),
-            "first_token_ms_p95": 1000 * percentile(latencies, 0.95),
+            "tokens_per_s": written / seconds if serves else None,
+            "first_token_ms_p50": 1000 * percentile(latencies, 0.5) if serves else None,
+            "first_token_ms_p95": 1000 * percentile(latencies, 0.95) if serves else None,
             **size_on_disk(folder),
             "peak_memory_bytes": memory,
-            "engine": self._engine(teacher, context) | {"completion_tokens": written, "seconds": seconds},
+            "engine": self._engine(teacher, context)
+            | {"completion_tokens": written, "seconds": seconds}
+            | ({"runtime": runtime} if runtime else {}),
             "examples": examples(questions, responses, self.mistakes),
         }
 
@@ -186,9 +197,13 @@ class Evaluate(Step):
 
 
 def as_teacher(model: Any) -> Teacher:
-    """Return what answers for `model`: a folder or a Hub id is served through vLLM."""
+    """Return what answers for `model`: a folder or a Hub id is served through vLLM, an export by its own runtime."""
     if not isinstance(model, str | Path):
         return cast(Teacher, model)
+    if is_local(model) and export_in(Path(model).expanduser()):
+        from potstill.steps.bases.exported_teacher import ExportedTeacher
+
+        return ExportedTeacher(str(Path(model).expanduser()))
     from potstill.teachers.vllm import VLLM
 
     return VLLM(str(model))

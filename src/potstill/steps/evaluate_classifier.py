@@ -7,9 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from potstill.classification import class_scores, macro_f1
+from potstill.errors import BadInput
 from potstill.metrics import against_most_common, packed, wilson
-from potstill.models import folder_of
-from potstill.steps.bases.class_evaluation import ClassEvaluation, Reader, load_model
+from potstill.models import export_in, folder_of
+from potstill.steps.bases.class_evaluation import (
+    ClassEvaluation,
+    Reader,
+    by_runtime,
+    by_torch,
+    class_names,
+    load_model,
+)
+from potstill.steps.bases.exports import Reads, refuse_export
 from potstill.steps.bases.test_sets import by_name
 
 if TYPE_CHECKING:
@@ -18,10 +27,15 @@ if TYPE_CHECKING:
     from potstill.context import Context
 
 
+KIND = "ForSequenceClassification"
+"""How the architecture of a classifier of texts ends."""
+
+
 class EvaluateClassifier(ClassEvaluation):
     """Let a classifier name the class of test texts, and measure quality, speed and size.
 
-    A test label that the model has no class for is always wrong; such labels are listed.
+    A test label that the model has no class for is always wrong; such labels are listed. What ExportEncoder wrote is
+    measured by the runtime that it was written for.
 
     >>> rows = LoadRows([{"text": "what a joy", "label": "good"}, {"text": "so dull", "label": "bad"}])
     >>> mood = Classifier(rows, student=encoder, epochs=8, batch_size=2, learning_rate=5e-4)
@@ -30,6 +44,7 @@ class EvaluateClassifier(ClassEvaluation):
     """
 
     version: ClassVar[int] = 2
+    reads: ClassVar[Reads] = "classifiers"
 
     def run(self, model: Any, rows: Dataset | Mapping[str, Dataset], context: Context) -> dict[str, Any]:
         """Measure `model` on `rows`.
@@ -42,7 +57,7 @@ class EvaluateClassifier(ClassEvaluation):
         torch.set_num_threads(max(1, context.threads))
         sets = by_name(rows)
         self.refuse_rows(sets, self._problem)
-        reader = self._reader(folder_of(model))
+        reader = self._reader(folder_of(model, exports=True), context.threads)
 
         def score(name: str, labels: Sequence[Any], said: Sequence[str]) -> dict[str, Any]:
             return self._score([str(label) for label in labels], said, reader.names, name)
@@ -55,22 +70,40 @@ class EvaluateClassifier(ClassEvaluation):
             return ""
         return f"it needs a text in {self.text!r} and a label in {self.label!r}"
 
-    def _reader(self, folder: Path) -> Reader:
-        """Return the classifier in `folder`, ready to name the class of each text."""
-        from transformers import AutoTokenizer
+    def _reader(self, folder: Path, threads: int) -> Reader:
+        """Return the classifier in `folder`, ready to name the class of each text, by the runtime it is meant for.
 
-        model = load_model(folder, "ForSequenceClassification")
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        positions = getattr(model.config, "max_position_embeddings", None) or self.max_length
+        Raises:
+            BadInput: it was exported, and is no classifier.
+        """
+        from transformers import AutoConfig, AutoTokenizer
+
+        from potstill.exporting.reading import runtime_title
+
+        exported = bool(export_in(folder))
+        refuse_export(folder, self.reads, type(self).__name__)
+        model = None if exported else load_model(folder, KIND)
+        config = AutoConfig.from_pretrained(folder) if model is None else model.config
+        kind = (config.architectures or ["model of no known kind"])[0]
+        if exported and not kind.endswith(KIND):
+            raise BadInput(
+                f"the model {folder} is an export of a {kind}, which has no classes: give one of a classifier"
+            )
+        names, tokenizer = class_names(config), AutoTokenizer.from_pretrained(folder)
+        positions = getattr(config, "max_position_embeddings", None) or self.max_length
         limit = min(self.max_length, tokenizer.model_max_length, positions)
 
         def encode(texts: list[str]) -> Any:
-            return tokenizer(texts, padding=True, truncation=True, max_length=limit, return_tensors="pt")
+            kind = "np" if exported else "pt"
+            return tokenizer(texts, padding=True, truncation=True, max_length=limit, return_tensors=kind)
 
         def decode(found: list[int], batch: Any) -> list[str]:
-            return [str(model.config.id2label[number]) for number in found]
+            return [names[number] for number in found]
 
-        return Reader(folder, model, encode, decode, self.batch_size)
+        classes = by_torch(model) if model is not None else by_runtime(folder, threads)
+        return Reader(
+            folder, names, classes, encode, decode, self.batch_size, runtime_title(folder) if exported else ""
+        )
 
     def _score(
         self, expected: Sequence[str], predicted: Sequence[str], names: Sequence[str], test: str

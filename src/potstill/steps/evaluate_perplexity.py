@@ -19,20 +19,23 @@ from potstill.footprint import footprint, peak_memory
 from potstill.metrics import row_digest
 from potstill.models import folder_of
 from potstill.step import Model, Rows, Step
+from potstill.steps.bases.exports import export_problems, refuse_export
 from potstill.steps.bases.test_sets import by_name, missing_sets
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from torch import Tensor
 
     from potstill.context import Context
     from potstill.perplexity import Loss, Stream
+    from potstill.steps.bases.losses import Source
 
 
 class EvaluatePerplexity(Step):
     """Let a causal model read texts, and measure how well it predicts them, how fast, and how large it is.
 
-    Reads with transformers, which takes quantized folders too (activations are quantized as in serving).
+    Reads with transformers, which takes quantized folders too (activations are quantized as in serving). What Export
+    wrote is read by its runtime, window by window; a GGUF without llama-cpp-python by transformers, which dequantizes
+    it, so that its speed and memory stay unknown.
 
     >>> rows = LoadRows([{"text": "turn on the light in the kitchen please"}] * 8)
     >>> show(EvaluatePerplexity(student, rows, window=64))
@@ -59,8 +62,9 @@ class EvaluatePerplexity(Step):
     preload: ClassVar[tuple[str, ...]] = ("torch", "transformers")
 
     def check(self) -> Iterable[Problem]:
-        """Yield a problem if there is no test set."""
+        """Yield a problem if there is no test set, or the model is an export that can't be measured."""
         yield from missing_sets(self.rows)
+        yield from export_problems(self.model, "language models", type(self).__name__)
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the column of a test set."""
@@ -70,49 +74,45 @@ class EvaluatePerplexity(Step):
         """Measure `model` on `rows`.
 
         Raises:
-            BadInput: a set holds no text, or the model reads fewer tokens than a window has.
+            BadInput: a set holds no text, the model reads fewer tokens than a window has, or it is no such model.
         """
-        import torch
+        from potstill.steps.bases.losses import opened
 
-        torch.set_num_threads(max(1, context.threads))
         sets = by_name(rows)
-        folder = folder_of(model)
-        loaded, streams = self._load(folder), self._streams(folder, sets)
-        self._check(loaded.config, streams)
-        self._read(loaded, next(iter(streams.values())), first=True)
-        started = time.perf_counter()
-        found: dict[str, Loss] = {}
-        for name, own in streams.items():
-            found[name] = self._read(loaded, own)
-            context.progress(len(found), len(streams), note=name)
-            context.ledger.keep(len(sets[name]))
-        seconds = time.perf_counter() - started
+        folder = folder_of(model, exports=True)
+        refuse_export(folder, "language models", type(self).__name__)
+        streams = self._streams(folder, sets)
+        self._check(folder, streams)
+        with opened(folder, context.threads, self.window) as source:
+            self._read(source, next(iter(streams.values())), first=True)
+            started = time.perf_counter()
+            found: dict[str, Loss] = {}
+            for name, own in streams.items():
+                found[name] = self._read(source, own)
+                context.progress(len(found), len(streams), note=name)
+                context.ledger.keep(len(sets[name]))
+            seconds = time.perf_counter() - started
+            memory = peak_memory()
         size = footprint(folder)
         return {
             "sets": {name: loss.figures() | self._pairing(streams[name]) for name, loss in found.items()},
-            "tokens_per_s": sum(loss.tokens for loss in found.values()) / seconds,
+            # who only reads the file says nothing of how fast it is served, and in how much memory
+            "tokens_per_s": sum(loss.tokens for loss in found.values()) / seconds if source.is_serving else None,
             **asdict(size),
             "bits_per_weight": size.bits_per_weight,
-            "peak_memory_bytes": peak_memory(),
+            "peak_memory_bytes": memory if source.is_serving else None,
             "engine": {
                 "threads": context.threads,
                 "window": self.window,
                 "batch_size": self.batch_size,
                 "seconds": seconds,
+                **({"runtime": source.title} if source.title else {}),
             },
         }
 
     def _pairing(self, own: Stream) -> dict[str, str]:
         """Return by which figures of another model on the same windows are known."""
         return {"row_digest": row_digest([self.window, *own.tokens])}
-
-    def _load(self, folder: Path) -> Any:
-        """Load the model, on the GPU if there is one."""
-        import torch
-        from transformers import AutoModelForCausalLM
-
-        loaded = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", use_safetensors=True).eval()
-        return loaded.to("cuda") if torch.cuda.is_available() else loaded
 
     def _streams(self, folder: Path, sets: Mapping[str, Dataset]) -> dict[str, Stream]:
         """Return the tokens of each set."""
@@ -126,45 +126,41 @@ class EvaluatePerplexity(Step):
             for name, rows in sets.items()
         }
 
-    def _check(self, config: Any, streams: Mapping[str, Stream]) -> None:
+    def _check(self, folder: Path, streams: Mapping[str, Stream]) -> None:
         """Check that there is something to predict, and that windows fit the model.
 
         Raises:
             BadInput: with all problems together.
         """
+        from transformers import AutoConfig
+
         problems = [
             f"the test set {name!r} has no text in {self.text!r}: give rows that have"
             for name, own in streams.items()
             if len(own.tokens) < 2
         ]
-        longest = getattr(config, "max_position_embeddings", None)
+        longest = getattr(AutoConfig.from_pretrained(folder), "max_position_embeddings", None)
         if longest is not None and self.window > longest:
             problems.append(f"window is {self.window}, but the model reads {longest} tokens at most: lower window")
         if problems:
             raise BadInput(*problems)
 
-    def _read(self, model: Any, own: Stream, *, first: bool = False) -> Loss:
+    def _read(self, source: Source, own: Stream, *, first: bool = False) -> Loss:
         """Return the loss of a text, or of its first batch."""
-        import torch
-
-        from potstill.perplexity import measured, window_losses
+        from potstill.perplexity import measured
 
         sums: list[tuple[float, int]] = []
-        with torch.inference_mode():
-            for batch in self._batches(own):
-                losses = window_losses(model, batch.to(model.device)).tolist()
-                sums += [(loss, batch.shape[1] - 1) for loss in losses]
-                if first:
-                    break
+        for batch in self._batches(own):
+            sums += [(loss, len(batch[0]) - 1) for loss in source.losses(batch)]
+            if first:
+                break
         return measured(sums, own.size)
 
-    def _batches(self, own: Stream) -> Iterable[Tensor]:
+    def _batches(self, own: Stream) -> Iterable[list[list[int]]]:
         """Yield batches of windows of one width; the last window, which may be shorter, alone."""
-        import torch
-
         windows = list(own.windows(self.window))
         whole = [window for window in windows if len(window) == self.window]
         for start in range(0, len(whole), self.batch_size):
-            yield torch.tensor(whole[start : start + self.batch_size])
+            yield whole[start : start + self.batch_size]
         if len(windows) > len(whole):
-            yield torch.tensor([windows[-1]])
+            yield [windows[-1]]

@@ -11,7 +11,7 @@ from potstill.classification import macro_f1
 from potstill.errors import BadInput
 from potstill.metrics import packed
 from potstill.models import folder_of
-from potstill.steps.bases.class_evaluation import ClassEvaluation, Reader, load_model
+from potstill.steps.bases.class_evaluation import ClassEvaluation, Reader, by_torch, class_names, load_model
 from potstill.steps.bases.test_sets import by_name
 from potstill.tagging import OUTSIDE, span_scores
 from potstill.trainers.classes import named
@@ -103,7 +103,7 @@ class EvaluateTokenClassifier(ClassEvaluation):
         def decode(found: list[list[int]], batch: Any) -> list[dict[int, str]]:
             return [label_words(row, batch.word_ids(number)) for number, row in enumerate(found)]
 
-        return Reader(folder, model, encode, decode, self.batch_size)
+        return Reader(folder, class_names(model.config), by_torch(model), encode, decode, self.batch_size)
 
     def _score(
         self, labels: Sequence[Sequence[Any]], said: Sequence[Mapping[int, str]], names: Sequence[str], test: str

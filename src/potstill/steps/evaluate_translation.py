@@ -20,6 +20,7 @@ from potstill.metrics import row_digest
 from potstill.models import folder_of
 from potstill.prompts import REMEDY, rendered
 from potstill.step import Model, Rows
+from potstill.steps.bases.exports import export_problems
 from potstill.steps.bases.search import SearchStep
 from potstill.steps.bases.test_sets import by_name, missing_sets
 from potstill.steps.templates import prompt_columns
@@ -63,8 +64,9 @@ class EvaluateTranslation(SearchStep):
     alone: ClassVar[bool] = True
 
     def check(self) -> Iterable[Problem]:
-        """Yield a problem if there is no test set, or no sacrebleu."""
+        """Yield a problem if there is no test set, no sacrebleu, or the model is an export."""
         yield from missing_sets(self.rows)
+        yield from export_problems(self.model, "nothing", FEATURE)
         missing = missing_sacrebleu(FEATURE)
         if missing is not None:
             yield Problem("", "", str(missing))

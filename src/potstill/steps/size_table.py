@@ -22,7 +22,7 @@ class SizeTable(Step):
 
     A row a model: its weights in bytes, its parameters, those that are not zero, and bits a parameter, scales included,
     all measured on the files; how many times smaller than the one before (`factor`) and than the first (`times`), which
-    is the product of the factors up to there.
+    is the product of the factors up to there. What Export and ExportEncoder wrote is measured too, but for parameters.
 
     >>> show(SizeTable([student, QuantizeInt8(student)], stages=("dense", "int8"), budget=1.5))
     {'stage': 'dense', ... 'factor': 1.0, 'times': 1.0, 'within_budget': False}
@@ -62,7 +62,7 @@ class SizeTable(Step):
         """
         from potstill.footprint import footprint
 
-        folders = [folder_of(model) for model in models]
+        folders = [folder_of(model, exports=True) for model in models]
         sizes = [footprint(folder) for folder in folders]
         names = self.stages or tuple(name_of(folder) for folder in folders)
         rows = []
@@ -74,7 +74,7 @@ class SizeTable(Step):
                 "bytes": size.weights_bytes,
                 "parameters": size.parameters,
                 "nonzero_parameters": size.nonzero_parameters,
-                "bits": round(size.bits_per_weight, 2),
+                "bits": None if size.bits_per_weight is None else round(size.bits_per_weight, 2),
                 "factor": before.weights_bytes / size.weights_bytes,
                 "times": times,
             }

@@ -20,6 +20,7 @@ from potstill.errors import BadInput, Problem
 from potstill.footprint import footprint, peak_memory
 from potstill.metrics import row_digest
 from potstill.step import Model, Rows, Step
+from potstill.steps.bases.exports import Reads, export_problems
 from potstill.steps.bases.test_sets import missing_sets
 
 if TYPE_CHECKING:
@@ -51,10 +52,13 @@ class ClassEvaluation(Step):
     heavy: ClassVar[bool] = True
     alone: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = ("torch", "transformers")
+    reads: ClassVar[Reads] = "nothing"
+    """Which exports the step measures."""
 
     def check(self) -> Iterable[Problem]:
-        """Yield a problem if there is no test set."""
+        """Yield a problem if there is no test set, or the model is an export that can't be measured."""
         yield from missing_sets(self.rows)
+        yield from export_problems(self.model, self.reads, type(self).__name__)
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns of a test set."""
@@ -91,7 +95,12 @@ class ClassEvaluation(Step):
             **asdict(size),
             "bits_per_weight": size.bits_per_weight,
             "peak_memory_bytes": peak_memory(),
-            "engine": {"threads": context.threads, "batch_size": self.batch_size, "seconds": seconds},
+            "engine": {
+                "threads": context.threads,
+                "batch_size": self.batch_size,
+                "seconds": seconds,
+                **({"runtime": reader.runtime} if reader.runtime else {}),
+            },
         }
 
     def refuse_rows(self, sets: Mapping[str, Dataset], problem_of: Callable[[Any, Any], str]) -> None:
@@ -141,21 +150,20 @@ class Reader:
 
     folder: Path
     """Where it is."""
-    model: Any
-    """The model, ready to read."""
+    names: list[str]
+    """Names of its classes."""
+    classes: Callable[[Any], list[Any]]
+    """Returns the numbers of the most probable classes, from the inputs of a batch."""
     encode: Callable[[list[Any]], Any]
     """Returns the inputs of a batch of texts."""
     decode: Callable[[list[Any], Any], list[Any]]
     """Returns what is said to each text, from the numbers of the most probable classes and the inputs."""
     batch_size: int
     """Texts that are read at once."""
+    runtime: str = ""
+    """What runs it, with its version; empty is transformers."""
     seconds: float = 0.0
     """How long the model has computed, after its first batch."""
-
-    @property
-    def names(self) -> list[str]:
-        """Return the names of its classes."""
-        return [str(self.model.config.id2label[number]) for number in range(self.model.config.num_labels)]
 
     def read(self, texts: Iterable[Any], context: Context) -> list[Any]:
         """Return what the model says to each text, telling the progress."""
@@ -172,17 +180,44 @@ class Reader:
 
     def _batches(self, texts: Sequence[Any], order: Sequence[int]) -> Iterator[tuple[Sequence[int], list[Any]]]:
         """Yield the numbers of the texts of a batch, and what is said to them."""
-        import torch
-
         for start in range(0, len(order), self.batch_size):
             numbers = order[start : start + self.batch_size]
             batch = self.encode([texts[number] for number in numbers])
             started = time.perf_counter()
-            with torch.inference_mode():
-                logits = self.model(**batch.to(self.model.device)).logits
-            found = logits.argmax(dim=-1).tolist()  # waits for a GPU
+            found = self.classes(batch)
             self.seconds += time.perf_counter() - started
             yield numbers, self.decode(found, batch)
+
+
+def class_names(config: Any) -> list[str]:
+    """Return the names of the classes that a model's configuration lists."""
+    return [str(config.id2label[number]) for number in range(config.num_labels)]
+
+
+def by_torch(model: Any) -> Callable[[Any], list[Any]]:
+    """Return how a loaded `model` finds the numbers of the most probable classes of a batch."""
+    import torch
+
+    def classes(batch: Any) -> list[Any]:
+        with torch.inference_mode():
+            logits = model(**batch.to(model.device)).logits
+        found: list[Any] = logits.argmax(dim=-1).tolist()  # waits for a GPU
+        return found
+
+    return classes
+
+
+def by_runtime(folder: Path, threads: int) -> Callable[[Any], list[Any]]:
+    """Return how the runtime that the classifier in `folder` was exported for finds the classes of a batch."""
+    from potstill.exporting.reading import session
+
+    logits = session(folder, threads)
+
+    def classes(batch: Any) -> list[Any]:
+        found: list[Any] = logits({name: batch[name].astype("int64") for name in batch}).argmax(-1).tolist()
+        return found
+
+    return classes
 
 
 def load_model(folder: Path, kind: str) -> Any:
