@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,3 +77,42 @@ def test_steps_of_a_run_share_the_budget(server: FaultyServer, tmp_path: Path) -
     run.close()
     assert 6 < sum(server.answered.values()) <= 10
     assert not (tmp_path / "store" / "services").exists()
+
+
+def test_steps_at_once_never_pass_the_budget_together(server: FaultyServer, tmp_path: Path) -> None:
+    """Each waits for what the other has set aside, and ends when what is spent leaves no room."""
+    server.usage = (10, 100)
+    run = services.Services(tmp_path / "store")
+    teacher = Endpoint(server.url, "m", concurrency=4, max_tokens_total=3000)
+    ended: list[str] = []
+
+    def step(name: str) -> None:
+        with services.within(run.access):
+            try:
+                spend(teacher, tmp_path / name)
+            except BudgetSpent as error:
+                ended.append(str(error))
+
+    steps = [threading.Thread(target=step, args=(name,)) for name in ("one", "two", "three")]
+    for one in steps:
+        one.start()
+    for one in steps:
+        one.join()
+    run.close()
+    assert len(ended) == 3
+    assert 3000 - 3 * 110 < 110 * sum(server.statuses.values()) <= 3000
+
+
+def test_a_step_that_needs_no_more_gives_back_what_it_had_set_aside(server: FaultyServer, tmp_path: Path) -> None:
+    server.usage, server.seconds = (1, 1), 0.3
+    run = services.Services(tmp_path / "store")
+    teacher = Endpoint(server.url, "m", concurrency=8, max_tokens_total=1000)
+    request = [Request([{"role": "user", "content": f"p{n}"}], Sampling(max_tokens=100)) for n in range(50)]
+    with services.within(run.access), teacher.open(threads=1) as session:
+        answers = session.generate(request)
+        next(answers)
+        answers.close()  # type: ignore[attr-defined]
+        (lane,) = session.dispatcher.lanes
+        assert lane.budget.account.set_aside() == (0, 0.0)
+        assert 0 < lane.budget.account.spent()[0] <= 1000, "what was in flight may have been answered"
+    run.close()

@@ -53,14 +53,12 @@ class Connection:
     """The client."""
     trusted_hosts: tuple[str, ...] = ()
     """Hosts to which a redirect is followed; they get the prompt, and no header of `headers`."""
-    largest: int = LARGEST
-    """Most bytes of an answer."""
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Reply:
         """Send `body` as JSON.
 
         Raises:
-            TooLarge: the answer has more than `largest` bytes.
+            TooLarge: the answer has more than `LARGEST` bytes.
             BadInput: the server redirects to where nothing may be sent.
         """
         return await self._request("POST", path, json.dumps(body).encode())
@@ -114,8 +112,8 @@ class Connection:
         parts, size = [], 0
         async for part in reply.aiter_bytes():
             size += len(part)
-            if size > self.largest:
-                raise TooLarge(f"the answer is larger than {self.largest // 2**20} MiB")
+            if size > LARGEST:
+                raise TooLarge(f"the answer is larger than {LARGEST // 2**20} MiB")
             parts.append(part)
         data = b"".join(parts)
         try:

@@ -93,7 +93,7 @@ class Wire:
         except httpx2.TimeoutException:
             return Outcome(Trouble(f"no answer within timeout={self.timeout:g} s"), None)
         except TooLarge as error:
-            return Outcome(Response(str(error), "error", retryable=False, unusable=True), None)
+            return Outcome(Response(str(error), "error", retryable=False), None)
         except (httpx2.HTTPError, OSError) as error:
             text = f"the connection was cut: {type(error).__name__}: {error}"
             return Outcome(Trouble(self.secrets.clean(text)), None)
