@@ -65,8 +65,7 @@ def test_the_split_of_a_batch_changes_nothing(tmp_path, student):
     rows[4]["instruction"] = " ".join([rows[4]["instruction"]] * 5)
     fields = {"epochs": 2, "batch_size": 8, "warmup": 0, "precision": "float32"}
     whole, split = (
-        train(tmp_path / str(budget), student, rows, micro_batch_tokens=budget, **fields)
-        for budget in (10**6, 60)
+        train(tmp_path / str(budget), student, rows, micro_batch_tokens=budget, **fields) for budget in (10**6, 60)
     )
     torch.testing.assert_close(curve(split, "loss", "grad_norm"), curve(whole, "loss", "grad_norm"), rtol=1e-4, atol=0)
     for name, tensor in learning.weights(split.out).items():
