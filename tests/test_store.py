@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +142,20 @@ def test_a_lock_file_that_was_deleted_meanwhile_gives_no_second_lock(
     lock = locks.try_lock(tmp_path, "k")
     assert lock is not None
     assert locks.try_lock(tmp_path, "k") is None
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o000, 0o770), (0o002, 0o775), (0o022, 0o755), (0o077, 0o700)])
+def test_no_stranger_can_write_to_a_new_store(tmp_path: Path, mask: int, mode: int) -> None:
+    before = os.umask(mask)
+    try:
+        Store(tmp_path / "deep" / "store").prepare()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "deep" / "store").stat().st_mode & 0o777 == mode
+
+
+def test_a_store_that_is_there_keeps_its_rights(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store").chmod(0o777)
+    Store(tmp_path / "store").prepare()
+    assert (tmp_path / "store").stat().st_mode & 0o777 == 0o777

@@ -168,8 +168,7 @@ def _execute(pipeline: Pipeline, options: argparse.Namespace) -> int:
     finally:
         watcher.close()
     for record in run.failed:
-        print(f"error: {record.name}: {record.error}", file=sys.stderr)
-        print(f"  its log: potstill log {record.key} --store {run.store}", file=sys.stderr)
+        print(f"error: {record.name} failed; its log: potstill log {record.key} --store {run.store}", file=sys.stderr)
     if not options.json:
         _print_outputs(run)
     wrong = any(record.bad_request for record in run.failed)

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from potstill import garbage
 from potstill.digests import walk
 from potstill.errors import RequestError
+from potstill.pins import all_pins
 from potstill.pipeline import open_store
 from potstill.store import Artifact, Store
 
+FIGURES = 40
+"""Most metrics that `show` prints; the file has all of them."""
+
 
 def listing(store: str | None) -> list[dict[str, Any]]:
-    """Return an entry for every artifact: key, name, type, rows, size, whether it is whole."""
-    return [_entry(key, found.artifact, path) for key, found, path in _all(open_store(store))]
+    """Return an entry for every artifact, and for every step that runs: key, name, type, rows, size, status."""
+    opened = open_store(store)
+    whole = [_entry(key, found.artifact, opened.root / "artifacts" / key) for key, found in opened.artifacts()]
+    return whole + list(_running(opened))
 
 
-def _all(store: Store) -> Any:
-    """Yield (key, lookup, path) of every artifact."""
-    for key, found in store.artifacts():
-        yield key, found, store.root / "artifacts" / key
+def _running(store: Store) -> Iterator[dict[str, Any]]:
+    """Yield an entry for every step that a run makes at present, on any machine."""
+    for pins in all_pins(store.root):
+        for key, step in pins.started.items():
+            work = store.root / "work" / key
+            if pins.alive and work.is_dir() and (work / "payload").is_dir():
+                yield {"key": key, "status": "running", "name": step["step"], "type": str(step.get("type", "?")),
+                       "rows": None, "size": size_of(work), "path": str(work)}  # fmt: skip
 
 
 def _entry(key: str, artifact: Artifact | None, path: Path) -> dict[str, Any]:
@@ -40,8 +52,12 @@ def _entry(key: str, artifact: Artifact | None, path: Path) -> dict[str, Any]:
 
 
 def size_of(path: Path) -> int:
-    """Return the bytes of all files below a folder."""
-    return sum(file.stat().st_size for file in walk(path))
+    """Return the bytes of all files below a folder; what goes meanwhile counts for nothing."""
+    total = 0
+    for file in walk(path):
+        with contextlib.suppress(FileNotFoundError):
+            total += file.stat().st_size
+    return total
 
 
 def complete_key(store: Store, start: str) -> str:
@@ -77,7 +93,39 @@ def description(store: str | None, start: str) -> dict[str, Any]:
         lineage[parent] = {"key": parent, "name": artifact.manifest["name"] if artifact else None,
                            "type": artifact.manifest["type"] if artifact else None}  # fmt: skip
         waiting += list(artifact.manifest["input_keys"]) if artifact else []
-    return {**found.artifact.manifest, "path": str(found.artifact.path), "lineage": list(lineage.values())}
+    path = found.artifact.path
+    metrics = read_metrics(path / "metrics.json")
+    return {**found.artifact.manifest, "path": str(path), "metrics": metrics, "lineage": list(lineage.values())}
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """Return the metrics in a file; none where there is no such file, or another one of that name."""
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return metrics if isinstance(metrics, dict) else {}
+
+
+def _figures(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield the numbers and short texts of nested metrics, each with its path."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _figures(f"{prefix}.{name}" if prefix else str(name), inner)
+    elif isinstance(value, float):
+        yield prefix, f"{value:.6g}"
+    elif isinstance(value, (int, str, type(None))) and len(str(value)) <= 60:
+        yield prefix, str(value)
+
+
+def _cost(notes: Mapping[str, Any]) -> list[str]:
+    """Return lines on what a step asked of a teacher, and what that cost."""
+    usage = notes.get("usage")
+    if not isinstance(usage, Mapping) or not usage:
+        return []
+    parts = [f"{value:,} {name.replace('_', ' ')}" for name, value in usage.items() if value and name != "cost"]
+    parts += [f"${usage['cost']:.4f}"] if usage.get("cost") else []
+    return [f"  teacher   {', '.join(parts) or 'asked nothing'}"]
 
 
 def show(entry: dict[str, Any]) -> str:
@@ -88,6 +136,11 @@ def show(entry: dict[str, Any]) -> str:
         lines.append(f"  rows      {entry['rows']:,}")
     counts = {name: value for name, value in entry["counts"].items() if value}
     lines.append(f"  counts    {json.dumps(counts)}")
+    lines += _cost(entry["notes"])
+    figures = list(_figures("", entry["metrics"]))
+    lines += ["  metrics"] if figures else []
+    lines += [f"    {name:30} {value}" for name, value in figures[:FIGURES]]
+    lines += [f"    and {len(figures) - FIGURES} more in metrics.json"] if len(figures) > FIGURES else []
     lines += [f"  {name:9} {json.dumps(value)}" for name, value in entry["params"].items()]
     lines.append("  lineage")
     lines += [f"    {item['key']}  {item['type'] or '(gone)'} {item['name'] or ''}" for item in entry["lineage"]]

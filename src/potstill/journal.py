@@ -82,7 +82,8 @@ class Journal:
         """Return the namespaces that hold entries."""
         if not self._path.exists():
             return []
-        return [row[0] for row in self._execute("SELECT DISTINCT namespace FROM entries", [])]
+        names = [row[0] for row in self._execute("SELECT DISTINCT namespace FROM entries", [])]
+        return [name for name in names if isinstance(name, str)]  # what was damaged may be of any type
 
     def count(self, namespace: str) -> int:
         """Return how many entries a namespace holds."""

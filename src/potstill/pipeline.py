@@ -105,6 +105,8 @@ class Pipeline:
         """Run like `run`, but return failures in the records instead of raising them."""
         graph = self.check()
         opened = open_store(store)
+        targets = self._targets(graph, only)
+        opened.prepare()
         sweep(opened.root)
         shared = Services(opened.root)
         place = executor or Local(jobs)
@@ -112,7 +114,7 @@ class Pipeline:
         runner = Runner(
             origin=Origin.here(self.name, self.file, opened.root),
             graph=graph,
-            targets=self._targets(graph, only),
+            targets=targets,
             store=opened,
             executor=place,
             watcher=watcher,

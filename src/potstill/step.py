@@ -214,6 +214,8 @@ def _wrong_outputs(cls: type[Step]) -> Iterator[Problem]:
     for name in cls.outputs:
         if name in fields or hasattr(cls, name):
             yield Problem(cls.__name__, "outputs", f"{name!r} is a parameter or a name of the step: choose another one")
+        elif not name.isidentifier() or len(name.encode()) > 100:  # it is a folder's name, too
+            yield Problem(cls.__name__, "outputs", f"{name!r:.80} is no name: letters, digits and underscores are")
 
 
 _SETTINGS = frozenset(name for name in Step.__annotations__ if name != "name")

@@ -18,6 +18,7 @@ import json
 import logging
 import os
 import shutil
+import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -123,6 +124,21 @@ class Store:
         self.root = root.absolute()
         self.journal = Journal(self.root / "journal.sqlite")
         self.runs = RunRecords(self.root)
+
+    def prepare(self) -> None:
+        """Make the store's folder if there is none; not one that everybody may write to, whatever the umask.
+
+        What children of a run read there is code; also, who can write results can forge them.
+
+        Raises:
+            StoreError: it can't be made.
+        """
+        with writing(self.root):
+            if not self.root.is_dir():
+                self.root.mkdir(parents=True)
+                mode = self.root.stat().st_mode
+                if mode & stat.S_IWOTH:
+                    self.root.chmod(mode & ~stat.S_IRWXO)
 
     def lookup(self, key: str) -> Lookup:
         """Return the artifact of `key` if its manifest and all its files are whole; read anew at each call."""
