@@ -1,11 +1,15 @@
 """Decode: what it writes is paid for once, ranked by score, and lost rows are named."""
 
+from dataclasses import replace
+
 import pytest
 
 import learning
 import tiny
 import translating
+from potstill.decoding import Hypothesis
 from potstill.steps.decode import Decode
+from potstill.steps.hypotheses import without_thoughts
 from potstill.teachers.transformers import Transformers
 
 
@@ -115,3 +119,11 @@ def test_what_a_teacher_cant_do_is_said_before_anything_runs():
     messages = [problem.message for problem in Decode(None, model=endpoint, method="best_of").check()]
     assert endpoint.gives_top_k or any("no log-probabilities to rank by" in message for message in messages)
     assert not Decode(None, model=endpoint).heavy and Decode(None, model="folder").heavy
+
+
+def test_thoughts_are_no_part_of_an_output() -> None:
+    written = Hypothesis("<think>the kitchen</think>light", "stop", -3.0, 9)
+    assert without_thoughts(written) == replace(written, text="light")
+    assert without_thoughts(replace(written, text="light")) == replace(written, text="light")
+    unfinished = without_thoughts(replace(written, text="<think>the kitchen"))
+    assert (unfinished.text, unfinished.finish_reason) == ("", "length")

@@ -261,3 +261,17 @@ def test_without_transformers_the_pip_line_is_named(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(MissingExtra, match=r'pip install "potstill\[train\]"'), Transformers(HOME).open(threads=1):
         pass
+
+
+def test_a_template_that_opens_thoughts_makes_them_part_of_the_text(session: Any) -> None:
+    own = session.tokenizer.chat_template
+    session.tokenizer.chat_template = own + "{% if add_generation_prompt %}<think>\n{% endif %}"
+    try:
+        (got,) = answers(session, [request(COMMANDS[0], Sampling(max_tokens=4, top_k=2))])
+    finally:
+        session.tokenizer.chat_template = own
+    assert got.text.startswith("<think>")
+    assert got.token_ids is not None
+    assert got.text == "<think>" + session.tokenizer.decode(got.token_ids, skip_special_tokens=True), (
+        "tokens stay whole"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from potstill.generate import Asker, lose_error, request_seed
 from potstill.keys import digest
 from potstill.models import folder_of, model_identity
 from potstill.teachers.protocol import Messages, Request, Response, Sampling
+from potstill.text.reasoning import split_reasoning
 
 if TYPE_CHECKING:
     from potstill.context import Context
@@ -111,7 +112,7 @@ class Writer:
             made = self._decoder.write([tokens[key] for key in batch], self._search, [missing[k].seed for k in batch])
             self._keep(dict(zip(batch, made, strict=True)))
             found |= zip(batch, made, strict=True)
-        return found
+        return {key: [without_thoughts(output) for output in outputs] for key, outputs in found.items()}
 
     def _ids(self, job: Job) -> list[int]:
         """Return the tokens of a prompt, or none if it can't be answered."""
@@ -153,6 +154,14 @@ def asked(teacher: Any, prompts: Iterable[Prompt], search: Search, seed: int, co
             else:
                 lose_error(context, prompt.name, failed)
             failed, outputs = None, []
+
+
+def without_thoughts(output: Hypothesis) -> Hypothesis:
+    """Return an output without what the model thought before it; one that is thoughts alone has no end yet."""
+    thoughts, answer = split_reasoning(output.text)
+    if not thoughts:
+        return output
+    return replace(output, text=answer, finish_reason=output.finish_reason if answer else "length")
 
 
 def hypothesis(response: Response) -> Hypothesis:

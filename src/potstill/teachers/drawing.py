@@ -16,6 +16,8 @@ from torch import Tensor
 
 from potstill.teachers.forms import Form
 from potstill.teachers.protocol import Response, Sampling
+from potstill.teachers.rendering import Encoded
+from potstill.teachers.token_text import TextDecoder
 
 
 def choose(logprobs: Tensor, temperature: Tensor, top_p: Tensor, uniform: Tensor) -> Tensor:
@@ -83,10 +85,10 @@ class Drawing:
     As a logits processor it leaves `generate` one token to take, and as a stopping criterion it says who is done.
     """
 
-    def __init__(self, batch: list[Writing], tokenizer: Any, ends: Iterable[int]) -> None:
+    def __init__(self, batch: list[Writing], decoder: TextDecoder, ends: Iterable[int]) -> None:
         """Write `batch`; a token of `ends` ends a response."""
         self.batch = batch
-        self._tokenizer = tokenizer
+        self._decoder = decoder
         self._ends = frozenset(ends)
 
     def draw(self, _ids: Tensor, logits: Tensor) -> Tensor:
@@ -139,18 +141,18 @@ class Drawing:
         if not stop:
             return False
         # a character takes at most four tokens: a stop string that is complete only now lies in these
-        tail = self._tokenizer.decode(writing.ids[-4 * max(map(len, stop)) - 4 :], skip_special_tokens=True)
+        tail = self._decoder.text(writing.ids[-4 * max(map(len, stop)) - 4 :])
         return any(text in tail for text in stop) and any(text in self.text(writing) for text in stop)
 
     def text(self, writing: Writing) -> str:
         """Return the text of a response, without special tokens."""
-        return str(self._tokenizer.decode(writing.ids, skip_special_tokens=True))
+        return self._decoder.text(writing.ids)
 
-    def response(self, writing: Writing, prompt: int) -> Response:
-        """Return the finished response to a prompt of `prompt` tokens."""
-        text = self.text(writing)
+    def response(self, writing: Writing, encoded: Encoded) -> Response:
+        """Return the finished response to a prompt."""
+        text, prompt = self.text(writing), len(encoded.ids)
         cuts = [text.index(stop) for stop in writing.sampling.stop if stop in text]
-        text = text[: min(cuts)] if cuts else text
+        text = encoded.opened + (text[: min(cuts)] if cuts else text)
         if not writing.sampling.top_k:
             return Response(text, writing.finish_reason, prompt, len(writing.ids))
         return Response(

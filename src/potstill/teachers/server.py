@@ -170,7 +170,7 @@ class _Asked:
     fields: dict[str, Any]
     request: Request
     encoded: Encoded
-    tokenizer: Any
+    renderer: Renderer
 
     def read(self, answer: Any, usage: Usage | None) -> Response:
         """Read an answer; anything missing raises, and the request is sent again."""
@@ -190,7 +190,7 @@ class _Asked:
         finish, written = ending(choice["finish_reason"]), choice["token_ids"]
         if finish not in ("stop", "length"):
             return Response(f"vLLM ended the request: {choice['finish_reason']}", "error", read)
-        text = choice["text"] if sampling.stop else self.tokenizer.decode(written, skip_special_tokens=True)
+        text = self.encoded.opened + (choice["text"] if sampling.stop else self.renderer.decoder.text(written))
         response = Response(text, finish, read, len(written))
         return with_entries(response, choice, sampling.top_k) if sampling.top_k else response
 
@@ -238,7 +238,7 @@ class ServerSession:
         fields: dict[str, Any] = {"model": self.model, "prompt": encoded.ids, **DEFAULTS}
         if request.continuation is not None:
             fields |= {"temperature": 0.0, "max_tokens": 1, "prompt_logprobs": sampling.top_k}
-            return _Asked(fields, request, encoded, self.tokenizer)
+            return _Asked(fields, request, encoded, self.renderer)
         longest = self.renderer.limit - len(encoded.ids)  # more is refused, where the engine would cut it
         fields |= {"temperature": sampling.temperature, "top_p": sampling.top_p, "return_token_ids": True}
         fields |= {"max_tokens": min(sampling.max_tokens, longest), **held_to(sampling)}
@@ -250,4 +250,4 @@ class ServerSession:
             fields["seed"] = request.seed
         if sampling.top_k:
             fields |= {"logprobs": sampling.top_k, "return_tokens_as_token_ids": True}
-        return _Asked(fields, request, encoded, self.tokenizer)
+        return _Asked(fields, request, encoded, self.renderer)

@@ -194,7 +194,7 @@ class TransformersSession:
             batch = ready[first : first + self.batch_size]
             drawing = self._draw([one for one, _ in batch], [writing for _, writing in batch])
             for (index, _, encoded), writing in batch:
-                yield index, drawing.response(writing, len(encoded.ids))
+                yield index, drawing.response(writing, encoded)
 
     def _start(self, one: Asked) -> Writing:
         """Return an empty response."""
@@ -213,7 +213,7 @@ class TransformersSession:
 
         from potstill.teachers.drawing import Drawing
 
-        drawing = Drawing(writings, self.tokenizer, self.ends)
+        drawing = Drawing(writings, self.renderer.decoder, self.ends)
         longest = max(len(encoded.ids) for _, _, encoded in asked)
         # on the left, so that all responses start at one place; the mask hides it
         padded = [[0] * (longest - len(encoded.ids)) + encoded.ids for _, _, encoded in asked]

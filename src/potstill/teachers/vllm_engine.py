@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from potstill.errors import BadInput
+from potstill.teachers.answers import ending
 from potstill.teachers.protocol import Request, Response, Sampling
 from potstill.teachers.rendering import Encoded, Renderer, refused
 from potstill.teachers.vllm import VLLM, missing
@@ -146,18 +147,19 @@ class VLLMSession:
         import numpy as np
 
         made, read, k = output.outputs[0], len(encoded.ids), request.sampling.top_k
-        if made.finish_reason not in ("stop", "length"):
+        finish = ending(made.finish_reason)
+        if finish not in ("stop", "length"):
             return Response(f"vLLM ended the request: {made.finish_reason}", "error", read)
         if request.continuation is not None:
             ids = np.array(encoded.ids[read - encoded.scored :], np.int32)
             kept = entries(output.prompt_logprobs, k, read - encoded.scored)
             return Response(request.continuation, "stop", read, 0, ids, kept.ids, kept.logprobs, kept.own)
         written = list(made.token_ids)
-        text = made.text if request.sampling.stop else self.tokenizer.decode(written, skip_special_tokens=True)
+        text = encoded.opened + (made.text if request.sampling.stop else self.renderer.decoder.text(written))
         if not k:
-            return Response(text, made.finish_reason, read, len(written))
+            return Response(text, finish, read, len(written))
         kept, ids = entries(made.logprobs, k), np.array(written, np.int32)
-        return Response(text, made.finish_reason, read, len(written), ids, kept.ids, kept.logprobs, kept.own)
+        return Response(text, finish, read, len(written), ids, kept.ids, kept.logprobs, kept.own)
 
 
 class Entries(NamedTuple):

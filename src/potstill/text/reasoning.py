@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 _MARKS = (
@@ -24,14 +24,19 @@ _MARKS = (
 _LEADING_ONLY = len(_MARKS) - 1
 """The last marks are ordinary words, which XML uses too: they open thoughts only where a response begins."""
 _TAG = re.compile("|".join(f"(?P<o{i}>{start})|(?P<c{i}>{end})" for i, (start, end) in enumerate(_MARKS)), re.I)
-_AROUND_ANSWER = re.compile(r"<\|(?:begin_of_solution|end_of_solution|start_response|end_response)\|>", re.I)
+_AROUND = re.compile(r"<\|(?:begin_of_solution|end_of_solution|start_response|end_response)\|>", re.I)
 _MESSAGE = re.compile(
     r"(?:<\|start\|>assistant)?<\|channel\|>(\w{1,40})[^<>]{0,200}(?:<\|constrain\|>\w{1,40})?<\|message\|>"
 )
 _MESSAGE_END = re.compile(r"<\|(?:end|return|call)\|>")
 _PLAIN_FINAL = "assistantfinal"
 """The head of gpt-oss's last message where special tokens were left out."""
+_MARK_TOKENS = frozenset({"<|channel>", "<channel|>", "<unused94>", "<unused95>"})
+_MESSAGE_TOKENS = frozenset(
+    {"<|channel|>", "<|message|>", "<|start|>", "<|end|>", "<|return|>", "<|call|>", "<|constrain|>"}
+)
 _FENCE = re.compile(r"(?:^|(?<=[>\]▷]))[ \t]{0,3}(?:```|~~~)", re.MULTILINE)
+_LONGEST_MARK = 250
 _QUOTES = "`\"'\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}“”«»„"
 
 Span = tuple[int, int]
@@ -60,7 +65,7 @@ def split_reasoning(text: str) -> tuple[str, str]:
     edges = [0, *(edge for span in spans for edge in span), len(text)]
     parts = [text[start:end] for start, end in pairwise(edges)]
     unfinished = spans[-1][1] == len(text)
-    answer = "" if unfinished else _AROUND_ANSWER.sub("", "".join(parts[::2])).strip()
+    answer = "" if unfinished else _AROUND.sub("", "".join(parts[::2])).strip()
     return "\n\n".join(_inner(part) for part in parts[1::2]).strip(), answer
 
 
@@ -74,6 +79,24 @@ def answer_of(text: str) -> str:
     if thoughts and not answer:
         raise ValueError("holds thoughts and no answer after them")
     return answer
+
+
+def marks_in(vocabulary: Iterable[str]) -> frozenset[str]:
+    """Return the tokens of a vocabulary that are marks: without them a response can't be parted any more.
+
+    Those of gpt-oss's messages count only where it has a channel: `<|end|>` ends the answers of other models.
+    """
+    tokens = frozenset(vocabulary)
+    found = {token for token in tokens if token in _MARK_TOKENS or _TAG.fullmatch(token) or _AROUND.fullmatch(token)}
+    return frozenset(found | (tokens & _MESSAGE_TOKENS if "<|channel|>" in tokens else frozenset()))
+
+
+def opened_by(prompt: str) -> str:
+    """Return the mark at the end of a prompt that opens thoughts, so that a response begins inside them; or nothing."""
+    end = prompt.rstrip()[-_LONGEST_MARK:]
+    tags = list(_TAG.finditer(end))
+    last = tags[-1] if tags else None
+    return last.group() if last is not None and last.end() == len(end) and _opens(last) else ""
 
 
 def _split_messages(text: str) -> tuple[str, str]:
