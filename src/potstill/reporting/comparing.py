@@ -99,7 +99,7 @@ def _paired(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[float, 
 def _rights(scores: Mapping[str, Any]) -> list[bool] | None:
     """Return which rows a model got right, if that was kept."""
     text, count = scores.get("row_right"), number(scores, "n")
-    return unpacked(text, int(count)) if isinstance(text, str) and count else None
+    return unpacked(text, int(count)) if isinstance(text, str) and count and count >= 1 else None
 
 
 def _apart(ours: Mapping[str, Any], theirs: Mapping[str, Any], figure: Figure) -> tuple[float, Test, float] | None:
@@ -107,8 +107,8 @@ def _apart(ours: Mapping[str, Any], theirs: Mapping[str, Any], figure: Figure) -
     one, other = figure.of(ours), figure.of(theirs)
     if one is None or other is None:
         return None
-    n, m = number(ours, "n"), number(theirs, "n")
-    if figure.name in ("exact_match", "accuracy") and n and m:
+    n, m = number(ours, "n") or 0, number(theirs, "n") or 0
+    if figure.name in ("exact_match", "accuracy") and min(n, m) >= 1:
         # on so few rows the z-test finds too much: what pairs could show at best is the bound
         return two_shares(one, int(n), other, int(m)), "a test on shares", mcnemar(int(min(n, m)), 0)
     spread, others = _bits_error(ours), _bits_error(theirs)
@@ -124,6 +124,7 @@ def _bits_error(scores: Mapping[str, Any]) -> float | None:
     """Return the standard error of bits a byte, from the interval of the perplexity."""
     low, high = number(scores, "perplexity_low"), number(scores, "perplexity_high")
     tokens, size = number(scores, "tokens"), number(scores, "bytes")
-    if not low or not high or not tokens or not size or BITS.of(scores) is None:
+    known = [value for value in (low, high, tokens, size) if value is not None and value > 0]
+    if low is None or high is None or tokens is None or size is None or len(known) < 4 or BITS.of(scores) is None:
         return None
     return (math.log(high) - math.log(low)) / (2 * Z95) * tokens / size / math.log(2)

@@ -42,9 +42,11 @@ class Figure:
         return percent(value) if self.unit == "share" else decimal(value)
 
     def bounds(self, scores: Mapping[str, Any] | None) -> tuple[float, float] | None:
-        """Return its 95 % interval, if the metrics hold one."""
-        low, high = number(scores, f"{self.name}_low"), number(scores, f"{self.name}_high")
-        return None if low is None or high is None else (low, high)
+        """Return its 95 % interval, if the metrics hold one that goes with it."""
+        low, value, high = (number(scores, f"{self.name}{end}") for end in ("_low", "", "_high"))
+        if low is None or value is None or high is None or not low <= value <= high:
+            return None
+        return None if self.unit == "share" and not 0 <= low <= high <= 1 else (low, high)
 
     def range(self, scores: Mapping[str, Any] | None) -> str:
         """Return its interval as text, or nothing."""

@@ -13,6 +13,8 @@ from potstill.reporting.kinds import BITS, READING, Figure, Kind, kind_of, numbe
 
 SPARSE = 0.2
 """Share of zeros from which a model counts as pruned."""
+LARGEST = 1e18
+"""Bytes that no model has."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Measured:
     @property
     def bytes(self) -> float | None:
         """Return the bytes of its weights on disk, as they are deployed: zeros that are stored count."""
-        return number(self.metrics, "weights_bytes") or None
+        return size_in(self.metrics)
 
     @property
     def zeros(self) -> float:
@@ -164,11 +166,17 @@ def sections_of(evaluations: Sequence[Evaluation], reference: str) -> list[Secti
     return [_section(kind, [one for one in evaluations if one.kind is kind], reference) for kind in kinds]
 
 
+def size_in(metrics: Mapping[str, Any]) -> float | None:
+    """Return the bytes of the weights, if they are known and can be the size of a file."""
+    found = number(metrics, "weights_bytes")
+    return found if found and 1 <= found < LARGEST else None
+
+
 def _section(kind: Kind, evaluations: Sequence[Evaluation], reference: str) -> Section:
     """Return the section of one kind; the first model is the reference where another section has the one asked for."""
     labels = [evaluation.label for evaluation in evaluations]
     chosen = labels.index(reference) if reference in labels else 0
-    sizes = [number(evaluation.metrics, "weights_bytes") for evaluation in evaluations]
+    sizes = [size_in(evaluation.metrics) for evaluation in evaluations]
     whole = sizes[chosen]
     ratios = [whole / own if whole and own else None for own in sizes]
     return Section(

@@ -133,7 +133,7 @@ def _log_ticks(low: float, high: float) -> list[float]:
 
 def _value_range(points: Sequence[Point]) -> tuple[float, float, float]:
     """Return the tick step and both ends of the y axis, which holds all intervals and is not cut closer than 10 %."""
-    low, high = min(point.low for point in points), max(point.high for point in points)
+    low, high = min(point.low for point in points), max(0.1, *(point.high for point in points))
     low = max(0.0, min(low, high - 0.1))
     step = next(step for step in (0.02, 0.05, 0.1, 0.2) if (high - low) / step <= 7 or step == 0.2)
     return step, step * math.floor(low / step), min(1.0, step * math.ceil(high / step))
