@@ -66,5 +66,5 @@ def test_reading_yes_and_no(text: str, value: bool) -> None:
 
 @pytest.mark.parametrize("text", ["", "Maybe yes", "Nothing", "yesterday"])
 def test_what_is_neither(text: str) -> None:
-    with pytest.raises(ValueError, match="neither"):
+    with pytest.raises(ValueError, match="yes, no"):
         yes_or_no(text)

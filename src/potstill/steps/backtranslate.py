@@ -18,6 +18,7 @@ from potstill.step import Estimate, Rows
 from potstill.steps.bases.teacher import SamplingStep
 from potstill.steps.evolution import read_evolved
 from potstill.teachers.protocol import Sampling
+from potstill.text.reasoning import after_thoughts
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -134,6 +135,7 @@ def read_score(text: str) -> int:
     Raises:
         ValueError: it has none.
     """
+    text = after_thoughts(text)
     found = SCORE.findall(text) or re.findall(r"\A\W*([1-5])\W*\Z", text)
     if not found:
         raise ValueError("no line with Score: and a number from 1 to 5")

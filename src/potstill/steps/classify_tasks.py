@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,14 +14,15 @@ from potstill.prompts import Template, rendered
 from potstill.step import Estimate, Rows
 from potstill.steps.bases.teacher import AskingStep
 from potstill.teachers.protocol import Sampling
+from potstill.text.choice import ChoiceReader
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.context import Context
 
-ANSWER = re.compile(r"\W*(yes|no|true|false)\b", re.IGNORECASE)
-"""How an answer starts."""
+ANSWER = ChoiceReader(("yes", "no", "true", "false"))
+"""Reads the answers."""
 
 
 class DetectClassification(AskingStep):
@@ -85,7 +85,4 @@ def yes_or_no(text: str) -> bool:
     Raises:
         ValueError: it says neither.
     """
-    found = ANSWER.match(text)
-    if not found:
-        raise ValueError("neither yes nor no")
-    return found[1].lower() in ("yes", "true")
+    return ANSWER.read(text) in ("yes", "true")

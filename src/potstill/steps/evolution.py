@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from potstill.text.reasoning import after_thoughts
+
 OPERATIONS = {
     "constrain": "add one more requirement or condition that the answer must meet.",
     "deepen": "where it asks about a matter, ask for more of its depth and its breadth.",
@@ -36,7 +38,7 @@ def read_evolved(text: str) -> str:
     Raises:
         ValueError: the answer is empty.
     """
-    plain = text.strip()
+    plain = after_thoughts(text).strip()
     if len(plain) > 2 and plain[0] == plain[-1] == '"' and plain.count('"') == 2:
         plain = plain[1:-1].strip()
     if not re.search(r"\w", plain):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from potstill.arrow.casting import records
 from potstill.errors import BadInput
 from potstill.rows import tables
 from potstill.steps.bases.rows import RowsStep, TextFilterStep
+from potstill.text.json_values import load_json
+from potstill.text.reasoning import after_thoughts
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -115,7 +116,7 @@ class FilterRows(RowsStep):
 
 
 class ValidJSON(TextFilterStep):
-    """Keeps rows whose text is one JSON object.
+    """Keeps rows whose text is one JSON object; a model's thoughts before it are not looked at.
 
     >>> rows = LoadRows([{"output": '{"room": "den"}'}, {"output": "the den"}, {"output": "{}"}])
     >>> show(ValidJSON(rows, keys=("room",)))
@@ -130,6 +131,8 @@ class ValidJSON(TextFilterStep):
     exact: bool = False
     """Whether it may have no other keys."""
 
+    version: ClassVar[int] = 2  # thoughts before the object are not looked at
+
     def run(self, rows: Dataset, context: Context) -> Dataset:
         """Return the rows that stay."""
         return kept(rows, context, (self._objection(row[self.column]) for row in scan(rows, [self.column])))
@@ -142,15 +145,11 @@ class ValidJSON(TextFilterStep):
 def json_problem(text: Any, keys: tuple[str, ...] = (), exact: bool = False) -> str:
     """Return why `text` is no JSON object with these `keys`, or nothing."""
     try:
-        value = json.loads(text, parse_constant=_no_constant)
-    except (ValueError, TypeError, RecursionError):
+        value = load_json(after_thoughts(text))
+    except (ValueError, AttributeError):  # the latter where there is no text
         return "invalid JSON"
     if not isinstance(value, dict):
         return "JSON, but no object"
     if not set(keys) <= value.keys():
         return "JSON object lacks a key"
     return "JSON object has another key" if exact and value.keys() - set(keys) else ""
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from potstill.steps.reading import parse_records
+from potstill.text.reasoning import after_thoughts
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ def read_instances(text: str) -> list[Instance]:
     Raises:
         ValueError: there is none.
     """
-    records = parse_records(text, ("input", "output", "label"))
+    records = parse_records(after_thoughts(text), ("input", "output", "label"))
     found = [
         Instance(without_none(record.get("input", "")), record.get("output", record.get("label", "")))
         for record in records

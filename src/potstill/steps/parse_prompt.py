@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +14,7 @@ from potstill.prompts import Template, render
 from potstill.step import Estimate
 from potstill.steps.bases.teacher import TeacherStep
 from potstill.teachers.protocol import Sampling
+from potstill.text.json_values import json_values
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,7 +79,7 @@ class ParsePrompt(TeacherStep):
 
 
 def read_task(text: str) -> tuple[str, list[dict[str, str]]]:
-    """Return the instruction and the examples in an answer: the JSON object in it.
+    """Return the instruction and the examples in an answer: the last JSON object in it that has them.
 
     >>> read_task('Here: {"instruction": "Add.", "examples": [{"input": "1 + 1", "output": 2}]}')
     ('Add.', [{'input': '1 + 1', 'output': '2'}])
@@ -87,16 +87,25 @@ def read_task(text: str) -> tuple[str, list[dict[str, str]]]:
     Raises:
         ValueError: there is none of this form.
     """
-    start, end = text.find("{"), text.rfind("}")
-    if start < 0 or end < start:
-        raise ValueError("no JSON object")
-    found = json.loads(text[start : end + 1])
+    values = list(json_values(text))
+    faults = [_task_fault(value) for value in values]
+    if "" not in faults:
+        raise ValueError(faults[0])
+    found = values[faults.index("")]
+    examples = [{name: _as_text(pair.get(name)) for name in ("input", "output")} for pair in found.get("examples", [])]
+    return found["instruction"].strip(), examples
+
+
+def _task_fault(found: Any) -> str:
+    """Return why a JSON value is no task, or nothing."""
+    if not isinstance(found, dict):
+        return "no JSON object"
     instruction, examples = found.get("instruction"), found.get("examples", [])
     if not isinstance(instruction, str) or not instruction.strip():
-        raise ValueError("no instruction in the object")
+        return "no instruction in the object"
     if not isinstance(examples, list) or not all(isinstance(pair, dict) and pair.get("output") for pair in examples):
-        raise ValueError(f"examples must be a list of objects with input and output, got {examples!r:.80}")
-    return instruction.strip(), [{name: _as_text(pair.get(name)) for name in ("input", "output")} for pair in examples]
+        return f"examples must be a list of objects with input and output, got {examples!r:.80}"
+    return ""
 
 
 def _as_text(value: Any) -> str:

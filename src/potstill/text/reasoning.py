@@ -37,7 +37,7 @@ _MESSAGE_TOKENS = frozenset(
 )
 _FENCE = re.compile(r"(?:^|(?<=[>\]▷]))[ \t]{0,3}(?:```|~~~)", re.MULTILINE)
 _LONGEST_MARK = 250
-_QUOTES = "`\"'\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}“”«»„"
+_QUOTES = "\"'\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}“”«»„"
 
 Span = tuple[int, int]
 
@@ -69,7 +69,7 @@ def split_reasoning(text: str) -> tuple[str, str]:
     return "\n\n".join(_inner(part) for part in parts[1::2]).strip(), answer
 
 
-def answer_of(text: str) -> str:
+def after_thoughts(text: str) -> str:
     """Return the answer in a response, without the thoughts before it.
 
     Raises:
@@ -164,7 +164,7 @@ def _ends_unopened(text: str, tags: list[re.Match[str]], number: int) -> bool:
 def _tags_outside_code(text: str) -> list[re.Match[str]]:
     """Return the tags that are neither in code nor between quotes."""
     fences = [fence.start() for fence in _FENCE.finditer(text)]
-    ticks = [tick.start() for tick in re.finditer("`", text)]
+    ticks = [tick.start() for tick in re.finditer("(?<!`)`{1,2}(?!`)", text)]
     return [tag for tag in _TAG.finditer(text) if not _is_quoted(text, tag, fences, ticks)]
 
 

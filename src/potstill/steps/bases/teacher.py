@@ -25,7 +25,7 @@ class TeacherStep(Step):
     It runs where the teacher does: in a process of its own, or in this one if the teacher loads no model here.
     """
 
-    version: ClassVar[int] = 2  # thoughts are no part of an answer
+    version: ClassVar[int] = 2  # thoughts are no part of an answer, which is read to its end
     makes: ClassVar[str] = "rows"
     heavy: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")

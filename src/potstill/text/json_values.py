@@ -1,0 +1,89 @@
+"""The JSON values in a response: the whole of it, or what stands among words. Time is linear in the text."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from potstill.text.reasoning import after_thoughts
+
+_WHOLE_FENCE = re.compile(r"(?:```|~~~)[\w+-]*[ \t]*\n?(.*?)(?:```|~~~)?", re.DOTALL)
+_START = re.compile(r"\{(?=\s{0,99}[\"}])|\[(?=\s{0,99}[\"{\[\]\-\dtfn])")
+"""What an object or a list may begin with."""
+MOST_BROKEN = 1000
+"""Values that may begin and be no JSON; each takes the time of reading the text up to it."""
+
+
+def json_values(text: str) -> Iterator[Any]:
+    """Yield the JSON values that a response may mean, the likeliest first.
+
+    If all of the text is JSON, or all of the answer after the model's thoughts, or all of the code block that this
+    answer is, it is the only one. Otherwise they are the objects and lists in the answer, the last first, because
+    drafts come before what is meant. Thoughts hold none, and neither do parts of a value that is broken.
+
+    Raises:
+        ValueError: there is none, or the last one has no end.
+    """
+    try:
+        yield load_json(text)
+        return
+    except ValueError:
+        answer = after_thoughts(text).strip().removeprefix("\ufeff")
+    fence = _WHOLE_FENCE.fullmatch(answer)
+    for whole in (answer, fence.group(1) if fence else ""):
+        try:
+            yield load_json(whole)
+            return
+        except ValueError:
+            continue
+    yield from reversed(_values_among_words(answer))
+
+
+def load_json(text: str) -> Any:
+    """Return the JSON value that `text` is as a whole.
+
+    Raises:
+        ValueError: it is none, or nested too deep; NaN and the infinities, which Python reads, are none either.
+    """
+    try:
+        return json.loads(text.strip().removeprefix("\ufeff"), parse_constant=_refuse)
+    except RecursionError as error:
+        raise ValueError("JSON is nested too deep") from error
+
+
+def _values_among_words(text: str) -> list[Any]:
+    """Return the outermost objects and lists in a text, in order.
+
+    Raises:
+        ValueError: there is none, or the last one has no end.
+    """
+    constants: list[str] = []  # NaN and its like, which make the value that they are in none
+    decoder = json.JSONDecoder(parse_constant=constants.append)
+    found, broken = [], 0
+    last = len(text.rstrip(" \t\r\n`~"))
+    place = _START.search(text)
+    while place is not None:
+        start = place.start()
+        try:
+            value, end = decoder.raw_decode(text, start)
+            found += [] if constants else [value]
+            constants.clear()
+        except json.JSONDecodeError as error:
+            broken += 1
+            if error.msg.startswith("Unterminated string") or error.pos >= last or broken > MOST_BROKEN:
+                raise ValueError(f"the JSON that begins with {text[start : start + 40]!r} has no end") from error
+            constants.clear()
+            end = max(start + 1, error.pos)  # what was read up to there are parts of a broken value
+        except RecursionError as error:
+            raise ValueError("JSON is nested too deep") from error
+        place = _START.search(text, end)
+    if not found:
+        raise ValueError(f"holds no JSON: {text[:80]!r}")
+    return found
+
+
+def _refuse(name: str) -> None:
+    """Refuse a constant that Python reads and JSON does not have."""
+    raise ValueError(f"{name} is no JSON")

@@ -1,0 +1,78 @@
+"""Which JSON a response means: the whole of it, or the last that fits, and never a thought or a broken part."""
+
+import json
+import time
+from itertools import product
+
+import pytest
+
+from potstill.steps.parse import fields
+from potstill.text.json_values import json_values
+
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+RIGHT, DRAFT = '{"city": "Berlin"}', '{"city": "Ulm"}'
+
+
+def city(text):
+    return fields(CITY)(text)["city"]
+
+
+BEFORE = [
+    "",
+    "Here it is:\n",
+    "Sure! ",
+    f"First idea: {DRAFT}. No.\n",
+    f"```json\n{DRAFT}\n```\nBetter:\n",
+    "[1] says:\n",
+]
+THOUGHTS = ["", f"<think>{DRAFT}?</think>\n", f"Perhaps {DRAFT}\n</think>\n\n", f"[THINK]```json\n{DRAFT}\n```[/THINK]"]
+AROUND = ["%s", "```json\n%s\n```", "```\n%s```", "~~~json\n%s\n~~~", "```JSON\r\n%s\r\n```"]
+AFTER = ["", "\nDone.", " {is that} all?", '\n[1] {"source": "an atlas"}', " [x]"]
+
+
+@pytest.mark.parametrize("thoughts", THOUGHTS)
+def test_the_last_value_that_fits_is_meant(thoughts):
+    for before, around, after in product(BEFORE, AROUND, AFTER):
+        text = thoughts + before + around % RIGHT + after
+        assert city(text) == "Berlin", text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"<think>{RIGHT}",
+        f"<think>{RIGHT}</think>",
+        f"<think>{RIGHT}</think>I can't say.",
+        f'{DRAFT} No, rather {{"city": "Ber',
+        f'{{"draft": {DRAFT}, "city": NaN}}',
+        f'{{"cities": [{DRAFT}, {{"city": 3',
+        f'```json\n{{"cities": [{DRAFT}, ]\n```',
+        "no JSON",
+        "",
+        "[" * 100_000,
+    ],
+)
+def test_thoughts_drafts_and_broken_values_are_no_answer(text):
+    with pytest.raises(ValueError, match=r"."):
+        city(text)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [3, -1.5, "Berlin", True, None, [], {}, "<think>no</think>", {"tag": "</think>"}, {"a": "```json\n{}\n```"}],
+)
+def test_a_text_that_is_json_as_a_whole_is_that_value(value):
+    for around in ("%s", " \n%s\n", "\ufeff%s", "<think>{}</think>%s", "```json\n%s\n```"):
+        assert list(json_values(around % json.dumps(value))) == [value]
+
+
+@pytest.mark.parametrize("part", [" ", "[", "{", "]", '{"a":', '["', '"', "[1,", "{}", "```\n", '[{"a": "\\"', "[NaN,"])
+def test_time_is_linear(part):
+    text = part * (200_000 // len(part))
+    start = time.process_time()
+    for tail in ("", '{"city": "Ulm"}'):
+        try:
+            list(json_values(text + tail))
+        except ValueError:
+            continue
+    assert time.process_time() - start < 1
