@@ -18,7 +18,7 @@ from potstill.errors import PotstillError, Problem
 from potstill.keys import digest, digest_encoded
 from potstill.responses import interpreted, pack, spelled, storable, unpack
 from potstill.step import Output, Step
-from potstill.teachers.protocol import Usage
+from potstill.teachers.protocol import Throttled, Usage
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -72,6 +72,8 @@ class Asker:
         """Write what is finished and close the teacher."""
         try:
             self._save()
+            if isinstance(self._session, Throttled) and self._session.refusals:
+                self.usage["refused"] += self._session.refusals
         finally:
             self._session = None
             self._open.close()
@@ -153,7 +155,8 @@ class Asker:
     def report(self, done: int, total: int | None) -> None:
         """Tell the progress."""
         if self._reports:
-            self._context.progress(done, total, tokens=self.usage["completion_tokens"])
+            note = self._session.note if isinstance(self._session, Throttled) else ""
+            self._context.progress(done, total, tokens=self.usage["completion_tokens"], note=note)
 
     def _save(self) -> None:
         """Write finished responses to the journal."""

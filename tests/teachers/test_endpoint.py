@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,22 @@ def test_concurrency_shrinks_to_what_the_server_takes_and_loses_nothing() -> Non
         late = server.history[len(server.history) // 2 :]
         assert sum(late) / len(late) < 16
         assert server.statuses[429] < 250
+
+
+def test_what_slows_a_step_down_stands_in_its_progress_and_figures(tmp_path: Path) -> None:
+    notes: list[str] = []
+
+    def progress(done: int, total: int | None = None, *, tokens: int = 0, note: str = "") -> None:
+        notes.append(note)
+
+    context = replace(context_in(tmp_path), progress=progress)
+    with faulty_server(capacity=2, seconds=0.01) as server:
+        with Asker(Endpoint(server.url, "m", concurrency=16), context) as asker:
+            list(asker.ask((n, request(f"p{n}")) for n in range(100)))
+        refused = server.statuses[429]
+    assert refused
+    assert f"refused {refused:,} times (429 or 503), now " in notes[-1]
+    assert context.notes["usage"]["refused"] == refused
 
 
 def test_concurrency_grows_again_when_the_server_recovers() -> None:

@@ -104,6 +104,17 @@ class Dispatcher:
     loop: asyncio.AbstractEventLoop
     """Where it is sent from, in a thread of its own."""
 
+    @property
+    def refusals(self) -> int:
+        """How often the servers had too much to do."""
+        return sum(lane.window.refusals for lane in self.lanes)
+
+    @property
+    def note(self) -> str:
+        """What slows the requests down, in a few words, or nothing."""
+        now = sum(int(lane.window.limit) for lane in self.lanes)
+        return f"refused {self.refusals:,} times (429 or 503), now {now:,} at a time" if self.refusals else ""
+
     def run(self, jobs: Iterator[Job | tuple[int, Response]]) -> Iterator[tuple[int, Response]]:
         """Yield `(index, response)` as the responses arrive; what comes as a response already passes through.
 

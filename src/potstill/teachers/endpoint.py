@@ -60,9 +60,9 @@ class Endpoint:
     """Fields that are left out of every request, such as `seed` or `temperature`; the server's own value then holds."""
     system_role: SystemRole = field(default="system", kw_only=True)
     """Who says the system prompt: `system`, `developer`, or `user`, which puts it before the user's first message."""
-    extra_body: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    extra_body: Mapping[str, Any] = field(default_factory=dict, kw_only=True, hash=False)
     """Fields added to every request, such as `{"chat_template_kwargs": {"enable_thinking": False}}`."""
-    extra_headers: Mapping[str, str] = field(default_factory=dict, kw_only=True, repr=False)
+    extra_headers: Mapping[str, str] = field(default_factory=dict, kw_only=True, repr=False, hash=False)
     """Headers added to every request. One whose name says that it holds a key is no part of any key or file."""
     api_key_env: str = field(default="OPENAI_API_KEY", kw_only=True)
     """Environment variable that holds the key; a server that wants none ignores it. Empty sends none."""
@@ -243,6 +243,16 @@ class EndpointSession:
     """How requests are written."""
     dispatcher: Dispatcher
     """Sends them."""
+
+    @property
+    def note(self) -> str:
+        """What slows the requests down."""
+        return self.dispatcher.note
+
+    @property
+    def refusals(self) -> int:
+        """How often the servers had too much to do."""
+        return self.dispatcher.refusals
 
     def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Response]]:
         """Yield `(index, response)` as the responses arrive.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from potstill.errors import BadInput, Problem
 
@@ -155,6 +155,19 @@ class Session(Protocol):
         `requests` are drawn as there is room for them, so there may be any number. Closing the iterator drops those
         that are unfinished.
         """
+
+
+@runtime_checkable
+class Throttled(Protocol):
+    """A session that a server slows down by refusing what is too much."""
+
+    @property
+    def note(self) -> str:
+        """What slows the requests down, in a few words for the progress line, or nothing."""
+
+    @property
+    def refusals(self) -> int:
+        """How often the server had too much to do."""
 
 
 class Teacher(Protocol):

@@ -21,6 +21,8 @@ class Window:
     """Requests that are."""
     least: float = 0.0
     """The smallest that `limit` has been."""
+    refusals: int = 0
+    """How often the server had too much."""
     _sent: int = 0
     _answered: int = 0  # since the limit last changed
     _burst: int = 0  # requests numbered below were sent before the last halving
@@ -57,6 +59,7 @@ class Window:
 
     def refused(self, number: int) -> None:
         """Note that the server had too much with request `number`; refusals of one burst halve the window once."""
+        self.refusals += 1
         if number < self._burst:
             return
         self.limit = max(1.0, self.limit // 2)
