@@ -93,6 +93,8 @@ class Parts:
 
     def close(self, columns: Iterable[str] = ()) -> None:
         """Write what waits, and bring all files into the final schema; `columns` are those of no rows at all."""
+        import pyarrow as pa
+
         if not self.rows:
             self._promise(columns)
         elif not self._kinds and not self.log.count:
@@ -100,7 +102,7 @@ class Parts:
         while self._held and not self.log.count:
             self._flush(last=True)
         if not self._segments and not self.log.count:
-            self._write((self._schema or _no_columns()).empty_table())
+            self._write(pa.Table.from_batches([], self._schema or _no_columns()))
         for segment in self._segments:
             segment.writer.close()
         for part in range(self._segments[-1].part + 1 if self._segments else 0):

@@ -154,13 +154,15 @@ def _of_reader(reader: pa.RecordBatchReader, layout: Layout) -> Iterator[pa.Tabl
     """Yield a reader's rows as tables; the first is empty, so that no rows at all still have columns."""
     import pyarrow as pa
 
-    yield reader.schema.empty_table()
+    yield pa.Table.from_batches([], reader.schema)
     for batch in reader:
         yield from bounded(pa.Table.from_batches([batch]), layout)
 
 
 def _of_data_set(rows: Any, log: FlawLog, layout: Layout) -> Iterator[pa.Table]:
     """Yield a data set as tables, or what its transform makes of it."""
+    import pyarrow as pa
+
     if isinstance(rows, dict):
         names = ", ".join(map(str, rows))
         raise BadInput(f"a {type(rows).__name__} holds several sets of rows ({names}): return one, or declare outputs")
@@ -173,7 +175,7 @@ def _of_data_set(rows: Any, log: FlawLog, layout: Layout) -> Iterator[pa.Table]:
         for start, end in data_set_ranges(rows, layout):
             yield _embedded(arrow[start:end])
         if len(rows) == 0 and rows.column_names:
-            yield rows.features.arrow_schema.empty_table()
+            yield pa.Table.from_batches([], rows.features.arrow_schema)
 
 
 def _of_stream(rows: Any, log: FlawLog, layout: Layout) -> Iterator[pa.Table]:
@@ -184,7 +186,7 @@ def _of_stream(rows: Any, log: FlawLog, layout: Layout) -> Iterator[pa.Table]:
         yield from dicts.tables(rows, log, layout.group_rows, layout.group_bytes)
         return
     schema = rows.features.arrow_schema
-    yield schema.empty_table()
+    yield pa.Table.from_batches([], schema)
     for chunk in dicts.chunks(rows, layout.group_rows, layout.group_bytes):
         encoded = [rows.features.encode_example(dict(row)) for row in chunk]
         yield _embedded(pa.Table.from_pylist(encoded, schema=schema))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from potstill.arrow.lists import missing
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -26,11 +28,11 @@ def take(column: pa.ChunkedArray, numbers: pa.Array | pa.ChunkedArray) -> pa.Chu
     for number in np.unique(chunk_of):
         here = wanted[chunk_of == number]
         if number < 0:
-            pieces.append(pa.nulls(len(here), column.type))
+            pieces.append(missing(len(here), column.type))
         else:
             chunk = column.chunk(int(number))
             pieces.append(chunk.take(pa.array(here - (ends[number] - len(chunk)))))
     places = np.empty(len(order), np.int64)
     places[order] = np.arange(len(order))
-    joined = pa.concat_arrays(pieces) if pieces else pa.array([], column.type)
+    joined = pa.concat_arrays(pieces) if pieces else missing(0, column.type)
     return pa.chunked_array([joined.take(pa.array(places))])
