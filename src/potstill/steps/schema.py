@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 from potstill.arrow.casting import as_objects, recast
+from potstill.arrow.dicts import is_text
 from potstill.arrow.flaws import Flawed
 from potstill.arrow.objects import is_json
 from potstill.arrow.types import Unfit, unified
@@ -166,6 +167,8 @@ class Survey:
         for name, value in record.items():
             if not isinstance(name, str):
                 yield f"the name of a field must be a text, got {name!r:.60}"
+            elif not is_text(name):
+                yield f"field {name!r:.60} is named by half a character, which can't be written"
             elif name in self.schema:
                 message = self.schema[name].objection(value)
                 if message:
