@@ -116,8 +116,10 @@ def ranges(rows: Dataset, most_rows: int | None = None) -> Iterator[tuple[int, i
 
 def tables(rows: Dataset, most_rows: int | None = None) -> Iterator[pa.Table]:
     """Yield rows as Arrow tables of a bounded size."""
-    arrow = rows.with_format("arrow")
-    return (arrow[start:end] for start, end in ranges(rows, most_rows))
+    from potstill.arrow.parts import Layout
+    from potstill.arrow.sources import data_set_tables
+
+    return data_set_tables(rows, Layout(most_rows or GROUP_ROWS, GROUP_BYTES, PART_GROUPS))
 
 
 def beside(rows: Iterable[Dataset]) -> Iterator[tuple[pa.Table, ...]]:

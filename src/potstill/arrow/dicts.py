@@ -41,7 +41,7 @@ def chunks(rows: Iterable[Any], most_rows: int, most_bytes: int) -> Iterator[lis
     chunk: list[Mapping[str, Any]] = []
     held = 0
     for number, row in enumerate(rows):
-        if not isinstance(row, Mapping):
+        if row.__class__ is not dict and not isinstance(row, Mapping):
             raise BadInput(f"row {number} is a {type(row).__name__}, not a dict: {row!r:.80}")
         chunk.append(row)
         for value in row.values():

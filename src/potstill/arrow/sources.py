@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from potstill.arrow import dicts, sizes
 from potstill.arrow.flaws import Flaw, Flawed, FlawLog
 from potstill.arrow.parts import Layout
+from potstill.arrow.taking import take
 from potstill.arrow.values import column
 from potstill.errors import BadInput
 
@@ -72,6 +73,20 @@ def data_set_ranges(rows: Dataset, layout: Layout) -> Iterator[tuple[int, int]]:
     if rows._indices is not None:
         taken = taken[rows._indices.column(0).to_numpy()]
     yield from sizes.ranges(taken, layout.group_rows, layout.group_bytes)
+
+
+def data_set_tables(rows: Dataset, layout: Layout) -> Iterator[pa.Table]:
+    """Yield the rows of a data set as tables of a bounded size, with what it knows of its columns."""
+    import pyarrow as pa
+
+    table = rows.data.table
+    schema = table.schema.with_metadata(rows.features.arrow_schema.metadata)
+    for start, end in data_set_ranges(rows, layout):
+        if rows._indices is None:
+            yield table.slice(start, end - start).replace_schema_metadata(schema.metadata)
+        else:
+            numbers = rows._indices.column(0).slice(start, end - start)
+            yield pa.table([take(column, numbers) for column in table.columns], schema=schema)
 
 
 def frame_schema_problem(frame: pd.DataFrame) -> str:
@@ -171,9 +186,7 @@ def _of_data_set(rows: Any, log: FlawLog, layout: Layout) -> Iterator[pa.Table]:
     elif rows.format["type"] == "custom":
         yield from dicts.tables(rows, log, layout.group_rows, layout.group_bytes)
     else:
-        arrow = rows.with_format("arrow")
-        for start, end in data_set_ranges(rows, layout):
-            yield _embedded(arrow[start:end])
+        yield from map(_embedded, data_set_tables(rows, layout))
         if len(rows) == 0 and rows.column_names:
             yield pa.Table.from_batches([], rows.features.arrow_schema)
 
