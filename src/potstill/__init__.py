@@ -2,10 +2,10 @@
 
 The engine is here, one noun a module: `step` (what a node is), `graph`, `identity` and `keys` and `code` and `digests`
 (what a key covers), `store`, `journal`, `ledger`, `locks` (what is kept), `validate`, `plan`, `execute`, `run`,
-`records`, `logs` (what happens), `executor` and `zygote` (where), `services` with `service_state`, `keeper` and
-`processes` (what outlives a step and never the run), `progress`, `pipeline`, `loader`, `settings` with `value_text` and
-`typed_json`, `cli` (how it is used). It knows nothing of language models, but for `models`, which tells what a model's
-name stands for.
+`records`, `logs` (what happens), `executor` with `children`, `nursery`, `forks`, `zygote`
+(where), `services` with `service_state`, `keeper` and `processes` (what outlives a step and never the run),
+`progress`, `pipeline`, `loader`, `settings` with `value_text` and `typed_json`, `cli` (how it is used). It knows
+nothing of language models, but for `models`, which tells what a model's name stands for.
 
 Beside it, for the steps: `generate` (asking a teacher, each answer journalled), `asking` (until the answer parses),
 `chat`, `soft_labels` and `hidden_states` (what a teacher's distributions are kept as), `metrics`, `classification`,

@@ -21,7 +21,7 @@ from typing import Any
 
 from potstill import memory, rows, services
 from potstill.context import Ancestor, Context, Progress
-from potstill.errors import PotstillError, RequestError, StoreError
+from potstill.errors import PotstillError, RequestError, StoreError, described
 from potstill.graph import like, nodes_in, replace_nodes, step_of
 from potstill.inputs import Inputs, InputsChanged, Source
 from potstill.ledger import Ledger
@@ -76,6 +76,12 @@ class Spec:
     """Threads that the step may use."""
     access: services.Access | None = None
     """By which the step reaches the services of its run."""
+    node: int = 0
+    """The `id` of the step in the run's graph, by which a fork of the run's process finds it."""
+    edges: Mapping[int, Input] = field(default_factory=dict)
+    """What stands behind its edges, by the `id` of the step there."""
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    """Fields that the key has read from outside the process, as it has read them."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +102,8 @@ class Outcome:
     """Keys of inputs that are no longer what the step's key saw, which is why it failed."""
 
 
-def detached(step: Step, inputs: Mapping[int, Input]) -> Step:
-    """Return a copy of `step` whose edges are `Input`s, by `id(step)` of the step behind them."""
+def detached(step: Step, inputs: Mapping[int, Input], fixed: Mapping[str, Any] | None = None) -> Step:
+    """Return a copy of `step` with its `fixed` fields, and `Input`s as edges, by `id(step)` of the step behind them."""
 
     def replacement(node: Node, inside: bool) -> Any:
         found = inputs[id(step_of(node))]
@@ -106,7 +112,8 @@ def detached(step: Step, inputs: Mapping[int, Input]) -> Step:
 
     twin = copy.copy(step)
     for part in dataclasses.fields(step):
-        object.__setattr__(twin, part.name, replace_nodes(getattr(step, part.name), replacement))
+        value = (fixed or {}).get(part.name, getattr(step, part.name))
+        object.__setattr__(twin, part.name, replace_nodes(value, replacement))
     return twin
 
 
@@ -149,7 +156,9 @@ def execute(spec: Spec, fields: tuple[str, ...], progress: Progress) -> Outcome:
         with services.within(spec.access):
             warnings = _make(spec, fields, context, store, inputs, started)
         return Outcome("ran", time.perf_counter() - started, warnings=warnings)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a step raises is reported as its failure
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever a step raises is reported as its failure
         logger.error("%s", traceback.format_exc())
         keep_printed(spec.store, spec.key)
         changed = error.keys if isinstance(error, InputsChanged) else tuple(inputs.problems())
@@ -171,13 +180,14 @@ def _text(error: BaseException, step: Step) -> str:
         return str(error)
     if step.memory_remedies() and memory.ran_out(error):
         return memory.explained(error, f"in {type(step).__name__}", step.memory_remedies())
-    return f"{type(error).__name__}: {error}"
+    return described(error)
 
 
 def _make(
     spec: Spec, fields: tuple[str, ...], context: Context, store: Store, inputs: Inputs, started: float
 ) -> tuple[str, ...]:
     """Call `run`, write what it returns, publish it; returns warnings."""
+    process = os.getpid()
     shutil.rmtree(context.work / "inputs", ignore_errors=True)
     arguments = {name: resolved(getattr(spec.step, name), context.work) for name in fields}
     run: Callable[..., Any] = spec.step.run  # type: ignore[assignment]  # what a subclass defines
@@ -194,6 +204,8 @@ def _make(
         counts["kept"] = count
     keep_printed(spec.store, spec.key)
     inputs.check()
+    if os.getpid() != process:
+        os._exit(1)  # a fork that the step made and that came back from it: the result is the step's own to publish
     store.publish(
         spec.key,
         {
@@ -215,7 +227,7 @@ def _make(
             "seconds": round(time.perf_counter() - started, 3),
             "notes": json.loads(json.dumps(context.notes, default=str)),
             "versions": versions(),
-            "host": {"name": socket.gethostname(), "platform": platform.platform(), "cpus": os.cpu_count()},
+            "host": machine(),
         },
     )
     retryable = counts["retryable"]
@@ -289,6 +301,12 @@ def _holds_input(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return any(_holds_input(item) for item in value)
     return isinstance(value, Input)
+
+
+@lru_cache(maxsize=1)
+def machine() -> dict[str, Any]:
+    """Return what a manifest says of this machine."""
+    return {"name": socket.gethostname(), "platform": platform.platform(), "cpus": os.cpu_count()}
 
 
 @lru_cache(maxsize=1)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from potstill import code, keys
 from potstill.annotations import as_annotated, hints, marks, unresolved
 from potstill.errors import BadInput, Problem, RequestError
-from potstill.graph import nodes_in, replace_nodes
+from potstill.graph import like, nodes_in, replace_nodes
 from potstill.models import model_identity
 from potstill.step import Edge, Node, Output, Step
 from potstill.store import Artifact
@@ -35,9 +36,15 @@ Codes = dict[type, dict[str, str]]
 
 
 def step_identity(
-    step: Step, artifact: Callable[[Node], Artifact], codes: Codes, lineage: Any = None
+    step: Step,
+    artifact: Callable[[Node], Artifact],
+    codes: Codes,
+    lineage: Any = None,
+    fixed: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return all that the key of `step` covers, encoded, by part; `artifact` finds what stands behind an edge.
+
+    Fields in `fixed` count as they are there.
 
     Raises:
         RequestError: parameters that can't be read or have no canonical form; all of them together.
@@ -65,9 +72,10 @@ def step_identity(
         found = artifact(node)
         return found.path if inside else ByContent(found.digest(node.name if isinstance(node, Output) else ""))
 
-    for name, value in keys.keyed_fields(step):
+    for name, own in keys.keyed_fields(step):
         if name == "name":
             continue
+        value = (fixed or {}).get(name, own)
         part = "inputs" if any(True for _ in nodes_in(value)) else "params"
         try:
             parts[part][name] = encoded(cls, name, replace_nodes(value, content))
@@ -76,6 +84,37 @@ def step_identity(
     if problems:
         raise RequestError(*problems)
     return parts
+
+
+def fixed_fields(step: Step) -> dict[str, Any]:
+    """Return the fields whose marks read something from outside the process, such as a template, with what they read.
+
+    The key is made from these values, and the step runs with them: an edit that comes in between changes neither.
+
+    Raises:
+        RequestError: something can't be read.
+    """
+    cls: type = type(step)
+    return {name: _fixed(cls, name, getattr(step, name)) for name in _fields_to_fix(cls)}
+
+
+@functools.lru_cache(maxsize=512)
+def _fields_to_fix(cls: type) -> tuple[str, ...]:
+    """Return the fields of a class that have a mark which fixes values."""
+    fields = dataclasses.fields(cls)
+    return tuple(field.name for field in fields if any(hasattr(mark, "fixed") for mark in marks(cls, field.name)))
+
+
+def _fixed(cls: type, name: str, value: Any) -> Any:
+    """Return a value, or each in a list, tuple or dict, as its mark fixes it."""
+    if isinstance(value, (list, tuple)):
+        return like(value, (_fixed(cls, name, item) for item in value))
+    if isinstance(value, dict):
+        return {key: _fixed(cls, name, item) for key, item in value.items()}
+    for mark in marks(cls, name):
+        if hasattr(mark, "fixed") and isinstance(value, str):
+            return mark.fixed(value)
+    return value
 
 
 def key_of(identity: dict[str, Any]) -> str:

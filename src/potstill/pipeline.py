@@ -123,7 +123,8 @@ class Pipeline:
             services=shared,
         )
         try:
-            return runner.run()
+            with place.hold(graph.steps):
+                return runner.run()
         finally:
             try:
                 if executor is None:

@@ -15,7 +15,7 @@ from potstill.errors import PotstillError, RequestError
 from potstill.execute import Input, Outcome, Spec, detached, edge_fields
 from potstill.executor import Executor
 from potstill.graph import Graph, edges, replace_nodes, step_of
-from potstill.identity import Codes, key_of, step_identity
+from potstill.identity import Codes, fixed_fields, key_of, step_identity
 from potstill.inputs import source_of
 from potstill.records import Interrupted, Record, Run, Watcher
 from potstill.run_records import Origin
@@ -139,7 +139,8 @@ class Runner:
 
     def _settle(self, step: Step, record: Record) -> bool:
         """Take a hit from the store, or start the step under its key's lock."""
-        identity = step_identity(step, self._artifact, self._codes, self._lineage_digests(step))
+        fixed = fixed_fields(step)
+        identity = step_identity(step, self._artifact, self._codes, self._lineage_digests(step), fixed)
         record.key = key_of(identity)
         if record.key in self._busy:
             return self._later(step)
@@ -160,7 +161,7 @@ class Runner:
             return self._finish(step, record)
         try:
             self._usage.start(record.name, record.type, record.key, identity)
-            spec = self._spec(step, record, identity)
+            spec = self._spec(step, record, identity, fixed)
             used = self._make_room(step)
             future = self.executor.submit(spec, edge_fields(step), self.watcher.started(record.name))
         except BaseException:
@@ -264,7 +265,7 @@ class Runner:
         assert artifact is not None, "a step is settled only after its parents"
         return artifact
 
-    def _spec(self, step: Step, record: Record, identity: dict[str, Any]) -> Spec:
+    def _spec(self, step: Step, record: Record, identity: dict[str, Any], fixed: dict[str, Any]) -> Spec:
         """Return what an executor needs to run the step."""
         inputs: dict[int, Input] = {}
         names: dict[str, list[str]] = {}
@@ -274,7 +275,7 @@ class Runner:
             inputs[id(step_of(node))] = Input(artifact.path, "", str(artifact.manifest["makes"]), files)
             names.setdefault(name, []).append(self.graph.name(node))
         return Spec(
-            step=detached(step, inputs),
+            step=detached(step, inputs, fixed),
             name=record.name,
             origin=self.origin,
             key=record.key,
@@ -285,6 +286,9 @@ class Runner:
             lineage=tuple(self._ancestors(step)) if type(step).wants_lineage else (),
             threads=self.threads,
             access=self.services.access if self.services else None,
+            node=id(step),
+            edges=inputs,
+            fixed=fixed,
         )
 
     def _ancestors(self, step: Step) -> Iterator[Ancestor]:

@@ -31,6 +31,26 @@ class TemplateText:
         """Return what the key holds for the template `value`."""
         return {"template": template_text(value)}
 
+    def fixed(self, value: str) -> FixedTemplate:
+        """Return the template `value` with the text that it has now."""
+        return FixedTemplate(value, template_text(value))
+
+
+class FixedTemplate(str):
+    """The name of a template that keeps the text which the step's key was made from, whatever becomes of the file."""
+
+    text: str
+
+    def __new__(cls, name: str, text: str) -> FixedTemplate:
+        """Keep the `text` of the template `name`."""
+        made = super().__new__(cls, name)
+        made.text = text
+        return made
+
+    def __reduce__(self) -> tuple[type[FixedTemplate], tuple[str, str]]:
+        """Return what a copy in another process is made from."""
+        return FixedTemplate, (str(self), self.text)
+
 
 Template = Annotated[str, TemplateText()]
 """A template: name of a file in `potstill/prompts`, path of one's own file, or the text itself."""
@@ -42,6 +62,8 @@ def template_text(template: str) -> str:
     Raises:
         BadInput: it is neither a known name, nor an existing file, nor a template text.
     """
+    if isinstance(template, FixedTemplate):
+        return template.text
     if "{{" in template or "{%" in template or "\n" in template:
         return template
     for path in (Path(template), FOLDER / template):

@@ -6,14 +6,13 @@ import codecs
 import json
 import lzma
 from collections.abc import Iterator, Mapping
-from dataclasses import KW_ONLY
-from dataclasses import field as parameter
+from dataclasses import KW_ONLY, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from potstill.steps.bases.records import Records, RecordsStep
 from potstill.steps.files import are_small, lines, matched, opened
-from potstill.steps.json_list import is_one_object, items, unreadable
+from potstill.steps.json_list import items
 from potstill.steps.schema import Findings, Schema
 
 
@@ -30,10 +29,7 @@ class LoadJSON(RecordsStep):
     """
 
     _: KW_ONLY
-    field: str = ""
-    """Where the files hold one object, the name under which its list of rows stands, such as `data`; `a.b` is the list
-    `b` in the object `a`."""
-    schema: Schema = parameter(default_factory=dict)
+    schema: Schema = field(default_factory=dict)
     """Types that columns must have, such as `{"text": str, "level": "int?"}`; other columns are taken as they come."""
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
@@ -47,26 +43,23 @@ class LoadJSON(RecordsStep):
 
     def _records(self) -> Records:
         """Return the function that reads one file."""
-        return lambda path, findings: _records(path, findings, self.field)
+        return _records
 
 
-def _records(path: Path, findings: Findings, field: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the values of a JSON or JSON Lines file, or of the list under a name in it."""
+def _records(path: Path, findings: Findings) -> Iterator[tuple[str, Any]]:
+    """Yield the values of a JSON or JSON Lines file."""
     with opened(path) as file:
         is_list = _starts_list(file)
-    if field or is_list:
-        yield from items(path, findings, field)
-        return
-    if is_one_object(path):
-        findings.add("", "is one JSON object, not a list of rows: say field= with the name of its list, as in "
-                         "LoadJSON(..., field='data')")  # fmt: skip
+    if is_list:
+        yield from items(path, findings)
         return
     for number, line in lines(path, findings):
         if line.strip():
             try:
                 yield f"line {number}", json.loads(line)
-            except (ValueError, RecursionError) as error:
-                findings.add(f"line {number}", f"not valid JSON: {unreadable(error)}: {line.strip():.60}")
+            except (json.JSONDecodeError, RecursionError) as error:
+                what = f"{error.msg} (column {error.colno})" if isinstance(error, json.JSONDecodeError) else "too deep"
+                findings.add(f"line {number}", f"not valid JSON: {what}: {line.strip():.60}")
 
 
 def _starts_list(file: BinaryIO) -> bool:
@@ -76,6 +69,6 @@ def _starts_list(file: BinaryIO) -> bool:
             part = file.read(4096)
         except (OSError, EOFError, lzma.LZMAError):
             return False  # reading the lines says what is wrong
-        text = part.replace(b"\0", b"").lstrip(codecs.BOM_UTF8 + codecs.BOM_UTF16 + b" \t\r\n")
+        text = part.removeprefix(codecs.BOM_UTF8).lstrip()
         if text or not part:
             return text.startswith(b"[")

@@ -22,8 +22,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from potstill.children import pickled
 from potstill.errors import BadInput, PotstillError
-from potstill.executor import pickled
 
 if TYPE_CHECKING:
     from datasets import Dataset
