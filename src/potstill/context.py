@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from potstill.arrow.dicts import checked
 from potstill.errors import StoreError
 from potstill.journal import Journal, ScopedJournal
 from potstill.keys import digest
@@ -88,7 +89,7 @@ class Context:
             if kept is None:
                 try:
                     made = function(plain)
-                    kept = self.journal.kept(row_key, {"row": None if made is None else dict(made)})
+                    kept = self.journal.kept(row_key, {"row": None if made is None else checked(made)})
                 except StoreError:
                     raise
                 except Exception as error:  # noqa: BLE001 - one bad row must not take its siblings with it

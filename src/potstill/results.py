@@ -115,9 +115,7 @@ def _plain(value: Any, place: str, wrong: list[str]) -> Any:
         return _plain(value.tolist(), place, wrong)
     what = f"metric {place} is a {type(value).__name__}, which has no place in metrics ({value!r:.60})"
     rows_too = hasattr(value, "column_names") or hasattr(value, "columns")
-    remedy = (
-        "return rows alone, or several as declared `outputs`" if rows_too else "give numbers, texts, lists or dicts"
-    )
+    remedy = "return rows alone, several as `outputs`" if rows_too else "give numbers, texts, lists or dicts"
     wrong.append(f"{what}: {remedy}")
     return None
 

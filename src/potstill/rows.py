@@ -74,7 +74,7 @@ def read(folder: Path, scratch: Path, names: Iterable[str] | None = None) -> Dat
     import pyarrow.parquet as pq
     from datasets import Dataset
 
-    from potstill.arrow import objects, reading
+    from potstill.arrow import objects, optional_keys, reading
 
     objects.make_exact()
     listed = [path.name for path in folder.glob("*.parquet")] if names is None else names
@@ -83,8 +83,10 @@ def read(folder: Path, scratch: Path, names: Iterable[str] | None = None) -> Dat
         raise FileNotFoundError(errno.ENOENT, "no Parquet file, so that even no rows at all can't be read", str(folder))
     if not files:  # as earlier versions wrote no rows
         return Dataset.from_dict({})
-    schema = pq.read_schema(files[0])
-    found = (batch for file in files for batch in reading.batches(file, GROUP_ROWS, GROUP_BYTES))
+    schema = optional_keys.object_schema(pq.read_schema(files[0]))
+    found = (
+        optional_keys.as_objects(batch) for file in files for batch in reading.batches(file, GROUP_ROWS, GROUP_BYTES)
+    )
     small = sum(file.stat().st_size for file in files) <= IN_MEMORY_BYTES
     kept, more = reading.gathered(found, IN_MEMORY_UNPACKED) if small else ([], True)
     if not more:
@@ -114,8 +116,10 @@ def ranges(rows: Dataset, most_rows: int | None = None) -> Iterator[tuple[int, i
 
 def tables(rows: Dataset, most_rows: int | None = None) -> Iterator[pa.Table]:
     """Yield rows as Arrow tables of a bounded size."""
-    arrow = rows.with_format("arrow")
-    return (arrow[start:end] for start, end in ranges(rows, most_rows))
+    from potstill.arrow.parts import Layout
+    from potstill.arrow.sources import data_set_tables
+
+    return data_set_tables(rows, Layout(most_rows or GROUP_ROWS, GROUP_BYTES, PART_GROUPS))
 
 
 def beside(rows: Iterable[Dataset]) -> Iterator[tuple[pa.Table, ...]]:

@@ -175,3 +175,15 @@ def test_the_layout_does_not_depend_on_the_pieces(tmp_path: Path, monkeypatch: p
         made.append([path.read_bytes() for path in sorted((tmp_path / str(number)).iterdir())])
     assert len(made[0]) > 3
     assert all(files == made[0] for files in made)
+
+
+@pytest.mark.parametrize("deep", [{}, [{}], {"a": {}}, [{"a": [{}]}], {"a": [{}], "b": 1}])
+def test_empty_objects_anywhere(deep: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = [{"v": deep}, {"v": None}, {"v": deep, "w": deep}]
+    for size in (1, 10):
+        monkeypatch.setattr(rows, "GROUP_ROWS", size)
+        rows.write(given, tmp_path / str(size))
+        read = rows.read(tmp_path / str(size), tmp_path)
+        assert read.to_list() == [{"w": None, **row} for row in given]
+        rows.write(read.select([]), tmp_path / f"{size} none")
+        assert rows.read(tmp_path / f"{size} none", tmp_path).column_names == ["v", "w"]

@@ -30,7 +30,7 @@ def test_columns_that_some_lack(tmp_path: Path) -> None:
     assert "fill=True" in problem
     assert problems_of(Select(Concat([WHOLE, BARE], fill=True), ["n"])) == []
     assert "it has n, t" in problems_of(Select(Concat([WHOLE, BARE], fill=True), ["m"]))[0]
-    with pytest.raises(RequestError, match=r"column 'n' of input 1 doesn't go with those before it"):
+    with pytest.raises(RequestError, match=r"column 'n' of input 1 does not go with those before it"):
         rows_of(Concat([WHOLE, LoadRows([{"t": "x", "n": "y"}])]), tmp_path)
 
 

@@ -10,6 +10,7 @@ import pytest
 from potstill.errors import BadInput
 from potstill.steps import LoadSeeds
 from potstill.steps.load import read_seeds
+from running import problems_of
 
 
 def write(path: Path, *lines: str) -> Path:
@@ -126,3 +127,16 @@ def test_instances_are_texts_and_what_is_none_is_told_by_line_and_field(tmp_path
         strict=True,
     ):
         assert place.startswith(wanted)
+
+
+def test_what_no_column_holds_is_named_by_line(tmp_path: Path) -> None:
+    lines = [
+        r'{"instruction": "half \ud83d"}',
+        '{"instruction": "x", "meta": {"n": [%s]}}' % 10**30,
+        '{"instruction": "y"}',
+    ]
+    (tmp_path / "seeds.jsonl").write_text("\n".join(lines))
+    problems = problems_of(LoadSeeds(tmp_path / "seeds.jsonl"))
+    assert "line 1: column 'instruction' holds half a character" in problems[0]
+    assert "line 2: column 'meta.n[]' holds a whole number of more than 64 bits" in problems[1]
+    assert len(problems) == 2

@@ -137,3 +137,68 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
         assert sum(batch.num_rows for batch in LoadJSON(path).run()) == count
         peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
     assert peaks[1] - peaks[0] < path.stat().st_size / 3
+
+
+def test_a_list_under_a_key(tmp_path: Path) -> None:
+    given = {"version": "1", "meta": {"data": [0]}, "data": [{"a": 1}, {"a": 2}], "rest": [1]}
+    for indent in (None, 1):
+        path = tmp_path / f"{indent}.json"
+        path.write_text(json.dumps(given, indent=indent))
+        assert rows_of(LoadJSON(path, field="data"), tmp_path / "store") == [{"a": 1}, {"a": 2}]
+        assert "no field 'rows' (it has version, meta, data, rest)" in problems_of(LoadJSON(path, field="rows"))[0]
+        assert "field 'version' holds no list" in problems_of(LoadJSON(path, field="version"))[0]
+        assert "item 1 (line" in problems_of(LoadJSON(path, field="meta.data"))[0]
+    (problem,) = problems_of(LoadJSON(tmp_path / "1.json"))
+    assert "is one JSON object, not a list of rows: say field=" in problem
+    deep = write(tmp_path / "deep.json", '{"a": {"b": [{"x": 1}]}}')
+    assert rows_of(LoadJSON(deep, field="a.b"), tmp_path / "store") == [{"x": 1}]
+
+
+@pytest.mark.parametrize("start", ["{", '{"data": [', '{"data": [{"a": 1},', '{"v": 1,', '{"v":'])
+def test_one_object_over_several_lines_is_said_once(start: str, tmp_path: Path) -> None:
+    (problem,) = problems_of(LoadJSON(write(tmp_path / "a.json", start, '"x": 1}', "]", "}")))
+    assert "is one JSON object" in problem
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("[" * 100_000, "not valid JSON: it is nested too deep"),
+        ('{"a": ' * 100_000, "not valid JSON: it is nested too deep"),
+        ('{"n": %s}' % ("1" * 5000), "not valid JSON: Exceeds the limit"),
+        ('{"i": 1%s}' % ("0" * 30), "field 'i' holds a whole number of more than 64 bits"),
+        ('{"i": [1%s]}' % ("0" * 30), "field 'i[]' holds a whole number of more than 64 bits"),
+        (r'{"m": [{"c": "\ud83d"}]}', "field 'm[].c' holds half a character"),
+        (r'{"\ud83d": 1}', "field '\\ud83d'"),
+        ('{"a": [1, "x"]}', "field 'a[]' holds a text ('x')"),
+    ],
+)
+def test_odd_values_are_named_by_line_and_field(line: str, message: str, tmp_path: Path) -> None:
+    lines = write(tmp_path / "a.jsonl", '{"n": 0.5}', line)
+    assert f"line 2: {message}" in problems_of(LoadJSON(lines))[0]
+    listed = write(tmp_path / "a.json", '[{"n": 0.5},', f"{line}]")
+    assert message in problems_of(LoadJSON(listed))[0]
+
+
+def test_a_whole_number_that_a_fraction_would_change(tmp_path: Path) -> None:
+    lines = write(tmp_path / "a.jsonl", '{"n": 0.5}', '{"n": 1152921504606846977}')
+    assert "line 2: field 'n' holds 1152921504606846977, which is changed" in problems_of(LoadJSON(lines))[0]
+    far = ['{"n": 1152921504606846977}'] * 2001 + ['{"n": 0.5}']
+    with pytest.raises(RequestError, match="field 'n' holds 1152921504606846977, which is changed"):
+        artifact_of(LoadJSON(write(tmp_path / "b.jsonl", *far)), tmp_path / "store")
+
+
+def test_other_encodings_by_their_mark(tmp_path: Path) -> None:
+    for encoding in ("utf-16", "utf-32"):
+        (tmp_path / "a.json").write_bytes(json.dumps(ROWS).encode(encoding))
+        assert rows_of(LoadJSON(tmp_path / "a.json"), tmp_path / "store") == ROWS
+        (tmp_path / "a.json").write_bytes("".join(f"{json.dumps(row)}\n" for row in ROWS).encode(encoding))
+        assert rows_of(LoadJSON(tmp_path / "a.json"), tmp_path / "store") == ROWS
+
+
+def test_tool_arguments_keep_their_own_keys(tmp_path: Path) -> None:
+    rows = [{"arguments": {"city": "Ulm"}}, {"arguments": {}}, {"arguments": {"city": "Ulm", "days": 2}}]
+    for form in ("\n".join(map(json.dumps, rows)), json.dumps(rows)):
+        path = write(tmp_path / "a.json", form)
+        made = artifact_of(LoadJSON(path), tmp_path / "store")
+        assert made.dataset().to_list() == rows == made.dataset().to_pandas().to_dict("records")

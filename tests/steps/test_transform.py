@@ -116,3 +116,15 @@ def test_what_a_function_changes_in_its_rows_is_its_own(tmp_path: Path) -> None:
         return {"last": row["tags"].pop()}
 
     assert rows_of(Map(seeds, drain), tmp_path)[0] == {"t": "0", "tags": ["a"], "deep": {"x": [0]}, "last": "a"}
+
+
+@pytest.mark.parametrize("value", [2**70, "half \ud83d", {"deep": [{1, 2}]}, object()])
+@pytest.mark.parametrize("step", [Map, MapBatches])
+def test_a_row_that_no_column_holds_is_lost_alone(tmp_path: Path, step: Any, value: Any) -> None:
+    def change(row: dict[str, Any]) -> dict[str, Any]:
+        return {**row, "v": value if row["n"] == 2 else None}
+
+    function = change if step is Map else lambda rows: [change(row) for row in rows]
+    made = artifact_of(step(ROWS, function, max_failed=0.5), tmp_path)
+    assert made.dataset()["n"][:] == [0, 1, 3, 4, 5]
+    assert "column 'v" in next(iter(made.manifest["counts"]["failed"]))

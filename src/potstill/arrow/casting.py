@@ -30,7 +30,7 @@ def recast(array: pa.Array, kind: pa.DataType) -> pa.Array:
     if pa.types.is_run_end_encoded(array.type):
         return recast(pc.run_end_decode(array), kind)
     if pa.types.is_null(array.type):
-        return pa.nulls(len(array), kind)
+        return lists.missing(len(array), kind)
     if is_json(kind):
         return as_objects(values(array))
     if isinstance(array.type, pa.BaseExtensionType):
@@ -55,7 +55,7 @@ def recast_table(table: pa.Table, schema: pa.Schema) -> pa.Table:
     columns, flaws = [], list[Flaw]()
     for part in schema:
         if part.name not in table.column_names:
-            columns.append(pa.chunked_array([pa.nulls(table.num_rows, part.type)]))
+            columns.append(pa.chunked_array([lists.missing(table.num_rows, part.type)]))
             continue
         chunks, start = [], 0
         for chunk in table[part.name].chunks:

@@ -41,7 +41,7 @@ def chunks(rows: Iterable[Any], most_rows: int, most_bytes: int) -> Iterator[lis
     chunk: list[Mapping[str, Any]] = []
     held = 0
     for number, row in enumerate(rows):
-        if not isinstance(row, Mapping):
+        if row.__class__ is not dict and not isinstance(row, Mapping):
             raise BadInput(f"row {number} is a {type(row).__name__}, not a dict: {row!r:.80}")
         chunk.append(row)
         for value in row.values():
@@ -62,7 +62,7 @@ def table_of(rows: list[Mapping[str, Any]]) -> pa.Table:
     import pyarrow as pa
 
     names = list({name: None for row in rows for name in row})
-    flaws = [_name_flaw(name, rows) for name in names if not _is_name(name)]
+    flaws = [_name_flaw(name, rows) for name in names if not is_text(name)]
     columns = {}
     for name in names if not flaws else ():
         try:
@@ -72,6 +72,24 @@ def table_of(rows: list[Mapping[str, Any]]) -> pa.Table:
     if flaws:
         raise Flawed(flaws)
     return pa.table(columns) if columns else _nameless(len(rows))
+
+
+def checked(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row, if its values have a place in rows, so that one that has none is lost alone.
+
+    Raises:
+        ValueError: they have none; says which, and why.
+    """
+    for name, value in row.items():
+        kind = type(value)
+        if kind is float or kind is bool or value is None or (kind is str and value.isascii()):
+            continue  # by far the most
+        try:
+            column([value])
+        except Flawed as error:
+            flaw = error.inside(str(name)).flaws[0]
+            raise ValueError(f"column {flaw.path!r} {flaw.what}: {flaw.remedy}") from error
+    return dict(row)
 
 
 def weight(value: Any) -> int:
@@ -85,9 +103,9 @@ def weight(value: Any) -> int:
     return int(value.nbytes) if hasattr(value, "nbytes") else getsizeof(value)
 
 
-def _is_name(name: Any) -> bool:
-    """Return whether something can be the name of a column."""
-    return isinstance(name, str) and not any("\ud800" <= letter <= "\udfff" for letter in name)
+def is_text(name: object) -> bool:
+    """Return whether something is a text that can be written, so that it can name a column."""
+    return isinstance(name, str) and (name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name))
 
 
 def _name_flaw(name: Any, rows: list[Mapping[str, Any]]) -> Flaw:

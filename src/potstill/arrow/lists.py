@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from potstill.arrow.objects import holds_json
+from potstill.arrow.objects import holds_json, is_json
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
+
+
+def missing(count: int, kind: pa.DataType) -> pa.Array:
+    """Return missing values of any type; Arrow can't make them for what holds JSON."""
+    import numpy as np
+    import pyarrow as pa
+
+    if not holds_json(kind) or is_json(kind):
+        return pa.nulls(count, kind)
+    mask = pa.array(np.ones(count, bool))
+    if pa.types.is_struct(kind):
+        return pa.StructArray.from_arrays([missing(count, part.type) for part in kind], fields=list(kind), mask=mask)
+    large = pa.types.is_large_list(kind)
+    offsets = pa.array(np.zeros(count + 1), pa.int64() if large else pa.int32())
+    made = pa.LargeListArray if large else pa.ListArray
+    return made.from_arrays(offsets, missing(0, kind.value_type), type=kind, mask=mask)
 
 
 def bounds(array: pa.Array) -> NDArray[np.int64]:

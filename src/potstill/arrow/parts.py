@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from potstill.arrow import sizes
+from potstill.arrow import optional_keys, sizes
 from potstill.arrow.casting import recast_table
 from potstill.arrow.features import FeatureLog
 from potstill.arrow.flaws import Flawed, FlawLog
@@ -93,6 +93,8 @@ class Parts:
 
     def close(self, columns: Iterable[str] = ()) -> None:
         """Write what waits, and bring all files into the final schema; `columns` are those of no rows at all."""
+        import pyarrow as pa
+
         if not self.rows:
             self._promise(columns)
         elif not self._kinds and not self.log.count:
@@ -100,9 +102,12 @@ class Parts:
         while self._held and not self.log.count:
             self._flush(last=True)
         if not self._segments and not self.log.count:
-            self._write((self._schema or _no_columns()).empty_table())
+            self._write(pa.Table.from_batches([], self._schema or _no_columns()))
         for segment in self._segments:
             segment.writer.close()
+        if self._schema is not None and not self.log.count:
+            groups = (group for segment in self._segments for group in _row_groups(segment.path))
+            self._schema = optional_keys.surveyed(self._schema, groups)
         for part in range(self._segments[-1].part + 1 if self._segments else 0):
             segments = [segment for segment in self._segments if segment.part == part]
             if not self.log.count and (len(segments) > 1 or not self._is_final(segments[0].schema)):
@@ -235,7 +240,8 @@ class Parts:
                 row = segment.first_row
                 for group in _row_groups(segment.path):
                     try:
-                        fitted = recast_table(group, schema).replace_schema_metadata(schema.metadata)
+                        fields = optional_keys.as_fields(group, schema)
+                        fitted = recast_table(fields, schema).replace_schema_metadata(schema.metadata)
                         writer.write_table(fitted, row_group_size=max(1, group.num_rows))
                     except Flawed as error:
                         self.log.add_flaws(error, row)

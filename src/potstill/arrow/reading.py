@@ -19,13 +19,12 @@ def batches(path: Path, most_rows: int, most_bytes: int) -> Iterator[pa.RecordBa
 
     with pq.ParquetFile(path) as file:
         described = file.metadata
-        groups = [described.row_group(number) for number in range(described.num_row_groups)]
-        heaviest = max((group.total_byte_size / max(1, group.num_rows) for group in groups), default=0)
-        longest = max((group.num_rows for group in groups), default=0)
-        most = min(most_rows, int(most_bytes / max(1.0, heaviest)))
-        if longest > most_rows or heaviest * longest > most_bytes:
-            most = min(most, CAREFUL_ROWS)  # not written by us
-        yield from file.iter_batches(batch_size=max(1, most), use_threads=False)
+        for number in range(described.num_row_groups):  # or a batch holds rows of several groups
+            group = described.row_group(number)
+            most = min(most_rows, group.num_rows)
+            if group.num_rows > most_rows or group.total_byte_size > most_bytes:  # not written by us
+                most = min(CAREFUL_ROWS, most_bytes * group.num_rows // max(1, group.total_byte_size))
+            yield from file.iter_batches(batch_size=max(1, most), row_groups=[number], use_threads=False)
 
 
 def gathered(found: Iterable[pa.RecordBatch], most_bytes: int) -> tuple[list[pa.RecordBatch], bool]:

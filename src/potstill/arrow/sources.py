@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from potstill.arrow import dicts, sizes
 from potstill.arrow.flaws import Flaw, Flawed, FlawLog
 from potstill.arrow.parts import Layout
+from potstill.arrow.taking import take
 from potstill.arrow.values import column
 from potstill.errors import BadInput
 
@@ -72,6 +73,20 @@ def data_set_ranges(rows: Dataset, layout: Layout) -> Iterator[tuple[int, int]]:
     if rows._indices is not None:
         taken = taken[rows._indices.column(0).to_numpy()]
     yield from sizes.ranges(taken, layout.group_rows, layout.group_bytes)
+
+
+def data_set_tables(rows: Dataset, layout: Layout) -> Iterator[pa.Table]:
+    """Yield the rows of a data set as tables of a bounded size, with what it knows of its columns."""
+    import pyarrow as pa
+
+    table = rows.data.table
+    schema = table.schema.with_metadata(rows.features.arrow_schema.metadata)
+    for start, end in data_set_ranges(rows, layout):
+        if rows._indices is None:
+            yield table.slice(start, end - start).replace_schema_metadata(schema.metadata)
+        else:
+            numbers = rows._indices.column(0).slice(start, end - start)
+            yield pa.table([take(column, numbers) for column in table.columns], schema=schema)
 
 
 def frame_schema_problem(frame: pd.DataFrame) -> str:
@@ -154,13 +169,15 @@ def _of_reader(reader: pa.RecordBatchReader, layout: Layout) -> Iterator[pa.Tabl
     """Yield a reader's rows as tables; the first is empty, so that no rows at all still have columns."""
     import pyarrow as pa
 
-    yield reader.schema.empty_table()
+    yield pa.Table.from_batches([], reader.schema)
     for batch in reader:
         yield from bounded(pa.Table.from_batches([batch]), layout)
 
 
 def _of_data_set(rows: Any, log: FlawLog, layout: Layout) -> Iterator[pa.Table]:
     """Yield a data set as tables, or what its transform makes of it."""
+    import pyarrow as pa
+
     if isinstance(rows, dict):
         names = ", ".join(map(str, rows))
         raise BadInput(f"a {type(rows).__name__} holds several sets of rows ({names}): return one, or declare outputs")
@@ -169,11 +186,9 @@ def _of_data_set(rows: Any, log: FlawLog, layout: Layout) -> Iterator[pa.Table]:
     elif rows.format["type"] == "custom":
         yield from dicts.tables(rows, log, layout.group_rows, layout.group_bytes)
     else:
-        arrow = rows.with_format("arrow")
-        for start, end in data_set_ranges(rows, layout):
-            yield _embedded(arrow[start:end])
+        yield from map(_embedded, data_set_tables(rows, layout))
         if len(rows) == 0 and rows.column_names:
-            yield rows.features.arrow_schema.empty_table()
+            yield pa.Table.from_batches([], rows.features.arrow_schema)
 
 
 def _of_stream(rows: Any, log: FlawLog, layout: Layout) -> Iterator[pa.Table]:
@@ -184,7 +199,7 @@ def _of_stream(rows: Any, log: FlawLog, layout: Layout) -> Iterator[pa.Table]:
         yield from dicts.tables(rows, log, layout.group_rows, layout.group_bytes)
         return
     schema = rows.features.arrow_schema
-    yield schema.empty_table()
+    yield pa.Table.from_batches([], schema)
     for chunk in dicts.chunks(rows, layout.group_rows, layout.group_bytes):
         encoded = [rows.features.encode_example(dict(row)) for row in chunk]
         yield _embedded(pa.Table.from_pylist(encoded, schema=schema))

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 REMEDIES = {
-    "map": "make it a list of objects, or a column for each key (LoadParquet and LoadRows: say schema= dict for it)",
-    "arrow.uuid": "make it a text (LoadParquet and LoadRows: say schema= str for it)",
+    "map": "make it a list of objects, or a column for each key (from a file: LoadParquet(..., schema={name: dict}))",
+    "arrow.uuid": "make it a text (from a file: LoadParquet(..., schema={name: str}))",
     "pandas.period": "use .dt.to_timestamp() or .astype(str)",
     "pandas.interval": "use .astype(str), or a column for each end",
     "month_day_nano_interval": "use a duration, or a number of months",
@@ -91,7 +91,7 @@ def common_schema(schemas: Iterable[pa.Schema]) -> tuple[pa.Schema, list[str]]:
             try:
                 fields[part.name] = known.with_type(unified(known.type, part.type))
             except Unfit as error:
-                wrong.append(f"column {part.name!r} of input {number} doesn't go with those before it ({error})")
+                wrong.append(f"column {part.name!r} of input {number} does not go with those before it ({error})")
     return pa.schema(fields.values()), wrong
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from potstill.context import Ancestor
 from potstill.errors import BadInput
-from potstill.reporting.kinds import BITS, READING, Figure, Kind, kind_of, number
+from potstill.reporting.gold import authors
+from potstill.reporting.kinds import ANSWERS, BITS, CLASSES, READING, Figure, Kind, kind_of, number
 
 SPARSE = 0.2
 """Share of zeros from which a model counts as pruned."""
+AGREEMENT = "Agreement with the teacher's answers"
+"""What shares of right answers are called where a teacher wrote these."""
 LARGEST = 1e18
 """Bytes that no model has."""
 
@@ -96,6 +99,8 @@ class Section:
     """In which way."""
     models: tuple[Measured, ...]
     """They, in the order in which they were given."""
+    by_teacher: frozenset[str] = frozenset()
+    """Test sets whose right answers a teacher wrote."""
 
     @property
     def reference(self) -> Measured:
@@ -111,15 +116,18 @@ class Section:
     def main(self) -> Figure:
         """Return what the models are compared by.
 
-        Perplexities of a token compare only where the tokens are the same; bits a byte compare always.
+        Perplexities of a token compare only where the tokens are the same; bits a byte compare always. Where a teacher
+        wrote all right answers, shares of them are called what they are.
         """
+        if self.kind in (ANSWERS, CLASSES) and self.by_teacher.issuperset(self.sets):
+            return replace(self.kind.main, title=AGREEMENT)
         return BITS if self.kind is READING and self._other_tokens() else self.kind.main
 
     @property
     def beside(self) -> tuple[Figure, ...]:
         """Return the other figures that any model has."""
-        every = (self.kind.main, *self.kind.beside)
-        return tuple(one for one in every if one is not self.main and self._is_shown(one))
+        every, main = (self.kind.main, *self.kind.beside), self.main
+        return tuple(one for one in every if one.name != main.name and self._is_shown(one))
 
     def count(self, name: str) -> int | None:
         """Return how much the test set `name` holds, if it is known."""
@@ -153,8 +161,13 @@ def evaluations_of(given: object, names: Sequence[str], lineage: Sequence[Ancest
     return [Evaluation(label, step, value, kind) for label, step, value, kind in rows]
 
 
-def sections_of(evaluations: Sequence[Evaluation], reference: str) -> list[Section]:
+def sections_of(evaluations: Sequence[Evaluation], reference: str, lineage: Sequence[Ancestor] = ()) -> list[Section]:
     """Return the evaluations of known kinds, by kind, in the order in which the kinds come up.
+
+    Args:
+        evaluations: all that was measured.
+        reference: label of the model that the others are held against; empty takes the first of each kind.
+        lineage: all steps behind them, by which it is known whose the right answers are.
 
     Raises:
         BadInput: `reference` is not the label of any evaluation.
@@ -163,7 +176,7 @@ def sections_of(evaluations: Sequence[Evaluation], reference: str) -> list[Secti
     if reference and reference not in labels:
         raise BadInput(f"reference {reference!r} is no model of the report: give one of {', '.join(labels)}")
     kinds = list(dict.fromkeys(one.kind for one in evaluations if one.kind is not None))
-    return [_section(kind, [one for one in evaluations if one.kind is kind], reference) for kind in kinds]
+    return [_section(kind, [one for one in evaluations if one.kind is kind], reference, lineage) for kind in kinds]
 
 
 def size_in(metrics: Mapping[str, Any]) -> float | None:
@@ -172,7 +185,7 @@ def size_in(metrics: Mapping[str, Any]) -> float | None:
     return found if found and 1 <= found < LARGEST else None
 
 
-def _section(kind: Kind, evaluations: Sequence[Evaluation], reference: str) -> Section:
+def _section(kind: Kind, evaluations: Sequence[Evaluation], reference: str, lineage: Sequence[Ancestor]) -> Section:
     """Return the section of one kind; the first model is the reference where another section has the one asked for."""
     labels = [evaluation.label for evaluation in evaluations]
     chosen = labels.index(reference) if reference in labels else 0
@@ -184,6 +197,9 @@ def _section(kind: Kind, evaluations: Sequence[Evaluation], reference: str) -> S
         tuple(
             Measured(one.label, one.step, one.metrics, ratio, reference=number == chosen)
             for number, (one, ratio) in enumerate(zip(evaluations, ratios, strict=True))
+        ),
+        frozenset(
+            author.set for one in evaluations for author in authors(one.step, list(one.metrics["sets"]), lineage)
         ),
     )
 

@@ -232,9 +232,9 @@ def _gold(section: Section, lineage: Sequence[Ancestor]) -> list[str]:
         return []
     steps = listing(dict.fromkeys(found.values()))
     return [
-        f"The right answers of {listing(found)} were written by a teacher (step {steps}): figures there are agreement "
-        "with the teacher's answers, not a share of what is right. What a teacher itself has there says that it agrees "
-        "with its own answers."
+        f"The right answers of {listing(found)} were written by a teacher (step {steps}): figures there say how often "
+        "a model agrees with it, not how often it is right. What the teacher itself has there says that it agrees with "
+        "its own answers."
     ]
 
 

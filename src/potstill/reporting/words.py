@@ -105,11 +105,13 @@ def caveats(section: Section) -> list[str]:
 def scores(model: Measured, section: Section, reference: Measured | None = None) -> str:
     """Return e.g. `95.0 % exact match on test (teacher: 97.1 %) and 71.0 % on handwritten (teacher: 73.0 %)`."""
     figure, parts = section.main, []
+    some = section.by_teacher if not section.by_teacher.issuperset(section.sets) else frozenset()
     for place, name in enumerate(model.sets):
         theirs = None if reference is None else reference.value(figure, name)
         other = "" if reference is None or theirs is None else f" ({reference.label}: {figure.shown(theirs)})"
         called = f" {figure.in_text}" if place == 0 else ""
-        parts.append(f"{figure.shown(model.value(figure, name))}{called} on {name}{other}")
+        whose = ", a teacher's answers" if name in some else ""
+        parts.append(f"{figure.shown(model.value(figure, name))}{called} on {name}{whose}{other}")
     return listing(parts) or "nothing"
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from potstill.steps.files import opened
+from potstill.steps.files import LONGEST_BYTES, TOO_LONG, marked, opened, undecodable
 from potstill.steps.schema import Findings
 
 PART_BYTES = 2**20
@@ -20,24 +20,82 @@ _LONGEST_TOKEN = 64
 """Text that may be missing behind the last complete token; an error further ahead of the end is real."""
 
 
-def items(path: Path, findings: Findings) -> Iterator[tuple[str, Any]]:
-    """Yield `(place, value)` for the items of a list; what follows an error can't be told, so it ends there."""
+def items(path: Path, findings: Findings, field: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield `(place, value)` for the items of a list, which may stand under a name in an object.
+
+    What follows an error can't be told, so it ends there.
+    """
     with opened(path) as file:
-        text = _Text(file)
+        text = _Text(file, marked(path, "utf-8")[0])
         try:
-            yield from _items(text, findings)
-        except json.JSONDecodeError as error:
-            findings.add(f"line {text.line}", f"not valid JSON: {error.msg}: {text.ahead()!r}")
-        except RecursionError:
-            findings.add(f"line {text.line}", "not valid JSON: it is too deep")
+            for name in field.split(".") if field else ():
+                if not _enter(text, name, findings, field):
+                    return
+            if text.peek() != "[":
+                findings.add(f"line {text.line}", f"field {field!r} holds no list: {text.ahead()!r}")
+                return
+            yield from _items(text, findings, ends=not field)
         except UnicodeDecodeError as error:
-            findings.add(f"line {text.line}", f"or a later one is not UTF-8: {error.reason}")
+            findings.add(f"line {text.line}", f"or a later one {undecodable(text.encoding, error)}")
+        except (ValueError, RecursionError) as error:
+            findings.add(f"line {text.line}", f"not valid JSON: {unreadable(error)}: {text.ahead()!r}")
         except (OSError, EOFError, lzma.LZMAError) as error:
             findings.add(f"line {text.line}", f"can't be read, the file is cut short or damaged: {error}")
 
 
-def _items(text: _Text, findings: Findings) -> Iterator[tuple[str, Any]]:
-    """Yield the items.
+def unreadable(error: Exception) -> str:
+    """Return why JSON can't be read."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} (column {error.colno})"
+    return "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+
+
+def is_one_object(path: Path) -> bool:
+    """Return whether a file holds one object over several lines, rather than one on each."""
+    with opened(path) as file:
+        try:
+            head = file.read(PART_BYTES).decode(marked(path, "utf-8")[0], "ignore").lstrip("\ufeff \t\r\n")
+        except (OSError, EOFError, lzma.LZMAError):
+            return False
+    first, line_break, _ = head.partition("\n")
+    if not head.startswith("{") or not line_break:
+        return False
+    try:
+        json.loads(first)
+    except json.JSONDecodeError as error:
+        # cut within the first line, not broken in it
+        return error.pos >= len(first.rstrip()) - 1 or error.msg.startswith(
+            ("Expecting property name", "Expecting value")
+        )
+    except (ValueError, RecursionError):
+        return False
+    return False
+
+
+def _enter(text: _Text, name: str, findings: Findings, field: str) -> bool:
+    """Go to the value under a name of an object; a missing one is a finding."""
+    line, names = text.line, list[str]()
+    if text.peek() != "{":
+        findings.add(f"line {line}", f"holds no object in which to look for field {field!r}: {text.ahead()!r}")
+        return False
+    text.skip("{")
+    while text.peek() != "}":
+        found = text.value()
+        text.peek()
+        text.skip(":")
+        text.peek()
+        if found == name:
+            return True
+        names.append(str(found))
+        text.value()
+        text.peek()
+        text.skip(",")
+    findings.add(f"line {line}", f"no field {name!r} (it has {', '.join(names) or 'nothing'})")
+    return False
+
+
+def _items(text: _Text, findings: Findings, *, ends: bool) -> Iterator[tuple[str, Any]]:
+    """Yield the items; where the list is all that a file holds, it `ends` there.
 
     Raises:
         JSONDecodeError: an item is not valid.
@@ -57,7 +115,7 @@ def _items(text: _Text, findings: Findings) -> Iterator[tuple[str, Any]]:
         text.skip(",")
         text.peek()
     text.skip("]")
-    if text.peek():
+    if ends and text.peek():
         findings.add(f"line {text.line}", f"not valid JSON: the list has ended before {text.ahead()!r}")
 
 
@@ -67,12 +125,14 @@ class _Text:
 
     file: BinaryIO
     """Where the text is from."""
+    encoding: str = "utf-8"
+    """How it is written."""
     line: int = 1
     """Line in which the unused text begins."""
 
     def __post_init__(self) -> None:
         """Start with nothing read."""
-        self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        self._decoder = codecs.getincrementaldecoder(self.encoding)()
         self._window, self._start, self._ended = "", 0, False
 
     def ahead(self) -> str:
@@ -83,6 +143,8 @@ class _Text:
         """Return the next character that is no space, or nothing at the end."""
         while True:
             at = self._start
+            if self._window[at : at + 1] == "\ufeff":
+                at += 1
             while at < len(self._window) and self._window[at] in _SPACE:
                 at += 1
             self._use(at)
@@ -117,6 +179,8 @@ class _Text:
     def _more(self) -> None:
         """Read as much again as is unused, so that a long item takes linear time."""
         kept = self._window[self._start :]
+        if len(kept) > LONGEST_BYTES:
+            raise ValueError(f"an item {TOO_LONG}")
         data = self.file.read(max(PART_BYTES, len(kept)))
         self._ended = not data
         self._window, self._start = kept + self._decoder.decode(data, final=self._ended), 0

@@ -8,6 +8,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from potstill.arrow.dicts import checked
 from potstill.errors import BadInput, Problem
 from potstill.keys import File
 from potstill.step import Estimate, Step
@@ -91,6 +92,10 @@ def read_seeds(path: Path, required: tuple[str, ...]) -> Reading:
                 wrong.append(f"id {row['id']!r} was used in {places[row['id']]} already")
             places.setdefault(row["id"], place)
             wrong += _other_kinds(row, kinds, place)
+            try:
+                checked(row)
+            except ValueError as error:
+                wrong.append(str(error))
             reading.rows.append(row)
         reading.problems += [f"{path}, {place}: {message}" for message in wrong]
     if not reading.rows and not reading.problems:

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import csv
-import sys
+import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import KW_ONLY, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from potstill.errors import Problem
 from potstill.steps.bases.records import Records, RecordsStep
-from potstill.steps.files import lines, matched
+from potstill.steps.files import LONGEST_BYTES, encoding_problems, lines, matched
 from potstill.steps.schema import WORDS, Findings, Kind, Schema, kind_of
 
 TRUE_OR_FALSE = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
 """What a cell of a `bool` column may hold, in any case."""
+WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
+"""A cell of an `int` column: no `1_000`, no digits of other scripts."""
+NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*")
+"""A cell of a `float` column."""
+SPECIAL = re.compile(r"\s*[+-]?(?:nan|inf|infinity)\s*", re.IGNORECASE)
+"""A cell of one that may also hold these."""
+MOST_DIGITS = 1000
+"""Characters of a number."""
 
 
 class LoadCSV(RecordsStep):
@@ -35,6 +44,11 @@ class LoadCSV(RecordsStep):
     """Types of columns: `str`, `int`, `float` or `bool`; with `?` an empty cell is a missing value."""
     delimiter: str = ","
     """What is between cells; a tab for TSV."""
+    encoding: str = "utf-8"
+    """How the files write characters, such as `latin-1` or `cp1252` (Excel's CSV); one that begins with the mark of
+    UTF-8, UTF-16 or UTF-32 says so itself."""
+    special_numbers: bool = False
+    """Whether `nan`, `inf` and `-inf` are numbers of `float` columns."""
 
     def _parameter_problems(self) -> list[Problem]:
         """Return what is wrong with the parameters, whatever the files hold."""
@@ -44,6 +58,7 @@ class LoadCSV(RecordsStep):
             wrong += [Problem("", "schema", f"column {name!r}: a cell holds no list or object") for name in nested]
         if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
             wrong.append(Problem("", "delimiter", f"must be one character, got {self.delimiter!r}"))
+        wrong += encoding_problems(self.encoding)
         return wrong
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
@@ -58,19 +73,34 @@ class LoadCSV(RecordsStep):
     def _records(self) -> Records:
         """Return the function that reads one file."""
         kinds = {name: kind_of(given) for name, given in self.schema.items()}
-        return lambda path, findings: _records(path, findings, self.delimiter, kinds)
+        form = Form(self.delimiter, self.encoding, self.special_numbers)
+        return lambda path, findings: _records(path, findings, form, kinds)
 
     def _head(self, path: Path) -> list[str]:
         """Return the header line of a file."""
-        return next(csv.reader((line for _, line in lines(path, Findings(""))), delimiter=self.delimiter), [])
+        found = (line for _, line in lines(path, Findings(""), self.encoding))
+        return next(csv.reader(found, delimiter=self.delimiter), [])
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a CSV file is written."""
+
+    delimiter: str
+    """What is between cells."""
+    encoding: str
+    """How characters are written."""
+    special_numbers: bool
+    """Whether `nan` and `inf` are numbers."""
 
 
 def _records(
-    path: Path, findings: Findings, delimiter: str, kinds: Mapping[str, Kind]
+    path: Path, findings: Findings, form: Form, kinds: Mapping[str, Kind]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield `(place, row)` for each line; a cell that is not of its column's kind is a finding."""
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # the default of 128 KiB is less than many a text
-    cells = csv.reader((line for _, line in lines(path, findings)), delimiter=delimiter, strict=True)
+    csv.field_size_limit(LONGEST_BYTES)  # the default of 128 KiB is less than many a text
+    found = (line for _, line in lines(path, findings, form.encoding))
+    cells = csv.reader(found, delimiter=form.delimiter, strict=True)
     head: list[str] | None = None
     number = 1
     while True:
@@ -91,9 +121,11 @@ def _records(
         elif head is not None and row:
             place = f"line {number}"
             if len(row) != len(head):
-                findings.add(place, f"has {len(row)} cells, but the header has {len(head)}: {delimiter.join(row):.60}")
+                findings.add(
+                    place, f"has {len(row)} cells, but the header has {len(head)}: {form.delimiter.join(row):.60}"
+                )
             else:
-                yield place, _row(dict(zip(head, row, strict=True)), place, findings, kinds)
+                yield place, _row(dict(zip(head, row, strict=True)), place, findings, kinds, form)
         number = cells.line_num + 1
 
 
@@ -107,22 +139,24 @@ def _head_problems(head: list[str], kinds: Mapping[str, Kind]) -> Iterator[str]:
             yield f"no field {name!r} (the header has {', '.join(head)})"
 
 
-def _row(cells: dict[str, str], place: str, findings: Findings, kinds: Mapping[str, Kind]) -> dict[str, Any]:
+def _row(
+    cells: dict[str, str], place: str, findings: Findings, kinds: Mapping[str, Kind], form: Form
+) -> dict[str, Any]:
     """Return the row with its cells as their columns' kinds have them."""
     row: dict[str, Any] = dict(cells)
     for name, kind in kinds.items():
         if name not in cells:
             continue
         try:
-            row[name] = _value(cells[name], kind)
+            row[name] = _value(cells[name], kind, form)
         except ValueError:
             findings.add(place, f"field {name!r} must be {WORDS[kind.name]}, got {cells[name]!r:.60}")
             row[name] = {"str": "", "int": 0, "float": 0.0, "bool": False}[kind.name]  # said once is enough
     return row
 
 
-def _value(cell: str, kind: Kind) -> Any:
-    """Return what a cell stands for.
+def _value(cell: str, kind: Kind, form: Form) -> Any:
+    """Return what a cell stands for; a number by what files write, which is less than Python's own reading takes.
 
     Raises:
         ValueError: it stands for nothing of this kind.
@@ -133,4 +167,24 @@ def _value(cell: str, kind: Kind) -> Any:
         if cell.strip().lower() not in TRUE_OR_FALSE:
             raise ValueError(cell)
         return TRUE_OR_FALSE[cell.strip().lower()]
-    return {"str": str, "int": int, "float": float}[kind.name](cell)
+    if kind.name == "int":
+        return int(_number(cell, WHOLE))
+    if kind.name == "float":
+        if form.special_numbers and SPECIAL.fullmatch(cell):
+            return float(cell)
+        number = float(_number(cell, NUMBER))
+        if not math.isfinite(number):  # 1e999
+            raise ValueError(cell)
+        return number
+    return cell
+
+
+def _number(cell: str, pattern: re.Pattern[str]) -> str:
+    """Return a cell that is a number.
+
+    Raises:
+        ValueError: it is none, or one of so many digits that nothing can hold it.
+    """
+    if len(cell) > MOST_DIGITS or not pattern.fullmatch(cell):
+        raise ValueError(cell)
+    return cell

@@ -6,13 +6,14 @@ import codecs
 import json
 import lzma
 from collections.abc import Iterator, Mapping
-from dataclasses import KW_ONLY, field
+from dataclasses import KW_ONLY
+from dataclasses import field as parameter
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from potstill.steps.bases.records import Records, RecordsStep
 from potstill.steps.files import are_small, lines, matched, opened
-from potstill.steps.json_list import items
+from potstill.steps.json_list import is_one_object, items, unreadable
 from potstill.steps.schema import Findings, Schema
 
 
@@ -29,7 +30,10 @@ class LoadJSON(RecordsStep):
     """
 
     _: KW_ONLY
-    schema: Schema = field(default_factory=dict)
+    field: str = ""
+    """Where the files hold one object, the name under which its list of rows stands, such as `data`; `a.b` is the list
+    `b` in the object `a`."""
+    schema: Schema = parameter(default_factory=dict)
     """Types that columns must have, such as `{"text": str, "level": "int?"}`; other columns are taken as they come."""
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
@@ -43,23 +47,26 @@ class LoadJSON(RecordsStep):
 
     def _records(self) -> Records:
         """Return the function that reads one file."""
-        return _records
+        return lambda path, findings: _records(path, findings, self.field)
 
 
-def _records(path: Path, findings: Findings) -> Iterator[tuple[str, Any]]:
-    """Yield the values of a JSON or JSON Lines file."""
+def _records(path: Path, findings: Findings, field: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of a JSON or JSON Lines file, or of the list under a name in it."""
     with opened(path) as file:
         is_list = _starts_list(file)
-    if is_list:
-        yield from items(path, findings)
+    if field or is_list:
+        yield from items(path, findings, field)
+        return
+    if is_one_object(path):
+        findings.add("", "is one JSON object, not a list of rows: say field= with the name of its list, as in "
+                         "LoadJSON(..., field='data')")  # fmt: skip
         return
     for number, line in lines(path, findings):
         if line.strip():
             try:
                 yield f"line {number}", json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
-                what = f"{error.msg} (column {error.colno})" if isinstance(error, json.JSONDecodeError) else "too deep"
-                findings.add(f"line {number}", f"not valid JSON: {what}: {line.strip():.60}")
+            except (ValueError, RecursionError) as error:
+                findings.add(f"line {number}", f"not valid JSON: {unreadable(error)}: {line.strip():.60}")
 
 
 def _starts_list(file: BinaryIO) -> bool:
@@ -69,6 +76,6 @@ def _starts_list(file: BinaryIO) -> bool:
             part = file.read(4096)
         except (OSError, EOFError, lzma.LZMAError):
             return False  # reading the lines says what is wrong
-        text = part.removeprefix(codecs.BOM_UTF8).lstrip()
+        text = part.replace(b"\0", b"").lstrip(codecs.BOM_UTF8 + codecs.BOM_UTF16 + b" \t\r\n")
         if text or not part:
             return text.startswith(b"[")

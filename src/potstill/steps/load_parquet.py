@@ -6,8 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from potstill.arrow.casting import as_objects, recast_table
+from potstill.arrow.features import common_metadata
+from potstill.arrow.flaws import Flawed
+from potstill.arrow.objects import is_json
+from potstill.arrow.reading import batches
+from potstill.arrow.types import common_schema
 from potstill.errors import BadInput, Problem
-from potstill.rows import GROUP_ROWS
+from potstill.rows import GROUP_BYTES, GROUP_ROWS
 from potstill.step import Estimate, Step
 from potstill.steps.files import Files, matched
 from potstill.steps.schema import WORDS, Findings, Schema, kind_of, schema_problems
@@ -72,25 +78,27 @@ class LoadParquet(Step):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        common, rows = pa.schema([]), 0
+        parts, rows = list[pa.Schema](), 0
         problems: list[Problem] = []
         for path in matched(self.path):
             findings = Findings(str(path))
             try:
-                described = pq.read_schema(path).remove_metadata()
+                described = pq.read_schema(path)
                 rows += pq.read_metadata(path).num_rows
-                common = pa.unify_schemas([common, described], promote_options="permissive")
-            except (pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-                findings.add("", f"does not go with the files before it: {error}")
             except (pa.ArrowException, OSError) as error:
                 findings.add("", f"is no Parquet file that can be read: {error}")
             else:
-                for message in _mismatches(described, self.schema):
-                    findings.add("", message)
+                asked = pa.schema([_asked(part, self.schema) for part in described], described.metadata)
+                common, wrong = common_schema([*parts, asked])
+                for message in (*_mismatches(described, self.schema), *wrong):
+                    findings.add("", message.replace(f" of input {len(parts)}", ""))
+                parts += [asked] if not findings.count else []
             problems += [Problem("", "path", problem.message) for problem in findings.problems()]
         if not rows and not problems:
             problems.append(Problem("", "path", f"no rows in {self.path}: give a file that has some"))
-        return self._promised(common), problems
+        common, unlike = common_metadata(self._promised(common_schema(parts)[0]), parts)
+        problems += [Problem("", "path", message) for message in unlike]
+        return common, problems
 
     def _promised(self, found: pa.Schema) -> pa.Schema:
         """Return the schema with the types that the user names."""
@@ -107,37 +115,54 @@ class LoadParquet(Step):
             BadInput: values are missing, or can't be read.
         """
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         required = [name for name, given in self.schema.items() if not kind_of(given).optional]
         for path in matched(self.path):
             findings = Findings(str(path))
             start = 0
             try:
-                for batch in pq.ParquetFile(path).iter_batches(batch_size=GROUP_ROWS):
+                for batch in batches(path, GROUP_ROWS, GROUP_BYTES):
                     for name in required:
                         if batch.column(name).null_count:
                             row = start + batch.column(name).is_null().to_pylist().index(True)
                             remedy = "put a ? behind its type in schema= to allow it"
                             findings.add(f"row {row}", f"field {name!r} is missing ({remedy})")
-                    yield from _fitted(batch, schema)
+                    yield from recast_table(_given(batch, schema), schema).to_batches()
                     start += batch.num_rows
+            except Flawed as error:
+                for flaw in error.flaws:
+                    findings.add(f"row {start + flaw.row}", f"field {flaw.path!r} {flaw.what}: {flaw.remedy}")
             except (pa.ArrowException, OSError) as error:
                 findings.add(f"rows from {start}", f"can't be read: {error}")
             if findings.count:
                 raise BadInput(*(Problem("", "path", problem.message) for problem in findings.problems()))
 
 
-def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Yield a batch with all columns of `schema`, in its order and types."""
+def _asked(part: pa.Field, schema: Mapping[str, Any]) -> pa.Field:
+    """Return a field, of a type that rows can hold where the user asks for it: maps as objects, UUIDs as texts."""
     import pyarrow as pa
 
-    have = set(batch.schema.names)
-    columns = [
-        batch.column(part.name).cast(part.type) if part.name in have else pa.nulls(batch.num_rows, part.type)
-        for part in schema
-    ]
-    yield pa.RecordBatch.from_arrays(columns, schema=schema)
+    wanted = kind_of(schema[part.name]).name if part.name in schema else ""
+    if wanted == "dict" and pa.types.is_map(part.type):
+        return part.with_type(pa.json_())
+    if wanted == "str" and getattr(part.type, "extension_name", "") == "arrow.uuid":
+        return part.with_type(pa.string())
+    return part
+
+
+def _given(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
+    """Return a batch whose maps are objects, and UUIDs texts, where the schema has these."""
+    import pyarrow as pa
+
+    columns = []
+    for array, part in zip(batch.columns, batch.schema, strict=True):
+        if pa.types.is_map(part.type):
+            columns.append(as_objects(array.to_pylist(maps_as_pydicts="strict")))
+        elif getattr(part.type, "extension_name", "") == "arrow.uuid":
+            columns.append(pa.array([None if value is None else str(value) for value in array.to_pylist()]))
+        else:
+            columns.append(array)
+    return pa.table(columns, names=batch.schema.names)
 
 
 def _mismatches(described: pa.Schema, schema: Mapping[str, Any]) -> Iterator[str]:
@@ -145,12 +170,17 @@ def _mismatches(described: pa.Schema, schema: Mapping[str, Any]) -> Iterator[str
     import pyarrow.types as kinds
 
     tests = {
-        "str": lambda kind: kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind),
+        "str": lambda kind: (
+            kinds.is_string(kind)
+            or kinds.is_large_string(kind)
+            or kinds.is_string_view(kind)
+            or getattr(kind, "extension_name", "") == "arrow.uuid"
+        ),
         "int": kinds.is_integer,
         "float": lambda kind: kinds.is_floating(kind) or kinds.is_integer(kind),
         "bool": kinds.is_boolean,
         "list": lambda kind: kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind),
-        "dict": lambda kind: kinds.is_struct(kind) or kinds.is_map(kind),
+        "dict": lambda kind: kinds.is_struct(kind) or kinds.is_map(kind) or is_json(kind),
     }
     for name, given in schema.items():
         kind = kind_of(given)

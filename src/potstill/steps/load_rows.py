@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import json
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from potstill.arrow.casting import recast_table, records
+from potstill.arrow.features import FeatureLog, special
+from potstill.arrow.flaws import Flawed, FlawLog
+from potstill.arrow.parts import Layout
+from potstill.arrow.sources import is_frame, tables
+from potstill.arrow.types import common_schema, stored_schema
 from potstill.errors import BadInput, Problem
 from potstill.keys import digest
 from potstill.step import Estimate, Step
@@ -86,8 +94,13 @@ class Snapshot:
         self.problem = ""
         self.table: pa.Table | None = None
         self._dicts: list[dict[str, Any]] = []
-        if hasattr(rows, "num_rows") or hasattr(rows, "to_numpy"):
-            self.table = _as_arrow(rows)
+        if any(hasattr(rows, mark) for mark in ("num_rows", "to_numpy", "__arrow_c_stream__", "with_format")):
+            log = FlawLog()
+            try:
+                self.table = _as_arrow(rows, log)
+            except BadInput as error:
+                log.add(*(problem.message for problem in error.problems))
+            self.problem = "\n".join(log.messages())
         elif isinstance(rows, Iterable) and not isinstance(rows, (str, bytes, Mapping)):
             listed = copy.deepcopy(list(rows))
             strange = next((number for number, row in enumerate(listed) if not isinstance(row, Mapping)), None)
@@ -116,7 +129,7 @@ class Snapshot:
 
     def records(self) -> list[dict[str, Any]]:
         """Return the rows as dicts."""
-        return self._dicts if self.table is None else self.table.to_pylist()
+        return self._dicts if self.table is None else records(self.table)
 
     def identity(self) -> dict[str, str]:
         """Return the content as a digest."""
@@ -133,6 +146,8 @@ class Snapshot:
                 )
         else:
             found.update(str([(field.name, str(field.type)) for field in self.table.schema]).encode())
+            known = special(self.table.schema)
+            found.update(json.dumps(known, sort_keys=True).encode() if known else b"")
             for start in range(0, self.table.num_rows, DIGEST_ROWS):
                 found.update(repr(self.table.slice(start, DIGEST_ROWS).to_pylist()).encode("utf-8", "surrogatepass"))
         return found.hexdigest()
@@ -146,14 +161,26 @@ def _mark(value: Any) -> str:
         return f"{type(value).__qualname__} {value!r}"
 
 
-def _as_arrow(rows: Any) -> pa.Table:
-    """Return a frame, a table or a data set as an Arrow table of its own."""
+def _as_arrow(rows: Any, log: FlawLog) -> pa.Table | None:
+    """Return a frame, a table or a data set as an Arrow table of its own, as rows are kept; None if it can't be.
+
+    Raises:
+        BadInput: it is no rows.
+    """
     import pyarrow as pa
 
-    if isinstance(rows, pa.Table):
-        return rows.replace_schema_metadata(None)
-    if hasattr(rows, "with_format"):
-        return rows.with_format("arrow")[:].replace_schema_metadata(None)
-    table = pa.Table.from_pandas(rows.copy(), preserve_index=False).replace_schema_metadata(None)
-    texts = [field.with_type(pa.string()) if pa.types.is_large_string(field.type) else field for field in table.schema]
-    return table.cast(pa.schema(texts))
+    features, layout = FeatureLog(log), Layout(sys.maxsize, sys.maxsize, 1)
+    parts = []
+    for table in tables(rows.copy() if is_frame(rows) else rows, log, layout):
+        features.take(table.schema)
+        schema, wrong = stored_schema(table.schema)
+        log.add(*wrong)
+        try:
+            parts += [recast_table(table.replace_schema_metadata(None), schema)] if not wrong else []
+        except Flawed as error:
+            log.add_flaws(error, 0)
+    schema, wrong = common_schema([part.schema for part in parts])
+    log.add(*wrong)
+    if log.count:
+        return None
+    return pa.concat_tables([recast_table(part, schema) for part in parts]).cast(features.on(schema))

@@ -7,13 +7,14 @@ from dataclasses import KW_ONLY
 from pathlib import Path
 from typing import Any, Literal
 
+from potstill.errors import Problem
 from potstill.steps.bases.records import Records, RecordsStep
-from potstill.steps.files import lines
+from potstill.steps.files import encoding_problems, lines
 from potstill.steps.schema import Findings
 
 
 class LoadText(RecordsStep):
-    r"""Reads UTF-8 texts, also packed with gzip or xz; empty ones are left out.
+    r"""Reads texts, also packed with gzip or xz; empty ones are left out.
 
     >>> _ = Path("commands.txt").write_text("turn on the light\n\nclose the blinds\n")
     >>> show(LoadText("commands.txt"))
@@ -26,10 +27,17 @@ class LoadText(RecordsStep):
     """What makes a row: a line, without its line break, or a whole file."""
     column: str = "text"
     """Column that gets the text."""
+    encoding: str = "utf-8"
+    """How the files write characters, such as `latin-1` or `cp1252`; one that begins with the mark of UTF-8, UTF-16 or
+    UTF-32 says so itself."""
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
         """Return the one column."""
         return frozenset((self.column,))
+
+    def _parameter_problems(self) -> list[Problem]:
+        """Return what is wrong with the parameters, whatever the files hold."""
+        return [*super()._parameter_problems(), *encoding_problems(self.encoding)]
 
     def _records(self) -> Records:
         """Return the function that reads one file."""
@@ -38,9 +46,9 @@ class LoadText(RecordsStep):
     def _texts(self, path: Path, findings: Findings) -> Iterator[tuple[str, Any]]:
         """Yield `(place, row)` for the texts of one file."""
         if self.per == "file":
-            text = "".join(line for _, line in lines(path, findings))
+            text = "".join(line for _, line in lines(path, findings, self.encoding))
             yield from [("", {self.column: text})] if text.strip() else []
             return
-        for number, line in lines(path, findings):
+        for number, line in lines(path, findings, self.encoding):
             if line.strip():
                 yield f"line {number}", {self.column: line.rstrip("\r\n")}

@@ -11,6 +11,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -95,7 +96,7 @@ class Report(Step):
 
         names = self._names(context.inputs.get("evaluations", []))
         every = evaluations_of(_figures(evaluations), names, context.lineage)
-        sections = sections_of(every, self.reference)
+        sections = sections_of(every, self.reference, context.lineage)
         own = own_figures(every)
         written = page(self.title, every, sections, [*row_tables(every), *([own] if own else [])], context.lineage)
         models = [plain(model) for section in sections for model in section.models]
@@ -147,6 +148,12 @@ def finite(value: Any) -> Any:
 
 def html(page: Page) -> str:
     """Return the page as HTML; the template escapes every text."""
+    return str(_template().render(page=page))
+
+
+@lru_cache(maxsize=1)
+def _template() -> Any:
+    """Return the compiled template."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     from potstill.reporting import formats
@@ -162,7 +169,7 @@ def html(page: Page) -> str:
     names = ("percent", "size", "count", "seconds", "cut")
     environment.filters |= {name: getattr(formats, name) for name in names}
     environment.globals["interval"] = formats.interval
-    return environment.get_template(TEMPLATE).render(page=page)
+    return environment.get_template(TEMPLATE)
 
 
 def _write(path: Path, text: str) -> None:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
+from potstill.arrow.casting import as_objects, recast
+from potstill.arrow.dicts import is_text
+from potstill.arrow.flaws import Flawed
+from potstill.arrow.objects import is_json
+from potstill.arrow.types import Unfit, unified
+from potstill.arrow.values import column
 from potstill.errors import BadInput, Problem
 
 if TYPE_CHECKING:
@@ -24,7 +30,6 @@ WORDS = {
     "dict": "an object",
 }
 """The simple types, as messages call them."""
-_LARGEST = 2**63
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,7 @@ class Survey:
     names: dict[str, None] = field(default_factory=dict)
     """Columns seen, in order."""
     _kinds: dict[str, tuple[str, str]] = field(default_factory=dict)
-    _nested: dict[str, pa.DataType] = field(default_factory=dict)
+    _types: dict[str, pa.DataType] = field(default_factory=dict)
 
     def look(self, chunk: Iterable[tuple[str, Mapping[str, Any]]], findings: Findings) -> None:
         """Take in some `(place, record)`s of one file."""
@@ -142,20 +147,16 @@ class Survey:
             for message in self._wrong(record, place):
                 findings.add(place, message)
         if not findings.count:
-            self._infer(
-                [record for _, record in records], findings, f"{records[0][0]} to {records[-1][0]}" if records else ""
-            )
+            self._infer(records, findings)
 
     def arrow(self) -> pa.Schema:
         """Return the schema of everything seen; a column that the user declared is there even if no record has it."""
         import pyarrow as pa
 
-        plain = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
         fields = []
         for name in dict.fromkeys([*self.names, *self.schema]):
-            declared = self.schema[name].name if name in self.schema else ""
-            kind = declared or self._kinds.get(name, ("", ""))[0]
-            fields.append((name, plain.get(kind) or self._nested.get(name, pa.null())))
+            declared = plain_type(self.schema[name].name) if name in self.schema else None
+            fields.append((name, declared or self._types.get(name, pa.null())))
         return pa.schema(fields)
 
     def _wrong(self, record: Mapping[str, Any], place: str) -> Iterator[str]:
@@ -166,14 +167,14 @@ class Survey:
         for name, value in record.items():
             if not isinstance(name, str):
                 yield f"the name of a field must be a text, got {name!r:.60}"
+            elif not is_text(name):
+                yield f"field {name!r:.60} is named by half a character, which can't be written"
             elif name in self.schema:
                 message = self.schema[name].objection(value)
                 if message:
                     yield f"field {name!r} {message}"
             elif value is not None:
                 yield from self._clash(name, value, place)
-            if isinstance(value, int) and not -_LARGEST <= value < _LARGEST:
-                yield f"field {name!r} has a whole number of more than 64 bits: {value!r:.60}"
 
     def _clash(self, name: str, value: Any, place: str) -> Iterator[str]:
         """Yield a message if a value is of another type than earlier ones; whole and other numbers go together."""
@@ -185,26 +186,45 @@ class Survey:
             here, there = WORDS.get(kind, type(value).__name__), WORDS.get(first, "something else")
             yield f"field {name!r} is {here} here and {there} in {where}"
 
-    def _infer(self, records: list[Mapping[str, Any]], findings: Findings, places: str) -> None:
-        """Widen the types of the columns that hold lists, objects or values of no simple type."""
-        import pyarrow as pa
-
+    def _infer(self, records: Sequence[tuple[str, Mapping[str, Any]]], findings: Findings) -> None:
+        """Widen the types of the columns by some records, and name what has no place in them."""
         for name in self.names:
-            kind = self.schema[name].name if name in self.schema else self._kinds.get(name, ("str", ""))[0]
-            if kind not in ("list", "dict", ""):
-                continue
+            cells = [record.get(name) for _, record in records]
             try:
-                found = pa.array([record.get(name) for record in records]).type
-                known = pa.schema([(name, self._nested.get(name, found))])
-                both = pa.unify_schemas([known, pa.schema([(name, found)])], promote_options="permissive")
-            except (pa.ArrowException, OverflowError) as error:
-                findings.add(places, f"the values of field {name!r} have no common type: {error}")
-            else:
-                self._nested[name] = both.field(name).type
+                found = column(cells).type
+                self._types[name] = unified(self._types.get(name, found), found)
+            except Flawed as error:
+                for flaw in error.inside(name).flaws:
+                    also = f", but {flaw.other} in {records[flaw.other_row][0]}" if flaw.other else ""
+                    findings.add(records[flaw.row][0], f"field {flaw.path!r} {flaw.what}{also}: {flaw.remedy}")
+            except Unfit as error:
+                places = f"{records[0][0]} to {records[-1][0]}"
+                findings.add(places, f"field {name!r} has values that don't go with those before ({error})")
+
+
+def plain_type(name: str) -> pa.DataType | None:
+    """Return the Arrow type of a simple type, or None for lists and objects, which may hold anything."""
+    import pyarrow as pa
+
+    return {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}.get(name)
 
 
 def as_table(records: list[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-    """Return records that a survey found right as a table."""
+    """Return records that a survey found right as a table.
+
+    Raises:
+        BadInput: a whole number is changed by a fraction that came later.
+    """
     import pyarrow as pa
 
-    return pa.Table.from_pydict({name: [row.get(name) for row in records] for name in schema.names}, schema=schema)
+    columns, wrong = [], []
+    for part in schema:
+        cells = [row.get(part.name) for row in records]
+        try:
+            objects = is_json(part.type) and any(cell is not None for cell in cells)
+            columns.append(as_objects(cells) if objects else recast(column(cells), part.type))
+        except Flawed as error:
+            wrong += [f"field {flaw.path!r} {flaw.what}: {flaw.remedy}" for flaw in error.inside(part.name).flaws]
+    if wrong:
+        raise BadInput(*(Problem("", "path", text) for text in wrong))
+    return pa.table(columns, schema=schema)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Interval
 
+from potstill.arrow.dicts import checked
 from potstill.copies import copied
 from potstill.errors import BadInput, StoreError
 from potstill.keys import digest
@@ -154,5 +155,5 @@ class MapBatches(Step):
             )
             if rows is None or not all(isinstance(row, Mapping) for row in rows):
                 raise BadInput(f"the function must return a list of rows (dicts), got {returned!r:.60}")
-            kept = context.journal.kept(key, {"rows": [dict(row) for row in rows]})
+            kept = context.journal.kept(key, {"rows": [checked(row) for row in rows]})
         return list(kept["rows"])
