@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from potstill.errors import BadInput
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from potstill.teachers.protocol import Messages
@@ -37,14 +38,56 @@ def check_tokenizer(tokenizer: Any) -> None:
         raise BadInput(*problems)
 
 
+def text(tokenizer: Any, messages: Messages, **told: Any) -> str:
+    """Return `messages` as the chat template writes them, up to where the assistant's answer starts.
+
+    A template that knows no system turn, and so refuses it or leaves it out, gets it at the head of the user's first.
+
+    Args:
+        tokenizer: whose template it is.
+        messages: the chat.
+        told: what else the template is told, such as whether to think.
+
+    Raises:
+        UnfitRow: the template refuses the chat.
+    """
+    from potstill.prompts.values import UnfitRow
+
+    def written(chat: Messages) -> str:
+        return str(tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False, **told))
+
+    folded = _without_system(messages)
+    try:
+        made = written(messages)
+        if folded is None or messages[0]["content"].strip() in made:
+            return made
+    except Exception as error:
+        if folded is None:
+            raise UnfitRow(f"the chat template refuses the conversation: {error}") from error
+    try:
+        return written(folded)
+    except Exception as error:
+        raise UnfitRow(f"the chat template refuses the conversation: {error}") from error
+
+
+def _without_system(messages: Messages) -> Messages | None:
+    """Return the chat with its system turn at the head of the user's first; None where there are not both."""
+    place = next((place for place, turn in enumerate(messages) if turn["role"] == "user"), None)
+    if place is None or messages[0]["role"] != "system":
+        return None
+    turn = {"role": "user", "content": f"{messages[0]['content']}\n\n{messages[place]['content']}"}
+    return [*messages[1:place], turn, *messages[place + 1 :]]
+
+
 def prompt_ids(tokenizer: Any, messages: Messages) -> list[int]:
     """Return the tokens of `messages` up to where the assistant's answer starts.
 
     Raises:
         BadInput: the tokenizer can't write chats.
+        UnfitRow: its template refuses this one.
     """
     check_tokenizer(tokenizer)
-    return list(tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=False))
+    return list(tokenizer(text(tokenizer, messages), add_special_tokens=False)["input_ids"])
 
 
 def encode(tokenizer: Any, messages: Messages, output: str) -> tuple[list[int], int]:
@@ -52,11 +95,28 @@ def encode(tokenizer: Any, messages: Messages, output: str) -> tuple[list[int], 
 
     Raises:
         BadInput: the tokenizer can't write chats.
+        UnfitRow: its template refuses this one.
     """
     prompt = prompt_ids(tokenizer, messages)
     # the answer is tokenized by itself, so that the prompt's tokens are those that serving will produce
     answer = tokenizer(output, add_special_tokens=False)["input_ids"]
     return [*prompt, *answer, tokenizer.eos_token_id], len(prompt)
+
+
+def encoded_row(tokenizer: Any, prompt: str, row: Mapping[str, Any]) -> tuple[list[int], int] | None:
+    """Return what `encode` does of a row rendered by the template `prompt`; None where the row holds no such chat.
+
+    Raises:
+        BadInput: the tokenizer can't write chats.
+    """
+    from potstill.prompts import exchange
+    from potstill.prompts.values import UnfitRow
+
+    found = exchange(prompt, row)
+    try:
+        return None if found is None else encode(tokenizer, *found)
+    except UnfitRow:
+        return None
 
 
 def save_tokenizer(tokenizer: Any, folder: Path) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from potstill import memory, rows, services
+from potstill.columns import check_columns
 from potstill.context import Ancestor, Context, Progress
 from potstill.errors import PotstillError, RequestError, StoreError, described
 from potstill.graph import like, nodes_in, replace_nodes, step_of
@@ -190,6 +191,7 @@ def _make(
     process = os.getpid()
     shutil.rmtree(context.work / "inputs", ignore_errors=True)
     arguments = {name: resolved(getattr(spec.step, name), context.work) for name in fields}
+    check_columns(spec.step, arguments)
     run: Callable[..., Any] = spec.step.run  # type: ignore[assignment]  # what a subclass defines
     accepted = inspect.signature(run).parameters
     if "context" in accepted:

@@ -170,11 +170,12 @@ def _own_code(cls: type) -> list[Any]:
 
 
 def keyed_fields(value: Any) -> list[tuple[str, Any]]:
-    """Return the fields of a dataclass that its key covers: all but those its `unkeyed` lists, and the name."""
+    """Return the fields of a dataclass that its key covers: all but those that its `unkeyed` lists, and the name."""
     excluded: frozenset[str] = getattr(value, "unkeyed", frozenset())
-    return [
-        (field.name, getattr(value, field.name)) for field in dataclasses.fields(value) if field.name not in excluded
-    ]
+    later: frozenset[str] = getattr(value, "unkeyed_defaults", frozenset())
+    pairs = [(field, getattr(value, field.name)) for field in dataclasses.fields(value) if field.name not in excluded]
+    # a field that came later changes no key from before while it holds its default
+    return [(field.name, held) for field, held in pairs if field.name not in later or held != field.default]
 
 
 def canonical(encoded: Any) -> str:

@@ -165,3 +165,21 @@ def test_a_conversation_is_asked_turn_by_turn(tmp_path: Path) -> None:
     assert [row["output"] for row in made] == ["A pot.", "A pot."]
     assert [message["role"] for message in seen[0].messages] == ["user", "assistant", "user"]
     assert len(seen) == 1  # the answer that the second ends with is no part of the question
+
+
+def test_what_the_teacher_thought_is_kept_where_it_is_asked_for(tmp_path: Path) -> None:
+    def say(request: Request) -> Response:
+        return Response("<think>\nThe capital.\n</think>\n\nBerlin", "stop", 1, 9)
+
+    rows = [{"instruction": "Where?"}]
+    for number, step in enumerate(
+        (
+            Prompt(SEEDS, teacher=Scripted(say=say), reasoning="thoughts"),
+            PseudoLabel(SEEDS, teacher=Scripted(say=say), reasoning="thoughts"),
+        )
+    ):
+        (made,), _ = run(step, tmp_path / str(number), rows=rows)
+        assert made["output"] == "Berlin"
+        assert made["thoughts"].strip() == "The capital."
+        bare, _ = run(type(step)(SEEDS, teacher=Scripted(say=say)), tmp_path / str(number), rows=rows)
+        assert "thoughts" not in bare[0]

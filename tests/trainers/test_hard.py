@@ -197,3 +197,9 @@ def test_the_loss_from_states_is_that_of_the_logits():
     made = hard_objective(Projection(states, weight, None), batch)
     torch.testing.assert_close(made, dense)
     torch.testing.assert_close(torch.autograd.grad(made.sum(), (states, weight)), wanted)
+
+
+def test_a_row_whose_prompt_shows_a_null_is_left_out_by_name(tmp_path, student):
+    context = train(tmp_path, student, rows=[*learning.rows(4), {"instruction": None, "output": "None"}], epochs=1)
+    assert context.ledger.kept == 4
+    assert context.ledger.lost == {("filtered", "null in column instruction"): 1}

@@ -7,7 +7,7 @@ itself. Its text is part of the key of every step that uses it. May import the e
 from __future__ import annotations
 
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -154,7 +154,7 @@ def answer_of(template: str, row: Mapping[str, Any]) -> str | None:
 
 
 def exchange(template: str, row: Mapping[str, Any]) -> tuple[Chat, str] | None:
-    """Return what is asked and the answer that the row holds; None where one of them is missing."""
+    """Return what is asked and the answer that the row holds; None where one of them is missing or doesn't fit."""
     chat = rendered(template, row)
     answer = answer_of(template, row) if isinstance(chat, list) else None
     return (chat, answer) if isinstance(chat, list) and answer else None
@@ -209,6 +209,17 @@ def takes_conversations(template: str) -> bool:
         return "messages" in _compiled(template_text(template))[0].blocks
     except TemplateError:
         return False
+
+
+def conversation_hint(template: str, columns: Collection[str]) -> str:
+    """Return how rows with these columns are shown, where they hold conversations and lack what the template needs."""
+    if takes_conversations(template) or not set(required_variables(template)) - set(columns):
+        return ""
+    if "messages" in columns:
+        return 'the rows hold conversations in messages: take prompt="chat.jinja"'
+    if "conversations" in columns:
+        return 'the rows hold conversations: take ToMessages(rows, column="conversations"), then prompt="chat.jinja"'
+    return ""
 
 
 @lru_cache(maxsize=32)

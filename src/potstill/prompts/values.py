@@ -26,6 +26,10 @@ MISSING_TYPES = frozenset({"NAType", "NaTType"})
 """Names of pandas' types for a value that is not there; pandas itself need not be imported to know them."""
 
 
+PLAIN = frozenset({str, int, bool})
+"""Types of values that are written as they are."""
+
+
 class UnfitRow(BadInput):
     """A value of the row can't be put into the prompt; other rows may well fit."""
 
@@ -133,6 +137,8 @@ def is_null(value: object) -> bool:
 
 def shown(value: Any, place: str) -> Any:
     """Return what a template sees of a row's `value`; `place` names its column, and the field in it."""
+    if type(value) in PLAIN:
+        return value  # most are, and nothing about them changes
     if hasattr(value, "dtype") and hasattr(value, "tolist"):
         value = value.tolist()  # NumPy's arrays and numbers
     if is_null(value):
@@ -158,7 +164,7 @@ def written(value: Any) -> str:
     Raises:
         UnfitRow: it is a null, bytes, or nothing that has a text.
     """
-    if isinstance(value, (str, Undefined, Blob)):
+    if type(value) in PLAIN or isinstance(value, (str, Undefined, Blob)):
         return str(value)
     if hasattr(value, "dtype") and hasattr(value, "item"):
         value = value.item()

@@ -97,6 +97,7 @@ if TYPE_CHECKING:
     from potstill.steps.sql import SQL
     from potstill.steps.structured import StructuredGeneration
     from potstill.steps.task_model import RunTaskModel
+    from potstill.steps.to_messages import ToMessages
     from potstill.steps.transform import Map, MapBatches
     from potstill.steps.trim_vocabulary import TrimVocabulary
     from potstill.steps.width_prune import WidthPrune
@@ -206,6 +207,7 @@ _HOME = {
     "SQL": "sql",
     "StructuredGeneration": "structured",
     "Take": "order",
+    "ToMessages": "to_messages",
     "TrainTokenizer": "scratch",
     "TrimVocabulary": "trim_vocabulary",
     "ValidJSON": "filter",
@@ -320,6 +322,7 @@ __all__ = [
     "Split",
     "StructuredGeneration",
     "Take",
+    "ToMessages",
     "TrainTokenizer",
     "TrimVocabulary",
     "ValidJSON",

@@ -15,6 +15,7 @@ from potstill.errors import PotstillError
 from potstill.generate import Asker, as_teacher
 from potstill.prompts import Template, rendered
 from potstill.step import Estimate, Rows
+from potstill.steps.bases.added import added
 from potstill.steps.bases.teacher import SamplingStep
 from potstill.steps.evolution import read_evolved
 from potstill.teachers.protocol import Sampling
@@ -68,10 +69,14 @@ class Backtranslate(SamplingStep):
         return {"rows": (self.column,)}
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows and the new ones."""
+        """Return the columns of the rows and the new ones.
+
+        Raises:
+            BadInput: the rows have one of these already.
+        """
         rows = inputs.get("rows")
-        new = {"instruction", "output", *(["score"] if self.min_score else [])}
-        return None if rows is None else rows | new
+        new = {"instruction", "output", *(["score"] if self.min_score else [])} - {self.column}
+        return added(self, rows, new, given={"text"} - {self.column})
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Count two calls a row with a rating, and assume that all pairs are good."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from potstill import chat, prompts
+from potstill import chat
 from potstill.errors import BadInput, Problem
 from potstill.graph import edges, nodes_in, step_of
 from potstill.step import Output
@@ -123,10 +123,10 @@ def calibration_texts(
     for number in random.Random(seed).sample(range(len(rows)), len(rows)):
         row = rows[number]
         if text is None:
-            exchange = prompts.exchange(prompt, row)
-            if exchange is None:
+            found = chat.encoded_row(tokenizer, prompt, row)
+            if found is None:
                 continue
-            ids, prompt_length = chat.encode(tokenizer, *exchange)
+            ids, prompt_length = found
         elif not row.get(text):
             continue
         else:

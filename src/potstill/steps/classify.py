@@ -16,6 +16,7 @@ from potstill.labelling.calibration import average, calibrated, probabilities, t
 from potstill.labelling.vote import majority
 from potstill.prompts import Template, render, rendered, required_variables
 from potstill.step import Estimate, Model, Rows
+from potstill.steps.bases.added import added
 from potstill.steps.bases.teacher import AskingStep
 from potstill.steps.choices import held_to
 from potstill.steps.panel import Job, Panel, panel_problems
@@ -90,11 +91,15 @@ class ClassifyWithTeacher(AskingStep):
         return {"rows": self._shown()}
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows and the new ones."""
+        """Return the columns of the rows and the new ones.
+
+        Raises:
+            BadInput: the rows have one of these already.
+        """
         rows = inputs.get("rows")
-        new = {"label", "confidence", "probabilities"}
         several = len(as_ensemble(self.teacher).members) > 1
-        return None if rows is None else rows | new | ({"votes"} if several else set())
+        new = ("label", "confidence", "probabilities", *(("votes",) if several else ()))
+        return added(self, rows, new, given=("classes",))
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Count a request for each label, or for each choice."""

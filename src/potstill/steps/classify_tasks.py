@@ -12,6 +12,7 @@ from potstill.asking import Question, Tries, asked, row_name, upper_bound
 from potstill.data import self_instruct
 from potstill.prompts import Template, rendered
 from potstill.step import Estimate, Rows
+from potstill.steps.bases.added import added
 from potstill.steps.bases.teacher import AskingStep
 from potstill.teachers.protocol import Sampling
 from potstill.text.choice import ChoiceReader
@@ -52,9 +53,13 @@ class DetectClassification(AskingStep):
         return {"rows": ("instruction",), "examples": ("instruction", "is_classification")}
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows and the new one."""
+        """Return the columns of the rows and the new ones.
+
+        Raises:
+            BadInput: the rows have one of these already.
+        """
         rows = inputs.get("rows")
-        return None if rows is None else rows | {"is_classification"}
+        return added(self, rows, ("is_classification",), given=("examples",))
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Count one call a row."""

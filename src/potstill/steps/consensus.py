@@ -15,6 +15,7 @@ from annotated_types import Ge, Interval
 from potstill.asking import row_name
 from potstill.errors import PotstillError, Problem
 from potstill.step import Estimate, Rows, Step
+from potstill.steps.bases.added import added
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -65,9 +66,13 @@ class Consensus(Step):
         return {"rows": (*self.by, self.column)}
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows and the counts."""
+        """Return the columns of the rows and the new ones.
+
+        Raises:
+            BadInput: the rows have one of these already.
+        """
         rows = inputs.get("rows")
-        return None if rows is None else rows | {"votes", "samples"}
+        return added(self, rows, ("votes", "samples"))
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Give the upper bound."""

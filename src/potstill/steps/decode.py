@@ -14,6 +14,7 @@ from potstill.errors import Problem
 from potstill.generate import place
 from potstill.soft_labels import HIDDEN_COLUMNS, TOP_COLUMNS
 from potstill.step import Estimate, Model, Rows
+from potstill.steps.bases.added import REASON, added, answered, earlier
 from potstill.steps.bases.search import SearchStep
 from potstill.steps.hypotheses import Prompt, asked, searched
 from potstill.steps.templates import prompt_columns
@@ -82,12 +83,17 @@ class Decode(SearchStep):
         return {"rows": prompt_columns(self.prompt)}
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows and the new ones."""
+        """Return the columns of the rows and the new ones.
+
+        Raises:
+            BadInput: the rows have one of these already.
+        """
         rows = inputs.get("rows")
         if rows is None:
             return None
-        new = {"output", "finish_reason", "score"} | ({"reference"} if "output" in rows else set())
-        return (rows - {*TOP_COLUMNS, *HIDDEN_COLUMNS}) | new | ({"hypotheses"} if self.keep else set())
+        renamed = {"reference"} if "output" in rows else set()
+        new = {"output", "score"} | renamed | ({"hypotheses"} if self.keep else set())
+        return answered(rows, added(self, rows - {"output", *TOP_COLUMNS, *HIDDEN_COLUMNS}, new))
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Assume outputs of full length."""
@@ -132,7 +138,8 @@ class Decode(SearchStep):
         best = self._told(outputs[0])
         if self.keep:
             made["hypotheses"] = [self._told(output) for output in outputs[: self.keep]]
-        return {**made, **best}
+        kept = {earlier(made): made[REASON]} if REASON in made else {}
+        return {**made, **kept, **best}
 
     def _told(self, output: Hypothesis) -> dict[str, Any]:
         """Return an output's columns."""

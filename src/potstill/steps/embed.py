@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from annotated_types import MinLen
 
 from potstill.step import Estimate, Model, Rows, Step
+from potstill.steps.bases.added import added
 from potstill.steps.encoder import PRELOAD, Encoder, texts_in
 
 if TYPE_CHECKING:
@@ -51,9 +52,13 @@ class Embed(Step):
         return {"rows": (self.column,)}
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows and the new one."""
+        """Return the columns of the rows and the new ones.
+
+        Raises:
+            BadInput: the rows have one of these already.
+        """
         rows = inputs.get("rows")
-        return None if rows is None else rows | {self.output}
+        return added(self, rows, (self.output,))
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Count the rows, with vectors of 384 numbers, the width of small encoders."""

@@ -14,6 +14,7 @@ from annotated_types import Interval
 from potstill.errors import Problem
 from potstill.prompts import render
 from potstill.step import Estimate, Rows, Step
+from potstill.steps.bases.added import added
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -69,6 +70,7 @@ class EncodeInstructions(Step):
     seed: int = 0
     """Of the draws."""
 
+    version: ClassVar[int] = 2  # a null is no instruction and no answer
     makes: ClassVar[str] = "rows"
 
     def check(self) -> Iterable[Problem]:
@@ -82,9 +84,13 @@ class EncodeInstructions(Step):
         return {"rows": ("instruction", "output"), "seeds": ("instruction", "output")}
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows, `task` in the place of `input`."""
+        """Return the columns of the rows, `task` in the place of `input`.
+
+        Raises:
+            BadInput: the rows have a column `task` already.
+        """
         rows = inputs.get("rows")
-        return None if rows is None else rows - {"input"} | {"task"}
+        return None if rows is None else added(self, rows - {"input"}, ("task",))
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Assume that all rows stay."""

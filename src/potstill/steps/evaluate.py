@@ -30,11 +30,11 @@ from potstill.metrics import (
     wilson,
 )
 from potstill.models import export_in, is_local
-from potstill.prompts import Template, render
+from potstill.prompts import Template
 from potstill.responses import without_thoughts
 from potstill.step import Estimate, Model, Output, Rows, Step
 from potstill.steps.bases.exports import export_problems
-from potstill.steps.bases.test_sets import by_name, missing_sets
+from potstill.steps.bases.test_sets import by_name, columns_of, exchange_in, missing_sets
 from potstill.teachers.protocol import Request, Response, Sampling, Session, Teacher
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ class Evaluate(Step):
     model: Model
     """A step that makes a model, a local folder, a Hub id, or a teacher."""
     rows: Rows | Mapping[str, Rows]
-    """Test rows with `instruction` and `output`; several sets by name, or one, which is then called `test`."""
+    """Test rows with `instruction` and `output`; several sets by name, or one, which is then called `test`. With a
+    template of conversations (`chat.jinja`), the right answer is `output`, or else the assistant's last turn."""
     prompt: Template = "answer.jinja"
     """Template that turns a row into a chat; the same as in labelling and training."""
     max_tokens: Annotated[int, Ge(1)] = 128
@@ -106,7 +107,7 @@ class Evaluate(Step):
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns of a test set."""
-        return {"rows": ("instruction", "output")}
+        return {"rows": columns_of(self.prompt)}
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Return one request a row, and those of warm-up and latency."""
@@ -159,7 +160,7 @@ class Evaluate(Step):
         """Return the rows of all test sets as greedy requests.
 
         Raises:
-            BadInput: a set without rows, or a row whose `instruction` or `output` is no text; all of them together.
+            BadInput: a set without rows, or a row without a question or its answer; all of them together.
         """
         sampling = Sampling(temperature=0.0, max_tokens=self.max_tokens)
         made: list[Question] = []
@@ -167,12 +168,12 @@ class Evaluate(Step):
         for name, rows in sets.items():
             for number, row in enumerate(cast("Iterable[dict[str, Any]]", rows)):
                 row_id = str(row.get("id", number))
-                missing = [field for field in ("instruction", "output") if not isinstance(row.get(field), str)]
-                if missing:
-                    problems.append(f"row {row_id!r} of the test set {name!r}: {' and '.join(missing)} must be text")
+                found = exchange_in(self.prompt, row)
+                if isinstance(found, str):
+                    problems.append(f"row {row_id!r} of the test set {name!r}: {found}")
                     continue
-                request = Request(render(self.prompt, row), sampling)
-                made.append(Question(name, row_id, row["instruction"], row["output"], request))
+                asked, chat, expected = found
+                made.append(Question(name, row_id, asked, expected, Request(chat, sampling)))
         if problems:
             raise BadInput(*problems)
         return made

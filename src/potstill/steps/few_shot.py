@@ -41,6 +41,10 @@ class FewShotPrompt(FewShotStep):
         """Return what the template uses of the rows and of the examples."""
         return {"rows": prompt_columns(self.prompt, GIVEN), "examples": item_fields(self.prompt, "examples")}
 
+    def given(self) -> tuple[str, ...]:
+        """Return what the step shows beside the row."""
+        return GIVEN
+
     def run(self, rows: Dataset, examples: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows with their answers, in order.
 

@@ -10,6 +10,7 @@ from potstill.asking import Question, asked, row_name, upper_bound
 from potstill.errors import PotstillError, Problem
 from potstill.prompts import Template, rendered
 from potstill.step import Estimate, Rows
+from potstill.steps.bases.added import added
 from potstill.steps.bases.choice import ChoiceStep
 from potstill.steps.parse import one_of
 from potstill.steps.templates import prompt_columns, prompt_problems
@@ -59,8 +60,12 @@ class FilterWithPrompt(ChoiceStep):
         return {"rows": prompt_columns(self.prompt, ("criterion",))}
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows."""
-        return inputs.get("rows")
+        """Return the columns of the rows and the new ones.
+
+        Raises:
+            BadInput: the rows have one of these already.
+        """
+        return added(self, inputs.get("rows"), (), given=("criterion",))
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Assume that all rows stay."""

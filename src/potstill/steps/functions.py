@@ -12,6 +12,7 @@ from annotated_types import Interval
 from potstill.copies import copied
 from potstill.errors import BadInput, Problem
 from potstill.step import Estimate, Rows, Step
+from potstill.steps.bases.added import added
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -74,9 +75,13 @@ class LabelingFunctions(Step):
             )
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows and the new ones."""
+        """Return the columns of the rows and the new ones.
+
+        Raises:
+            BadInput: the rows have one of these already.
+        """
         rows = inputs.get("rows")
-        return None if rows is None else rows | {"label", "confidence", "votes"}
+        return added(self, rows, ("label", "confidence", "votes"))
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Assume that each row gets a label."""

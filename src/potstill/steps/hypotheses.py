@@ -116,7 +116,13 @@ class Writer:
 
     def _ids(self, job: Job) -> list[int]:
         """Return the tokens of a prompt, or none if it can't be answered."""
-        ids = self._decoder.ids(job.prompt.messages)
+        from potstill.prompts.values import UnfitRow
+
+        try:
+            ids = self._decoder.ids(job.prompt.messages)
+        except UnfitRow as unfit:
+            self.refusals[job.key] = unfit.reason
+            return []
         refusal = self._decoder.refusal(ids, self._search.max_tokens)
         if refusal:
             self.refusals[job.key] = refusal

@@ -13,6 +13,7 @@ from potstill.data import self_instruct
 from potstill.errors import PotstillError
 from potstill.prompts import Template, rendered
 from potstill.step import Estimate, Rows
+from potstill.steps.bases.added import added
 from potstill.steps.bases.teacher import SamplingStep
 from potstill.steps.instance_rules import Instance, contradicts, objection, read_instances
 from potstill.teachers.protocol import Messages, Sampling
@@ -63,9 +64,14 @@ class WriteInstances(SamplingStep):
         return {"rows": ("instruction", "is_classification")}
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows and the new ones."""
+        """Return the columns of the rows and the new ones.
+
+        Raises:
+            BadInput: the rows have one of these already.
+        """
         rows = inputs.get("rows")
-        return None if rows is None else rows | {"id", "input", "output"}
+        made = added(self, rows, ("input", "output"), given=("examples", "most"))
+        return None if made is None else made | {"id"}
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Assume two instances a task, and answers of full length."""

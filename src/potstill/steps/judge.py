@@ -11,6 +11,7 @@ from annotated_types import MinLen
 from potstill.asking import Question, asked, row_name, upper_bound
 from potstill.errors import Problem
 from potstill.step import Estimate, Rows
+from potstill.steps.bases.added import added
 from potstill.steps.bases.choice import JudgeStep
 from potstill.steps.parse import one_of
 from potstill.steps.templates import prompt_columns
@@ -53,9 +54,13 @@ class JudgePairsWithPrompt(JudgeStep):
         return {"rows": (self.first, self.second, *prompt_columns(self.prompt, GIVEN))}
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows and the new ones."""
+        """Return the columns of the rows and the new ones.
+
+        Raises:
+            BadInput: the rows have one of these already.
+        """
         rows = inputs.get("rows")
-        return None if rows is None else rows | {"verdict", "agreed"}
+        return added(self, rows, ("verdict", "agreed"), given={*GIVEN} - {self.first, self.second})
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Count two questions a row."""

@@ -16,6 +16,7 @@ from potstill.labelling.vote import Vote, answer_in, majority
 from potstill.prompts import Template, rendered, required_variables
 from potstill.soft_labels import TOP_COLUMNS, Sidecar, TokenLabels, bytes_per_token, own_logprobs, sidecar_of
 from potstill.step import Estimate, Model, Rows
+from potstill.steps.bases.added import added, answered, with_answer
 from potstill.steps.bases.teacher import SamplingStep
 from potstill.steps.panel import Job, Panel, panel_problems
 from potstill.teachers.ensemble import as_ensemble
@@ -70,6 +71,10 @@ class PseudoLabel(SamplingStep):
     """With `top_k`, the model whose tokenizer numbers the tokens, where the teacher doesn't show it (a served one):
     students are checked against it."""
 
+    reasoning: str = ""
+    """Column of what the teacher thought before the answer that is kept; empty leaves the thoughts out."""
+
+    unkeyed_defaults: ClassVar[frozenset[str]] = frozenset({"reasoning"})
     version: ClassVar[int] = 3  # thoughts are no part of an answer
 
     def __post_init__(self) -> None:
@@ -107,11 +112,16 @@ class PseudoLabel(SamplingStep):
         return {"rows": required_variables(self.prompt)}
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows and the new ones."""
+        """Return the columns of the rows and the new ones.
+
+        Raises:
+            BadInput: the rows have one of these already.
+        """
         rows = inputs.get("rows")
         several = len(as_ensemble(self.teacher).members) > 1
-        new = {"output", "finish_reason", *(TOP_COLUMNS if self.top_k else ()), *(("teacher",) if several else ())}
-        return None if rows is None else rows | new | set(VOTE_COLUMNS if self._votes() else ())
+        thoughts = (self.reasoning,) if self.reasoning else ()
+        new = ("output", *thoughts, *(TOP_COLUMNS if self.top_k else ()), *(("teacher",) if several else ()))
+        return answered(rows, added(self, rows, (*new, *(VOTE_COLUMNS if self._votes() else ()))))
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Assume answers of full length: an upper bound."""
@@ -142,8 +152,10 @@ class PseudoLabel(SamplingStep):
                 if member not in sidecars:
                     sidecars[member] = self._sidecar(panel.teachers[member], tokenizer)
                 made |= labels.columns(sidecars[member])
+            if self.reasoning:
+                made[self.reasoning] = response.reasoning
             context.ledger.keep()
-            yield {**job.row, "output": response.text, "finish_reason": response.finish_reason, **made}
+            yield {**with_answer(job.row, "output", response.text, response.finish_reason), **made}
         if self.top_k:
             mass.report(self.top_k, context)
 

@@ -34,6 +34,7 @@ class LoadSeeds(Step):
     fields: tuple[str, ...] = ("instruction",)
     """Fields that every row must have as a text that is not empty."""
 
+    version: ClassVar[int] = 2  # instances are texts
     makes: ClassVar[str] = "rows"
 
     def check(self) -> Iterable[Problem]:

@@ -43,7 +43,7 @@ class ProcessWithPrompt(GenerationStep):
     column: Annotated[str, MinLen(1)]
     """Where the text is."""
     prompt: Template = "process.jinja"
-    """Gets `instruction` and `text`, and the row's columns."""
+    """Gets `instruction` and `text`, and the row's columns, of which `instruction` is hidden by the step's own."""
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher or the template."""
@@ -53,6 +53,10 @@ class ProcessWithPrompt(GenerationStep):
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the column that is processed, and what else the template uses."""
         return {"rows": (self.column, *prompt_columns(self.prompt, GIVEN))}
+
+    def given(self) -> tuple[str, ...]:
+        """Return the text, where the column is called otherwise."""
+        return () if self.column == "text" else ("text",)
 
     def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows with their results, in order."""

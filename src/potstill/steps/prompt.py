@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_types import Ge
 
 from potstill.asking import Question, as_text, asked, row_name, upper_bound
-from potstill.errors import Problem
+from potstill.errors import BadInput, Problem
 from potstill.prompts import Template, rendered
 from potstill.step import Estimate, Rows
+from potstill.steps.bases.added import added, answered
 from potstill.steps.bases.teacher import GenerationStep
 from potstill.steps.templates import prompt_columns, prompt_problems
 
@@ -60,11 +61,14 @@ class Prompt(GenerationStep):
         return {"rows": prompt_columns(self.prompt)}
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows and the new ones; what `parse` gives is not known."""
+        """Return the columns of the rows and the new ones; what `parse` gives is not known.
+
+        Raises:
+            BadInput: the rows have one of these already.
+        """
         rows = inputs.get("rows")
-        if rows is None or self.parse:
-            return None
-        return rows | {self.output, "finish_reason"} | ({"sample"} if self.n > 1 else set())
+        made = added(self, rows, (*self.new_columns(), *(("sample",) if self.n > 1 else ())))
+        return None if self.parse else answered(rows, made)
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Assume answers of full length: an upper bound."""
@@ -78,12 +82,8 @@ class Prompt(GenerationStep):
         parse = self.parse or as_text
         for row, (answer,) in asked(teacher, questions, parse, tries, context, len(rows) * self.n):
             context.ledger.keep()
-            yield {
-                **row,
-                self.output: answer.text,
-                "finish_reason": answer.finish_reason,
-                **(as_columns(answer.value) if self.parse else {}),
-            }
+            made = self.with_answer(row, answer)
+            yield {**made, **new_columns(row, answer.value)} if self.parse else made
 
     def _questions(self, rows: Dataset) -> Iterator[Question[dict[str, Any]]]:
         """Yield each row's prompt, `n` times."""
@@ -93,6 +93,21 @@ class Prompt(GenerationStep):
                 tag = {**row, "sample": sample} if self.n > 1 else row
                 mark = f"#{sample}" if self.n > 1 else ""
                 yield Question(tag, row_name(row, number) + mark, chats, sample)
+
+
+def new_columns(row: Mapping[str, Any], value: Any) -> dict[str, Any]:
+    """Return the columns of a parsed answer.
+
+    Raises:
+        BadInput: the row has one of these already.
+    """
+    made = as_columns(value)
+    taken = sorted(row.keys() & made.keys())
+    if taken:
+        raise BadInput(
+            Problem("", "parse", f"returns {', '.join(taken)}, which the rows have already: let it give other names")
+        )
+    return made
 
 
 def as_columns(value: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from potstill.asking import Question, asked, row_name, upper_bound
 from potstill.errors import PotstillError, Problem
 from potstill.prompts import Template, rendered
 from potstill.step import Estimate, Rows
+from potstill.steps.bases.added import added
 from potstill.steps.bases.choice import ChoiceStep
 from potstill.steps.parse import score
 from potstill.steps.templates import prompt_columns, prompt_problems
@@ -70,9 +71,13 @@ class RankWithPrompt(ChoiceStep):
         return {"rows": prompt_columns(self.prompt, GIVEN)}
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows and the score."""
+        """Return the columns of the rows and the new ones.
+
+        Raises:
+            BadInput: the rows have one of these already.
+        """
         rows = inputs.get("rows")
-        return None if rows is None else rows | {self.column}
+        return added(self, rows, (self.column,), given=GIVEN)
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Count a question a row."""

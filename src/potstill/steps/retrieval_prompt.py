@@ -12,6 +12,7 @@ from potstill.asking import Question, row_name
 from potstill.errors import Problem
 from potstill.prompts import Template, rendered
 from potstill.step import Model, Rows
+from potstill.steps.bases.added import added
 from potstill.steps.bases.in_context import FewShotStep, InContextStep
 from potstill.steps.encoder import PRELOAD
 from potstill.steps.few_shot import GIVEN, enough
@@ -59,6 +60,10 @@ class FewShotPromptWithRetrieval(FewShotStep):
             "rows": (self.column, *prompt_columns(self.prompt, GIVEN)),
             "examples": (self.column, *item_fields(self.prompt, "examples")),
         }
+
+    def given(self) -> tuple[str, ...]:
+        """Return what the step shows beside the row."""
+        return GIVEN
 
     def run(
         self, rows: Dataset, examples: Dataset, teacher: Any, encoder: Any, context: Context
@@ -122,9 +127,16 @@ class RAGPrompt(InContextStep):
         }
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows and the new ones."""
-        made = super().columns(inputs)
-        return None if made is None else made | {"passage_ids"}
+        """Return the columns of the rows and the new ones.
+
+        Raises:
+            BadInput: the rows have one of these already.
+        """
+        return added(self, super().columns(inputs), ("passage_ids",))
+
+    def given(self) -> tuple[str, ...]:
+        """Return what the step shows beside the row."""
+        return ("passages",)
 
     def run(
         self, rows: Dataset, documents: Dataset, teacher: Any, encoder: Any, context: Context

@@ -10,6 +10,7 @@ from annotated_types import Ge, MinLen
 
 from potstill.errors import BadInput, Problem
 from potstill.step import Estimate, Model, Rows, Step
+from potstill.steps.bases.added import added
 from potstill.steps.encoder import PRELOAD, Encoder, texts_in
 from potstill.steps.nearest import EXACT, Nearest
 from potstill.steps.similarity import CHUNK, as_matrix
@@ -70,9 +71,13 @@ class Retrieve(Step):
         return {"queries": (self.embedding, *own), "documents": (self.document_column, self.embedding, *own)}
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the queries and the new ones."""
+        """Return the columns of the rows and the new ones.
+
+        Raises:
+            BadInput: the rows have one of these already.
+        """
         rows = inputs.get("queries")
-        return None if rows is None else rows | {"passages", "passage_ids", "passage_scores"}
+        return added(self, rows, ("passages", "passage_ids", "passage_scores"), "queries")
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Count the queries."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
@@ -14,6 +14,7 @@ from potstill.generate import Asker, as_teacher, lose_error, teacher_problems
 from potstill.prompts import rendered
 from potstill.soft_labels import HIDDEN_COLUMNS, TOP_COLUMNS, bytes_per_token, sidecar_of
 from potstill.step import Estimate
+from potstill.steps.bases.added import added
 from potstill.steps.bases.given_text import GivenTextStep
 from potstill.steps.label import Mass, token_labels
 from potstill.teachers.ensemble import scores
@@ -43,14 +44,20 @@ class ScoreText(GivenTextStep):
     {'output': 'xq zw', 'tokens': ...}
     """
 
+    version: ClassVar[int] = 2  # a null is no text of a prompt
+
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher."""
         yield from scorer_problems(self.teacher)
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows and the new ones."""
+        """Return the columns of the rows and the new ones.
+
+        Raises:
+            BadInput: the rows have one of these already.
+        """
         rows = inputs.get("rows")
-        return None if rows is None else rows | {"logprob", "tokens", "mean_logprob"}
+        return added(self, rows, ("logprob", "tokens", "mean_logprob"))
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Assume answers of `TOKENS` tokens."""
@@ -82,6 +89,8 @@ class SoftLabels(GivenTextStep):
     _: KW_ONLY
     top_k: Annotated[int, Ge(1)] = 32
     """Log-probabilities kept a token; on text that it didn't write a teacher is less sure, so 64 may be needed."""
+
+    version: ClassVar[int] = 2  # a null is no text of a prompt
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher."""

@@ -10,6 +10,7 @@ from annotated_types import MinLen
 
 from potstill.errors import BadInput, Problem
 from potstill.step import Estimate, Model, Rows, Step
+from potstill.steps.bases.added import added
 from potstill.steps.encoder import PRELOAD, Encoder, texts_in
 
 if TYPE_CHECKING:
@@ -59,9 +60,13 @@ class CosineSimilarity(Step):
         return {"rows": (self.first, self.second)}
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows and the new one."""
+        """Return the columns of the rows and the new ones.
+
+        Raises:
+            BadInput: the rows have one of these already.
+        """
         rows = inputs.get("rows")
-        return None if rows is None else rows | {self.output}
+        return added(self, rows, (self.output,))
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Count the rows."""

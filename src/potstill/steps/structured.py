@@ -14,6 +14,7 @@ from potstill.asking import Question, Tries, asked, row_name
 from potstill.errors import Problem
 from potstill.prompts import Template, rendered
 from potstill.step import Rows
+from potstill.steps.bases.added import added, answered, with_answer
 from potstill.steps.bases.teacher import SamplingStep
 from potstill.steps.choices import held
 from potstill.steps.parse import fields, groups, one_of, schema_fields
@@ -76,9 +77,13 @@ class StructuredGeneration(SamplingStep):
         return {"rows": prompt_columns(self.prompt, ("form",))}
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows, the text, and the parts of the form."""
+        """Return the columns of the rows, the text, and the parts of the form.
+
+        Raises:
+            BadInput: the rows have one of these already, or a column that the form would hide from the template.
+        """
         rows = inputs.get("rows")
-        return None if rows is None else rows | {self.output, "finish_reason", *self._parts()}
+        return answered(rows, added(self, rows, (self.output, *self._parts()), given=("form",)))
 
     def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows with the parts of their answers, in order."""
@@ -88,7 +93,7 @@ class StructuredGeneration(SamplingStep):
         tries = Tries(sampling, self.max_tries, self.seed)
         for row, (answer,) in asked(teacher, self._questions(rows), self._parser(), tries, context, len(rows)):
             context.ledger.keep()
-            yield {**row, self.output: answer.text, "finish_reason": answer.finish_reason, **answer.value}
+            yield {**with_answer(row, self.output, answer.text, answer.finish_reason), **answer.value}
 
     def _questions(self, rows: Dataset) -> Iterator[Question[dict[str, Any]]]:
         """Yield each row's prompt."""

@@ -11,6 +11,7 @@ from annotated_types import MinLen
 
 from potstill.errors import BadInput, Problem
 from potstill.keys import digest
+from potstill.steps.bases.added import added
 from potstill.steps.bases.classifier import ClassifierStep
 from potstill.steps.encoder import texts_in
 
@@ -45,9 +46,13 @@ class RunTaskModel(ClassifierStep):
     version: ClassVar[int] = 2
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows and the new ones."""
+        """Return the columns of the rows and the new ones.
+
+        Raises:
+            BadInput: the rows have one of these already.
+        """
         rows = inputs.get("rows")
-        return None if rows is None else rows | {"label", "score", "probabilities"}
+        return added(self, rows, ("label", "score", "probabilities"))
 
     def run(self, rows: Dataset, model: Any, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows with their labels.

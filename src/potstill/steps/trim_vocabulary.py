@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge
 
-from potstill import chat, prompts
+from potstill import chat
 from potstill.errors import BadInput, Problem
 from potstill.modelcard import name_of, write_card
 from potstill.models import folder_of
@@ -132,9 +132,9 @@ class TrimVocabulary(CompressionStep):
                 yield from tokenizer(texts, truncation=False, padding=False)["input_ids"]
             return
         for row in rows:
-            exchange = prompts.exchange(self.prompt, row)
-            if exchange is not None:
-                yield chat.encode(tokenizer, *exchange)[0]
+            found = chat.encoded_row(tokenizer, self.prompt, row)
+            if found is not None:
+                yield found[0]
 
     def _compare(self, old: Any, new: Any, rows: Dataset, context: Context) -> None:
         """Note how long the texts are in tokens, and make sure that they are cut as before.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from potstill import chat
 from potstill.teachers.protocol import Request, Response, with_system
 from potstill.teachers.token_text import TextDecoder
 from potstill.text.reasoning import opened_by
@@ -61,9 +62,8 @@ class Renderer:
         if request.raw is not None:
             return request.raw
         told = {} if self.thinking is None else {"enable_thinking": self.thinking}
-        chat = with_system(self.system, request.messages)
         try:
-            return str(self.tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False, **told))
+            return chat.text(self.tokenizer, with_system(self.system, request.messages), **told)
         except Exception as error:  # noqa: BLE001 - a chat template may raise anything, and spoils this row alone
             return refused(f"the chat template refused the messages: {error}")
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
-from potstill.errors import Problem
+from potstill.errors import BadInput, Problem
 from potstill.modelcard import name_of, write_card
-from potstill.prompts import Template
+from potstill.prompts import Template, answer_columns, conversation_hint
 from potstill.trainers import student as students
 from potstill.trainers.lora import LoRA, QLoRA, why_no_zeros
 from potstill.trainers.training import Training, in_bf16, learn, schedule_of, start, stored
@@ -57,7 +57,18 @@ class CausalTraining(Training):
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns that the rows must have."""
-        return {"rows": ("output",)}
+        return {"rows": answer_columns(self.prompt)}
+
+    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
+        """Return None, as no rows are made.
+
+        Raises:
+            BadInput: the rows hold conversations, which the template doesn't show.
+        """
+        hint = conversation_hint(self.prompt, inputs.get("rows") or ())
+        if hint:
+            raise BadInput(Problem("", "prompt", hint))
+        return None
 
     def check(self) -> Iterator[Problem]:
         """Yield what is wrong with the parameters."""

@@ -19,12 +19,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-TYPES = {
+TYPES: dict[str, type[np.generic]] = {
     "tokens": np.int32,
     "top_ids": np.int32,
     "top_logprobs": np.float32,
     "hidden": np.int16,
     "partner_tokens": np.int32,
+    "learned": np.bool_,
 }
 """Files of the work folder and what they hold."""
 POOL = 8
@@ -47,6 +48,13 @@ class Example:
     """[T, H] the bits of the teacher's last hidden states, which are half floats of one or the other kind."""
     partner: Example | None = None
     """The same row in the tokens of a teacher whose vocabulary is another."""
+    learned: NDArray[np.bool_] | None = None
+    """[T] which of the tokens behind the prompt are targets, where not all are: others' turns of a conversation."""
+
+    def targets(self) -> NDArray[np.int64]:
+        """Return [N] the places in `ids` of the tokens that are targets."""
+        places = np.arange(self.prompt, len(self.ids))
+        return places if self.learned is None else places[self.learned]
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,8 @@ class Examples:
     """Rows to evaluate on while these are learned."""
     partners: Examples | None = None
     """The same rows in the tokens of a teacher whose vocabulary is another."""
+    learned: NDArray[np.bool_] | None = None
+    """[targets] which of them count, or None where all do."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -79,12 +89,13 @@ class Examples:
         ids = self.tokens[self.starts[index] : self.starts[index + 1]]
         first, last = int(self.targets[index]), int(self.targets[index + 1])
         prompt = len(ids) - (last - first)
-        top_ids, top_logprobs, hidden = (
-            None if array is None else array[first:last] for array in (self.top_ids, self.top_logprobs, self.hidden)
+        top_ids, top_logprobs, hidden, learned = (
+            None if array is None else array[first:last]
+            for array in (self.top_ids, self.top_logprobs, self.hidden, self.learned)
         )
         partner = None if self.partners is None else self.partners[index]
         # an array is as good as a sequence
-        return Example(ids, prompt, top_ids, top_logprobs, hidden, partner)  # type: ignore[arg-type]
+        return Example(ids, prompt, top_ids, top_logprobs, hidden, partner, learned)  # type: ignore[arg-type]
 
     def lengths(self) -> NDArray[np.int64]:
         """Return [rows] the number of tokens of each."""
@@ -101,7 +112,7 @@ def store(examples: Iterable[Example], folder: Path) -> Examples:
         for example in examples:
             places.add(example)
             arrays = {"tokens": np.asarray(example.ids), "top_ids": example.top_ids}
-            arrays |= {"top_logprobs": example.top_logprobs, "hidden": example.hidden}
+            arrays |= {"top_logprobs": example.top_logprobs, "hidden": example.hidden, "learned": example.learned}
             if example.partner is not None:
                 partners.add(example.partner)
                 arrays["partner_tokens"] = np.asarray(example.partner.ids)
@@ -109,7 +120,7 @@ def store(examples: Iterable[Example], folder: Path) -> Examples:
                 if array is not None:
                     widths[name] = array.shape[-1]
                     file[name].write(np.ascontiguousarray(array, dtype=TYPES[name]).tobytes())
-    flat = {
+    flat: dict[str, NDArray[Any]] = {
         name: np.memmap(folder / name, dtype, mode="r") if (folder / name).stat().st_size else np.zeros(0, dtype)
         for name, dtype in TYPES.items()
     }
@@ -117,7 +128,8 @@ def store(examples: Iterable[Example], folder: Path) -> Examples:
         flat[name].reshape(-1, widths[name]) if widths[name] else None for name in ("top_ids", "top_logprobs", "hidden")
     )
     theirs = Examples(flat["partner_tokens"], *partners.arrays(), None, None) if widths["partner_tokens"] else None
-    return Examples(flat["tokens"], *places.arrays(), top_ids, top_logprobs, hidden, partners=theirs)
+    learned = flat["learned"] if widths["learned"] else None
+    return Examples(flat["tokens"], *places.arrays(), top_ids, top_logprobs, hidden, None, theirs, learned)
 
 
 @dataclass(frozen=True)
@@ -203,11 +215,15 @@ def collate(examples: Sequence[Example]) -> dict[str, Tensor]:
     input_ids = np.zeros((len(examples), length), dtype=np.int64)
     for row, example in enumerate(examples):
         input_ids[row, : len(example.ids) - 1] = example.ids[:-1]
-    first = np.array([example.prompt - 1 for example in examples])
-    last = np.array([len(example.ids) - 1 for example in examples])
-    keep = np.arange(first.min(), length)
-    select = (keep >= first[:, None]) & (keep < last[:, None])
-    labels = np.concatenate([np.asarray(example.ids[example.prompt :], dtype=np.int64) for example in examples])
+    targets = [example.targets() for example in examples]
+    first = min(int(places[0]) for places in targets) - 1
+    keep = np.arange(first, length)
+    select = np.zeros((len(examples), len(keep)), dtype=np.bool_)
+    for row, places in enumerate(targets):
+        select[row, places - 1 - first] = True
+    labels = np.concatenate(
+        [np.asarray(example.ids, dtype=np.int64)[places] for example, places in zip(examples, targets, strict=True)]
+    )
     batch = {"input_ids": input_ids, "keep": keep, "select": select, "labels": labels}
     if examples[0].top_ids is not None:
         batch["teacher_ids"] = np.concatenate([_given(example.top_ids) for example in examples]).astype(np.int64)

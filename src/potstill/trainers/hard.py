@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from potstill import turns
 from potstill.chat import encode as encode_chat
+from potstill.errors import BadInput, Problem
 from potstill.trainers import student as students
 from potstill.trainers.causal import CausalTraining, fit, prepare
 from potstill.trainers.surroundings import set_up
+from potstill.turns import LossOn
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
 
     from potstill.context import Context
     from potstill.teachers.protocol import Messages
+    from potstill.trainers.architecture import Architecture
     from potstill.trainers.examples import Example
     from potstill.trainers.loop import Reading
     from potstill.trainers.projection import Logits
@@ -39,6 +44,12 @@ class HardLabel(CausalTraining):
     """
 
     version: ClassVar[int] = 2  # logits are made in chunks
+    unkeyed_defaults: ClassVar[frozenset[str]] = frozenset({"loss_on"})
+
+    _: KW_ONLY
+    loss_on: LossOn = "last"
+    """Which turns of a conversation are learned: the `last` answer, those of the `assistant`, or `all` with what is
+    between them. For causal models; the rows' `prompt` is then a template of conversations, `chat.jinja`."""
 
     def run(self, rows: Dataset, student: Any, context: Context, *, validation: Dataset | None = None) -> Path:
         """Train the student on `rows` and write its folder."""
@@ -47,9 +58,10 @@ class HardLabel(CausalTraining):
 
         folder = students.folder_of(student)
         architecture = architecture_of(folder)
+        check_loss_on(self.loss_on, architecture)
 
         def example_of(row: Mapping[str, Any], tokenizer: Any) -> Example | str:
-            return text_example(row, tokenizer, self.prompt, architecture.encode)
+            return text_example(row, tokenizer, self.prompt, architecture.encode, self.loss_on)
 
         def reading_of(model: Any) -> Reading:
             return before_the_output_layer(architecture.reading(model.config))
@@ -59,8 +71,24 @@ class HardLabel(CausalTraining):
             return fit(self, prepared, hard_objective, training, reading_of)
 
 
-def text_example(row: Mapping[str, Any], tokenizer: Any, prompt: str, encode: Encode = encode_chat) -> Example | str:
+def check_loss_on(loss_on: LossOn, architecture: Architecture) -> None:
+    """Check that a student can learn the turns asked for.
+
+    Raises:
+        BadInput: it is an encoder-decoder, which reads a conversation and writes its answer alone.
+    """
+    from potstill.trainers.architecture import CAUSAL_MODEL
+
+    if loss_on != "last" and architecture is not CAUSAL_MODEL:
+        raise BadInput(Problem("", "loss_on", f"is {loss_on!r}, for causal models; {architecture.name} takes 'last'"))
+
+
+def text_example(
+    row: Mapping[str, Any], tokenizer: Any, prompt: str, encode: Encode = encode_chat, loss_on: LossOn = "last"
+) -> Example | str:
     """Return the tokens of a row's prompt, answer and end, or why they can't be trained on."""
+    import numpy as np
+
     from potstill.prompts import answer_of, render
     from potstill.trainers.examples import Example
 
@@ -69,8 +97,11 @@ def text_example(row: Mapping[str, Any], tokenizer: Any, prompt: str, encode: En
         return "no output"
     if row.get("finish_reason") == "length":
         return "the answer was cut at the teacher's token limit"
-    ids, length = encode(tokenizer, render(prompt, row), output)
-    return Example(ids, length)
+    if loss_on == "last":
+        ids, length = encode(tokenizer, render(prompt, row), output)
+        return Example(ids, length)
+    ids, length, learned = turns.encode(tokenizer, render(prompt, row), output, loss_on)
+    return Example(ids, length, learned=np.array(learned))
 
 
 def hard_objective(logits: Logits, batch: Mapping[str, Tensor]) -> Tensor:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from potstill.errors import Problem
+from potstill.prompts import answer_columns
 from potstill.trainers import student as students
 from potstill.trainers.causal import fit, prepare
 from potstill.trainers.hard import hard_objective, text_example
@@ -42,7 +43,7 @@ class LowBitTraining(SoftLabel):
 
     def needs(self) -> Mapping[str, tuple[str, ...]]:
         """Return the columns that the rows must have."""
-        return {"rows": ("output",)}
+        return {"rows": answer_columns(self.prompt)}
 
     def check(self) -> Iterator[Problem]:
         """Yield what is wrong with the parameters."""
@@ -63,7 +64,7 @@ class LowBitTraining(SoftLabel):
         """
 
         def example_of(row: Mapping[str, Any], tokenizer: Any) -> Example | str:
-            return text_example(row, tokenizer, self.prompt)
+            return text_example(row, tokenizer, self.prompt, loss_on=self.loss_on)
 
         inputs = {"rows": rows, "student": student, "teacher": teacher}
         with set_up(self, inputs, context, validation) as training:

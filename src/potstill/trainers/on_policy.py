@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Gt, Interval
 
 from potstill.errors import BadInput, Problem
-from potstill.prompts import render, required_variables
+from potstill.prompts import answer_columns, render, required_variables
 from potstill.step import Model
 from potstill.trainers import student as students
 from potstill.trainers import vocabulary
@@ -82,7 +82,8 @@ class OnPolicy(CausalTraining):
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return what the prompt needs, and the answers if some of them are scored."""
-        return {"rows": (*required_variables(self.prompt), *(("output",) if self.on_policy_share < 1 else ()))}
+        answers = answer_columns(self.prompt) if self.on_policy_share < 1 else ()
+        return {"rows": (*required_variables(self.prompt), *answers)}
 
     def check(self) -> Iterator[Problem]:
         """Yield what is wrong with the parameters, and with the vocabularies where both are at hand."""

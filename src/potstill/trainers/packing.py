@@ -63,10 +63,7 @@ def pack(examples: Sequence[Example]) -> dict[str, Tensor]:
     """
     lengths = [len(example.ids) - 1 for example in examples]
     starts = [sum(lengths[:number]) for number in range(len(lengths))]
-    keep = [
-        torch.arange(start + example.prompt - 1, start + length)
-        for example, start, length in zip(examples, starts, lengths, strict=True)
-    ]
+    keep = [torch.from_numpy(start + example.targets() - 1) for example, start in zip(examples, starts, strict=True)]
     # what belongs to targets stands row by row already, whichever way the rows are laid out
     batch = collate(examples)
     tokens = torch.cat([torch.as_tensor(example.ids[:-1], dtype=torch.int64) for example in examples])

@@ -11,6 +11,7 @@ from annotated_types import Ge, Gt, Interval
 
 from potstill.errors import BadInput, Problem
 from potstill.modelcard import name_of
+from potstill.prompts import answer_columns
 from potstill.soft_labels import TOP_COLUMNS, teacher_digest
 from potstill.step import Model
 from potstill.trainers import student as students
@@ -18,9 +19,10 @@ from potstill.trainers import vocabulary
 from potstill.trainers.causal import CausalTraining, Lesson, fit, prepare
 from potstill.trainers.divergence import BETA, SKEW, Divergence
 from potstill.trainers.divergence import Name as DivergenceName
-from potstill.trainers.hard import CHUNK_TOKENS, text_example
+from potstill.trainers.hard import CHUNK_TOKENS, check_loss_on, text_example
 from potstill.trainers.stored import Kind, StoredLabels, kind_of
 from potstill.trainers.surroundings import set_up
+from potstill.turns import LossOn
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -62,6 +64,7 @@ class SoftLabel(CausalTraining):
     """
 
     unkeyed: ClassVar[frozenset[str]] = CausalTraining.unkeyed | {"chunk_tokens"}
+    unkeyed_defaults: ClassVar[frozenset[str]] = frozenset({"loss_on"})
 
     _: KW_ONLY
     teacher: Model | None = None
@@ -83,12 +86,16 @@ class SoftLabel(CausalTraining):
     skew: Annotated[float, Interval(ge=0, lt=1)] = SKEW
     """Of `skew_kl` and `skew_reverse_kl`: how much of the first distribution is mixed into the second; 0.1 as in the
     paper (Ko et al. 2024, arXiv 2402.03898)."""
+    loss_on: LossOn = "last"
+    """Which turns of a conversation are learned: the `last` answer, those of the `assistant`, or `all` with what is
+    between them. Other than the last take a teacher beside the student: stored soft labels are of the last answer."""
     chunk_tokens: Annotated[int, Ge(1)] = CHUNK_TOKENS
     """Tokens whose logits are there at once: sets the memory, not the result."""
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns that the rows must have."""
-        return {"rows": ("output",) if self.teacher is not None else ("output", *TOP_COLUMNS)}
+        needed = answer_columns(self.prompt)
+        return {"rows": needed if self.teacher is not None else (*needed, *TOP_COLUMNS)}
 
     def check(self) -> Iterator[Problem]:
         """Yield what is wrong with the parameters, and with the vocabularies where both are at hand."""
@@ -98,6 +105,8 @@ class SoftLabel(CausalTraining):
         if self.divergence != "forward_kl" and self.teacher is None:
             yield Problem("", "divergence", f"is {self.divergence} without a teacher: {WHY_FORWARD_KL}; {REMEDY}")
         yield from self._divergence().problems(self.temperature)
+        if self.loss_on != "last" and self.divergence == "uld":
+            yield Problem("", "loss_on", f"is {self.loss_on!r}, but uld pairs the tokens of one answer: take 'last'")
         if not self._divergence().one_vocabulary:
             return
         folders = [vocabulary.plain_folder(model) for model in (self.teacher, self.student)]
@@ -138,6 +147,7 @@ class SoftLabel(CausalTraining):
         kind, alike = kind_of(rows.column_names), self._divergence().one_vocabulary
         self._check_source(kind, teacher)
         folder = students.folder_of(student)
+        check_loss_on(self.loss_on, architecture_of(folder))
         check_alike(folder, teacher, kind)
         architecture = architecture_of(folder)
         if architecture is ENCODER_DECODER and not alike:
@@ -150,7 +160,7 @@ class SoftLabel(CausalTraining):
         def example_of(row: Mapping[str, Any], tokenizer: Any) -> Example | str:
             if kind:
                 return stored.example(row)
-            made = text_example(row, tokenizer, self.prompt, architecture.encode)
+            made = text_example(row, tokenizer, self.prompt, architecture.encode, self.loss_on)
             return made if partner is None else partner(row, made)
 
         prepared = prepare(self, rows, folder, context, example_of)
@@ -206,6 +216,11 @@ class SoftLabel(CausalTraining):
             raise BadInput(
                 "the rows hold the teacher's last hidden states, from which only its output layer makes distributions: "
                 "give teacher="
+            )
+        if kind and self.loss_on != "last":
+            raise BadInput(
+                f"loss_on is {self.loss_on!r}, but the rows hold soft labels, which are of the last answer: take "
+                "'last', or give teacher= and rows without soft labels"
             )
         if not kind and teacher is None:
             raise BadInput(

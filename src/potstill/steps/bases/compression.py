@@ -13,7 +13,7 @@ from annotated_types import Ge
 
 from potstill.errors import Problem, RequestError
 from potstill.modelcard import name_of, write_card
-from potstill.prompts import Template
+from potstill.prompts import Template, answer_columns
 from potstill.step import Model, Rows, Step
 from potstill.steps import calibration as calibrations
 from potstill.steps.checkpoint import Loaded
@@ -68,7 +68,7 @@ class CalibratedStep(CompressionStep):
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns that the calibration rows must have."""
-        return {"calibration": (self.text or "output",)}
+        return {"calibration": (self.text,) if self.text else answer_columns(self.prompt)}
 
     def check(self) -> Iterable[Problem]:
         """Yield a problem for calibration rows that come from a test split."""

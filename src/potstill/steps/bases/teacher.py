@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Interval, MinLen
 
-from potstill.asking import Question, Tries, as_text, asked, upper_bound
+from potstill.asking import Answer, Question, Tries, as_text, asked, upper_bound
 from potstill.errors import Problem
 from potstill.forecast import left_to_ask, sampled
 from potstill.generate import place, teacher_problems
 from potstill.step import Estimate, Model, Step, Trial
+from potstill.steps.bases.added import added, answered, with_answer
 from potstill.teachers.protocol import Sampling
 
 if TYPE_CHECKING:
@@ -88,11 +89,32 @@ class GenerationStep(SamplingStep):
     """Texts that end an answer."""
     keep_cut: bool = False
     """Whether answers cut at `max_tokens` stay, with the finish reason `length`."""
+    reasoning: str = ""
+    """Column of what the teacher thought before each answer; empty leaves the thoughts out."""
+
+    unkeyed_defaults: ClassVar[frozenset[str]] = frozenset({"reasoning"})
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows and the new ones."""
+        """Return the columns of the rows and the new ones.
+
+        Raises:
+            BadInput: the rows have one of these already.
+        """
         rows = inputs.get("rows")
-        return None if rows is None else rows | {self.output, "finish_reason"}
+        return answered(rows, added(self, rows, self.new_columns(), given=self.given()))
+
+    def new_columns(self) -> tuple[str, ...]:
+        """Return the columns that are put beside those of the rows."""
+        return (self.output, *((self.reasoning,) if self.reasoning else ()))
+
+    def with_answer(self, row: Mapping[str, Any], answer: Answer[Any]) -> dict[str, Any]:
+        """Return the row with an answer to it."""
+        thoughts = {self.reasoning: answer.reasoning} if self.reasoning else {}
+        return {**with_answer(row, self.output, answer.text, answer.finish_reason), **thoughts}
+
+    def given(self) -> tuple[str, ...]:
+        """Return the variables that the step gives its template."""
+        return ()
 
     def tries(self, most: int = 1) -> Tries:
         """Return how each question is asked, `most` times if no answer has the form wanted."""
@@ -105,4 +127,4 @@ class GenerationStep(SamplingStep):
         """Ask the `total` questions, whose tags are rows; yield the rows with their answers, in order."""
         for row, (answer,) in asked(teacher, questions, as_text, self.tries(), context, total):
             context.ledger.keep()
-            yield {**row, self.output: answer.text, "finish_reason": answer.finish_reason}
+            yield self.with_answer(row, answer)
