@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from datasets import ClassLabel, Dataset, Features, List, Value
 
 from potstill import RequestError
 from potstill.steps.columns import Select
 from potstill.steps.combine import Concat, Zip
+from potstill.steps.join import Join
 from potstill.steps.load_rows import LoadRows
 from potstill.steps.order import Sort
-from running import problems_of, rows_of
+from potstill.steps.shape import Explode
+from running import artifact_of, problems_of, rows_of
 
 WHOLE = LoadRows([{"t": "a", "n": 1}, {"t": "b", "n": 2}])
 BROKEN = LoadRows([{"n": 0.5, "t": "c"}])
@@ -49,3 +52,24 @@ def test_more_rows_than_a_batch(tmp_path: Path) -> None:
     both = Zip([many, LoadRows([{"m": number} for number in range(12_000)])])
     assert all(row["n"] == row["m"] for row in rows_of(both, tmp_path))
     assert [row["n"] for row in rows_of(Concat([many, many]), tmp_path)] == list(range(12_000)) * 2
+
+
+def test_what_is_known_of_columns_stays(tmp_path: Path) -> None:
+    names = ClassLabel(names=["no", "yes"])
+    known = LoadRows(Dataset.from_dict({"l": [0, 1], "t": [["a"], ["b", "c"]]},
+                                       Features({"l": names, "t": List(Value("string"))})))  # fmt: skip
+    other = LoadRows(Dataset.from_dict({"l": [0], "t": [["a"]]}, Features({"l": ClassLabel(names=["a", "b"]),
+                                                                           "t": List(Value("string"))})))  # fmt: skip
+    bare = LoadRows([{"n": 1}, {"n": 2}])
+    joined = Join(known, LoadRows([{"l": 1, "q": "x"}]), on="l", how="left")
+    for step in (Concat([known, known]), Zip([known, bare]), Explode(known, "t"), joined):
+        assert artifact_of(step, tmp_path).dataset().features["l"] == names, step
+    with pytest.raises(RequestError, match=r"column 'l' is .*give it one meaning"):
+        artifact_of(Concat([known, other]), tmp_path)
+
+
+def test_objects_with_keys_of_their_own_beside_fields(tmp_path: Path) -> None:
+    fields, free = LoadRows([{"o": {"a": 1}}]), LoadRows([{"o": {"b": 1}}, {"o": {}}])
+    expected = [{"o": {"a": 1}}, {"o": {"b": 1}}, {"o": {}}]
+    assert rows_of(Concat([fields, free]), tmp_path) == expected
+    assert rows_of(Concat([fields, LoadRows([{"o": {"b": 1}}])]), tmp_path) == expected[:2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from potstill import RequestError
@@ -54,3 +55,10 @@ def test_shards_hold_every_row_once(tmp_path: Path) -> None:
     assert sorted(n for shard in shards for n in ns(shard, tmp_path)) == list(range(25))
     assert [shard.estimate({"rows": 25}).rows for shard in shards] == [9, 8, 8]
     assert "must be < count=3" in problems_of(Shard(NUMBERS, count=3, index=3))[0]
+
+
+def test_rows_that_are_in_order_already_and_texts_of_any_kind(tmp_path: Path) -> None:
+    table = pa.table({"t": pa.array(["a", "b"], pa.string_view()), "d": pa.array(["x", "y"]).dictionary_encode()})
+    for by in ("t", "d"):
+        assert rows_of(Sort(LoadRows(table), by), tmp_path) == [{"t": "a", "d": "x"}, {"t": "b", "d": "y"}]
+        assert rows_of(Sort(LoadRows(table), by, descending=True), tmp_path)[0] == {"t": "b", "d": "y"}

@@ -7,6 +7,7 @@ from dataclasses import KW_ONLY
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from potstill.arrow import sizes
+from potstill.arrow.features import common_metadata
 from potstill.arrow.taking import take
 from potstill.errors import BadInput, Problem
 from potstill.rows import GROUP_BYTES, GROUP_ROWS
@@ -94,13 +95,28 @@ class Join(Step):
         self.columns({"left": frozenset(left.column_names), "right": frozenset(right.column_names)})
         here, there = left.with_format("arrow")[:], right.with_format("arrow")[:]
         pairs = self._pairs(here, there)
-        first = _joined(here, there, pairs.slice(0, 0), self)
+        schema = self._known(_joined(here, there, pairs.slice(0, 0), self).schema, left, right)
 
         def batches() -> Iterator[pa.RecordBatch]:
             for start, end in sizes.ranges(_pair_bytes(here, there, pairs), GROUP_ROWS, GROUP_BYTES):
-                yield from _joined(here, there, pairs.slice(start, end - start), self).to_batches()
+                joined = _joined(here, there, pairs.slice(start, end - start), self)
+                yield from joined.replace_schema_metadata(schema.metadata).to_batches()
 
-        return pa.RecordBatchReader.from_batches(first.schema, batches())
+        return pa.RecordBatchReader.from_batches(schema, batches())
+
+    def _known(self, schema: pa.Schema, left: Dataset, right: Dataset) -> pa.Schema:
+        """Return the schema of the result with what both sides know of their columns.
+
+        Raises:
+            BadInput: they know different things of a column that is matched.
+        """
+        theirs = right.select_columns([name for name in right.column_names if name not in left.column_names])
+        both = [left.features.arrow_schema, theirs.features.arrow_schema]
+        shared = right.select_columns(list(names(self.on)))
+        known, wrong = common_metadata(schema, [*both, shared.features.arrow_schema])
+        if wrong:
+            raise BadInput(*(Problem("", "on", text) for text in wrong))
+        return known
 
     def _pairs(self, left: pa.Table, right: pa.Table) -> pa.Table:
         """Return the numbers of the rows that go together, in order; a side without a match is missing."""

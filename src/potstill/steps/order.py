@@ -64,7 +64,7 @@ class Sort(RowsStep):
         except (pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
             kinds = ", ".join(f"{name} holds {table.schema.field(name).type}" for name in by)
             raise BadInput(Problem("", "by", f"these have no order ({kinds}): sort by texts or numbers")) from error
-        return rows.select(order.to_numpy())
+        return rows.select(order.cast(pa.int64()).to_numpy())  # with unsigned ones, rows in order already fail
 
 
 class Shuffle(RowsStep):

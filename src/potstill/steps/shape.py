@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from potstill.arrow.features import common_metadata
 from potstill.arrow.lists import items
 from potstill.arrow.taking import take
 from potstill.errors import BadInput, Problem
@@ -60,7 +61,8 @@ class Explode(Step):
         """
         import pyarrow as pa
 
-        schema = rows.features.arrow_schema.remove_metadata()
+        given = rows.features.arrow_schema
+        schema = given.remove_metadata()
         kind = schema.field(self.column).type
         if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
             raise BadInput(
@@ -68,6 +70,8 @@ class Explode(Step):
             )
         place = schema.get_field_index(self.column)
         schema = schema.set(place, pa.field(self.column, kind.value_type))
+        others = pa.schema([part for part in given if part.name != self.column], given.metadata)
+        schema, _ = common_metadata(schema, [others])
 
         def batches() -> Iterator[pa.RecordBatch]:
             for table in tables(rows):
