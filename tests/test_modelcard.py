@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import yaml
 
 from potstill.modelcard import escape, name_of, write_card
@@ -44,3 +45,14 @@ def test_a_card_names_its_model(tmp_path):
 
 def test_escape_keeps_one_line():
     assert escape("a\nb | `c`") == "a b \\| \\`c\\`"
+
+
+@pytest.mark.parametrize("name", ["top1", "calibration top1"])
+def test_a_card_says_that_a_model_is_not_fit_to_serve(tmp_path, name):
+    def card(value):
+        write_card(tmp_path, title="small", made_from="big", recipe={}, figures={name: value})
+        return (tmp_path / "README.md").read_text()
+
+    assert "**Not fit to serve as it is: it has the same next token" in card(0.4)
+    assert "at 40 % of the positions" in card(0.4)
+    assert "Not fit to serve" not in card(0.9)

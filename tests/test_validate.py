@@ -283,3 +283,19 @@ def test_rows_that_the_user_holds_need_a_step_around_them():
     assert listed == "Parts.rows: needs a step that makes rows, got a list of 2 (dict): wrap it, LoadRows(...)"
     assert framed == "Parts.rows: needs a step that makes rows, got a DataFrame: wrap it, LoadRows(...)"
     assert "got 'rows.csv': a file is loaded by a step, as LoadJSON('rows.csv')" in named
+
+
+def test_a_column_that_is_missing_names_the_parameter_that_chooses_it():
+    class Labelled(Step):
+        rows: Rows
+        label: str = "category"
+        text: str | None = None
+
+        def needs(self):
+            return {"rows": (self.text or "output", self.label)}
+
+        def run(self, rows):
+            return rows
+
+    assert found(s=Labelled(Source(), text="text"))[0].endswith("; name another column with label=")
+    assert found(s=Labelled(Source(), label="id"))[0].endswith("; or say text='text'")

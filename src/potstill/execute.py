@@ -233,7 +233,8 @@ def _make(
         },
     )
     retryable = counts["retryable"]
-    return (f"{retryable} rows failed and will be retried by the next run",) if retryable else ()
+    lost = (f"{retryable} rows failed and will be retried by the next run",) if retryable else ()
+    return (*map(str, context.notes.get("warnings", ())), *lost)
 
 
 def _context(spec: Spec, store: Store, folder: Path, logger: logging.Logger, progress: Progress) -> Context:

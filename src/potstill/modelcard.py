@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+SAME_TOKEN = 0.6
+"""Share of positions with the same best token below which a compressed model answers something else altogether."""
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 Task = Literal[
     "text-generation",
@@ -57,11 +59,29 @@ def write_card(
     lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in sorted(front.items())), "---", ""]
     lines += [f"# {escape(title)}", "", f"Made by Potstill from {escape(made_from)}.", ""]
     lines += [f"Licence: {escape(licence) if licence else 'that of the model it was made from.'}", ""]
+    unfit = not_fit(figures)
+    lines += [f"**{unfit}.**", ""] if unfit else []
     lines += _table("How it was made", recipe) + _table("Figures", figures)
     lines += _USE[task] if served or task != "text-generation" else _GENERATE_HERE
     path = folder / "README.md"
     path.write_text("\n".join(lines), encoding="utf-8")
     return path
+
+
+def not_fit(figures: Mapping[str, float]) -> str:
+    """Return why a model with these `figures` can't be served as it is, or nothing.
+
+    >>> not_fit({"calibration top1": 0.9})
+    ''
+    """
+    same = [value for name, value in figures.items() if name in ("top1", "calibration top1") and value < SAME_TOKEN]
+    if not same:
+        return ""
+    return (
+        "Not fit to serve as it is: it has the same next token as the model it was made from at "
+        f"{100 * min(same):.0f} % of the positions, where {100 * SAME_TOKEN:.0f} % is the least that counts; take "
+        "more bits or a milder cut, or train it again"
+    )
 
 
 def name_of(model: str | Path) -> str:

@@ -276,7 +276,19 @@ def _missing_columns(
             assert known is not None
             has = ", ".join(sorted(known))
             text = f"needs column {', '.join(missing)}, which {sources} does not make (it has {has})"
-            yield Problem("", name, text + _nearest(missing, known))
+            yield Problem("", name, text + (_nearest(missing, known) or _named_by(step, missing, known)))
+
+
+def _named_by(step: Step, missing: list[str], known: frozenset[str]) -> str:
+    """Return which parameter names the column that is missing, or could name another in its place."""
+    fields = {field.name: getattr(step, field.name) for field in dataclasses.fields(step)}
+    for column in missing:
+        by = next((name for name, value in fields.items() if isinstance(value, str) and value == column), "")
+        if by and by != "name":
+            return f"; name another column with {by}="
+    if "text" in fields and fields["text"] is None and "output" in missing and known:
+        return f"; or say text={('text' if 'text' in known else min(known))!r}"
+    return ""
 
 
 def _nearest(missing: list[str], known: frozenset[str]) -> str:

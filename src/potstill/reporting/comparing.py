@@ -13,7 +13,7 @@ from potstill.reporting.models import Measured
 from potstill.significance import holm, mcnemar, normal_p, paired_means, two_shares
 
 SURE = 0.05
-"""Probability below which a difference counts as more than chance, over all comparisons of a section."""
+"""Probability below which a difference counts as more than chance, over all comparisons on a test set."""
 Test = Literal["McNemar's test", "a t-test on pairs", "a test on shares", "a test on means"]
 """What was computed; the first two are of the same rows."""
 
@@ -44,20 +44,20 @@ class Difference:
 
 
 def compared(pairs: Sequence[tuple[Measured, Measured]], figure: Figure, sets: Sequence[str]) -> tuple[Difference, ...]:
-    """Return what can be tested of the `pairs` on the `sets`, with p-values that hold for all together."""
-    found = [
-        difference
-        for first, second in pairs
-        for name in sets
-        for difference in [_difference(first, second, figure, name)]
-        if difference is not None
-    ]
+    """Return what can be tested of the `pairs` on the `sets`, with p-values that hold for all pairs together."""
+    return tuple(difference for name in sets for difference in _on(name, pairs, figure))
+
+
+def _on(name: str, pairs: Sequence[tuple[Measured, Measured]], figure: Figure) -> list[Difference]:
+    """Return what can be tested of the `pairs` on one test set."""
+    tested = [_difference(first, second, figure, name) for first, second in pairs]
+    found = [difference for difference in tested if difference is not None]
     raised = holm([difference.p for difference in found])
     least = [min(1.0, len(found) * difference.smallest) for difference in found]
-    return tuple(
+    return [
         replace(difference, p=p, smallest=smallest)
         for difference, p, smallest in zip(found, raised, least, strict=True)
-    )
+    ]
 
 
 def _difference(first: Measured, second: Measured, figure: Figure, name: str) -> Difference | None:

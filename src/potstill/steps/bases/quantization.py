@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from potstill.errors import BadInput
-from potstill.modelcard import name_of, write_card
+from potstill.modelcard import name_of, not_fit, write_card
 from potstill.step import Rows
 from potstill.steps import calibration as calibrations
 from potstill.steps.bases.compression import CalibratedStep
@@ -57,6 +57,9 @@ class Reference:
 
         figures = compared(self.loaded.model, self.outputs, outputs(self.loaded.model, self.drawn.measured))
         context.notes |= {"calibration": self.drawn.figures(), "agreement": figures}
+        unfit = not_fit(figures)
+        if unfit:
+            context.notes.setdefault("warnings", []).append(unfit)
         return figures
 
 
