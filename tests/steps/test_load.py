@@ -120,7 +120,7 @@ def test_instances_are_texts_and_what_is_none_is_told_by_line_and_field(tmp_path
             "line 2: field 'output' of instance 2 must be a text, got None",
             "line 3: field 'input' must be a text, got 3",
             "line 3: field 'output' must be a text, got True",
-            "line 4: a text holds half a character",
+            "line 4: column 'instruction' holds half a character",
             "line 5: can't be read: it is nested too deeply",
             "line 6: can't be read: Exceeds the limit",
         ),
@@ -132,11 +132,11 @@ def test_instances_are_texts_and_what_is_none_is_told_by_line_and_field(tmp_path
 def test_what_no_column_holds_is_named_by_line(tmp_path: Path) -> None:
     lines = [
         r'{"instruction": "half \ud83d"}',
-        '{"instruction": "x", "meta": {"n": [%s]}}' % 10**30,
+        '{"instruction": "x", "meta": [%s]}' % 10**30,
         '{"instruction": "y"}',
     ]
     (tmp_path / "seeds.jsonl").write_text("\n".join(lines))
     problems = problems_of(LoadSeeds(tmp_path / "seeds.jsonl"))
     assert "line 1: column 'instruction' holds half a character" in problems[0]
-    assert "line 2: column 'meta.n[]' holds a whole number of more than 64 bits" in problems[1]
+    assert "line 2: column 'meta[]' holds a whole number of more than 64 bits" in problems[1]
     assert len(problems) == 2

@@ -147,8 +147,6 @@ def _wrong_fields(record: Any, required: tuple[str, ...]) -> list[str]:
             wrong.append(f"no field {name!r} (it has {have}); add it, or name the fields that count with fields=")
         elif not isinstance(record[name], str) or not record[name].strip():
             wrong.append(f"field {name!r} must be a text that is not empty, got {record[name]!r:.60}")
-    if any("\ud800" <= sign <= "\udfff" for sign in json.dumps(record, ensure_ascii=False)):
-        wrong.append("a text holds half a character (a lone surrogate, as of an emoji that was cut in two)")
     instances = record.get("instances", [])
     if not isinstance(instances, list) or not all(isinstance(instance, dict) for instance in instances):
         wrong.append(f"field 'instances' must be a list of objects with input and output, got {instances!r:.60}")
