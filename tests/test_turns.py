@@ -30,6 +30,8 @@ LAST_SYSTEM = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 """Writes something before the last turn, wherever that is, and drops the system turn."""
+THINKING = CHATML.replace("assistant\n{% endif %}", "assistant\n<think>\n{% endif %}")
+"""Opens the thoughts of the turn that is to be written, which no earlier turn has."""
 TALK = [
     {"role": "system", "content": "You control a smart home."},
     {"role": "user", "content": "turn on the light"},
@@ -98,15 +100,31 @@ def test_a_turn_that_merges_with_what_is_before_it_is_cut_there(tokenizer: Any) 
         assert last == "Yes.<|im_end|>"
 
 
-def test_templates_that_rewrite_earlier_turns_are_refused_and_can_learn_the_last(tokenizer: Any) -> None:
-    with pytest.raises(UnfitRow, match='take loss_on="last"'):
-        learned(tokenizer, LAST_SYSTEM, "assistant")
-    shouting = CHATML.replace("message['content']", "message['content'] | upper")
-    with pytest.raises(UnfitRow, match="changes what the assistant said"):
-        learned(tokenizer, shouting, "assistant")
-    assert learned(tokenizer, shouting, "last") == ["Yes.<|im_end|>"]
-    with pytest.raises(UnfitRow, match="otherwise"):
-        learned(tokenizer, CHATML, "assistant", [{"role": "assistant", "content": "Hi"}, *TALK[1:2]])
+def test_a_template_that_writes_earlier_turns_otherwise_than_alone_is_followed(tokenizer: Any) -> None:
+    wanted = ["in the kitchen?<|im_end|>", "<think>done?</think>\n\nOn. <|im_end|>", "Yes.<|im_end|>"]
+    assert learned(tokenizer, LAST_SYSTEM, "assistant") == wanted
+    assert learned(tokenizer, THINKING, "assistant") == wanted
+    begun = [{"role": "assistant", "content": "Hello"}, TALK[1]]
+    assert learned(tokenizer, CHATML, "assistant", begun) == ["Hello<|im_end|>", "Yes.<|im_end|>"]
+
+
+def test_a_template_that_changes_what_was_said_is_refused_and_can_learn_the_last(tokenizer: Any) -> None:
+    for content in (
+        "message['content'] | upper",
+        "message['content'][:3]",
+        "'' if not loop.last else message['content']",
+    ):
+        changing = CHATML.replace("message['content']", content)
+        with pytest.raises(UnfitRow, match='changes what the assistant said in earlier turns: take loss_on="last"'):
+            learned(tokenizer, changing, "assistant")
+        assert learned(tokenizer, changing, "last") == ["Yes.<|im_end|>"]
+
+
+def test_turns_that_say_the_same_are_told_apart(tokenizer: Any) -> None:
+    talk = [
+        turn for _ in range(3) for turn in ({"role": "user", "content": "on"}, {"role": "assistant", "content": "on"})
+    ]
+    assert learned(tokenizer, CHATML, "assistant", talk[:-1]) == ["on<|im_end|>", "on<|im_end|>", "Yes.<|im_end|>"]
 
 
 @pytest.mark.parametrize("template", [LLAMA, LAST_SYSTEM])

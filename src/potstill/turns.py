@@ -1,7 +1,7 @@
 """Which tokens of a conversation are whose: what a student learns of its turns.
 
-Chat templates say how turns are written, not where each begins. A turn's beginning is found by rendering the turns
-before it: where that is how the whole conversation begins, what follows is the turn.
+Chat templates say how turns are written, not where each begins and ends. So a conversation is written a second time,
+with a mark in the place of what a turn says: what stands around the mark stands around the turn.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 LossOn = Literal["last", "assistant", "all"]
 """Whose tokens are learned: the last answer's, those of all the assistant's turns, or everybody's."""
+MARK = "QxturnxQ"
+"""Stands for what a turn says; no template changes such a word."""
 
 
 def encode(tokenizer: Any, messages: Messages, output: str, loss_on: LossOn) -> tuple[list[int], int, list[bool]]:
@@ -22,7 +24,7 @@ def encode(tokenizer: Any, messages: Messages, output: str, loss_on: LossOn) -> 
 
     Raises:
         BadInput: the tokenizer can't write chats.
-        UnfitRow: the chat template refuses the conversation, or writes earlier turns otherwise once others follow.
+        UnfitRow: the chat template refuses the conversation, or changes what was said in it.
     """
     ids, prompt = chat.encode(tokenizer, messages, output)
     if loss_on == "all":
@@ -42,28 +44,21 @@ def _turn(tokenizer: Any, messages: Messages, number: int, whole: str, ids: list
     """Return where the tokens of an assistant's turn begin and end in `ids`, those of the text `whole`.
 
     Raises:
-        UnfitRow: the template writes the turns before it, or it, otherwise than alone.
+        UnfitRow: the template doesn't write the turn as it was said.
     """
     from potstill.prompts.values import UnfitRow
 
-    before = chat.text(tokenizer, messages[:number]) if number else None
-    if before is None or not whole.startswith(before):
-        raise UnfitRow(
-            "the chat template writes earlier turns otherwise once others follow, so that they can't be learned: "
-            'take loss_on="last"'
-        )
-    rest = whole[len(before) :]
-    blank = len(rest) - len(rest.lstrip())
     said = messages[number]["content"]
+    marked = chat.text(tokenizer, [*messages[:number], {**messages[number], "content": MARK}, *messages[number + 1 :]])
+    before, _, after = marked.partition(MARK)
+    written = whole[len(before) : len(whole) - len(after)]
     # templates strip what is said, and some leave out what was thought before it
-    forms = (said, said.strip(), said.rpartition("</think>")[2].strip())
-    skipped, content = next(
-        ((skip, form) for form in forms for skip in (0, blank) if form and rest[skip:].startswith(form)), (0, "")
-    )
-    if not content:
+    forms = {said.strip(), said.rpartition("</think>")[2].strip()} - {""}
+    if marked.count(MARK) != 1 or before + written + after != whole or written.strip() not in forms:
         raise UnfitRow('the chat template changes what the assistant said in earlier turns: take loss_on="last"')
-    first, cut = _common(tokenizer, before, ids)
-    end, goes_on = _common(tokenizer, before + rest[: skipped + len(content)], ids)
+    # blanks before the first word are one token with it in many vocabularies
+    first, cut = _common(tokenizer, before.rstrip(" "), ids)
+    end, goes_on = _common(tokenizer, before + written, ids)
     # a token that begins before the turn and goes on in it belongs to the prompt; one that ends behind it to the turn
     return first + cut, _with_end(tokenizer, ids, end + goes_on)
 
