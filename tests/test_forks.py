@@ -11,7 +11,7 @@ import pytest
 from potstill import Pipeline, Step
 from potstill.executor import Local
 from potstill.progress import Silent
-from projects import Project
+from projects import Project, until
 
 MISBEHAVING = """
 import os, signal, sys, threading, time
@@ -242,12 +242,22 @@ class Waits(Step):
         return [{"n": 1}]
 
 
+helper.PUT = "p"
+helper.TABLE["put"] = "t"
+helper.Rule.word = "c"
+helper.Rule.known.append("k")
+helper.replaced = lambda: "l"
+
+
 class Uses(Step):
     rows: Rows
+    HEAVY
 
     def run(self, rows):
         from late import later
-        return [{"text": helper.WORD + later()}]
+        from package.below import word
+        return [{"text": helper.WORD + later() + word() + helper.PUT + helper.TABLE["put"] + helper.READ
+                 + helper.all_of_it()}]
 
 
 waits = Waits()
@@ -256,18 +266,31 @@ pipeline = Pipeline("p", outputs={"uses": uses})
 """
 
 
-def test_an_edit_while_a_run_goes_on_changes_nothing_in_it(project: Project) -> None:
-    from projects import until
+@pytest.mark.parametrize("kind", ["light", "heavy"])
+def test_an_edit_while_a_run_goes_on_changes_nothing_in_it(project: Project, kind: str) -> None:
+    """Neither code, of modules imported early or late, nor what they have read, nor what was put into them."""
+    text = EDITED.replace("HEAVY", "heavy = True" if kind == "heavy" else "")
+    helper = "from pathlib import Path\nWORD = 'x'\nTABLE = {}\nREAD = Path('read.txt').read_text()\n"
+    helper += "class Rule:\n    word = ''\n    known = []\ndef replaced(): return ''\n"
+    helper += "def all_of_it(): return Rule.word + Rule.known[0] + replaced()\n"
+    (project.folder / "package").mkdir()
 
-    project.write(EDITED)
-    project.write("def later(): return '1'\n", "late.py")
+    def write(word: str, read: str) -> None:
+        project.write(helper.replace("'x'", f"'{word}'"), "helper.py")
+        project.write(f"def later(): return '{word}'\n", "late.py")
+        project.write("", "package/__init__.py")
+        project.write("from .words import word\n", "package/below.py")
+        project.write(f"def word(): return '{word}'\n", "package/words.py")
+        project.write(read, "read.txt")
+
+    write("x", "r")
+    project.write(text)
     started = project.start("run", "pipe.py", "--json")
     until(lambda: (project.folder / "running").exists() or started.ended, "the step to run")
-    project.write("WORD = 'NEW'\n", "helper.py")
-    project.write("def later(): return 'NEW'\n", "late.py")
-    project.write(EDITED.replace("helper.WORD +", "'NEW' +"))
+    write("NEW", "NEW")
+    project.write(text.replace("helper.WORD +", "'NEW' +"))
     (project.folder / "go").touch()
-    assert project.values(started.wait(), "uses", "text") == ["x1"]
+    assert project.values(started.wait(), "uses", "text") == ["xxxptrckl"]
 
 
 SIGNALS = """
@@ -328,12 +351,14 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("how", ["spawn", "forkserver"])
-def test_processes_that_a_step_starts_find_the_functions_of_a_file_with_any_name(tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize(("how", "kind"), [("spawn", ""), ("forkserver", ""), ("spawn", "heavy = True")])
+def test_processes_that_a_step_starts_find_the_functions_of_a_file_with_any_name(
+    tmp_path: Path, how: str, kind: str
+) -> None:
     folder = tmp_path / "a folder-with ümlauts.d"
     folder.mkdir()
     project = Project(folder)
-    project.write(POOL.replace("HEAVY", ""), "my file-1.py")
+    project.write(POOL.replace("HEAVY", kind), "my file-1.py")
     result = project.cli("run", "my file-1.py", "--json", "--set", f"out.how={how}")
     assert project.values(result, "out", "n") == [4, 8]
 

@@ -2,7 +2,8 @@
 
 The engine is here, one noun a module: `step` (what a node is), `graph`, `identity` and `keys` and `code` and `digests`
 (what a key covers), `store`, `journal`, `ledger`, `locks` (what is kept), `validate`, `plan`, `execute`, `run`,
-`records`, `logs` (what happens), `executor` with `children`, `nursery`, `forks`, `zygote`
+`records`, `logs` (what happens), `executor` with `children`, `nursery`, `forks`, `zygote`,
+`carried`
 (where), `services` with `service_state`, `keeper` and `processes` (what outlives a step and never the run),
 `progress`, `pipeline`, `loader`, `settings` with `value_text` and `typed_json`, `cli` (how it is used). It knows
 nothing of language models, but for `models`, which tells what a model's name stands for.

@@ -130,13 +130,19 @@ def start_zygote(environment: Mapping[str, str]) -> Children:
     return Children(ours, process)
 
 
-def heavy_request(spec: Spec, fields: tuple[str, ...]) -> dict[str, Any]:
-    """Return what the zygote needs to run a step, whose output goes to a file."""
+def heavy_request(spec: Spec, fields: tuple[str, ...], modules: bytes) -> dict[str, Any]:
+    """Return what the zygote needs to run a step, whose output goes to a file: the step and the user's `modules`."""
     output = printed(spec.store, spec.key)
     with writing(spec.store):
         output.parent.mkdir(parents=True, exist_ok=True)
         output.unlink(missing_ok=True)
-    return {"spec": pickled((spec, fields)), "preload": list(spec.step.preload), "path": sys.path, "log": str(output)}
+    return {
+        "spec": pickled((spec, fields)),
+        "modules": modules,
+        "preload": list(spec.step.preload),
+        "path": sys.path,
+        "log": str(output),
+    }
 
 
 def light_request(spec: Spec, fields: tuple[str, ...]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
+from potstill.carried import carried
 from potstill.children import TERMINATE_SECONDS, Children, heavy_request, light_request, start_zygote
 from potstill.context import Progress
 from potstill.execute import Outcome, Spec, execute
@@ -42,10 +44,15 @@ class Local:
         self._zygote: Children | None = None
         self._environment = dict(os.environ)
         self._held: dict[int, _Held] = {}
+        self._modules = b""
 
     @contextmanager
     def hold(self, steps: Sequence[Step]) -> Iterator[None]:
-        """Keep this process's state as it is now, for the light steps among `steps` that are not Potstill's own."""
+        """Keep this process's state as it is now, for the light steps among `steps` that are not Potstill's own.
+
+        For the heavy ones, keep the user's modules.
+        """
+        self._modules = pickle.dumps(carried()) if any(step.heavy for step in steps) else b""
         own = [step for step in steps if not step.heavy and self._forks and holds_own_code(step)]
         if not own:
             yield
@@ -63,7 +70,8 @@ class Local:
         """Start a step; with one job, a light one of Potstill's own is done when this returns."""
         if spec.step.heavy:
             self._zygote = self._zygote or start_zygote(self._environment)
-            return self._zygote.submit(spec, progress, heavy_request(spec, fields))
+            modules = self._modules or pickle.dumps(carried())
+            return self._zygote.submit(spec, progress, heavy_request(spec, fields, modules))
         if spec.node in self._held:
             return self._held[spec.node].children().submit(spec, progress, light_request(spec, fields))
         if self._jobs > 1:

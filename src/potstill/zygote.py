@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import pickle
 import signal
 import socket
 import sys
 from typing import Any
 
+from potstill import carried
 from potstill.execute import Spec
 from potstill.nursery import Nursery
 
@@ -31,7 +33,9 @@ class Zygote(Nursery):
         log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(log, 1)
         os.dup2(log, 2)
+        carried.use(pickle.loads(request["modules"]))  # noqa: S301 - of the run's own process
         spec, fields = cloudpickle.loads(request["spec"])
+        carried.fill_main(type(spec.step))
         _limit_threads(spec.threads)
         return spec, fields
 

@@ -51,6 +51,11 @@ def module_source(file: str) -> Source | None:
     return known[0] if known else _read(file)
 
 
+def texts() -> dict[str, str]:
+    """Return the text of every file that was read, as it was first: what keys were made from."""
+    return {file: found[0].text for file, found in _READ.items() if found and not file.startswith("<")}
+
+
 def parsed(file: str) -> Source | None:
     """Return the source in a file as it is now, or None if it can't be read."""
     return _read(file)

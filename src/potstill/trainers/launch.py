@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -22,12 +23,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgpack
+
+from potstill.carried import in_use, use
 from potstill.children import pickled
 from potstill.errors import BadInput, PotstillError
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
+ORDER = "order"
+"""The file that says what the other processes run."""
 START_SECONDS = 600.0
 """How long the other processes may take to import their libraries."""
 LEAVE_SECONDS = 30.0
@@ -75,7 +81,7 @@ def together(order: Order, size: int, folder: Path) -> Iterator[None]:
     check_devices(size)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    (folder / "order").write_bytes(pickled(order))
+    _write_for_us(folder / ORDER, msgpack.packb([pickle.dumps(in_use()), pickled(order)]))
     workers = [_start(folder, rank, size, order.threads) for rank in range(1, size)]
     try:
         _await_ready(workers, folder)
@@ -93,6 +99,30 @@ def together(order: Order, size: int, folder: Path) -> Iterator[None]:
             worker.kill()
             worker.wait()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def read_order(folder: Path) -> Order:
+    """Return what the other processes run, with the user's modules as this training has them.
+
+    Raises:
+        PotstillError: somebody else has written the file, which holds code.
+    """
+    import cloudpickle
+
+    file = folder / ORDER
+    if file.stat().st_uid != os.geteuid():
+        raise PotstillError(f"{file} belongs to another user: it is not run")
+    modules, order = msgpack.unpackb(file.read_bytes())
+    use(pickle.loads(modules))  # noqa: S301 - the file is ours, and nobody else may write to it
+    read: Order = cloudpickle.loads(order)
+    return read
+
+
+def _write_for_us(file: Path, data: bytes) -> None:
+    """Write a file that holds code, which nobody else may read or replace, whatever the umask is."""
+    file.parent.chmod(0o700)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+        stream.write(data)
 
 
 def check_devices(size: int) -> None:

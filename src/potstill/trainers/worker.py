@@ -9,8 +9,6 @@ import sys
 import traceback
 from pathlib import Path
 
-import cloudpickle
-
 from potstill.errors import PotstillError
 from potstill.journal import Journal
 from potstill.ledger import Ledger
@@ -21,7 +19,7 @@ from potstill.trainers.surroundings import TrainingContext
 def main(folder: Path, rank: int, size: int) -> int:
     """Train as process `rank` of `size`; say in a file why it failed."""
     try:
-        order: launch.Order = cloudpickle.loads((folder / "order").read_bytes())
+        order = launch.read_order(folder)
         import torch  # noqa: F401 - before the others wait for this process
         import transformers  # noqa: F401
 
