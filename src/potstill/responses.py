@@ -71,14 +71,15 @@ def storable(response: Response) -> Response:
     if not isinstance(text, str):
         what = f"the teacher gave no text but {type(text).__name__}: {text!r:.100}"
         return replace(response, text=well_formed(what), finish_reason="error", retryable=False)
-    return replace(
-        response,
-        text=well_formed(text),
-        reasoning=well_formed(response.reasoning),
-        finish_reason=well_formed(str(response.finish_reason)),
-        prompt_tokens=tokens_in(response.prompt_tokens) or 0,
-        completion_tokens=tokens_in(response.completion_tokens) or 0,
-    )
+    sound: dict[str, Any] = {
+        "text": well_formed(text),
+        "reasoning": well_formed(response.reasoning),
+        "finish_reason": well_formed(str(response.finish_reason)),
+        "prompt_tokens": tokens_in(response.prompt_tokens) or 0,
+        "completion_tokens": tokens_in(response.completion_tokens) or 0,
+    }
+    changed = {name: value for name, value in sound.items() if value is not getattr(response, name)}
+    return replace(response, **changed) if changed else response
 
 
 def well_formed(text: str) -> str:

@@ -24,6 +24,8 @@ _MARKS = (
 _LEADING_ONLY = len(_MARKS) - 1
 """The last marks are ordinary words, which XML uses too: they open thoughts only where a response begins."""
 _TAG = re.compile("|".join(f"(?P<o{i}>{start})|(?P<c{i}>{end})" for i, (start, end) in enumerate(_MARKS)), re.I)
+_MAY_BE_MARK = re.compile(r"[<◁]|\[/?think\]", re.I)
+"""What every mark has: most answers have none of it, which is seen at once."""
 _AROUND = re.compile(r"<\|(?:begin_of_solution|end_of_solution|start_response|end_response)\|>", re.I)
 _MESSAGE = re.compile(
     r"(?:<\|start\|>assistant)?<\|channel\|>(\w{1,40})[^<>]{0,200}(?:<\|constrain\|>\w{1,40})?<\|message\|>"
@@ -59,6 +61,8 @@ def split_reasoning(text: str) -> tuple[str, str]:
     if begun.startswith("analysis") and _PLAIN_FINAL in begun:
         thoughts, _, answer = begun.removeprefix("analysis").rpartition(_PLAIN_FINAL)
         return thoughts.strip(), answer.strip()
+    if not _MAY_BE_MARK.search(text):
+        return "", text
     spans = [] if _is_json(begun) else list(_thoughts(text, _tags_outside_code(text)))
     if not spans:
         return "", text
