@@ -71,10 +71,9 @@ def read(folder: Path, scratch: Path, names: Iterable[str] | None = None) -> Dat
         FileNotFoundError: a file is not there.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
     from datasets import Dataset
 
-    from potstill.arrow import objects, optional_keys, reading
+    from potstill.arrow import objects, reading
 
     objects.make_exact()
     listed = [path.name for path in folder.glob("*.parquet")] if names is None else names
@@ -83,10 +82,8 @@ def read(folder: Path, scratch: Path, names: Iterable[str] | None = None) -> Dat
         raise FileNotFoundError(errno.ENOENT, "no Parquet file, so that even no rows at all can't be read", str(folder))
     if not files:  # as earlier versions wrote no rows
         return Dataset.from_dict({})
-    schema = optional_keys.object_schema(pq.read_schema(files[0]))
-    found = (
-        optional_keys.as_objects(batch) for file in files for batch in reading.batches(file, GROUP_ROWS, GROUP_BYTES)
-    )
+    schema = reading.schema_of(files[0])
+    found = (batch for file in files for batch in reading.batches(file, GROUP_ROWS, GROUP_BYTES))
     small = sum(file.stat().st_size for file in files) <= IN_MEMORY_BYTES
     kept, more = reading.gathered(found, IN_MEMORY_UNPACKED) if small else ([], True)
     if not more:

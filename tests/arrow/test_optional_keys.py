@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from potstill import rows
+from potstill.steps.load_parquet import LoadParquet
+from running import rows_of
 
 
 def written(folder: Path, cells: list[Any]) -> tuple[list[Any], list[Any]]:
@@ -81,3 +83,25 @@ def test_random_objects_come_back_as_they_were(tmp_path, monkeypatch):
         except rows.BadInput:
             continue
         assert ours == cells  # a whole number among others is one of theirs, 5 or 5.0
+
+
+WRAPS = [lambda v: [v], lambda v: {"x": v, "y": None}, lambda v: [{"role": "u", "args": v}] * 2]
+
+
+@pytest.mark.parametrize("wrap", WRAPS)
+def test_a_late_key_anywhere_in_a_column(tmp_path, monkeypatch, wrap):
+    for size in (2, 10_000):
+        monkeypatch.setattr(rows, "GROUP_ROWS", size)
+        cells = [*map(wrap, [{"a": 1}, {"a": 2}, {}, {"a": 1, "b": "x"}]), None]
+        ours, others = written(tmp_path / str(size), cells)
+        assert same(ours, cells)
+        assert others[3] == wrap({"a": 1, "b": "x"}) and others[0] == wrap({"a": 1, "b": None})
+    made = LoadParquet(str(tmp_path / "2" / "data" / "*.parquet"))
+    assert same([row["v"] for row in rows_of(made, tmp_path / "store")], cells)
+
+
+def test_two_places_of_one_column_are_looked_at_apart(tmp_path):
+    cells = [[{"o": {"a": 1}, "p": {"x": None}}], [{"o": {"a": 1, "b": 2}, "p": {"y": 1}}]]
+    ours, others = written(tmp_path, cells)
+    assert same(ours, cells)
+    assert others[1] == [{"o": {"a": 1, "b": 2}, "p": '{"y": 1}'}]

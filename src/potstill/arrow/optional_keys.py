@@ -1,43 +1,46 @@
 """Objects of which some lack keys that others have: fields on disk, which every reader of Parquet knows, then objects.
 
 A missing key is a missing value in a struct, which is another thing only where an object has the key with None in it.
-So a column of objects with keys of their own becomes a struct where one object has all keys, none holds None, and every
-key has one type; a mark on the column says that what is missing was never there.
+So objects with keys of their own, anywhere in a column, become structs where one object has all keys, none holds None,
+and every key has one type; a mark in the file says that what is missing was never there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from potstill.arrow.casting import values as objects_of
+from potstill.arrow import lists
+from potstill.arrow.casting import as_objects as objects_of
+from potstill.arrow.casting import values
 from potstill.arrow.flaws import Flawed
-from potstill.arrow.objects import dumps, holds_json, is_json, of_texts
-from potstill.arrow.types import Unfit
+from potstill.arrow.objects import dumps, holds_json, is_json
 from potstill.arrow.values import column
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MARK = {b"potstill": b"missing keys are missing values"}
-"""Metadata of a field whose objects lack the keys that hold nothing."""
+_MARK = b"potstill"
+"""Where a schema names the columns, and places in them, whose missing fields are keys that aren't there."""
+_ITEMS = "[]"
 
 
 @dataclass
 class KeySurvey:
-    """Looks at all objects of a column and finds the struct that can hold them, if there is one."""
+    """Looks at all objects at one place of a column and finds the struct that can hold them, if there is one."""
 
     most_keys: int = 0
     """Keys of the object that has most."""
     kinds: dict[str, pa.DataType] | None = field(default_factory=dict)
-    """Type by key, in the order in which they appeared; None once no struct can hold the column."""
+    """Type by key, in the order in which they appeared; None once no struct can hold the objects."""
 
-    def look(self, chunk: pa.Array) -> None:
-        """Take in some of the column."""
+    def look(self, cells: Iterable[Any]) -> None:
+        """Take in some objects."""
         if self.kinds is None:
             return
-        given = [value for value in objects_of(chunk) if value is not None]
+        given = [value for value in cells if value is not None]
         if not all(isinstance(value, dict) and None not in value.values() for value in given):
             self.kinds = None
             return
@@ -48,7 +51,7 @@ class KeySurvey:
                 return
 
     def struct(self) -> pa.DataType | None:
-        """Return the type that holds the column, or None: then it stays as it is."""
+        """Return the type that holds the objects, or None: then they stay as they are."""
         import pyarrow as pa
 
         if not self.kinds or self.most_keys < len(self.kinds):
@@ -60,72 +63,133 @@ class KeySurvey:
         assert self.kinds is not None
         try:
             array = column(cells)
-            exact = not holds_json(array.type) and dumps(objects_of(array)) == dumps(cells)
-        except (Flawed, Unfit, TypeError):
+            exact = not holds_json(array.type) and dumps(values(array)) == dumps(cells)
+        except (Flawed, TypeError):
             return False
         return exact and self.kinds.setdefault(name, array.type).equals(array.type)
 
 
-def surveyed(schema: pa.Schema, groups: Iterable[pa.Table]) -> pa.Schema:
-    """Return a schema in which the columns of objects are structs, where these hold all that is in `groups`."""
-    surveys = {part.name: KeySurvey() for part in schema if is_json(part.type)}
-    for group in groups:
-        for name, survey in surveys.items():
-            for chunk in group[name].chunks if name in group.column_names else ():
-                survey.look(chunk)
-    for number, part in enumerate(schema):
-        kind = surveys[part.name].struct() if part.name in surveys else None
-        if kind is not None:
-            schema = schema.set(number, part.with_type(kind).with_metadata(MARK))
-    return schema
+def surveyed(tables: Iterable[pa.Table]) -> dict[str, pa.DataType]:
+    """Return the structs that hold the objects of all tables, by their places in the columns."""
+    surveys: dict[str, KeySurvey] = {}
+    for table in tables:
+        for name in table.column_names:
+            for chunk in table[name].chunks:
+                _look(chunk, name, surveys)
+    found = {place: survey.struct() for place, survey in surveys.items()}
+    return {place: kind for place, kind in found.items() if kind is not None}
 
 
-def is_marked(part: pa.Field) -> bool:
-    """Return whether a column's missing values are missing keys."""
-    return (part.metadata or {}).items() >= MARK.items()
-
-
-def as_fields(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return a table whose columns of objects are structs where `schema` marks them."""
+def field_schema(schema: pa.Schema, kinds: Mapping[str, pa.DataType]) -> pa.Schema:
+    """Return a schema whose objects at the places of `kinds` are fields, with a mark that says so."""
     import pyarrow as pa
 
-    for part in schema:
-        number = table.schema.get_field_index(part.name)
-        if is_marked(part) and number >= 0 and not table.schema.field(number).type.equals(part.type):
-            chunks = [pa.array(objects_of(chunk), part.type) for chunk in table[number].chunks]
-            table = table.set_column(number, part, pa.chunked_array(chunks, part.type))
-    return table
+    if not kinds:
+        return schema
+    parts = [part.with_type(_kind(part.type, part.name, kinds)) for part in schema]
+    return pa.schema(parts, {**(schema.metadata or {}), _MARK: json.dumps(sorted(kinds)).encode()})
 
 
-def as_objects(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return a batch whose marked structs are objects again, without the keys that hold nothing."""
-    for number, part in enumerate(batch.schema):
-        if is_marked(part):
-            texts = [
-                None if value is None else dumps({name: item for name, item in value.items() if item is not None})
-                for value in batch.column(number).to_pylist()
-            ]
-            batch = batch.set_column(number, _unmarked(part), of_texts(_texts(texts)))
-    return batch
+def as_fields(table: pa.Table, kinds: Mapping[str, pa.DataType]) -> pa.Table:
+    """Return a table as `field_schema` has it."""
+    schema = field_schema(table.schema, kinds)
+    return _converted(table, schema, kinds)
+
+
+def is_marked(schema: pa.Schema) -> bool:
+    """Return whether the rows of a file hold fields that are objects."""
+    return _MARK in (schema.metadata or {})
 
 
 def object_schema(schema: pa.Schema) -> pa.Schema:
     """Return the schema of what `as_objects` makes."""
-    for number, part in enumerate(schema):
-        if is_marked(part):
-            schema = schema.set(number, _unmarked(part))
-    return schema
-
-
-def _unmarked(part: pa.Field) -> pa.Field:
-    """Return the field of objects that a marked one stands for."""
     import pyarrow as pa
 
-    return pa.field(part.name, pa.json_(), part.nullable)
+    metadata = dict(schema.metadata or {})
+    places = json.loads(metadata.pop(_MARK, b"[]"))
+    kinds: dict[str, pa.DataType] = dict.fromkeys(places, pa.json_())
+    return pa.schema([part.with_type(_kind(part.type, part.name, kinds)) for part in schema], metadata or None)
 
 
-def _texts(texts: list[str | None]) -> pa.Array:
-    """Return texts as the storage of objects."""
+def as_objects(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Return a batch of a file with this schema, its marked fields as the objects that they were."""
     import pyarrow as pa
 
-    return pa.array(texts, pa.string())
+    if not is_marked(schema):
+        return batch
+    kinds: dict[str, pa.DataType] = dict.fromkeys(json.loads(schema.metadata[_MARK]), pa.json_())
+    columns = [_replaced(column, name, kinds) for name, column in zip(schema.names, batch.columns, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, schema=object_schema(schema))
+
+
+def _converted(table: pa.Table, schema: pa.Schema, kinds: Mapping[str, pa.DataType]) -> pa.Table:
+    """Return a table whose columns are of the types of `schema`."""
+    import pyarrow as pa
+
+    columns = []
+    for name, part in zip(table.column_names, schema, strict=True):
+        chunks = [_replaced(chunk, name, kinds) for chunk in table[name].chunks]
+        columns.append(pa.chunked_array(chunks, part.type))
+    return pa.table(columns, schema=schema)
+
+
+def _look(array: pa.Array, place: str, surveys: dict[str, KeySurvey]) -> None:
+    """Take in the objects of a column."""
+    import pyarrow as pa
+
+    if is_json(array.type):
+        surveys.setdefault(place, KeySurvey()).look(values(array))
+    elif pa.types.is_struct(array.type) and holds_json(array.type):
+        for part in array.type:
+            _look(array.field(part.name), f"{place}.{part.name}", surveys)
+    elif _is_list(array.type) and holds_json(array.type):
+        _look(lists.items(array), place + _ITEMS, surveys)
+
+
+def _replaced(array: pa.Array, place: str, kinds: Mapping[str, pa.DataType]) -> pa.Array:
+    """Return a column whose objects at the places of `kinds` are of these types."""
+    import pyarrow as pa
+
+    if place in kinds:
+        return _as(values(array), kinds[place])
+    if not any(known.startswith((f"{place}.", place + _ITEMS)) for known in kinds):
+        return array
+    if pa.types.is_struct(array.type):
+        parts = [_replaced(array.field(part.name), f"{place}.{part.name}", kinds) for part in array.type]
+        return pa.StructArray.from_arrays(parts, [part.name for part in array.type], mask=array.is_null())
+    ends, large = lists.bounds(array), pa.types.is_large_list(array.type)
+    made = pa.LargeListArray if large else pa.ListArray
+    offsets = pa.array(ends, pa.int64() if large else pa.int32())
+    return made.from_arrays(offsets, _replaced(lists.items(array), place + _ITEMS, kinds), mask=array.is_null())
+
+
+def _as(cells: list[Any], kind: pa.DataType) -> pa.Array:
+    """Return objects as fields, or fields as objects without what is missing."""
+    import pyarrow as pa
+
+    if is_json(kind):
+        return objects_of([None if cell is None else {name: v for name, v in cell.items() if v is not None}
+                           for cell in cells])  # fmt: skip
+    names = [part.name for part in kind]
+    return pa.array([None if cell is None else {name: cell.get(name) for name in names} for cell in cells], kind)
+
+
+def _kind(kind: pa.DataType, place: str, kinds: Mapping[str, pa.DataType]) -> pa.DataType:
+    """Return the type of a column after `_replaced`."""
+    import pyarrow as pa
+
+    if place in kinds:
+        return kinds[place]
+    if pa.types.is_struct(kind):
+        return pa.struct([part.with_type(_kind(part.type, f"{place}.{part.name}", kinds)) for part in kind])
+    if _is_list(kind):
+        inner = kind.value_field.with_type(_kind(kind.value_type, place + _ITEMS, kinds))
+        return (pa.large_list if pa.types.is_large_list(kind) else pa.list_)(inner)
+    return kind
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    """Return whether a type is a list of any length."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))

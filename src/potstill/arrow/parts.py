@@ -15,6 +15,7 @@ from potstill.arrow import optional_keys, sizes
 from potstill.arrow.casting import recast_table
 from potstill.arrow.features import FeatureLog
 from potstill.arrow.flaws import Flawed, FlawLog
+from potstill.arrow.objects import holds_json
 from potstill.arrow.types import Unfit, said, stored_schema, unified
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Parts:
     _kinds: dict[str, pa.Field] = field(default_factory=dict)
     _since: dict[str, int] = field(default_factory=dict)
     _schema: pa.Schema | None = None
+    _structs: dict[str, pa.DataType] = field(default_factory=dict)
 
     def add(self, table: pa.Table) -> None:
         """Take in some rows."""
@@ -105,9 +107,8 @@ class Parts:
             self._write(pa.Table.from_batches([], self._schema or _no_columns()))
         for segment in self._segments:
             segment.writer.close()
-        if self._schema is not None and not self.log.count:
-            groups = (group for segment in self._segments for group in _row_groups(segment.path))
-            self._schema = optional_keys.surveyed(self._schema, groups)
+        if self._schema is not None and not self.log.count and any(holds_json(part.type) for part in self._schema):
+            self._structs = optional_keys.surveyed(self._fitted_groups())
         for part in range(self._segments[-1].part + 1 if self._segments else 0):
             segments = [segment for segment in self._segments if segment.part == part]
             if not self.log.count and (len(segments) > 1 or not self._is_final(segments[0].schema)):
@@ -176,7 +177,7 @@ class Parts:
 
     def _final(self) -> pa.Schema:
         """Return the schema with what is known of the columns."""
-        return self.features.on(self._schema or _no_columns())
+        return optional_keys.field_schema(self.features.on(self._schema or _no_columns()), self._structs)
 
     def _flush(self, *, last: bool) -> bool:
         """Write a row group of what waits, if that is known to be a whole one; returns whether it was."""
@@ -203,6 +204,17 @@ class Parts:
         if self._schema is None or table.schema.equals(self._schema):
             return table
         return recast_table(table, self._schema)
+
+    def _fitted_groups(self) -> Iterator[pa.Table]:
+        """Yield what was written in the final schema, but what does not fit into it, which is logged."""
+        for segment in self._segments:
+            row = segment.first_row
+            for group in _row_groups(segment.path):
+                try:
+                    yield self._fitted(group)
+                except Flawed as error:
+                    self.log.add_flaws(error, row)
+                row += group.num_rows
 
     def _write(self, group: pa.Table) -> None:
         """Write a row group."""
@@ -240,9 +252,9 @@ class Parts:
                 row = segment.first_row
                 for group in _row_groups(segment.path):
                     try:
-                        fields = optional_keys.as_fields(group, schema)
-                        fitted = recast_table(fields, schema).replace_schema_metadata(schema.metadata)
-                        writer.write_table(fitted, row_group_size=max(1, group.num_rows))
+                        fields = optional_keys.as_fields(self._fitted(group), self._structs)
+                        known = fields.replace_schema_metadata(schema.metadata)
+                        writer.write_table(known, row_group_size=max(1, group.num_rows))
                     except Flawed as error:
                         self.log.add_flaws(error, row)
                     row += group.num_rows

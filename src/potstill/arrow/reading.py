@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from potstill.arrow import optional_keys
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -18,13 +20,21 @@ def batches(path: Path, most_rows: int, most_bytes: int) -> Iterator[pa.RecordBa
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
-        described = file.metadata
+        described, schema = file.metadata, file.schema_arrow
         for number in range(described.num_row_groups):  # or a batch holds rows of several groups
             group = described.row_group(number)
             most = min(most_rows, group.num_rows)
             if group.num_rows > most_rows or group.total_byte_size > most_bytes:  # not written by us
                 most = min(CAREFUL_ROWS, most_bytes * group.num_rows // max(1, group.total_byte_size))
-            yield from file.iter_batches(batch_size=max(1, most), row_groups=[number], use_threads=False)
+            for batch in file.iter_batches(batch_size=max(1, most), row_groups=[number], use_threads=False):
+                yield optional_keys.as_objects(batch, schema)
+
+
+def schema_of(path: Path) -> pa.Schema:
+    """Return the schema of the rows of a file."""
+    import pyarrow.parquet as pq
+
+    return optional_keys.object_schema(pq.read_schema(path))
 
 
 def gathered(found: Iterable[pa.RecordBatch], most_bytes: int) -> tuple[list[pa.RecordBatch], bool]:

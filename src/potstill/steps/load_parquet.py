@@ -10,7 +10,7 @@ from potstill.arrow.casting import as_objects, recast_table
 from potstill.arrow.features import common_metadata
 from potstill.arrow.flaws import Flawed
 from potstill.arrow.objects import is_json
-from potstill.arrow.reading import batches
+from potstill.arrow.reading import batches, schema_of
 from potstill.arrow.types import common_schema
 from potstill.errors import BadInput, Problem
 from potstill.rows import GROUP_BYTES, GROUP_ROWS
@@ -83,7 +83,7 @@ class LoadParquet(Step):
         for path in matched(self.path):
             findings = Findings(str(path))
             try:
-                described = pq.read_schema(path)
+                described = schema_of(path)
                 rows += pq.read_metadata(path).num_rows
             except (pa.ArrowException, OSError) as error:
                 findings.add("", f"is no Parquet file that can be read: {error}")
