@@ -20,6 +20,7 @@ from potstill.steps import LoadSeeds, PseudoLabel
 from potstill.steps.hidden import HiddenLabels
 from potstill.steps.score import ScoreText, SoftLabels
 from potstill.teachers.endpoint import Endpoint
+from potstill.teachers.transformers import Transformers
 from potstill.trainers import SoftLabel
 from potstill.trainers.vocabulary import vocabulary_of
 from reader import Reader, ReaderSession
@@ -154,3 +155,25 @@ def test_columns_needs_and_disk() -> None:
     assert step.columns({"rows": frozenset({"output", "teacher_hidden"})}) == {"output", *TOP_COLUMNS}
     # 256 tokens of 32 entries at 4.25 bytes, the token's own entry and the tail
     assert step.estimate({"rows": 10}).disk == int(10 * 256 * (33 * 4.25 + 2))
+
+
+def test_the_last_turn_of_a_conversation_is_read_and_learned_as_an_output_is(tmp_path: Path, folder: Path) -> None:
+    asked = [{"role": "user", "content": "turn on"}, {"role": "assistant", "content": "which light?"}]
+    asked.append({"role": "user", "content": "kitchen"})
+    beside = [{"messages": asked, "output": "on"}]
+    inside = [{"messages": [*asked, {"role": "assistant", "content": "on"}]}]
+    made = []
+    for number, rows in enumerate((beside, inside)):
+        step = SoftLabels(LoadSeeds("unused"), teacher=Reader(folder), prompt="chat.jinja", top_k=8)
+        assert step.needs() == {"rows": ("messages",)}
+        found, _ = run(step, rows, Reader(folder), tmp_path / str(number))
+        made.append(found)
+    assert [made[0][0][name] for name in TOP_COLUMNS] == [made[1][0][name] for name in TOP_COLUMNS]
+    for number, rows in enumerate(made):
+        context = learning.context(tmp_path / f"student-{number}")
+        step = SoftLabel(None, student=str(folder), prompt="chat.jinja", epochs=1)
+        step.run(learning.dataset(rows), str(folder), None, context)
+        assert context.notes["soft_labels"] == "stored"
+    hidden = HiddenLabels(LoadSeeds("unused"), teacher=str(folder), prompt="chat.jinja")
+    (found,), _ = run(hidden, inside, Transformers(str(folder)), tmp_path / "hidden")
+    assert len(read_hidden(found)[0]) == len(TokenLabels.read(made[0][0], 8).token_ids)

@@ -13,7 +13,7 @@ from potstill.generate import as_teacher
 from potstill.prompts import render
 from potstill.soft_labels import HIDDEN_COLUMNS, TOP_COLUMNS, Sidecar, hidden_columns, sidecar_of
 from potstill.step import Estimate, Model
-from potstill.steps.bases.given_text import GivenTextStep
+from potstill.steps.bases.given_text import GivenTextStep, given_text
 from potstill.steps.score import TOKENS, without_soft_labels
 
 if TYPE_CHECKING:
@@ -106,8 +106,8 @@ class _Reader:
         from potstill.chat import encode
         from potstill.teachers.protocol import with_system
 
-        answer = row[self._column]
-        if not isinstance(answer, str) or not answer.strip() or row.get("finish_reason") == "length":
+        answer = given_text(row, self._prompt, self._column)
+        if answer is None or row.get("finish_reason") == "length":
             return None
         ids, prompt = encode(self._tokenizer, with_system(self._system, render(self._prompt, row)), answer)
         states, logits = hidden_states.capture(self._model, ids, prompt)

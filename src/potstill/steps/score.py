@@ -15,7 +15,7 @@ from potstill.prompts import rendered
 from potstill.soft_labels import HIDDEN_COLUMNS, TOP_COLUMNS, bytes_per_token, sidecar_of
 from potstill.step import Estimate
 from potstill.steps.bases.added import added
-from potstill.steps.bases.given_text import GivenTextStep
+from potstill.steps.bases.given_text import GivenTextStep, given_text
 from potstill.steps.label import Mass, token_labels
 from potstill.teachers.ensemble import scores
 from potstill.teachers.protocol import Request, Response, Sampling
@@ -123,17 +123,16 @@ def scored(rows: Dataset, teacher: Any, prompt: str, column: str, top_k: int, co
 
     def requests() -> Iterator[tuple[tuple[str, dict[str, Any]], Request]]:
         for number, row in enumerate(rows):
-            name = str(row.get("id", number))
-            if not isinstance(row[column], str) or not row[column].strip():
+            name, chat = str(row.get("id", number)), rendered(prompt, row)
+            text = given_text(row, prompt, column) if isinstance(chat, list) else None
+            if not isinstance(chat, list):
+                lose_unfit(context, name, chat)
+            elif text is None:
                 context.ledger.lose(name, "filtered", f"no {column}")
             elif row.get("finish_reason") == "length" and column == "output":
                 context.ledger.lose(name, "filtered", "the answer was cut at the token limit")
             else:
-                chat = rendered(prompt, row)
-                if isinstance(chat, list):
-                    yield (name, row), Request(chat, sampling, continuation=row[column])
-                else:
-                    lose_unfit(context, name, chat)
+                yield (name, row), Request(chat, sampling, continuation=text)
 
     with Asker(as_teacher(teacher), context) as asker:
         for (name, row), response in asker.ask(requests(), len(rows)):

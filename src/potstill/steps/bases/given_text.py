@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from annotated_types import Interval
 
-from potstill.prompts import Template
+from potstill.prompts import Template, answer_columns, answer_of
 from potstill.step import Model, Rows
 from potstill.steps.bases.teacher import TeacherStep
 from potstill.steps.templates import prompt_columns
@@ -32,5 +32,16 @@ class GivenTextStep(TeacherStep):
     """Share of the rows that may be lost."""
 
     def needs(self) -> Mapping[str, Iterable[str]]:
-        """Return the answer's column and the variables of the prompt template."""
-        return {"rows": (self.column, *prompt_columns(self.prompt))}
+        """Return the answer's column, if it isn't the last turn of a conversation, and the prompt's variables."""
+        answer = answer_columns(self.prompt) if self.column == "output" else (self.column,)
+        return {"rows": (*answer, *prompt_columns(self.prompt))}
+
+
+def given_text(row: Mapping[str, Any], prompt: str, column: str) -> str | None:
+    """Return the answer in a row: the text of `column`, or for `output` perhaps the last turn of its conversation.
+
+    Raises:
+        UnfitRow: a value of the row can't be put into the prompt.
+    """
+    text = answer_of(prompt, row) if column == "output" else row[column]
+    return text if isinstance(text, str) and text.strip() else None
