@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from potstill import Pipeline
+from potstill import Pipeline, Step
 from potstill.context import Progress
 from potstill.execute import Outcome, Spec, execute
 from potstill.progress import Silent
@@ -15,6 +17,10 @@ from potstill.store import Artifact
 
 class Here:
     """Runs all steps in this process, which has loaded its libraries already: heavy ones too."""
+
+    def hold(self, steps: Sequence[Step]) -> AbstractContextManager[None]:
+        """Keep nothing: the steps run where they were built."""
+        return nullcontext()
 
     def submit(self, spec: Spec, fields: tuple[str, ...], progress: Progress) -> Future[Outcome]:
         """Run a step at once."""

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import running
 import tiny
 from potstill import Pipeline
-from potstill.execute import Outcome, Spec, execute
 from potstill.progress import Silent
-
-
-class Here:
-    """An executor in this process: no children."""
-
-    def submit(self, spec: Spec, fields: tuple[str, ...], progress: Any) -> Future[Outcome]:
-        """Run a step."""
-        future: Future[Outcome] = Future()
-        future.set_result(execute(spec, fields, progress))
-        return future
-
-    def close(self) -> None:
-        """Leave nothing behind."""
 
 
 def made(store: Path, **steps: Any) -> Any:
     """Run steps in this process; return what they made by name."""
-    return Pipeline("test", outputs=steps).run(store=store, executor=Here(), watcher=Silent())
+    return Pipeline("test", outputs=steps).run(store=store, executor=running.Here(), watcher=Silent())
 
 
 def gpt2(folder: Path) -> Path:

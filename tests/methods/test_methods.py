@@ -5,17 +5,16 @@ from __future__ import annotations
 import doctest
 import importlib
 import itertools
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import potstill.methods as methods
+import running
 import tiny
 from potstill import BadInput, Pipeline
 from potstill import trainers as trainer_package
-from potstill.execute import Outcome, Spec, execute
 from potstill.methods import (
     Averaged,
     BornAgain,
@@ -163,18 +162,6 @@ def test_trainers_offer_them_too(name: str) -> None:
     assert getattr(trainer_package, name) is getattr(methods, name)
 
 
-class Here:
-    """An executor in this process: no children."""
-
-    def submit(self, spec: Spec, fields: tuple[str, ...], progress: Any) -> Future[Outcome]:
-        future: Future[Outcome] = Future()
-        future.set_result(execute(spec, fields, progress))
-        return future
-
-    def close(self) -> None:
-        pass
-
-
 def test_all_of_them_run_and_share_what_they_have_in_common(tmp_path: Path) -> None:
     base = str(tiny.encoder(tmp_path / "encoder"))
     train = TrainClassifier(Classifier(ROWS, student=base, epochs=4, batch_size=6, learning_rate=5e-3))
@@ -185,7 +172,7 @@ def test_all_of_them_run_and_share_what_they_have_in_common(tmp_path: Path) -> N
     outputs = {"born": born.student, "one": one, "alone": alone.student, "both": both,
                "mean": one.rows, "more": alone.student.rows, "agreed": both.rows}  # fmt: skip
     run = Pipeline("methods", outputs=outputs).run(
-        store=tmp_path / "store", executor=Here(), watcher=Silent(), threads=1
+        store=tmp_path / "store", executor=running.Here(), watcher=Silent(), threads=1
     )
     for name in ("born", "one", "alone", "both"):
         assert (run[name].path / "model.safetensors").exists()

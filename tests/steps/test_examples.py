@@ -13,7 +13,6 @@ import json
 import pkgutil
 import re
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,13 +20,12 @@ from typing import Any
 import pytest
 
 import potstill
+import running
 from classifier import intents
 from potstill import Endpoint, Pipeline, Step
 from potstill import steps as step_package
 from potstill import trainers as trainer_package
-from potstill.context import Progress
 from potstill.data import home
-from potstill.execute import Outcome, Spec, execute
 from potstill.footprint import footprint
 from potstill.progress import Silent
 from potstill.trainers.training import Training
@@ -120,23 +118,12 @@ MODELS: dict[str, Callable[[pytest.FixtureRequest], Any]] = {
 NAMES = OFFERED | STEPS
 
 
-class Here:
-    """An executor in this process: no children, no threads."""
-
-    def submit(self, spec: Spec, fields: tuple[str, ...], progress: Progress) -> Future[Outcome]:
-        future: Future[Outcome] = Future()
-        future.set_result(execute(spec, fields, progress))
-        return future
-
-    def close(self) -> None:
-        pass
-
-
 def shower(store: Path) -> Callable[[Any], None]:
     """Return `show`: it runs a step and prints what it made; one store an example."""
 
     def show(node: Any) -> None:
-        made = Pipeline("example", outputs={"shown": node}).run(store=store, executor=Here(), watcher=Silent())["shown"]
+        pipeline = Pipeline("example", outputs={"shown": node})
+        made = pipeline.run(store=store, executor=running.Here(), watcher=Silent())["shown"]
         if made.manifest["makes"] == "rows":
             for row in made.dataset():
                 print(rounded(row))
