@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
+from collections import Counter
 from typing import Any
 
 import pytest
 
+from potstill.responses import interpreted, pack, storable, unpack
 from potstill.teachers.answers import (
     ENDINGS,
     ErrorInside,
@@ -20,7 +23,7 @@ from potstill.teachers.answers import (
     usage_of,
 )
 from potstill.teachers.budget import Price
-from potstill.teachers.protocol import Response, Usage
+from potstill.teachers.protocol import Request, Response, Sampling, Usage
 
 PRICE = Price(prompt=1.0, completion=10.0)
 HELLO = "Berlin"
@@ -215,3 +218,38 @@ def test_no_shape_of_an_answer_raises_anything_but_what_says_so() -> None:
                 assert isinstance(response.text, str)
                 assert isinstance(response.reasoning, str)
                 assert response.finish_reason in ("stop", "length", "error")
+
+
+def test_answers_changed_at_random_are_read_or_refused_and_never_make_an_empty_label() -> None:
+    draw = random.Random(1)
+    message = {"role": "assistant", "content": HELLO, "reasoning_content": None, "refusal": None, "tool_calls": []}
+    whole = {
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}],
+        "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
+    }
+    odd: tuple[Any, ...] = (
+        None, True, -1, float("inf"), float("nan"), 10**30, "", " ", "\ud83d", "<think>a", "<think>a</think>b", [], {},
+        {"type": "text"}, [{"type": "text", "text": ["a", {"text": "b"}]}], [[[[]]]], {"error": 1}, "stop", "length",
+    )  # fmt: skip
+
+    def changed(value: Any) -> Any:
+        if draw.random() < 0.08:
+            return draw.choice(odd)
+        if isinstance(value, dict):
+            return {name: changed(item) for name, item in value.items() if draw.random() > 0.03}
+        return [changed(item) for item in value] if isinstance(value, list) else value
+
+    ends = Counter[str]()
+    for _ in range(3000):
+        answer = loads(json.dumps(changed(whole)))
+        try:
+            usage = usage_of(answer, PRICE)
+            written = storable(response_of(choice_of(answer), usage, 100))
+        except (UnreadableAnswer, ErrorInside):
+            ends["unreadable"] += 1
+            continue
+        response = interpreted(unpack(pack(written)), Request([], Sampling()))
+        ends[response.finish_reason] += 1
+        assert response.text.encode().strip() or response.finish_reason == "length"
+        assert "<think>" not in response.text or response.finish_reason == "error"
+    assert set(ends) == {"stop", "length", "error", "unreadable"}
