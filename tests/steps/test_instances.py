@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from potstill.errors import PotstillError
 from potstill.steps.instance_rules import Instance, contradicts, objection, read_instances
 from potstill.steps.instances import WriteInstances
 from potstill.steps.load_rows import LoadRows
+from potstill.steps.reading import parse_list, parse_records
 from potstill.teachers.protocol import Request, Response
+from potstill.text.verbs import verb_and_object
 from scripted import Scripted, asks, run
 
 LABELLING = {"id": "c", "instruction": "Is it a fruit?", "is_classification": True}
@@ -103,3 +106,21 @@ def test_two_empty_inputs_do_not_contradict() -> None:
 )
 def test_reading_instances(text: str, pairs: list[tuple[str, str]]) -> None:
     assert [(instance.input, instance.output) for instance in read_instances(text)] == pairs
+
+
+@pytest.mark.parametrize(
+    "part", [" ", "(", "[", "*", "\n", "Input: ", "Input ", "Output:\n", "\nx", "1. ", "a, ", "Example "]
+)
+def test_reading_takes_linear_time(part: str) -> None:
+    text = part * (200_000 // len(part))
+    start = time.process_time()
+    for read in (lambda said: parse_records(said, ("input", "output")), parse_list, verb_and_object):
+        read(text)
+    assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize(
+    "item", ["1. Dim the lamp", "(b) 2) - Dim the lamp", "**3. Dim the lamp**", "- **Dim the lamp**"]
+)
+def test_numbers_of_nested_lists_are_no_part_of_an_item(item: str) -> None:
+    assert parse_list(f"9. {item.removeprefix('(b) ')}\n10. 90 is a number") == ["Dim the lamp", "90 is a number"]

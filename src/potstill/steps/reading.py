@@ -7,7 +7,9 @@ from collections.abc import Iterable
 
 NUMBER = re.compile(r"\s*(?:\(?\d{1,5}[.):]+|[-*•])(?:\s+|$)")
 """What a list item starts with."""
-HEADING = re.compile(r"\W*(?:example|instance|item)\s*#?\d+\W*", re.IGNORECASE)
+DEEPEST = 8
+"""Levels of lists within lists whose numbers are taken off."""
+HEADING = re.compile(r"\W{0,99}(?:example|instance|item)\s{0,9}#?\d{1,9}\W*", re.IGNORECASE)
 """A line that only says which example comes next."""
 
 
@@ -16,20 +18,20 @@ def parse_list(text: str) -> list[str]:
 
     Lines before the first number are talk; a line without a number goes on with the item before it.
 
-    >>> parse_list("Sure!\n9. Dim the\n lamp\n10) **Open the blinds**")
-    ['Dim the lamp', 'Open the blinds']
+    >>> parse_list("Sure!\n9. Dim the\n lamp\n10) **Open the blinds**\n11. 1. Lock the door")
+    ['Dim the lamp', 'Open the blinds', 'Lock the door']
     """
     lines = [line for line in text.splitlines() if line.strip()]
     if not any(NUMBER.match(line) for line in lines):
         return [item for item in map(bare, lines) if item]
-    items: list[str] = []
+    items: list[list[str]] = []
     for line in lines:
         found = NUMBER.match(line)
         if found:
-            items.append(line[found.end() :])
+            items.append([line[found.end() :]])
         elif items:
-            items[-1] += " " + line
-    return [item for item in map(bare, items) if item]
+            items[-1].append(line)
+    return [item for item in (_unnumbered(" ".join(parts)) for parts in items) if item]
 
 
 def parse_records(text: str, names: Iterable[str]) -> list[dict[str, str]]:
@@ -41,8 +43,8 @@ def parse_records(text: str, names: Iterable[str]) -> list[dict[str, str]]:
     [{'input': '2 + 2', 'output': '4'}, {'input': '1 +\n1', 'output': '2'}]
     """
     wanted = "|".join(re.escape(name) for name in names)
-    label = re.compile(rf"[\s#*_>-]*({wanted})\s*[*_]*\s*:[*_]*[ \t]*(.*)", re.IGNORECASE)
-    records: list[dict[str, str]] = [{}]
+    label = re.compile(rf"[\s#*_>-]{{0,99}}({wanted})[\s*_]{{0,99}}:[*_]{{0,9}}[ \t]*(.*)", re.IGNORECASE)
+    records: list[dict[str, list[str]]] = [{}]
     current = ""
     for line in text.splitlines():
         found = label.fullmatch(line)
@@ -50,13 +52,24 @@ def parse_records(text: str, names: Iterable[str]) -> list[dict[str, str]]:
             current = found[1].lower()
             if current in records[-1]:
                 records.append({})
-            records[-1][current] = found[2]
+            records[-1][current] = [found[2]]
         elif HEADING.fullmatch(line):
             current = ""
             records += [{}] if records[-1] else []
         elif current:
-            records[-1][current] += "\n" + line
-    return [{name: value.strip() for name, value in record.items()} for record in records if record]
+            records[-1][current].append(line)
+    return [{name: "\n".join(lines).strip() for name, lines in record.items()} for record in records if record]
+
+
+def _unnumbered(text: str) -> str:
+    """Return an item without further numbers before it: lists within lists have one for each level."""
+    item = bare(text)
+    for _ in range(DEEPEST):
+        found = NUMBER.match(item)
+        if found is None or found.end() == len(item):
+            break
+        item = bare(item[found.end() :])
+    return item
 
 
 def bare(text: str) -> str:

@@ -91,6 +91,10 @@ IRREGULAR = {"people": "person", "children": "child", "men": "man", "women": "wo
              "species": "species", "movies": "movie", "cookies": "cookie"}  # fmt: skip
 
 
+MOST_CLAUSES, LONGEST = 100, 2000
+"""Clauses of a sentence, and characters of a clause, that are looked at: more are no sentence but a list."""
+
+
 def verb_and_object(text: str) -> tuple[str, str] | None:
     """Return the verb of an English instruction and its direct object in the singular; the object may be empty.
 
@@ -113,7 +117,7 @@ def _clauses(sentence: str) -> list[str]:
     """Return the sentence without its opening phrases, and then what follows each place where a clause may start."""
     starts = [0, *(match.end() if match.group() in (",", "then", "and") else match.start()
                    for match in CLAUSE.finditer(sentence.lower()))]  # fmt: skip
-    return [_opened(sentence[start:].strip()) for start in starts]
+    return [_opened(sentence[start : start + LONGEST].strip()) for start in starts[:MOST_CLAUSES]]
 
 
 def _opened(clause: str) -> str:
