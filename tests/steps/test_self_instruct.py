@@ -166,7 +166,9 @@ def test_the_papers_sampling_is_had_by_name(tmp_path: Path) -> None:
         ("Imagine a story about a fox", ""),
         ("Write a program that adds numbers", "blocked beginning"),
         ("(Optional) name one more example", "starts with punctuation"),
-        ("Übersetze diesen Satz ins Englische", "starts with a character outside ASCII"),
+        ("Übersetze diesen Satz ins Englische", ""),
+        ("将这个句子翻译成英语", ""),
+        ("👍 Translate this sentence now", "starts with punctuation"),
         ("Übersetze", "too short"),
     ],
 )

@@ -46,7 +46,7 @@ class Decontaminate(RowsStep):
     """A test text of fewer than `ngram` words is looked for as a whole inside the rows if it has this many; with fewer
     it only counts when a row equals it, since short texts share words by chance (8 in the paper)."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3  # symbols that mean something count, and words of scripts without spaces
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns that are compared."""

@@ -30,6 +30,8 @@ BLOCK = 1024
 class Deduplicate(RowsStep):
     """Keeps the first of several rows that say the same, whatever their case, spacing and punctuation.
 
+    Symbols that mean something are no punctuation: C, C++ and C# differ, as do 5 + 3 and 5 - 3, or two emoji.
+
     >>> rows = LoadRows([{"instruction": "Open the blinds"}, {"instruction": "open the blinds!"}])
     >>> show(Deduplicate(rows))
     {'instruction': 'Open the blinds'}
@@ -38,6 +40,8 @@ class Deduplicate(RowsStep):
     _: KW_ONLY
     fields: tuple[str, ...] = ("instruction",)
     """Columns that must agree for two rows to be the same."""
+
+    version: ClassVar[int] = 2  # symbols that mean something count
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the parameters."""
@@ -88,11 +92,14 @@ class DeduplicateNear(TextFilterStep):
     ngram: Annotated[int, Ge(1)] = 3
     """Words or characters of an n-gram; 3 words for instructions, 5 for documents."""
     unit: Unit = "word"
-    """What an n-gram is made of: `character` also finds other spellings, and suits languages without spaces."""
+    """What an n-gram is made of: `character` also finds other spellings; in
+    languages without spaces a word is one letter anyway."""
     permutations: Annotated[int, Ge(16)] = 128
     """Minima a row; more find low similarities with fewer needless comparisons. A kept row takes 2.7 kB of memory."""
     seed: int = 0
     """Of the hash functions."""
+
+    version: ClassVar[int] = 2  # symbols that mean something count, and words of scripts without spaces
 
     def run(self, rows: Dataset, context: Context) -> Dataset:
         """Return the rows that are like none that was kept before; only their minima are held in memory."""

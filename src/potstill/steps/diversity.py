@@ -15,8 +15,9 @@ from potstill.step import Estimate, Model, Rows, Step
 from potstill.steps.encoder import PRELOAD, Encoder
 from potstill.steps.filter import SCAN
 from potstill.steps.quality import measure
-from potstill.text.ngrams import plain, words_of
+from potstill.text.ngrams import plain
 from potstill.text.verbs import verb_and_object
+from potstill.text.words import words_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -74,6 +75,7 @@ class Diversity(Step):
     seed: int = 0
     """Of the samples."""
 
+    version: ClassVar[int] = 2  # words of every script
     makes: ClassVar[str] = "metrics"
     heavy: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = PRELOAD

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from potstill.text.reasoning import after_thoughts
+from potstill.text.words import has_words, words_of
 
 OPERATIONS = {
     "constrain": "add one more requirement or condition that the answer must meet.",
@@ -41,7 +42,7 @@ def read_evolved(text: str) -> str:
     plain = after_thoughts(text).strip()
     if len(plain) > 2 and plain[0] == plain[-1] == '"' and plain.count('"') == 2:
         plain = plain[1:-1].strip()
-    if not re.search(r"\w", plain):
+    if not has_words(plain):
         raise ValueError("the answer has no words")
     return plain
 
@@ -64,7 +65,7 @@ def answer_fault(answer: str) -> str:
     >>> answer_fault("Sorry, I can't help with that.")
     'teacher declined'
     """
-    words = re.findall(r"\w+", answer.casefold())
-    if all(word in STOP_WORDS for word in words):
+    words = words_of(answer)
+    if not has_words(answer) or all(word in STOP_WORDS for word in words):
         return "answer says nothing"
     return "teacher declined" if "sorry" in words and len(words) < APOLOGY_WORDS else ""

@@ -16,6 +16,7 @@ from potstill.step import Estimate, Rows
 from potstill.steps.bases.teacher import AskingStep
 from potstill.steps.instance_rules import Instance, objection, read_instances
 from potstill.teachers.protocol import Request, Response, Sampling
+from potstill.text.words import chunks_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -146,7 +147,7 @@ class GrowFromExamples(AskingStep):
         shown = draw.sample(pool, min(len(pool), draw.randint(1, self.max_examples)))
         words = 0
         for count, instance in enumerate(shown):
-            words += len(instance.input.split()) + len(instance.output.split())
+            words += len(chunks_of(instance.input)) + len(chunks_of(instance.output))
             if words > self.max_words and count:
                 return shown[:count]
         return shown

@@ -21,6 +21,7 @@ from potstill.step import Estimate, Rows
 from potstill.steps.bases.teacher import SamplingStep
 from potstill.steps.reading import one_line, parse_list
 from potstill.teachers.protocol import Request, Response, Sampling
+from potstill.text.words import chunks_of, fold
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -134,7 +135,7 @@ class InputFromLabel(SamplingStep):
         if not shelves or unknown:
             text = f"describes {unknown}, which no row has as its {self.label}" if unknown else "no rows: give some"
             raise BadInput(Problem("", "descriptions" if unknown else "rows", text))
-        return {text.casefold() for shelf in shelves.values() for text in shelf.seeds}, list(shelves.values())
+        return {fold(text) for shelf in shelves.values() for text in shelf.seeds}, list(shelves.values())
 
     def _requests(self, shelves: list[Shelf]) -> Iterator[tuple[tuple[Shelf, int], Request]]:
         """Yield for each label the prompts that would just fill it; each depends on the label and its number alone."""
@@ -174,7 +175,7 @@ class InputFromLabel(SamplingStep):
             if reason:
                 context.ledger.lose(source, "filtered", reason, text)
                 continue
-            seen.add(text.casefold())
+            seen.add(fold(text))
             shelf.pool.add(text)
             shelf.made += 1
             shelf.barren = 0
@@ -182,10 +183,10 @@ class InputFromLabel(SamplingStep):
 
     def _objection(self, text: str, shelf: Shelf, seen: set[str]) -> str:
         """Return why a text is not wanted, or nothing."""
-        words = len(text.split())
+        words = len(chunks_of(text))
         if not self.min_words <= words <= self.max_words:
             return "too short" if words < self.min_words else "too long"
-        if text.casefold() in seen:
+        if fold(text) in seen:
             return "duplicate"
         return "not novel" if shelf.pool.nearest(text)[0] > self.novelty else ""
 

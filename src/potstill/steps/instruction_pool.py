@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from potstill.steps.instruction_rules import Rules
 from potstill.steps.novelty import RougePool
 from potstill.steps.reading import one_line, parse_list
+from potstill.text.words import fold
 
 if TYPE_CHECKING:
     from potstill.context import Context
@@ -43,7 +44,7 @@ class Pool:
     def add_seed(self, text: str) -> None:
         """Add a human-made instruction."""
         plain = one_line(text)
-        if plain and plain.casefold() not in self._texts:
+        if plain and fold(plain) not in self._texts:
             self.seeds.append(plain)
             self._remember(plain)
 
@@ -83,14 +84,14 @@ class Pool:
 
     def _known(self, text: str) -> str:
         """Return why an instruction is not new, or nothing."""
-        if text.casefold() in self._texts:
+        if fold(text) in self._texts:
             return "duplicate"
         return "not novel" if self.rouge.nearest(text)[0] > self.novelty else ""
 
     def _remember(self, text: str) -> None:
         """Make `text` part of what others are compared with."""
         self.rouge.add(text)
-        self._texts.add(text.casefold())
+        self._texts.add(fold(text))
 
     def _drop(self, source: str, reason: str) -> None:
         """Record what was dropped."""

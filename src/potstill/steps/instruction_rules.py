@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
+
+from potstill.text.words import chunks_of, phrase_pattern
 
 BLOCKED_WORDS = (
     "image", "images", "graph", "graphs", "picture", "pictures", "file", "files", "map", "maps",
@@ -30,7 +31,7 @@ class Rules:
     blocked_starts: Sequence[str] = BLOCKED_STARTS
     """What it must not start with."""
     plain_start: bool = True
-    """Whether it must start with an ASCII character that is no punctuation."""
+    """Whether it must start with a letter or a digit, of any script (the paper's code: an ASCII one)."""
 
     def objection(self, text: str) -> str:
         """Return why an instruction is not wanted, or nothing.
@@ -38,7 +39,7 @@ class Rules:
         >>> Rules().objection("Draw a map of the old town")
         'blocked word'
         """
-        words = len(text.split())
+        words = len(chunks_of(text))
         if words < self.min_words:
             return "too short"
         if words > self.max_words:
@@ -47,12 +48,12 @@ class Rules:
             return "blocked word"
         if self.blocked_starts and text.startswith(tuple(self.blocked_starts)):
             return "blocked beginning"
-        if self.plain_start and text[0] in string.punctuation:
-            return "starts with punctuation"
-        return "starts with a character outside ASCII" if self.plain_start and not text[0].isascii() else ""
+        return "starts with punctuation" if self.plain_start and not text[:1].isalnum() else ""
 
     @cached_property
-    def _blocked(self) -> re.Pattern[str] | None:
-        """Return the pattern of all blocked words."""
-        words = "|".join(re.escape(word) for word in self.blocked_words)
-        return re.compile(rf"\b(?:{words})\b", re.IGNORECASE) if words else None
+    def _blocked(self) -> Any:
+        """Return the pattern of all blocked words, or nothing without any."""
+        import regex
+
+        words = "|".join(map(phrase_pattern, self.blocked_words))
+        return regex.compile(words, regex.IGNORECASE) if words else None

@@ -1,11 +1,12 @@
 """Novelty of a text against a growing pool: the largest ROUGE-L F-measure, in three ever finer looks.
 
-Lin 2004, "ROUGE: A Package for Automatic Evaluation of Summaries", section 3.1 (ROUGE-L). Scores equal those of the
-package `rouge_score` without stemmer. A longest common subsequence is no longer than the words that two texts share,
-each counted as often as both have it, so an inverted index over the candidate's rarest words finds the few texts that
-can reach the threshold (the prefix filter of Bayardo et al. 2007, "Scaling up all pairs similarity search", section 4,
-as in Xiao et al. 2008, "Efficient similarity joins for near duplicate detection", section 3), and only on those the
-subsequence itself is computed, by `bit_lcs`.
+Lin 2004, "ROUGE: A Package for Automatic Evaluation of Summaries", section 3.1 (ROUGE-L). On English prose, scores
+equal those of the package `rouge_score` without stemmer; symbols that mean something and words of other scripts, which
+it drops, count too (`potstill.text.words`). A longest common subsequence is no longer than the words that two texts
+share, each counted as often as both have it, so an inverted index over the candidate's rarest words finds the few texts
+that can reach the threshold (the prefix filter of Bayardo et al. 2007, "Scaling up all pairs similarity search",
+section 4, as in Xiao et al. 2008, "Efficient similarity joins for near duplicate detection", section 3), and only on
+those the subsequence itself is computed, by `bit_lcs`.
 
 A term is a word with the number of times it came before in its text ("the", "the 1"), so that what two texts share as
 multisets is what they share as sets of terms. Shapes: P texts of the pool, S of them looked at together, L tokens of
@@ -15,7 +16,6 @@ the longest, m tokens of the candidate.
 from __future__ import annotations
 
 import math
-import re
 import sys
 from array import array
 from collections import Counter
@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from potstill.steps.bit_lcs import common, match_masks
+from potstill.text.words import words_of
 
 CHUNK = 2048
 """Texts whose tokens are looked at together; bounds the memory that a question takes."""
@@ -33,11 +34,6 @@ SLACK = 1e-9
 """What rounding may add to a bound."""
 PAD = 0
 """Term and token that no text has."""
-
-
-def tokens_of(text: str) -> list[str]:
-    """Return the words of `text` as `rouge_score` cuts them: lower case, runs of ASCII letters and digits."""
-    return re.findall(r"[a-z0-9]+", text.lower())
 
 
 def terms_of(tokens: list[str]) -> list[str]:
@@ -102,7 +98,7 @@ class RougePool:
 
     def add(self, text: str) -> None:
         """Put `text` into the pool."""
-        tokens, owner = tokens_of(text), len(self._lengths)
+        tokens, owner = words_of(text), len(self._lengths)
         self._starts.append(len(self._terms))
         self._lengths.append(len(tokens))
         for token, term in zip(tokens, terms_of(tokens), strict=True):
@@ -135,7 +131,7 @@ class RougePool:
 
     def _candidate(self, text: str) -> _Candidate:
         """Look up the words of `text`."""
-        tokens = tokens_of(text)
+        tokens = words_of(text)
         known = [self._numbers.get(token, PAD) for token in tokens]
         local = {number: place for place, number in enumerate(sorted(set(known) - {PAD}), 1)}
         terms = [self._numbers[term] for term in terms_of(tokens) if term in self._numbers]

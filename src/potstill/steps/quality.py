@@ -14,6 +14,7 @@ from potstill.steps.bases.rows import TextFilterStep
 from potstill.steps.filter import SCAN, Objection, kept, scan
 from potstill.text.ngrams import plain
 from potstill.text.repetition import repeated_ngrams, repeated_parts
+from potstill.text.words import chunks_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -33,7 +34,8 @@ class LengthFilter(TextFilterStep):
     column: str = "instruction"
     """Column that is measured; a missing text has length 0."""
     unit: Literal["character", "word", "token"] = "word"
-    """What is counted; words are what stands between spaces, tokens are those of `tokenizer`."""
+    """What is counted; words are what stands between spaces, or each letter of a script that
+    writes none; tokens are those of `tokenizer`."""
     at_least: Annotated[int, Ge(0)] = 1
     """Shortest text that stays; 1, since an empty one teaches nothing."""
     at_most: Annotated[int, Ge(0)] | None = None
@@ -41,6 +43,7 @@ class LengthFilter(TextFilterStep):
     tokenizer: Model | None = None
     """The model whose tokens are counted, without special ones: a folder, a Hub id, a teacher or a step."""
 
+    version: ClassVar[int] = 2  # letters of scripts without spaces are words
     heavy: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = ("transformers",)
 
@@ -82,7 +85,7 @@ def measure(unit: Literal["character", "word", "token"], tokenizer: Any = None) 
     if unit == "character":
         return lambda texts: [len(text) for text in texts]
     if unit == "word":
-        return lambda texts: [len(text.split()) for text in texts]
+        return lambda texts: [len(chunks_of(text)) for text in texts]
     from transformers import AutoTokenizer
 
     from potstill.models import folder_of
@@ -172,6 +175,8 @@ class RepetitionFilter(TextFilterStep):
     duplicate_ngrams: tuple[float, ...] = (0.15, 0.14, 0.13, 0.12, 0.11, 0.1)
     """Largest share of characters in n-grams that occur more than once, for n from 5."""
 
+    version: ClassVar[int] = 2  # letters of scripts without spaces are words
+
     def check(self) -> Iterable[Problem]:
         """Yield the limits that are no shares."""
         for field in ("top_ngrams", "duplicate_ngrams"):
@@ -196,7 +201,7 @@ class RepetitionFilter(TextFilterStep):
             parts = (self.lines, self.line_characters, self.paragraphs, self.paragraph_characters)
             for (what, share), limit in zip(repeated_parts(text), parts, strict=True):
                 yield what, share, limit
-        words = text.split()
+        words = chunks_of(text)
         for first, limits, what in (
             (2, self.top_ngrams, "characters in the top {n}-gram"),
             (5, self.duplicate_ngrams, "characters in duplicate {n}-grams"),

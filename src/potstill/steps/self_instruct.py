@@ -79,7 +79,7 @@ class SelfInstruct(SamplingStep):
     blocked_starts: tuple[str, ...] = BLOCKED_STARTS
     """Beginnings that drop an instruction (the paper's code); () blocks none."""
     plain_start: bool = True
-    """Whether one that starts with punctuation or outside ASCII is dropped (the paper's code)."""
+    """Whether one that starts with no letter or digit is dropped (the paper's code, for ASCII)."""
     temperature: Annotated[float, Ge(0)] = 1.0
     """Above the paper's 0.7, which was meant for a base model: chat models are more peaked."""
     top_p: Annotated[float, Interval(gt=0, le=1)] = 0.95

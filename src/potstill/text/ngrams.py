@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
+
+from potstill.text.words import words_of
 
 Unit = Literal["word", "character"]
 """What n-grams are made of."""
@@ -17,18 +17,12 @@ def plain(value: Any) -> str:
 
 
 def normal(text: Any) -> str:
-    """Return `text` in lower case, without punctuation and accents of form, with single spaces.
+    """Return the words of `text` with single spaces between them: two texts with the same ones say the same.
 
     >>> normal("  Turn ON the light, please! ")
     'turn on the light please'
     """
-    folded = unicodedata.normalize("NFKC", plain(text)).casefold()
-    return " ".join(re.sub(r"[^\w]+|_", " ", folded).split())
-
-
-def words_of(text: Any) -> list[str]:
-    """Return the words of `text`, normalized."""
-    return normal(text).split()
+    return " ".join(words_of(text))
 
 
 def ngrams(words: Sequence[str], n: int) -> Iterator[str]:

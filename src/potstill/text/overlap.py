@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from potstill.text.ngrams import ngrams, words_of
+from potstill.text.ngrams import ngrams
+from potstill.text.words import words_of
 
 
 @dataclass(frozen=True)
