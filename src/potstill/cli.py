@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from potstill.errors import PotstillError, RequestError
+from potstill.interrupts import noticed
+from potstill.terminal import say
 
 if TYPE_CHECKING:
     from potstill.pipeline import Pipeline
@@ -23,18 +27,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given, own = _parted(sys.argv[1:] if arguments is None else list(arguments))
     options = _parser().parse_args(given)
     options.own = own
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a path that a terminal can't show fails no finished run
+    if options.command in (_run, _demo):
+        _interrupt_on_terminate()
     try:
-        return int(options.command(options))
+        with noticed() as interrupts:
+            try:
+                return int(options.command(options))
+            except PotstillError:
+                interrupts.check()  # a library may have made an error of it
+                raise
     except RequestError as error:
         for problem in error.problems:
-            print(f"error: {problem}", file=sys.stderr)
+            say(f"error: {problem}", sys.stderr)
         _print_json(options, _no_run(options, "invalid", [str(problem) for problem in error.problems]))
         return WRONG
     except PotstillError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", sys.stderr)
         return FAILED
     except KeyboardInterrupt as stop:
-        print("interrupted: everything that finished is kept; the next run goes on from there", file=sys.stderr)
+        say("interrupted: everything that finished is kept; the next run goes on from there", sys.stderr)
         run = getattr(stop, "run", None)
         _print_json(options, run.as_json("interrupted") if run else _no_run(options, "interrupted", []))
         return _leave(INTERRUPTED)
@@ -89,7 +103,7 @@ class _Version(argparse.Action):
         """Print and exit."""
         from potstill.about import described
 
-        print("\n".join(described()))
+        say("\n".join(described()))
         parser.exit(DONE)
 
 
@@ -144,7 +158,6 @@ def _run(options: argparse.Namespace) -> int:
     """Run a pipeline."""
     if options.executor == "ray":
         raise RequestError("the ray executor is not built yet; use --executor local")
-    _interrupt_on_terminate()
     return _execute(_loaded(options), options)
 
 
@@ -168,7 +181,7 @@ def _execute(pipeline: Pipeline, options: argparse.Namespace) -> int:
     finally:
         watcher.close()
     for record in run.failed:
-        print(f"error: {record.name} failed; its log: potstill log {record.key} --store {run.store}", file=sys.stderr)
+        say(f"error: {record.name} failed; its log: potstill log {record.key} --store {run.store}", sys.stderr)
     if not options.json:
         _print_outputs(run)
     wrong = any(record.bad_request for record in run.failed)
@@ -179,7 +192,7 @@ def _execute(pipeline: Pipeline, options: argparse.Namespace) -> int:
 def _print_outputs(run: Run) -> None:
     """Print where the outputs are."""
     for name, record in run.outputs.items():
-        print(f"{name}: {record.artifact.path if record.artifact else record.status}")
+        say(f"{name}: {record.artifact.path if record.artifact else record.status}")
 
 
 def _plan(options: argparse.Namespace) -> int:
@@ -188,13 +201,13 @@ def _plan(options: argparse.Namespace) -> int:
     planned = pipeline.plan(store=options.store, only=options.only)
     for step in planned:
         why = f": {'; '.join(step.reasons)}" if step.reasons else ""
-        print(f"{step.status:4}  {step.name}{why}")
+        say(f"{step.status:4}  {step.name}{why}")
     misses = [step for step in planned if step.status == "miss"]
     cost = {
         part: sum(getattr(step.estimate, part) for step in misses)
         for part in ("calls", "cached", "tokens", "dollars", "disk")
     }
-    print(f"{len(planned) - len(misses)} hits, {len(misses)} misses: about {_priced(cost)}")
+    say(f"{len(planned) - len(misses)} hits, {len(misses)} misses: about {_priced(cost)}")
     _print_json(options, {"pipeline": pipeline.name, "steps": [step.as_json() for step in planned], **cost})
     return DONE
 
@@ -214,7 +227,7 @@ def _ls(options: argparse.Namespace) -> int:
     entries = listing(options.store)
     for entry in entries:
         size = f"{entry['size'] / 1e6:10,.2f} MB"
-        print(f"{entry['key']}  {entry['status']:7}  {size}  {entry['type']:16} {entry['name']}")
+        say(f"{entry['key']}  {entry['status']:7}  {size}  {entry['type']:16} {entry['name']}")
     _print_json(options, {"artifacts": entries})
     return DONE
 
@@ -225,7 +238,7 @@ def _show(options: argparse.Namespace) -> int:
 
     entry = description(options.store, options.key)
     if not options.json:
-        print(show(entry))
+        say(show(entry))
     _print_json(options, entry)
     return DONE
 
@@ -234,7 +247,7 @@ def _log(options: argparse.Namespace) -> int:
     """Print a step's log."""
     from potstill.inventory import log
 
-    print(log(options.store, options.key), end="")
+    say(log(options.store, options.key), end="")
     return DONE
 
 
@@ -244,8 +257,8 @@ def _verify(options: argparse.Namespace) -> int:
 
     checked, damaged = verify(options.store)
     for key, damage in damaged.items():
-        print(f"{key}: {damage}")
-    print(f"{checked} artifacts checked, {len(damaged)} damaged")
+        say(f"{key}: {damage}")
+    say(f"{checked} artifacts checked, {len(damaged)} damaged")
     _print_json(options, {"checked": checked, "damaged": damaged})
     return FAILED if damaged else DONE
 
@@ -257,11 +270,11 @@ def _gc(options: argparse.Namespace) -> int:
 
     store = open_store(options.store)
     collected = collect(store, consent=options.yes, dry_run=options.dry_run)
-    print("\n".join(described(collected, dry_run=options.dry_run)))
+    say("\n".join(described(collected, dry_run=options.dry_run)))
     if collected.doubtful and not options.dry_run and not options.json and sys.stdin.isatty() and sys.stdout.isatty():
         answer = input(f"Delete these {len(collected.doubtful)} too? [y/N] ")
         if answer.strip().lower() in ("y", "yes"):
-            print("\n".join(described(collect(store, consent=True), dry_run=False)))
+            say("\n".join(described(collect(store, consent=True), dry_run=False)))
     _print_json(options, collected.as_json())
     return FAILED if collected.problems else DONE
 
@@ -287,12 +300,11 @@ def _leave(code: int) -> int:
 def _print_json(options: argparse.Namespace, value: Any) -> None:
     """Print the result as the last line, if asked to."""
     if getattr(options, "json", False):
-        print(json.dumps(value), flush=True)
+        say(json.dumps(value))
 
 
 def _interrupt_on_terminate() -> None:
     """Let SIGTERM end a run as cleanly as Ctrl-C does."""
-    import signal
 
     def interrupt(number: int, frame: Any) -> None:
         raise KeyboardInterrupt

@@ -11,6 +11,7 @@ from typing import Any
 from potstill.errors import Problem, RequestError, StepFailed
 from potstill.executor import Executor, Local
 from potstill.graph import Graph, build, step_of
+from potstill.interrupts import noticed
 from potstill.pipeline_file import pipeline_file
 from potstill.plan import Planned, plan
 from potstill.records import Run, Watcher
@@ -123,7 +124,7 @@ class Pipeline:
             services=shared,
         )
         try:
-            with place.hold(graph.steps):
+            with noticed() as runner.interrupts, place.hold(graph.steps):
                 return runner.run()
         finally:
             try:

@@ -7,6 +7,7 @@ from typing import IO, TYPE_CHECKING
 
 from potstill.context import Progress, silent
 from potstill.records import Record, Watcher
+from potstill.terminal import plain, say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -82,7 +83,7 @@ class Lines:
         """Do nothing."""
 
     def _print(self, text: str) -> None:
-        print(text, file=self._stream, flush=True)
+        say(text, self._stream)
 
 
 class Live:
@@ -117,12 +118,12 @@ class Live:
         """Add a bar for the step."""
         from rich.markup import escape
 
-        task = self._bars.add_task(escape(step), total=None, note="")
+        task = self._bars.add_task(escape(plain(step)), total=None, note="")
         self._tasks[step] = task
         begun = time.monotonic()
 
         def report(done: int, total: int | None = None, *, tokens: int = 0, note: str = "") -> None:
-            text = describe(done, total, tokens, note, time.monotonic() - begun)
+            text = plain(describe(done, total, tokens, note, time.monotonic() - begun))
             self._bars.update(task, completed=done, total=total, note=text)
 
         return report
@@ -134,11 +135,11 @@ class Live:
             self._bars.remove_task(self._tasks.pop(record.name))
         colour = {"hit": "dim", "ran": "green", "failed": "bold red", "skipped": "yellow"}[record.status]
         line = f"[{self._done}/{self._total}] {ending(record)}"
-        self._console.print(line, style=colour, markup=False, highlight=False)
+        self._console.print(plain(line), style=colour, markup=False, highlight=False)
 
     def said(self, message: str) -> None:
         """Print a warning."""
-        self._console.print(f"warning: {message}", style="yellow", markup=False, highlight=False)
+        self._console.print(plain(f"warning: {message}"), style="yellow", markup=False, highlight=False)
 
     def close(self) -> None:
         """Stop drawing."""

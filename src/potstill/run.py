@@ -17,6 +17,7 @@ from potstill.executor import Executor
 from potstill.graph import Graph, edges, replace_nodes, step_of
 from potstill.identity import Codes, fixed_fields, key_of, step_identity
 from potstill.inputs import source_of
+from potstill.interrupts import Interrupts
 from potstill.records import Interrupted, Record, Run, Watcher
 from potstill.run_records import Origin
 from potstill.services import Services, named_in
@@ -52,6 +53,8 @@ class Runner:
     """Threads a step."""
     services: Services | None = None
     """What steps share beyond their own end; whoever made them stops them."""
+    interrupts: Interrupts = field(default_factory=Interrupts)
+    """Whether the run was asked to end."""
     records: dict[int, Record] = field(default_factory=dict)
     """Record by `id(step)`."""
     _running: dict[Future[Outcome], tuple[Step, Record, locks.Lock]] = field(default_factory=dict)
@@ -104,6 +107,7 @@ class Runner:
     def _drive(self) -> None:
         """Start what is ready and collect what ends, until nothing is left."""
         while self._ready or self._running:
+            self.interrupts.check()
             waiting = range(len(self._ready))
             started = [self._start(self._next()) for _ in waiting if len(self._running) < self.jobs]
             if self._running:
@@ -223,6 +227,8 @@ class Runner:
             found = self.store.lookup(record.key) if outcome.status == "ran" else None
             lock.release()
             self._busy.discard(record.key)
+            if outcome.status == "failed":
+                self.interrupts.check()  # a library may have made an error of it
             for warning in outcome.warnings:
                 self.watcher.said(f"{record.name}: {warning}")
             if outcome.changed_inputs and self._tries[id(step)] < INPUT_TRIES:

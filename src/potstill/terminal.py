@@ -1,0 +1,44 @@
+"""Lines for people: what comes from data, names and servers can't act on the terminal, and a reader may leave."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+from typing import IO
+
+ACTING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but tabulator and line feed: escape sequences, carriage return
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks that turn the direction of what follows
+    "\u2028\u2029\ufff9-\ufffb\U000e0000-\U000e007f"  # line ends of other kinds, annotations, invisible tags
+    "\ud800-\udfff]"  # halves of characters, which can't be written
+)
+"""Characters that do something to a terminal, or that it can't take."""
+
+
+def plain(text: str) -> str:
+    r"""Return a text in which characters that act on a terminal are written out, as in `\x1b`."""
+    return ACTING.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text)
+
+
+def say(text: str, stream: IO[str] | None = None, *, end: str = "\n") -> None:
+    """Print a text, written out where it would act on the terminal; a reader that has left hears nothing more."""
+    to: IO[str] = stream or sys.stdout
+    line = plain(text)
+    try:
+        print(line, file=to, end=end, flush=True)
+    except UnicodeEncodeError:
+        encoding = getattr(to, "encoding", None) or "ascii"
+        say(line.encode(encoding, "backslashreplace").decode(encoding), to, end=end)
+    except (OSError, ValueError):
+        silence(to)
+
+
+def silence(stream: IO[str]) -> None:
+    """Send what is still written to a stream that can't be written to nowhere, also what Python writes at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        handle = stream.fileno()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, handle)
+        os.close(nowhere)
