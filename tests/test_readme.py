@@ -101,9 +101,11 @@ def test_exit_codes_are_those_of_the_table(shouting, monkeypatch, capsys):
 
 
 def test_every_command_and_option_named_exists():
-    help_ = subprocess.run([sys.executable, "-m", "potstill", "run", "--help"], capture_output=True, text=True).stdout
-    for option in re.findall(r"`(--[a-z]+)", README.split("## The command line")[1].split("\n## ")[0]):
-        assert option in help_, option
+    table, prose = README.split("## The command line")[1].split("\n## ")[0].split("\n\n`--store")
+    for command, row in [("run", f"`--store{prose}"), *re.findall(r"^\| `potstill ([a-z]+)(.*)$", table, re.MULTILINE)]:
+        help_ = subprocess.run([sys.executable, "-m", "potstill", command, "--help"], capture_output=True, text=True)
+        for option in re.findall(r"`(--[a-z]+[a-z-]*)", row):
+            assert option in help_.stdout, f"{command} {option}"
     commands = subprocess.run([sys.executable, "-m", "potstill", "--help"], capture_output=True, text=True).stdout
     named = set(re.findall(r"^\| `potstill ([a-z]+)", README, re.MULTILINE))
     assert named == set(re.findall(r"^    ([a-z]+) ", commands, re.MULTILINE))
