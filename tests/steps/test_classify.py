@@ -138,6 +138,53 @@ def test_a_teacher_that_cannot_score_chooses(tmp_path: Path) -> None:
     assert all(request.sampling.structured.choice == CLASSES for request in Scorer.asked)
 
 
+@dataclass(frozen=True)
+class Speaker(Scorer):
+    """Says what it is given to say to a text, one answer after the other."""
+
+    gives_scores: bool = False
+    gives_forms: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Response]]:
+        for index, request in enumerate(requests):
+            self.asked.append(request)
+            yield index, Response(self.said[(len(self.asked) - 1) % len(self.said)], "stop", 1, 1)
+
+
+def test_an_api_is_asked_once_a_text_and_read_like_any_choice(tmp_path: Path) -> None:
+    Scorer.asked.clear()
+    rows, context = classify(tmp_path, ["a", "b"], Speaker({}, said=("**Yes**", "The label is: not at all.")))
+    assert [(row["label"], row["confidence"]) for row in rows] == [("yes", 1.0), ("not at all", 1.0)]
+    assert shares(rows[0]) == [1.0, 0.0]
+    assert [request.sampling.temperature for request in Scorer.asked] == [0.0, 0.0]
+    assert context.ledger.kept == 2
+
+
+def test_an_unclear_answer_is_asked_again_and_then_lost_with_the_reason(tmp_path: Path) -> None:
+    Scorer.asked.clear()
+    rows, _ = classify(tmp_path / "a", ["a"], Speaker({}, said=("I can't tell yes from no.", "yes")))
+    assert [row["label"] for row in rows] == ["yes"]
+    assert [request.sampling.temperature for request in Scorer.asked] == [0.0, 0.7]
+    rows, context = classify(tmp_path / "b", ["a"], Speaker({}, said=("It depends.",)), max_failed=1.0)
+    assert not rows
+    assert context.ledger.counts()["failed"] == {"answer does not parse": 1}
+
+
+def test_several_samples_count_what_is_unclear(tmp_path: Path) -> None:
+    Scorer.asked.clear()
+    teacher = Speaker({}, said=("yes", "It depends.", "Yes, sure.", "not at all"))
+    [row], context = classify(tmp_path, ["a"], teacher, samples=4)
+    assert shares(row) == pytest.approx([2 / 3, 1 / 3])
+    assert context.notes["unclear_choices"] == 1
+
+
+def test_the_text_may_be_in_another_column() -> None:
+    step = ClassifyWithTeacher(LoadSeeds("x"), teacher=Scorer(TABLE), classes=CLASSES, text="review")
+    assert step.needs() == {"rows": ("review",)}
+    assert step._given({"review": "good"})["instruction"] == "good"
+
+
 def test_failures_lose_the_row_and_a_failed_calibration_the_step(tmp_path: Path) -> None:
     rows, context = classify(tmp_path / "a", ["bad", "sure"], Scorer(TABLE, failing="bad"), max_failed=0.5)
     assert [row["id"] for row in rows] == ["r1"]

@@ -7,9 +7,9 @@ from dataclasses import KW_ONLY
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, MinLen
 
-from potstill.asking import lose_once, row_name
+from potstill.asking import UNREADABLE, Question, Tries, asked, lose_once, row_name
 from potstill.errors import PotstillError, Problem
 from potstill.generate import lose_error, place, request_seed
 from potstill.labelling.calibration import average, calibrated, probabilities, text_score
@@ -22,6 +22,7 @@ from potstill.steps.choices import held_to
 from potstill.steps.panel import Job, Panel, panel_problems
 from potstill.teachers.ensemble import Ensemble, as_ensemble, scores
 from potstill.teachers.protocol import Messages, Request, Response, Sampling
+from potstill.text.choice import ChoiceReader
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -42,8 +43,9 @@ class ClassifyWithTeacher(AskingStep):
     et al. 2021, arXiv 2102.09690). New columns: `label`, `confidence`, `probabilities` (by label);
     with several teachers `votes` (each member's label).
 
-    A teacher that can't score given text (a served one) chooses `samples` times among the labels instead, held to them
-    by structured decoding where it can be; its probabilities are the shares of its choices, not calibrated.
+    A teacher that can't score given text (a served one, an API) answers with a label instead, held to them where it can
+    be: one greedy answer a row, read as `StructuredGeneration` reads a choice, asked again where it is not clear, and
+    lost with the reason after `max_tries`. With more `samples` its probabilities are the shares of its clear choices.
 
     >>> from potstill.teachers.transformers import Transformers
     >>> rows = LoadRows([{"instruction": "turn on the lamp"}])
@@ -52,7 +54,7 @@ class ClassifyWithTeacher(AskingStep):
     {'instruction': 'turn on the lamp', 'label': ...}
     """
 
-    version: ClassVar[int] = 3  # thoughts are no part of an answer
+    version: ClassVar[int] = 4  # one answer a row, read like any choice
 
     rows: Rows
     """What is to be classified."""
@@ -62,6 +64,8 @@ class ClassifyWithTeacher(AskingStep):
     classes: tuple[str, ...] | dict[str, str]
     """The labels; a dict gives each label the text that the teacher would answer with (and counts as sorted, because
     its order is no part of a key)."""
+    text: Annotated[str, MinLen(1)] = "instruction"
+    """Column of the text; the template sees it as `instruction`."""
     prompt: Template = "classify.jinja"
     """Turns a row, and `classes` (the labels' texts), into a chat."""
     length: Literal["sum", "mean"] = "sum"
@@ -70,8 +74,12 @@ class ClassifyWithTeacher(AskingStep):
     content_free: tuple[str, ...] = ("N/A", "[MASK]", "")
     """Inputs without content, put in the place of every column that the prompt shows (the paper's three); none leaves
     the probabilities as they are."""
-    samples: Annotated[int, Ge(1)] = 8
-    """Choices drawn from a teacher that can't score."""
+    samples: Annotated[int, Ge(1)] = 1
+    """Choices of a teacher that can't score: one is greedy, several are drawn at temperature 1."""
+    max_tokens: Annotated[int, Ge(1)] = 64
+    """Longest answer of a teacher that can't score, and can't be held to the labels."""
+    max_tries: Annotated[int, Ge(1)] = 3
+    """Times the one answer is asked for where it is not clear; after the greedy one, at temperature 0.7."""
 
     def __post_init__(self) -> None:
         """Choose where the step runs."""
@@ -88,7 +96,7 @@ class ClassifyWithTeacher(AskingStep):
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the variables of the prompt template."""
-        return {"rows": self._shown()}
+        return {"rows": tuple(self.text if name == "instruction" else name for name in self._shown())}
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
         """Return the columns of the rows and the new ones.
@@ -107,7 +115,8 @@ class ClassifyWithTeacher(AskingStep):
         ensemble = as_ensemble(self.teacher, "average")
         asked = ensemble.members[:1] if ensemble.how == "round_robin" else ensemble.members
         each = sum(len(self.classes) if scores(member) else self.samples for member in asked)
-        return Estimate() if count is None else Estimate(count, count * each, disk=count * 8 * len(self.classes))
+        calls = 0 if count is None else count * each
+        return Estimate(count, calls, calls * 2 * self.max_tokens, (count or 0) * 8 * len(self.classes))
 
     def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the labelled rows in order."""
@@ -115,13 +124,16 @@ class ClassifyWithTeacher(AskingStep):
         panel = Panel(ensemble, context)
         ways = [self._way(member) for member in panel.teachers]
         context.notes["classes"] = list(self._texts())
+        if len(ways) == 1 and ways[0] is not None and self.samples == 1:
+            yield from self._one_answer(rows, panel.teachers[0], ways[0], context)
+            return
         biases: list[list[list[float]]] = [[] for _ in panel.teachers]
         unfit: set[str] = set()
         jobs = partial(self._jobs, rows, panel, ways, context, unfit)
         for job, responses in panel.answers(jobs, self._total(len(rows), ways)):
             if _lost(job, responses, context):
                 continue
-            found = self._members(job, responses, ways)
+            found = self._members(job, responses, ways, context)
             if not job.row:
                 for member, shares in found.items():
                     biases[member].append(shares)
@@ -132,10 +144,37 @@ class ClassifyWithTeacher(AskingStep):
                 if shares
             }
             if not shares_by_member:
-                context.ledger.lose(job.name, "permanent", "none of the labels chosen", responses[0].text)
+                context.ledger.lose(job.name, "permanent", UNREADABLE, responses[0].text)
                 continue
             context.ledger.keep()
             yield {**job.row, **self._columns(shares_by_member, panel.names, ensemble)}
+
+    def _one_answer(self, rows: Dataset, teacher: Any, way: Sampling, context: Context) -> Iterator[dict[str, Any]]:
+        """Yield the rows with the one label that the teacher answers."""
+        labels = {text: label for label, text in self._texts().items()}
+        tries = Tries(way, self.max_tries, self.seed)
+        for row, (answer,) in asked(
+            teacher, self._questions(rows, context), self._reader.read, tries, context, len(rows)
+        ):
+            context.ledger.keep()
+            label = labels[answer.value]
+            shares = {name: float(name == label) for name in self._texts()}
+            yield {**row, "label": label, "confidence": 1.0, "probabilities": shares}
+
+    def _questions(self, rows: Dataset, context: Context) -> Iterator[Question[dict[str, Any]]]:
+        """Yield what is asked about each row; those that don't fit the prompt are lost."""
+        unfit: set[str] = set()
+        for number, row in enumerate(rows):
+            chat = rendered(self.prompt, self._given(row))
+            if isinstance(chat, list):
+                yield Question(row, row_name(row, number), (chat,))
+            else:
+                lose_once(context, row_name(row, number), chat, unfit)
+
+    @property
+    def _reader(self) -> ChoiceReader:
+        """Return what reads a label's text in an answer."""
+        return ChoiceReader(tuple(self._texts().values()))
 
     def _texts(self) -> dict[str, str]:
         """Return the text of each label, in the order of the probabilities."""
@@ -152,8 +191,10 @@ class ClassifyWithTeacher(AskingStep):
         if scores(teacher):
             return None
         texts = tuple(self._texts().values())
-        longest = max(len(text.encode()) for text in texts)  # no text has more tokens than bytes
-        return Sampling(1.0, max_tokens=longest + 1, structured=held_to(texts, teacher))
+        form = held_to(texts, teacher)
+        longest = max(len(text.encode()) for text in texts) + 1  # no text has more tokens than bytes
+        temperature = 1.0 if self.samples > 1 else 0.0
+        return Sampling(temperature, max_tokens=longest if form else max(longest, self.max_tokens), structured=form)
 
     def _total(self, rows: int, ways: Ways) -> int:
         """Return the number of requests, which matters for the progress of one teacher only."""
@@ -176,7 +217,8 @@ class ClassifyWithTeacher(AskingStep):
 
     def _given(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return what the prompt shows of a row, with the classes."""
-        return {**row, "classes": list(self._texts().values())}
+        shown = {"instruction": row[self.text]} if self.text in row else {}
+        return {**row, **shown, "classes": list(self._texts().values())}
 
     def _asked(self, member: int, way: Sampling | None, messages: Messages) -> Iterator[tuple[int, Request]]:
         """Yield the requests to one member about one chat."""
@@ -187,7 +229,7 @@ class ClassifyWithTeacher(AskingStep):
         for draw in range(self.samples):
             yield member, Request(messages, way, request_seed(self.seed, messages, draw))
 
-    def _members(self, job: Job, responses: Sequence[Response], ways: Ways) -> dict[int, list[float]]:
+    def _members(self, job: Job, responses: Sequence[Response], ways: Ways, context: Context) -> dict[int, list[float]]:
         """Return the probabilities of the labels by member; none for one that chose no label."""
         texts = list(self._texts().values())
         found: dict[int, list[float]] = {}
@@ -196,9 +238,18 @@ class ClassifyWithTeacher(AskingStep):
             if ways[member] is None:
                 found[member] = probabilities([text_score(_token_logprobs(r), self.length) for r in own])
             else:
-                chosen = [r.text.strip() for r in own if r.finish_reason == "stop" and r.text.strip() in texts]
+                chosen = [text for text in map(self._choice, own) if text is not None]
+                unclear = context.notes.setdefault("unclear_choices", 0)
+                context.notes["unclear_choices"] = unclear + len(own) - len(chosen)
                 found[member] = [chosen.count(text) / len(chosen) for text in texts] if chosen else []
         return found
+
+    def _choice(self, response: Response) -> str | None:
+        """Return the label's text that a response says for certain, or nothing."""
+        try:
+            return self._reader.read(response.text) if response.finish_reason == "stop" else None
+        except ValueError:
+            return None
 
     def _columns(self, shares: Mapping[int, list[float]], names: Sequence[str], ensemble: Ensemble) -> dict[str, Any]:
         """Return the new columns of a row."""
