@@ -214,7 +214,7 @@ class _Line(Generic[Tag]):
             yield tag, response
 
     def _take_next(self, answers: Iterator[tuple[int, Response]]) -> bool:
-        """Take one answer; say whether there was one."""
+        """Take one answer; return whether there was one."""
         answer = next(answers, None)
         if answer is None:
             # what is left to ask came in line after the window was full, and is fed to the next call
@@ -239,7 +239,7 @@ class _Line(Generic[Tag]):
                 return
 
     def _scan(self) -> bool:
-        """Put the next requests in line; say whether there were any."""
+        """Put the next requests in line; return whether there were any."""
         batch = [(tag, self._asker.key(request), request) for tag, request in itertools.islice(self._source, SCAN)]
         known = self._asker.known(list({key for _, key, _ in batch if key not in self._holders}))
         for tag, key, request in batch:

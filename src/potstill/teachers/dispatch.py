@@ -288,7 +288,7 @@ class _Flight:
             self._put(job, Response(f"no answer after {job.tries} attempts: {trouble.problem}", "error"))
 
     def _another_is_open(self, now: float) -> bool:
-        """Say whether a server is left that is up."""
+        """Return whether a server is left that is up."""
         return any(lane.opens <= now and not lane.down for lane in self.rules.lanes)
 
     def _rest(self, seconds: float, job: Job | None = None) -> None:

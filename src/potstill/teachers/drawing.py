@@ -136,7 +136,7 @@ class Drawing:
                 writing.form.accept(token)
 
     def _stopped(self, writing: Writing) -> bool:
-        """Say whether the response holds a stop string."""
+        """Return whether the response holds a stop string."""
         stop = writing.sampling.stop
         if not stop:
             return False

@@ -33,7 +33,7 @@ class Ensemble:
 
     @property
     def heavy(self) -> bool:
-        """Say whether a member loads a model here."""
+        """Return whether a member loads a model here."""
         return any(getattr(member, "heavy", True) for member in self.members)
 
     @property
@@ -73,5 +73,5 @@ def names_of(members: Sequence[Any]) -> list[str]:
 
 
 def scores(teacher: Any) -> bool:
-    """Say whether a teacher can give the log-probabilities of a given text."""
+    """Return whether a teacher can give the log-probabilities of a given text."""
     return bool(getattr(teacher, "gives_scores", True))

@@ -34,7 +34,7 @@ class Renderer:
     system: str
     """System prompt put before every chat."""
     thinking: bool | None
-    """What the chat template is told of thinking, if anything."""
+    """Whether the chat template lets the model think; None leaves it to the template."""
     limit: int
     """Tokens that the model takes, response included."""
 
@@ -61,9 +61,9 @@ class Renderer:
         """Return the text of the chat, or why its template refused it."""
         if request.raw is not None:
             return request.raw
-        told = {} if self.thinking is None else {"enable_thinking": self.thinking}
+        switch = {} if self.thinking is None else {"enable_thinking": self.thinking}
         try:
-            return chat.text(self.tokenizer, with_system(self.system, request.messages), **told)
+            return chat.text(self.tokenizer, with_system(self.system, request.messages), **switch)
         except Exception as error:  # noqa: BLE001 - a chat template may raise anything, and spoils this row alone
             return refused(f"the chat template refused the messages: {error}")
 

@@ -101,7 +101,7 @@ def command_line(teacher: VLLM) -> list[str]:
 
 
 def _on_cpu() -> bool:
-    """Say whether the vLLM that is installed is built for CPUs, without importing it."""
+    """Return whether the vLLM that is installed is built for CPUs, without importing it."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:

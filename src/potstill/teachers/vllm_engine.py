@@ -197,7 +197,7 @@ def _parameters_of(request: Request) -> Any:
     return _parameters(request.sampling, seed, request.continuation is not None)
 
 
-@lru_cache(maxsize=64)  # greedy requests share theirs, which vLLM copies; to make them anew costs a percent
+@lru_cache(maxsize=64)  # greedy requests share theirs, which vLLM copies; making each its own costs a percent
 def _parameters(sampling: Sampling, seed: int | None, scores: bool) -> Any:
     """Return vLLM's sampling parameters; with `scores`, those that read a given text."""
     from vllm import SamplingParams
