@@ -80,3 +80,54 @@ def test_files_and_variables_are_out_of_reach_and_errors_are_the_users(query: st
     (tmp_path / "a.csv").write_text("a\n1\n")
     with pytest.raises(RequestError):
         rows_of(sql(query.format(file=tmp_path / "a.csv")), tmp_path / "store")
+
+
+@pytest.mark.parametrize(
+    ("query", "what"),
+    [
+        ("SELECT * FROM rows USING SAMPLE 2", "a sample without REPEATABLE"),
+        ("SELECT * FROM rows TABLESAMPLE 50%", "a sample without REPEATABLE"),
+        ("SELECT count(*) FROM (SELECT * FROM rows USING SAMPLE 2)", "a sample without REPEATABLE"),
+        ("SELECT random/**/()", "random"),
+        ('SELECT "random"()', "random"),
+        ("SELECT RANDOM ()", "random"),
+        ("SELECT [random() FOR x IN [1]]", "random"),
+        ("SELECT list_transform([1], lambda x: random())", "random"),
+        ("SELECT n FROM rows ORDER BY random()", "random"),
+        ("SELECT n FROM rows WHERE n > (SELECT random())", "random"),
+        ("SELECT n FROM rows LIMIT (random() * 3)::int", "random"),
+        ("WITH a AS (SELECT uuid() u) SELECT * FROM a", "uuid"),
+        ("SELECT current_localtimestamp()", "current_localtimestamp"),
+        ("SELECT current_date", "current_date"),
+        ("SELECT localtime", "localtime"),
+        ("SELECT today() - DATE '2020-01-01'", "today"),
+        ("SELECT ago(INTERVAL 1 DAY)", "ago"),
+        ("SELECT age(TIMESTAMP '2020-01-01')", "age"),
+        ("SELECT current_setting('temp_directory')", "current_setting"),
+        ("SELECT version()", "version"),
+        ("SELECT * FROM duckdb_settings()", "the table duckdb_settings"),
+        ("SELECT * FROM information_schema.tables", "the table tables"),
+        ("SELECT * FROM duckdb_tables", "the table duckdb_tables"),
+    ],
+)
+def test_what_changes_from_run_to_run_is_refused_wherever_it_stands(query: str, what: str) -> None:
+    assert any(
+        f"{what}" in problem and "gives another result each time" in problem for problem in problems_of(sql(query))
+    )
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT * FROM rows USING SAMPLE reservoir(2 ROWS) REPEATABLE (7)",
+        "FROM rows",
+        "VALUES (1)",
+        "SELECT n, 'random()' AS now, 1 AS current_user FROM rows",
+        "SELECT md5(intent), strftime(DATE '2020-01-01', '%Y'), age(DATE '2020-01-02', DATE '2020-01-01') FROM rows",
+        "SELECT sum(n) OVER (ORDER BY n), row_number() OVER () FROM rows",
+        "SELECT r, unnest([1, 2]) FROM range(3) t(r)",
+        "SELECT user FROM (SELECT intent AS user FROM rows)",
+    ],
+)
+def test_what_gives_the_same_each_time_is_not_refused(query: str) -> None:
+    assert not [problem for problem in problems_of(sql(query)) if "gives another result" in problem]

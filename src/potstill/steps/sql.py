@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from potstill.errors import BadInput, MissingExtra, Problem
+from potstill.interrupts import held_back
 from potstill.rows import GROUP_ROWS
 from potstill.step import Rows, Step
+from potstill.steps.sql_syntax import changing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,11 +27,6 @@ SETTINGS = {
     "threads": "1",
 }
 """No file, no network, no variable of the program is reached; one thread, so that rows come in the same order."""
-CHANGING = re.compile(
-    r"\b(?:(?:random|setseed|gen_random_uuid|uuid|uuidv4|uuidv7|now|today|transaction_timestamp|get_current_time|"
-    r"get_current_timestamp)(?=\s*\()|current_date|current_time|current_timestamp|localtime|localtimestamp)\b"
-)
-"""Functions whose result changes from run to run, so that it can't be cached."""
 
 
 class SQL(Step):
@@ -64,10 +60,10 @@ class SQL(Step):
         kinds = [statement.type.name for statement in statements]
         if kinds != ["SELECT"]:
             yield Problem("", "query", f"must be one SELECT, got {', '.join(kinds) or 'nothing'}")
-        text = re.sub(r"'(?:[^']|'')*'|--[^\n]*", " ", self.query).lower()
-        for name in sorted(set(CHANGING.findall(text))):
-            text = f"{name} gives another result each time, which can't be kept: use Shuffle(seed=...) or a column"
-            yield Problem("", "query", text)
+        else:
+            for name in changing(duckdb.connect(":memory:", config=SETTINGS), self.query):
+                text = f"{name} gives another result each time, which can't be kept: use Shuffle(seed=...) or a column"
+                yield Problem("", "query", text)
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
         """Return the columns of the query's result, as far as it can be told without the columns' types.
@@ -131,7 +127,8 @@ def _duckdb() -> Any:
         MissingExtra: it is not installed.
     """
     try:
-        import duckdb
+        with held_back():
+            import duckdb
     except ImportError as error:
         raise MissingExtra("SQL", "duckdb", "data") from error
     return duckdb
