@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from potstill import Pipeline, Rows, Step
+from potstill import File, Pipeline, Rows, Step
 from potstill.progress import Silent
 from potstill.records import Run
 
@@ -169,3 +169,61 @@ def test_a_step_in_a_child_reads_what_its_key_saw_too(tmp_path: Path) -> None:
     slow = Meanwhile(numbers, shutil.rmtree, str(tmp_path), [], name="slow")
     run = Pipeline("p", outputs={"count": Heavy(numbers, slow)}).run(store=tmp_path, watcher=Silent())
     assert json.loads((run["count"].path / "metrics.json").read_text()) == {"n": 3}
+
+
+class ReadsFile(Step):
+    """Reads a file before or after somebody changes it."""
+
+    unkeyed = frozenset({"change", "early", "done"})
+    path: File
+    change: Any
+    done: Any
+    early: bool = True
+
+    def run(self) -> Any:
+        if self.early:
+            self._change()
+        path = Path(self.path)
+        text = "".join(file.read_text() for file in sorted(path.glob("*"))) if path.is_dir() else path.read_text()
+        if not self.early:
+            self._change()
+        return {"text": text}
+
+    def _change(self) -> None:
+        if not self.done:
+            self.done.append(True)
+            self.change()
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["before it is read", "after it was read"])
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+def test_a_file_that_changes_while_a_step_runs_is_read_again(tmp_path: Path, kind: str, early: bool) -> None:
+    (tmp_path / "folder").mkdir()
+    file = tmp_path / "folder" / "file"
+    file.write_text("old")
+    (tmp_path / "link").symlink_to(file)
+    given = {"file": file, "folder": tmp_path / "folder", "link": tmp_path / "link"}[kind]
+
+    def text(change: Any) -> tuple[str, str]:
+        step = ReadsFile(str(given), change, [], early, name="reads")
+        run = Pipeline("p", outputs={"m": step}).run(store=tmp_path / "store", watcher=Silent())
+        return json.loads((run["m"].path / "metrics.json").read_text())["text"], run.records[0].status
+
+    assert text(lambda: file.write_text("new")) == ("new", "ran")
+    assert text(lambda: None) == ("new", "hit")
+    file.write_text("old")
+    assert text(lambda: None) == ("old", "ran")
+
+
+def test_a_file_that_never_keeps_still_fails_the_step(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+
+    class Restless(ReadsFile):
+        def _change(self) -> None:
+            with (tmp_path / "file").open("a") as file:
+                file.write("x")
+
+    step = Restless(str(tmp_path / "file"), None, [], name="reads")
+    record = Pipeline("p", outputs={"m": step}).execute(store=tmp_path / "store", watcher=Silent()).records[0]
+    assert (record.status, record.bad_request) == ("failed", False)
+    assert "what parameter path names has changed since the run looked it up" in record.error

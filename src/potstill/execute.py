@@ -24,7 +24,7 @@ from potstill.columns import check_columns
 from potstill.context import Ancestor, Context, Progress
 from potstill.errors import PotstillError, RequestError, StoreError, described
 from potstill.graph import like, nodes_in, replace_nodes, step_of
-from potstill.inputs import Inputs, InputsChanged, Source
+from potstill.inputs import Inputs, InputsChanged, Source, check_files
 from potstill.ledger import Ledger
 from potstill.logs import keep_printed, log_to
 from potstill.manifests import SCHEMA
@@ -100,7 +100,7 @@ class Outcome:
     warnings: tuple[str, ...] = field(default=())
     """What the user should know though the step succeeded."""
     changed_inputs: tuple[str, ...] = field(default=())
-    """Keys of inputs that are no longer what the step's key saw, which is why it failed."""
+    """Keys of inputs, and names of parameters, whose content is no longer what the step's key saw."""
 
 
 def detached(step: Step, inputs: Mapping[int, Input], fixed: Mapping[str, Any] | None = None) -> Step:
@@ -208,6 +208,7 @@ def _make(
     inputs.check()
     if os.getpid() != process:
         os._exit(1)  # a fork that the step made and that came back from it: the result is the step's own to publish
+    check_files(spec.step, spec.identity)
     store.publish(
         spec.key,
         {

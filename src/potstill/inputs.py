@@ -2,7 +2,7 @@
 
 A key covers the content of the inputs by the digests that the store gave when the step was looked up. Files can go, and
 other content can take their place, at any time after that. So all inputs are compared with their manifests, file by
-file, when the step starts and again before its result is published.
+file, when the step starts and again before its result is published; and so are then the files that parameters name.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from potstill.errors import PotstillError
+from potstill.errors import PotstillError, RequestError
+from potstill.identity import encoded
 from potstill.manifests import signature
+from potstill.step import Step
 from potstill.store import Artifact, Store
 
 
@@ -31,13 +33,11 @@ class Source:
 class InputsChanged(PotstillError):
     """Inputs are not what the step's key covers: the result would stand for what it was not made from."""
 
-    def __init__(self, problems: Mapping[str, str], names: Mapping[str, str]) -> None:
-        """Keep what is wrong by the input's key; `names` are those of the steps that made them."""
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        """Keep what is wrong by the key of an input, or by the name of a parameter."""
         self.keys = tuple(problems)
-        described = "; ".join(f"the result of {names[key]} ({key}) {text}" for key, text in problems.items())
         super().__init__(
-            f"{described} since the run looked it up; it must stay as it is until the step has ended. Run again: what "
-            "is missing is made again"
+            f"{'; '.join(problems.values())} since the run looked it up; it must stay as it is until the step has ended"
         )
 
 
@@ -58,12 +58,16 @@ class Inputs:
         """
         problems = self.problems()
         if problems:
-            raise InputsChanged(problems, {source.key: source.name for source in self._sources.values()})
+            raise InputsChanged(problems)
 
     def problems(self) -> dict[str, str]:
         """Return what is wrong with each input that is not what the key saw, by key."""
         found = {key: self._problem(source) for key, source in self._sources.items()}
-        return {key: problem for key, problem in found.items() if problem}
+        return {
+            key: f"the result of {self._sources[key].name} ({key}) {problem}"
+            for key, problem in found.items()
+            if problem
+        }
 
     def _problem(self, source: Source) -> str:
         """Return what is wrong with one input, or nothing."""
@@ -86,3 +90,39 @@ class Inputs:
 def source_of(name: str, artifact: Artifact) -> Source:
     """Return the source that stands for an `artifact` that the step `name` made."""
     return Source(name, artifact.key, artifact.digest())
+
+
+def check_files(step: Step, identity: Mapping[str, Any]) -> None:
+    """Compare the content of the files and model folders that a step's parameters name with what its key saw.
+
+    Raises:
+        InputsChanged: some are gone or have changed.
+    """
+    known: Mapping[str, Any] = identity["params"]
+    problems = {}
+    for name in known:
+        value = getattr(step, name, None)
+        own = not hasattr(value, "identity") or type(value).__module__.partition(".")[0] == "potstill"
+        seen = _contents(known[name])
+        if seen and own:
+            problem = _file_problem(type(step), name, value, seen)
+            problems |= {name: f"what parameter {name} names {problem}"} if problem else {}
+    if problems:
+        raise InputsChanged(problems)
+
+
+def _file_problem(cls: type[Step], name: str, value: Any, seen: list[Any]) -> str:
+    """Return what has become of the files that one parameter names, or nothing."""
+    try:
+        return "" if _contents(encoded(cls, name, value)) == seen else "has changed"
+    except (RequestError, OSError) as error:
+        return f"can't be read any more ({error})"
+
+
+def _contents(part: Any) -> list[Any]:
+    """Return the digests of files in a part of an identity: what stands under the name `content`, at any depth."""
+    if not isinstance(part, list):
+        return []
+    if len(part) == 2 and part[0] == ["str", "content"]:
+        return [part[1]]
+    return [content for item in part for content in _contents(item)]

@@ -243,7 +243,7 @@ class Runner:
             self._finish(step, record)
 
     def _restart(self, step: Step, outcome: Outcome) -> None:
-        """Look up the inputs again that were removed or replaced while a step ran, and let it wait for them."""
+        """Look up a step again whose inputs changed while it ran, and before it those that were removed or replaced."""
         self._tries[id(step)] += 1
         self.watcher.said(f"{self.records[id(step)].name}: {outcome.error}. It is started again")
         for parent in self.graph.parents(step):
@@ -255,6 +255,8 @@ class Runner:
                 record.artifact, record.status = None, "skipped"
                 self._ready.append(parent)
             self._restarting.setdefault(id(parent), []).append(step)
+        if not self._open[id(step)]:
+            self._ready.append(step)
 
     def _finish(self, step: Step, record: Record) -> bool:
         """Tell the watcher, and let the steps go that only waited for this one."""
