@@ -99,7 +99,7 @@ def check_files(step: Step, identity: Mapping[str, Any]) -> None:
         InputsChanged: some are gone or have changed.
     """
     known: Mapping[str, Any] = identity["params"]
-    problems = {}
+    problems: dict[str, str] = {}
     for name in known:
         value = getattr(step, name, None)
         own = not hasattr(value, "identity") or type(value).__module__.partition(".")[0] == "potstill"

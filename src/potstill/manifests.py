@@ -89,17 +89,18 @@ def _problem(file: Path, kind: str | None, expected: Mapping[str, Any]) -> str:
 
 def entries(folder: Path) -> Iterator[tuple[str, str]]:
     """Yield (relative name, kind) of all below `folder` but plain folders; kinds are file, link and special file."""
-    waiting = [folder]
+    start = len(os.path.join(folder, ""))  # noqa: PTH118 - a text, for it is asked for at every hit
+    waiting = [str(folder)]
     while waiting:
         for entry in os.scandir(waiting.pop()):
             if entry.is_symlink():
                 kind = "link"
             elif entry.is_dir():
-                waiting.append(Path(entry.path))
+                waiting.append(entry.path)
                 continue
             else:
                 kind = "file" if entry.is_file() else "special file"
-            yield os.path.relpath(entry.path, folder), kind
+            yield entry.path[start:], kind
 
 
 def signature(folder: Path) -> frozenset[tuple[str, int, int, int, int]]:
