@@ -41,8 +41,8 @@ class Meanwhile(Step):
     done: Any
 
     def run(self, rows: Any) -> Any:
-        if not self.done:
-            self.done.append(True)
+        if not self.done.exists():
+            self.done.touch()
             self.harm(artifact(Path(self.folder), "numbers"))
         return [dict(row) for row in rows]
 
@@ -60,8 +60,8 @@ class Count(Step):
     heavy = False
 
     def run(self, a: Any, b: Any) -> Any:
-        if self.harm is not None and not self.done:
-            self.done.append(True)
+        if self.harm is not None and not self.done.exists():
+            self.done.touch()
             self.harm(artifact(Path(self.folder), "numbers"))
             if self.early:
                 a = pq.read_table(artifact(Path(self.folder), "numbers") / "data")
@@ -115,8 +115,8 @@ HARMS: dict[str, tuple[Harm, int]] = {
 def counted(store: Path, waits: Harm | None = None, **harm: Any) -> tuple[int, Run]:
     """Run a pipeline whose last step waits for another while its first input comes to harm; return what it counts."""
     numbers = Numbers(str(store), name="numbers")
-    slow = Meanwhile(numbers, waits or (lambda path: None), str(store), [], name="slow")
-    count = Count(numbers, slow, folder=str(store), done=[], name="count", **harm)
+    slow = Meanwhile(numbers, waits or (lambda path: None), str(store), store / "waited", name="slow")
+    count = Count(numbers, slow, folder=str(store), done=store / "counted", name="count", **harm)
     run = Pipeline("p", outputs={"count": count}).run(store=store, watcher=Silent())
     return json.loads((run["count"].path / "metrics.json").read_text())["n"], run
 
@@ -166,7 +166,7 @@ def test_a_step_in_a_child_reads_what_its_key_saw_too(tmp_path: Path) -> None:
         heavy = True
 
     numbers = Numbers(str(tmp_path), name="numbers")
-    slow = Meanwhile(numbers, shutil.rmtree, str(tmp_path), [], name="slow")
+    slow = Meanwhile(numbers, shutil.rmtree, str(tmp_path), tmp_path / "waited", name="slow")
     run = Pipeline("p", outputs={"count": Heavy(numbers, slow)}).run(store=tmp_path, watcher=Silent())
     assert json.loads((run["count"].path / "metrics.json").read_text()) == {"n": 3}
 
@@ -190,8 +190,8 @@ class ReadsFile(Step):
         return {"text": text}
 
     def _change(self) -> None:
-        if not self.done:
-            self.done.append(True)
+        if not self.done.exists():
+            self.done.touch()
             self.change()
 
 
@@ -205,7 +205,7 @@ def test_a_file_that_changes_while_a_step_runs_is_read_again(tmp_path: Path, kin
     given = {"file": file, "folder": tmp_path / "folder", "link": tmp_path / "link"}[kind]
 
     def text(change: Any) -> tuple[str, str]:
-        step = ReadsFile(str(given), change, [], early, name="reads")
+        step = ReadsFile(str(given), change, tmp_path / "changed", early, name="reads")
         run = Pipeline("p", outputs={"m": step}).run(store=tmp_path / "store", watcher=Silent())
         return json.loads((run["m"].path / "metrics.json").read_text())["text"], run.records[0].status
 
@@ -223,7 +223,7 @@ def test_a_file_that_never_keeps_still_fails_the_step(tmp_path: Path) -> None:
             with (tmp_path / "file").open("a") as file:
                 file.write("x")
 
-    step = Restless(str(tmp_path / "file"), None, [], name="reads")
+    step = Restless(str(tmp_path / "file"), None, tmp_path / "changed", name="reads")
     record = Pipeline("p", outputs={"m": step}).execute(store=tmp_path / "store", watcher=Silent()).records[0]
     assert (record.status, record.bad_request) == ("failed", False)
     assert "what parameter path names has changed since the run looked it up" in record.error

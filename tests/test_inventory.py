@@ -32,30 +32,27 @@ class Measure(Step):
 class Look(Step):
     """Looks at the store while it runs."""
 
-    unkeyed = frozenset({"folder", "seen"})
+    unkeyed = frozenset({"folder"})
     rows: Rows
     folder: str
-    seen: Any
 
     def run(self, rows: Any, context: Any) -> Any:
         context.logger.info("half way")
-        self.seen.extend(listing(self.folder))
-        self.seen.append(log(self.folder, context.key[:10]))
-        return {"n": 1}
+        return {"listed": listing(self.folder), "log": log(self.folder, context.key[:10])}
 
 
 def test_a_step_that_runs_is_listed_and_its_log_is_there(tmp_path: Path) -> None:
-    seen: list[Any] = []
     made = Make(name="made")
-    run = Pipeline("p", outputs={"look": Look(made, str(tmp_path), seen, name="look")})
-    key = run.run(store=tmp_path, watcher=Silent())["look"].key
-    *entries, text = seen
+    run = Pipeline("p", outputs={"look": Look(made, str(tmp_path), name="look")})
+    look = run.run(store=tmp_path, watcher=Silent())["look"]
+    seen = json.loads((look.path / "metrics.json").read_text())
+    entries = seen["listed"]
     assert [(entry["name"], entry["type"], entry["status"]) for entry in entries] == [
         ("made", "Make", "whole"),
         ("look", "Look", "running"),
     ]
-    assert (entries[1]["key"], entries[1]["rows"]) == (key, None)
-    assert "half way" in text
+    assert (entries[1]["key"], entries[1]["rows"]) == (look.key, None)
+    assert "half way" in seen["log"]
     assert {entry["status"] for entry in listing(str(tmp_path))} == {"whole"}
 
 
