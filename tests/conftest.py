@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import datasets  # noqa: F401 - steps of one's own run in forks, each of which would take seconds to import it
 import pytest
 
 
