@@ -74,6 +74,7 @@ def _more(walk: Walk, module: object) -> None:
         for one in found:
             modules.whole(walk, one)
     if "imports" in walk.flags and walk.folder:
+        modules.named_by(walk, walk.words, walk.folder)
         walk.parts["files of the project"] = modules.project_sources(walk, walk.folder)
     if "subclasses" in walk.flags:
         for cls in list(walk.classes.values()):

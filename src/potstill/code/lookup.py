@@ -6,7 +6,7 @@ import builtins
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -19,7 +19,7 @@ _PLACE = frozenset({"__file__", "__name__", "__spec__", "__package__", "__path__
 """Variables of a module that say where it lies, which changes no result."""
 _BY_NAME = frozenset({"builtins.eval", "builtins.exec", "builtins.globals", "gc.get_objects", "sys._getframe",
                       "inspect.currentframe", "inspect.stack", "inspect.getmodule"})  # fmt: skip
-_BY_IMPORT = frozenset({"builtins.__import__", "importlib.import_module", "importlib.reload", "runpy.run_path",
+_BY_IMPORT = frozenset({"builtins.__import__", "importlib.import_module", "runpy.run_path",
                         "runpy.run_module", "importlib.util.spec_from_file_location", "pkgutil.iter_modules",
                         "importlib.util.find_spec", "pkgutil.walk_packages", "pkgutil.resolve_name",
                         "pydoc.locate"})  # fmt: skip
@@ -35,12 +35,6 @@ def note_dynamic(walk: Walk, name: str) -> None:
     elif name in _BY_IMPORT:
         walk.flag("names")
         walk.flag("imports")
-
-
-def is_own_space(space: Mapping[str, Any]) -> bool:
-    """Return whether global variables are those of a module of the user's."""
-    file = space.get("__file__")
-    return is_first_party(file) if isinstance(file, str) else is_own_name(space.get("__name__"))
 
 
 def globals_of(walk: Walk, function: FunctionType, names: Names, label: str) -> Iterator[Encoded]:
@@ -76,6 +70,8 @@ def follow(walk: Walk, module: ModuleType, chain: Chain, label: str) -> Encoded:
     walk.spaces.setdefault(id(space), space)
     if name == "__dict__":
         return ["", modules.whole(walk, module)]
+    if name == "__path__":
+        return [name, *modules.package(walk, module.__name__)]
     if name in _PLACE:
         return [name]
     value = space[name] if name in space else sys.modules.get(f"{module.__name__}.{name}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from potstill.code.origins import file_label, is_first_party, is_own_module, module_file
+from potstill.code.origins import ENTRY, file_label, is_first_party, is_own_module, module_file
 from potstill.code.sources import module_source, parsed
 from potstill.code.syntax import module_text, sha
 from potstill.code.walk import Encoded, Walk
@@ -91,6 +91,21 @@ def package(walk: Walk, name: str) -> list[Encoded]:
     ]
 
 
+def named_by(walk: Walk, words: set[str], folder: str) -> None:
+    """Add the modules and packages of the project that texts name, where code imports by a computed name."""
+    for word in sorted(words):
+        parts = word.split(".")
+        if len(word) > 200 or not all(part.isidentifier() for part in parts):
+            continue
+        path = Path(folder, *parts)
+        if path.with_suffix(".py").is_file():
+            module = imported(walk, word)
+            if module is not None and is_own_module(module):
+                whole(walk, module)
+        elif path.is_dir() and path.name not in _NO_SOURCE:
+            package(walk, word)
+
+
 def reachable(spaces: list[dict[str, Any]]) -> list[ModuleType]:
     """Return the user's modules that modules with these variables import, directly or through others, by name."""
     found: dict[str, ModuleType] = {}
@@ -128,6 +143,7 @@ def _imports(module: ModuleType) -> Iterator[str]:
 def project_sources(walk: Walk, folder: str) -> Encoded:
     """Return the digest of every Python file below the project's folder, by path: any of them may be imported."""
     found: list[list[str]] = []
+    entry = module_file(sys.modules["__main__"])
     for here, folders, files in os.walk(folder):
         folders[:] = sorted(
             name for name in folders
@@ -138,7 +154,7 @@ def project_sources(walk: Walk, folder: str) -> Encoded:
                 path = Path(here) / name
                 source = parsed(str(path))
                 text = sha(module_text(source.tree)) if source is not None else file_digest(path)
-                found.append([str(path.relative_to(folder)), text])
+                found.append([ENTRY if str(path) == entry else str(path.relative_to(folder)), text])
         if len(found) > MOST_FILES:
             return walk.refuse(
                 folder,
@@ -146,7 +162,7 @@ def project_sources(walk: Walk, folder: str) -> Encoded:
                 f"code imports modules by a computed name, and {folder} has more than {MOST_FILES} Python files that "
                 'it may mean: name the module or its package in the code, as in import_module("plugins." + name)',
             )
-    return ["sources", found]
+    return ["sources", sorted(found)]
 
 
 def raw(module: ModuleType) -> str:

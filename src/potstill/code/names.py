@@ -51,6 +51,8 @@ class Names:
     """Packages whose modules are imported by a name computed behind them, as in `import_module("plugins." + name)`."""
     attributes: frozenset[str]
     """Every attribute that is taken from anything."""
+    words: frozenset[str]
+    """Every text in the code."""
 
 
 @dataclass
@@ -63,6 +65,7 @@ class _Found:
     """(load, level, base, attribute, variable)."""
     packages: set[str] = field(default_factory=set)
     attributes: set[str] = field(default_factory=set)
+    words: set[str] = field(default_factory=set)
 
 
 @functools.lru_cache(maxsize=16384)
@@ -74,6 +77,7 @@ def names_used(code: CodeType) -> Names:
         one = stack.pop()
         _Reader(one, found).read()
         stack += [constant for constant in one.co_consts if isinstance(constant, CodeType)]
+        found.words |= {constant for constant in one.co_consts if isinstance(constant, str)}
     used = {variable: tuple(sorted(chains)) for variable, chains in found.locals.items()}
     imports = [
         Import(load, level, base, attribute, used.get(variable, ()) if variable else ((),))
@@ -85,6 +89,7 @@ def names_used(code: CodeType) -> Names:
         imports=tuple(imports),
         packages=tuple(sorted(found.packages)),
         attributes=frozenset(found.attributes),
+        words=frozenset(found.words),
     )
 
 

@@ -76,7 +76,7 @@ def _read(file: str) -> Source | None:
         data = Path(file).read_bytes() if not file.startswith("<") else _text_of_cell(file)
     except OSError:
         return None
-    source = _compiled(file, data) if data else None
+    source = _compiled(file, data) if data or not file.startswith("<") else None
     if source is not None and source not in _READ.setdefault(file, []):
         _READ[file].append(source)
     return source

@@ -18,6 +18,7 @@ _CONTENT = (dict, list, tuple, set, frozenset, str, bytes, bytearray, int, float
 _UNSEEN = frozenset({
     "__weakref__", "__dict__", "__pydantic_validator__", "__pydantic_serializer__", "__pydantic_core_schema__",
     "__pydantic_fields_set__", "core_schema", "validator", "serializer", "_parent_depth", "_cached_hash",
+    "ns_resolver", "_parent_namespace", "__return_pydantic_validator__",
 })  # fmt: skip
 """Attributes that are machinery or are computed from the others."""
 

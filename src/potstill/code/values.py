@@ -22,7 +22,7 @@ from potstill.code.classes import encode_class
 from potstill.code.foreign import encode_foreign
 from potstill.code.functions import encode_callable
 from potstill.code.inert import is_inert
-from potstill.code.origins import is_own_module
+from potstill.code.origins import is_entry, is_own_module
 from potstill.code.states import encode_object
 from potstill.code.syntax import sha
 from potstill.code.walk import Encoded, Walk
@@ -67,6 +67,9 @@ def _plain(walk: Walk, value: Any) -> Encoded | None:
 
 def _placed(walk: Walk, text: str) -> list[str]:
     """Return a text; one that is a path in the project by its place there."""
+    if is_entry(text):
+        return ["<main>"]
+    walk.words.add(text)
     inside = walk.folder and (text == walk.folder or text.startswith(f"{walk.folder}/"))
     return ["<project>", text[len(walk.folder) :]] if inside else [text]
 
@@ -107,7 +110,8 @@ _VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items())
 def _container(walk: Walk, value: Any, label: str) -> Encoded:
     """Return a container's type and content."""
     if isinstance(value, Mapping):
-        return ["dict", *([walk.encode(k, label), walk.encode(v, label)] for k, v in value.items())]
+        items = ((key, item) for key, item in value.items() if key != "__builtins__")  # `exec` puts these in
+        return ["dict", *([walk.encode(key, label), walk.encode(item, label)] for key, item in items)]
     if isinstance(value, (set, frozenset)):
         return [type(value).__name__, *encode_set(walk, value, label)]
     limit = [value.maxlen] if isinstance(value, deque) else []
@@ -157,7 +161,10 @@ def _holder(walk: Walk, value: Any, label: str) -> Encoded | None:
         items = list(value) if isinstance(value, weakref.WeakSet) else list(value.items())
         return ["weak", *encode_set(walk, items, label)]
     if isinstance(value, contextvars.ContextVar):
-        return ["variable", value.name, walk.encode(value.get(None), label)]
+        try:
+            return ["variable", value.name, walk.encode(value.get(), label)]
+        except LookupError:
+            return ["variable", value.name]
     if isinstance(value, types.CellType):
         walk.remember(value, label)
         try:

@@ -48,6 +48,8 @@ class Walk:
         """Docstrings by label: they count if code that was reached reads docstrings."""
         self.flags: set[str] = set()
         """What the code that was reached reads beside values: `names`, `imports`, `docstrings`, `source`, ..."""
+        self.words: set[str] = set()
+        """Texts in values and code: they name modules where code imports by a computed name."""
         self._places: dict[int, str] = {}
         self._alive: list[Any] = []
         self._named: dict[tuple[int, str], str] = {}
