@@ -131,3 +131,13 @@ def test_what_changes_from_run_to_run_is_refused_wherever_it_stands(query: str, 
 )
 def test_what_gives_the_same_each_time_is_not_refused(query: str) -> None:
     assert not [problem for problem in problems_of(sql(query)) if "gives another result" in problem]
+
+
+def test_objects_with_keys_of_their_own_stay_objects(tmp_path: Path) -> None:
+    rows = LoadRows([{"n": 1, "o": {"a": 1}}, {"n": 2, "o": {"b": [0.1]}}, {"n": 3, "o": None}])
+    made = SQL("SELECT o, n, o->>'a' AS a FROM rows ORDER BY n DESC", tables={"rows": rows})
+    assert rows_of(made, tmp_path) == [
+        {"o": None, "n": 3, "a": None},
+        {"o": {"b": [0.1]}, "n": 2, "a": None},
+        {"o": {"a": 1}, "n": 1, "a": "1"},
+    ]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from potstill.arrow.objects import of_texts
 from potstill.errors import BadInput, MissingExtra, Problem
 from potstill.interrupts import held_back
 from potstill.rows import GROUP_ROWS
@@ -104,14 +105,24 @@ class SQL(Step):
             connection.register(name, rows.with_format("arrow")[:])
         connection.execute("SET lock_configuration = true")
         try:
-            reader = connection.sql(self.query).to_arrow_reader(GROUP_ROWS)
+            relation = connection.sql(self.query)
+            reader = relation.to_arrow_reader(GROUP_ROWS)
         except duckdb.Error as error:
             raise BadInput(Problem("", "query", str(error))) from error
-        schema = _plain(reader.schema)
+        kinds = zip(relation.columns, relation.types, strict=True)
+        objects = [number for number, (_, kind) in enumerate(kinds) if str(kind) == "JSON"]
+        texts = _plain(reader.schema)
+        schema = texts
+        for number in objects:
+            schema = schema.set(number, schema.field(number).with_type(pa.json_()))
 
         def batches() -> Iterator[pa.RecordBatch]:
             try:
-                yield from (batch.cast(schema) for batch in reader)
+                for batch in reader:
+                    columns = batch.cast(texts).columns
+                    for number in objects:
+                        columns[number] = of_texts(columns[number])
+                    yield pa.RecordBatch.from_arrays(columns, schema=schema)
             except (pa.ArrowException, duckdb.Error, OSError) as error:
                 raise BadInput(Problem("", "query", str(error))) from error
             finally:
