@@ -195,6 +195,11 @@ def test_several_labels_are_asked_again(choices):
         ("👍 👎", "👍 Great work", ("👍",)),
         ("👍 👎", "👍👎", (None,)),
         ("label_one label_two", "Label one", ("label_one",)),
+        ("A B C", "Option B", ("B",)),
+        ("good bad", "- good", ("good",)),
+        ("good bad", "1. good", ("good",)),
+        ("good bad", "Definitely good!", ("good",)),
+        ("1 2", "1. 2", (None,)),
         ("x y", "", (None,)),
     ],
 )

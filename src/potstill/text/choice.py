@@ -57,11 +57,18 @@ _STATES = re.compile(
     re.IGNORECASE,
 )
 """A weaker one, which counts where no other label is named and nothing is denied."""
+_ALONE = re.compile(
+    rf"(?:[-•*]\s{{1,3}}|\d{{1,2}}[.)]\s{{1,3}})?(?:(?:definitely|absolutely|clearly|certainly|obviously|very|option|label|"
+    rf"class|category|choice|answer|eindeutig|ganz klar|clairement|claramente|chiaramente)\s{{1,3}})?"
+    rf"{_GAP}({NAMED}){_CLOSE}[.!]?\s*",
+    re.IGNORECASE,
+)
+"""A list's mark or a word of emphasis before the label that is the whole answer."""
 _OPENS = re.compile(rf"{_GAP}({NAMED}){_SUFFIX}{_CLOSE}([.,;!:\n)。、—–…]|\s-\s)")
 _FINAL = re.compile(r"final|conclu|therefore|thus|hence|schließlich|definitiv|最终|最終|최종|итог", re.IGNORECASE)
 _BOX = re.compile(
     r"\\boxed\{(?:\\text\{)?([^{}]{1,200})\}?\}|\[\[([^\[\]]{1,200})\]\]"
-    r"|<(answer|label|output|result|verdict|choice|category)>([^<>]{1,200})</\3>",
+    r"|<(answer|final|final_answer|label|output|result|verdict|choice|category)>([^<>]{1,200})</\3>",
     re.IGNORECASE,
 )
 """Frames that prompts ask answers to be put in."""
@@ -137,6 +144,9 @@ class ChoiceReader:
 
     def _opening(self, marked: str) -> str | None:
         """Return the label that an answer begins with, if it is set off from the rest."""
+        alone = _ALONE.fullmatch(marked)
+        if alone:
+            return self._labels.name_of(alone[1])
         found = _OPENS.match(marked)
         if found is None or _LEADS.search(marked):
             return None
