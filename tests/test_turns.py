@@ -135,5 +135,5 @@ def test_a_template_without_a_system_turn_gets_it_with_the_users_first(tokenizer
 
 def test_a_chat_that_the_template_refuses_is_the_rows_fault(tokenizer: Any) -> None:
     tokenizer.chat_template = "{{ raise_exception('roles must alternate') }}"
-    with pytest.raises(UnfitRow, match="the chat template refuses the conversation: roles must alternate"):
+    with pytest.raises(UnfitRow, match="the chat template refused the messages: roles must alternate"):
         chat.prompt_ids(tokenizer, TALK)

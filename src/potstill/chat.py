@@ -38,7 +38,7 @@ def check_tokenizer(tokenizer: Any) -> None:
         raise BadInput(*problems)
 
 
-def text(tokenizer: Any, messages: Messages, **told: Any) -> str:
+def text(tokenizer: Any, messages: Messages, thinking: bool | None = None) -> str:
     """Return `messages` as the chat template writes them, up to where the assistant's answer starts.
 
     A template that knows no system turn, and so refuses it or leaves it out, gets it at the head of the user's first.
@@ -46,15 +46,17 @@ def text(tokenizer: Any, messages: Messages, **told: Any) -> str:
     Args:
         tokenizer: whose template it is.
         messages: the chat.
-        told: what else the template is told, such as whether to think.
+        thinking: whether the template is to let the model think aloud; None leaves it to the template.
 
     Raises:
         UnfitRow: the template refuses the chat.
     """
     from potstill.prompts.values import UnfitRow
 
+    settings = {} if thinking is None else {"enable_thinking": thinking}
+
     def written(chat: Messages) -> str:
-        return str(tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False, **told))
+        return str(tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False, **settings))
 
     folded = _without_system(messages)
     try:
@@ -63,11 +65,11 @@ def text(tokenizer: Any, messages: Messages, **told: Any) -> str:
             return made
     except Exception as error:
         if folded is None:
-            raise UnfitRow(f"the chat template refuses the conversation: {error}") from error
+            raise UnfitRow(f"the chat template refused the messages: {error}") from error
     try:
         return written(folded)
     except Exception as error:
-        raise UnfitRow(f"the chat template refuses the conversation: {error}") from error
+        raise UnfitRow(f"the chat template refused the messages: {error}") from error
 
 
 def _without_system(messages: Messages) -> Messages | None:

@@ -30,8 +30,6 @@ def check_columns(step: Step, arguments: Mapping[str, Any]) -> None:
 def _parts(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     """Yield the data sets of a field, each as `field[key]` where it holds several."""
     listed = dict(enumerate(value)) if isinstance(value, (list, tuple)) else value
-    for place, rows in (
-        ((f"{name}[{key}]", item) for key, item in listed.items()) if isinstance(listed, Mapping) else ((name, value),)
-    ):
-        if hasattr(rows, "column_names"):
-            yield place, rows
+    several = isinstance(listed, Mapping)
+    placed = {f"{name}[{key}]": rows for key, rows in listed.items()} if several else {name: value}
+    yield from ((place, rows) for place, rows in placed.items() if hasattr(rows, "column_names"))

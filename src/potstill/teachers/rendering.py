@@ -61,11 +61,12 @@ class Renderer:
         """Return the text of the chat, or why its template refused it."""
         if request.raw is not None:
             return request.raw
-        switch = {} if self.thinking is None else {"enable_thinking": self.thinking}
+        from potstill.prompts.values import UnfitRow
+
         try:
-            return chat.text(self.tokenizer, with_system(self.system, request.messages), **switch)
-        except Exception as error:  # noqa: BLE001 - a chat template may raise anything, and spoils this row alone
-            return refused(f"the chat template refused the messages: {error}")
+            return chat.text(self.tokenizer, with_system(self.system, request.messages), self.thinking)
+        except UnfitRow as unfit:
+            return refused(unfit.reason)
 
     def _tokens(self, texts: list[str]) -> list[list[int]]:
         """Tokenize `texts`."""
