@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
-from potstill.steps.parse import fields, groups, one_of, score
+from potstill.steps.parse import fields, groups, json_value, one_of, score
 
 
 @pytest.mark.parametrize(
@@ -88,6 +89,25 @@ def test_a_score_is_one_number_in_range(text: str, value: float | None) -> None:
             score(1, 10)(text)
     else:
         assert score(1, 10)(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": 1}', {"a": 1}),
+        ('```json\n{"a": 1}\n```', {"a": 1}),
+        ('Sure: {"a": {"b": "}"}} - done', {"a": {"b": "}"}}),
+        ("[1, 2]", [1, 2]),
+    ],
+)
+def test_json_is_found_among_words(text: str, value: Any) -> None:
+    assert json_value(text) == value
+
+
+@pytest.mark.parametrize("text", ["no JSON", '{"a": NaN}', '{"a": 1', "[" * 100_000])
+def test_what_is_no_json_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        json_value(text)
 
 
 SCHEMA = {

@@ -35,6 +35,15 @@ def score(low: int, high: int) -> Callable[[str], float]:
     return ScoreReader(low, high).read
 
 
+def json_value(text: str) -> Any:
+    """Return the JSON value that `text` most likely means.
+
+    >>> json_value('Perhaps {"city": "Ulm"}? No: {"city": "Berlin"}')
+    {'city': 'Berlin'}
+    """
+    return next(json_values(text))
+
+
 def fields(schema: Mapping[str, Any]) -> Callable[[str], dict[str, Any]]:
     """Return a parser of JSON that fits `schema`: the properties of an object, or else `value`.
 
