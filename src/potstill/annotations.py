@@ -134,7 +134,7 @@ def _imported_for_checkers(module_name: str) -> dict[str, Any]:
     """Return the names that a module imports under `if TYPE_CHECKING:`, those that can be imported."""
     module = sys.modules.get(module_name)
     file = getattr(module, "__file__", None)
-    source = module_source(file) if isinstance(file, str) else None
+    source = module_source(file, vars(module)) if module is not None and isinstance(file, str) else None
     found: dict[str, Any] = {}
     for node in ast.walk(source.tree) if source is not None else ():
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):

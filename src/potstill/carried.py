@@ -57,7 +57,7 @@ def carried() -> Carried:
         file = module_file(module) if isinstance(module, ModuleType) and not is_entry(name) else None
         if file is None or not file.endswith(".py") or not is_own_module(module):
             continue
-        source = sources.module_source(file)
+        source = sources.module_source(file, vars(module))
         if source is not None:
             modules[name] = CarriedModule(file, hasattr(module, "__path__"), source.text, _variables(module))
     main = getattr(sys.modules.get("__main__"), "__file__", None)

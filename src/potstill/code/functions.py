@@ -33,6 +33,7 @@ _FLAGS = {
     "subclasses": frozenset({"__subclasses__"}),
     "names": frozenset({"__globals__", "f_globals", "f_locals", "f_back", "__builtins__", "f_builtins"}),
     "annotations": _READERS,
+    "imports": frozenset({"import_module", "exec_module", "load_module", "run_path", "run_module"}),
 }
 
 
@@ -80,9 +81,12 @@ def _own(walk: Walk, function: FunctionType, label: str) -> Encoded:
     names = names_used(code)
     walk.words |= names.words
     for flag, words in _FLAGS.items():
-        named = words & names.attributes or any(words & set(chain) for chain in names.globals)
+        named = bool(words & names.attributes)
+        if flag != "imports":  # a global by these names is looked at itself
+            named |= any(words & set(chain) for chain in names.globals)
         if named or any(use.attribute in words for use in names.imports):
             walk.flag(flag)
+            walk.flag("names" if flag == "imports" else flag)
     found = [["name", *walk_chain] for walk_chain in lookup.globals_of(walk, function, names, label)]
     imports = lookup.imports_of(walk, function, names, label)
     return [

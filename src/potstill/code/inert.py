@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 _TYPES = frozenset({
-    "_thread.lock", "_thread.RLock", "_thread._local", "threading.Thread", "threading.Event", "threading.Condition",
+    "_thread.lock", "_thread.RLock", "threading.Thread", "threading.Event", "threading.Condition",
     "threading.Semaphore", "threading.BoundedSemaphore", "threading.Barrier", "threading.Timer", "logging.Logger",
     "logging.RootLogger", "logging.LoggerAdapter", "logging.Handler", "concurrent.futures._base.Executor",
     "_queue.SimpleQueue", "ssl.SSLContext", "_ssl._SSLContext", "asyncio.events.AbstractEventLoop", "_abc._abc_data",

@@ -38,14 +38,14 @@ def _whole(walk: Walk, module: ModuleType, label: str) -> Encoded:
     space = vars(module)
     walk.spaces.setdefault(id(space), space)
     state = [[name, walk.named(space[name], name, space)] for name in sorted(space) if name not in MACHINERY]
-    return ["module", _source(walk, module_file(module)), state]
+    return ["module", _source(module_file(module), space), state]
 
 
-def _source(walk: Walk, file: str | None) -> Encoded:
+def _source(file: str | None, space: dict[str, Any]) -> Encoded:
     """Return the digest of a module's source, or of its bytes if it is compiled."""
     if file is None:
         return ["no file"]
-    source = module_source(file)
+    source = module_source(file, space)
     if source is not None:
         return ["source", sha(module_text(source.tree))]
     return ["bytes", file_digest(Path(file))] if Path(file).is_file() else ["no file"]
@@ -126,7 +126,7 @@ def reachable(spaces: list[dict[str, Any]]) -> list[ModuleType]:
 def _imports(module: ModuleType) -> Iterator[str]:
     """Yield the names of the modules that a module's source imports, wherever it does."""
     file = module_file(module)
-    source = module_source(file) if file is not None and file.endswith(".py") else None
+    source = module_source(file, vars(module)) if file is not None and file.endswith(".py") else None
     package_name = vars(module).get("__package__") or ""
     for node in ast.walk(source.tree) if source is not None else ():
         if isinstance(node, ast.Import):
@@ -168,5 +168,5 @@ def project_sources(walk: Walk, folder: str) -> Encoded:
 def raw(module: ModuleType) -> str:
     """Return the digest of a module's text as it is written, for code that reads source."""
     file = module_file(module)
-    source = module_source(file) if file is not None else None
+    source = module_source(file, vars(module)) if file is not None else None
     return sha(source.text) if source is not None else ""

@@ -99,6 +99,8 @@ class _Reader:
     def __init__(self, code: CodeType, found: _Found) -> None:
         self._steps = [one for one in dis.get_instructions(code) if one.opname not in _NOTHING]
         self._found = found
+        self._literal: set[int] = set()
+        """Places of attributes that only import a module named there."""
 
     def read(self) -> None:
         """Add what the instructions name to what was found."""
@@ -112,7 +114,8 @@ class _Reader:
                 attributes, _ = self._attributes(index)
                 self._found.locals.setdefault(str(names[-1]), set()).add(attributes)
             elif step.opname in _ATTRIBUTE or step.opname == "LOAD_SUPER_ATTR":
-                self._found.attributes.add(str(step.argval))
+                if index not in self._literal:
+                    self._found.attributes.add(str(step.argval))
             elif step.opname == "IMPORT_NAME":
                 self._import(index, str(step.argval))
 
@@ -125,8 +128,10 @@ class _Reader:
             self._found.globals.add(chain)
         elif self._opname(after + 1) in ("PRECALL", "CALL"):
             self._found.imports[(literal, 0, literal, "", "")] = None
+            self._literal.add(after - 1)
         elif literal.endswith("."):
             self._found.packages.add(literal.rstrip("."))
+            self._literal.add(after - 1)
         else:
             self._found.globals.add(chain)
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import ast
 import functools
 import linecache
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FunctionType
+from typing import Any
 
 from potstill.code.syntax import Function
 
@@ -34,6 +35,9 @@ class Source:
 _READ: dict[str, list[Source]] = {}
 """The texts of each file that this process has seen, the latest last."""
 
+_IMPORTED: dict[int, tuple[object, Source | None]] = {}
+"""The text of each import of a module, by the id of its spec, which is kept alive here."""
+
 
 @functools.lru_cache(maxsize=16384)
 def function_node(code: CodeType, file: str) -> Function | None:
@@ -45,10 +49,19 @@ def function_node(code: CodeType, file: str) -> Function | None:
     return nodes[0] if len(nodes) == 1 else _at_position(nodes, code)
 
 
-def module_source(file: str) -> Source | None:
-    """Return the source of a module that was imported from `file`: the text its functions came from, if known."""
-    known = _READ.get(file)
-    return known[0] if known else _read(file)
+def module_source(file: str, space: Mapping[str, Any]) -> Source | None:
+    """Return the source of a module with these variables: what its file held when it was imported, if that is known.
+
+    A module that was reloaded has a new spec, and is asked for as if for the first time.
+    """
+    spec = space.get("__spec__") or space
+    if id(spec) not in _IMPORTED:
+        codes = {value.__code__ for value in space.values() if isinstance(value, FunctionType)}
+        own = {code for code in codes if code.co_filename == file}
+        known = [_read(file), *reversed(_READ.get(file, []))]
+        fitting = [source for source in known if source is not None and own <= source.codes]
+        _IMPORTED[id(spec)] = (spec, next(iter(fitting), known[0]))
+    return _IMPORTED[id(spec)][1]
 
 
 def texts() -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import os
 from collections.abc import Iterator
 from types import FunctionType, ModuleType
 from typing import Any
@@ -29,7 +30,7 @@ _HARMLESS = frozenset({"print", "logging", "warnings", "sys", "potstill", "typin
 def effects(walk: Walk, module: ModuleType) -> None:
     """Add the statements of a module that act on what is not its own, if there are any."""
     file = module_file(module)
-    source = module_source(file) if file is not None and file.endswith(".py") else None
+    source = module_source(file, vars(module)) if file is not None and file.endswith(".py") else None
     found = list(_acting(source.tree.body, vars(module), frozenset())) if source is not None else []
     if found:
         walk.part(source, f"statements of {file_label(module.__name__, file)}", _writer(found, vars(module)))
@@ -94,9 +95,13 @@ def _is_foreign(target: ast.expr, space: dict[str, Any]) -> bool:
     root: ast.expr = target
     while isinstance(root, (ast.Attribute, ast.Subscript, ast.Call)):
         root = root.func if isinstance(root, ast.Call) else root.value
-    if not isinstance(root, ast.Name) or root.id in _HARMLESS:
+    if not isinstance(root, ast.Name):
         return False
     value = space.get(root.id)
+    if value is os.environ or (value is os and ("os", "environ") in {chain[:2] for chain in _chains(target)}):
+        return True
+    if root.id in _HARMLESS:
+        return False
     if isinstance(value, ModuleType):
         return not is_own_module(value) and value.__name__.partition(".")[0] not in _HARMLESS
     if value is None:

@@ -6,6 +6,7 @@ import contextlib
 import copyreg
 import dataclasses
 import inspect
+import io
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,6 +16,8 @@ from potstill.code.walk import Encoded, Walk
 from potstill.errors import PotstillError
 
 _CONTENT = (dict, list, tuple, set, frozenset, str, bytes, bytearray, int, float, complex)
+_MADE_BY_CODE = 1 << 9
+"""Flag of classes that a `class` statement or a call made, not a C file's table."""
 _UNSEEN = frozenset({
     "__weakref__", "__dict__", "__pydantic_validator__", "__pydantic_serializer__", "__pydantic_core_schema__",
     "__pydantic_fields_set__", "core_schema", "validator", "serializer", "_parent_depth", "_cached_hash",
@@ -26,13 +29,15 @@ _UNSEEN = frozenset({
 def encode_object(walk: Walk, value: Any, label: str) -> Encoded:
     """Return what stands for an object of any class."""
     cls = type(value)
-    own = not public_name(cls)
+    own = not public_name(cls) and bool(cls.__flags__ & _MADE_BY_CODE)
     if callable(value) and public_name(value):
         return ["library", public_name(value)]
     if not own:
         place = _place_in_library(value, cls)
         if place:
             return ["library", place]
+        if _holds_resources(cls):
+            return walk.refuse(value, label)
     walk.remember(value, label)
     named = walk.encode(cls, label)
     identity = _identity(value, cls)
@@ -118,7 +123,9 @@ def _state(walk: Walk, value: Any, cls: type, label: str) -> list[Encoded]:
 
 def _has_slots(cls: type) -> bool:
     """Return whether objects of a class have slots, or nothing at all, as their state."""
-    return all("__slots__" in vars(base) or base is object or not base.__flags__ & (1 << 9) for base in cls.__mro__)
+    return all(
+        "__slots__" in vars(base) or base is object or not base.__flags__ & _MADE_BY_CODE for base in cls.__mro__
+    )
 
 
 def _attributes(value: Any, cls: type) -> dict[str, Any]:
@@ -179,11 +186,12 @@ def _is_text(name: Any) -> bool:
 def _opened(walk: Walk, value: Any, named: Encoded, label: str) -> Encoded:
     """Return what stands for an object that can't be pickled: its attributes, if it has nothing else."""
     attributes = {name: one for name, one in _attributes(value, type(value)).items() if name not in _UNSEEN}
-    if not attributes or _holds_resources(value):
+    if not attributes:
         return walk.refuse(value, label)
     return ["object", named, *walk.encode_named(attributes, label)]
 
 
-def _holds_resources(value: Any) -> bool:
-    """Return whether an object stands for something outside of the program: a file, connection or running code."""
-    return hasattr(value, "fileno") or hasattr(value, "gi_frame") or hasattr(value, "cr_frame")
+def _holds_resources(cls: type) -> bool:
+    """Return whether objects of a class stand for something outside of the program: a file or running code."""
+    names = ("fileno", "gi_frame", "cr_frame", "ag_frame")
+    return any(hasattr(cls, name) for name in names) and not issubclass(cls, (io.StringIO, io.BytesIO))

@@ -7,6 +7,7 @@ import functools
 import itertools
 import json
 import re
+import threading
 import types
 import typing
 import weakref
@@ -160,6 +161,9 @@ def _holder(walk: Walk, value: Any, label: str) -> Encoded | None:
         walk.remember(value, label)
         items = list(value) if isinstance(value, weakref.WeakSet) else list(value.items())
         return ["weak", *encode_set(walk, items, label)]
+    if isinstance(value, threading.local):
+        walk.remember(value, label)
+        return ["local", walk.encode(type(value), label), *walk.encode_named(dict(vars(value)), label)]
     if isinstance(value, contextvars.ContextVar):
         try:
             return ["variable", value.name, walk.encode(value.get(), label)]

@@ -61,7 +61,7 @@ class Walk:
     def encode(self, value: Any, label: str) -> Encoded:
         """Return what stands for `value` in the part `label`."""
         if self._depth >= DEPTH and id(value) not in self._places:
-            return self.part(value, f"{label} (inside)", self._encode)
+            return self.part(value, f"{label} (inside)", _deeper)
         self._depth += 1
         try:
             return self._encode(self, value, label)
@@ -80,6 +80,10 @@ class Walk:
         """Return the place of an object that was visited before, or None."""
         place = self._places.get(id(value))
         return ["again", place] if place is not None else None
+
+    def forget(self, value: Any) -> None:
+        """Take the place of an object away: it is about to be written where it stands."""
+        self._places.pop(id(value), None)
 
     def remember(self, value: Any, label: str) -> None:
         """Give an object that is written inside the part `label` a place there."""
@@ -157,6 +161,12 @@ class Walk:
         number = self._counts.get(f"label {label}", 0) + 1
         self._counts[f"label {label}"] = number
         return f"{label}#{number}" if number > 1 else label
+
+
+def _deeper(walk: Walk, value: Any, label: str) -> Encoded:
+    """Write a value that lay too deep to be written where it was found."""
+    walk.forget(value)
+    return walk.encode(value, label)
 
 
 def _value(walk: Walk, value: Any, label: str) -> Encoded:
