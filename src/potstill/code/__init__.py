@@ -79,7 +79,7 @@ def _more(walk: Walk, module: object) -> None:
     if "subclasses" in walk.flags:
         for cls in list(walk.classes.values()):
             below: type
-            for below in cls.__subclasses__():
+            for below in type.__subclasses__(cls):
                 walk.encode(below, "subclasses")
     for flag in ("docstrings", "annotations"):
         if flag in walk.flags:

@@ -169,6 +169,8 @@ def _reduced(walk: Walk, value: Any, named: Encoded, label: str) -> Encoded:
     function, arguments, *rest = reduced
     parts: Encoded = ["object", named, walk.encode(function, label), *walk.encode_all(arguments, label)]
     state, items, pairs = (*rest, None, None, None)[:3]
+    if isinstance(state, tuple) and len(state) == 2 and all(isinstance(half, (dict, type(None))) for half in state):
+        state = {**(state[0] or {}), **(state[1] or {})}  # attributes and slots
     if isinstance(state, Mapping):
         state = {name: one for name, one in state.items() if name not in _UNSEEN}
         parts += [["state", *walk.encode_named(dict(state), label)] if all(map(_is_text, state)) else ["state"]]
