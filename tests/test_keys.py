@@ -44,6 +44,11 @@ class Other:
 
 
 @dataclass(frozen=True)
+class Reading:
+    path: File
+
+
+@dataclass(frozen=True)
 class Batched:
     size: int
     workers: int = 1
@@ -214,6 +219,68 @@ def test_explanations_name_what_changed() -> None:
         "type changed from Was to Use",
         "version changed from 0 to 1",
     ]
+
+
+class Settings(Step):
+    share: float | None = None
+    shares: tuple[float, ...] = ()
+    table: dict[str, float] = field(default_factory=dict)
+    count: int | float = 0
+
+    def run(self) -> Any:
+        return []
+
+
+def test_a_whole_number_given_for_a_float_is_that_float() -> None:
+    assert key(Settings(share=1)) == key(Settings(share=1.0)) != key(Settings(share=2))
+    assert key(Settings(shares=(1, 2))) == key(Settings(shares=(1.0, 2.0)))
+    assert key(Settings(table={"a": 1})) == key(Settings(table={"a": 1.0}))
+    assert key(Settings(count=1)) != key(Settings(count=1.0))
+
+
+def test_the_order_of_a_dict_given_as_a_parameter_counts_and_that_of_a_set_does_not() -> None:
+    assert key(Use(Source(), scale={"b": 1, "a": 2})) != key(Use(Source(), scale={"a": 2, "b": 1}))
+    assert key(Use(Source(), scale=[{"b": {"d": 1, "c": 2}}])) != key(Use(Source(), scale=[{"b": {"c": 2, "d": 1}}]))
+    assert key(Use(Source(), scale={"x", "y", "z"})) == key(Use(Source(), scale={"z", "y", "x"}))
+    old, new = (identity(Use(Source(), scale=dict.fromkeys(names, 1))) for names in ("ab", "ba"))
+    assert explain(old, new) == ["parameter scale changed from the order a, b to the order b, a"]
+
+
+def test_arrays_of_objects_and_frames_are_keyed_by_what_is_in_them() -> None:
+    import pandas as pd
+
+    def text(end: str) -> str:
+        return "".join(["x", end])  # another object each time
+
+    assert digest(np.array([text("a")], dtype=object)) == digest(np.array([text("a")], dtype=object))
+    assert digest(np.array([text("a")], dtype=object)) != digest(np.array([text("b")], dtype=object))
+    assert digest(pd.DataFrame({"a": [text("a")]})) == digest(pd.DataFrame({"a": [text("a")]}))
+    assert digest(pd.DataFrame({"a": [text("a")]})) != digest(pd.DataFrame({"a": [text("b")]}))
+
+
+def test_a_value_that_holds_itself_is_refused() -> None:
+    loop: list[Any] = []
+    loop.append(loop)
+    with pytest.raises(BadInput, match="a list that holds itself"):
+        digest(loop)
+
+
+def test_a_file_in_a_nested_setting_is_keyed_by_content(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("1")
+    before = key(Use(Source(), scale=Reading(str(tmp_path / "a"))))
+    (tmp_path / "a").write_text("2")
+    assert key(Use(Source(), scale=Reading(str(tmp_path / "a")))) != before
+
+
+def test_what_changed_in_code_is_named() -> None:
+    old = {"scheme": "3", "Rule.apply": "1", "value of TABLE": "1", "file helper.py": "1", "Python": "3.11"}
+    step = {**identity(Use(Source())), "code": old}
+    for name, reason in {
+        "Rule.apply": "code changed: Rule.apply", "value of TABLE": "value of TABLE changed",
+        "file helper.py": "file helper.py changed", "scheme": "Potstill digests code in another way now",
+        "Python": "Python changed from 3.11 to 2; some code has no source",
+    }.items():  # fmt: skip
+        assert explain(step, {**step, "code": {**old, name: "2"}}) == [reason]
 
 
 def test_dates_and_decimals_of_rows_have_a_digest() -> None:
