@@ -12,7 +12,7 @@ from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, Modu
 from typing import Any
 
 from potstill.code import lookup
-from potstill.code.origins import is_own_name, public_name
+from potstill.code.origins import MADE_BY_CODE, is_own_name, public_name
 from potstill.code.walk import Encoded, Walk
 
 _MACHINERY = frozenset({
@@ -22,7 +22,8 @@ _MACHINERY = frozenset({
     "__classcell__", "__type_params__", "__subclasshook__", "__isabstractmethod__", "__signature__",
     "__non_callable_proto_members__", "__protocol_attrs__", "_is_protocol", "_is_runtime_protocol",
     "__attrs_own_setattr__", "__replace__", "__attrs_props__", "__orig_class__", "__class_vars__",
-    "__private_attributes__", "__slotnames__",
+    "__private_attributes__", "__slotnames__", "__callable_proto_members_only__", "__readonly_keys__",
+    "__mutable_keys__", "__closed__", "__extra_items__",
 })  # fmt: skip
 """Members that the interpreter, `dataclass` and its kin write; what they were given is covered elsewhere."""
 _PARAMETERS = ("init", "repr", "eq", "order", "unsafe_hash", "frozen")
@@ -35,7 +36,10 @@ def encode_class(walk: Walk, cls: type, label: str) -> Encoded:
     if name:
         lookup.note_dynamic(walk, name)
         return ["class", name]
-    return lookup.compiled(walk, cls) or walk.part(cls, cls.__qualname__, _class)
+    compiled = lookup.compiled(walk, cls)
+    if compiled is None and not cls.__flags__ & MADE_BY_CODE:  # the interpreter's or a library's, such as NoneType
+        return ["class", f"{cls.__module__}.{cls.__qualname__}"]
+    return compiled or walk.part(cls, cls.__qualname__, _class)
 
 
 def _class(walk: Walk, cls: type, label: str) -> Encoded:

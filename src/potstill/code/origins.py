@@ -13,6 +13,8 @@ _LIBRARIES = tuple({f"{Path(sysconfig.get_path(name)).resolve()}/" for name in (
 _OWN = f"{Path(__file__).resolve().parents[1]}/"
 _GENERATED = ("<frozen", "<attrs generated", "<template>", "<array_function internals>", "<decorator-gen")
 """Beginnings of the file names that the interpreter and libraries give to code that they write themselves."""
+MADE_BY_CODE = 1 << 9
+"""Flag of classes that a `class` statement or a call made, not a table in C."""
 ENTRY = "the pipeline's file"
 """What the file that is run is called in a key: its name and place change no result."""
 

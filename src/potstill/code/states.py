@@ -11,13 +11,11 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from potstill.code.origins import is_own_name, public_name
+from potstill.code.origins import MADE_BY_CODE, is_own_name, public_name
 from potstill.code.walk import Encoded, Walk
 from potstill.errors import PotstillError
 
 _CONTENT = (dict, list, tuple, set, frozenset, str, bytes, bytearray, int, float, complex)
-_MADE_BY_CODE = 1 << 9
-"""Flag of classes that a `class` statement or a call made, not a C file's table."""
 _UNSEEN = frozenset({
     "__weakref__", "__dict__", "__pydantic_validator__", "__pydantic_serializer__", "__pydantic_core_schema__",
     "__pydantic_fields_set__", "core_schema", "validator", "serializer", "_parent_depth", "_cached_hash",
@@ -29,7 +27,7 @@ _UNSEEN = frozenset({
 def encode_object(walk: Walk, value: Any, label: str) -> Encoded:
     """Return what stands for an object of any class."""
     cls = type(value)
-    own = not public_name(cls) and bool(cls.__flags__ & _MADE_BY_CODE)
+    own = not public_name(cls) and bool(cls.__flags__ & MADE_BY_CODE)
     if callable(value) and public_name(value):
         return ["library", public_name(value)]
     if not own:
@@ -123,9 +121,7 @@ def _state(walk: Walk, value: Any, cls: type, label: str) -> list[Encoded]:
 
 def _has_slots(cls: type) -> bool:
     """Return whether objects of a class have slots, or nothing at all, as their state."""
-    return all(
-        "__slots__" in vars(base) or base is object or not base.__flags__ & _MADE_BY_CODE for base in cls.__mro__
-    )
+    return all("__slots__" in vars(base) or base is object or not base.__flags__ & MADE_BY_CODE for base in cls.__mro__)
 
 
 def _attributes(value: Any, cls: type) -> dict[str, Any]:
