@@ -109,9 +109,15 @@ class Watching(Silent):
 
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., Run]:
+    """Runs in this process, where the steps say in memory that they ran; `test_forks.py` is about forks."""
+
     def go(outputs: Mapping[str, Any], name: str = "p", **options: Any) -> Run:
-        options = {"store": tmp_path / "store", "watcher": Silent(), **options}
-        return Pipeline(name, outputs=outputs).execute(**options)
+        own = Local(options.get("jobs", 1), forks=False)
+        options = {"store": tmp_path / "store", "watcher": Silent(), "executor": own, **options}
+        try:
+            return Pipeline(name, outputs=outputs).execute(**options)
+        finally:
+            own.close()
 
     return go
 
