@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from potstill.context import Progress
 from potstill.errors import PotstillError
 from potstill.execute import Outcome, Spec
-from potstill.logs import keep_printed, printed
+from potstill.logs import keep_printed, last_printed, printed
 from potstill.messages import receive, send
 from potstill.nursery import END, LEAVE_SECONDS
 from potstill.store import writing
@@ -167,8 +167,5 @@ def _death(code: int, output: Path) -> str:
     if code < 0:
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
         how = name + (" (out of memory? the system kills the largest process)" if name == "SIGKILL" else "")
-    try:
-        tail = output.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-8:]
-    except OSError:
-        tail = []
+    tail = last_printed(output, 8)
     return f"its process died: {how}" + (". It last printed:\n  " + "\n  ".join(tail) if tail else "")

@@ -5,7 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
+
+MOST_PRINTED = 10_000_000
+"""Bytes that a log keeps of what a step's process printed: half from the beginning, half from the end."""
 
 
 def printed(store: Path, key: str) -> Path:
@@ -18,9 +23,31 @@ def keep_printed(store: Path, key: str) -> None:
     output, log = printed(store, key), store / "work" / key / "payload" / "log.txt"
     with contextlib.suppress(OSError):
         if output.is_file() and log.is_file():
-            with log.open("a", encoding="utf-8") as file:
-                file.write(output.read_text(encoding="utf-8", errors="replace"))
+            with log.open("a", encoding="utf-8") as file, output.open("rb") as text:
+                for part in _parts(text, output.stat().st_size):
+                    file.write(part.decode("utf-8", "replace"))
             os.truncate(output, 0)
+
+
+def last_printed(output: Path, lines: int) -> list[str]:
+    """Return the last lines of what a child process printed, without reading all of it."""
+    try:
+        with output.open("rb") as file:
+            file.seek(max(0, output.stat().st_size - 100_000))
+            return file.read().decode("utf-8", "replace").strip().splitlines()[-lines:]
+    except OSError:
+        return []
+
+
+def _parts(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """Yield what a log keeps of a file of `size` bytes."""
+    if size <= MOST_PRINTED:
+        yield file.read(size)
+        return
+    yield file.read(MOST_PRINTED // 2)
+    yield f"\n[... {size - MOST_PRINTED:,} bytes left out ...]\n".encode()
+    file.seek(size - MOST_PRINTED // 2)
+    yield file.read(MOST_PRINTED // 2)
 
 
 class _LogFile(logging.FileHandler):
