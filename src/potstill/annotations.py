@@ -106,7 +106,7 @@ def _annotations(cls: type) -> dict[str, Any]:
 def _resolve(cls: type, name: str, annotation: Any) -> Any:
     """Return one annotation of `cls` resolved, with the names that its module imports for type checkers if need be."""
     module = sys.modules.get(cls.__module__)
-    names = {**(vars(module) if module is not None else {}), **getattr(cls, "_local_names", {})}
+    names = dict(vars(module)) if module is not None else {}
     alone = type(cls.__name__, (), {"__annotations__": {name: annotation}, "__module__": cls.__module__})
     try:
         return typing.get_type_hints(alone, names, dict(vars(cls)), include_extras=True)[name]
