@@ -118,6 +118,72 @@ BOTH = [
     *("The answer is %s. The answer is %s.", "%s: 0.2, %s: 0.8", "Label: %s or %s", "%s, but also %s.", "%s %s"),
 ]
 
+DENIALS = ("no", "нет", "否", "いいえ", "false")
+"""Labels that a sentence which ends in "not" confirms."""
+OF_SOMETHING_ELSE = [
+    *(
+        "The worse response is %s.",
+        "The losing option is %s.",
+        "My second choice: %s",
+        "Another answer: %s",
+        "Example: %s",
+    ),
+    *(
+        "The least likely answer is %s.",
+        "The student's answer is %s.",
+        "The previous label: %s",
+        "One possible answer: %s",
+    ),
+    *(
+        "Die falsche Antwort ist %s.",
+        "La mauvaise réponse est %s.",
+        "La respuesta incorrecta es %s.",
+        "错误的答案是%s。",
+    ),
+    *("La risposta sbagliata è %s.", "Неправильный ответ: %s", "Het foute antwoord is %s.", "Fel svar är %s.", "!= %s"),
+    *(
+        "Text: %s",
+        "Input: %s",
+        "Options: %s",
+        "Output format: %s",
+        "The prompt says: %s",
+        "[ ] %s",
+        "~~%s~~",
+        "label != %s",
+    ),
+    *(
+        "The author says it's %s.",
+        "It pretends to be %s.",
+        "I want it to be %s.",
+        "Please be %s.",
+        "Make sure it is %s.",
+    ),
+    *("I hope it is %s.", "It is impossible that it is %s.", "The word is %s.", "The author claims the answer is %s."),
+    *(
+        "Definition of **%s**: see above.",
+        "**%s** is one option.",
+        "The user asks for **%s** content.",
+        "%s: ✗",
+        "%s!?",
+    ),
+    *(
+        "%s, if it rains.",
+        "%s, in some cases.",
+        "%s, so long as nobody looks.",
+        "%s: rarely",
+        "%s, when cooked.",
+        "%s: N",
+    ),
+    *("%s. Let me look at the text.", "%s, so the user wants a label.", "%s! I'd be happy to help.", "%s, voyons."),
+    *(
+        "%s, here's the label:",
+        "%s. Ich analysiere den Text.",
+        "%s, vamos ver.",
+        "%s, давайте посмотрим.",
+        "%s,我来分析。",
+    ),
+]
+
 
 def read(choices, text):
     try:
@@ -152,8 +218,15 @@ def test_what_is_denied_or_left_open_is_asked_again(choices):
     for label, template, markup in product(choices, DENIED, MARKUP[:4]):
         text = template % (markup % label)
         named_by_template = label in template.casefold().replace(".", "").split()
-        if text not in choices and not named_by_template and (markup == "%s" or "-" not in template):
+        says_no = template == "%s, it is not." and label in DENIALS
+        if text not in choices and not named_by_template and not says_no and (markup == "%s" or "-" not in template):
             assert read(choices, text) != label, text
+
+
+@pytest.mark.parametrize("choices", [labels for labels in SETS if "".join(labels).isascii()], ids="/".join)
+def test_what_is_said_of_something_else_is_asked_again(choices):
+    for label, template in product(choices, OF_SOMETHING_ELSE):
+        assert read(choices, template % label) is None, template % label
 
 
 @pytest.mark.parametrize("choices", SETS, ids="/".join)
@@ -178,6 +251,8 @@ def test_several_labels_are_asked_again(choices):
         ("yes no", "Yes. There are no errors in it.", ("yes",)),
         ("yes no", "There are no errors in it.", (None,)),
         ("yes no", "No, it is not safe.", ("no",)),
+        ("yes no", "No, it does not.", ("no",)),
+        ("yes no", "No. That is not so. Wait, yes.", (None, "yes")),
         ("yes no", "No, although some would say yes.", ("no",)),
         ("yes no", "yesterday", (None,)),
         ("yes no", "No doubt about it: yes", ("yes", None)),

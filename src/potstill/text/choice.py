@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from potstill.text.labels import ANY, MARKS, NAMED, Labels, prepared
-from potstill.text.negation import BECAUSE, NEGATION, OPEN, OTHERS, TAKES_BACK, TURN
+from potstill.text.negation import BECAUSE, NEGATION, OPEN, OTHERS, REPEATS_NO, TAKES_BACK, TURN
+from potstill.text.phrases import ANNOUNCES, CONDITION, CROSSED, STATEMENT, is_key, is_own
 from potstill.text.reasoning import after_thoughts
 
 _GAP = rf"[\s{re.escape(MARKS)}]{{0,12}}"
@@ -40,19 +41,17 @@ _LINK = (
     r"是|为|為|は|が|은|는|이|هو|هي|है|:|=|->|→|—|–)"
 )
 _LEADS = re.compile(
-    rf"(?:(?<!\w){_NOUN}{_GAP}(?:{_LINK}{_GAP}){{1,2}}"
+    rf"(?:(?<!\w)(?P<noun>{_NOUN}){_GAP}(?:{_LINK}{_GAP}){{1,2}}"
     rf"|(?<!\w)(?:therefore|thus|hence|in conclusion|in summary|to conclude|daher|deshalb|folglich|donc|"
     rf"por lo tanto|quindi|portanto|поэтому|因此|所以|したがって|따라서)[,:]?{_GAP})"
-    rf"{_FILLER}{_GAP}({NAMED}){_SUFFIX}(?={_CLOSE}{_STOP})",
+    rf"{_FILLER}{_GAP}(?P<label>{NAMED}){_SUFFIX}(?={_CLOSE}{_STOP})",
     re.IGNORECASE,
 )
 """A phrase that says what the answer is."""
 _STATES = re.compile(
-    rf"(?:(?:(?<!\w)(?:it'?s|is|are|was|be|say|choose|chose|pick|select|prefer|with|as|for|ist|sind|wähle|est|choisis|"
-    rf"es|son|elijo|è|sono|é|это|is|kies|är|er)\b|是|选|選|为|は|が|[:=])"
-    rf"{_GAP}{_FILLER}{_GAP}({NAMED}){_SUFFIX}(?={_CLOSE}{_STOP}))"
-    rf"|(?<![\w-])\*\*\s?({NAMED})\s?\*\*(?![\w-])"
-    rf"|(?:^|\b(?:think|believe|say|that)\s){_GAP}({NAMED}){_CLOSE}\s(?:is|wins|fits|would be|ist|est|es)\s"
+    rf"(?:{STATEMENT}|是|选|選|为|は|が|(?P<key>[:=])){_GAP}{_FILLER}{_GAP}{NAMED}{_SUFFIX}(?={_CLOSE}{_STOP})"
+    rf"|(?:^|[.!:\n]\s{{0,3}}|\b(?:on|with|for|say)\s)\*\*\s?{NAMED}\s?\*\*(?={_CLOSE}{_STOP})"
+    rf"|(?:^|\b(?:think|believe|say|that)\s){_GAP}{NAMED}{_CLOSE}\s(?:is|wins|fits|would be|ist|est|es)\s"
     rf"(?:the\s|clearly\s|definitely\s)?(?:right|correct|better|best|answer|richtig|correcto|correcte?|juste)\b",
     re.IGNORECASE,
 )
@@ -89,6 +88,10 @@ _PARTICLES = frozenset(
     """.split()  # noqa: SIM905
 )
 """Labels that say nothing themselves, so that a denial behind them explains rather than contradicts them."""
+_DENIALS = frozenset(
+    ["no", "false", "n", "nein", "non", "não", "ne", "нет", "nie", "hayır", "否", "不", "いいえ", "아니요"]
+)
+"""Those that deny, so that a sentence behind them that ends in "not" says the same again."""
 
 
 @dataclass(frozen=True)
@@ -120,11 +123,12 @@ class ChoiceReader:
         if len(answer) > LONGEST:
             raise ValueError(f"has {len(answer)} characters where one of {', '.join(self.choices)} is wanted")
         whole = self._labels.whole(answer)
-        if whole is not None:
+        crossed = CROSSED.match(answer) and answer not in self.choices
+        if whole is not None and not crossed:
             return whole
         framed = _BOX.sub(_unframed, prepared(answer))
         marked = self._labels.marked(framed)
-        said = self._led_to(marked) or self._opening(marked) or self._stated(marked)
+        said = None if crossed else self._led_to(marked) or self._opening(marked) or self._stated(marked)
         if said is None:
             named = sorted({self._labels.name_of(mark) for mark in re.findall(ANY, marked)}, key=self.choices.index)
             what = f"names {' and '.join(named)}, but not as a clear answer" if named else "names none"
@@ -133,14 +137,14 @@ class ChoiceReader:
 
     def _led_to(self, marked: str) -> str | None:
         """Return the label that a phrase leads to; of different ones the last, if it is called final."""
-        found = [match for match in _LEADS.finditer(marked) if not _is_open(_before_lead(marked, match))]
+        found = [match for match in _LEADS.finditer(marked) if _is_answer(marked, match)]
         if not found:
             return None
-        labels = {self._labels.name_of(match[1]) for match in found}
+        labels = {self._labels.name_of(match["label"]) for match in found}
         last = found[-1]
         final = _FINAL.search(_sentence_before(marked, last.start()) + last.group())
         clear = len(labels) == 1 or (final and not _FINAL.search("".join(match.group() for match in found[:-1])))
-        return self._unless_taken_back(marked, last.end(), last[1]) if clear else None
+        return self._unless_taken_back(marked, last.end(), last["label"]) if clear else None
 
     def _opening(self, marked: str) -> str | None:
         """Return the label that an answer begins with, if it is set off from the rest."""
@@ -153,6 +157,10 @@ class ChoiceReader:
         rest = marked[found.end() :]
         if found[2] == ":" and (NEGATION.search(rest) or OPEN.search(rest) or re.search(rf"\d|{ANY}", rest)):
             return None  # a key with a value, as in "safe: no"
+        if (found[2] == ":" and len(rest.split()) <= 2) or rest[:1] == "?":
+            return None  # "safe: rarely", "safe!?"
+        if ANNOUNCES.match(rest):
+            return None
         return self._unless_taken_back(marked, found.end() - 1, found[1])
 
     def _stated(self, marked: str) -> str | None:
@@ -161,7 +169,10 @@ class ChoiceReader:
         if len(names) != 1 or any(pattern.search(marked) for pattern in (NEGATION, OPEN, TAKES_BACK)) or "?" in marked:
             return None
         [name] = names
-        if _STATES.search(marked) or (re.search(NAMED, marked) and not re.search(r"[^\W_]", name)):
+        if _LEADS.search(marked):
+            return None  # to what is some other answer
+        symbol = not re.search(r"[^\W_]", name) and re.search(rf"\A{_GAP}{NAMED}|{NAMED}{_CLOSE}\Z", marked)
+        if _states(marked) or (symbol and is_key(marked[: symbol.start()])):
             return name
         return None
 
@@ -169,10 +180,13 @@ class ChoiceReader:
         """Return the label of `mark` unless what comes behind it denies it or names another one."""
         name = self._labels.name_of(mark)
         rest = _REJECTS.sub(lambda match: match.group() if self._labels.name_of(match[1]) == name else "", marked[end:])
-        if TAKES_BACK.search(rest):
+        if TAKES_BACK.search(REPEATS_NO.sub("", rest) if name.casefold() in _DENIALS else rest):
             return None
         sentence = _SENTENCE_END.split(rest, maxsplit=1)[0]
         claim = BECAUSE.split(sentence, maxsplit=1)[0]
+        condition = CONDITION.search(sentence)
+        if condition and condition.start() <= len(claim):
+            return None
         if name.casefold() not in _PARTICLES and (NEGATION.search(claim) or TURN.search(claim)):
             return None
         return None if any(self._contradicts(rest, other, name) for other in re.finditer(ANY, rest)) else name
@@ -201,6 +215,18 @@ def _before_lead(text: str, lead: re.Match[str]) -> str:
     """Return what may deny a phrase that leads to a label: its sentence, or its clause if it is the final word."""
     before = _sentence_before(text, lead.start())
     return before.rpartition(",")[2] if _FINAL.search(before.rpartition(",")[2] + lead.group()) else before
+
+
+def _is_answer(text: str, lead: re.Match[str]) -> bool:
+    """Return whether a phrase leads to the answer itself, and not to a wrong one, or somebody else's."""
+    own = lead["noun"] is None or is_own(_sentence_before(text, lead.start()))
+    return own and not _is_open(_before_lead(text, lead))
+
+
+def _states(text: str) -> bool:
+    """Return whether a text states what the answer is, be it as the value of a key."""
+    found = _STATES.finditer(text)
+    return any(match["key"] is None or is_key(text[max(0, match.start() - 100) : match.start()]) for match in found)
 
 
 def _is_open(text: str) -> bool:

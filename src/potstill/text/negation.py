@@ -35,11 +35,13 @@ _NEGATIONS = """
     ez nije nav nėra nebuvo ekki ekkert nid nad ddim nijemals
 """
 _PARTS = """
+    错 錯 誤 误 間違 틀린
     不 没 沒 非 无 無 未 别 勿 莫 否 ない なく ません なし ず 않 아니 아닙 아닌 안 없 못 ไม่ มิได้ มิใช่ ไร้ ບໍ່ មិន អត់ မဟုတ် မရှိ
     ഇല്ല അല്ല அல்ல இல்லை కాదు లేదు ಅಲ್ಲ ಇಲ್ಲ
 """
 _OPEN = """
     if whether unless might could maybe perhaps either or depends depending between assume assuming suppose supposing
+    claims claimed pretends supposedly allegedly
     hypothetically unclear uncertain unsure ambiguous someone first initially almost nearly
     ob falls wenn vielleicht könnte entweder oder manche unklar zuerst si peut soit ou certains
     quizás quizá podría algunos forse potrebbe alcuni talvez pode
@@ -69,6 +71,7 @@ def _words(text: str, parts: str = "") -> re.Pattern[str]:
 NEGATION = re.compile(
     _words(_NEGATIONS, _PARTS).pattern
     + r"|n['\N{RIGHT SINGLE QUOTATION MARK}]t\b|\bn['\N{RIGHT SINGLE QUOTATION MARK}](?=\w)"
+    + r"|!=|[≠¬✗✘❌✕✖☐👎🚫⛔]|\[ \]|~~"
     + r"|\bfar from\b|\banything but\b|\bless than\b|\btoo\b.*\bto be\b|\bfree (?:of|from)\b",
     re.IGNORECASE,
 )
@@ -91,5 +94,7 @@ TAKES_BACK = re.compile(
     re.IGNORECASE,
 )
 """What takes back what was said before it: a word of correction, or a sentence that ends in a denial."""
+REPEATS_NO = re.compile(r"(?:not|n['\N{RIGHT SINGLE QUOTATION MARK}]t)(?=\W{0,4}(?:[.!\n]|$))", re.IGNORECASE)
+"""The end of a sentence such as "No, it does not."."""
 BECAUSE = _words(_BECAUSE, _BECAUSE_PARTS)
 """What a reason begins with; denials behind it are about the reason."""
