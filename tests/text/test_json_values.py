@@ -38,6 +38,26 @@ def test_the_last_value_that_fits_is_meant(thoughts):
 
 
 @pytest.mark.parametrize(
+    "aside",
+    [
+        *(" // not %s", " /* %s */", " <!-- %s -->", " (instead of %s)", ", not %s", " rather than %s", " # %s"),
+        *("\nA wrong answer would be %s.", "\nMy first thought was %s.", "\nThe input: %s", "\nDraft: %s", " nicht %s"),
+    ],
+)
+def test_a_value_that_is_set_aside_is_meant_only_where_no_other_fits(aside):
+    assert city(RIGHT + aside % DRAFT) == "Berlin"
+    assert city("So:" + aside % RIGHT) == "Berlin"
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["# Answer\n", "Wrong! Better: ", "That is not right, so: ", "Not quite. ", "// corrected\n", "Not Ulm but "],
+)
+def test_words_about_the_draft_do_not_set_the_answer_aside(before):
+    assert city(f"{DRAFT}\n{before}{RIGHT}") == "Berlin"
+
+
+@pytest.mark.parametrize(
     "text",
     [
         f"<think>{RIGHT}",

@@ -14,6 +14,11 @@ PAIRS = [
     ("<thought>", "</thought>"),
     ("<thoughts>", "</thoughts>"),
     ("<reasoning>", "</reasoning>"),
+    ("<inner_monologue>", "</inner_monologue>"),
+    ("<scratch_pad>", "</scratch_pad>"),
+    ("<antThinking>", "</antThinking>"),
+    ("<|thinking|>", "<|/thinking|>"),
+    ("<｜begin▁of▁thinking｜>", "<｜end▁of▁thinking｜>"),  # noqa: RUF001
     ("<seed:think>", "</seed:think>"),
     ("[THINK]", "[/THINK]"),
     ("◁think▷", "◁/think▷"),
@@ -89,6 +94,16 @@ def test_several_blocks():
 def test_marks_around_the_answer_go_with_the_thoughts():
     text = "<|begin_of_thought|>a<|end_of_thought|><|begin_of_solution|>B<|end_of_solution|>"
     assert split_reasoning(text) == ("a", "B")
+
+
+@pytest.mark.parametrize("before", ["\ufeff", "\u200b", "<s>", "<|im_start|>assistant\n", "<｜Assistant｜>"])  # noqa: RUF001
+def test_what_can_not_be_seen_before_thoughts_hides_them_not(before):
+    assert split_reasoning(f"{before}<think>Ulm?</think>Berlin") == ("Ulm?", "Berlin")
+
+
+def test_thoughts_behind_the_answer_leave_it_as_it_is():
+    assert split_reasoning("Berlin\n<think>Sure?</think>") == ("Sure?", "Berlin")
+    assert split_reasoning("Berlin\n<think>Sure?") == ("Sure?", "")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,15 @@ from potstill.text.reasoning import after_thoughts
 _WHOLE_FENCE = re.compile(r"(?:```|~~~)[\w+-]*[ \t]*\n?(.*?)(?:```|~~~)?", re.DOTALL)
 _START = re.compile(r"\{(?=\s{0,99}[\"}])|\[(?=\s{0,99}[\"{\[\]\-\dtfn])")
 """What an object or a list may begin with."""
+_SET_ASIDE = re.compile(
+    r"(?:\b(?:not|never|instead of|rather than|wrong|incorrect|bad|invalid|drafts?|input|previous(?:ly)?|originally|"
+    r"first (?:thought|draft|try|guess)|nicht|falsch|statt|pas|no|не)\b|不是|//|/\*|<!--|#)"
+    r"(?:(?!\b(?:so|but|better|correct\w*|right|final\w*|instead|now)\b)[^.!?,;\n{}\[\]]){0,24}\Z",
+    re.IGNORECASE,
+)
+"""What stands before a value that is not meant."""
+MOST_WEIGHED = 100
+"""Values beyond which it is not looked at what stands before them."""
 MOST_BROKEN = 1000
 """Values that may begin and be no JSON; each takes the time of reading the text up to it."""
 
@@ -21,7 +30,8 @@ def json_values(text: str) -> Iterator[Any]:
 
     If all of the text is JSON, or all of the answer after the model's thoughts, or all of the code block that this
     answer is, it is the only one. Otherwise they are the objects and lists in the answer, the last first, because
-    drafts come before what is meant. Thoughts hold none, and neither do parts of a value that is broken.
+    drafts come before what is meant; those that a comment or a word such as "not" sets aside come at the very end.
+    Thoughts hold none, and neither do parts of a value that is broken.
 
     Raises:
         ValueError: there is none, or the last one has no end.
@@ -54,21 +64,23 @@ def load_json(text: str) -> Any:
 
 
 def _values_among_words(text: str) -> list[Any]:
-    """Return the outermost objects and lists in a text, in order.
+    """Return the outermost objects and lists in a text: those that are set aside, then the others, each in order.
 
     Raises:
         ValueError: there is none, or the last one has no end.
     """
     constants: list[str] = []  # NaN and its like, which make the value that they are in none
     decoder = json.JSONDecoder(parse_constant=constants.append)
-    found, broken = [], 0
+    found: list[tuple[str, Any]] = []
+    broken = end = 0
     last = len(text.rstrip(" \t\r\n`~"))
     place = _START.search(text)
     while place is not None:
         start = place.start()
         try:
+            before = text[max(end, start - 60) : start]
             value, end = decoder.raw_decode(text, start)
-            found += [] if constants else [value]
+            found += [] if constants else [(before, value)]
             constants.clear()
         except json.JSONDecodeError as error:
             broken += 1
@@ -81,7 +93,9 @@ def _values_among_words(text: str) -> list[Any]:
         place = _START.search(text, end)
     if not found:
         raise ValueError(f"holds no JSON: {text[:80]!r}")
-    return found
+    if 1 < len(found) <= MOST_WEIGHED:
+        found.sort(key=lambda one: _SET_ASIDE.search(one[0]) is None)
+    return [value for _, value in found]
 
 
 def _refuse(name: str) -> None:

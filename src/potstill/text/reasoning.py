@@ -4,6 +4,8 @@ The marks are those that chat templates and published models use. Two things nee
 thoughts in the prompt, so that a response begins inside them, and thoughts that were cut off have no end.
 """
 
+# ruff: noqa: RUF001 - marks of models hold characters that look like others
+
 from __future__ import annotations
 
 import json
@@ -12,14 +14,22 @@ from bisect import bisect
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
+_WORDS = (
+    r"thoughts?|reasoning|reflection|scratch_?pad|(?:inner|internal)_(?:monologue|thoughts?|reasoning)|monologue|cot|"
+    r"chain_of_thoughts?|ant_?thinking|(?:thinking|thought|reasoning)_(?:process|content)|deliberation|rethink|ponder"
+)
 _MARKS = (
     (r"<(?:seed:|mm:|longcat_)?think(?:ing)?(?:\s[^<>]{0,200})?/?>", r"</(?:seed:|mm:|longcat_)?think(?:ing)?\s?>"),
-    (r"<\|(?:begin_of_thought|start_thinking|think)\|>", r"<\|(?:end_of_thought|end_thinking|/think)\|>"),
+    (
+        r"<\|(?:(?:begin|start)_of_thought|start_thinking|think(?:ing)?|thought|reasoning)\|>",
+        r"<\|(?:end_of_thought|end_thinking|/think(?:ing)?|/thought|/reasoning)\|>",
+    ),
+    ("<｜(?:begin|start)▁of▁thinking｜>", "<｜end▁of▁thinking｜>"),
     (r"\[think\]", r"\[/think\]"),
     ("◁think▷", "◁/think▷"),
     (r"<\|channel>thought", r"<channel\|>"),
     (r"<unused94>thought", r"<unused95>"),
-    (r"<(?:thoughts?|reasoning|reflection|scratchpad)>", r"</(?:thoughts?|reasoning|reflection|scratchpad)\s?>"),
+    (rf"<(?:{_WORDS})>", rf"</(?:{_WORDS})\s?>"),
 )
 _LEADING_ONLY = len(_MARKS) - 1
 """The last marks are ordinary words, which XML uses too: they open thoughts only where a response begins."""
@@ -39,6 +49,10 @@ _MESSAGE_TOKENS = frozenset(
 )
 _FENCE = re.compile(r"(?:^|(?<=[>\]▷]))[ \t]{0,3}(?:```|~~~)", re.MULTILINE)
 _LONGEST_MARK = 250
+_BEFORE = re.compile(
+    r"[\s\ufeff\u200b\u2060]|<s>|<\|(?:assistant|im_start|bos)\|>(?:assistant)?|<｜[^<>｜]{1,40}｜>", re.I
+)
+"""What may stand before thoughts: blanks, seen or unseen, and special tokens that open the model's turn."""
 _QUOTES = "\"'\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}“”«»„"
 
 Span = tuple[int, int]
@@ -58,17 +72,20 @@ def split_reasoning(text: str) -> tuple[str, str]:
     begun = text.lstrip()
     if _MESSAGE.match(begun):
         return _split_messages(begun)
-    if begun.startswith("analysis") and _PLAIN_FINAL in begun:
+    if re.match("analysis(?! )", begun) and _PLAIN_FINAL in begun:
         thoughts, _, answer = begun.removeprefix("analysis").rpartition(_PLAIN_FINAL)
         return thoughts.strip(), answer.strip()
     if not _MAY_BE_MARK.search(text):
         return "", text
-    spans = [] if _is_json(begun) else list(_thoughts(text, _tags_outside_code(text)))
+    tags = [] if _is_json(begun) else _tags_outside_code(text)
+    spans = list(_thoughts(text, tags))
     if not spans:
         return "", text
     edges = [0, *(edge for span in spans for edge in span), len(text)]
     parts = [text[start:end] for start, end in pairwise(edges)]
-    unfinished = spans[-1][1] == len(text)
+    unfinished = spans[-1][1] == len(text) and (_opens(tags[-1]) or tags[-1].end() < len(text))
+    if not _BEFORE.sub("", parts[0]):
+        parts[0] = ""
     answer = "" if unfinished else _AROUND.sub("", "".join(parts[::2])).strip()
     return "\n\n".join(_inner(part) for part in parts[1::2]).strip(), answer
 
@@ -133,14 +150,14 @@ def _thoughts(text: str, tags: list[re.Match[str]]) -> Iterator[Span]:
 def _may_open(text: str, tag: re.Match[str], behind: int) -> bool:
     """Return whether an opening tag stands where thoughts begin, after what ends at `behind`."""
     if _kind(tag) == _LEADING_ONLY:
-        return not text[behind : tag.start()].strip() and (behind > 0 or not text[: tag.start()].strip())
+        return not _BEFORE.sub("", text[behind : tag.start()])
     return _begins_line(text, tag, behind)
 
 
 def _begins_line(text: str, tag: re.Match[str], behind: int) -> bool:
     """Return whether nothing but white space is between a tag and the beginning of its line, or `behind`."""
     start = max(behind, text.rfind("\n", behind, tag.start()) + 1)
-    return not text[start : tag.start()].strip()
+    return not _BEFORE.sub("", text[start : tag.start()])
 
 
 def _closing(tags: list[re.Match[str]], number: int) -> int | None:
