@@ -116,3 +116,8 @@ def test_an_answer_that_can_not_be_used_is_kept_as_such() -> None:
     refusal = Response("refused", "error", 3, 4, retryable=False, unusable=True, adapted=("seed left out",))
     assert unpack(pack(refusal)) == refusal
     assert unpack(pack(Response("a", "stop", reasoning="b"))) == Response("a", "stop", reasoning="b")
+
+
+@pytest.mark.parametrize("text", ["", " \n", "\u00a0", "\u200b", "\ufeff", "\x00", "\u2060\u200d\n"])
+def test_an_answer_that_nobody_sees_is_no_answer(text: str) -> None:
+    assert interpreted(Response(text), CHAT).finish_reason == "error"

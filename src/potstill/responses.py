@@ -8,6 +8,7 @@ Shapes: T tokens of the response, K kept entries a token.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ ONLY_REASONING = "no content, only reasoning: raise max_tokens or turn thinking 
 """Why a response that holds thoughts alone is none."""
 EMPTY = "the answer is empty"
 """Why a response without text is none."""
+_UNSEEN = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
+"""Unicode's categories of characters that nobody sees."""
 
 
 def spelled(sampling: Sampling) -> dict[str, Any]:
@@ -46,12 +49,21 @@ def interpreted(response: Response, request: Request) -> Response:
     if request.raw is not None or request.continuation is not None:
         return response
     response = without_thoughts(response)
-    if response.text.strip() or response.finish_reason in ("error", "length"):
+    if is_visible(response.text) or response.finish_reason in ("error", "length"):
         return response
     if not response.reasoning and response.token_ids is not None and len(response.token_ids) > 1:
         return response  # tokens without text, and more than the one that ends the answer, are soft labels still
     reason = ONLY_REASONING if response.reasoning else EMPTY
     return replace(response, text=reason, finish_reason="error", retryable=False, unusable=True)
+
+
+def is_visible(text: str) -> bool:
+    r"""Return whether a text says anything: more than blanks, marks that can't be seen, and control characters.
+
+    >>> is_visible("Berlin"), is_visible("\u200b\n")
+    (True, False)
+    """
+    return any(unicodedata.category(character) not in _UNSEEN for character in text)
 
 
 def without_thoughts(response: Response) -> Response:

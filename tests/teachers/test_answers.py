@@ -22,7 +22,7 @@ from potstill.teachers.answers import (
     response_of,
     usage_of,
 )
-from potstill.teachers.budget import Price
+from potstill.teachers.budget import FREE, Price
 from potstill.teachers.protocol import Request, Response, Sampling, Usage
 
 PRICE = Price(prompt=1.0, completion=10.0)
@@ -253,3 +253,56 @@ def test_answers_changed_at_random_are_read_or_refused_and_never_make_an_empty_l
         assert response.text.encode().strip() or response.finish_reason == "length"
         assert "<think>" not in response.text or response.finish_reason == "error"
     assert set(ends) == {"stop", "length", "error", "unreadable"}
+
+
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        ({"finish_reason": "FinishReason.STOP"}, "stop"),
+        ({"finish_reason": "STOP_REASON_STOP"}, "stop"),
+        ({"finish_reason": "MaxTokens"}, "length"),
+        ({"finish_reason": {"type": "max_tokens"}}, "length"),
+        ({"finish_reason": "null"}, "stop"),
+        ({"finishReason": "MAX_TOKENS"}, "length"),
+        ({"finish_details": {"type": "max_tokens"}}, "length"),
+        ({"stop_reason": "max_tokens"}, "length"),
+        ({"finish_reason": "stop", "stop_reason": "max_tokens is what I say"}, "stop"),
+        ({"stop_reason": 151645}, "stop"),
+    ],
+)
+def test_a_cut_is_seen_under_whatever_name_and_in_whatever_spelling(end: Any, expected: str) -> None:
+    assert response_of({"message": {"content": HELLO}, **end}, Usage(3, 2), 100).finish_reason == expected
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [{"text": "Ulm", "thought": True}, {"text": HELLO}],
+        [{"type": "text", "text": "Ulm", "thought": True}, {"type": "text", "text": HELLO}],
+        {"parts": [{"text": "Ulm", "thought": True}, {"text": HELLO}]},
+    ],
+)
+def test_parts_flagged_as_thoughts_are_no_text(content: Any) -> None:
+    response = read({"content": content})
+    assert (response.text, response.reasoning) == (HELLO, "Ulm")
+
+
+def test_words_before_the_call_of_a_tool_and_a_flagged_refusal_are_no_answer() -> None:
+    called = read({"content": [{"type": "text", "text": "Let me look."}, {"type": "tool_use", "name": "f"}]})
+    refused = read({"content": "I can't.", "refusal": True})
+    assert [called.finish_reason, refused.finish_reason] == ["error", "error"]
+
+
+def test_an_error_beside_an_empty_choice_is_an_error() -> None:
+    for answer in (
+        {"error": {"message": "busy", "code": 503}, "choices": [{"message": {"content": ""}}]},
+        {"code": 429, "msg": "busy"},
+    ):
+        with pytest.raises(ErrorInside, match="busy") as caught:
+            choice_of(answer)
+        assert caught.value.status in (429, 503)
+
+
+def test_thoughts_that_only_the_total_counts_are_billed() -> None:
+    usage = usage_of({"usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 405}}, FREE)
+    assert usage is not None and (usage.prompt, usage.completion) == (3, 402)

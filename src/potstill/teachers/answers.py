@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,18 +15,27 @@ from potstill.teachers.protocol import Response, Usage
 DIGITS = 20
 """Digits of the longest number that is read as a whole one."""
 ENDINGS = {
-    "stop": "stop eos eos_token end end_turn stop_sequence stop_token stop_string complete completed done finish "
-    "finished success",
-    "length": "length max_tokens max_output_tokens max_completion_tokens max_new_tokens max_length model_length "
-    "token_limit model_context_window_exceeded context_window_exceeded context_length incomplete",
-    "filtered": "content_filter content_filtered safety recitation blocklist prohibited_content spii refusal sensitive "
-    "language image_safety guardrail guardrails guardrail_intervened moderation risk_control",
+    "stop": "stop eos eos_token eos_token_id eos_found end end_turn end_of_text endoftext end_of_sequence "
+    "stop_sequence stop_sequence_reached stop_token stop_string stop_str stop_word stop_words matched_stop "
+    "stopped complete completed completed_normally done finish finished success succeeded normal natural ok",
+    "length": "length limit truncated length_limit max_token max_tokens_reached hit_max_tokens max_tokens "
+    "max_output_tokens max_completion_tokens max_new_tokens max_length model_length token_limit "
+    "model_context_window_exceeded context_window_exceeded context_length incomplete",
+    "filtered": "content_filter content_filtered error_toxic toxic safety recitation blocklist prohibited_content spii "
+    "refusal sensitive language image_safety guardrail guardrails guardrail_intervened moderation "
+    "risk_control",
     "tool": "tool_calls tool_call tool_use function_call malformed_function_call unexpected_tool_call",
     "failed": "error network_error server_error insufficient_system_resource abort aborted cancelled canceled timeout "
     "overloaded repetition other",
 }
 """How servers call an end, by what it means."""
-THOUGHTS = ("reasoning_content", "reasoning", "thinking", "thought", "reasoning_details")
+UNNAMED = ("", "null", "none", "unknown", "unspecified")
+"""How servers say that they name no end."""
+CALLS = ("tool_use", "tool_call", "tool_calls", "function_call", "server_tool_use", "mcp_call")
+"""Types of parts that call a tool."""
+THOUGHTS = (
+    "reasoning_content", "reasoning", "thinking", "thought", "reasoning_text", "reasoning_details", "thinking_blocks",
+)  # fmt: skip
 """Fields of a message in which servers give what the model thought; the first that holds text is taken."""
 TEXT_PARTS = ("text", "output_text", "input_text", "")
 """Types of parts of a content that are the answer's text."""
@@ -40,7 +50,9 @@ class ErrorInside(Exception):
         """Keep what the server calls the `error`."""
         named = error if isinstance(error, Mapping) else {"message": error}
         self.code = str(named.get("code") or named.get("type") or "")
-        self.said = str(named.get("message") or json.dumps(error, default=str))
+        self.said = str(
+            named.get("message") or named.get("msg") or named.get("detail") or json.dumps(error, default=str)
+        )
         self.status = _status_of(named, self.code)
         super().__init__(self.said)
 
@@ -86,6 +98,8 @@ def usage_of(answer: Any, price: Price) -> Usage | None:
         written = total - read
     if read is None and written is not None and total is not None and total >= written:
         read = total - written
+    if read is not None and written is not None and total is not None:
+        written = max(written, total - read)  # some servers leave thoughts out of what was written, and bill them
     if read is None or written is None or not read + written:
         return None
     return Usage(read, written, price.of(read, written))
@@ -106,10 +120,14 @@ def choice_of(answer: Any) -> Mapping[str, Any]:
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], Mapping):
         if answer.get("error"):
             raise ErrorInside(answer["error"])
+        if answer.get("code") and (answer.get("msg") or answer.get("message")):
+            raise ErrorInside(answer)
         raise UnreadableAnswer("it has no choices")
     choice: Mapping[str, Any] = choices[0]
     if choice.get("error"):
         raise ErrorInside(choice["error"])
+    if answer.get("error") and not content_of(choice).text:
+        raise ErrorInside(answer["error"])
     return choice
 
 
@@ -119,7 +137,7 @@ def response_of(choice: Mapping[str, Any], usage: Usage | None, max_tokens: int)
     Raises:
         UnreadableAnswer: it says nothing, or the server gave up; another try may be better.
     """
-    content, named = content_of(choice), choice.get("finish_reason")
+    content, named = content_of(choice), _named_end(choice)
     end = ending(named) or ("length" if usage is not None and usage.completion >= max_tokens else "stop")
     billed = usage or Usage()
 
@@ -145,10 +163,24 @@ def response_of(choice: Mapping[str, Any], usage: Usage | None, max_tokens: int)
 
 def ending(named: Any) -> str:
     """Return what a server's name of an end means: a name of `ENDINGS`, `unknown`, or nothing where it names none."""
-    if named is None or named == "":
+    if isinstance(named, Mapping):
+        named = named.get("type") or named.get("reason")
+    if named is None:
         return ""
-    plain = str(named).lower().replace("-", "_").replace(" ", "_").removeprefix("finish_reason_")
+    snake = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", "_", str(named).strip().rpartition(".")[2])
+    plain = re.sub(r"^(?:finish|stop)_reason_", "", re.sub(r"[-\s]+", "_", snake.lower()))
+    if plain in UNNAMED:
+        return ""
     return next((meaning for meaning, names in ENDINGS.items() if plain in names.split()), "unknown")
+
+
+def _named_end(choice: Mapping[str, Any]) -> Any:
+    """Return how a choice names its end, under whatever name; vLLM's `stop_reason` names the text that stopped it."""
+    for name in ("finish_reason", "finishReason", "finish_details", "stop_reason", "stopReason"):
+        named = choice.get(name)
+        if named is not None and (not name.startswith("stop") or ending(named) not in ("", "unknown")):
+            return named
+    return None
 
 
 def content_of(choice: Mapping[str, Any]) -> Content:
@@ -157,7 +189,7 @@ def content_of(choice: Mapping[str, Any]) -> Content:
     Raises:
         UnreadableAnswer: it has no message.
     """
-    message = choice.get("message", choice.get("delta"))
+    message = choice.get("message") or choice.get("delta")
     if isinstance(message, str):
         message = {"content": message}
     if not isinstance(message, Mapping):
@@ -169,7 +201,9 @@ def content_of(choice: Mapping[str, Any]) -> Content:
         parts[kind].append(part)
     apart = next((said for name in THOUGHTS if (said := _text_in(message.get(name))).strip()), "")
     thoughts = filter(None, (apart, *parts["reasoning"]))
-    refusals = filter(None, (*parts["refusal"], _text_in(message.get("refusal"))))
+    refusals = [said for said in (*parts["refusal"], _text_in(message.get("refusal"))) if said]
+    if message.get("refusal") is True:
+        refusals, parts["text"] = parts["text"] or ["it gave no reason"], []
     return Content("".join(parts["text"]), "\n\n".join(thoughts), "\n".join(refusals), tuple(parts["other"]))
 
 
@@ -184,12 +218,14 @@ def _parts(content: Any) -> Iterator[tuple[str, str]]:
             yield from _parts(part)
     elif isinstance(content, Mapping):
         kind = str(content.get("type") or "")
-        if kind in THOUGHT_PARTS or (not kind and "thinking" in content):
+        if kind in THOUGHT_PARTS or (not kind and "thinking" in content) or content.get("thought") is True:
             yield "reasoning", _text_in(content)
         elif kind == "refusal":
             yield "refusal", _text_in(content)
         elif kind in TEXT_PARTS and "text" in content:
             yield "text", _text_in(content["text"])
+        elif not kind and "parts" in content:
+            yield from _parts(content["parts"])
         else:
             yield "other", kind or "object"
     else:
@@ -212,7 +248,7 @@ def _calls(choice: Mapping[str, Any], end: str, content: Content) -> bool:
     """Return whether the model called a tool, rather than that a server gives the end an odd name."""
     message = choice.get("message")
     called = isinstance(message, Mapping) and (message.get("tool_calls") or message.get("function_call"))
-    return bool(called) or (end == "tool" and not content.text.strip())
+    return bool(called) or any(kind in CALLS for kind in content.other) or (end == "tool" and not content.text.strip())
 
 
 def _stated(usage: Mapping[str, Any], *names: str) -> int | None:
