@@ -120,4 +120,4 @@ def test_an_answer_that_can_not_be_used_is_kept_as_such() -> None:
 
 @pytest.mark.parametrize("text", ["", " \n", "\u00a0", "\u200b", "\ufeff", "\x00", "\u2060\u200d\n"])
 def test_an_answer_that_nobody_sees_is_no_answer(text: str) -> None:
-    assert interpreted(Response(text), CHAT).finish_reason == "error"
+    assert interpreted(Response(text, "stop", 3, 2), CHAT).finish_reason == "error"
