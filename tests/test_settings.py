@@ -5,9 +5,8 @@ from __future__ import annotations
 import enum
 import math
 import re
-import sys
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -16,79 +15,14 @@ from typing import Annotated, Any, Literal, NamedTuple, TypedDict
 
 import pytest
 
+import loading
+from loading import steps
 from potstill import File, Pipeline, Step
 from potstill.errors import RequestError
 from potstill.loader import load
 from potstill.settings import changed
 
-TEXT = """
-from dataclasses import dataclass
-from typing import Any
-
-from potstill import Pipeline, Rows, Step
-
-
-@dataclass(frozen=True)
-class Teacher:
-    model: Any = "small"
-    scale: float = 1.0
-    heavy = False
-
-    def identity(self):
-        return {"model": self.model}
-
-
-class Make(Step):
-    n: int = 3
-    text: str = "x"
-    words: tuple = ("a",)
-    teacher: Any = None
-
-    def __post_init__(self):
-        object.__setattr__(self, "prepared", self.n * 2)
-
-    def run(self):
-        return [{"n": 1}]
-
-
-class Use(Step):
-    rows: Rows
-    teacher: Any = None
-    outputs = ("left", "right")
-    right_share: float = 0.5
-    spelled = {"right": "right_share"}
-
-    def run(self, rows):
-        return {"left": rows, "right": rows}
-
-
-teacher = Teacher()
-made = Make(teacher=teacher)
-used = Use(made, teacher=teacher)
-last = Use(used.left)
-pipeline = Pipeline("loaded", outputs={"last": last.right, "made": made})
-"""
-
-
-@pytest.fixture(autouse=True)
-def clean() -> Iterator[None]:
-    path, given, main = list(sys.path), list(sys.argv), sys.modules["__main__"]
-    yield
-    sys.path[:], sys.argv[:] = path, given
-    sys.modules["__main__"] = main
-    sys.modules.pop("__mp_main__", None)
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "loaded.py"
-    path.write_text(TEXT)
-    return path
-
-
-def steps(pipeline: Pipeline) -> dict[str, Any]:
-    graph = pipeline.graph()
-    return {graph.name(step): step for step in graph.steps}
+clean, file = loading.clean, loading.file
 
 
 @pytest.mark.parametrize(

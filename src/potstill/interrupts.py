@@ -28,7 +28,7 @@ class Interrupts:
 
 @contextmanager
 def noticed() -> Iterator[Interrupts]:
-    """Take note of signals, and let whoever handled them before do so; what nobody handles in Python is left alone."""
+    """Take note of signals, and let earlier handlers act; what nobody handles in Python is left alone."""
     interrupts = Interrupts()
     before = {number: signal.getsignal(number) for number in SIGNALS}
     if threading.current_thread() is not threading.main_thread():

@@ -1,7 +1,7 @@
 """Files of JSON lines that are appended to by several processes: each line carries its length and a checksum.
 
-A line that a kill or a full disk cut short is told from one that was damaged: what was about to be written counts for
-nothing, while of a damaged line nobody knows what it said.
+A line that a kill or a full disk cut short is distinguished from one that was damaged: what was about to be written
+counts for nothing, while of a damaged line nobody knows what it said.
 """
 
 from __future__ import annotations

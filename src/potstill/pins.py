@@ -4,7 +4,7 @@ STORE/pins/RUN.jsonl   who runs what (host, boot, process namespace, process), t
                        found in the store or makes; touched every few seconds while the run goes on
 
 A pin file whose run is over, because it failed or was killed, still says what an unfinished run made: `gc` deletes that
-only if it is told to. A run writes its pins under a shared lock, and `gc` decides under an exclusive one, so that it
+only if asked to. A run writes its pins under a shared lock, and `gc` decides under an exclusive one, so that it
 sees every pin of what it takes.
 """
 

@@ -129,7 +129,7 @@ def beside(rows: Iterable[Dataset]) -> Iterator[tuple[pa.Table, ...]]:
 
 
 def is_rows(value: Any) -> bool:
-    """Say whether a step's result is rows."""
+    """Return whether a step's result is rows."""
     if isinstance(value, (str, bytes, Path, Mapping)):
         return False
     return hasattr(value, "num_rows") or hasattr(value, "columns") or isinstance(value, Iterable)

@@ -235,7 +235,7 @@ class Output:
     """Which of its outputs."""
 
     def __getattr__(self, name: str) -> NoReturn:
-        """Say that an output is no result before it has run.
+        """Refuse: an output is no result before it has run.
 
         Raises:
             AttributeError: always.

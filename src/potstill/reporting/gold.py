@@ -41,7 +41,7 @@ def authors(step: str, sets: Sequence[str], lineage: Sequence[Ancestor]) -> list
     named = dict(zip(sets, sources, strict=True)) if len(sources) == len(sets) else {}
     found = []
     for name in sets:
-        # two sets from one step are not told apart by name: then both are looked at in either
+        # two sets from one step can't be distinguished by name: then both are looked at in either
         for source in [named[name]] if name in named else sources:
             author = _author(source, _column(evaluating), known)
             if author:

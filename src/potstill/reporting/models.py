@@ -213,7 +213,7 @@ def _labels(
     for name, metrics in zip(names, values, strict=True):
         makers = (manifests.get(name, {}).get("inputs") or {}).get("model") or []
         engine = metrics.get("engine") if isinstance(metrics, Mapping) else None
-        told = engine.get("label") if isinstance(engine, Mapping) else None
-        wishes.append(str(makers[0] if makers else told or name))
+        label = engine.get("label") if isinstance(engine, Mapping) else None
+        wishes.append(str(makers[0] if makers else label or name))
     counts = Counter(zip(kinds, wishes, strict=True))
     return [name if counts[kind, wish] > 1 else wish for kind, wish, name in zip(kinds, wishes, names, strict=True)]

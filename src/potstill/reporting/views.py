@@ -188,11 +188,11 @@ def _set_cells(model: Measured, choice: Choice) -> Iterator[Cell]:
     differences = {one.set: one for one in choice.of(model.label)}
     for name in section.sets:
         scores, main = model.sets.get(name), section.main
-        difference, told = differences.get(name), ""
+        difference, verdict = differences.get(name), ""
         if difference is not None:
-            told = f"{'better' if difference.gain > 0 else 'worse'}, {p_value(difference)}"
-            told = told if difference.is_sure else "maybe chance"
-        small = tuple(filter(None, (main.range(scores), told)))
+            verdict = f"{'better' if difference.gain > 0 else 'worse'}, {p_value(difference)}"
+            verdict = verdict if difference.is_sure else "maybe chance"
+        small = tuple(filter(None, (main.range(scores), verdict)))
         yield Cell(main.shown(main.of(scores)), small, strong=True)
         for figure in section.beside:
             yield Cell(figure.shown(figure.of(scores)), tuple(filter(None, (figure.range(scores),))))

@@ -37,8 +37,9 @@ def summary(choice: Choice) -> list[str]:
     section, chosen = choice.section, choice.chosen
     reference = section.reference
     if not choice.candidates:
-        told = f"{reference.label} reaches {scores(reference, section)}; there is no smaller model to compare it with."
-        return [told, *_unusable(choice, [reference])]
+        figures = scores(reference, section)
+        sentence = f"{reference.label} reaches {figures}; there is no smaller model to compare it with."
+        return [sentence, *_unusable(choice, [reference])]
     if chosen is None:
         return _nothing(choice)
     made = [*_named(choice), *_smaller(chosen, reference), *_against(choice)]
@@ -129,18 +130,18 @@ def _named(choice: Choice) -> list[str]:
     """Return which model was chosen, and among which equals."""
     section, chosen = choice.section, choice.chosen
     assert chosen is not None  # only asked for then
-    told = scores(chosen, section, section.reference)
+    figures = scores(chosen, section, section.reference)
     if choice.is_far:
         return [f"No model comes near what {section.reference.label} does, or should do: the nearest, {chosen.label}, "
-                f"has {told}."]  # fmt: skip
+                f"has {figures}."]  # fmt: skip
     if len(choice.equals) == 1:
-        return [f"The {praise(choice)} is {chosen.label}: {told}."]
+        return [f"The {praise(choice)} is {chosen.label}: {figures}."]
     listed = listing(model.label for model in choice.equals)
     tests = listing(sorted({difference.by for difference in choice.among}))
     equal = f"{listed} count as equal: their differences may be chance ({tests})."
     if chosen.bytes is None:
-        return [equal, f"Their sizes are unknown; {chosen.label} has the best figure: {told}."]
-    return [equal, f"The smallest of them is {chosen.label}: {told}."]
+        return [equal, f"Their sizes are unknown; {chosen.label} has the best figure: {figures}."]
+    return [equal, f"The smallest of them is {chosen.label}: {figures}."]
 
 
 def _smaller(chosen: Measured, reference: Measured) -> list[str]:
@@ -181,8 +182,8 @@ def _smallest(choice: Choice) -> list[str]:
     least = max(usable, key=lambda model: model.size_ratio or 0.0, default=None)
     if least is None or choice.chosen is None or (least.size_ratio or 0) <= (choice.chosen.size_ratio or 0):
         return []
-    told = scores(least, choice.section)
-    return [f"The smallest is {least.label}, {times(least.size_ratio)} smaller, with {told}."]
+    figures = scores(least, choice.section)
+    return [f"The smallest is {least.label}, {times(least.size_ratio)} smaller, with {figures}."]
 
 
 def _nothing(choice: Choice) -> list[str]:
