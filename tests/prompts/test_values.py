@@ -167,3 +167,28 @@ def test_no_mixture_of_values_is_written_as_python_would() -> None:
             assert not any(word in written for word in ("None", "nan", "NaN", "b'", "datetime"))
             if isinstance(row["x"], (list, dict)):
                 json.loads(written.rpartition("|")[0])
+
+
+@pytest.mark.parametrize("kind", [dict, list])
+@pytest.mark.parametrize("name", ["place", "_place", "title", "format", "index", "count"])
+def test_a_field_that_the_row_lacks_is_never_written_from_inside(kind: type, name: str) -> None:
+    with pytest.raises(BadInput):
+        text(f"{{{{ order.{name} }}}}", {"order": kind()})
+
+
+def test_times_of_numpy_are_written_as_times() -> None:
+    moment = np.datetime64("2020-01-01T10:00", "ns")
+    assert text("{{ x }}", {"x": moment}) == "2020-01-01T10:00:00"
+    assert text("{{ x }}", {"x": np.array([moment])}) == '["2020-01-01T10:00:00"]'
+    assert text("{{ x }}", {"x": np.timedelta64(90, "s").astype("m8[ns]")}) == "0:01:30"
+    assert text("{{ x }}", {"x": np.datetime64("2020-01-01")}) == "2020-01-01"
+
+
+@pytest.mark.parametrize("template", ["{{ x | random }}", "{{ lipsum() }}"])
+def test_a_prompt_that_changes_from_run_to_run_is_refused(template: str) -> None:
+    with pytest.raises(BadInput, match=r"random|lipsum"):
+        text(template, {"x": [1, 2]})
+
+
+def test_pretty_printing_shows_json_too() -> None:
+    assert text("{{ x | pprint }}", {"x": {"a": [None, True]}}) == '{"a": [null, true]}'

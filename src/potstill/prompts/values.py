@@ -69,7 +69,7 @@ class Missing(StrictUndefined):
         """Take what Jinja knows of the place."""
         of_the_row = exc is UndefinedError and (obj is not missing or name is None)
         if of_the_row and hint is None:
-            hint = f"nothing at {getattr(obj, 'place', type(obj).__name__)}.{name}"
+            hint = f"nothing at {getattr(obj, '_place', type(obj).__name__)}.{name}"
         # UnfitRow is raised with the message alone, as Jinja's own are
         super().__init__(hint, obj, name, UnfitRow if of_the_row else exc)  # type: ignore[arg-type]
 
@@ -77,7 +77,7 @@ class Missing(StrictUndefined):
 class Fields(dict[str, Any]):
     """An object of the row; written as JSON."""
 
-    place = ""
+    _place = ""
 
     def __str__(self) -> str:
         """Return the JSON text."""
@@ -87,7 +87,7 @@ class Fields(dict[str, Any]):
 class Items(list[Any]):
     """A list of the row; written as JSON."""
 
-    place = ""
+    _place = ""
 
     def __str__(self) -> str:
         """Return the JSON text."""
@@ -97,7 +97,7 @@ class Items(list[Any]):
 class Blob(bytes):
     """Bytes of the row; not written at all."""
 
-    place = ""
+    _place = ""
 
     def __str__(self) -> str:
         """Refuse.
@@ -105,7 +105,7 @@ class Blob(bytes):
         Raises:
             UnfitRow: bytes are no text.
         """
-        raise UnfitRow(f"bytes in column {self.place}")
+        raise UnfitRow(f"bytes in column {self._place}")
 
 
 class RowEnvironment(ImmutableSandboxedEnvironment):
@@ -124,6 +124,8 @@ def new_environment() -> RowEnvironment:
     """Return the environment of prompt templates: a template from a stranger reaches no internals of Python."""
     made = RowEnvironment(undefined=Missing, trim_blocks=True, lstrip_blocks=True, autoescape=False, finalize=written)
     made.tests["none"] = is_null
+    made.filters["pprint"] = json_text
+    del made.filters["random"], made.globals["lipsum"]  # another prompt at each run is asked again at each run
     made.policies["json.dumps_function"] = _dumps
     return made
 
@@ -140,7 +142,7 @@ def shown(value: Any, place: str) -> Any:
     if type(value) in PLAIN:
         return value  # most are, and nothing about them changes
     if hasattr(value, "dtype") and hasattr(value, "tolist"):
-        value = value.tolist()  # NumPy's arrays and numbers
+        value = _of_numpy(value)
     if is_null(value):
         return Null(f"null in column {place}", exc=UnfitRow)  # type: ignore[arg-type]  # raised with the message alone
     if isinstance(value, Mapping):
@@ -152,9 +154,15 @@ def shown(value: Any, place: str) -> Any:
     return value
 
 
+def _of_numpy(value: Any) -> Any:
+    """Return what NumPy's arrays and numbers hold; of times, Python's: it takes nanoseconds for whole numbers."""
+    code = getattr(value.dtype, "str", "")
+    return (value.astype(f"{code[:3]}[us]") if code[1:] in ("M8[ns]", "m8[ns]") else value).tolist()
+
+
 def _placed(value: Any, place: str) -> Any:
     """Return `value`, which then knows where it stands."""
-    value.place = place
+    value._place = place
     return value
 
 
@@ -167,7 +175,7 @@ def written(value: Any) -> str:
     if type(value) in PLAIN or isinstance(value, (str, Undefined, Blob)):
         return str(value)
     if hasattr(value, "dtype") and hasattr(value, "item"):
-        value = value.item()
+        value = _of_numpy(value)
     if is_null(value):
         raise UnfitRow("null in the prompt")
     if isinstance(value, Decimal):
