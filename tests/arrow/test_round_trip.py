@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import datetime
 import random
+import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
+import torch
 
 from potstill import rows
 from potstill.errors import BadInput
@@ -113,6 +117,76 @@ def test_what_has_no_place_is_named(value: Any, message: str, tmp_path: Path) ->
     with pytest.raises(BadInput) as error:
         rows.write([{"v": None}, {}, {"v": None}, {"v": value}], tmp_path)
     assert message in str(error.value)
+
+
+def holding_itself() -> dict[str, Any]:
+    """Return an object that is a value of its own."""
+    own: dict[str, Any] = {}
+    own["own"] = own
+    return own
+
+
+def nested(value: Any, levels: int) -> Any:
+    """Return a value in lists in lists."""
+    return value if not levels else [nested(value, levels - 1)]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (holding_itself(), r"row 1, column 'v' is nested too deep, or holds itself"),
+        ({"a": [holding_itself()]}, r"row 1, column 'v' is nested too deep, or holds itself"),
+        (nested(1, 60), r"column 'v' is nested more than 48 levels deep"),
+        (nested({"a": 1}, 300), r"column 'v' is nested"),
+        (datetime.time(1, tzinfo=EAST), r"row 1, column 'v' holds 01:00:00\+05:00, a time of day with a zone"),
+        ({"\ud83d": 1}, r"row 1, column 'v' holds half a character"),
+        ({"a\0": 1}, r"column 'v' has a NUL in its name or a key"),
+        (torch.eye(2).to_sparse(), r"row 1, column 'v' holds a Tensor that can't be read as an array"),
+    ],
+)
+def test_what_no_reader_gives_back_is_named(value: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=message):
+        rows.write([{"v": None}, {"v": value}], tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_column_has_no_nul_in_its_name(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"column 'a\\x00' has a NUL in its name"):
+        rows.write(pa.table({"a\0": [1]}), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([np.array(5), None], [5, None]),
+        ([torch.tensor(0.5, dtype=torch.bfloat16), torch.tensor(3)], [0.5, 3.0]),
+        ([torch.ones(2, dtype=torch.bfloat16), torch.ones(0)], [[1.0, 1.0], []]),
+        ([np.ma.array([1, 2], mask=[False, True]), [3]], [[1, None], [3]]),
+        ([np.ma.masked, 1], [None, 1]),
+        ([np.array([5], np.uint64), np.array([-5])], [[5], [-5]]),
+        ([np.array([5], np.int8), np.array([300], np.int16)], [[5], [300]]),
+        ([np.int8(5), np.int16(300), 70_000], [5, 300, 70_000]),
+        ([np.float32(0.5), np.float64(0.1), 0.2], [0.5, 0.1, 0.2]),
+        ([np.array([5]), np.array([0.5])], [[5.0], [0.5]]),
+        ([nested(1, 48), nested(2, 48)], [nested(1, 48), nested(2, 48)]),
+    ],
+)
+def test_numbers_of_other_libraries_are_kept(given: list[Any], expected: list[Any], tmp_path: Path) -> None:
+    rows.write([{"v": value} for value in given], tmp_path / "rows")
+    assert rows.read(tmp_path / "rows", tmp_path / "scratch")["v"][:] == expected
+
+
+def test_arrays_whose_numbers_would_change_together_are_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"row 0, column 'v\[\]' holds 1152921504606846977, which is changed"):
+        rows.write([{"v": np.array([2**60 + 1])}, {"v": np.array([0.5])}], tmp_path)
+
+
+def test_thousands_of_columns_cost_what_their_values_do(tmp_path: Path) -> None:
+    wide = [{f"c{number}": number for number in range(4_000)}] * 2
+    started = time.process_time()
+    rows.write(wide, tmp_path / "rows")
+    assert time.process_time() - started < 8  # a look at all columns for each takes a minute
+    assert list(rows.read(tmp_path / "rows", tmp_path / "scratch")) == wide
 
 
 def test_objects_with_keys_of_their_own_hold_what_json_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

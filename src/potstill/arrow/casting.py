@@ -53,8 +53,9 @@ def recast_table(table: pa.Table, schema: pa.Schema) -> pa.Table:
     import pyarrow as pa
 
     columns, flaws = [], list[Flaw]()
+    present = set(table.column_names)  # which makes a list of them at each look
     for part in schema:
-        if part.name not in table.column_names:
+        if part.name not in present:
             columns.append(pa.chunked_array([lists.missing(table.num_rows, part.type)]))
             continue
         chunks, start = [], 0

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from sys import getsizeof
 from typing import TYPE_CHECKING, Any
 
 from potstill.arrow.flaws import Flaw, Flawed, FlawLog
-from potstill.arrow.values import column
+from potstill.arrow.values import column, is_text
 from potstill.errors import BadInput
 
 if TYPE_CHECKING:
@@ -44,8 +45,9 @@ def chunks(rows: Iterable[Any], most_rows: int, most_bytes: int) -> Iterator[lis
         if row.__class__ is not dict and not isinstance(row, Mapping):
             raise BadInput(f"row {number} is a {type(row).__name__}, not a dict: {row!r:.80}")
         chunk.append(row)
-        for value in row.values():
-            held += getsizeof(value) if value.__class__ is str else weight(value)
+        with contextlib.suppress(RecursionError):  # which is said of the column that the value is in
+            for value in row.values():
+                held += getsizeof(value) if value.__class__ is str else weight(value)
         if len(chunk) == most_rows or held >= most_bytes:
             yield chunk
             chunk, held = [], 0
@@ -66,7 +68,7 @@ def table_of(rows: list[Mapping[str, Any]]) -> pa.Table:
     columns = {}
     for name in names if not flaws else ():
         try:
-            columns[name] = column([row.get(name) for row in rows])
+            columns[name] = _column([row.get(name) for row in rows])
         except Flawed as error:
             flaws += error.inside(name).flaws
     if flaws:
@@ -85,7 +87,7 @@ def checked(row: Mapping[str, Any]) -> dict[str, Any]:
         if kind is float or kind is bool or value is None or (kind is str and value.isascii()):
             continue  # by far the most
         try:
-            column([value])
+            _column([value])
         except Flawed as error:
             flaw = error.inside(str(name)).flaws[0]
             raise ValueError(f"column {flaw.path!r} {flaw.what}: {flaw.remedy}") from error
@@ -100,12 +102,29 @@ def weight(value: Any) -> int:
         if not value or isinstance(value[0], _CONTAINERS):
             return sum(map(weight, value))
         return 24 * len(value) if isinstance(value[0], (int, float)) else sum(map(getsizeof, value))
-    return int(value.nbytes) if hasattr(value, "nbytes") else getsizeof(value)
+    try:
+        return int(value.nbytes)
+    except (AttributeError, TypeError, RuntimeError):  # a sparse tensor has the name, but no answer
+        return getsizeof(value)
 
 
-def is_text(name: object) -> bool:
-    """Return whether something is a text that can be written, so that it can name a column."""
-    return isinstance(name, str) and (name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name))
+def _column(cells: list[Any]) -> pa.Array:
+    """Return values as a column; those that hold themselves, or are nested as deep, have no place in one."""
+    try:
+        return column(cells)
+    except RecursionError:
+        raise Flawed(_too_deep(cells)) from None
+
+
+def _too_deep(cells: list[Any]) -> Iterator[Flaw]:
+    """Yield which values are nested too deep to be looked at."""
+    for row, cell in enumerate(cells):
+        try:
+            column([cell])
+        except RecursionError:
+            yield Flaw(row, "is nested too deep, or holds itself", "give it as a text")
+        except Flawed:
+            continue
 
 
 def _name_flaw(name: Any, rows: list[Mapping[str, Any]]) -> Flaw:

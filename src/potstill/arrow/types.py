@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,10 @@ REMEDIES = {
     "arrow.fixed_shape_tensor": "make it lists",
 }
 """What to do about types that can't be kept."""
+
+
+DEEPEST = 48
+"""How deep values may be nested: Parquet's readers take 100 levels, of which a list has two, and Arrow's 64."""
 
 
 class Unfit(Exception):
@@ -69,10 +74,14 @@ def stored_schema(schema: pa.Schema) -> tuple[pa.Schema, list[str]]:
     fields, wrong = [], []
     for part in schema:
         try:
-            fields.append(pa.field(part.name, stored(part.type), part.nullable))
+            kind = stored(part.type)
+            if _depth(kind) > DEEPEST:
+                raise Unfit(f"is nested more than {DEEPEST} levels deep: give it as a text, as json.dumps does")
+            fields.append(pa.field(part.name, kind, part.nullable))
         except Unfit as error:
             wrong.append(f"column {part.name!r} {error}")
-    twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
+    wrong += [f"column {part.name!r} has a NUL in its name or a key: rename it" for part in schema if _has_nul(part)]
+    twice = sorted(name for name, times in Counter(schema.names).items() if times > 1)
     wrong += [f"column {name!r} is there more than once: rename all but one" for name in twice]
     return pa.schema(fields), wrong
 
@@ -174,6 +183,17 @@ def _stored_field(part: pa.Field) -> pa.Field:
     import pyarrow as pa
 
     return pa.field(part.name, stored(part.type, nested=True), part.nullable)
+
+
+def _depth(kind: pa.DataType) -> int:
+    """Return how many lists and objects lie in each other in values of a type."""
+    return max((_depth(kind.field(number).type) + 1 for number in range(kind.num_fields)), default=0)
+
+
+def _has_nul(part: pa.Field) -> bool:
+    """Return whether a name holds the character at which Arrow's readers of names stop."""
+    kind = part.type
+    return "\0" in part.name or any(_has_nul(kind.field(number)) for number in range(kind.num_fields))
 
 
 def _refused(kind: pa.DataType, name: str) -> Unfit:

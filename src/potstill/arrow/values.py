@@ -6,6 +6,7 @@ import datetime
 import decimal
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from operator import is_not
 from typing import TYPE_CHECKING, Any
 
 from potstill.arrow.casting import as_objects, half_character
@@ -47,6 +48,10 @@ def column(cells: Sequence[Any]) -> pa.Array:
     kinds = set(map(type, cells))
     if kinds == {str}:  # by far the most
         return _texts(cells)
+    if any(hasattr(kind, "ndim") and family(kind) == "list" for kind in kinds):
+        numbers = [cell.tolist() if family(type(cell)) == "list" and _is_number(cell) else cell for cell in cells]
+        if any(map(is_not, numbers, cells)):  # some had no dimension
+            return column(numbers)
     families = {family(kind) for kind in kinds} - {"null"}
     if "" in families:
         raise Flawed(_foreign(row, cell) for row, cell in enumerate(cells) if not family(type(cell)))
@@ -61,6 +66,7 @@ def column(cells: Sequence[Any]) -> pa.Array:
         "list": _lists,
         "object": _objects,
         "moment": _moments,
+        "clock": _clocks,
         "decimal": _decimals,
         "float": _floats,
         "int": _integers,
@@ -167,7 +173,10 @@ def _integers(cells: Sequence[Any]) -> pa.Array:
     """Return whole numbers as a column; all of NumPy's keep their width."""
     import pyarrow as pa
 
-    if set(map(type, cells)) <= {int, type(None)}:
+    kinds = {type(cell) for cell in cells if cell is not None}
+    if len(kinds) > 1:  # Arrow takes no two types of NumPy's together
+        cells = [None if cell is None else int(cell) for cell in cells]
+    if len(kinds) > 1 or kinds == {int}:
         try:
             return pa.array(cells, pa.int64())
         except OverflowError:
@@ -192,7 +201,7 @@ def _floats(cells: Sequence[Any]) -> pa.Array:
             Flaw(row, f"holds {cell!r:.60}, which is changed where other rows have fractions", "make the column texts")
             for row, cell in changed
         )
-    if not whole:
+    if not whole and len({type(cell) for cell in cells if cell is not None}) == 1:
         return _inferred(cells)
     return pa.array([None if cell is None else float(cell) for cell in cells], pa.float64())
 
@@ -232,6 +241,15 @@ def _moments(cells: Sequence[Any]) -> pa.Array:
     fine = any(getattr(cell, "nanosecond", 0) for cell in moments)
     zone = names.pop() if len(names) == 1 else "UTC" if names else None
     return _inferred(moments, pa.timestamp("ns" if fine else "us", zone))
+
+
+def _clocks(cells: Sequence[Any]) -> pa.Array:
+    """Return times of day as a column, which has no place for their zones."""
+    zoned = [row for row, cell in enumerate(cells) if cell is not None and cell.tzinfo is not None]
+    if zoned:
+        what = "a time of day with a zone, which columns can't"
+        raise Flawed(Flaw(row, f"holds {cells[row]}, {what}", "give a text, or a date with the time") for row in zoned)
+    return _inferred(cells)
 
 
 def _moment(cell: Any) -> Any:
@@ -277,12 +295,15 @@ def _lists(cells: Sequence[Any]) -> pa.Array:
     import numpy as np
     import pyarrow as pa
 
-    lists = [None if cell is None else cell if isinstance(cell, (list, tuple)) else _items(cell) for cell in cells]
+    lists = [
+        None if cell is None else cell if isinstance(cell, (list, tuple)) else _items(row, cell)
+        for row, cell in enumerate(cells)
+    ]
     lengths = np.fromiter((0 if cell is None else len(cell) for cell in lists), np.int64, len(lists))
     bounds = np.concatenate([[0], np.cumsum(lengths)])
     arrays = [cell for cell in lists if cell is not None and len(cell)]
     try:
-        if arrays and all(isinstance(cell, np.ndarray) and cell.ndim == 1 for cell in arrays):
+        if arrays and all(isinstance(cell, np.ndarray) and cell.ndim == 1 for cell in arrays) and _are_alike(arrays):
             items = pa.array(np.concatenate(arrays))
         else:
             items = column(list(itertools.chain.from_iterable(cell for cell in lists if cell is not None)))
@@ -292,11 +313,34 @@ def _lists(cells: Sequence[Any]) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(bounds, pa.int32()), items, mask=mask)
 
 
-def _items(cell: Any) -> Any:
-    """Return the items of an array or a tensor: numbers as an array, what is nested as a list."""
+def _is_number(cell: Any) -> bool:
+    """Return whether an array or a tensor has no dimension."""
+    return getattr(cell, "ndim", 1) == 0 and hasattr(cell, "tolist")
+
+
+def _are_alike(arrays: Sequence[Any]) -> bool:
+    """Return whether arrays can be put together without a change of their numbers."""
+    return len({array.dtype for array in arrays}) == 1 or all(array.dtype.kind == "f" for array in arrays)
+
+
+def _items(row: int, cell: Any) -> Any:
+    """Return the items of an array or a tensor: numbers as an array, what is nested as a list.
+
+    Raises:
+        Flawed: it gives none, as a sparse tensor.
+    """
     import numpy as np
 
-    array = np.asarray(cell.detach().cpu() if hasattr(cell, "detach") else cell)
+    if isinstance(cell, np.ma.MaskedArray):  # as an array it would show what is masked
+        return cell.tolist()
+    try:
+        array = np.asarray(cell.detach().cpu() if hasattr(cell, "detach") else cell)
+    except (TypeError, ValueError, RuntimeError) as error:
+        try:
+            return cell.tolist()  # NumPy has no type for it, as for bfloat16
+        except (AttributeError, TypeError, ValueError, RuntimeError):
+            what = f"holds a {type(cell).__name__} that can't be read as an array"
+            raise Flawed([Flaw(row, what, str(error).strip().partition("\n")[0])]) from error
     if array.ndim == 1 and array.dtype.kind in "biuf":
         return array
     return array.tolist() if array.dtype.kind in "OUS" else list(array)
@@ -323,7 +367,12 @@ def _common_names(cells: Sequence[Any]) -> tuple[str, ...]:
     if len(orders) > 1 and len({frozenset(order) for order in orders}) > 1:
         return ()
     first = next(tuple(cell) for cell in cells if cell is not None) if len(orders) > 1 else names
-    return first if all(isinstance(name, str) for name in first) else ()
+    return first if all(map(is_text, first)) else ()
+
+
+def is_text(name: object) -> bool:
+    """Return whether something is a text that can be written, so that it can name a column."""
+    return isinstance(name, str) and (name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name))
 
 
 def _fields(cells: Sequence[Any], names: tuple[str, ...]) -> pa.Array:
