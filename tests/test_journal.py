@@ -163,6 +163,22 @@ def test_one_entry_that_can_not_be_packed_spoils_no_other(journal: Journal) -> N
     assert journal.get_many("n", ["a", "b", "c"]) == {"a": "fine", "c": "fine"}
 
 
+def test_an_entry_that_is_too_large_spoils_no_other(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("potstill.journal.MOST_BYTES", 1_000)
+    with pytest.raises(ValueError, match=r"an entry of 1,003 bytes is too large"):
+        journal.put_many("a", {"long": "x" * 1_000, "short": "x"})
+    assert journal.get_many("a", ["long", "short"]) == {"short": "x"}
+
+
+def test_a_list_in_parts_is_there_whole_or_not_at_all(journal: Journal) -> None:
+    scoped = journal.scoped("a")
+    assert scoped.kept_parts("list", iter([[1, 2], [(3,)], []])) == scoped.get_parts("list") == [1, 2, (3,)]
+    assert scoped.kept_parts("none", iter([])) == scoped.get_parts("none") == []
+    journal.put_many("a", {"one": {"parts": 2}, "one 0": [1]})
+    assert scoped.get_parts("one") is None
+    assert scoped.get_parts("nothing") is None
+
+
 def test_what_is_kept_is_what_will_be_read(journal: Journal) -> None:
     scoped = journal.scoped("s")
     kept = scoped.kept("k", {"pair": (1, 2), "text": b"x", "half": "\ud83d"})

@@ -27,6 +27,8 @@ _HELD = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 """Errors that say that another process or thread has the file for a moment."""
 _OF_THE_HEADER = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
 """Errors that damage of the file's first bytes may give."""
+MOST_BYTES = 900_000_000
+"""The largest entry; SQLite takes up to a billion bytes."""
 _log = logging.getLogger("potstill")
 
 
@@ -69,6 +71,9 @@ class Journal:
             except (TypeError, ValueError, OverflowError) as error:
                 refused = refused or error
             else:
+                if len(packed) > MOST_BYTES:
+                    refused = refused or ValueError(f"an entry of {len(packed):,} bytes is too large for the journal")
+                    continue
                 rows.append((namespace, key, _checksums(namespace, key, packed)[0] + packed))
         self._execute("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", rows, many=True)
         if refused is not None:
@@ -194,6 +199,29 @@ class ScopedJournal:
     def put_many(self, entries: Mapping[str, Any]) -> None:
         """Add entries in one transaction."""
         self.journal.put_many(self.namespace, entries)
+
+    def kept_parts(self, key: str, parts: Iterable[list[Any]]) -> list[Any]:
+        """Add a list that may be too long for one entry, part by part; return it as `get_parts` will."""
+        items: list[Any] = []
+        count = 0
+        for part in parts:
+            items += self.kept(f"{key} {count}", part)
+            count += 1
+        self.put(key, {"parts": count})
+        return items
+
+    def get_parts(self, key: str) -> list[Any] | None:
+        """Return a list that was added in parts, or None if any of it is missing."""
+        head = self.get(key)
+        if not isinstance(head, dict) or "parts" not in head:
+            return None
+        items: list[Any] = []
+        for number in range(head["parts"]):
+            part = self.get(f"{key} {number}")
+            if part is None:
+                return None
+            items += part
+        return items
 
 
 def _connected(path: Path) -> sqlite3.Connection:

@@ -114,7 +114,7 @@ class _Encoder:
     def _mapping(self, value: Mapping[Any, Any]) -> Any:
         """Encode a dict: its pairs sorted, or as they are if their order counts and is another one."""
         pairs = [[self.encode(key), self.encode(item)] for key, item in value.items()]
-        in_order = sorted(pairs, key=canonical)
+        in_order = sorted(pairs, key=lambda pair: canonical(pair[0]))  # values may be large, and keys differ
         return ["dict", *in_order] if not self._ordered or pairs == in_order else ["ordered dict", *pairs]
 
     def _callable(self, value: Any) -> Any:

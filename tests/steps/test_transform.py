@@ -75,6 +75,14 @@ def test_named_columns_are_known_before_anything_runs() -> None:
     )
 
 
+def test_a_batch_is_one_however_long_its_rows_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("potstill.journal.MOST_BYTES", 10_000)  # the batch has 30,000
+    monkeypatch.setattr("potstill.steps.transform.GROUP_BYTES", 5_000)
+    long = LoadRows([{"text": letter * 3_000} for letter in "abcdefghij"])
+    made = rows_of(MapBatches(long, lambda batch: [{**row, "of": len(batch)} for row in batch]), tmp_path)
+    assert made == [{"text": letter * 3_000, "of": 10} for letter in "abcdefghij"]
+
+
 def test_batches_may_grow_and_shrink(tmp_path: Path) -> None:
     halves = MapBatches(ROWS, lambda rows: rows[:1] * 3, batch_size=4)
     assert [row["n"] for row in rows_of(halves, tmp_path)] == [0, 0, 0, 4, 4, 4]

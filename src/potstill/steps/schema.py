@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 from potstill.arrow.casting import as_objects, recast
-from potstill.arrow.dicts import is_text
+from potstill.arrow.values import is_text
 from potstill.arrow.flaws import Flawed
 from potstill.arrow.objects import is_json
 from potstill.arrow.types import Unfit, unified

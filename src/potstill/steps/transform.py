@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Interval
 
-from potstill.arrow.dicts import checked
+from potstill.arrow.dicts import checked, chunks
 from potstill.copies import copied
 from potstill.errors import BadInput, StoreError
 from potstill.keys import digest
+from potstill.rows import GROUP_BYTES, GROUP_ROWS
 from potstill.step import Estimate, Rows, Step
 
 if TYPE_CHECKING:
@@ -146,8 +147,8 @@ class MapBatches(Step):
         Raises:
             BadInput: the function returns something else than a list of dicts.
         """
-        key = digest(["batch", batch])
-        kept = context.journal.get(key)
+        key = digest(["batch", *map(digest, batch)])
+        kept = context.journal.get_parts(key)
         if kept is None:
             returned: Any = self.function(copied(batch))
             rows = (
@@ -155,5 +156,6 @@ class MapBatches(Step):
             )
             if rows is None or not all(isinstance(row, Mapping) for row in rows):
                 raise BadInput(f"the function must return a list of rows (dicts), got {returned!r:.60}")
-            kept = context.journal.kept(key, {"rows": [checked(row) for row in rows]})
-        return list(kept["rows"])
+            parts = chunks(map(checked, rows), GROUP_ROWS, GROUP_BYTES)
+            kept = context.journal.kept_parts(key, (list(part) for part in parts))
+        return kept
