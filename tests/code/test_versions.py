@@ -13,7 +13,7 @@ import pytest
 
 import potstill
 
-HELPER = '''
+HELPER = """
 import functools, re, enum, collections, typing, contextlib, dataclasses, abc
 from dataclasses import dataclass, field
 TABLE={"b":1,"a":(2,3.5)}
@@ -76,7 +76,7 @@ class TD(typing.TypedDict):
 def use():
     with cm() as x: pass
     return TABLE,P,Mode.A,F.X,S2.Q,N(1),M,D(),DS(),B(),G,Pr,cached(),sd(1),OBJ,PT,CTR,TD, f"{x!r:>10}"
-'''
+"""
 MAIN = """
 import json
 from potstill import Step

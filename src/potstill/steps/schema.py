@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 from potstill.arrow.casting import as_objects, recast
-from potstill.arrow.values import is_text
 from potstill.arrow.flaws import Flawed
 from potstill.arrow.objects import is_json
 from potstill.arrow.types import Unfit, unified
-from potstill.arrow.values import column
+from potstill.arrow.values import column, is_text
 from potstill.errors import BadInput, Problem
 
 if TYPE_CHECKING:
