@@ -404,3 +404,36 @@ def test_an_answer_that_would_fill_the_memory_is_not_read(monkeypatch: pytest.Mo
     assert "larger than 1 MiB" in reasons[1]
     assert "packed as 'gzip, gzip'" in reasons[2]
     assert reasons[3] == "fine"
+
+
+@pytest.mark.parametrize("place", ["http://x:99999/v1", "http://127.0.0.1:nowhere/"])
+def test_a_redirect_to_what_is_no_address_is_named(place: str, tmp_path: Path) -> None:
+    with (
+        odd_server(one_odd((307, {}, {"Location": place}))) as server,
+        pytest.raises(BadInput, match="no address"),
+    ):
+        ask(Endpoint(base_url=server.url, model="m"), tmp_path)
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "iso-8859-1", "ascii", "undefined", "idna", "hex", "nonsense"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-8-sig"])
+def test_json_is_unicode_whatever_its_header_says(charset: str, encoding: str, tmp_path: Path) -> None:
+    data = json.dumps(said("café")[1], ensure_ascii=False).encode(encoding)
+    answer = (200, data, {"Content-Type": f"application/json; charset={charset}"})
+    with odd_server(lambda asked: answer) as server:
+        got, _ = ask(Endpoint(base_url=server.url, model="m"), tmp_path, rows=1)
+    assert got[0].text == "café"
+
+
+def test_a_key_that_a_server_repeats_in_a_redirect_or_a_list_is_in_no_message(tmp_path: Path) -> None:
+    moved = (307, {}, {"Location": f"http://elsewhere.example/{KEY}"})
+    for answer, models in ((moved, None), (refused(404, "unknown"), (200, {"data": [{"id": KEY}]}))):
+        with odd_server(lambda asked, answer=answer: answer, models) as server, pytest.raises(BadInput) as caught:
+            ask(Endpoint(base_url=server.url, model="m"), tmp_path)
+        assert KEY not in str(caught.value) and "***" in str(caught.value)
+
+
+@pytest.mark.parametrize("odd", [" {}", "{} ", "{}\n", "{}\u200b", "\u202e{}"])
+def test_an_address_with_what_can_not_be_seen_is_refused_by_the_plan(odd: str) -> None:
+    problems = list(Endpoint(base_url=odd.format("http://127.0.0.1/v1"), model="m").check())
+    assert any("base_url" in problem.message for problem in problems)

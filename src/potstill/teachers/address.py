@@ -87,6 +87,8 @@ class Address:
         except ValueError as error:
             yield f"base_url can't be read: {error}"
             return
+        if any(character.isspace() or not character.isprintable() for character in self.text):
+            yield f"base_url {self.text.partition('?')[0]!r} holds a blank or another character that no address has"
         if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
             yield f"base_url {self.text.partition('?')[0]!r} is no http or https address"
         if parts.username or parts.password:

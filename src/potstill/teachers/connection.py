@@ -73,6 +73,8 @@ class Connection:
 
     async def _request(self, method: str, path: str, content: bytes) -> Reply:
         """Send, following the redirects that may be followed."""
+        import httpx2
+
         url, headers = self.address.url(path), {**JSON, **self.headers}
         for _ in range(REDIRECTS + 1):
             own = {**headers, "Content-Type": "application/json"} if content else headers
@@ -80,8 +82,11 @@ class Connection:
                 target = reply.headers.get("location") if 300 <= reply.status_code < 400 else None
                 if target is None:
                     return Reply(reply.status_code, reply.headers, await self._text(reply))
-                new = str(reply.url.join(target))
-                headers = self._allowed(reply.status_code, Address(new), headers)
+                try:
+                    new = str(reply.url.join(target))
+                    headers = self._allowed(reply.status_code, Address(new), headers)
+                except (ValueError, httpx2.InvalidURL) as error:
+                    raise BadInput(f"{self.address.name} redirects to {target!r:.80}, which is no address") from error
                 url = new
         raise BadInput(f"{self.address.name} redirects in a circle: correct base_url")
 
@@ -115,11 +120,21 @@ class Connection:
             if size > LARGEST:
                 raise TooLarge(f"the answer is larger than {LARGEST // 2**20} MiB")
             parts.append(part)
-        data = b"".join(parts)
+        return decoded(b"".join(parts), reply.charset_encoding)
+
+
+def decoded(data: bytes, said: str | None) -> str:
+    """Return a body as text. JSON is UTF-8 (RFC 8259) whatever its header says; what is no UTF-8 is what it says.
+
+    >>> decoded("é".encode(), "iso-8859-1"), decoded("é".encode("latin-1"), "iso-8859-1")
+    ('é', 'é')
+    """
+    for name in (json.detect_encoding(data[:8]), said or "utf-8"):
         try:
-            return data.decode(reply.charset_encoding or "utf-8", "replace").removeprefix("\ufeff")
-        except LookupError:
-            return data.decode("utf-8", "replace")
+            return data.decode(name).removeprefix("\ufeff")
+        except (LookupError, UnicodeError):  # also a codec that is none of text
+            continue
+    return data.decode("utf-8", "replace").removeprefix("\ufeff")
 
 
 def connect(

@@ -92,6 +92,8 @@ class Wire:
             return Outcome(Trouble(f"no connection was free: {type(error).__name__}"))
         except httpx2.TimeoutException:
             return Outcome(Trouble(f"no answer within timeout={self.timeout:g} s"), None)
+        except BadInput as error:  # a redirect, which may repeat the key
+            raise BadInput(self.secrets.clean(str(error))) from None
         except TooLarge as error:
             return Outcome(Response(str(error), "error", retryable=False), None)
         except (httpx2.HTTPError, OSError) as error:
@@ -189,7 +191,7 @@ class Wire:
             elif self.model in known and code not in NO_MODEL:
                 hint = "the server knows the model, so base_url or api is wrong for it"
             else:
-                hint = f"the models that it knows: {', '.join(known[:30]) or 'none'}"
+                hint = f"the models that it knows: {self.secrets.clean(', '.join(known[:30])) or 'none'}"
         return BadInput(f"{start}; {hint}")
 
     async def _knows_nothing(self) -> bool:
