@@ -6,7 +6,7 @@ rendering chats with the model's own and comparing.
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -85,10 +85,10 @@ def modelfile(tokenizer: Any, file: str, generation: Any = None) -> Modelfile:
     if form:
         lines.append(f'TEMPLATE """{form.template}"""')
     stops = dict.fromkeys([*(form.stops if form else ()), *([tokenizer.eos_token] if tokenizer.eos_token else [])])
-    lines += [f"PARAMETER stop {json.dumps(stop)}" for stop in stops]
+    lines += [f"PARAMETER stop {quoted(stop)}" for stop in stops if can_be_quoted(stop)]
     lines += [f"PARAMETER {name} {value}" for name, value in sampling(generation).items()]
     system = own_system(tokenizer, form) if form else ""
-    if system:
+    if can_be_quoted(system):
         lines.append(f'SYSTEM """{system}"""')
     return Modelfile("\n".join(lines) + "\n", form.name if form else _why_none(tokenizer))
 
@@ -109,16 +109,39 @@ def own_system(tokenizer: Any, form: Form) -> str:
     around = form.render(({"role": "system", "content": mark}, *user))
     before, _, after = around.partition(mark)
     fits = len(rendered) > len(before) + len(after) and rendered.startswith(before) and rendered.endswith(after)
-    return rendered[len(before) : len(rendered) - len(after)] if fits and '"""' not in rendered else ""
+    return rendered[len(before) : len(rendered) - len(after)] if fits else ""
 
 
-def sampling(generation: Any) -> dict[str, object]:
+def sampling(generation: Any) -> dict[str, Any]:
     """Return Ollama's names and values of what the generation config says of sampling."""
     if generation is None or not generation.do_sample:
         return {"temperature": 0}
     names = {"temperature": "temperature", "top_p": "top_p", "top_k": "top_k", "repetition_penalty": "repeat_penalty"}
     found = {theirs: getattr(generation, ours, None) for ours, theirs in names.items()}
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in found.items() if _is_number(value)}
+
+
+def quoted(text: str) -> str:
+    """Return `text` as a Modelfile holds it: Ollama takes off the quotes, and knows no escapes.
+
+    >>> print(quoted("</s>"))
+    "</s>"
+    """
+    marks = '"""' if "\n" in text or "\r" in text or text.startswith('"') else '"'
+    return f"{marks}{text}{marks}"
+
+
+def can_be_quoted(text: str) -> bool:
+    """Return whether Ollama reads `text` in quotes as it is.
+
+    It drops what can't be printed, and ends a value at three quotes before the end of a line.
+    """
+    return bool(text) and all(letter.isprintable() or letter in "\n\r\t" for letter in text) and '"""' not in text
+
+
+def _is_number(value: object) -> bool:
+    """Return whether a setting is a number: what a stranger's file holds instead could add lines of its own."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _rendered(tokenizer: Any, chat: Chat) -> str:

@@ -64,6 +64,7 @@ class Export(Step):
     """
 
     makes: ClassVar[str] = "model"
+    version: ClassVar[int] = 2  # Ollama's Modelfile holds stops as they are, and of settings only numbers
     heavy: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = ("torch", "transformers")
     unkeyed: ClassVar[frozenset[str]] = frozenset({"time_limit"})
