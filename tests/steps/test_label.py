@@ -15,6 +15,7 @@ from datasets import Dataset
 
 import fakes
 import learning
+import scripted
 import tiny
 from fakes import EchoTeacher, context_in
 from potstill import rows as rows_on_disk
@@ -176,3 +177,11 @@ def test_the_tokenizer_of_a_served_teacher_can_be_named(tmp_path: Path) -> None:
     sidecar = Sidecar.parse(made[0]["teacher_sidecar"], "row")
     assert sidecar.tokenizer == learning.sidecar(folder, 4).tokenizer
     assert sidecar.template == learning.sidecar(folder, 4).template
+
+
+def test_a_pattern_that_takes_too_long_loses_its_row_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("potstill.patterns.SECONDS", 0.1)
+    teacher = scripted.Scripted(say=scripted.asks)  # answers with the question
+    rows, context = label(tmp_path, ["a" * 60 + "!", "ab"], teacher, answer="(?:a|aa|a b?a)+b")
+    assert [row["id"] for row in rows] == ["r1"]
+    assert context.ledger.lost == {("permanent", "the pattern '(?:a|aa|a b?a)+b' takes too long"): 1}

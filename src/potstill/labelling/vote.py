@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from potstill.patterns import pattern as compiled_pattern
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,14 @@ def answer_in(text: str, pattern: str = "") -> str | None:
     '7'
     >>> answer_in('{"b": 1, "a": [2]}')
     '{"a":[2],"b":1}'
+
+    Raises:
+        SlowPattern: the pattern takes too long on this text.
     """
     if pattern:
-        matches = list(re.finditer(pattern, text))
-        if not matches:
-            return None
-        last = matches[-1]
-        return ((last.group(1) if last.re.groups else last.group()) or "").strip()
+        compiled = compiled_pattern(pattern)
+        last = compiled.last(text)
+        return None if last is None else (last.group(1 if compiled.groups else 0) or "").strip()
     try:
         return json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     except (ValueError, RecursionError):

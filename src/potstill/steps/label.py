@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -13,6 +12,7 @@ from potstill.asking import lose_once, row_name
 from potstill.errors import PotstillError, Problem
 from potstill.generate import lose_error, place, request_seed
 from potstill.labelling.vote import Vote, answer_in, majority
+from potstill.patterns import SlowPattern, pattern_problem
 from potstill.prompts import Template, rendered, required_variables
 from potstill.soft_labels import TOP_COLUMNS, Sidecar, TokenLabels, bytes_per_token, own_logprobs, sidecar_of
 from potstill.step import Estimate, Model, Rows
@@ -95,7 +95,8 @@ class PseudoLabel(SamplingStep):
                 f"is {self.samples} at temperature 0, which gives the same answer each time: set temperature to 0.7, "
                 "or samples to 1",
             )
-        yield from _pattern_problems(self.answer)
+        if why := pattern_problem(self.answer):
+            yield Problem("", "answer", why)
         if self.top_k and (self.temperature not in (0, 1) or self.top_p != 1 or self.stop):
             what = f"temperature={self.temperature:g}, top_p={self.top_p:g}, stop={list(self.stop)}"
             yield Problem(
@@ -195,10 +196,14 @@ class PseudoLabel(SamplingStep):
             return None
         if not self._votes():
             return 0, {}
-        answers = [
-            answer_in(response.text, self.answer) if good else None
-            for response, good in zip(responses, whole, strict=True)
-        ]
+        try:
+            answers = [
+                answer_in(response.text, self.answer) if good else None
+                for response, good in zip(responses, whole, strict=True)
+            ]
+        except SlowPattern as error:
+            context.ledger.lose(job.name, "permanent", f"the pattern {self.answer!r} takes too long", str(error))
+            return None
         vote = majority(answers)
         if vote is None:
             raw = next(response.text for response, good in zip(responses, whole, strict=True) if good)
@@ -256,11 +261,3 @@ class Mass:
             )
             context.notes.setdefault("warnings", []).append(text)
             context.logger.warning(text)
-
-
-def _pattern_problems(pattern: str) -> Iterator[Problem]:
-    """Yield why a regular expression can't be read."""
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        yield Problem("", "answer", f"{pattern!r} is no regular expression ({error}): correct it")

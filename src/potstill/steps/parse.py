@@ -5,10 +5,10 @@ Each parser raises ValueError where the text says none of it; none of them evalu
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from potstill.patterns import pattern as compiled_pattern
 from potstill.text.choice import ChoiceReader
 from potstill.text.json_values import json_values
 from potstill.text.reasoning import split_reasoning
@@ -49,10 +49,11 @@ def fields(schema: Mapping[str, Any]) -> Callable[[str], dict[str, Any]]:
 
     Properties that may be left out, and were, are None, so that all rows have the same columns.
     """
-    from jsonschema.validators import validator_for
     from referencing import Registry
 
-    validator = validator_for(schema)(schema, registry=Registry())  # an empty one: nothing is fetched
+    from potstill.steps.schema_patterns import validator_class
+
+    validator = validator_class(schema)(schema, registry=Registry())  # an empty one: nothing is fetched
     names = schema_fields(schema)
 
     def parse(text: str) -> dict[str, Any]:
@@ -79,7 +80,7 @@ def schema_fields(schema: Mapping[str, Any]) -> tuple[str, ...]:
 
 def groups(pattern: str) -> Callable[[str], dict[str, Any]]:
     """Return a parser of texts that match `pattern` as a whole: its named groups, or else `value`."""
-    compiled = re.compile(pattern)
+    compiled = compiled_pattern(pattern)
 
     def parse(text: str) -> dict[str, Any]:
         # thoughts go first, unless the pattern asks for them

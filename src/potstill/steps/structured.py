@@ -12,6 +12,7 @@ from annotated_types import Ge, MinLen
 
 from potstill.asking import Question, Tries, asked, row_name
 from potstill.errors import Problem
+from potstill.patterns import pattern, pattern_problem
 from potstill.prompts import Template, rendered
 from potstill.step import Rows
 from potstill.steps.bases.added import added, answered, with_answer
@@ -68,7 +69,7 @@ class StructuredGeneration(SamplingStep):
         if len(given) != 1:
             yield Problem("", "json_schema", f"give one of json_schema, regex and choice, got {given or 'none'}")
             return
-        problem = schema_problem(self.json_schema) if self.json_schema else regex_problem(self.regex)
+        problem = schema_problem(self.json_schema) if self.json_schema else pattern_problem(self.regex)
         if problem:
             yield Problem("", given[0], problem)
 
@@ -114,7 +115,7 @@ class StructuredGeneration(SamplingStep):
         """Return the columns that the answers give."""
         if self.json_schema:
             return schema_fields(json.loads(self.json_schema))
-        return tuple(re.compile(self.regex).groupindex) or ("value",)
+        return pattern(self.regex).names or ("value",)
 
 
 def in_words(json_schema: str, regex: str, choice: tuple[str, ...]) -> str:
@@ -151,12 +152,3 @@ def unnamed(pattern: str) -> str:
     '(\\d+) h'
     """
     return re.sub(r"(?<!\\)\(\?P<\w+>", "(", pattern)
-
-
-def regex_problem(pattern: str) -> str:
-    """Return why `pattern` is no regular expression, or nothing."""
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        return f"{pattern!r} is no regular expression: {error}"
-    return ""
