@@ -5,7 +5,8 @@ to its process (leave, raise anything, close files, change variables, take signa
 run nor another step. One child is always forked ahead.
 
 A fork costs more than a small step. So a child whose step went well may run the next step of the same class, if that
-step's parameters are plain values and the child finds all that the class's key covers, and its process, as they were.
+step's parameters are plain values, its code reaches nothing of a library that could keep a setting, a patch or a seed,
+and the child finds all that the class's key covers, and its process, as they were.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from potstill.nursery import Nursery, forked, run_child
 from potstill.own_code import is_unchangeable
 from potstill.process_state import ProcessState
 from potstill.step import Step
+from potstill.traces import leaves_none
 
 READY = {"ready": True}
 """What a child reports when it can take another step of the class."""
@@ -66,6 +68,7 @@ class Forks(Nursery):
         super().__init__(connection)
         self._steps = steps
         self._workers: dict[int, _Worker] = {}
+        self._traceless: dict[type, bool] = {}
         self._ahead: _Worker | None = None
 
     def prepare(self, request: dict[str, Any]) -> None:
@@ -129,9 +132,15 @@ class Forks(Nursery):
         return worker
 
     def _kind(self, request: dict[str, Any]) -> type | None:
-        """Return the class of the step if children may run several of it: its parameters can't be changed."""
+        """Return the class of the step if children may run several of it: it changes nothing, nor its parameters."""
         step = self._steps[request["node"]]
-        return type(step) if is_unchangeable(step) else None
+        return type(step) if is_unchangeable(step) and self._leaves_none(type(step)) else None
+
+    def _leaves_none(self, cls: type) -> bool:
+        """Return whether steps of a class leave no trace, which is asked once: no code changes in this process."""
+        if cls not in self._traceless:
+            self._traceless[cls] = leaves_none(cls)
+        return self._traceless[cls]
 
     def _give(self, worker: _Worker, request: dict[str, Any]) -> None:
         """Send a request to a child."""

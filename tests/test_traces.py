@@ -1,0 +1,166 @@
+"""A process takes another step of a class only where the code shows that the one before can have left nothing."""
+
+from __future__ import annotations
+
+import collections
+import decimal
+import importlib.util
+import json
+import math
+import random
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from datasets import Dataset
+
+from potstill import Rows, Step
+from potstill.context import Context
+from potstill.traces import leaves_none
+from projects import Project
+
+FACTOR = 2
+TABLE = {"a": [1, 2.5]}
+
+
+def doubled(number: int) -> int:
+    return number * FACTOR
+
+
+def seeded(number: int) -> float:
+    random.seed(number)
+    return random.random()
+
+
+class Plain(Step):
+    rows: Rows
+    add: int = 1
+
+    def run(self, rows: Dataset, context: Context) -> Any:
+        if not rows:
+            raise ValueError("no rows")
+        context.logger.info("%d rows", len(rows))
+        by = collections.Counter(math.floor(row["n"]) for row in rows)
+        return [{"n": self.changed(n), "text": json.dumps(TABLE)} for n in sorted(by)]
+
+    def changed(self, number: int) -> int:
+        return doubled(number) + self.add
+
+
+def with_body(body: Callable[..., Any]) -> type[Step]:
+    """Return a class of steps that runs `body`."""
+    return type("Made", (Step,), {"__annotations__": {}, "run": body, "__module__": __name__})
+
+
+def patches(self: Step) -> Any:
+    json.dumps = lambda value: "patched"  # type: ignore[assignment]
+    return []
+
+
+def calls_what_seeds(self: Step) -> Any:
+    return [{"n": seeded(1)}]
+
+
+def sets_precision(self: Step) -> Any:
+    decimal.getcontext().prec = 3
+    return []
+
+
+def asks_numpy(self: Step) -> Any:
+    np.seterr(all="raise")
+    return []
+
+
+def imports_inside(self: Step) -> Any:
+    import locale
+
+    locale.setlocale(locale.LC_ALL, "C")
+    return []
+
+
+def in_a_function_of_its_own(self: Step) -> Any:
+    def inner() -> None:
+        random.seed(1)
+
+    inner()
+    return []
+
+
+def sets_the_level(self: Step, context: Context) -> Any:
+    context.logger.setLevel(0)
+    return []
+
+
+def goes_through_what_python_keeps(self: Step) -> Any:
+    json.__dict__.clear()
+    return []
+
+
+def evaluates(self: Step) -> Any:
+    return [{"n": eval("1")}]
+
+
+def test_a_class_of_own_functions_and_plain_values_leaves_no_trace() -> None:
+    assert leaves_none(Plain)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        patches,
+        calls_what_seeds,
+        sets_precision,
+        asks_numpy,
+        imports_inside,
+        in_a_function_of_its_own,
+        sets_the_level,
+        goes_through_what_python_keeps,
+        evaluates,
+    ],
+)
+def test_a_class_that_reaches_what_keeps_settings_may_leave_one(body: Callable[..., Any]) -> None:
+    assert not leaves_none(with_body(body))
+
+
+def test_a_file_of_ones_own_is_no_library_whatever_it_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "statistics.py"
+    file.write_text("import random\ndef draw(self):\n    random.seed(1)\n    return []\n", encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("statistics", file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "statistics", module)
+    spec.loader.exec_module(module)
+    assert not leaves_none(with_body(module.draw))
+
+
+LEAKS = """
+import decimal, random
+from potstill import Pipeline, Step
+
+
+class Divides(Step):
+    digits: int
+
+    def run(self):
+        if self.digits:
+            decimal.getcontext().prec = self.digits
+            random.seed(self.digits)
+        return [{"n": str(decimal.Decimal(1) / 3)}]
+
+
+one, two = Divides(digits=3, name="one"), Divides(digits=0, name="two")
+pipeline = Pipeline("p", outputs={"one": one, "two": two})
+"""
+
+
+def test_no_step_finds_the_settings_of_libraries_that_another_made(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.write(LEAKS, "main.py")
+    result = project.cli("run", "main.py", "--json", "--jobs", "1")
+    assert project.values(result, "one", "n") == ["0.333"]
+    assert project.values(result, "two", "n") == ["0." + "3" * 28]
