@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from potstill import prompts
+from potstill.errors import described
 from potstill.generate import Asker, as_teacher, lose_error, request_seed
 from potstill.parsed import storable_value
 from potstill.step import Estimate
@@ -202,7 +203,7 @@ class _Line(Generic[Tag, Value]):
         except (NameError, ImportError):
             raise  # a mistake in the parser, which no other answer would mend
         except Exception as error:  # noqa: BLE001 - parsers say so in many ways, such as AttributeError of None
-            return None, UNREADABLE, f"{type(error).__name__}: {error}"
+            return None, UNREADABLE, described(error)
         return Answer(value, response.text, response.finish_reason, tries, response.reasoning), "", ""
 
     def _lose(self, entry: _Open[Tag, Value], reason: str, detail: str) -> None:

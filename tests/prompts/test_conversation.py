@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -24,12 +25,28 @@ SHAREGPT = [
 PARTS = [{**turn, "content": [{"type": "text", "text": turn["content"]}]} for turn in TURNS]
 FILLED = [{**turn, "name": None, "tool_calls": None, "function_call": None, "weight": 1} for turn in TURNS]
 MIXED = [{**turn, "from": None, "value": None} for turn in TURNS]
+SPOKEN = [{"speaker": turn["role"], "text": turn["content"]} for turn in TURNS]
+UNITED = [
+    {**turn, "content": [None, {"type": "text", "text": turn["content"]}], "tool_calls": math.nan} for turn in TURNS
+]
+ONE_PART = [{**turn, "content": {"type": "text", "text": turn["content"]}} for turn in TURNS]
 
 
-@pytest.mark.parametrize("value", [TURNS, SHAREGPT, PARTS, FILLED, MIXED, json.dumps(SHAREGPT), {"messages": TURNS}])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(TURNS, SHAREGPT, PARTS, FILLED, MIXED, SPOKEN, UNITED, ONE_PART),
+        *(json.dumps(SHAREGPT), {"messages": TURNS}),
+    ],
+)
 def test_all_shapes_become_messages(value: Any) -> None:
     assert conversation(value) == TURNS
     assert render("chat.jinja", {"messages": value}) == TURNS
+
+
+@pytest.mark.parametrize("said", ["", " \n", None, math.nan])
+def test_an_empty_system_turn_is_none(said: Any) -> None:
+    assert conversation([{"from": "system", "value": said}, *SHAREGPT[1:]]) == TURNS[1:]
 
 
 def test_the_answer_at_the_end_is_not_asked() -> None:
@@ -71,6 +88,9 @@ def test_a_template_may_say_something_before_and_after() -> None:
         ([{"from": "function_call", "value": "{}"}], "tool calls in"),
         ([{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}], "a part of the kind 'image_url'"),
         ([{"role": "assistant", "content": "x", "weight": 0}], "a turn of weight 0"),
+        ([*TURNS, {"role": "assistant", "content": "x", "train": False}], "a turn of weight 0"),
+        ([*TURNS, {"role": "assistant", "content": "x", "loss": False}], "a turn of weight 0"),
+        ([*TURNS, {"role": "assistant", "content": "x", "channel": "analysis"}], "a turn of thoughts"),
     ],
 )
 def test_what_is_no_chat_of_texts_is_lost_with_the_reason(turns: Any, reason: str) -> None:

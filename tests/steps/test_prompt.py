@@ -183,3 +183,24 @@ def test_what_the_teacher_thought_is_kept_where_it_is_asked_for(tmp_path: Path) 
         assert made["thoughts"].strip() == "The capital."
         bare, _ = run(type(step)(SEEDS, teacher=Scripted(say=say)), tmp_path / str(number), rows=rows)
         assert "thoughts" not in bare[0]
+
+
+class Mute(Exception):
+    """An error whose text can't be had."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def unless_three(text: str) -> dict[str, str]:
+    if "say 3" in text:
+        raise Mute
+    return {"read": text}
+
+
+def test_a_parser_whose_error_has_no_text_loses_its_row_alone(tmp_path: Path) -> None:
+    teacher = Scripted(say=asks)
+    step = Prompt(SEEDS, teacher=teacher, prompt="{{ instruction }}", parse=unless_three, max_failed=1.0)
+    rows, context = run(step, tmp_path, rows=ROWS)
+    assert len(rows) == 5
+    assert sum(context.ledger.lost.values()) == 1

@@ -30,6 +30,10 @@ TOOLS = frozenset({"tool", "tools", "function", "function_call", "function_respo
 """Names of turns by which a model calls a tool, or a tool answers."""
 CALLS = ("tool_calls", "function_call", "tool_call_id")
 """Keys of such turns."""
+SPEAKERS, SAID = ("role", "from", "speaker"), ("content", "value", "text")
+"""Keys under which data sets say who speaks, and what."""
+LEARNED = ("train", "loss")
+"""Keys by which axolotl and ms-swift say whether a turn is learned."""
 
 
 def conversation(value: Any) -> list[dict[str, str]]:
@@ -52,12 +56,27 @@ def conversation(value: Any) -> list[dict[str, str]]:
         value = value.get("messages") or value.get("conversations")
     if is_null(value) or not isinstance(value, Sequence) or not value:
         raise UnfitRow("the conversation has no turns")
-    turns = [_turn(turn) for turn in value]
+    turns = [_turn(turn) for number, turn in enumerate(value) if number or not _is_empty_system(turn)]
     if any(turn["role"] == "system" for turn in turns[1:]):
         raise UnfitRow("a system turn that is not the first")
     if not any(turn["role"] == "user" for turn in turns):
         raise UnfitRow("the conversation has no turn of the user")
     return turns
+
+
+def _is_empty_system(turn: Any) -> bool:
+    """Return whether a turn is a system prompt that says nothing, as data sets write for none."""
+    if not isinstance(turn, Mapping) or any(not is_null(turn.get(key)) and turn[key] for key in CALLS):
+        return False
+    said = _first(turn, SAID)
+    return ROLES.get(str(_first(turn, SPEAKERS)).strip().lower()) == "system" and (
+        is_null(said) or (isinstance(said, str) and not said.strip())
+    )
+
+
+def _first(turn: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
+    """Return what a turn holds under the first of `keys` that is there; None without one."""
+    return next((turn[key] for key in keys if not is_null(turn.get(key))), None)
 
 
 def _turn(turn: Any) -> dict[str, str]:
@@ -68,15 +87,19 @@ def _turn(turn: Any) -> dict[str, str]:
     """
     if not isinstance(turn, Mapping):
         raise UnfitRow("a turn is no object with role and content")
-    speaker = next((turn[key] for key in ("role", "from") if not is_null(turn.get(key))), None)
+    speaker = _first(turn, SPEAKERS)
     known = ROLES.get(speaker.strip().lower()) if isinstance(speaker, str) else None
-    if (isinstance(speaker, str) and speaker.strip().lower() in TOOLS) or any(turn.get(key) for key in CALLS):
+    if (isinstance(speaker, str) and speaker.strip().lower() in TOOLS) or any(
+        not is_null(turn.get(key)) and turn[key] for key in CALLS
+    ):
         raise UnfitRow("tool calls in the conversation, which a chat of texts can't hold")
     if known is None:
         raise UnfitRow(f"a turn by {speaker!r:.40}, who is none of system, user and assistant")
-    if turn.get("weight") == 0:
+    if turn.get("weight") == 0 or any(turn.get(key) is False for key in LEARNED):
         raise UnfitRow("a turn of weight 0, which training would learn all the same")
-    said = next((turn[key] for key in ("content", "value") if not is_null(turn.get(key))), None)
+    if str(turn.get("channel")).lower() in ("analysis", "commentary"):
+        raise UnfitRow("a turn of thoughts, which training would learn as an answer")
+    said = _first(turn, SAID)
     text = said if isinstance(said, str) else _joined(said)
     if not text.strip():
         raise UnfitRow(f"an empty turn by the {known}")
@@ -89,10 +112,12 @@ def _joined(parts: Any) -> str:
     Raises:
         UnfitRow: there is none, or a part is no text.
     """
+    if isinstance(parts, Mapping):
+        parts = [parts]
     if is_null(parts) or not isinstance(parts, Sequence):
         return ""
     texts = []
-    for part in parts:
+    for part in (part for part in parts if not is_null(part)):
         text = part.get("text") if isinstance(part, Mapping) else part
         kind = (part.get("type") or "text") if isinstance(part, Mapping) else "text"
         if kind not in ("text", "input_text", "output_text") or not isinstance(text, str):

@@ -11,7 +11,7 @@ from annotated_types import Ge, Interval
 
 from potstill.arrow.dicts import checked, chunks
 from potstill.copies import copied
-from potstill.errors import BadInput, StoreError
+from potstill.errors import BadInput, StoreError, described
 from potstill.keys import digest
 from potstill.rows import GROUP_BYTES, GROUP_ROWS
 from potstill.step import Estimate, Rows, Step
@@ -126,7 +126,7 @@ class MapBatches(Step):
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - one bad row must not take its siblings with it
-            context.ledger.lose(str(row.get("id", number)), "retryable", f"{type(error).__name__}: {error}")
+            context.ledger.lose(str(row.get("id", number)), "retryable", described(error))
             return
         context.ledger.keep(len(made))
         yield from made
@@ -138,7 +138,9 @@ class MapBatches(Step):
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - tried again row by row
-            context.logger.warning("a batch of %d rows failed, they are tried one by one: %s", len(batch), error)
+            context.logger.warning(
+                "a batch of %d rows failed, they are tried one by one: %s", len(batch), described(error)
+            )
             return None
 
     def _made(self, batch: list[dict[str, Any]], context: Context) -> list[dict[str, Any]]:
