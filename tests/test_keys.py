@@ -14,11 +14,13 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import pytest
 
+from fakes import EchoTeacher
 from potstill.errors import BadInput, RequestError
 from potstill.graph import step_of
 from potstill.identity import explain, key_of, step_identity
 from potstill.keys import File, FileContent, digest, encode
 from potstill.step import Model, Rows, Step
+from potstill.steps import SQL, InputFromLabel, Rename
 from potstill.store import Artifact
 
 
@@ -244,6 +246,19 @@ def test_the_order_of_a_dict_given_as_a_parameter_counts_and_that_of_a_set_does_
     assert key(Use(Source(), scale={"x", "y", "z"})) == key(Use(Source(), scale={"z", "y", "x"}))
     old, new = (identity(Use(Source(), scale=dict.fromkeys(names, 1))) for names in ("ab", "ba"))
     assert explain(old, new) == ["parameter scale changed from the order a, b to the order b, a"]
+
+
+def test_the_order_of_a_dict_that_can_change_no_result_is_no_part_of_the_key() -> None:
+    names = {"text": "instruction", "label": "output"}
+    tables = {"b": Source(), "a": Source()}
+    for make in (
+        lambda turn: Rename(Source(), turn(names)),
+        lambda turn: SQL("SELECT 1 AS one", tables=turn(tables)),
+        lambda turn: InputFromLabel(Source(), teacher=EchoTeacher(), per_label=3, descriptions=turn(names)),
+    ):
+        assert key(make(dict)) == key(make(lambda held: dict(reversed(held.items()))))
+    assert key(Rename(Source(), {"a": "b"})) != key(Rename(Source(), {"a": "c"}))
+    assert key(Rename(Source(), {"a": "b", "b": "a"})) != key(Rename(Source(), {"a": "a", "b": "b"}))
 
 
 def test_arrays_of_objects_and_frames_are_keyed_by_what_is_in_them() -> None:

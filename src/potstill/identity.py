@@ -130,18 +130,19 @@ def encoded(cls: type, name: str, value: Any) -> Any:
     """
     if name in unresolved(cls):
         raise BadInput(unresolved(cls)[name])
+    ordered = name not in getattr(cls, "unordered", ())
     if type(value) in (list, tuple) and marks(cls, name):
         return [type(value).__name__, *(encoded(cls, name, item) for item in value)]
     if type(value) is dict and marks(cls, name):
         pairs = [[keys.encode(key), encoded(cls, name, item)] for key, item in value.items()]
         in_order = [[keys.encode(key), encoded(cls, name, value[key])] for key in sorted(value, key=repr)]
-        return ["dict", *in_order] if pairs == in_order else ["ordered dict", *pairs]
+        return ["dict", *in_order] if pairs == in_order or not ordered else ["ordered dict", *pairs]
     for mark in marks(cls, name):
         if isinstance(mark, Edge) and mark.kind == "model" and isinstance(value, (str, Path)):
             return keys.encode(model_identity(value))
         if not isinstance(mark, Edge) and hasattr(mark, "identity") and value is not None:
             return keys.encode(mark.identity(value))
-    return keys.encode(as_annotated(value, hints(cls).get(name)), ordered=True, field=encoded)
+    return keys.encode(as_annotated(value, hints(cls).get(name)), ordered=ordered, field=encoded)
 
 
 def explain(old: dict[str, Any] | None, new: dict[str, Any]) -> list[str]:

@@ -82,6 +82,8 @@ class Step:
     """Fields that can't change the result, and so are not part of the key."""
     unkeyed_defaults: ClassVar[frozenset[str]] = frozenset()
     """Fields that came later, and are part of the key only where they don't hold their default."""
+    unordered: ClassVar[frozenset[str]] = frozenset()
+    """Fields that hold dicts whose order can't change the result, and so is not part of the key."""
     spelled: ClassVar[Mapping[str, str]] = {}
     """Fields by the other name that `--set` takes for them, where the field's own name is an output's."""
     wants_lineage: ClassVar[bool] = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from potstill.errors import BadInput, Problem
 from potstill.steps.bases.rows import RowsStep
@@ -79,6 +79,8 @@ class Rename(RowsStep):
 
     names: Mapping[str, str]
     """Old name to new name; two columns may swap theirs."""
+
+    unordered: ClassVar[frozenset[str]] = frozenset({"names"})
 
     def check(self) -> Iterable[Problem]:
         """Yield a problem for new names that are given twice."""

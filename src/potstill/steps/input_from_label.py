@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Interval
 
@@ -76,6 +76,8 @@ class InputFromLabel(SamplingStep):
     """Prompts of a label in a row that may give nothing before the label is given up."""
     max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
     """Share of the texts wanted, and of the prompts, that may be missing."""
+
+    unordered: ClassVar[frozenset[str]] = frozenset({"descriptions"})
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher, or between two parameters."""

@@ -49,6 +49,7 @@ class SQL(Step):
     """Table name to the step whose rows it holds."""
 
     makes: ClassVar[str] = "rows"
+    unordered: ClassVar[frozenset[str]] = frozenset({"tables"})
 
     def check(self) -> Iterable[Problem]:
         """Yield a problem if this is no single SELECT, or one whose result changes from run to run."""
