@@ -33,6 +33,12 @@ FIELDS: dict[str, Any] = {
         ("`temperature` and `top_p` cannot both be specified for this model. Please use only one.", "", {"top_p"}),
         ("Unsupported parameter: 'stop' is not supported with this model.", "", {"stop"}),
         ("Unsupported parameters: seed, top_p", "", {"seed", "top_p"}),
+        ("Argument not supported on this model: stop", "", {"stop"}),
+        ("This model doesn't support the stopSequences field", "", {"stop"}),
+        ("topP is not supported", "", {"top_p"}),
+        ("Invalid field: seed", "", {"seed"}),
+        ("body.seed: extra fields not permitted", "", {"seed"}),
+        ("top_p is not allowed when temperature is 0", "", {"top_p"}),
     ],
 )  # fmt: skip
 def test_a_field_that_a_server_does_not_know_is_left_out(said: str, parameter: str, gone: set[str]) -> None:
@@ -77,6 +83,8 @@ def test_a_system_prompt_that_is_refused_is_said_by_the_user(said: str) -> None:
     ("status", "said"),
     [
         (400, "Input was flagged by moderation"),
+        (400, "Your prompt asks about a seed, which is not allowed by our policy"),
+        (400, "The temperature of this text is not permitted: content policy"),
         (400, "temperature must be between 0.01 and 1"),
         (
             400,

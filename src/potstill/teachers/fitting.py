@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from potstill.teachers.outcome import Refusal
+from potstill.teachers.outcome import MODERATION, Refusal
 from potstill.teachers.protocol import Response
 
 SystemRole = Literal["system", "developer", "user"]
@@ -16,20 +16,23 @@ DROPPABLE = ("seed", "temperature", "top_p", "presence_penalty", "stop")
 """Fields without which an answer is still one to the same prompt, best left out last."""
 UNSUPPORTED = re.compile(
     r"unsupported|not (currently )?support|does(n't| not) support|unrecogni[sz]ed|unknown|unexpected|extra_forbidden|"
-    r"extra (inputs|fields)|not permitted|not allowed|deprecated|cannot both|cannot find field|instead|no such|"
-    r"not available|not accept|only the default|invalid (argument|parameter|field)",
+    r"extra (inputs|fields)|not allowed|deprecated|cannot both|cannot find field|instead|no such|"
+    r"not available|not accept|only the default|not permitted|(argument|field)s? not |"
+    r"invalid (argument|parameter|field)",
     re.I,
 )
 """How servers say that they don't know a field, whatever its value is."""
 SYSTEM_ROLE = re.compile(
     r"(system|developer)\W{0,3}(role|prompt|message|instruction)|role\W[^.]{0,60}\b(system|developer)\b|"
-    r"roles must alternate",
+    r"roles must alternate|only user and assistant roles|first message (has|must have|should have) role\W{0,3}user",
     re.I,
 )
 """How servers say that nobody but the user may speak to the model."""
 _PLACE = re.compile(r"""loc['"]\s*:\s*[\[(]\s*['"]body['"]\s*,\s*['"](\w+)['"]""")
 _ALTERNATIVES = re.compile(
-    r"(?<!un)(supported|allowed|valid|permitted|accepted) (parameter|argument|field|value|input)s?|\buse\b", re.I
+    r"(?<!un)(?<!in)(supported|allowed|valid|permitted|accepted) (parameter|argument|field|value|input)s?"
+    r"|\buse\b|\bwhen\b",
+    re.I,
 )
 
 
@@ -59,8 +62,8 @@ class Fit:
 
     def learn(self, refusal: Refusal, sent: Mapping[str, Any]) -> bool:
         """Change what a refusal of the fields `sent` asks for; return whether they will be sent otherwise now."""
-        if refusal.status not in (400, 404, 422, 501):
-            return False
+        if refusal.status not in (400, 404, 422, 501) or MODERATION.search(f"{refusal.code} {refusal.said}"):
+            return False  # what is objected to is a text, and its words name no field
         if _wants_other_limit(refusal, sent):
             self._note("max_tokens_as", "max_completion_tokens", "max_tokens sent as max_completion_tokens")
             return True
@@ -132,5 +135,11 @@ def _named(refusal: Refusal, sent: Mapping[str, Any]) -> list[str]:
 def _says(text: str, name: str) -> bool:
     """Return whether a text names a field; of a name that is a word of prose, too, only between quotes."""
     if name == "stop":
-        return re.search(r"[\"'`]stop[\"'`]", text) is not None
-    return re.search(rf"(?<![\w.]){name}(?!\w)", text, re.I) is not None
+        return (
+            re.search(
+                r"[\"'`]stop[\"'`]|(argument|parameter|field)s?\b[^.]{0,40}: stop\W*$|stop_?sequences", text, re.I
+            )
+            is not None
+        )
+    camel = re.sub(r"_(\w)", lambda match: match[1].upper(), name)
+    return re.search(rf"(?<![\w.])(?:body\.)?(?:{name}|{camel})(?!\w)", text, re.I) is not None

@@ -15,7 +15,9 @@ OVERFLOW = re.compile(r"context.{0,10}length|context.{0,10}window|too (long|many
 """What servers call a prompt that is too long."""
 TOO_LARGE = re.compile(r"max(_completion|_output)?_tokens\W.{0,60}too large", re.I)
 """What servers call an answer that may be longer than the model allows, whatever the prompt is."""
-MODERATION = re.compile(r"moderat|flagged|content.?(policy|filter|management)|safety|harm|violat|inappropriate", re.I)
+MODERATION = re.compile(
+    r"moderat|flagged|content.?(policy|filter|management)|safety|harm|violat|inappropriate|(our|usage|use) polic", re.I
+)
 """What servers say of a text that they will not read."""
 _DETAILS = re.compile(r"\"[^\"]*\"|'[^']*'|`[^`]*`|\b[0-9a-f-]{8,}\b|\d+", re.I)
 """What differs between equal refusals: quoted texts, numbers, names of requests."""
