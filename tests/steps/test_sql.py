@@ -10,6 +10,7 @@ from potstill import RequestError
 from potstill.steps.columns import Select
 from potstill.steps.load_rows import LoadRows
 from potstill.steps.sql import SQL
+from projects import Project
 from running import problems_of, rows_of
 
 ROWS = LoadRows([{"k": "a", "n": 1, "l": [1, 2]}, {"k": "b", "n": 2, "l": []}, {"k": "a", "n": 3, "l": None}])
@@ -131,6 +132,26 @@ def test_what_changes_from_run_to_run_is_refused_wherever_it_stands(query: str, 
 )
 def test_what_gives_the_same_each_time_is_not_refused(query: str) -> None:
     assert not [problem for problem in problems_of(sql(query)) if "gives another result" in problem]
+
+
+IN_TOKYO = """
+from potstill import Pipeline
+from potstill.steps import SQL, LoadRows
+
+query = "SELECT t::TIMESTAMPTZ::VARCHAR AS text, hour(t::TIMESTAMPTZ) AS hour, t::TIMESTAMPTZ AS moment FROM rows"
+times = SQL(query, tables={"rows": LoadRows([{"t": "2020-01-01 00:00:00"}])}, name="times")
+pipeline = Pipeline("p", outputs={"times": times})
+"""
+
+
+def test_the_zone_of_the_machine_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    project = Project(tmp_path)
+    project.write(IN_TOKYO)
+    result = project.run("--json")
+    assert project.values(result, "times", "text") == ["2020-01-01 00:00:00+00"]
+    assert project.values(result, "times", "hour") == [0]
+    assert [str(moment) for moment in project.values(result, "times", "moment")] == ["2020-01-01 00:00:00+00:00"]
 
 
 def test_objects_with_keys_of_their_own_stay_objects(tmp_path: Path) -> None:

@@ -104,6 +104,7 @@ class SQL(Step):
         connection = duckdb.connect(":memory:", config={**SETTINGS, "temp_directory": str(context.work / "duckdb")})
         for name, rows in tables.items():
             connection.register(name, rows.with_format("arrow")[:])
+        connection.execute("SET TimeZone = 'UTC'")  # else the machine's, in all texts and parts of times with a zone
         connection.execute("SET lock_configuration = true")
         try:
             relation = connection.sql(self.query)
