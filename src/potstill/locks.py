@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from potstill.file_locks import ALONE, AT_ONCE, lock_file
 from potstill.store import writing
 
 
@@ -35,7 +35,7 @@ def try_lock(root: Path, key: str) -> Lock | None:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / key).open("a+")
         try:
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(file, folder / key, ALONE | AT_ONCE)
         except BlockingIOError:
             file.close()
             return None

@@ -11,7 +11,6 @@ sees every pin of what it takes.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import threading
 import time
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from potstill import lines
+from potstill.file_locks import ALONE, TOGETHER, lock_file
 from potstill.processes import Process, run_name
 from potstill.run_records import Origin
 
@@ -149,7 +149,7 @@ def _process(header: Mapping[str, Any]) -> Process | None:
 def not_while_collecting(root: Path) -> Iterator[None]:
     """Run the block while no `gc` decides what to delete."""
     with _gate(root) as gate:
-        fcntl.flock(gate, fcntl.LOCK_SH)
+        lock_file(gate, root / "pins", TOGETHER)
         yield
 
 
@@ -157,7 +157,7 @@ def not_while_collecting(root: Path) -> Iterator[None]:
 def collecting(root: Path) -> Iterator[float]:
     """Run the block while nobody pins anything and no other `gc` decides; yields the file system's present time."""
     with _gate(root) as gate:
-        fcntl.flock(gate, fcntl.LOCK_EX)
+        lock_file(gate, root / "pins", ALONE)
         os.utime(gate.fileno())
         yield os.fstat(gate.fileno()).st_mtime
 

@@ -6,7 +6,6 @@ STORE/runs/PIPELINE.jsonl   a line for each step and key, of all files and machi
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import socket
@@ -18,6 +17,7 @@ from typing import Any
 
 from potstill import lines
 from potstill.errors import StoreError
+from potstill.file_locks import ALONE, lock_file
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class RunRecords:
         """Let one process at a time write: a file that is rewritten loses no line that another adds."""
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            lock_file(lock, self._folder, ALONE)
             yield
 
 

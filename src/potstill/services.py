@@ -12,7 +12,6 @@ STORE/services/NAME.log    what it printed
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import http.client
 import json
 import os
@@ -29,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from potstill.errors import PotstillError
+from potstill.file_locks import ALONE, lock_file
 from potstill.processes import Process, run_name
 from potstill.service_state import (
     GRACE_SECONDS,
@@ -210,7 +210,7 @@ def _locked(path: Path) -> Iterator[None]:
             lock = path.open("w")
             break
     with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock_file(lock, path, ALONE)
         yield
 
 

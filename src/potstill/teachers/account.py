@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from potstill.errors import PotstillError
+from potstill.file_locks import ALONE, lock_file
 from potstill.processes import Process
 
 LOST_SECONDS = 3600.0
@@ -207,7 +207,7 @@ def _locked(path: Path) -> Iterator[IO[bytes]]:
         except FileNotFoundError:  # another run, which ends, has just removed the empty folder
             continue
         with file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock_file(file, path, ALONE)
             try:
                 same = os.path.samestat(path.stat(), os.fstat(file.fileno()))
             except FileNotFoundError:
