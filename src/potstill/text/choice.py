@@ -63,7 +63,7 @@ _ALONE = re.compile(
     re.IGNORECASE,
 )
 """A list's mark or a word of emphasis before the label that is the whole answer."""
-_OPENS = re.compile(rf"{_GAP}({NAMED}){_SUFFIX}{_CLOSE}([.,;!:\n)。、—–…]|\s-\s)")
+_OPENS = re.compile(rf"{_GAP}({NAMED}){_SUFFIX}{_CLOSE}([.,;!:\n)。、—–…]|\s-\s|\s\()")
 _FINAL = re.compile(r"final|conclu|therefore|thus|hence|schließlich|definitiv|最终|最終|최종|итог", re.IGNORECASE)
 _BOX = re.compile(
     r"\\boxed\{(?:\\text\{)?([^{}]{1,200})\}?\}|\[\[([^\[\]]{1,200})\]\]"
