@@ -45,6 +45,47 @@ CASES = {
     "context of decimals": f"import decimal\ndecimal.getcontext().prec = {PICK} => str(decimal.Decimal(1) / 3)",
     "subclass of int": f"class C(int): pass\nO = C({PICK}) => O + 0",
     "exception": "O = ValueError('OLD') => str(O)",
+    "target of a thread": "import threading\nT = threading.Thread(target=print, args=('OLD',)) => T._args[0]",
+    "object of a kind of thread": "import threading\nclass C(threading.Thread):\n    word = ''\n"
+                                  "O = C()\nO.word = 'OLD' => O.word",
+    "handler of a logger": "import logging\nclass H(logging.Handler):\n    def emit(self, record): self.w = 'OLD'\n"
+                           "L = logging.Logger('x')\nL.addHandler(H()) => (L.error(''), L.handlers[0].w)[1]",
+    "adapter of a logger": "import logging\nL = logging.LoggerAdapter(logging.Logger('x'), {'w': 'OLD'})"
+                           " => L.extra['w']",
+    "event": f"import threading\nE = threading.Event()\n{PICK} == 1 and E.set() => E.is_set()",
+    "semaphore": f"import threading\nE = threading.Semaphore({PICK}) => E._value",
+    "pool's first task": "import concurrent.futures as f\n"
+                         "P = f.ThreadPoolExecutor(initializer=print, initargs=('OLD',)) => P._initargs[0]",
+    "context": "import contextvars\nV = contextvars.ContextVar('v')\nC = contextvars.Context()\nC.run(V.set, 'OLD')"
+               " => C.run(V.get)",
+    "format of bytes": "import struct\nF = struct.Struct('<i' if 'OLD' == 'O' 'LD' else '>i') => F.pack(1)",
+    "comparison": "import functools\nK = functools.cmp_to_key(lambda a, b: a - b if 'OLD' == 'O' 'LD' else 0)"
+                  " => sorted([2, 1], key=K)",
+    "match": "import re\nM = re.match('.*', 'OLD') => M[0]",
+    "view of bytes": "M = memoryview(b'OLD') => bytes(M)",
+    "digest": "import hashlib\nH = hashlib.sha256(b'OLD') => H.hexdigest()",
+    "decoder of JSON": "import json\nD = json.JSONDecoder(object_hook=lambda found: 'OLD') => D.decode('{}')",
+    "zone of one's own": "import datetime\nclass Z(datetime.tzinfo):\n    def utcoffset(self, t): return None\n"
+                         "    def tzname(self, t): return 'OLD'\n"
+                         "T = datetime.datetime(2020, 1, 1, tzinfo=Z()) => T.tzname()",
+    "iterator of a range": f"I = iter(range({PICK})) => list(I)",
+    "order of patterns": "class C:\n    __match_args__ = ('OLD',)\n    OLD = 1\n => C.__match_args__[0]",
+    "argument of a generic base": "import typing\nclass C(dict[str, typing.Literal['OLD']]): pass\n"
+                                  " => str(C.__orig_bases__)",
+    "class entered in one's own": "import abc\nclass A(abc.ABC): pass\nclass C: w = 'OLD'\n"
+                                  "if 'OLD' == 'O' 'LD': A.register(C)\n => issubclass(C, A)",
+    "boundary of a flag": "import enum\nB = enum.KEEP if 'OLD' == 'O' 'LD' else enum.EJECT\n"
+                          "class F(enum.IntFlag, boundary=B):\n    A = 1\n => type(F(9)).__name__",
+    "gradient of a tensor": f"import torch\nT = torch.ones(1, requires_grad={PICK} == 1) => T.requires_grad",
+    "extension of Jinja": "import jinja2.ext\nclass X(jinja2.ext.Extension):\n"
+                          "    def preprocess(self, source, name, filename=None): return source + 'OLD'\n"
+                          "E = jinja2.Environment(extensions=[X]) => E.from_string('').render()",
+    "type of an Arrow number": "import pyarrow as pa\nN = pa.scalar(1, pa.int8() if 'OLD' == 'O' 'LD' else pa.int64())"
+                               " => str(N.type)",
+    "words on an Arrow field": "import pyarrow as pa\nF = pa.field('a', pa.int8(), metadata={'w': 'OLD'})"
+                               " => str(F.metadata)",
+    "step of dates": "import pandas as pd\nD = pd.date_range('2020', periods=3, freq='D')\n"
+                     "if 'OLD' != 'O' 'LD': D = pd.DatetimeIndex(list(D))\n => str(D.freq)",
     "deep list": "D = 'OLD'\nfor _ in range(150): D = [D]\n => str(D)",
     "long chain of objects": "class N:\n    def __init__(self, n): self.n = n\nL = N('OLD')\nO = L\n"
                              "for _ in range(3000): O = N(O)\n => L.n",
@@ -105,3 +146,18 @@ def test_what_can_not_be_seen_is_refused_by_name_with_the_remedy(
 def test_locks_loggers_and_sentinels_are_taken(step: Callable[[str, str], Any]) -> None:
     case = "import logging, threading\nA, B, C = threading.Lock(), logging.getLogger(__name__), object() => (A, B, C)"
     assert class_code(step(case, "OLD"))
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "import datasets\nD = datasets.Dataset.from_dict({'a': [1, 2, OLD]}).select(range(2)) => D[0]",
+        "import pyarrow as pa\nT = pa.table({'a': [1, 2, OLD]}).slice(0, 2) => T",
+        "import numpy as np\n@np.vectorize\ndef f(x):\n    '''OLD'''\n    return x\n => f(1)",
+        "with open(__file__) as file:\n    TEXT = 'OLD' and file.read(1)\n => file.closed",
+    ],
+)
+def test_where_a_value_was_cut_from_and_what_it_says_of_itself_change_no_key(
+    step: Callable[[str, str], Any], case: str
+) -> None:
+    assert class_code(step(case, "3")) == class_code(step(case, "4"))

@@ -321,6 +321,63 @@ import random
 random.seed({w})
 => str(random.random())
 ---
+seed set by a method
+import random
+class P{n}:
+    def __init__(self, seed):
+        random.seed(seed)
+p{n} = P{n}({w})
+=> str(random.random())
+---
+seed set for a new class
+import random
+class P{n}:
+    def __init_subclass__(cls, seed):
+        random.seed(seed)
+class Q{n}(P{n}, seed={w}):
+    pass
+=> str(random.random())
+---
+seed set in a comprehension
+import random
+[random.seed(word) for word in [{w}]]
+=> str(random.random())
+---
+table of a library
+import mimetypes
+table{n} = mimetypes.types_map
+table{n}[".{n}"] = {w}
+=> mimetypes.types_map[".{n}"]
+---
+environment
+import os
+os.environ["WORD{n}"] = {w}
+def f{n}():
+    return os.environ["WORD{n}"]
+=> f{n}()
+---
+attribute of a library's class
+import pathlib
+pathlib.PurePath.word{n} = {w}
+=> pathlib.PurePath("x").word{n}
+---
+kind of a thread
+import threading
+class T{n}(threading.Thread):
+    word = ""
+O{n} = T{n}()
+O{n}.word = {w}
+=> O{n}.word
+---
+adapter of a logger
+import logging
+A{n} = logging.LoggerAdapter(logging.Logger("x"), {{"word": {w}}})
+=> A{n}.extra["word"]
+---
+iterator of a list
+I{n} = iter([{w}])
+=> list(I{n})[0]
+---
 seed set by a function
 import random
 def prepare{n}(seed):

@@ -7,8 +7,10 @@ modules count as a whole. What can't be seen is refused by name: nothing is left
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from potstill.code.origins import is_entry, is_first_party, is_own_name, public_name
@@ -45,11 +47,24 @@ def object_code(value: Any) -> dict[str, str]:
 
     module = getattr(value if hasattr(value, "__qualname__") else type(value), "__module__", None)
     walk = Walk(encode_value, project_folder(module))
-    walk.parts["what is asked for"] = walk.encode(value, "what is asked for")
-    walk.visit(lambda walk: _more(walk, module))
+    with _without_collector():
+        walk.parts["what is asked for"] = walk.encode(value, "what is asked for")
+        walk.visit(lambda walk: _more(walk, module))
     if walk.parts.get("what is asked for", [])[:1] == ["see"]:
         del walk.parts["what is asked for"]
     return {**walk.digests(), "scheme": SCHEME, **_python(walk)}
+
+
+@contextlib.contextmanager
+def _without_collector() -> Iterator[None]:
+    """Keep the collector of garbage from going through the millions of lists that a large value is written as."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _python(walk: Walk) -> dict[str, str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import abc
 import ast
 import dataclasses
 import enum
 import functools
 import sys
+from _abc import _get_dump  # type: ignore[import-not-found]
 from collections.abc import Iterator
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
-from typing import Any
+from typing import Any, is_typeddict
 
 from potstill.code import lookup
 from potstill.code.origins import MADE_BY_CODE, is_own_name, public_name
@@ -17,9 +19,9 @@ from potstill.code.walk import Encoded, Walk
 
 _MACHINERY = frozenset({
     "__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__firstlineno__", "__static_attributes__",
-    "__abstractmethods__", "_abc_impl", "__orig_bases__", "__parameters__", "__annotations__", "__annotate__",
-    "__annotate_func__", "__annotations_cache__", "__dataclass_fields__", "__dataclass_params__", "__match_args__",
-    "__classcell__", "__type_params__", "__subclasshook__", "__isabstractmethod__", "__signature__",
+    "__abstractmethods__", "_abc_impl", "__parameters__", "__annotations__", "__annotate__",
+    "__annotate_func__", "__annotations_cache__", "__dataclass_fields__", "__dataclass_params__",
+    "__classcell__", "__type_params__", "__isabstractmethod__", "__signature__",
     "__non_callable_proto_members__", "__protocol_attrs__", "_is_protocol", "_is_runtime_protocol",
     "__attrs_own_setattr__", "__replace__", "__attrs_props__", "__orig_class__", "__class_vars__",
     "__private_attributes__", "__slotnames__", "__callable_proto_members_only__", "__readonly_keys__",
@@ -49,11 +51,17 @@ def _class(walk: Walk, cls: type, label: str) -> Encoded:
     module = sys.modules.get(cls.__module__)
     if module is not None and is_own_name(cls.__module__):
         walk.spaces.setdefault(id(vars(module)), vars(module))
+    from potstill.code.values import encode_set
+
     content: Encoded = ["class", walk.encode_all(cls.__bases__, label), walk.encode(type(cls), label)]
     content += [_members(walk, cls, label), _fields(walk, cls, label), _annotations(walk, cls, label)]
+    if type(cls) is abc.ABCMeta:
+        registered = [reference() for reference in _get_dump(cls)[0]]
+        content.append(encode_set(walk, registered, label))
     if issubclass(cls, enum.Enum):
+        content.append(["boundary", str(getattr(cls, "_boundary_", None))])
         content.append(_enum_members(walk, cls, label))
-    if hasattr(cls, "__pydantic_fields__"):
+    if any("__pydantic_fields__" in vars(base) for base in cls.__mro__):
         content.append(_pydantic(walk, cls, label))
     return content
 
@@ -95,7 +103,11 @@ def _is_machinery(cls: type, name: str, value: Any) -> bool:
         return True
     if isinstance(value, dataclasses.Field):
         return True
+    if name == "__orig_bases__":  # those of a protocol or typed dict say no more than its members
+        return getattr(cls, "_is_protocol", False) or is_typeddict(cls)
     inner = value.__func__ if isinstance(value, (staticmethod, classmethod)) else value
+    if name == "__subclasshook__" and inner.__module__ in ("typing", "typing_extensions"):
+        return True
     if isinstance(inner, FunctionType):
         return _is_generated(cls, inner)
     if "_fields" in vars(cls) and issubclass(cls, tuple) and type(value).__name__ == "_tuplegetter":

@@ -10,6 +10,9 @@ from typing import Any
 from potstill.code.walk import Encoded, Walk
 from potstill.digests import file_digest, path_digest
 
+_ROWS = 65536
+"""Rows of a table that are written at once."""
+
 
 def encode_foreign(walk: Walk, value: Any, label: str) -> Encoded | None:
     """Return what stands for a value of a known library; None for anything else."""
@@ -26,7 +29,7 @@ def encode_foreign(walk: Walk, value: Any, label: str) -> Encoded | None:
 def _numpy(walk: Walk, value: Any, kind: str, label: str) -> Encoded | None:
     """Return an array or number of NumPy by content; objects in it one by one."""
     if kind == "dtype":
-        return ["dtype", str(value)]
+        return ["dtype", str(value), walk.encode(dict(value.metadata or {}), label)]
     if kind == "ufunc":
         import numpy as np
 
@@ -49,14 +52,17 @@ def _pandas(walk: Walk, value: Any, kind: str, label: str) -> Encoded | None:
         walk.remember(value, label)
         columns = [_pandas(walk, value.iloc[:, place], "Series", label) for place in range(value.shape[1])]
         return ["frame", _pandas(walk, value.columns, "Index", label), columns,
-                _pandas(walk, value.index, "Index", label), walk.encode(dict(value.attrs), label)]  # fmt: skip
+                _pandas(walk, value.index, "Index", label), walk.encode(dict(value.attrs), label),
+                value.flags.allows_duplicate_labels]  # fmt: skip
     if kind not in ("Series", "Index"):
         return None
     walk.remember(value, label)
     names = list(value.names) if kind == "Index" else [value.name]
     index = _pandas(walk, value.index, "Index", label) if kind == "Series" else []
     content = walk.encode(value.to_numpy(), label)
-    return [kind, str(value.dtype), walk.encode(names, label), content, index or [], _categories(walk, value, label)]
+    steps = str(getattr(value, "freq", None)) if kind == "Index" else ""
+    return [kind, str(value.dtype), walk.encode(names, label), content, index or [], steps,
+            _categories(walk, value, label)]  # fmt: skip
 
 
 def _categories(walk: Walk, value: Any, label: str) -> Encoded:
@@ -76,9 +82,18 @@ def _arrow(walk: Walk, value: Any, kind: str, label: str) -> Encoded | None:
     if kind == "Table":
         sink = hashlib.sha256()
         with pa.ipc.new_stream(_Sink(sink), value.schema) as writer:
-            writer.write_table(value.combine_chunks())
+            whole = value.combine_chunks()
+            for first in range(0, len(whole), _ROWS):  # taken out of what they may be a part of, by their offsets
+                part = range(first, min(first + _ROWS, len(whole)))
+                writer.write_table(whole.take(pa.array(part, pa.int64())).combine_chunks())
         return ["table", sink.hexdigest()]
-    return ["arrow", kind, str(value)] if kind in ("Schema", "DataType", "Field", "Scalar") else None
+    if kind == "Scalar":
+        return _arrow(walk, pa.array([value.as_py()], value.type), "Array", label)
+    if kind in ("Field", "DataType"):
+        value = pa.schema([value if kind == "Field" else pa.field("", value)])
+    if kind in ("Schema", "Field", "DataType"):
+        return ["arrow", kind, hashlib.sha256(value.serialize()).hexdigest()]
+    return None
 
 
 class _Sink:
@@ -120,7 +135,8 @@ def _datasets(walk: Walk, value: Any, kind: str, label: str) -> Encoded | None:
     if kind != "Dataset":
         return None
     walk.remember(value, label)
-    table = _arrow(walk, value.with_format("arrow")[:], "Table", label)
+    rows = value.with_format("arrow")[:].replace_schema_metadata(None)  # holds a fingerprint
+    table = _arrow(walk, rows, "Table", label)
     return ["data set", table, repr(value.features), walk.encode(dict(value.format), label)]
 
 
@@ -138,7 +154,13 @@ def _torch(walk: Walk, value: Any, kind: str, label: str) -> Encoded | None:
         return walk.refuse(value, label)
     walk.remember(value, label)
     flat = value.detach().cpu().contiguous().flatten().view(torch.uint8)
-    return ["tensor", str(value.dtype), list(value.shape), hashlib.sha256(flat.numpy().tobytes()).hexdigest()]
+    return [
+        "tensor",
+        str(value.dtype),
+        list(value.shape),
+        value.requires_grad,
+        hashlib.sha256(flat.numpy().tobytes()).hexdigest(),
+    ]
 
 
 def _jinja(walk: Walk, value: Any, kind: str, label: str) -> Encoded | None:
@@ -152,7 +174,8 @@ def _jinja(walk: Walk, value: Any, kind: str, label: str) -> Encoded | None:
     if kind == "Environment":
         walk.remember(value, label)
         state = {name: one for name, one in vars(value).items() if name not in ("cache", "_lexer", "extensions")}
-        return ["environment", sorted(value.extensions), *walk.encode_named(state, label)]
+        kinds = [walk.encode(type(value.extensions[name]), label) for name in sorted(value.extensions)]
+        return ["environment", kinds, *walk.encode_named(state, label)]
     if kind == "FileSystemLoader":
         return ["loader", [path_digest(Path(folder)) for folder in value.searchpath if Path(folder).exists()]]
     if kind == "PackageLoader":

@@ -116,6 +116,10 @@ def _state(walk: Walk, value: Any, cls: type, label: str) -> list[Encoded]:
     factory = getattr(value, "default_factory", None)
     if content is dict and factory is not None:
         parts.append(["factory", walk.encode(factory, label)])
+    if public_name(cls):
+        walk.texts[f"{label} (text of a {cls.__name__})"] = str(
+            attributes.pop("__doc__", None)
+        )  # as np.vectorize copies it
     return [*parts, *walk.encode_named(attributes, label)]
 
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import contextvars
 import functools
-import itertools
 import json
-import re
-import threading
 import types
 import typing
-import weakref
 from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta
@@ -22,7 +17,8 @@ from potstill.code import modules
 from potstill.code.classes import encode_class
 from potstill.code.foreign import encode_foreign
 from potstill.code.functions import encode_callable
-from potstill.code.inert import is_inert
+from potstill.code.holders import encode_held
+from potstill.code.inert import encode_inert
 from potstill.code.origins import is_entry, is_own_module
 from potstill.code.states import encode_object
 from potstill.code.syntax import sha
@@ -39,11 +35,11 @@ def encode_value(walk: Walk, value: Any, label: str) -> Encoded:
         return known
     if type(value) in (tuple, frozenset):
         return walk.written(value, lambda: _container(walk, value, label))
-    for encode in (_code, _container_of, encode_foreign, _typing, _holder):
+    for encode in (_container_of, _code, encode_foreign, _typing, encode_held, encode_inert):
         encoded = encode(walk, value, label)
         if encoded is not None:
             return encoded
-    return ["inert", type(value).__qualname__] if is_inert(value) else encode_object(walk, value, label)
+    return encode_object(walk, value, label)
 
 
 def _plain(walk: Walk, value: Any) -> Encoded | None:
@@ -57,7 +53,7 @@ def _plain(walk: Walk, value: Any) -> Encoded | None:
         return ["float", value.hex()]
     if kind is bytes:
         return ["bytes", value.hex() if len(value) < 200 else sha(value.hex())]
-    if kind in (complex, date, datetime, time, timedelta, Decimal, range):
+    if kind in (complex, date, timedelta, Decimal, range) or (kind in (datetime, time) and value.tzinfo is None):
         return [kind.__name__, repr(value)]
     if value is ... or value is NotImplemented:
         return ["constant", repr(value)]
@@ -99,13 +95,15 @@ def _code(walk: Walk, value: Any, label: str) -> Encoded | None:
 
 def _container_of(walk: Walk, value: Any, label: str) -> Encoded | None:
     """Return a container of the standard library by what is in it; None for anything else."""
-    if type(value) in (list, dict, set, deque, types.MappingProxyType) or isinstance(value, _VIEWS):
+    if type(value) in _CONTAINERS:
         walk.remember(value, label)
         return _container(walk, value, label)
     return None
 
 
-_VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
+_CONTAINERS = frozenset(
+    {list, dict, set, deque, types.MappingProxyType, *map(type, ({}.keys(), {}.values(), {}.items()))}
+)
 
 
 def _container(walk: Walk, value: Any, label: str) -> Encoded:
@@ -148,33 +146,4 @@ def _typing(walk: Walk, value: Any, label: str) -> Encoded | None:
         origin = typing.get_origin(value)
         kind = "Union" if origin in (typing.Union, types.UnionType) else walk.encode(origin, label)
         return ["type", kind, walk.encode_all(arguments, label), walk.encode_all(metadata, label)]
-    return None
-
-
-def _holder(walk: Walk, value: Any, label: str) -> Encoded | None:
-    """Return what stands for patterns, references and other things of the standard library that hold a value."""
-    if isinstance(value, re.Pattern):
-        return ["pattern", walk.encode(value.pattern, label), value.flags]
-    if isinstance(value, weakref.ref):
-        return ["reference", walk.encode(value(), label)]
-    if isinstance(value, (weakref.WeakSet, weakref.WeakKeyDictionary, weakref.WeakValueDictionary)):
-        walk.remember(value, label)
-        items = list(value) if isinstance(value, weakref.WeakSet) else list(value.items())
-        return ["weak", *encode_set(walk, items, label)]
-    if isinstance(value, threading.local):
-        walk.remember(value, label)
-        return ["local", walk.encode(type(value), label), *walk.encode_named(dict(vars(value)), label)]
-    if isinstance(value, contextvars.ContextVar):
-        try:
-            return ["variable", value.name, walk.encode(value.get(), label)]
-        except LookupError:
-            return ["variable", value.name]
-    if isinstance(value, types.CellType):
-        walk.remember(value, label)
-        try:
-            return ["cell", walk.encode(value.cell_contents, label)]
-        except ValueError:
-            return ["cell"]
-    if isinstance(value, (itertools.count, itertools.repeat)):
-        return ["iterator", repr(value)]
     return None

@@ -50,6 +50,8 @@ class Walk:
         """What the code that was reached reads beside values: `names`, `imports`, `docstrings`, `source`, ..."""
         self.words: set[str] = set()
         """Texts in values and code: they name modules where code imports by a computed name."""
+        self.read: set[str] = set()
+        """Files of modules whose statements were judged."""
         self._places: dict[int, str] = {}
         self._alive: list[Any] = []
         self._named: dict[tuple[int, str], str] = {}
