@@ -9,6 +9,7 @@ import pytest
 
 from potstill.errors import RequestError
 from potstill.graph import Graph, build, edges, replace_nodes
+from potstill.pipeline import Pipeline
 from potstill.step import Rows, Step
 
 
@@ -216,3 +217,9 @@ class Mine(Step):
     variables: dict[str, Any] = {"__name__": __name__}
     exec(code, variables)
     assert (variables["Mine"].version, variables["Mine"].makes, variables["Mine"].heavy) == (2, "rows", True)
+
+
+@pytest.mark.parametrize("outputs", [[Source()], (Source(),), Source(), None, "rows"])
+def test_outputs_of_a_pipeline_without_names_are_refused(outputs: Any) -> None:
+    with pytest.raises(RequestError, match=r"outputs must be a dict of names and steps, such as {'rows': rows}, got"):
+        Pipeline("p", outputs)

@@ -116,3 +116,9 @@ def path_digest(path: Path, skip: Iterable[str] = ()) -> str:
         return file_digest(path)
     left_out = set(skip)
     return combine((name, digest) for name, digest in contents(path).items() if Path(name).name not in left_out)
+
+
+def no_such_file(path: str | Path) -> str:
+    """Return that nothing is at `path`, and where a relative one was looked for."""
+    where = "" if Path(path).expanduser().is_absolute() else f" in {Path.cwd()}, the folder that the command runs in"
+    return f"no such file: {path}{where}"

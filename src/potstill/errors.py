@@ -40,10 +40,9 @@ class RequestError(PotstillError):
     """The request itself is wrong (exit code 2); nothing was run and nothing is lost."""
 
     def __init__(self, *problems: Problem | str) -> None:
-        """Keep all `problems`, so that they are reported together."""
-        self.problems: Sequence[Problem] = tuple(
-            problem if isinstance(problem, Problem) else Problem("", "", problem) for problem in problems
-        )
+        """Keep all `problems`, each once, so that they are reported together."""
+        each = (problem if isinstance(problem, Problem) else Problem("", "", problem) for problem in problems)
+        self.problems: Sequence[Problem] = tuple(dict.fromkeys(each))
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 

@@ -22,7 +22,7 @@ from typing import Annotated, Any
 from potstill.code import class_code, object_code
 from potstill.code.origins import public_name
 from potstill.code.states import identity_method
-from potstill.digests import path_digest
+from potstill.digests import no_such_file, path_digest
 from potstill.errors import BadInput, RequestError
 
 KEY_LENGTH = 32
@@ -40,7 +40,7 @@ class FileContent:
             BadInput: nothing is there.
         """
         if not Path(value).exists():
-            raise BadInput(f"no such file: {value}")
+            raise BadInput(no_such_file(value))
         return {"content": path_digest(Path(value))}
 
 

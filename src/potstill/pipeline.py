@@ -33,7 +33,13 @@ class Pipeline:
         """Record the graph behind `outputs`; nothing runs.
 
         The variables at the place of the call give the steps their names, and `--set` its paths.
+
+        Raises:
+            RequestError: `outputs` are not named.
         """
+        if not isinstance(outputs, Mapping):
+            text = f"outputs must be a dict of names and steps, such as {{'rows': rows}}, got {outputs!r:.60}"
+            raise RequestError(f"{text} ({type(outputs).__name__})")
         self.name = name
         self.outputs = dict(outputs)
         frame = sys._getframe(1)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from potstill import RequestError
+from potstill import Pipeline, RequestError
 from potstill.steps import json_list
 from potstill.steps.load_json import LoadJSON
 from running import artifact_of, problems_of, rows_of
@@ -202,3 +202,14 @@ def test_tool_arguments_keep_their_own_keys(tmp_path: Path) -> None:
         path = write(tmp_path / "a.json", form)
         made = artifact_of(LoadJSON(path), tmp_path / "store")
         assert made.dataset().to_list() == rows == made.dataset().to_pandas().to_dict("records")
+
+
+def test_a_missing_file_is_said_once_and_where_it_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RequestError) as caught:
+        Pipeline("p", {"rows": LoadJSON("none.json")}).run(store=tmp_path / "store")
+    assert str(caught.value).endswith(f"no such file: none.json in {tmp_path}, the folder that the command runs in")
+    assert str(caught.value).count("no such file") == 1
+    assert problems_of(LoadJSON(tmp_path / "none.json"))[0].endswith(f"no such file: {tmp_path / 'none.json'}")

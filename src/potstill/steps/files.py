@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
-from potstill.digests import path_digest
+from potstill.digests import no_such_file, path_digest
 from potstill.errors import BadInput, Problem
 from potstill.steps.schema import Findings
 
@@ -68,7 +68,7 @@ def matched(given: str | Path | Sequence[str | Path]) -> list[Path]:
         if path.is_dir():
             problems.append(Problem("", "path", f"{item} is a folder: name its files, as in {path / '*'}"))
         elif not names:
-            problems.append(Problem("", "path", f"no such file: {item}"))
+            problems.append(Problem("", "path", no_such_file(item)))
     if problems or not found:
         raise BadInput(*(problems or [Problem("", "path", "names no file: give at least one")]))
     return found
