@@ -86,6 +86,17 @@ CASES = {
                                " => str(F.metadata)",
     "step of dates": "import pandas as pd\nD = pd.date_range('2020', periods=3, freq='D')\n"
                      "if 'OLD' != 'O' 'LD': D = pd.DatetimeIndex(list(D))\n => str(D.freq)",
+    "pickle that names code": "import helper, pickle\nhelper.word = lambda: 'OLD'\n"
+                              " => pickle.loads(b'chelper\\nword\\n.')()",
+    "weak table that holds its owner": "import weakref\nclass D:\n"
+        "    def __init__(self): self.s = weakref.WeakKeyDictionary()\n"
+        "    def __get__(self, o, kind): return self.s.get(o)\n    def __set__(self, o, v): self.s[o] = v\n"
+        "class C:\n    w = D()\nO, P = C(), C()\nO.w, P.w = 'OLD', 'x' => O.w",
+    "classes entered in each other": "import abc\nclass A(abc.ABC): pass\nclass B(abc.ABC):\n    w = 'OLD'\n    a = A\n"
+        "class C:\n    a = A\nA.register(B)\nA.register(C) => B.w",
+    "set of a kind that holds its owner": "class C(set): pass\nclass M:\n"
+        "    def __init__(self, w): self.w, self.s = w, S0\n"
+        "S0 = C()\nS0 |= {M('OLD'), M('x')} => sorted(m.w for m in S0)[0]",
     "deep list": "D = 'OLD'\nfor _ in range(150): D = [D]\n => str(D)",
     "long chain of objects": "class N:\n    def __init__(self, n): self.n = n\nL = N('OLD')\nO = L\n"
                              "for _ in range(3000): O = N(O)\n => L.n",

@@ -57,7 +57,7 @@ def _class(walk: Walk, cls: type, label: str) -> Encoded:
     content += [_members(walk, cls, label), _fields(walk, cls, label), _annotations(walk, cls, label)]
     if type(cls) is abc.ABCMeta:
         registered = [reference() for reference in _get_dump(cls)[0]]
-        content.append(encode_set(walk, registered, label))
+        content.append(encode_set(walk, registered, label, cls))
     if issubclass(cls, enum.Enum):
         content.append(["boundary", str(getattr(cls, "_boundary_", None))])
         content.append(_enum_members(walk, cls, label))

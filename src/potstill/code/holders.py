@@ -59,7 +59,7 @@ def _reference(walk: Walk, value: Any, label: str) -> Encoded | None:
     if isinstance(value, (weakref.WeakSet, weakref.WeakKeyDictionary, weakref.WeakValueDictionary)):
         walk.remember(value, label)
         items = list(value) if isinstance(value, weakref.WeakSet) else list(value.items())
-        return ["weak", *encode_set(walk, items, label)]
+        return ["weak", *encode_set(walk, items, label, value)]
     return None
 
 

@@ -148,7 +148,7 @@ def _content(walk: Walk, value: Any, kind: type, label: str) -> list[Any]:
     if kind is dict:
         return [[walk.encode(key, label), walk.encode(item, label)] for key, item in dict.items(value)]
     if kind in (set, frozenset):
-        return encode_set(walk, kind.__iter__(value), label)
+        return encode_set(walk, kind.__iter__(value), label, value)
     if kind in (list, tuple):
         return walk.encode_all(kind.__iter__(value), label)
     if kind is str:

@@ -117,17 +117,22 @@ def _container(walk: Walk, value: Any, label: str) -> Encoded:
     return [type(value).__name__, *limit, *walk.encode_all(value, label)]
 
 
-def encode_set(walk: Walk, value: Iterable[Any], label: str) -> list[Encoded]:
-    """Return what is in a set, in an order that does not depend on where objects lie in memory."""
-    items = list(value)
+def encode_set(walk: Walk, value: Iterable[Any], label: str, holder: Any = None) -> list[Encoded]:
+    """Return what is in a set, in an order that does not depend on where objects lie in memory.
+
+    `holder` is the object that the set belongs to, where `value` is a copy.
+    """
+    items, place = list(value), id(value if holder is None else holder)
+    if len(items) == 1:
+        return walk.encode_all(items, label)
     if all(_plain(walk, item) is not None for item in items):
         return sorted((walk.encode(item, label) for item in items), key=json.dumps)
-    if id(value) in walk.open_sets:
+    if place in walk.open_sets:
         return [["again"]]
 
     def alone(item: Any) -> str:
         """Return the digest of one item by a walk of its own."""
-        inner = Walk(encode_value, walk.folder, walk.open_sets | {id(value)})
+        inner = Walk(encode_value, walk.folder, walk.open_sets | {place})
         inner.parts[""] = inner.encode(item, "")
         inner.visit(lambda _: None)
         return json.dumps(inner.parts)
