@@ -158,11 +158,11 @@ def _variables(module: ModuleType) -> dict[str, tuple[str, bytes]]:
 
 def _held(module: ModuleType) -> Iterator[tuple[str, Any]]:
     """Yield (path, value) for what a module and its classes hold that may differ when it is imported again."""
-    for name, value in vars(module).items():
+    for name, value in list(vars(module).items()):  # a copy: a look at some values imports more
         if _is_changeable(name, value, module):
             yield name, value
         elif isinstance(value, type) and value.__module__ == module.__name__ and not issubclass(value, Enum):
-            inner = vars(value).items()
+            inner = list(vars(value).items())
             yield from ((f"{name}.{part}", held) for part, held in inner if _is_changeable(part, held, module))
 
 

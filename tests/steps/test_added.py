@@ -50,7 +50,7 @@ STEPS: dict[str, tuple[Callable[[Any], Step], tuple[str, ...]]] = {
     ),
     "PseudoLabel": (
         lambda rows: PseudoLabel(rows, teacher=ECHO, samples=2, temperature=0.7),
-        ("output", "answer", "confidence", "votes"),
+        ("answer", "confidence", "votes"),  # an output that is there becomes the reference
     ),
     "Classify": (
         lambda rows: ClassifyWithTeacher(rows, teacher=ECHO, classes=("a", "b")),

@@ -91,7 +91,7 @@ def test_a_row_without_a_text_is_named(minilm: str, tmp_path: Path) -> None:
 
 def test_without_the_package_the_pip_line_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(MissingExtra, match=r"sentence-transformers.*potstill\[data\]"):
+    with pytest.raises(MissingExtra, match=r"sentence-transformers.*potstill\[embeddings\]"):
         encoder.load("x")
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(MissingExtra, match=r"faiss-cpu.*potstill\[data\]"):

@@ -185,3 +185,14 @@ def test_a_pattern_that_takes_too_long_loses_its_row_alone(tmp_path: Path, monke
     rows, context = label(tmp_path, ["a" * 60 + "!", "ab"], teacher, answer="(?:a|aa|a b?a)+b")
     assert [row["id"] for row in rows] == ["r1"]
     assert context.ledger.lost == {("permanent", "the pattern '(?:a|aa|a b?a)+b' takes too long"): 1}
+
+
+def test_an_output_that_is_there_becomes_the_reference(tmp_path):
+    rows = Dataset.from_list([{"id": "1", "instruction": "a", "output": "by a person"}])
+    step = PseudoLabel(rows, teacher=ECHO, max_tokens=8)
+    [row] = step.run(rows, ECHO, context_in(tmp_path))
+    assert row["reference"] == "by a person" and row["output"] not in ("", "by a person")
+    columns = step.columns({"rows": frozenset(rows.column_names)})
+    assert columns == frozenset(row)
+    with pytest.raises(BadInput, match="has a column reference already, which PseudoLabel would replace"):
+        step.columns({"rows": frozenset({"instruction", "output", "reference"})})

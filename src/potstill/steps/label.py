@@ -35,7 +35,7 @@ VOTE_COLUMNS = ("answer", "confidence", "votes")
 class PseudoLabel(SamplingStep):
     """Has the teacher answer every row: `output`, `finish_reason`, and with `top_k` the soft labels.
 
-    An answer that was cut is not a label: the row is lost. With `samples` or several teachers the answers vote, and
+    Rows that have an `output` already get a new one, and theirs becomes `reference`. An answer that was cut is not a label: the row is lost. With `samples` or several teachers the answers vote, and
     `output` is the first text that gives the answer most of them give (self-consistency: Wang et al. 2023, arXiv
     2203.11171): new columns `answer` (what was voted for), `confidence` (its share of all that was asked; a cut or
     unreadable answer counts as none), `votes` (each answer with its count), and with several teachers `teacher` (who
@@ -113,7 +113,7 @@ class PseudoLabel(SamplingStep):
         return {"rows": required_variables(self.prompt)}
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the rows and the new ones.
+        """Return the columns of the rows and the new ones; an `output` that was there becomes `reference`.
 
         Raises:
             BadInput: the rows have one of these already.
@@ -122,7 +122,8 @@ class PseudoLabel(SamplingStep):
         several = len(as_ensemble(self.teacher).members) > 1
         thoughts = (self.reasoning,) if self.reasoning else ()
         new = ("output", *thoughts, *(TOP_COLUMNS if self.top_k else ()), *(("teacher",) if several else ()))
-        return answered(rows, added(self, rows, (*new, *(VOTE_COLUMNS if self._votes() else ()))))
+        new += (*(VOTE_COLUMNS if self._votes() else ()), *(("reference",) if rows and "output" in rows else ()))
+        return answered(rows, added(self, rows and rows - {"output"}, new))
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Assume answers of full length: an upper bound."""
@@ -156,6 +157,8 @@ class PseudoLabel(SamplingStep):
             if self.reasoning:
                 made[self.reasoning] = response.reasoning
             context.ledger.keep()
+            if "output" in job.row:
+                made["reference"] = job.row["output"]
             yield {**with_answer(job.row, "output", response.text, response.finish_reason), **made}
         if self.top_k:
             mass.report(self.top_k, context)

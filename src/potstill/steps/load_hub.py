@@ -28,7 +28,7 @@ class LoadHub(Step):
 
     >>> clinc = LoadHub("clinc/clinc_oos", config="plus", split="train[:1000]")
     >>> Take(clinc, 10).rows
-    <LoadHub unnamed>
+    <LoadHub unnamed, a step that has not run>
     """
 
     dataset: str
