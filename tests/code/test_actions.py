@@ -41,6 +41,10 @@ ACTIONS = {
     "entry = Entry()",
     "in a method": f"class Entry:\n    def go(self):\n        codecs.register_error('own', {HANDLER})\n"
     "entry = Entry()\nentry.go()",
+    "in a method of a new object": f"class Entry:\n    def go(self):\n        codecs.register_error('own', {HANDLER})\n"
+    "Entry().go()",
+    "in a method of what a method gives": "class Entry:\n    def get(self):\n        return self\n    def go(self):\n"
+    f"        codecs.register_error('own', {HANDLER})\nEntry().get().go()",
     "when a class is made": "class Base:\n    def __init_subclass__(cls):\n"
     "        codecs.register_error('own', cls.say)\n"
     "class Entry(Base):\n    @staticmethod\n    def say(error):\n        return ('OLD', error.end)",
@@ -63,6 +67,8 @@ NOTHING = {
     "fill()",
     "a registry of one's own": "TABLE = {}\ndef enter(function):\n    TABLE[function.__name__] = function\n"
     "    return function\n@enter\ndef other():\n    return 'OLD'",
+    "a chain of methods": "class Entry:\n    def put(self, word):\n        self.word = word\n        return self\n"
+    "entry = Entry().put('OLD').put('x')",
     "a message": "print('OLD', end='')",
     "a warning": "import warnings\nwarnings.filterwarnings('ignore', message='OLD')",
     "a logger": "import logging\nlogging.getLogger('own').setLevel('OLD'[:0] or 'INFO')",

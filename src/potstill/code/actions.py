@@ -122,15 +122,25 @@ class Actions:
 
     def _own_call_acts(self, call: ast.Call, own: dict[str, Any]) -> bool:
         """Return whether a call of one of the user's functions, methods or classes acts on a library."""
-        chain = next(iter(chains(call.func)), ())
-        if not chain:
-            return False
-        this = own.get(chain[0])
-        value: Any = this if chain[0] in own else self._space.get(chain[0])
-        owner = this if isinstance(this, type) else None
-        for name in chain[1:]:
-            owner = value if isinstance(value, type) else type(value)
-            value = _member(value, name)
+        return any(self._callee_acts(value, owner) for value, owner in self._callees(call.func, own))
+
+    def _callees(self, called: ast.expr, own: dict[str, Any]) -> Iterator[tuple[Any, type | None]]:
+        """Yield what a call may call, with its class; by its name alone where nothing else is known."""
+        chain = next(iter(chains(called)), ())
+        if isinstance(called, ast.Attribute) and not (chain and chain[-1] == called.attr):  # of what a call gave
+            classes = [one for one in self._space.values() if isinstance(one, type) and is_own_name(one.__module__)]
+            yield from ((_member(one, called.attr), one) for one in classes)
+        elif chain:
+            this = own.get(chain[0])
+            value: Any = this if chain[0] in own else self._space.get(chain[0])
+            owner = this if isinstance(this, type) else None
+            for name in chain[1:]:
+                owner = value if isinstance(value, type) else type(value)
+                value = _member(value, name)
+            yield value, owner
+
+    def _callee_acts(self, value: Any, owner: type | None) -> bool:
+        """Return whether calling a function, class or object acts on a library."""
         if isinstance(value, type) and is_own_name(value.__module__):
             return any(self._function_acts(_member(value, name), value) for name in _MADE)
         if not isinstance(value, (FunctionType, MethodType, staticmethod, classmethod, functools.partial)):
