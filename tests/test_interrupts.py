@@ -14,6 +14,7 @@ from potstill import Pipeline, RequestError, Rows, Step
 from potstill.executor import Local
 from potstill.progress import Silent
 from potstill.records import Interrupted
+from projects import Project, until
 
 
 class Swallows(Step):
@@ -44,5 +45,41 @@ def test_a_step_that_swallows_the_interrupt_is_the_end_of_the_run(tmp_path: Path
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(Interrupted) as stop:
         pipeline.run(store=tmp_path, executor=Local(forks=False), watcher=Silent())
-    assert [record.status for record in stop.value.run.records] == ["ran" if how == "goes on" else "skipped", "skipped"]
+    assert [record.status for record in stop.value.run.records] == ["skipped", "skipped"]
     assert signal.getsignal(signal.SIGINT) is before
+    assert not list(tmp_path.glob("artifacts/*"))  # what it has until then may be a part
+
+
+STOPS_EARLY = """
+import time
+from pathlib import Path
+from potstill import Pipeline, Step
+
+
+class Trains(Step):
+    def run(self):
+        rows = [{"n": 1}]
+        try:
+            Path("started").touch()
+            if not Path("again").exists():
+                time.sleep(60)
+            rows.append({"n": 2})
+        except KeyboardInterrupt:
+            print("stopped early")
+        return rows
+
+
+pipeline = Pipeline("p", outputs={"out": Trains(name="out")})
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_a_step_has_when_it_is_interrupted_is_not_its_result(tmp_path: Path, number: signal.Signals) -> None:
+    project = Project(tmp_path)
+    project.write(STOPS_EARLY)
+    run = project.start("run", "pipe.py")
+    until((tmp_path / "started").exists, "the step to start")
+    run.send(number)
+    assert run.wait().code == 130
+    (tmp_path / "again").touch()
+    assert project.values(project.run("--json"), "out", "n") == [1, 2]

@@ -138,8 +138,13 @@ def edge_fields(step: Step) -> tuple[str, ...]:
     return tuple(field.name for field in dataclasses.fields(step) if handed_over(field.name))
 
 
-def execute(spec: Spec, fields: tuple[str, ...], progress: Progress) -> Outcome:
+def execute(
+    spec: Spec, fields: tuple[str, ...], progress: Progress, is_ending: Callable[[], bool] = lambda: False
+) -> Outcome:
     """Run one step and publish its artifact; `fields` are its edge fields.
+
+    What a step returns after its run was asked to end (`is_ending`) may be only what it had until then: libraries take
+    Ctrl-C for a wish to stop early. It is not published.
 
     Never raises for what the step does wrong; a KeyboardInterrupt passes through.
     """
@@ -155,7 +160,7 @@ def execute(spec: Spec, fields: tuple[str, ...], progress: Progress) -> Outcome:
         context = _context(spec, store, folder, logger, progress)
         inputs.check()
         with services.within(spec.access):
-            warnings = _make(spec, fields, context, store, inputs, started)
+            warnings = _make(spec, fields, context, store, inputs, started, is_ending)
         return Outcome("ran", time.perf_counter() - started, warnings=warnings)
     except KeyboardInterrupt:
         raise
@@ -185,7 +190,13 @@ def _text(error: BaseException, step: Step) -> str:
 
 
 def _make(
-    spec: Spec, fields: tuple[str, ...], context: Context, store: Store, inputs: Inputs, started: float
+    spec: Spec,
+    fields: tuple[str, ...],
+    context: Context,
+    store: Store,
+    inputs: Inputs,
+    started: float,
+    is_ending: Callable[[], bool],
 ) -> tuple[str, ...]:
     """Call `run`, write what it returns, publish it; returns warnings."""
     process = os.getpid()
@@ -209,6 +220,8 @@ def _make(
     if os.getpid() != process:
         os._exit(1)  # a fork that the step made and that came back from it: the result is the step's own to publish
     check_files(spec.step, spec.identity)
+    if is_ending():
+        raise KeyboardInterrupt
     store.publish(
         spec.key,
         {

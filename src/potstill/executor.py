@@ -15,6 +15,7 @@ from potstill.carried import carried
 from potstill.children import TERMINATE_SECONDS, Children, heavy_request, light_request, start_zygote
 from potstill.context import Progress
 from potstill.execute import Outcome, Spec, execute
+from potstill.interrupts import noticed
 from potstill.own_code import holds_own_code
 from potstill.step import Step
 
@@ -78,7 +79,8 @@ class Local:
             self._pool = self._pool or ThreadPoolExecutor(self._jobs, thread_name_prefix="potstill")
             return self._pool.submit(self._in_thread, spec, fields, progress)
         future: Future[Outcome] = Future()
-        future.set_result(execute(spec, fields, progress))
+        with noticed() as interrupts:
+            future.set_result(execute(spec, fields, progress, lambda: interrupts.came))
         return future
 
     def close(self) -> None:

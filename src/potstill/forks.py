@@ -168,7 +168,7 @@ class Forks(Nursery):
         state: ProcessState | None = None
         while (request := receive(orders)) is not None:
             state = state or ProcessState.of(orders, events)
-            if not run_child(self.job, request, events, request["reusable"]):
+            if not run_child(self.job, request, events, self.is_ending, request["reusable"]):
                 os._exit(1)
             spec, _ = pickle.loads(request["spec"])  # noqa: S301 - of the run's own process
             cls = type(self._steps[spec.node])

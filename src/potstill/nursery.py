@@ -7,6 +7,7 @@ connection closes, and it ends all children. Messages: `{"id", ...}` one way, `{
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import select
 import selectors
@@ -58,6 +59,7 @@ class Nursery(ABC):
         self._connection = connection
         self._children: dict[int, _Child] = {}
         self._selector = selectors.DefaultSelector()
+        self._ending = mmap.mmap(-1, 1)  # a byte that all forks share
 
     @abstractmethod
     def prepare(self, request: dict[str, Any]) -> None:
@@ -128,7 +130,11 @@ class Nursery(ABC):
 
     def _run_one(self, request: dict[str, Any], events: int) -> None:
         """Be a child."""
-        os._exit(0 if run_child(self.job, request, events) else 1)
+        os._exit(0 if run_child(self.job, request, events, self.is_ending) else 1)
+
+    def is_ending(self) -> bool:
+        """Return, here or in a child, whether all children were asked to leave."""
+        return self._ending[0] == 1
 
     def _take(self, request: dict[str, Any] | None) -> None:
         """Act on a message of the run; None is the end of the connection."""
@@ -168,6 +174,7 @@ class Nursery(ABC):
 
     def _end(self, grace: float) -> None:
         """Ask the children to leave, end what is left of them after `grace` seconds, and this process with them."""
+        self._ending[0] = 1
         deadline = time.monotonic() + grace
         busy = [child for child in self._children.values() if child.number and self.own_groups and grace]
         for child in busy:
@@ -188,7 +195,9 @@ def forked() -> int:
         return os.fork()
 
 
-def run_child(job: Job, request: dict[str, Any], events: int, stays: bool = False) -> bool:
+def run_child(
+    job: Job, request: dict[str, Any], events: int, is_ending: Callable[[], bool], stays: bool = False
+) -> bool:
     """Run the step that `request` means and report how it ended; return whether that could be reported.
 
     Where the child `stays` if all goes well, the report says so. A fork that the step made does not come back.
@@ -198,7 +207,7 @@ def run_child(job: Job, request: dict[str, Any], events: int, stays: bool = Fals
     try:
         _die_with_parent()
         try:
-            outcome = execute(*job(request), _reporter(events))
+            outcome = execute(*job(request), _reporter(events), is_ending)
         except BaseException as error:  # noqa: BLE001 - the step's own, or the end of the run
             outcome = Outcome("failed", 0.0, described(error))
         if os.getpid() == me and os.path.samestat(os.fstat(events), pipe):  # a step may close anything
