@@ -74,6 +74,7 @@ def test_a_parameter_of_the_teacher_of_one_step_alone(file: Path) -> None:
         ("teacher.model.size=5", "there is no such parameter"),
         ("made.n", "--set takes path=value, got 'made.n'"),
         ("made.n=five", "made.n: must be int, got 'five'"),
+        (f"made.n={'[' * 20_000}", r"made.n: must be int, got '\[\["),
     ],
 )
 def test_an_unknown_path_is_refused_with_the_nearest_one(file: Path, setting: str, message: str) -> None:

@@ -41,6 +41,7 @@ DAMAGES: dict[str, Damage] = {
     "zeros at the end": zeroed,
     "a block of another file": lambda content, draw: content[: draw.randrange(len(content))] + b"\xffpart\n{}[",
     "empty": lambda content, draw: b"",
+    "nested deep": lambda content, draw: b"[" * 20_000,
     "a line twice": lambda content, draw: content + content.splitlines(keepends=True)[-1],
 }
 

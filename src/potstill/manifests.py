@@ -13,6 +13,7 @@ from typing import Any
 
 from potstill.digests import combine, file_digest
 from potstill.errors import BadInput
+from potstill.json_text import json_in
 
 SCHEMA = 1
 """Version of the manifest's layout."""
@@ -43,7 +44,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         ValueError: it is no manifest, or was changed since it was written.
         OSError: it is missing.
     """
-    manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+    manifest = json_in((path / "manifest.json").read_text(encoding="utf-8"))
     seal = manifest.pop("seal")
     if seal != _seal(manifest):
         raise ValueError("it was changed after it was written")

@@ -19,6 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from potstill.errors import BadInput
+from potstill.json_text import json_in
 from potstill.keys import digest
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Sidecar:
             BadInput: `row` has none that can be read.
         """
         try:
-            values = json.loads(text)
+            values = json_in(text)
             return cls(**{field.name: values[field.name] for field in fields(cls)})
         except (TypeError, ValueError, KeyError) as error:
             raise BadInput(

@@ -17,6 +17,8 @@ from fractions import Fraction
 from pathlib import PurePath
 from typing import Any
 
+from potstill.json_text import json_in
+
 LENGTH = re.compile(
     r"(?:(?P<days>-?\d+) days?,? ?)?"
     r"(?:(?P<hours>\d+):(?P<minutes>\d\d)(?::(?P<seconds>\d\d(?:\.\d+)?))?)?"
@@ -138,7 +140,7 @@ def _key(text: str, kind: Any) -> Any:
 def _decoded(text: str) -> tuple[Any, ...]:
     """Return the JSON value that a text is, if it is one."""
     try:
-        return (json.loads(text),)
+        return (json_in(text),)
     except ValueError:
         return ()
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import enum
-import json
 import math
 import typing
 from pathlib import PurePath
 from typing import Any
 
+from potstill.json_text import json_in
 from potstill.step import Output, Step
 from potstill.typed_json import ANYTHING, WRITTEN, MisfitError, from_json, is_class, members_of, misfit, name_of, plain
 
@@ -37,7 +37,7 @@ def _from_text(text: str, kind: Any, old: object) -> Any:
     if (typing.get_origin(kind) or kind) in WRITTEN or is_class(kind, (enum.Enum, PurePath)):
         return from_json(_json_text(text), kind)
     try:
-        value = json.loads(text, parse_int=_whole)
+        value = json_in(text, parse_int=_whole)
     except ValueError:
         value = {"True": True, "False": False, "None": None}.get(text, text)
     return from_json(value, kind)
@@ -66,7 +66,7 @@ def _one_of(text: str, members: tuple[Any, ...], old: object) -> Any:
 def _guided(text: str, old: object) -> Any:
     """Return what a text means where anything is allowed: JSON if it is, of the kind of `old` where it fits."""
     try:
-        new = json.loads(text)
+        new = json_in(text)
     except ValueError:
         return text
     if isinstance(old, str) and not isinstance(new, (str, type(None))):
@@ -81,7 +81,7 @@ def _guided(text: str, old: object) -> Any:
 def _json_text(text: str) -> str:
     """Return a text, without its quotes if it is a JSON string."""
     try:
-        value = json.loads(text)
+        value = json_in(text)
     except ValueError:
         return text
     return value if isinstance(value, str) else text

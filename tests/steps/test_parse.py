@@ -140,3 +140,9 @@ def test_named_groups_become_columns() -> None:
     assert groups(r"<think>(?P<why>.*)</think>(?P<n>\d+)")("<think>9</think>12") == {"why": "9", "n": "12"}
     with pytest.raises(ValueError, match="does not match"):
         groups(r"\d+")("12 apples")
+
+
+@pytest.mark.parametrize("depth", [300, 900, 5_000, 50_000])
+def test_json_too_deep_for_its_schema_is_no_answer(depth: int) -> None:
+    with pytest.raises(ValueError, match="nested too deep"):
+        fields({"properties": {"a": {"$ref": "#"}}})('{"a":' * depth + "1" + "}" * depth)

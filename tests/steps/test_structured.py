@@ -101,6 +101,7 @@ def test_another_schema_for_the_same_texts_asks_nothing(tmp_path: Path) -> None:
         ({}, "give one of"),
         ({"regex": "a", "choice": ("a",)}, "give one of"),
         ({"json_schema": "{"}, "is no JSON"),
+        ({"json_schema": "[" * 20_000}, "is no JSON: it is nested too deep"),
         ({"json_schema": '{"type": "strong"}'}, "is no JSON schema"),
         ({"regex": "(a"}, "no regular expression"),
     ],

@@ -69,7 +69,10 @@ def fields(schema: Mapping[str, Any]) -> Callable[[str], dict[str, Any]]:
 
 def _fault(validator: Any, value: Any) -> str:
     """Return where and why a value does not fit a schema, or nothing."""
-    errors = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.path)))
+    try:
+        errors = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.path)))
+    except RecursionError:
+        return "the whole: is nested too deep to be held against the schema"
     return f"{'.'.join(map(str, errors[0].path)) or 'the whole'}: {errors[0].message}" if errors else ""
 
 

@@ -12,6 +12,7 @@ from annotated_types import Ge, MinLen
 
 from potstill.asking import Question, Tries, asked, row_name
 from potstill.errors import Problem
+from potstill.json_text import json_in
 from potstill.patterns import pattern, pattern_problem
 from potstill.prompts import Template, rendered
 from potstill.step import Rows
@@ -133,7 +134,7 @@ def schema_problem(text: str) -> str:
     from jsonschema.validators import validator_for
 
     try:
-        schema = json.loads(text)
+        schema = json_in(text)
     except ValueError as error:
         return f"is no JSON: {error}; got {text!r:.60}"
     if not isinstance(schema, dict):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from potstill.json_text import json_in
 
 VALIDATION = "validation_loss"
 """Name of the loss on the validation rows in the trainer's log."""
@@ -23,7 +24,7 @@ def last_checkpoint(folder: Path) -> Path | None:
     for checkpoint in found:
         # the state is written last, so a checkpoint that has it, in one piece, has everything else
         try:
-            json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+            json_in((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             shutil.rmtree(checkpoint, ignore_errors=True)
             continue

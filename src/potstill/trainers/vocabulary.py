@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from potstill.json_text import json_in
 
 REMEDY = (
     "soft labels are defined token by token, so both must share one vocabulary; train this student on the teacher's "
@@ -20,7 +21,7 @@ def vocabulary_of(folder: Path) -> dict[str, int] | None:
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json_in(path.read_text(encoding="utf-8"))
         entries = content["model"]["vocab"]
         # a unigram model lists [token, score] by id
         vocabulary = dict(entries) if isinstance(entries, Mapping) else {item[0]: n for n, item in enumerate(entries)}
