@@ -213,3 +213,10 @@ def test_a_missing_file_is_said_once_and_where_it_was_looked_for(
     assert str(caught.value).endswith(f"no such file: none.json in {tmp_path}, the folder that the command runs in")
     assert str(caught.value).count("no such file") == 1
     assert problems_of(LoadJSON(tmp_path / "none.json"))[0].endswith(f"no such file: {tmp_path / 'none.json'}")
+
+
+@pytest.mark.parametrize("levels", [60, 500])
+def test_objects_that_no_column_holds_for_their_depth_are_named(tmp_path: Path, levels: int) -> None:
+    file = write(tmp_path / "deep.jsonl", '{"a":' + '{"x":' * levels + "1" + "}" * levels + "}")
+    with pytest.raises(RequestError, match="is nested"):
+        rows_of(LoadJSON(file), tmp_path / "store")

@@ -68,7 +68,7 @@ def table_of(rows: list[Mapping[str, Any]]) -> pa.Table:
     columns = {}
     for name in names if not flaws else ():
         try:
-            columns[name] = _column([row.get(name) for row in rows])
+            columns[name] = column([row.get(name) for row in rows])
         except Flawed as error:
             flaws += error.inside(name).flaws
     if flaws:
@@ -87,7 +87,7 @@ def checked(row: Mapping[str, Any]) -> dict[str, Any]:
         if kind is float or kind is bool or value is None or (kind is str and value.isascii()):
             continue  # by far the most
         try:
-            _column([value])
+            column([value])
         except Flawed as error:
             flaw = error.inside(str(name)).flaws[0]
             raise ValueError(f"column {flaw.path!r} {flaw.what}: {flaw.remedy}") from error
@@ -106,25 +106,6 @@ def weight(value: Any) -> int:
         return int(value.nbytes)
     except (AttributeError, TypeError, RuntimeError):  # a sparse tensor has the name, but no answer
         return getsizeof(value)
-
-
-def _column(cells: list[Any]) -> pa.Array:
-    """Return values as a column; those that hold themselves, or are nested as deep, have no place in one."""
-    try:
-        return column(cells)
-    except RecursionError:
-        raise Flawed(_too_deep(cells)) from None
-
-
-def _too_deep(cells: list[Any]) -> Iterator[Flaw]:
-    """Yield which values are nested too deep to be looked at."""
-    for row, cell in enumerate(cells):
-        try:
-            column([cell])
-        except RecursionError:
-            yield Flaw(row, "is nested too deep, or holds itself", "give it as a text")
-        except Flawed:
-            continue
 
 
 def _name_flaw(name: Any, rows: list[Mapping[str, Any]]) -> Flaw:

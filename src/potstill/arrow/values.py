@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import is_not
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,29 @@ def column(cells: Sequence[Any]) -> pa.Array:
     """Return values as an Arrow column.
 
     Raises:
+        Flawed: some have no place in a column, or not in one column together, or hold themselves.
+    """
+    try:
+        return _typed(cells)
+    except RecursionError:
+        raise Flawed(_too_deep(cells)) from None
+
+
+def _too_deep(cells: Sequence[Any]) -> Iterator[Flaw]:
+    """Yield which values are nested too deep to be looked at."""
+    for row, cell in enumerate(cells):
+        try:
+            _typed([cell])
+        except RecursionError:
+            yield Flaw(row, "is nested too deep, or holds itself", "give it as a text")
+        except Flawed:
+            continue
+
+
+def _typed(cells: Sequence[Any]) -> pa.Array:
+    """Return values as an Arrow column.
+
+    Raises:
         Flawed: some have no place in a column, or not in one column together.
     """
     import pyarrow as pa
@@ -51,7 +74,7 @@ def column(cells: Sequence[Any]) -> pa.Array:
     if any(hasattr(kind, "ndim") and family(kind) == "list" for kind in kinds):
         numbers = [cell.tolist() if family(type(cell)) == "list" and _is_number(cell) else cell for cell in cells]
         if any(map(is_not, numbers, cells)):  # some had no dimension
-            return column(numbers)
+            return _typed(numbers)
     families = {family(kind) for kind in kinds} - {"null"}
     if "" in families:
         raise Flawed(_foreign(row, cell) for row, cell in enumerate(cells) if not family(type(cell)))
@@ -306,7 +329,7 @@ def _lists(cells: Sequence[Any]) -> pa.Array:
         if arrays and all(isinstance(cell, np.ndarray) and cell.ndim == 1 for cell in arrays) and _are_alike(arrays):
             items = pa.array(np.concatenate(arrays))
         else:
-            items = column(list(itertools.chain.from_iterable(cell for cell in lists if cell is not None)))
+            items = _typed(list(itertools.chain.from_iterable(cell for cell in lists if cell is not None)))
     except Flawed as error:
         raise error.inside("[]", lambda row: int(np.searchsorted(bounds, row, "right")) - 1) from error
     mask = pa.array([cell is None for cell in lists]) if any(cell is None for cell in lists) else None
@@ -382,7 +405,7 @@ def _fields(cells: Sequence[Any], names: tuple[str, ...]) -> pa.Array:
     parts, flaws = [], list[Flaw]()
     for name in names:
         try:
-            parts.append(column([None if cell is None else cell[name] for cell in cells]))
+            parts.append(_typed([None if cell is None else cell[name] for cell in cells]))
         except Flawed as error:
             flaws += error.inside(f".{name}").flaws
     if flaws:
