@@ -56,7 +56,8 @@ def test_a_key_in_the_query_is_refused_and_not_shown(name: str) -> None:
     ("text", "word"),
     [("a/v1", "no http"), ("ftp://a/v1", "no http"), ("http://", "no http"), ("http://me:pw@a/v1", "password"),
      ("http://a/v1/chat/completions", "added to it"), ("https://a/v1/completions?api-version=1", "added to it"),
-     ("http://a:port/v1", "can't be read"), ("http://[::1/v1", "can't be read")],
+     ("http://a:port/v1", "can't be read"), ("http://[::1/v1", "can't be read"),
+     ("https://a/v1#key=secret", "behind #, which no server ever gets")],
 )  # fmt: skip
 def test_what_is_no_address_is_refused(text: str, word: str) -> None:
     (problem,) = Address(text).problems("MY_KEY")

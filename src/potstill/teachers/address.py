@@ -93,6 +93,8 @@ class Address:
             yield f"base_url {self.text.partition('?')[0]!r} is no http or https address"
         if parts.username or parts.password:
             yield f"base_url holds a password: put it into the variable {key_variable}"
+        if parts.fragment:
+            yield "base_url holds something behind #, which no server ever gets: leave it out"
         for name, _ in parse_qsl(parts.query, keep_blank_values=True):
             if SECRET_NAME.search(name):
                 yield (
