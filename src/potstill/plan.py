@@ -180,9 +180,7 @@ class _Trial:
     def inputs(self) -> dict[str, Any]:
         """Return what `run` would get by edge field."""
         behind = {
-            id(step_of(node)): Input(found.path, "", str(found.manifest["makes"]))
-            for _, node in edges(self.step)
-            if (found := self.artifacts[id(step_of(node))])
+            id(step_of(node)): Input.of(self.artifacts[id(step_of(node))]) for _, node in edges(self.step)
         }
         twin = detached(self.step, behind)
         return {name: resolved(getattr(twin, name), self.folder) for name in edge_fields(self.step)}

@@ -278,9 +278,7 @@ class Runner:
         inputs: dict[int, Input] = {}
         names: dict[str, list[str]] = {}
         for name, node in edges(step):
-            artifact = self._artifact(node)
-            files = {output: artifact.parts(output) for output in ("", *artifact.manifest["outputs"])}
-            inputs[id(step_of(node))] = Input(artifact.path, "", str(artifact.manifest["makes"]), files)
+            inputs[id(step_of(node))] = Input.of(self._artifact(node))
             names.setdefault(name, []).append(self.graph.name(node))
         return Spec(
             step=detached(step, inputs, fixed),

@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -123,21 +123,27 @@ def reachable(spaces: list[dict[str, Any]]) -> list[ModuleType]:
     return [found[name] for name in sorted(found)]
 
 
-def _imports(module: ModuleType) -> Iterator[str]:
-    """Yield the names of the modules that a module's source imports, wherever it does."""
+def _imports(module: ModuleType) -> tuple[str, ...]:
+    """Return the names of the modules that a module's source imports, wherever it does."""
     file = module_file(module)
     source = module_source(file, vars(module)) if file is not None and file.endswith(".py") else None
-    package_name = vars(module).get("__package__") or ""
-    for node in ast.walk(source.tree) if source is not None else ():
+    return imported_names(source.tree, vars(module).get("__package__") or "") if source is not None else ()
+
+
+@lru_cache(maxsize=4096)
+def imported_names(tree: ast.Module, package_name: str) -> tuple[str, ...]:
+    """Return the names of the modules that the source of a module in `package_name` imports."""
+    names: dict[str, None] = {}
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names |= dict.fromkeys(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             try:
                 base = importlib.util.resolve_name("." * node.level + (node.module or ""), package_name)
             except (ImportError, ValueError):
                 continue
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
+            names |= dict.fromkeys([base, *(f"{base}.{alias.name}" for alias in node.names)])
+    return tuple(names)
 
 
 def project_sources(walk: Walk, folder: str) -> Encoded:

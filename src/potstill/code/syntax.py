@@ -10,7 +10,11 @@ import ast
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Union
+
+REMEMBERED = 16_384
+"""Texts of nodes that are kept: steps share helpers, and trees don't change once they are parsed."""
 
 _UNSEEN = frozenset({"ctx", "kind", "type_comment", "type_ignores", "lineno", "simple"})
 """Fields of syntax nodes that change nothing that a program does."""
@@ -39,21 +43,25 @@ def sha(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
+@lru_cache(maxsize=REMEMBERED)
 def function_text(node: Function) -> str:
     """Return the canonical text of a function; its annotations count only if a decorator may read them."""
     return _text(_Part(node, inside=True))
 
 
+@lru_cache(maxsize=REMEMBERED)
 def module_text(tree: ast.Module) -> str:
     """Return the canonical text of a file, without its `if __name__ == "__main__":` block."""
     return _text(_Part(tree, inside=False))
 
 
+@lru_cache(maxsize=REMEMBERED)
 def statement_text(node: ast.AST) -> str:
     """Return the canonical text of one statement or expression."""
     return _text(_Part(node, inside=False))
 
 
+@lru_cache(maxsize=REMEMBERED)
 def annotations_text(node: Function) -> str:
     """Return the canonical text of the annotations of a function's arguments and result."""
     if isinstance(node, ast.Lambda):
