@@ -54,6 +54,9 @@ ACTIONS = {
     "an attribute of a library's class": "from pathlib import Path\nPath.word = 'OLD'\ndel Path.word",
     "an attribute set in a loop": "from pathlib import Path\nfor name in ['word']:\n    setattr(Path, name, 'OLD')",
     "a library's table": "from json import decoder\ntable = decoder.BACKSLASH\ntable['word'] = 'OLD'",
+    "what warnings do": "import warnings\nwarnings.filterwarnings('ignore', message='OLD')",
+    "what warnings do, by another name": "from warnings import simplefilter as treat\nword = 'OLD'\n"
+    "treat('error' if word == 'NEW' else 'ignore')",
     "a class entered in another": "import collections.abc\nclass Own:\n    word = 'OLD'\n"
     "collections.abc.Sized.register(Own)",
 }
@@ -70,7 +73,7 @@ NOTHING = {
     "a chain of methods": "class Entry:\n    def put(self, word):\n        self.word = word\n        return self\n"
     "entry = Entry().put('OLD').put('x')",
     "a message": "print('OLD', end='')",
-    "a warning": "import warnings\nwarnings.filterwarnings('ignore', message='OLD')",
+    "a warning": "import warnings\nwith warnings.catch_warnings(record=True):\n    warnings.warn('OLD')",
     "a logger": "import logging\nlogging.getLogger('own').setLevel('OLD'[:0] or 'INFO')",
 }
 

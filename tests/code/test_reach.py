@@ -97,6 +97,29 @@ CASES = {
     "set of a kind that holds its owner": "class C(set): pass\nclass M:\n"
         "    def __init__(self, w): self.w, self.s = w, S0\n"
         "S0 = C()\nS0 |= {M('OLD'), M('x')} => sorted(m.w for m in S0)[0]",
+    "field of a structure": f"import ctypes\nclass C(ctypes.Structure):\n"
+        f"    _fields_ = [('x', ctypes.c_int), ('y', ctypes.c_int)]\nF = (C.x, C.y)[{PICK} - 1] => F.offset",
+    "structure": f"import ctypes\nclass C(ctypes.Structure):\n    _fields_ = [('x', ctypes.c_int)]\n"
+        f"O = C({PICK}) => O.x",
+    "namespace of a class": "class C:\n    w = 'OLD'\nD = C.__dict__ => D['w']",
+    "slot": f"class C:\n    __slots__ = ('a', 'b')\nD = (C.a, C.b)[{PICK} - 1] => D.__name__",
+    "word on a logger": "import logging\nL = logging.getLogger('potstill test')\nL.w = 'OLD' => L.w",
+    "note of an exception": "O = ValueError()\nO.add_note('OLD') => O.__notes__[0]",
+    "cause of an exception": "O = ValueError()\nO.__cause__ = KeyError('OLD') => str(O.__cause__)",
+    "exception that was handled": "try:\n    try: raise KeyError('OLD')\n    except KeyError: raise ValueError\n"
+        "except ValueError as error: O = error\n => str(O.__context__)",
+    "exception of one's own": "class C(Exception): pass\nO = C('OLD') => str(O)",
+    "file of an error of one's own": "class C(OSError): pass\nO = C(2, 'no', 'OLD') => O.filename",
+    "generator of one's own": f"import random\nclass C(random.Random): pass\nO = C({PICK}) => O.random()",
+    "stream of one's own": "import io\nclass C(io.StringIO): pass\nO = C('OLD') => O.getvalue()",
+    "array that can't be written": "import numpy as np\nA = np.arange(2)\nA.flags.writeable = 'OLD' == 'O' 'LD'"
+        " => A.flags.writeable",
+    "file that is executed": "import pathlib\nHERE = pathlib.Path(__file__).parent\ndef read():\n"
+        "    return (HERE / 'script.py').read_text() => read()",
+    "file in a folder that is executed": "import pathlib\nHERE = pathlib.Path(__file__).parent\ndef read():\n"
+        "    return (HERE / 'tools' / 'inner.py').read_text() => read()",
+    "file that is run": "import pathlib, subprocess, sys\nSCRIPT = pathlib.Path(__file__).with_name('script.py')\n"
+        "def go():\n    return subprocess.run([sys.executable, SCRIPT], capture_output=True).stdout => go()",
     "deep list": "D = 'OLD'\nfor _ in range(150): D = [D]\n => str(D)",
     "long chain of objects": "class N:\n    def __init__(self, n): self.n = n\nL = N('OLD')\nO = L\n"
                              "for _ in range(3000): O = N(O)\n => L.n",
@@ -119,6 +142,9 @@ def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
         for name in names:
             sys.modules.pop(name, None)
         (tmp_path / "data.txt").write_text(word)
+        (tmp_path / "tools").mkdir(exist_ok=True)
+        for script in ("script.py", "tools/inner.py"):
+            (tmp_path / script).write_text(f"print('{word}')")
         (tmp_path / "helper.py").write_text(HERE + HELPER)
         text = f"{lines}\ndef word():\n    return 'OLD'\nfrom potstill import Step\nclass S(Step):\n"
         text = f"{text}    def run(self):\n        return [{expression}]\n"
@@ -144,6 +170,7 @@ def test_what_a_step_reaches_is_in_its_key(step: Callable[[str, str], Any], case
     [
         ("import sqlite3\nC = sqlite3.connect(':memory:') => C.cursor()", "value of C holds a sqlite3.Connection"),
         ("C = (x for x in 'OLD') => next(C)", "value of C holds a builtins.generator"),
+        ("def f(): yield 'OLD'\nC = f() => next(C)", "value of C holds a builtins.generator"),
         ("C = open(__file__) => C.read()", "value of C holds a _io.TextIOWrapper"),
     ],
 )
@@ -165,6 +192,8 @@ def test_locks_loggers_and_sentinels_are_taken(step: Callable[[str, str], Any]) 
         "import datasets\nD = datasets.Dataset.from_dict({'a': [1, 2, OLD]}).select(range(2)) => D[0]",
         "import pyarrow as pa\nT = pa.table({'a': [1, 2, OLD]}).slice(0, 2) => T",
         "import numpy as np\n@np.vectorize\ndef f(x):\n    '''OLD'''\n    return x\n => f(1)",
+        "import pathlib\nHERE = pathlib.Path(__file__)\ndef other(): return 'OLD'\n => HERE.name",
+        "# OLD\nclass C: w = 1\nD = C.__dict__ => D['w']",
         "with open(__file__) as file:\n    TEXT = 'OLD' and file.read(1)\n => file.closed",
     ],
 )

@@ -76,7 +76,7 @@ def _python(walk: Walk) -> dict[str, str]:
 
 def _more(walk: Walk, module: object) -> None:
     """Add what the code that was reached depends on beside the names in it."""
-    from potstill.code import modules, statements
+    from potstill.code import modules, scripts, statements
     from potstill.code.syntax import sha
 
     starts = list(walk.spaces.values())
@@ -91,6 +91,7 @@ def _more(walk: Walk, module: object) -> None:
     if "imports" in walk.flags and walk.folder:
         modules.named_by(walk, walk.words, walk.folder)
         walk.parts["files of the project"] = modules.project_sources(walk, walk.folder)
+    scripts.named_files(walk)
     if "subclasses" in walk.flags:
         for cls in list(walk.classes.values()):
             below: type

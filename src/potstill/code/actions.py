@@ -28,6 +28,8 @@ _LOUD = frozenset({
     ("os", "environ"), ("os", "environb"), ("os", "putenv"), ("os", "unsetenv"), ("os", "chdir"), ("os", "umask"),
     ("time", "tzset"), ("sys", "modules"), ("sys", "meta_path"), ("sys", "path_hooks"), ("sys", "argv"),
     ("sys", "setrecursionlimit"), ("sys", "set_int_max_str_digits"), ("unittest", "mock"),
+    ("warnings", "simplefilter"), ("warnings", "filterwarnings"), ("warnings", "resetwarnings"),
+    ("warnings", "filters"),
 })  # fmt: skip
 """Parts of them that do."""
 _READERS = frozenset({"getattr", "vars", "iter", "next", "type", "super"})
@@ -182,9 +184,8 @@ class Actions:
         if not isinstance(value, (FunctionType, type)) and not callable(value):
             return False
         module = getattr(value, "__module__", None) or ""
-        loud = (
-            writes or chain[-1:] == ("register",) or (module.partition(".")[0].replace("posix", "os"), root.id) in _LOUD
-        )
+        names, top = {root.id, getattr(value, "__name__", "")}, module.partition(".")[0].replace("posix", "os")
+        loud = writes or chain[-1:] == ("register",) or any((top, name) in _LOUD for name in names)
         return (loud or not _is_quiet(module)) and not is_own_name(module)
 
 

@@ -37,6 +37,12 @@ def _numpy(walk: Walk, value: Any, kind: str, label: str) -> Encoded | None:
         return ["ufunc", name] if getattr(np, name, None) is value else walk.refuse(value, label)
     if kind not in ("ndarray", "generic"):
         return None
+    fixed = kind == "ndarray" and not value.flags.writeable
+    return [*_array(walk, value, label), *(["can't be written"] if fixed else [])]
+
+
+def _array(walk: Walk, value: Any, label: str) -> Encoded:
+    """Return an array or number by type, shape and content."""
     walk.remember(value, label)
     start: Encoded = ["array", str(value.dtype), list(value.shape)]
     mask = walk.encode(value.mask, label) if hasattr(value, "mask") and hasattr(value, "fill_value") else []
@@ -59,7 +65,7 @@ def _pandas(walk: Walk, value: Any, kind: str, label: str) -> Encoded | None:
     walk.remember(value, label)
     names = list(value.names) if kind == "Index" else [value.name]
     index = _pandas(walk, value.index, "Index", label) if kind == "Series" else []
-    content = walk.encode(value.to_numpy(), label)
+    content = _array(walk, value.to_numpy(), label)
     steps = str(getattr(value, "freq", None)) if kind == "Index" else ""
     return [kind, str(value.dtype), walk.encode(names, label), content, index or [], steps,
             _categories(walk, value, label)]  # fmt: skip
@@ -184,7 +190,9 @@ def _jinja(walk: Walk, value: Any, kind: str, label: str) -> Encoded | None:
 
 
 def _ctypes(walk: Walk, value: Any, kind: str, label: str) -> Encoded | None:
-    """Return a shared library by the bytes of its file."""
+    """Return a shared library by the bytes of its file; a field of a structure by its type and place."""
+    if kind == "CField":
+        return ["field", repr(value)]
     if not isinstance(value, ctypes.CDLL):
         return None
     file = Path(value._name or "")
@@ -193,5 +201,5 @@ def _ctypes(walk: Walk, value: Any, kind: str, label: str) -> Encoded | None:
 
 _BY_LIBRARY = {
     "numpy": _numpy, "pandas": _pandas, "pyarrow": _arrow, "datasets": _datasets, "torch": _torch, "jinja2": _jinja,
-    "ctypes": _ctypes,
+    "ctypes": _ctypes, "_ctypes": _ctypes,
 }  # fmt: skip

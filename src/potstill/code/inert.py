@@ -53,7 +53,8 @@ def _counted(walk: Walk, value: Any, counting: tuple[str, ...], label: str) -> E
     cls = type(value)
     held = getattr(value, "__dict__", {})
     own = is_own_name(cls.__module__)
-    others = held.keys() - _written_by_libraries(cls) if own else frozenset()
+    logs = any(base.__module__ == "logging" for base in cls.__mro__)  # is kept by name, and may be given more to hold
+    others = held.keys() - _written_by_libraries(cls) if own or logs else frozenset()
     state = {name: one for name, one in held.items() if name in counting or name in others}
     if isinstance(held.get("handlers"), list):  # a logger's
         state["handlers"] = [one for one in held["handlers"] if is_own_name(type(one).__module__)]

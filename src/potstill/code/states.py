@@ -46,9 +46,18 @@ def encode_object(walk: Walk, value: Any, label: str) -> Encoded:
     dispatched = _dispatcher(walk, value, label)
     if dispatched is not None:
         return dispatched
+    raised = _raised_from(walk, value, label)
     if own or _is_plain_python(cls):
-        return ["object", named, *_state(walk, value, cls, label)]
-    return _reduced(walk, value, named, label)
+        return ["object", named, *_state(walk, value, cls, label), *raised]
+    return [*_reduced(walk, value, named, label), *raised]
+
+
+def _raised_from(walk: Walk, value: Any, label: str) -> list[Encoded]:
+    """Return the exceptions that an exception came from, which `pickle` leaves out; nothing where there are none."""
+    if not isinstance(value, BaseException) or (value.__cause__ is None and value.__context__ is None):
+        return []
+    before = walk.encode_all((value.__cause__, value.__context__), label)
+    return [["raised from", *before, value.__suppress_context__]]
 
 
 def _place_in_library(value: Any, cls: type) -> str:
@@ -111,7 +120,8 @@ def _state(walk: Walk, value: Any, cls: type, label: str) -> list[Encoded]:
     if content is None and not attributes and not cls.__dictoffset__ and not _has_slots(cls):
         return [_reduced(walk, value, [], label)]
     base = next((base for base in cls.__mro__ if public_name(base) and base is not object), None)
-    if content is None and base is not None and not _is_plain_python(base) and not base.__dictoffset__:
+    hidden = base is not None and not _is_plain_python(base) and (not base.__dictoffset__ or _has_hidden_state(cls))
+    if content is None and hidden:
         parts.append(_reduced(walk, value, [], label))
     factory = getattr(value, "default_factory", None)
     if content is dict and factory is not None:
@@ -121,6 +131,14 @@ def _state(walk: Walk, value: Any, cls: type, label: str) -> list[Encoded]:
             attributes.pop("__doc__", None)
         )  # as np.vectorize copies it
     return [*parts, *walk.encode_named(attributes, label)]
+
+
+def _has_hidden_state(cls: type) -> bool:
+    """Return whether a class is made from one in C whose objects hold more than attributes, and can be pickled."""
+    if issubclass(cls, io.IOBase) and not issubclass(cls, (io.StringIO, io.BytesIO)):
+        return False
+    roots = [base for base in cls.__mro__ if base.__base__ is object and "__slots__" not in vars(base)]
+    return any(root.__basicsize__ > object.__basicsize__ for root in roots)
 
 
 def _has_slots(cls: type) -> bool:

@@ -81,6 +81,8 @@ def _code(walk: Walk, value: Any, label: str) -> Encoded | None:
         return modules.whole(walk, value) if is_own_module(value) else ["library", value.__name__]
     if isinstance(value, property):
         return [type(value).__name__, *walk.encode_all((value.fget, value.fset, value.fdel), label)]
+    if isinstance(value, (types.GetSetDescriptorType, types.MemberDescriptorType)):
+        return ["slot", value.__name__, walk.encode(value.__objclass__, label)]
     if isinstance(value, (staticmethod, classmethod)):
         return [type(value).__name__, walk.encode(value.__func__, label)]
     if isinstance(value, functools.cached_property):
@@ -105,11 +107,14 @@ _CONTAINERS = frozenset(
     {list, dict, set, deque, types.MappingProxyType, *map(type, ({}.keys(), {}.values(), {}.items()))}
 )
 
+_WRITTEN_BY_PYTHON = frozenset({"__builtins__", "__firstlineno__"})
+"""Keys that `exec` and `class` put into the namespaces that they fill."""
+
 
 def _container(walk: Walk, value: Any, label: str) -> Encoded:
     """Return a container's type and content."""
     if isinstance(value, Mapping):
-        items = ((key, item) for key, item in value.items() if key != "__builtins__")  # `exec` puts these in
+        items = [pair for pair in value.items() if not (isinstance(pair[0], str) and pair[0] in _WRITTEN_BY_PYTHON)]
         return ["dict", *([walk.encode(key, label), walk.encode(item, label)] for key, item in items)]
     if isinstance(value, (set, frozenset)):
         return [type(value).__name__, *encode_set(walk, value, label)]
