@@ -171,6 +171,7 @@ def test_what_a_step_reaches_is_in_its_key(step: Callable[[str, str], Any], case
         ("import sqlite3\nC = sqlite3.connect(':memory:') => C.cursor()", "value of C holds a sqlite3.Connection"),
         ("C = (x for x in 'OLD') => next(C)", "value of C holds a builtins.generator"),
         ("def f(): yield 'OLD'\nC = f() => next(C)", "value of C holds a builtins.generator"),
+        ("import io\nclass F(io.TextIOWrapper): pass\nC = F(io.BytesIO()) => C.read()", "value of C holds a .*F,"),
         ("C = open(__file__) => C.read()", "value of C holds a _io.TextIOWrapper"),
     ],
 )

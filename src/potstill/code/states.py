@@ -22,6 +22,8 @@ _UNSEEN = frozenset({
     "ns_resolver", "_parent_namespace", "__return_pydantic_validator__",
 })  # fmt: skip
 """Attributes that are machinery or are computed from the others."""
+_FILES = (io.TextIOWrapper, io.BufferedReader, io.BufferedRandom, io.BufferedRWPair, io.FileIO)
+"""Files that may be read; a subclass of the user's is no less one."""
 
 
 def encode_object(walk: Walk, value: Any, label: str) -> Encoded:
@@ -36,6 +38,8 @@ def encode_object(walk: Walk, value: Any, label: str) -> Encoded:
             return ["library", place]
         if _holds_resources(cls):
             return walk.refuse(value, label)
+    if isinstance(value, _FILES):
+        return walk.refuse(value, label)
     walk.remember(value, label)
     named = walk.encode(cls, label)
     identity = _identity(value, cls)
