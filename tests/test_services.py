@@ -330,10 +330,10 @@ def test_services_of_a_run_that_starts_none_cost_nothing(tmp_path: Path) -> None
     stop(tmp_path / "none.json")
 
 
-def test_a_light_step_in_this_process_reaches_a_service(tmp_path: Path) -> None:
+def test_a_light_step_in_a_fork_of_this_process_reaches_a_service(tmp_path: Path) -> None:
     class Here(Ask):
         heavy = False
 
     run = Pipeline("p", outputs={"a": Here(Served("x"))}).run(store=tmp_path, threads=1)
-    assert metrics(run, "a")["step"] == os.getpid()
+    assert metrics(run, "a")["step"] != os.getpid()
     assert gone(metrics(run, "a")["server"], 0)
