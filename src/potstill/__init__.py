@@ -1,13 +1,13 @@
 """Potstill: distil large language models into small ones that can be deployed.
 
-The engine is here, one noun a module: `step` (what a node is), `graph`, `identity`, `keys`, `annotations`, `digests` and
-the room `code` (what a key covers), `rows` and the room `arrow` (rows as they were), `store`, `manifests`, `inputs`,
-`run_records`, `pins`, `garbage`, `journal`, `ledger`, `locks`, `lines` (what is kept, and for how long), `validate`,
-`plan`, `forecast`, `execute`, `run`, `records`, `logs`, `interrupts` (what happens), `executor`, `children`, `forks`,
-`zygote`, `nursery`, `carried` (where, and with which code), `services`, `service_state`, `keeper`, `processes` (what
-outlives a step and never the run), `progress`, `terminal`, `pipeline`, `pipeline_file`, `loader`, `settings`, `cli` (how
-it is used). It knows nothing of language models, but for `models`, which tells what a model's name stands for, and
-`forecast`, which counts requests.
+The engine is here, one noun a module: `step` (what a node is), `graph`, `identity`, `keys`, `annotations`, `digests`
+and the room `code` (what a key covers), `rows` and the room `arrow` (rows as they were), `store`, `manifests`,
+`inputs`, `run_records`, `pins`, `garbage`, `journal`, `ledger`, `locks`, `lines` (what is kept, and for how long),
+`validate`, `plan`, `forecast`, `execute`, `run`, `records`, `logs`, `interrupts` (what happens), `executor`,
+`children`, `forks`, `zygote`, `nursery`, `carried` (where, and with which code), `services`, `service_state`,
+`keeper`, `processes` (what outlives a step and never the run), `progress`, `terminal`, `pipeline`, `pipeline_file`,
+`loader`, `settings`, `cli` (how it is used). It knows nothing of language models, but for `models`, which tells what
+a model's name stands for, and `forecast`, which counts requests.
 
 Beside it, for the steps: `generate` (asking a teacher, each answer journalled), `asking` (until the answer parses),
 `chat`, `soft_labels` and `hidden_states` (what a teacher's distributions are kept as), `metrics`, `classification`,
