@@ -194,7 +194,7 @@ def test_a_worker_that_is_killed_is_reported_at_once_with_its_log(project: Proje
     assert step["status"] == "failed"
     assert "SIGKILL" in step["error"]
     assert "loading the model" in step["error"]
-    assert "error: heavy: its process died" in result.err
+    assert "heavy: failed: its process died" in result.err
     assert "loading the model" in project.cli("log", step["key"]).out
     assert project.run().statuses() == {"made": "hit", "heavy": "ran"}
 
