@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from potstill import Pipeline, Rows, Step, lines, pins
+from potstill.executor import Local
 from potstill.garbage import collect
 from potstill.inventory import listing, verify
 from potstill.pins import Pin
@@ -106,8 +107,8 @@ def test_damage_of_a_small_file_costs_a_forgotten_hit_at_most(
         kept = {key for key in used if Store(root).lookup(key).artifact is not None}
         collect(Store(root))
         assert all(Store(root).lookup(key).artifact is not None for key in kept)
-        run = pipeline().run(store=root, watcher=Silent())
+        run = pipeline().run(store=root, watcher=Silent(), executor=Local(forks=False))
         assert run["counted"].dataset().to_list() == [{"n": 0, "all": 2}, {"n": 1, "all": 2}]
         assert {record.status for record in run.records} == {"hit"} or kept != used or "manifest" in str(path)
-        again = pipeline().run(store=root, watcher=Silent())
+        again = pipeline().run(store=root, watcher=Silent(), executor=Local(forks=False))
         assert {record.status for record in again.records} == {"hit"}
