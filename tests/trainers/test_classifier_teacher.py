@@ -76,7 +76,7 @@ def spoken(teacher):
 def test_a_live_teacher_trains_what_its_written_probabilities_train_whatever_its_order(
     tmp_path, encoder, teacher, turned
 ):
-    fields = {"alpha": 0.7, "temperature": 2.0, "precision": "float32"}
+    fields = {"alpha": 0.7, "temperature": 2.0}
     live = train(tmp_path / "live", encoder, teacher=teacher, **fields)
     other = train(tmp_path / "turned", encoder, teacher=turned, **fields)
     stored = train(tmp_path / "stored", encoder, spoken(teacher), **fields)
