@@ -1,4 +1,8 @@
-"""How the tests run side by side: each worker has a processor of its own, so that no test computes against another."""
+"""How the tests run: each worker on a processor of its own, and models train in float32 whatever the processor has.
+
+Where a processor has AMX tiles, training takes bfloat16 by itself, and how its products are rounded differs from one
+machine to the next by more than a test of arithmetic can allow. Tests of bfloat16 ask for it.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,14 @@ import os
 
 import datasets  # noqa: F401 - steps of one's own run in forks, each of which would take seconds to import it
 import pytest
+import torch
+
+CAPABILITIES = {**torch.cpu.get_capabilities(), "amx_bf16": False}
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Pin a worker of pytest-xdist; its children, and the threads that steps take, follow."""
+    """Pin a worker of pytest-xdist; its children, and the threads that steps take, follow. Leave AMX alone."""
+    torch.cpu.get_capabilities = lambda: CAPABILITIES
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if worker and hasattr(os, "sched_setaffinity"):
         processors = sorted(os.sched_getaffinity(0))
