@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 NUMBER = re.compile(r"\s*(?:\(?\d{1,5}[.):]+|[-*•])(?:\s+|$)")
 """What a list item starts with."""
+INNER = re.compile(r"\s*(?:\(?\d{1,5}[.):]+|\(?[a-z]\)|[-*•])(?:\s+|$)")
+"""What an item of a list within a list starts with, `b)` too."""
 DEEPEST = 8
 """Levels of lists within lists whose numbers are taken off."""
 HEADING = re.compile(r"\W{0,99}(?:example|instance|item)\s{0,9}#?\d{1,9}\W*", re.IGNORECASE)
@@ -65,7 +67,7 @@ def _unnumbered(text: str) -> str:
     """Return an item without further numbers before it: lists within lists have one for each level."""
     item = bare(text)
     for _ in range(DEEPEST):
-        found = NUMBER.match(item)
+        found = INNER.match(item)
         if found is None or found.end() == len(item):
             break
         item = bare(item[found.end() :])
