@@ -1,4 +1,4 @@
-"""One account for all who spend: never passed, whoever dies, and never forgotten."""
+"""One account for all who spend: never exceeded and never lost, also when a holder dies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a local engine writes becomes text in which thoughts can be told from the answer."""
+"""What a local engine writes becomes text in which thoughts are distinct from the answer."""
 
 from __future__ import annotations
 

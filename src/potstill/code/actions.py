@@ -1,6 +1,6 @@
 """Whether a piece of the user's code acts on what is not its own: a library's table, setting or class, the environment.
 
-Calls of the user's own functions, methods and classes are followed; what can't be told apart counts as an action, so
+Calls of the user's own functions, methods and classes are followed; what can't be distinguished counts as an action, so
 that a statement counts once too often rather than once too rarely.
 """
 

@@ -1,4 +1,4 @@
-"""Tokens that a local engine wrote, as text in which thoughts can be told from the answer."""
+"""Tokens that a local engine wrote, as text in which thoughts are distinct from the answer."""
 
 from __future__ import annotations
 
