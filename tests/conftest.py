@@ -7,6 +7,7 @@ machine to the next by more than a test of arithmetic can allow. Tests of bfloat
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import datasets  # noqa: F401 - steps of one's own run in forks, each of which would take seconds to import it
 import pytest
@@ -22,3 +23,13 @@ def pytest_configure(config: pytest.Config) -> None:
     if worker and hasattr(os, "sched_setaffinity"):
         processors = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {processors[int(worker.removeprefix("gw")) % len(processors)]})
+
+
+@pytest.fixture(autouse=True)
+def environment() -> Iterator[None]:
+    """Restore the environment variables after each test: code of steps that is loaded in the test's process sets some."""
+    before = dict(os.environ)
+    yield
+    for name in set(os.environ) - set(before):
+        del os.environ[name]
+    os.environ.update(before)

@@ -32,9 +32,9 @@ def test_clustering_never_ends_with_a_larger_l1_norm_than_it_starts_with(bits):
     made = gobo.cluster(weights, bits)
 
     def distance(centroids):
-        return (weights[:, None] - centroids).abs().amin(1).sum()
+        return (weights[:, None].double() - centroids.double()).abs().amin(1).sum()
 
-    assert distance(made) <= distance(start)
+    assert distance(made) <= distance(start) * (1 + 1e-6)  # the clustering adds in float32
     # and far below a linear grid of as many values
     grid = torch.linspace(float(weights.min()), float(weights.max()), 2**bits)
     assert distance(made) < 0.7 * distance(grid)

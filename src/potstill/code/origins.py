@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import sys
 import sysconfig
+from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 _LIBRARIES = tuple({f"{Path(sysconfig.get_path(name)).resolve()}/" for name in ("stdlib", "platlib", "purelib")})
@@ -28,22 +28,22 @@ def is_first_party(file: str | None) -> bool:
     return not path.startswith((*_LIBRARIES, _OWN)) and not {"site-packages", "dist-packages"} & set(path.split("/"))
 
 
-def module_file(module: ModuleType) -> str | None:
-    """Return the file of a module, or None."""
-    file = vars(module).get("__file__")
+def module_file(module: object) -> str | None:
+    """Return the file of a module, or None; what `sys.modules` holds may be None, or any object."""
+    file = _namespace(module).get("__file__")
     return file if isinstance(file, str) else None
 
 
-def is_own_module(module: ModuleType) -> bool:
+def is_own_module(module: object) -> bool:
     """Return whether a module is the user's: a file of theirs, a folder of such files, or made by their code."""
     file = module_file(module)
     if file is not None:
         return is_first_party(file)
-    folders = [str(folder) for folder in vars(module).get("__path__", ())]
+    folders = [str(folder) for folder in _namespace(module).get("__path__", ())]
     if folders:
         return any(is_first_party(folder) for folder in folders)
-    name = vars(module).get("__name__")
-    return name == "__main__" or (vars(module).get("__spec__") is None and name not in sys.builtin_module_names)
+    name = _namespace(module).get("__name__")
+    return name == "__main__" or (_namespace(module).get("__spec__") is None and name not in sys.builtin_module_names)
 
 
 def is_own_name(module: object) -> bool:
@@ -80,3 +80,9 @@ def public_name(value: Any) -> str:
         found = vars(found).get(part) if hasattr(found, "__dict__") else None
         found = found.__func__ if isinstance(found, (staticmethod, classmethod)) else found
     return f"{module}.{path}" if found is value else ""
+
+
+def _namespace(module: object) -> Mapping[str, Any]:
+    """Return a module's variables; an object without any, which may stand in its place, has none."""
+    space = getattr(module, "__dict__", None)
+    return space if isinstance(space, Mapping) else {}
