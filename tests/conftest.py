@@ -27,7 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True)
 def environment() -> Iterator[None]:
-    """Restore the environment variables after each test: code of steps that is loaded in the test's process sets some."""
+    """Restore the environment after each test: code of steps that a test loads into its own process may set some."""
     before = dict(os.environ)
     yield
     for name in set(os.environ) - set(before):

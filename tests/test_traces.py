@@ -19,10 +19,11 @@ from datasets import Dataset
 
 from potstill import Rows, Step
 from potstill.context import Context
-from potstill.traces import leaves_none
+from potstill.traces import Trace, trace_of
 from projects import Project
 
 FACTOR = 2
+WORDS = ("a", (1, 2.5))
 TABLE = {"a": [1, 2.5]}
 
 
@@ -44,7 +45,7 @@ class Plain(Step):
             raise ValueError("no rows")
         context.logger.info("%d rows", len(rows))
         by = collections.Counter(math.floor(row["n"]) for row in rows)
-        return [{"n": self.changed(n), "text": json.dumps(TABLE)} for n in sorted(by)]
+        return [{"n": self.changed(n), "text": json.dumps(WORDS)} for n in sorted(by)]
 
     def changed(self, number: int) -> int:
         return doubled(number) + self.add
@@ -53,6 +54,30 @@ class Plain(Step):
 def with_body(body: Callable[..., Any]) -> type[Step]:
     """Return a class of steps that runs `body`."""
     return type("Made", (Step,), {"__annotations__": {}, "run": body, "__module__": __name__})
+
+
+def appends(self: Step) -> Any:
+    TABLE["a"].append(3)
+    return []
+
+
+def collects(self: Step, known: list[int] = []) -> Any:  # noqa: B006 - the subject
+    known.append(1)
+    return []
+
+
+def counter() -> Callable[..., Any]:
+    count = 0
+
+    def counts(self: Step) -> Any:
+        nonlocal count
+        count += 1
+        return [{"n": count}]
+
+    return counts
+
+
+counts = counter()
 
 
 def patches(self: Step) -> Any:
@@ -104,7 +129,12 @@ def evaluates(self: Step) -> Any:
 
 
 def test_a_class_of_own_functions_and_plain_values_leaves_no_trace() -> None:
-    assert leaves_none(Plain)
+    assert trace_of(Plain) is Trace.NONE
+
+
+@pytest.mark.parametrize("body", [appends, collects, counts], ids=lambda body: body.__qualname__)
+def test_a_class_that_reaches_a_container_or_a_closure_may_change_that(body: Callable[..., Any]) -> None:
+    assert trace_of(with_body(body)) is Trace.CONTAINERS
 
 
 @pytest.mark.parametrize(
@@ -122,7 +152,7 @@ def test_a_class_of_own_functions_and_plain_values_leaves_no_trace() -> None:
     ],
 )
 def test_a_class_that_reaches_what_keeps_settings_may_leave_one(body: Callable[..., Any]) -> None:
-    assert not leaves_none(with_body(body))
+    assert trace_of(with_body(body)) is Trace.ANYTHING
 
 
 def test_a_file_of_ones_own_is_no_library_whatever_it_is_called(
@@ -135,7 +165,7 @@ def test_a_file_of_ones_own_is_no_library_whatever_it_is_called(
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "statistics", module)
     spec.loader.exec_module(module)
-    assert not leaves_none(with_body(module.draw))
+    assert trace_of(with_body(module.draw)) is Trace.ANYTHING
 
 
 LEAKS = """

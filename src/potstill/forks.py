@@ -6,7 +6,7 @@ run nor another step. One child is always forked ahead.
 
 A fork costs more than a small step. So a child whose step went well may run the next step of the same class, if that
 step's parameters are plain values, its code reaches nothing of a library that could keep a setting, a patch or a seed,
-and the child finds all that the class's key covers, and its process, as they were.
+and the child finds its process, and the containers that the code reaches, as they were.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from potstill.nursery import Nursery, forked, run_child
 from potstill.own_code import is_unchangeable
 from potstill.process_state import ProcessState
 from potstill.step import Step
-from potstill.traces import leaves_none
+from potstill.traces import Trace, trace_of
 
 READY = {"ready": True}
 """What a child reports when it can take another step of the class."""
@@ -68,7 +68,7 @@ class Forks(Nursery):
         super().__init__(connection)
         self._steps = steps
         self._workers: dict[int, _Worker] = {}
-        self._traceless: dict[type, bool] = {}
+        self._traces: dict[type, Trace] = {}
         self._ahead: _Worker | None = None
 
     def prepare(self, request: dict[str, Any]) -> None:
@@ -134,13 +134,13 @@ class Forks(Nursery):
     def _kind(self, request: dict[str, Any]) -> type | None:
         """Return the class of the step if children may run several of it: it changes nothing, nor its parameters."""
         step = self._steps[request["node"]]
-        return type(step) if is_unchangeable(step) and self._leaves_none(type(step)) else None
+        return type(step) if is_unchangeable(step) and self._trace(type(step)) is not Trace.ANYTHING else None
 
-    def _leaves_none(self, cls: type) -> bool:
-        """Return whether steps of a class leave no trace, which is asked once: no code changes in this process."""
-        if cls not in self._traceless:
-            self._traceless[cls] = leaves_none(cls)
-        return self._traceless[cls]
+    def _trace(self, cls: type) -> Trace:
+        """Return what steps of a class can change, which is asked once: no code changes in this process."""
+        if cls not in self._traces:
+            self._traces[cls] = trace_of(cls)
+        return self._traces[cls]
 
     def _give(self, worker: _Worker, request: dict[str, Any]) -> None:
         """Send a request to a child."""
@@ -174,7 +174,7 @@ class Forks(Nursery):
             cls = type(self._steps[spec.node])
             if not request["reusable"] or ProcessState.of(orders, events) != state:
                 break
-            if class_code(cls) != spec.identity["code"]:
+            if self._trace(cls) is not Trace.NONE and class_code(cls) != spec.identity["code"]:
                 break
             send(events, READY)
         os._exit(0)

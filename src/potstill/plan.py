@@ -179,9 +179,7 @@ class _Trial:
 
     def inputs(self) -> dict[str, Any]:
         """Return what `run` would get by edge field."""
-        behind = {
-            id(step_of(node)): Input.of(self.artifacts[id(step_of(node))]) for _, node in edges(self.step)
-        }
+        behind = {id(step_of(node)): Input.of(self.artifacts[id(step_of(node))]) for _, node in edges(self.step)}
         twin = detached(self.step, behind)
         return {name: resolved(getattr(twin, name), self.folder) for name in edge_fields(self.step)}
 

@@ -10,6 +10,7 @@ import builtins
 import dis
 import re
 from collections.abc import Iterator
+from enum import Enum
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -36,12 +37,30 @@ _GENERATED = "<string>"
 """The file of methods that `dataclasses` writes."""
 
 
-def leaves_none(cls: type) -> bool:
-    """Return whether running a step of the class changes nothing of its process but what it returns."""
-    seen: set[int] = set()
+class Trace(Enum):
+    """What running a step of a class can change of its process, beside what it returns."""
+
+    NONE = "none"
+    """Nothing."""
+    CONTAINERS = "containers"
+    """Lists, sets, dicts and closures of the user's own, all of which the class's key covers."""
+    ANYTHING = "anything"
+    """Perhaps what no key covers."""
+
+
+def trace_of(cls: type) -> Trace:
+    """Return what running a step of the class can change of its process."""
+    seen: dict[int, Any] = {}
     own = [base for base in cls.__mro__ if not _is_pure(base.__module__) and base is not object]
     members = (member for base in own for name, member in vars(base).items() if not _is_machinery(name, member))
-    return all(_is_traceless(getattr(member, "__func__", member), seen) for member in members)
+    if not all(_is_traceless(getattr(member, "__func__", member), seen) for member in members):
+        return Trace.ANYTHING
+    return Trace.CONTAINERS if any(map(_is_container, seen.values())) else Trace.NONE
+
+
+def _is_container(value: Any) -> bool:
+    """Return whether a value can be changed in place, or is a function that can change what it closes over."""
+    return isinstance(value, (list, set, dict)) or (isinstance(value, FunctionType) and value.__closure__ is not None)
 
 
 def _is_machinery(name: str, member: Any) -> bool:
@@ -51,11 +70,11 @@ def _is_machinery(name: str, member: Any) -> bool:
     return name.startswith(("__", "_abc_"))
 
 
-def _is_traceless(value: Any, seen: set[int]) -> bool:
+def _is_traceless(value: Any, seen: dict[int, Any]) -> bool:
     """Return whether code that can reach a value can change nothing lasting through it."""
     if type(value) in PLAIN or isinstance(value, re.Pattern) or id(value) in seen:
         return True
-    seen.add(id(value))
+    seen[id(value)] = value
     if type(value) in (list, tuple, set, frozenset):
         return all(_is_traceless(item, seen) for item in value)
     if type(value) is dict:
@@ -69,7 +88,7 @@ def _is_traceless(value: Any, seen: set[int]) -> bool:
     return isinstance(value, (type, BuiltinFunctionType)) and _is_pure(value.__module__ or "")
 
 
-def _is_traceless_function(function: FunctionType, seen: set[int]) -> bool:
+def _is_traceless_function(function: FunctionType, seen: dict[int, Any]) -> bool:
     """Return whether a function of the user's own can change nothing lasting."""
     held = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
     held += [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
