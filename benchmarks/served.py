@@ -34,8 +34,11 @@ def loaded(folder: Path, texts: Sequence[str], batch_size: int, threads: int) ->
     import onnxruntime
     from transformers import AutoTokenizer
 
+    from potstill.exporting.encoder_onnx import EXACT
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    options.add_session_config_entry(*EXACT)
     session = onnxruntime.InferenceSession(folder / "model.onnx", options, providers=["CPUExecutionProvider"])
     names = [one.name for one in session.get_inputs()]
     tokenizer, parts = AutoTokenizer.from_pretrained(folder), batches_of(texts, batch_size)

@@ -29,7 +29,7 @@ def unresolved(cls: type) -> dict[str, str]:
 
 def marks(cls: type, name: str) -> tuple[Any, ...]:
     """Return the marks in the annotation of a field, e.g. `Edge("rows")`, at any depth."""
-    return tuple(_marks_in(hints(cls).get(name)))
+    return _marks(cls, name)
 
 
 def as_annotated(value: Any, annotation: Any) -> Any:
@@ -68,6 +68,12 @@ def _as_member(value: Any, members: tuple[Any, ...]) -> Any:
         return _as_float(value) if float in plain and int not in plain else value
     fitting = [member for member in plain if typing.get_origin(member) is type(value)]
     return as_annotated(value, fitting[0]) if len(fitting) == 1 else value
+
+
+@lru_cache(maxsize=8192)
+def _marks(cls: type, name: str) -> tuple[Any, ...]:
+    """Return the marks in the annotation of a field, which is asked for many times a step."""
+    return tuple(_marks_in(hints(cls).get(name)))
 
 
 def _marks_in(annotation: Any) -> list[Any]:

@@ -9,7 +9,6 @@ the pipeline file may have put something into them.
 from __future__ import annotations
 
 import contextlib
-import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
@@ -90,7 +89,7 @@ def fill_main(cls: type) -> None:
 _used: Carried | None = None
 
 
-class _Finder(importlib.abc.MetaPathFinder):
+class _Finder:
     """Finds the user's modules where another process had them."""
 
     def __init__(self, found: Carried) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import inspect
 import json
 import logging
 import os
@@ -30,6 +29,7 @@ from potstill.logs import keep_printed, log_to
 from potstill.manifests import SCHEMA
 from potstill.results import write_result
 from potstill.run_records import Origin
+from potstill.signatures import parameters
 from potstill.step import Node, Output, Step
 from potstill.store import Artifact, Store, writing
 
@@ -133,7 +133,7 @@ def edge_fields(step: Step) -> tuple[str, ...]:
     from potstill.step import Edge
 
     run = getattr(type(step), "run", None)
-    taken = inspect.signature(run).parameters if run else ()
+    taken = parameters(run) if run else ()
 
     def handed_over(name: str) -> bool:
         value = getattr(step, name)
@@ -210,7 +210,7 @@ def _make(
     arguments = {name: resolved(getattr(spec.step, name), context.work) for name in fields}
     check_columns(spec.step, arguments)
     run: Callable[..., Any] = spec.step.run  # type: ignore[assignment]  # what a subclass defines
-    accepted = inspect.signature(run).parameters
+    accepted = parameters(run)
     if "context" in accepted:
         arguments["context"] = context
     with writing(store.root):

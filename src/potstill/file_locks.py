@@ -34,3 +34,8 @@ def lock_file(file: IO[Any], path: Path, how: int) -> None:
             f"the file system of {path} has no file locks ({error}), and without them two runs could spoil each "
             "other's results: choose a store on another disk with --store or POTSTILL_STORE"
         ) from error
+
+
+def unlock_file(file: IO[Any]) -> None:
+    """Free the lock of a file that stays open."""
+    fcntl.flock(file.fileno(), fcntl.LOCK_UN)

@@ -80,9 +80,9 @@ class _Encoder:
 
     def encode(self, value: Any) -> Any:
         """Return a value encoded."""
-        for types, tag in _SCALARS:
-            if type(value) in types:
-                return tag(value)
+        scalar = _SCALARS.get(type(value))
+        if scalar is not None:
+            return scalar(value)
         if id(value) in self._open:
             raise BadInput(f"a {type(value).__name__} that holds itself can't be part of a key")
         self._open.add(id(value))
@@ -193,12 +193,13 @@ def digest_encoded(encoded: Any) -> str:
     return hashlib.sha256(canonical(encoded).encode()).hexdigest()[:KEY_LENGTH]
 
 
-_SCALARS: tuple[tuple[tuple[type, ...], Any], ...] = (
-    ((str,), lambda value: ["str", value]),
-    ((bool,), lambda value: ["bool", value]),
-    ((int,), lambda value: ["int", str(value)]),
-    ((float,), lambda value: ["float", value.hex()]),
-    ((type(None),), lambda value: ["none"]),
-    ((bytes,), lambda value: ["bytes", value.hex()]),
-    ((date, datetime, time, timedelta, Decimal), lambda value: [type(value).__name__, repr(value)]),
-)
+_SCALARS: Mapping[type, Callable[[Any], Any]] = {
+    str: lambda value: ["str", value],
+    bool: lambda value: ["bool", value],
+    int: lambda value: ["int", str(value)],
+    float: lambda value: ["float", value.hex()],
+    type(None): lambda value: ["none"],
+    bytes: lambda value: ["bytes", value.hex()],
+    **dict.fromkeys((date, datetime, time, timedelta, Decimal), lambda value: [type(value).__name__, repr(value)]),
+}
+"""How values without parts are encoded."""

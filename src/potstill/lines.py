@@ -7,6 +7,7 @@ counts for nothing, while of a damaged line nobody knows what it said.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -35,14 +36,22 @@ def line_of(value: Mapping[str, Any]) -> str:
 
 
 def append(path: Path, values: Iterable[Mapping[str, Any]]) -> None:
-    """Add lines to a file in one write, after a line break that ends a line that was cut short."""
-    text = "\n" + "".join(line_of(value) for value in values)
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-    with os.fdopen(handle, "wb", buffering=0) as file:
-        content = text.encode()
-        written = file.write(content)
-        while written < len(content):
-            written += file.write(content[written:])
+    """Add lines to the file at `path`, which is made if need be."""
+    with appended(path) as file:
+        write(file, values)
+
+
+def appended(path: Path) -> io.FileIO:
+    """Open the file at `path` for appending, without a buffer."""
+    return io.FileIO(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666), "a")
+
+
+def write(file: io.FileIO, values: Iterable[Mapping[str, Any]]) -> None:
+    """Add lines to an open file in one write, after a line break that ends a line that was cut short."""
+    content = ("\n" + "".join(line_of(value) for value in values)).encode()
+    written = file.write(content)
+    while written < len(content):
+        written += file.write(content[written:])
 
 
 def read(path: Path) -> Lines:

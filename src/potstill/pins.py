@@ -11,16 +11,17 @@ sees every pin of what it takes.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from potstill import lines
-from potstill.file_locks import ALONE, TOGETHER, lock_file
+from potstill.file_locks import ALONE, TOGETHER, lock_file, unlock_file
 from potstill.processes import Process, run_name
 from potstill.run_records import Origin
 
@@ -58,19 +59,17 @@ class Pin:
         self._path = root / "pins" / f"{run_name()}.jsonl"
         self._keys: set[str] = set()
         self._over = threading.Event()
+        self._files: tuple[IO[Any], io.FileIO] | None = None  # open for the run: each of its keys is pinned
 
     def add(self, key: str) -> None:
         """Pin a key before it is looked up: from now on `gc` leaves it alone."""
         if key in self._keys:
             return
         first = not self._keys
-        with not_while_collecting(self._root):
-            if first:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                header = {**asdict(self._origin), **asdict(Process.this()), "time": time.time()}
-                lines.append(self._path, [header, {"key": key}])
-            else:
-                lines.append(self._path, [{"key": key}])
+        gate, file = self._files = self._files or (_gate(self._root), lines.appended(self._path))
+        header = [{**asdict(self._origin), **asdict(Process.this()), "time": time.time()}] if first else []
+        with not_while_collecting(self._root, gate):
+            lines.write(file, [*header, {"key": key}])
         self._keys.add(key)
         if first:
             threading.Thread(target=self._beat, name="potstill-heartbeat", daemon=True).start()
@@ -82,6 +81,8 @@ class Pin:
     def close(self, *, complete: bool) -> None:
         """End the pins: of a complete run nothing stays, of another one what it used."""
         self._over.set()
+        for file in self._files or ():
+            file.close()
         with contextlib.suppress(OSError):
             if complete or not self._keys:
                 self._path.unlink(missing_ok=True)
@@ -146,11 +147,13 @@ def _process(header: Mapping[str, Any]) -> Process | None:
 
 
 @contextlib.contextmanager
-def not_while_collecting(root: Path) -> Iterator[None]:
-    """Run the block while no `gc` decides what to delete."""
-    with _gate(root) as gate:
-        lock_file(gate, root / "pins", TOGETHER)
+def not_while_collecting(root: Path, gate: IO[Any]) -> Iterator[None]:
+    """Run the block while no `gc` decides what to delete; `gate` is open before and after it."""
+    lock_file(gate, root / "pins", TOGETHER)
+    try:
         yield
+    finally:
+        unlock_file(gate)
 
 
 @contextlib.contextmanager
@@ -162,9 +165,7 @@ def collecting(root: Path) -> Iterator[float]:
         yield os.fstat(gate.fileno()).st_mtime
 
 
-@contextlib.contextmanager
-def _gate(root: Path) -> Iterator[Any]:
+def _gate(root: Path) -> IO[Any]:
     """Open the file whose lock stands for the right to pin or to collect."""
     (root / "pins").mkdir(parents=True, exist_ok=True)
-    with (root / "pins" / ".gate").open("a") as gate:
-        yield gate
+    return (root / "pins" / ".gate").open("a")

@@ -17,6 +17,7 @@ from potstill.errors import Problem, RequestError
 from potstill.execute import edge_fields
 from potstill.graph import Graph, edges, nodes_in, step_of
 from potstill.identity import encoded
+from potstill.signatures import parameters
 from potstill.step import Edge, Node, Output, Step
 
 
@@ -87,7 +88,7 @@ def _signature(step: Step) -> Iterator[Problem]:
     if run is None:
         yield Problem("", "", f"{type(step).__name__} has no run method; a step defines run(self, <its edge fields>)")
         return
-    accepted = inspect.signature(run).parameters
+    accepted = parameters(run)
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in accepted.values()):
         return
     for name in edge_fields(step):

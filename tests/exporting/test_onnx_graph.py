@@ -6,6 +6,7 @@ import pytest
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")
 
+from potstill.exporting.encoder_onnx import EXACT  # noqa: E402
 from potstill.exporting.onnx_graph import linear_as_matmul, products_in_bytes, rounded_rows, tables_in_bytes  # noqa: E402
 
 DRAW = np.random.default_rng(0)
@@ -37,7 +38,9 @@ def run(model):
     import onnxruntime
 
     onnx.checker.check_model(model, full_check=True)
-    return onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"ids": IDS})[0]
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry(*EXACT)
+    return onnxruntime.InferenceSession(model.SerializeToString(), options).run(None, {"ids": IDS})[0]
 
 
 def expected(table):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import re
 from collections import Counter
 from pathlib import Path
 from statistics import fmean
@@ -19,7 +20,15 @@ from potstill import BadInput
 from potstill.steps.diversity import Diversity
 
 SEEDS = Path(__file__).parents[3] / "shared" / "datasets" / "self-instruct" / "seed_tasks.jsonl"
+PROSE = re.compile(r"[A-Za-z0-9 \n,.?!'\":;()]*")
 FEW = ["Write a poem about dogs.", "write a poem about cats", "Who are you?"]
+
+
+class Words:
+    """Words of English text, cut at marks: rouge-score's own tokenizer drops other letters and cuts at none of them."""
+
+    def tokenize(self, text: str) -> list[str]:
+        return text.lower().translate({ord(mark): " " for mark in "!\"#$%&'()*+,-./:;<=>?@[]^`{|}~_\\"}).split()
 
 
 def figures(step: Diversity, folder: Path, texts: list[str | None], **inputs: object) -> dict:
@@ -50,20 +59,18 @@ def test_all_equal_and_all_different(tmp_path: Path) -> None:
 @pytest.mark.skipif(not SEEDS.exists(), reason=f"{SEEDS.name} is not here")
 def test_real_instructions_by_second_implementations(tmp_path: Path) -> None:
     texts = [json.loads(line)["instruction"] for line in SEEDS.read_text(encoding="utf-8").splitlines()]
-    texts, seeds = [text for text in texts[:60] if text.isascii()], texts[60:90]
+    texts = [text for text in texts if PROSE.fullmatch(text)]  # in others a symbol may be part of a word
+    texts, seeds = texts[:60], texts[60:90]
     found = figures(Diversity(SOURCE), tmp_path, texts, seeds=Dataset.from_dict({"instruction": seeds}))
-    scorer = RougeScorer(["rougeL"], use_stemmer=False)
+    scorer = RougeScorer(["rougeL"], tokenizer=Words())
     pairs = [scorer.score(a, b)["rougeL"].fmeasure for a, b in itertools.combinations(texts, 2)]
-    assert found["self_rouge_l"] == pytest.approx(fmean(pairs), abs=2e-3)  # it cuts "don't" and "_" otherwise
+    assert found["self_rouge_l"] == pytest.approx(fmean(pairs))
     near = [max(scorer.score(text, seed)["rougeL"].fmeasure for seed in seeds) for text in texts]
     assert found["nearest_seed"]["mean"] == pytest.approx(fmean(near))
     assert found["nearest_seed"]["histogram"] == [
         sum(math.floor(10 * score + 1e-9) == tenth for score in near) for tenth in range(10)
     ]
-    words = [
-        text.lower().translate({ord(mark): " " for mark in "!\"#$%&'()*+,-./:;<=>?@[]^`{|}~_\\"}).split()
-        for text in texts
-    ]
+    words = [Words().tokenize(text) for text in texts]
     for n in (1, 2, 3):
         grams = Counter(gram for text in words for gram in zip(*(text[start:] for start in range(n)), strict=False))
         assert found["distinct"][str(n)] == len(grams) / grams.total()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copyreg
 import dataclasses
-import inspect
 import io
 import sys
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ from typing import Any
 from potstill.code.origins import MADE_BY_CODE, is_own_name, public_name
 from potstill.code.walk import Encoded, Walk
 from potstill.errors import PotstillError
+from potstill.signatures import parameters
 
 _CONTENT = (dict, list, tuple, set, frozenset, str, bytes, bytearray, int, float, complex)
 _UNSEEN = frozenset({
@@ -78,7 +78,7 @@ def identity_method(cls: type) -> Callable[[Any], Any] | None:
     if not callable(method):
         return None
     try:
-        needed = [p for p in inspect.signature(method).parameters.values() if p.default is p.empty]
+        needed = [p for p in parameters(method).values() if p.default is p.empty]
     except (TypeError, ValueError):
         return None
     return method if len(needed) == 1 else None

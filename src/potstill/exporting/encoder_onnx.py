@@ -32,8 +32,16 @@ LARGEST = 2_000_000_000
 BITS = {"int8": 8, "int4": 4}
 ACCURACY_LEVEL = 4
 """MatMulNBits' level with int8 activations, which is fastest on processors."""
-SATURATES = """On x86 processors without VNNI instructions (before 2019), sums of int8 products may saturate: compare \
-answers there first, or export with `activations="group"`."""
+EXACT = ("session.x64quantprecision", "1")
+"""ONNX Runtime's setting that keeps sums of int8 products from saturating on x86 processors without VNNI instructions,
+where it takes slower products; on others it changes nothing."""
+EXACT_SESSION = f"""
+options = onnxruntime.SessionOptions()
+options.add_session_config_entry("{EXACT[0]}", "{EXACT[1]}")  # exact on processors without VNNI, too
+session = onnxruntime.InferenceSession("{FILE}", options)"""
+"""How the script opens a model whose products are of bytes."""
+SATURATES = f"""Keep `{EXACT[0]}` wherever you open the model: without it, sums of int8 products saturate on x86 \
+processors without VNNI instructions, and answers are wrong."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +97,7 @@ class EncoderONNX:
         """Return how it is served."""
         from importlib.metadata import version
 
-        load = f'session = onnxruntime.InferenceSession("{FILE}")'
+        load = EXACT_SESSION if self._is_by_tensor() else f'session = onnxruntime.InferenceSession("{FILE}")'
         call = f"session.run([{model.output!r}], given)[0]"
         return serving(
             model,

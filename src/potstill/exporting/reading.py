@@ -91,8 +91,11 @@ def session(folder: Path, threads: int) -> Any:
         return lambda columns: model({name: columns[name] for name in names})[0]
     import onnxruntime
 
+    from potstill.exporting.encoder_onnx import EXACT
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = max(1, threads)
+    options.add_session_config_entry(*EXACT)
     served = onnxruntime.InferenceSession(str(folder / "model.onnx"), options)
     wanted = [port.name for port in served.get_inputs()]
     return lambda columns: served.run(None, {name: columns[name] for name in wanted})[0]

@@ -52,6 +52,7 @@ class ExportEncoder(Step):
     """
 
     makes: ClassVar[str] = "model"
+    version: ClassVar[int] = 2  # int8 products in ONNX Runtime are exact on every processor
     heavy: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = ("torch", "transformers")
     unkeyed: ClassVar[frozenset[str]] = frozenset({"time_limit"})
