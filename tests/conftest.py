@@ -13,6 +13,8 @@ import datasets  # noqa: F401 - steps of one's own run in forks, each of which w
 import pytest
 import torch
 
+import unsynced  # noqa: F401 - for what it does
+
 CAPABILITIES = {**torch.cpu.get_capabilities(), "amx_bf16": False}
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import Any
 
 from potstill import Pipeline, Step
 from potstill.context import Progress
 from potstill.execute import Outcome, Spec, execute
+from potstill.executor import Local
 from potstill.progress import Silent
 from potstill.store import Artifact
 
@@ -33,8 +34,9 @@ class Here:
 
 
 def artifact_of(node: Any, store: Path) -> Artifact:
-    """Run a step and all that it needs; return what it made."""
-    return Pipeline("test", outputs={"made": node}).run(store=store, watcher=Silent())["made"]
+    """Run a step and all that it needs, light ones in this process; return what it made."""
+    with closing(Local(forks=False)) as place:
+        return Pipeline("test", outputs={"made": node}).run(store=store, watcher=Silent(), executor=place)["made"]
 
 
 def rows_of(node: Any, store: Path) -> list[dict[str, Any]]:

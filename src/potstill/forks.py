@@ -78,7 +78,6 @@ class Forks(Nursery):
             import pyarrow.parquet  # noqa: F401
 
             versions(), machine()
-            gc.collect()
             gc.freeze()  # or each child would copy what its collector touches
             self._ahead = self._fork_ahead()
 
