@@ -17,8 +17,9 @@ import fakes
 
 DEADLINE = 240.0
 """Longest that anything here is waited for: generous, because the machine may be busy."""
-PRELOAD = ["unsynced", "potstill.cli", "potstill.pipeline", "potstill.loader", "potstill.progress", "potstill.inventory",
-           "potstill.steps.load", "potstill.steps.label", "potstill.steps.self_instruct", "potstill.steps.split",
+PRELOAD = ["unsynced", "potstill.cli", "potstill.pipeline", "potstill.loader", "potstill.progress",
+           "potstill.inventory", "potstill.steps.load", "potstill.steps.label", "potstill.steps.self_instruct",
+           "potstill.steps.split",
            "typeguard", "pyarrow.parquet", "datasets", "httpx", "numpy"]  # fmt: skip
 """Imported once, in the process from which the others are forked."""
 MATRIX = '''
