@@ -169,14 +169,18 @@ class Forks(Nursery):
             state = state or ProcessState.of(orders, events)
             if not run_child(self.job, request, events, self.is_ending, request["reusable"]):
                 os._exit(1)
-            spec, _ = pickle.loads(request["spec"])  # noqa: S301 - of the run's own process
-            cls = type(self._steps[spec.node])
-            if not request["reusable"] or ProcessState.of(orders, events) != state:
-                break
-            if self._trace(cls) is not Trace.NONE and class_code(cls) != spec.identity["code"]:
+            if not request["reusable"] or ProcessState.of(orders, events) != state or self._has_changed(request):
                 break
             send(events, READY)
         os._exit(0)
+
+    def _has_changed(self, request: dict[str, Any]) -> bool:
+        """Return whether the step that was run has changed what its class's key covers."""
+        cls = type(self._steps[request["node"]])
+        if self._trace(cls) is Trace.NONE:
+            return False
+        spec, _ = pickle.loads(request["spec"])  # noqa: S301 - of the run's own process
+        return bool(class_code(cls) != spec.identity["code"])
 
 
 class Forked:

@@ -18,6 +18,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 from potstill.errors import described
@@ -205,7 +206,7 @@ def run_child(
     me, pipe = os.getpid(), os.fstat(events)
     reported = False
     try:
-        _die_with_parent()
+        _die_with_parent(me)
         try:
             outcome = execute(*job(request), _reporter(events), is_ending)
         except BaseException as error:  # noqa: BLE001 - the step's own, or the end of the run
@@ -237,8 +238,9 @@ def _reporter(events: int) -> Callable[..., None]:
     return report
 
 
-def _die_with_parent() -> None:
-    """Ask Linux to kill this process when its parent dies."""
+@cache
+def _die_with_parent(process: int) -> None:
+    """Ask Linux to kill this `process` when its parent dies, once."""
     import ctypes
 
     if sys.platform == "linux":

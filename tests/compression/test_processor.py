@@ -1,6 +1,11 @@
 from __future__ import annotations
 
-from potstill.compression.processor import flags, int4_problem
+import json
+
+import pytest
+
+import exported
+from potstill.compression.processor import flags, int4_problem, unserved
 
 
 def test_avx_512_serves_4_bits_and_avx2_does_not(tmp_path):
@@ -15,3 +20,15 @@ def test_avx_512_serves_4_bits_and_avx2_does_not(tmp_path):
 
 def test_where_nothing_can_be_read_nothing_is_said(tmp_path):
     assert int4_problem(flags(tmp_path / "missing")) is None
+
+
+@pytest.mark.parametrize("knows", ["avx2", "avx2 avx512f"])
+@pytest.mark.parametrize("gpu", [False, True])
+@pytest.mark.parametrize("bits", [4, 8, None])
+def test_only_4_bits_on_a_processor_without_avx_512_are_not_served(tmp_path, monkeypatch, bits, gpu, knows):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: gpu)
+    processor = tmp_path / "cpuinfo"
+    processor.write_text(f"flags : fpu {knows}\n")
+    config = {} if bits is None else {"quantization_config": exported.quantization(bits)}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert bool(unserved(tmp_path, processor)) == (bits == 4 and not gpu and "avx512f" not in knows)

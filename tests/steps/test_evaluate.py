@@ -7,13 +7,18 @@ import logging
 import pytest
 from datasets import Dataset
 
+import compressing
+import exported
 import tiny
 from fakes import EchoTeacher, calls
+from potstill.compression.processor import unserved
 from potstill.context import Context
 from potstill.errors import BadInput
 from potstill.ledger import Ledger
 from potstill.metrics import wilson
-from potstill.steps.evaluate import WARM_UP_BATCH, Evaluate, Question, examples, score, weights_folder
+from potstill.steps.bases.read_model import ReadByTransformers
+from potstill.steps.evaluate import WARM_UP_BATCH, Evaluate, Question, as_teacher, examples, score, weights_folder
+from potstill.steps.quantize_int4 import QuantizeInt4
 from potstill.teachers.protocol import Request, Response, Sampling
 
 
@@ -64,6 +69,24 @@ def test_examples_are_the_first_mistakes_of_each_set():
         ("test", "wrong 1"), ("test", "wrong 2"), ("hand", "wrong 6"), ("hand", "wrong 7"),
     ]  # fmt: skip
     assert examples(questions, responses, 0) == []
+
+
+@pytest.mark.slow
+def test_a_model_of_four_bits_is_measured_on_every_processor(tmp_path):
+    """Where vLLM has no kernel for it, transformers reads the answers, and no speed is said."""
+    given = rows([f"turn on light {number}" for number in range(8)], ['{"a":1}'] * 8)
+    model = QuantizeInt4(str(exported.causal(tmp_path / "model")), calibration=given, method="rtn", group_size=32)
+    folder = model.run(model=model.model, calibration=given, context=compressing.context(tmp_path, "int4"))
+    here = as_teacher(folder)
+    assert isinstance(here, ReadByTransformers) == bool(unserved(folder))
+    if not isinstance(here, ReadByTransformers):
+        here = ReadByTransformers(str(folder))
+    evaluation = context(tmp_path / "evaluation")
+    made = Evaluate(here, given, max_tokens=4).run(here, given, evaluation)
+    assert made["tokens_per_s"] is made["first_token_ms_p50"] is made["peak_memory_bytes"] is None
+    assert made["bits_per_weight"] < 16
+    assert made["sets"]["test"]["n"] == 8
+    assert "its speed was not measured" in evaluation.notes["warnings"][0]
 
 
 def test_a_teacher_is_asked_by_the_protocol_and_scored(tmp_path):
@@ -145,7 +168,7 @@ def test_a_real_model_through_vllm(tmp_path):
     given = rows(texts, ["{}"] * 4)
     step = Evaluate(str(folder), given, max_tokens=6, latency_requests=4)
     made = step.run(folder, given, context(tmp_path / "work"))
-    assert made["sets"]["test"]["n"] == 4
+    assert made["sets"]["test"]["n"] == 8
     assert 0 < made["engine"]["completion_tokens"] <= 4 * 6
     assert made["tokens_per_s"] > 0 < made["first_token_ms_p50"] <= made["first_token_ms_p95"]
     assert made["weights_bytes"] == (folder / "model.safetensors").stat().st_size

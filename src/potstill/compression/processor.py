@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from potstill.compression.quantization_config import bits, quantization
+
 CPUINFO = Path("/proc/cpuinfo")
 """Where Linux says what the processor knows."""
 NEEDED = "avx512f"
@@ -18,6 +20,18 @@ def flags(cpuinfo: Path = CPUINFO) -> frozenset[str]:
         return frozenset()
     line = next((line for line in lines if line.startswith("flags")), "")
     return frozenset(line.partition(":")[2].split())
+
+
+def unserved(folder: Path, cpuinfo: Path = CPUINFO) -> str | None:
+    """Return why vLLM can't serve the model in `folder` on this machine, or nothing; `cpuinfo` tells of its processor.
+
+    A GPU serves every format.
+    """
+    import torch
+
+    if bits(quantization(folder)) != 4 or torch.cuda.is_available():
+        return None
+    return int4_problem(flags(cpuinfo))
 
 
 def int4_problem(known: frozenset[str]) -> str | None:

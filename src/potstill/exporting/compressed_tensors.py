@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from potstill.compression.processor import CPUINFO, flags, int4_problem
+from potstill.compression.processor import CPUINFO, unserved
+from potstill.compression.quantization_config import quantization
 from potstill.errors import BadInput, MissingExtra
 from potstill.exporting.exporter import Serving, Source, Written
 
@@ -53,7 +53,7 @@ class CompressedTensors:
         if method and self.precision != "as is":
             problems.append(f"the model {source.name} is quantized already: precision must be 'as is'")
         on_cpu = not torch.cuda.is_available()
-        lacking = int4_problem(flags(self.processor)) if bits(config) == 4 and on_cpu else None
+        lacking = unserved(source.folder, self.processor)
         if self.needs_kernels and lacking:
             problems.append(f'{lacking}, or export the 16-bit model to format="onnx" or "gguf"; kernels=False makes '
                             "the folder unchecked for elsewhere")  # fmt: skip
@@ -106,15 +106,3 @@ class CompressedTensors:
     def _stored(self, source: Source) -> str:
         config = quantization(source.folder)
         return str(config.get("format", "not quantized"))
-
-
-def quantization(folder: Path) -> dict[str, Any]:
-    """Return the `quantization_config` of the model in `folder`, empty where it is not quantized."""
-    found = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("quantization_config")
-    return dict(found or {})
-
-
-def bits(config: dict[str, Any]) -> int:
-    """Return the fewest bits of a weight that a `quantization_config` names, 16 where it names none."""
-    groups = (config.get("config_groups") or {}).values()
-    return min((int(group["weights"]["num_bits"]) for group in groups if group.get("weights")), default=16)

@@ -34,6 +34,7 @@ from potstill.prompts import Template
 from potstill.responses import without_thoughts
 from potstill.step import Estimate, Model, Output, Rows, Step
 from potstill.steps.bases.exports import export_problems
+from potstill.steps.bases.read_model import ReadByTransformers, warn_if_read
 from potstill.steps.bases.test_sets import by_name, columns_of, exchange_in, missing_sets
 from potstill.teachers.protocol import Request, Response, Sampling, Session, Teacher
 
@@ -119,6 +120,7 @@ class Evaluate(Step):
         """Measure `model` on `rows`."""
         questions = self.questions(by_name(rows))
         teacher = as_teacher(model)
+        warn_if_read(teacher, context)
         with teacher.open(threads=context.threads) as session:
             latencies = self.latencies(session, questions)
             started = time.perf_counter()
@@ -205,7 +207,11 @@ def as_teacher(model: Any) -> Teacher:
         from potstill.steps.bases.exported_teacher import ExportedTeacher
 
         return ExportedTeacher(str(Path(model).expanduser()))
+    from potstill.compression.processor import unserved
     from potstill.teachers.vllm import VLLM
+
+    if is_local(model) and unserved(Path(model).expanduser()):
+        return ReadByTransformers(str(Path(model).expanduser()))
 
     return VLLM(str(model))
 
