@@ -14,7 +14,7 @@ from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, Modu
 from typing import Any, is_typeddict
 
 from potstill.code import lookup
-from potstill.code.origins import MADE_BY_CODE, is_own_name, public_name
+from potstill.code.origins import MADE_BY_CODE, is_own_name, known_as, public_name
 from potstill.code.walk import Encoded, Walk
 
 _MACHINERY = frozenset({
@@ -132,7 +132,7 @@ def _is_generated(cls: type, function: FunctionType) -> bool:
         return True
     if code.co_filename.startswith("<attrs generated"):
         return True
-    name = str(space.get("__name__"))
+    name = known_as(str(space.get("__name__")))
     makers = ("dataclasses", "collections", "enum", "attr.", "pydantic.", "functools", "typing", "potstill.step")
     written = name.startswith("namedtuple_") or (name.startswith(makers) and not hasattr(function, "__wrapped__"))
     return (written and not function.__closure__) or (written and name.startswith("attr."))

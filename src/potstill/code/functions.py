@@ -20,7 +20,7 @@ from typing import Any
 
 from potstill.code import lookup
 from potstill.code.names import names_used
-from potstill.code.origins import is_first_party, is_own_name, public_name
+from potstill.code.origins import is_first_party, is_own_name, known_as, public_name
 from potstill.code.sources import function_node
 from potstill.code.syntax import annotations_text, docstring, function_text, sha
 from potstill.code.walk import Encoded, Walk
@@ -99,7 +99,7 @@ def _library(walk: Walk, function: FunctionType, label: str) -> Encoded:
     """Return what a function that a library made is made of: which it is, and what it carries of the user's."""
     code = function.__code__
     walk.flag("annotations")  # the library may have read them
-    place = f"{function.__globals__.get('__name__')}.{code.co_qualname}"
+    place = f"{known_as(str(function.__globals__.get('__name__')))}.{code.co_qualname}"
     return ["library function", place, *_carried(walk, function, label), _captured(walk, function, {}, label)]
 
 

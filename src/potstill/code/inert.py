@@ -12,7 +12,7 @@ import sys
 from types import FunctionType
 from typing import Any
 
-from potstill.code.origins import is_own_name, public_name
+from potstill.code.origins import is_own_name, known_as, public_name
 from potstill.code.walk import Encoded, Walk
 
 _COUNTING: dict[str, tuple[str, ...]] = {
@@ -43,7 +43,7 @@ def encode_inert(walk: Walk, value: Any, label: str) -> Encoded | None:
         return ["inert", type(value).__qualname__] if quiet else None
     if value is os.environ or value is os.environb:
         return ["inert", "environment"]
-    names = [f"{cls.__module__}.{cls.__qualname__}" for cls in type(value).__mro__]
+    names = [f"{known_as(cls.__module__)}.{cls.__qualname__}" for cls in type(value).__mro__]
     counting = next((_COUNTING[name] for name in names if name in _COUNTING), None)
     return None if counting is None else _counted(walk, value, counting, label)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from potstill.code import modules
 from potstill.code.names import Chain, Import, Names
-from potstill.code.origins import is_first_party, is_own_module, is_own_name, module_file, public_name
+from potstill.code.origins import is_first_party, is_own_module, is_own_name, known_as, module_file, public_name
 from potstill.code.walk import Encoded, Walk
 
 _PLACE = frozenset({"__file__", "__name__", "__spec__", "__package__", "__path__", "__loader__", "__cached__"})
@@ -101,7 +101,7 @@ def _builtin(walk: Walk, name: str) -> Encoded:
 
 def _of_library(walk: Walk, module: ModuleType, chain: Chain) -> Encoded:
     """Return what stands for an attribute of a library: its name, and what the user put there."""
-    owner, name = module, module.__name__
+    owner, name = module, known_as(module.__name__)
     value: Any = module
     for attribute in chain:
         if not isinstance(value, ModuleType) or attribute not in vars(value):
@@ -109,7 +109,7 @@ def _of_library(walk: Walk, module: ModuleType, chain: Chain) -> Encoded:
         owner, value, name = value, vars(value)[attribute], attribute
     if value is sys.modules:
         walk.flag("names")
-    path = f"{owner.__name__}.{name}" if value is not owner else name
+    path = f"{known_as(owner.__name__)}.{name}" if value is not owner else name
     if _is_put_there(value):
         return walk.named(value, path, owner)
     note_dynamic(walk, public_name(value) or path)

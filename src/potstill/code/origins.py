@@ -9,14 +9,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import potstill
+
 _LIBRARIES = tuple({f"{Path(sysconfig.get_path(name)).resolve()}/" for name in ("stdlib", "platlib", "purelib")})
-_OWN = f"{Path(__file__).resolve().parents[1]}/"
+_OWN = f"{Path(potstill.__file__).resolve().parent}/"
 _GENERATED = ("<frozen", "<attrs generated", "<template>", "<array_function internals>", "<decorator-gen")
 """Beginnings of the file names that the interpreter and libraries give to code that they write themselves."""
 MADE_BY_CODE = 1 << 9
 """Flag of classes that a `class` statement or a call made, not a table in C."""
 ENTRY = "the pipeline's file"
 """What the file that is run is called in a key: its name and place change no result."""
+MOVED: dict[str, str] = {}
+"""What keys call modules of Potstill that have moved, by the name that they have now.
+
+Keys name Potstill's functions and classes by module, those that are given as parameters and those that code of the
+user's builds on, so a module that moves keeps the name in keys that it had first, and no result is lost. Whoever moves
+a module adds one entry for each, such as `"potstill.engine.step": "potstill.step"`; of one that moves again, only the
+left side changes. A module that is split has an entry for each part; two can't become one whose functions and classes
+are in keys. Classes keep their names: those are in keys without their module. Where code here looks for one of
+Potstill's modules by name, it asks for the old one. `tests/golden_keys.json` tells which keys a move would change.
+"""
 
 
 @functools.lru_cache(maxsize=4096)
@@ -79,7 +91,12 @@ def public_name(value: Any) -> str:
     for part in path.split("."):
         found = vars(found).get(part) if hasattr(found, "__dict__") else None
         found = found.__func__ if isinstance(found, (staticmethod, classmethod)) else found
-    return f"{module}.{path}" if found is value else ""
+    return f"{known_as(module)}.{path}" if found is value else ""
+
+
+def known_as(module: str) -> str:
+    """Return what keys call a module: the name that it had before it moved, if it is one of Potstill's that has."""
+    return MOVED.get(module, module)
 
 
 def _namespace(module: object) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from potstill.code.origins import MADE_BY_CODE, is_own_name, public_name
+from potstill.code.origins import MADE_BY_CODE, is_own_name, known_as, public_name
 from potstill.code.walk import Encoded, Walk
 from potstill.errors import PotstillError
 from potstill.signatures import parameters
@@ -69,7 +69,7 @@ def _place_in_library(value: Any, cls: type) -> str:
     module = sys.modules.get(cls.__module__)
     if module is None or is_own_name(cls.__module__) or cls.__module__ == "builtins":
         return ""
-    return next((f"{cls.__module__}.{name}" for name, kept in vars(module).items() if kept is value), "")
+    return next((f"{known_as(cls.__module__)}.{name}" for name, kept in vars(module).items() if kept is value), "")
 
 
 def identity_method(cls: type) -> Callable[[Any], Any] | None:

@@ -19,7 +19,7 @@ from potstill.code.foreign import encode_foreign
 from potstill.code.functions import encode_callable
 from potstill.code.holders import encode_held
 from potstill.code.inert import encode_inert
-from potstill.code.origins import is_entry, is_own_module
+from potstill.code.origins import is_entry, is_own_module, known_as
 from potstill.code.states import encode_object
 from potstill.code.syntax import sha
 from potstill.code.walk import Encoded, Walk
@@ -78,7 +78,7 @@ def _code(walk: Walk, value: Any, label: str) -> Encoded | None:
     if isinstance(value, type):
         return encode_class(walk, value, label)
     if isinstance(value, types.ModuleType):
-        return modules.whole(walk, value) if is_own_module(value) else ["library", value.__name__]
+        return modules.whole(walk, value) if is_own_module(value) else ["library", known_as(value.__name__)]
     if isinstance(value, property):
         return [type(value).__name__, *walk.encode_all((value.fget, value.fset, value.fdel), label)]
     if isinstance(value, (types.GetSetDescriptorType, types.MemberDescriptorType)):
