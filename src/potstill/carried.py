@@ -1,4 +1,4 @@
-"""The user's modules as a run has them, for a process that imports them itself.
+"""The user's modules as a run has them, for a process that imports them itself: those that its step may reach.
 
 A heavy step runs in a process of its own, hours after its key was made. What it imports there of the user's files has
 the text that the files had when the run began. The variables of these modules that hold data, or code from elsewhere,
@@ -11,16 +11,20 @@ from __future__ import annotations
 import contextlib
 import importlib.machinery
 import importlib.util
+import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from potstill.code import sources
+from potstill.code.modules import reachable
 from potstill.code.origins import is_entry, is_own_module, is_own_name, module_file
+from potstill.own_code import holds_own_code
+from potstill.step import Output, Step
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class CarriedModule:
 
 @dataclass(frozen=True)
 class Carried:
-    """All modules of the user's that a process has imported, but for the pipeline file, which travels with the step."""
+    """Modules of the user's that a process has imported, but for the pipeline file, which travels with the step."""
 
     main: str | None
     """The pipeline file."""
@@ -49,18 +53,64 @@ class Carried:
     """Sources by file, also of files that no module was imported from yet."""
 
 
-def carried() -> Carried:
-    """Return the user's modules as they are now."""
+def carried(steps: Iterable[Step]) -> Carried:
+    """Return the user's modules as they are now, those that code in `steps` may import."""
     modules: dict[str, CarriedModule] = {}
-    for name, module in list(sys.modules.items()):
-        file = module_file(module) if isinstance(module, ModuleType) and not is_entry(name) else None
-        if file is None or not file.endswith(".py") or not is_own_module(module):
+    for name, module in _reached([step for step in steps if holds_own_code(step)]).items():
+        file = module_file(module)
+        if file is None or not file.endswith(".py") or is_entry(name):
             continue
         source = sources.module_source(file, vars(module))
         if source is not None:
             modules[name] = CarriedModule(file, hasattr(module, "__path__"), source.text, _variables(module))
     main = getattr(sys.modules.get("__main__"), "__file__", None)
     return Carried(main, modules, sources.texts())
+
+
+def _reached(steps: Sequence[Step]) -> dict[str, ModuleType]:
+    """Return by name the user's modules that `steps` reach by imports; all, where some import by a computed name."""
+    if not steps:
+        return {}
+    starts = {"__main__", *(name for step in steps for name in _homes(step))}
+    found = {module.__name__: module for module in reachable([{"__name__": name} for name in starts])}
+    if not any(map(_computes_imports, found.values())):
+        return found
+    known = list(sys.modules.items())
+    return {name: module for name, module in known if isinstance(module, ModuleType) and is_own_module(module)}
+
+
+def _computes_imports(module: ModuleType) -> bool:
+    """Return whether a module's source may import by a computed name."""
+    file = module_file(module)
+    source = sources.module_source(file, vars(module)) if file is not None else None
+    return source is not None and bool(_COMPUTED.search(source.text))
+
+
+def _homes(step: Step) -> Iterator[str]:
+    """Yield the names of the modules in which the code of a step stands: its classes, and what its parameters hold."""
+    yield from (base.__module__ for base in type(step).__mro__)
+    for field in fields(step):
+        yield from _homes_of(getattr(step, field.name))
+
+
+def _homes_of(value: Any) -> Iterator[str]:
+    """Yield the names of the modules that define a value, its class, and what it holds."""
+    if isinstance(value, (Step, Output)):
+        return
+    yield type(value).__module__
+    home = getattr(value, "__module__", None)
+    if isinstance(home, str):
+        yield home
+    if isinstance(value, Mapping):
+        held: Iterable[Any] = (*value.keys(), *value.values())
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        held = value
+    elif is_dataclass(value) and not isinstance(value, type):
+        held = [getattr(value, field.name) for field in fields(value)]
+    else:
+        return
+    for item in held:
+        yield from _homes_of(item)
 
 
 def use(found: Carried) -> None:
@@ -73,9 +123,9 @@ def use(found: Carried) -> None:
     sys.modules["__main__"] = sys.modules["__mp_main__"] = main
 
 
-def in_use() -> Carried:
-    """Return the user's modules as this process has them, or had them from another one."""
-    return _used or carried()
+def in_use(step: Step) -> Carried:
+    """Return the user's modules that `step` needs as this process has them, or had them from another one."""
+    return _used or carried([step])
 
 
 def fill_main(cls: type) -> None:
@@ -87,6 +137,8 @@ def fill_main(cls: type) -> None:
 
 
 _used: Carried | None = None
+_COMPUTED = re.compile(r"importlib|__import__|sys\.modules|pkgutil|runpy|\bexec\(|\beval\(")
+"""What a module's source holds that imports by a computed name."""
 
 
 class _Finder:

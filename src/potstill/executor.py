@@ -53,7 +53,8 @@ class Local:
 
         For the heavy ones, keep the user's modules.
         """
-        self._modules = pickle.dumps(carried()) if any(step.heavy for step in steps) else b""
+        heavy = [step for step in steps if step.heavy]
+        self._modules = pickle.dumps(carried(heavy)) if heavy else b""
         own = [step for step in steps if not step.heavy and self._forks and holds_own_code(step)]
         if not own:
             yield
@@ -71,7 +72,7 @@ class Local:
         """Start a step; with one job, a light one of Potstill's own is done when this returns."""
         if spec.step.heavy:
             self._zygote = self._zygote or start_zygote(self._environment)
-            modules = self._modules or pickle.dumps(carried())
+            modules = self._modules or pickle.dumps(carried([spec.step]))
             return self._zygote.submit(spec, progress, heavy_request(spec, fields, modules))
         if spec.node in self._held:
             return self._held[spec.node].children().submit(spec, progress, light_request(spec, fields))

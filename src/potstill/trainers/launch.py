@@ -81,7 +81,7 @@ def together(order: Order, size: int, folder: Path) -> Iterator[None]:
     check_devices(size)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    _write_for_us(folder / ORDER, msgpack.packb([pickle.dumps(in_use()), pickled(order)]))
+    _write_for_us(folder / ORDER, msgpack.packb([pickle.dumps(in_use(order.step)), pickled(order)]))
     workers = [_start(folder, rank, size, order.threads) for rank in range(1, size)]
     try:
         _await_ready(workers, folder)

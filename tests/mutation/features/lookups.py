@@ -147,7 +147,7 @@ O{n} = C{n}()
 ---
 vectorized
 import numpy as np
-f{n} = np.vectorize(lambda x: {e})
+f{n} = np.vectorize(lambda x: {e}, otypes=[object])
 => str(f{n}([1])[0])
 ---
 filter of a template
