@@ -206,7 +206,7 @@ def flat(table: Mapping[str, Keys]) -> dict[str, str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Say what differs from the table, and write it if asked to."""
+    """Print what differs from the table, and write it if asked to."""
     found = computed()
     changes = differences(kept() if TABLE.exists() else {}, found)
     print("\n".join(changes) or "no key changed")

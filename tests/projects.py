@@ -32,7 +32,7 @@ MARK = "!"
 
 
 def ending():
-    """Say how a text ends."""
+    """Return how a text ends."""
     return "."
 
 
@@ -251,7 +251,7 @@ def until(condition: Callable[[], Any], what: str, seconds: float = DEADLINE) ->
 
 
 def is_running(pid: int) -> bool:
-    """Say whether a process is there and no zombie."""
+    """Return whether a process is there and no zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:

@@ -161,7 +161,7 @@ def test_a_changed_comment_docstring_or_layout_is_a_hit(project: Project) -> Non
     project.run()
     project.edit("# one row at a time", "# all rows at once\n")
     project.edit('"""Makes a text louder."""', '"""Shouts.\n\n    Very loud.\n    """\n')
-    project.edit('"""Say how a text ends."""', "")
+    project.edit('"""Return how a text ends."""', "")
     project.edit("def loud(text):", "# help\n\n\ndef loud(\n    text,\n):", "helper.py")
     assert run_of(project) == "hit hit hit hit"
 

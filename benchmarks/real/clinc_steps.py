@@ -91,7 +91,7 @@ class Comparison(Step):
 
 
 def verdict(base: Mapping[str, float], other: Mapping[str, float]) -> str:
-    """Say how a student compares: apart only if the intervals are, which is stricter than a test of the difference."""
+    """Return how a student compares: apart only if the intervals are, stricter than a test of the difference."""
     points = 100 * (other["accuracy"] - base["accuracy"])
     apart = other["accuracy_low"] > base["accuracy_high"] or other["accuracy_high"] < base["accuracy_low"]
     return f"{points:+.1f} points; the 95 % intervals {'are apart' if apart else 'overlap'}"
@@ -103,5 +103,5 @@ def spoken(label: str) -> str:
 
 
 def agrees(row: Mapping[str, Any]) -> bool:
-    """Say whether an utterance was named as it was asked for."""
+    """Return whether an utterance was named as it was asked for."""
     return bool(row["output"].strip() == spoken(row["label"]))

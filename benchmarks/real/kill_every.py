@@ -127,7 +127,7 @@ def descendants(process: int) -> Iterator[int]:
 
 
 def alive(process: int) -> bool:
-    """Say whether a process still runs; one that is only waited for by its parent doesn't."""
+    """Return whether a process still runs; one that is only waited for by its parent doesn't."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
     except OSError:

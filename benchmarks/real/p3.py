@@ -41,7 +41,7 @@ def answering(model: Any, max_model_length: int = 1024) -> Any:
 
 
 def short(row: Mapping[str, Any]) -> bool:
-    """Say whether a row has about 256 tokens at most."""
+    """Return whether a row has about 256 tokens at most."""
     return bool(row["completion"].replace(END, "").strip()) and len(row["prompt"]) + len(row["completion"]) <= 900
 
 

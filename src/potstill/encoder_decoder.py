@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def is_encoder_decoder(folder: str | Path) -> bool:
-    """Say whether the model in `folder` is an encoder-decoder rather than a causal model."""
+    """Return whether the model in `folder` is an encoder-decoder rather than a causal model."""
     from transformers import AutoConfig
 
     return bool(getattr(AutoConfig.from_pretrained(folder), "is_encoder_decoder", False))

@@ -318,7 +318,7 @@ def _plain(value: Any) -> Any:
 
 
 def _holds_input(value: Any) -> bool:
-    """Say whether a field's value is, or holds, an input."""
+    """Return whether a field's value is, or holds, an input."""
     if isinstance(value, Mapping):
         return any(_holds_input(item) for item in value.values())
     if isinstance(value, (list, tuple)):

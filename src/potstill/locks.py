@@ -49,7 +49,7 @@ def try_lock(root: Path, key: str) -> Lock | None:
 
 
 def _is_at(file: IO[str], path: Path) -> bool:
-    """Say whether an open file is the one at `path`: `gc` may have deleted it before it was locked."""
+    """Return whether an open file is the one at `path`: `gc` may have deleted it before it was locked."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:

@@ -9,7 +9,7 @@ SIGNS = ("DefaultCPUAllocator", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED
 
 
 def ran_out(error: BaseException) -> bool:
-    """Say whether an error means that memory ran out, on a GPU or on the CPU."""
+    """Return whether an error means that memory ran out, on a GPU or on the CPU."""
     torch = sys.modules.get("torch")  # without it, it can't be one of its errors
     own = (MemoryError,) if torch is None else (MemoryError, torch.OutOfMemoryError)
     return isinstance(error, own) or any(sign in str(error) for sign in SIGNS)

@@ -36,7 +36,7 @@ def model_identity(model: Any) -> dict[str, Any]:
 
 
 def is_local(model: Any) -> bool:
-    """Say whether `model` names a local folder rather than a Hub id."""
+    """Return whether `model` names a local folder rather than a Hub id."""
     text = str(model)
     looks_local = text.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(text)
     return isinstance(model, Path) or looks_local or Path(text).exists()

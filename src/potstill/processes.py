@@ -36,17 +36,17 @@ class Process:
         return cls(pid, f"{_world()}:{status.started}" if status else "")
 
     def alive(self) -> bool:
-        """Say whether it still runs; a zombie does not."""
+        """Return whether it still runs; a zombie does not."""
         status = _status(self.pid)
         return status is not None and status.state not in "ZX" and self.started == f"{_world()}:{status.started}"
 
     def replaced(self) -> bool:
-        """Say whether its number belongs to another process now."""
+        """Return whether its number belongs to another process now."""
         status = _status(self.pid)
         return status is not None and self.started != f"{_world()}:{status.started}"
 
     def of_this_machine(self) -> bool:
-        """Say whether its number means anything here: same boot, same namespace."""
+        """Return whether its number means anything here: same boot, same namespace."""
         return self.started.rpartition(":")[0] == _world()
 
 

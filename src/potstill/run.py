@@ -186,7 +186,7 @@ class Runner:
         return used
 
     def _wants_room(self, step: Step) -> bool:
-        """Say whether a step needs the memory that an idle service holds."""
+        """Return whether a step needs the memory that an idle service holds."""
         return step.heavy or type(step).alone
 
     def _services_of(self, step: Step) -> frozenset[str]:
@@ -200,7 +200,7 @@ class Runner:
             return frozenset()
 
     def _has_room(self, step: Step) -> bool:
-        """Say whether a job is free, and nothing that wants to run alone is in the way."""
+        """Return whether a job is free, and nothing that wants to run alone is in the way."""
         if any(type(running).alone for running, _, _ in self._running.values()):
             return False
         return not self._running if type(step).alone else len(self._running) < self.jobs

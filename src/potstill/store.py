@@ -272,7 +272,7 @@ def writing(root: Path) -> Iterator[None]:
 
 
 def _is_about(error: OSError, root: Path) -> bool:
-    """Say whether an error is the store's, and not of something that a step reads or writes elsewhere."""
+    """Return whether an error is the store's, and not of something that a step reads or writes elsewhere."""
     if error.filename is None:
         return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
     place = Path(os.fsdecode(error.filename)).absolute()

@@ -167,7 +167,7 @@ def _loaded(value: Any, kinds: set[str]) -> str:
 
 
 def _may_be_model(value: Any) -> bool:
-    """Say whether a value that is no step can stand for a model, or hold some."""
+    """Return whether a value that is no step can stand for a model, or hold some."""
     return isinstance(value, (str, Path, list, tuple, Mapping)) or hasattr(value, "identity")
 
 
@@ -311,7 +311,7 @@ def _annotated_marks(annotation: Any) -> tuple[Any, ...]:
 
 
 def _allows_none(annotation: Any) -> bool:
-    """Say whether an annotation is optional."""
+    """Return whether an annotation is optional."""
     return type(None) in typing.get_args(_without_marks(annotation))
 
 

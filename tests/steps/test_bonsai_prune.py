@@ -50,7 +50,7 @@ def test_a_classifiers_accuracy(tmp_path):
 
 
 def few_words(model, batches):
-    """Say how few tokens the model prefers."""
+    """Return how few tokens the model prefers."""
     return -float(len(set(model(input_ids=batches[0].ids).logits.argmax(-1).flatten().tolist())))
 
 

@@ -61,7 +61,7 @@ def example_of(cls: Any) -> doctest.DocTest | None:
 
 
 def uses(word: str, code: str) -> bool:
-    """Say whether an example uses a name, rather than gives a field of that name."""
+    """Return whether an example uses a name, rather than gives a field of that name."""
     return bool(re.search(rf"\b{word}\b(?!\s*=)", code))
 
 

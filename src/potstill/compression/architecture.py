@@ -143,7 +143,7 @@ def with_linear_layers(model: Any) -> None:
 
 
 def stores_transposed(model: Any) -> bool:
-    """Say whether a model has layers that its kind stores the other way round."""
+    """Return whether a model has layers that its kind stores the other way round."""
     return any(isinstance(module, WasConv1D) for module in model.modules())
 
 

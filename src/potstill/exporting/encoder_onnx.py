@@ -108,7 +108,7 @@ class EncoderONNX:
         )
 
     def _is_by_tensor(self) -> bool:
-        """Say whether all inputs of a layer share a scale."""
+        """Return whether all inputs of a layer share a scale."""
         return (self.precision, self.activations) == ("int8", "tensor")
 
 

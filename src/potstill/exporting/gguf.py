@@ -225,7 +225,7 @@ def _quantize_by_library(source: Path, target: Path, precision: str) -> None:
 
 
 def has_library() -> bool:
-    """Say whether llama.cpp is here as the package llama-cpp-python."""
+    """Return whether llama.cpp is here as the package llama-cpp-python."""
     return importlib.util.find_spec("llama_cpp") is not None
 
 

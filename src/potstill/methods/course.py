@@ -38,5 +38,5 @@ class Course(Sequence[Step]):
         return len(self._students)
 
     def __repr__(self) -> str:
-        """Say what to take of it, since this is what an error message shows."""
+        """Return what to take of it, since this is what an error message shows."""
         return f"<Course of {len(self)}: say .student for the last>"

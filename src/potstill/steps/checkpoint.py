@@ -105,7 +105,7 @@ def load(model: Any, *, half: bool = False) -> Loaded:
 
 
 def fits(model: Any, free: int) -> bool:
-    """Say whether a model leaves room for the work on a GPU with so many bytes `free`.
+    """Return whether a model leaves room for the work on a GPU with so many bytes `free`.
 
     If it doesn't, it stays in main memory, and methods that go block by block bring one at a time to the GPU.
     """

@@ -9,7 +9,7 @@ from potstill.teachers.protocol import Structured
 
 
 def can_be_held(teacher: Any, field: str = "choice") -> bool:
-    """Say whether `teacher` can be held to a form given in this `field` of `Structured`.
+    """Return whether `teacher` can be held to a form given in this `field` of `Structured`.
 
     One that can't be held to all of them names those that it can in `gives_forms`.
     """

@@ -149,7 +149,7 @@ class Decode(SearchStep):
 
 
 def is_teacher(model: Any) -> bool:
-    """Say whether `model` is a teacher, which is asked, rather than a model that is run here."""
+    """Return whether `model` is a teacher, which is asked, rather than a model that is run here."""
     return hasattr(model, "open") and hasattr(model, "identity")
 
 

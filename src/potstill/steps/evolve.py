@@ -172,7 +172,7 @@ class EvolInstruct(SamplingStep):
             yield Question(step, f"{step.line.name} round {number}", (chat,))
 
     def _stands(self, step: _Step, number: int, context: Context) -> bool:
-        """Say whether an evolved instruction passes the rules that need no teacher."""
+        """Return whether an evolved instruction passes the rules that need no teacher."""
         fault = instruction_fault(step.line.text, step.text)
         if fault:
             context.ledger.lose(f"{step.line.name} round {number}", "filtered", fault, step.text)

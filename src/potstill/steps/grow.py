@@ -176,7 +176,7 @@ class GrowFromExamples(AskingStep):
         return {"id": f"grown-{count}", "instruction": instruction, **pair, "temperature": heat, "round": number}
 
     def _given_up(self, made: int, rounds: int, context: Context) -> str:
-        """Say why the step stops short of its target."""
+        """Return why the step stops short of its target."""
         return (
             f"the teacher gave no example in {self.patience} rounds: {made} of {self.target} after {rounds} rounds; "
             f"dropped: {context.ledger.counts()['filtered']}. Look at lost.jsonl; give examples, or another teacher"

@@ -62,7 +62,7 @@ def objection(instance: Instance, *, needs_input: bool) -> str:
 
 
 def contradicts(instances: Iterable[Instance]) -> bool:
-    """Say whether the same input, if there is one, has different outputs: then none of them can be trusted.
+    """Return whether the same input, if there is one, has different outputs: then none of them can be trusted.
 
     >>> contradicts([Instance("a", "1"), Instance("a", "2")])
     True

@@ -169,7 +169,7 @@ class PseudoLabel(SamplingStep):
         return 1 if ensemble.how == "round_robin" else len(ensemble.members)
 
     def _votes(self) -> bool:
-        """Say whether answers are compared at all."""
+        """Return whether answers are compared at all."""
         return self.samples > 1 or self._asked() > 1 or bool(self.answer)
 
     def _jobs(self, rows: Dataset, panel: Panel, context: Context, unfit: set[str]) -> Iterator[Job]:

@@ -70,7 +70,7 @@ def _records(path: Path, findings: Findings, field: str = "") -> Iterator[tuple[
 
 
 def _starts_list(file: BinaryIO) -> bool:
-    """Say whether the first character that is no space opens a list."""
+    """Return whether the first character that is no space opens a list."""
     while True:
         try:
             part = file.read(4096)

@@ -172,7 +172,7 @@ def user_prefix(teacher: Any, system: str = "") -> str:
 
 
 def _has_folder(teacher: Any) -> bool:
-    """Say whether the model of a teacher is at hand, not behind an address."""
+    """Return whether the model of a teacher is at hand, not behind an address."""
     return hasattr(teacher, "model") and not hasattr(teacher, "base_url")
 
 

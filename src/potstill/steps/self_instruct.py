@@ -188,7 +188,7 @@ class SelfInstruct(SamplingStep):
         return {"id": f"{origin}-{digest(text)[:16]}", "instruction": text, "origin": origin, "round": number}
 
     def _given_up(self, pool: Pool, rounds: int) -> str:
-        """Say why the step stops short of its target."""
+        """Return why the step stops short of its target."""
         return (
             f"the teacher writes nothing new any more: {len(pool.made)} of {self.target} instructions after {rounds} "
             f"rounds, of which the last {self.patience} gave almost none; dropped: {pool.reasons()}. Lower "

@@ -143,7 +143,7 @@ def _object(words: list[str]) -> str:
 
 
 def _is_participle(word: str, after: str) -> bool:
-    """Say whether a word after a noun starts a clause about it: "a list containing", "the code associated with"."""
+    """Return whether a word after a noun starts a clause about it: "a list containing", "the code associated with"."""
     return word in PARTICIPLES or (
         word.endswith(("ing", "ed")) and after in DETERMINERS | BOUNDARIES - {",", "and", "or"}
     )

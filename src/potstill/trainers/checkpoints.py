@@ -48,7 +48,7 @@ def best_step(history: Sequence[Mapping[str, Any]]) -> int | None:
 
 
 def is_exhausted(history: Sequence[Mapping[str, Any]], patience: int) -> bool:
-    """Say whether the last `patience` evaluations brought no lower loss; never with a patience of 0."""
+    """Return whether the last `patience` evaluations brought no lower loss; never with a patience of 0."""
     found = evaluations(history)
     best = best_step(history)
     return bool(patience) and sum(step > best for step, _ in found if best is not None) >= patience

@@ -38,7 +38,7 @@ def shares(row: Mapping[str, Any], label: int, names: Sequence[str]) -> list[flo
 
 
 def named(label: Any) -> bool:
-    """Say whether a row's label names a class at all.
+    """Return whether a row's label names a class at all.
 
     >>> named(0), named(" "), named(None)
     (True, False, False)

@@ -46,7 +46,7 @@ def named(rows: Sequence[int], folder: Path) -> str:
 
 @contextmanager
 def memory_explained(schedule: Schedule) -> Iterator[None]:
-    """Say what helps where memory runs out.
+    """Explain what helps where memory runs out.
 
     Raises:
         PotstillError: it did.

@@ -160,7 +160,7 @@ def _newest(folder: Path, group: Group) -> Path | None:
 
 
 def is_finished(checkpoint: Path, total: int, schedule: Schedule) -> bool:
-    """Say whether nothing is left to do after a checkpoint: all steps are taken, or it was stopped early."""
+    """Return whether nothing is left to do after a checkpoint: all steps are taken, or it was stopped early."""
     if step_of(checkpoint) >= total:
         return True
     state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))

@@ -76,7 +76,7 @@ def pack(examples: Sequence[Example]) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def _keeps_apart(model: Any) -> bool:
-    """Say whether the model answers packed rows as it does rows alone."""
+    """Return whether the model answers packed rows as it does rows alone."""
     vocabulary = int(model.config.get_text_config().vocab_size)
     rows = [Example([(7 * place + length) % vocabulary for place in range(length)], 1) for length in PROBE]
     with evaluating(model):

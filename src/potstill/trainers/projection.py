@@ -119,7 +119,7 @@ def projection(model: Any, states: Tensor) -> Projection:
 
 
 def rebuilds(model: Any) -> bool:
-    """Say whether a model's logits are what `projection` makes of its states."""
+    """Return whether a model's logits are what `projection` makes of its states."""
     head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
     # adapters and quantized layers compute otherwise than by their weight
     if type(head) is not torch.nn.Linear:

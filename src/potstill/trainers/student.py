@@ -45,7 +45,7 @@ def load_model(folder: Path, dtype: Any) -> Any:
 
 
 def trains_in_bf16() -> bool:
-    """Say whether bfloat16 is the faster type here: on a GPU that has it, and on a CPU with AMX tiles.
+    """Return whether bfloat16 is the faster type here: on a GPU that has it, and on a CPU with AMX tiles.
 
     AVX-512 BF16 alone is not enough: measured on two cores that have it, matrix products took twice as long as in
     float32 and attention's backward pass five times as long.

@@ -220,7 +220,7 @@ def schedule_of(step: Training, usual_rate: float, paged: bool = False) -> Sched
 
 
 def in_bf16(precision: str) -> bool:
-    """Say whether a model is to compute in bfloat16.
+    """Return whether a model is to compute in bfloat16.
 
     Raises:
         BadInput: it is asked for, and the GPU hasn't got it.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def usable(student: Projection) -> bool:
-    """Say whether the kernel is at hand and worth it: on a CPU it takes twice as long as chunks do."""
+    """Return whether the kernel is at hand and worth it: on a CPU it takes twice as long as chunks do."""
     return student.states.is_cuda and find_spec("trl") is not None
 
 

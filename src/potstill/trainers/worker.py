@@ -37,7 +37,7 @@ def main(folder: Path, rank: int, size: int) -> int:
 
 
 def lost_another(error: Exception) -> bool:
-    """Say whether this is what a collective operation raises when another process is gone."""
+    """Return whether this is what a collective operation raises when another process is gone."""
     from torch.distributed import DistError
 
     gone = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
