@@ -6,10 +6,11 @@
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-# what breaks most often and far from where it was changed: the graph, keys, plans, the loader, the lists of what there is
-QUICK := $(addprefix tests/,$(addsuffix .py,test_annotations test_arguments test_chat test_code test_digests test_extras \
-	test_field_texts test_golden_keys test_golden_store test_graph test_keys test_loader test_plan test_project \
-	test_readme test_settings test_store test_validate compression/test_wanda steps/test_columns trainers/test_losses))
+# what breaks most often, far from where it was changed: the graph, keys, plans, the loader, lists of what there is
+QUICK := $(addprefix tests/,$(addsuffix .py,test_annotations test_arguments test_chat test_code test_digests \
+	test_extras test_field_texts test_golden_keys test_golden_store test_graph test_keys test_loader test_plan \
+	test_project test_readme test_settings test_store test_validate compression/test_wanda steps/test_columns \
+	trainers/test_losses))
 
 .PHONY: demo test check
 
