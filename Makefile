@@ -1,11 +1,18 @@
 # make demo    the main job on the embedded teacher: offline, on a CPU
 # make test    all tests, those that start vLLM and the slow ones included
-# Both make .venv first where it is missing or outdated; PYTHON=/path/to/python3.11 says which Python to make it with.
+# make check   for work in between, under two minutes: ruff, mypy, unused code and dependencies, the quick tests
+# All make .venv first where it is missing or outdated; PYTHON=/path/to/python3.11 says which Python to make it with.
 
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: demo test
+# what breaks most often, far from where it was changed: the graph, keys, plans, the loader, lists of what there is
+QUICK := $(addprefix tests/,$(addsuffix .py,test_annotations test_arguments test_chat test_code test_digests \
+	test_extras test_field_texts test_golden_keys test_golden_store test_graph test_keys test_loader test_plan \
+	test_project test_readme test_settings test_store test_validate compression/test_wanda steps/test_columns \
+	trainers/test_losses))
+
+.PHONY: demo test check
 
 demo:
 	@scripts/setup.sh
@@ -14,3 +21,14 @@ demo:
 test:
 	@scripts/setup.sh tests
 	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# mypy from nothing takes a minute, so it has one processor and the tests the other
+check:
+	@scripts/setup.sh tests
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/vulture --config .ci/vulture.toml
+	.venv/bin/deptry src
+	.venv/bin/mypy --strict & mypy=$$!; \
+	.venv/bin/python -m pytest -m "not slow and not vllm" $(QUICK); tests=$$?; \
+	wait $$mypy && exit $$tests
