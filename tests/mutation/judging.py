@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import importlib
 import json
@@ -52,6 +53,7 @@ def judge(seeds: Iterable[int]) -> Tally:
     """Return what comes out of the projects of these seeds."""
     for name in LIBRARIES:
         importlib.import_module(name)
+    _others()
     gc.freeze()
     tally = Tally()
     for seed in seeds:
@@ -126,12 +128,31 @@ def _computed(files: dict[str, str], entry: str) -> dict[str, Any]:
 def _main(path: Path) -> dict[str, Any]:
     """Run a file as the main module and return its variables."""
     sys.dont_write_bytecode = True
+    _forget_other_projects()
     sys.path.insert(0, str(path.parent))
     module = types.ModuleType("__main__")
     module.__file__ = str(path)
     sys.modules["__main__"] = module
     exec(compile(path.read_text(), str(path), "exec", dont_inherit=True), vars(module))
     return vars(module)
+
+
+def _forget_other_projects() -> None:
+    """Leave only libraries to be imported: tests and benchmarks have modules whose names projects take, too."""
+    folders, modules = _others()
+    sys.path[:] = [folder for folder in sys.path if folder not in folders]
+    for name in modules:
+        sys.modules.pop(name, None)
+
+
+@functools.cache
+def _others() -> tuple[frozenset[str], tuple[str, ...]]:
+    """Return the folders and the modules of other projects than those that are judged."""
+    from potstill.code.origins import is_first_party, is_own_module, module_file
+
+    folders = frozenset(folder for folder in sys.path if is_first_party(str(Path(folder, "module.py"))))
+    own = (name for name, module in sys.modules.items() if module_file(module) and is_own_module(module))
+    return folders, tuple(own)
 
 
 if __name__ == "__main__":  # python -m mutation.judging FIRST COUNT, from the folder of the tests

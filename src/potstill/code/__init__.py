@@ -100,7 +100,8 @@ def _more(walk: Walk, module: object) -> None:
     for flag in ("docstrings", "annotations"):
         if flag in walk.flags:
             wanted = flag == "annotations"
-            texts = [(name, text) for name, text in walk.texts.items() if name.endswith("(annotations)") == wanted]
+            known = [(name, text) for name, text in walk.texts.items() if name.endswith("(annotations)") == wanted]
+            texts = [(name, text if isinstance(text, str) else text.__doc__ or "") for name, text in known]
             walk.parts[flag] = [flag, sha(repr(sorted(texts)))]
     if "source" in walk.flags:
         sources = [[one.__name__ if not is_entry(one.__name__) else "", modules.raw(one)] for one in found]

@@ -47,7 +47,7 @@ def encode_class(walk: Walk, cls: type, label: str) -> Encoded:
 def _class(walk: Walk, cls: type, label: str) -> Encoded:
     """Return what a class of the user's is made of."""
     walk.classes[id(cls)] = cls
-    walk.texts[label] = cls.__doc__ or ""
+    walk.texts[label] = cls
     module = sys.modules.get(cls.__module__)
     if module is not None and is_own_name(cls.__module__):
         walk.spaces.setdefault(id(vars(module)), vars(module))

@@ -44,8 +44,8 @@ class Walk:
         """Global variables of the user's modules whose code was reached, by id."""
         self.classes: dict[int, type] = {}
         """The user's classes that were reached, by id."""
-        self.texts: dict[str, str] = {}
-        """Docstrings by label: they count if code that was reached reads docstrings."""
+        self.texts: dict[str, str | type] = {}
+        """Docstrings, or the classes that have them, by label: they count if code that was reached reads docstrings."""
         self.flags: set[str] = set()
         """What the code that was reached reads beside values: `names`, `imports`, `docstrings`, `source`, ..."""
         self.words: set[str] = set()
