@@ -10,22 +10,29 @@ import gc
 import os
 from collections.abc import Iterator
 
-import datasets  # noqa: F401 - steps of one's own run in forks, each of which would take seconds to import it
-import pytest
-import torch
 
-import unsynced  # noqa: F401 - for what it does
+def pin(worker: str) -> None:
+    """Pin a worker of pytest-xdist to a processor; its children, and the threads that steps take, follow."""
+    if worker and hasattr(os, "sched_setaffinity"):
+        processors = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {processors[int(worker.removeprefix("gw")) % len(processors)]})
+
+
+# before torch and NumPy count processors: two threads that share one wait for each other most of the time
+pin(os.environ.get("PYTEST_XDIST_WORKER", ""))
+
+import datasets  # noqa: E402, F401 - steps of one's own run in forks, each of which would take seconds to import it
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+import unsynced  # noqa: E402, F401 - for what it does
 
 CAPABILITIES = {**torch.cpu.get_capabilities(), "amx_bf16": False}
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Pin a worker of pytest-xdist; its children, and the threads that steps take, follow. Leave AMX alone."""
+    """Leave AMX alone."""
     torch.cpu.get_capabilities = lambda: CAPABILITIES
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    if worker and hasattr(os, "sched_setaffinity"):
-        processors = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {processors[int(worker.removeprefix("gw")) % len(processors)]})
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
