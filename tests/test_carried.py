@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from potstill.carried import carried
-from potstill.steps import LoadRows
+from potstill.steps import LoadRows, Map
 from potstill.trainers import HardLabel
 
 FILES = {
@@ -62,5 +63,20 @@ def test_values_are_those_of_now(modules: dict[str, Any]) -> None:
     assert "WORDS" in carried([modules["steps_of_mine"].Mine()]).modules["inner"].variables
 
 
-def test_code_that_imports_by_a_computed_name_takes_all(modules: dict[str, Any]) -> None:
-    assert names(modules["steps_of_mine"].Mine(rule=modules["by_name"].any_of)) == set(FILES)
+def test_code_that_imports_by_a_computed_name_takes_all(modules: dict[str, Any], tmp_path: Path) -> None:
+    """In a process of its own, which has imported no tests."""
+    program = f"import {', '.join(FILES)}\nfrom potstill.carried import carried\n"
+    program += "print(*carried([steps_of_mine.Mine(rule=by_name.any_of)]).modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == set(FILES)
+
+
+def test_a_package_is_no_way_to_modules_below_it_that_nobody_names(tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "over").mkdir()
+    for name in ("__init__", "two", "three"):
+        (tmp_path / "over" / f"{name}.py").touch()
+    (tmp_path / "over" / "one.py").write_text("import over.two\n\n\ndef keep(row):\n    return over.two\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    one, *_ = (importlib.import_module(f"over.{name}") for name in ("one", "three"))
+    found = carried([Map(LoadRows([{"a": 1}]), one.keep)]).modules
+    assert {name for name in found if name.startswith("over")} == {"over", "over.one", "over.two"}

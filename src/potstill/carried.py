@@ -72,7 +72,7 @@ def _reached(steps: Sequence[Step]) -> dict[str, ModuleType]:
     if not steps:
         return {}
     starts = {"__main__", *(name for step in steps for name in _homes(step))}
-    found = {module.__name__: module for module in reachable([{"__name__": name} for name in starts])}
+    found = {module.__name__: module for module in reachable([{"__name__": name} for name in starts], unnamed=False)}
     if not any(map(_computes_imports, found.values())):
         return found
     known = list(sys.modules.items())

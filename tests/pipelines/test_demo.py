@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from kernels import needs_int4
 from serving import served
 
 SMALL = ["commands.target=150", "hard.epochs=1", "soft.epochs=1", "qlora.epochs=1", "data.test=0.2"]
@@ -56,6 +57,7 @@ def test_the_second_run_is_all_hits_and_quick(first):
     assert time.monotonic() - started < 30
 
 
+@needs_int4
 @pytest.mark.slow
 @pytest.mark.vllm
 def test_vllm_serves_the_deployable_model_and_it_answers(first, tmp_path):

@@ -12,7 +12,7 @@ import pytest
 import compressing
 import exported
 import tiny
-from potstill.compression.processor import flags, int4_problem
+from kernels import needs_int4
 from potstill.errors import BadInput, MissingExtra, PotstillError
 from potstill.exporting import compressed_tensors
 from potstill.exporting.folder import command_of
@@ -21,7 +21,6 @@ from potstill.exporting.probe import Probe
 from potstill.exporting.verdict import NotDeployableError
 from potstill.steps.export import Export
 from potstill.steps.quantize_int4 import QuantizeInt4
-from potstill.steps.quantize_int8 import QuantizeInt8
 
 
 @pytest.fixture(scope="module")
@@ -151,22 +150,18 @@ def test_a_gguf_file_read_back_by_transformers_alone_is_not_called_deployable(fo
     assert "ChatML" in card
 
 
+@needs_int4
 @pytest.mark.vllm
 @pytest.mark.slow
 def test_the_command_of_serve_md_serves_a_quantized_folder_as_it_is_in_memory(folder, tmp_path):
     rows = compressing.rows()
-    has_kernels = int4_problem(flags()) is None  # of 4 bits; every processor has those of 8
-    step = (
-        QuantizeInt4(str(folder), calibration=rows, method="rtn")
-        if has_kernels
-        else QuantizeInt8(str(folder), calibration=rows)
-    )
-    quantized = step.run(model=str(folder), calibration=rows, context=compressing.context(tmp_path, "quantized"))
-    out, notes = run(quantized, tmp_path, rows)
+    step = QuantizeInt4(str(folder), calibration=rows, method="rtn")
+    int4 = step.run(model=str(folder), calibration=rows, context=compressing.context(tmp_path, "int4"))
+    out, notes = run(int4, tmp_path, rows)
     for name in ("model.safetensors", "config.json", "tokenizer.json", "chat_template.jinja", "generation_config.json"):
-        assert (out / name).read_bytes() == (quantized / name).read_bytes()
+        assert (out / name).read_bytes() == (int4 / name).read_bytes()
     assert notes["export"]["perplexity ratio"] == pytest.approx(1, abs=5e-3)
     assert notes["deployable"] is True
     assert "vLLM" in notes["checked"]
     assert "python -m vllm.entrypoints.openai.api_server --model ." in (out / "SERVE.md").read_text()
-    assert ("pack-quantized" if has_kernels else "int-quantized") in (out / "README.md").read_text()
+    assert "pack-quantized" in (out / "README.md").read_text()

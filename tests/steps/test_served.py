@@ -13,6 +13,8 @@ from transformers import AutoModelForCausalLM
 
 import compressing
 import tiny
+from kernels import HAS_EXACT_INT8, HAS_INT4
+from potstill.compression.processor import unserved
 from potstill.data import home
 from potstill.steps import MixedPrecision, QuantizeInt4, QuantizeInt8, SparseGPTPrune, WidthPrune
 
@@ -50,6 +52,7 @@ def test_vllm_gives_the_log_probabilities_of_the_models_in_memory(tmp_path):
         "2:4 zeros, int4": made(SparseGPTPrune, small, tmp_path, "sparse", pattern="2:4", bits=4),
         "narrower": made(WidthPrune, home.FOLDER / "base", tmp_path, "narrow", **sizes),
     }
+    folders = {name: folder for name, folder in folders.items() if HAS_INT4 or not unserved(folder)}
     script = tmp_path / "serve.py"
     script.write_text(SERVE)
     settings = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1"}
@@ -69,4 +72,5 @@ def test_vllm_gives_the_log_probabilities_of_the_models_in_memory(tmp_path):
         (logits,) = compressing.logits(AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16), [ids])
         mine = logits[:-1].log_softmax(-1).gather(1, ids[1:, None])[:, 0]
         # the cut base model is sure of its tokens, and bfloat16 rounds large logits more
-        assert (torch.tensor(json.loads(line)) - mine).abs().max() < (0.1 if name == "narrower" else 0.02), name
+        is_rough = name == "narrower" or (name.startswith("int8") and not HAS_EXACT_INT8)
+        assert (torch.tensor(json.loads(line)) - mine).abs().max() < (0.1 if is_rough else 0.02), name

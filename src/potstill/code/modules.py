@@ -106,8 +106,11 @@ def named_by(walk: Walk, words: set[str], folder: str) -> None:
             package(walk, word)
 
 
-def reachable(spaces: list[dict[str, Any]]) -> list[ModuleType]:
-    """Return the user's modules that modules with these variables import, directly or through others, by name."""
+def reachable(spaces: list[dict[str, Any]], *, unnamed: bool = True) -> list[ModuleType]:
+    """Return the user's modules that modules with these variables import, directly or through others, by name.
+
+    Without `unnamed`, those below a package that only others have imported are left out.
+    """
     found: dict[str, ModuleType] = {}
     waiting = [str(space.get("__name__")) for space in spaces]
     while waiting:
@@ -118,7 +121,8 @@ def reachable(spaces: list[dict[str, Any]]) -> list[ModuleType]:
         found[name] = module
         if "." in name:
             waiting.append(name.rpartition(".")[0])
-        waiting += [value.__name__ for value in vars(module).values() if isinstance(value, ModuleType)]
+        held = [value.__name__ for value in vars(module).values() if isinstance(value, ModuleType)]
+        waiting += [one for one in held if unnamed or not one.startswith(f"{name}.")]
         waiting += _imports(module)
     return [found[name] for name in sorted(found)]
 
