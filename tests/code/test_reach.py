@@ -202,3 +202,10 @@ def test_where_a_value_was_cut_from_and_what_it_says_of_itself_change_no_key(
     step: Callable[[str, str], Any], case: str
 ) -> None:
     assert class_code(step(case, "3")) == class_code(step(case, "4"))
+
+
+def test_what_a_call_keeps_for_the_next_one_changes_no_key(step: Callable[[str, str], Any]) -> None:
+    made = step("import numpy as np\nf = np.vectorize(lambda x: x, otypes=[object]) => f([1])[0]", "OLD")
+    before = class_code(made)
+    made().run()
+    assert class_code(made) == before

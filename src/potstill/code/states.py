@@ -134,6 +134,8 @@ def _state(walk: Walk, value: Any, cls: type, label: str) -> list[Encoded]:
         walk.texts[f"{label} (text of a {cls.__name__})"] = str(
             attributes.pop("__doc__", None)
         )  # as np.vectorize copies it
+    if public_name(cls) == "numpy.vectorize":
+        attributes["_ufunc"] = {}  # what calls have filled, from the function
     return [*parts, *walk.encode_named(attributes, label)]
 
 
