@@ -32,3 +32,12 @@ def test_only_4_bits_on_a_processor_without_avx_512_are_not_served(tmp_path, mon
     config = {} if bits is None else {"quantization_config": exported.quantization(bits)}
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert bool(unserved(tmp_path, processor)) == (bits == 4 and not gpu and "avx512f" not in knows)
+
+
+@pytest.mark.parametrize("config", [None, "", "[", "[1]"])
+def test_a_folder_that_can_not_be_read_is_left_to_who_loads_it(tmp_path, config):
+    if config is not None:
+        (tmp_path / "config.json").write_text(config)
+    processor = tmp_path / "cpuinfo"
+    processor.write_text("flags : fpu avx2\n")
+    assert unserved(tmp_path, processor) is None

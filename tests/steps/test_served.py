@@ -71,6 +71,8 @@ def test_vllm_gives_the_log_probabilities_of_the_models_in_memory(tmp_path):
     for (name, folder), line in zip(folders.items(), lines, strict=True):
         (logits,) = compressing.logits(AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16), [ids])
         mine = logits[:-1].log_softmax(-1).gather(1, ids[1:, None])[:, 0]
-        # the cut base model is sure of its tokens, and bfloat16 is 0.25 apart at logits from 32 on
-        rounding = 0.25 if name == "narrower" else 0.1 if name.startswith("int8") and not HAS_EXACT_INT8 else 0.02
+        # the cut base model is sure of its tokens, and bfloat16 rounds large logits more: 0.25 apart from 32 on, where
+        # a processor without AVX-512 adds them up in another order
+        narrow = 0.1 if HAS_INT4 else 0.25
+        rounding = narrow if name == "narrower" else 0.1 if name.startswith("int8") and not HAS_EXACT_INT8 else 0.02
         assert (torch.tensor(json.loads(line)) - mine).abs().max() < rounding, name

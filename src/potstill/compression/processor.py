@@ -25,13 +25,15 @@ def flags(cpuinfo: Path = CPUINFO) -> frozenset[str]:
 def unserved(folder: Path, cpuinfo: Path = CPUINFO) -> str | None:
     """Return why vLLM can't serve the model in `folder` on this machine, or nothing; `cpuinfo` tells of its processor.
 
-    A GPU serves every format.
+    A GPU serves every format. Of a folder without a config that can be read, whoever loads it says what is wrong.
     """
     import torch
 
-    if bits(quantization(folder)) != 4 or torch.cuda.is_available():
+    try:
+        has_int4 = bits(quantization(folder)) == 4
+    except (OSError, ValueError, AttributeError):
         return None
-    return int4_problem(flags(cpuinfo))
+    return int4_problem(flags(cpuinfo)) if has_int4 and not torch.cuda.is_available() else None
 
 
 def int4_problem(known: frozenset[str]) -> str | None:

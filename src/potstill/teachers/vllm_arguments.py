@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+from potstill.compression.processor import unserved
 from potstill.errors import BadInput
+from potstill.models import is_local
 from potstill.teachers.vllm import VLLM
 
 CPU_SEQUENCES, GPU_SEQUENCES = 64, 256
@@ -17,9 +20,16 @@ SERVED_NAME = "teacher"
 
 
 def engine_arguments(teacher: VLLM) -> dict[str, Any]:
-    """Return vLLM's names and values of what `teacher` chooses; None leaves the choice to vLLM."""
+    """Return vLLM's names and values of what `teacher` chooses; None leaves the choice to vLLM.
+
+    Raises:
+        BadInput: the adapter's rank is too large, or the processor has no kernel for the model's weights.
+    """
     from potstill.teachers.memory import cpu_cache
 
+    lacking = unserved(Path(teacher.model).expanduser()) if is_local(teacher.model) else None
+    if lacking:
+        raise BadInput(f"{str(teacher.model)!r} has 4-bit weights: {lacking}, or take Transformers(model) as teacher")
     on_cpu, commit = _on_cpu(), teacher.identity()["model"].get("commit")
     sequences = teacher.max_num_seqs or (CPU_SEQUENCES if on_cpu else GPU_SEQUENCES)
     cache = None if teacher.kv_cache_gib is None else int(teacher.kv_cache_gib * 2**30)

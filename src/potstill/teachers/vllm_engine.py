@@ -14,12 +14,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from potstill.compression.processor import unserved
 from potstill.errors import BadInput
-from potstill.models import is_local
 from potstill.teachers.answers import ending
 from potstill.teachers.protocol import Request, Response, Sampling
 from potstill.teachers.rendering import Encoded, Renderer, refused
@@ -60,9 +57,6 @@ def offline(teacher: VLLM, *, threads: int) -> Iterator[VLLMSession]:
 def _load(teacher: VLLM) -> tuple[Any, Any]:
     """Build the engine; return it and the adapter that its requests name, if any."""
     vllm = _import_vllm()
-    lacking = unserved(Path(str(teacher.model))) if is_local(teacher.model) else None
-    if lacking:
-        raise BadInput(f"{str(teacher.model)!r} has 4-bit weights: {lacking}, or take Transformers(model) as teacher")
     _let_scan()
     try:
         engine = vllm.LLM(**engine_arguments(teacher), disable_log_stats=True, use_tqdm_on_load=False)
