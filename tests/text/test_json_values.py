@@ -1,11 +1,11 @@
 """Which JSON a response means: the whole of it, or the last that fits, and never a thought or a broken part."""
 
 import json
-import time
 from itertools import product
 
 import pytest
 
+from growth import assert_linear
 from potstill.steps.parse import fields
 from potstill.text.json_values import json_values
 
@@ -88,17 +88,13 @@ def test_a_text_that_is_json_as_a_whole_is_that_value(value):
 
 @pytest.mark.parametrize("part", [" ", "[", "{", "]", '{"a":', '["', '"', "[1,", "{}", "```\n", '[{"a": "\\"', "[NaN,"])
 def test_time_is_linear(part):
-    """Four times the text takes about four times as long, not sixteen times."""
-    short, long = (min(seconds_for(part * (size // len(part))) for _ in range(2)) for size in (50_000, 200_000))
-    assert long < 8 * short + 0.2
+    assert_linear(lambda size: read_all(part * (size // len(part))))
 
 
-def seconds_for(text):
-    """Return the processor time that reading a text takes, alone and before a value."""
-    start = time.process_time()
+def read_all(text):
+    """Read a text alone and before a value."""
     for tail in ("", '{"city": "Ulm"}'):
         try:
             list(json_values(text + tail))
         except ValueError:
             continue
-    return time.process_time() - start

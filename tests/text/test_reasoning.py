@@ -1,9 +1,8 @@
 """What a model thought is parted from its answer, whatever marks it uses."""
 
-import time
-
 import pytest
 
+from growth import assert_linear
 from potstill.text.reasoning import after_thoughts, split_reasoning
 
 PAIRS = [
@@ -111,13 +110,4 @@ def test_thoughts_behind_the_answer_leave_it_as_it_is():
     ["<think>", "</think>", "<think ", "[think]`", "<|channel|>", "```\n", "\n<think>a</think>", "analysis", "</"],
 )
 def test_time_is_linear(part):
-    """Four times the text takes about four times as long, not sixteen times."""
-    short, long = (min(seconds_for(part * (size // len(part))) for _ in range(2)) for size in (50_000, 200_000))
-    assert long < 8 * short + 0.2
-
-
-def seconds_for(text):
-    """Return the processor time that splitting a text takes."""
-    start = time.process_time()
-    split_reasoning(text)
-    return time.process_time() - start
+    assert_linear(lambda size: split_reasoning(part * (size // len(part))))

@@ -2,10 +2,9 @@
 
 # ruff: noqa: RUF001 - signs look like others
 
-import time
-
 import pytest
 
+from growth import assert_linear
 from potstill.text.score import ScoreReader
 
 GIVEN = [
@@ -135,6 +134,4 @@ def test_two_final_scores_are_asked_again():
     "part", ["score ", "is a ", "I give it ", "- ", "<a", "minus ", "7 ", ": ", "\n", "(", "1 to "]
 )
 def test_time_is_linear(part):
-    start = time.process_time()
-    read(1, 10, part * (100_000 // len(part)))
-    assert time.process_time() - start < 1
+    assert_linear(lambda size: read(1, 10, part * (size // len(part))))
