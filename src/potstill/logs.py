@@ -66,7 +66,7 @@ def log_to(logger: logging.Logger, path: Path) -> logging.Handler:
     """Send the step's log to a file that becomes part of its artifact."""
     handler = _LogFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logger.setLevel(logging.INFO)
+    logger.level = logging.INFO  # of a new logger; setLevel would clear what all loggers have cached
     logger.propagate = False
     logger.addHandler(handler)
     return handler

@@ -82,10 +82,10 @@ def read(folder: Path, scratch: Path, names: Iterable[str] | None = None) -> Dat
         raise FileNotFoundError(errno.ENOENT, "no Parquet file, so that even no rows at all can't be read", str(folder))
     if not files:  # as earlier versions wrote no rows
         return Dataset.from_dict({})
-    schema = reading.schema_of(files[0])
     found = (batch for file in files for batch in reading.batches(file, GROUP_ROWS, GROUP_BYTES))
     small = sum(file.stat().st_size for file in files) <= IN_MEMORY_BYTES
     kept, more = reading.gathered(found, IN_MEMORY_UNPACKED) if small else ([], True)
+    schema = kept[0].schema if kept else reading.schema_of(files[0])
     if not more:
         # without a fingerprint of ours, datasets takes milliseconds to make up one
         name = hashlib.sha256(str(folder).encode()).hexdigest()[:32]

@@ -19,6 +19,7 @@ from potstill.graph import Graph, edges, nodes_in, step_of
 from potstill.identity import encoded
 from potstill.signatures import parameters
 from potstill.step import Edge, Node, Output, Step
+from potstill.type_checks import allows_none, range_problem, type_problem
 
 
 def problems(graph: Graph) -> list[Problem]:
@@ -136,10 +137,10 @@ def _field_problem(value: Any, annotation: Any, kinds: set[str]) -> str:
     if kinds and "model" not in kinds:
         if value is not None and not (isinstance(value, (list, tuple, Mapping)) and _holds_several(annotation)):
             return f"needs a step that makes {_kinds(kinds)}, got {_described(value)}{_loaded(value, kinds)}"
-        return "" if value or _allows_none(annotation) else "holds no step"
+        return "" if value or allows_none(annotation) else "holds no step"
     if kinds and not (value is None or _may_be_model(value)):
         return f"needs a model: a step that makes one, a folder, a Hub id or a teacher; got {value!r:.60}"
-    return _type_problem(value, annotation) or _range_problem(value, annotation)
+    return type_problem(value, annotation) or range_problem(value, annotation)
 
 
 def _holds_several(annotation: Any) -> bool:
@@ -169,37 +170,6 @@ def _loaded(value: Any, kinds: set[str]) -> str:
 def _may_be_model(value: Any) -> bool:
     """Return whether a value that is no step can stand for a model, or hold some."""
     return isinstance(value, (str, Path, list, tuple, Mapping)) or hasattr(value, "identity")
-
-
-def _type_problem(value: Any, annotation: Any) -> str:
-    """Return what is wrong with the type of a value, or nothing."""
-    from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
-
-    plain = _without_marks(annotation)
-    try:
-        check_type(value, plain, collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
-    except TypeCheckError:
-        return f"must be {_type_name(plain)}, got {value!r:.60} ({type(value).__name__})"
-    except Exception:  # noqa: BLE001 - an annotation that can't be checked is no reason to refuse the value
-        return ""
-    if isinstance(value, bool) and plain in (int, float):
-        return f"must be {_type_name(plain)}, got {value} (bool)"
-    return ""
-
-
-def _range_problem(value: Any, annotation: Any) -> str:
-    """Return which bound of `Annotated[..., Interval(...)]` a number breaks, or nothing."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return ""
-    for mark in _annotated_marks(annotation):
-        bounds = [getattr(mark, name, None) for name in ("gt", "ge", "lt", "le")]
-        signs = (">", ">=", "<", "<=")
-        holds = [value > b if s == ">" else value >= b if s == ">=" else value < b if s == "<" else value <= b
-                 for s, b in zip(signs, bounds, strict=True) if b is not None]  # fmt: skip
-        if not all(holds) or value != value:
-            text = " and ".join(f"{s} {b}" for s, b in zip(signs, bounds, strict=True) if b is not None)
-            return f"must be {text}, got {value}"
-    return ""
 
 
 def _edge_kinds(step: Step) -> Iterator[Problem]:
@@ -296,28 +266,6 @@ def _nearest(missing: list[str], known: frozenset[str]) -> str:
     """Return which known columns the missing ones may have been meant to be."""
     near = [match for name in missing for match in difflib.get_close_matches(name, sorted(known), n=1)]
     return f": did you mean {', '.join(near)}?" if near else ""
-
-
-def _without_marks(annotation: Any) -> Any:
-    """Return an annotation without its outermost `Annotated`."""
-    return typing.get_args(annotation)[0] if hasattr(annotation, "__metadata__") else annotation
-
-
-def _annotated_marks(annotation: Any) -> tuple[Any, ...]:
-    """Return the marks of an annotation and of the members of a union."""
-    own = tuple(getattr(annotation, "__metadata__", ()))
-    inner = tuple(mark for part in typing.get_args(annotation) for mark in getattr(part, "__metadata__", ()))
-    return tuple(mark for mark in own + inner if not isinstance(mark, Edge))
-
-
-def _allows_none(annotation: Any) -> bool:
-    """Return whether an annotation is optional."""
-    return type(None) in typing.get_args(_without_marks(annotation))
-
-
-def _type_name(annotation: Any) -> str:
-    """Return an annotation as a person would write it."""
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
 
 
 def _kinds(kinds: set[str]) -> str:
