@@ -20,9 +20,12 @@ def printed(store: Path, key: str) -> Path:
 
 def keep_printed(store: Path, key: str) -> None:
     """Move what a child process printed to the end of its step's log; a disk that is full loses it."""
-    output, log = printed(store, key), store / "work" / key / "payload" / "log.txt"
+    output = printed(store, key)
     with contextlib.suppress(OSError):
-        if output.is_file() and log.is_file():
+        if not output.is_file():
+            return  # a light step prints where the run does
+        log = store / "work" / key / "payload" / "log.txt"
+        if log.is_file():
             with log.open("a", encoding="utf-8") as file, output.open("rb") as text:
                 for part in _parts(text, output.stat().st_size):
                     file.write(part.decode("utf-8", "replace"))

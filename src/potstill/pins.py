@@ -76,7 +76,8 @@ class Pin:
 
     def start(self, key: str, step: str, kind: str) -> None:
         """Note that the run makes a key, for those who list what is going on."""
-        lines.append(self._path, [{"key": key, "step": step, "type": kind}])
+        if self._files is not None:
+            lines.write(self._files[1], [{"key": key, "step": step, "type": kind}])
 
     def close(self, *, complete: bool) -> None:
         """End the pins: of a complete run nothing stays, of another one what it used."""

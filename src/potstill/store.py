@@ -25,10 +25,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from potstill.digests import file_digest, walk
+from potstill.digests import file_digest
 from potstill.errors import BadInput, StoreError
 from potstill.journal import Journal
-from potstill.manifests import BESIDE_PAYLOAD, condition, content_digests, read_manifest, sealed, without_links
+from potstill.manifests import (
+    BESIDE_PAYLOAD,
+    condition,
+    content_digests,
+    lined,
+    read_manifest,
+    sealed,
+    without_links,
+)
 from potstill.pins import all_pins
 from potstill.run_records import RunRecords
 
@@ -184,8 +192,10 @@ class Store:
         """Return the folder in which `key` is made, with an empty `payload` and its `scratch` as a kill left it."""
         folder = self.root / "work" / key
         with writing(self.root):
-            shutil.rmtree(folder / "payload", ignore_errors=True)
-            (folder / "payload").mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            if (folder / "payload").exists():
+                shutil.rmtree(folder / "payload", ignore_errors=True)
+            (folder / "payload").mkdir()
             (folder / "scratch").mkdir(exist_ok=True)
         return folder
 
@@ -199,8 +209,7 @@ class Store:
         target = self.root / "artifacts" / key
         with writing(self.root):
             (payload / "manifest.json").unlink(missing_ok=True)
-            without_links(payload)
-            files = {str(path.relative_to(payload)): path for path in walk(payload)}
+            files = {name: payload / name for name in without_links(payload)}
             manifest["files"] = {
                 name: {"size": path.stat().st_size, "sha256": file_digest(path)} for name, path in files.items()
             }
@@ -208,7 +217,7 @@ class Store:
             for name, path in files.items():
                 if name not in BESIDE_PAYLOAD:
                     _flush(path)
-            write_json(payload / "manifest.json", sealed(manifest))
+            _write_whole(payload / "manifest.json", lined(sealed(manifest)))
             for folder in {path.parent for path in files.values()} | {payload}:
                 _flush(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -242,9 +251,14 @@ class Store:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON so that the file is either the old or the new one, never a part of it."""
+    _write_whole(path, json.dumps(value, indent=1))
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file that is either the old or the new one, also after a power cut."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     with partial.open("w", encoding="utf-8") as file:
-        json.dump(value, file, indent=1)
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
