@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import os
 import pickle
@@ -23,8 +24,10 @@ class Zygote(Nursery):
         """Preload; a module that can't be imported shows in the child, with the step's own error."""
         sys.path[:] = request["path"]
         for module in request["preload"]:
-            with contextlib.suppress(Exception):
-                importlib.import_module(module)
+            if module not in sys.modules:
+                with contextlib.suppress(Exception):
+                    importlib.import_module(module)
+                gc.freeze()  # or each child would copy what its collector touches
 
     def job(self, request: dict[str, Any]) -> tuple[Spec, tuple[str, ...]]:
         """Print into the step's file from now on, and read the step."""

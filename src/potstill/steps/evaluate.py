@@ -36,7 +36,7 @@ from potstill.step import Estimate, Model, Output, Rows, Step
 from potstill.steps.bases.exports import export_problems
 from potstill.steps.bases.read_model import ReadByTransformers, warn_if_read
 from potstill.steps.bases.test_sets import by_name, columns_of, exchange_in, missing_sets
-from potstill.teachers.protocol import Request, Response, Sampling, Session, Teacher
+from potstill.teachers.protocol import ENGINE, Request, Response, Sampling, Session, Teacher
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -98,7 +98,7 @@ class Evaluate(Step):
     makes: ClassVar[str] = "metrics"
     heavy: ClassVar[bool] = True
     alone: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
+    preload: ClassVar[tuple[str, ...]] = ENGINE
 
     def check(self) -> Iterable[Problem]:
         """Yield a problem if there is no test set, or the model is an export that can't be measured."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from potstill.errors import Problem
+from potstill.teachers.protocol import ENGINE
 
 How = Literal["vote", "average", "round_robin"]
 
@@ -39,8 +40,7 @@ class Ensemble:
     @property
     def preload(self) -> tuple[str, ...]:
         """Modules that a step's process imports for the members; one given by name is run by vLLM."""
-        usual = ("torch", "transformers", "vllm")
-        return tuple(dict.fromkeys(m for member in self.members for m in getattr(member, "preload", usual)))
+        return tuple(dict.fromkeys(m for member in self.members for m in getattr(member, "preload", ENGINE)))
 
     def identity(self) -> dict[str, Any]:
         """Return what the labels depend on."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Messages = list[dict[str, str]]
 """A chat: `[{"role": "system" | "user" | "assistant", "content": text}, ...]`."""
+ENGINE = ("torch", "transformers", "vllm.entrypoints.llm")
+"""What a process that forks children imports for those that run vLLM, whose top-level package imports no engine yet."""
 
 
 def with_system(system: str, messages: Messages) -> Messages:

@@ -14,6 +14,7 @@ from annotated_types import Ge, Gt, Interval
 
 from potstill.errors import MissingExtra, Problem
 from potstill.step import Model
+from potstill.teachers.protocol import ENGINE
 
 if TYPE_CHECKING:
     from potstill.teachers.protocol import Session
@@ -99,7 +100,7 @@ class VLLM:
     @property
     def preload(self) -> tuple[str, ...]:
         """Modules that a step's process imports; of a server only the tokenizer is needed."""
-        return ("transformers",) if self.mode == "server" else ("torch", "transformers", "vllm")
+        return ("transformers",) if self.mode == "server" else ENGINE
 
     @property
     def label(self) -> str:

@@ -14,7 +14,7 @@ from potstill.forecast import left_to_ask, sampled
 from potstill.generate import place, teacher_problems
 from potstill.step import Estimate, Model, Step, Trial
 from potstill.steps.bases.added import added, answered, with_answer
-from potstill.teachers.protocol import Sampling
+from potstill.teachers.protocol import ENGINE, Sampling
 
 if TYPE_CHECKING:
     from potstill.context import Context
@@ -29,7 +29,7 @@ class TeacherStep(Step):
     version: ClassVar[int] = 2  # thoughts are no part of an answer, which is read to its end
     makes: ClassVar[str] = "rows"
     heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers", "vllm")
+    preload: ClassVar[tuple[str, ...]] = ENGINE
 
     _: KW_ONLY
     teacher: Model
