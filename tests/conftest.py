@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Iterator
 
 
@@ -36,7 +37,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Let the garbage collector pass over all that was imported: transformers asks it to collect again and again."""
+    """Keep test modules apart, and out of the garbage collector, which transformers asks to collect again and again.
+
+    pytest makes them modules of one package, so that all their code would count in the key of each step in one of them.
+    """
+    for name in list(sys.modules):
+        package, _, module = name.rpartition(".")
+        if module.startswith("test_") and package in sys.modules:
+            vars(sys.modules[package]).pop(module, None)
     gc.collect()
     gc.freeze()
 

@@ -271,7 +271,7 @@ pipeline = Pipeline("served", outputs={{"rows": rows}})
 
 def test_no_server_remains_after_kill_9_and_the_next_run_goes_on(tmp_path: Path) -> None:
     store, file, rows = tmp_path / "store", tmp_path / "pipeline.py", tmp_path / "rows.jsonl"
-    count = 200
+    count = 60
     texts = [{"id": str(n), "instruction": f"set the oven to {n} degrees"} for n in range(count)]
     rows.write_text("\n".join(map(json.dumps, texts)))
     file.write_text(PIPELINE.format(folder=str(FOLDER), rows=str(rows)))

@@ -87,7 +87,7 @@ class Actions:
         call = ast.Call(decorator, [], [])
         if self._call_acts(call, own) and not self._is_foreign(decorator, own):
             return True
-        if any(self._own_call_acts(one, own) for one in ast.walk(decorator) if isinstance(one, ast.Call)):
+        if any(self._own_call_acts(one, own) for one in _calls(decorator)):
             return True
         name = getattr(node, "name", "")
         value = self._space.get(name)
@@ -101,14 +101,13 @@ class Actions:
             places = [one for target in targets for one in _places(target)]
             if any(self._is_foreign(place, own, writes=True) for place in places):
                 return True
-        expressions = [one for one in ast.iter_child_nodes(node) if isinstance(one, (ast.expr, ast.withitem))]
-        inner = [one for expression in expressions for one in ast.walk(expression)]
-        if any(self._own_call_acts(call, own) for call in inner if isinstance(call, ast.Call)):
+        calls, named = _head(node)
+        if any(self._own_call_acts(call, own) for call in calls):
             return True
         if isinstance(node, ast.Expr):
-            return any(self._call_acts(call, own) for call in inner if isinstance(call, ast.Call))
+            return any(self._call_acts(call, own) for call in calls)
         kept = [(node.targets[0], node.value)] if isinstance(node, ast.Assign) else []
-        kept += [(one.target, one.value) for one in inner if isinstance(one, ast.NamedExpr)]
+        kept += [(one.target, one.value) for one in named]
         return live and any(self._gives_nothing(target, value, own) for target, value in kept)
 
     def _gives_nothing(self, target: ast.expr, value: ast.expr, own: dict[str, Any]) -> bool:
@@ -217,15 +216,38 @@ def _places(target: ast.expr) -> Iterator[ast.expr]:
 
 def _locals(node: Function, owner: type | None) -> dict[str, Any]:
     """Return the local variables of a function that hold what is its own: itself, and what it makes."""
-    names: dict[str, Any] = {
+    this: dict[str, Any] = {
         argument.arg: owner for argument in node.args.args[:1] if owner is not None or argument.arg in _THIS
     }
+    return this | dict.fromkeys(_assigned(node))
+
+
+# what follows asks the syntax alone, which stays as it is: every class of a project looks at the same modules
+@functools.lru_cache(maxsize=2**16)
+def _assigned(node: Function) -> tuple[str, ...]:
+    """Return the variables that a function gives something to that it made."""
+    names: list[str] = []
     for one in ast.walk(node):
         if isinstance(one, ast.Assign) and not isinstance(one.value, (ast.Name, ast.Attribute, ast.Subscript)):
-            names |= {target.id: None for target in one.targets if isinstance(target, ast.Name)}
+            names += [target.id for target in one.targets if isinstance(target, ast.Name)]
         elif isinstance(one, ast.withitem) and isinstance(one.optional_vars, ast.Name):
-            names[one.optional_vars.id] = None
-    return names
+            names.append(one.optional_vars.id)
+    return tuple(names)
+
+
+@functools.lru_cache(maxsize=2**16)
+def _head(node: ast.stmt) -> tuple[tuple[ast.Call, ...], tuple[ast.NamedExpr, ...]]:
+    """Return the calls, and the assignments in expressions, of a plain statement or of the head of a block."""
+    expressions = [one for one in ast.iter_child_nodes(node) if isinstance(one, (ast.expr, ast.withitem))]
+    inner = [one for expression in expressions for one in ast.walk(expression)]
+    calls = tuple(one for one in inner if isinstance(one, ast.Call))
+    return calls, tuple(one for one in inner if isinstance(one, ast.NamedExpr))
+
+
+@functools.lru_cache(maxsize=2**16)
+def _calls(expression: ast.expr) -> tuple[ast.Call, ...]:
+    """Return the calls in an expression."""
+    return tuple(one for one in ast.walk(expression) if isinstance(one, ast.Call))
 
 
 def _borrowed(body: Iterable[ast.stmt], space: dict[str, Any]) -> Iterator[str]:
@@ -257,8 +279,10 @@ def _member(value: Any, name: str) -> Any:
     return next((vars(base)[name] for base in owner.__mro__ if name in vars(base)), None)
 
 
-def chains(node: ast.AST) -> Iterator[Chain]:
-    """Yield the names in a piece of syntax, each with the attributes taken from it."""
+@functools.lru_cache(maxsize=2**17)
+def chains(node: ast.AST) -> tuple[Chain, ...]:
+    """Return the names in a piece of syntax, each with the attributes taken from it."""
+    found: list[Chain] = []
     taken: set[int] = set()
     for one in ast.walk(node):  # outermost first
         chain: list[str] = []
@@ -269,4 +293,5 @@ def chains(node: ast.AST) -> Iterator[Chain]:
             inner = inner.value
         if isinstance(inner, ast.Name) and id(inner) not in taken and (one is inner or chain):
             taken.add(id(inner))
-            yield (inner.id, *reversed(chain))
+            found.append((inner.id, *reversed(chain)))
+    return tuple(found)

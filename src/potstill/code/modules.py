@@ -112,11 +112,15 @@ def reachable(spaces: list[dict[str, Any]], *, unnamed: bool = True) -> list[Mod
     Without `unnamed`, those below a package that only others have imported are left out.
     """
     found: dict[str, ModuleType] = {}
+    seen: set[str] = set()
     waiting = [str(space.get("__name__")) for space in spaces]
     while waiting:
         name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
         module = sys.modules.get(name)
-        if module is None or name in found or not is_own_module(module):
+        if module is None or not is_own_module(module):
             continue
         found[name] = module
         if "." in name:
