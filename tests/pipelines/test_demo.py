@@ -12,14 +12,22 @@ import httpx
 import pytest
 
 from kernels import needs_int4
+from potstill.data import home
 from serving import served
 
 SMALL = ["commands.target=150", "hard.epochs=1", "soft.epochs=1", "qlora.epochs=1", "data.test=0.2"]
+TEST_ROWS = 60
+"""Rows of each test set; seven models answer them."""
 
 
 def demo(store: Path) -> dict:
-    """Run `potstill demo` and return what `--json` prints."""
-    settings = [part for setting in SMALL for part in ("--set", setting)]
+    """Run `potstill demo` with small test sets and return what `--json` prints."""
+    tests = {"grammar": "grammar_test", "handwritten": "handwritten"}
+    for name, file in tests.items():
+        lines = (home.FOLDER / f"{file}.jsonl").read_text().splitlines(keepends=True)
+        store.with_name(f"{name}.jsonl").write_text("".join(lines[:TEST_ROWS]))
+    paths = [f"{name}.path={store.with_name(f'{name}.jsonl')}" for name in tests]
+    settings = [part for setting in SMALL + paths for part in ("--set", setting)]
     command = [sys.executable, "-m", "potstill", "demo", "--store", str(store), "--json", *settings]
     done = subprocess.run(command, capture_output=True, text=True, timeout=1200, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
