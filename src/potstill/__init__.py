@@ -22,47 +22,50 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from potstill import moved
+
 if TYPE_CHECKING:
-    from potstill.context import Context
+    from potstill.engine.context import Context
+    from potstill.engine.encoding import File
+    from potstill.engine.pipeline import Pipeline
+    from potstill.engine.records import Run
+    from potstill.engine.step import Anything, Estimate, Metrics, Model, Output, Rows, Step
     from potstill.errors import BadInput, PotstillError, RequestError, StepFailed
-    from potstill.keys import File
-    from potstill.pipeline import Pipeline
-    from potstill.records import Run
-    from potstill.step import Anything, Estimate, Metrics, Model, Output, Rows, Step
-    from potstill.teachers.budget import Price
-    from potstill.teachers.endpoint import Endpoint
     from potstill.teachers.ensemble import Ensemble
-    from potstill.teachers.pool import Pool
+    from potstill.teachers.openai.budget import Price
+    from potstill.teachers.openai.endpoint import Endpoint
+    from potstill.teachers.openai.pool import Pool
     from potstill.teachers.protocol import Structured
     from potstill.teachers.transformers import Transformers
-    from potstill.teachers.vllm import VLLM, Speculative
+    from potstill.teachers.vllm.teacher import VLLM, Speculative
 
 __version__ = "0.1.0"
+moved.install()
 
 _HOME = {
-    "Anything": "step",
+    "Anything": "engine.step",
     "BadInput": "errors",
-    "Context": "context",
-    "Endpoint": "teachers.endpoint",
+    "Context": "engine.context",
+    "Endpoint": "teachers.openai.endpoint",
     "Ensemble": "teachers.ensemble",
-    "Estimate": "step",
-    "File": "keys",
-    "Metrics": "step",
-    "Model": "step",
-    "Output": "step",
-    "Pipeline": "pipeline",
-    "Pool": "teachers.pool",
+    "Estimate": "engine.step",
+    "File": "engine.encoding",
+    "Metrics": "engine.step",
+    "Model": "engine.step",
+    "Output": "engine.step",
+    "Pipeline": "engine.pipeline",
+    "Pool": "teachers.openai.pool",
     "PotstillError": "errors",
-    "Price": "teachers.budget",
+    "Price": "teachers.openai.budget",
     "RequestError": "errors",
-    "Rows": "step",
-    "Run": "records",
-    "Speculative": "teachers.vllm",
-    "Step": "step",
+    "Rows": "engine.step",
+    "Run": "engine.records",
+    "Speculative": "teachers.vllm.teacher",
+    "Step": "engine.step",
     "StepFailed": "errors",
     "Structured": "teachers.protocol",
     "Transformers": "teachers.transformers",
-    "VLLM": "teachers.vllm",
+    "VLLM": "teachers.vllm.teacher",
 }
 
 __all__ = [

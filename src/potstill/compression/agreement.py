@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from potstill.compression import rounding
 from potstill.compression.architecture import architecture_of
+from potstill.compression.quantization import rounding
 
 CHUNK = 256
 """Positions whose logits are held at once."""

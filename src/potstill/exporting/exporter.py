@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from potstill.errors import MissingExtra
 
 if TYPE_CHECKING:
-    from potstill.exporting.fresh import RuntimeName
+    from potstill.exporting.decoders.fresh_process import RuntimeName
 
 
 @dataclass(frozen=True)
