@@ -8,9 +8,12 @@ import warnings
 from collections.abc import Sequence
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+HOME = Path(__file__).resolve().parent
+"""The folder of the package."""
 _TABLE = """
 compression < compression: block_backward=backward cpu_kernels=processor layerwise=walk loss=objective
 compression.formats < compression: bitsandbytes=bitsandbytes_format checkpoint=stored compressed_tensors
@@ -120,10 +123,16 @@ def _moves(table: str) -> dict[str, str]:
     return moves
 
 
+_SPLIT = {
+    "potstill.compression.quantization.activations": "potstill.compression.agreement",
+    "potstill.labelling.class_names": "potstill.trainers.classes",
+}
+"""Parts of modules that are modules of their own now."""
 MOVED: dict[str, str] = {
     "potstill.engine.code": "potstill.code",
     "potstill.recipes": "potstill.methods",
     **_moves(_TABLE),
+    **_SPLIT,
 }
 """What keys call modules of Potstill that have moved, by the name that they have now.
 
@@ -134,7 +143,7 @@ left side changes. A module that is split has an entry for each part; two can't 
 are in keys. Classes keep their names: those are in keys without their module. Where code looks for one of Potstill's
 modules by name, it asks for the old one. `tests/support/golden_keys.json` tells which keys a move would change.
 """
-_NOW = {old: new for new, old in MOVED.items()}
+_NOW = {old: new for new, old in MOVED.items() if new not in _SPLIT}
 _GONE = frozenset({"potstill.arrow", "potstill.steps.bases"})
 """Packages whose modules lie in several rooms, or beside others, now."""
 _TAKEN = {name: _NOW.pop(name) for name in (

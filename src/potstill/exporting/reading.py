@@ -12,7 +12,7 @@ from potstill.errors import MissingExtra
 from potstill.models.identity import export_in
 
 if TYPE_CHECKING:
-    from potstill.exporting.decoders.fresh_process import RuntimeName
+    from potstill.exporting.exporter import RuntimeName
 
 FORMATS: Mapping[str, str] = {
     "model.gguf": "gguf",

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from potstill.teachers.protocol import Messages
+Messages = list[dict[str, str]]
+"""A chat: `[{"role": "system" | "user" | "assistant", "content": text}, ...]`."""
 
 
 def check_tokenizer(tokenizer: Any) -> None:

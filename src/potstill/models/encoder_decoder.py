@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from potstill.errors import BadInput
 
 if TYPE_CHECKING:
-    from potstill.teachers.protocol import Messages
+    from potstill.models.chat import Messages
 
 
 def is_encoder_decoder(folder: str | Path) -> bool:

@@ -10,6 +10,8 @@ from potstill.engine.encoding import digest
 from potstill.errors import BadInput, MissingExtra, Problem
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -96,6 +98,36 @@ def load(name: Any) -> Any:
             raise
         raise MissingExtra("an encoder", "sentence-transformers", "embeddings") from error
     return SentenceTransformer(str(name), trust_remote_code=False, model_kwargs={"use_safetensors": True})
+
+
+def load_float32(folder: Path, seed: int) -> Any:
+    """Return the encoder in `folder`, in float32; new parts are drawn by `seed`.
+
+    Raises:
+        BadInput: it is none.
+        MissingExtra: sentence-transformers is not installed.
+    """
+    import torch
+
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ModuleNotFoundError as error:
+        if error.name != "sentence_transformers":
+            raise
+        raise MissingExtra("SentenceEncoder", "sentence-transformers", "embeddings") from error
+    torch.manual_seed(seed)
+    options = {"use_safetensors": True, "dtype": torch.float32}
+    try:
+        model = SentenceTransformer(
+            str(folder), trust_remote_code=False, model_kwargs=options, local_files_only=True, device="cpu"
+        )
+    except (OSError, ValueError) as error:
+        raise BadInput(f"the model {folder} is no encoder of texts: {error}") from error
+    inner: Any = getattr(model[0], "model", None) or getattr(model[0], "auto_model", None)  # before version 6
+    if hasattr(inner, "gradient_checkpointing_enable"):
+        # the training loop asks the model as a whole
+        model.gradient_checkpointing_enable = inner.gradient_checkpointing_enable
+    return model
 
 
 def texts_in(rows: Iterable[Any], column: str, field: str = "column") -> Iterator[str]:

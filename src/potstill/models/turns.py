@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from potstill.models import chat
 
 if TYPE_CHECKING:
-    from potstill.teachers.protocol import Messages
+    from potstill.models.chat import Messages
 
 LossOn = Literal["last", "assistant", "all"]
 """Whose tokens are learned: the last answer's, those of all the assistant's turns, or everybody's."""

@@ -11,13 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from potstill.errors import BadInput, Problem
+from potstill.models.chat import Messages
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-Messages = list[dict[str, str]]
-"""A chat: `[{"role": "system" | "user" | "assistant", "content": text}, ...]`."""
 
 
 def with_system(system: str, messages: Messages) -> Messages:

@@ -20,7 +20,7 @@ from potstill.models import chat, encoder_decoder
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from potstill.teachers.protocol import Messages
+    from potstill.models.chat import Messages
 
 Method = Literal["greedy", "beam", "best_of"]
 """How an output is searched for."""

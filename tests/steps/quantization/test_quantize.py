@@ -10,8 +10,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 import compressing
 import tiny
 from numeric import assert_same_outputs
-from potstill.compression.agreement import compared, outputs, quantized_activations
+from potstill.compression.agreement import compared, outputs
 from potstill.compression.layerwise import block_layers
+from potstill.compression.quantization.activations import quantized_activations
 from potstill.compression.quantization.rounding import quantize
 from potstill.errors import BadInput
 from potstill.steps.pruning.wanda import WandaPrune

@@ -11,9 +11,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from potstill.compression.agreement import compared, outputs, quantized_activations
+from potstill.compression.agreement import compared, outputs
 from potstill.compression.architecture import architecture_of, blocks_of
 from potstill.compression.quantization import rounding
+from potstill.compression.quantization.activations import quantized_activations
 from potstill.compression.quantization.bit_allocation import Choice
 from potstill.compression.quantization.rounding import Quantized
 

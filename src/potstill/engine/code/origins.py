@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import potstill
-from potstill.moved import MOVED
+from potstill.moved import HOME, MOVED
 
 _LIBRARIES = tuple({f"{Path(sysconfig.get_path(name)).resolve()}/" for name in ("stdlib", "platlib", "purelib")})
-_OWN = f"{Path(potstill.__file__).resolve().parent}/"
+_OWN = f"{HOME}/"
 _GENERATED = ("<frozen", "<attrs generated", "<template>", "<array_function internals>", "<decorator-gen")
 """Beginnings of the file names that the interpreter and libraries give to code that they write themselves."""
 MADE_BY_CODE = 1 << 9

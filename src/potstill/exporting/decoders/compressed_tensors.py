@@ -13,7 +13,7 @@ from potstill.errors import BadInput, MissingExtra
 from potstill.exporting.exporter import Serving, Source, Written
 
 if TYPE_CHECKING:
-    from potstill.exporting.decoders.fresh_process import RuntimeName
+    from potstill.exporting.exporter import RuntimeName
 
 Precision = Literal["as is", "f16", "bf16"]
 """How the weights are stored."""

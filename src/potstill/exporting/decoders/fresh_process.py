@@ -10,15 +10,11 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from potstill.exporting.child_process import MARK, answer_of
+from potstill.exporting.exporter import RuntimeName
 from potstill.exporting.probe import Answers, Probe, Runtime, answers_of
-
-RuntimeName = Literal[
-    "transformers", "vllm", "gguf-transformers", "llama.cpp", "onnxruntime-genai", "openvino", "executorch"
-]
-"""Who can answer."""
 
 
 def fresh_answers(runtime: RuntimeName, folder: Path, probe: Probe, seconds: float, threads: int = 1) -> Answers:

@@ -22,7 +22,7 @@ from potstill.exporting.exporter import Serving, Source, Written, need_packages
 from potstill.exporting.silence import quiet
 
 if TYPE_CHECKING:
-    from potstill.exporting.decoders.fresh_process import RuntimeName
+    from potstill.exporting.exporter import RuntimeName
 
 Type = Literal["f32", "f16", "bf16", "q8_0", "q4_0", "tq1_0", "tq2_0", "q4_k_m", "q5_k_m", "q6_k"]
 """How the weights are stored."""

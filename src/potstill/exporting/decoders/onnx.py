@@ -17,7 +17,7 @@ from potstill.exporting.exporter import Serving, Source, Written, need_packages
 from potstill.exporting.silence import quiet
 
 if TYPE_CHECKING:
-    from potstill.exporting.decoders.fresh_process import RuntimeName
+    from potstill.exporting.exporter import RuntimeName
 
 Precision = Literal["int4", "int8", "f32"]
 """How the weights of the linear layers are stored."""

@@ -18,7 +18,7 @@ from potstill.exporting.exporter import Serving, Source, Written, need_packages
 from potstill.exporting.silence import quiet
 
 if TYPE_CHECKING:
-    from potstill.exporting.decoders.fresh_process import RuntimeName
+    from potstill.exporting.exporter import RuntimeName
 
 Precision = Literal["f32", "f16", "int8", "int4"]
 """How the weights are stored."""

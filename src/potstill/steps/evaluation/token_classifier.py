@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from potstill.errors import BadInput
+from potstill.labelling.class_names import named
 from potstill.metrics.answers import packed
 from potstill.metrics.classification import macro_f1
 from potstill.metrics.spans import OUTSIDE, span_scores
@@ -15,7 +16,6 @@ from potstill.models.identity import folder_of
 from potstill.models.word_tokens import KIND, first_tokens, reads_words
 from potstill.steps.evaluation.classifier_base import ClassEvaluation, Reader, by_torch, class_names, load_model
 from potstill.steps.evaluation.evaluation_sets import by_name
-from potstill.trainers.encoders.class_names import named
 
 if TYPE_CHECKING:
     from datasets import Dataset

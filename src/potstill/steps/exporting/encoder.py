@@ -16,7 +16,7 @@ from potstill.errors import BadInput, Problem
 from potstill.models import folder as checkpoint
 from potstill.models.card import Task, name_of, write_card
 from potstill.models.identity import folder_of
-from potstill.models.sentence_encoder import texts_in
+from potstill.models.sentence_encoder import load_float32, texts_in
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -189,9 +189,7 @@ def load(model: Any) -> EncoderModel:
     if kind.endswith("ForSequenceClassification"):
         tokenizer = AutoTokenizer.from_pretrained(folder)
         return classifier(folder, name_of(folder), checkpoint.with_head(folder, torch.float32), tokenizer)
-    from potstill.trainers.encoders import sentence_encoder as trainer
-
-    return sentence_encoder(folder, name_of(folder), trainer.load(folder, 0).float().eval())
+    return sentence_encoder(folder, name_of(folder), load_float32(folder, 0).float().eval())
 
 
 def _check(folder: Path, config: Any, kind: str) -> None:

@@ -11,12 +11,13 @@ from annotated_types import Ge, Interval
 from potstill.data import self_instruct
 from potstill.engine.step import Estimate, Rows
 from potstill.errors import PotstillError
+from potstill.models.chat import Messages
 from potstill.prompts import Template, rendered
 from potstill.steps.generation.base import SamplingStep
 from potstill.steps.instructions.instance_rules import Instance, contradicts, objection, read_instances
 from potstill.steps.rows.added import added
 from potstill.teachers.cache.parse_retry import Answer, Question, Tries, asked, row_name, upper_bound
-from potstill.teachers.protocol import Messages, Sampling
+from potstill.teachers.protocol import Sampling
 
 if TYPE_CHECKING:
     from datasets import Dataset

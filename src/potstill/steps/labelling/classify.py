@@ -13,6 +13,7 @@ from potstill.engine.step import Estimate, Model, Rows
 from potstill.errors import PotstillError, Problem
 from potstill.labelling.calibration import average, calibrated, probabilities, text_score
 from potstill.labelling.vote import majority
+from potstill.models.chat import Messages
 from potstill.prompts import Template, render, rendered, required_variables
 from potstill.steps.generation.base import AskingStep
 from potstill.steps.generation.constraints import held_to
@@ -21,7 +22,7 @@ from potstill.steps.rows.added import added
 from potstill.teachers.cache.parse_retry import UNREADABLE, Question, Tries, asked, lose_once, row_name
 from potstill.teachers.cache.response_cache import lose_error, place, request_seed
 from potstill.teachers.ensemble import Ensemble, as_ensemble, scores
-from potstill.teachers.protocol import Messages, Request, Response, Sampling
+from potstill.teachers.protocol import Request, Response, Sampling
 from potstill.text.choice import ChoiceReader
 
 if TYPE_CHECKING:

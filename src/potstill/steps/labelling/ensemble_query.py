@@ -15,7 +15,8 @@ from potstill.teachers.response_codec import interpreted
 if TYPE_CHECKING:
     from potstill.engine.context import Context
     from potstill.errors import Problem
-    from potstill.teachers.protocol import Messages, Request, Response, Teacher
+    from potstill.models.chat import Messages
+    from potstill.teachers.protocol import Request, Response, Teacher
 
 BATCH = 256
 """Rows whose answers are looked up together."""

@@ -32,10 +32,10 @@ class QuantizeFP8(RoundingStep):
         Raises:
             BadInput: the model can't be quantized, or the rows can't be used.
         """
-        from potstill.compression.agreement import quantized_activations
         from potstill.compression.formats import checkpoint as stored
         from potstill.compression.layerwise import block_layers
         from potstill.compression.quantization import fp8
+        from potstill.compression.quantization.activations import quantized_activations
 
         loaded = folder.load(model, half=True)
         stored.refuse_other_layers(loaded.model, "compressed-tensors")

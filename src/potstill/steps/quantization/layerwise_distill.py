@@ -82,9 +82,9 @@ class LayerwiseDistill(CalibratedStep):
 
         While `served` is open, finished blocks quantize their activations as they will when they are served.
         """
-        from potstill.compression.agreement import quantized_activations
         from potstill.compression.architecture import blocks_of
         from potstill.compression.layerwise import walk
+        from potstill.compression.quantization.activations import quantized_activations
         from potstill.compression.quantization.layerwise_distill import distill_block
 
         total, fake = len(blocks_of(model)[1]), self._fake(model.dtype)

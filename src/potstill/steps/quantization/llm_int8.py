@@ -43,11 +43,11 @@ class LLMInt8(RoundingStep):
         """
         import torch
 
-        from potstill.compression.agreement import quantized_activations
         from potstill.compression.formats import bitsandbytes
         from potstill.compression.formats import checkpoint as stored
         from potstill.compression.layerwise import block_layers
         from potstill.compression.quantization import llm_int8, rounding
+        from potstill.compression.quantization.activations import quantized_activations
 
         loaded = checkpoint.load(model, half=True)
         stored.refuse_other_layers(loaded.model, BITSANDBYTES)

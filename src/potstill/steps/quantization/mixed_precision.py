@@ -69,7 +69,7 @@ class MixedPrecision(CalibratedStep):
         Raises:
             BadInput: the budget is too low, a width does not fit, or the calibration can't be used.
         """
-        from potstill.compression.agreement import quantized_activations
+        from potstill.compression.quantization.activations import quantized_activations
 
         loaded = folder.load(model, half=True)
         layers = self._layers(loaded.model, context)

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from potstill import prompts
 from potstill.engine.step import Estimate
 from potstill.errors import described
+from potstill.models.chat import Messages
 from potstill.teachers.cache.parsed import storable_value
 from potstill.teachers.cache.response_cache import Asker, as_teacher, lose_error, request_seed
-from potstill.teachers.protocol import Messages, Request, Response, Sampling
+from potstill.teachers.protocol import Request, Response, Sampling
 
 if TYPE_CHECKING:
     from potstill.engine.context import Context

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from potstill.engine.encoding import digest
+from potstill.models.chat import Messages
 from potstill.models.identity import folder_of, model_identity
 from potstill.teachers.cache.response_cache import Asker, lose_error, request_seed
-from potstill.teachers.protocol import Messages, Request, Response, Sampling
+from potstill.teachers.protocol import Request, Response, Sampling
 from potstill.teachers.search import Decoder, Hypothesis, Search
 from potstill.text.reasoning import split_reasoning
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from annotated_types import Ge, Gt, Interval
 
 from potstill.errors import BadInput, Problem
+from potstill.labelling.class_names import named
 from potstill.models.card import Task, name_of, write_card
 from potstill.models.chat import save_tokenizer
 from potstill.trainers.encoders import class_names as classes
@@ -142,7 +143,7 @@ class _Reader:
         text, label = row[self.step.text], row.get(self.step.label)
         if not isinstance(text, str) or not text.strip():
             return "no text"
-        known = classes.named(label)
+        known = named(label)
         if not known and not self.live and not (self.stores and row[SOFT] is not None):
             return "no label"
         if known and str(label) not in self.names:

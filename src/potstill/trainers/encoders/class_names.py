@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from potstill.errors import BadInput
+from potstill.labelling.class_names import named
 
 SOFT = "probabilities"
 """Column with a teacher's probabilities of the classes."""
@@ -35,15 +36,6 @@ def shares(row: Mapping[str, Any], label: int, names: Sequence[str]) -> list[flo
     if min(given) < 0 or not math.isclose(total, 1.0, abs_tol=0.01):
         raise BadInput(f"{name}: {SOFT} must be at least 0 and add up to 1, got {list(given)!r:.120}")
     return [value / total for value in given]
-
-
-def named(label: Any) -> bool:
-    """Return whether a row's label names a class at all.
-
-    >>> named(0), named(" "), named(None)
-    (True, False, False)
-    """
-    return label is not None and bool(str(label).strip())
 
 
 def ordered(labels: Iterable[Any]) -> list[str]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from annotated_types import Ge, Gt
 
 from potstill.engine.step import Model
-from potstill.errors import BadInput, MissingExtra, Problem
+from potstill.errors import Problem
 from potstill.models.card import name_of, write_card
+from potstill.models.sentence_encoder import load_float32
 from potstill.trainers.loop import student_model as students
 from potstill.trainers.loop.base import Training, learn, schedule_of, start, stored
 from potstill.trainers.loop.context import set_up
@@ -115,12 +116,12 @@ class SentenceEncoder(Training):
         from potstill.trainers.encoders import embedding_batches
 
         start(context)
-        model = load(folder, self.seed)
+        model = load_float32(folder, self.seed)
         if self.max_length is not None:
             model.max_seq_length = min(self.max_length, model.max_seq_length or self.max_length)
         columns = self._columns()
         if teacher is not None:
-            rows, context = _taught(rows, columns, load(students.folder_of(teacher), 0), context)
+            rows, context = _taught(rows, columns, load_float32(students.folder_of(teacher), 0), context)
             _widen(model, len(rows[0][VECTOR]) if len(rows) else 0)
         examples = stored(rows, _Reader(columns, model, context).example, context)
         padding = model.tokenizer.pad_token_id or 0
@@ -168,36 +169,6 @@ class _Reader:
         ids = [tokenizer(text, truncation=limit is not None, max_length=limit)["input_ids"] for text in texts]
         vector = row.get(VECTOR)
         return packed(ids, None if vector is None else np.asarray(vector, dtype=np.float32))
-
-
-def load(folder: Path, seed: int) -> Any:
-    """Return the encoder in `folder`, in float32; new parts are drawn by `seed`.
-
-    Raises:
-        BadInput: it is none.
-        MissingExtra: sentence-transformers is not installed.
-    """
-    import torch
-
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ModuleNotFoundError as error:
-        if error.name != "sentence_transformers":
-            raise
-        raise MissingExtra("SentenceEncoder", "sentence-transformers", "embeddings") from error
-    torch.manual_seed(seed)
-    options = {"use_safetensors": True, "dtype": torch.float32}
-    try:
-        model = SentenceTransformer(
-            str(folder), trust_remote_code=False, model_kwargs=options, local_files_only=True, device="cpu"
-        )
-    except (OSError, ValueError) as error:
-        raise BadInput(f"the model {folder} is no encoder of texts: {error}") from error
-    inner: Any = getattr(model[0], "model", None) or getattr(model[0], "auto_model", None)  # before version 6
-    if hasattr(inner, "gradient_checkpointing_enable"):
-        # the training loop asks the model as a whole
-        model.gradient_checkpointing_enable = inner.gradient_checkpointing_enable
-    return model
 
 
 def _taught(

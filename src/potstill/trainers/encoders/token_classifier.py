@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from potstill.engine.step import Model
 from potstill.errors import Problem
+from potstill.labelling.class_names import named
 from potstill.models.word_tokens import KIND as KIND
 from potstill.models.word_tokens import first_tokens, reads_words
 from potstill.trainers.encoders import class_names, class_teacher
@@ -133,14 +134,14 @@ class _Reader:
         labels = [None] * len(words) if labels is None and self.live else labels
         if not isinstance(labels, list) or len(labels) != len(words):
             return "not as many labels as words"
-        if any(class_names.named(label) and str(label) not in self.names for label in labels):
+        if any(named(label) and str(label) not in self.names for label in labels):
             return "a label that is no class"
         read = self.tokenizer(words, is_split_into_words=True, truncation=True, max_length=self.limit)
         first = first_tokens(read.word_ids())
         self.context.notes["cut_texts"] += len(first) < len(words)
         targets = [
-            (place, self.names.index(str(labels[word])) if class_names.named(labels[word]) else UNLABELLED)
+            (place, self.names.index(str(labels[word])) if named(labels[word]) else UNLABELLED)
             for word, place in sorted(first.items())
-            if self.live or class_names.named(labels[word])
+            if self.live or named(labels[word])
         ]
         return tagged(read["input_ids"], targets, len(self.names)) if targets else "no label"

@@ -15,7 +15,7 @@ from potstill.trainers.loop.loop import CAUSAL, Reading
 
 if TYPE_CHECKING:
     from potstill.models.card import Task
-    from potstill.teachers.protocol import Messages
+    from potstill.models.chat import Messages
     from potstill.trainers.loop.examples import Example
 
 

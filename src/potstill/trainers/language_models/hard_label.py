@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from potstill.engine.context import Context
-    from potstill.teachers.protocol import Messages
+    from potstill.models.chat import Messages
     from potstill.trainers.language_models.architecture import Architecture
     from potstill.trainers.language_models.lazy_logits import Logits
     from potstill.trainers.loop.examples import Example
