@@ -126,6 +126,8 @@ def _moves(table: str) -> dict[str, str]:
 _SPLIT = {
     "potstill.compression.quantization.activations": "potstill.compression.agreement",
     "potstill.labelling.class_names": "potstill.trainers.classes",
+    "potstill.trainers.compressed.masks": "potstill.trainers.cofi_prune",
+    "potstill.trainers.loop.schedule": "potstill.trainers.loop",
 }
 """Parts of modules that are modules of their own now."""
 MOVED: dict[str, str] = {

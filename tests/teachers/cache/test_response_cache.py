@@ -48,7 +48,7 @@ class Backwards(EchoTeacher):
         self.drawn["opened"] += 1
         yield self
 
-    def response_cache(self, requests: Iterable[Request]) -> Iterator[tuple[int, Response]]:
+    def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Response]]:
         source = enumerate(requests)
         echo = fakes.EchoSession(self)
         try:
@@ -218,7 +218,7 @@ class Saying(EchoTeacher):
     def open(self, *, threads: int) -> Iterator[Saying]:
         yield self
 
-    def response_cache(self, requests: Iterable[Request]) -> Iterator[tuple[int, Response]]:
+    def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Response]]:
         for index, one in enumerate(requests):
             prompt = one.messages[-1]["content"]
             self.asked[prompt] += 1

@@ -12,7 +12,8 @@ from potstill.compression.layerwise import block_layers
 from potstill.errors import BadInput
 from potstill.steps import LoadRows
 from potstill.trainers import Classifier, HardLabel, LayerMatch, OnPolicy, SoftLabel
-from potstill.trainers.compressed.cofi_prune import CoFiPrune, Masks
+from potstill.trainers.compressed.cofi_prune import CoFiPrune
+from potstill.trainers.compressed.masks import Masks
 
 ROWS = learning.rows(8)
 

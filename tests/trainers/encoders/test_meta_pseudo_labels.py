@@ -13,7 +13,7 @@ import tiny
 from potstill.errors import BadInput, PotstillError
 from potstill.trainers.encoders.meta_loop import Learner, MetaLoop, Plan
 from potstill.trainers.encoders.meta_pseudo_labels import MetaPseudoLabels
-from potstill.trainers.loop.loop import Reading, Schedule
+from potstill.trainers.loop.schedule import Reading, Schedule
 from potstill.trainers.losses.meta_feedback import MOMENTUM, Baseline, draw, feedback
 
 RATE = 1e-4

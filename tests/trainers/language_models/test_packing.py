@@ -9,7 +9,7 @@ from potstill.errors import BadInput
 from potstill.trainers import HardLabel, SoftLabel
 from potstill.trainers.language_models.packing import pack, packed, packed_batches
 from potstill.trainers.loop.examples import Example, micro_batches
-from potstill.trainers.loop.loop import CAUSAL
+from potstill.trainers.loop.schedule import CAUSAL
 
 ROWS = [Example([5, 6, 7, 8, 9], 2), Example([4, 3, 2], 1), Example([9, 8, 7, 6, 5, 4], 5)]
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from potstill.compression.quantization.straight_through import FakeQuantization
     from potstill.engine.context import Context
     from potstill.trainers.loop.examples import Example
-    from potstill.trainers.loop.loop import Schedule
     from potstill.trainers.loop.objective import Objective
+    from potstill.trainers.loop.schedule import Schedule
 
 SCALE_BITS = 16
 """Bits of a stored scale."""

@@ -22,8 +22,8 @@ from potstill.trainers.loop.objective import Losses, Objective, losses_of
 
 if TYPE_CHECKING:
     from potstill.engine.context import Context
-    from potstill.trainers.compressed.cofi_prune import Masks
-    from potstill.trainers.loop.loop import Schedule
+    from potstill.trainers.compressed.masks import Masks
+    from potstill.trainers.loop.schedule import Schedule
 
 PART = "pruning_masks"
 """Name under which masks and multipliers are part of the model while it trains, and of its checkpoints."""

@@ -12,8 +12,8 @@ from potstill.trainers.loop import student_model as students
 
 if TYPE_CHECKING:
     from potstill.engine.context import Context
-    from potstill.trainers.loop.loop import Schedule
     from potstill.trainers.loop.objective import Objective
+    from potstill.trainers.loop.schedule import Schedule
 
 GROUP_ROWS = 32
 """4-bit kernels of vLLM want output features in multiples of this."""

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from potstill.trainers.encoders.class_teacher import ClassTeacher
     from potstill.trainers.loop.context import TrainingContext
     from potstill.trainers.loop.examples import Example, Examples
-    from potstill.trainers.loop.loop import Objective, Reading
+    from potstill.trainers.loop.objective import Objective
+    from potstill.trainers.loop.schedule import Reading
 
 TWICE = (
     f"the rows hold {SOFT} and a teacher is given too: leave teacher= out to learn those, or drop the column to ask it"

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from potstill.trainers.loop.examples import Example, micro_batches
-from potstill.trainers.loop.loop import Reading
 from potstill.trainers.loop.objective import Losses
+from potstill.trainers.loop.schedule import Reading
 
 TARGET = 0
 """What stands in the place of a row's target, which isn't a token."""

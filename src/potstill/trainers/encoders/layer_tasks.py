@@ -21,7 +21,7 @@ from potstill.trainers.encoders.layer_objective import Seen, Weights
 from potstill.trainers.encoders.text_batches import reading as plain
 from potstill.trainers.loop import student_model as students
 from potstill.trainers.loop.base import start, stored
-from potstill.trainers.loop.loop import Reading
+from potstill.trainers.loop.schedule import Reading
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -22,7 +22,7 @@ from potstill.errors import BadInput
 from potstill.trainers.encoders.layer_objective import Seen
 from potstill.trainers.loop import student_model as students
 from potstill.trainers.loop.examples import Example, micro_batches
-from potstill.trainers.loop.loop import Reading
+from potstill.trainers.loop.schedule import Reading
 
 SHARE = 0.15
 """Share of a row's tokens that are targets; at least one is."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from potstill.errors import PotstillError
 from potstill.trainers.loop.examples import Example, Examples, LengthBatches
-from potstill.trainers.loop.loop import CURVE_POINTS, SCHEDULERS, WSD_DECAY, Reading, Schedule
+from potstill.trainers.loop.schedule import CURVE_POINTS, SCHEDULERS, WSD_DECAY, Reading, Schedule
 from potstill.trainers.losses import cross_entropy
 from potstill.trainers.losses.meta_feedback import Baseline, draw, feedback
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from potstill.engine.context import Context
     from potstill.trainers.loop.context import TrainingContext
     from potstill.trainers.loop.examples import Example
-    from potstill.trainers.loop.loop import Objective, Reading
+    from potstill.trainers.loop.objective import Objective
+    from potstill.trainers.loop.schedule import Reading
 
 VECTOR = "teacher's vector"
 """Column with the teacher's vectors, while the rows are read."""

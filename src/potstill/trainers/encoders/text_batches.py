@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from potstill.trainers.loop.examples import Example, micro_batches
-from potstill.trainers.loop.loop import Reading
+from potstill.trainers.loop.schedule import Reading
 from potstill.trainers.losses import cross_entropy
 
 UNLABELLED = -1

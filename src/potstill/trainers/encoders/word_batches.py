@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from potstill.trainers.loop.examples import Example, micro_batches
-from potstill.trainers.loop.loop import Reading
+from potstill.trainers.loop.schedule import Reading
 
 
 def tagged(ids: Sequence[int], targets: Sequence[tuple[int, int]], count: int) -> Example:

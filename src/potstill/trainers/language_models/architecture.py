@@ -11,7 +11,7 @@ from potstill.errors import BadInput
 from potstill.models import chat, encoder_decoder
 from potstill.models.identity import folder_of
 from potstill.trainers.language_models import seq2seq_batches
-from potstill.trainers.loop.loop import CAUSAL, Reading
+from potstill.trainers.loop.schedule import CAUSAL, Reading
 
 if TYPE_CHECKING:
     from potstill.models.card import Task

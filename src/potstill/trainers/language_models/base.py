@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from potstill.trainers.language_models.architecture import Architecture
     from potstill.trainers.loop.context import TrainingContext
     from potstill.trainers.loop.examples import Example, Examples
-    from potstill.trainers.loop.loop import Objective, Reading
+    from potstill.trainers.loop.objective import Objective
+    from potstill.trainers.loop.schedule import Reading
 
 LORA_LEARNING_RATE = 2e-4
 """Learning rate of adapters where none is given: that of the QLoRA paper up to 13 billion parameters (its table 9)."""

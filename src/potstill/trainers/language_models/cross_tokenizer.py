@@ -24,7 +24,7 @@ from potstill.trainers.language_models.lazy_logits import Projection, TargetStat
 from potstill.trainers.language_models.soft_objective import load_teacher
 from potstill.trainers.loop import student_model as students
 from potstill.trainers.loop.examples import Example, collate, micro_batches, target_logits
-from potstill.trainers.loop.loop import Reading
+from potstill.trainers.loop.schedule import Reading
 
 NONE = -1
 """Place of a target's pair, where it has none."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from potstill.trainers.language_models.architecture import Architecture
     from potstill.trainers.language_models.lazy_logits import Logits
     from potstill.trainers.loop.examples import Example
-    from potstill.trainers.loop.loop import Reading
+    from potstill.trainers.loop.schedule import Reading
 
 CHUNK_TOKENS = 256
 """Tokens whose logits are there at once: with 150,000 of them each, 150 MB a copy."""

@@ -16,7 +16,7 @@ from potstill.models.hidden_states import CLOSE, Head, after_head
 from potstill.trainers.loop.lora import evaluating
 
 if TYPE_CHECKING:
-    from potstill.trainers.loop.loop import Reading
+    from potstill.trainers.loop.schedule import Reading
 
 
 @dataclass(frozen=True)

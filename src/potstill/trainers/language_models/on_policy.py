@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from potstill.trainers.language_models.rollouts import Sampler, Writing
     from potstill.trainers.loop.context import TrainingContext
     from potstill.trainers.loop.examples import Example
-    from potstill.trainers.loop.loop import Reading
+    from potstill.trainers.loop.schedule import Reading
 
 REMEDY = (
     "the teacher scores the student's very tokens, so both must share one vocabulary; for this pair take "
@@ -137,7 +137,7 @@ class OnPolicy(CausalTraining):
         from potstill.trainers.language_models.on_policy_objective import OnPolicyObjective, drawn
         from potstill.trainers.language_models.rollouts import Mixture, steps_to_come
         from potstill.trainers.language_models.soft_objective import SoftObjective, live
-        from potstill.trainers.loop.loop import CAUSAL
+        from potstill.trainers.loop.schedule import CAUSAL
 
         check_pair(folder, teacher, context)
         longest = self._longest_prompt(folder)

@@ -16,8 +16,8 @@ from potstill.trainers.language_models.lazy_logits import before_the_output_laye
 from potstill.trainers.language_models.rollouts import Draw, DrawnBatch
 from potstill.trainers.language_models.soft_objective import SoftObjective
 from potstill.trainers.loop.examples import Example
-from potstill.trainers.loop.loop import CAUSAL, Reading
 from potstill.trainers.loop.objective import Losses
+from potstill.trainers.loop.schedule import CAUSAL, Reading
 
 
 def drawn(draw: Draw) -> Reading:

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from potstill.errors import BadInput
 from potstill.trainers.loop.examples import Example, collate, micro_batches
-from potstill.trainers.loop.loop import CAUSAL, Reading
 from potstill.trainers.loop.lora import evaluating
+from potstill.trainers.loop.schedule import CAUSAL, Reading
 
 CLOSE = 1e-3
 """How far logits of packed rows may be from those of rows alone, of the largest: kernels add up in another order."""

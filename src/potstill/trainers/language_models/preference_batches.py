@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from potstill.trainers.loop.examples import Example, Examples, collate, target_logits
-from potstill.trainers.loop.loop import Reading
 from potstill.trainers.loop.objective import Losses
+from potstill.trainers.loop.schedule import Reading
 from potstill.trainers.losses.dense import gathered_log_softmax
 from potstill.trainers.losses.preference import dpo
 

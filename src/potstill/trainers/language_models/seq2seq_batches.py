@@ -18,7 +18,7 @@ from torch import Tensor
 
 from potstill.errors import BadInput
 from potstill.trainers.loop.examples import Example
-from potstill.trainers.loop.loop import Reading
+from potstill.trainers.loop.schedule import Reading
 
 
 def reading(config: Any) -> Reading:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from potstill.trainers.language_models.soft_objective import Teacher
     from potstill.trainers.loop.context import TrainingContext
     from potstill.trainers.loop.examples import Example
-    from potstill.trainers.loop.loop import Reading
+    from potstill.trainers.loop.schedule import Reading
 
 WHY_NOT_SOFTENED = (
     "stored top-k log-probabilities hold at temperature 1 only, because softening them takes the normalizer over the "

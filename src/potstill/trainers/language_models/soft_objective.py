@@ -20,8 +20,8 @@ from potstill.trainers.language_models.chunked_losses import chunked
 from potstill.trainers.language_models.divergence import Divergence
 from potstill.trainers.language_models.lazy_logits import Logits, Projection, TargetStates
 from potstill.trainers.loop import student_model as students
-from potstill.trainers.loop.loop import Reading
 from potstill.trainers.loop.objective import Losses, agreement
+from potstill.trainers.loop.schedule import Reading
 
 Teacher = Callable[[Mapping[str, Tensor]], Logits]
 """Returns what a teacher says to the targets of a batch."""

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from potstill.trainers.loop.context import TrainingContext
     from potstill.trainers.loop.examples import Examples
     from potstill.trainers.loop.hf_trainer import StudentTrainer
-    from potstill.trainers.loop.loop import Objective, Reading, Schedule
+    from potstill.trainers.loop.objective import Objective
     from potstill.trainers.loop.parametrization import Form
+    from potstill.trainers.loop.schedule import Reading, Schedule
 
 
 class Training(Step):
@@ -194,7 +195,7 @@ def schedule_of(step: Training, usual_rate: float, paged: bool = False) -> Sched
     Raises:
         BadInput: this machine can't train in that way.
     """
-    from potstill.trainers.loop.loop import Schedule
+    from potstill.trainers.loop.schedule import Schedule
 
     check_trackers(step.report_to)
     return Schedule(

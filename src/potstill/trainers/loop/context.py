@@ -7,15 +7,25 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from potstill.engine.context import Context
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from potstill.trainers.loop.base import Training
     from potstill.trainers.loop.parametrization import Form
+
+
+class Trainable(Protocol):
+    """What is asked of a trainer here."""
+
+    @property
+    def processes(self) -> int:
+        """Return how many processes train together."""
+
+    def form(self) -> Form | None:
+        """Return the form that the weights take while they are trained, if any."""
 
 
 @dataclass
@@ -43,7 +53,7 @@ class TrainingContext(Context):
 
 @contextmanager
 def set_up(
-    step: Training, inputs: Mapping[str, Any], context: Context, validation: Dataset | None
+    step: Trainable, inputs: Mapping[str, Any], context: Context, validation: Dataset | None
 ) -> Iterator[TrainingContext]:
     """Give the `run` of a trainer what it trains in; the step's model must be in `context.out` when it leaves.
 
@@ -65,7 +75,7 @@ def set_up(
 
 
 @contextmanager
-def _launched(step: Training, inputs: Mapping[str, Any], training: TrainingContext) -> Iterator[TrainingContext]:
+def _launched(step: Trainable, inputs: Mapping[str, Any], training: TrainingContext) -> Iterator[TrainingContext]:
     """Be process 0 of several; give its surroundings."""
     from potstill.trainers.loop import launcher
 

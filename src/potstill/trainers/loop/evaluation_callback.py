@@ -12,7 +12,7 @@ from potstill.trainers.loop.checkpoints import best_folder, best_step, drop_beat
 if TYPE_CHECKING:
     from potstill.trainers.loop.examples import Examples
     from potstill.trainers.loop.hf_trainer import StudentTrainer
-    from potstill.trainers.loop.loop import Schedule
+    from potstill.trainers.loop.schedule import Schedule
 
 
 class Evaluator(TrainerCallback):  # type: ignore[misc] # transformers is not typed

@@ -12,7 +12,7 @@ from potstill.engine.running import out_of_memory
 from potstill.errors import PotstillError
 
 if TYPE_CHECKING:
-    from potstill.trainers.loop.loop import Schedule
+    from potstill.trainers.loop.schedule import Schedule
 
 MOST_NAMED = 10
 """Rows that a message names; more are only counted."""

@@ -22,8 +22,8 @@ from potstill.trainers.loop.objective import Tally, losses_of
 from potstill.trainers.loop.process_group import Group
 
 if TYPE_CHECKING:
-    from potstill.trainers.loop.loop import Reading, Schedule
     from potstill.trainers.loop.objective import Objective
+    from potstill.trainers.loop.schedule import Reading, Schedule
 
 
 Part = dict[str, Tensor]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from potstill.engine.context import Context
-    from potstill.trainers.loop.loop import Schedule
     from potstill.trainers.loop.objective import Objective
+    from potstill.trainers.loop.schedule import Schedule
 
 
 class Form(Protocol):
