@@ -1,20 +1,10 @@
 """Potstill: distil large language models into small ones that can be deployed.
 
-The engine is here, one noun a module: `step` (what a node is), `graph`, `identity`, `keys`, `annotations`, `digests`
-and the room `code` (what a key covers), `rows` and the room `arrow` (rows as they were), `store`, `manifests`,
-`inputs`, `run_records`, `pins`, `garbage`, `journal`, `ledger`, `locks`, `lines` (what is kept, and for how long),
-`validate`, `plan`, `forecast`, `execute`, `run`, `records`, `logs`, `interrupts` (what happens), `executor`,
-`children`, `forks`, `zygote`, `nursery`, `carried` (where, and with which code), `services`, `service_state`,
-`keeper`, `processes` (what outlives a step and never the run), `progress`, `terminal`, `pipeline`, `pipeline_file`,
-`loader`, `settings`, `cli` (how it is used). It knows nothing of language models, but for `models`, which tells what
-a model's name stands for, and `forecast`, which counts requests.
-
-Beside it, for the steps: `generate` (asking a teacher, each answer journalled), `asking` (until the answer parses),
-`chat`, `soft_labels` and `hidden_states` (what a teacher's distributions are kept as), `metrics`, `classification`,
-`footprint` (what is measured), `modelcard`.
-
-`pipelines` use `methods`, which are made of steps, and these two use `steps` and `trainers`; those use `teachers`,
-`prompts`, `compression` and the engine; nothing the other way.
+Few rooms; imports go one way down the floors, which `lint-imports` checks, and each room's README shows the way in:
+`cli` | `pipelines` | `recipes` | `steps`, `trainers` | `teachers`, `exporting`, `reporting` | `models` | `engine` (the
+cached graph, which knows no model) beside the pure `compression`, `metrics`, `labelling` and `prompts` | `text` |
+`errors`, `about`, `moved`, `data`. Public names are here and in `steps`, `trainers` and `recipes`, each loaded when it
+is first used.
 """
 
 from __future__ import annotations
