@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from potstill.moved import MOVED, former
+from potstill.moved import MOVED, former, namesake
 
 ROOT = Path(__file__).parents[1]
 LIGHT = ("potstill.store", "potstill.chat", "potstill.keys", "potstill.code.origins",
@@ -87,3 +87,12 @@ def test_no_file_here_uses_an_old_name() -> None:
             if beginnings & gone - rooms and not f"{name}.".startswith(LOGGERS):
                 found.append(f"{place}: {name}")
     assert found == []
+
+
+def test_what_code_takes_from_a_room_is_named_in_keys_as_of_the_module_that_had_its_name() -> None:
+    from potstill import metrics
+    from potstill.metrics import answers
+
+    assert namesake(metrics, "wilson") is answers
+    assert namesake(metrics, "answers") is namesake(metrics, "__name__") is metrics
+    assert namesake(answers, "nothing") is answers

@@ -168,6 +168,12 @@ def former(package: str, name: str) -> Any:
     raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
 
+def namesake(value: object, name: str) -> object:
+    """Return the module that was called as a room is now, where `name` was taken from it; else `value` itself."""
+    place = _TAKEN.get(getattr(value, "__name__", "")) if isinstance(value, ModuleType) else None
+    return value if place is None or name in vars(value) else importlib.import_module(place)
+
+
 class OldNames(Loader):
     """Finds modules by the names that they had: both names are one module object."""
 

@@ -156,7 +156,7 @@ def _others() -> tuple[frozenset[str], tuple[str, ...]]:
     return folders, tuple(own)
 
 
-if __name__ == "__main__":  # python -m mutation.judging FIRST COUNT, from the folder of the tests
+if __name__ == "__main__":  # cd tests/support && python -m mutation.judging FIRST COUNT
     first, count = map(int, sys.argv[1:3])
     found = judge(range(first, first + count))
     for kind in ("stale", "refused", "missed", "broken"):

@@ -14,6 +14,7 @@ from potstill.engine.code import modules
 from potstill.engine.code.names import Chain, Import, Names
 from potstill.engine.code.origins import is_first_party, is_own_module, is_own_name, known_as, module_file, public_name
 from potstill.engine.code.walk import Encoded, Walk
+from potstill.moved import namesake
 
 _PLACE = frozenset({"__file__", "__name__", "__spec__", "__package__", "__path__", "__loader__", "__cached__"})
 """Variables of a module that say where it lies, which changes no result."""
@@ -104,6 +105,7 @@ def _of_library(walk: Walk, module: ModuleType, chain: Chain) -> Encoded:
     owner, name = module, known_as(module.__name__)
     value: Any = module
     for attribute in chain:
+        value = namesake(value, attribute)
         if not isinstance(value, ModuleType) or attribute not in vars(value):
             break
         owner, value, name = value, vars(value)[attribute], attribute
