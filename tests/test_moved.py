@@ -89,6 +89,16 @@ def test_no_file_here_uses_an_old_name() -> None:
     assert found == []
 
 
+def test_a_module_is_taken_from_a_room_without_its_namesake() -> None:
+    script = (
+        "import sys\n"
+        "from potstill.models import chat\n"
+        "from potstill.trainers.loop import trackers\n"
+        "assert not {'potstill.models.identity', 'potstill.trainers.loop.loop'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 def test_what_code_takes_from_a_room_is_named_in_keys_as_of_the_module_that_had_its_name() -> None:
     from potstill import metrics
     from potstill.metrics import answers

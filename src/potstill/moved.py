@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from importlib.abc import Loader
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -160,7 +160,8 @@ def former(package: str, name: str) -> Any:
     Raises:
         AttributeError: if it has no such name.
     """
-    if not name.startswith("__"):
+    is_module = PathFinder.find_spec(f"{package}.{name}", sys.modules[package].__path__) is not None
+    if not name.startswith("__") and not is_module:  # `from room import module` asks for an attribute first
         module = importlib.import_module(_TAKEN[package])
         if hasattr(module, name):
             _warn(f"{package}.{name}", f"{_TAKEN[package]}.{name}", 4)

@@ -1,7 +1,7 @@
 """SmoothQuant: outliers of the activations moved into the weights (Xiao et al. 2022, arXiv 2211.10438).
 
-A norm's output feature j is divided by s_j and the weights that read it are multiplied by s_j (see `folding`): the same
-function, with inputs that lose less when they are rounded to 8 bits.
+A norm's output feature j is divided by s_j and the weights that read it are multiplied by s_j (see
+`scale_folding`): the same function, with inputs that lose less when they are rounded to 8 bits.
 
 Shapes: O output features, I input features, N tokens.
 """

@@ -1,4 +1,4 @@
-"""Teachers served by vLLM: what the user chooses. vLLM's own names are in `vllm_arguments.py` and `vllm_engine.py`."""
+"""Teachers served by vLLM: what the user chooses. vLLM's own names are in `arguments.py` and `engine.py`."""
 
 from __future__ import annotations
 

@@ -33,11 +33,11 @@ class MetaPseudoLabels(ClassTraining):
     """Train a classifier on labels that a teacher draws for unlabelled texts, while the teacher learns from the effect.
 
     Pham et al. 2020 ("Meta Pseudo Labels", arXiv 2003.10580, section 2 and appendix A): at each step the teacher draws
-    labels, the student takes a step on them, and how much that lowered its loss on labelled rows, to first order,
-    makes the drawn labels more or less probable (`feedback.py`); beside it the teacher learns the labelled rows. At
-    the end the student, which has seen drawn labels only, is fine-tuned on the labelled rows. Left out is the paper's
-    loss on augmented inputs (UDA), as texts have no augmentation that is sure to keep the class; a moving average of
-    the feedback is subtracted, which changes its variance and not its mean.
+    labels, the student takes a step on them, and how much that lowered its loss on labelled rows, to first order, makes
+    the drawn labels more or less probable (`losses/meta_feedback.py`); beside it the teacher learns the labelled rows.
+    At the end the student, which has seen drawn labels only, is fine-tuned on the labelled rows. Left out is the
+    paper's loss on augmented inputs (UDA), as texts have no augmentation that is sure to keep the class; a moving
+    average of the feedback is subtracted, which changes its variance and not its mean.
 
     `epochs` are passes over the unlabelled rows; `batch_size` counts the labelled rows of a step. `alpha` below 1 is no
     part of the paper: the rest of the student's loss is then the labelled rows'. `temperature` softens what labels are

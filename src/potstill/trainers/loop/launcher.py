@@ -1,8 +1,8 @@
 """Several processes of one training: the step's own is number 0, the others run the same step beside it.
 
 Every process reads the same rows, loads the student itself, on a GPU of its own where there are any, and takes its
-share of each batch (`group.py`). Process 0 alone writes checkpoints and the model; the others leave when the student
-has learned, and die with it.
+share of each batch (`process_group.py`). Process 0 alone writes checkpoints and the model; the others leave when the
+student has learned, and die with it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Another process of a training: `python -m potstill.trainers.loop.worker FOLDER RANK SIZE`, started by `launch.py`."""
+"""Another process of a training: `python -m potstill.trainers.loop.worker FOLDER RANK SIZE`, from `launcher.py`."""
 
 from __future__ import annotations
 
