@@ -1,16 +1,17 @@
 # make demo    the main job on the embedded teacher: offline, on a CPU
 # make test    all tests, those that start vLLM and the slow ones included
-# make check   for work in between, under two minutes: ruff, mypy, unused code and dependencies, the quick tests
+# make check   for work in between, under two minutes: ruff, mypy, imports, unused code and dependencies, quick tests
 # All make .venv first where it is missing or outdated; PYTHON=/path/to/python3.11 says which Python to make it with.
 
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
 # what breaks most often, far from where it was changed: the graph, keys, plans, the loader, lists of what there is
-QUICK := $(addprefix tests/,$(addsuffix .py,test_annotations test_arguments test_chat test_code test_digests \
-	test_extras test_field_texts test_golden_keys test_golden_store test_graph test_keys test_loader test_plan \
-	test_project test_readme test_settings test_store test_validate compression/test_wanda steps/test_columns \
-	trainers/test_losses))
+QUICK := $(addprefix tests/,$(addsuffix .py,compression/pruning/test_wanda engine/code/test_code \
+	engine/keys/test_golden_keys engine/keys/test_golden_store engine/store/test_artifacts engine/test_annotations \
+	engine/test_arguments engine/test_digests engine/test_encoding engine/test_field_texts engine/test_graph \
+	engine/test_loader engine/test_plan engine/test_settings engine/test_validate models/test_chat \
+	steps/rows/test_columns test_extras test_moved test_project test_readme trainers/losses/test_losses))
 
 .PHONY: demo test check
 
@@ -27,6 +28,7 @@ check:
 	@scripts/setup.sh tests
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/lint-imports
 	.venv/bin/vulture --config .ci/vulture.toml
 	.venv/bin/deptry src
 	.venv/bin/mypy --strict & mypy=$$!; \

@@ -6,9 +6,9 @@ import logging
 import random
 from pathlib import Path
 
-from potstill.context import Context
-from potstill.journal import Journal
-from potstill.ledger import Ledger
+from potstill.engine.context import Context
+from potstill.engine.ledger import Ledger
+from potstill.engine.store.journal import Journal
 
 TEACHER = Path(__file__).parents[1] / "src" / "potstill" / "data" / "home" / "teacher"
 WORDS = "turn switch set open close dim the a all my light lamp heating blinds music kitchen bedroom now please to at 20".split()  # fmt: skip  # noqa: E501, SIM905

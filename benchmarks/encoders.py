@@ -26,19 +26,19 @@ from packed import packed
 from speed import Speed, speeds
 
 from potstill import Pipeline, Step
-from potstill.methods import LotteryTicket, TrainClassifier
-from potstill.steps.evaluate_classifier import EvaluateClassifier
-from potstill.steps.gobo import GOBO
-from potstill.steps.head_prune import HeadPrune
-from potstill.steps.low_rank import LowRank
-from potstill.steps.mixed_precision import MixedPrecision
-from potstill.steps.quantize_int4 import QuantizeInt4
-from potstill.steps.quantize_int8 import QuantizeInt8
-from potstill.steps.share_weights import ShareWeights
-from potstill.steps.width_prune import WidthPrune
-from potstill.trainers.classifier import Classifier
-from potstill.trainers.cofi_prune import CoFiPrune
-from potstill.trainers.layer_match import LayerMatch
+from potstill.recipes import LotteryTicket, TrainClassifier
+from potstill.steps.compression.low_rank import LowRank
+from potstill.steps.compression.share_weights import ShareWeights
+from potstill.steps.evaluation.classifier import EvaluateClassifier
+from potstill.steps.pruning.heads import HeadPrune
+from potstill.steps.pruning.width import WidthPrune
+from potstill.steps.quantization.gobo import GOBO
+from potstill.steps.quantization.int4 import QuantizeInt4
+from potstill.steps.quantization.int8 import QuantizeInt8
+from potstill.steps.quantization.mixed_precision import MixedPrecision
+from potstill.trainers.compressed.cofi_prune import CoFiPrune
+from potstill.trainers.encoders.classifier import Classifier
+from potstill.trainers.encoders.layer_match import LayerMatch
 
 MINILM = str(get_model_path())
 Made = dict[str, Step]

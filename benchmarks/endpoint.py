@@ -23,13 +23,13 @@ from typing import Any
 
 from asking import TEACHER, commands, surroundings
 
-from potstill import services
-from potstill.generate import Asker
+from potstill.engine.running import services
 from potstill.prompts import render
-from potstill.teachers.endpoint import Endpoint
+from potstill.teachers.cache.response_cache import Asker
+from potstill.teachers.openai.endpoint import Endpoint
 from potstill.teachers.protocol import Request, Sampling
-from potstill.teachers.server import service_of
-from potstill.teachers.vllm import VLLM
+from potstill.teachers.vllm.server import service_of
+from potstill.teachers.vllm.teacher import VLLM
 
 BAR = 0.95
 KEY = "POTSTILL_BENCHMARK_KEY"

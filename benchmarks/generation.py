@@ -21,9 +21,9 @@ from asking import TEACHER, commands, surroundings
 
 from potstill.prompts import render
 from potstill.steps import LoadSeeds, PseudoLabel
-from potstill.steps.filter import json_problem
-from potstill.teachers.vllm import VLLM
-from potstill.teachers.vllm_engine import VLLMSession
+from potstill.steps.filtering.filter import json_problem
+from potstill.teachers.vllm.engine import VLLMSession
+from potstill.teachers.vllm.teacher import VLLM
 
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
 BARS = {"text": 0.95, "top-k": 0.90}

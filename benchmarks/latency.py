@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent / "real"))
+from compression import CUT, QUANTIZED, Methods, compressed
 from language_model import model, texts
 from p3 import DATA
 
-from compression import CUT, QUANTIZED, Methods, compressed
 from potstill import Pipeline, Rows, Step
-from potstill.steps.evaluate import Evaluate
-from potstill.steps.order import Take
-from potstill.steps.width_prune import WidthPrune
+from potstill.steps.evaluation.language_model import Evaluate
+from potstill.steps.pruning.width import WidthPrune
+from potstill.steps.rows.sort_sample import Take
 
 HALF = "half of units and heads"
 METHODS: Methods = {**QUANTIZED, **CUT, HALF: (WidthPrune, {"intermediate_size": 512, "heads": 6})}

@@ -27,11 +27,11 @@ import calibrated
 from asking import surroundings
 
 from potstill import Pipeline, Step
-from potstill.steps.evaluate_perplexity import EvaluatePerplexity
-from potstill.steps.load_rows import LoadRows
-from potstill.steps.order import Take
-from potstill.steps.quantize_int4 import QuantizeInt4, awq_layers, gptq_layers
-from potstill.steps.quantize_int8 import QuantizeInt8, smooth_layers
+from potstill.steps.evaluation.perplexity import EvaluatePerplexity
+from potstill.steps.loading.in_memory import LoadRows
+from potstill.steps.quantization.int4 import QuantizeInt4, awq_layers, gptq_layers
+from potstill.steps.quantization.int8 import QuantizeInt8, smooth_layers
+from potstill.steps.rows.sort_sample import Take
 
 CASES = ("GPTQ", "AWQ", "W8A8", "W8A8, SmoothQuant")
 """`W8A8` alone rounds to nearest and needs no data."""
@@ -135,10 +135,10 @@ def by_potstill(request: Mapping[str, Any]) -> dict[str, float]:
 
 def compression_alone(request: Mapping[str, Any], step: Any, rows: Any, context: Any) -> float:
     """Return the seconds from a loaded model and tokens to quantized weights."""
-    from potstill.compression import rounding
-    from potstill.compression.walk import block_layers
-    from potstill.steps import checkpoint
-    from potstill.steps.bases.quantization import round_layers
+    from potstill.compression.layerwise import block_layers
+    from potstill.compression.quantization import rounding
+    from potstill.models import folder as checkpoint
+    from potstill.steps.quantization.base import round_layers
 
     loaded = checkpoint.load(request["model"], half=True)
     batches = [] if request["case"] == "W8A8" else step.draw(loaded, rows).batches()

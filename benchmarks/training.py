@@ -24,16 +24,16 @@ from typing import Any
 from asking import surroundings
 
 from potstill import Pipeline
+from potstill.engine.rows.files import opened
 from potstill.prompts import render
-from potstill.rows import opened
-from potstill.steps.columns import Rename
-from potstill.steps.load_json import LoadJSON
-from potstill.steps.order import Take
-from potstill.steps.score import SoftLabels
-from potstill.steps.scratch import RandomModel, TrainTokenizer
+from potstill.steps.init_models import RandomModel, TrainTokenizer
+from potstill.steps.labelling.score import SoftLabels
+from potstill.steps.loading.json_files import LoadJSON
+from potstill.steps.rows.columns import Rename
+from potstill.steps.rows.sort_sample import Take
 from potstill.teachers.transformers import Transformers
-from potstill.trainers.hard import HardLabel
-from potstill.trainers.soft import SoftLabel
+from potstill.trainers.language_models.hard_label import HardLabel
+from potstill.trainers.language_models.soft_label import SoftLabel
 
 DATA = Path(os.environ.get("POTSTILL_DATASETS", Path(__file__).parents[2] / "shared" / "datasets"))
 """Where the data sets lie; none of them is part of the project."""

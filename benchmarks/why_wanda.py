@@ -41,11 +41,11 @@ def main() -> None:
 
 def compared(model: Any, batches: list[Any]) -> Figures:
     """Return the figures of every layer, whose inputs are those of the whole model."""
-    from potstill.compression.gptq import Hessian, layer_error
-    from potstill.compression.magnitude import pattern_mask, prune_masks
-    from potstill.compression.pattern import parse
-    from potstill.compression.walk import walk
-    from potstill.compression.wanda import mask
+    from potstill.compression.layerwise import walk
+    from potstill.compression.pruning.magnitude import pattern_mask, prune_masks
+    from potstill.compression.pruning.nm_pattern import parse
+    from potstill.compression.pruning.wanda import mask
+    from potstill.compression.quantization.gptq import Hessian, layer_error
 
     found: Figures = {}
 

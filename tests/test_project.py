@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from potstill import steps, trainers
-from potstill.step import Step
+from potstill.engine.step import Step
 
 ROOT = Path(__file__).parents[1]
 

@@ -12,15 +12,15 @@ from p3 import CHAT, DATA, answering
 from p3_teacher import teacher as p3_teacher
 
 from potstill import Output, Pipeline, Step
-from potstill.steps.columns import Select
-from potstill.steps.combine import Concat
-from potstill.steps.decontaminate import Decontaminate
-from potstill.steps.evaluate_classifier import EvaluateClassifier
-from potstill.steps.filter import FilterRows
-from potstill.steps.input_from_label import InputFromLabel
-from potstill.steps.label import PseudoLabel
+from potstill.steps.evaluation.classifier import EvaluateClassifier
+from potstill.steps.filtering.decontaminate import Decontaminate
+from potstill.steps.filtering.filter import FilterRows
+from potstill.steps.instructions.input_from_label import InputFromLabel
+from potstill.steps.labelling.pseudo_label import PseudoLabel
+from potstill.steps.rows.columns import Select
+from potstill.steps.rows.concat_zip import Concat
 from potstill.trainers import HardLabel
-from potstill.trainers.classifier import Classifier
+from potstill.trainers.encoders.classifier import Classifier
 
 clinc = Clinc(DATA / "clinc150" / "data_full.json", each=20)
 

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from potstill import Context, Metrics, Rows, Step
-from potstill.keys import File
+from potstill.engine.encoding import File
 from potstill.prompts import render
 
 NAME = "Name the intent of this request: {{ text }}"

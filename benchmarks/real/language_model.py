@@ -13,13 +13,13 @@ from typing import Any
 from p3 import DATA, END, short
 
 from potstill import Pipeline, Rows, Step
-from potstill.steps.deduplicate import DeduplicateNear
-from potstill.steps.evaluate_perplexity import EvaluatePerplexity
-from potstill.steps.filter import FilterRows
-from potstill.steps.load_json import LoadJSON
-from potstill.steps.load_text import LoadText
-from potstill.steps.order import Shuffle
-from potstill.steps.scratch import RandomModel, TrainTokenizer
+from potstill.steps.evaluation.perplexity import EvaluatePerplexity
+from potstill.steps.filtering.deduplicate import DeduplicateNear
+from potstill.steps.filtering.filter import FilterRows
+from potstill.steps.init_models import RandomModel, TrainTokenizer
+from potstill.steps.loading.json_files import LoadJSON
+from potstill.steps.loading.text_files import LoadText
+from potstill.steps.rows.sort_sample import Shuffle
 from potstill.trainers import HardLabel
 
 HELD_OUT = 50

@@ -7,14 +7,14 @@ sets lie. Smaller: `--set lessons.count=300 --set lessons.lists=20 --set blank.h
 from p3 import CHAT, DATA, Lessons, answering, short
 
 from potstill import Pipeline
-from potstill.steps.deduplicate import DeduplicateNear
-from potstill.steps.evaluate import Evaluate
-from potstill.steps.filter import FilterRows
-from potstill.steps.load_json import LoadJSON
-from potstill.steps.order import Shuffle
-from potstill.steps.scratch import RandomModel, TrainTokenizer
-from potstill.steps.split import Split
-from potstill.steps.transform import Map
+from potstill.steps.evaluation.language_model import Evaluate
+from potstill.steps.filtering.deduplicate import DeduplicateNear
+from potstill.steps.filtering.filter import FilterRows
+from potstill.steps.init_models import RandomModel, TrainTokenizer
+from potstill.steps.loading.json_files import LoadJSON
+from potstill.steps.rows.map_rows import Map
+from potstill.steps.rows.sort_sample import Shuffle
+from potstill.steps.rows.split import Split
 from potstill.trainers import HardLabel
 
 # short rows; a passage that recurs under several templates stays under one of them

@@ -11,12 +11,12 @@ from p3_teacher import teacher as p3_teacher
 from self_instruct_steps import Figures
 
 from potstill import Pipeline
-from potstill.steps.classify_tasks import DetectClassification
-from potstill.steps.diversity import Diversity
-from potstill.steps.instances import WriteInstances
-from potstill.steps.load import LoadSeeds
-from potstill.steps.order import Take
-from potstill.steps.self_instruct import SelfInstruct
+from potstill.steps.evaluation.diversity import Diversity
+from potstill.steps.instructions.classify_tasks import DetectClassification
+from potstill.steps.instructions.instances import WriteInstances
+from potstill.steps.instructions.self_instruct import SelfInstruct
+from potstill.steps.loading.seeds import LoadSeeds
+from potstill.steps.rows.sort_sample import Take
 
 seeds = LoadSeeds(DATA / "self-instruct" / "seed_tasks.jsonl")
 teacher = answering(os.environ.get("POTSTILL_P3_TEACHER") or p3_teacher)

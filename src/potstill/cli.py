@@ -10,13 +10,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from potstill.engine.running.interrupts import noticed
+from potstill.engine.terminal import say
 from potstill.errors import PotstillError, RequestError
-from potstill.interrupts import noticed
-from potstill.terminal import say
 
 if TYPE_CHECKING:
-    from potstill.pipeline import Pipeline
-    from potstill.records import Run
+    from potstill.engine.pipeline import Pipeline
+    from potstill.engine.records import Run
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 PIPELINE_FILE = "file that holds the pipeline; what follows `--` are arguments of its own"
@@ -146,8 +146,8 @@ def _positive(text: str) -> int:
 
 def _loaded(options: argparse.Namespace) -> Pipeline:
     """Return the pipeline that the options mean, with `--set` applied."""
-    from potstill.loader import load
-    from potstill.settings import changed
+    from potstill.engine.loader import load
+    from potstill.engine.settings import changed
 
     pipeline = load(options.file, options.own)
     options.pipeline = pipeline.name
@@ -171,7 +171,7 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _execute(pipeline: Pipeline, options: argparse.Namespace) -> int:
     """Run a pipeline and print what became of it."""
-    from potstill.progress import watcher_for
+    from potstill.engine.progress import watcher_for
 
     watcher = watcher_for(sys.stderr)
     try:
@@ -222,7 +222,7 @@ def _priced(cost: Mapping[str, float]) -> str:
 
 def _ls(options: argparse.Namespace) -> int:
     """List the artifacts."""
-    from potstill.inventory import listing
+    from potstill.engine.inventory import listing
 
     entries = listing(options.store)
     for entry in entries:
@@ -234,7 +234,7 @@ def _ls(options: argparse.Namespace) -> int:
 
 def _show(options: argparse.Namespace) -> int:
     """Show one artifact."""
-    from potstill.inventory import description, show
+    from potstill.engine.inventory import description, show
 
     entry = description(options.store, options.key)
     if not options.json:
@@ -245,7 +245,7 @@ def _show(options: argparse.Namespace) -> int:
 
 def _log(options: argparse.Namespace) -> int:
     """Print a step's log."""
-    from potstill.inventory import log
+    from potstill.engine.inventory import log
 
     say(log(options.store, options.key), end="")
     return DONE
@@ -253,7 +253,7 @@ def _log(options: argparse.Namespace) -> int:
 
 def _verify(options: argparse.Namespace) -> int:
     """Hash everything anew."""
-    from potstill.inventory import verify
+    from potstill.engine.inventory import verify
 
     checked, damaged = verify(options.store)
     for key, damage in damaged.items():
@@ -265,8 +265,8 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _gc(options: argparse.Namespace) -> int:
     """Delete what no remembered run uses; what is doubtful only on consent."""
-    from potstill.garbage import collect, described
-    from potstill.pipeline import open_store
+    from potstill.engine.pipeline import open_store
+    from potstill.engine.store.garbage import collect, described
 
     store = open_store(options.store)
     collected = collect(store, consent=options.yes, dry_run=options.dry_run)

@@ -23,7 +23,7 @@ import time
 
 from potstill import Pipeline, Step
 from potstill.steps import LoadSeeds
-from potstill.step import Rows
+from potstill.engine.step import Rows
 
 
 class Slow(Step):

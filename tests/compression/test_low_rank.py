@@ -5,9 +5,9 @@ import torch
 
 from cutting import ids, model
 from potstill.compression.fisher import row_information
+from potstill.compression.layerwise import block_layers
+from potstill.compression.loss import batches_of
 from potstill.compression.low_rank import Gram, factorize, rank_within
-from potstill.compression.objective import batches_of
-from potstill.compression.walk import block_layers
 from potstill.errors import BadInput
 
 WEIGHT = torch.randn(12, 20, generator=torch.Generator().manual_seed(0))

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 import exported
 from potstill.compression.quantization_config import bits
 from potstill.errors import BadInput
-from potstill.exporting.compressed_tensors import CompressedTensors
+from potstill.exporting.decoders.compressed_tensors import CompressedTensors
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("f16", torch.float16), ("bf16", torch.bfloat16)])

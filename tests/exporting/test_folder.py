@@ -4,7 +4,7 @@ import subprocess
 
 from potstill.exporting.exporter import Serving
 from potstill.exporting.folder import command_of, licence_of, point_to_serving, write_digests, write_serving
-from potstill.modelcard import write_card
+from potstill.models.card import write_card
 
 
 def test_digests_are_those_that_sha256sum_checks(tmp_path):

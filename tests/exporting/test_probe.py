@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import exported
+from potstill.exporting.logprobs import chosen
 from potstill.exporting.probe import Answers, InMemory, answers_of, own_texts, probe_of
-from potstill.exporting.scores import chosen
 
 
 @pytest.fixture(scope="module")

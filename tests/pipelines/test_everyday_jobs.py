@@ -13,7 +13,7 @@ import running
 import scripted
 import tiny
 from potstill import Pipeline, Transformers
-from potstill.progress import Silent
+from potstill.engine.progress import Silent
 from potstill.steps import (
     ClassifyWithTeacher,
     Evaluate,

@@ -14,7 +14,7 @@ from potstill import Pipeline
 from potstill.pipelines import self_instruct as module
 from potstill.pipelines.self_instruct import self_instruct
 from potstill.steps import LoadSeeds
-from potstill.steps.load_rows import LoadRows
+from potstill.steps.loading.in_memory import LoadRows
 from potstill.teachers.protocol import Request
 from scripted import Scripted, asks
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from potstill import Step
-from potstill.identity import fixed_fields, step_identity
+from potstill.engine.keys.identity import fixed_fields, step_identity
 from potstill.prompts import Template, render
 
 

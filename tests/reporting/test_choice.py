@@ -6,10 +6,10 @@ import itertools
 
 import pytest
 
-from potstill.metrics import against_most_common, packed, wilson
+from potstill.metrics.answers import against_most_common, packed, wilson
 from potstill.reporting.choice import choice_of
-from potstill.reporting.models import evaluations_of, sections_of
-from potstill.reporting.words import praise, summary, tiles
+from potstill.reporting.model_table import evaluations_of, sections_of
+from potstill.reporting.summary import praise, summary, tiles
 
 
 def share(name, right, n):

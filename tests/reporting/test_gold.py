@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from potstill.context import Ancestor
+from potstill.engine.context import Ancestor
 from potstill.reporting.gold import Author, authors
 
 

@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from potstill.reporting.models import evaluations_of, sections_of
+from potstill.reporting.model_table import evaluations_of, sections_of
 from potstill.reporting.tables import as_csv, flat
 
 

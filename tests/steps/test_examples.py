@@ -26,9 +26,9 @@ from potstill import Endpoint, Pipeline, Step
 from potstill import steps as step_package
 from potstill import trainers as trainer_package
 from potstill.data import home
-from potstill.footprint import footprint
-from potstill.progress import Silent
-from potstill.trainers.training import Training
+from potstill.engine.progress import Silent
+from potstill.models.footprint import footprint
+from potstill.trainers.loop.base import Training
 from serving import served
 
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

@@ -12,11 +12,11 @@ from html.parser import HTMLParser
 import pytest
 
 import running
-from potstill.context import Ancestor, Context
+from potstill.engine.context import Ancestor, Context
+from potstill.engine.ledger import Ledger
 from potstill.errors import BadInput
-from potstill.ledger import Ledger
-from potstill.metrics import wilson
-from potstill.reporting.layers import Node, crossings, layers
+from potstill.metrics.answers import wilson
+from potstill.reporting.graph_layout import Node, crossings, layers
 from potstill.reporting.scatter import Point, scatter, text_box
 from potstill.steps import Evaluate, LoadRows
 from potstill.steps.report import Report

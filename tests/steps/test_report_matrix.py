@@ -18,8 +18,8 @@ import tiny
 import tiny_encoders
 import translating
 from potstill import Step, Transformers, steps
-from potstill.context import Context
-from potstill.ledger import Ledger
+from potstill.engine.context import Context
+from potstill.engine.ledger import Ledger
 from potstill.steps import (
     Diversity,
     Evaluate,

@@ -8,10 +8,10 @@ from transformers import AutoTokenizer
 
 from fakes import EchoTeacher, context_in
 from potstill.data import home
-from potstill.generate import Asker
-from potstill.teachers.bodies import Form, request_body
+from potstill.teachers.cache.response_cache import Asker
+from potstill.teachers.chat_tokens import Encoded, Renderer
+from potstill.teachers.openai.payloads import Form, request_body
 from potstill.teachers.protocol import Request, Sampling
-from potstill.teachers.rendering import Encoded, Renderer
 
 SAMPLING = Sampling(temperature=1.0, max_tokens=9)
 RAW = Request([], SAMPLING, 1, raw="<user>turn on")

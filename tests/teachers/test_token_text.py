@@ -9,9 +9,9 @@ import pytest
 from transformers import AddedToken, AutoTokenizer
 
 import tiny
-from potstill.responses import interpreted
+from potstill.teachers.chat_tokens import Encoded, Renderer
 from potstill.teachers.protocol import Request, Response, Sampling, Structured
-from potstill.teachers.rendering import Encoded, Renderer
+from potstill.teachers.response_codec import interpreted
 from potstill.teachers.token_text import TextDecoder
 
 CHAT = Request([{"role": "user", "content": "the light"}], Sampling())

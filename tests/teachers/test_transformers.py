@@ -14,11 +14,11 @@ import pytest
 import torch
 
 import tiny
-from potstill.chat import encode
 from potstill.errors import BadInput, MissingExtra
+from potstill.models.chat import encode
 from potstill.prompts import render
-from potstill.teachers.drawing import choose
 from potstill.teachers.protocol import Request, Response, Sampling, Structured
+from potstill.teachers.token_sampling import choose
 from potstill.teachers.transformers import Transformers
 
 HOME = Path(__file__).parents[2] / "src" / "potstill" / "data" / "home" / "teacher"

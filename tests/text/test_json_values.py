@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 
 from growth import assert_linear
-from potstill.steps.parse import fields
+from potstill.steps.generation.answer_parsers import fields
 from potstill.text.json_values import json_values
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}

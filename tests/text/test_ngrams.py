@@ -6,11 +6,11 @@ import doctest
 
 import pytest
 
-from potstill.text import minhash, ngrams, variety, verbs
+from potstill.text import diversity, minhash, ngrams, verbs
 from potstill.text.ngrams import jaccard, normal, shingles
 
 
-@pytest.mark.parametrize("module", [ngrams, minhash, variety, verbs])
+@pytest.mark.parametrize("module", [ngrams, minhash, diversity, verbs])
 def test_examples_in_docstrings(module) -> None:
     result = doctest.testmod(module)
     assert result.attempted

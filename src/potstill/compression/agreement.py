@@ -5,14 +5,12 @@ Shapes: T tokens of a text, H hidden features, V tokens of the vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from potstill.compression import rounding
 from potstill.compression.architecture import architecture_of
 
 CHUNK = 256
@@ -97,20 +95,3 @@ def compared(model: Any, before: Sequence[Tensor], after: Sequence[Tensor]) -> d
     """Return the `agreement` of a model's `outputs` after a change with those before it."""
     encoder = architecture_of(model).is_encoder
     return agreement(nn.Identity() if encoder else model.lm_head, before, after)
-
-
-@contextmanager
-def quantized_activations(
-    layers: Sequence[nn.Linear], rounded: Callable[[Tensor], Tensor] = rounding.fake_quantize_tokens
-) -> Iterator[None]:
-    """Round the inputs of `layers` while the context is open: by default to int8 per token, as W8A8 kernels do."""
-
-    def take(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        return (rounded(args[0]), *args[1:])
-
-    handles = [layer.register_forward_pre_hook(take) for layer in layers]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from potstill.compression.objective import Batch, cross_entropy, predictions
+from potstill.compression.loss import Batch, cross_entropy, predictions
 
 
 def row_information(

@@ -6,12 +6,14 @@ import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Literal, Protocol
 
 from potstill.errors import MissingExtra
 
-if TYPE_CHECKING:
-    from potstill.exporting.fresh import RuntimeName
+RuntimeName = Literal[
+    "transformers", "vllm", "gguf-transformers", "llama.cpp", "onnxruntime-genai", "openvino", "executorch"
+]
+"""Who can answer."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from potstill.digests import file_digest, walk
+from potstill.engine.digests import file_digest, walk
 
 if TYPE_CHECKING:
     from potstill.exporting.exporter import Serving

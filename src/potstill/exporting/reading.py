@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from potstill.errors import MissingExtra
-from potstill.models import export_in
+from potstill.models.identity import export_in
 
 if TYPE_CHECKING:
-    from potstill.exporting.fresh import RuntimeName
+    from potstill.exporting.exporter import RuntimeName
 
 FORMATS: Mapping[str, str] = {
     "model.gguf": "gguf",
@@ -80,7 +80,7 @@ def session(folder: Path, threads: int) -> Any:
     The runtime is set up as `SERVE.md` does, but for the number of threads.
     """
     if format_in(folder) == "openvino":
-        from potstill.exporting.openvino import without_telemetry
+        from potstill.exporting.decoders.openvino import without_telemetry
 
         without_telemetry()
         import openvino
@@ -91,7 +91,7 @@ def session(folder: Path, threads: int) -> Any:
         return lambda columns: model({name: columns[name] for name in names})[0]
     import onnxruntime
 
-    from potstill.exporting.encoder_onnx import EXACT
+    from potstill.exporting.encoders.onnx import EXACT
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = max(1, threads)

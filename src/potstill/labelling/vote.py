@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from potstill.patterns import pattern as compiled_pattern
+from potstill.text.patterns import pattern as compiled_pattern
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from potstill import Context, Metrics, Model, Pipeline, Step
 from potstill.data import home
-from potstill.modelcard import write_card
+from potstill.models.card import write_card
 from potstill.prompts import render
 from potstill.steps import Evaluate, LoadSeeds, RandomModel, TrainTokenizer
 from potstill.trainers import HardLabel

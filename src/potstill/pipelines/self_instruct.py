@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from potstill.step import Rows
-from potstill.steps.classify_tasks import DetectClassification
-from potstill.steps.encode import EncodeInstructions
-from potstill.steps.instances import WriteInstances
-from potstill.steps.self_instruct import SelfInstruct
+from potstill.engine.step import Rows
+from potstill.steps.instructions.classify_tasks import DetectClassification
+from potstill.steps.instructions.instances import WriteInstances
+from potstill.steps.instructions.self_instruct import SelfInstruct
+from potstill.steps.instructions.training_text import EncodeInstructions
 
 
 def self_instruct(seeds: Rows, teacher: Any, target: int, *, include_seeds: bool = False) -> EncodeInstructions:

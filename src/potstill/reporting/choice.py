@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from potstill.reporting.comparing import SURE, Difference, compared
 from potstill.reporting.kinds import Figure, number
-from potstill.reporting.models import Measured, Section
+from potstill.reporting.model_table import Measured, Section
 
 ALIKE = 1.02
 """How many times larger a model may be and still count as of the same size: headers and side tensors differ."""

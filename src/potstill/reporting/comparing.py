@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from potstill.metrics import Z95, unpacked
+from potstill.metrics.answers import Z95, unpacked
+from potstill.metrics.significance import holm, mcnemar, normal_p, paired_means, two_shares
 from potstill.reporting.kinds import BITS, Figure, number
-from potstill.reporting.models import Measured
-from potstill.significance import holm, mcnemar, normal_p, paired_means, two_shares
+from potstill.reporting.model_table import Measured
 
 SURE = 0.05
 """Probability below which a difference counts as more than chance, over all comparisons on a test set."""

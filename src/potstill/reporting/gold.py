@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from potstill.context import Ancestor
+from potstill.engine.context import Ancestor
 
 RIGHT = {"Evaluate": "output", "EvaluateTranslation": "reference"}
 """By type of an evaluating step: the column of right answers, or the parameter that names it; of others, `label`."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from potstill.reporting.formats import decimal, interval, percent
+from potstill.reporting.number_formats import decimal, interval, percent
 
 Unit = Literal["share", "number"]
 """A share of 1, shown in percent, or a plain number."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from potstill.reporting.formats import NONE, cut, decimal, size, times
-from potstill.reporting.models import Evaluation
+from potstill.reporting.model_table import Evaluation
+from potstill.reporting.number_formats import NONE, cut, decimal, size, times
 
 MOST = 60
 """Lines of a table that the page shows; all are in metrics.json."""

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from potstill.context import Ancestor
-from potstill.reporting.formats import plain
-from potstill.reporting.layers import Layers, Node, layers
-from potstill.reporting.models import Evaluation, Section
+from potstill.engine.context import Ancestor
+from potstill.reporting.graph_layout import Layers, Node, layers
+from potstill.reporting.model_table import Evaluation, Section
+from potstill.reporting.number_formats import plain
 from potstill.reporting.others import Table
 from potstill.reporting.views import View, view_of
 

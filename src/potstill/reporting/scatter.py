@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from potstill.reporting.formats import cut, round_size
+from potstill.reporting.number_formats import cut, round_size
 
 WIDTH, HEIGHT = 460.0, 320.0
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 448.0, 14.0, 280.0

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from potstill.reporting.choice import Choice
-from potstill.reporting.models import Measured, Section
+from potstill.reporting.model_table import Measured, Section
 
 FIGURES = (
     "tokens_per_s",

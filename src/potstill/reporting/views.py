@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from potstill.context import Ancestor
+from potstill.engine.context import Ancestor
 from potstill.reporting.choice import Choice, choice_of
-from potstill.reporting.formats import NONE, count, decimal, percent, short_count, size, times
 from potstill.reporting.gold import authors
 from potstill.reporting.kinds import Figure, number
-from potstill.reporting.models import Measured, Section
+from potstill.reporting.model_table import Measured, Section
+from potstill.reporting.number_formats import NONE, count, decimal, percent, short_count, size, times
 from potstill.reporting.scatter import Point, Scatter, scatter
-from potstill.reporting.words import Tile, caveats, listing, p_value, praise, summary, tiles
+from potstill.reporting.summary import Tile, caveats, listing, p_value, praise, summary, tiles
 
 
 @dataclass(frozen=True)

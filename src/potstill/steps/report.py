@@ -15,11 +15,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from potstill.engine.step import Metrics, Output, Rows, Step
 from potstill.errors import BadInput, Problem
-from potstill.step import Metrics, Output, Rows, Step
 
 if TYPE_CHECKING:
-    from potstill.context import Context
+    from potstill.engine.context import Context
     from potstill.reporting.page import Page
 
 TEMPLATE = "report.html.jinja"
@@ -89,7 +89,7 @@ class Report(Step):
     def run(self, evaluations: Sequence[Any] | Mapping[str, Any], context: Context) -> Path:
         """Write the page and the tables."""
         from potstill.reporting.choice import choice_of
-        from potstill.reporting.models import evaluations_of, sections_of
+        from potstill.reporting.model_table import evaluations_of, sections_of
         from potstill.reporting.others import own_figures, row_tables
         from potstill.reporting.page import page
         from potstill.reporting.tables import as_csv, flat, plain, summarized
@@ -156,10 +156,11 @@ def _template() -> Any:
     """Return the compiled template."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    from potstill.reporting import formats
+    from potstill import reporting
+    from potstill.reporting import number_formats
 
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(Path(reporting.__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -167,8 +168,8 @@ def _template() -> Any:
         keep_trailing_newline=True,
     )
     names = ("percent", "size", "count", "seconds", "cut")
-    environment.filters |= {name: getattr(formats, name) for name in names}
-    environment.globals["interval"] = formats.interval
+    environment.filters |= {name: getattr(number_formats, name) for name in names}
+    environment.globals["interval"] = number_formats.interval
     return environment.get_template(TEMPLATE)
 
 

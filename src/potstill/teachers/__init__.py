@@ -1,4 +1,4 @@
-"""Teachers: models that write text. One protocol, one file an engine; vLLM's names live in `vllm_*.py` alone.
+"""Teachers: models that write text. One protocol, one module or room an engine; vLLM's names live in `vllm` alone.
 
-May import: the engine's `errors`, `step`, `models`, and `modelcard`, `chat`; never steps, trainers or pipelines.
+May import models, prompts, text, compression and the engine; never steps, trainers or pipelines.
 """

@@ -44,7 +44,7 @@ class Ensemble:
 
     def identity(self) -> dict[str, Any]:
         """Return what the labels depend on."""
-        from potstill.models import model_identity
+        from potstill.models.identity import model_identity
 
         return {"how": self.how, "members": [model_identity(member) for member in self.members]}
 

@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from potstill.errors import BadInput, Problem
+from potstill.models.chat import Messages
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Messages = list[dict[str, str]]
-"""A chat: `[{"role": "system" | "user" | "assistant", "content": text}, ...]`."""
 ENGINE = ("torch", "transformers", "vllm.entrypoints.llm")
 """What a process that forks children imports for those that run vLLM, whose top-level package imports no engine yet."""
 

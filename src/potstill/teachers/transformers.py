@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
+from potstill.engine.step import Model
 from potstill.errors import BadInput, MissingExtra, Problem
-from potstill.step import Model
+from potstill.teachers.chat_tokens import Encoded, Renderer, refused
 from potstill.teachers.protocol import Request, Response
-from potstill.teachers.rendering import Encoded, Renderer, refused
 
 if TYPE_CHECKING:
-    from potstill.teachers.drawing import Writing
-    from potstill.teachers.forms import Forms
+    from potstill.teachers.constrained_decoding import Forms
+    from potstill.teachers.token_sampling import Writing
 
 POOL = 8
 """Batches whose requests are sorted by length together."""
@@ -66,13 +66,13 @@ class Transformers:
     @property
     def label(self) -> str:
         """Short name for reports."""
-        from potstill.modelcard import name_of
+        from potstill.models.card import name_of
 
         return name_of(str(self.model))
 
     def identity(self) -> dict[str, Any]:
         """Return what the responses depend on: the model's content, the system prompt, and how it computes."""
-        from potstill.models import model_identity
+        from potstill.models.identity import model_identity
 
         depends: dict[str, Any] = {
             "model": model_identity(self.model),
@@ -117,8 +117,8 @@ class Transformers:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-        from potstill.chat import check_tokenizer
-        from potstill.teachers.forms import Forms
+        from potstill.models.chat import check_tokenizer
+        from potstill.teachers.constrained_decoding import Forms
 
         name, remote = str(self.model), self.trust_remote_code
         commit = self.identity()["model"].get("commit")
@@ -198,7 +198,7 @@ class TransformersSession:
 
     def _start(self, one: Asked) -> Writing:
         """Return an empty response."""
-        from potstill.teachers.drawing import Writing
+        from potstill.teachers.token_sampling import Writing
 
         _, request, encoded = one
         form = request.sampling.structured
@@ -211,7 +211,7 @@ class TransformersSession:
         import torch
         from transformers import GenerationConfig
 
-        from potstill.teachers.drawing import Drawing
+        from potstill.teachers.token_sampling import Drawing
 
         drawing = Drawing(writings, self.renderer.decoder, self.ends)
         longest = max(len(encoded.ids) for _, _, encoded in asked)

@@ -1,8 +1,8 @@
 """Losses over the whole vocabulary: cross-entropy, and how far a student's distribution is from its teacher's.
 
 Both distributions are softened by `temperature`, above 0; 1 leaves them as they are. None of these functions makes up
-for the gradient's shrinking with it: `potstill.trainers.divergence.Divergence.factor` does. A divergence is never below
-0 and, where the teacher rules tokens out with logits of -inf, finite with finite gradients.
+for the gradient's shrinking with it: `Divergence.factor` of `language_models.divergence` does. A divergence is never
+below 0 and, where the teacher rules tokens out with logits of -inf, finite with finite gradients.
 
 Shapes: N target tokens, V vocabulary. p is the teacher's distribution, q the student's.
 """

@@ -1,0 +1,75 @@
+"""Which blocks a model can do without.
+
+Shapes: B texts, T tokens, H hidden channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from potstill.compression.architecture import blocks_of
+from potstill.compression.layerwise import walk
+from potstill.compression.loss import Batch, loss
+
+
+@torch.no_grad()
+def block_influence(model: Any, batches: Sequence[Tensor]) -> list[float]:
+    """Return per block 1 - the mean cosine of its input and output states (ShortGPT, Men et al. 2024, section 3).
+
+    A block that hardly turns the hidden states has little influence.
+
+    Args:
+        model: a model of transformers.
+        batches: token ids [B, T], each batch of texts of one length.
+    """
+    found = []
+    for block in walk(model, batches):
+        total, count = 0.0, 0
+        for before, after in zip(block.inputs, block.outputs(), strict=True):
+            cosine = torch.cosine_similarity(before.float(), after.float(), dim=-1)
+            total, count = total + float(cosine.sum()), count + cosine.numel()
+        found.append(1 - total / max(count, 1))
+    return found
+
+
+def rise_of_loss(model: Any, batches: Sequence[Batch], told: Callable[[int], None] = lambda _: None) -> list[float]:
+    """Return per block by how much the loss rises when it alone is left out.
+
+    Args:
+        model: a model of transformers with a head.
+        batches: texts with what is to be predicted.
+        told: called with the number of blocks tried.
+    """
+    whole, found = loss(model, batches), []
+    for number, block in enumerate(blocks_of(model)[1]):
+        with left_out(block):
+            found.append(loss(model, batches) - whole)
+        told(number + 1)
+    return found
+
+
+@contextmanager
+def left_out(block: nn.Module) -> Iterator[None]:
+    """Let hidden states pass `block` unchanged while the context is open."""
+
+    def through(states: Tensor, *_: Any, **__: Any) -> Tensor:
+        return states
+
+    block.forward = through
+    try:
+        yield
+    finally:
+        del block.forward  # the class's own forward shows again
+
+
+def number_layers(model: Any) -> None:
+    """Number the blocks' attentions anew, so that each finds its own place in the key-value cache."""
+    for number, block in enumerate(blocks_of(model)[1]):
+        for module in block.modules():
+            if hasattr(module, "layer_idx"):
+                module.layer_idx = number  # type: ignore[assignment] # a plain attribute

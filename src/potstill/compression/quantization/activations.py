@@ -1,0 +1,27 @@
+"""Activations as a quantized model's kernels round them, in the model that is not rounded itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from torch import Tensor, nn
+
+from potstill.compression.quantization import rounding
+
+
+@contextmanager
+def quantized_activations(
+    layers: Sequence[nn.Linear], rounded: Callable[[Tensor], Tensor] = rounding.fake_quantize_tokens
+) -> Iterator[None]:
+    """Round the inputs of `layers` while the context is open: by default to int8 per token, as W8A8 kernels do."""
+
+    def take(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (rounded(args[0]), *args[1:])
+
+    handles = [layer.register_forward_pre_hook(take) for layer in layers]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

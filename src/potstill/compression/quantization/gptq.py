@@ -1,0 +1,232 @@
+"""GPTQ: rounding that makes up for each column's error in the columns not yet rounded (Frantar et al. 2022).
+
+Shapes: O output features, I input features, G groups of inputs, N tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from potstill.compression.quantization import rounding
+from potstill.compression.quantization.gptq_columns import BLOCK, Order, by_columns
+from potstill.compression.quantization.rounding import Quantized
+from potstill.errors import BadInput
+
+
+class Hessian:
+    """The mean of x xᵀ over the tokens: the Hessian of the layer's squared error up to a factor (section 3)."""
+
+    def __init__(self, width: int, device: torch.device | str = "cpu") -> None:
+        """Start with nothing recorded of `width` input features."""
+        self.total = torch.zeros(width, width, dtype=torch.float32, device=device)
+        self.tokens = 0
+        self.damped = 0.0
+        self._factors: dict[float, Tensor] = {}
+        self._by_activity: dict[float, tuple[Tensor, Tensor]] = {}
+
+    def add(self, inputs: Tensor) -> None:
+        """Take in `inputs` [N, I]."""
+        values = inputs.float()
+        self.total.addmm_(values.T, values)
+        self.tokens += len(values)
+
+    def mean(self) -> Tensor:
+        """Return the matrix [I, I]."""
+        return self.total / max(self.tokens, 1)
+
+    def by_activity(self, damping: float) -> tuple[Tensor, Tensor]:
+        """Return the features from the most active to the least [I], and `inverse_factor` in that order, made once."""
+        if damping not in self._by_activity:
+            matrix = self.mean()
+            order = matrix.diagonal().argsort(descending=True, stable=True)
+            factor, taken = damped_factor(matrix[order][:, order], damping)
+            self._by_activity[damping], self.damped = (order, factor), max(self.damped, taken)
+        return self._by_activity[damping]
+
+    def factor(self, damping: float) -> Tensor:
+        """Return `inverse_factor` of the mean, worked out once for the layers that share these inputs."""
+        if damping not in self._factors:
+            self._factors[damping], taken = damped_factor(self.mean(), damping)
+            self.damped = max(self.damped, taken)
+        return self._factors[damping]
+
+
+def inverse_factor(hessian: Tensor, damping: float) -> Tensor:
+    """Return the upper Cholesky factor [I, I] of the inverse of the damped `hessian`; see `damped_factor`."""
+    return damped_factor(hessian, damping)[0]
+
+
+def damped_factor(hessian: Tensor, damping: float) -> tuple[Tensor, float]:
+    """Return the upper Cholesky factor [I, I] of the inverse of the damped `hessian`, and the damping that it took.
+
+    That of the paper (section 4, step 3).
+    `damping` times the mean of the diagonal is added to it; ten times more each time that it is still not positive
+    definite. Features that were never active get a diagonal of 1: they are rounded on their own.
+
+    Raises:
+        BadInput: the Hessian holds infinite or NaN values, or stays singular.
+    """
+    if not torch.isfinite(hessian).all():
+        raise BadInput(
+            "the Hessian of the calibration activations is not finite: the activations overflow; "
+            "check the model on the calibration rows, or save it as bfloat16"
+        )
+    matrix: Tensor = hessian.clone()
+    diagonal = matrix.diagonal()
+    diagonal[diagonal == 0] = 1
+    mean = float(diagonal.mean())
+    while damping <= 1:
+        damped = matrix + damping * mean * torch.eye(len(matrix), device=matrix.device)
+        lower, failed = torch.linalg.cholesky_ex(damped)
+        if not failed:
+            upper, failed = torch.linalg.cholesky_ex(torch.cholesky_inverse(lower), upper=True)
+            if not failed and torch.isfinite(upper).all():
+                return torch.as_tensor(upper), damping
+        damping *= 10
+    raise BadInput(
+        "the Hessian of the calibration activations can't be inverted even with a damping of 1: give more calibration "
+        'rows, or take a method that needs none (method="rtn", WandaPrune)'
+    )
+
+
+def layer_error(weight: Tensor, approximation: Tensor, hessian: Tensor) -> Tensor:
+    """Return per output row [O] the mean squared error of the layer's outputs (section 3, equation 1)."""
+    difference = weight.float() - approximation.float()
+    return ((difference @ hessian) * difference).sum(1)
+
+
+def compensated(
+    weight: Tensor, factor: Tensor, change: Callable[[Tensor, int, int], Tensor], block: int = BLOCK
+) -> Tensor:
+    """Return `weight` [O, I], each column changed, with its error made up for in the columns after it (algorithm 1).
+
+    Args:
+        weight: [O, I].
+        factor: [I, I], from `inverse_factor`.
+        change: given the weights as they are by now [O, I], a column, and where its block ends, returns what the column
+            becomes [O]. Columns from the end of the block on don't yet know of the errors in it.
+        block: columns whose errors reach the columns behind them at once.
+    """
+    rows, width = weight.shape
+    rest = weight.float().clone()
+    for start in range(0, width, block):
+        stop = min(start + block, width)
+        errors = torch.zeros(rows, stop - start, device=weight.device)
+        for column in range(start, stop):
+            changed = change(rest, column, stop)
+            error = (rest[:, column] - changed) / factor[column, column]
+            rest[:, column:stop] -= torch.outer(error, factor[column, column:stop])
+            rest[:, column] = changed  # exactly, not to the last bit but one
+            errors[:, column - start] = error
+        rest[:, stop:] -= errors @ factor[start:stop, stop:]
+    return rest
+
+
+def quantize(
+    weight: Tensor,
+    factor: Tensor,
+    bits: int,
+    group_size: int,
+    scale_type: torch.dtype = torch.float32,
+    symmetric: bool = True,
+) -> Quantized:
+    """Quantize `weight` [O, I] column by column (algorithm 1); a group's scale is that of its updated weights.
+
+    Weights that are exactly 0 stay 0, so that a pruned model stays pruned.
+
+    Args:
+        weight: [O, I].
+        factor: [I, I], from `inverse_factor`.
+        bits: of a value.
+        group_size: input features that share a scale; it divides I and `BLOCK`, or is a multiple of `BLOCK`.
+        scale_type: type that the scales are stored in.
+        symmetric: whether 0 is the integer 0; otherwise every group has a zero point.
+    """
+    order = torch.arange(weight.shape[1], device=weight.device)
+    how = (bits, group_size, scale_type, symmetric)
+    return by_columns(weight, [Order(order, factor, follows=True)], *how)[0]
+
+
+def quantize_by_activity(
+    weight: Tensor,
+    hessian: Hessian,
+    bits: int,
+    group_size: int,
+    damping: float,
+    scale_type: torch.dtype = torch.float32,
+    symmetric: bool = True,
+) -> Quantized:
+    """Quantize `weight` [O, I] from its most active column to its least, so that what matters most is rounded freely.
+
+    The order of the authors' later code ("act-order"). Groups stay runs of neighbouring columns, with the scales of the
+    weights before, so that the result is stored like any other.
+    """
+    order = Order(*hessian.by_activity(damping), follows=False)
+    return by_columns(weight, [order], bits, group_size, scale_type, symmetric)[0]
+
+
+def quantize_layer(
+    weight: Tensor,
+    hessian: Hessian,
+    bits: int,
+    group_size: int,
+    damping: float,
+    scale_type: torch.dtype,
+    symmetric: bool = True,
+) -> Quantized:
+    """Quantize `weight` [O, I] in two orders, and round it; each row is taken from what leaves it the least error.
+
+    Rows don't depend on each other, so the choice can be made by row, and the error on the calibration tokens is never
+    above that of rounding.
+    """
+    columns = torch.arange(weight.shape[1], device=weight.device)
+    orders = [
+        Order(columns, hessian.factor(damping), follows=True),
+        Order(*hessian.by_activity(damping), follows=False),
+    ]
+    nearest = rounding.quantize(weight, bits, group_size, scale_type, symmetric)
+    candidates = [*by_columns(weight, orders, bits, group_size, scale_type, symmetric), nearest]
+    return best_by_row(weight, candidates, hessian.mean())
+
+
+def quantize_together(
+    weights: Mapping[str, Tensor],
+    hessian: Hessian,
+    bits: int,
+    group_size: int,
+    damping: float,
+    scale_type: torch.dtype,
+    symmetric: bool = True,
+) -> dict[str, Quantized]:
+    """Quantize `weights` [O, I] that read the same inputs as one, since rows don't depend on each other; by name."""
+    whole = torch.cat(list(weights.values()))
+    made = quantize_layer(whole, hessian, bits, group_size, damping, scale_type, symmetric)
+    found: dict[str, Quantized] = {}
+    start = 0
+    for name, weight in weights.items():
+        rows = slice(start, start + len(weight))
+        # copies, because parts that share their storage can't be saved
+        zero = None if made.zero is None else made.zero[rows].clone()
+        found[name] = Quantized(made.values[rows].clone(), made.scale[rows].clone(), bits, zero)
+        start = rows.stop
+    return found
+
+
+def best_by_row(weight: Tensor, candidates: Sequence[Quantized], hessian: Tensor) -> Quantized:
+    """Return of each row [I] of `weight` the candidate with the least `layer_error`; they are stored alike."""
+    errors = torch.stack([layer_error(weight, made.dequantize(), hessian) for made in candidates])
+    best = errors.argmin(0)
+
+    def chosen(parts: Sequence[Tensor]) -> Tensor:
+        return torch.stack(list(parts))[best, torch.arange(len(best), device=best.device)]
+
+    zeros = [made.zero for made in candidates if made.zero is not None]
+    return Quantized(
+        chosen([made.values for made in candidates]),
+        chosen([made.scale for made in candidates]),
+        candidates[0].bits,
+        chosen(zeros) if zeros else None,
+    )

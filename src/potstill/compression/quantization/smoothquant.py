@@ -1,0 +1,42 @@
+"""SmoothQuant: outliers of the activations moved into the weights (Xiao et al. 2022, arXiv 2211.10438).
+
+A norm's output feature j is divided by s_j and the weights that read it are multiplied by s_j (see
+`scale_folding`): the same function, with inputs that lose less when they are rounded to 8 bits.
+
+Shapes: O output features, I input features, N tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+SMALLEST = 1e-5
+"""Least magnitude that a feature is taken to have, so that one that is never active gives no infinite scale."""
+
+
+class InputAbsmax:
+    """The largest magnitude of each input feature over all recorded tokens: max |X_j| of equation 4."""
+
+    def __init__(self, width: int, device: torch.device | str = "cpu") -> None:
+        """Start with nothing recorded of `width` input features."""
+        self.largest = torch.zeros(width, dtype=torch.float32, device=device)
+
+    def add(self, inputs: Tensor) -> None:
+        """Take in `inputs` [N, I]."""
+        self.largest = torch.maximum(self.largest, inputs.float().abs().amax(0))
+
+
+def scales(input_absmax: Tensor, weights: Sequence[Tensor], alpha: float) -> Tensor:
+    """Return s [I] of equation 4: max |X_j|^alpha / max |W_j|^(1 - alpha).
+
+    Args:
+        input_absmax: [I], the largest magnitude of each input feature.
+        weights: [O, I] each, all that read these inputs.
+        alpha: migration strength: how much of the difficulty moves from activations to weights, 0 to 1.
+    """
+    weight_absmax = torch.stack([weight.float().abs().amax(0) for weight in weights]).amax(0)
+    weight_absmax = weight_absmax.clamp_min(SMALLEST)
+    return input_absmax.clamp_min(SMALLEST) ** alpha / weight_absmax ** (1 - alpha)

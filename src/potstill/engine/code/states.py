@@ -1,0 +1,223 @@
+"""What objects are made of: their class, and the state that `identity()`, their attributes or `pickle` give."""
+
+from __future__ import annotations
+
+import contextlib
+import copyreg
+import dataclasses
+import io
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from potstill.engine.code.origins import MADE_BY_CODE, is_own_name, known_as, public_name
+from potstill.engine.code.walk import Encoded, Walk
+from potstill.engine.signatures import parameters
+from potstill.errors import PotstillError
+
+_CONTENT = (dict, list, tuple, set, frozenset, str, bytes, bytearray, int, float, complex)
+_UNSEEN = frozenset({
+    "__weakref__", "__dict__", "__pydantic_validator__", "__pydantic_serializer__", "__pydantic_core_schema__",
+    "__pydantic_fields_set__", "core_schema", "validator", "serializer", "_parent_depth", "_cached_hash",
+    "ns_resolver", "_parent_namespace", "__return_pydantic_validator__",
+})  # fmt: skip
+"""Attributes that are machinery or are computed from the others."""
+_FILES = (io.TextIOWrapper, io.BufferedReader, io.BufferedRandom, io.BufferedRWPair, io.FileIO)
+"""Files that may be read; a subclass of the user's is no less one."""
+
+
+def encode_object(walk: Walk, value: Any, label: str) -> Encoded:
+    """Return what stands for an object of any class."""
+    cls = type(value)
+    own = not public_name(cls) and bool(cls.__flags__ & MADE_BY_CODE)
+    if callable(value) and public_name(value):
+        return ["library", public_name(value)]
+    if not own:
+        place = _place_in_library(value, cls)
+        if place:
+            return ["library", place]
+        if _holds_resources(cls):
+            return walk.refuse(value, label)
+    if isinstance(value, _FILES):
+        return walk.refuse(value, label)
+    walk.remember(value, label)
+    named = walk.encode(cls, label)
+    identity = _identity(value, cls)
+    if identity is not None:
+        return ["identity", named, walk.encode(identity, label)]
+    if cls.__module__.partition(".")[0] == "potstill" and dataclasses.is_dataclass(value):
+        return ["object", named, walk.encode_named(_keyed(value), label)]
+    dispatched = _dispatcher(walk, value, label)
+    if dispatched is not None:
+        return dispatched
+    raised = _raised_from(walk, value, label)
+    if own or _is_plain_python(cls):
+        return ["object", named, *_state(walk, value, cls, label), *raised]
+    return [*_reduced(walk, value, named, label), *raised]
+
+
+def _raised_from(walk: Walk, value: Any, label: str) -> list[Encoded]:
+    """Return the exceptions that an exception came from, which `pickle` leaves out; nothing where there are none."""
+    if not isinstance(value, BaseException) or (value.__cause__ is None and value.__context__ is None):
+        return []
+    before = walk.encode_all((value.__cause__, value.__context__), label)
+    return [["raised from", *before, value.__suppress_context__]]
+
+
+def _place_in_library(value: Any, cls: type) -> str:
+    """Return the name under which the library that defines a class keeps this object of it, or nothing."""
+    module = sys.modules.get(cls.__module__)
+    if module is None or is_own_name(cls.__module__) or cls.__module__ == "builtins":
+        return ""
+    return next((f"{known_as(cls.__module__)}.{name}" for name, kept in vars(module).items() if kept is value), "")
+
+
+def identity_method(cls: type) -> Callable[[Any], Any] | None:
+    """Return the `identity` method of a class if it takes nothing but the object, or None."""
+    method = getattr(cls, "identity", None)
+    if not callable(method):
+        return None
+    try:
+        needed = [p for p in parameters(method).values() if p.default is p.empty]
+    except (TypeError, ValueError):
+        return None
+    return method if len(needed) == 1 else None
+
+
+def _identity(value: Any, cls: type) -> Any:
+    """Return what an object says it is, or None; a teacher that is not there yet is what it was made from."""
+    method = identity_method(cls)
+    if method is None:
+        return None
+    try:
+        return method(value)
+    except PotstillError:
+        return None
+
+
+def _keyed(value: Any) -> dict[str, Any]:
+    """Return the fields of one of Potstill's own objects that count."""
+    excluded = {*getattr(value, "unkeyed", ()), "name"}
+    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.name not in excluded}
+
+
+def _dispatcher(walk: Walk, value: Any, label: str) -> Encoded | None:
+    """Return what stands for the function of `singledispatchmethod`; None for anything else."""
+    dispatcher = getattr(value, "dispatcher", None)
+    if type(value).__name__ == "singledispatchmethod" and dispatcher is not None:
+        return ["dispatch", walk.encode(value.func, label), walk.encode(dispatcher, label)]
+    return None
+
+
+def _is_plain_python(cls: type) -> bool:
+    """Return whether the state of an object is its attributes and nothing else."""
+    reducers = ("__reduce__", "__reduce_ex__", "__getstate__", "__getnewargs__", "__getnewargs_ex__")
+    plain = all(getattr(cls, name, None) is getattr(object, name, None) for name in reducers)
+    return plain and cls not in copyreg.dispatch_table and bool(cls.__dictoffset__) and not issubclass(cls, _CONTENT)
+
+
+def _state(walk: Walk, value: Any, cls: type, label: str) -> list[Encoded]:
+    """Return what an object holds: the content of the builtin it is a kind of, and its attributes."""
+    attributes = {name: one for name, one in _attributes(value, cls).items() if name not in _UNSEEN}
+    content = next((kind for kind in _CONTENT if issubclass(cls, kind)), None)
+    parts: list[Encoded] = [] if content is None else [["as", content.__name__, *_content(walk, value, content, label)]]
+    if content is None and not attributes and not cls.__dictoffset__ and not _has_slots(cls):
+        return [_reduced(walk, value, [], label)]
+    base = next((base for base in cls.__mro__ if public_name(base) and base is not object), None)
+    hidden = base is not None and not _is_plain_python(base) and (not base.__dictoffset__ or _has_hidden_state(cls))
+    if content is None and hidden:
+        parts.append(_reduced(walk, value, [], label))
+    factory = getattr(value, "default_factory", None)
+    if content is dict and factory is not None:
+        parts.append(["factory", walk.encode(factory, label)])
+    if public_name(cls):
+        walk.texts[f"{label} (text of a {cls.__name__})"] = str(
+            attributes.pop("__doc__", None)
+        )  # as np.vectorize copies it
+    if public_name(cls) == "numpy.vectorize":
+        attributes["_ufunc"] = {}  # what calls have filled, from the function
+    return [*parts, *walk.encode_named(attributes, label)]
+
+
+def _has_hidden_state(cls: type) -> bool:
+    """Return whether a class is made from one in C whose objects hold more than attributes, and can be pickled."""
+    if issubclass(cls, io.IOBase) and not issubclass(cls, (io.StringIO, io.BytesIO)):
+        return False
+    roots = [base for base in cls.__mro__ if base.__base__ is object and "__slots__" not in vars(base)]
+    return any(root.__basicsize__ > object.__basicsize__ for root in roots)
+
+
+def _has_slots(cls: type) -> bool:
+    """Return whether objects of a class have slots, or nothing at all, as their state."""
+    return all("__slots__" in vars(base) or base is object or not base.__flags__ & MADE_BY_CODE for base in cls.__mro__)
+
+
+def _attributes(value: Any, cls: type) -> dict[str, Any]:
+    """Return the attributes of an object by name, those in slots included."""
+    found: dict[str, Any] = {}
+    for name in copyreg._slotnames(cls) or ():  # type: ignore[attr-defined]
+        try:
+            found[name] = object.__getattribute__(value, name)
+        except AttributeError:
+            continue
+    with contextlib.suppress(AttributeError):
+        found |= object.__getattribute__(value, "__dict__")
+    return found
+
+
+def _content(walk: Walk, value: Any, kind: type, label: str) -> list[Any]:
+    """Return the content of an object of a subclass of a builtin."""
+    from potstill.engine.code.values import encode_set
+
+    if kind is dict:
+        return [[walk.encode(key, label), walk.encode(item, label)] for key, item in dict.items(value)]
+    if kind in (set, frozenset):
+        return encode_set(walk, kind.__iter__(value), label, value)
+    if kind in (list, tuple):
+        return walk.encode_all(kind.__iter__(value), label)
+    if kind is str:
+        return [str.__str__(value)]
+    if kind in (bytes, bytearray):
+        return [bytes(value).hex()]
+    return [kind.__repr__(value)]  # type: ignore[call-arg]
+
+
+def _reduced(walk: Walk, value: Any, named: Encoded, label: str) -> Encoded:
+    """Return what stands for an object of a library as `pickle` would take it apart."""
+    try:
+        reduced = value.__reduce_ex__(4)
+    except Exception:  # noqa: BLE001 - whatever it raises, there is no state to see
+        return _opened(walk, value, named, label)
+    if isinstance(reduced, str):
+        return ["object", named, reduced]
+    function, arguments, *rest = reduced
+    parts: Encoded = ["object", named, walk.encode(function, label), *walk.encode_all(arguments, label)]
+    state, items, pairs = (*rest, None, None, None)[:3]
+    if isinstance(state, tuple) and len(state) == 2 and all(isinstance(half, (dict, type(None))) for half in state):
+        state = {**(state[0] or {}), **(state[1] or {})}  # attributes and slots
+    if isinstance(state, Mapping):
+        state = {name: one for name, one in state.items() if name not in _UNSEEN}
+        parts += [["state", *walk.encode_named(dict(state), label)] if all(map(_is_text, state)) else ["state"]]
+    else:
+        parts.append(["state", walk.encode(state, label)])
+    parts.append(["items", *walk.encode_all(items or (), label)])
+    return [*parts, ["pairs", *([walk.encode(k, label), walk.encode(v, label)] for k, v in pairs or ())]]
+
+
+def _is_text(name: Any) -> bool:
+    """Return whether a name is a text."""
+    return isinstance(name, str)
+
+
+def _opened(walk: Walk, value: Any, named: Encoded, label: str) -> Encoded:
+    """Return what stands for an object that can't be pickled: its attributes, if it has nothing else."""
+    attributes = {name: one for name, one in _attributes(value, type(value)).items() if name not in _UNSEEN}
+    if not attributes:
+        return walk.refuse(value, label)
+    return ["object", named, *walk.encode_named(attributes, label)]
+
+
+def _holds_resources(cls: type) -> bool:
+    """Return whether objects of a class stand for something outside of the program: a file or running code."""
+    names = ("fileno", "gi_frame", "cr_frame", "ag_frame")
+    return any(hasattr(cls, name) for name in names) and not issubclass(cls, (io.StringIO, io.BytesIO))

@@ -1,0 +1,159 @@
+"""What values are made of: plain ones by content, containers by what is in them, all others by class and state."""
+
+from __future__ import annotations
+
+import functools
+import json
+import types
+import typing
+from collections import deque
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import PurePath
+from typing import Any
+
+from potstill.engine.code import modules
+from potstill.engine.code.classes import encode_class
+from potstill.engine.code.foreign import encode_foreign
+from potstill.engine.code.functions import encode_callable
+from potstill.engine.code.holders import encode_held
+from potstill.engine.code.inert import encode_inert
+from potstill.engine.code.origins import is_entry, is_own_module, known_as
+from potstill.engine.code.states import encode_object
+from potstill.engine.code.syntax import sha
+from potstill.engine.code.walk import Encoded, Walk
+
+
+def encode_value(walk: Walk, value: Any, label: str) -> Encoded:
+    """Return what stands for any value; what can't be seen is refused by name."""
+    plain = _plain(walk, value)
+    if plain is not None:
+        return plain
+    known = walk.seen(value)
+    if known is not None:
+        return known
+    if type(value) in (tuple, frozenset):
+        return walk.written(value, lambda: _container(walk, value, label))
+    for encode in (_container_of, _code, encode_foreign, _typing, encode_held, encode_inert):
+        encoded = encode(walk, value, label)
+        if encoded is not None:
+            return encoded
+    return encode_object(walk, value, label)
+
+
+def _plain(walk: Walk, value: Any) -> Encoded | None:
+    """Return a plain value by content, or None; where the project lies is no content."""
+    kind = type(value)
+    if kind is str:
+        return ["str", *_placed(walk, value)]
+    if kind in (bool, int, type(None)):
+        return [kind.__name__, str(value)]
+    if kind is float:
+        return ["float", value.hex()]
+    if kind is bytes:
+        return ["bytes", value.hex() if len(value) < 200 else sha(value.hex())]
+    if kind in (complex, date, timedelta, Decimal, range) or (kind in (datetime, time) and value.tzinfo is None):
+        return [kind.__name__, repr(value)]
+    if value is ... or value is NotImplemented:
+        return ["constant", repr(value)]
+    if isinstance(value, PurePath) and kind.__module__.startswith("pathlib"):
+        return ["path", *_placed(walk, str(value))]
+    return None
+
+
+def _placed(walk: Walk, text: str) -> list[str]:
+    """Return a text; one that is a path in the project by its place there."""
+    if is_entry(text):
+        return ["<main>"]
+    walk.words.add(text)
+    inside = walk.folder and (text == walk.folder or text.startswith(f"{walk.folder}/"))
+    return ["<project>", text[len(walk.folder) :]] if inside else [text]
+
+
+def _code(walk: Walk, value: Any, label: str) -> Encoded | None:
+    """Return what stands for a class, module, function or descriptor; None for anything else."""
+    if isinstance(value, types.GenericAlias):
+        return None
+    if isinstance(value, type):
+        return encode_class(walk, value, label)
+    if isinstance(value, types.ModuleType):
+        return modules.whole(walk, value) if is_own_module(value) else ["library", known_as(value.__name__)]
+    if isinstance(value, property):
+        return [type(value).__name__, *walk.encode_all((value.fget, value.fset, value.fdel), label)]
+    if isinstance(value, (types.GetSetDescriptorType, types.MemberDescriptorType)):
+        return ["slot", value.__name__, walk.encode(value.__objclass__, label)]
+    if isinstance(value, (staticmethod, classmethod)):
+        return [type(value).__name__, walk.encode(value.__func__, label)]
+    if isinstance(value, functools.cached_property):
+        return ["cached property", walk.encode(value.func, label)]
+    if isinstance(value, types.CodeType):
+        from potstill.engine.code.functions import instructions
+
+        walk.by_instructions()
+        return ["instructions", sha(instructions(value))]
+    return encode_callable(walk, value, label)
+
+
+def _container_of(walk: Walk, value: Any, label: str) -> Encoded | None:
+    """Return a container of the standard library by what is in it; None for anything else."""
+    if type(value) in _CONTAINERS:
+        walk.remember(value, label)
+        return _container(walk, value, label)
+    return None
+
+
+_CONTAINERS = frozenset(
+    {list, dict, set, deque, types.MappingProxyType, *map(type, ({}.keys(), {}.values(), {}.items()))}
+)
+
+_WRITTEN_BY_PYTHON = frozenset({"__builtins__", "__firstlineno__"})
+"""Keys that `exec` and `class` put into the namespaces that they fill."""
+
+
+def _container(walk: Walk, value: Any, label: str) -> Encoded:
+    """Return a container's type and content."""
+    if isinstance(value, Mapping):
+        items = [pair for pair in value.items() if not (isinstance(pair[0], str) and pair[0] in _WRITTEN_BY_PYTHON)]
+        return ["dict", *([walk.encode(key, label), walk.encode(item, label)] for key, item in items)]
+    if isinstance(value, (set, frozenset)):
+        return [type(value).__name__, *encode_set(walk, value, label)]
+    limit = [value.maxlen] if isinstance(value, deque) else []
+    return [type(value).__name__, *limit, *walk.encode_all(value, label)]
+
+
+def encode_set(walk: Walk, value: Iterable[Any], label: str, holder: Any = None) -> list[Encoded]:
+    """Return what is in a set, in an order that does not depend on where objects lie in memory.
+
+    `holder` is the object that the set belongs to, where `value` is a copy.
+    """
+    items, place = list(value), id(value if holder is None else holder)
+    if len(items) == 1:
+        return walk.encode_all(items, label)
+    if all(_plain(walk, item) is not None for item in items):
+        return sorted((walk.encode(item, label) for item in items), key=json.dumps)
+    if place in walk.open_sets:
+        return [["again"]]
+
+    def alone(item: Any) -> str:
+        """Return the digest of one item by a walk of its own."""
+        inner = Walk(encode_value, walk.folder, walk.open_sets | {place})
+        inner.parts[""] = inner.encode(item, "")
+        inner.visit(lambda _: None)
+        return json.dumps(inner.parts)
+
+    return [walk.encode(item, label) for item in sorted(items, key=alone)]
+
+
+def _typing(walk: Walk, value: Any, label: str) -> Encoded | None:
+    """Return what stands for a type expression; None for anything else."""
+    module = type(value).__module__
+    if isinstance(value, (types.GenericAlias, types.UnionType)) or module in ("typing", "typing_extensions"):
+        metadata = getattr(value, "__metadata__", ())
+        arguments = list(typing.get_args(value))
+        if isinstance(value, (typing.TypeVar, typing.ParamSpec, typing.ForwardRef, typing.NewType)) or not arguments:
+            return ["type", repr(value)]
+        origin = typing.get_origin(value)
+        kind = "Union" if origin in (typing.Union, types.UnionType) else walk.encode(origin, label)
+        return ["type", kind, walk.encode_all(arguments, label), walk.encode_all(metadata, label)]
+    return None

@@ -1,0 +1,1 @@
+"""The key of a step: its identity, and the content of its inputs."""

@@ -1,0 +1,1 @@
+"""Rows as they were: from Python values and frames to Arrow tables in files of a fixed layout, and back."""

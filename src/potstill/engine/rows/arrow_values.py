@@ -1,0 +1,414 @@
+"""Python values as an Arrow column, in the one type that holds them all without changing any."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import is_not
+from typing import TYPE_CHECKING, Any
+
+from potstill.engine.rows.casting import as_objects, half_character
+from potstill.engine.rows.flaws import Flaw, Flawed
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SAID = {
+    "truth": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "decimal": "a decimal number",
+    "text": "a text",
+    "bytes": "bytes",
+    "date": "a date",
+    "moment": "a time",
+    "clock": "a time of day",
+    "span": "a duration",
+    "list": "a list",
+    "object": "an object",
+}
+"""The families of values that have a place in rows, as messages call them."""
+_MIXED = (frozenset({"int", "float"}), frozenset({"int", "decimal"}), frozenset({"date", "moment"}))
+_ZONELESS = "a time without a zone"
+_LARGEST = 2**63
+ONE_TYPE = "give the column one type"
+"""What to do where values don't go together."""
+
+
+def column(cells: Sequence[Any]) -> pa.Array:
+    """Return values as an Arrow column.
+
+    Raises:
+        Flawed: some have no place in a column, or not in one column together, or hold themselves.
+    """
+    try:
+        return _typed(cells)
+    except RecursionError:
+        raise Flawed(_too_deep(cells)) from None
+
+
+def _too_deep(cells: Sequence[Any]) -> Iterator[Flaw]:
+    """Yield which values are nested too deep to be looked at."""
+    for row, cell in enumerate(cells):
+        try:
+            _typed([cell])
+        except RecursionError:
+            yield Flaw(row, "is nested too deep, or holds itself", "give it as a text")
+        except Flawed:
+            continue
+
+
+def _typed(cells: Sequence[Any]) -> pa.Array:
+    """Return values as an Arrow column.
+
+    Raises:
+        Flawed: some have no place in a column, or not in one column together.
+    """
+    import pyarrow as pa
+
+    kinds = set(map(type, cells))
+    if kinds == {str}:  # by far the most
+        return _texts(cells)
+    if any(hasattr(kind, "ndim") and family(kind) == "list" for kind in kinds):
+        numbers = [cell.tolist() if family(type(cell)) == "list" and _is_number(cell) else cell for cell in cells]
+        if any(map(is_not, numbers, cells)):  # some had no dimension
+            return _typed(numbers)
+    families = {family(kind) for kind in kinds} - {"null"}
+    if "" in families:
+        raise Flawed(_foreign(row, cell) for row, cell in enumerate(cells) if not family(type(cell)))
+    if not families:
+        return pa.nulls(len(cells))
+    if len(families) > 1 and families not in _MIXED:
+        raise Flawed(_clashes(cells))
+    if any(kind.__module__ != "builtins" and family(kind) == "null" for kind in kinds):
+        cells = [None if family(type(cell)) == "null" else cell for cell in cells]
+    makers: Mapping[str, Callable[[Sequence[Any]], pa.Array]] = {
+        "text": _texts,
+        "list": _lists,
+        "object": _objects,
+        "moment": _moments,
+        "clock": _clocks,
+        "decimal": _decimals,
+        "float": _floats,
+        "int": _integers,
+    }
+    for name, make in makers.items():
+        if name in families:
+            return make(cells)
+    return _inferred(cells)
+
+
+def family(kind: Any) -> str:
+    """Return which family values of a type are of: one of `SAID`, `null`, or nothing."""
+    if kind is type(None) or (kind.__module__.startswith("pandas.") and kind.__name__ in ("NaTType", "NAType")):
+        return "null"
+    if kind.__module__ == "numpy":
+        return _numpy_family(kind)
+    if hasattr(kind, "__dlpack__") and hasattr(kind, "__array__"):
+        return "list"  # tensors of any library
+    for name, bases in (
+        ("truth", bool),
+        ("int", int),
+        ("float", float),
+        ("text", str),
+        ("bytes", (bytes, bytearray, memoryview)),
+        ("moment", datetime.datetime),
+        ("date", datetime.date),
+        ("clock", datetime.time),
+        ("span", datetime.timedelta),
+        ("decimal", decimal.Decimal),
+        ("object", Mapping),
+        ("list", (list, tuple)),
+    ):
+        if issubclass(kind, bases):
+            return name
+    return ""
+
+
+def _numpy_family(kind: type) -> str:
+    """Return the family of a type of NumPy's."""
+    import numpy as np
+
+    for name, base in (
+        ("truth", np.bool_),
+        ("span", np.timedelta64),
+        ("int", np.integer),
+        ("float", np.floating),
+        ("text", np.str_),
+        ("bytes", np.bytes_),
+        ("moment", np.datetime64),
+        ("list", np.ndarray),
+    ):
+        if issubclass(kind, base):
+            return name
+    return ""
+
+
+def _foreign(row: int, cell: Any) -> Flaw:
+    """Return what is wrong with a value that has no place in rows."""
+    remedies = {
+        "set": "a set has no order, give sorted(...)",
+        "frozenset": "a set has no order, give sorted(...)",
+        "UUID": "give str(...)",
+        "Period": "give its start, or str(...)",
+        "range": "give list(...)",
+    }
+    remedy = remedies.get(type(cell).__name__, "give texts, numbers, lists, dicts, dates or None")
+    return Flaw(row, f"holds a {type(cell).__name__}, which has no place in a row: {cell!r:.60}", remedy)
+
+
+def _clashes(cells: Sequence[Any]) -> list[Flaw]:
+    """Return where values of another family than that of the first begin, and go on."""
+    first = next(row for row, cell in enumerate(cells) if family(type(cell)) != "null")
+    expected = family(type(cells[first]))
+    together = next((group for group in _MIXED if expected in group and _all_in(cells, group)), {expected})
+    return [
+        Flaw(row, f"holds {SAID[name]} ({cell!r:.60})", ONE_TYPE, other=SAID[expected], other_row=first)
+        for row, cell in enumerate(cells)
+        if (name := family(type(cell))) != "null" and name not in together
+    ]
+
+
+def _all_in(cells: Sequence[Any], group: frozenset[str]) -> bool:
+    """Return whether no other family than those of a group is there."""
+    return {family(kind) for kind in set(map(type, cells))} <= group | {"null"}
+
+
+def _texts(cells: Sequence[Any]) -> pa.Array:
+    """Return texts as a column."""
+    import pyarrow as pa
+
+    try:
+        return pa.array(cells, pa.string())
+    except UnicodeEncodeError:
+        flaws = []
+        for row, cell in enumerate(cells):
+            try:
+                (cell or "").encode()
+            except UnicodeEncodeError as error:
+                flaws.append(half_character(row, error))
+        raise Flawed(flaws) from None
+
+
+def _integers(cells: Sequence[Any]) -> pa.Array:
+    """Return whole numbers as a column; all of NumPy's keep their width."""
+    import pyarrow as pa
+
+    kinds = {type(cell) for cell in cells if cell is not None}
+    if len(kinds) > 1:  # Arrow takes no two types of NumPy's together
+        cells = [None if cell is None else int(cell) for cell in cells]
+    if len(kinds) > 1 or kinds == {int}:
+        try:
+            return pa.array(cells, pa.int64())
+        except OverflowError:
+            pass
+    large = [row for row, cell in enumerate(cells) if cell is not None and not -_LARGEST <= int(cell) < _LARGEST]
+    if large and any(type(cells[row]) is int for row in large):
+        raise Flawed(
+            Flaw(row, f"holds a whole number of more than 64 bits: {cells[row]!r:.60}", "make the column texts")
+            for row in large
+        )
+    return _inferred(cells)
+
+
+def _floats(cells: Sequence[Any]) -> pa.Array:
+    """Return numbers with fractions, and whole ones among them, as a column."""
+    import pyarrow as pa
+
+    whole = [(row, cell) for row, cell in enumerate(cells) if family(type(cell)) == "int"]
+    changed = [(row, int(cell)) for row, cell in whole if not _is_exact(int(cell))]
+    if changed:
+        raise Flawed(
+            Flaw(row, f"holds {cell!r:.60}, which is changed where other rows have fractions", "make the column texts")
+            for row, cell in changed
+        )
+    if not whole and len({type(cell) for cell in cells if cell is not None}) == 1:
+        return _inferred(cells)
+    return pa.array([None if cell is None else float(cell) for cell in cells], pa.float64())
+
+
+def _is_exact(number: int) -> bool:
+    """Return whether a whole number is the same as a binary one with a fraction."""
+    try:
+        return int(float(number)) == number
+    except OverflowError:
+        return False
+
+
+def _decimals(cells: Sequence[Any]) -> pa.Array:
+    """Return decimal numbers, and whole ones among them, as a column."""
+    odd = [row for row, cell in enumerate(cells) if isinstance(cell, decimal.Decimal) and not cell.is_finite()]
+    if odd:
+        raise Flawed(Flaw(row, f"holds {cells[row]}, which decimal columns can't", "give None") for row in odd)
+    return _inferred([None if cell is None else decimal.Decimal(cell) for cell in cells])
+
+
+def _moments(cells: Sequence[Any]) -> pa.Array:
+    """Return times, and dates among them as the midnights that they begin with, as a column."""
+    import pyarrow as pa
+
+    moments = [_moment(cell) for cell in cells]
+    zones = {cell.tzinfo for cell in moments if cell is not None}
+    if None in zones and len(zones) > 1:
+        first = next(cell for cell in moments if cell is not None)
+        first_row = moments.index(first)
+        other = _ZONELESS if first.tzinfo is None else "one with a zone"
+        raise Flawed(
+            Flaw(row, f"holds {cells[row]!s:.60}", "give all a zone, or none", other=other, other_row=first_row)
+            for row, cell in enumerate(moments)
+            if cell is not None and (cell.tzinfo is None) != (first.tzinfo is None)
+        )
+    names = {_zone_name(zone) for zone in zones if zone is not None}
+    fine = any(getattr(cell, "nanosecond", 0) for cell in moments)
+    zone = names.pop() if len(names) == 1 else "UTC" if names else None
+    return _inferred(moments, pa.timestamp("ns" if fine else "us", zone))
+
+
+def _clocks(cells: Sequence[Any]) -> pa.Array:
+    """Return times of day as a column, which has no place for their zones."""
+    zoned = [row for row, cell in enumerate(cells) if cell is not None and cell.tzinfo is not None]
+    if zoned:
+        what = "a time of day with a zone, which columns can't"
+        raise Flawed(Flaw(row, f"holds {cells[row]}, {what}", "give a text, or a date with the time") for row in zoned)
+    return _inferred(cells)
+
+
+def _moment(cell: Any) -> Any:
+    """Return a time, or a date as its midnight, as Python's or pandas' (where it has nanoseconds)."""
+    if cell is None or isinstance(cell, datetime.datetime):
+        return cell
+    if isinstance(cell, datetime.date):
+        return datetime.datetime(cell.year, cell.month, cell.day)
+    import pandas as pd
+
+    moment = pd.Timestamp(cell)
+    return None if pd.isna(moment) else moment
+
+
+def _zone_name(zone: datetime.tzinfo) -> str:
+    """Return Arrow's name of a zone; one that it has no name for is UTC."""
+    import pyarrow as pa
+
+    try:
+        return str(pa.lib.tzinfo_to_string(zone))
+    except (ValueError, pa.ArrowException):
+        return "UTC"
+
+
+def _inferred(cells: Sequence[Any], kind: pa.DataType | None = None) -> pa.Array:
+    """Return values of one family as a column, in the type that Arrow finds for them."""
+    import pyarrow as pa
+
+    try:
+        return pa.array(cells, kind)
+    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
+        flaws = []
+        for row, cell in enumerate(cells):
+            try:
+                pa.array([cell], kind)
+            except (pa.ArrowException, OverflowError, TypeError, ValueError) as own:
+                flaws.append(Flaw(row, f"holds {cell!r:.60}, which can't be kept", str(own)))
+        raise Flawed(flaws or [Flaw(0, "and others have no type in common", str(error))]) from error
+
+
+def _lists(cells: Sequence[Any]) -> pa.Array:
+    """Return lists, tuples, arrays and tensors as a column."""
+    import numpy as np
+    import pyarrow as pa
+
+    lists = [
+        None if cell is None else cell if isinstance(cell, (list, tuple)) else _items(row, cell)
+        for row, cell in enumerate(cells)
+    ]
+    lengths = np.fromiter((0 if cell is None else len(cell) for cell in lists), np.int64, len(lists))
+    bounds = np.concatenate([[0], np.cumsum(lengths)])
+    arrays = [cell for cell in lists if cell is not None and len(cell)]
+    try:
+        if arrays and all(isinstance(cell, np.ndarray) and cell.ndim == 1 for cell in arrays) and _are_alike(arrays):
+            items = pa.array(np.concatenate(arrays))
+        else:
+            items = _typed(list(itertools.chain.from_iterable(cell for cell in lists if cell is not None)))
+    except Flawed as error:
+        raise error.inside("[]", lambda row: int(np.searchsorted(bounds, row, "right")) - 1) from error
+    mask = pa.array([cell is None for cell in lists]) if any(cell is None for cell in lists) else None
+    return pa.ListArray.from_arrays(pa.array(bounds, pa.int32()), items, mask=mask)
+
+
+def _is_number(cell: Any) -> bool:
+    """Return whether an array or a tensor has no dimension."""
+    return getattr(cell, "ndim", 1) == 0 and hasattr(cell, "tolist")
+
+
+def _are_alike(arrays: Sequence[Any]) -> bool:
+    """Return whether arrays can be put together without a change of their numbers."""
+    return len({array.dtype for array in arrays}) == 1 or all(array.dtype.kind == "f" for array in arrays)
+
+
+def _items(row: int, cell: Any) -> Any:
+    """Return the items of an array or a tensor: numbers as an array, what is nested as a list.
+
+    Raises:
+        Flawed: it gives none, as a sparse tensor.
+    """
+    import numpy as np
+
+    if isinstance(cell, np.ma.MaskedArray):  # as an array it would show what is masked
+        return cell.tolist()
+    try:
+        array = np.asarray(cell.detach().cpu() if hasattr(cell, "detach") else cell)
+    except (TypeError, ValueError, RuntimeError) as error:
+        try:
+            return cell.tolist()  # NumPy has no type for it, as for bfloat16
+        except (AttributeError, TypeError, ValueError, RuntimeError):
+            what = f"holds a {type(cell).__name__} that can't be read as an array"
+            raise Flawed([Flaw(row, what, str(error).strip().partition("\n")[0])]) from error
+    if array.ndim == 1 and array.dtype.kind in "biuf":
+        return array
+    return array.tolist() if array.dtype.kind in "OUS" else list(array)
+
+
+def _objects(cells: Sequence[Any]) -> pa.Array:
+    """Return objects as a column: of fields where all have the same keys, else with keys of their own."""
+    names = _common_names(cells)
+    if not names:
+        return as_objects(list(cells))
+    try:
+        return _fields(cells, names)
+    except Flawed as error:
+        try:
+            return as_objects(list(cells))
+        except Flawed:
+            raise error from None
+
+
+def _common_names(cells: Sequence[Any]) -> tuple[str, ...]:
+    """Return the keys of all objects, where they are the same texts in all."""
+    orders = {tuple(cell) for cell in cells if cell is not None}
+    names = next(iter(orders))
+    if len(orders) > 1 and len({frozenset(order) for order in orders}) > 1:
+        return ()
+    first = next(tuple(cell) for cell in cells if cell is not None) if len(orders) > 1 else names
+    return first if all(map(is_text, first)) else ()
+
+
+def is_text(name: object) -> bool:
+    """Return whether something is a text that can be written, so that it can name a column."""
+    return isinstance(name, str) and (name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name))
+
+
+def _fields(cells: Sequence[Any], names: tuple[str, ...]) -> pa.Array:
+    """Return objects of the same keys as a column of fields."""
+    import pyarrow as pa
+
+    parts, flaws = [], list[Flaw]()
+    for name in names:
+        try:
+            parts.append(_typed([None if cell is None else cell[name] for cell in cells]))
+        except Flawed as error:
+            flaws += error.inside(f".{name}").flaws
+    if flaws:
+        raise Flawed(flaws)
+    mask = pa.array([cell is None for cell in cells]) if any(cell is None for cell in cells) else None
+    return pa.StructArray.from_arrays(parts, list(names), mask=mask)

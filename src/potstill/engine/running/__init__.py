@@ -1,0 +1,1 @@
+"""How a plan is carried out: in which process, with which code, and what outlives a step."""

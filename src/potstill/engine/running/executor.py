@@ -1,0 +1,141 @@
+"""Where steps run. The store is the truth; an executor only places work, and no key depends on it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+from potstill.engine.context import Progress
+from potstill.engine.running.carried import carried
+from potstill.engine.running.children import TERMINATE_SECONDS, Children, heavy_request, light_request, start_zygote
+from potstill.engine.running.execute import Outcome, Spec, execute
+from potstill.engine.running.interrupts import noticed
+from potstill.engine.running.own_code import holds_own_code
+from potstill.engine.step import Step
+
+
+class Executor(Protocol):
+    """Runs steps somewhere."""
+
+    def hold(self, steps: Sequence[Step]) -> AbstractContextManager[None]:
+        """Keep what `steps` depend on in this process as it is now, until the run ends."""
+
+    def submit(self, spec: Spec, fields: tuple[str, ...], progress: Progress) -> Future[Outcome]:
+        """Start a step; the future carries how it ended."""
+
+    def close(self) -> None:
+        """Stop everything that still runs."""
+
+
+class Local:
+    """This machine: Potstill's light steps in this process, the user's in forks of it, heavy ones in a warm one's."""
+
+    def __init__(self, jobs: int = 1, *, forks: bool = True) -> None:
+        """Run up to `jobs` steps at once; without `forks`, all light ones in this process, as debuggers want them."""
+        self._jobs = jobs
+        self._forks = forks
+        self._pool: ThreadPoolExecutor | None = None
+        self._threads: set[int] = set()
+        self._zygote: Children | None = None
+        self._environment = dict(os.environ)
+        self._held: dict[int, _Held] = {}
+        self._modules = b""
+
+    @contextmanager
+    def hold(self, steps: Sequence[Step]) -> Iterator[None]:
+        """Keep this process's state as it is now, for the light steps among `steps` that are not Potstill's own.
+
+        For the heavy ones, keep the user's modules.
+        """
+        heavy = [step for step in steps if step.heavy]
+        self._modules = pickle.dumps(carried(heavy)) if heavy else b""
+        own = [step for step in steps if not step.heavy and self._forks and holds_own_code(step)]
+        if not own:
+            yield
+            return
+        held = _Held(own)
+        self._held |= {id(step): held for step in own}
+        try:
+            yield
+        finally:
+            for step in own:
+                del self._held[id(step)]
+            held.close()
+
+    def submit(self, spec: Spec, fields: tuple[str, ...], progress: Progress) -> Future[Outcome]:
+        """Start a step; with one job, a light one of Potstill's own is done when this returns."""
+        if spec.step.heavy:
+            self._zygote = self._zygote or start_zygote(self._environment)
+            modules = self._modules or pickle.dumps(carried([spec.step]))
+            return self._zygote.submit(spec, progress, heavy_request(spec, fields, modules))
+        if spec.node in self._held:
+            return self._held[spec.node].children().submit(spec, progress, light_request(spec, fields))
+        if self._jobs > 1:
+            self._pool = self._pool or ThreadPoolExecutor(self._jobs, thread_name_prefix="potstill")
+            return self._pool.submit(self._in_thread, spec, fields, progress)
+        future: Future[Outcome] = Future()
+        with noticed() as interrupts:
+            future.set_result(execute(spec, fields, progress, lambda: interrupts.came))
+        return future
+
+    def close(self) -> None:
+        """Stop the children, and interrupt light steps that still run in threads."""
+        if self._zygote is not None:
+            self._zygote.close()
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._interrupt_threads()
+
+    def _in_thread(self, spec: Spec, fields: tuple[str, ...], progress: Progress) -> Outcome:
+        """Run a light step; its thread is known while it runs."""
+        self._threads.add(threading.get_ident())
+        try:
+            return execute(spec, fields, progress)
+        finally:
+            self._threads.discard(threading.get_ident())
+
+    def _interrupt_threads(self) -> None:
+        """Raise KeyboardInterrupt in the steps that run in threads; one that sits in a system call is left behind."""
+        import ctypes
+
+        for thread in list(self._threads):
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(KeyboardInterrupt))
+        deadline = time.monotonic() + TERMINATE_SECONDS
+        while self._threads and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+
+class _Held:
+    """The fork of this process that runs the light steps of one run."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        """Fork at once, before anything runs."""
+        self._steps = steps
+        self._children = self._started()
+
+    def children(self) -> Children:
+        """Return the fork's children; a fork that a step has killed is replaced: this process is as it was."""
+        if self._children.gone:
+            self._children.close()
+            self._children = self._started()
+        return self._children
+
+    def close(self) -> None:
+        """End the fork."""
+        self._children.close()
+
+    def _started(self) -> Children:
+        """Fork this process."""
+        from potstill.engine.running import forks
+
+        return Children(*forks.start(self._steps))
+
+
+ProgressFactory = Callable[[str], Progress]
+"""Makes the progress function of a step by its name."""

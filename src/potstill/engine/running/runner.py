@@ -1,0 +1,316 @@
+"""A run: steps in order, each a hit or executed once, with whatever failed reported and nothing finished lost."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from potstill.engine.context import Ancestor
+from potstill.engine.graph import Graph, edges, replace_nodes, step_of
+from potstill.engine.keys.identity import Codes, fixed_fields, key_of, step_identity
+from potstill.engine.keys.inputs import source_of
+from potstill.engine.records import Interrupted, Record, Run, Watcher
+from potstill.engine.running.execute import Input, Outcome, Spec, detached, edge_fields
+from potstill.engine.running.executor import Executor
+from potstill.engine.running.interrupts import Interrupts
+from potstill.engine.running.services import Services, named_in
+from potstill.engine.step import Node, Output, Step
+from potstill.engine.store import key_locks
+from potstill.engine.store.artifacts import Artifact, Store
+from potstill.engine.store.run_records import Origin
+from potstill.engine.store.usage import Usage
+from potstill.errors import PotstillError, RequestError
+
+POLL_SECONDS = 0.2
+"""How often a run looks whether another process has freed a key that it needs."""
+INPUT_TRIES = 3
+"""How often a step is started whose inputs change while it runs."""
+
+
+@dataclass
+class Runner:
+    """Drives one run of a graph."""
+
+    origin: Origin
+    """Which pipeline file runs, and where."""
+    graph: Graph
+    """Its steps."""
+    targets: list[Node]
+    """What is wanted; only what these need is run."""
+    store: Store
+    """Where results are."""
+    executor: Executor
+    """Where steps run."""
+    watcher: Watcher
+    """Who shows the run."""
+    jobs: int = 1
+    """Steps at once."""
+    threads: int = 1
+    """Threads a step."""
+    services: Services | None = None
+    """What steps share beyond their own end; whoever made them stops them."""
+    interrupts: Interrupts = field(default_factory=Interrupts)
+    """Whether the run was asked to end."""
+    records: dict[int, Record] = field(default_factory=dict)
+    """Record by `id(step)`."""
+    _running: dict[Future[Outcome], tuple[Step, Record, key_locks.Lock]] = field(default_factory=dict)
+    _used: dict[Future[Outcome], frozenset[str]] = field(default_factory=dict)
+    _served: set[str] = field(default_factory=set)
+    _busy: set[str] = field(default_factory=set)
+    _foreign: set[str] = field(default_factory=set)
+    _ready: deque[Step] = field(default_factory=deque)
+    _open: dict[int, int] = field(default_factory=dict)
+    _usage: Usage = field(init=False)
+    _children: dict[int, list[Step]] = field(default_factory=dict)
+    _codes: Codes = field(default_factory=dict)
+    _tries: Counter[int] = field(default_factory=Counter)
+    _restarting: dict[int, list[Step]] = field(default_factory=dict)
+    """By `id(step)`, a step that is looked up again: the steps that wait for it, which its first end did not free."""
+
+    def __post_init__(self) -> None:
+        """Pin and record what the run uses."""
+        self._usage = Usage(self.store, self.origin, self.watcher.said)
+
+    def run(self) -> Run:
+        """Run everything that the targets need.
+
+        Raises:
+            Interrupted: by Ctrl-C; whoever owns the executor stops what still runs.
+        """
+        total = self.graph.ancestors([step_of(node) for node in self.targets])
+        self.watcher.planned([self.graph.name(step) for step in total])
+        for step in total:
+            self.records[id(step)] = Record(self.graph.name(step), type(step).__name__)
+            self._open[id(step)] = len(self.graph.parents(step))
+            for parent in self.graph.parents(step):
+                self._children.setdefault(id(parent), []).append(step)
+        self._ready.extend(step for step in total if not self._open[id(step)])
+        records = [self.records[id(step)] for step in total]
+        wanted = {name: node for name, node in self.graph.outputs.items() if node in self.targets}
+        outputs = {name: self.records[id(step_of(node))] for name, node in wanted.items()}
+        parts = {name: node.name for name, node in wanted.items() if isinstance(node, Output)}
+        run = Run(self.origin.pipeline, self.store.root, records, outputs, parts)
+        complete = False
+        try:
+            self._drive()
+            complete = not run.failed
+        except KeyboardInterrupt as stop:
+            raise Interrupted(run) from stop
+        finally:
+            self._usage.close(complete=complete, steps=self.graph.names.values())
+        return run
+
+    def _drive(self) -> None:
+        """Start what is ready and collect what ends, until nothing is left."""
+        while self._ready or self._running:
+            self.interrupts.check()
+            waiting = range(len(self._ready))
+            started = [self._start(self._next()) for _ in waiting if len(self._running) < self.jobs]
+            if self._running:
+                self._collect()
+            elif self._ready and not any(started):
+                time.sleep(POLL_SECONDS)
+
+    def _next(self) -> Step:
+        """Take the first step that is ready; one that would end a service that others wait for comes after them."""
+        step = self._ready[0]
+        if self._served:
+            kind = [one for one in self._ready if not self._wants_room(one) or self._services_of(one) & self._served]
+            step = next(iter(kind), step)
+        self._ready.remove(step)
+        return step
+
+    def _start(self, step: Step) -> bool:
+        """Settle a step whose parents are settled, or start it; otherwise put it back and return False."""
+        record = self.records[id(step)]
+        if any(id(parent) in self._restarting for parent in self.graph.parents(step)):
+            return self._later(step)
+        failed = [parent for parent in self.graph.parents(step) if self.records[id(parent)].artifact is None]
+        if failed:
+            record.error = f"not run: {self.graph.name(failed[0])} failed"
+            return self._finish(step, record)
+        try:
+            return self._settle(step, record)
+        except RequestError as error:
+            record.status, record.error, record.bad_request = "failed", str(error), True
+        except PotstillError as error:
+            record.status, record.error = "failed", str(error)
+        return self._finish(step, record)
+
+    def _settle(self, step: Step, record: Record) -> bool:
+        """Take a hit from the store, or start the step under its key's lock."""
+        fixed = fixed_fields(step)
+        identity = step_identity(step, self._artifact, self._codes, self._lineage_digests(step), fixed)
+        record.key = key_of(identity)
+        if record.key in self._busy:
+            return self._later(step)
+        if self._hit(record):
+            self._usage.hit(record.name, record.key, identity)
+            return self._finish(step, record)
+        if not self._has_room(step):
+            return self._later(step)
+        lock = key_locks.try_lock(self.store.root, record.key)
+        if lock is None:
+            if record.key not in self._foreign:
+                self._foreign.add(record.key)
+                self.watcher.said(f"{record.name}: waiting for {key_locks.owner(self.store.root, record.key)}")
+            return self._later(step)
+        if self._hit(record):
+            lock.release()
+            self._usage.hit(record.name, record.key, identity)
+            return self._finish(step, record)
+        try:
+            self._usage.start(record.name, record.type, record.key, identity)
+            spec = self._spec(step, record, identity, fixed)
+            used = self._make_room(step)
+            future = self.executor.submit(spec, edge_fields(step), self.watcher.started(record.name))
+        except BaseException:
+            lock.release()
+            raise
+        self._busy.add(record.key)
+        self._running[future] = (step, record, lock)
+        self._used[future] = used
+        return True
+
+    def _make_room(self, step: Step) -> frozenset[str]:
+        """Stop what neither `step` nor a running one uses, if the step needs the memory; return what it uses itself."""
+        used = self._services_of(step)
+        if self.services is not None and self._wants_room(step) and self._served - used:
+            self._served = set(used.union(*self._used.values()))
+            self.services.keep_only(self._served)
+        self._served |= used
+        return used
+
+    def _wants_room(self, step: Step) -> bool:
+        """Return whether a step needs the memory that an idle service holds."""
+        return step.heavy or type(step).alone
+
+    def _services_of(self, step: Step) -> frozenset[str]:
+        """Return the names of the services that a step will use; one that can't tell says why when it runs."""
+        if any(self.records[id(parent)].artifact is None for parent in self.graph.parents(step)):
+            return frozenset()
+        values = [getattr(step, part.name) for part in fields(step)]
+        try:
+            return named_in([replace_nodes(value, lambda node, _: self._artifact(node).path) for value in values])
+        except (PotstillError, OSError):
+            return frozenset()
+
+    def _has_room(self, step: Step) -> bool:
+        """Return whether a job is free, and nothing that wants to run alone is in the way."""
+        if any(type(running).alone for running, _, _ in self._running.values()):
+            return False
+        return not self._running if type(step).alone else len(self._running) < self.jobs
+
+    def _later(self, step: Step) -> bool:
+        """Put a step back: a job, or another process, has to end first."""
+        self._ready.append(step)
+        return False
+
+    def _hit(self, record: Record) -> bool:
+        """Take the artifact of the record's key if it is whole and has no rows to retry."""
+        record.artifact = self._usage.find(record.name, record.key)
+        if record.artifact is not None:
+            record.status = "hit"
+        return record.artifact is not None
+
+    def _collect(self) -> None:
+        """Wait for a step to end, and take its outcome."""
+        done, _ = wait(self._running, timeout=POLL_SECONDS * 5, return_when=FIRST_COMPLETED)
+        for future in done:
+            step, record, lock = self._running.pop(future)
+            self._used.pop(future)
+            outcome = future.result()
+            found = self.store.lookup(record.key) if outcome.status == "ran" else None
+            lock.release()
+            self._busy.discard(record.key)
+            if outcome.status == "failed":
+                self.interrupts.check()  # a library may have made an error of it
+            for warning in outcome.warnings:
+                self.watcher.said(f"{record.name}: {warning}")
+            if outcome.changed_inputs and self._tries[id(step)] < INPUT_TRIES:
+                self._restart(step, outcome)
+                continue
+            record.status, record.seconds, record.error = outcome.status, outcome.seconds, outcome.error
+            record.bad_request = outcome.bad_request
+            if found is not None and found.artifact is None:
+                record.status, record.error = "failed", f"its artifact is not whole: {found.damage or 'missing'}"
+            elif found is not None:
+                record.artifact = found.artifact
+            self._finish(step, record)
+
+    def _restart(self, step: Step, outcome: Outcome) -> None:
+        """Look up a step again whose inputs changed while it ran, and before it those that were removed or replaced."""
+        self._tries[id(step)] += 1
+        self.watcher.said(f"{self.records[id(step)].name}: {outcome.error}. It is started again")
+        for parent in self.graph.parents(step):
+            record = self.records[id(parent)]
+            if record.key not in outcome.changed_inputs:
+                continue
+            self._open[id(step)] += 1
+            if id(parent) not in self._restarting:
+                record.artifact, record.status = None, "skipped"
+                self._ready.append(parent)
+            self._restarting.setdefault(id(parent), []).append(step)
+        if not self._open[id(step)]:
+            self._ready.append(step)
+
+    def _finish(self, step: Step, record: Record) -> bool:
+        """Tell the watcher, and let the steps go that only waited for this one."""
+        self.watcher.finished(record)
+        for child in self._restarting.pop(id(step), self._children.get(id(step), ())):
+            self._open[id(child)] -= 1
+            if not self._open[id(child)]:
+                self._ready.append(child)
+        return True
+
+    def _artifact(self, node: Node) -> Artifact:
+        """Return the artifact behind an edge."""
+        artifact = self.records[id(step_of(node))].artifact
+        assert artifact is not None, "a step is settled only after its parents"
+        return artifact
+
+    def _spec(self, step: Step, record: Record, identity: dict[str, Any], fixed: dict[str, Any]) -> Spec:
+        """Return what an executor needs to run the step."""
+        inputs: dict[int, Input] = {}
+        names: dict[str, list[str]] = {}
+        for name, node in edges(step):
+            inputs[id(step_of(node))] = Input.of(self._artifact(node))
+            names.setdefault(name, []).append(self.graph.name(node))
+        return Spec(
+            step=detached(step, inputs, fixed),
+            name=record.name,
+            origin=self.origin,
+            key=record.key,
+            store=self.store.root,
+            identity=identity,
+            inputs=names,
+            sources=tuple(source_of(self.graph.name(p), self._artifact(p)) for p in self.graph.parents(step)),
+            lineage=tuple(self._ancestors(step)) if type(step).wants_lineage else (),
+            threads=self.threads,
+            access=self.services.access if self.services else None,
+            node=id(step),
+            edges=inputs,
+            fixed=fixed,
+        )
+
+    def _ancestors(self, step: Step) -> Iterator[Ancestor]:
+        """Yield the ancestors of a step with their manifests."""
+        for ancestor in self.graph.ancestors([step])[:-1]:
+            artifact = self._artifact(ancestor)
+            parents = tuple(self.graph.name(parent) for parent in self.graph.parents(ancestor))
+            name = self.graph.name(ancestor)
+            yield Ancestor(name, type(ancestor).__name__, artifact.key, parents, artifact.manifest)
+
+    def _lineage_digests(self, step: Step) -> list[list[str]] | None:
+        """Return what a step that reads its lineage depends on beyond its direct inputs."""
+        if not type(step).wants_lineage:
+            return None
+        ancestors = self.graph.ancestors([step])[:-1]
+        return [
+            [self.graph.name(ancestor), self._artifact(ancestor).key, self._artifact(ancestor).digest()]
+            for ancestor in ancestors
+        ]

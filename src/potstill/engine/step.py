@@ -1,0 +1,260 @@
+"""The step: a frozen dataclass whose step-valued fields are the edges of the graph."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NoReturn, Protocol, Self, Union, dataclass_transform
+
+from potstill.engine.arguments import check_arguments
+from potstill.engine.field_texts import WithFieldTexts
+from potstill.errors import NothingHasRun, Problem, RequestError
+
+if TYPE_CHECKING:
+    from potstill.engine.context import Context
+
+RESULT_NAMES = frozenset({"path", "rows", "dataset", "to_pandas", "metrics", "manifest", "key", "digest"})
+"""What an artifact has and a step has not, so that asking a step for it gets an answer that helps."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Annotation mark of a field that holds steps; `kind` is what the step must make."""
+
+    kind: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What running a step is expected to take; `None` is unknown."""
+
+    rows: int | None = None
+    """Rows it will make."""
+    calls: int = 0
+    """Requests to a teacher."""
+    tokens: int = 0
+    """Tokens that the teacher reads and writes."""
+    disk: int = 0
+    """Bytes that the artifact will take; 0 where the step can't say, and the plan goes by its inputs."""
+    cached: int = 0
+    """Requests that the journal answers already; they are not among `calls`."""
+    dollars: float = 0.0
+    """What the calls cost, by the teacher's price."""
+
+
+class Trial(Protocol):
+    """What a step may look at where a plan asks for its cost and all its inputs exist."""
+
+    def inputs(self) -> dict[str, Any]:
+        """Return what `run` would get by edge field."""
+
+    def context(self) -> Context:
+        """Return a context whose journals can be read and not written."""
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
+@dataclass(frozen=True, eq=False, repr=False)
+class Step:
+    """One node of the graph: fields that hold steps are edges, all others are parameters.
+
+    Subclasses become frozen dataclasses by themselves and define `run`, whose arguments are the resolved edges by
+    field name (a `datasets.Dataset` for rows, a folder for a model, a dict for metrics) and, if asked for, `context`.
+    `run` returns rows, a folder or metrics; a step that names `outputs` returns a dict of rows by output name.
+    """
+
+    name: str | None = field(default=None, kw_only=True)
+    """Name in logs, plans and reports; by default that of the variable that holds the step."""
+
+    makes: ClassVar[str] = "anything"
+    """What the step makes: `rows`, `model`, `metrics`, `report`, or `anything` when that shows only when it runs."""
+    outputs: ClassVar[tuple[str, ...]] = ()
+    """Names of the outputs of a step that has several."""
+    version: ClassVar[int] = 1
+    """Raised whenever a built-in step's result changes for the same parameters."""
+    heavy: ClassVar[bool] = False
+    """Whether the step loads a model, so that it runs in a child process whose memory is freed."""
+    alone: ClassVar[bool] = False
+    """Whether nothing may run beside the step, because it measures speed."""
+    preload: ClassVar[tuple[str, ...]] = ()
+    """Modules that a heavy step's process imports before it starts."""
+    unkeyed: ClassVar[frozenset[str]] = frozenset()
+    """Fields that can't change the result, and so are not part of the key."""
+    unkeyed_defaults: ClassVar[frozenset[str]] = frozenset()
+    """Fields that came later, and are part of the key only where they don't hold their default."""
+    unordered: ClassVar[frozenset[str]] = frozenset()
+    """Fields that hold dicts whose order can't change the result, and so is not part of the key."""
+    spelled: ClassVar[Mapping[str, str]] = {}
+    """Fields by the other name that `--set` takes for them, where the field's own name is an output's."""
+    wants_lineage: ClassVar[bool] = False
+    """Whether the step reads its ancestors' manifests, which then become part of its key."""
+
+    def __init_subclass__(cls) -> None:
+        """Make the subclass a frozen dataclass.
+
+        Raises:
+            RequestError: it uses a name that is a step's own for a parameter or an output.
+        """
+        super().__init_subclass__()
+        wrong = [*_taken_names(cls), *_wrong_outputs(cls)]
+        if wrong:
+            raise RequestError(*wrong)
+        dataclass(frozen=True, eq=False, repr=False)(cls)
+        cls.__doc__ = WithFieldTexts(cls.__dict__.get("__doc__"))  # type: ignore[assignment]  # a text when it is read
+
+    def __new__(cls, *given: object, **named: object) -> Self:
+        """Refuse names that the step does not have, before Python does with less to say.
+
+        Raises:
+            BadArguments: a parameter is misspelt, or one that is needed is left out.
+        """
+        if given or named:
+            check_arguments(cls, given, named)
+        return super().__new__(cls)
+
+    def __getattr__(self, name: str) -> Output:
+        """Return the output `name` of a step that has several.
+
+        Raises:
+            AttributeError: the step has no such output.
+        """
+        if name in type(self).outputs:
+            return Output(self, name)
+        if name in RESULT_NAMES:
+            raise AttributeError(_nothing_has_run(self, f".{name}"))
+        known = f"; its outputs are {', '.join(type(self).outputs)}" if type(self).outputs else ""
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{known}")
+
+    def __repr__(self) -> str:
+        """Name the type and the step, without the whole graph behind it."""
+        return f"<{type(self).__name__} {self.name or 'unnamed'}, a step that has not run>"
+
+    def __bool__(self) -> bool:
+        """Return that a step is something; it has no length before it has run."""
+        return True
+
+    def __iter__(self) -> Iterator[NoReturn]:
+        """Refuse to iterate over rows that don't exist yet."""
+        raise NothingHasRun(_nothing_has_run(self))
+
+    def __len__(self) -> int:
+        """Refuse to count rows that don't exist yet."""
+        raise NothingHasRun(_nothing_has_run(self))
+
+    def __getitem__(self, key: object) -> NoReturn:
+        """Refuse to read rows that don't exist yet."""
+        raise NothingHasRun(_nothing_has_run(self))
+
+    def __fspath__(self) -> str:
+        """Refuse to name a folder that doesn't exist yet."""
+        raise NothingHasRun(_nothing_has_run(self, ".path"))
+
+    def check(self) -> Iterable[Problem]:
+        """Yield what is wrong with the parameters, beyond types and ranges; reads small files at most."""
+        return ()
+
+    def memory_remedies(self) -> str:
+        """Return what to change where memory runs out, the cheapest first; nothing if the step knows of nothing."""
+        return ""
+
+    def needs(self) -> Mapping[str, Iterable[str]]:
+        """Return, by edge field, the columns that the rows there must have."""
+        return {}
+
+    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
+        """Return the columns of the rows that this step makes from those of its `inputs`; `None` is unknown.
+
+        Of a field that holds several steps, `inputs[field]` has the columns that all share, and `inputs["field[0]"]` or
+        `inputs["field[key]"]` those of one.
+
+        Raises:
+            RequestError: the columns don't go together; said before anything runs.
+        """
+        return None
+
+    def expanded(self) -> Step:
+        """Return the step that makes the result in this one's place: itself, or one that goes on from a part of it.
+
+        A step that several steps make up returns the last of them, and the same object each time.
+        """
+        return self
+
+    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
+        """Return what the step will cost, given the number of `rows` behind each edge field."""
+        return Estimate()
+
+    def forecast(self, rows: Mapping[str, int | None], trial: Trial) -> Estimate:
+        """Return what the step will cost, given all its inputs themselves; must not write or ask anybody."""
+        return self.estimate(rows)
+
+
+def _nothing_has_run(step: Step, result: str = "") -> str:
+    """Return what to do where a step is used as if it were its result."""
+    example = f'run = Pipeline("name", outputs={{"x": ...}}).run(), then run["x"]{result or ".dataset()"}'
+    return f"{type(step).__name__} is a step, and nothing has run yet: make it an output of a pipeline, {example}"
+
+
+def _taken_names(cls: type[Step]) -> Iterator[Problem]:
+    """Yield a problem for each parameter of `cls` that has the name of something that every step has."""
+    annotations = vars(cls).get("__annotations__", {})
+    for name, annotation in annotations.items():
+        text = annotation if isinstance(annotation, str) else repr(annotation)
+        if name in _OWN and "ClassVar" not in text:
+            hint = f"; if Potstill's is meant, write `{name} = ...` without a type" if name in _SETTINGS else ""
+            yield Problem(cls.__name__, name, f"is a name that every step has: call the parameter something else{hint}")
+    for name in sorted(_METHODS & vars(cls).keys() - annotations.keys()):
+        if not callable(vars(cls)[name]) and not isinstance(vars(cls)[name], (staticmethod, classmethod)):
+            yield Problem(cls.__name__, name, "is a method that every step has: call the attribute something else")
+
+
+def _wrong_outputs(cls: type[Step]) -> Iterator[Problem]:
+    """Yield what is wrong with the names of the outputs: each must lead to the output and to nothing else."""
+    if not isinstance(cls.outputs, (tuple, list)) or not all(isinstance(name, str) for name in cls.outputs):
+        yield Problem(
+            cls.__name__, "outputs", f'must be a tuple of names, as in ("train", "test"), got {cls.outputs!r}'
+        )
+        return
+    fields = {name for base in cls.__mro__ for name in vars(base).get("__annotations__", {})}
+    for name in cls.outputs:
+        if name in fields or hasattr(cls, name):
+            yield Problem(cls.__name__, "outputs", f"{name!r} is a parameter or a name of the step: choose another one")
+        elif not name.isidentifier() or len(name.encode()) > 100:  # it is a folder's name, too
+            yield Problem(cls.__name__, "outputs", f"{name!r:.80} is no name: letters, digits and underscores are")
+
+
+_SETTINGS = frozenset(name for name in Step.__annotations__ if name != "name")
+_METHODS = frozenset(name for name, member in vars(Step).items() if callable(member) and not name.startswith("_"))
+_OWN = _SETTINGS | _METHODS | {"name", "run"}
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """One named output of a step that has several."""
+
+    step: Step
+    """The step."""
+    name: str
+    """Which of its outputs."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Refuse: an output is no result before it has run.
+
+        Raises:
+            AttributeError: always.
+        """
+        if name in RESULT_NAMES:
+            raise AttributeError(_nothing_has_run(self.step, f".{name}"))
+        raise AttributeError(f"the output of a step has no attribute {name!r}")
+
+
+Node = Union[Step, Output]
+"""What an edge may hold."""
+
+Rows = Annotated[Node, Edge("rows")]
+"""An edge: any step that makes rows; `run` gets a `datasets.Dataset`."""
+Model = Annotated[Union[Node, str, Any], Edge("model")]
+"""An edge or a model by name: a step that makes a model, a local folder, a Hub id or a teacher; `run` gets a folder."""
+Metrics = Annotated[Node, Edge("metrics")]
+"""An edge: any step that makes metrics; `run` gets a dict."""
+Anything = Annotated[Node, Edge("anything")]
+"""An edge that takes whatever a step makes."""

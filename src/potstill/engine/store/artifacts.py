@@ -1,0 +1,302 @@
+"""The store: artifacts by key, each complete only through its manifest, published by one rename.
+
+STORE/artifacts/KEY/   manifest.json, log.txt, and the payload (data/*.parquet, a model folder, metrics.json, ...)
+STORE/strays/KEY/      files that somebody else put into an artifact, set aside
+STORE/work/KEY/        an artifact being made: payload/ and scratch/ (checkpoints), kept after a kill
+STORE/journal.sqlite   finished rows
+STORE/locks/KEY        one writer at a time
+STORE/services/        which model servers a run has started, while they run
+STORE/runs/            what each pipeline file used when it last ran, for `plan` and `gc`
+STORE/pins/            what each run uses that goes on or did not finish, for `gc`
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import logging
+import os
+import shutil
+import stat
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from potstill.engine.digests import file_digest
+from potstill.engine.store.journal import Journal
+from potstill.engine.store.manifests import (
+    BESIDE_PAYLOAD,
+    condition,
+    content_digests,
+    lined,
+    read_manifest,
+    sealed,
+    without_links,
+)
+from potstill.engine.store.pins import all_pins
+from potstill.engine.store.run_records import RunRecords
+from potstill.errors import BadInput, StoreError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+_log = logging.getLogger("potstill")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A finished result in the store."""
+
+    path: Path
+    """Its folder."""
+    manifest: Mapping[str, Any]
+    """What is known about it: rows, counts, file digests, lineage, seconds, versions, host."""
+    output: str = ""
+    """Which of its outputs is meant, if it has several."""
+
+    @property
+    def key(self) -> str:
+        """Its key."""
+        return str(self.manifest["key"])
+
+    @property
+    def rows(self) -> int | None:
+        """How many rows it holds, or None if it holds none."""
+        rows = self.manifest["output_rows"][self.output] if self.output else self.manifest["rows"]
+        return None if rows is None else int(rows)
+
+    @property
+    def size(self) -> int:
+        """How many bytes its files take."""
+        return sum(int(file["size"]) for file in self.manifest["files"].values())
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """Its figures, if it holds metrics.
+
+        Raises:
+            BadInput: it holds something else.
+        """
+        if self.manifest["makes"] != "metrics":
+            raise BadInput(f"{self!r} holds no metrics: it has .path, and rows have .dataset() and .to_pandas()")
+        return dict(json.loads((self.path / "metrics.json").read_text(encoding="utf-8")))
+
+    def __repr__(self) -> str:
+        """Name the step, what it made and where that is; the whole manifest is in `manifest`."""
+        rows = "" if self.rows is None else f", {self.rows:,} rows"
+        part = f".{self.output}" if self.output else ""
+        return f"<{self.manifest['makes']} of {self.manifest['name']}{part}{rows}: {self.path}>"
+
+    def dataset(self) -> Dataset:
+        """Return its rows as a `datasets.Dataset`, which does not fill the memory."""
+        from potstill.engine.rows import files as rows
+
+        return rows.opened(self.path / "data" / self.output, self.parts(self.output))
+
+    def to_pandas(self) -> Any:
+        """Return its rows as a pandas frame, all in memory."""
+        return self.dataset().to_pandas()
+
+    def parts(self, output: str = "") -> tuple[str, ...]:
+        """Return the names of the files that hold the rows of one of its outputs, below `data/OUTPUT`."""
+        folder = f"data/{output}/" if output else "data/"
+        return tuple(sorted(name.removeprefix(folder) for name in self.manifest["files"] if name.startswith(folder)))
+
+    def digest(self, output: str = "") -> str:
+        """Return the content digest of the artifact, or of one of its outputs."""
+        return str(self.manifest["digests"][output])
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """What the store says about a key."""
+
+    artifact: Artifact | None
+    """The artifact, if it is there and whole."""
+    damage: str = ""
+    """Why what is there can't be used, or empty."""
+    strays: tuple[str, ...] = ()
+    """Files that don't belong to it, where these are all that is wrong with it: `set_aside` makes it whole."""
+    blemishes: tuple[str, ...] = ()
+    """What is wrong with files beside its result, which is no reason to make it again."""
+
+
+class Store:
+    """The artifacts of one folder."""
+
+    def __init__(self, root: Path) -> None:
+        """Use the folder `root`; it is made at the first write."""
+        self.root = root.absolute()
+        self.journal = Journal(self.root / "journal.sqlite")
+        self.runs = RunRecords(self.root)
+
+    def prepare(self) -> None:
+        """Make the store's folder if there is none; not one that everybody may write to, whatever the umask.
+
+        What children of a run read there is code; also, who can write results can forge them.
+
+        Raises:
+            StoreError: it can't be made.
+        """
+        with writing(self.root):
+            if not self.root.is_dir():
+                self.root.mkdir(parents=True)
+                mode = self.root.stat().st_mode
+                if mode & stat.S_IWOTH:
+                    self.root.chmod(mode & ~stat.S_IRWXO)
+
+    def lookup(self, key: str) -> Lookup:
+        """Return the artifact of `key` if its manifest and all its files are whole; read anew at each call."""
+        path = self.root / "artifacts" / key
+        if not path.is_dir():
+            return Lookup(None)
+        try:
+            manifest = read_manifest(path)
+            if manifest["key"] != key:
+                return Lookup(None, f"its manifest belongs to {manifest['key']}")
+            found = condition(path, manifest)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            return Lookup(None, f"manifest.json can't be read: {error}")
+        if found.damage:
+            return Lookup(None, found.damage)
+        if found.strays:
+            names = ", ".join(found.strays[:3]) + ", ..." * (len(found.strays) > 3)
+            return Lookup(None, f"{names} stands in it and not in its manifest", found.strays)
+        return Lookup(Artifact(path, manifest), blemishes=found.blemishes)
+
+    def set_aside(self, key: str, strays: Iterable[str]) -> Path:
+        """Move what does not belong to the artifact `key` out of it; return the folder where it is now.
+
+        Raises:
+            StoreError: the store can't be written.
+        """
+        target = self.root / "strays" / key / str(time.time_ns())
+        with writing(self.root):
+            for name in strays:
+                place = target / name
+                place.parent.mkdir(parents=True, exist_ok=True)
+                with contextlib.suppress(FileNotFoundError):  # another run does the same
+                    (self.root / "artifacts" / key / name).rename(place)
+        return target
+
+    def artifacts(self) -> Iterator[tuple[str, Lookup]]:
+        """Yield every key in the store with what is behind it."""
+        folder = self.root / "artifacts"
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            yield path.name, self.lookup(path.name)
+
+    def work(self, key: str) -> Path:
+        """Return the folder in which `key` is made, with an empty `payload` and its `scratch` as a kill left it."""
+        folder = self.root / "work" / key
+        with writing(self.root):
+            folder.mkdir(parents=True, exist_ok=True)
+            if (folder / "payload").exists():
+                shutil.rmtree(folder / "payload", ignore_errors=True)
+            (folder / "payload").mkdir()
+            (folder / "scratch").mkdir(exist_ok=True)
+        return folder
+
+    def publish(self, key: str, manifest: dict[str, Any]) -> Artifact:
+        """Make the payload of `work(key)` the artifact `key`: flush everything, then rename once.
+
+        Raises:
+            StoreError: the store can't be written; what it held before is intact.
+        """
+        payload = self.root / "work" / key / "payload"
+        target = self.root / "artifacts" / key
+        with writing(self.root):
+            (payload / "manifest.json").unlink(missing_ok=True)
+            files = {name: payload / name for name in without_links(payload)}
+            manifest["files"] = {
+                name: {"size": path.stat().st_size, "sha256": file_digest(path)} for name, path in files.items()
+            }
+            manifest["digests"] = content_digests(manifest["files"], manifest["outputs"])
+            for name, path in files.items():
+                if name not in BESIDE_PAYLOAD:
+                    _flush(path)
+            _write_whole(payload / "manifest.json", lined(sealed(manifest)))
+            for folder in {path.parent for path in files.values()} | {payload}:
+                _flush(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._remove(key)
+            payload.rename(target)
+            _flush(target.parent)
+            if not manifest["counts"]["retryable"]:
+                self.journal.drop(key)
+            shutil.rmtree(payload.parent, ignore_errors=True)
+        return Artifact(target, manifest)
+
+    def _remove(self, key: str) -> None:
+        """Move what stands at the target out of the way: it was found damaged, or some of its rows were retried."""
+        target = self.root / "artifacts" / key
+        if target.exists():
+            trash = self.root / "work" / f"replaced-{key}-{os.getpid()}"
+            shutil.rmtree(trash, ignore_errors=True)
+            target.rename(trash)
+            shutil.rmtree(trash, ignore_errors=True)
+
+    def used_keys(self) -> set[str]:
+        """Return the keys that remembered and running runs use: all of them where a record can't be read."""
+        entries, damage = self.runs.entries()
+        pins = all_pins(self.root)
+        used = {entry.key for entry in entries} | {key for one in pins for key in one.keys}
+        if damage or any(one.damaged for one in pins):
+            folders = [self.root / "artifacts", self.root / "work"]
+            used |= {path.name for folder in folders if folder.is_dir() for path in folder.iterdir()}
+        return used
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON so that the file is either the old or the new one, never a part of it."""
+    _write_whole(path, json.dumps(value, indent=1))
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file that is either the old or the new one, also after a power cut."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+@contextlib.contextmanager
+def writing(root: Path) -> Iterator[None]:
+    """Turn the operating system's refusals into an error that names the store and the remedy."""
+    try:
+        yield
+    except OSError as error:
+        if not _is_about(error, root):
+            raise
+        remedies = {
+            errno.ENOSPC: "the disk is full: free space, or `potstill gc`",
+            errno.EDQUOT: "the disk quota is used up: free space, or `potstill gc`",
+            errno.EFBIG: "a file may not grow that large: raise the limit",
+            errno.EIO: "the disk fails: choose another store with --store or POTSTILL_STORE",
+            errno.EROFS: "the store is read-only: choose another with --store or POTSTILL_STORE",
+            errno.EACCES: "no right to write there: choose another store with --store or POTSTILL_STORE",
+            errno.EPERM: "no right to write there: choose another store with --store or POTSTILL_STORE",
+        }
+        remedy = remedies.get(error.errno or 0, "choose another store with --store or POTSTILL_STORE")
+        raise StoreError(f"the store {root} can't be written ({error}); {remedy}. What it held is intact") from error
+
+
+def _is_about(error: OSError, root: Path) -> bool:
+    """Return whether an error is the store's, and not of something that a step reads or writes elsewhere."""
+    if error.filename is None:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+    place = Path(os.fsdecode(error.filename)).absolute()
+    return place.is_relative_to(root) or root.is_relative_to(place)
+
+
+def _flush(path: Path) -> None:
+    """Make the operating system write a file or folder to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,1 @@
+"""Formats and runtimes of language models that write text."""

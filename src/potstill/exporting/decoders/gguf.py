@@ -1,0 +1,295 @@
+"""GGUF, the file that llama.cpp and Ollama read: weights, sizes, tokenizer and chat template in one.
+
+Names and layout are those of the specification of the format (ggml, docs/gguf.md) and of llama.cpp's own converter;
+the package `gguf` has the quantizers in numpy. Types with K in their name are made by llama.cpp itself.
+
+Shapes: O output features, I input features, D features of a head.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from potstill.errors import BadInput, PotstillError
+from potstill.exporting.decoders import gguf_tokenizer, ollama
+from potstill.exporting.exporter import Serving, Source, Written, need_packages
+from potstill.exporting.silence import quiet
+
+if TYPE_CHECKING:
+    from potstill.exporting.exporter import RuntimeName
+
+Type = Literal["f32", "f16", "bf16", "q8_0", "q4_0", "tq1_0", "tq2_0", "q4_k_m", "q5_k_m", "q6_k"]
+"""How the weights are stored."""
+FILE = "model.gguf"
+"""Name of the file."""
+ARCHITECTURES = ("llama", "qwen2", "qwen3")
+"""Model types whose names and sizes we know."""
+RISE: Mapping[str, float] = {"f32": 0.005, "f16": 0.005, "bf16": 0.005, "q8_0": 0.02, "q6_k": 0.05, "q5_k_m": 0.1}
+"""Normal rise of perplexity; that of the others is `SMALL`."""
+SMALL = 0.25
+"""Normal rise of perplexity at 4 bits and below, which is large in small models."""
+QUANTIZE = "llama-quantize"
+"""llama.cpp's tool for the types that the package lacks."""
+
+
+@dataclass(frozen=True)
+class GGUF:
+    """Writes a GGUF file."""
+
+    precision: Type = "q8_0"
+    """How the weights are stored."""
+
+    def check(self, source: Source) -> None:
+        """Make sure that `source` can be written.
+
+        Raises:
+            BadInput: it can't.
+        """
+        problems: list[Any] = []
+        need_packages("gguf", ("gguf",))
+        config = source.model.config
+        if config.model_type not in ARCHITECTURES:
+            problems.append(
+                f"models of type {config.model_type!r} can't be written as GGUF here; supported are "
+                f"{', '.join(ARCHITECTURES)}. Use llama.cpp's convert_hf_to_gguf.py"
+            )
+        elif rope_kind(config) not in ("default", "linear", "llama3"):
+            problems.append(f"positions scaled by {rope_kind(config)!r} can't be written as GGUF here")
+        if "_k" in self.precision and shutil.which(QUANTIZE) is None and not has_library():
+            problems.append(
+                f"precision {self.precision!r} is made by {QUANTIZE} of llama.cpp, which is not on PATH: install "
+                "llama.cpp (or the package llama-cpp-python), or take q8_0 or q4_0"
+            )
+        if self.precision.startswith("tq") and all(width % 256 for width in _widths(source.model)):
+            problems.append(
+                f"precision {self.precision!r} stores rows in blocks of 256 weights, and no layer's rows (of "
+                f"{', '.join(map(str, sorted(set(_widths(source.model)))))}) can be divided by that"
+            )
+        if problems:
+            raise BadInput(*problems)
+
+    def write(self, source: Source, folder: Path) -> Written:
+        """Write `model.gguf`, the config that transformers reads it with, and a Modelfile for Ollama."""
+        source.model.config.save_pretrained(folder)
+        with_k = "_k" in self.precision
+        path = folder / ("f16.gguf" if with_k else FILE)
+        with quiet("gguf"):
+            types = write_file(source, path, "f16" if with_k else self.precision)
+        if with_k:
+            quantize_further(path, folder / FILE, self.precision)
+            types = {self.precision: sum(types.values())}
+        modelfile = ollama.modelfile(source.tokenizer, FILE, source.model.generation_config)
+        (folder / "Modelfile").write_text(modelfile.text, encoding="utf-8")
+        notes = (("stored as", ", ".join(f"{count} tensors {kind}" for kind, count in sorted(types.items()))),)
+        return Written(not with_k, (*notes, ("Ollama template", modelfile.kind)))
+
+    def readers(self) -> tuple[RuntimeName, ...]:
+        """Return who can read the file here."""
+        return ("llama.cpp", "gguf-transformers") if has_library() else ("gguf-transformers",)
+
+    def serving_runtime(self) -> RuntimeName:
+        """Return who serves the file."""
+        return "llama.cpp"
+
+    def serving(self, source: Source) -> Serving:
+        """Return how the file is served."""
+        return Serving(
+            "llama-server --version    # llama.cpp, from https://github.com/ggml-org/llama.cpp/releases",
+            "llama.cpp serves the OpenAI API at port 8080, with the chat template that is in the file.",
+            f"llama-server --model {FILE} --jinja --port 8080",
+            more="With Ollama, which takes template and stop tokens from the `Modelfile`:\n\n```sh\n"
+            "ollama create my-model --file Modelfile\nollama run my-model\n```",
+        )
+
+    def rise(self) -> float:
+        """Return the normal rise of perplexity."""
+        return RISE.get(self.precision, SMALL)
+
+
+def write_file(source: Source, path: Path, precision: str) -> dict[str, int]:
+    """Write the GGUF file at `path`; return how many tensors have which type.
+
+    The weights of the model in memory become those that were written.
+    """
+    import gguf
+
+    config = source.model.config
+    writer = gguf.GGUFWriter(str(path), config.model_type)
+    _add_sizes(writer, config, source.name)
+    _add_tokenizer(writer, source)
+    writer.add_file_type(getattr(gguf.LlamaFileType, file_type(precision)))
+    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+    types: dict[str, int] = {}
+    for name, values, kind in tensors(source.model, precision):
+        writer.add_tensor(name, values, raw_dtype=kind)
+        types[kind.name] = types.get(kind.name, 0) + 1
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return types
+
+
+def tensors(model: Any, precision: str) -> Iterator[tuple[str, Any, Any]]:
+    """Yield (GGUF name, stored bytes or numbers, type) of every weight; put back into `model` what the bytes stand for.
+
+    Vectors stay float32. Rows that a type's blocks don't divide are float16, and so are embeddings and head beside
+    ternary layers, as llama.cpp's converter has it.
+    """
+    import gguf
+    import torch
+    from gguf.quants import dequantize, quantize
+
+    config = model.config
+    architecture = {"llama": gguf.MODEL_ARCH.LLAMA, "qwen2": gguf.MODEL_ARCH.QWEN2, "qwen3": gguf.MODEL_ARCH.QWEN3}
+    names = gguf.get_tensor_name_map(architecture[config.model_type], config.num_hidden_layers)
+    if rope_kind(config) == "llama3":
+        yield "rope_freqs.weight", _rope_factors(model), gguf.GGMLQuantizationType.F32
+    for name, weight in model.state_dict().items():
+        if name == "lm_head.weight" and config.tie_word_embeddings:
+            continue
+        values = weight.detach().float().cpu().numpy()
+        kind = stored_type(name, values.shape, precision)
+        stored = quantize(values, kind)
+        with torch.no_grad():
+            weight.copy_(torch.from_numpy(dequantize(stored, kind).reshape(values.shape).copy()))
+        order = interleaved(name, config, values.shape[0])
+        yield names.get_name(name, try_suffixes=(".weight", ".bias")), stored if order is None else stored[order], kind
+
+
+def stored_type(name: str, shape: tuple[int, ...], precision: str) -> Any:
+    """Return the type that the weight `name` of `shape` is stored in."""
+    import gguf
+
+    kinds = gguf.GGMLQuantizationType
+    if len(shape) < 2:
+        return kinds.F32
+    outer = name.startswith(("model.embed_tokens", "lm_head"))
+    kind = kinds.F16 if precision.startswith("tq") and outer else kinds[precision.upper()]
+    block = gguf.GGML_QUANT_SIZES[kind][0]
+    return kind if shape[-1] % block == 0 else kinds.F16
+
+
+def interleaved(name: str, config: Any, rows: int) -> Any:
+    """Return the order of the rows of a query or key projection of Llama, or `None` where they stay.
+
+    Its halves of a head are rotated as pairs (i, i + D/2) in transformers and (2i, 2i + 1) in llama.cpp.
+    """
+    import numpy as np
+
+    if config.model_type != "llama" or not any(f".{part}_proj." in name for part in ("q", "k")):
+        return None
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return np.arange(rows).reshape(rows // size, 2, size // 2).swapaxes(1, 2).reshape(-1)
+
+
+def file_type(precision: str) -> str:
+    """Return the name of the file type."""
+    return "ALL_F32" if precision == "f32" else f"MOSTLY_{precision.upper()}"
+
+
+def quantize_further(source: Path, target: Path, precision: str) -> None:
+    """Make a file of a K type from the float16 one at `source`, and delete that.
+
+    Raises:
+        PotstillError: llama.cpp failed.
+    """
+    tool = shutil.which(QUANTIZE)
+    if tool is None:
+        _quantize_by_library(source, target, precision)
+    else:
+        command = [tool, str(source), str(target), precision.upper()]
+        made = subprocess.run(command, capture_output=True, text=True, check=False)
+        if made.returncode:
+            raise PotstillError(f"{QUANTIZE} failed (exit code {made.returncode}): {made.stderr.strip()[-1000:]}")
+    source.unlink()
+
+
+def _quantize_by_library(source: Path, target: Path, precision: str) -> None:
+    """Do what the tool does by llama-cpp-python."""
+    import ctypes
+
+    import llama_cpp
+
+    options = llama_cpp.llama_model_quantize_default_params()
+    options.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_{file_type(precision)}")
+    code = llama_cpp.llama_model_quantize(str(source).encode(), str(target).encode(), ctypes.byref(options))
+    if code:
+        raise PotstillError(f"llama.cpp can't make {precision} of the float16 file (code {code})")
+
+
+def has_library() -> bool:
+    """Return whether llama.cpp is here as the package llama-cpp-python."""
+    return importlib.util.find_spec("llama_cpp") is not None
+
+
+def rope_kind(config: Any) -> str:
+    """Return how positions are scaled."""
+    return str((getattr(config, "rope_parameters", None) or {}).get("rope_type", "default"))
+
+
+def _rope_factors(model: Any) -> Any:
+    """Return by how much each frequency is divided."""
+    import torch
+
+    found = model.base_model.rotary_emb.inv_freq.float().cpu()
+    base = model.config.rope_parameters["rope_theta"] ** -(torch.arange(len(found)) / len(found))
+    return (base / found).numpy()
+
+
+def _widths(model: Any) -> list[int]:
+    from potstill.compression.layerwise import block_layers
+
+    return [layer.in_features for layer in block_layers(model).values()]
+
+
+def _add_sizes(writer: Any, config: Any, name: str) -> None:
+    """Write the sizes of the model."""
+    import gguf
+
+    heads = config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // heads
+    rope = getattr(config, "rope_parameters", None) or {}
+    writer.add_name(name)
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_key_length(size)
+    writer.add_value_length(size)
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_vocab_size(config.vocab_size)
+    writer.add_rope_dimension_count(size)
+    writer.add_rope_freq_base(float(rope.get("rope_theta", 10000.0)))
+    if rope_kind(config) == "linear":
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(float(rope["factor"]))
+
+
+def _add_tokenizer(writer: Any, source: Source) -> None:
+    """Write the tokenizer and its chat template."""
+    tokenizer = source.tokenizer
+    found = gguf_tokenizer.vocabulary(tokenizer, source.model.config.vocab_size)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(found.pre)
+    writer.add_token_list(found.tokens)
+    writer.add_token_types(found.kinds)
+    writer.add_token_merges(found.merges)
+    writer.add_add_bos_token(found.adds_bos)
+    for number, add in (
+        (tokenizer.bos_token_id, writer.add_bos_token_id),
+        (tokenizer.eos_token_id, writer.add_eos_token_id),
+        (tokenizer.pad_token_id, writer.add_pad_token_id),
+    ):
+        if number is not None:
+            add(number)
+    if isinstance(tokenizer.chat_template, str):
+        writer.add_chat_template(tokenizer.chat_template)

@@ -1,0 +1,76 @@
+"""Who reads a GGUF file here: llama.cpp itself where it is installed, else transformers, which dequantizes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from potstill.exporting.decoders.gguf import FILE
+from potstill.exporting.logprobs import chosen
+from potstill.exporting.probe import InMemory
+
+LONGEST = 512
+"""Tokens of a text that llama.cpp makes room for."""
+
+
+def dequantized(folder: Path) -> InMemory:
+    """Load the file in `folder` with transformers, its tokenizer too: weights are those that the file stands for."""
+    import torch
+    import transformers
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    # the file says nothing of sizes that transformers would not guess wrongly, such as the head's of Qwen3
+    config = AutoConfig.from_pretrained(folder)
+    config.dtype = torch.float32
+    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=FILE, config=config, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=FILE)
+    return InMemory(model, tokenizer, f"transformers {transformers.__version__} reading GGUF")
+
+
+class LlamaCpp:
+    """llama.cpp through the package llama-cpp-python."""
+
+    def __init__(self, folder: Path, room: int = LONGEST) -> None:
+        """Load the file in `folder`, with room for texts of `room` tokens."""
+        import llama_cpp
+
+        self.version = f"llama.cpp (llama-cpp-python {llama_cpp.__version__})"
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        longest = min(room, config["max_position_embeddings"])
+        path = str(folder / FILE)
+        self.model: Any = llama_cpp.Llama(path, n_ctx=longest, n_gpu_layers=0, logits_all=True, verbose=False)
+
+    def log_probabilities(self, ids: Sequence[int], at_once: int | None = None) -> Sequence[float]:
+        """Return log p of `ids[1:]`: the first `at_once` are read together, the rest token by token from the cache."""
+        import numpy as np
+
+        first = max(1, len(ids) // 2) if at_once is None else min(at_once, len(ids) - 1)
+        self.model.reset()
+        self.model.eval(list(ids[:first]))
+        for token in ids[first:-1]:
+            self.model.eval([token])
+        return chosen(np.array(self.model.scores[: len(ids) - 1]), ids[1:])
+
+    def continued(self, ids: Sequence[int], count: int) -> Sequence[int]:
+        """Return the tokens that greedy decoding adds."""
+        self.model.reset()
+        self.model.eval(list(ids))
+        made: list[int] = []
+        while len(made) < count and not (made and made[-1] == self.model.token_eos()):
+            made.append(int(self.model.scores[self.model.n_tokens - 1].argmax()))
+            self.model.eval(made[-1:])
+        return made
+
+    def tokenized(self, text: str) -> Sequence[int]:
+        """Return the token ids of `text`."""
+        return list(self.model.tokenize(text.encode(), add_bos=False, special=True))
+
+    def title(self) -> str:
+        """Return the name and version."""
+        return self.version
+
+    def close(self) -> None:
+        """Free the model while the library is still there."""
+        self.model.close()

@@ -1,0 +1,74 @@
+"""OpenVINO as a runtime that answers for an export."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from potstill.exporting.decoders.openvino import FILE, without_telemetry
+from potstill.exporting.logprobs import chosen
+
+
+class OpenVINO:
+    """A stateful model in OpenVINO's own format, and its tokenizer."""
+
+    def __init__(self, folder: Path) -> None:
+        """Compile the model in `folder` for the CPU, with the cache in float32, so that the weights are what is judged.
+
+        The runtime's default for the cache is int8.
+        """
+        import json
+
+        without_telemetry()
+        import openvino
+        import openvino_tokenizers  # noqa: F401 - it brings the operators of the tokenizer
+
+        core = openvino.Core()
+        options = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32"}
+        self.request: Any = core.compile_model(str(folder / FILE), "CPU", options).create_infer_request()
+        self.tokenizer = core.compile_model(str(folder / "openvino_tokenizer.xml"), "CPU")
+        self.version = openvino.__version__
+        end = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("eos_token_id")
+        self.ends = set(end) if isinstance(end, list) else {end}
+
+    def log_probabilities(self, ids: Sequence[int], at_once: int | None = None) -> Sequence[float]:
+        """Return log p of `ids[1:]`: the first `at_once` are read together, the rest token by token from the cache."""
+        import numpy as np
+
+        first = max(1, len(ids) // 2) if at_once is None else min(at_once, len(ids) - 1)
+        self.request.reset_state()
+        logits = [self._read(ids[:first], 0)]
+        logits += [self._read([token], first + number) for number, token in enumerate(ids[first:-1])]
+        return chosen(np.concatenate(logits)[: len(ids) - 1], ids[1:])
+
+    def continued(self, ids: Sequence[int], count: int) -> Sequence[int]:
+        """Return the tokens that greedy decoding adds."""
+        self.request.reset_state()
+        last = self._read(ids, 0)[-1]
+        made = [int(last.argmax())]
+        while len(made) < count and made[-1] not in self.ends:
+            last = self._read(made[-1:], len(ids) + len(made) - 1)[-1]
+            made.append(int(last.argmax()))
+        return made
+
+    def tokenized(self, text: str) -> Sequence[int]:
+        """Return the token ids of `text`."""
+        return [int(token) for token in self.tokenizer([text])["input_ids"][0]]
+
+    def title(self) -> str:
+        """Return the name and version."""
+        return f"OpenVINO {self.version.split('-')[0]}"
+
+    def _read(self, ids: Sequence[int], past: int) -> Any:
+        """Read tokens after `past` others; returns logits [T, V]."""
+        import numpy as np
+
+        total = past + len(ids)
+        inputs = {
+            "input_ids": np.array([ids], dtype=np.int64),
+            "attention_mask": np.ones((1, total), dtype=np.int64),
+            "position_ids": np.arange(past, total, dtype=np.int64)[None],
+            "beam_idx": np.zeros(1, dtype=np.int32),
+        }
+        return self.request.infer(inputs)["logits"][0].copy()

@@ -1,0 +1,1 @@
+"""Formats and runtimes of classifiers and sentence encoders."""

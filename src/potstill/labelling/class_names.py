@@ -1,0 +1,14 @@
+"""Labels of rows as names of classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def named(label: Any) -> bool:
+    """Return whether a row's label names a class at all.
+
+    >>> named(0), named(" "), named(None)
+    (True, False, False)
+    """
+    return label is not None and bool(str(label).strip())

@@ -1,0 +1,129 @@
+"""The tokens of a chat and its answer: one convention for training, calibration and evaluation.
+
+A training text is the chat template of the messages up to where the assistant starts, then the tokens of the answer,
+then the end-of-turn token. Teacher, student and test see the same prompt tokens.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from potstill.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+Messages = list[dict[str, str]]
+"""A chat: `[{"role": "system" | "user" | "assistant", "content": text}, ...]`."""
+
+
+def check_tokenizer(tokenizer: Any) -> None:
+    """Make sure that `tokenizer` can write chats.
+
+    Raises:
+        BadInput: it has no chat template, or no end-of-sequence token.
+    """
+    name = getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__
+    problems = []
+    if not getattr(tokenizer, "chat_template", None):
+        problems.append(
+            f"the tokenizer of {name} has no chat template: take an instruction-tuned model, "
+            "or put a chat_template.jinja into its folder"
+        )
+    if getattr(tokenizer, "eos_token_id", None) is None:
+        problems.append(
+            f"the tokenizer of {name} has no eos_token: name the end-of-turn token in tokenizer_config.json"
+        )
+    if problems:
+        raise BadInput(*problems)
+
+
+def text(tokenizer: Any, messages: Messages, thinking: bool | None = None) -> str:
+    """Return `messages` as the chat template writes them, up to where the assistant's answer starts.
+
+    A template that knows no system turn, and so refuses it or leaves it out, gets it at the head of the user's first.
+
+    Args:
+        tokenizer: whose template it is.
+        messages: the chat.
+        thinking: whether the template is to let the model think aloud; None leaves it to the template.
+
+    Raises:
+        UnfitRow: the template refuses the chat.
+    """
+    from potstill.prompts.values import UnfitRow
+
+    settings = {} if thinking is None else {"enable_thinking": thinking}
+
+    def written(chat: Messages) -> str:
+        return str(tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False, **settings))
+
+    folded = _without_system(messages)
+    try:
+        made = written(messages)
+        if folded is None or messages[0]["content"].strip() in made:
+            return made
+    except Exception as error:
+        if folded is None:
+            raise UnfitRow(f"the chat template refused the messages: {error}") from error
+    try:
+        return written(folded)
+    except Exception as error:
+        raise UnfitRow(f"the chat template refused the messages: {error}") from error
+
+
+def _without_system(messages: Messages) -> Messages | None:
+    """Return the chat with its system turn at the head of the user's first; None where there are not both."""
+    place = next((place for place, turn in enumerate(messages) if turn["role"] == "user"), None)
+    if place is None or messages[0]["role"] != "system":
+        return None
+    turn = {"role": "user", "content": f"{messages[0]['content']}\n\n{messages[place]['content']}"}
+    return [*messages[1:place], turn, *messages[place + 1 :]]
+
+
+def prompt_ids(tokenizer: Any, messages: Messages) -> list[int]:
+    """Return the tokens of `messages` up to where the assistant's answer starts.
+
+    Raises:
+        BadInput: the tokenizer can't write chats.
+        UnfitRow: its template refuses this one.
+    """
+    check_tokenizer(tokenizer)
+    return list(tokenizer(text(tokenizer, messages), add_special_tokens=False)["input_ids"])
+
+
+def encode(tokenizer: Any, messages: Messages, output: str) -> tuple[list[int], int]:
+    """Return the tokens of `messages` answered by `output` and the end-of-turn token, and how many are the prompt's.
+
+    Raises:
+        BadInput: the tokenizer can't write chats.
+        UnfitRow: its template refuses this one.
+    """
+    prompt = prompt_ids(tokenizer, messages)
+    # the answer is tokenized by itself, so that the prompt's tokens are those that serving will produce
+    answer = tokenizer(output, add_special_tokens=False)["input_ids"]
+    return [*prompt, *answer, tokenizer.eos_token_id], len(prompt)
+
+
+def encoded_row(tokenizer: Any, prompt: str, row: Mapping[str, Any]) -> tuple[list[int], int] | None:
+    """Return what `encode` does of a row rendered by the template `prompt`; None where the row holds no such chat.
+
+    Raises:
+        BadInput: the tokenizer can't write chats.
+    """
+    from potstill.prompts import exchange
+    from potstill.prompts.values import UnfitRow
+
+    found = exchange(prompt, row)
+    try:
+        return None if found is None else encode(tokenizer, *found)
+    except UnfitRow:
+        return None
+
+
+def save_tokenizer(tokenizer: Any, folder: Path) -> None:
+    """Write `tokenizer` to `folder`, without notes on how it was loaded: the same run gives the same bytes."""
+    for note in ("is_local", "local_files_only"):
+        tokenizer.init_kwargs.pop(note, None)
+    tokenizer.save_pretrained(folder)

@@ -1,0 +1,69 @@
+"""Encoder-decoder models, such as T5, BART and Marian: plain text in, plain text out, without a chat template.
+
+One convention for training, decoding and evaluation: the encoder reads the messages of a prompt, joined by empty lines,
+with the special tokens that the tokenizer puts around a text; the decoder writes the answer and the end token.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from potstill.errors import BadInput
+
+if TYPE_CHECKING:
+    from potstill.models.chat import Messages
+
+
+def is_encoder_decoder(folder: str | Path) -> bool:
+    """Return whether the model in `folder` is an encoder-decoder rather than a causal model."""
+    from transformers import AutoConfig
+
+    return bool(getattr(AutoConfig.from_pretrained(folder), "is_encoder_decoder", False))
+
+
+def model_class(folder: str | Path) -> Any:
+    """Return the class of transformers that loads the language model in `folder`."""
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    return AutoModelForSeq2SeqLM if is_encoder_decoder(folder) else AutoModelForCausalLM
+
+
+def check_tokenizer(tokenizer: Any) -> None:
+    """Make sure that `tokenizer` can end a text.
+
+    Raises:
+        BadInput: it has no end-of-sequence token.
+    """
+    if getattr(tokenizer, "eos_token_id", None) is None:
+        name = getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__
+        raise BadInput(f"the tokenizer of {name} has no eos_token: name the end token in tokenizer_config.json")
+
+
+def source_text(messages: Messages) -> str:
+    r"""Return what an encoder reads of a prompt.
+
+    >>> source_text([{"role": "system", "content": "Translate."}, {"role": "user", "content": "a cat"}])
+    'Translate.\n\na cat'
+    """
+    return "\n\n".join(message["content"] for message in messages)
+
+
+def source_ids(tokenizer: Any, messages: Messages) -> list[int]:
+    """Return the encoder's tokens for a prompt."""
+    return list(tokenizer(source_text(messages))["input_ids"])
+
+
+def encode(tokenizer: Any, messages: Messages, output: str) -> tuple[list[int], int]:
+    """Return the encoder's tokens followed by the decoder's targets, and how many are the encoder's.
+
+    Raises:
+        BadInput: the tokenizer names no end token.
+    """
+    check_tokenizer(tokenizer)
+    source = source_ids(tokenizer, messages)
+    # Marian and mBART write another vocabulary or language than they read
+    target = list(tokenizer(text_target=output)["input_ids"])
+    if not target or target[-1] != tokenizer.eos_token_id:
+        target.append(tokenizer.eos_token_id)
+    return [*source, *target], len(source)

@@ -1,0 +1,145 @@
+"""Model folders as compression steps read and write them: load, carry the rest of the folder over."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from potstill.errors import BadInput
+from potstill.models.card import Task
+from potstill.models.identity import folder_of
+
+CARRIED = (
+    "tokenizer*",
+    "vocab*",
+    "merges.txt",
+    "added_tokens.json",
+    "special_tokens_map.json",
+    "*.jinja",
+    "*.model",
+    "generation_config.json",
+    "LICENSE*",
+    "LICENCE*",
+    "NOTICE*",
+)
+"""Files that a compressed model shares with the model that it was made from."""
+SHARE_OF_GPU = 0.5
+"""Most of the free GPU memory that a model's weights may take; statistics, hidden states and logits need the rest."""
+SENTENCE = ("modules.json", "sentence_bert_config.json", "config_sentence_transformers.json")
+"""Files that make a model folder a sentence encoder."""
+TASKS: dict[str, Task] = {
+    "ForCausalLM": "text-generation",
+    "LMHeadModel": "text-generation",
+    "ForSequenceClassification": "text-classification",
+    "ForTokenClassification": "token-classification",
+    "ForMaskedLM": "fill-mask",
+}
+"""What a model does, by the end of its architecture's name."""
+
+
+@dataclass
+class Loaded:
+    """A model in memory, with the folder that it came from."""
+
+    folder: Path
+    """Where it was loaded from."""
+    model: Any
+    """`transformers.PreTrainedModel`, in evaluation mode, on the GPU if there is one that it fits on."""
+    tokenizer: Any
+    """Its tokenizer."""
+
+    @property
+    def task(self) -> Task:
+        """What the model does."""
+        if (self.folder / SENTENCE[0]).is_file():
+            return "sentence-similarity"
+        kind = type(self.model).__name__
+        return next((task for end, task in TASKS.items() if kind.endswith(end)), "feature-extraction")
+
+    def save(self, out: Path) -> None:
+        """Write the model as its kind is stored, with what it shares with the one that it was made from."""
+        from potstill.compression.architecture import with_own_layers
+
+        out.mkdir(parents=True, exist_ok=True)
+        with_own_layers(self.model)
+        self.model.save_pretrained(out)
+        self.carry(out)
+
+    def carry(self, out: Path) -> None:
+        """Copy tokenizer, chat template, generation config, sentence modules and licences to `out` unchanged."""
+        for path in sorted({path for pattern in CARRIED for path in self.folder.glob(pattern)}):
+            if path.is_file():
+                shutil.copyfile(path, out / path.name)
+        _carry_sentence_modules(self.folder, out)
+
+
+def load(model: Any, *, half: bool = False) -> Loaded:
+    """Load `model`, a folder, a Hub id or a teacher that names one, with the head that it was saved with.
+
+    Layers that transformers stores the other way round (GPT-2's) are `nn.Linear` until it is saved.
+
+    Args:
+        model: what a step's model field holds when it runs.
+        half: whether float32 weights are taken as bfloat16, because they will serve 16-bit activations.
+
+    Raises:
+        BadInput: it is no model folder, an adapter, quantized already, or of an architecture that can't be compressed.
+    """
+    import torch
+    from transformers import AutoConfig, AutoTokenizer
+
+    from potstill.compression.architecture import known, with_linear_layers
+
+    folder = folder_of(model)
+    config = AutoConfig.from_pretrained(folder)
+    known(config.model_type)
+    dtype = torch.bfloat16 if half and getattr(config, "dtype", None) in (None, torch.float32) else "auto"
+    loaded = with_head(folder, dtype)
+    if torch.cuda.is_available() and fits(loaded, torch.cuda.mem_get_info()[0]):
+        loaded = loaded.to("cuda")
+    with_linear_layers(loaded)
+    return Loaded(folder, loaded, AutoTokenizer.from_pretrained(folder))
+
+
+def fits(model: Any, free: int) -> bool:
+    """Return whether a model leaves room for the work on a GPU with so many bytes `free`.
+
+    If it doesn't, it stays in main memory, and methods that go block by block bring one at a time to the GPU.
+    """
+    return bool(sum(weight.nbytes for weight in model.parameters()) <= SHARE_OF_GPU * free)
+
+
+def with_head(folder: Path, dtype: Any = "auto") -> Any:
+    """Load the model in `folder` with the head that it was saved with, in evaluation mode.
+
+    Raises:
+        BadInput: it is quantized, or of a class that transformers lacks.
+    """
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(folder)
+    method = (getattr(config, "quantization_config", None) or {}).get("quant_method")
+    if method:
+        raise BadInput(f"the model {folder} is quantized already ({method}): take the 16-bit model it was made from")
+    names = config.architectures or ["no architecture"]
+    kind = getattr(transformers, names[0], None)
+    if kind is None:
+        raise BadInput(f"the model {folder} is a {names[0]}, which transformers has no class for: name one in its "
+                       "config.json under architectures")  # fmt: skip
+    return kind.from_pretrained(folder, dtype=dtype, use_safetensors=True).eval()
+
+
+def _carry_sentence_modules(folder: Path, out: Path) -> None:
+    """Copy what makes a folder a sentence encoder: the list of its modules, and those behind the transformer."""
+    if not (folder / SENTENCE[0]).is_file():
+        return
+    for name in SENTENCE:
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, out / name)
+    for module in json.loads((folder / SENTENCE[0]).read_text(encoding="utf-8")):
+        # a path with more parts than a name could lead out of the folder
+        if module["path"] and module["path"] == Path(module["path"]).name and (folder / module["path"]).is_dir():
+            shutil.copytree(folder / module["path"], out / module["path"], dirs_exist_ok=True)

@@ -1,0 +1,107 @@
+"""Which model a name stands for: a local folder by its content, a Hub id by its resolved commit."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from potstill.engine.digests import path_digest
+from potstill.errors import BadInput, RequestError
+
+NOT_THE_MODEL = ("README.md", "manifest.json", "log.txt", "lost.jsonl", ".gitattributes")
+"""Files of a model folder that can't change what it answers."""
+OF_A_MODEL = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "LICENSE*", "LICENCE*", "NOTICE*")
+"""Files that are downloaded of a model on the Hub: weights, tokenizer, configuration, licences; no pickles."""
+EXPORTED = ("model.gguf", "genai_config.json", "openvino_model.xml", "model.onnx", "model.pte")
+"""Files by which a folder that was written for one runtime is known."""
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+
+
+def model_identity(model: Any) -> dict[str, Any]:
+    """Return what the key of a step holds for `model`.
+
+    Raises:
+        BadInput: it is neither a model folder nor a Hub id that can be resolved.
+    """
+    if hasattr(model, "identity"):
+        return {"teacher": type(model).__name__, **model.identity()}
+    if is_local(model):
+        folder = Path(model).expanduser()
+        problem = folder_problem(folder, exports=True)
+        if problem:
+            raise BadInput(problem)
+        return {"content": path_digest(folder, skip=NOT_THE_MODEL)}
+    return {"hub": str(model), "commit": hub_commit(str(model))}
+
+
+def is_local(model: Any) -> bool:
+    """Return whether `model` names a local folder rather than a Hub id."""
+    text = str(model)
+    looks_local = text.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(text)
+    return isinstance(model, Path) or looks_local or Path(text).exists()
+
+
+def folder_of(model: Any, *, exports: bool = False) -> Path:
+    """Return the folder of `model` (a folder, a Hub id, or a teacher that names one).
+
+    A Hub id's is its snapshot in the local cache, downloaded if needed. What was written for one runtime is a model
+    only for who reads `exports`.
+
+    Raises:
+        BadInput: there is no such model.
+    """
+    named = getattr(model, "model", model)
+    if is_local(named):
+        folder = Path(named).expanduser()
+        problem = folder_problem(folder, exports=exports)
+        if problem:
+            raise BadInput(problem)
+        return folder
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(str(named), revision=hub_commit(str(named)), allow_patterns=list(OF_A_MODEL)))
+
+
+def export_in(folder: Path) -> str:
+    """Return the file by which `folder` is known as written for one runtime; nothing for a Hugging Face folder."""
+    if any(folder.glob("*.safetensors")):
+        return ""
+    return next((name for name in EXPORTED if (folder / name).is_file()), "")
+
+
+def folder_problem(folder: Path, *, exports: bool = False) -> str:
+    """Return why `folder` is no model folder, or an empty text; one written for a runtime is none but for `exports`."""
+    if not folder.exists():
+        return f"no model at {folder}: the folder does not exist; give a model folder, a Hub id or a step"
+    if not folder.is_dir() or not (folder / "config.json").is_file():
+        return f"no model at {folder}: it has no config.json; give a folder written by save_pretrained"
+    export = export_in(folder)
+    if export:
+        text = f"no model at {folder} for this step: it was exported ({export}); give the model that it was made from"
+        return "" if exports else text
+    if not list(folder.glob("*.safetensors")):
+        return f"no model at {folder}: it has no *.safetensors weights (pickled weights are not loaded)"
+    return ""
+
+
+def hub_commit(name: str) -> str:
+    """Return the commit that the Hub id `name` stands for now; offline, the one in the local cache.
+
+    Raises:
+        BadInput: neither the Hub nor the local cache knows it.
+    """
+    from huggingface_hub import HfApi, constants, try_to_load_from_cache
+
+    cached = try_to_load_from_cache(name, "config.json")
+    if isinstance(cached, str) and constants.HF_HUB_OFFLINE:
+        return Path(cached).parent.name
+    try:
+        commit = HfApi().model_info(name, timeout=20).sha
+    except Exception as error:  # the hub raises many kinds; all mean that it can't be resolved
+        if isinstance(cached, str):
+            return Path(cached).parent.name
+        raise BadInput(f"the model {name!r} can't be found: no such folder, and the Hub says {error}") from error
+    if commit is None:
+        raise RequestError(f"the Hub gives no commit for {name!r}")
+    return str(commit)

@@ -1,0 +1,143 @@
+"""The adapter of sentence-transformers: texts in, vectors out; finished chunks survive a kill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from potstill.engine.encoding import digest
+from potstill.errors import BadInput, MissingExtra, Problem
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from potstill.engine.context import Context
+
+CHUNK = 1024
+"""Texts encoded together, sorted by length within, and then journalled: what a kill costs at most."""
+BATCH = 64
+"""Texts in one pass through the model."""
+PRELOAD = ("torch", "transformers", "sentence_transformers")
+"""What a step that encodes has imported before its process starts."""
+
+
+class Encoder:
+    """A sentence encoder, loaded when the first text comes that is not in the journal."""
+
+    def __init__(self, model: Any, context: Context, *, prefix: str = "", normalise: bool = True) -> None:
+        """Use the `model` folder or Hub id; each text gets `prefix`, each vector, with `normalise`, length 1."""
+        self._name = str(model)
+        self._context = context
+        self._prefix = prefix
+        self._normalise = normalise
+        self._model: Any = None
+        self._cut = 0
+
+    def chunks(self, texts: Iterable[str]) -> Iterator[NDArray[np.float32]]:
+        """Yield the vectors [up to CHUNK, D] of the texts, in order."""
+        source = iter(texts)
+        done = 0
+        while chunk := list(islice(source, CHUNK)):
+            yield self._chunk(chunk)
+            done += len(chunk)
+            self._context.progress(done)
+        if self._cut:
+            text = f"{self._cut} texts are longer than the encoder reads: only their beginnings count"
+            self._context.notes.setdefault("warnings", []).append(text)
+            self._context.logger.warning(text)
+            self._cut = 0
+
+    def matrix(self, texts: Iterable[str]) -> NDArray[np.float32]:
+        """Return the vectors of all texts, [N, D]."""
+        import numpy as np
+
+        return np.concatenate(list(self.chunks(texts)))
+
+    def _chunk(self, texts: list[str]) -> NDArray[np.float32]:
+        """Return the vectors of one chunk from the journal, or make and journal them."""
+        import numpy as np
+
+        key = digest(["embeddings", self._name, self._prefix, self._normalise, texts])
+        kept = self._context.journal.get(key)
+        if kept is None:
+            vectors, cut = self._encode(texts)
+            kept = {"width": vectors.shape[1], "cut": cut, "vectors": vectors.tobytes()}
+            self._context.journal.put(key, kept)
+        self._cut += kept["cut"]
+        return np.frombuffer(kept["vectors"], np.float32).reshape(-1, kept["width"])
+
+    def _encode(self, texts: list[str]) -> tuple[NDArray[np.float32], int]:
+        """Run the model, which sorts the texts by length itself; returns also how many texts it cut."""
+        import numpy as np
+
+        self._model = self._model or load(self._name)
+        given = [self._prefix + text for text in texts]
+        tokens = self._model.tokenizer(given, truncation=False, verbose=False)["input_ids"]
+        longest = self._model.max_seq_length
+        cut = sum(len(ids) > longest for ids in tokens) if longest else 0
+        vectors = self._model.encode(
+            given, batch_size=BATCH, normalize_embeddings=self._normalise, show_progress_bar=False
+        )
+        return np.ascontiguousarray(vectors, np.float32), cut
+
+
+def load(name: Any) -> Any:
+    """Return the sentence-transformers model in a folder, or of a Hub id; safetensors only.
+
+    Raises:
+        MissingExtra: sentence-transformers is not installed.
+    """
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ModuleNotFoundError as error:
+        if error.name != "sentence_transformers":
+            raise
+        raise MissingExtra("an encoder", "sentence-transformers", "embeddings") from error
+    return SentenceTransformer(str(name), trust_remote_code=False, model_kwargs={"use_safetensors": True})
+
+
+def load_float32(folder: Path, seed: int) -> Any:
+    """Return the encoder in `folder`, in float32; new parts are drawn by `seed`.
+
+    Raises:
+        BadInput: it is none.
+        MissingExtra: sentence-transformers is not installed.
+    """
+    import torch
+
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ModuleNotFoundError as error:
+        if error.name != "sentence_transformers":
+            raise
+        raise MissingExtra("SentenceEncoder", "sentence-transformers", "embeddings") from error
+    torch.manual_seed(seed)
+    options = {"use_safetensors": True, "dtype": torch.float32}
+    try:
+        model = SentenceTransformer(
+            str(folder), trust_remote_code=False, model_kwargs=options, local_files_only=True, device="cpu"
+        )
+    except (OSError, ValueError) as error:
+        raise BadInput(f"the model {folder} is no encoder of texts: {error}") from error
+    inner: Any = getattr(model[0], "model", None) or getattr(model[0], "auto_model", None)  # before version 6
+    if hasattr(inner, "gradient_checkpointing_enable"):
+        # the training loop asks the model as a whole
+        model.gradient_checkpointing_enable = inner.gradient_checkpointing_enable
+    return model
+
+
+def texts_in(rows: Iterable[Any], column: str, field: str = "column") -> Iterator[str]:
+    """Yield the texts of a column.
+
+    Raises:
+        BadInput: a row has no text there.
+    """
+    for number, row in enumerate(rows):
+        if not isinstance(row[column], str):
+            name = row.get("id", number)
+            raise BadInput(Problem("", field, f"row {name} has {row[column]!r:.40} in {column}, which is no text"))
+        yield row[column]

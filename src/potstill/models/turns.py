@@ -1,0 +1,79 @@
+"""Which tokens of a conversation are whose: what a student learns of its turns.
+
+Chat templates say how turns are written, not where each begins and ends. So a conversation is written a second time,
+with a mark in the place of what a turn says: what stands around the mark stands around the turn.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from potstill.models import chat
+
+if TYPE_CHECKING:
+    from potstill.models.chat import Messages
+
+LossOn = Literal["last", "assistant", "all"]
+"""Whose tokens are learned: the last answer's, those of all the assistant's turns, or everybody's."""
+MARK = "QxturnxQ"
+"""Stands for what a turn says; no template changes such a word."""
+
+
+def encode(tokenizer: Any, messages: Messages, output: str, loss_on: LossOn) -> tuple[list[int], int, list[bool]]:
+    """Return the tokens of a conversation and its answer, where the first target is, and which from there on are some.
+
+    Raises:
+        BadInput: the tokenizer can't write chats.
+        UnfitRow: the chat template refuses the conversation, or changes what was said in it.
+    """
+    ids, prompt = chat.encode(tokenizer, messages, output)
+    if loss_on == "all":
+        return ids, 1, [True] * (len(ids) - 1)
+    learned = [place >= prompt for place in range(len(ids))]
+    if loss_on == "assistant":
+        whole = chat.text(tokenizer, messages)
+        for number, turn in enumerate(messages):
+            if turn["role"] == "assistant":
+                first, end = _turn(tokenizer, messages, number, whole, ids[:prompt])
+                learned[first:end] = [True] * (end - first)
+    start = learned.index(True)
+    return ids, start, learned[start:]
+
+
+def _turn(tokenizer: Any, messages: Messages, number: int, whole: str, ids: list[int]) -> tuple[int, int]:
+    """Return where the tokens of an assistant's turn begin and end in `ids`, those of the text `whole`.
+
+    Raises:
+        UnfitRow: the template doesn't write the turn as it was said.
+    """
+    from potstill.prompts.values import UnfitRow
+
+    said = messages[number]["content"]
+    marked = chat.text(tokenizer, [*messages[:number], {**messages[number], "content": MARK}, *messages[number + 1 :]])
+    before, _, after = marked.partition(MARK)
+    written = whole[len(before) : len(whole) - len(after)]
+    # templates strip what is said, and some leave out what was thought before it
+    forms = {said.strip(), said.rpartition("</think>")[2].strip()} - {""}
+    if marked.count(MARK) != 1 or before + written + after != whole or written.strip() not in forms:
+        raise UnfitRow('the chat template changes what the assistant said in earlier turns: take loss_on="last"')
+    # blanks before the first word are one token with it in many vocabularies
+    first, cut = _common(tokenizer, before.rstrip(" "), ids)
+    end, goes_on = _common(tokenizer, before + written, ids)
+    # a token that begins before the turn and goes on in it belongs to the prompt; one that ends behind it to the turn
+    return first + cut, _with_end(tokenizer, ids, end + goes_on)
+
+
+def _common(tokenizer: Any, text: str, ids: list[int]) -> tuple[int, bool]:
+    """Return how many of the first tokens of `ids` are those of `text`, and whether a further one holds its rest."""
+    own = tokenizer(text, add_special_tokens=False)["input_ids"]
+    same = next((place for place, (a, b) in enumerate(zip(own, ids, strict=False)) if a != b), min(len(own), len(ids)))
+    return same, same < len(own)
+
+
+def _with_end(tokenizer: Any, ids: list[int], end: int) -> int:
+    """Return the end of a turn with its end-of-turn token, if that follows, perhaps behind a blank."""
+    for place in (end, end + 1):
+        if place < len(ids) and ids[place] == tokenizer.eos_token_id:
+            blank = tokenizer.decode(ids[end:place]) if place > end else ""
+            return place + 1 if not blank.strip() else end
+    return end

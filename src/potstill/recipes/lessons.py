@@ -1,0 +1,118 @@
+"""One lesson of a method: how a student is trained on rows, alone or after a teacher."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from potstill.engine.step import Model, Rows, Step
+from potstill.errors import BadInput, Problem
+from potstill.steps.labelling.add_pseudo_labels import AddPseudoLabels
+from potstill.steps.labelling.average_probabilities import AverageProbabilities
+from potstill.steps.labelling.class_probabilities import ClassProbabilities
+from potstill.trainers.encoders.classifier import Classifier
+from potstill.trainers.language_models.hard_label import HardLabel
+from potstill.trainers.language_models.soft_label import SoftLabel
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """Several teachers that stand where one does: the weighted mean of their probabilities."""
+
+    teachers: tuple[Model, ...]
+    """Steps, folders or Hub ids."""
+    weights: tuple[float, ...] = ()
+    """How much each counts; they add up to 1. Empty counts all the same."""
+
+
+class Train(Protocol):
+    """Makes the step that trains a student."""
+
+    def __call__(self, rows: Rows, student: Model, teacher: Model | Averaged | None) -> Step:
+        """Return the step that trains `student` on `rows`, after `teacher` if there is one."""
+
+
+@dataclass(frozen=True)
+class TrainClassifier:
+    """Trains encoders: a teacher's probabilities are written into the rows once, and the student learns them.
+
+    Without a teacher, and without soft pseudo-labels in the rows, only the labels count.
+    """
+
+    like: Classifier | None = None
+    """A trainer whose parameters every lesson takes; its rows and student are replaced."""
+
+    def __call__(self, rows: Rows, student: Model, teacher: Model | Averaged | None) -> Classifier:
+        """Return the trainer of `student`."""
+        text = self.like.text if self.like else "text"
+        told = rows if teacher is None else classified(rows, teacher, text)
+        if self.like is None:
+            return Classifier(told, student=student)
+        soft = teacher is not None or (isinstance(rows, AddPseudoLabels) and rows.soft)
+        alpha = self.like.alpha if soft else None
+        return dataclasses.replace(self.like, rows=told, student=student, alpha=alpha, teacher=None, name=None)
+
+
+@dataclass(frozen=True)
+class TrainCausal:
+    """Trains causal language models on the rows' `output`, with a live teacher beside the student if there is one."""
+
+    like: SoftLabel | None = None
+    """A trainer whose parameters every lesson takes; its rows, student and teacher are replaced."""
+
+    def __call__(self, rows: Rows, student: Model, teacher: Model | Averaged | None) -> Step:
+        """Return the trainer of `student`.
+
+        Raises:
+            BadInput: there are several teachers.
+        """
+        if isinstance(teacher, Averaged):
+            raise BadInput("several causal teachers can't be averaged, as only one is held beside the student: give "
+                           "one, or let each write answers and train on all of them")  # fmt: skip
+        like = self.like or SoftLabel(rows, student=student)
+        if teacher is not None:
+            return dataclasses.replace(like, rows=rows, student=student, teacher=teacher, name=None)
+        shared = {field.name: getattr(like, field.name) for field in dataclasses.fields(HardLabel)}
+        return HardLabel(**{**shared, "rows": rows, "student": student, "name": None})
+
+
+CLASSIFIERS: Train = TrainClassifier()
+"""Trains classifiers with the usual parameters."""
+
+
+def classified(rows: Rows, teacher: Model | Averaged, column: str) -> Rows:
+    """Return the rows with a teacher's `probabilities` of each text, or the mean of several teachers'."""
+    if isinstance(teacher, Averaged):
+        versions: list[Rows] = [ClassProbabilities(rows, one, column=column) for one in teacher.teachers]
+        return AverageProbabilities(versions, weights=teacher.weights)
+    return ClassProbabilities(rows, teacher, column=column)
+
+
+def reseeded(step: Step, by: int) -> Step:
+    """Return a training step with another seed, so that students of one size don't start alike; others as they are."""
+    seed = getattr(step, "seed", None) if "seed" in {field.name for field in dataclasses.fields(step)} else None
+    return dataclasses.replace(step, seed=seed + by) if isinstance(seed, int) else step  # type: ignore[call-arg]
+
+
+def at_least_one(rounds: int) -> None:
+    """Check a number of rounds.
+
+    Raises:
+        BadInput: it is not positive.
+    """
+    if rounds < 1:
+        raise BadInput(Problem("", "rounds", f"must be >= 1, got {rounds}"))
+
+
+def some(models: Iterable[Model], field: str) -> tuple[Model, ...]:
+    """Return models as a tuple.
+
+    Raises:
+        BadInput: there are none, or `models` is the name of one.
+    """
+    found = () if isinstance(models, str) else tuple(models)
+    if not found:
+        raise BadInput(Problem("", field, f"must be a list of at least one model, got {models!r:.60}"))
+    return found

@@ -1,0 +1,1 @@
+"""What steps that compress models share, and those that change shapes or types alone."""

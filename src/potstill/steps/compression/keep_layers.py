@@ -1,0 +1,135 @@
+"""A student made of some of its teacher's layers."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from dataclasses import KW_ONLY
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from annotated_types import Ge
+
+from potstill.engine.step import Model, Step
+from potstill.errors import BadInput, Problem
+from potstill.models.card import name_of, write_card
+from potstill.models.folder import Loaded, with_head
+from potstill.models.identity import folder_of
+
+if TYPE_CHECKING:
+    from potstill.engine.context import Context
+
+
+class KeepLayers(Step):
+    """Make a student of some of a teacher's layers: alternate ones, or any others.
+
+    Embeddings, head, tokenizer and every kept layer's weights are the teacher's, and the config counts the layers
+    anew; nothing is trained. DistilBERT starts from one layer out of two, since both share the width (Sanh et al. 2019,
+    arXiv 1910.01108, section 3). For encoders and causal models whose layers stand in one list; one without a head
+    keeps none. All layers kept make the teacher again.
+
+    >>> show(KeepLayers(encoder, every=2))
+    {'parameters': 17389824, 'zeros': 0.0, 'bits': 32}
+    """
+
+    makes: ClassVar[str] = "model"
+    heavy: ClassVar[bool] = True
+    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers")
+
+    model: Model
+    """Teacher: a step, a folder or a Hub id."""
+    _: KW_ONLY
+    layers: tuple[int, ...] = ()
+    """Numbers of the teacher's layers from 0, in the student's order; empty takes them by `every`. (0, 2, 4, 7, 9, 11)
+    of 12 are those of DistilBERT as published."""
+    every: Annotated[int, Ge(1)] = 2
+    """Where `layers` is empty: the first of each so many layers; 2 halves the depth, as in the paper."""
+
+    def check(self) -> Iterable[Problem]:
+        """Yield the layers that no model has."""
+        below = [layer for layer in self.layers if layer < 0]
+        if below:
+            yield Problem("", "layers", f"{below} are no layers: they are counted from 0")
+
+    def run(self, model: Any, context: Context) -> Path:
+        """Write the student's folder.
+
+        Raises:
+            BadInput: the teacher has no such layers, or they can't be told.
+        """
+        folder = folder_of(model)
+        loaded = Loaded(folder, with_head(folder), None)
+        path, count = blocks(loaded.model)
+        chosen = self._chosen(count)
+        keep(loaded.model, path, chosen)
+        loaded.save(context.out)
+        figures = {"parameters": loaded.model.num_parameters(), "layers": len(chosen)}
+        context.notes |= {**figures, "kept": list(chosen), "of": count}
+        base = name_of(loaded.folder)
+        write_card(
+            context.out,
+            title=f"{base}, {len(chosen)} of {count} layers",
+            made_from=base,
+            recipe={"method": "layers kept as they are (Sanh et al. 2019)", "layers kept": list(chosen), "of": count},
+            figures=figures,
+            task=loaded.task,
+        )
+        return context.out
+
+    def _chosen(self, count: int) -> Sequence[int]:
+        """Return the layers to keep of `count`.
+
+        Raises:
+            BadInput: some don't exist.
+        """
+        chosen = self.layers or tuple(range(0, count, self.every))
+        beyond = [layer for layer in chosen if layer >= count]
+        if beyond:
+            text = f"the model has {count} layers, numbered 0 to {count - 1}, so there is no layer"
+            raise BadInput(Problem("", "layers", f"{text} {', '.join(map(str, beyond))}"))
+        return chosen
+
+
+def blocks(model: Any) -> tuple[str, int]:
+    """Return the path of the list of a model's layers, and how many there are.
+
+    Raises:
+        BadInput: there is no such list, or several.
+    """
+    import torch
+
+    count = int(model.config.get_text_config().num_hidden_layers)
+    lists = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.ModuleList) and len(module) == count
+    ]
+    # a list inside of a layer (of experts, say) is no list of layers
+    found = [name for name in lists if not any(name.startswith(f"{other}.") for other in lists)]
+    if len(found) != 1 or getattr(model.config, "is_encoder_decoder", False):
+        raise BadInput(
+            f"a {type(model).__name__} has no single list of its {count} layers ({', '.join(found) or 'none found'}): "
+            "take an encoder such as BERT, or a causal model, whose layers don't share their weights"
+        )
+    return found[0], count
+
+
+def keep(model: Any, path: str, chosen: Sequence[int]) -> None:
+    """Leave only the `chosen` layers in the list at `path`, and count them in the config; then save it, don't run it.
+
+    A layer that is chosen twice is copied. Lists in the config that hold an entry for each layer (`layer_types`) are
+    cut alike.
+    """
+    import torch
+
+    parent, _, name = path.rpartition(".")
+    old = model.get_submodule(path)
+    kept = [
+        old[layer] if layer not in chosen[:place] else copy.deepcopy(old[layer]) for place, layer in enumerate(chosen)
+    ]
+    setattr(model.get_submodule(parent), name, torch.nn.ModuleList(kept))
+    config = model.config.get_text_config()
+    for key, value in list(vars(config).items()):
+        if "layer" in key and isinstance(value, (list, tuple)) and len(value) == len(old):
+            setattr(config, key, [value[layer] for layer in chosen])
+    config.num_hidden_layers = len(chosen)

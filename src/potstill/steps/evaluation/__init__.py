@@ -1,0 +1,1 @@
+"""Steps that measure models and data."""

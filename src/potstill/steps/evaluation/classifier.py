@@ -1,0 +1,131 @@
+"""Measuring a classifier of texts: accuracy with its interval, F1 by class, what it mixes up, speed and size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from potstill.errors import BadInput
+from potstill.metrics.answers import against_most_common, packed, wilson
+from potstill.metrics.classification import class_scores, macro_f1
+from potstill.models.identity import export_in, folder_of
+from potstill.steps.evaluation.classifier_base import (
+    ClassEvaluation,
+    Reader,
+    by_runtime,
+    by_torch,
+    class_names,
+    load_model,
+)
+from potstill.steps.evaluation.evaluation_sets import by_name
+from potstill.steps.evaluation.exports import Reads, refuse_export
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from potstill.engine.context import Context
+
+
+KIND = "ForSequenceClassification"
+"""How the architecture of a classifier of texts ends."""
+
+
+class EvaluateClassifier(ClassEvaluation):
+    """Let a classifier name the class of test texts, and measure quality, speed and size.
+
+    A test label that the model has no class for is always wrong; such labels are listed. What ExportEncoder wrote is
+    measured by the runtime that it was written for.
+
+    >>> rows = LoadRows([{"text": "what a joy", "label": "good"}, {"text": "so dull", "label": "bad"}])
+    >>> mood = Classifier(rows, student=encoder, epochs=8, batch_size=2, learning_rate=5e-4)
+    >>> show(EvaluateClassifier(mood, rows))
+    {'sets': {'test': {'n': 2, 'accuracy': 1.0, 'accuracy_low': 0.3424, 'accuracy_high': 1.0, 'macro_f1': 1.0, ...
+    """
+
+    version: ClassVar[int] = 2
+    reads: ClassVar[Reads] = "classifiers"
+
+    def run(self, model: Any, rows: Dataset | Mapping[str, Dataset], context: Context) -> dict[str, Any]:
+        """Measure `model` on `rows`.
+
+        Raises:
+            BadInput: there is no such model, or something is wrong with the test rows.
+        """
+        import torch
+
+        torch.set_num_threads(max(1, context.threads))
+        sets = by_name(rows)
+        self.refuse_rows(sets, self._problem)
+        reader = self._reader(folder_of(model, exports=True), context.threads)
+
+        def score(name: str, labels: Sequence[Any], said: Sequence[str]) -> dict[str, Any]:
+            return self._score([str(label) for label in labels], said, reader.names, name)
+
+        return self.measured(reader, sets, score, context)
+
+    def _problem(self, text: Any, label: Any) -> str:
+        """Return what is wrong with a row, or nothing."""
+        if isinstance(text, str) and label is not None:
+            return ""
+        return f"it needs a text in {self.text!r} and a label in {self.label!r}"
+
+    def _reader(self, folder: Path, threads: int) -> Reader:
+        """Return the classifier in `folder`, ready to name the class of each text, by the runtime it is meant for.
+
+        Raises:
+            BadInput: it was exported, and is no classifier.
+        """
+        from transformers import AutoConfig, AutoTokenizer
+
+        from potstill.exporting.reading import runtime_title
+
+        exported = bool(export_in(folder))
+        refuse_export(folder, self.reads, type(self).__name__)
+        model = None if exported else load_model(folder, KIND)
+        config = AutoConfig.from_pretrained(folder) if model is None else model.config
+        kind = (config.architectures or ["model of no known kind"])[0]
+        if exported and not kind.endswith(KIND):
+            raise BadInput(
+                f"the model {folder} is an export of a {kind}, which has no classes: give one of a classifier"
+            )
+        names, tokenizer = class_names(config), AutoTokenizer.from_pretrained(folder)
+        positions = getattr(config, "max_position_embeddings", None) or self.max_length
+        limit = min(self.max_length, tokenizer.model_max_length, positions)
+
+        def encode(texts: list[str]) -> Any:
+            kind = "np" if exported else "pt"
+            return tokenizer(texts, padding=True, truncation=True, max_length=limit, return_tensors=kind)
+
+        def decode(found: list[int], batch: Any) -> list[str]:
+            return [names[number] for number in found]
+
+        classes = by_torch(model) if model is not None else by_runtime(folder, threads)
+        return Reader(
+            folder, names, classes, encode, decode, self.batch_size, runtime_title(folder) if exported else ""
+        )
+
+    def _score(
+        self, expected: Sequence[str], predicted: Sequence[str], names: Sequence[str], test: str
+    ) -> dict[str, Any]:
+        """Return the figures of one test set.
+
+        Raises:
+            BadInput: none of its labels is a class of the model.
+        """
+        unknown = self.unknown(expected, names, test)
+        right = [ours == theirs for ours, theirs in zip(predicted, expected, strict=True)]
+        accuracy = wilson(sum(right), len(expected))
+        scores = class_scores(expected, predicted)
+        return {
+            "n": len(expected),
+            "accuracy": accuracy.value,
+            "accuracy_low": accuracy.low,
+            "accuracy_high": accuracy.high,
+            "macro_f1": macro_f1(scores),
+            "worst": self.lowest(scores),
+            "mixed_up": self.mixed_up(expected, predicted, "rows"),
+            "unknown_labels": unknown,
+            **against_most_common(expected, right),
+            "row_right": packed(right),
+        }

@@ -1,0 +1,229 @@
+"""What steps that measure a classifier share: their fields, how texts are read, speed and size.
+
+Protocol: texts are read in batches, sorted by length, in the type of the weights, after one warm-up batch; one that is
+longer than the model reads is cut at its end, as in training. `rows_per_s` is of the whole way from texts to classes,
+`model_rows_per_s` of the model alone, without the tokenizer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from annotated_types import Ge
+
+from potstill.engine.step import Model, Rows, Step
+from potstill.errors import BadInput, Problem
+from potstill.metrics.answers import row_digest
+from potstill.models.footprint import footprint, peak_memory
+from potstill.steps.evaluation.evaluation_sets import missing_sets
+from potstill.steps.evaluation.exports import Reads, export_problems
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from potstill.engine.context import Context
+    from potstill.metrics.classification import ClassScore
+
+
+class ClassEvaluation(Step):
+    """The fields of a step that measures a classifier on test rows."""
+
+    model: Model
+    """A step that makes a classifier, a local folder or a Hub id."""
+    rows: Rows | Mapping[str, Rows]
+    """Test rows; several sets by name, or one, which is then called `test`."""
+    text: str = "text"
+    """Column with the text."""
+    label: str = "label"
+    """Column with the name of its class, or a number."""
+    batch_size: Annotated[int, Ge(1)] = 64
+    """Texts read at once; part of the protocol, because it sets the speed."""
+    max_length: Annotated[int, Ge(3)] = 256
+    """Longest text, in tokens, as in training."""
+    worst: Annotated[int, Ge(0)] = 10
+    """Classes with the lowest F1 that are listed, and as many of the pairs that are mixed up most."""
+
+    makes: ClassVar[str] = "metrics"
+    heavy: ClassVar[bool] = True
+    alone: ClassVar[bool] = True
+    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers")
+    reads: ClassVar[Reads] = "nothing"
+    """Which exports the step measures."""
+
+    def check(self) -> Iterable[Problem]:
+        """Yield a problem if there is no test set, or the model is an export that can't be measured."""
+        yield from missing_sets(self.rows)
+        yield from export_problems(self.model, self.reads, type(self).__name__)
+
+    def needs(self) -> Mapping[str, Iterable[str]]:
+        """Return the columns of a test set."""
+        return {"rows": (self.text, self.label)}
+
+    def measured(
+        self,
+        reader: Reader,
+        sets: Mapping[str, Dataset],
+        score: Callable[[str, Sequence[Any], Sequence[Any]], dict[str, Any]],
+        context: Context,
+    ) -> dict[str, Any]:
+        """Return the metrics of a classifier on test sets by name.
+
+        `score` makes the figures of one set from its name, its column of labels, and what the `reader` says to each of
+        its rows.
+        """
+        made: dict[str, Any] = {}
+        count = seconds = 0.0
+        for name, test in sets.items():
+            started = time.perf_counter()
+            said = reader.read(test[self.text], context)
+            seconds += time.perf_counter() - started
+            count += len(test)
+            made[name] = score(name, test[self.label], said)
+            made[name]["row_digest"] = row_digest(zip(test[self.text], test[self.label], strict=True))
+            context.ledger.keep(len(test))
+        size = footprint(reader.folder)
+        return {
+            "sets": made,
+            "classes": len(reader.names),
+            "rows_per_s": count / seconds,
+            "model_rows_per_s": count / reader.seconds,
+            **asdict(size),
+            "bits_per_weight": size.bits_per_weight,
+            "peak_memory_bytes": peak_memory(),
+            "engine": {
+                "threads": context.threads,
+                "batch_size": self.batch_size,
+                "seconds": seconds,
+                **({"runtime": reader.runtime} if reader.runtime else {}),
+            },
+        }
+
+    def refuse_rows(self, sets: Mapping[str, Dataset], problem_of: Callable[[Any, Any], str]) -> None:
+        """Check that every set has rows, and that nothing is wrong with text and label of any.
+
+        Raises:
+            BadInput: something is; all problems together.
+        """
+        problems = [f"the test set {name!r} has no rows: give at least one" for name in sets if not len(sets[name])]
+        for name, rows in sets.items():
+            for number, row in enumerate(rows.select_columns([self.text, self.label])):
+                problem = problem_of(row[self.text], row[self.label])
+                if problem:
+                    problems.append(f"row {number} of the test set {name!r}: {problem}, got {row!r:.80}")
+        if problems:
+            raise BadInput(*problems)
+
+    def unknown(self, expected: Iterable[str], names: Iterable[str], test: str) -> list[str]:
+        """Return the labels of a test set that the model has no class for.
+
+        Raises:
+            BadInput: none of its labels is a class of the model.
+        """
+        found, known = set(expected), list(names)
+        unknown = sorted(found - set(known))
+        if unknown and len(unknown) == len(found):
+            raise BadInput(
+                f"no label of the test set {test!r} is a class of the model: it has {', '.join(unknown[:5])}, ...; the "
+                f"model knows {', '.join(known[:5])}, ...; name the right column with label="
+            )
+        return unknown
+
+    def lowest(self, scores: Iterable[ClassScore]) -> list[dict[str, Any]]:
+        """Return the classes with the lowest F1, the worst first."""
+        return [asdict(score) for score in sorted(scores, key=lambda score: (score.f1, score.label))[: self.worst]]
+
+    def mixed_up(self, expected: Iterable[str], predicted: Iterable[str], unit: str) -> list[dict[str, Any]]:
+        """Return the pairs that are mixed up most, and how often, in a field that the `unit` names."""
+        mixed = Counter((a, b) for a, b in zip(expected, predicted, strict=True) if a != b)
+        most = sorted(mixed.items(), key=lambda item: (-item[1], item[0]))[: self.worst]
+        return [{"label": a, "predicted": b, unit: count} for (a, b), count in most]
+
+
+@dataclass
+class Reader:
+    """A classifier that is loaded."""
+
+    folder: Path
+    """Where it is."""
+    names: list[str]
+    """Names of its classes."""
+    classes: Callable[[Any], list[Any]]
+    """Returns the numbers of the most probable classes, from the inputs of a batch."""
+    encode: Callable[[list[Any]], Any]
+    """Returns the inputs of a batch of texts."""
+    decode: Callable[[list[Any], Any], list[Any]]
+    """Returns what is said to each text, from the numbers of the most probable classes and the inputs."""
+    batch_size: int
+    """Texts that are read at once."""
+    runtime: str = ""
+    """What runs it, with its version; empty is transformers."""
+    seconds: float = 0.0
+    """How long the model has computed, after its first batch."""
+
+    def read(self, texts: Iterable[Any], context: Context) -> list[Any]:
+        """Return what the model says to each text, telling the progress."""
+        given = list(texts)
+        if not self.seconds:
+            for _ in self._batches(given, range(min(self.batch_size, len(given)))):
+                pass
+            self.seconds = 0.0
+        made: dict[int, Any] = {}
+        for numbers, said in self._batches(given, sorted(range(len(given)), key=lambda number: len(given[number]))):
+            made |= dict(zip(numbers, said, strict=True))
+            context.progress(len(made), len(given))
+        return [made[number] for number in range(len(given))]
+
+    def _batches(self, texts: Sequence[Any], order: Sequence[int]) -> Iterator[tuple[Sequence[int], list[Any]]]:
+        """Yield the numbers of the texts of a batch, and what is said to them."""
+        for start in range(0, len(order), self.batch_size):
+            numbers = order[start : start + self.batch_size]
+            batch = self.encode([texts[number] for number in numbers])
+            started = time.perf_counter()
+            found = self.classes(batch)
+            self.seconds += time.perf_counter() - started
+            yield numbers, self.decode(found, batch)
+
+
+def class_names(config: Any) -> list[str]:
+    """Return the names of the classes that a model's configuration lists."""
+    return [str(config.id2label[number]) for number in range(config.num_labels)]
+
+
+def by_torch(model: Any) -> Callable[[Any], list[Any]]:
+    """Return how a loaded `model` finds the numbers of the most probable classes of a batch."""
+    import torch
+
+    def classes(batch: Any) -> list[Any]:
+        with torch.inference_mode():
+            logits = model(**batch.to(model.device)).logits
+        found: list[Any] = logits.argmax(dim=-1).tolist()  # waits for a GPU
+        return found
+
+    return classes
+
+
+def by_runtime(folder: Path, threads: int) -> Callable[[Any], list[Any]]:
+    """Return how the runtime that the classifier in `folder` was exported for finds the classes of a batch."""
+    from potstill.exporting.reading import session
+
+    logits = session(folder, threads)
+
+    def classes(batch: Any) -> list[Any]:
+        found: list[Any] = logits({name: batch[name].astype("int64") for name in batch}).argmax(-1).tolist()
+        return found
+
+    return classes
+
+
+def load_model(folder: Path, kind: str) -> Any:
+    """Return the model in `folder` in the type of its weights; `kind` ends its architecture's name."""
+    import torch
+    import transformers
+
+    model = getattr(transformers, f"AutoModel{kind}").from_pretrained(folder, dtype="auto", use_safetensors=True)
+    return model.eval().to("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,0 +1,92 @@
+"""An exported language model that answers chats: measured as any other, by the runtime that it is meant for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from potstill.exporting.probe import Runtime
+from potstill.exporting.reading import format_in, reader_of
+from potstill.models.card import name_of
+from potstill.models.chat import prompt_ids
+from potstill.models.identity import model_identity
+from potstill.teachers.protocol import Request, Response
+
+
+@dataclass(frozen=True)
+class ExportedTeacher:
+    """What Export wrote, answering greedily, a chat at a time."""
+
+    model: str
+    """The folder."""
+
+    @property
+    def label(self) -> str:
+        """Short name for reports."""
+        return name_of(self.model)
+
+    @property
+    def is_serving(self) -> bool:
+        """Return whether what answers here is what serves the export."""
+        return reader_of(format_in(Path(self.model))).is_serving
+
+    def identity(self) -> dict[str, Any]:
+        """Return what the responses depend on."""
+        return {"model": model_identity(self.model)}
+
+    @contextmanager
+    def open(self, *, threads: int) -> Iterator[ExportedSession]:
+        """Load the export by its runtime, and free it."""
+        import torch
+        from transformers import AutoConfig, AutoTokenizer
+
+        from potstill.exporting.decoders import fresh_process
+
+        torch.set_num_threads(max(1, threads))
+        folder = Path(self.model)
+        room = getattr(AutoConfig.from_pretrained(folder), "max_position_embeddings", None) or 0
+        runtime = fresh_process.opened(reader_of(format_in(folder)).name, folder, room)
+        try:
+            yield ExportedSession(runtime, AutoTokenizer.from_pretrained(folder), room)
+        finally:
+            close = getattr(runtime, "close", None)
+            if close:
+                close()
+
+
+@dataclass(frozen=True)
+class ExportedSession:
+    """An export that is loaded."""
+
+    runtime: Runtime
+    """What answers."""
+    tokenizer: Any
+    """Its tokenizer of transformers, which writes the chats."""
+    room: int
+    """Tokens that prompt and answer may have together; 0 is any number."""
+
+    @property
+    def title(self) -> str:
+        """Return the runtime's name and version."""
+        return self.runtime.title()
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Response]]:
+        """Yield the greedy answer to each request, in order; one whose prompt is too long is an error."""
+        for number, request in enumerate(requests):
+            ids = prompt_ids(self.tokenizer, request.messages)
+            left = self.room - len(ids) if self.room else request.sampling.max_tokens
+            if left < 1:
+                text = f"the prompt has {len(ids)} tokens and the model reads {self.room}: shorten it"
+                yield number, Response(text, "error", len(ids), retryable=False)
+                continue
+            made = list(self.runtime.continued(ids, min(left, request.sampling.max_tokens)))
+            ended = bool(made) and made[-1] in self._ends()
+            text = self.tokenizer.decode(made, skip_special_tokens=True)
+            yield number, Response(text, "stop" if ended else "length", len(ids), len(made))
+
+    def _ends(self) -> set[int]:
+        """Return the tokens that end an answer: all special ones do, as none is part of its text."""
+        return set(self.tokenizer.all_special_ids)

@@ -1,0 +1,324 @@
+"""Measuring a model by one protocol for all: answers, speed, first-token latency, size and memory.
+
+Protocol: the rows of all test sets become chats through `prompt`; decoding is greedy. First a warm-up (the engine
+compiles and picks kernels), then single requests of one token for latency, on the rows that the warm-up left alone
+where there are enough, then all rows at once for the answers and the tokens a second. Every backend difference would
+mix with the model's, so compare only models that were measured through the same teacher on the same machine.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
+
+from annotated_types import Ge, Interval
+
+from potstill.engine.step import Estimate, Model, Output, Rows, Step
+from potstill.errors import BadInput, Problem
+from potstill.metrics.answers import (
+    Proportion,
+    against_most_common,
+    canonical,
+    exact_match,
+    packed,
+    percentile,
+    row_digest,
+    valid_json,
+    wilson,
+)
+from potstill.models.footprint import footprint, peak_memory
+from potstill.models.identity import export_in, is_local
+from potstill.prompts import Template
+from potstill.steps.evaluation.evaluation_sets import by_name, columns_of, exchange_in, missing_sets
+from potstill.steps.evaluation.exports import export_problems
+from potstill.steps.evaluation.read_model import ReadByTransformers, warn_if_read
+from potstill.teachers.protocol import ENGINE, Request, Response, Sampling, Session, Teacher
+from potstill.teachers.response_codec import without_thoughts
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from potstill.engine.context import Context
+    from potstill.engine.ledger import State
+
+WARM_UP_BATCH = 32
+"""Rows of the warm-up batch: enough for the engine to meet its usual batch shapes."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One test row as the model meets it."""
+
+    set: str
+    """Name of the test set."""
+    row: str
+    """Id of the row."""
+    instruction: str
+    """What is asked, for the list of mistakes."""
+    expected: str
+    """The right answer."""
+    request: Request
+    """What the model gets."""
+
+
+class Evaluate(Step):
+    """Answer the test rows with a model and measure quality, speed and size.
+
+    A model folder is served by vLLM, what Export wrote by its own runtime; a GGUF without llama-cpp-python is read by
+    transformers, which dequantizes it, so that its speed and memory stay unknown.
+
+    >>> answer = '{"device":"light","room":"kitchen","action":"on","value":null}'
+    >>> rows = LoadRows([{"instruction": "turn on the light in the kitchen", "output": answer}])
+    >>> show(Evaluate(teacher, rows, prompt="home.jinja"))
+    {'sets': {'test': {'n': 1, 'exact_match': 1.0, ...}}, 'tokens_per_s': ...}
+    """
+
+    model: Model
+    """A step that makes a model, a local folder, a Hub id, or a teacher."""
+    rows: Rows | Mapping[str, Rows]
+    """Test rows with `instruction` and `output`; several sets by name, or one, which is then called `test`. With a
+    template of conversations (`chat.jinja`), the right answer is `output`, or else the assistant's last turn."""
+    prompt: Template = "answer.jinja"
+    """Template that turns a row into a chat; the same as in labelling and training."""
+    max_tokens: Annotated[int, Ge(1)] = 128
+    """Longest answer, in tokens; one that is cut there hardly ever is right."""
+    latency_requests: Annotated[int, Ge(1)] = 20
+    """Single requests behind the first-token latency; 20 are the fewest of which a 95th percentile says anything."""
+    warmup: Annotated[int, Ge(0)] = 3
+    """Single requests before the measured ones; 3, because the first ones still pick kernels."""
+    mistakes: Annotated[int, Ge(0)] = 5
+    """Wrong answers a test set that are kept as examples."""
+    max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.0
+    """Share of rows for which the teacher may fail; they count as wrong. 0, for a flaky server is no score."""
+
+    version: ClassVar[int] = 2  # thoughts are no part of an answer
+    makes: ClassVar[str] = "metrics"
+    heavy: ClassVar[bool] = True
+    alone: ClassVar[bool] = True
+    preload: ClassVar[tuple[str, ...]] = ENGINE
+
+    def check(self) -> Iterable[Problem]:
+        """Yield a problem if there is no test set, or the model is an export that can't be measured."""
+        yield from missing_sets(self.rows)
+        if isinstance(self.model, (Step, Output, str, Path)):  # a teacher says itself what it serves
+            yield from export_problems(self.model, "language models", type(self).__name__)
+
+    def needs(self) -> Mapping[str, Iterable[str]]:
+        """Return the columns of a test set."""
+        return {"rows": columns_of(self.prompt)}
+
+    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
+        """Return one request a row, and those of warm-up and latency."""
+        known = rows.get("rows")
+        calls = self.warmup + self.latency_requests + (known or 0) + min(known or 0, WARM_UP_BATCH)
+        return Estimate(calls=calls, tokens=(known or 0) * self.max_tokens)
+
+    def run(self, model: Any, rows: Dataset | Mapping[str, Dataset], context: Context) -> dict[str, Any]:
+        """Measure `model` on `rows`."""
+        questions = self.questions(by_name(rows))
+        teacher = as_teacher(model)
+        warn_if_read(teacher, context)
+        with teacher.open(threads=context.threads) as session:
+            latencies = self.latencies(session, questions)
+            started = time.perf_counter()
+            responses = _answers(session, [question.request for question in questions], context)
+            seconds = time.perf_counter() - started
+            folder = weights_folder(model)  # only now: the teacher may have just downloaded it
+            # who only reads an export's file says nothing of how fast it is served, and in how much memory
+            serves = getattr(teacher, "is_serving", True)
+            memory = peak_memory() if folder is not None and serves else None
+            runtime = getattr(session, "title", "")
+        _record(questions, responses, context)
+        written = sum(response.completion_tokens for response in responses)
+        return {
+            "sets": score(questions, responses),
+            "tokens_per_s": written / seconds if serves else None,
+            "first_token_ms_p50": 1000 * percentile(latencies, 0.5) if serves else None,
+            "first_token_ms_p95": 1000 * percentile(latencies, 0.95) if serves else None,
+            **size_on_disk(folder),
+            "peak_memory_bytes": memory,
+            "engine": self._engine(teacher, context)
+            | {"completion_tokens": written, "seconds": seconds}
+            | ({"runtime": runtime} if runtime else {}),
+            "examples": examples(questions, responses, self.mistakes),
+        }
+
+    def _engine(self, teacher: Teacher, context: Context) -> dict[str, Any]:
+        """Return how the model was run."""
+        return {
+            "teacher": type(teacher).__name__,
+            "label": teacher.label,
+            "threads": context.threads,
+            "temperature": 0.0,
+            "max_tokens": self.max_tokens,
+            "latency_requests": self.latency_requests,
+            "warmup": self.warmup,
+        }
+
+    def questions(self, sets: Mapping[str, Dataset]) -> list[Question]:
+        """Return the rows of all test sets as greedy requests.
+
+        Raises:
+            BadInput: a set without rows, or a row without a question or its answer; all of them together.
+        """
+        sampling = Sampling(temperature=0.0, max_tokens=self.max_tokens)
+        made: list[Question] = []
+        problems = [f"the test set {name!r} has no rows: give at least one" for name in sets if not len(sets[name])]
+        for name, rows in sets.items():
+            for number, row in enumerate(cast("Iterable[dict[str, Any]]", rows)):
+                row_id = str(row.get("id", number))
+                found = exchange_in(self.prompt, row)
+                if isinstance(found, str):
+                    problems.append(f"row {row_id!r} of the test set {name!r}: {found}")
+                    continue
+                asked, chat, expected = found
+                made.append(Question(name, row_id, asked, expected, Request(chat, sampling)))
+        if problems:
+            raise BadInput(*problems)
+        return made
+
+    def latencies(self, session: Session, questions: Sequence[Question]) -> list[float]:
+        """Warm the model up, then return the seconds to the first token of single requests.
+
+        The rows come from the far end of the list, so that with enough rows none has its prompt cached by the warm-up.
+        """
+        batch = [question.request for question in questions[:WARM_UP_BATCH]]
+        for _ in session.generate(batch):
+            pass
+        short = Sampling(temperature=0.0, max_tokens=1)
+        seconds = []
+        for number in range(self.warmup + self.latency_requests):
+            request = Request(questions[-1 - number % len(questions)].request.messages, short)
+            started = time.perf_counter()
+            for _ in session.generate([request]):
+                pass
+            seconds.append(time.perf_counter() - started)
+        return seconds[self.warmup :]
+
+
+def as_teacher(model: Any) -> Teacher:
+    """Return what answers for `model`: a folder or a Hub id is served through vLLM, an export by its own runtime."""
+    if not isinstance(model, str | Path):
+        return cast(Teacher, model)
+    if is_local(model) and export_in(Path(model).expanduser()):
+        from potstill.steps.evaluation.exported_teacher import ExportedTeacher
+
+        return ExportedTeacher(str(Path(model).expanduser()))
+    from potstill.compression.cpu_kernels import unserved
+    from potstill.teachers.vllm.teacher import VLLM
+
+    if is_local(model) and unserved(Path(model).expanduser()):
+        return ReadByTransformers(str(Path(model).expanduser()))
+
+    return VLLM(str(model))
+
+
+def weights_folder(model: Any) -> Path | None:
+    """Return where the weights of `model` (a folder, Hub id or teacher) lie on this machine; `None` if they don't.
+
+    A teacher with a `base_url` answers from elsewhere: its size and memory can't be seen from here.
+    """
+    if not isinstance(model, str | Path):
+        remote = getattr(model, "base_url", None) is not None
+        inner = getattr(model, "model", None)
+        return None if remote or not isinstance(inner, str | Path) else weights_folder(inner)
+    if is_local(model):
+        folder = Path(model).expanduser()
+        return folder if folder.is_dir() else None
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(str(model), local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+
+
+def size_on_disk(folder: Path | None) -> dict[str, Any]:
+    """Return the figures of `footprint`, or nulls for a model that is not on this machine."""
+    names = ("weights_bytes", "folder_bytes", "parameters", "nonzero_parameters")
+    if folder is None:
+        return dict.fromkeys((*names, "bits_per_weight"))
+    made = footprint(folder)
+    return {**asdict(made), "bits_per_weight": made.bits_per_weight}
+
+
+def score(questions: Sequence[Question], responses: Sequence[Response]) -> dict[str, dict[str, Any]]:
+    """Return, by test set, the share of exact answers and of valid JSON, each with its 95 % interval.
+
+    Which rows are right is kept too, so that two models on the same rows can be compared row by row.
+    """
+    by_set: dict[str, list[tuple[Question, Response]]] = {}
+    for question, response in zip(questions, responses, strict=True):
+        by_set.setdefault(question.set, []).append((question, response))
+    return {name: _set_score(pairs) for name, pairs in by_set.items()}
+
+
+def _set_score(pairs: Sequence[tuple[Question, Response]]) -> dict[str, Any]:
+    reasons = [response.finish_reason for _, response in pairs]
+    right = [is_right(question, response) for question, response in pairs]
+    answers = [canonical(question.expected) for question, _ in pairs]
+    texts = [answer or question.expected.strip() for answer, (question, _) in zip(answers, pairs, strict=True)]
+    valid = sum(response.finish_reason != "error" and valid_json(response.text) for _, response in pairs)
+    return {
+        "n": len(pairs),
+        **_share("exact_match", wilson(sum(right), len(pairs))),
+        **_share("valid_json", wilson(valid, len(pairs))),
+        "cut": reasons.count("length"),
+        "errors": reasons.count("error"),
+        "expects_json": all(answer is not None for answer in answers),
+        **against_most_common(texts, right),
+        "row_right": packed(right),
+        "row_digest": row_digest((question.instruction, question.expected) for question, _ in pairs),
+    }
+
+
+def _share(name: str, share: Proportion) -> dict[str, float]:
+    return {name: share.value, f"{name}_low": share.low, f"{name}_high": share.high}
+
+
+def is_right(question: Question, response: Response) -> bool:
+    """Return whether `response` is the expected answer; a failed request never is."""
+    return response.finish_reason != "error" and exact_match(response.text, question.expected)
+
+
+def examples(questions: Sequence[Question], responses: Sequence[Response], each: int) -> list[dict[str, str]]:
+    """Return the first `each` wrong answers of every test set."""
+    kept: dict[str, list[dict[str, str]]] = {}
+    for question, response in zip(questions, responses, strict=True):
+        found = kept.setdefault(question.set, [])
+        if len(found) < each and not is_right(question, response):
+            found.append(
+                {
+                    "set": question.set,
+                    "instruction": question.instruction,
+                    "expected": question.expected,
+                    "answer": response.text,
+                    "finish_reason": response.finish_reason,
+                }
+            )
+    return [example for found in kept.values() for example in found]
+
+
+def _answers(session: Session, requests: Sequence[Request], context: Context) -> list[Response]:
+    """Return the responses in the order of `requests`, telling the progress."""
+    made: dict[int, Response] = {}
+    tokens = 0
+    for index, response in session.generate(requests):
+        made[index] = without_thoughts(response)
+        tokens += response.completion_tokens
+        context.progress(len(made), len(requests), tokens=tokens)
+    return [made[index] for index in range(len(requests))]
+
+
+def _record(questions: Sequence[Question], responses: Sequence[Response], context: Context) -> None:
+    """Tell the ledger which requests failed."""
+    for question, response in zip(questions, responses, strict=True):
+        if response.finish_reason == "error":
+            state: State = "retryable" if response.retryable else "permanent"
+            context.ledger.lose(f"{question.set}/{question.row}", state, "the teacher failed", response.text)
+        else:
+            context.ledger.keep()

@@ -1,0 +1,68 @@
+"""Who computes the losses of windows of text: transformers, or the runtime that a model was exported for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from potstill.exporting.reading import format_in, reader_of
+
+
+@dataclass(frozen=True)
+class Source:
+    """A language model that is loaded."""
+
+    losses: Callable[[Sequence[list[int]]], list[float]]
+    """Returns the sum of -log p of all tokens but the first, for each window of one width."""
+    title: str = ""
+    """The runtime and its version; empty for transformers."""
+    is_serving: bool = True
+    """Whether its speed and memory are those of serving."""
+
+
+@contextmanager
+def opened(folder: Path, threads: int, window: int) -> Iterator[Source]:
+    """Load the model in `folder` to read windows of `window` tokens, and free it."""
+    import torch
+
+    torch.set_num_threads(max(1, threads))
+    fmt = format_in(folder)
+    if not fmt:
+        yield Source(_by_torch(folder))
+        return
+    from potstill.exporting.decoders import fresh_process
+
+    reader = reader_of(fmt)
+    runtime = fresh_process.opened(reader.name, folder, window)
+
+    def losses(windows: Sequence[list[int]]) -> list[float]:
+        return [-math.fsum(runtime.log_probabilities(ids, len(ids))) for ids in windows]
+
+    try:
+        yield Source(losses, runtime.title(), reader.is_serving)
+    finally:
+        close = getattr(runtime, "close", None)
+        if close:
+            close()
+
+
+def _by_torch(folder: Path) -> Callable[[Sequence[list[int]]], list[float]]:
+    """Return how a Hugging Face folder's model finds the losses, on the GPU if there is one."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from potstill.metrics.perplexity import window_losses
+
+    loaded: Any = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", use_safetensors=True).eval()
+    loaded = loaded.to("cuda") if torch.cuda.is_available() else loaded
+
+    def losses(windows: Sequence[list[int]]) -> list[float]:
+        with torch.inference_mode():
+            found: list[float] = window_losses(loaded, torch.tensor(windows).to(loaded.device)).tolist()
+        return found
+
+    return losses

@@ -1,0 +1,164 @@
+"""Measuring translations, or other outputs with one right form each: BLEU, chrF, speed and size.
+
+Protocol: rows are read in batches, sorted by length, after one warm-up batch; the journal is left alone, because the
+speed counts. Compare only models that were measured by the same search, type and batch size on the same machine.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, asdict
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge
+
+from potstill.engine.step import Model, Rows
+from potstill.errors import BadInput, Problem
+from potstill.metrics.answers import row_digest
+from potstill.metrics.translation import corpus_scores, missing_sacrebleu, sentence_scores
+from potstill.models.footprint import footprint, peak_memory
+from potstill.models.identity import folder_of
+from potstill.prompts import REMEDY, rendered
+from potstill.steps.evaluation.evaluation_sets import by_name, missing_sets
+from potstill.steps.evaluation.exports import export_problems
+from potstill.steps.generation.search_base import SearchStep
+from potstill.steps.rows.prompt_columns import prompt_columns
+from potstill.teachers.search import Decoder, Hypothesis
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from potstill.engine.context import Context
+
+FEATURE = "EvaluateTranslation"
+
+
+class EvaluateTranslation(SearchStep):
+    """Let a model translate test rows, and measure quality, speed and size.
+
+    BLEU and chrF are sacrebleu's, from 0 to 100, with the signature that says how they were computed.
+
+    >>> rows = LoadRows([{"instruction": "a cat on a mat", "output": "eine Katze auf einer Matte"}])
+    >>> model = RandomSeq2Seq(TrainTokenizer(rows, vocab_size=300), hidden_size=32, layers=1, dropout=0.0)
+    >>> learned = HardLabel(rows, student=model, epochs=60, learning_rate=0.01)
+    >>> show(EvaluateTranslation(learned, rows, method="beam", beams=2))
+    {'sets': {'test': {'n': 1, 'bleu': 100.0, 'chrf': 100.0, 'length_ratio': 1.0, ...
+    """
+
+    model: Model
+    """A step that makes a model, a local folder or a Hub id."""
+    rows: Rows | Mapping[str, Rows]
+    """Test rows; several sets by name, or one, which is then called `test`."""
+    _: KW_ONLY
+    reference: str = "output"
+    """Column with the right translation."""
+    method: Literal["greedy", "beam"] = "greedy"
+    """How an output is searched for."""
+    lowercase: bool = False
+    """Whether upper and lower case are the same."""
+    examples: Annotated[int, Ge(0)] = 5
+    """Translations a test set that are kept to look at."""
+
+    makes: ClassVar[str] = "metrics"
+    alone: ClassVar[bool] = True
+
+    def check(self) -> Iterable[Problem]:
+        """Yield a problem if there is no test set, no sacrebleu, or the model is an export."""
+        yield from missing_sets(self.rows)
+        yield from export_problems(self.model, "nothing", FEATURE)
+        missing = missing_sacrebleu(FEATURE)
+        if missing is not None:
+            yield Problem("", "", str(missing))
+
+    def needs(self) -> Mapping[str, Iterable[str]]:
+        """Return the columns of a test set."""
+        return {"rows": (self.reference, *prompt_columns(self.prompt))}
+
+    def run(self, model: Any, rows: Dataset | Mapping[str, Dataset], context: Context) -> dict[str, Any]:
+        """Measure `model` on `rows`.
+
+        Raises:
+            BadInput: a row without reference, or one that is too long for the model; all of them together.
+            MissingExtra: sacrebleu is not installed.
+        """
+        missing = missing_sacrebleu(FEATURE)
+        if missing is not None:
+            raise missing
+        sets = by_name(rows)
+        folder = folder_of(model)
+        decoder = Decoder(folder, self.dtype, context.threads)
+        prompts = self._prompts(sets, decoder)
+        self._write(decoder, [ids for own in prompts.values() for ids in own][: self.batch_size])
+        found: dict[str, list[Hypothesis]] = {}
+        started = time.perf_counter()
+        for name, own in prompts.items():
+            found[name] = self._write(decoder, own, context)
+        seconds = time.perf_counter() - started
+        memory, size = peak_memory(), footprint(folder)
+        outputs = [output for own in found.values() for output in own]
+        context.ledger.keep(len(outputs))
+        return {
+            "sets": {name: self._score(found[name], sets[name]) for name in sets},
+            "tokens_per_s": sum(output.tokens for output in outputs) / seconds,
+            "rows_per_s": len(outputs) / seconds,
+            **asdict(size),
+            "bits_per_weight": size.bits_per_weight,
+            "peak_memory_bytes": memory,
+            "engine": asdict(self.search())
+            | {"dtype": self.dtype, "threads": context.threads, "batch_size": self.batch_size, "seconds": seconds},
+        }
+
+    def _prompts(self, sets: Mapping[str, Dataset], decoder: Decoder) -> dict[str, list[list[int]]]:
+        """Return the tokens of all prompts, by set.
+
+        Raises:
+            BadInput: a set has no rows, or a row can't be measured.
+        """
+        problems = [f"the test set {name!r} has no rows: give at least one" for name in sets if not len(sets[name])]
+        made: dict[str, list[list[int]]] = {name: [] for name in sets}
+        for name, rows in sets.items():
+            for number, row in enumerate(rows):
+                place = f"row {row.get('id', number)!r} of the test set {name!r}"
+                if not isinstance(row[self.reference], str):
+                    problems.append(f"{place}: {self.reference!r} must be text, got {row[self.reference]!r:.80}")
+                chat = rendered(self.prompt, row)
+                if not isinstance(chat, list):
+                    problems.append(f"{place}: {chat.reason}; {REMEDY}")
+                    continue
+                ids = decoder.ids(chat)
+                refusal = decoder.refusal(ids, self.max_tokens)
+                if refusal:
+                    problems.append(f"{place}: {refusal}; lower max_tokens, or leave the row out")
+                made[name].append(ids)
+        if problems:
+            raise BadInput(*problems)
+        return made
+
+    def _write(
+        self, decoder: Decoder, prompts: Sequence[list[int]], context: Context | None = None
+    ) -> list[Hypothesis]:
+        """Return the best output to each prompt, telling the progress."""
+        order = sorted(range(len(prompts)), key=lambda number: len(prompts[number]), reverse=True)
+        found: dict[int, Hypothesis] = {}
+        search = self.search()
+        for first in range(0, len(order), self.batch_size):
+            batch = order[first : first + self.batch_size]
+            made = decoder.write([prompts[number] for number in batch], search, [0] * len(batch))
+            found |= {number: search.ranked(own)[0] for number, own in zip(batch, made, strict=True)}
+            if context is not None:
+                context.progress(len(found), len(prompts))
+        return [found[number] for number in range(len(prompts))]
+
+    def _score(self, outputs: Sequence[Hypothesis], rows: Dataset) -> dict[str, Any]:
+        """Return the figures of one test set."""
+        texts, references = [output.text for output in outputs], list(rows[self.reference])
+        shown = zip(texts[: self.examples], references[: self.examples], strict=True)
+        return {
+            "n": len(texts),
+            **asdict(corpus_scores(texts, references, self.lowercase)),
+            "row_scores": sentence_scores(texts, references, self.lowercase),
+            "row_digest": row_digest(references),
+            "cut": sum(output.finish_reason != "stop" for output in outputs),
+            "examples": [{"output": text, "reference": reference} for text, reference in shown],
+        }

@@ -1,0 +1,1 @@
+"""Steps that write a model for one runtime."""

@@ -1,0 +1,1 @@
+"""Steps that keep some rows and drop others."""

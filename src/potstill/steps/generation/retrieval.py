@@ -1,0 +1,172 @@
+"""Rows asked after what is nearest to each: worked examples (Liu et al. 2022) or passages (Lewis et al. 2020)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import KW_ONLY
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from annotated_types import Ge, MinLen
+
+from potstill.engine.step import Model, Rows
+from potstill.errors import Problem
+from potstill.models.sentence_encoder import PRELOAD
+from potstill.prompts import Template, rendered
+from potstill.steps.generation.few_shot import GIVEN, enough
+from potstill.steps.generation.in_context import FewShotStep, InContextStep
+from potstill.steps.retrieval.neighbours import neighbours
+from potstill.steps.rows.added import added
+from potstill.steps.rows.prompt_columns import item_fields, prompt_columns, prompt_problems
+from potstill.teachers.cache.parse_retry import Question, row_name
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from numpy.typing import NDArray
+
+    from potstill.engine.context import Context
+
+
+class FewShotPromptWithRetrieval(FewShotStep):
+    """Asks each row after the `k` examples that are nearest to it.
+
+    Examples like the question help more than any others (Liu et al. 2022, "What Makes Good In-Context Examples for
+    GPT-3?"); the nearest stands last, next to the question.
+
+    >>> shown = LoadRows([{"instruction": "2 + 2", "output": "4"}, {"instruction": "A cat?", "output": "Miaow."}])
+    >>> rows = LoadRows([{"id": "a", "instruction": "3 + 4"}])
+    >>> answers = FewShotPromptWithRetrieval(
+    ...     rows, shown, teacher=teacher, encoder=encoder, k=1, max_tokens=4, keep_cut=True
+    ... )
+    >>> show(Select(answers, ["id", "instruction"]))
+    {'id': 'a', 'instruction': '3 + 4'}
+    """
+
+    examples: Rows
+    """Rows that are answered already; not those that are asked, or each finds itself."""
+    _: KW_ONLY
+    encoder: Model
+    """A sentence-transformers folder or Hub id."""
+    column: Annotated[str, MinLen(1)] = "instruction"
+    """Column that is compared, of rows and examples."""
+
+    preload: ClassVar[tuple[str, ...]] = PRELOAD
+
+    def __post_init__(self) -> None:
+        """Run in a process of its own: the encoder is loaded here, wherever the teacher is."""
+
+    def needs(self) -> Mapping[str, Iterable[str]]:
+        """Return the column that is compared, and what the template uses."""
+        return {
+            "rows": (self.column, *prompt_columns(self.prompt, GIVEN)),
+            "examples": (self.column, *item_fields(self.prompt, "examples")),
+        }
+
+    def given(self) -> tuple[str, ...]:
+        """Return what the step shows beside the row."""
+        return GIVEN
+
+    def run(
+        self, rows: Dataset, examples: Dataset, teacher: Any, encoder: Any, context: Context
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the rows with their answers, in order.
+
+        Raises:
+            BadInput: there are fewer examples than are to be shown.
+        """
+        enough(examples, self.k)
+        nearest = neighbours(rows, self.column, examples, self.column, self.k, encoder, context)
+
+        def given(numbers: list[int]) -> dict[str, Any]:
+            return {"examples": [examples[number] for number in reversed(numbers)], "task": self.task}
+
+        questions = with_neighbours(rows, nearest, self.prompt, given)
+        yield from self.answered(teacher, questions, len(rows), context)
+
+
+class RAGPrompt(InContextStep):
+    """Asks each row after the `k` passages nearest to it, whose ids stay beside the answer as `passage_ids`.
+
+    Retrieval-augmented generation (Lewis et al. 2020, section 2), with a fixed encoder and all passages in one prompt.
+
+    >>> notes = LoadRows([{"id": "n1", "text": "The oven is in the kitchen."}, {"id": "n2", "text": "Cats purr."}])
+    >>> rows = LoadRows([{"instruction": "Where do I bake?"}])
+    >>> answers = RAGPrompt(rows, notes, teacher=teacher, encoder=encoder, k=1, max_tokens=4, keep_cut=True)
+    >>> show(Select(answers, ["instruction", "passage_ids"]))
+    {'instruction': 'Where do I bake?', 'passage_ids': ['n1']}
+    """
+
+    documents: Rows
+    """Where the passages come from."""
+    _: KW_ONLY
+    encoder: Model
+    """A sentence-transformers folder or Hub id."""
+    k: Annotated[int, Ge(1)] = 5
+    """Passages shown, nearest first; fewer where there are fewer."""
+    query_column: Annotated[str, MinLen(1)] = "instruction"
+    """Column of the rows that is looked for."""
+    document_column: Annotated[str, MinLen(1)] = "text"
+    """Column of the passages."""
+    prompt: Template = "rag.jinja"
+    """Gets `passages` (texts) and the row's columns."""
+
+    preload: ClassVar[tuple[str, ...]] = PRELOAD
+
+    def __post_init__(self) -> None:
+        """Run in a process of its own: the encoder is loaded here, wherever the teacher is."""
+
+    def check(self) -> Iterable[Problem]:
+        """Yield what is wrong with the teacher or the template."""
+        yield from super().check()
+        yield from prompt_problems(self.prompt, wanted=("passages",))
+
+    def needs(self) -> Mapping[str, Iterable[str]]:
+        """Return the columns that are compared, and what the template uses."""
+        return {
+            "rows": (self.query_column, *prompt_columns(self.prompt, ("passages",))),
+            "documents": (self.document_column,),
+        }
+
+    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
+        """Return the columns of the rows and the new ones.
+
+        Raises:
+            BadInput: the rows have one of these already.
+        """
+        return added(self, super().columns(inputs), ("passage_ids",))
+
+    def given(self) -> tuple[str, ...]:
+        """Return what the step shows beside the row."""
+        return ("passages",)
+
+    def run(
+        self, rows: Dataset, documents: Dataset, teacher: Any, encoder: Any, context: Context
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the rows with their answers and the ids of their passages, in order.
+
+        Raises:
+            BadInput: there are no passages.
+        """
+        query, passage = self.query_column, self.document_column
+        nearest = neighbours(rows, query, documents, passage, self.k, encoder, context)
+        names = documents["id"] if "id" in documents.column_names else range(len(documents))
+
+        def given(numbers: list[int]) -> dict[str, Any]:
+            ids = [str(names[number]) for number in numbers]
+            return {"passages": documents[numbers][passage], "passage_ids": ids}
+
+        questions = with_neighbours(rows, nearest, self.prompt, given, keep=("passage_ids",))
+        yield from self.answered(teacher, questions, len(rows), context)
+
+
+def with_neighbours(
+    rows: Dataset,
+    nearest: NDArray[Any],
+    template: str,
+    given: Callable[[list[int]], dict[str, Any]],
+    keep: tuple[str, ...] = (),
+) -> Iterator[Question[dict[str, Any]]]:
+    """Yield each row's prompt with what is `given` for its `nearest` [N, k]; what is to `keep` joins the row."""
+    for number, row in enumerate(rows):
+        found = given([int(other) for other in nearest[number]])
+        tag = {**row, **{name: found[name] for name in keep}}
+        yield Question(tag, row_name(row, number), (rendered(template, {**row, **found}),))

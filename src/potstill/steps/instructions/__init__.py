@@ -1,0 +1,1 @@
+"""Steps that make instruction data: the published recipes."""

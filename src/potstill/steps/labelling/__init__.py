@@ -1,0 +1,1 @@
+"""Steps that label rows, by teachers, classifiers or rules."""

@@ -1,0 +1,166 @@
+"""A classifier as labeller: fast, cheap, and sure of what it was trained for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from annotated_types import MinLen
+
+from potstill.engine.encoding import digest
+from potstill.errors import BadInput, Problem
+from potstill.models.sentence_encoder import texts_in
+from potstill.steps.labelling.classifier_base import ClassifierStep
+from potstill.steps.rows.added import added
+
+if TYPE_CHECKING:
+    import numpy as np
+    from datasets import Dataset
+    from numpy.typing import NDArray
+
+    from potstill.engine.context import Context
+
+CHUNK = 1024
+"""Rows that are sorted by length together, and then journalled: what a kill costs at most."""
+
+
+class RunTaskModel(ClassifierStep):
+    """Labels each row's text with a Hugging Face sequence classifier: `label`, `score`, `probabilities`.
+
+    `score` is the probability of the label, and `probabilities` has those of all labels by name: two models may have
+    the same labels in another order, which a list would not tell. Rows of like length share a batch; finished chunks
+    survive a kill. A text that is longer than the model reads is cut, and counted in a warning.
+
+    >>> rows = LoadRows([{"instruction": "play some jazz"}, {"instruction": "dim the lamp"}])
+    >>> show(Select(RunTaskModel(rows, classifier), ["instruction", "label"]))
+    {'instruction': 'play some jazz', 'label': 'music'}
+    {'instruction': 'dim the lamp', 'label': 'light'}
+    """
+
+    _: KW_ONLY
+    column: Annotated[str, MinLen(1)] = "instruction"
+    """Column of the texts."""
+
+    version: ClassVar[int] = 2
+
+    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
+        """Return the columns of the rows and the new ones.
+
+        Raises:
+            BadInput: the rows have one of these already.
+        """
+        rows = inputs.get("rows")
+        return added(self, rows, ("label", "score", "probabilities"))
+
+    def run(self, rows: Dataset, model: Any, context: Context) -> Iterator[dict[str, Any]]:
+        """Yield the rows with their labels.
+
+        Raises:
+            BadInput: the model is no classifier with one label a text.
+        """
+        classifier = Classifier(str(model), self.batch_size, context)
+        context.notes["labels"] = list(classifier.labels)
+        texts, waiting, done = texts_in(rows, self.column), iter(rows), 0
+        while chunk := list(islice(texts, CHUNK)):
+            for probabilities in classifier.chunk(chunk):
+                best = int(probabilities.argmax())
+                found = {"label": classifier.labels[best], "score": float(probabilities[best])}
+                context.ledger.keep()
+                shares = dict(zip(classifier.labels, probabilities.tolist(), strict=True))
+                yield {**next(waiting), **found, "probabilities": shares}
+            done += len(chunk)
+            context.progress(done, len(rows))
+        classifier.warn_of_cut()
+
+
+class Classifier:
+    """A sequence classifier, whose weights are loaded at the first chunk that is not in the journal."""
+
+    def __init__(self, model: str, batch_size: int, context: Context) -> None:
+        """Read the configuration of `model`.
+
+        Raises:
+            BadInput: it is no classifier with one label a text.
+        """
+        from transformers import AutoConfig
+
+        config = AutoConfig.from_pretrained(model, trust_remote_code=False)
+        kinds = config.architectures or ["nothing"]
+        if not any(kind.endswith("ForSequenceClassification") for kind in kinds):
+            text = f"{model} is a {', '.join(kinds)} and no sequence classifier"
+            raise BadInput(Problem("", "model", f"{text}: give a folder saved by AutoModelForSequenceClassification"))
+        if config.problem_type not in (None, "single_label_classification") or config.num_labels < 2:
+            text = f"{model} gives {config.num_labels} labels as {config.problem_type}, not one of several"
+            raise BadInput(Problem("", "model", f"{text}: give a classifier with one label a text"))
+        self.labels: Sequence[str] = [str(config.id2label[number]) for number in range(config.num_labels)]
+        self.cut = 0
+        self._name = model
+        self._batch_size = batch_size
+        self._context = context
+        self._loaded: tuple[Any, Any] | None = None
+
+    def chunk(self, texts: list[str]) -> NDArray[np.float32]:
+        """Return the probabilities [N, L] of a chunk from the journal, or make and journal them."""
+        import numpy as np
+
+        key = digest(["labels", self._name, texts])
+        kept = self._context.journal.get(key)
+        if kept is None:
+            made, cut = self._classify(texts)
+            kept = {"cut": cut, "probabilities": made.tobytes()}
+            self._context.journal.put(key, kept)
+        self.cut += kept["cut"]
+        return np.frombuffer(kept["probabilities"], np.float32).reshape(-1, len(self.labels))
+
+    def warn_of_cut(self) -> None:
+        """Say that texts were too long, if any were."""
+        if self.cut:
+            text = f"{self.cut} texts are longer than the classifier reads: only their beginnings count"
+            self._context.notes.setdefault("warnings", []).append(text)
+            self._context.logger.warning(text)
+
+    def _classify(self, texts: list[str]) -> tuple[NDArray[np.float32], int]:
+        """Run the model over batches of like length; returns also how many texts it cut."""
+        import numpy as np
+        import torch
+
+        self._loaded = self._loaded or _load(self._name)
+        tokenizer, model = self._loaded
+        longest = _longest(tokenizer, model)
+        tokens = tokenizer(texts, truncation=False, verbose=False)["input_ids"]
+        lengths = [len(ids) for ids in tokens]
+        order = sorted(range(len(texts)), key=lengths.__getitem__)
+        made = np.empty((len(texts), len(self.labels)), np.float32)
+        for start in range(0, len(order), self._batch_size):
+            places = order[start : start + self._batch_size]
+            given = tokenizer(
+                [texts[place] for place in places],
+                truncation=True,
+                max_length=longest,
+                padding=True,
+                return_tensors="pt",
+            ).to(model.device)
+            with torch.inference_mode():
+                made[places] = torch.softmax(model(**given).logits.float(), dim=-1).cpu().numpy()
+        return made, sum(length > longest for length in lengths)
+
+
+def _load(name: str) -> tuple[Any, Any]:
+    """Return tokenizer and model, on the accelerator if there is one."""
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    model = AutoModelForSequenceClassification.from_pretrained(name, trust_remote_code=False, use_safetensors=True)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    model.config.pad_token_id = tokenizer.pad_token_id
+    return tokenizer, model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+
+
+def _longest(tokenizer: Any, model: Any) -> int:
+    """Return how many tokens the model reads: the tokenizer says so, or else the number of positions."""
+    positions = getattr(model.config, "max_position_embeddings", None) or 512
+    return int(min(tokenizer.model_max_length, positions))

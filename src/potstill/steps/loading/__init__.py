@@ -1,0 +1,1 @@
+"""Steps that read rows from files, the hub or memory."""

@@ -1,0 +1,186 @@
+"""Rows that are in memory already: a list of dicts, a pandas frame, an Arrow table or a data set."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import KW_ONLY, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from potstill.engine.encoding import digest
+from potstill.engine.rows.casting import recast_table, records
+from potstill.engine.rows.features import FeatureLog, special
+from potstill.engine.rows.flaws import Flawed, FlawLog
+from potstill.engine.rows.parts import Layout
+from potstill.engine.rows.sources import is_frame, tables
+from potstill.engine.rows.types import common_schema, stored_schema
+from potstill.engine.step import Estimate, Step
+from potstill.errors import BadInput, Problem
+from potstill.steps.loading.schema import Findings, Schema, Survey, as_table, kind_of, schema_problems
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+DIGEST_ROWS = 10_000
+"""Rows that are hashed at a time."""
+
+
+class LoadRows(Step):
+    """Takes rows from memory; their content is the key, so that equal rows are a hit whatever object holds them.
+
+    What is changed in the object afterwards is not seen.
+
+    >>> show(LoadRows([{"text": "on", "level": 1}, {"text": "off"}]))
+    {'text': 'on', 'level': 1}
+    {'text': 'off', 'level': None}
+    """
+
+    rows: Any
+    """A list of dicts, a pandas frame, an Arrow table or a `datasets.Dataset`."""
+    _: KW_ONLY
+    schema: Schema = field(default_factory=dict)
+    """Types that columns must have, such as `{"text": str, "level": "int?"}`; empty takes them as they are."""
+
+    makes: ClassVar[str] = "rows"
+
+    def __post_init__(self) -> None:
+        """Take a snapshot of the rows."""
+        if not isinstance(self.rows, Snapshot):
+            object.__setattr__(self, "rows", Snapshot(self.rows))
+
+    def check(self) -> Iterable[Problem]:
+        """Yield what is wrong with the rows."""
+        problem = self.rows.problem
+        wrong = list(schema_problems(self.schema))
+        if problem or wrong:
+            yield from [Problem("", "rows", problem)] if problem else wrong
+            return
+        yield from (Problem("", "rows", found.message) for found in self._survey()[1].problems())
+        if not self.rows.count:
+            yield Problem("", "rows", "no rows: give at least one")
+
+    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
+        """Return the columns."""
+        return frozenset(self.rows.names) | frozenset(self.schema)
+
+    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
+        """Count the rows."""
+        return Estimate(rows=self.rows.count)
+
+    def run(self) -> pa.Table:
+        """Return the rows."""
+        if self.rows.table is not None and not self.schema:
+            return self.rows.table
+        survey, _ = self._survey()
+        return as_table(self.rows.records(), survey.arrow())
+
+    def _survey(self) -> tuple[Survey, Findings]:
+        """Look through the rows; a table without a schema to hold it against is right as it is."""
+        survey, findings = Survey({name: kind_of(given) for name, given in self.schema.items()}), Findings("rows")
+        if self.rows.table is None or self.schema:
+            survey.look(((f"row {number}", row) for number, row in enumerate(self.rows.records())), findings)
+        return survey, findings
+
+
+class Snapshot:
+    """Rows as they were when the step was made; no dataclass, so that nobody looks for steps in every cell."""
+
+    def __init__(self, rows: Any) -> None:
+        """Copy `rows`: a list of dicts as such, everything else as an Arrow table."""
+        self.problem = ""
+        self.table: pa.Table | None = None
+        self._dicts: list[dict[str, Any]] = []
+        if any(hasattr(rows, mark) for mark in ("num_rows", "to_numpy", "__arrow_c_stream__", "with_format")):
+            log = FlawLog()
+            try:
+                self.table = _as_arrow(rows, log)
+            except BadInput as error:
+                log.add(*(problem.message for problem in error.problems))
+            self.problem = "\n".join(log.messages())
+        elif isinstance(rows, Iterable) and not isinstance(rows, (str, bytes, Mapping)):
+            listed = copy.deepcopy(list(rows))
+            strange = next((number for number, row in enumerate(listed) if not isinstance(row, Mapping)), None)
+            if strange is not None:
+                self.problem = f"row {strange} must be a dict, got {listed[strange]!r:.60}"
+            else:
+                self._dicts = [dict(row) for row in listed]
+        else:
+            self.problem = f"must be a list of dicts, a pandas frame, an Arrow table or a Dataset, got {rows!r:.60}"
+
+    def __repr__(self) -> str:
+        """Describe the rows."""
+        return f"{self.count} rows with columns {', '.join(map(str, self.names)) or 'none'}"
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return len(self._dicts) if self.table is None else int(self.table.num_rows)
+
+    @property
+    def names(self) -> list[str]:
+        """The columns, in order."""
+        return list(
+            {name: None for row in self._dicts for name in row} if self.table is None else self.table.column_names
+        )
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the rows as dicts."""
+        return self._dicts if self.table is None else records(self.table)
+
+    def identity(self) -> dict[str, str]:
+        """Return the content as a digest."""
+        return {"content": self._digest}
+
+    @cached_property
+    def _digest(self) -> str:
+        """The digest of names, types and values; a text, a number and a truth value differ."""
+        found = hashlib.sha256()
+        if self.table is None:
+            for row in self._dicts:
+                found.update(
+                    repr([(name, _mark(value)) for name, value in row.items()]).encode("utf-8", "surrogatepass")
+                )
+        else:
+            found.update(str([(field.name, str(field.type)) for field in self.table.schema]).encode())
+            known = special(self.table.schema)
+            found.update(json.dumps(known, sort_keys=True).encode() if known else b"")
+            for start in range(0, self.table.num_rows, DIGEST_ROWS):
+                found.update(repr(self.table.slice(start, DIGEST_ROWS).to_pylist()).encode("utf-8", "surrogatepass"))
+        return found.hexdigest()
+
+
+def _mark(value: Any) -> str:
+    """Return a text that stands for a cell; dates and the like, which have no place in a key, by how they print."""
+    try:
+        return digest(value)
+    except BadInput:
+        return f"{type(value).__qualname__} {value!r}"
+
+
+def _as_arrow(rows: Any, log: FlawLog) -> pa.Table | None:
+    """Return a frame, a table or a data set as an Arrow table of its own, as rows are kept; None if it can't be.
+
+    Raises:
+        BadInput: it is no rows.
+    """
+    import pyarrow as pa
+
+    features, layout = FeatureLog(log), Layout(sys.maxsize, sys.maxsize, 1)
+    parts = []
+    for table in tables(rows.copy() if is_frame(rows) else rows, log, layout):
+        features.take(table.schema)
+        schema, wrong = stored_schema(table.schema)
+        log.add(*wrong)
+        try:
+            parts += [recast_table(table.replace_schema_metadata(None), schema)] if not wrong else []
+        except Flawed as error:
+            log.add_flaws(error, 0)
+    schema, wrong = common_schema([part.schema for part in parts])
+    log.add(*wrong)
+    if log.count:
+        return None
+    return pa.concat_tables([recast_table(part, schema) for part in parts]).cast(features.on(schema))

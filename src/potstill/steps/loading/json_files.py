@@ -1,0 +1,81 @@
+"""Loading rows from JSON: an object a line, or one list of objects; read in parts, so that any size fits."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import lzma
+from collections.abc import Iterator, Mapping
+from dataclasses import KW_ONLY
+from dataclasses import field as parameter
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from potstill.steps.loading.file_reader import Records, RecordsStep
+from potstill.steps.loading.files import are_small, lines, matched, opened
+from potstill.steps.loading.json_list import is_one_object, items, unreadable
+from potstill.steps.loading.schema import Findings, Schema
+
+
+class LoadJSON(RecordsStep):
+    r"""Reads JSON Lines (an object a line) or JSON (a list of objects), also packed with gzip or xz.
+
+    The files are read twice, first to find the columns' types and everything that is wrong, then for the rows, so that
+    memory does not grow with them. A field that a row lacks is missing there.
+
+    >>> _ = Path("rows.jsonl").write_text('{"text": "on", "level": 1}\n{"text": "off", "level": 0.5}')
+    >>> show(LoadJSON("rows.jsonl", schema={"text": str}))
+    {'text': 'on', 'level': 1.0}
+    {'text': 'off', 'level': 0.5}
+    """
+
+    _: KW_ONLY
+    field: str = ""
+    """Where the files hold one object, the name under which its list of rows stands, such as `data`; `a.b` is the list
+    `b` in the object `a`."""
+    schema: Schema = parameter(default_factory=dict)
+    """Types that columns must have, such as `{"text": str, "level": "int?"}`; other columns are taken as they come."""
+
+    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
+        """Return the fields of the files where they are small."""
+        paths = matched(self.path)
+        return frozenset(self._survey(paths)[0].arrow().names) or None if are_small(paths) else None
+
+    def _types(self) -> Mapping[str, Any]:
+        """Return the types that columns must have."""
+        return self.schema
+
+    def _records(self) -> Records:
+        """Return the function that reads one file."""
+        return lambda path, findings: _records(path, findings, self.field)
+
+
+def _records(path: Path, findings: Findings, field: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of a JSON or JSON Lines file, or of the list under a name in it."""
+    with opened(path) as file:
+        is_list = _starts_list(file)
+    if field or is_list:
+        yield from items(path, findings, field)
+        return
+    if is_one_object(path):
+        findings.add("", "is one JSON object, not a list of rows: say field= with the name of its list, as in "
+                         "LoadJSON(..., field='data')")  # fmt: skip
+        return
+    for number, line in lines(path, findings):
+        if line.strip():
+            try:
+                yield f"line {number}", json.loads(line)
+            except (ValueError, RecursionError) as error:
+                findings.add(f"line {number}", f"not valid JSON: {unreadable(error)}: {line.strip():.60}")
+
+
+def _starts_list(file: BinaryIO) -> bool:
+    """Return whether the first character that is no space opens a list."""
+    while True:
+        try:
+            part = file.read(4096)
+        except (OSError, EOFError, lzma.LZMAError):
+            return False  # reading the lines says what is wrong
+        text = part.replace(b"\0", b"").lstrip(codecs.BOM_UTF8 + codecs.BOM_UTF16 + b" \t\r\n")
+        if text or not part:
+            return text.startswith(b"[")

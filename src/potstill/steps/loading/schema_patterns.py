@@ -1,0 +1,53 @@
+"""JSON schemas whose regular expressions have a limit of time, as answers are texts that nobody chose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from potstill.text.patterns import pattern
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+    from jsonschema.protocols import Validator
+
+Schema = Mapping[str, Any]
+
+
+def validator_class(schema: Schema) -> type[Validator]:
+    """Return the class of validators for `schema`."""
+    from jsonschema.validators import extend, validator_for
+
+    base = validator_for(schema)
+    others = base.VALIDATORS["additionalProperties"]
+
+    def additional(validator: Validator, allowed: Any, instance: Any, part: Schema) -> Iterator[ValidationError]:
+        """Check properties that neither `properties` nor a pattern names."""
+        wanted = part.get("patternProperties", {})
+        matched = [name for name in _names(instance) if any(pattern(text).search(name) for text in wanted)]
+        known = {**part.get("properties", {}), **dict.fromkeys(matched)}
+        yield from others(validator, allowed, instance, {"properties": known}) or ()
+
+    keywords = {"pattern": _text, "patternProperties": _properties, "additionalProperties": additional}
+    return extend(base, keywords)  # type: ignore[no-any-return, no-untyped-call, unused-ignore]
+
+
+def _text(validator: Validator, wanted: str, instance: Any, part: Schema) -> Iterator[ValidationError]:
+    """Check that a text has a match."""
+    from jsonschema.exceptions import ValidationError
+
+    if isinstance(instance, str) and not pattern(wanted).search(instance):
+        yield ValidationError(f"{instance!r} does not match {wanted!r}")
+
+
+def _properties(validator: Any, wanted: Schema, instance: Any, part: Schema) -> Iterator[ValidationError]:
+    """Check each property by the schemas of the patterns that its name matches."""
+    for text, schema in wanted.items():
+        for name in _names(instance):
+            if pattern(text).search(name):
+                yield from validator.descend(instance[name], schema, path=name, schema_path=text)
+
+
+def _names(instance: Any) -> list[str]:
+    """Return the names of an object's properties."""
+    return list(instance) if isinstance(instance, dict) else []

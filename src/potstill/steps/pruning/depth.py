@@ -1,0 +1,105 @@
+"""Shallower models: blocks that matter least are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import KW_ONLY
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from annotated_types import Ge
+
+from potstill.errors import BadInput, Problem
+from potstill.models import folder
+from potstill.steps.compression.keep_layers import keep
+from potstill.steps.compression.loss_base import LabelledStep
+from potstill.steps.pruning.structured import CutStep, publish_cut
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from potstill.engine.context import Context
+    from potstill.models.folder import Loaded
+    from potstill.steps.pruning.structured import Original
+
+
+class DepthPrune(CutStep, LabelledStep):
+    """Leave out the blocks that matter least (ShortGPT, Men et al. 2024, section 3).
+
+    A block's score is its influence, 1 - the mean cosine of the hidden states before and behind it, or by how much the
+    loss rises without it. All blocks kept give the model again. Fewer blocks make a model faster than narrower ones
+    do at the same size, and cost more quality (Minitron, Muralidharan et al. 2024): train it with `recover`. Notes hold
+    every block's score; `KeepLayers` takes given blocks without looking at any text.
+
+    >>> rows = LoadRows([{"instruction": "turn on the light", "output": "on"}] * 16)
+    >>> show(DepthPrune(student, calibration=rows, layers=3))
+    {'parameters': 853056, 'zeros': 0.0, 'bits': 16}
+    """
+
+    _: KW_ONLY
+    layers: Annotated[int, Ge(1)] | None = None
+    """How many blocks stay."""
+    kept: tuple[int, ...] = ()
+    """In place of `layers`: the numbers of the blocks that stay, from 0; nothing is scored then."""
+    score: Literal["influence", "loss"] = "influence"
+    """`influence` takes one pass over the calibration, `loss` one for every block, and an encoder's needs `label`."""
+
+    def check(self) -> Iterable[Problem]:
+        """Yield blocks that are named wrongly, or both ways."""
+        yield from super().check()
+        if (self.layers is None) == (not self.kept):
+            yield Problem("", "layers", "give either layers, how many blocks stay, or kept, their numbers")
+        if list(self.kept) != sorted(set(self.kept)) or any(number < 0 for number in self.kept):
+            yield Problem("", "kept", f"{self.kept} must rise from 0 or more: each block once, in the model's order")
+
+    def run(self, model: Any, calibration: Dataset, context: Context) -> Path:
+        """Leave blocks of `model` out and write its folder.
+
+        Raises:
+            BadInput: the model has no such blocks, or the calibration is too short.
+        """
+        from potstill.compression.architecture import blocks_of
+        from potstill.compression.pruning.depth import number_layers
+
+        loaded = folder.load(model)
+        original = self.remember(loaded, calibration)
+        self._check_count(original.shape.layers)
+        scores = [] if self.kept else self._scores(loaded, original, calibration, context)
+        chosen = self.kept or most(scores, self.layers or 0)
+        keep(loaded.model, blocks_of(loaded.model)[0], chosen)
+        number_layers(loaded.model)
+        context.notes |= {"kept": list(chosen), "scores": {self.score: scores} if scores else {}}
+        method = f"blocks of least {self.score} left out (ShortGPT, Men et al. 2024)" if scores else "given blocks kept"
+        recipe = {"method": method, "blocks kept": list(chosen), "of": original.shape.layers}
+        return publish_cut(loaded, original, context, f"{len(chosen)} of {original.shape.layers} layers", recipe)
+
+    def _check_count(self, count: int) -> None:
+        """Check that the model has the blocks that are to stay.
+
+        Raises:
+            BadInput: it has not.
+        """
+        if self.layers is not None and self.layers > count:
+            raise BadInput(Problem("", "layers", f"the model has {count} blocks, not {self.layers}: take 1 to {count}"))
+        beyond = [number for number in self.kept if number >= count]
+        if beyond:
+            text = f"the model has {count} blocks, numbered 0 to {count - 1}, so there is no block"
+            raise BadInput(Problem("", "kept", f"{text} {', '.join(map(str, beyond))}"))
+
+    def _scores(self, loaded: Loaded, original: Original, rows: Dataset, context: Context) -> list[float]:
+        """Return how much each block matters."""
+        from potstill.compression.pruning.depth import block_influence, rise_of_loss
+
+        if self.score == "influence":
+            return block_influence(loaded.model, original.drawn.batches())
+        batches = self.batches(loaded, original.drawn, rows)
+        return rise_of_loss(loaded.model, batches, lambda done: context.progress(done, original.shape.layers))
+
+
+def most(scores: Sequence[float], count: int) -> tuple[int, ...]:
+    """Return the places of the `count` highest scores, in order.
+
+    >>> most([0.3, 0.1, 0.2], 2)
+    (0, 2)
+    """
+    return tuple(sorted(sorted(range(len(scores)), key=lambda place: -scores[place])[:count]))

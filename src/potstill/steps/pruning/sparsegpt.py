@@ -1,0 +1,137 @@
+"""SparseGPT: pruning whose error is made up for, with quantization of what survives if wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from annotated_types import Interval
+
+from potstill.engine.step import Step
+from potstill.errors import BadInput, Problem, RequestError
+from potstill.models import folder
+from potstill.steps.pruning.unstructured import NO_GAIN, LayerwisePrune, measured
+from potstill.steps.quantization.base import Card, publish_quantized, solved
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from torch import Tensor
+
+    from potstill.compression.pruning.sparsegpt import Rounding
+    from potstill.compression.quantization.gptq import Hessian
+    from potstill.compression.quantization.rounding import Quantized
+    from potstill.engine.context import Context
+
+
+class SparseGPTPrune(LayerwisePrune):
+    """Prune the blocks' linear layers, and make up for it in the weights that stay (Frantar and Alistarh 2023).
+
+    arXiv 2301.00774, algorithm 1: column by column with GPTQ's solver; the mask is chosen for 128 columns at once, or
+    group by group with a `pattern`. No layer's error on the calibration tokens is above that of Wanda's or the
+    magnitude's mask. With `bits` the same pass quantizes what survives (section 3.5). Without, the folder is a dense
+    one: neither smaller nor faster in vLLM or transformers. Notes hold the share of zeros, what formats for zeros would
+    take, and the agreement with the unpruned model on the calibration answers (fitted to them, so optimistic).
+
+    >>> rows = LoadRows([{"instruction": "turn on the light", "output": "on"}] * 16)
+    >>> show(SparseGPTPrune(student, calibration=rows, sparsity=0.5))
+    {'parameters': 1049984, 'zeros': 0.4, 'bits': 16}
+    """
+
+    _: KW_ONLY
+    bits: Literal[4, 8] | None = None
+    """Quantize what survives: 4 to W4A16 in groups, 8 to W8A8 by row, as `QuantizeInt4` and `QuantizeInt8` store them;
+    not for GPT-2. None leaves it as it is."""
+    group_size: Literal[32, 64, 128] = 32
+    """Inputs that share a scale at 4 bits."""
+    damping: Annotated[float, Interval(gt=0, le=1)] = 0.01
+    """Share of the Hessian's mean diagonal that is added to it; the paper's 1 %."""
+
+    def expanded(self) -> Step:
+        """Return the trainer that recovers the pruned model, or this step.
+
+        Raises:
+            RequestError: what is quantized is to be trained.
+        """
+        if self.bits is not None and self.recover is not None:
+            text = (
+                f"is {self.bits}, but quantized weights can't be trained: leave it out, and quantize what is recovered"
+            )
+            raise RequestError(Problem(self.name or type(self).__name__, "bits", text))
+        return super().expanded()
+
+    def check_layers(self, layers: Mapping[str, Any]) -> None:
+        """Make sure that pattern and groups fit the `layers`, by path.
+
+        Raises:
+            BadInput: they don't.
+        """
+        super().check_layers(layers)
+        if self.bits == 4:
+            from potstill.steps.quantization.int4 import check_widths
+
+            check_widths({path: tuple(layer.weight.shape) for path, layer in layers.items()}, self.group_size)
+
+    def run(self, model: Any, calibration: Dataset, context: Context) -> Path:
+        """Prune `model` and write its folder.
+
+        Raises:
+            BadInput: the model can't be pruned in this way, the calibration rows are of no use, or the activations have
+                no Hessian that can be inverted.
+        """
+        from potstill.compression.pruning.sparsegpt import prune_layer
+        from potstill.compression.quantization.gptq import Hessian
+
+        loaded = folder.load(model, half=self.bits is not None)
+        self._check_type(loaded.model)
+        quantized: dict[str, Quantized] = {}
+
+        def change(path: str, weight: Tensor, kept: Hessian) -> Tensor:
+            with solved(path, kept, self.damping, context):
+                made = prune_layer(weight, kept, self.sparsity, self.nm, self.damping, self._rounding(weight))
+            if made.quantized is not None:
+                quantized[path] = made.quantized
+            return made.weight
+
+        figures = self.pruned(
+            loaded,
+            calibration,
+            context,
+            record=lambda layer: Hessian(layer.in_features, layer.weight.device),
+            change=change,
+        )
+        recipe: dict[str, object] = {
+            "method": "SparseGPT (Frantar and Alistarh 2023)",
+            "calibration rows": context.notes["calibration"]["texts"],
+            "damping": self.damping,
+        }
+        if not quantized:
+            return self.publish(loaded, measured(loaded.model), recipe, figures, context)
+        zeros = measured(loaded.model).sparsity
+        context.notes |= {"sparsity": zeros}
+        stored = f"int4 in groups of {self.group_size}" if self.bits == 4 else "int8 per channel, activations per token"
+        recipe |= {"sparsity": self.sparsity, "pattern": self.pattern, "weights": stored, "storage": NO_GAIN}
+        card = Card(f"{self.sparsity:.0%} pruned, int{self.bits}", {**recipe, "zeros": f"{zeros:.2%}"}, figures)
+        return publish_quantized(loaded, quantized, context, card)
+
+    def _check_type(self, model: Any) -> None:
+        """Make sure that the model can be stored quantized, if it is to be.
+
+        Raises:
+            BadInput: it can't.
+        """
+        from potstill.compression.architecture import stores_transposed
+
+        if self.bits is not None and stores_transposed(model):
+            raise BadInput(
+                f"a {model.config.model_type} model has no linear layers that compressed-tensors could store, so what "
+                "survives can't be quantized: leave bits out"
+            )
+
+    def _rounding(self, weight: Tensor) -> Rounding | None:
+        from potstill.compression.pruning.sparsegpt import Rounding
+
+        if self.bits is None:
+            return None
+        return Rounding(self.bits, self.group_size if self.bits == 4 else None, weight.dtype)

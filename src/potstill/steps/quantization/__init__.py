@@ -1,0 +1,1 @@
+"""Steps that quantize models."""

@@ -1,0 +1,150 @@
+"""What steps that store weights in fewer bits share: optional calibration, measuring, and the folder with its card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from potstill.engine.step import Rows
+from potstill.errors import BadInput
+from potstill.models.card import name_of, not_fit, write_card
+from potstill.models.folder import Loaded
+from potstill.steps.compression import calibration as calibrations
+from potstill.steps.compression.base import CalibratedStep
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from potstill.compression.quantization.gptq import Hessian
+    from potstill.compression.quantization.rounding import Quantized
+    from potstill.engine.context import Context
+
+COMPRESSED_TENSORS = "compressed-tensors"
+"""Name of the format that vLLM loads."""
+BITSANDBYTES = "bitsandbytes"
+"""Name of the format that transformers loads through the library of that name."""
+
+
+class RoundingStep(CalibratedStep):
+    """Changes weights without looking at data; rows, if there are any, measure what it did."""
+
+    _: KW_ONLY
+    calibration: Rows | None = None  # type: ignore[assignment] # what the other steps need is optional here
+    """Rows to measure the agreement on, with `output` and what `prompt` needs, or `text`; `None` measures nothing."""
+
+    def needs(self) -> Mapping[str, Iterable[str]]:
+        """Return the columns that the calibration rows must have."""
+        return {} if self.calibration is None else super().needs()
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a model put out on the calibration texts before it was changed."""
+
+    loaded: Loaded
+    """The model, which is changed after this."""
+    drawn: calibrations.Calibration
+    """The texts."""
+    outputs: list[Any]
+    """Per text, see `compression.agreement.outputs`."""
+
+    def measure(self, context: Context) -> dict[str, float]:
+        """Return and note how far the model agrees with what it was."""
+        from potstill.compression.agreement import compared, outputs
+
+        figures = compared(self.loaded.model, self.outputs, outputs(self.loaded.model, self.drawn.measured))
+        context.notes |= {"calibration": self.drawn.figures(), "agreement": figures}
+        unfit = not_fit(figures)
+        if unfit:
+            context.notes.setdefault("warnings", []).append(unfit)
+        return figures
+
+
+def reference(step: CalibratedStep, loaded: Loaded, rows: Dataset) -> Reference:
+    """Draw the calibration texts of `step`, and keep what the model puts out on them.
+
+    Raises:
+        BadInput: there are no usable rows, too few tokens, or the model can't read them.
+    """
+    from potstill.compression.agreement import outputs
+
+    drawn = step.draw(loaded, rows)
+    return Reference(loaded, drawn, outputs(loaded.model, drawn.measured))
+
+
+@contextmanager
+def solved(path: str, hessian: Hessian, damping: float, context: Context) -> Iterator[None]:
+    """Name the layer at `path` if its `hessian` is of no use, and note it if it took more than `damping`.
+
+    Raises:
+        BadInput: it is not finite, or can't be inverted.
+    """
+    try:
+        yield
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from error
+    if hessian.damped > damping:
+        context.notes.setdefault("damping", {})[path] = hessian.damped
+        context.logger.warning(
+            "%s: its Hessian can't be inverted with a damping of %g and took %g; more calibration rows make it regular",
+            path,
+            damping,
+            hessian.damped,
+        )
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a quantized model's card says."""
+
+    suffix: str
+    """What the title adds to the base model's."""
+    recipe: Mapping[str, object]
+    """How it was made."""
+    figures: Mapping[str, float]
+    """What was measured on the calibration rows."""
+    fmt: str = COMPRESSED_TENSORS
+    """Format of the weights."""
+
+
+def round_layers(layers: Mapping[str, Any], rounded: Callable[[Any], Quantized]) -> dict[str, Quantized]:
+    """Round the weights of `layers` (by path) in place to what their numbers stand for; return the numbers."""
+    quantized = {}
+    for path, layer in layers.items():
+        quantized[path] = rounded(layer.weight.data)
+        layer.weight.data.copy_(quantized[path].dequantize())
+    return quantized
+
+
+def publish_quantized(loaded: Loaded, quantized: Mapping[str, Quantized], context: Context, card: Card) -> Path:
+    """Write the model with its layers `quantized` as compressed-tensors, and its card; return the folder."""
+    from potstill.compression.formats import compressed_tensors
+
+    return publish_as(loaded, lambda folder: compressed_tensors.save(loaded.model, quantized, folder), context, card)
+
+
+def publish_as(loaded: Loaded, write: Callable[[Path], None], context: Context, card: Card) -> Path:
+    """Let `write` write weights and config, add what the folder shares with the original's and the card; return it."""
+    context.out.mkdir(parents=True, exist_ok=True)
+    write(context.out)
+    loaded.carry(context.out)
+    base = name_of(loaded.folder)
+    recipe = {**card.recipe, "format": card.fmt}
+    recipe.setdefault("embeddings and head", "16-bit")
+    if card.fmt == BITSANDBYTES:
+        recipe["runs in"] = "transformers with bitsandbytes; vLLM does not load it"
+    elif loaded.task != "text-generation":
+        recipe["runs in"] = "transformers; vLLM does not load a quantized encoder"
+    write_card(
+        context.out,
+        title=f"{base}, {card.suffix}",
+        made_from=base,
+        recipe=recipe,
+        figures={f"calibration {name}": value for name, value in card.figures.items()},
+        task=loaded.task,
+        served=card.fmt == COMPRESSED_TENSORS,
+    )
+    return context.out

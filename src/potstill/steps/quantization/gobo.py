@@ -1,0 +1,94 @@
+"""GOBO: dictionaries of weights, as a measure of what could be stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from annotated_types import Interval
+
+from potstill.models import folder
+from potstill.steps.compression.base import publish
+from potstill.steps.quantization.base import RoundingStep, reference
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from potstill.compression.quantization.gobo import Gobo
+    from potstill.engine.context import Context
+
+
+class GOBO(RoundingStep):
+    """Keep the outliers of every layer's Gaussian, and store all other weights in 2^bits centroids.
+
+    Zadeh et al. 2020 (arXiv 2005.03842). No runtime reads the dictionaries, so that the folder holds the dequantized
+    weights in the model's own type: it loads everywhere, and is no smaller and no faster. What the dictionaries would
+    take, and the share of outliers, are in notes and card. For encoders and decoders, GPT-2 too.
+
+    >>> show(GOBO(student, bits=3))
+    {'parameters': 1049984, 'zeros': 0.0, 'bits': 16}
+    """
+
+    _: KW_ONLY
+    bits: Annotated[int, Interval(ge=1, le=8)] = 3
+    """Bits of a weight's centroid number: 2^bits centroids a layer; the paper's 3."""
+    embedding_bits: Annotated[int, Interval(ge=1, le=8)] | None = 4
+    """The same of the embeddings; the paper's 4. `None` leaves them as they are."""
+    log_probability: float = -4.0
+    """Weights with a log-density below this under their layer's Gaussian are outliers; the paper's -4."""
+
+    def run(self, model: Any, context: Context, calibration: Dataset | None = None) -> Path:
+        """Quantize `model` and write the folder of its dequantized weights.
+
+        Raises:
+            BadInput: the model can't be compressed, or the rows can't be used.
+        """
+        from potstill.compression.quantization import gobo
+
+        loaded = folder.load(model)
+        before = reference(self, loaded, calibration) if calibration is not None else None
+        made = {}
+        for path, bits in self._bits(loaded.model).items():
+            weight = loaded.model.get_submodule(path).weight.data
+            made[path] = gobo.quantize(weight, bits, self.log_probability)
+            weight.copy_(made[path].dequantize())
+        figures = before.measure(context) if before else {}
+        context.notes["stored"] = size = stored_size(loaded.model, made)
+        recipe = {
+            "method": "GOBO (Zadeh et al. 2020)",
+            "bits": self.bits,
+            "embedding bits": self.embedding_bits or "as they were",
+            "log probability": self.log_probability,
+            "storage": "dequantized: no smaller on disk and no faster",
+        }
+        told = {**{f"calibration {name}": value for name, value in figures.items()}, **size}
+        return publish(loaded, context, f"GOBO {self.bits}-bit", recipe, told)
+
+    def _bits(self, model: Any) -> dict[str, int]:
+        """Return the layers to store in a dictionary, and with how many bits each."""
+        from torch import nn
+
+        from potstill.compression.layerwise import block_layers
+
+        found = dict.fromkeys(block_layers(model), self.bits)
+        if self.embedding_bits:
+            embeddings = (path for path, module in model.named_modules() if isinstance(module, nn.Embedding))
+            found |= dict.fromkeys(embeddings, self.embedding_bits)
+        return found
+
+
+def stored_size(model: Any, made: Mapping[str, Gobo]) -> dict[str, float]:
+    """Return what the model would take with dictionaries in place of the weights in `made`, and without."""
+    parameters = sum(value.numel() for value in model.parameters())
+    width = next(model.parameters()).element_size()
+    coded = sum(weight.codes.numel() for weight in made.values())
+    bits = sum(weight.stored_bits() for weight in made.values())
+    rest = (parameters - coded) * width
+    return {
+        "stored bytes": rest + -(-bits // 8),
+        "bytes before": parameters * width,
+        "stored bits a coded weight": bits / max(coded, 1),
+        "share of outliers": sum(len(weight.values) for weight in made.values()) / max(coded, 1),
+    }

@@ -1,0 +1,176 @@
+"""Quantization to 4-bit integers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from annotated_types import Interval
+
+from potstill.errors import BadInput
+from potstill.models import folder
+from potstill.steps.compression.base import CalibratedStep
+from potstill.steps.quantization.base import Card, publish_quantized, reference, round_layers, solved
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from potstill.compression.quantization.rounding import Quantized
+    from potstill.engine.context import Context
+
+GROUPS = (32, 64, 128)
+"""Group sizes that serving kernels know."""
+KERNEL_ROWS = 32
+"""4-bit kernels of vLLM want output features in multiples of this."""
+
+
+class QuantizeInt4(CalibratedStep):
+    """Quantize to W4A16: int4 weights in groups that share a 16-bit scale (GPTQ, Frantar et al. 2022, or AWQ).
+
+    Both go block by block on the outputs of the blocks already quantized, and zeros stay zero. GPTQ takes each row from
+    the better of two orders of columns, or rounds it where that is best. AWQ (Lin et al. 2023) scales inputs where the
+    scale can be folded into what makes them, which needs a decoder, and cuts the range of groups. Embeddings, head,
+    pooler and classifier stay 16-bit. Notes hold the agreement with the 16-bit model on the calibration answers
+    (optimistic, since the weights were fitted to them). Decoders load in vLLM, whose 4-bit kernel needs AVX-512 on a
+    CPU, and in transformers; encoders (BERT) in transformers only; the format holds no GPT-2.
+
+    >>> rows = LoadRows([{"instruction": "turn on the light", "output": "on"}] * 16)
+    >>> show(QuantizeInt4(student, calibration=rows))
+    {'parameters': 1049984, 'zeros': 0.1, 'bits': 7}
+    """
+
+    version: ClassVar[int] = 3  # layers of the same inputs are solved together: the last bit of sums differs
+
+    _: KW_ONLY
+    group_size: Literal[32, 64, 128] = 32
+    """Input features that share a scale; 32 is the most exact and fits narrow models, 128 saves 0.4 bits a weight."""
+    method: Literal["gptq", "awq", "rtn"] = "gptq"
+    """`gptq`, `awq`, or `rtn` to round to nearest."""
+    symmetric: bool = True
+    """Whether a group's range is the same to both sides; without, it has a zero point of 4 bits more, which AWQ's paper
+    takes."""
+    damping: Annotated[float, Interval(gt=0, le=1)] = 0.01
+    """Share of the Hessian's mean diagonal that is added to it (GPTQ); the paper's 1 %."""
+
+    def run(self, model: Any, calibration: Dataset, context: Context) -> Path:
+        """Quantize `model` and write its folder.
+
+        Raises:
+            BadInput: a layer's width does not fit the format, or the calibration can't be used.
+        """
+        from potstill.compression.formats import checkpoint as stored
+        from potstill.compression.layerwise import block_layers
+
+        loaded = folder.load(model, half=True)
+        stored.refuse_other_layers(loaded.model, "compressed-tensors")
+        layers = block_layers(loaded.model)
+        check_widths({path: tuple(layer.weight.shape) for path, layer in layers.items()}, self.group_size)
+        note_processor(context)
+        before = reference(self, loaded, calibration)
+        quantized = self._quantized(loaded.model, layers, before.drawn.batches(), context)
+        figures = before.measure(context)
+        recipe = {
+            "method": f"W4A16, {self.method}",
+            "weights": f"int4 in groups of {self.group_size}" + ("" if self.symmetric else " with zero points"),
+            "calibration rows": len(before.drawn.texts),
+            "needs on a CPU": "AVX-512",
+        }
+        return publish_quantized(loaded, quantized, context, Card("int4", recipe, figures))
+
+    def _quantized(
+        self, model: Any, layers: Mapping[str, Any], batches: list[Any], context: Context
+    ) -> dict[str, Quantized]:
+        """Quantize the `layers` of `model` in place by `method`; return the integers by path."""
+        if self.method == "gptq":
+            return gptq_layers(model, batches, self.group_size, self.damping, context, self.symmetric)
+        if self.method == "awq":
+            return awq_layers(model, batches, self.group_size, context, self.symmetric)
+        from potstill.compression.quantization import rounding
+
+        return round_layers(
+            layers, lambda weight: rounding.quantize(weight, 4, self.group_size, weight.dtype, self.symmetric)
+        )
+
+
+def gptq_layers(
+    model: Any, batches: list[Any], group_size: int, damping: float, context: Context, symmetric: bool = True
+) -> dict[str, Quantized]:
+    """Quantize the linear layers of `model` in place to what their integers stand for; return the integers by path."""
+    from potstill.compression.architecture import blocks_of
+    from potstill.compression.layerwise import sharing, walk
+    from potstill.compression.quantization.gptq import Hessian, quantize_together
+
+    total = len(blocks_of(model)[1])
+    quantized: dict[str, Quantized] = {}
+    for number, block in enumerate(walk(model, batches)):
+        hessians = block.record(lambda layer: Hessian(layer.in_features, layer.weight.device))
+        for hessian, paths in sharing(hessians):
+            weights = {path: block.layers[path].weight.data for path in paths}
+            with solved(paths[0], hessian, damping, context):
+                quantized |= quantize_together(weights, hessian, 4, group_size, damping, model.dtype, symmetric)
+            for path, weight in weights.items():
+                weight.copy_(quantized[path].dequantize())
+        context.progress(number + 1, total, note=block.name)
+    return quantized
+
+
+def awq_layers(
+    model: Any, batches: list[Any], group_size: int, context: Context, symmetric: bool = True
+) -> dict[str, Quantized]:
+    """Scale and quantize the linear layers of `model` in place; return the integers by path.
+
+    Raises:
+        BadInput: the scales can't be folded into this kind of model.
+    """
+    from potstill.compression.architecture import blocks_of
+    from potstill.compression.layerwise import walk
+    from potstill.compression.quantization import awq, scale_folding
+
+    folds = scale_folding.everywhere(model)
+    total = len(blocks_of(model)[1])
+    quantized: dict[str, Quantized] = {}
+    for number, block in enumerate(walk(model, batches)):
+        quantized |= awq.quantize_block(block, folds, 4, group_size, model.dtype, symmetric)
+        context.progress(number + 1, total, note=block.name)
+    return quantized
+
+
+def note_processor(context: Context, cpuinfo: Path | None = None) -> None:
+    """Note and log if the processor that `cpuinfo` describes, by default this machine's, can't serve 4-bit weights."""
+    from potstill.compression import cpu_kernels
+
+    problem = cpu_kernels.int4_problem(cpu_kernels.flags(cpuinfo or cpu_kernels.CPUINFO))
+    if problem:
+        context.notes["serving"] = problem
+        context.logger.warning(problem)
+
+
+def check_widths(shapes: Mapping[str, tuple[int, ...]], group_size: int) -> None:
+    """Make sure that int4 groups fit the weights [O, I] in `shapes` and that kernels can serve them.
+
+    Raises:
+        BadInput: some don't; names the groups that fit all of them.
+    """
+    narrow = [f"{path} has {width}" for path, (_, width) in shapes.items() if width % group_size]
+    odd = [f"{path} has {rows}" for path, (rows, _) in shapes.items() if rows % KERNEL_ROWS]
+    fitting = [str(group) for group in GROUPS if all(width % group == 0 for _, width in shapes.values())]
+    problems = []
+    if narrow:
+        remedy = (
+            f"group_size that fits: {' or '.join(fitting)}" if fitting else "use QuantizeInt8, which fits any width"
+        )
+        problems.append(f"input features can't be divided into groups of {group_size}: {few(narrow)}; {remedy}")
+    if odd:
+        problems.append(
+            f"4-bit kernels need output features in multiples of {KERNEL_ROWS}: {few(odd)}; "
+            "use QuantizeInt8, which fits any width"
+        )
+    if problems:
+        raise BadInput(*problems)
+
+
+def few(texts: list[str], most: int = 4) -> str:
+    """Return the first of the `texts`, and how many more there are."""
+    return ", ".join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")

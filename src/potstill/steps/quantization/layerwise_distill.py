@@ -1,0 +1,112 @@
+"""Quantization whose blocks learn, one after another, to do what they did before."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import KW_ONLY
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from annotated_types import Ge, Gt
+
+from potstill.models import folder
+from potstill.steps.compression.base import CalibratedStep
+from potstill.steps.quantization.base import Card, publish_quantized, reference
+from potstill.steps.quantization.int4 import check_widths, note_processor
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from potstill.compression.quantization.rounding import Quantized
+    from potstill.compression.quantization.straight_through import FakeQuantization
+    from potstill.engine.context import Context
+
+
+class LayerwiseDistill(CalibratedStep):
+    """Quantize block by block, each trained to give the full-precision block's outputs again (ZeroQuant, Yao 2022).
+
+    The layer-by-layer knowledge distillation of the paper: the weights of one block learn through their rounding, by
+    the mean squared error of its outputs on the calibration texts, which come through the blocks already quantized. No
+    labels, no second model, and the optimizer of one block only. A block that training doesn't better is rounded. W4A16
+    or W8A8 (activations quantized per token, in training too), in a folder that vLLM and transformers load. Embeddings
+    and head stay 16-bit. Notes hold each block's error before and after, and the agreement with the 16-bit model on the
+    calibration answers (optimistic, since the weights were fitted to them).
+
+    >>> rows = LoadRows([{"instruction": "turn on the light", "output": "on"}] * 16)
+    >>> show(LayerwiseDistill(student, calibration=rows, passes=2))
+    {'parameters': 1049984, 'zeros': 0.1, 'bits': 7}
+    """
+
+    _: KW_ONLY
+    bits: Literal[4, 8] = 4
+    """Bits of a weight; with 8 the activations have 8 bits too."""
+    group_size: Literal[32, 64, 128] = 32
+    """Of `bits=4`: input features that share a scale."""
+    passes: Annotated[int, Ge(1)] = 10
+    """Passes of each block over the calibration texts."""
+    learning_rate: Annotated[float, Gt(0)] = 1e-4
+    """Learning rate of a block's weights at the start; a tenth of the usual one or less, as they start from a
+    solution."""
+
+    def run(self, model: Any, calibration: Dataset, context: Context) -> Path:
+        """Quantize `model` and write its folder.
+
+        Raises:
+            BadInput: a layer's width does not fit the format, or the calibration can't be used.
+        """
+        from potstill.compression.formats import checkpoint as stored
+        from potstill.compression.layerwise import block_layers
+
+        loaded = folder.load(model, half=True)
+        stored.refuse_other_layers(loaded.model, "compressed-tensors")
+        if self.bits == 4:
+            shapes = {path: tuple(layer.weight.shape) for path, layer in block_layers(loaded.model).items()}
+            check_widths(shapes, self.group_size)
+            note_processor(context)
+        before = reference(self, loaded, calibration)
+        with ExitStack() as served:
+            quantized = self._distilled(loaded.model, before.drawn.batches(), context, served)
+            figures = before.measure(context)
+        weights = f"int4 in groups of {self.group_size}" if self.bits == 4 else "int8 per channel"
+        recipe = {
+            "method": "layer-by-layer distillation (ZeroQuant, Yao et al. 2022)",
+            "weights": weights,
+            "activations": "16-bit" if self.bits == 4 else "int8 per token",
+            "passes": self.passes,
+            "calibration rows": len(before.drawn.texts),
+        }
+        return publish_quantized(loaded, quantized, context, Card(f"int{self.bits}", recipe, figures))
+
+    def _distilled(self, model: Any, batches: list[Any], context: Context, served: ExitStack) -> dict[str, Quantized]:
+        """Quantize the blocks of `model` in place; return the integers by path.
+
+        While `served` is open, finished blocks quantize their activations as they will when they are served.
+        """
+        from potstill.compression.architecture import blocks_of
+        from potstill.compression.layerwise import walk
+        from potstill.compression.quantization.activations import quantized_activations
+        from potstill.compression.quantization.layerwise_distill import distill_block
+
+        total, fake = len(blocks_of(model)[1]), self._fake(model.dtype)
+        quantized: dict[str, Quantized] = {}
+        told = []
+        for number, block in enumerate(walk(model, batches)):
+            made = distill_block(block, fake, self.passes, self.learning_rate)
+            quantized |= made.quantized
+            told.append({"block": block.name, "rounded": made.rounded_error, "distilled": made.error})
+            if self.bits == 8:
+                served.enter_context(quantized_activations(list(block.layers.values())))
+            context.progress(number + 1, total, note=block.name)
+        context.notes["blocks"] = told
+        return quantized
+
+    def _fake(self, dtype: Any) -> FakeQuantization:
+        """Return what the layers compute with."""
+        from functools import partial
+
+        from potstill.compression.quantization import rounding
+        from potstill.compression.quantization.straight_through import FakeQuantization
+
+        group = self.group_size if self.bits == 4 else None
+        quantize = partial(rounding.quantize, bits=self.bits, group_size=group, scale_type=dtype)
+        return FakeQuantization(quantize, None if self.bits == 4 else 8)

@@ -1,0 +1,1 @@
+"""Steps that embed texts and find the nearest."""

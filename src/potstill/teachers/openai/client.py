@@ -1,0 +1,241 @@
+"""One OpenAI-compatible server: what its answers and refusals mean, and what may pass."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from potstill.errors import BadInput, PotstillError
+from potstill.teachers.openai.answers import ErrorInside, UnreadableAnswer, loads, usage_of
+from potstill.teachers.openai.budget import FREE, Price
+from potstill.teachers.openai.connection import Connection, Reply, TooLarge
+from potstill.teachers.openai.outcome import Outcome, Refusal, Trouble
+from potstill.teachers.protocol import NOTHING, Response, Usage
+
+LONGEST_ASKED = 300.0
+"""Most seconds that a server may ask to wait; one that wants more (a day's quota is gone) ends the step."""
+NO_MODEL = ("model_not_found", "invalid_model", "model_not_supported")
+"""Codes by which some servers refuse a model's name with 400."""
+SHORTEST_SECRET = 8
+"""Characters of the shortest secret that is looked for in answers: a shorter one may be any word."""
+
+Read = Callable[[Any, Usage | None], Response]
+"""Reads an answer, of which is known what it was billed."""
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What must stand in no file and no message."""
+
+    values: tuple[str, ...] = field(default=(), repr=False)
+    """Keys, and headers that hold one."""
+    source: str = ""
+    """Where the user put the key, in words."""
+    sent: bool = True
+    """Whether the key is sent at all."""
+
+    def masked(self, text: str) -> str:
+        """Return an answer's text without them, should the server have repeated one."""
+        for value in self.values:
+            text = text.replace(value, "***") if len(value) >= SHORTEST_SECRET else text
+        return text
+
+    def clean(self, text: str) -> str:
+        """Return the beginning of a message without them."""
+        text = text.strip()
+        for value in self.values:
+            text = text.replace(value, "***") if value else text
+        return text[:400]
+
+
+@dataclass
+class Wire:
+    """Connections to one server that answers for one model."""
+
+    connection: Connection
+    """The connections."""
+    model: str
+    """The model that is asked for."""
+    secrets: Secrets
+    """What is shown nowhere."""
+    timeout: float
+    """Seconds for an answer."""
+    price: Price = FREE
+    """What tokens cost."""
+    answered: bool = False
+    """Whether the server has answered a request."""
+    _listed: bool = False
+
+    @property
+    def name(self) -> str:
+        """The address, for messages."""
+        return self.connection.address.name
+
+    async def ask(self, path: str, body: dict[str, Any], read: Read) -> Outcome:
+        """Send once. Whatever comes back is counted, and spoils no other request.
+
+        Raises:
+            BadInput: the key, the address or the model's name is wrong, for every request alike.
+            PotstillError: the account's money or quota is used up.
+        """
+        import httpx2
+
+        try:
+            reply = await self.connection.post(path, body)
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError, httpx2.UnsupportedProtocol) as error:
+            return Outcome(Trouble(self.secrets.clean(f"{type(error).__name__}: {error}"), down=True))
+        except httpx2.PoolTimeout as error:
+            return Outcome(Trouble(f"no connection was free: {type(error).__name__}"))
+        except httpx2.TimeoutException:
+            return Outcome(Trouble(f"no answer within timeout={self.timeout:g} s"), None)
+        except BadInput as error:  # a redirect, which may repeat the key
+            raise BadInput(self.secrets.clean(str(error))) from None
+        except TooLarge as error:
+            return Outcome(Response(str(error), "error", retryable=False), None)
+        except (httpx2.HTTPError, OSError) as error:
+            text = f"the connection was cut: {type(error).__name__}: {error}"
+            return Outcome(Trouble(self.secrets.clean(text)), None)
+        if reply.status >= 300:
+            return await self._refused(reply, *said_in(reply.text))
+        return await self._read(reply, read)
+
+    async def get(self, path: str) -> Any:
+        """Return what is at `path`, read as JSON."""
+        return loads((await self.connection.get(path)).text)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.connection.close()
+
+    async def _read(self, reply: Reply, read: Read) -> Outcome:
+        """Read an answer; nothing that a server can write leaves here as an exception."""
+        usage: Usage | None = None
+        try:
+            answer = loads(reply.text)
+            usage = usage_of(answer, self.price)
+            response = read(answer, usage)
+        except ErrorInside as error:
+            refused = await self._refused(replace(reply, status=error.status), error.said, error.code, "")
+            return replace(refused, usage=usage or NOTHING)
+        except UnreadableAnswer as error:
+            return Outcome(Trouble(f"unreadable answer ({error}): {self.secrets.clean(reply.text)}"), usage)
+        except Exception as error:  # noqa: BLE001 - an answer is data, and may be odd in any way
+            what = f"unreadable answer ({type(error).__name__}): {self.secrets.clean(reply.text)}"
+            return Outcome(Trouble(what), usage)
+        self.answered = True
+        text, thoughts = self.secrets.masked(response.text), self.secrets.masked(response.reasoning)
+        return Outcome(replace(response, text=text, reasoning=thoughts), usage)
+
+    async def _refused(self, reply: Reply, said: str, code: str, parameter: str) -> Outcome:
+        """Return what an answer other than 200 means for the request, or raise what it means for all."""
+        status, said = reply.status, self.secrets.clean(said)
+        if status in (401, 402) or code in NO_MODEL:
+            raise await self._wrong(status, said, code)
+        if code == "insufficient_quota":
+            raise PotstillError(f"{self.name}: the account's quota is used up: {said}. Every answer so far is kept")
+        if status in (408, 409, 425, 429) or status >= 500:
+            pause = asked_pause(reply.headers)
+            if pause is not None and pause > LONGEST_ASKED:
+                raise PotstillError(
+                    f"{self.name} asks to wait {pause:.0f} s ({status}: {said}): run again then. Every answer so "
+                    "far is kept, and only what is missing is asked"
+                )
+            return Outcome(Trouble(f"{status}: {said}", pause, limited=status in (429, 503, 529)))
+        if status == 404 and not (self.answered or self._listed):
+            self._listed = True
+            if await self._knows_nothing():
+                raise await self._wrong(status, said, code)
+        return Outcome(Refusal(status, said, code, parameter, self._hint(status)))
+
+    async def wrong(self, refusal: Refusal) -> PotstillError:
+        """Return the error of a refusal that is everyone's."""
+        if refusal.status == 404:
+            return await self._wrong(404, refusal.said, refusal.code)
+        which = f" (field {refusal.parameter!r})" if refusal.parameter else ""
+        hint = refusal.hint or (
+            "if it names a field of the request, leave that out with without=(...) or rename it with max_tokens_as; "
+            "system_role and extra_body change the rest"
+        )
+        return BadInput(
+            f"{self.name} refuses request after request alike, with {refusal.status}: {refusal.said}{which}; {hint}. "
+            "Every answer so far is kept"
+        )
+
+    def _hint(self, status: int) -> str:
+        """Return what to do if nobody is answered."""
+        if self.answered or status != 403:
+            return ""
+        return f"check the key in {self.secrets.source}{self._key_state()}"
+
+    def _key_state(self) -> str:
+        """Return what is odd about the key, for messages."""
+        if not self.secrets.sent:
+            return ", which is not sent over plain http: take https, or say insecure=True"
+        return "" if self.secrets.values and self.secrets.values[0] else ", which is empty"
+
+    async def _wrong(self, status: int, said: str, code: str) -> PotstillError:
+        """Return the error of a key, an address or a model name that is wrong."""
+        start = f"{self.name} refuses the model {self.model!r} with {status}: {said}"
+        if status in (401, 403):
+            hint = f"check the key in {self.secrets.source}{self._key_state()}"
+        elif status == 402:
+            return PotstillError(f"{start}; the account has no money left. Every answer so far is kept")
+        else:
+            known = await self._models()
+            if known is None:
+                hint = "check base_url: it ends with the version, such as /v1, and no models are listed there"
+            elif self.model in known and code not in NO_MODEL:
+                hint = "the server knows the model, so base_url or api is wrong for it"
+            else:
+                hint = f"the models that it knows: {self.secrets.clean(', '.join(known[:30])) or 'none'}"
+        return BadInput(f"{start}; {hint}")
+
+    async def _knows_nothing(self) -> bool:
+        """Return whether the server says that it has no such model, or nothing at all at this address."""
+        known = await self._models()
+        if known is not None:
+            return self.model not in known
+        try:
+            return (await self.connection.get("/models")).status == 404
+        except Exception:  # noqa: BLE001 - it doesn't say
+            return False
+
+    async def _models(self) -> list[str] | None:
+        """Return the names that the server knows, or None if it doesn't say."""
+        try:
+            return sorted(str(model["id"]) for model in (await self.get("/models"))["data"])
+        except Exception:  # noqa: BLE001 - the answer may be anything, and only a hint hangs on it
+            return None
+
+
+def said_in(text: str) -> tuple[str, str, str]:
+    """Return what a server said in the body of an error: its message, its code, and the field that it names."""
+    try:
+        body: Any = loads(text)
+        body = body[0] if isinstance(body, list) and body else body
+        inner = body["error"] if isinstance(body, Mapping) and body.get("error") else body
+        if not isinstance(inner, Mapping):
+            return str(inner), "", ""
+        said = inner.get("message") or inner.get("detail") or inner.get("msg") or text
+        return str(said), str(inner.get("code") or ""), str(inner.get("param") or "")
+    except (ValueError, TypeError, RecursionError):
+        return re.sub(r"<[^<>]{0,1000}>", " ", text) if text.lstrip().startswith("<") else text, "", ""
+
+
+def asked_pause(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that a server asks to wait (RFC 9110, section 10.2.3), or None if it doesn't say."""
+    said = headers.get("retry-after")
+    if said is None:
+        return None
+    try:
+        return max(0.0, float(said))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
+    except ValueError:
+        return None

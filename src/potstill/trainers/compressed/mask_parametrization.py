@@ -1,0 +1,152 @@
+"""Learned masks as the form of a training: gates in the model, their Lagrangian in the loss, and a cut at the end.
+
+Shapes: N targets, J constraints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from potstill.compression.architecture import architecture_of, with_linear_layers, with_own_layers
+from potstill.compression.pruning import shapes
+from potstill.compression.pruning.l0_masks import COARSE_AND_FINE, GROUPS, HIDDEN, UNITS, Costs, L0Masks, Lagrangian
+from potstill.compression.pruning.masked_model import Masked, build_in, cut, unevenness
+from potstill.errors import BadInput
+from potstill.trainers.loop.objective import Losses, Objective, losses_of
+
+if TYPE_CHECKING:
+    from potstill.engine.context import Context
+    from potstill.trainers.compressed.masks import Masks
+    from potstill.trainers.loop.schedule import Schedule
+
+PART = "pruning_masks"
+"""Name under which masks and multipliers are part of the model while it trains, and of its checkpoints."""
+NO_GAIN = "zeros in a dense model: no smaller and no faster"
+
+
+class Pruning(nn.Module):
+    """The masks of a model, and what holds them to their goal."""
+
+    def __init__(self, masks: L0Masks, lagrangian: Lagrangian, counts: Mapping[str, int] | None) -> None:
+        """Learn `masks`, to so many parts of each kind, or to a sparsity where there are no `counts`."""
+        super().__init__()
+        self.masks, self.lagrangian, self.counts = masks, lagrangian, counts
+
+    def reached(self) -> Tensor:
+        """Return the values [J] that are constrained, as they are now."""
+        if self.counts is None:
+            return self.masks.expected_sparsity().reshape(1)
+        return self.masks.shares(tuple(self.counts))
+
+
+@dataclass(frozen=True)
+class UnderMasks:
+    """An objective with the Lagrangian of the masks."""
+
+    objective: Objective
+    """What is learned besides."""
+    pruning: Pruning
+    """The masks."""
+
+    def __call__(self, logits: Any, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return the loss [N] of the targets."""
+        return self.losses(logits, batch).total()
+
+    def losses(self, logits: Any, batch: Mapping[str, Tensor]) -> Losses:
+        """Return the parts of the loss; each target carries the whole penalty, since a batch's loss is their mean."""
+        made = losses_of(self.objective, logits, batch)
+        first = next(iter(made.parts.values()))
+        figures = {"sparsity": self.pruning.masks.expected_sparsity().detach().expand(len(first))}
+        parts = dict(made.parts)
+        if self.pruning.training:
+            parts["masks"] = self.pruning.lagrangian.penalty(self.pruning.reached()).to(first).expand(len(first))
+            self.pruning.lagrangian.seen += len(first)
+        return Losses(parts, {**made.figures, **figures})
+
+
+class MaskForm:
+    """Masks as a `Form`."""
+
+    def __init__(self, masks: Masks) -> None:
+        """Make a model as small as `masks` say."""
+        self._wanted = masks
+        self._masked: Masked | None = None
+
+    def begin(self, model: Any, objective: Objective, schedule: Schedule, targets: int) -> Objective:
+        """Put gates into `model`.
+
+        Raises:
+            BadInput: it is of an unknown kind, or can't have the shape that is wanted.
+        """
+        arch = architecture_of(model)
+        with_linear_layers(model)
+        shape = shapes.shape_of(model)
+        counts = None if self._wanted.sparsity is not None else self._counts(model.config.model_type, shape)
+        kinds = COARSE_AND_FINE if counts is None else tuple(counts)
+        ratio = self._wanted.learning_rate / schedule.learning_rate
+        masks = L0Masks(shape, Costs.of(shape, len(arch.units)), kinds, ratio)
+        start, goal = self._goal(masks, counts)
+        pruning = Pruning(masks, Lagrangian(start, goal, targets, self._wanted.warmup, ratio), counts)
+        model.add_module(PART, pruning.to(model.device))
+        self._masked = Masked(model, masks)
+        return UnderMasks(objective, pruning)
+
+    def _counts(self, kind: str, old: shapes.Shape) -> dict[str, int]:
+        """Return how many parts stay, by kind.
+
+        Raises:
+            BadInput: the shape doesn't fit the model.
+        """
+        wanted = self._wanted
+        new = shapes.with_heads(old, wanted.heads or old.heads)
+        new = replace(new, units=wanted.intermediate_size or old.units, hidden=wanted.hidden_size or old.hidden)
+        found = list(shapes.problems(kind, old, new, wanted.align))
+        if not found and new == old:
+            found = ["nothing would be pruned: the model has this shape already"]
+        if found:
+            raise BadInput(*found)
+        sizes = {GROUPS: (old.groups, new.groups), UNITS: (old.units, new.units), HIDDEN: (old.hidden, new.hidden)}
+        return {name: after for name, (before, after) in sizes.items() if after != before}
+
+    def _goal(self, masks: L0Masks, counts: Mapping[str, int] | None) -> tuple[Tensor, Tensor]:
+        """Return the constrained values [J] of the whole model, and those that are wanted."""
+        if counts is None:
+            return torch.zeros(1), torch.tensor([float(self._wanted.sparsity or 0)])
+        wanted = [
+            torch.full_like(masks.shares((kind,)).detach(), count / masks.scaled[kind].shape[-1])
+            for kind, count in counts.items()
+        ]
+        goal = torch.cat(wanted)
+        return torch.ones_like(goal), goal
+
+    def end(self, model: Any, context: Context) -> None:
+        """Build the gates into the weights, and cut if every block is to keep as many."""
+        pruning: Pruning = getattr(model, PART)
+        assert self._masked is not None
+        self._masked.release()
+        delattr(model, PART)
+        masks, counts = pruning.masks, pruning.counts
+        expected = float(masks.expected_sparsity().detach())
+        gates = masks.final(counts or float(self._wanted.sparsity or 0))
+        whole = {kind: torch.ones_like(masks.open_probability(kind)) for kind in ("hidden", *COARSE_AND_FINE)}
+        left = masks.remaining({**whole, **{kind: (one > 0).float() for kind, one in gates.items()}})
+        build_in(model, gates, masks.shape)
+        told: dict[str, Any] = {"expected_sparsity": round(expected, 4), "sparsity": round(1 - float(left), 4)}
+        if counts is None:
+            reason = unevenness(gates)
+            told |= {"storage": NO_GAIN, "why": reason or "the blocks happen to be alike: ask for this shape to cut it"}
+        else:
+            cut(model, gates, counts)
+            before, after = masks.shape.described(), shapes.shape_of(model).described()
+            told |= {"shape": {"before": before, "after": after}}
+        context.notes["masks"] = told
+        with_own_layers(model)
+
+    def publish(self, folder: Path, context: Context) -> None:
+        """Leave the folder as it is."""

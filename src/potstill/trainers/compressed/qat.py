@@ -1,0 +1,115 @@
+"""Quantization-aware training: a student that learns with the integer weights that it will be served with."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from potstill.errors import BadInput
+from potstill.trainers.compressed.low_bit import LowBit, LowBitTraining
+from potstill.trainers.loop import student_model as students
+
+if TYPE_CHECKING:
+    from potstill.engine.context import Context
+    from potstill.trainers.loop.objective import Objective
+    from potstill.trainers.loop.schedule import Schedule
+
+GROUP_ROWS = 32
+"""4-bit kernels of vLLM want output features in multiples of this."""
+WIDE = "take bits=8, which fits any width"
+
+
+class QAT(LowBitTraining):
+    """Train a student with the int8 or int4 weights that it is then stored with (Jacob et al. 2018, section 3).
+
+    Each forward pass rounds weights to nearest, per output channel (`bits=8`) or per group (`bits=4`), and with
+    `bits=8` the activations of each token too; the gradient passes straight through to the real weights. What is
+    written is just what the last forward pass computed with: W8A8 or W4A16 in compressed-tensors, which vLLM and
+    transformers load. Embeddings and head stay 16-bit.
+
+    >>> rows = LoadRows([{"instruction": "turn on the lamp", "output": "on"}])
+    >>> show(QAT(rows, student=student, bits=4, epochs=1))
+    {'parameters': 1049984, 'zeros': 0.1, 'bits': 7}
+    """
+
+    _: KW_ONLY
+    bits: Literal[4, 8] = 8
+    """Bits of a weight."""
+    group_size: Literal[32, 64, 128] = 32
+    """Of `bits=4`: input features that share a scale."""
+
+    def form(self) -> Packed:
+        """Return what the layers compute with."""
+        import torch
+
+        from potstill.compression.quantization import rounding
+        from potstill.compression.quantization.straight_through import FakeQuantization
+
+        group = self.group_size if self.bits == 4 else None
+
+        def quantize(weight: torch.Tensor) -> rounding.Quantized:
+            return rounding.quantize(weight, self.bits, group, torch.bfloat16)
+
+        return Packed(FakeQuantization(quantize, 8 if self.bits == 8 else None), self.bits, group=group)
+
+    def recipe(self) -> dict[str, object]:
+        """Return the parameters that the model card names."""
+        weights = f"int4 in groups of {self.group_size}" if self.bits == 4 else "int8 per channel"
+        activations = "16 bits" if self.bits == 4 else "int8 per token"
+        stored = {"format": "compressed-tensors", "embeddings and head": "16-bit"}
+        return {**super().recipe(), "weights": weights, "activations in training": activations, **stored}
+
+
+@dataclass
+class Packed(LowBit):
+    """Weights that are stored as integers."""
+
+    group: int | None = None
+    """Input features that share a scale; None is all of a row."""
+
+    def begin(self, model: Any, objective: Objective, schedule: Schedule, targets: int) -> Objective:
+        """Let the linear layers of the blocks round.
+
+        Raises:
+            BadInput: the format can't hold them.
+        """
+        from potstill.compression.formats import checkpoint as stored
+        from potstill.compression.layerwise import block_layers
+
+        made = super().begin(model, objective, schedule, targets)
+        stored.refuse_other_layers(model, "compressed-tensors")
+        if self.group is not None:
+            check_layers(block_layers(model), self.group)
+        return made
+
+    def publish(self, folder: Path, context: Context) -> None:
+        """Put the integers in place of the 16-bit weights."""
+        import torch
+
+        from potstill.compression.formats import compressed_tensors
+
+        model = students.load_model(folder, torch.bfloat16)
+        for path in folder.glob("model*.safetensors*"):
+            path.unlink()
+        compressed_tensors.save(model, self.quantized, folder)
+
+
+def check_layers(layers: dict[str, Any], group: int) -> None:
+    """Make sure that `layers`, by path, can be stored and served as integers in groups.
+
+    Raises:
+        BadInput: some can't.
+    """
+    narrow = [f"{path} has {layer.in_features}" for path, layer in layers.items() if layer.in_features % group]
+    odd = [f"{path} has {layer.out_features}" for path, layer in layers.items() if layer.out_features % GROUP_ROWS]
+    fitting = [size for size in (32, 64, 128) if not any(layer.in_features % size for layer in layers.values())]
+    remedy = f"group_size that fits: {' or '.join(map(str, fitting))}" if fitting else WIDE
+    problems = []
+    if narrow:
+        problems.append(f"input features can't be divided into groups of {group}: {', '.join(narrow[:4])}; {remedy}")
+    if odd:
+        text = f"4-bit kernels need output features in multiples of {GROUP_ROWS}: {', '.join(odd[:4])}"
+        problems.append(f"{text}; {WIDE}")
+    if problems:
+        raise BadInput(*problems)

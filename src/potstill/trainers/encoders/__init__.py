@@ -1,0 +1,1 @@
+"""Trainers of classifiers and sentence encoders."""

@@ -1,0 +1,261 @@
+"""What the trainers of classifiers share: labelled texts as rows, a teacher's classes, and the folder they write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from annotated_types import Ge, Gt, Interval
+
+from potstill.errors import BadInput, Problem
+from potstill.labelling.class_names import named
+from potstill.models.card import Task, name_of, write_card
+from potstill.models.chat import save_tokenizer
+from potstill.trainers.encoders import class_names as classes
+from potstill.trainers.encoders import class_teacher
+from potstill.trainers.encoders.class_names import SOFT
+from potstill.trainers.loop import student_model as students
+from potstill.trainers.loop.base import Training, learn, schedule_of, start, stored
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from potstill.engine.context import Context
+    from potstill.trainers.encoders.class_teacher import ClassTeacher
+    from potstill.trainers.loop.context import TrainingContext
+    from potstill.trainers.loop.examples import Example, Examples
+    from potstill.trainers.loop.objective import Objective
+    from potstill.trainers.loop.schedule import Reading
+
+TWICE = (
+    f"the rows hold {SOFT} and a teacher is given too: leave teacher= out to learn those, or drop the column to ask it"
+)
+
+
+class ClassTraining(Training):
+    """The fields of trainers of classifiers.
+
+    Classes are known by name and numbered in the order of their names. A row without text is left out, and one without
+    label too, unless a teacher says something to it: then the teacher's part of the loss is all that it adds. A longer
+    text is cut. Writes a float32 folder for `AutoModelForSequenceClassification`.
+    """
+
+    # with dropout, parts of another size draw different numbers, and so do several processes
+    unkeyed: ClassVar[frozenset[str]] = Training.unkeyed - {"micro_batch_tokens", "processes"}
+
+    _: KW_ONLY
+    text: str = "text"
+    """Column with the text."""
+    label: str = "label"
+    """Column with the name of its class, or a number."""
+    classes: tuple[str, ...] = ()
+    """Names of all classes; empty takes the teacher's, or else the labels that occur."""
+    alpha: Annotated[float, Interval(ge=0, le=1)] | None = None
+    """Weight of the teacher's distribution, the rest being the label's. None is 0.5 where there is a teacher or its
+    `probabilities`, and 0 where there is none."""
+    temperature: Annotated[float, Gt(0)] = 1.0
+    """Softens both distributions; 2 to 4 shows the student more of what the teacher finds alike."""
+    max_length: Annotated[int, Ge(3)] = 256
+    """Longest text, in tokens; of a longer one the start is read."""
+
+    def check(self) -> Iterator[Problem]:
+        """Yield what is wrong with the parameters."""
+        yield from super().check()
+        if self.classes and len(set(self.classes)) < 2:
+            yield Problem("", "classes", f"{list(self.classes)} are no two classes: give all names, or none")
+
+    def recipe(self) -> dict[str, object]:
+        """Return the parameters that the model card names."""
+        return {**super().recipe(), "longest text": self.max_length}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A student, its teacher and its rows, ready to train."""
+
+    folder: Path
+    """Where the student came from."""
+    tokenizer: Any
+    """Its tokenizer, with a padding token."""
+    examples: Examples
+    """The rows in tokens."""
+    names: Sequence[str]
+    """The classes in order."""
+    alpha: float
+    """Weight of the teacher's distribution."""
+    teacher: Path | None
+    """Folder of a live teacher."""
+
+    def load_teacher(self, attention: str | None = None) -> ClassTeacher | None:
+        """Return the live teacher of texts, if there is one."""
+        return None if self.teacher is None else class_teacher.load(self.teacher, self.names, attention)
+
+
+def prepare(step: ClassTraining, rows: Dataset, student: Any, teacher: Any, context: TrainingContext) -> Prepared:
+    """Tokenize the rows.
+
+    Raises:
+        BadInput: student or teacher is no model, they cut texts differently, the labels make no classes or others than
+            the teacher's, or no row is left to train on.
+    """
+    start(context)
+    folder = students.folder_of(student)
+    tokenizer = students.load_tokenizer(folder)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    stores, limit = SOFT in rows.column_names, longest(step.max_length, tokenizer, folder)
+    teachers = above = None
+    if teacher is not None:
+        if stores:
+            raise BadInput(TWICE)
+        above = students.folder_of(teacher)
+        theirs = students.load_tokenizer(above)
+        class_teacher.check_tokens(tokenizer, theirs)
+        teachers, limit = class_teacher.class_names(above), longest(limit, theirs, above)
+    found = classes.ordered(rows.unique(step.label)) if step.label in rows.column_names else []
+    names = classes.chosen(found, step.classes, teachers, step.label)
+    alpha = (0.5 if step.alpha is None else step.alpha) if stores or above else 0.0
+    reads = _Reader(step, tokenizer, names, limit, stores and alpha > 0, above is not None, context)
+    context.notes |= {"classes": len(names), "alpha": alpha, "cut_texts": 0}
+    return Prepared(folder, tokenizer, stored(rows, reads.example, context), names, alpha, above)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Turns rows into tokens."""
+
+    step: ClassTraining
+    tokenizer: Any
+    names: Sequence[str]
+    limit: int
+    """Longest text, in tokens."""
+    stores: bool
+    """Whether the rows hold probabilities that are learned from."""
+    live: bool
+    """Whether a teacher reads along."""
+    context: Context
+
+    def example(self, row: Mapping[str, Any]) -> Example | str:
+        """Return the tokens of a row, or why it can't be trained on."""
+        from potstill.trainers.encoders.text_batches import UNLABELLED, labelled
+
+        text, label = row[self.step.text], row.get(self.step.label)
+        if not isinstance(text, str) or not text.strip():
+            return "no text"
+        known = named(label)
+        if not known and not self.live and not (self.stores and row[SOFT] is not None):
+            return "no label"
+        if known and str(label) not in self.names:
+            return "a label that is no class"
+        number = self.names.index(str(label)) if known else UNLABELLED
+        ids = self.tokenizer(text, truncation=True, max_length=self.limit)["input_ids"]
+        cut = len(ids) == self.limit and len(self.tokenizer(text)["input_ids"]) > self.limit
+        self.context.notes["cut_texts"] += cut
+        return labelled(ids, number, classes.shares(row, number, self.names) if self.stores else None)
+
+
+def fit(
+    step: ClassTraining,
+    prepared: Prepared,
+    model: Any,
+    objective: Objective,
+    reading: Reading,
+    recipe: Mapping[str, object],
+    context: TrainingContext,
+    finish: Callable[[Any], None] = lambda model: None,
+    task: Task = "text-classification",
+) -> Path:
+    """Train the `model`, `finish` it, write its folder, and return that; `recipe` and `task` go on its card."""
+    schedule = schedule_of(step, default_learning_rate(model.num_parameters()))
+    figures = learn(model, prepared.examples, objective, schedule, reading, context)
+    finish(model)
+    model.save_pretrained(context.out)
+    save_tokenizer(prepared.tokenizer, context.out)
+    base = name_of(prepared.folder)
+    classes = {"classes": len(prepared.names)} if prepared.names else {}
+    named = {"learning rate": schedule.learning_rate, **classes, **recipe}
+    title = f"{base}, trained by {type(step).__name__}"
+    write_card(
+        context.out,
+        title=title,
+        made_from=base,
+        recipe={**step.recipe(), **named},
+        figures=figures,
+        task=task,
+    )
+    return context.out
+
+
+def longest(wanted: int, tokenizer: Any, folder: Path) -> int:
+    """Return the longest text that a model can read, up to `wanted` tokens."""
+    from transformers import AutoConfig
+
+    positions = getattr(AutoConfig.from_pretrained(folder), "max_position_embeddings", None)
+    return int(min(wanted, tokenizer.model_max_length, positions or wanted))
+
+
+def default_learning_rate(parameters: int) -> float:
+    """Return the usual learning rate for fine-tuning an encoder of this size.
+
+    4,400 by the number of parameters, at most 1e-3: 2e-4 for a MiniLM of 22 million, 4e-5 for BERT base, 1.3e-5 for
+    BERT large; a line through common practice, not a law.
+    """
+    return min(1e-3, 4400 / max(parameters, 1))
+
+
+def load(
+    folder: Path,
+    names: Sequence[str],
+    padding: int,
+    seed: int,
+    attention: str | None = None,
+    kind: str = class_teacher.SEQUENCE,
+) -> Any:
+    """Return the encoder in `folder` with a head for the classes `names`: its own if it was trained for just these.
+
+    `kind` is the end of the architecture's name that says what is classified.
+
+    Raises:
+        BadInput: it can't classify, or is quantized.
+    """
+    import torch
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(folder)
+    same = list((config.id2label or {}).values()) == list(names)
+    if getattr(config, "quantization_config", None):
+        raise BadInput(f"the model {folder} is quantized: train the unquantized one")
+    config.id2label = dict(enumerate(names))
+    config.label2id = {name: number for number, name in enumerate(names)}
+    config.pad_token_id = padding
+    if kind == class_teacher.SEQUENCE:
+        config.problem_type = "single_label_classification"
+    torch.manual_seed(seed)
+    try:
+        model = getattr(transformers, f"AutoModel{kind}").from_pretrained(
+            folder,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            ignore_mismatched_sizes=True,
+            **({"attn_implementation": attention} if attention else {}),
+        )
+    except ValueError as error:
+        raise BadInput(f"the model {folder} ({config.model_type}) can't classify: {error}") from error
+    if not same:
+        renew_head(model)
+    return model
+
+
+def renew_head(model: Any) -> None:
+    """Give the linear layers outside of the encoder new weights, normal with the spread that the config names."""
+    import torch
+
+    spread = getattr(model.config, "initializer_range", None) or 0.02
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.Linear) and not name.startswith(f"{model.base_model_prefix}."):
+            torch.nn.init.normal_(module.weight, std=spread)
+            if module.bias is not None:
+                torch.nn.init.zeros_(module.bias)

@@ -1,0 +1,86 @@
+"""The classes of a classifier: their names in order, and a teacher's probabilities of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from potstill.errors import BadInput
+from potstill.labelling.class_names import named
+
+SOFT = "probabilities"
+"""Column with a teacher's probabilities of the classes."""
+MOST_NAMED = 10
+"""Labels that a message names; more are only counted."""
+
+
+def shares(row: Mapping[str, Any], label: int, names: Sequence[str]) -> list[float]:
+    """Return the teacher's probabilities of the classes in a row; without any it is sure of the `label`.
+
+    Raises:
+        BadInput: they are not one probability for each class.
+    """
+    given = row[SOFT]
+    if given is None:
+        return [float(number == label) for number in range(len(names))]
+    name = f"row {row.get('id', '')!r}"
+    if isinstance(given, Mapping):
+        strange = sorted(set(given) - set(names))
+        if strange:
+            raise BadInput(f"{name}: {SOFT} names {listed(strange)}, which are no classes")
+        given = [given.get(known) or 0.0 for known in names]
+    if len(given) != len(names):
+        raise BadInput(f"{name}: {len(given)} {SOFT} for {len(names)} classes: name all of them in classes=")
+    total = math.fsum(given)
+    if min(given) < 0 or not math.isclose(total, 1.0, abs_tol=0.01):
+        raise BadInput(f"{name}: {SOFT} must be at least 0 and add up to 1, got {list(given)!r:.120}")
+    return [value / total for value in given]
+
+
+def ordered(labels: Iterable[Any]) -> list[str]:
+    """Return the names of classes in order: whole numbers by value, everything else by name.
+
+    >>> ordered([10, 9, None]), ordered(["b", "a", " "])
+    (['9', '10'], ['a', 'b'])
+    """
+    names = {str(label) for label in labels if named(label)}
+    return sorted(names, key=found_order(names))
+
+
+def found_order(names: Iterable[str]) -> Callable[[str], Any]:
+    """Return the key by which these names of classes are sorted."""
+    return int if all(name.lstrip("-").isdecimal() for name in names) else str
+
+
+def chosen(found: Sequence[str], given: Sequence[str], teachers: Sequence[str] | None, column: str) -> list[str]:
+    """Return the names of all classes in order: the `given` ones, else the teacher's, else those `found` in the rows.
+
+    Raises:
+        BadInput: there are fewer than two, the teacher knows others, or the rows have labels that are none of them.
+    """
+    if teachers is not None and given and set(given) != set(teachers):
+        raise BadInput(f"classes= and the teacher's classes differ: {_difference(given, teachers)}; leave classes= out")
+    names = ordered(given or teachers or found)
+    if len(names) < 2:
+        raise BadInput(f"the column {column!r} names fewer than two classes: {names}")
+    strange = [name for name in found if name not in set(names)]
+    if strange:
+        remedy = "add them to classes=, or leave the rows out"
+        if teachers is not None:
+            remedy = "leave the rows out, or take a teacher that was trained for them"
+        raise BadInput(f"the column {column!r} has labels that are no classes: {listed(strange)}; {remedy}")
+    return names
+
+
+def _difference(given: Iterable[str], teachers: Iterable[str]) -> str:
+    """Return which names only one side has."""
+    ours, theirs = sorted(set(given) - set(teachers)), sorted(set(teachers) - set(given))
+    parts = (("only in classes=", ours), ("only the teacher has", theirs))
+    return "; ".join(f"{where} {listed(names)}" for where, names in parts if names)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more

@@ -1,0 +1,129 @@
+"""A student that learns what its teacher says, and what goes on in the teacher's layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import KW_ONLY
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Interval
+
+from potstill.engine.step import Model
+from potstill.errors import Problem
+from potstill.trainers.encoders.base import ClassTraining, fit
+from potstill.trainers.loop.context import set_up
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from potstill.engine.context import Context
+    from potstill.trainers.encoders.layer_objective import Weights
+
+PROJECTION = "layer_projection"
+"""Name under which the learned projection is part of the student while it trains, and of its checkpoints."""
+
+
+class LayerMatch(ClassTraining):
+    """Train an encoder on a teacher's distribution, the labels, and the teacher's hidden states and attention maps.
+
+    The loss of a row, or with `task="masked-lm"` of a masked token of plain text, is alpha * temperature^2 *
+    KL(teacher || student) + (1 - alpha) * cross-entropy + cosine * (1 - cosine of the last hidden states) + hidden *
+    (distance of the hidden states of paired layers) + attention * (distance of their attention maps). By default it is
+    DistilBERT's triple loss with its weights 5 : 2 : 1 (Sanh et al. 2019, arXiv 1910.01108, section 2), divided by 7;
+    `hidden` and `attention` are those of TinyBERT (Jiao et al. 2020, arXiv 1909.10351, section 3.1) or PKD (Sun et al.
+    2019, arXiv 1908.09355). States are compared token by token and averaged over the row; where the widths differ, one
+    learned linear map takes the student's to the teacher's, and where the numbers of heads do, mean maps are compared.
+    A student made by `KeepLayers` starts from the teacher.
+
+    >>> rows = LoadRows([{"text": "what a joy", "label": "good"}, {"text": "so dull", "label": "bad"}])
+    >>> mood = Classifier(rows, student=encoder, epochs=1)
+    >>> show(LayerMatch(rows, student=KeepLayers(mood, every=3), teacher=mood, epochs=1))
+    {'parameters': 15616130, 'zeros': 0.0, 'bits': 32}
+    """
+
+    _: KW_ONLY
+    teacher: Model
+    """A classifier of the same classes, in any order, or a masked language model; with the student's tokenizer. It
+    reads each batch too."""
+    task: Literal["classification", "masked-lm"] = "classification"
+    """What the student learns to do: name classes, or fill masks in `text`, of which each time 15 % are drawn anew."""
+    alpha: Annotated[float, Interval(ge=0, le=1)] | None = 5 / 7
+    """Weight of the teacher's distribution, the rest being the label's: DistilBERT's 5 to 2. 1 takes no labels."""
+    temperature: Annotated[float, Gt(0)] = 2.0
+    """Softens both distributions; DistilBERT's."""
+    cosine: Annotated[float, Ge(0)] = 1 / 7
+    """Weight of the last hidden states' directions: DistilBERT's 1 beside 5 and 2."""
+    hidden: Annotated[float, Ge(0)] = 0.0
+    """Weight of the hidden states of paired layers; TinyBERT has 1."""
+    attention: Annotated[float, Ge(0)] = 0.0
+    """Weight of the attention maps of paired layers; TinyBERT has 1. They are probabilities here, small ones, and the
+    student's have gone through its dropout; computing them takes the slower, plain attention."""
+    match: Literal["all", "first"] = "all"
+    """What `hidden` compares: the mean squared error at `all` tokens (TinyBERT), or the squared distance of unit
+    vectors at the `first`, which an encoder classifies by (PKD)."""
+    layers: tuple[tuple[int, int], ...] = ()
+    """Pairs (student's layer, teacher's layer) for `hidden` and `attention`, numbered from 0. Empty spreads the
+    student's evenly, last to last: (0, 1), (1, 3), (2, 5) for 3 of 6."""
+
+    def needs(self) -> Mapping[str, Iterable[str]]:
+        """Return the columns that the rows must have."""
+        labels = self.task == "classification" and self.alpha != 1
+        return {"rows": (self.text, *((self.label,) if labels else ()))}
+
+    def check(self) -> Iterator[Problem]:
+        """Yield what is wrong with the parameters."""
+        yield from super().check()
+        if self.alpha == 0 and not (self.cosine or self.hidden or self.attention):
+            yield Problem("", "alpha", "is 0, as are all other weights of the teacher: raise one, or take Classifier")
+        if self.task == "masked-lm" and self.classes:
+            yield Problem("", "classes", "are given, but a masked language model has none: leave them out")
+        if self.layers and not (self.hidden or self.attention):
+            yield Problem("", "layers", "are given, but hidden and attention, which compare them, are 0: raise one")
+
+    def recipe(self) -> dict[str, object]:
+        """Return the parameters that the model card names."""
+        weights = {"alpha": self.alpha, "cosine": self.cosine, "hidden": self.hidden, "attention": self.attention}
+        return {**super().recipe(), **weights, "temperature": self.temperature, "task": self.task}
+
+    def run(
+        self, rows: Dataset, student: Any, teacher: Any, context: Context, *, validation: Dataset | None = None
+    ) -> Path:
+        """Train the student on `rows` and write its folder.
+
+        Raises:
+            BadInput: student or teacher can't do the task; their classes, tokenizers or layers don't go together.
+        """
+        from potstill.trainers.encoders import layer_tasks
+        from potstill.trainers.encoders.layer_map import checked
+        from potstill.trainers.encoders.layer_objective import LayerObjective, Weights
+
+        alpha = 0.5 if self.alpha is None else self.alpha
+        weights = Weights(alpha, self.temperature, self.cosine, self.hidden, self.attention, self.match)
+        read = layer_tasks.classify if self.task == "classification" else layer_tasks.fill_masks
+        inputs = {"rows": rows, "student": student, "teacher": teacher}
+        with set_up(self, inputs, context, validation) as training:
+            sides = read(layer_tasks.Order(self, rows, student, teacher, weights, training))
+            (ours, width), (theirs, teachers_width) = layer_tasks.sizes(sides.student), layer_tasks.sizes(sides.teacher)
+            pairs = checked(self.layers, ours, theirs)
+            training.notes["layer_pairs"] = [list(pair) for pair in pairs]
+            projection = _projection(sides.student, width, teachers_width, weights)
+            objective = LayerObjective(weights, pairs, sides.ask, sides.targets, **projection)
+            model, reading = sides.student, sides.reading
+            return fit(self, sides.prepared, model, objective, reading, {}, training, _unproject, sides.task)
+
+
+def _projection(model: Any, ours: int, theirs: int, weights: Weights) -> dict[str, Any]:
+    """Return, where widths differ, the map from the student's width to the teacher's, which learns with the `model`."""
+    import torch
+
+    if ours == theirs or not (weights.cosine or weights.hidden):
+        return {}
+    model.add_module(PROJECTION, torch.nn.Linear(ours, theirs, bias=False))
+    return {"project": getattr(model, PROJECTION)}
+
+
+def _unproject(model: Any) -> None:
+    """Take the projection away from a trained student."""
+    if hasattr(model, PROJECTION):
+        delattr(model, PROJECTION)

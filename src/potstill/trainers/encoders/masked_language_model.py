@@ -1,0 +1,159 @@
+"""Masked language models that learn from a masked language model: plain text, no labels.
+
+15 % of a row's tokens are targets, drawn anew each time it is read: of these 80 % are masked, 10 % become another token
+and 10 % stay (Devlin et al. 2019, arXiv 1810.04805, section 3.1). Teacher and student read the same.
+
+Shapes: B rows, T tokens, N targets, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from potstill.errors import BadInput
+from potstill.trainers.encoders.layer_objective import Seen
+from potstill.trainers.loop import student_model as students
+from potstill.trainers.loop.examples import Example, micro_batches
+from potstill.trainers.loop.schedule import Reading
+
+SHARE = 0.15
+"""Share of a row's tokens that are targets; at least one is."""
+MASKED, CHANGED = 0.8, 0.1
+"""Of the targets, the share that is masked, and that which becomes another token."""
+
+
+def example(ids: Sequence[int], special: Sequence[int]) -> Example | str:
+    """Return a text's tokens as a row with as many targets as will be drawn, or why it can't be learned."""
+    usual = sum(token not in special for token in ids)
+    if not usual:
+        return "no text"
+    targets = max(1, round(SHARE * usual))
+    return Example([*ids, *[0] * targets], len(ids))
+
+
+@dataclass(frozen=True)
+class Masking:
+    """How the texts of a vocabulary are masked."""
+
+    mask: int
+    """The mask token."""
+    special: tuple[int, ...]
+    """Tokens that are never targets, such as those at the ends."""
+    vocabulary: int
+    """Tokens that another one is drawn from."""
+    padding: int
+    """The padding token."""
+
+    @classmethod
+    def of(cls, tokenizer: Any) -> Masking:
+        """Return how a tokenizer's texts are masked.
+
+        Raises:
+            BadInput: it has no mask token.
+        """
+        if tokenizer.mask_token_id is None:
+            raise BadInput(
+                f"the tokenizer of {tokenizer.name_or_path} has no mask token: take a masked language model, or "
+                'task="classification"'
+            )
+        padding = 0 if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+        return cls(tokenizer.mask_token_id, tuple(tokenizer.all_special_ids), len(tokenizer), padding)
+
+    def reading(self, wanted: Mapping[str, bool]) -> Reading:
+        """Return how a student reads rows, with the `wanted` inner states."""
+        return Reading(partial(micro_batches, collated=self.collate), partial(self.read, wanted=wanted))
+
+    def collate(self, examples: Sequence[Example]) -> dict[str, Tensor]:
+        """Return rows as tensors, padded on the right.
+
+        Returns:
+            `input_ids` and `attention_mask` [B, T]; `counts` [B] the targets of each row; `labels` [N], which are
+            known when they are drawn.
+        """
+        lengths = np.array([example.prompt for example in examples])
+        input_ids = np.full((len(examples), lengths.max()), self.padding, dtype=np.int64)
+        for row, one in enumerate(examples):
+            input_ids[row, : lengths[row]] = one.ids[: one.prompt]
+        counts = np.array([len(one.ids) - one.prompt for one in examples])
+        batch = {
+            "input_ids": input_ids,
+            "attention_mask": (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64),
+            "counts": counts,
+            "labels": np.zeros(counts.sum(), dtype=np.int64),
+        }
+        return {name: torch.from_numpy(array) for name, array in batch.items()}
+
+    def read(self, model: Any, batch: Mapping[str, Tensor], wanted: Mapping[str, bool]) -> Any:
+        """Return what a model makes of a part of a batch in which targets are drawn: a `Seen`."""
+        ids, chosen = self.drawn(batch)
+        rows, places = chosen.nonzero(as_tuple=True)
+        inputs = {"input_ids": ids, "attention_mask": batch["attention_mask"]}
+        output = model(**inputs, **wanted)
+        logits = output.logits[rows, places, : self.vocabulary]
+        return Seen(inputs, output, logits, batch["input_ids"][chosen], rows, places)
+
+    def drawn(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the tokens that are shown [B, T], and which are targets [B, T]."""
+        ids = batch["input_ids"]
+        usual = batch["attention_mask"].bool() & ~torch.isin(ids, torch.tensor(self.special, device=ids.device))
+        order = torch.rand(ids.shape, device=ids.device).masked_fill(~usual, -1.0).argsort(dim=1, descending=True)
+        chosen = order.argsort(dim=1) < batch["counts"][:, None]
+        fate = torch.rand(ids.shape, device=ids.device)
+        others = torch.randint_like(ids, self.vocabulary)
+        shown = torch.where(chosen & (fate < MASKED), self.mask, ids)
+        changed = chosen & (fate >= MASKED) & (fate < MASKED + CHANGED)
+        return torch.where(changed, others, shown), chosen
+
+    def targets(self, output: Any, seen: Seen) -> Tensor:
+        """Return the logits [N, V] of the targets in a teacher's output."""
+        logits: Tensor = output.logits[seen.rows, seen.places, : self.vocabulary]
+        return logits
+
+
+def load_student(folder: Path, seed: int, attention: str | None) -> Any:
+    """Return the masked language model in `folder`, in float32."""
+    torch.manual_seed(seed)
+    return _load(folder, torch.float32, attention)
+
+
+def load_teacher(folder: Path, attention: str | None) -> Any:
+    """Return the masked language model in `folder`, in evaluation mode and without gradients.
+
+    Raises:
+        BadInput: it has no head for it.
+    """
+    from transformers import AutoConfig
+
+    kinds = AutoConfig.from_pretrained(folder).architectures or ["nothing"]
+    if not any(kind.endswith("ForMaskedLM") for kind in kinds):
+        raise BadInput(f"the teacher {folder} is a {', '.join(kinds)} and no masked language model: give one that was "
+                       "saved by AutoModelForMaskedLM")  # fmt: skip
+    dtype = torch.bfloat16 if students.trains_in_bf16() else torch.float32
+    model = _load(folder, dtype, attention).eval().requires_grad_(False)
+    return model.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _load(folder: Path, dtype: torch.dtype, attention: str | None) -> Any:
+    """Return the masked language model in `folder`.
+
+    Raises:
+        BadInput: it can't be one, or is quantized.
+    """
+    from transformers import AutoConfig, AutoModelForMaskedLM
+
+    config = AutoConfig.from_pretrained(folder)
+    if getattr(config, "quantization_config", None):
+        raise BadInput(f"the model {folder} is quantized: take the unquantized one")
+    more = {"attn_implementation": attention} if attention else {}
+    try:
+        return AutoModelForMaskedLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, **more)
+    except ValueError as error:
+        raise BadInput(f"the model {folder} ({config.model_type}) can't fill masks: {error}") from error

@@ -1,0 +1,221 @@
+"""Sentence encoders: vectors learned from pairs that belong together, or from another encoder's vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from annotated_types import Ge, Gt
+
+from potstill.engine.step import Model
+from potstill.errors import Problem
+from potstill.models.card import name_of, write_card
+from potstill.models.sentence_encoder import load_float32
+from potstill.trainers.loop import student_model as students
+from potstill.trainers.loop.base import Training, learn, schedule_of, start, stored
+from potstill.trainers.loop.context import set_up
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from potstill.engine.context import Context
+    from potstill.trainers.loop.context import TrainingContext
+    from potstill.trainers.loop.examples import Example
+    from potstill.trainers.loop.objective import Objective
+    from potstill.trainers.loop.schedule import Reading
+
+VECTOR = "teacher's vector"
+"""Column with the teacher's vectors, while the rows are read."""
+CHUNK = 1024
+"""Texts that the teacher reads together, sorted by length."""
+
+
+class SentenceEncoder(Training):
+    """Train a sentence-transformers encoder on pairs, or on another encoder's vectors.
+
+    Without a teacher each `anchor` is to find its `positive` among all positives and negatives of the batch (multiple
+    negatives ranking: Henderson et al. 2017, arXiv 1705.00652, section 4.4); a larger `batch_size` makes that harder,
+    and sets the memory. Texts that read like the right one don't count against it. With a `teacher` the student's
+    vector of each `text`, and of its `translation` if that column is named, is to be the teacher's of the text (mean
+    squared error: Reimers and Gurevych 2020, arXiv 2004.09813, section 2); where the teacher's vectors are longer, the
+    student gets a linear layer more. A student that is a plain encoder is given mean pooling. Writes a folder for
+    `SentenceTransformer`.
+
+    >>> rows = LoadRows([{"anchor": "what a joy", "positive": "lovely"}, {"anchor": "so dull", "positive": "a bore"}])
+    >>> show(SentenceEncoder(rows, student=KeepLayers(encoder, every=3), epochs=1))
+    {'parameters': 15615360, 'zeros': 0.0, 'bits': 32}
+    """
+
+    preload: ClassVar[tuple[str, ...]] = (*Training.preload, "sentence_transformers")
+    # with dropout, other parts draw different numbers
+    unkeyed: ClassVar[frozenset[str]] = Training.unkeyed - {"micro_batch_tokens", "processes"}
+
+    _: KW_ONLY
+    teacher: Model | None = None
+    """Encoder whose vectors are learned; it reads each text once, with its own tokenizer."""
+    anchor: str = "anchor"
+    """Column with the text that is to find another; without a teacher."""
+    positive: str = "positive"
+    """Column with the text it is to find."""
+    negative: str | None = None
+    """Column with a text that looks right and isn't."""
+    scale: Annotated[float, Gt(0)] = 20.0
+    """What cosines are multiplied by before they compete; 20, a temperature of 0.05, is sentence-transformers'."""
+    text: str = "text"
+    """Column with the text; with a teacher."""
+    translation: str | None = None
+    """Column with the same in another language, which is to get the same vector."""
+    max_length: Annotated[int, Ge(3)] | None = None
+    """Longest text, in tokens, of which the start is read; None is what the student reads."""
+
+    def needs(self) -> Mapping[str, Iterable[str]]:
+        """Return the columns that the rows must have."""
+        return {"rows": self._columns()}
+
+    def _columns(self) -> list[str]:
+        """Return the columns with texts that are read."""
+        named = (
+            (self.text, self.translation) if self.teacher is not None else (self.anchor, self.positive, self.negative)
+        )
+        return [name for name in named if name]
+
+    def check(self) -> Iterator[Problem]:
+        """Yield what is wrong with the parameters."""
+        yield from super().check()
+        if self.teacher is None and self.processes > 1:
+            text = "but an anchor is held against all texts of its batch, which takes one process: set 1"
+            yield Problem("", "processes", f"is {self.processes}, {text}")
+        if self.teacher is None and self.batch_size < 2:
+            yield Problem("", "batch_size", "is 1, so no anchor has another text to be told from: take 2 or more")
+        if self.teacher is None and self.translation:
+            yield Problem("", "translation", "is named, but without a teacher nothing says which vector it is to get")
+
+    def recipe(self) -> dict[str, object]:
+        """Return the parameters that the model card names."""
+        loss = (
+            "mean squared error to the teacher's vectors" if self.teacher is not None else "multiple negatives ranking"
+        )
+        return {**super().recipe(), "loss": loss, **({} if self.teacher is not None else {"scale": self.scale})}
+
+    def run(
+        self, rows: Dataset, student: Any, context: Context, teacher: Any = None, *, validation: Dataset | None = None
+    ) -> Path:
+        """Train the student on `rows` and write its folder.
+
+        Raises:
+            BadInput: student or teacher is no encoder, or no row is left to train on.
+            MissingExtra: sentence-transformers is not installed.
+        """
+        inputs = {"rows": rows, "student": student, "teacher": teacher}
+        with set_up(self, inputs, context, validation) as training:
+            return self._trained(rows, students.folder_of(student), teacher, training)
+
+    def _trained(self, rows: Dataset, folder: Path, teacher: Any, context: TrainingContext) -> Path:
+        """Train the encoder in `folder`, and return the folder that is written."""
+        from potstill.trainers.encoders import embedding_batches
+
+        start(context)
+        model = load_float32(folder, self.seed)
+        if self.max_length is not None:
+            model.max_seq_length = min(self.max_length, model.max_seq_length or self.max_length)
+        columns = self._columns()
+        if teacher is not None:
+            rows, context = _taught(rows, columns, load_float32(students.folder_of(teacher), 0), context)
+            _widen(model, len(rows[0][VECTOR]) if len(rows) else 0)
+        examples = stored(rows, _Reader(columns, model, context).example, context)
+        padding = model.tokenizer.pad_token_id or 0
+        objective: Objective = embedding_batches.Contrastive(self.scale)
+        reading = embedding_batches.contrastive_reading(padding)
+        if teacher is not None:
+            objective, reading = embedding_batches.Distilled(), embedding_batches.distilled_reading(padding)
+        return self._fit(folder, model, examples, objective, reading, context)
+
+    def _fit(
+        self, folder: Path, model: Any, examples: Any, objective: Objective, reading: Reading, context: TrainingContext
+    ) -> Path:
+        """Train, and write the folder."""
+        schedule = schedule_of(self, default_learning_rate(sum(each.numel() for each in model.parameters())))
+        figures = learn(model, examples, objective, schedule, reading, context)
+        for note in ("is_local", "local_files_only"):
+            model.tokenizer.init_kwargs.pop(note, None)
+        model.save_pretrained(str(context.out), create_model_card=False)
+        base = name_of(folder)
+        recipe = {**self.recipe(), "learning rate": schedule.learning_rate, "longest text": model.max_seq_length}
+        title = f"{base}, trained by {type(self).__name__}"
+        write_card(context.out, title=title, made_from=base, recipe=recipe, figures=figures, task="sentence-similarity")
+        return context.out
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Turns rows into tokens."""
+
+    columns: list[str]
+    model: Any
+    context: Context
+
+    def example(self, row: Mapping[str, Any]) -> Example | str:
+        """Return the tokens of a row's texts, or why it can't be trained on."""
+        import numpy as np
+
+        from potstill.trainers.encoders.embedding_batches import packed
+
+        texts = [row[column] for column in self.columns]
+        for column, text in zip(self.columns, texts, strict=True):
+            if not isinstance(text, str) or not text.strip():
+                return f"no {column}"
+        tokenizer, limit = self.model.tokenizer, self.model.max_seq_length
+        ids = [tokenizer(text, truncation=limit is not None, max_length=limit)["input_ids"] for text in texts]
+        vector = row.get(VECTOR)
+        return packed(ids, None if vector is None else np.asarray(vector, dtype=np.float32))
+
+
+def _taught(
+    rows: Dataset, columns: list[str], teacher: Any, context: TrainingContext
+) -> tuple[Dataset, TrainingContext]:
+    """Return the rows, and the surroundings with the validation rows, with the teacher's vector of the first column."""
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    teacher = teacher.eval().to(device)
+
+    def vectors(texts: list[Any]) -> dict[str, Any]:
+        given = [text if isinstance(text, str) else "" for text in texts]
+        return {VECTOR: teacher.encode(given, batch_size=64, show_progress_bar=False)}
+
+    def taught(given: Dataset, name: str) -> Dataset:
+        # the file appears when it is whole, and a run that goes on takes it
+        file = str(context.work / f"{name}.arrow")
+        return given.map(
+            vectors, batched=True, batch_size=CHUNK, input_columns=[columns[0]], cache_file_name=file,
+            load_from_cache_file=True, new_fingerprint=f"{context.key[:32]}-{name}",
+        )  # fmt: skip
+
+    if context.validation is not None:
+        context = replace(context, validation=taught(context.validation, "taught-validation"))
+    return taught(rows, "taught"), context
+
+
+def _widen(model: Any, width: int) -> None:
+    """Give a student whose vectors have another size a linear layer to the teacher's `width`."""
+    import torch
+
+    try:
+        from sentence_transformers.base.modules import Dense
+    except ModuleNotFoundError:  # before version 6
+        from sentence_transformers.models import Dense
+
+    ours = model.get_sentence_embedding_dimension()
+    if width and ours != width:
+        layer = Dense(ours, width, activation_function=torch.nn.Identity())
+        model.add_module(str(len(model)), layer)
+
+
+def default_learning_rate(parameters: int) -> float:
+    """Return the usual learning rate for an encoder of this size: 2e-5 for BERT base, 1e-4 for a MiniLM.
+
+    2,200 by the number of parameters, at most 1e-3; half of what a classifier takes, since its head is new.
+    """
+    return min(1e-3, 2200 / max(parameters, 1))

@@ -1,0 +1,112 @@
+"""What differs between causal models and encoder-decoders: how a row becomes tokens, and how a model reads these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from potstill.errors import BadInput
+from potstill.models import chat, encoder_decoder
+from potstill.models.identity import folder_of
+from potstill.trainers.language_models import seq2seq_batches
+from potstill.trainers.loop.schedule import CAUSAL, Reading
+
+if TYPE_CHECKING:
+    from potstill.models.card import Task
+    from potstill.models.chat import Messages
+    from potstill.trainers.loop.examples import Example
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One of the two."""
+
+    name: str
+    """For messages."""
+    check_tokenizer: Callable[[Any], None]
+    """Raises BadInput if a tokenizer can't write such a model's rows."""
+    encode: Callable[[Any, Messages, str], tuple[list[int], int]]
+    """Returns the tokens of a prompt and its answer, and how many are the prompt's."""
+    span: Callable[[Example], int]
+    """Returns how many of the model's positions a row takes."""
+    reading: Callable[[Any], Reading]
+    """Returns how the model with a given config reads rows."""
+    task: Task
+    """What the model does, as the Hub calls it."""
+    adapters: str
+    """The same, as peft calls it."""
+
+    def reading_of(self, folder: Path) -> Reading:
+        """Return how the model in `folder` reads rows."""
+        from transformers import AutoConfig
+
+        return self.reading(AutoConfig.from_pretrained(folder))
+
+
+CAUSAL_MODEL = Architecture(
+    "a causal model",
+    chat.check_tokenizer,
+    chat.encode,
+    lambda example: len(example.ids),
+    lambda config: CAUSAL,
+    "text-generation",
+    "CAUSAL_LM",
+)
+"""Continues a chat."""
+ENCODER_DECODER = Architecture(
+    "an encoder-decoder",
+    encoder_decoder.check_tokenizer,
+    encoder_decoder.encode,
+    lambda example: max(example.prompt, len(example.ids) - example.prompt),
+    seq2seq_batches.reading,
+    "text2text-generation",
+    "SEQ_2_SEQ_LM",
+)
+"""Reads a text with its encoder and writes another with its decoder."""
+
+
+def architecture_of(folder: str | Path) -> Architecture:
+    """Return what the model in `folder` is."""
+    return ENCODER_DECODER if encoder_decoder.is_encoder_decoder(folder) else CAUSAL_MODEL
+
+
+def check_alike(student: Path, teacher: Any, kind: str) -> None:
+    """Check that a teacher can be compared with the student token by token.
+
+    Args:
+        student: the student's folder.
+        teacher: its teacher, if there is one.
+        kind: which soft labels the rows hold; empty where the teacher itself reads the student's tokens.
+
+    Raises:
+        BadInput: only one of them is an encoder-decoder, or their decoders start with different tokens.
+    """
+    ours = architecture_of(student)
+    if kind and ours is ENCODER_DECODER:
+        raise BadInput(
+            "the student is an encoder-decoder, and the rows hold soft labels, which causal models make: leave the "
+            "teacher_* columns out and give teacher=, an encoder-decoder of the same vocabulary"
+        )
+    if kind or teacher is None:
+        return
+    theirs = architecture_of(folder_of(teacher))
+    if theirs is not ours:
+        raise BadInput(
+            f"the teacher is {theirs.name} and the student {ours.name}: they read different tokens, so the "
+            "student can learn from what the teacher writes only: SequenceLevel"
+        )
+    starts = [_start(folder) for folder in (folder_of(teacher), student)]
+    if ours is ENCODER_DECODER and starts[0] != starts[1]:
+        raise BadInput(
+            f"the teacher's decoder starts with token {starts[0]}, the student's with {starts[1]}: set "
+            "decoder_start_token_id in the student's config.json to the teacher's"
+        )
+
+
+def _start(folder: Path) -> int | None:
+    """Return the token that a decoder reads first."""
+    from transformers import AutoConfig
+
+    return getattr(AutoConfig.from_pretrained(folder), "decoder_start_token_id", None)

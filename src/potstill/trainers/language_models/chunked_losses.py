@@ -1,0 +1,145 @@
+"""Losses straight from hidden states, a few tokens at a time, so that no array of all tokens by vocabulary exists.
+
+A vocabulary is some hundred times larger than a hidden state: for 4,096 tokens of 150,000 logits, each copy takes 2.5
+GB, and a divergence makes about ten of them for both models. Here each chunk's logits are made, used and forgotten, and
+its gradient is taken at once, so that a trained output layer costs no second pass either.
+
+Shapes: N target tokens, n of them in a chunk, H hidden size, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from potstill.trainers.language_models.lazy_logits import Projection
+from potstill.trainers.loop.objective import Losses
+
+ChunkLoss = Callable[[Tensor, slice], Losses]
+"""Returns the losses [n] of a chunk from the student's logits [n, V] and which tokens these are."""
+
+
+def chunked(student: Projection, loss: ChunkLoss, chunk: int) -> Losses:
+    """Return the losses of a student's tokens, `chunk` of them at a time.
+
+    The gradient is that of the dense form: it reaches the student's states and output layer. Each chunk's is taken
+    while its logits are there; if all values then count the same, as in a sum or a mean, it only needs scaling. If they
+    don't, each chunk is computed once more.
+    """
+    passes = _Pass(student, loss, chunk, [], [])
+    inputs = (student.states, student.weight, student.bias, passes, torch.is_grad_enabled())
+    parts, figures = _Chunked.apply(*inputs)  # type: ignore[no-untyped-call] # torch
+    return Losses(
+        dict(zip(passes.parts, parts.unbind(-1), strict=True)),
+        dict(zip(passes.figures, figures.unbind(-1), strict=True)),
+    )
+
+
+class _Chunked(torch.autograd.Function):
+    """Takes gradients chunk by chunk."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, states: Tensor, weight: Tensor, bias: Tensor | None, passes: _Pass, learns: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Return the parts of the loss [N, P] and the figures [N, F], and keep the gradient of the parts' sum."""
+        ctx.set_materialize_grads(False)
+        ctx.passes, ctx.needed = passes, ctx.needs_input_grad[:3] if learns else (False,) * 3
+        parts, figures, ctx.gradients = passes(ctx.needed, None)
+        ctx.mark_non_differentiable(figures)
+        return parts, figures
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor | None, _: Any) -> tuple[Any, ...]:
+        """Return the gradients, given how much each part of each token's loss counts."""
+        if ctx.gradients is None:
+            raise RuntimeError("the gradients of a chunked loss were taken already: compute the loss anew")
+        gradients, passes, ctx.gradients, ctx.passes = ctx.gradients, ctx.passes, None, None
+        if upstream is None:
+            return (None,) * 5
+        if upstream.numel() and bool((upstream == upstream[0, 0]).all()):
+            gradients.scale(upstream[0, 0])
+        elif upstream.numel():
+            *_, gradients = passes(ctx.needed, upstream)
+        return gradients.states, gradients.weight, gradients.bias, None, None
+
+
+@dataclass(frozen=True)
+class _Gradients:
+    """Gradients of a weighted sum of losses, each None where it isn't needed."""
+
+    states: Tensor | None
+    weight: Tensor | None
+    bias: Tensor | None
+
+    @classmethod
+    def zeros(cls, needed: Sequence[bool], *like: Tensor | None) -> _Gradients:
+        """Return what to add to."""
+        return cls(*(torch.zeros_like(x) if x is not None and n else None for x, n in zip(like, needed, strict=True)))
+
+    def scale(self, factor: Tensor) -> None:
+        """Multiply all of them, in place: at the size of an output layer, a copy would be felt."""
+        for gradient in (self.states, self.weight, self.bias):
+            if gradient is not None:
+                gradient.mul_(factor)
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """What is done over all chunks."""
+
+    student: Projection
+    loss: ChunkLoss
+    chunk: int
+    parts: list[str]
+    """Names of the parts, once they are known."""
+    figures: list[str]
+    """Names of the figures, once they are known."""
+
+    def __call__(self, needed: Sequence[bool], upstream: Tensor | None) -> tuple[Tensor, Tensor, _Gradients]:
+        """Return parts [N, P], figures [N, F], and the gradients of the parts' sum, weighted by `upstream` [N, P]."""
+        given = self.student
+        student = replace(given, weight=given.weight.to(given.states.dtype))
+        total = _Gradients.zeros(needed, given.states, given.weight, given.bias)
+        parts, figures = [], []
+        # without tokens there is one empty chunk, which tells the names
+        for start in range(0, max(len(student), 1), self.chunk):
+            rows = slice(start, start + self.chunk)
+            with torch.no_grad():
+                made = student.raw(rows).float()
+            with torch.set_grad_enabled(any(needed)):
+                losses = self.loss(student.shaped(made.requires_grad_(any(needed))), rows)
+                of_chunk = _stacked(losses.parts, len(made), made.device)
+                weighted = (of_chunk if upstream is None else of_chunk * upstream[rows]).sum()
+            if any(needed):
+                _add(total, torch.autograd.grad(weighted, made)[0], student, rows)
+            parts.append(of_chunk.detach())
+            figures.append(_stacked(losses.figures, len(made), made.device).detach())
+        self.parts[:], self.figures[:] = losses.parts, losses.figures
+        return torch.cat(parts), torch.cat(figures), total
+
+
+def _stacked(values: Mapping[str, Tensor], count: int, device: torch.device) -> Tensor:
+    """Return values [n] by name as one array [n, P]."""
+    return torch.stack([*values.values()], dim=-1) if values else torch.zeros(count, 0, device=device)
+
+
+def _add(total: _Gradients, gradient: Tensor, student: Projection, rows: slice) -> None:
+    """Add what a chunk's gradient [n, V] with respect to the matrix's output means for states, weight and bias."""
+    states = student.states[rows]
+    cast = gradient.to(states.dtype)
+    if total.states is not None:
+        torch.mm(cast, student.weight, out=total.states[rows])
+    if total.weight is not None:
+        if total.weight.dtype == states.dtype:
+            total.weight.addmm_(cast.t(), states)
+        else:
+            total.weight.add_(cast.t() @ states)
+    if total.bias is not None:
+        total.bias.add_(gradient.sum(dim=0))

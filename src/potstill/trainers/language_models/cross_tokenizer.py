@@ -1,0 +1,93 @@
+"""A teacher whose vocabulary is not the student's: each reads a row in its own tokens and chat template.
+
+Their answers' tokens are taken in pairs, the n-th with the n-th, as in the universal logit distillation of Boizard et
+al. 2024 (arXiv 2402.12030), wherever in the text these are; what is left over of the longer answer has no pair. The
+closer the tokenizers, the more of the pairs say something.
+
+Shapes: B rows, T tokens, N targets of the student, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from potstill.models.chat import check_tokenizer
+from potstill.trainers.language_models.hard_label import text_example
+from potstill.trainers.language_models.lazy_logits import Projection, TargetStates
+from potstill.trainers.language_models.soft_objective import load_teacher
+from potstill.trainers.loop import student_model as students
+from potstill.trainers.loop.examples import Example, collate, micro_batches, target_logits
+from potstill.trainers.loop.schedule import Reading
+
+NONE = -1
+"""Place of a target's pair, where it has none."""
+READ = ("input_ids", "keep", "select")
+"""What a causal model reads of a batch."""
+
+
+def with_partner(folder: Path, prompt: str) -> Callable[[Mapping[str, Any], Example | str], Example | str]:
+    """Return what adds the tokens of a row for the teacher in `folder`, or says why it can't read that row.
+
+    Raises:
+        BadInput: its tokenizer can't write chats.
+    """
+    from transformers import AutoConfig
+
+    tokenizer = students.load_tokenizer(folder)
+    check_tokenizer(tokenizer)
+    positions = getattr(AutoConfig.from_pretrained(folder), "max_position_embeddings", None)
+
+    def add(row: Mapping[str, Any], example: Example | str) -> Example | str:
+        if isinstance(example, str):
+            return example
+        partner = text_example(row, tokenizer, prompt)
+        if isinstance(partner, str):
+            return partner
+        if positions is not None and len(partner.ids) > positions:
+            return f"longer than the teacher's {positions} tokens"
+        return replace(example, partner=partner)
+
+    return add
+
+
+def in_pairs(reading: Reading) -> Reading:
+    """Return how a causal student reads batches whose rows have partners."""
+    return replace(reading, parts=lambda examples, budget: micro_batches(examples, budget, collate_pairs))
+
+
+def collate_pairs(examples: Sequence[Example]) -> dict[str, Tensor]:
+    """Return one part of a batch as tensors.
+
+    Returns:
+        What `collate` does of the student's tokens; of the teacher's what it reads, as `partner_...`; `pair` [N] the
+        place of each target's pair among the teacher's targets.
+    """
+    partners = [example.partner for example in examples if example.partner is not None]
+    theirs = collate(partners)
+    pairs, first = [], 0
+    for example, partner in zip(examples, partners, strict=True):
+        ours, count = (len(each.ids) - each.prompt for each in (example, partner))
+        places = np.arange(ours)
+        pairs.append(np.where(places < count, first + places, NONE))
+        first += count
+    made = collate(examples) | {f"partner_{name}": theirs[name] for name in READ}
+    return made | {"pair": torch.from_numpy(np.concatenate(pairs))}
+
+
+def live_partner(teacher: Any) -> Callable[[Mapping[str, Tensor]], Tensor | Projection]:
+    """Return what the model behind `teacher` says to the pair of each target, and anything where there is none."""
+    model, states = load_teacher(teacher), TargetStates(target_logits)
+
+    def says(batch: Mapping[str, Tensor]) -> Tensor | Projection:
+        made = states(model, {name: batch[f"partner_{name}"] for name in READ})
+        places = batch["pair"].clamp(min=0)
+        return replace(made, states=made.states[places]) if isinstance(made, Projection) else made[places]
+
+    return says

@@ -1,0 +1,117 @@
+"""Training on text: the teacher's answers as the only truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from potstill.errors import BadInput, Problem
+from potstill.models import turns
+from potstill.models.chat import encode as encode_chat
+from potstill.models.turns import LossOn
+from potstill.trainers.language_models.base import CausalTraining, fit, prepare
+from potstill.trainers.loop import student_model as students
+from potstill.trainers.loop.context import set_up
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from torch import Tensor
+
+    from potstill.engine.context import Context
+    from potstill.models.chat import Messages
+    from potstill.trainers.language_models.architecture import Architecture
+    from potstill.trainers.language_models.lazy_logits import Logits
+    from potstill.trainers.loop.examples import Example
+    from potstill.trainers.loop.schedule import Reading
+
+CHUNK_TOKENS = 256
+"""Tokens whose logits are there at once: with 150,000 of them each, 150 MB a copy."""
+Encode = Callable[[Any, "Messages", str], tuple[list[int], int]]
+"""Returns a tokenizer's tokens of a prompt and its answer, and how many are the prompt's."""
+
+
+class HardLabel(CausalTraining):
+    """Train a student on the text in `output`, by cross-entropy over the answer's tokens.
+
+    With a teacher's answers this is sequence-level distillation (Kim and Rush 2016, arXiv 1606.07947, section 3.2). It
+    asks nothing of the vocabularies.
+
+    >>> rows = LoadRows([{"instruction": "turn on the lamp", "output": "on"}])
+    >>> show(HardLabel(rows, student=student, epochs=1))
+    {'parameters': 1049984, 'zeros': 0.0, 'bits': 16}
+    """
+
+    version: ClassVar[int] = 2  # logits are made in chunks
+    unkeyed_defaults: ClassVar[frozenset[str]] = frozenset({"loss_on"})
+
+    _: KW_ONLY
+    loss_on: LossOn = "last"
+    """Which turns of a conversation are learned: the `last` answer, those of the `assistant`, or `all` with what is
+    between them. For causal models; the rows' `prompt` is then a template of conversations, `chat.jinja`."""
+
+    def run(self, rows: Dataset, student: Any, context: Context, *, validation: Dataset | None = None) -> Path:
+        """Train the student on `rows` and write its folder."""
+        from potstill.trainers.language_models.architecture import architecture_of
+        from potstill.trainers.language_models.lazy_logits import before_the_output_layer
+
+        folder = students.folder_of(student)
+        architecture = architecture_of(folder)
+        check_loss_on(self.loss_on, architecture)
+
+        def example_of(row: Mapping[str, Any], tokenizer: Any) -> Example | str:
+            return text_example(row, tokenizer, self.prompt, architecture.encode, self.loss_on)
+
+        def reading_of(model: Any) -> Reading:
+            return before_the_output_layer(architecture.reading(model.config))
+
+        with set_up(self, {"rows": rows, "student": student}, context, validation) as training:
+            prepared = prepare(self, rows, folder, training, example_of)
+            return fit(self, prepared, hard_objective, training, reading_of)
+
+
+def check_loss_on(loss_on: LossOn, architecture: Architecture) -> None:
+    """Check that a student can learn the turns asked for.
+
+    Raises:
+        BadInput: it is an encoder-decoder, which reads a conversation and writes its answer alone.
+    """
+    from potstill.trainers.language_models.architecture import CAUSAL_MODEL
+
+    if loss_on != "last" and architecture is not CAUSAL_MODEL:
+        raise BadInput(Problem("", "loss_on", f"is {loss_on!r}, for causal models; {architecture.name} takes 'last'"))
+
+
+def text_example(
+    row: Mapping[str, Any], tokenizer: Any, prompt: str, encode: Encode = encode_chat, loss_on: LossOn = "last"
+) -> Example | str:
+    """Return the tokens of a row's prompt, answer and end, or why they can't be trained on."""
+    import numpy as np
+
+    from potstill.prompts import answer_of, render
+    from potstill.trainers.loop.examples import Example
+
+    output = answer_of(prompt, row)
+    if output is None or not output.strip():
+        return "no output"
+    if row.get("finish_reason") == "length":
+        return "the answer was cut at the teacher's token limit"
+    if loss_on == "last":
+        ids, length = encode(tokenizer, render(prompt, row), output)
+        return Example(ids, length)
+    ids, length, learned = turns.encode(tokenizer, render(prompt, row), output, loss_on)
+    return Example(ids, length, learned=np.array(learned))
+
+
+def hard_objective(logits: Logits, batch: Mapping[str, Tensor]) -> Tensor:
+    """Return the cross-entropy [N] of the targets from logits [N, V], or from what makes them, a few at a time."""
+    from potstill.trainers.language_models.chunked_losses import chunked
+    from potstill.trainers.language_models.lazy_logits import Projection
+    from potstill.trainers.loop.objective import Losses
+    from potstill.trainers.losses import cross_entropy
+
+    labels = batch["labels"]
+    if not isinstance(logits, Projection):
+        return cross_entropy(logits, labels)
+    return chunked(logits, lambda made, rows: Losses({"hard": cross_entropy(made, labels[rows])}), CHUNK_TOKENS).total()

@@ -1,0 +1,160 @@
+"""Logits that were not made yet: the states that enter a model's output layer, and what it makes of them.
+
+Shapes: N target tokens, n of them in a chunk, H hidden size, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Union
+
+import torch
+from torch import Tensor
+
+from potstill.models.hidden_states import CLOSE, Head, after_head
+from potstill.trainers.loop.lora import evaluating
+
+if TYPE_CHECKING:
+    from potstill.trainers.loop.schedule import Reading
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Logits that were not made yet."""
+
+    states: Tensor
+    """[N, H] what enters the output layer, in the type to compute in."""
+    weight: Tensor
+    """[V, H]."""
+    bias: Tensor | None
+    """[V], or None."""
+    scale: float = 1.0
+    """Factor of the logits."""
+    softcap: float | None = None
+    """c in c tanh(logits / c), or None."""
+
+    def __len__(self) -> int:
+        """Return the number of tokens."""
+        return len(self.states)
+
+    @property
+    def size(self) -> int:
+        """The number of logits of a token."""
+        return len(self.weight)
+
+    def cut(self, size: int) -> Projection:
+        """Return the first `size` logits of each token; the caller knows that the others are padding."""
+        if size == self.size:
+            return self
+        return replace(self, weight=self.weight[:size], bias=None if self.bias is None else self.bias[:size])
+
+    def logits(self, rows: slice) -> Tensor:
+        """Return the logits [n, V] of some tokens, in float32."""
+        return self.shaped(self.raw(rows).float())
+
+    def raw(self, rows: slice) -> Tensor:
+        """Return what the output layer's matrix makes of some tokens."""
+        dtype = self.states.dtype
+        bias = None if self.bias is None else self.bias.to(dtype)
+        return torch.nn.functional.linear(self.states[rows], self.weight.to(dtype), bias)
+
+    def shaped(self, made: Tensor) -> Tensor:
+        """Return logits from what the matrix makes."""
+        made = made if self.scale == 1 else made * self.scale
+        return made if self.softcap is None else self.softcap * torch.tanh(made / self.softcap)
+
+    @classmethod
+    def stored(cls, head: Head, bits: Tensor) -> Projection:
+        """Return what a teacher's output `head` makes of its stored hidden states, given by their bits [N, H]."""
+        states = head.states(bits)
+        bias = None if head.bias is None else head.bias.to(bits.device)
+        return cls(states, head.weight.to(bits.device), bias, head.scale, head.softcap)
+
+
+Logits = Union[Tensor, Projection]
+"""Logits [N, V] of targets, made or not."""
+
+
+def before_the_output_layer(reading: Reading) -> Reading:
+    """Return a reading that leaves the output layer to the objective, where the model's architecture allows that."""
+    return replace(reading, logits=TargetStates(reading.logits))
+
+
+class TargetStates:
+    """Reads a batch like a model's own reading, but stops before the output layer where that can be done later.
+
+    It can where the output layer is a plain matrix and its logits, rebuilt from the states, are the model's: tried once
+    on two tokens, as architectures change their logits in various ways. For another model the logits are returned.
+    """
+
+    def __init__(self, logits: Callable[[Any, Mapping[str, Tensor]], Tensor]) -> None:
+        """Read as `logits` does, which returns [N, V]."""
+        self._logits = logits
+        self._known: dict[int, bool] = {}
+
+    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> Any:
+        """Return the `Projection` of the targets of `batch`, or their logits [N, V]."""
+        bare = getattr(model, "module", model)  # without the wrapper of several processes
+        if id(bare) not in self._known:
+            self._known[id(bare)] = rebuilds(bare)
+        if not self._known[id(bare)]:
+            return self._logits(model, batch)
+        head, select = bare.get_output_embeddings(), batch["select"]
+        seen: list[Tensor] = []
+        hooks = [head.register_forward_pre_hook(_take(seen)), head.register_forward_hook(_nothing(seen))]
+        try:
+            # the whole model is called, not its inner one: several processes add up gradients there
+            self._logits(model, batch)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return projection(bare, seen[0][select])
+
+
+def projection(model: Any, states: Tensor) -> Projection:
+    """Return what `model` makes of states [N, H] that enter its output layer."""
+    head = model.get_output_embeddings()
+    return Projection(states, head.weight, head.bias, *after_head(model.config))
+
+
+def rebuilds(model: Any) -> bool:
+    """Return whether a model's logits are what `projection` makes of its states."""
+    head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+    # adapters and quantized layers compute otherwise than by their weight
+    if type(head) is not torch.nn.Linear:
+        return False
+    ids = torch.tensor([[0, 1]], device=head.weight.device)
+    decoder = {"decoder_input_ids": ids} if getattr(model.config, "is_encoder_decoder", False) else {}
+    seen: list[Tensor] = []
+    hook = head.register_forward_pre_hook(lambda _, given: seen.append(_computed(given[0])))
+    try:
+        with torch.no_grad(), evaluating(model):
+            logits = model(input_ids=ids, use_cache=False, **decoder).logits[0].float()
+    finally:
+        hook.remove()
+    if len(seen) != 1 or seen[0].shape[:2] != ids.shape:
+        return False
+    rebuilt = projection(model, seen[0][0]).logits(slice(None))
+    return bool((rebuilt - logits).abs().max() <= CLOSE * logits.abs().max().clamp(min=1e-6))
+
+
+def _computed(states: Tensor) -> Tensor:
+    """Return states in the type that the model computes in."""
+    kind = states.device.type
+    return states.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else states
+
+
+def _take(seen: list[Tensor]) -> Callable[[Any, Any], Any]:
+    """Return a hook that keeps what enters a layer, and lets nothing in."""
+
+    def hook(_: Any, given: Any) -> Any:
+        seen.append(_computed(given[0]))
+        return (given[0][:, :0],)
+
+    return hook
+
+
+def _nothing(seen: list[Tensor]) -> Callable[[Any, Any, Any], Tensor]:
+    """Return a hook that puts one zero a token in place of the logits, cheap to carry through the rest of the model."""
+    return lambda layer, given, made: made.new_zeros(1).expand(*seen[0].shape[:-1], 1)

@@ -1,0 +1,140 @@
+"""What a student minimises that learns from its teacher's distributions.
+
+Shapes: N target tokens, n of them in a chunk, V vocabulary, K kept entries a token, H hidden size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from potstill.models.hidden_states import Head
+from potstill.trainers import losses
+from potstill.trainers.language_models import trl_kernel
+from potstill.trainers.language_models.chunked_losses import chunked
+from potstill.trainers.language_models.divergence import Divergence
+from potstill.trainers.language_models.lazy_logits import Logits, Projection, TargetStates
+from potstill.trainers.loop import student_model as students
+from potstill.trainers.loop.objective import Losses, agreement
+from potstill.trainers.loop.schedule import Reading
+
+Teacher = Callable[[Mapping[str, Tensor]], Logits]
+"""Returns what a teacher says to the targets of a batch."""
+
+
+@dataclass(frozen=True)
+class SoftObjective:
+    """alpha * factor * divergence + (1 - alpha) * cross-entropy, for each token.
+
+    The factor is that of `Divergence.factor`: the squared temperature, for most.
+    """
+
+    alpha: float
+    """Weight of the teacher's distribution."""
+    temperature: float
+    """Softens both distributions."""
+    divergence: Divergence
+    """How to tell them apart."""
+    teacher: Teacher | None
+    """What the teacher says, or None where the batches hold its top-k log-probabilities."""
+    chunk: int
+    """Tokens whose logits are there at once."""
+
+    def __call__(self, logits: Any, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return the loss [N] of the targets from the student's `Logits`."""
+        return self.losses(logits, batch).total()
+
+    def losses(self, logits: Any, batch: Mapping[str, Tensor]) -> Losses:
+        """Return the parts of the loss from the student's `Logits`."""
+        with torch.no_grad():
+            teacher = None if self.teacher is None or not self.alpha else self.teacher(batch)
+
+        def of_chunk(student: Tensor, rows: slice) -> Losses:
+            return self._losses(student, teacher, {name: batch[name][rows] for name in STORED if name in batch}, rows)
+
+        if not isinstance(logits, Projection):
+            return of_chunk(logits, slice(None))
+        if isinstance(teacher, Projection) and self.alpha == 1 and trl_kernel.usable(logits):
+            beta = self.divergence.kernel_beta
+            if beta is not None:
+                return self.fused(logits, teacher, beta)
+        return chunked(logits, of_chunk, self.chunk)
+
+    def fused(self, student: Projection, teacher: Projection, beta: float) -> Losses:
+        """Return the losses by trl's kernel: for the divergence alone, as cross-entropy would take another pass."""
+        shared = min(student.size, teacher.size)
+        apart = trl_kernel.divergence(student.cut(shared), teacher.cut(shared), beta, self.temperature)
+        return Losses({"soft": self.divergence.factor(self.temperature) * apart}, {"divergence": apart.detach()})
+
+    def _losses(self, student: Tensor, teacher: Logits | None, stored: Mapping[str, Tensor], rows: slice) -> Losses:
+        """Return the losses of some targets from the student's logits [n, V] and what the batch holds of them."""
+        parts: dict[str, Tensor] = {}
+        figures: dict[str, Tensor] = {}
+        if self.alpha > 0:
+            if teacher is None:
+                apart, alike = _from_top(student, stored["teacher_ids"], stored["teacher_logprobs"])
+            elif self.divergence.one_vocabulary:
+                apart, alike = self._from_logits(student, teacher, rows)
+            else:
+                apart, alike = self._from_pairs(student, teacher, stored["pair"], rows), None
+            parts["soft"] = self.alpha * self.divergence.factor(self.temperature) * apart
+            figures = {"divergence": apart.detach(), **({} if alike is None else {"agreement": alike})}
+        if self.alpha < 1:
+            parts["hard"] = (1 - self.alpha) * losses.cross_entropy(student, stored["labels"])
+        return Losses(parts, figures)
+
+    def _from_logits(self, student: Tensor, teacher: Logits, rows: slice) -> tuple[Tensor, Tensor]:
+        """Return the divergence [n] from what a teacher says, and whether the same token is most probable."""
+        # output layers may be padded to different sizes beyond the one vocabulary; cut before normalizing
+        shared = min(student.shape[-1], teacher.shape[-1] if isinstance(teacher, Tensor) else teacher.size)
+        with torch.no_grad():
+            theirs = teacher[rows, :shared] if isinstance(teacher, Tensor) else teacher.cut(shared).logits(rows)
+        return self.divergence(student[:, :shared], theirs, self.temperature), _agreement(student.detach(), theirs)
+
+    def _from_pairs(self, student: Tensor, teacher: Logits, pair: Tensor, rows: slice) -> Tensor:
+        """Return the divergence [n] from what a teacher of another vocabulary says; 0 for targets without a pair."""
+        with torch.no_grad():
+            theirs = teacher[rows] if isinstance(teacher, Tensor) else teacher.logits(rows)
+        return torch.where(pair >= 0, self.divergence(student, theirs, self.temperature), 0.0)
+
+
+STORED = ("labels", "teacher_ids", "teacher_logprobs", "pair")
+"""What batches may hold of each target that a chunk needs its share of."""
+
+
+def _from_top(student: Tensor, ids: Tensor, logprobs: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the divergence [n] from a teacher's top-k [n, K], and whether the same token is most probable."""
+    likeliest = ids.gather(-1, logprobs.argmax(-1, keepdim=True))[:, 0]
+    return losses.topk_tail_divergence(student, ids, logprobs), agreement(student.detach(), likeliest)
+
+
+def _agreement(student: Tensor, teacher: Tensor) -> Tensor:
+    """Return 1 for each target where the teacher's highest logit is the student's too, otherwise 0."""
+    # twelve times slower would be the place of a maximum, which PyTorch on a CPU doesn't vectorize
+    highest = teacher >= teacher.amax(-1, keepdim=True)
+    there = torch.where(highest, student[:, : teacher.shape[-1]], -torch.inf).amax(-1)
+    return (there >= student.amax(-1)).float()
+
+
+def live(teacher: Any, reading: Reading) -> Teacher:
+    """Return what the model behind `teacher` says, which reads the student's batches as the student does."""
+    model, states = load_teacher(teacher), TargetStates(reading.logits)
+    return lambda batch: states(model, batch)
+
+
+def from_states(folder: Path, dtype: str) -> Teacher:
+    """Return what the model in `folder` says, from its hidden states of `dtype` in the batches."""
+    head = Head.load(folder, dtype)
+    return lambda batch: Projection.stored(head, batch["teacher_hidden"])
+
+
+def load_teacher(teacher: Any) -> Any:
+    """Return the teacher's model: in evaluation mode, without gradients, never quantized for speed."""
+    dtype = torch.bfloat16 if students.trains_in_bf16() else torch.float32
+    model = students.load_model(students.folder_of(teacher), dtype).eval().requires_grad_(False)
+    return model.to("cuda" if torch.cuda.is_available() else "cpu")

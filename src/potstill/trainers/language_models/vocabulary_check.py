@@ -1,0 +1,67 @@
+"""Whether teacher and student number their tokens alike: soft labels mean nothing otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from potstill.engine.json_text import json_in
+
+REMEDY = (
+    "soft labels are defined token by token, so both must share one vocabulary; train this student on the teacher's "
+    "text instead: SequenceLevel(rows, teacher=..., student=...), or HardLabel(rows, student=...) where rows hold it; "
+    'or take SoftLabel(rows, teacher=..., divergence="uld"), which is made for two vocabularies'
+)
+
+
+def vocabulary_of(folder: Path) -> dict[str, int] | None:
+    """Return the vocabulary in `folder`/tokenizer.json, without loading any library; None where there is none."""
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        return None
+    try:
+        content = json_in(path.read_text(encoding="utf-8"))
+        entries = content["model"]["vocab"]
+        # a unigram model lists [token, score] by id
+        vocabulary = dict(entries) if isinstance(entries, Mapping) else {item[0]: n for n, item in enumerate(entries)}
+        return vocabulary | {token["content"]: token["id"] for token in content.get("added_tokens") or ()}
+    except (KeyError, TypeError, ValueError, IndexError):
+        return None
+
+
+def difference(
+    teacher: Mapping[str, int], student: Mapping[str, int], remedy: str = REMEDY, names: tuple[str, str] = ("", "")
+) -> str:
+    """Return how two vocabularies differ and what to do, or nothing; `names` are those of teacher and student."""
+    if teacher == student:
+        return ""
+    only_teacher, only_student = _first(teacher, student), _first(student, teacher)
+    examples = [
+        f"{who}: {token!r} is {here[token]}, for the other {there.get(token, 'unknown')}"
+        for who, token, here, there in (
+            ("teacher", only_teacher, teacher, student),
+            ("student", only_student, student, teacher),
+        )
+        if token is not None
+    ]
+    theirs, ours = (f"{name}: " if name else "" for name in names)
+    return (
+        f"the student's vocabulary ({ours}{len(student)} tokens) differs from the teacher's ({theirs}{len(teacher)} "
+        f"tokens; {'; '.join(examples)}): {remedy}"
+    )
+
+
+def _first(here: Mapping[str, int], there: Mapping[str, int]) -> str | None:
+    """Return the token with the lowest id whose id differs over there."""
+    differing = [token for token in here if there.get(token) != here[token]]
+    return min(differing, key=lambda token: here[token], default=None)
+
+
+def plain_folder(model: Any) -> Path | None:
+    """Return the folder of `model`, if it is one that exists already or a teacher that names one; else None."""
+    named = getattr(model, "model", model)
+    if not isinstance(named, (str, Path)):
+        return None
+    folder = Path(named).expanduser()
+    return folder if folder.is_dir() else None

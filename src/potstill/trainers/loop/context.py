@@ -1,0 +1,85 @@
+"""What a trainer's `run` trains in: the step's surroundings, validation rows, and the other processes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from potstill.engine.context import Context
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from potstill.trainers.loop.parametrization import Form
+
+
+class Trainable(Protocol):
+    """What is asked of a trainer here."""
+
+    @property
+    def processes(self) -> int:
+        """Return how many processes train together."""
+
+    def form(self) -> Form | None:
+        """Return the form that the weights take while they are trained, if any."""
+
+
+@dataclass
+class TrainingContext(Context):
+    """A step's surroundings, with what every trainer shares and no single one has to hand on."""
+
+    validation: Dataset | None = None
+    """Rows to evaluate on."""
+    shared: Path | None = None
+    """Work folder of process 0, in the other processes of a training."""
+    form: Form | None = None
+    """The form that the weights take while they are trained."""
+
+    @classmethod
+    def around(cls, context: Context, validation: Dataset | None, form: Form | None) -> TrainingContext:
+        """Return `context` with more; notes, ledger and journals stay the same objects."""
+        plain = {field.name: getattr(context, field.name) for field in dataclasses.fields(Context)}
+        return cls(**plain, validation=validation, form=form)
+
+    @property
+    def common_work(self) -> Path:
+        """Return the work folder that all processes of a training read: that of process 0."""
+        return self.shared or self.work
+
+
+@contextmanager
+def set_up(
+    step: Trainable, inputs: Mapping[str, Any], context: Context, validation: Dataset | None
+) -> Iterator[TrainingContext]:
+    """Give the `run` of a trainer what it trains in; the step's model must be in `context.out` when it leaves.
+
+    `inputs` is what `run` was given, by name, but for `context` and `validation`: where the step asks for several
+    processes, the others run the same with it. In one of those, or in a trainer that another one runs, all is set up
+    already and `context` says so.
+    """
+    if isinstance(context, TrainingContext):
+        yield context
+        return
+    training = TrainingContext.around(context, validation, step.form())
+    if step.processes == 1:
+        yield training
+    else:
+        with _launched(step, inputs, training) as process:
+            yield process
+    if training.form is not None:
+        training.form.publish(context.out, context)
+
+
+@contextmanager
+def _launched(step: Trainable, inputs: Mapping[str, Any], training: TrainingContext) -> Iterator[TrainingContext]:
+    """Be process 0 of several; give its surroundings."""
+    from potstill.trainers.loop import launcher
+
+    process = dataclasses.replace(training, threads=max(1, training.threads // step.processes))
+    order = launcher.Order(step, inputs, process.step, process.key, process.threads, process.seed, process.validation)
+    with launcher.together(order, step.processes, process.work / "processes"):
+        yield process

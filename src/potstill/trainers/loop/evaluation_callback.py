@@ -1,0 +1,52 @@
+"""Evaluation while a student trains: the weights with the lowest loss on the validation rows are kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transformers import TrainerCallback
+
+from potstill.trainers.loop.checkpoints import best_folder, best_step, drop_beaten, is_exhausted
+
+if TYPE_CHECKING:
+    from potstill.trainers.loop.examples import Examples
+    from potstill.trainers.loop.hf_trainer import StudentTrainer
+    from potstill.trainers.loop.schedule import Schedule
+
+
+class Evaluator(TrainerCallback):  # type: ignore[misc] # transformers is not typed
+    """Evaluates now and then, keeps the best weights, and stops a training that doesn't get better.
+
+    What it decides follows from the trainer's log alone, which is part of a checkpoint; so a run that was killed
+    decides the same.
+    """
+
+    def __init__(self, trainer: StudentTrainer, validation: Examples, schedule: Schedule, folder: Path) -> None:
+        """Evaluate `trainer` on `validation`; the best weights go below `folder`."""
+        self._trainer = trainer
+        self._validation = validation
+        self._schedule = schedule
+        self._folder = folder
+        self._every = schedule.evaluate_every or schedule.steps_a_pass(len(trainer.train_dataset))
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Evaluate if it is time, and at the very end."""
+        if state.global_step % self._every and state.global_step < state.max_steps:
+            return
+        figures = self._trainer.mean_loss(self._validation)
+        due = control.should_log
+        self._trainer.log({f"validation_{name}": value for name, value in figures.items()})
+        control.should_log = due  # logging takes it for done
+        history = state.log_history
+        writes = args.save_strategy != "no"
+        if best_step(history) == state.global_step and writes:
+            self._trainer.save_model(str(best_folder(self._folder, state.global_step)))
+        if is_exhausted(history, self._schedule.patience):
+            control.should_log = control.should_training_stop = True
+            control.should_save = writes
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Delete the weights that this checkpoint knows to be beaten."""
+        if not self._trainer.group.rank:
+            drop_beaten(self._folder, state.log_history)

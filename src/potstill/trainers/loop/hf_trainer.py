@@ -1,0 +1,219 @@
+"""`transformers.Trainer` with our own batches, loss, figures and refusal to go on with broken numbers."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from transformers import PrinterCallback, Trainer, TrainerCallback
+
+from potstill.errors import BadInput, PotstillError
+from potstill.trainers.loop import failure_messages
+from potstill.trainers.loop.checkpoints import last_checkpoint
+from potstill.trainers.loop.examples import Example, Examples, LengthBatches
+from potstill.trainers.loop.lora import evaluating
+from potstill.trainers.loop.objective import Tally, losses_of
+from potstill.trainers.loop.process_group import Group
+
+if TYPE_CHECKING:
+    from potstill.trainers.loop.objective import Objective
+    from potstill.trainers.loop.schedule import Reading, Schedule
+
+
+Part = dict[str, Tensor]
+"""Rows that are computed at once."""
+
+
+class Numbered(torch.utils.data.Dataset[tuple[int, Example]]):
+    """Rows that know their numbers."""
+
+    def __init__(self, examples: Examples) -> None:
+        """Number `examples`."""
+        self._examples = examples
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self._examples)
+
+    def __getitem__(self, index: int) -> tuple[int, Example]:
+        """Return a row's number and the row."""
+        return index, self._examples[index]
+
+
+class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
+    """Trains on the sum of the targets' losses, divided by their number in the whole batch.
+
+    A batch is computed in parts of a token budget, shared among the processes, whose gradients add up, so its split
+    can't change the result: a mean of the parts' means, as many trainers take, gives tokens in short parts more weight.
+    """
+
+    spares = False
+    """Whether batches hold a spare part, for processes that compute as many parts as the others."""
+
+    def __init__(
+        self,
+        model: Any,
+        arguments: Any,
+        examples: Examples,
+        objective: Objective,
+        schedule: Schedule,
+        reading: Reading,
+        callbacks: Sequence[TrainerCallback],
+        ids: Path,
+    ) -> None:
+        """Prepare to train `model` on `examples`, whose ids lie in the folder `ids`."""
+        super().__init__(model=model, args=arguments, train_dataset=examples, callbacks=list(callbacks))
+        self.remove_callback(PrinterCallback)
+        self.group = Group.current()
+        self.tokens_seen = 0
+        self._objective = objective
+        self._reading = reading
+        self._schedule = schedule
+        self._ids = ids
+        self._tally = Tally()
+        self._logged = (time.perf_counter(), 0)
+        self._rows: Sequence[int] = ()
+        self._loss = torch.zeros(())
+
+    def get_train_dataloader(self) -> Any:
+        """Return the batches, each its rows' numbers and a list of this process's parts."""
+        schedule, examples = self._schedule, self.train_dataset
+
+        def parts(batch: Sequence[tuple[int, Example]]) -> dict[str, Any]:
+            rows = [example for _, example in batch]
+            return {"rows": [number for number, _ in batch], **self._parts(self.group.share(rows), rows)}
+
+        sampler = LengthBatches(examples.lengths(), schedule.batch_size, schedule.seed)
+        loader = torch.utils.data.DataLoader(Numbered(examples), batch_sampler=sampler, collate_fn=parts)
+        return self.accelerator.prepare(loader)
+
+    def _parts(self, rows: Sequence[Example], batch: Sequence[Example]) -> dict[str, Any]:
+        """Return the parts of this process's `rows`, and a spare one of the whole `batch` if that is needed."""
+        split, budget = self._reading.parts, self._schedule.budget
+        shortest = min(batch, key=lambda example: len(example.ids))
+        return {"parts": split(rows, budget) if rows else [], "spare": split([shortest], budget) if self.spares else []}
+
+    def even(self, parts: Sequence[Part], spare: Sequence[Part]) -> list[tuple[Part, int]]:
+        """Return the parts to compute with the weight of each."""
+        return [(part, 1) for part in parts]
+
+    def add_gradients(self) -> None:
+        """Add up the gradients of the processes."""
+        self.group.add_gradients(self.model)
+
+    def finish(self) -> None:
+        """Leave the model as it is used after training."""
+
+    def _get_num_items_in_batch(self, batch_samples: list[Any], device: Any) -> int:
+        """Return the number of targets of a batch, in all processes, and count its tokens.
+
+        Raises:
+            BadInput: there is none.
+        """
+        parts = [part for batch in batch_samples for part in batch["parts"]]
+        targets = sum(len(part["labels"]) for part in parts)
+        tokens = sum(part["input_ids"].numel() for part in parts)
+        if self.group.size > 1:
+            counts = self.group.total(torch.tensor([targets, tokens], device=device))
+            targets, tokens = int(counts[0]), int(counts[1])
+        self.tokens_seen += tokens
+        if batch_samples and not targets:
+            rows = failure_messages.named(batch_samples[0]["rows"], self._ids)
+            raise BadInput(f"a batch of {rows} holds nothing to learn: leave these rows out")
+        return targets
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
+        """Add up the gradients of one batch, part by part and process by process; return its loss."""
+        model.train()
+        self._rows = inputs["rows"]
+        if self.group.size > 1:
+            # processes drop other units, and those of a step don't depend on where a resumed run began
+            step = self._schedule.seed * 1_000_003 + self.state.global_step
+            torch.manual_seed((step * self.group.size + self.group.rank) % 2**63)
+        total = torch.zeros((), device=self.args.device)
+        for part, weight in self.even(inputs["parts"], inputs["spare"]):
+            batch = self._prepare_inputs(part)
+            losses = losses_of(self._objective, self._reading.logits(model, batch), batch)
+            each = losses.total()
+            loss = each.sum() * weight / num_items_in_batch
+            self.accelerator.backward(loss)
+            total += loss.detach()
+            if weight:
+                self._tally.add(each, losses)
+        self.add_gradients()
+        self._loss = self.group.total(total)
+        return self._loss
+
+    def _clip_grad_norm(self, model: Any) -> Any:
+        """Clip the gradient and return its norm; a step with a broken number is not taken.
+
+        Raises:
+            PotstillError: the loss or the norm is no finite number.
+        """
+        norm = super()._clip_grad_norm(model)
+        norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # of a model that is split
+        if not math.isfinite(float(norm + self._loss)):
+            loss, step = float(self._loss), self.state.global_step + 1
+            what, value = ("gradient", float(norm)) if math.isfinite(loss) else ("loss", loss)
+            checkpoint = last_checkpoint(Path(self.args.output_dir)) if not self.group.rank else None
+            rows = failure_messages.named(self._rows, self._ids)
+            raise PotstillError(failure_messages.blown_up(what, value, step, rows, self._schedule, checkpoint))
+        return norm
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log the loss's parts, what else the objective tells, speed and memory beside the loss."""
+        if "loss" in logs:
+            logs |= self._told()
+        super().log(logs, start_time)
+
+    def _told(self) -> dict[str, float]:
+        """Return what is told of the steps since the last time."""
+        means = self._tally.means(self.group)
+        (before, seen), now = self._logged, time.perf_counter()
+        self._logged = now, self.tokens_seen
+        return {
+            **{name: value for name, value in means.items() if name != "loss"},
+            "tokens_per_second": round((self.tokens_seen - seen) / max(now - before, 1e-9), 1),
+            "peak_memory_bytes": peak_memory(),
+        }
+
+    def mean_loss(self, examples: Examples) -> dict[str, float]:
+        """Return the mean loss and figures of the targets of `examples`, as training computes them, without learning.
+
+        The generators are left as they were, so that a training with evaluations goes like one without.
+        """
+        tally, rows = Tally(), self._schedule.batch_size
+        order = examples.lengths().argsort(kind="stable").tolist()
+        chunks = [order[start : start + rows] for start in range(0, len(order), rows)]
+        devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+        with torch.random.fork_rng(devices), torch.no_grad(), evaluating(self.model):
+            torch.manual_seed(self._schedule.seed)
+            for start in range(0, len(chunks), self.group.size):
+                # at the end some processes have no chunk, but may have to compute along
+                ours = chain.from_iterable(self.group.share(chunks[start : start + self.group.size]))
+                made = self._parts([examples[number] for number in ours], [examples[chunks[start][0]]])
+                for part, weight in self.even(made["parts"], made["spare"]):
+                    batch = self._prepare_inputs(part)
+                    losses = losses_of(self._objective, self._reading.logits(self.model, batch), batch)
+                    if weight:
+                        tally.add(losses.total(), losses)
+        return tally.means(self.group)
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Return 0: nobody reads the count, and counting takes time at every step."""
+        return 0
+
+
+def peak_memory() -> int:
+    """Return the most bytes that this process has held so far: on the GPU if there is one, otherwise in memory."""
+    import resource
+
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,0 +1,141 @@
+"""The training loop: from a model, rows in tokens and an objective to trained weights, whatever interrupts it."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import TrainingArguments
+
+from potstill.trainers.loop import trackers
+from potstill.trainers.loop.checkpoints import best_folder, best_step, is_exhausted, last_checkpoint, step_of
+from potstill.trainers.loop.evaluation_callback import Evaluator
+from potstill.trainers.loop.examples import Examples
+from potstill.trainers.loop.hf_trainer import StudentTrainer
+from potstill.trainers.loop.objective import Objective
+from potstill.trainers.loop.process_group import Group
+from potstill.trainers.loop.progress_callback import Reporter
+from potstill.trainers.loop.schedule import CAUSAL, CURVE_POINTS, SCHEDULERS, WSD_DECAY, Reading, Schedule
+
+if TYPE_CHECKING:
+    from potstill.engine.context import Context
+    from potstill.trainers.loop.context import TrainingContext
+
+
+def train(
+    model: Any,
+    examples: Examples,
+    objective: Objective,
+    schedule: Schedule,
+    context: TrainingContext,
+    reading: Reading = CAUSAL,
+) -> StudentTrainer:
+    """Train `model` in place, going on from the last checkpoint in the work folder; return the trainer.
+
+    With validation rows among the `examples` the model ends with the weights that had the lowest loss on them.
+    Checkpoints hold float32 weights, the optimizer's state, the schedule and the generators' states; the order of rows
+    follows from seed and epoch. So a run that was killed ends with the same weights as one that was not, to the last
+    bit if both ran on one kind of processor with as many threads.
+    """
+    folder = context.common_work / "checkpoints"
+    total = schedule.steps(len(examples))
+    told = Reporter(context)
+    group = Group.current()
+    arguments = _arguments(folder, schedule, total, group, context)
+    ids = context.common_work / "examples"
+    trainer = _trainer_class(schedule, group)(model, arguments, examples, objective, schedule, reading, [told], ids)
+    told.tokens = lambda: trainer.tokens_seen
+    if examples.validation is not None:
+        trainer.add_callback(Evaluator(trainer, examples.validation, schedule, folder))
+    checkpoint = _newest(folder, group)
+    if checkpoint is not None and is_finished(checkpoint, total, schedule):
+        # the loop itself would take one step more when an epoch is cut short
+        trainer._load_from_checkpoint(str(checkpoint))
+        trainer.state = trainer.state.load_from_json(str(checkpoint / "trainer_state.json"))
+    else:
+        if checkpoint is not None:
+            context.logger.info("going on from step %d of %d", step_of(checkpoint), total)
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    best = best_step(trainer.state.log_history)
+    if best is not None and best != trainer.state.global_step:
+        trainer._load_from_checkpoint(str(best_folder(folder, best)))
+    trainer.finish()
+    return trainer
+
+
+def _trainer_class(schedule: Schedule, group: Group) -> type[StudentTrainer]:
+    """Return the trainer for a model that each process holds whole, or for one that they split."""
+    if not schedule.sharding or group.size == 1:
+        return StudentTrainer
+    from potstill.trainers.loop.fsdp import ShardedTrainer
+
+    return ShardedTrainer
+
+
+def _newest(folder: Path, group: Group) -> Path | None:
+    """Return the checkpoint to go on from: that which process 0 finds."""
+    found = last_checkpoint(folder) if not group.rank else None
+    return group.gather(found)[0]
+
+
+def is_finished(checkpoint: Path, total: int, schedule: Schedule) -> bool:
+    """Return whether nothing is left to do after a checkpoint: all steps are taken, or it was stopped early."""
+    if step_of(checkpoint) >= total:
+        return True
+    state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    return is_exhausted(state["log_history"], schedule.patience)
+
+
+def _arguments(folder: Path, schedule: Schedule, total: int, group: Group, context: Context) -> Any:
+    """Return what `transformers.Trainer` needs to know."""
+    log_every = max(1, total // CURVE_POINTS)
+    cuda = torch.cuda.is_available()
+    libraries = [tracker for tracker in schedule.report_to if tracker != "csv" and not group.rank]
+    if libraries:
+        trackers.direct_tensorboard(context)
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=schedule.epochs,
+        per_device_train_batch_size=schedule.batch_size,
+        learning_rate=schedule.learning_rate,
+        lr_scheduler_type=SCHEDULERS[schedule.decay],
+        lr_scheduler_kwargs=_shape(schedule, total),
+        warmup_steps=math.ceil(schedule.warmup * total),
+        weight_decay=schedule.weight_decay,
+        max_grad_norm=schedule.clip,
+        seed=schedule.seed,
+        optim="paged_adamw_32bit" if schedule.paged and cuda else "adamw_torch_fused",
+        bf16=schedule.bf16,
+        use_cpu=not cuda,
+        gradient_checkpointing=schedule.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False},
+        logging_strategy="steps",
+        logging_steps=log_every,
+        logging_nan_inf_filter=False,
+        # processes that hold the same weights leave the writing to one of them
+        save_strategy="no" if group.rank and not schedule.sharding else "steps",
+        # a checkpoint falls on a point of the curve, so that a resumed run draws the same one
+        save_steps=-(-schedule.checkpoint_every // log_every) * log_every,
+        save_total_limit=1,
+        report_to=libraries,
+        run_name=context.step,
+        project="potstill",
+        disable_tqdm=True,
+        dataloader_num_workers=0,
+        dataloader_pin_memory=cuda,
+        remove_unused_columns=False,
+    )
+    if cuda:
+        # on several GPUs the trainer would split the list of parts over them
+        arguments._n_gpu = 1
+    return arguments
+
+
+def _shape(schedule: Schedule, total: int) -> dict[str, Any]:
+    """Return what else the scheduler of the learning rate needs."""
+    if schedule.decay != "wsd":
+        return {}
+    return {"num_decay_steps": max(1, math.ceil(WSD_DECAY * total)), "decay_type": "1-sqrt"}

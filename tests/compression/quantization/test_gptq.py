@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from potstill.compression.quantization import gptq, rounding
+from potstill.errors import BadInput
+
+
+def draw(rows: int = 48, width: int = 256, tokens: int = 600, seed: int = 0):
+    """Return a weight [O, I] and the Hessian of strongly correlated inputs."""
+    generator = torch.Generator().manual_seed(seed)
+    mixing = torch.randn(width, width, generator=generator) / width**0.5
+    inputs = torch.randn(tokens, width, generator=generator) @ mixing + torch.randn(tokens, 1, generator=generator)
+    hessian = gptq.Hessian(width)
+    for part in inputs.split(200):
+        hessian.add(part)
+    return torch.randn(rows, width, generator=generator), hessian, inputs
+
+
+def test_hessian_is_the_mean_over_all_tokens():
+    _, hessian, inputs = draw()
+    assert torch.allclose(hessian.mean(), inputs.T @ inputs / len(inputs), atol=1e-4)
+
+
+def test_layer_error_is_that_of_the_outputs():
+    weight, hessian, inputs = draw()
+    other = weight + 0.01
+    outputs = ((inputs @ weight.T - inputs @ other.T) ** 2).mean(0)
+    assert torch.allclose(gptq.layer_error(weight, other, hessian.mean()), outputs, rtol=1e-3)
+
+
+@pytest.mark.parametrize("group_size", [32, 64, 128])
+def test_identity_hessian_gives_rounding(group_size):
+    weight = draw()[0]
+    made = gptq.quantize(weight, gptq.inverse_factor(torch.eye(256), 0.01), 4, group_size)
+    nearest = rounding.quantize(weight, 4, group_size)
+    assert torch.equal(made.values, nearest.values)
+    assert torch.equal(made.scale, nearest.scale)
+
+
+@pytest.mark.parametrize("group_size", [32, 128])
+def test_error_is_well_below_rounding_on_correlated_inputs(group_size):
+    weight, hessian, _ = draw()
+    mean = hessian.mean()
+    made = gptq.quantize(weight, hessian.factor(0.01), 4, group_size)
+    greedy = gptq.layer_error(weight, made.dequantize(), mean).sum()
+    nearest = gptq.layer_error(weight, rounding.quantize(weight, 4, group_size).dequantize(), mean).sum()
+    assert greedy < 0.7 * nearest
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_row_is_worse_than_rounding(seed):
+    # few tokens and much damping, where the greedy order alone does lose rows
+    weight, hessian, _ = draw(width=128, tokens=20, seed=seed)
+    made = gptq.quantize_layer(weight, hessian, 4, 32, 1.0, torch.bfloat16)
+    nearest = rounding.quantize(weight, 4, 32, torch.bfloat16)
+    mean = hessian.mean()
+    ours = gptq.layer_error(weight, made.dequantize(), mean)
+    assert (ours <= gptq.layer_error(weight, nearest.dequantize(), mean)).all()
+
+
+def test_lazy_batch_updates_change_nothing(monkeypatch):
+    weight, hessian, _ = draw()
+    whole = gptq.quantize(weight, hessian.factor(0.01), 4, 32)
+    monkeypatch.setattr(gptq, "BLOCK", 32)
+    parts = gptq.quantize(weight, hessian.factor(0.01), 4, 32)
+    assert (whole.values != parts.values).float().mean() < 0.001  # the order of sums may tip a tie
+
+
+def test_zeros_stay_zero():
+    weight, hessian, _ = draw()
+    weight[:, ::2] = 0
+    assert gptq.quantize_layer(weight, hessian, 4, 32, 0.01, torch.float32).values[:, ::2].abs().sum() == 0
+
+
+def test_features_that_are_never_active_are_rounded():
+    weight, hessian, _ = draw()
+    hessian.total[5] = hessian.total[:, 5] = 0
+    made = gptq.quantize(weight, hessian.factor(0.01), 4, 32)
+    assert torch.isfinite(made.dequantize()).all()
+    assert (weight[:, 5] - made.dequantize()[:, 5]).abs().max() <= made.scale[:, 0].max() / 2 + 1e-6
+
+
+def test_singular_hessian_is_damped_more():
+    column = torch.ones(64, 1)
+    factor, taken = gptq.damped_factor(column @ column.T, 1e-9)
+    assert torch.isfinite(factor).all()
+    assert taken > 1e-9
+    assert gptq.damped_factor(torch.eye(64), 0.01)[1] == 0.01
+
+
+def test_hessian_that_is_not_finite_is_refused():
+    matrix = torch.eye(8)
+    matrix[0, 0] = float("inf")
+    with pytest.raises(BadInput, match="not finite"):
+        gptq.inverse_factor(matrix, 0.01)
+
+
+@pytest.mark.parametrize("group_size", [32, 128])
+def test_zero_points_make_up_for_errors_too(group_size):
+    weight, hessian, _ = draw()
+    weight = weight.abs()
+    weight[:, ::5] = 0
+    mean = hessian.mean()
+    made = gptq.quantize_layer(weight, hessian, 4, group_size, 0.01, torch.float32, symmetric=False)
+    nearest = rounding.quantize(weight, 4, group_size, symmetric=False)
+    error = gptq.layer_error(weight, made.dequantize(), mean)
+    assert (error <= gptq.layer_error(weight, nearest.dequantize(), mean)).all()
+    assert error.sum() < 0.7 * gptq.layer_error(weight, nearest.dequantize(), mean).sum()
+    assert (made.dequantize()[:, ::5] == 0).all()
+
+
+def test_identity_hessian_gives_rounding_with_zero_points_too():
+    weight = draw()[0]
+    made = gptq.quantize(weight, gptq.inverse_factor(torch.eye(256), 0.01), 4, 32, symmetric=False)
+    nearest = rounding.quantize(weight, 4, 32, symmetric=False)
+    assert torch.equal(made.values, nearest.values)
+    assert made.zero is not None and nearest.zero is not None and torch.equal(made.zero, nearest.zero)
+
+
+def test_the_better_order_of_columns_is_taken_by_row():
+    weight, hessian, _ = draw()
+    mean = hessian.mean()
+    one = gptq.quantize(weight, hessian.factor(0.01), 4, 32)
+    other = gptq.quantize_by_activity(weight, hessian, 4, 32, 0.01)
+    errors = torch.stack([gptq.layer_error(weight, made.dequantize(), mean) for made in (one, other)])
+    made = gptq.layer_error(weight, gptq.quantize_layer(weight, hessian, 4, 32, 0.01, torch.float32).dequantize(), mean)
+    assert torch.allclose(made, errors.amin(0), rtol=1e-4)
+    assert made.sum() < errors.sum(1).min()
+
+
+def test_the_order_by_activity_is_that_of_the_permuted_layer():
+    weight, hessian, _ = draw()
+    order = hessian.mean().diagonal().argsort(descending=True)
+    permuted = gptq.Hessian(len(order))
+    permuted.total, permuted.tokens = hessian.total[order][:, order], hessian.tokens
+    # one group of all columns has the same scale in any order
+    made = gptq.quantize_by_activity(weight, hessian, 4, 256, 0.01)
+    there = gptq.quantize_by_activity(weight[:, order], permuted, 4, 256, 0.01)
+    assert (made.values[:, order] != there.values).float().mean() < 0.001
+
+
+def test_identity_hessian_gives_rounding_in_the_order_by_activity():
+    weight, hessian = draw()[0], gptq.Hessian(256)
+    hessian.total, hessian.tokens = torch.eye(256), 1
+    assert torch.equal(gptq.quantize_layer(weight, hessian, 4, 32, 0.01, torch.float32).values,
+                       rounding.quantize(weight, 4, 32).values)  # fmt: skip
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_layers_that_read_the_same_inputs_are_quantized_as_each_alone(symmetric):
+    weight, hessian, _ = draw()
+    parts = {"query": weight[:10], "key": weight[10:]}
+    how = (4, 32, 0.01, torch.float32, symmetric)
+    for name, made in gptq.quantize_together(parts, hessian, *how).items():
+        alone = gptq.quantize_layer(parts[name], hessian, *how)
+        assert torch.allclose(made.scale, alone.scale, rtol=1e-4)
+        assert (made.values != alone.values).float().mean() < 0.01  # sums in another order round otherwise
+        assert made.values.shape == parts[name].shape
+
+
+def test_all_orders_at_once_are_the_columns_one_by_one():
+    weight, hessian, _ = draw()
+    factor, grids = hessian.factor(0.01), []
+
+    def change(rest, column, stop):
+        if column % 32 == 0:
+            grids.append(rounding.fit_grid(rest[:, column : column + 32], 4))
+        return grids[-1].values(grids[-1].integers(rest[:, column : column + 1]))[:, 0]
+
+    alone = gptq.compensated(weight, factor, change)
+    assert (gptq.quantize(weight, factor, 4, 32).dequantize() - alone).abs().max() < 1e-5

@@ -1,0 +1,46 @@
+"""Calibration rows never come from a test split, whatever lies between."""
+
+from __future__ import annotations
+
+import pytest
+
+import potstill.steps
+from potstill import Pipeline
+from potstill.errors import RequestError
+from potstill.steps import ClassProbabilities, Concat, LoadRows, QuantizeInt4, Shuffle, Split, Take, WandaPrune
+from potstill.steps.compression.base import CalibratedStep
+from potstill.trainers import HardLabel
+
+DATA = Split(LoadRows([{"instruction": "a", "output": "b"}] * 10), test=0.5)
+CALIBRATED = [
+    kind
+    for kind in (getattr(potstill.steps, name) for name in sorted(potstill.steps.__all__))
+    if isinstance(kind, type) and issubclass(kind, CalibratedStep)
+]
+
+
+def told(step):
+    """Return what the step says of test splits."""
+    return [problem.message for problem in step.check() if "test split" in problem.message]
+
+
+@pytest.mark.parametrize("kind", CALIBRATED, ids=lambda kind: kind.__name__)
+def test_every_step_that_is_calibrated_refuses_a_test_split(kind):
+    needed = {"heads": 1} if kind.__name__ == "HeadPrune" else {}
+    for rows, wrong in ((DATA.test, True), (DATA.train, False)):
+        found = [
+            problem for problem in kind("model", calibration=rows, **needed).check() if "test split" in str(problem)
+        ]
+        assert bool(found) is wrong
+        assert not found or "come from the test split of Split" in found[0].message
+
+
+def test_steps_between_hide_nothing():
+    mixed = Take(Shuffle(Concat([DATA.train, DATA.test])), 4)
+    with pytest.raises(RequestError, match="calibration: come from the test split of Split"):
+        Pipeline("x", outputs={"model": QuantizeInt4("model", calibration=mixed)}).check()
+
+
+def test_a_model_that_was_chosen_on_test_rows_may_have_labelled_the_rows():
+    chosen = HardLabel(DATA.train, student="model", validation=DATA.test)
+    assert not told(WandaPrune("model", calibration=ClassProbabilities(DATA.train, chosen)))

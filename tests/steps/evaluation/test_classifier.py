@@ -1,0 +1,104 @@
+"""EvaluateClassifier: right figures for a model whose answers are known, and errors that name the way out."""
+
+import logging
+
+import pytest
+from datasets import Dataset
+
+import tiny
+from potstill.engine.context import Context
+from potstill.engine.ledger import Ledger
+from potstill.errors import BadInput
+from potstill.metrics.answers import wilson
+from potstill.steps.evaluation.classifier import EvaluateClassifier
+
+TEXTS = ["turn on the light", "open the blinds", "turn on the light in the kitchen please", "start the vacuum"]
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory):
+    """A classifier that says `light` to texts with that word and `other` to all else: built, not trained."""
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    folder = tiny.encoder(tmp_path_factory.mktemp("encoder"), layers=1)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        folder, id2label={0: "light", 1: "other"}, label2id={"light": 0, "other": 1}
+    )
+    with torch.no_grad():
+        for name, tensor in model.named_parameters():
+            if "LayerNorm" not in name:
+                tensor.zero_()
+        # the word's embedding stands out; attention hands it on to the first position, evenly from all
+        embedding = model.bert.embeddings.word_embeddings.weight
+        embedding[tokenizer.convert_tokens_to_ids("light"), 0] = 1.0
+        embedding[:, 1] = 0.01
+        attention = model.bert.encoder.layer[0].attention
+        attention.self.value.weight.copy_(torch.eye(32))
+        attention.output.dense.weight.copy_(torch.eye(32) * 50)
+        model.bert.pooler.dense.weight.copy_(torch.eye(32))
+        model.classifier.weight[0, 0], model.classifier.weight[1, 1] = 10.0, 3.0
+    model.save_pretrained(folder)
+    return folder
+
+
+def context(folder, progress=None):
+    return Context(
+        "evaluate", "key", folder, folder, None, None, Ledger(), logging.getLogger(),
+        **({"progress": progress} if progress else {}),
+    )  # fmt: skip
+
+
+def rows(texts, labels):
+    return Dataset.from_dict({"text": texts, "label": labels})
+
+
+def measure(folder, given, tmp_path, **fields):
+    return EvaluateClassifier(str(folder), given, **fields).run(folder, given, context(tmp_path))
+
+
+@pytest.mark.parametrize("batch_size", [1, 64])
+def test_accuracy_with_its_interval_and_what_is_mixed_up(tmp_path, classifier, batch_size):
+    made = measure(
+        classifier, rows(TEXTS, ["light", "other", "light", "light"]), tmp_path, batch_size=batch_size, worst=1
+    )
+    share = wilson(3, 4)
+    test = made["sets"]["test"]
+    expected = {"n": 4, "accuracy": 0.75, "accuracy_low": share.low, "accuracy_high": share.high, "unknown_labels": []}
+    assert {name: test[name] for name in expected} == expected
+    assert test["worst"] == [{"label": "other", "n": 1, "precision": 0.5, "recall": 1.0, "f1": pytest.approx(2 / 3)}]
+    assert test["mixed_up"] == [{"label": "light", "predicted": "other", "rows": 1}]
+    assert test["macro_f1"] == pytest.approx((0.8 + 2 / 3) / 2)
+    assert made["classes"] == 2 and made["peak_memory_bytes"] > 10e6
+    assert made["model_rows_per_s"] > made["rows_per_s"] > 0
+    assert made["weights_bytes"] == (classifier / "model.safetensors").stat().st_size
+
+
+def test_sets_are_measured_apart_and_progress_is_told(tmp_path, classifier):
+    told = []
+    sets = {"a": rows(TEXTS[:2], ["light", "other"]), "b": rows(TEXTS[2:], ["other", "other"])}
+    surroundings = context(tmp_path, lambda done, total=None, **_: told.append((done, total)))
+    made = EvaluateClassifier(str(classifier), sets).run(classifier, sets, surroundings)
+    assert {name: part["accuracy"] for name, part in made["sets"].items()} == {"a": 1.0, "b": 0.5}
+    assert told == [(2, 2), (2, 2)] and surroundings.ledger.kept == 4
+
+
+def test_a_label_that_the_model_lacks_is_wrong_and_listed(tmp_path, classifier):
+    test = measure(classifier, rows(TEXTS, ["light", "other", "dark", "other"]), tmp_path)["sets"]["test"]
+    assert test["accuracy"] == 0.75 and test["unknown_labels"] == ["dark"]
+
+
+def test_bad_test_sets_are_named(tmp_path, classifier):
+    with pytest.raises(BadInput, match="no label of the test set 'test' is a class of the model: it has 1, 2, "):
+        measure(classifier, rows(TEXTS[:2], [1, 2]), tmp_path)
+    with pytest.raises(BadInput) as caught:
+        measure(classifier, {"a": rows([], []), "b": rows(["x", None], [None, "light"])}, tmp_path)
+    assert [problem.message[:40] for problem in caught.value.problems] == [
+        "the test set 'a' has no rows: give at le",
+        "row 0 of the test set 'b': it needs a te",
+        "row 1 of the test set 'b': it needs a te",
+    ]
+    with pytest.raises(BadInput, match="no model at"):
+        measure(tmp_path / "missing", rows(TEXTS, ["light"] * 4), tmp_path)
+    assert [problem.field for problem in EvaluateClassifier("model", {}).check()] == ["rows"]

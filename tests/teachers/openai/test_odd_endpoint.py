@@ -1,0 +1,439 @@
+"""Behind an endpoint may stand anything: what it says costs no other row, and nothing is sent where it should not."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes import context_in
+from odd_server import Answer, Asked, odd_server, refused, said
+from potstill.engine.encoding import digest
+from potstill.errors import BadInput
+from potstill.teachers.cache.response_cache import Asker
+from potstill.teachers.openai import connection, dispatch
+from potstill.teachers.openai.budget import BudgetSpent
+from potstill.teachers.openai.endpoint import Endpoint
+from potstill.teachers.openai.outcome import EVERYONES
+from potstill.teachers.openai.pool import Pool
+from potstill.teachers.protocol import Request, Response, Sampling
+
+KEY = "sk-very-secret"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "FIRST_WAIT", 0.01)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+
+def ask(teacher: Any, folder: Path, rows: int = 3, system: str = "") -> tuple[dict[int, Response], dict[str, Any]]:
+    """Ask for `rows` answers to `question N`; return them and the notes of the step."""
+    context = context_in(folder)
+    start = [{"role": "system", "content": system}] if system else []
+    with Asker(teacher, context) as asker:
+        got = dict(
+            asker.ask(
+                (n, Request([*start, {"role": "user", "content": f"question {n}"}], Sampling(max_tokens=100, stop=())))
+                for n in range(rows)
+            )
+        )
+    return got, context.notes
+
+
+def fine(_asked: Asked) -> Answer:
+    return said("fine")
+
+
+def one_odd(answer: Answer) -> Callable[[Asked], Answer]:
+    """Answer the second row with `answer`, the others well."""
+    return lambda asked: answer if asked.prompt == "question 1" else said("fine")
+
+
+def body(text: str, usage: str = '{"prompt_tokens": 3, "completion_tokens": 2}') -> Answer:
+    message = f'{{"choices": [{{"message": {{"content": {text}}}, "finish_reason": "stop"}}], "usage": {usage}}}'
+    return 200, message.encode()
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (body(r'"half \ud83d"'), "half \ufffd"),
+        (body('"x"', '{"prompt_tokens": 1e999, "completion_tokens": 1}'), "x"),
+        (body('"x"', f'{{"prompt_tokens": {"9" * 30}, "completion_tokens": -1}}'), "x"),
+        (body('"x"', f'{{"prompt_tokens": {"9" * 5000}}}'), "x"),
+        (body('"x"', '"many"'), "x"),
+        (said([{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "Berlin"}]), "Berlin"),
+        (said("<think>Ulm?</think>Berlin"), "Berlin"),
+        (said("Berlin", "eos"), "Berlin"),
+    ],
+)
+def test_an_odd_answer_is_read_and_kept(answer: Answer, text: str, tmp_path: Path) -> None:
+    with odd_server(one_odd(answer)) as server:
+        teacher = Endpoint(server.url, "m", max_retries=0, concurrency=2)
+        got, _ = ask(teacher, tmp_path, 6)
+        assert [got[n].text for n in range(6)] == ["fine", text, "fine", "fine", "fine", "fine"]
+        assert ask(teacher, tmp_path, 6)[0][1].text == text
+        assert len(server.asked) == 6, "the second time nothing is asked"
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (said(None, reasoning_content="long"), "no content, only reasoning"),
+        (said("", reasoning="long"), "no content, only reasoning"),
+        (said(""), "the answer is empty"),
+        (said(None), "the answer is empty"),
+        (said(None, refusal="I can't"), "the model refused: I can't"),
+        (said("half", "content_filter"), "content_filter"),
+        (said(None, "tool_calls", tool_calls=[{}]), "called a tool"),
+    ],
+)
+def test_an_answer_that_can_not_be_used_is_lost_at_once_and_not_paid_for_twice(
+    answer: Answer, reason: str, tmp_path: Path
+) -> None:
+    with odd_server(one_odd(answer)) as server:
+        teacher = Endpoint(server.url, "m", max_retries=5)
+        for _ in range(2):
+            got, notes = ask(teacher, tmp_path)
+            assert reason in got[1].text
+            assert (got[0].text, got[1].finish_reason, got[2].text) == ("fine", "error", "fine")
+        assert len(server.asked) == 3
+        assert notes["usage"]["calls"] == 0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (200, b'{"choices": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
+        (200, b"not json"),
+        (200, {"choices": []}),
+        (200, {"error": {"message": "try later", "code": 502}}),
+        said("x", "error"),
+    ],
+)
+def test_an_answer_that_can_not_be_read_is_sent_again_and_then_lost_alone(answer: Answer, tmp_path: Path) -> None:
+    with odd_server(one_odd(answer)) as server:
+        got, _ = ask(Endpoint(server.url, "m", max_retries=1), tmp_path)
+    assert (got[0].text, got[2].text) == ("fine", "fine")
+    assert got[1].finish_reason == "error"
+    assert got[1].retryable
+    assert len(server.asked) == 4
+
+
+def test_an_error_inside_a_200_is_a_refusal_where_it_says_so(tmp_path: Path) -> None:
+    with odd_server(one_odd((200, {"error": {"message": "bad prompt", "code": 400}}))) as server:
+        got, _ = ask(Endpoint(server.url, "m"), tmp_path)
+    assert (got[1].text, got[1].retryable, len(server.asked)) == ("400: bad prompt", False, 3)
+    with (
+        odd_server(lambda _: (200, {"error": {"message": "no", "type": "authentication_error"}})) as server,
+        pytest.raises(BadInput, match="check the key"),
+    ):
+        ask(Endpoint(server.url, "m"), tmp_path)
+
+
+@pytest.mark.parametrize("answer", [said(None, usage={"prompt_tokens": 100, "completion_tokens": 900}, reasoning="x"),
+                                    (200, {"choices": [], "usage": {"prompt_tokens": 100, "completion_tokens": 900}}),
+                                    (200, b"not json")])  # fmt: skip
+def test_what_was_paid_for_counts_in_the_budget_read_or_not(answer: Answer, tmp_path: Path) -> None:
+    with odd_server(lambda _: answer) as server:
+        teacher = Endpoint(server.url, "m", concurrency=2, max_retries=5, max_tokens_total=4_000)
+        with pytest.raises(BudgetSpent):
+            ask(teacher, tmp_path, 100)
+    stated = 1000 if b"json" not in (answer[1] if isinstance(answer[1], bytes) else b"") else 100
+    assert len(server.asked) * stated <= 4_000 + stated
+
+
+def test_tries_that_were_paid_for_and_not_read_stand_in_the_figures(tmp_path: Path) -> None:
+    with odd_server(lambda _: (200, {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 5}})) as server:
+        _, notes = ask(Endpoint(server.url, "m", max_retries=2), tmp_path, 1)
+    assert (notes["usage"]["prompt_tokens"], notes["usage"]["completion_tokens"]) == (21, 15)
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 422])
+@pytest.mark.parametrize("place", [0, 4, 9])
+def test_one_refused_row_is_lost_alone_wherever_it_stands(status: int, place: int, tmp_path: Path) -> None:
+    def answer(asked: Asked) -> Answer:
+        return refused(status, "Input was flagged") if asked.prompt == f"question {place}" else said("ok")
+
+    with odd_server(answer) as server:
+        got, _ = ask(Endpoint(server.url, "m", concurrency=1), tmp_path, 10)
+    assert [n for n in range(10) if got[n].finish_reason == "error"] == [place]
+    assert "Input was flagged" in got[place].text
+    assert len(server.asked) == 10
+
+
+def test_the_same_refusal_of_all_ends_the_step_and_is_named(tmp_path: Path) -> None:
+    with (
+        odd_server(lambda _: refused(400, "logit_bias is wrong here")) as server,
+        pytest.raises(BadInput, match="refuses request after request alike, with 400: logit_bias is wrong here"),
+    ):
+        ask(Endpoint(server.url, "m", concurrency=1), tmp_path, 100)
+    assert len(server.asked) == EVERYONES
+
+
+def test_a_key_without_rights_is_told_from_a_flagged_row_by_their_number(tmp_path: Path) -> None:
+    with (
+        odd_server(lambda _: refused(403, "Forbidden")) as server,
+        pytest.raises(BadInput, match="403: Forbidden; check the key in the variable OPENAI_API_KEY"),
+    ):
+        ask(Endpoint(server.url, "m", concurrency=1), tmp_path, 100)
+    assert len(server.asked) == EVERYONES
+
+
+def test_a_wrong_address_is_seen_at_the_first_row(tmp_path: Path) -> None:
+    nothing = refused(404, "Not Found")
+    with odd_server(lambda _: nothing, nothing) as server, pytest.raises(BadInput, match="check base_url"):
+        ask(Endpoint(server.url, "m", concurrency=1), tmp_path, 100)
+    assert len(server.asked) == 1
+
+
+def newest(asked: Asked) -> Answer:
+    """Answer as a model does that takes next to nothing."""
+    if "max_tokens" in asked.body:
+        return refused(400, "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.")
+    if "temperature" in asked.body:
+        return refused(400, "'temperature' does not support 0.0 with this model.", param="temperature")
+    if any(message["role"] == "system" for message in asked.body["messages"]):
+        return refused(400, "System role not supported")
+    return said("ok")
+
+
+def test_a_server_that_takes_less_is_asked_as_it_likes_and_it_is_said_once(tmp_path: Path) -> None:
+    with odd_server(newest) as server:
+        teacher = Endpoint(server.url, "m", concurrency=4, max_retries=0)
+        got, notes = ask(teacher, tmp_path, 100, system="be brief")
+    assert {response.text for response in got.values()} == {"ok"}
+    assert len(server.asked) < 120
+    (warning,) = notes["warnings"]
+    assert "max_tokens sent as max_completion_tokens, temperature left out, the system prompt put before" in warning
+    assert server.bodies[-1]["max_completion_tokens"] == 100
+    assert server.bodies[-1]["messages"][0]["content"].startswith("be brief\n\nquestion")
+    _, notes = ask(teacher, tmp_path, 100, system="be brief")
+    assert notes["usage"]["calls"] == 0
+    assert notes["warnings"] == [warning], "what the journal gives is still what was asked otherwise"
+
+
+def test_the_user_says_how_a_server_is_asked(tmp_path: Path) -> None:
+    with odd_server(newest) as server:
+        teacher = Endpoint(
+            server.url,
+            "m",
+            system="be brief",
+            max_tokens_as="max_completion_tokens",
+            without=("temperature", "top_p"),
+            system_role="user",
+            extra_body={"reasoning_effort": "low"},
+            extra_headers={"X-Title": "t", "X-Api-Key": "hidden-in-a-header"},
+        )
+        _, notes = ask(teacher, tmp_path, 1)
+    (asked,) = server.asked
+    assert asked.body.keys() == {"model", "max_completion_tokens", "messages", "reasoning_effort"}
+    assert asked.headers["X-Title"] == "t"
+    assert asked.headers["X-Api-Key"] == "hidden-in-a-header"
+    assert "warnings" not in notes
+    assert "hidden" not in repr(teacher) + repr(teacher.identity())
+
+
+def test_what_changes_the_question_is_in_the_key_and_what_spells_it_is_not() -> None:
+    plain = Endpoint("http://a/v1", "m")
+    for fields in (
+        {"without": ("seed",)},
+        {"system_role": "user"},
+        {"extra_body": {"top_k": 1}},
+        {"extra_headers": {"X-Version": "2"}},
+    ):
+        assert digest(Endpoint("http://a/v1", "m", **fields)) != digest(plain)  # type: ignore[arg-type]
+    for fields in (
+        {"max_tokens_as": "max_completion_tokens"},
+        {"insecure": True},
+        {"redirect_hosts": ("b",)},
+        {"api_key_header": "api-key"},
+        {"extra_headers": {"Authorization": "x"}},
+    ):
+        assert digest(Endpoint("http://a/v1", "m", **fields)) == digest(plain)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [({"extra_body": {"stream": True}}, "'stream' is what Potstill itself writes"), ({"without": "seed"}, "a tuple"),
+     ({"extra_body": {"a": object()}}, "can't be sent as JSON"), ({"system_role": "boss"}, "system_role must be"),
+     ({"extra_headers": {"a": "b\nc"}}, "printable ASCII")],
+)  # fmt: skip
+def test_what_can_not_be_sent_is_refused_by_the_plan(fields: Any, word: str) -> None:
+    assert word in "; ".join(map(str, Endpoint("http://a/v1", "m", **fields).check()))
+
+
+def test_a_server_that_moves_under_its_name_is_asked_nothing_again(tmp_path: Path) -> None:
+    with odd_server(fine) as first, odd_server(fine) as second:
+        ask(Endpoint(first.url, "m", served_as="cluster"), tmp_path)
+        ask(Endpoint(second.url, "m", served_as="cluster"), tmp_path)
+        assert (len(first.asked), len(second.asked)) == (3, 0)
+        ask(Pool([Endpoint(first.url, "m", served_as="cluster")]), tmp_path)
+        ask(Pool([Endpoint(second.url, "m", served_as="cluster")]), tmp_path)
+        assert (len(first.asked), len(second.asked)) == (6, 0)
+
+
+def test_the_old_address_is_a_name_too(tmp_path: Path) -> None:
+    with odd_server(fine) as first, odd_server(fine) as second:
+        ask(Endpoint(first.url, "m"), tmp_path)
+        ask(Endpoint(second.url, "m", served_as=f"{first.url}/"), tmp_path)
+    assert (len(first.asked), len(second.asked)) == (3, 0)
+
+
+def test_an_address_with_a_version_has_it_behind_the_path_and_the_key_in_a_header_of_its_own(tmp_path: Path) -> None:
+    with odd_server(fine) as server:
+        address = server.url.replace("/v1", "/openai/deployments/d/?api-version=2024-06-01")
+        ask(Endpoint(address, "d"), tmp_path, 1)
+        ask(Endpoint(server.url, "m", api_key_header="X-Key"), tmp_path, 1)
+    azure, other = server.asked
+    assert azure.path == "/openai/deployments/d/chat/completions?api-version=2024-06-01"
+    assert azure.headers["api-key"] == KEY
+    assert other.headers["X-Key"] == KEY
+    assert all("Authorization" not in asked.headers for asked in server.asked)
+
+
+def test_no_proxy_is_used_for_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with odd_server(fine) as server:
+        for host in ("127.0.0.1", "localhost"):
+            got, _ = ask(Endpoint(server.url.replace("127.0.0.1", host), "m", max_retries=0), tmp_path / host, 1)
+            assert got[0].text == "fine"
+
+
+def test_who_pays_is_told_to_openai_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_ADMIN_KEY"):
+        monkeypatch.setenv(name, "org-secret")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Own: org-secret")
+    with odd_server(fine) as server:
+        ask(Endpoint(server.url, "m"), tmp_path, 1)
+    assert "org-secret" not in json.dumps(dict(server.asked[0].headers))
+    assert Endpoint("https://api.openai.com/v1", "m").wire().connection.headers["OpenAI-Project"] == "org-secret"
+
+
+def test_a_key_goes_over_plain_http_to_this_machine_alone_or_by_consent() -> None:
+    def key(address: str, **fields: Any) -> str | None:
+        return Endpoint(address, "m", **fields).wire().connection.headers.get("Authorization")
+
+    assert key("http://node7:8000/v1") is None
+    assert key("http://10.0.0.7/v1") is None
+    bearer = f"Bearer {KEY}"
+    assert key("http://node7:8000/v1", insecure=True) == bearer
+    assert key("https://node7/v1") == key("http://127.0.0.1/v1") == key("http://[::1]:1/v1") == bearer
+    assert key("https://node7/v1", api_key_env="") is None
+
+
+def redirect(status: int, target: str) -> Answer:
+    return status, b"", {"Location": target}
+
+
+def test_a_redirect_within_the_server_is_followed_with_all_that_was_sent(tmp_path: Path) -> None:
+    def answer(asked: Asked) -> Answer:
+        return said("fine") if asked.path == "/v2/chat" else redirect(308, "/v2/chat")
+
+    with odd_server(answer) as server:
+        got, _ = ask(Endpoint(server.url, "m"), tmp_path, 1)
+    assert got[0].text == "fine"
+    assert server.asked[1].body == server.asked[0].body
+    assert server.asked[1].headers["Authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("status", [307, 308])
+def test_a_redirect_to_another_server_is_followed_only_if_allowed_and_takes_the_prompt_alone(
+    status: int, tmp_path: Path
+) -> None:
+    with (
+        odd_server(fine) as other,
+        odd_server(lambda _: redirect(status, f"{other.url}/chat/completions?a=b")) as server,
+    ):
+        with pytest.raises(BadInput, match=r"another server: .*redirect_hosts=\('127.0.0.1',\)"):
+            ask(Endpoint(server.url, "m", concurrency=1), tmp_path, 3)
+        assert (len(server.asked), len(other.asked)) == (1, 0)
+        headers = {"X-Title": "t"}
+        got, _ = ask(Endpoint(server.url, "m", redirect_hosts=("127.0.0.1",), extra_headers=headers), tmp_path, 1)
+        assert got[0].text == "fine"
+        assert not {"Authorization", "X-Title"} & set(other.asked[0].headers)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303])
+def test_a_redirect_that_would_take_the_prompt_away_is_named(status: int, tmp_path: Path) -> None:
+    with (
+        odd_server(lambda _: redirect(status, "/v2?token=secret")) as server,
+        pytest.raises(BadInput, match=rf"redirects \({status}\) to http://.*/v2, .*give that address as base_url") as e,
+    ):
+        ask(Endpoint(server.url, "m", concurrency=1), tmp_path, 3)
+    assert "secret" not in str(e.value)
+
+
+def test_redirects_in_a_circle_end(tmp_path: Path) -> None:
+    with odd_server(lambda _: redirect(307, "/v1/chat/completions")) as server, pytest.raises(BadInput, match="circle"):
+        ask(Endpoint(server.url, "m", concurrency=1), tmp_path, 1)
+
+
+def test_a_key_that_a_server_repeats_is_no_data(tmp_path: Path) -> None:
+    with odd_server(lambda asked: said(f"you are {asked.headers['Authorization']}", reasoning=KEY)) as server:
+        got, _ = ask(Endpoint(server.url, "m"), tmp_path, 1)
+    assert (got[0].text, got[0].reasoning) == ("you are Bearer ***", "***")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
+
+
+def test_an_answer_that_would_fill_the_memory_is_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(connection, "LARGEST", 2**20)
+    bomb = gzip.compress(b'{"choices": "' + b"x" * (8 * 2**20))
+    gzipped = {"Content-Encoding": "gzip"}
+    answers: Iterator[Answer] = iter(
+        [(200, bomb, gzipped), (200, b"x" * (2 * 2**20)), (200, b"x", {"Content-Encoding": "gzip, gzip"})]
+    )
+    lock = threading.Lock()
+
+    def answer(_asked: Asked) -> Answer:
+        with lock:
+            return next(answers, None) or (200, gzip.compress(json.dumps(said("fine")[1]).encode()), gzipped)
+
+    with odd_server(answer) as server:
+        got, _ = ask(Endpoint(server.url, "m", concurrency=1, max_retries=0), tmp_path, 4)
+    reasons = [got[n].text for n in range(4)]
+    assert "larger than 1 MiB" in reasons[0]
+    assert "larger than 1 MiB" in reasons[1]
+    assert "packed as 'gzip, gzip'" in reasons[2]
+    assert reasons[3] == "fine"
+
+
+@pytest.mark.parametrize("place", ["http://x:99999/v1", "http://127.0.0.1:nowhere/"])
+def test_a_redirect_to_what_is_no_address_is_named(place: str, tmp_path: Path) -> None:
+    with (
+        odd_server(one_odd((307, {}, {"Location": place}))) as server,
+        pytest.raises(BadInput, match="no address"),
+    ):
+        ask(Endpoint(base_url=server.url, model="m"), tmp_path)
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "iso-8859-1", "ascii", "undefined", "idna", "hex", "nonsense"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-8-sig"])
+def test_json_is_unicode_whatever_its_header_says(charset: str, encoding: str, tmp_path: Path) -> None:
+    data = json.dumps(said("café")[1], ensure_ascii=False).encode(encoding)
+    answer = (200, data, {"Content-Type": f"application/json; charset={charset}"})
+    with odd_server(lambda asked: answer) as server:
+        got, _ = ask(Endpoint(base_url=server.url, model="m"), tmp_path, rows=1)
+    assert got[0].text == "café"
+
+
+def test_a_key_that_a_server_repeats_in_a_redirect_or_a_list_is_in_no_message(tmp_path: Path) -> None:
+    moved = (307, {}, {"Location": f"http://elsewhere.example/{KEY}"})
+    for answer, models in ((moved, None), (refused(404, "unknown"), (200, {"data": [{"id": KEY}]}))):
+        with odd_server(lambda asked, answer=answer: answer, models) as server, pytest.raises(BadInput) as caught:
+            ask(Endpoint(base_url=server.url, model="m"), tmp_path)
+        assert KEY not in str(caught.value) and "***" in str(caught.value)
+
+
+@pytest.mark.parametrize("odd", [" {}", "{} ", "{}\n", "{}\u200b", "\u202e{}"])
+def test_an_address_with_what_can_not_be_seen_is_refused_by_the_plan(odd: str) -> None:
+    problems = list(Endpoint(base_url=odd.format("http://127.0.0.1/v1"), model="m").check())
+    assert any("base_url" in problem.message for problem in problems)

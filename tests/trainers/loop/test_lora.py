@@ -1,0 +1,92 @@
+"""Adapters: learned over a full or 4-bit base, merged into a fresh one."""
+
+import pytest
+import torch
+
+import learning
+from potstill.trainers import HardLabel, LoRA, QLoRA
+from potstill.trainers.loop.lora import merge
+
+
+def rows():
+    """Return answers that the student doesn't know yet: it has learned to say `light`."""
+    return [row | {"output": row["output"].replace('"light"', '"heating"')} for row in learning.rows(8)]
+
+
+def train(folder, student, **fields):
+    context = learning.context(folder)
+    step = HardLabel(None, student=str(student), epochs=40, batch_size=8, learning_rate=5e-3, **fields)
+    step.run(learning.dataset(rows()), str(student), context)
+    return context
+
+
+def logits(model, tokens):
+    with torch.no_grad():
+        return model.eval()(tokens).logits.float()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fields", [{"lora": LoRA(rank=8)}, {"qlora": QLoRA(rank=8)}], ids=["lora", "qlora"])
+def test_merged_equals_adapters_beside_a_fresh_base(tmp_path, learned, fields):
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    context = train(tmp_path, learned, **fields)
+    assert context.notes["curve"][-1]["loss"] < 0.4 * context.notes["curve"][0]["loss"]
+    tokens = torch.arange(3, 43)[None]
+    base = AutoModelForCausalLM.from_pretrained(learned, dtype=torch.float32)
+    plain = logits(base, tokens)
+    beside = logits(PeftModel.from_pretrained(base, str(tmp_path / "work" / "adapter")), tokens)
+    assert (beside - plain).abs().max() > 0.5
+    exact = logits(merge(learned, tmp_path / "work" / "adapter"), tokens)
+    torch.testing.assert_close(exact, beside, atol=1e-3, rtol=1e-3)
+    # and so, but for bfloat16's rounding of the weights, does the folder, loaded in a way that knows of no adapters
+    saved = logits(AutoModelForCausalLM.from_pretrained(context.out, dtype=torch.float32), tokens)
+    assert (saved - beside).norm() < 0.05 * (beside - plain).norm()
+    assert learning.weights(context.out).keys() == learning.weights(learned).keys()
+
+
+def test_adapters_that_are_not_merged_are_an_adapters_folder(tmp_path, learned):
+    import json
+
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    from potstill.teachers.lora_adapter import adapter_identity, adapter_rank
+
+    context = train(tmp_path, learned, lora=LoRA(rank=4, merge=False))
+    assert {path.name for path in context.out.iterdir()} == {
+        "adapter_config.json", "adapter_model.safetensors", "README.md"
+    }  # fmt: skip
+    assert str(learned) not in (context.out / "adapter_config.json").read_text()
+    assert json.loads((context.out / "adapter_config.json").read_text())["r"] == adapter_rank(context.out) == 4
+    assert adapter_identity(context.out)
+    assert "an adapter, not a model" in (context.out / "README.md").read_text()
+    tokens = torch.arange(3, 43)[None]
+    base = AutoModelForCausalLM.from_pretrained(learned, dtype=torch.float32)
+    beside = logits(PeftModel.from_pretrained(base, str(context.out)), tokens)
+    torch.testing.assert_close(
+        beside, logits(merge(learned, tmp_path / "work" / "adapter"), tokens), atol=1e-3, rtol=1e-3
+    )
+
+
+@pytest.mark.slow
+def test_the_4_bit_base_is_really_in_4_bits_and_frozen(tmp_path, student):
+    import bitsandbytes
+
+    from potstill.trainers.loop.lora import attach, load_base
+
+    model = attach(load_base(student, QLoRA(rank=4), torch.float32), QLoRA(rank=4))
+    layers = [module for module in model.modules() if isinstance(module, bitsandbytes.nn.Linear4bit)]
+    assert len(layers) == 14 and all(layer.weight.dtype == torch.uint8 for layer in layers)
+    assert all(layer.weight.quant_state.nested and layer.weight.quant_state.quant_type == "nf4" for layer in layers)
+    learns = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert learns and all("lora_" in name for name in learns)
+
+
+@pytest.mark.slow
+def test_a_quantized_run_answers_like_its_4_bit_training(tmp_path, learned):
+    context = train(tmp_path, learned, qlora=QLoRA(rank=16))
+    before, after = (learning.answers(folder, rows()) for folder in (learned, context.out))
+    assert not any('"heating"' in answer for answer in before)
+    assert sum(answer == row["output"] for answer, row in zip(after, rows(), strict=True)) >= 7
