@@ -21,8 +21,6 @@ CHUNK = 1024
 """Texts encoded together, sorted by length within, and then journalled: what a kill costs at most."""
 BATCH = 64
 """Texts in one pass through the model."""
-PRELOAD = ("torch", "transformers", "sentence_transformers")
-"""What a step that encodes has imported before its process starts."""
 
 
 class Encoder:

@@ -11,6 +11,7 @@ from annotated_types import Interval
 from potstill.engine.step import Anything, Rows, Step
 from potstill.errors import Problem
 from potstill.models.chat import save_tokenizer
+from potstill.models.preload import MODEL
 from potstill.prompts import Template, answer_of
 from potstill.teachers.cache.parse_retry import rendered_rows
 
@@ -105,7 +106,7 @@ class RandomModel(Step):
 
     makes = "model"
     heavy = True
-    preload = ("torch", "transformers")
+    preload = MODEL
 
     def run(self, tokenizer: Path, context: Context) -> Path:
         """Save the model, its tokenizer and its generation config."""
@@ -167,7 +168,7 @@ class RandomSeq2Seq(Step):
 
     makes = "model"
     heavy = True
-    preload = ("torch", "transformers")
+    preload = MODEL
     version = 2  # norms before the layers
 
     def check(self) -> Iterator[Problem]:

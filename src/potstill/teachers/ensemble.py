@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from potstill.errors import Problem
-from potstill.teachers.protocol import ENGINE
+from potstill.models.preload import ENGINE
 
 How = Literal["vote", "average", "round_robin"]
 

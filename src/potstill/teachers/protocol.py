@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-ENGINE = ("torch", "transformers", "vllm.entrypoints.llm")
-"""What a process that forks children imports for those that run vLLM, whose top-level package imports no engine yet."""
-
 
 def with_system(system: str, messages: Messages) -> Messages:
     """Return the chat with `system` first; a system message that it has already follows in the same message."""

@@ -17,6 +17,7 @@ from annotated_types import Ge
 
 from potstill.engine.step import Model
 from potstill.errors import BadInput, MissingExtra, Problem
+from potstill.models.preload import MODEL
 from potstill.teachers.chat_tokens import Encoded, Renderer, refused
 from potstill.teachers.protocol import Request, Response
 
@@ -60,7 +61,7 @@ class Transformers:
     """Whether code from the model's repository may run."""
 
     heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers")
+    preload: ClassVar[tuple[str, ...]] = MODEL
     unkeyed: ClassVar[frozenset[str]] = frozenset({"batch_size", "device"})
 
     @property

@@ -15,6 +15,7 @@ from typing import Any
 from potstill.engine.running import carried
 from potstill.engine.running.execute import Spec
 from potstill.engine.running.nursery import Nursery
+from potstill.engine.running.threads import limit_threads
 
 
 class Zygote(Nursery):
@@ -39,18 +40,16 @@ class Zygote(Nursery):
         carried.use(pickle.loads(request["modules"]))  # noqa: S301 - of the run's own process
         spec, fields = cloudpickle.loads(request["spec"])
         carried.fill_main(type(spec.step))
-        _limit_threads(spec.threads)
+        _share_cores(spec.threads)
         return spec, fields
 
 
-def _limit_threads(threads: int) -> None:
+def _share_cores(threads: int) -> None:
     """Keep the step to its share of the cores, whichever library counts them."""
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"):
         os.environ[variable] = str(threads)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(threads)
+    limit_threads(threads)
 
 
 if __name__ == "__main__":

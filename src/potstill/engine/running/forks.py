@@ -12,11 +12,9 @@ and the child finds its process, and the containers that the code reaches, as th
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import os
 import pickle
-import re
 import signal
 import socket
 import sys
@@ -31,6 +29,7 @@ from potstill.engine.running.messages import receive, send
 from potstill.engine.running.nursery import Nursery, forked, run_child
 from potstill.engine.running.own_code import is_unchangeable
 from potstill.engine.running.process_state import ProcessState
+from potstill.engine.running.threads import limit_threads
 from potstill.engine.running.traces import Trace, trace_of
 from potstill.engine.step import Step
 
@@ -234,15 +233,4 @@ def _settle_down() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)
-    _stay_in_one_thread()
-
-
-def _stay_in_one_thread() -> None:
-    """Keep libraries that have started threads already from waiting for them: no thread comes through a fork."""
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(1)
-    with contextlib.suppress(OSError):
-        for library in set(re.findall(r"/\S*libgomp\S*", Path("/proc/self/maps").read_text())):
-            with contextlib.suppress(OSError, AttributeError):
-                ctypes.CDLL(library).omp_set_num_threads(1)
+    limit_threads(1)

@@ -15,6 +15,7 @@ from potstill.engine.step import Model, Rows, Step
 from potstill.errors import Problem, RequestError
 from potstill.models.card import name_of, write_card
 from potstill.models.folder import Loaded
+from potstill.models.preload import MODEL
 from potstill.prompts import Template, answer_columns
 from potstill.steps.compression import calibration as calibrations
 
@@ -29,7 +30,7 @@ class CompressionStep(Step):
 
     makes: ClassVar[str] = "model"
     heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers")
+    preload: ClassVar[tuple[str, ...]] = MODEL
 
     model: Model
     """Model to compress, in 16 or 32 bits: a step, a folder or a Hub id."""

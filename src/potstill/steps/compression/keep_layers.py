@@ -15,6 +15,7 @@ from potstill.errors import BadInput, Problem
 from potstill.models.card import name_of, write_card
 from potstill.models.folder import Loaded, with_head
 from potstill.models.identity import folder_of
+from potstill.models.preload import MODEL
 
 if TYPE_CHECKING:
     from potstill.engine.context import Context
@@ -34,7 +35,7 @@ class KeepLayers(Step):
 
     makes: ClassVar[str] = "model"
     heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers")
+    preload: ClassVar[tuple[str, ...]] = MODEL
 
     model: Model
     """Teacher: a step, a folder or a Hub id."""

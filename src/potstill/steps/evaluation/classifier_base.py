@@ -20,6 +20,7 @@ from potstill.engine.step import Model, Rows, Step
 from potstill.errors import BadInput, Problem
 from potstill.metrics.answers import row_digest
 from potstill.models.footprint import footprint, peak_memory
+from potstill.models.preload import MODEL
 from potstill.steps.evaluation.evaluation_sets import missing_sets
 from potstill.steps.evaluation.exports import Reads, export_problems
 
@@ -51,7 +52,7 @@ class ClassEvaluation(Step):
     makes: ClassVar[str] = "metrics"
     heavy: ClassVar[bool] = True
     alone: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers")
+    preload: ClassVar[tuple[str, ...]] = MODEL
     reads: ClassVar[Reads] = "nothing"
     """Which exports the step measures."""
 

@@ -12,7 +12,8 @@ from annotated_types import Ge
 
 from potstill.engine.step import Estimate, Model, Rows, Step
 from potstill.errors import BadInput, Problem
-from potstill.models.sentence_encoder import PRELOAD, Encoder
+from potstill.models.preload import ENCODER
+from potstill.models.sentence_encoder import Encoder
 from potstill.steps.filtering.filter import SCAN
 from potstill.steps.filtering.text_quality import measure
 from potstill.text.ngrams import plain
@@ -78,7 +79,7 @@ class Diversity(Step):
     version: ClassVar[int] = 2  # words of every script
     makes: ClassVar[str] = "metrics"
     heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = PRELOAD
+    preload: ClassVar[tuple[str, ...]] = ENCODER
 
     def __post_init__(self) -> None:
         """Run in the process itself if no model is loaded."""

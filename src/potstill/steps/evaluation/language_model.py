@@ -31,11 +31,12 @@ from potstill.metrics.answers import (
 )
 from potstill.models.footprint import footprint, peak_memory
 from potstill.models.identity import export_in, is_local
+from potstill.models.preload import ENGINE
 from potstill.prompts import Template
 from potstill.steps.evaluation.evaluation_sets import by_name, columns_of, exchange_in, missing_sets
 from potstill.steps.evaluation.exports import export_problems
 from potstill.steps.evaluation.read_model import ReadByTransformers, warn_if_read
-from potstill.teachers.protocol import ENGINE, Request, Response, Sampling, Session, Teacher
+from potstill.teachers.protocol import Request, Response, Sampling, Session, Teacher
 from potstill.teachers.response_codec import without_thoughts
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from potstill.errors import BadInput, Problem
 from potstill.metrics.answers import row_digest
 from potstill.models.footprint import footprint, peak_memory
 from potstill.models.identity import folder_of
+from potstill.models.preload import MODEL
 from potstill.steps.evaluation.evaluation_sets import by_name, missing_sets
 from potstill.steps.evaluation.exports import export_problems, refuse_export
 
@@ -59,7 +60,7 @@ class EvaluatePerplexity(Step):
     makes: ClassVar[str] = "metrics"
     heavy: ClassVar[bool] = True
     alone: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers")
+    preload: ClassVar[tuple[str, ...]] = MODEL
 
     def check(self) -> Iterable[Problem]:
         """Yield a problem if there is no test set, or the model is an export that can't be measured."""

@@ -16,6 +16,7 @@ from potstill.errors import BadInput, Problem
 from potstill.models import folder as checkpoint
 from potstill.models.card import Task, name_of, write_card
 from potstill.models.identity import folder_of
+from potstill.models.preload import MODEL
 from potstill.models.sentence_encoder import load_float32, texts_in
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class ExportEncoder(Step):
     makes: ClassVar[str] = "model"
     version: ClassVar[int] = 2  # int8 products in ONNX Runtime are exact on every processor
     heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers")
+    preload: ClassVar[tuple[str, ...]] = MODEL
     unkeyed: ClassVar[frozenset[str]] = frozenset({"time_limit"})
 
     model: Model

@@ -16,6 +16,7 @@ from potstill.exporting.exporter import Exporter, Source, Written
 from potstill.models import folder as checkpoint
 from potstill.models.card import name_of, write_card
 from potstill.models.identity import folder_of
+from potstill.models.preload import MODEL
 from potstill.prompts import Template
 from potstill.steps.compression.calibration import calibration_texts
 
@@ -66,7 +67,7 @@ class Export(Step):
     makes: ClassVar[str] = "model"
     version: ClassVar[int] = 2  # Ollama's Modelfile holds stops as they are, and of settings only numbers
     heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers")
+    preload: ClassVar[tuple[str, ...]] = MODEL
     unkeyed: ClassVar[frozenset[str]] = frozenset({"time_limit"})
 
     model: Model

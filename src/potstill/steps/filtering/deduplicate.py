@@ -11,7 +11,8 @@ from annotated_types import Ge, Interval
 
 from potstill.engine.step import Model
 from potstill.errors import BadInput, Problem
-from potstill.models.sentence_encoder import PRELOAD, Encoder
+from potstill.models.preload import ENCODER
+from potstill.models.sentence_encoder import Encoder
 from potstill.steps.filtering.filter import Objection, cells, kept, name_of, scan
 from potstill.steps.rows.base import RowsStep, TextFilterStep
 from potstill.text.ngrams import Unit, normal, plain
@@ -144,7 +145,7 @@ class DeduplicateEmbedding(RowsStep):
     """Cosine from which two rows mean the same; it depends on the encoder, so look at the ledger's pairs."""
 
     heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = PRELOAD
+    preload: ClassVar[tuple[str, ...]] = ENCODER
 
     def __post_init__(self) -> None:
         """Run in the process itself if no encoder is loaded."""

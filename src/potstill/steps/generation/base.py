@@ -10,11 +10,12 @@ from annotated_types import Ge, Interval, MinLen
 
 from potstill.engine.step import Estimate, Model, Step, Trial
 from potstill.errors import Problem
+from potstill.models.preload import ENGINE
 from potstill.steps.rows.added import added, answered, with_answer
 from potstill.teachers.cache.forecast import left_to_ask, sampled
 from potstill.teachers.cache.parse_retry import Answer, Question, Tries, as_text, asked, upper_bound
 from potstill.teachers.cache.response_cache import place, teacher_problems
-from potstill.teachers.protocol import ENGINE, Sampling
+from potstill.teachers.protocol import Sampling
 
 if TYPE_CHECKING:
     from potstill.engine.context import Context

@@ -10,7 +10,7 @@ from annotated_types import Ge, MinLen
 
 from potstill.engine.step import Model, Rows
 from potstill.errors import Problem
-from potstill.models.sentence_encoder import PRELOAD
+from potstill.models.preload import ENCODER
 from potstill.prompts import Template, rendered
 from potstill.steps.generation.few_shot import GIVEN, enough
 from potstill.steps.generation.in_context import FewShotStep, InContextStep
@@ -49,7 +49,7 @@ class FewShotPromptWithRetrieval(FewShotStep):
     column: Annotated[str, MinLen(1)] = "instruction"
     """Column that is compared, of rows and examples."""
 
-    preload: ClassVar[tuple[str, ...]] = PRELOAD
+    preload: ClassVar[tuple[str, ...]] = ENCODER
 
     def __post_init__(self) -> None:
         """Run in a process of its own: the encoder is loaded here, wherever the teacher is."""
@@ -109,7 +109,7 @@ class RAGPrompt(InContextStep):
     prompt: Template = "rag.jinja"
     """Gets `passages` (texts) and the row's columns."""
 
-    preload: ClassVar[tuple[str, ...]] = PRELOAD
+    preload: ClassVar[tuple[str, ...]] = ENCODER
 
     def __post_init__(self) -> None:
         """Run in a process of its own: the encoder is loaded here, wherever the teacher is."""

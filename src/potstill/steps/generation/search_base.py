@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import Ge
 
 from potstill.engine.step import Step
+from potstill.models.preload import MODEL
 from potstill.prompts import Template
 from potstill.teachers.search import Method, Search
 
@@ -16,7 +17,7 @@ class SearchStep(Step):
     """Lets an encoder-decoder or a causal model write."""
 
     heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers")
+    preload: ClassVar[tuple[str, ...]] = MODEL
 
     _: KW_ONLY
     prompt: Template = "answer.jinja"

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 from annotated_types import Ge, MinLen
 
 from potstill.engine.step import Model
+from potstill.models.preload import MODEL
 from potstill.steps.rows.base import RowsStep
 
 
@@ -24,7 +25,7 @@ class ClassifierStep(RowsStep):
     """Texts in one pass through the model."""
 
     heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers")
+    preload: ClassVar[tuple[str, ...]] = MODEL
     unkeyed: ClassVar[frozenset[str]] = frozenset({"batch_size"})
 
     def needs(self) -> Mapping[str, Iterable[str]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from potstill.engine.step import Estimate, Model
 from potstill.errors import BadInput, Problem
+from potstill.models.preload import MODEL
 from potstill.prompts import render
 from potstill.steps.labelling.score import TOKENS, without_soft_labels
 from potstill.steps.labelling.scoring_base import GivenTextStep, given_text
@@ -42,7 +43,7 @@ class HiddenLabels(GivenTextStep):
     teacher: Model
     """Who reads: a model folder, a Hub id, a step, or a teacher of one (it is run by transformers)."""
 
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers")
+    preload: ClassVar[tuple[str, ...]] = MODEL
 
     def __post_init__(self) -> None:
         """Run in a process of its own: the model is loaded here, whatever runs it as a teacher."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from potstill.engine.step import Model, Step
 from potstill.errors import BadInput
 from potstill.models import folder
+from potstill.models.preload import MODEL
 from potstill.steps.compression.base import publish
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Rewind(Step):
 
     makes: ClassVar[str] = "model"
     heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers")
+    preload: ClassVar[tuple[str, ...]] = MODEL
 
     model: Model
     """Pruned model, whose zeros are taken."""

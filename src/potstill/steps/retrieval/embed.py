@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from annotated_types import MinLen
 
 from potstill.engine.step import Estimate, Model, Rows, Step
-from potstill.models.sentence_encoder import PRELOAD, Encoder, texts_in
+from potstill.models.preload import ENCODER
+from potstill.models.sentence_encoder import Encoder, texts_in
 from potstill.steps.rows.added import added
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Embed(Step):
 
     makes: ClassVar[str] = "rows"
     heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = PRELOAD
+    preload: ClassVar[tuple[str, ...]] = ENCODER
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the column of the texts."""

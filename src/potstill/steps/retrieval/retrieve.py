@@ -10,7 +10,8 @@ from annotated_types import Ge, MinLen
 
 from potstill.engine.step import Estimate, Model, Rows, Step
 from potstill.errors import BadInput, Problem
-from potstill.models.sentence_encoder import PRELOAD, Encoder, texts_in
+from potstill.models.preload import ENCODER
+from potstill.models.sentence_encoder import Encoder, texts_in
 from potstill.steps.retrieval.similarity import CHUNK, as_matrix
 from potstill.steps.retrieval.vector_index import EXACT, Nearest
 from potstill.steps.rows.added import added
@@ -61,7 +62,7 @@ class Retrieve(Step):
 
     makes: ClassVar[str] = "rows"
     heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = PRELOAD
+    preload: ClassVar[tuple[str, ...]] = ENCODER
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns of texts or vectors."""

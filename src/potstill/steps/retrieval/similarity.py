@@ -10,7 +10,8 @@ from annotated_types import MinLen
 
 from potstill.engine.step import Estimate, Model, Rows, Step
 from potstill.errors import BadInput, Problem
-from potstill.models.sentence_encoder import PRELOAD, Encoder, texts_in
+from potstill.models.preload import ENCODER
+from potstill.models.sentence_encoder import Encoder, texts_in
 from potstill.steps.rows.added import added
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class CosineSimilarity(Step):
 
     makes: ClassVar[str] = "rows"
     heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = PRELOAD
+    preload: ClassVar[tuple[str, ...]] = ENCODER
 
     def __post_init__(self) -> None:
         """Run in the process itself where no model is loaded."""

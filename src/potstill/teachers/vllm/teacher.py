@@ -14,7 +14,7 @@ from annotated_types import Ge, Gt, Interval
 
 from potstill.engine.step import Model
 from potstill.errors import MissingExtra, Problem
-from potstill.teachers.protocol import ENGINE
+from potstill.models.preload import ENGINE
 
 if TYPE_CHECKING:
     from potstill.teachers.protocol import Session

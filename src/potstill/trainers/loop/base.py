@@ -12,6 +12,7 @@ from annotated_types import Ge, Gt, Interval
 
 from potstill.engine.step import Model, Rows, Step
 from potstill.errors import BadInput, Problem
+from potstill.models.preload import TRAINER
 from potstill.trainers.loop import student_model as students
 from potstill.trainers.loop.checkpoints import VALIDATION, best_step, evaluations
 from potstill.trainers.loop.token_store import stored as stored
@@ -37,7 +38,7 @@ class Training(Step):
 
     makes: ClassVar[str] = "model"
     heavy: ClassVar[bool] = True
-    preload: ClassVar[tuple[str, ...]] = ("torch", "transformers")
+    preload: ClassVar[tuple[str, ...]] = TRAINER
     unkeyed: ClassVar[frozenset[str]] = frozenset(
         # processes add up what one would add up alone; the others change how it is computed, kept or shown
         {"micro_batch_tokens", "checkpoint_every", "processes", "gradient_checkpointing", "sharding", "report_to"}
