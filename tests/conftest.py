@@ -7,6 +7,7 @@ machine to the next by more than a test of arithmetic can allow. Tests of bfloat
 from __future__ import annotations
 
 import gc
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
@@ -24,16 +25,27 @@ pin(os.environ.get("PYTEST_XDIST_WORKER", ""))
 
 import datasets  # noqa: E402, F401 - steps of one's own run in forks, each of which would take seconds to import it
 import pytest  # noqa: E402
-import torch  # noqa: E402
 
 import unsynced  # noqa: E402, F401 - for what it does
+from potstill.errors import MissingExtra  # noqa: E402
 
-CAPABILITIES = {**torch.cpu.get_capabilities(), "amx_bf16": False}
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+"""Whether models can run here; the engine, the steps for data and endpoints do without torch."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Leave AMX alone."""
-    torch.cpu.get_capabilities = lambda: CAPABILITIES
+    if HAS_TORCH:
+        import torch
+
+        capabilities = {**torch.cpu.get_capabilities(), "amx_bf16": False}
+        torch.cpu.get_capabilities = lambda: capabilities
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that all workers end at about the same time."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -47,6 +59,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             vars(sys.modules[package]).pop(module, None)
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Where torch is not installed, leave out what asks for it or for what an extra brings."""
+    try:
+        return (yield)
+    except (ModuleNotFoundError, MissingExtra) as error:
+        if HAS_TORCH:
+            raise
+        pytest.skip(str(error))
 
 
 @pytest.fixture(autouse=True)

@@ -95,10 +95,92 @@ print(json.dumps(class_code(Mine)))
 """
 
 
+VALUES = """
+typing.Annotated
+typing.Annotated[int, "m"]
+potstill.Rows
+potstill.File
+potstill.Model
+typing.Optional[int]
+int | None
+typing.Literal["a", 1]
+typing.Callable[[int], str]
+typing.ClassVar[int]
+typing.Self
+typing.ContextManager[int]
+typing.Generator[int, None, None]
+typing.Protocol
+typing.NamedTuple
+typing.TypedDict
+typing.TypeVar("B", bound=int)
+typing.NewType("N", int)
+dict[str, list[int]]
+collections.OrderedDict(a=1)
+collections.namedtuple("M", "a b", defaults=[1])
+collections.ChainMap({"a": 1})
+datetime.timezone.utc
+zoneinfo.ZoneInfo("UTC")
+decimal.Context(prec=5)
+decimal.getcontext
+fractions.Fraction(1, 3)
+uuid.UUID(int=5)
+pathlib.Path
+pathlib.Path("a/b")
+ipaddress.ip_network("10.0.0.0/8")
+functools.partial(int, base=2)
+operator.itemgetter(1)
+itertools.count(3)
+types.SimpleNamespace(a=1)
+array.array("i", [1])
+random.Random(0)
+string.Template("$a")
+re.compile("a", re.I | re.M)
+re.error
+os.path.islink
+os.path.lexists
+os.path.normpath
+io.open
+io.StringIO
+zipfile.Path
+threading.Lock
+contextlib.suppress(ValueError)
+logging.getLogger("x")
+enum.Enum("E", "A B")
+hashlib.sha256
+ExceptionGroup("a", [ValueError()])
+""".strip().splitlines()
+"""What a module may hold: much of it lies in other modules of the library, or is of another kind, in later Pythons."""
+MODULES = """array, collections, contextlib, datetime, decimal, enum, fractions, functools, hashlib, io, ipaddress,
+itertools, logging, operator, os, pathlib, random, re, string, threading, types, typing, uuid, zipfile, zoneinfo,
+potstill""".replace("\n", " ")
+HOLDING = "\n".join(
+    [f"import {MODULES}", *(f"V{n} = {value}\ndef use{n}(): return V{n}" for n, value in enumerate(VALUES))]
+)
+READING = f"""
+import json, holding
+from potstill.engine.code import object_code
+print(json.dumps([object_code(getattr(holding, f"use{{n}}")) for n in range({len(VALUES)})]))
+"""
+
+
 def interpreter(minor: str) -> str:
     """Return the path of a Python 3.`minor`, or nothing if there is none."""
     known = [str(path) for path in sorted(Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python"))]
     return next(iter(known), shutil.which(f"python3.{minor}") or "")
+
+
+def under_each_python(folder: Path, script: str) -> dict[str, Any]:
+    """Return what a script prints as JSON, by the minor version of each Python that is here and can run it."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(potstill.__file__).parents[1]), "PYTHONDONTWRITEBYTECODE": "1"}
+    printed: dict[str, Any] = {}
+    for minor in filter(interpreter, ("11", "12", "13")):
+        command = [interpreter(minor), str(folder / script)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        if done.returncode == 0:
+            printed[minor] = json.loads(done.stdout)
+    if len(printed) < 2:
+        pytest.skip("only one version of Python 3.11 or newer is installed here")
+    return printed
 
 
 def test_the_key_is_the_same_under_every_version_of_python(tmp_path: Path) -> None:
@@ -106,15 +188,14 @@ def test_the_key_is_the_same_under_every_version_of_python(tmp_path: Path) -> No
     (tmp_path / "package" / "__init__.py").write_text("")
     (tmp_path / "package" / "helper.py").write_text(HELPER)
     (tmp_path / "main.py").write_text(MAIN)
-    environment = {**os.environ, "PYTHONPATH": str(Path(potstill.__file__).parents[1]), "PYTHONDONTWRITEBYTECODE": "1"}
-    found: dict[str, Any] = {}
-    for minor in filter(interpreter, ("11", "12", "13")):
-        command = [interpreter(minor), str(tmp_path / "main.py")]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
-        if done.returncode == 0:
-            found[minor] = json.loads(done.stdout)
-    if len(found) < 2:
-        pytest.skip("only one version of Python 3.11 or newer is installed here")
-    first = next(iter(found.values()))
+    first, *others = under_each_python(tmp_path, "main.py").values()
     assert len(first) > 50
-    assert all(parts == first for parts in found.values())
+    assert all(parts == first for parts in others)
+
+
+def test_what_the_standard_library_has_elsewhere_later_is_the_same_in_keys(tmp_path: Path) -> None:
+    (tmp_path / "holding.py").write_text(HOLDING)
+    (tmp_path / "reading.py").write_text(READING)
+    first, *others = under_each_python(tmp_path, "reading.py").values()
+    for parts in others:
+        assert [value for value, one, same in zip(VALUES, parts, first, strict=True) if one != same] == []

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-import torch
 
 from potstill.engine.rows import files as rows
 from potstill.errors import BadInput
@@ -141,7 +140,6 @@ def nested(value: Any, levels: int) -> Any:
         (datetime.time(1, tzinfo=EAST), r"row 1, column 'v' holds 01:00:00\+05:00, a time of day with a zone"),
         ({"\ud83d": 1}, r"row 1, column 'v' holds half a character"),
         ({"a\0": 1}, r"column 'v' has a NUL in its name or a key"),
-        (torch.eye(2).to_sparse(), r"row 1, column 'v' holds a Tensor that can't be read as an array"),
     ],
 )
 def test_what_no_reader_gives_back_is_named(value: Any, message: str, tmp_path: Path) -> None:
@@ -159,8 +157,6 @@ def test_a_column_has_no_nul_in_its_name(tmp_path: Path) -> None:
     ("given", "expected"),
     [
         ([np.array(5), None], [5, None]),
-        ([torch.tensor(0.5, dtype=torch.bfloat16), torch.tensor(3)], [0.5, 3.0]),
-        ([torch.ones(2, dtype=torch.bfloat16), torch.ones(0)], [[1.0, 1.0], []]),
         ([np.ma.array([1, 2], mask=[False, True]), [3]], [[1, None], [3]]),
         ([np.ma.masked, 1], [None, 1]),
         ([np.array([5], np.uint64), np.array([-5])], [[5], [-5]]),

@@ -21,6 +21,7 @@ from typing import Any
 from potstill.engine.code import lookup
 from potstill.engine.code.names import names_used
 from potstill.engine.code.origins import is_first_party, is_own_name, known_as, public_name
+from potstill.engine.code.pythons import encoded_in_311, name_in_311
 from potstill.engine.code.sources import function_node
 from potstill.engine.code.syntax import annotations_text, docstring, function_text, sha
 from potstill.engine.code.walk import Encoded, Walk
@@ -134,7 +135,7 @@ def _captured(walk: Walk, function: FunctionType, uses: dict[str, Any], label: s
             continue
         if isinstance(value, ModuleType) and uses.get(variable):
             found += [[variable, *lookup.follow(walk, value, chain, label)] for chain in uses[variable]]
-        elif isinstance(value, (FunctionType, type, ModuleType)):
+        elif isinstance(value, (FunctionType, type, ModuleType)) or encoded_in_311(value) is not None:
             found.append([variable, walk.encode(value, label)])
         else:
             found.append([variable, walk.named(value, f"{label}.{variable}", cell)])
@@ -144,7 +145,7 @@ def _captured(walk: Walk, function: FunctionType, uses: dict[str, Any], label: s
 def _builtin(walk: Walk, value: Callable[..., Any], label: str) -> Encoded:
     """Return what stands for a function or method written in C."""
     owner = getattr(value, "__self__", None)
-    name = f"{value.__module__}.{value.__qualname__}"
+    name = name_in_311(f"{value.__module__}.{value.__qualname__}")
     if owner is None or isinstance(owner, ModuleType):
         lookup.note_dynamic(walk, name)
         return lookup.compiled(walk, value) or ["name", name]

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from potstill.engine.code.pythons import name_in_311
 from potstill.moved import HOME, MOVED
 
 _LIBRARIES = tuple({f"{Path(sysconfig.get_path(name)).resolve()}/" for name in ("stdlib", "platlib", "purelib")})
@@ -81,7 +82,7 @@ def public_name(value: Any) -> str:
     for part in path.split("."):
         found = vars(found).get(part) if hasattr(found, "__dict__") else None
         found = found.__func__ if isinstance(found, (staticmethod, classmethod)) else found
-    return f"{known_as(module)}.{path}" if found is value else ""
+    return name_in_311(f"{known_as(module)}.{path}") if found is value else ""
 
 
 def known_as(module: str) -> str:

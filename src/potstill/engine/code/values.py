@@ -20,6 +20,7 @@ from potstill.engine.code.functions import encode_callable
 from potstill.engine.code.holders import encode_held
 from potstill.engine.code.inert import encode_inert
 from potstill.engine.code.origins import is_entry, is_own_module, known_as
+from potstill.engine.code.pythons import arguments_in_311, encoded_in_311
 from potstill.engine.code.states import encode_object
 from potstill.engine.code.syntax import sha
 from potstill.engine.code.walk import Encoded, Walk
@@ -27,7 +28,7 @@ from potstill.engine.code.walk import Encoded, Walk
 
 def encode_value(walk: Walk, value: Any, label: str) -> Encoded:
     """Return what stands for any value; what can't be seen is refused by name."""
-    plain = _plain(walk, value)
+    plain = _plain(walk, value) or encoded_in_311(value)
     if plain is not None:
         return plain
     known = walk.seen(value)
@@ -150,7 +151,7 @@ def _typing(walk: Walk, value: Any, label: str) -> Encoded | None:
     module = type(value).__module__
     if isinstance(value, (types.GenericAlias, types.UnionType)) or module in ("typing", "typing_extensions"):
         metadata = getattr(value, "__metadata__", ())
-        arguments = list(typing.get_args(value))
+        arguments = arguments_in_311(value)
         if isinstance(value, (typing.TypeVar, typing.ParamSpec, typing.ForwardRef, typing.NewType)) or not arguments:
             return ["type", repr(value)]
         origin = typing.get_origin(value)
