@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import dataclasses
 import importlib
 import logging
 import math
@@ -34,7 +35,6 @@ from typing import Any
 from asking import TEACHER, commands, surroundings
 
 from potstill import Step
-from potstill.steps.compression.base import CalibratedStep
 from potstill.steps.compression.cast_half import CastHalf
 from potstill.steps.compression.low_rank import LowRank
 from potstill.steps.compression.share_weights import ShareWeights
@@ -46,7 +46,6 @@ from potstill.steps.pruning.magnitude import MagnitudePrune
 from potstill.steps.pruning.sparsegpt import SparseGPTPrune
 from potstill.steps.pruning.wanda import WandaPrune
 from potstill.steps.pruning.width import WidthPrune
-from potstill.steps.quantization.base import RoundingStep
 from potstill.steps.quantization.fp8 import QuantizeFP8
 from potstill.steps.quantization.gobo import GOBO
 from potstill.steps.quantization.int4 import QuantizeInt4
@@ -223,6 +222,11 @@ def thriftily(work: Callable[[], None]) -> None:
     work()
 
 
+def needs_texts(kind: type[Step]) -> bool:
+    """Return whether a step can't do without calibration texts."""
+    return any(one.name == "calibration" and one.default is dataclasses.MISSING for one in dataclasses.fields(kind))
+
+
 def compressed(method: str, size: Size, made: Made, given: argparse.Namespace, work: Path) -> None:
     """Run a step, or load the model."""
     from datasets import Dataset
@@ -233,7 +237,7 @@ def compressed(method: str, size: Size, made: Made, given: argparse.Namespace, w
         checkpoint.load(made.folder)
         return
     kind, fields = methods(size)[method]
-    takes = issubclass(kind, CalibratedStep) and (not issubclass(kind, RoundingStep) or "smoothquant" in fields)
+    takes = needs_texts(kind) or "smoothquant" in fields
     calls: dict[str, Any] = {}
     if takes:
         fields = {**fields, "calibration": LoadRows([]), "text": "text", "max_length": given.length}

@@ -138,10 +138,11 @@ def compression_alone(request: Mapping[str, Any], step: Any, rows: Any, context:
     from potstill.compression.layerwise import block_layers
     from potstill.compression.quantization import rounding
     from potstill.models import folder as checkpoint
+    from potstill.steps.compression.base import draw
     from potstill.steps.quantization.base import round_layers
 
     loaded = checkpoint.load(request["model"], half=True)
-    batches = [] if request["case"] == "W8A8" else step.draw(loaded, rows).batches()
+    batches = [] if request["case"] == "W8A8" else draw(step, loaded, rows).batches()
     started = time.process_time()
     if request["case"] == "GPTQ":
         gptq_layers(loaded.model, batches, request["group"], step.damping, context)

@@ -30,6 +30,8 @@ from typing import Any
 import calibrated
 from asking import surroundings
 
+from potstill.compression.pruning.nm_pattern import parse
+from potstill.steps.compression.base import draw
 from potstill.steps.pruning.sparsegpt import SparseGPTPrune
 from potstill.steps.pruning.unstructured import LayerwisePrune
 from potstill.steps.pruning.wanda import WandaPrune
@@ -83,7 +85,7 @@ def main() -> None:
                 ours = by_potstill(step, model, inputs.calibration, Path(folder) / f"{name} {pattern}")
                 prune = getattr(reference, function)
                 theirs = by_reference(prune, step, model, inputs.calibration)
-                print(line(f"{name}, {'50 %' if step.nm is None else pattern}", ours, theirs), flush=True)
+                print(line(f"{name}, {'50 %' if parse(pattern) is None else pattern}", ours, theirs), flush=True)
                 if agreement(ours, theirs)[0] < BAR:
                     again = by_reference(prune, step, model, inputs.calibration, reverse=True)
                     print(f"{'  beside itself':24}{agreement(theirs, again)[0]:>10.3%}  (reference, texts in reverse)")
@@ -119,15 +121,16 @@ def by_reference(prune: Any, step: Any, model: Path, rows: Any, *, reverse: bool
     from potstill.models import folder as checkpoint
 
     loaded = checkpoint.load(model)
-    drawn = [ids for ids, _ in step.draw(loaded, rows).texts]
+    drawn = [ids for ids, _ in draw(step, loaded, rows).texts]
     drawn = drawn[::-1] if reverse else drawn
     ready = as_expected(loaded.model, len(drawn[0]))
     sys.modules[prune.__module__].get_loaders = lambda *_, **__: ([(ids[None],) for ids in drawn], None)  # type: ignore[attr-defined]
     arguments = argparse.Namespace(nsamples=len(drawn), seed=0, sparsity_ratio=step.sparsity, use_variant=False)
-    zeros = step.nm.group - step.nm.kept if step.nm else 0
+    pattern = parse(step.pattern)
+    zeros, group = (pattern.group - pattern.kept, pattern.group) if pattern else (0, 0)
     started = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
-        prune(arguments, ready, None, ready.device, zeros, step.nm.group if step.nm else 0)
+        prune(arguments, ready, None, ready.device, zeros, group)
     return Masks(kept_by(ready), time.perf_counter() - started)
 
 
@@ -188,13 +191,14 @@ def layer_by_layer(kind: Any, step: Any, model: Path, rows: Any) -> float:
 
     loaded = checkpoint.load(model)
     same = weights = 0
-    for block in walk(loaded.model, [ids[None] for ids, _ in step.draw(loaded, rows).texts]):
+    pattern = parse(step.pattern)
+    for block in walk(loaded.model, [ids[None] for ids, _ in draw(step, loaded, rows).texts]):
         seen = block.record(lambda layer: Both(Hessian(layer.in_features, layer.weight.device), kind(layer)))
         for path, layer in block.layers.items():
             other = kind(copy.deepcopy(layer))
             other.H = seen[path].theirs.H.clone()
-            other.fasterprune(step.sparsity, *((step.nm.group - step.nm.kept, step.nm.group) if step.nm else ()))
-            made = prune_layer(layer.weight.data, seen[path].ours, step.sparsity, step.nm, step.damping, None)
+            other.fasterprune(step.sparsity, *((pattern.group - pattern.kept, pattern.group) if pattern else ()))
+            made = prune_layer(layer.weight.data, seen[path].ours, step.sparsity, pattern, step.damping, None)
             layer.weight.data.copy_(made.weight)
             same += int(((layer.weight.data != 0) == (other.layer.weight.data != 0)).sum())
             weights += layer.weight.numel()

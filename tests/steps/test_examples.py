@@ -36,8 +36,11 @@ HEADS = (step_package, trainer_package)
 
 
 def public_steps(package: ModuleType) -> Iterator[tuple[str, type[Step] | Exception]]:
-    """Yield the steps that a package's modules define, by name; a module that can't be imported yields its error."""
-    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+    """Yield the steps that a package's modules define, by name; a module that can't be imported yields its error.
+
+    Bases are left out: those have no `run`, or a name that ends in `Step`.
+    """
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         try:
             members = vars(importlib.import_module(module.name))
         except Exception as error:  # noqa: BLE001 - its own test fails, the others run
@@ -45,7 +48,7 @@ def public_steps(package: ModuleType) -> Iterator[tuple[str, type[Step] | Except
             continue
         for name, value in members.items():
             mine = inspect.isclass(value) and value.__module__ == module.name
-            if mine and issubclass(value, Step) and not name.startswith("_"):
+            if mine and issubclass(value, Step) and hasattr(value, "run") and not name.endswith("Step"):
                 yield name, value
 
 

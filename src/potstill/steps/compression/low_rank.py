@@ -11,8 +11,8 @@ from annotated_types import Ge, Interval
 
 from potstill.errors import Problem
 from potstill.models import folder
-from potstill.steps.compression.base import publish
-from potstill.steps.compression.loss_base import LabelledStep
+from potstill.steps.compression.base import FittedStep, calibration_columns, draw, publish
+from potstill.steps.compression.loss_base import loss_batches
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -32,7 +32,7 @@ METHODS = {
 }
 
 
-class LowRank(LabelledStep):
+class LowRank(FittedStep):
     """Bring the blocks' linear layers to a low rank by an SVD that knows what matters.
 
     Block by block on the outputs of the blocks before, as they then are: nearest in what a layer puts out (SVD-LLM,
@@ -48,6 +48,8 @@ class LowRank(LabelledStep):
     """
 
     _: KW_ONLY
+    label: str | None = None
+    """Column of the classes, for a classifier; without it the loss is that of the next tokens of the answers."""
     budget: Annotated[float, Interval(gt=0, lt=1)] | None = None
     """Share of each layer's parameters that its two factors may take."""
     rank: Annotated[int, Ge(1)] | None = None
@@ -55,6 +57,10 @@ class LowRank(LabelledStep):
     method: Literal["whitened", "fisher", "plain"] = "whitened"
     """`whitened` is nearest in what layers put out on the calibration, `fisher` in their weights by what the loss hangs
     on (a classifier's needs `label`), `plain` in their weights."""
+
+    def needs(self) -> Mapping[str, Iterable[str]]:
+        """Return the columns that the calibration rows must have."""
+        return {"calibration": calibration_columns(self, self.label)}
 
     def check(self) -> Iterable[Problem]:
         """Yield that there is no size to reach, or two."""
@@ -67,7 +73,7 @@ class LowRank(LabelledStep):
         from potstill.compression.agreement import compared, outputs
 
         loaded = folder.load(model)
-        drawn = self.draw(loaded, calibration)
+        drawn = draw(self, loaded, calibration)
         before = outputs(loaded.model, drawn.measured)
         rows = self._information(loaded, drawn, calibration, context)
         spared, ranks = self._reduce(loaded.model, drawn.batches(), rows, context)
@@ -89,7 +95,7 @@ class LowRank(LabelledStep):
         from potstill.compression.fisher import row_information
         from potstill.compression.layerwise import block_layers
 
-        batches, total = self.batches(loaded, drawn, rows), len(drawn.texts)
+        batches, total = loss_batches(loaded, drawn, rows, self.label), len(drawn.texts)
         layers = block_layers(loaded.model)
         return row_information(
             loaded.model, layers, batches, lambda done: context.progress(done, total, note="gradients")

@@ -10,7 +10,7 @@ from annotated_types import Ge
 
 from potstill.errors import BadInput, Problem
 from potstill.models import folder
-from potstill.steps.compression.base import CalibratedStep, publish
+from potstill.steps.compression.base import FittedStep, draw, publish
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 STORED = "every block written out, since the model type shares none: no smaller and no faster as it is"
 
 
-class ShareWeights(CalibratedStep):
+class ShareWeights(FittedStep):
     """Give neighbouring blocks the mean of their weights (groups that share, as in ALBERT, Lan et al. 2020, 3.1).
 
     ALBERT is trained so from the start; a trained model that is made to share is hurt badly, and has to be trained
@@ -51,7 +51,7 @@ class ShareWeights(CalibratedStep):
         count = len(blocks_of(loaded.model)[1])
         if self.groups > count:
             raise BadInput(Problem("", "groups", f"the model has {count} blocks, not {self.groups}: take 1 to {count}"))
-        drawn = self.draw(loaded, calibration)
+        drawn = draw(self, loaded, calibration)
         before = outputs(loaded.model, drawn.measured)
         shared = grouped(count, self.groups)
         spared = share(loaded.model, shared)

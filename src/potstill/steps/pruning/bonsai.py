@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -11,8 +11,9 @@ from annotated_types import Ge, Interval
 
 from potstill.errors import Problem
 from potstill.models import folder
-from potstill.steps.compression.loss_base import LabelledStep
-from potstill.steps.pruning.structured import SizedStep, publish_cut
+from potstill.steps.compression.base import calibration_columns
+from potstill.steps.compression.loss_base import loss_batches
+from potstill.steps.pruning.structured import SizedStep, publish_cut, remember, wanted
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -26,7 +27,7 @@ LEAST = 4
 """Fewest sub-models of a round: two complementary pairs."""
 
 
-class BonsaiPrune(SizedStep, LabelledStep):
+class BonsaiPrune(SizedStep):
     """Cut units and heads by trying sub-models, with forward passes only (Bonsai, Dery et al. 2024, section 3).
 
     Rounds that each lose `step` of every block: a prior (Wanda's score of the weights that read a part) names twice as
@@ -41,6 +42,8 @@ class BonsaiPrune(SizedStep, LabelledStep):
     """
 
     _: KW_ONLY
+    label: str | None = None
+    """Column of the classes, for a classifier; without it the loss is that of the next tokens of the answers."""
     samples: Annotated[int, Ge(1)] = 32
     """Calibration rows to draw; the number of the authors' code."""
     utility: Literal["perplexity", "accuracy"] | Callable[[Any, Any], float] = "perplexity"
@@ -51,6 +54,10 @@ class BonsaiPrune(SizedStep, LabelledStep):
     """Sub-models tried a round, at least 4; the number of the authors' code. 0 cuts by the prior alone, a control."""
     step: Annotated[float, Interval(gt=0, le=1)] = 0.05
     """Share of a block's units that a round takes; the share of the authors' code."""
+
+    def needs(self) -> Mapping[str, Iterable[str]]:
+        """Return the columns that the calibration rows must have."""
+        return {"calibration": calibration_columns(self, self.label)}
 
     def check(self) -> Iterable[Problem]:
         """Yield too few sub-models for a regression."""
@@ -68,9 +75,9 @@ class BonsaiPrune(SizedStep, LabelledStep):
         from potstill.compression.pruning.bonsai import Goal
 
         loaded = folder.load(model)
-        original = self.remember(loaded, calibration)
-        old, new = original.shape, self.wanted(loaded, original.shape)
-        batches = self.batches(loaded, original.drawn, calibration)
+        original = remember(self, loaded, calibration)
+        old, new = original.shape, wanted(self, loaded, original.shape)
+        batches = loss_batches(loaded, original.drawn, calibration, self.label)
         taus = self.prune(loaded.model, batches, old, Goal(new.units, new.groups), context)
         context.notes |= {"rounds": taus, "utility": self._utility()(loaded.model, batches)}
         recipe = {

@@ -12,8 +12,8 @@ from annotated_types import Ge
 from potstill.errors import BadInput, Problem
 from potstill.models import folder
 from potstill.steps.compression.keep_layers import keep
-from potstill.steps.compression.loss_base import LabelledStep
-from potstill.steps.pruning.structured import CutStep, publish_cut
+from potstill.steps.compression.loss_base import loss_batches
+from potstill.steps.pruning.structured import CutStep, publish_cut, remember
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from potstill.steps.pruning.structured import Original
 
 
-class DepthPrune(CutStep, LabelledStep):
+class DepthPrune(CutStep):
     """Leave out the blocks that matter least (ShortGPT, Men et al. 2024, section 3).
 
     A block's score is its influence, 1 - the mean cosine of the hidden states before and behind it, or by how much the
@@ -62,7 +62,7 @@ class DepthPrune(CutStep, LabelledStep):
         from potstill.compression.pruning.depth import number_layers
 
         loaded = folder.load(model)
-        original = self.remember(loaded, calibration)
+        original = remember(self, loaded, calibration)
         self._check_count(original.shape.layers)
         scores = [] if self.kept else self._scores(loaded, original, calibration, context)
         chosen = self.kept or most(scores, self.layers or 0)
@@ -92,7 +92,7 @@ class DepthPrune(CutStep, LabelledStep):
 
         if self.score == "influence":
             return block_influence(loaded.model, original.drawn.batches())
-        batches = self.batches(loaded, original.drawn, rows)
+        batches = loss_batches(loaded, original.drawn, rows, self.label)
         return rise_of_loss(loaded.model, batches, lambda done: context.progress(done, original.shape.layers))
 
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge
 
+from potstill.engine.step import Step
 from potstill.errors import BadInput
 from potstill.models import folder
-from potstill.steps.compression.loss_base import LabelledStep
-from potstill.steps.pruning.structured import CutStep, publish_cut
+from potstill.steps.compression.loss_base import loss_batches
+from potstill.steps.pruning.recovery import recovered
+from potstill.steps.pruning.structured import CutStep, publish_cut, remember
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from potstill.engine.context import Context
 
 
-class HeadPrune(CutStep, LabelledStep):
+class HeadPrune(CutStep):
     """Take away the attention heads on which the loss hangs least (Michel et al. 2019, section 4.1).
 
     Importance is the mean over texts of |dL / d gate|, one gate for each key-value group, since the query heads that
@@ -44,10 +46,9 @@ class HeadPrune(CutStep, LabelledStep):
     align: Annotated[int, Ge(1)] = 64
     """What the features of all heads that stay must be a multiple of, for fast kernels; tiny models need less."""
 
-    @property
-    def holds_zeros(self) -> bool:  # type: ignore[override] # it hangs on a parameter here
-        """Whether zeros are left that a training must keep."""
-        return self.masked
+    def expanded(self) -> Step:
+        """Return the trainer that recovers the pruned model, or this step."""
+        return recovered(self, self.recover, zeros=self.masked)
 
     def run(self, model: Any, calibration: Dataset, context: Context) -> Path:
         """Take heads of `model` away and write its folder.
@@ -58,12 +59,12 @@ class HeadPrune(CutStep, LabelledStep):
         from potstill.compression.pruning.head_importance import head_importance
 
         loaded = folder.load(model)
-        original = self.remember(loaded, calibration)
+        original = remember(self, loaded, calibration)
         old = original.shape
         found = list(self._problems(loaded.model.config.model_type, old))
         if found:
             raise BadInput(*found)
-        batches = self.batches(loaded, original.drawn, calibration)
+        batches = loss_batches(loaded, original.drawn, calibration, self.label)
         total = len(original.drawn.texts)
         importance = head_importance(loaded.model, batches, lambda done: context.progress(done, total))
         self._take(loaded.model, importance, old, context)

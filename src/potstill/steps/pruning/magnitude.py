@@ -7,12 +7,15 @@ from dataclasses import KW_ONLY
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Interval
 
-from potstill.compression.pruning.nm_pattern import check_widths
+from potstill.compression.pruning.nm_pattern import UNSTRUCTURED, check_widths, parse
+from potstill.engine.step import Step
 from potstill.errors import Problem
 from potstill.models import folder
-from potstill.steps.pruning.unstructured import ZeroingStep, measured
+from potstill.steps.compression.base import CompressionStep
+from potstill.steps.pruning.recovery import recovered
+from potstill.steps.pruning.unstructured import check_pattern, pattern_problems, publish_pruned
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from potstill.engine.context import Context
 
 
-class MagnitudePrune(ZeroingStep):
+class MagnitudePrune(CompressionStep):
     """Prune the smallest weights of the blocks' linear layers (Han et al. 2015, arXiv 1506.02626, section 3).
 
     What is small is set by `scope`: that of See et al. 2016 (arXiv 1606.09274), and what goes together by
@@ -33,6 +36,14 @@ class MagnitudePrune(ZeroingStep):
     """
 
     _: KW_ONLY
+    recover: Step | None = None
+    """A trainer that trains what is left, such as `SoftLabel(rows, student=model, teacher=model)`: its student becomes
+    the pruned model, and what is zero stays zero. Pruned and recovered model are steps of their own in the store."""
+    sparsity: Annotated[float, Interval(ge=0, lt=1)] = 0.5
+    """Share of the weights that become zero. A `pattern` N:M has its own, which this must be: 0.5 for 2:4."""
+    pattern: str = UNSTRUCTURED
+    """Where zeros may stand: anywhere (`unstructured`), or N:M, such as `2:4`, for at most 2 other weights in every 4
+    consecutive inputs."""
     scope: Literal["global", "layer", "deviation"] = "global"
     """What weights are compared with: all of them (`global`, See's class-blind, which loses least), those of their
     `layer`, or all by the standard `deviation` of their layer. A `pattern` compares within its groups only."""
@@ -44,17 +55,22 @@ class MagnitudePrune(ZeroingStep):
     def check(self) -> Iterator[Problem]:
         """Yield what is wrong with the parameters."""
         yield from super().check()
+        yield from pattern_problems(self.pattern, self.sparsity)
         if self.pattern != "unstructured" and self.granularity != "fine-grained":
             yield Problem("", "granularity", f"is {self.granularity}, but the pattern {self.pattern} is of single "
                                              'weights: set "fine-grained"')  # fmt: skip
 
-    def check_layers(self, layers: Mapping[str, Any]) -> None:
+    def expanded(self) -> Step:
+        """Return the trainer that recovers the pruned model, or this step."""
+        return recovered(self, self.recover, zeros=True)
+
+    def _check_layers(self, layers: Mapping[str, Any]) -> None:
         """Make sure that pattern or vectors fit the `layers`, by path.
 
         Raises:
             BadInput: they don't.
         """
-        super().check_layers(layers)
+        check_pattern(layers, self.pattern)
         if self.granularity == "vector":
             check_widths({path: layer.in_features for path, layer in layers.items()}, self.vector, "vector")
 
@@ -69,10 +85,10 @@ class MagnitudePrune(ZeroingStep):
 
         loaded = folder.load(model)
         layers = block_layers(loaded.model)
-        self.check_layers(layers)
+        self._check_layers(layers)
         weights = [layer.weight.data for layer in layers.values()]
-        if self.nm is not None:
-            pattern = self.nm
+        pattern = parse(self.pattern)
+        if pattern is not None:
             masks: Iterator[Tensor] = (pattern_mask(weight, pattern) for weight in weights)
         else:
             run = {"fine-grained": 1, "vector": self.vector, "structured": None}[self.granularity]
@@ -81,4 +97,4 @@ class MagnitudePrune(ZeroingStep):
             weight.mul_(mask)
             context.progress(number + 1, len(weights))
         recipe = {"method": "magnitude (Han et al. 2015)", "granularity": self.granularity, "scope": self.scope}
-        return self.publish(loaded, measured(loaded.model), recipe, {}, context)
+        return publish_pruned(loaded, recipe, {}, context, sparsity=self.sparsity, pattern=self.pattern)

@@ -9,11 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Interval
 
+from potstill.compression.pruning.nm_pattern import parse
 from potstill.engine.step import Step
 from potstill.errors import BadInput, Problem, RequestError
 from potstill.models import folder
-from potstill.steps.pruning.unstructured import NO_GAIN, LayerwisePrune, measured
-from potstill.steps.quantization.base import Card, publish_quantized, solved
+from potstill.steps.pruning.unstructured import (
+    NO_GAIN,
+    LayerwisePrune,
+    check_pattern,
+    measured,
+    prune_blocks,
+    publish_pruned,
+)
+from potstill.steps.quantization.base import Card, publish_quantized, reference, solved
+from potstill.steps.quantization.int4 import check_widths
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -61,16 +70,14 @@ class SparseGPTPrune(LayerwisePrune):
             raise RequestError(Problem(self.name or type(self).__name__, "bits", text))
         return super().expanded()
 
-    def check_layers(self, layers: Mapping[str, Any]) -> None:
+    def _check_layers(self, layers: Mapping[str, Any]) -> None:
         """Make sure that pattern and groups fit the `layers`, by path.
 
         Raises:
             BadInput: they don't.
         """
-        super().check_layers(layers)
+        check_pattern(layers, self.pattern)
         if self.bits == 4:
-            from potstill.steps.quantization.int4 import check_widths
-
             check_widths({path: tuple(layer.weight.shape) for path, layer in layers.items()}, self.group_size)
 
     def run(self, model: Any, calibration: Dataset, context: Context) -> Path:
@@ -80,34 +87,38 @@ class SparseGPTPrune(LayerwisePrune):
             BadInput: the model can't be pruned in this way, the calibration rows are of no use, or the activations have
                 no Hessian that can be inverted.
         """
+        from potstill.compression.layerwise import block_layers
         from potstill.compression.pruning.sparsegpt import prune_layer
         from potstill.compression.quantization.gptq import Hessian
 
         loaded = folder.load(model, half=self.bits is not None)
         self._check_type(loaded.model)
+        self._check_layers(block_layers(loaded.model))
+        before, pattern = reference(self, loaded, calibration), parse(self.pattern)
         quantized: dict[str, Quantized] = {}
 
         def change(path: str, weight: Tensor, kept: Hessian) -> Tensor:
             with solved(path, kept, self.damping, context):
-                made = prune_layer(weight, kept, self.sparsity, self.nm, self.damping, self._rounding(weight))
+                made = prune_layer(weight, kept, self.sparsity, pattern, self.damping, self._rounding(weight))
             if made.quantized is not None:
                 quantized[path] = made.quantized
             return made.weight
 
-        figures = self.pruned(
-            loaded,
-            calibration,
-            context,
+        prune_blocks(
+            loaded.model,
+            before.drawn.batches(),
             record=lambda layer: Hessian(layer.in_features, layer.weight.device),
             change=change,
+            context=context,
         )
+        figures = before.measure(context)
         recipe: dict[str, object] = {
             "method": "SparseGPT (Frantar and Alistarh 2023)",
-            "calibration rows": context.notes["calibration"]["texts"],
+            "calibration rows": len(before.drawn.texts),
             "damping": self.damping,
         }
         if not quantized:
-            return self.publish(loaded, measured(loaded.model), recipe, figures, context)
+            return publish_pruned(loaded, recipe, figures, context, sparsity=self.sparsity, pattern=self.pattern)
         zeros = measured(loaded.model).sparsity
         context.notes |= {"sparsity": zeros}
         stored = f"int4 in groups of {self.group_size}" if self.bits == 4 else "int8 per channel, activations per token"

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Interval
 
+from potstill.engine.step import Rows, Step
 from potstill.errors import BadInput, Problem
 from potstill.models.folder import SENTENCE, Loaded
-from potstill.steps.compression.base import CalibratedStep, PruneStep, publish
+from potstill.steps.compression.base import CalibratedStep, calibration_columns, draw, publish
+from potstill.steps.pruning.recovery import recovered
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -42,23 +44,34 @@ class Original:
     """What makes logits of them, or `None` where they are logits."""
 
 
-class CutStep(PruneStep, CalibratedStep):
-    """Takes whole parts out of a model, so that a smaller one of the same type is left."""
+class CutStep(CalibratedStep):
+    """Takes away blocks or heads by what they do on the texts, such as how much the loss hangs on them."""
 
-    def remember(self, loaded: Loaded, calibration: Dataset) -> Original:
-        """Return what the cut model will be compared with."""
-        from potstill.compression.agreement import outputs
-        from potstill.compression.pruning.shapes import shape_of
+    _: KW_ONLY
+    calibration: Rows = field()
+    label: str | None = None
+    """Column of the classes, for a classifier; without it the loss is that of the next tokens of the answers."""
+    recover: Step | None = None
+    """A trainer that trains what is left, such as `SoftLabel(rows, student=model, teacher=model)`: its student becomes
+    the pruned model, and what is zero stays zero. Pruned and recovered model are steps of their own in the store."""
 
-        drawn = self.draw(loaded, calibration)
-        states = outputs(loaded.model, drawn.measured)
-        return Original(drawn, shape_of(loaded.model), loaded.model.num_parameters(), states, _head_of(loaded.model))
+    def needs(self) -> Mapping[str, Iterable[str]]:
+        """Return the columns that the calibration rows must have."""
+        return {"calibration": calibration_columns(self, self.label)}
+
+    def expanded(self) -> Step:
+        """Return the trainer that recovers the pruned model, or this step."""
+        return recovered(self, self.recover)
 
 
-class SizedStep(CutStep):
+class SizedStep(CalibratedStep):
     """Cuts every block to given sizes, or by a share."""
 
     _: KW_ONLY
+    calibration: Rows = field()
+    recover: Step | None = None
+    """A trainer that trains what is left, such as `SoftLabel(rows, student=model, teacher=model)`: its student becomes
+    the pruned model. Pruned and recovered model are steps of their own in the store."""
     intermediate_size: Annotated[int, Ge(1)] | None = None
     """Feed-forward units that stay in each block; `None` keeps all."""
     heads: Annotated[int, Ge(1)] | None = None
@@ -82,31 +95,42 @@ class SizedStep(CutStep):
         if self.sparsity is not None and given:
             yield Problem("", "sparsity", f"{' and '.join(given)} say how small already: leave out one or the other")
 
-    def wanted(self, loaded: Loaded, old: Shape) -> Shape:
-        """Return the sizes to cut to.
+    def expanded(self) -> Step:
+        """Return the trainer that recovers the pruned model, or this step."""
+        return recovered(self, self.recover)
 
-        Raises:
-            BadInput: they don't fit the model; all that is wrong together.
-        """
-        from potstill.compression.pruning import shapes
 
-        kind = loaded.model.config.model_type
-        given = {name: value for name, value in self.sizes().items() if value is not None}
-        if self.sparsity is not None:
-            new = shapes.shared(kind, old, self.sparsity, self.align)
-        else:
-            new = shapes.with_heads(old, given.get("heads", old.heads))
-            new = replace(
-                new, units=given.get("intermediate_size", old.units), hidden=given.get("hidden_size", old.hidden)
-            )
-        found = list(shapes.problems(kind, old, new, self.align))
-        if not found and new == old:
-            found = [
-                f"nothing would be cut: {given or self.sparsity} leaves the model as it is; lower align or the sizes"
-            ]
-        if found:
-            raise BadInput(*found)
-        return new
+def remember(step: CalibratedStep, loaded: Loaded, calibration: Dataset) -> Original:
+    """Return what the model that `step` cuts will be compared with."""
+    from potstill.compression.agreement import outputs
+    from potstill.compression.pruning.shapes import shape_of
+
+    drawn = draw(step, loaded, calibration)
+    states = outputs(loaded.model, drawn.measured)
+    return Original(drawn, shape_of(loaded.model), loaded.model.num_parameters(), states, _head_of(loaded.model))
+
+
+def wanted(step: SizedStep, loaded: Loaded, old: Shape) -> Shape:
+    """Return the sizes that `step` cuts to.
+
+    Raises:
+        BadInput: they don't fit the model; all that is wrong together.
+    """
+    from potstill.compression.pruning import shapes
+
+    kind = loaded.model.config.model_type
+    given = {name: value for name, value in step.sizes().items() if value is not None}
+    if step.sparsity is not None:
+        new = shapes.shared(kind, old, step.sparsity, step.align)
+    else:
+        new = shapes.with_heads(old, given.get("heads", old.heads))
+        new = replace(new, units=given.get("intermediate_size", old.units), hidden=given.get("hidden_size", old.hidden))
+    found = list(shapes.problems(kind, old, new, step.align))
+    if not found and new == old:
+        found = [f"nothing would be cut: {given or step.sparsity} leaves the model as it is; lower align or the sizes"]
+    if found:
+        raise BadInput(*found)
+    return new
 
 
 def publish_cut(

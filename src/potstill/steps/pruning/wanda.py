@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from potstill.compression.pruning.nm_pattern import parse
 from potstill.models import folder
-from potstill.steps.pruning.unstructured import LayerwisePrune, measured
+from potstill.steps.pruning.unstructured import LayerwisePrune, check_pattern, prune_blocks, publish_pruned
+from potstill.steps.quantization.base import reference
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -33,15 +35,19 @@ class WandaPrune(LayerwisePrune):
         Raises:
             BadInput: the model can't be pruned in this way, or the calibration rows are of no use.
         """
+        from potstill.compression.layerwise import block_layers
         from potstill.compression.pruning.wanda import InputNorms, mask
 
-        loaded = folder.load(model)
-        figures = self.pruned(
-            loaded,
-            calibration,
-            context,
+        loaded, pattern = folder.load(model), parse(self.pattern)
+        check_pattern(block_layers(loaded.model), self.pattern)
+        before = reference(self, loaded, calibration)
+        prune_blocks(
+            loaded.model,
+            before.drawn.batches(),
             record=lambda layer: InputNorms(layer.in_features, layer.weight.device),
-            change=lambda _, weight, kept: weight * mask(weight, kept.norms(), self.sparsity, self.nm),
+            change=lambda _, weight, kept: weight * mask(weight, kept.norms(), self.sparsity, pattern),
+            context=context,
         )
-        recipe = {"method": "Wanda (Sun et al. 2023)", "calibration rows": context.notes["calibration"]["texts"]}
-        return self.publish(loaded, measured(loaded.model), recipe, figures, context)
+        figures = before.measure(context)
+        recipe = {"method": "Wanda (Sun et al. 2023)", "calibration rows": len(before.drawn.texts)}
+        return publish_pruned(loaded, recipe, figures, context, sparsity=self.sparsity, pattern=self.pattern)

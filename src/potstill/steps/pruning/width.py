@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_types import Ge
 
 from potstill.models import folder
-from potstill.steps.pruning.structured import SizedStep, can_narrow, publish_cut
+from potstill.steps.pruning.structured import SizedStep, can_narrow, publish_cut, remember, wanted
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -50,8 +50,8 @@ class WidthPrune(SizedStep):
         from potstill.compression.pruning.activation_importance import activity
 
         loaded = folder.load(model)
-        original = self.remember(loaded, calibration)
-        new = self.wanted(loaded, original.shape)
+        original = remember(self, loaded, calibration)
+        new = wanted(self, loaded, original.shape)
         if new.hidden != original.shape.hidden:
             can_narrow(loaded)
         cut_least_active(loaded.model, activity(loaded.model, original.drawn.batches()), original.shape, new)

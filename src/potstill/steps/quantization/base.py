@@ -1,19 +1,18 @@
-"""What steps that store weights in fewer bits share: optional calibration, measuring, and the folder with its card."""
+"""What steps that store weights in fewer bits share: measuring, rounding, and the folder with its card."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from potstill.engine.step import Rows
 from potstill.errors import BadInput
 from potstill.models.card import name_of, not_fit, write_card
 from potstill.models.folder import Loaded
 from potstill.steps.compression import calibration as calibrations
-from potstill.steps.compression.base import CalibratedStep
+from potstill.steps.compression.base import CalibratedStep, draw
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -26,18 +25,6 @@ COMPRESSED_TENSORS = "compressed-tensors"
 """Name of the format that vLLM loads."""
 BITSANDBYTES = "bitsandbytes"
 """Name of the format that transformers loads through the library of that name."""
-
-
-class RoundingStep(CalibratedStep):
-    """Changes weights without looking at data; rows, if there are any, measure what it did."""
-
-    _: KW_ONLY
-    calibration: Rows | None = None  # type: ignore[assignment] # what the other steps need is optional here
-    """Rows to measure the agreement on, with `output` and what `prompt` needs, or `text`; `None` measures nothing."""
-
-    def needs(self) -> Mapping[str, Iterable[str]]:
-        """Return the columns that the calibration rows must have."""
-        return {} if self.calibration is None else super().needs()
 
 
 @dataclass(frozen=True)
@@ -71,7 +58,7 @@ def reference(step: CalibratedStep, loaded: Loaded, rows: Dataset) -> Reference:
     """
     from potstill.compression.agreement import outputs
 
-    drawn = step.draw(loaded, rows)
+    drawn = draw(step, loaded, rows)
     return Reference(loaded, drawn, outputs(loaded.model, drawn.measured))
 
 

@@ -10,7 +10,7 @@ from annotated_types import Interval
 
 from potstill.errors import BadInput
 from potstill.models import folder as checkpoint
-from potstill.steps.compression.base import CalibratedStep
+from potstill.steps.compression.base import FittedStep
 from potstill.steps.quantization.base import Card, publish_as, reference
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ FORMAT = "gemma"
 """What transformers calls the format."""
 
 
-class QuantizeEncoder(CalibratedStep):
+class QuantizeEncoder(FittedStep):
     """Quantize an encoder to int4 with its embeddings and pooler, which are most of a small one: a scale a row.
 
     Blocks by GPTQ (Frantar et al. 2022) on the outputs of what is quantized before, each row where that is better by

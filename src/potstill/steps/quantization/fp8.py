@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from potstill.models import folder
-from potstill.steps.quantization.base import Card, RoundingStep, publish_quantized, reference, round_layers
+from potstill.steps.compression.base import CalibratedStep
+from potstill.steps.quantization.base import Card, publish_quantized, reference, round_layers
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from potstill.engine.context import Context
 
 
-class QuantizeFP8(RoundingStep):
+class QuantizeFP8(CalibratedStep):
     """Round to W8A8 in FP8 (E4M3): weights per output channel, activations per token while serving.
 
     Micikevicius et al. 2022 (arXiv 2209.05433). Needs no data; with `calibration` the agreement with the 16-bit model

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_types import Interval
 
 from potstill.models import folder
-from potstill.steps.compression.base import publish
-from potstill.steps.quantization.base import RoundingStep, reference
+from potstill.steps.compression.base import CalibratedStep, publish
+from potstill.steps.quantization.base import reference
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from potstill.engine.context import Context
 
 
-class GOBO(RoundingStep):
+class GOBO(CalibratedStep):
     """Keep the outliers of every layer's Gaussian, and store all other weights in 2^bits centroids.
 
     Zadeh et al. 2020 (arXiv 2005.03842). No runtime reads the dictionaries, so that the folder holds the dequantized

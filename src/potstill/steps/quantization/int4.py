@@ -11,7 +11,7 @@ from annotated_types import Interval
 
 from potstill.errors import BadInput
 from potstill.models import folder
-from potstill.steps.compression.base import CalibratedStep
+from potstill.steps.compression.base import FittedStep
 from potstill.steps.quantization.base import Card, publish_quantized, reference, round_layers, solved
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ KERNEL_ROWS = 32
 """4-bit kernels of vLLM want output features in multiples of this."""
 
 
-class QuantizeInt4(CalibratedStep):
+class QuantizeInt4(FittedStep):
     """Quantize to W4A16: int4 weights in groups that share a 16-bit scale (GPTQ, Frantar et al. 2022, or AWQ).
 
     Both go block by block on the outputs of the blocks already quantized, and zeros stay zero. GPTQ takes each row from

@@ -11,7 +11,8 @@ from annotated_types import Interval
 
 from potstill.errors import Problem
 from potstill.models import folder
-from potstill.steps.quantization.base import Card, RoundingStep, publish_quantized, reference, round_layers
+from potstill.steps.compression.base import CalibratedStep
+from potstill.steps.quantization.base import Card, publish_quantized, reference, round_layers
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from potstill.engine.context import Context
 
 
-class QuantizeInt8(RoundingStep):
+class QuantizeInt8(CalibratedStep):
     """Round to W8A8: int8 weights per output channel, int8 activations per token (Dettmers et al. 2022, section 2).
 
     Weights are rounded to nearest, which needs no data. Activations are quantized while serving, each token by its own

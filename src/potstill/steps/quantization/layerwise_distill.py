@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from annotated_types import Ge, Gt
 
 from potstill.models import folder
-from potstill.steps.compression.base import CalibratedStep
+from potstill.steps.compression.base import FittedStep
 from potstill.steps.quantization.base import Card, publish_quantized, reference
 from potstill.steps.quantization.int4 import check_widths, note_processor
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from potstill.engine.context import Context
 
 
-class LayerwiseDistill(CalibratedStep):
+class LayerwiseDistill(FittedStep):
     """Quantize block by block, each trained to give the full-precision block's outputs again (ZeroQuant, Yao 2022).
 
     The layer-by-layer knowledge distillation of the paper: the weights of one block learn through their rounding, by

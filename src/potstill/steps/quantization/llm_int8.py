@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_types import Ge
 
 from potstill.models import folder as checkpoint
-from potstill.steps.quantization.base import BITSANDBYTES, Card, RoundingStep, publish_as, reference, round_layers
+from potstill.steps.compression.base import CalibratedStep
+from potstill.steps.quantization.base import BITSANDBYTES, Card, publish_as, reference, round_layers
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from potstill.engine.context import Context
 
 
-class LLMInt8(RoundingStep):
+class LLMInt8(CalibratedStep):
     """Round to int8 with outlier features kept in half precision: LLM.int8() (Dettmers et al. 2022, section 3).
 
     Weights are int8 per output channel; while running, input features with a magnitude of `threshold` or more stay in

@@ -11,7 +11,7 @@ from annotated_types import Interval
 
 from potstill.errors import BadInput, Problem
 from potstill.models import folder
-from potstill.steps.compression.base import CalibratedStep
+from potstill.steps.compression.base import FittedStep
 from potstill.steps.quantization.base import Card, Reference, publish_quantized, reference
 from potstill.steps.quantization.int4 import check_widths, note_processor
 
@@ -26,7 +26,7 @@ Bits = Literal[4, 8, 16]
 """What a layer can be stored in: int4 weights in groups, int8 weights and activations, or as it is."""
 
 
-class MixedPrecision(CalibratedStep):
+class MixedPrecision(FittedStep):
     """Store each layer in as many bits as it needs: least harm within a budget (HAWQ-V3, Yao et al. 2020).
 
     As there, harms add up and choosing is an integer program; a harm is the KL divergence on the calibration texts when

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from potstill.errors import BadInput
 from potstill.models import folder as checkpoint
-from potstill.steps.quantization.base import BITSANDBYTES, Card, RoundingStep, publish_as, reference
+from potstill.steps.compression.base import CalibratedStep
+from potstill.steps.quantization.base import BITSANDBYTES, Card, publish_as, reference
 from potstill.steps.quantization.int4 import few
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ KERNEL_ROWS = 32
 """bitsandbytes' kernels for a CPU want output features in multiples of this."""
 
 
-class NF4(RoundingStep):
+class NF4(CalibratedStep):
     """Round to NF4: 4-bit numbers at quantiles of the normal distribution (QLoRA, Dettmers et al. 2023, section 3).
 
     Blocks of 64 weights share a scale, and the scales are themselves 8-bit in blocks of 256 (double quantization).

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import KW_ONLY
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from potstill.errors import Problem
-from potstill.trainers.compressed.low_bit import LowBit, LowBitTraining
+from potstill.trainers.compressed.low_bit import LowBit, low_bit_problems, train_in_few_bits
+from potstill.trainers.language_models.base import CausalTraining
+from potstill.trainers.language_models.soft_lesson import SoftFields, soft_recipe
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from potstill.engine.context import Context
 
 CLIP = 1.0
 """Real weights beyond it get no gradient, as the sign no longer depends on them."""
 
 
-class Binary(LowBitTraining):
+class Binary(SoftFields, CausalTraining):
     """Train a student whose weights are -1 or 1 times one scale an output row: 1 bit.
 
     The sign of the real weight in each forward pass, its gradient passed straight through unless the weight is beyond
@@ -34,6 +42,7 @@ class Binary(LowBitTraining):
     def check(self) -> Iterator[Problem]:
         """Yield what is wrong with the parameters."""
         yield from super().check()
+        yield from low_bit_problems(self, how=self)
         if self.hold_zeros:
             yield Problem("", "hold_zeros", "a weight of 1 bit is never zero: take Ternary, or leave hold_zeros out")
 
@@ -45,5 +54,17 @@ class Binary(LowBitTraining):
 
     def recipe(self) -> dict[str, object]:
         """Return the parameters that the model card names."""
-        told = {"activations in training": f"{self.activation_bits} bits"}
-        return {**super().recipe(), **told, "weights": "-1 or 1 times a scale a row (1 bit), stored as bfloat16"}
+        weights = "-1 or 1 times a scale a row (1 bit), stored as bfloat16"
+        told = {"activations in training": f"{self.activation_bits} bits", "weights": weights}
+        return {**super().recipe(), **soft_recipe(self), **told}
+
+    def run(
+        self, rows: Dataset, student: Any, teacher: Any, context: Context, *, validation: Dataset | None = None
+    ) -> Path:
+        """Train the student on `rows` and write its folder.
+
+        Raises:
+            BadInput: the student's architecture isn't known, or the teacher's distributions don't go with it.
+        """
+        inputs = {"rows": rows, "student": student, "teacher": teacher}
+        return train_in_few_bits(self, inputs, context, validation, how=self)

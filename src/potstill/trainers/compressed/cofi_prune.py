@@ -3,78 +3,214 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from potstill.engine.step import Model
 from potstill.errors import BadInput, Problem
-from potstill.trainers.compressed.masks import Masks
-from potstill.trainers.encoders.classifier import Classifier
-from potstill.trainers.encoders.layer_match import LayerMatch
-from potstill.trainers.language_models.hard_label import HardLabel
+from potstill.models.turns import LossOn
+from potstill.trainers.compressed.masks import (
+    UNKEYED,
+    Masks,
+    adapter_problems,
+    mask_form,
+    mask_problems,
+    mask_recipe,
+)
+from potstill.trainers.encoders.base import ClassTraining
+from potstill.trainers.encoders.classifier import (
+    Classifier,
+    check_one_teacher,
+    class_columns,
+    learn_classes,
+    teacher_problems,
+)
+from potstill.trainers.encoders.layer_match import (
+    LayerFields,
+    LayerMatch,
+    layer_columns,
+    layer_problems,
+    layer_recipe,
+    learn_layers,
+)
+from potstill.trainers.language_models.base import CausalTraining, fit
+from potstill.trainers.language_models.hard_label import HardLabel, learn_answers
 from potstill.trainers.language_models.soft_label import SoftLabel
+from potstill.trainers.language_models.soft_lesson import (
+    SoftFields,
+    soft_columns,
+    soft_lesson,
+    soft_problems,
+    soft_recipe,
+)
 from potstill.trainers.loop.base import Training
+from potstill.trainers.loop.context import set_up
 
 if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from potstill.engine.context import Context
     from potstill.trainers.compressed.mask_parametrization import MaskForm
 
 
-class Masking(Training):
-    """A trainer whose student is pruned while it learns."""
+class CoFiHardLabel(CausalTraining):
+    """`HardLabel` whose student is pruned while it learns."""
 
-    # gates are drawn part by part, so that parts of another size, or processes, draw others
-    unkeyed: ClassVar[frozenset[str]] = Training.unkeyed - {"micro_batch_tokens", "processes"}
+    version: ClassVar[int] = HardLabel.version
+    unkeyed: ClassVar[frozenset[str]] = UNKEYED
+    unkeyed_defaults: ClassVar[frozenset[str]] = HardLabel.unkeyed_defaults
 
     _: KW_ONLY
+    loss_on: LossOn = "last"
+    """Which turns of a conversation are learned, as in `HardLabel`."""
     masks: Masks = Masks()
     """How small the student is to become."""
 
     def check(self) -> Iterator[Problem]:
         """Yield what is wrong with the parameters."""
         yield from super().check()
-        yield from self.masks.problems()
-        if self.processes > 1:
-            yield Problem("", "processes", "would draw masks of their own: train in one process")
-        if self.validation is not None:
-            text = "the lowest loss there is that of weights from before the masks closed: leave validation out"
-            yield Problem("", "validation", text)
-        for name in ("lora", "qlora"):
-            if getattr(self, name, None):
-                yield Problem("", name, "adapters can't be cut with the weights under them: train without")
-        if getattr(self, "task", "classification") != "classification":
+        yield from mask_problems(self, self.masks)
+        yield from adapter_problems(self)
+
+    def form(self) -> MaskForm:
+        """Return the masks that the student is trained under."""
+        return mask_form(self.masks)
+
+    def recipe(self) -> dict[str, object]:
+        """Return the parameters that the model card names."""
+        return {**super().recipe(), **mask_recipe(self.masks)}
+
+    def run(self, rows: Dataset, student: Any, context: Context, *, validation: Dataset | None = None) -> Path:
+        """Train the student on `rows` under masks, and write its folder."""
+        return learn_answers(self, rows, student, context, validation, loss_on=self.loss_on)
+
+
+class CoFiSoftLabel(SoftFields, CausalTraining):
+    """`SoftLabel` whose student is pruned while it learns."""
+
+    unkeyed: ClassVar[frozenset[str]] = UNKEYED
+
+    _: KW_ONLY
+    masks: Masks = Masks()
+    """How small the student is to become."""
+
+    def needs(self) -> Mapping[str, Iterable[str]]:
+        """Return the columns that the rows must have."""
+        return {"rows": soft_columns(self, self.prompt)}
+
+    def check(self) -> Iterator[Problem]:
+        """Yield what is wrong with the parameters."""
+        yield from super().check()
+        yield from soft_problems(self, self.student)
+        yield from mask_problems(self, self.masks)
+        yield from adapter_problems(self)
+
+    def form(self) -> MaskForm:
+        """Return the masks that the student is trained under."""
+        return mask_form(self.masks)
+
+    def recipe(self) -> dict[str, object]:
+        """Return the parameters that the model card names."""
+        return {**super().recipe(), **soft_recipe(self), **mask_recipe(self.masks)}
+
+    def run(
+        self, rows: Dataset, student: Any, teacher: Any, context: Context, *, validation: Dataset | None = None
+    ) -> Path:
+        """Train the student on `rows` under masks, and write its folder."""
+        inputs = {"rows": rows, "student": student, "teacher": teacher}
+        with set_up(self, inputs, context, validation) as training:
+            return fit(self, *soft_lesson(self, rows, student, teacher, training, how=self))
+
+
+class CoFiClassifier(ClassTraining):
+    """`Classifier` whose student is pruned while it learns."""
+
+    unkeyed: ClassVar[frozenset[str]] = UNKEYED
+
+    _: KW_ONLY
+    teacher: Model | None = None
+    """A classifier that reads each batch beside the student, as in `Classifier`."""
+    masks: Masks = Masks()
+    """How small the student is to become."""
+
+    def needs(self) -> Mapping[str, Iterable[str]]:
+        """Return the columns that the rows must have."""
+        return {"rows": class_columns(self, self.teacher)}
+
+    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> None:
+        """Check that there is one teacher.
+
+        Raises:
+            RequestError: there are two.
+        """
+        check_one_teacher(self.teacher, inputs.get("rows"))
+
+    def check(self) -> Iterator[Problem]:
+        """Yield what is wrong with the parameters."""
+        yield from super().check()
+        yield from teacher_problems(self, self.teacher)
+        yield from mask_problems(self, self.masks)
+
+    def form(self) -> MaskForm:
+        """Return the masks that the student is trained under."""
+        return mask_form(self.masks)
+
+    def recipe(self) -> dict[str, object]:
+        """Return the parameters that the model card names."""
+        return {**super().recipe(), **mask_recipe(self.masks)}
+
+    def run(
+        self, rows: Dataset, student: Any, context: Context, teacher: Any = None, *, validation: Dataset | None = None
+    ) -> Path:
+        """Train the student on `rows` under masks, and write its folder."""
+        inputs = {"rows": rows, "student": student, "teacher": teacher}
+        with set_up(self, inputs, context, validation) as training:
+            return learn_classes(self, rows, student, teacher, training)
+
+
+class CoFiLayerMatch(LayerFields, ClassTraining):
+    """`LayerMatch` whose student is pruned while it learns."""
+
+    unkeyed: ClassVar[frozenset[str]] = UNKEYED
+
+    _: KW_ONLY
+    masks: Masks = Masks()
+    """How small the student is to become."""
+
+    def needs(self) -> Mapping[str, Iterable[str]]:
+        """Return the columns that the rows must have."""
+        return {"rows": layer_columns(self, how=self)}
+
+    def check(self) -> Iterator[Problem]:
+        """Yield what is wrong with the parameters."""
+        yield from super().check()
+        yield from layer_problems(self, how=self)
+        yield from mask_problems(self, self.masks)
+        if self.task != "classification":
             yield Problem("", "task", "masks are learned for classifiers and language models only")
 
     def form(self) -> MaskForm:
         """Return the masks that the student is trained under."""
-        from potstill.trainers.compressed.mask_parametrization import MaskForm
-
-        return MaskForm(self.masks)
+        return mask_form(self.masks)
 
     def recipe(self) -> dict[str, object]:
         """Return the parameters that the model card names."""
-        goal = {name: value for name, value in dataclasses.asdict(self.masks).items() if value is not None}
-        told = {f"masks: {name}": value for name, value in goal.items()}
-        return {**super().recipe(), "pruning": "learned masks (CoFi, Xia et al. 2022)", **told}
+        return {**super().recipe(), **layer_recipe(self), **mask_recipe(self.masks)}
+
+    def run(
+        self, rows: Dataset, student: Any, teacher: Any, context: Context, *, validation: Dataset | None = None
+    ) -> Path:
+        """Train the student on `rows` under masks, and write its folder."""
+        inputs = {"rows": rows, "student": student, "teacher": teacher}
+        with set_up(self, inputs, context, validation) as training:
+            return learn_layers(self, rows, student, teacher, training, how=self)
 
 
-class CoFiHardLabel(Masking, HardLabel):
-    """`HardLabel` whose student is pruned while it learns."""
-
-
-class CoFiSoftLabel(Masking, SoftLabel):
-    """`SoftLabel` whose student is pruned while it learns."""
-
-
-class CoFiClassifier(Masking, Classifier):
-    """`Classifier` whose student is pruned while it learns."""
-
-
-class CoFiLayerMatch(Masking, LayerMatch):
-    """`LayerMatch` whose student is pruned while it learns."""
-
-
-PRUNING: dict[type[Training], type[Masking]] = {
+Masked = CoFiHardLabel | CoFiSoftLabel | CoFiClassifier | CoFiLayerMatch
+"""A trainer whose student is pruned while it learns."""
+PRUNING: dict[type[Training], type[Masked]] = {
     HardLabel: CoFiHardLabel,
     SoftLabel: CoFiSoftLabel,
     Classifier: CoFiClassifier,
@@ -84,8 +220,18 @@ PRUNING: dict[type[Training], type[Masking]] = {
 
 
 def CoFiPrune(  # noqa: N802 - stands among steps in a pipeline
-    model: Model, *, train: Training, name: str | None = None, **masks: Any
-) -> Masking:
+    model: Model,
+    *,
+    train: Training,
+    name: str | None = None,
+    sparsity: float | None = None,
+    intermediate_size: int | None = None,
+    heads: int | None = None,
+    hidden_size: int | None = None,
+    align: int = Masks.align,
+    learning_rate: float = Masks.learning_rate,
+    warmup: float = Masks.warmup,
+) -> Masked:
     """Return the step that prunes `model` while `train` trains it, by masks that learn with the weights.
 
     CoFi (Xia et al. 2022, arXiv 2204.00408, section 3): hard concrete masks (Louizos et al. 2018) over attention and
@@ -101,7 +247,13 @@ def CoFiPrune(  # noqa: N802 - stands among steps in a pipeline
         model: a Llama-, Qwen-, GPT-2- or BERT-type model: a step, a folder or a Hub id.
         train: `HardLabel`, `SoftLabel`, `Classifier` or `LayerMatch`; its student becomes `model`.
         name: of the step.
-        masks: fields of `Masks`, such as `sparsity=0.6` or `heads=8, intermediate_size=1024`.
+        sparsity: share of the blocks' projection weights that goes, wherever it hurts least; or a fixed shape:
+        intermediate_size: feed-forward units that stay in each block; None keeps all.
+        heads: query heads that stay in each block, whole key-value groups; None keeps all.
+        hidden_size: hidden channels that stay, the same in all blocks; None keeps all.
+        align: what a size of a fixed shape that changes must be a multiple of.
+        learning_rate: of masks and multipliers.
+        warmup: share of the training over which the goal is approached.
 
     Raises:
         BadInput: the trainer is another one.
@@ -116,4 +268,5 @@ def CoFiPrune(  # noqa: N802 - stands among steps in a pipeline
         known = ", ".join(known.__name__ for known in PRUNING)
         raise BadInput(Problem("CoFiPrune", "train", f"a {type(train).__name__} can't train under masks: take {known}"))
     fields = {field.name: getattr(train, field.name) for field in dataclasses.fields(train)}
-    return kind(**{**fields, "student": model, "name": name, "masks": Masks(**masks)})
+    masks = Masks(sparsity, intermediate_size, heads, hidden_size, align, learning_rate, warmup)
+    return kind(**{**fields, "student": model, "name": name, "masks": masks})

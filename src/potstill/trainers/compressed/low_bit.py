@@ -1,4 +1,8 @@
-"""Training of weights of few bits: the forward pass rounds, the gradient passes straight through."""
+"""Training of weights of few bits: the forward pass rounds, the gradient passes straight through.
+
+The linear layers of the blocks round their weights in each forward pass; their real weights, in float32, get the
+gradient. Embeddings, norms and head stay as they are. For decoders.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from potstill.errors import Problem
-from potstill.prompts import answer_columns
-from potstill.trainers.language_models.base import fit, prepare
+from potstill.trainers.language_models.base import CausalTraining, fit, prepare
 from potstill.trainers.language_models.hard_label import hard_objective, text_example
-from potstill.trainers.language_models.soft_label import SoftLabel
+from potstill.trainers.language_models.soft_lesson import SoftFields, soft_lesson, soft_problems
 from potstill.trainers.language_models.stored_labels import kind_of
 from potstill.trainers.loop import student_model as students
 from potstill.trainers.loop.context import set_up
@@ -33,45 +36,42 @@ TRITS = math.log2(3)
 """Bits of a value out of three."""
 
 
-class LowBitTraining(SoftLabel):
-    """The fields of trainers whose student computes with weights of few bits from the first step on.
+def low_bit_problems(step: CausalTraining, how: SoftFields) -> Iterator[Problem]:
+    """Yield what is wrong with the parameters of a trainer of weights of few bits, beyond those of any other."""
+    yield from soft_problems(how, step.student)
+    if step.adapter() is not None:
+        text = "adapters can't be merged into weights of few bits: train without lora and qlora"
+        yield Problem("", "lora" if step.lora is not None else "qlora", text)
+    if step.sharding:
+        yield Problem("", "sharding", "splits a weight, whose scale needs all of it: leave sharding out")
 
-    The linear layers of the blocks round their weights in each forward pass; their real weights, in float32, get the
-    gradient. Embeddings, norms and head stay as they are. Without a `teacher` and without soft labels in the rows the
-    loss is cross-entropy on `output`; with one of them it is that of `SoftLabel`. For decoders.
+
+def train_in_few_bits(
+    step: CausalTraining,
+    inputs: Mapping[str, Any],
+    context: Context,
+    validation: Dataset | None,
+    *,
+    how: SoftFields,
+) -> Path:
+    """Train the student of `inputs` on its rows in the form of `step`, and write its folder.
+
+    Without a `teacher` and without soft labels in the rows the loss is cross-entropy on `output`; with one of them it
+    is that of `SoftLabel`.
+
+    Raises:
+        BadInput: the student's architecture isn't known, or the teacher's distributions don't go with it.
     """
+    rows, student, teacher = inputs["rows"], inputs["student"], inputs["teacher"]
 
-    def needs(self) -> Mapping[str, tuple[str, ...]]:
-        """Return the columns that the rows must have."""
-        return {"rows": answer_columns(self.prompt)}
+    def example_of(row: Mapping[str, Any], tokenizer: Any) -> Example | str:
+        return text_example(row, tokenizer, step.prompt, loss_on=how.loss_on)
 
-    def check(self) -> Iterator[Problem]:
-        """Yield what is wrong with the parameters."""
-        yield from super().check()
-        if self.adapter() is not None:
-            text = "adapters can't be merged into weights of few bits: train without lora and qlora"
-            yield Problem("", "lora" if self.lora is not None else "qlora", text)
-        if self.sharding:
-            yield Problem("", "sharding", "splits a weight, whose scale needs all of it: leave sharding out")
-
-    def run(
-        self, rows: Dataset, student: Any, teacher: Any, context: Context, *, validation: Dataset | None = None
-    ) -> Path:
-        """Train the student on `rows` and write its folder.
-
-        Raises:
-            BadInput: the student's architecture isn't known, or the teacher's distributions don't go with it.
-        """
-
-        def example_of(row: Mapping[str, Any], tokenizer: Any) -> Example | str:
-            return text_example(row, tokenizer, self.prompt, loss_on=self.loss_on)
-
-        inputs = {"rows": rows, "student": student, "teacher": teacher}
-        with set_up(self, inputs, context, validation) as training:
-            if teacher is not None or kind_of(rows.column_names):
-                return fit(self, *self.lesson(rows, student, teacher, training))
-            prepared = prepare(self, rows, students.folder_of(student), training, example_of)
-            return fit(self, prepared, hard_objective, training)
+    with set_up(step, inputs, context, validation) as training:
+        if teacher is not None or kind_of(rows.column_names):
+            return fit(step, *soft_lesson(step, rows, student, teacher, training, how=how))
+        prepared = prepare(step, rows, students.folder_of(student), training, example_of)
+        return fit(step, prepared, hard_objective, training)
 
 
 @dataclass

@@ -1,14 +1,24 @@
-"""How small a student is to become under masks that are learned with its weights."""
+"""How small a student is to become under masks that are learned with its weights, and what trainers say of them."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt, Interval
 
 from potstill.errors import Problem
+from potstill.trainers.language_models.base import CausalTraining
+from potstill.trainers.loop.base import Training
+
+if TYPE_CHECKING:
+    from potstill.trainers.compressed.mask_parametrization import MaskForm
+
+# gates are drawn part by part, so that parts of another size, or processes, draw others
+UNKEYED = Training.unkeyed - {"micro_batch_tokens", "processes"}
+"""Fields that can't change what is learned under masks."""
 
 
 @dataclass(frozen=True)
@@ -38,3 +48,34 @@ class Masks:
             yield Problem("", "masks", f"nothing says how small: give sparsity, or {', '.join(sizes)}")
         if self.sparsity is not None and given:
             yield Problem("", "masks", f"{' and '.join(given)} say how small already: leave sparsity out, or them")
+
+
+def mask_problems(step: Training, masks: Masks) -> Iterator[Problem]:
+    """Yield what is wrong with the `masks`, and with what a student can't learn beside them."""
+    yield from masks.problems()
+    if step.processes > 1:
+        yield Problem("", "processes", "would draw masks of their own: train in one process")
+    if step.validation is not None:
+        text = "the lowest loss there is that of weights from before the masks closed: leave validation out"
+        yield Problem("", "validation", text)
+
+
+def adapter_problems(step: CausalTraining) -> Iterator[Problem]:
+    """Yield the adapters of a student that is cut."""
+    for name, given in (("lora", step.lora), ("qlora", step.qlora)):
+        if given:
+            yield Problem("", name, "adapters can't be cut with the weights under them: train without")
+
+
+def mask_form(masks: Masks) -> MaskForm:
+    """Return the form of a training under `masks`."""
+    from potstill.trainers.compressed.mask_parametrization import MaskForm
+
+    return MaskForm(masks)
+
+
+def mask_recipe(masks: Masks) -> dict[str, object]:
+    """Return what the model card tells of `masks`."""
+    goal = {name: value for name, value in dataclasses.asdict(masks).items() if value is not None}
+    told = {f"masks: {name}": value for name, value in goal.items()}
+    return {"pruning": "learned masks (CoFi, Xia et al. 2022)", **told}

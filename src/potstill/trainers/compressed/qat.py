@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from potstill.errors import BadInput
-from potstill.trainers.compressed.low_bit import LowBit, LowBitTraining
+from potstill.errors import BadInput, Problem
+from potstill.trainers.compressed.low_bit import LowBit, low_bit_problems, train_in_few_bits
+from potstill.trainers.language_models.base import CausalTraining
+from potstill.trainers.language_models.soft_lesson import SoftFields, soft_recipe
 from potstill.trainers.loop import student_model as students
 
 if TYPE_CHECKING:
+    from datasets import Dataset
+
     from potstill.engine.context import Context
     from potstill.trainers.loop.objective import Objective
     from potstill.trainers.loop.schedule import Schedule
@@ -20,7 +25,7 @@ GROUP_ROWS = 32
 WIDE = "take bits=8, which fits any width"
 
 
-class QAT(LowBitTraining):
+class QAT(SoftFields, CausalTraining):
     """Train a student with the int8 or int4 weights that it is then stored with (Jacob et al. 2018, section 3).
 
     Each forward pass rounds weights to nearest, per output channel (`bits=8`) or per group (`bits=4`), and with
@@ -38,6 +43,11 @@ class QAT(LowBitTraining):
     """Bits of a weight."""
     group_size: Literal[32, 64, 128] = 32
     """Of `bits=4`: input features that share a scale."""
+
+    def check(self) -> Iterator[Problem]:
+        """Yield what is wrong with the parameters."""
+        yield from super().check()
+        yield from low_bit_problems(self, how=self)
 
     def form(self) -> Packed:
         """Return what the layers compute with."""
@@ -58,7 +68,19 @@ class QAT(LowBitTraining):
         weights = f"int4 in groups of {self.group_size}" if self.bits == 4 else "int8 per channel"
         activations = "16 bits" if self.bits == 4 else "int8 per token"
         stored = {"format": "compressed-tensors", "embeddings and head": "16-bit"}
-        return {**super().recipe(), "weights": weights, "activations in training": activations, **stored}
+        told = {"weights": weights, "activations in training": activations, **stored}
+        return {**super().recipe(), **soft_recipe(self), **told}
+
+    def run(
+        self, rows: Dataset, student: Any, teacher: Any, context: Context, *, validation: Dataset | None = None
+    ) -> Path:
+        """Train the student on `rows` and write its folder.
+
+        Raises:
+            BadInput: the student's architecture isn't known, or the teacher's distributions don't go with it.
+        """
+        inputs = {"rows": rows, "student": student, "teacher": teacher}
+        return train_in_few_bits(self, inputs, context, validation, how=self)
 
 
 @dataclass

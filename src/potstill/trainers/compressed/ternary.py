@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import KW_ONLY
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-from potstill.trainers.compressed.low_bit import TRITS, LowBit, LowBitTraining
+from potstill.errors import Problem
+from potstill.trainers.compressed.low_bit import TRITS, LowBit, low_bit_problems, train_in_few_bits
+from potstill.trainers.language_models.base import CausalTraining
+from potstill.trainers.language_models.soft_lesson import SoftFields, soft_recipe
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from potstill.engine.context import Context
 
 
-class Ternary(LowBitTraining):
+class Ternary(SoftFields, CausalTraining):
     """Train a student whose weights are -1, 0 or 1 times one scale a matrix: 1.58 bits (BitNet b1.58, Ma et al. 2024).
 
     In each forward pass (section 2) a weight matrix is divided by its mean absolute value, rounded and clipped to
@@ -27,6 +37,11 @@ class Ternary(LowBitTraining):
     """Bits of the layers' inputs while training: 8 rounds each token by its own largest value, as BitNet's kernels do;
     16 leaves them."""
 
+    def check(self) -> Iterator[Problem]:
+        """Yield what is wrong with the parameters."""
+        yield from super().check()
+        yield from low_bit_problems(self, how=self)
+
     def form(self) -> LowBit:
         """Return what the layers compute with."""
         from potstill.compression.quantization.straight_through import FakeQuantization, ternary
@@ -35,5 +50,17 @@ class Ternary(LowBitTraining):
 
     def recipe(self) -> dict[str, object]:
         """Return the parameters that the model card names."""
-        told = {"activations in training": f"{self.activation_bits} bits"}
-        return {**super().recipe(), **told, "weights": "-1, 0 or 1 times a scale (1.58 bits), stored as bfloat16"}
+        weights = "-1, 0 or 1 times a scale (1.58 bits), stored as bfloat16"
+        told = {"activations in training": f"{self.activation_bits} bits", "weights": weights}
+        return {**super().recipe(), **soft_recipe(self), **told}
+
+    def run(
+        self, rows: Dataset, student: Any, teacher: Any, context: Context, *, validation: Dataset | None = None
+    ) -> Path:
+        """Train the student on `rows` and write its folder.
+
+        Raises:
+            BadInput: the student's architecture isn't known, or the teacher's distributions don't go with it.
+        """
+        inputs = {"rows": rows, "student": student, "teacher": teacher}
+        return train_in_few_bits(self, inputs, context, validation, how=self)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from potstill.engine.context import Context
     from potstill.trainers.encoders.class_teacher import ClassTeacher
+    from potstill.trainers.loop.context import TrainingContext
     from potstill.trainers.loop.objective import Losses
 
 
@@ -43,8 +44,7 @@ class Classifier(ClassTraining):
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns that the rows must have."""
-        stored = (SOFT,) if self.alpha and self.teacher is None else ()
-        return {"rows": (self.text, *(() if self.alpha == 1 else (self.label,)), *stored)}
+        return {"rows": class_columns(self, self.teacher)}
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> None:
         """Check that there is one teacher.
@@ -52,14 +52,12 @@ class Classifier(ClassTraining):
         Raises:
             RequestError: there are two.
         """
-        if self.teacher is not None and SOFT in (inputs.get("rows") or ()):
-            raise RequestError(Problem("", "teacher", TWICE))
+        check_one_teacher(self.teacher, inputs.get("rows"))
 
     def check(self) -> Iterator[Problem]:
         """Yield what is wrong with the parameters."""
         yield from super().check()
-        if self.teacher is not None and self.alpha == 0:
-            yield Problem("", "alpha", "is 0, so the teacher has no say: raise it, or leave teacher= out")
+        yield from teacher_problems(self, self.teacher)
 
     def run(
         self, rows: Dataset, student: Any, context: Context, teacher: Any = None, *, validation: Dataset | None = None
@@ -69,16 +67,47 @@ class Classifier(ClassTraining):
         Raises:
             BadInput: the student is no encoder that can be trained, or the labels make no classes.
         """
-        from potstill.trainers.encoders.text_batches import reading
-
         inputs = {"rows": rows, "student": student, "teacher": teacher}
         with set_up(self, inputs, context, validation) as training:
-            prepared = prepare(self, rows, student, teacher, training)
-            padding = prepared.tokenizer.pad_token_id
-            model = load(prepared.folder, prepared.names, padding, self.seed)
-            objective = ClassObjective(prepared.alpha, self.temperature, prepared.load_teacher())
-            recipe = {"alpha": prepared.alpha, "temperature": self.temperature} if prepared.alpha else {}
-            return fit(self, prepared, model, objective, reading(padding), recipe, training)
+            return learn_classes(self, rows, student, teacher, training)
+
+
+def class_columns(step: ClassTraining, teacher: object) -> tuple[str, ...]:
+    """Return the columns that the rows of a classifier must have: the label where it counts, and a stored teacher."""
+    stored = (SOFT,) if step.alpha and teacher is None else ()
+    return (step.text, *(() if step.alpha == 1 else (step.label,)), *stored)
+
+
+def check_one_teacher(teacher: object, columns: Collection[str] | None) -> None:
+    """Check that rows with these `columns` don't hold another teacher's words.
+
+    Raises:
+        RequestError: they do.
+    """
+    if teacher is not None and SOFT in (columns or ()):
+        raise RequestError(Problem("", "teacher", TWICE))
+
+
+def teacher_problems(step: ClassTraining, teacher: object) -> Iterator[Problem]:
+    """Yield that a teacher has no say."""
+    if teacher is not None and step.alpha == 0:
+        yield Problem("", "alpha", "is 0, so the teacher has no say: raise it, or leave teacher= out")
+
+
+def learn_classes(step: ClassTraining, rows: Dataset, student: Any, teacher: Any, context: TrainingContext) -> Path:
+    """Train the student on labels and the teacher's probabilities of them, and write its folder.
+
+    Raises:
+        BadInput: the student is no encoder that can be trained, or the labels make no classes.
+    """
+    from potstill.trainers.encoders.text_batches import reading
+
+    prepared = prepare(step, rows, student, teacher, context)
+    padding = prepared.tokenizer.pad_token_id
+    model = load(prepared.folder, prepared.names, padding, step.seed)
+    objective = ClassObjective(prepared.alpha, step.temperature, prepared.load_teacher())
+    recipe = {"alpha": prepared.alpha, "temperature": step.temperature} if prepared.alpha else {}
+    return fit(step, prepared, model, objective, reading(padding), recipe, context)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import KW_ONLY
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -19,30 +19,16 @@ if TYPE_CHECKING:
 
     from potstill.engine.context import Context
     from potstill.trainers.encoders.layer_objective import Weights
+    from potstill.trainers.loop.context import TrainingContext
 
 PROJECTION = "layer_projection"
 """Name under which the learned projection is part of the student while it trains, and of its checkpoints."""
 
 
-class LayerMatch(ClassTraining):
-    """Train an encoder on a teacher's distribution, the labels, and the teacher's hidden states and attention maps.
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class LayerFields:
+    """What a student is told of its teacher's layers; fields only, no step."""
 
-    The loss of a row, or with `task="masked-lm"` of a masked token of plain text, is alpha * temperature^2 *
-    KL(teacher || student) + (1 - alpha) * cross-entropy + cosine * (1 - cosine of the last hidden states) + hidden *
-    (distance of the hidden states of paired layers) + attention * (distance of their attention maps). By default it is
-    DistilBERT's triple loss with its weights 5 : 2 : 1 (Sanh et al. 2019, arXiv 1910.01108, section 2), divided by 7;
-    `hidden` and `attention` are those of TinyBERT (Jiao et al. 2020, arXiv 1909.10351, section 3.1) or PKD (Sun et al.
-    2019, arXiv 1908.09355). States are compared token by token and averaged over the row; where the widths differ, one
-    learned linear map takes the student's to the teacher's, and where the numbers of heads do, mean maps are compared.
-    A student made by `KeepLayers` starts from the teacher.
-
-    >>> rows = LoadRows([{"text": "what a joy", "label": "good"}, {"text": "so dull", "label": "bad"}])
-    >>> mood = Classifier(rows, student=encoder, epochs=1)
-    >>> show(LayerMatch(rows, student=KeepLayers(mood, every=3), teacher=mood, epochs=1))
-    {'parameters': 15616130, 'zeros': 0.0, 'bits': 32}
-    """
-
-    _: KW_ONLY
     teacher: Model
     """A classifier of the same classes, in any order, or a masked language model; with the student's tokenizer. It
     reads each batch too."""
@@ -66,25 +52,37 @@ class LayerMatch(ClassTraining):
     """Pairs (student's layer, teacher's layer) for `hidden` and `attention`, numbered from 0. Empty spreads the
     student's evenly, last to last: (0, 1), (1, 3), (2, 5) for 3 of 6."""
 
+
+class LayerMatch(LayerFields, ClassTraining):
+    """Train an encoder on a teacher's distribution, the labels, and the teacher's hidden states and attention maps.
+
+    The loss of a row, or with `task="masked-lm"` of a masked token of plain text, is alpha * temperature^2 *
+    KL(teacher || student) + (1 - alpha) * cross-entropy + cosine * (1 - cosine of the last hidden states) + hidden *
+    (distance of the hidden states of paired layers) + attention * (distance of their attention maps). By default it is
+    DistilBERT's triple loss with its weights 5 : 2 : 1 (Sanh et al. 2019, arXiv 1910.01108, section 2), divided by 7;
+    `hidden` and `attention` are those of TinyBERT (Jiao et al. 2020, arXiv 1909.10351, section 3.1) or PKD (Sun et al.
+    2019, arXiv 1908.09355). States are compared token by token and averaged over the row; where the widths differ, one
+    learned linear map takes the student's to the teacher's, and where the numbers of heads do, mean maps are compared.
+    A student made by `KeepLayers` starts from the teacher.
+
+    >>> rows = LoadRows([{"text": "what a joy", "label": "good"}, {"text": "so dull", "label": "bad"}])
+    >>> mood = Classifier(rows, student=encoder, epochs=1)
+    >>> show(LayerMatch(rows, student=KeepLayers(mood, every=3), teacher=mood, epochs=1))
+    {'parameters': 15616130, 'zeros': 0.0, 'bits': 32}
+    """
+
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns that the rows must have."""
-        labels = self.task == "classification" and self.alpha != 1
-        return {"rows": (self.text, *((self.label,) if labels else ()))}
+        return {"rows": layer_columns(self, how=self)}
 
     def check(self) -> Iterator[Problem]:
         """Yield what is wrong with the parameters."""
         yield from super().check()
-        if self.alpha == 0 and not (self.cosine or self.hidden or self.attention):
-            yield Problem("", "alpha", "is 0, as are all other weights of the teacher: raise one, or take Classifier")
-        if self.task == "masked-lm" and self.classes:
-            yield Problem("", "classes", "are given, but a masked language model has none: leave them out")
-        if self.layers and not (self.hidden or self.attention):
-            yield Problem("", "layers", "are given, but hidden and attention, which compare them, are 0: raise one")
+        yield from layer_problems(self, how=self)
 
     def recipe(self) -> dict[str, object]:
         """Return the parameters that the model card names."""
-        weights = {"alpha": self.alpha, "cosine": self.cosine, "hidden": self.hidden, "attention": self.attention}
-        return {**super().recipe(), **weights, "temperature": self.temperature, "task": self.task}
+        return {**super().recipe(), **layer_recipe(self)}
 
     def run(
         self, rows: Dataset, student: Any, teacher: Any, context: Context, *, validation: Dataset | None = None
@@ -94,23 +92,63 @@ class LayerMatch(ClassTraining):
         Raises:
             BadInput: student or teacher can't do the task; their classes, tokenizers or layers don't go together.
         """
-        from potstill.trainers.encoders import layer_tasks
-        from potstill.trainers.encoders.layer_map import checked
-        from potstill.trainers.encoders.layer_objective import LayerObjective, Weights
-
-        alpha = 0.5 if self.alpha is None else self.alpha
-        weights = Weights(alpha, self.temperature, self.cosine, self.hidden, self.attention, self.match)
-        read = layer_tasks.classify if self.task == "classification" else layer_tasks.fill_masks
         inputs = {"rows": rows, "student": student, "teacher": teacher}
         with set_up(self, inputs, context, validation) as training:
-            sides = read(layer_tasks.Order(self, rows, student, teacher, weights, training))
-            (ours, width), (theirs, teachers_width) = layer_tasks.sizes(sides.student), layer_tasks.sizes(sides.teacher)
-            pairs = checked(self.layers, ours, theirs)
-            training.notes["layer_pairs"] = [list(pair) for pair in pairs]
-            projection = _projection(sides.student, width, teachers_width, weights)
-            objective = LayerObjective(weights, pairs, sides.ask, sides.targets, **projection)
-            model, reading = sides.student, sides.reading
-            return fit(self, sides.prepared, model, objective, reading, {}, training, _unproject, sides.task)
+            return learn_layers(self, rows, student, teacher, training, how=self)
+
+
+def layer_columns(step: ClassTraining, how: LayerFields) -> tuple[str, ...]:
+    """Return the columns that the rows must have."""
+    labels = how.task == "classification" and how.alpha != 1
+    return (step.text, *((step.label,) if labels else ()))
+
+
+def layer_problems(step: ClassTraining, how: LayerFields) -> Iterator[Problem]:
+    """Yield what is wrong with the parameters."""
+    if how.alpha == 0 and not (how.cosine or how.hidden or how.attention):
+        yield Problem("", "alpha", "is 0, as are all other weights of the teacher: raise one, or take Classifier")
+    if how.task == "masked-lm" and step.classes:
+        yield Problem("", "classes", "are given, but a masked language model has none: leave them out")
+    if how.layers and not (how.hidden or how.attention):
+        yield Problem("", "layers", "are given, but hidden and attention, which compare them, are 0: raise one")
+
+
+def layer_recipe(how: LayerFields) -> dict[str, object]:
+    """Return the parameters that the model card names."""
+    weights = {"alpha": how.alpha, "cosine": how.cosine, "hidden": how.hidden, "attention": how.attention}
+    return {**weights, "temperature": how.temperature, "task": how.task}
+
+
+def learn_layers(
+    step: ClassTraining, rows: Dataset, student: Any, teacher: Any, context: TrainingContext, *, how: LayerFields
+) -> Path:
+    """Train the student on what the teacher says and on what goes on in it, and write its folder.
+
+    Raises:
+        BadInput: student or teacher can't do the task; their classes, tokenizers or layers don't go together.
+    """
+    from potstill.trainers.encoders import layer_tasks
+    from potstill.trainers.encoders.layer_map import checked
+    from potstill.trainers.encoders.layer_objective import LayerObjective
+
+    weights = _weights(how)
+    read = layer_tasks.classify if how.task == "classification" else layer_tasks.fill_masks
+    sides = read(layer_tasks.Order(step, rows, student, teacher, weights, context))
+    (ours, width), (theirs, teachers_width) = layer_tasks.sizes(sides.student), layer_tasks.sizes(sides.teacher)
+    pairs = checked(how.layers, ours, theirs)
+    context.notes["layer_pairs"] = [list(pair) for pair in pairs]
+    projection = _projection(sides.student, width, teachers_width, weights)
+    objective = LayerObjective(weights, pairs, sides.ask, sides.targets, **projection)
+    model, reading = sides.student, sides.reading
+    return fit(step, sides.prepared, model, objective, reading, {}, context, _unproject, sides.task)
+
+
+def _weights(how: LayerFields) -> Weights:
+    """Return how much each part of the loss counts."""
+    from potstill.trainers.encoders.layer_objective import Weights
+
+    alpha = 0.5 if how.alpha is None else how.alpha
+    return Weights(alpha, how.temperature, how.cosine, how.hidden, how.attention, how.match)
 
 
 def _projection(model: Any, ours: int, theirs: int, weights: Weights) -> dict[str, Any]:

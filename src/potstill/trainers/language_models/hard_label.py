@@ -53,22 +53,33 @@ class HardLabel(CausalTraining):
 
     def run(self, rows: Dataset, student: Any, context: Context, *, validation: Dataset | None = None) -> Path:
         """Train the student on `rows` and write its folder."""
-        from potstill.trainers.language_models.architecture import architecture_of
-        from potstill.trainers.language_models.lazy_logits import before_the_output_layer
+        return learn_answers(self, rows, student, context, validation, loss_on=self.loss_on)
 
-        folder = students.folder_of(student)
-        architecture = architecture_of(folder)
-        check_loss_on(self.loss_on, architecture)
 
-        def example_of(row: Mapping[str, Any], tokenizer: Any) -> Example | str:
-            return text_example(row, tokenizer, self.prompt, architecture.encode, self.loss_on)
+def learn_answers(
+    step: CausalTraining, rows: Dataset, student: Any, context: Context, validation: Dataset | None, *, loss_on: LossOn
+) -> Path:
+    """Train the student on the text of the turns asked for, and write its folder.
 
-        def reading_of(model: Any) -> Reading:
-            return before_the_output_layer(architecture.reading(model.config))
+    Raises:
+        BadInput: the student can't learn these turns, or there are no rows to learn from.
+    """
+    from potstill.trainers.language_models.architecture import architecture_of
+    from potstill.trainers.language_models.lazy_logits import before_the_output_layer
 
-        with set_up(self, {"rows": rows, "student": student}, context, validation) as training:
-            prepared = prepare(self, rows, folder, training, example_of)
-            return fit(self, prepared, hard_objective, training, reading_of)
+    folder = students.folder_of(student)
+    architecture = architecture_of(folder)
+    check_loss_on(loss_on, architecture)
+
+    def example_of(row: Mapping[str, Any], tokenizer: Any) -> Example | str:
+        return text_example(row, tokenizer, step.prompt, architecture.encode, loss_on)
+
+    def reading_of(model: Any) -> Reading:
+        return before_the_output_layer(architecture.reading(model.config))
+
+    with set_up(step, {"rows": rows, "student": student}, context, validation) as training:
+        prepared = prepare(step, rows, folder, training, example_of)
+        return fit(step, prepared, hard_objective, training, reading_of)
 
 
 def check_loss_on(loss_on: LossOn, architecture: Architecture) -> None:
