@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Interval, MinLen
 
-from potstill.engine.step import Estimate, Model, Step, Trial
+from potstill.engine.step import Estimate, Model, Placement, Step, Trial
 from potstill.errors import Problem
 from potstill.models.preload import ENGINE
 from potstill.steps.rows.added import added, answered, with_answer
 from potstill.teachers.cache.forecast import left_to_ask, sampled
 from potstill.teachers.cache.parse_retry import Answer, Question, Tries, as_text, asked, upper_bound
-from potstill.teachers.cache.response_cache import place, teacher_problems
+from potstill.teachers.cache.response_cache import teacher_problems
+from potstill.teachers.placement import placed
 from potstill.teachers.protocol import Sampling
 
 if TYPE_CHECKING:
@@ -36,9 +37,9 @@ class TeacherStep(Step):
     teacher: Model
     """Who is asked."""
 
-    def __post_init__(self) -> None:
-        """Choose where the step runs."""
-        place(self, self.teacher)
+    def placement(self) -> Placement:
+        """Return where the teacher runs."""
+        return placed(self.teacher, super().placement())
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher."""

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt, Interval
 
-from potstill.engine.step import Estimate, Model, Rows
+from potstill.engine.step import Estimate, Model, Placement, Rows
 from potstill.errors import Problem
 from potstill.steps.generation.search_base import SearchStep
 from potstill.steps.rows.added import REASON, added, answered, earlier
 from potstill.steps.rows.prompt_columns import prompt_columns
 from potstill.teachers.cache.parse_retry import rendered_rows
-from potstill.teachers.cache.response_cache import place
 from potstill.teachers.cache.search_cache import Prompt, asked, searched
 from potstill.teachers.cache.soft_labels import HIDDEN_COLUMNS, TOP_COLUMNS
+from potstill.teachers.placement import placed
 from potstill.teachers.search import Hypothesis, Method, Search
 
 if TYPE_CHECKING:
@@ -63,9 +63,9 @@ class Decode(SearchStep):
     makes: ClassVar[str] = "rows"
     unkeyed: ClassVar[frozenset[str]] = frozenset({"batch_size"})
 
-    def __post_init__(self) -> None:
-        """Choose where the step runs."""
-        place(self, self.model)
+    def placement(self) -> Placement:
+        """Return where the model runs."""
+        return placed(self.model, super().placement())
 
     def check(self) -> Iterable[Problem]:
         """Yield what a teacher can't do."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, MinLen
 
-from potstill.engine.step import Model, Rows
+from potstill.engine.step import Model, Placement, Rows
 from potstill.errors import Problem
 from potstill.models.preload import ENCODER
 from potstill.prompts import Template, rendered
@@ -49,10 +49,9 @@ class FewShotPromptWithRetrieval(FewShotStep):
     column: Annotated[str, MinLen(1)] = "instruction"
     """Column that is compared, of rows and examples."""
 
-    preload: ClassVar[tuple[str, ...]] = ENCODER
-
-    def __post_init__(self) -> None:
-        """Run in a process of its own: the encoder is loaded here, wherever the teacher is."""
+    def placement(self) -> Placement:
+        """Return a process of the step's own: the encoder is loaded there, wherever the teacher is."""
+        return Placement(heavy=True, preload=ENCODER)
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the column that is compared, and what the template uses."""
@@ -109,10 +108,9 @@ class RAGPrompt(InContextStep):
     prompt: Template = "rag.jinja"
     """Gets `passages` (texts) and the row's columns."""
 
-    preload: ClassVar[tuple[str, ...]] = ENCODER
-
-    def __post_init__(self) -> None:
-        """Run in a process of its own: the encoder is loaded here, wherever the teacher is."""
+    def placement(self) -> Placement:
+        """Return a process of the step's own: the encoder is loaded there, wherever the teacher is."""
+        return Placement(heavy=True, preload=ENCODER)
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher or the template."""

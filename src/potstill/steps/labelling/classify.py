@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, MinLen
 
-from potstill.engine.step import Estimate, Model, Rows
+from potstill.engine.step import Estimate, Model, Placement, Rows
 from potstill.errors import PotstillError, Problem
 from potstill.labelling.calibration import average, calibrated, probabilities, text_score
 from potstill.labelling.vote import majority
@@ -20,8 +20,9 @@ from potstill.steps.generation.constraints import held_to
 from potstill.steps.labelling.ensemble_query import Job, Panel, panel_problems
 from potstill.steps.rows.added import added
 from potstill.teachers.cache.parse_retry import UNREADABLE, Question, Tries, asked, lose_once, row_name
-from potstill.teachers.cache.response_cache import lose_error, place, request_seed
+from potstill.teachers.cache.response_cache import lose_error, request_seed
 from potstill.teachers.ensemble import Ensemble, as_ensemble, scores
+from potstill.teachers.placement import placed
 from potstill.teachers.protocol import Request, Response, Sampling
 from potstill.text.choice import ChoiceReader
 
@@ -82,9 +83,9 @@ class ClassifyWithTeacher(AskingStep):
     max_tries: Annotated[int, Ge(1)] = 3
     """Times the one answer is asked for where it is not clear; after the greedy one, at temperature 0.7."""
 
-    def __post_init__(self) -> None:
-        """Choose where the step runs."""
-        place(self, as_ensemble(self.teacher))
+    def placement(self) -> Placement:
+        """Return where the teachers run: in the process of the run if none of them loads a model there."""
+        return placed(as_ensemble(self.teacher), super().placement())
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher or the labels."""

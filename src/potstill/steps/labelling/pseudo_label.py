@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
-from potstill.engine.step import Estimate, Model, Rows
+from potstill.engine.step import Estimate, Model, Placement, Rows
 from potstill.errors import PotstillError, Problem
 from potstill.labelling.vote import Vote, answer_in, majority
 from potstill.prompts import Template, rendered, required_variables
@@ -16,7 +16,7 @@ from potstill.steps.generation.base import SamplingStep
 from potstill.steps.labelling.ensemble_query import Job, Panel, panel_problems
 from potstill.steps.rows.added import added, answered, with_answer
 from potstill.teachers.cache.parse_retry import lose_once, row_name
-from potstill.teachers.cache.response_cache import lose_error, place, request_seed
+from potstill.teachers.cache.response_cache import lose_error, request_seed
 from potstill.teachers.cache.soft_labels import (
     TOP_COLUMNS,
     Sidecar,
@@ -26,6 +26,7 @@ from potstill.teachers.cache.soft_labels import (
     sidecar_of,
 )
 from potstill.teachers.ensemble import as_ensemble
+from potstill.teachers.placement import placed
 from potstill.teachers.protocol import Request, Response, Sampling
 from potstill.text.patterns import SlowPattern, pattern_problem
 
@@ -84,9 +85,9 @@ class PseudoLabel(SamplingStep):
     unkeyed_defaults: ClassVar[frozenset[str]] = frozenset({"reasoning"})
     version: ClassVar[int] = 3  # thoughts are no part of an answer
 
-    def __post_init__(self) -> None:
-        """Choose where the step runs."""
-        place(self, as_ensemble(self.teacher))
+    def placement(self) -> Placement:
+        """Return where the teachers run: in the process of the run if none of them loads a model there."""
+        return placed(as_ensemble(self.teacher), super().placement())
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher or the sampling."""
