@@ -13,7 +13,7 @@ from annotated_types import Ge, Interval
 from potstill.engine.step import Estimate, Rows
 from potstill.errors import PotstillError, Problem
 from potstill.prompts import Template, rendered
-from potstill.steps.generation.base import SamplingStep
+from potstill.steps.generation.base import AskingStep
 from potstill.steps.instructions.classify_tasks import yes_or_no
 from potstill.steps.instructions.evol_rules import OPERATIONS, answer_fault, instruction_fault, read_evolved
 from potstill.teachers.cache.parse_retry import Question, Tries, as_text, asked, row_name
@@ -46,7 +46,7 @@ class _Step:
     text: str
 
 
-class EvolInstruct(SamplingStep):
+class EvolInstruct(AskingStep):
     """Evolves each instruction `rounds` times, each time in one of six ways, and answers what came out.
 
     A row for each evolution that is not eliminated: because it asks for the same as before, because the teacher

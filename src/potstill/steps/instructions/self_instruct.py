@@ -13,7 +13,7 @@ from potstill.engine.encoding import digest
 from potstill.engine.step import Estimate, Rows
 from potstill.errors import BadInput, PotstillError, Problem
 from potstill.prompts import Template, render
-from potstill.steps.generation.base import SamplingStep
+from potstill.steps.generation.base import AskingStep
 from potstill.steps.instructions.rules import BLOCKED_STARTS, BLOCKED_WORDS, Rules
 from potstill.teachers.cache.response_cache import Asker, as_teacher, lose_error, request_seed
 from potstill.teachers.protocol import Request, Sampling
@@ -36,7 +36,7 @@ PAPER_SAMPLING: dict[str, Any] = {
 """How the paper drew from GPT-3, a base model, by its code: `SelfInstruct(seeds, ..., **PAPER_SAMPLING)`."""
 
 
-class SelfInstruct(SamplingStep):
+class SelfInstruct(AskingStep):
     """Grows a pool of instructions: shows the teacher some of it, and keeps what comes back and is new.
 
     Each round asks `prompts_per_round` prompts, whose examples are drawn from the pool as the round found it; so the

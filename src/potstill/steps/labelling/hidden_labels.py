@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import KW_ONLY, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from potstill.engine.step import Estimate, Model, Placement
+from potstill.engine.step import Estimate, Placement
 from potstill.errors import BadInput, Problem
 from potstill.models.preload import MODEL
 from potstill.prompts import render
@@ -33,16 +33,13 @@ class HiddenLabels(GivenTextStep):
     `SoftLabel(teacher=...)` rebuilds the logits with the teacher's output layer alone, which it loads without the rest
     of the teacher; unlike top-k soft labels they can be softened by a temperature. They take 2 bytes a token for each
     hidden unit: less than `SoftLabels(top_k=...)` only for small teachers. The first ones are checked to give
-    the logits that the teacher gave. A teacher's own system prompt is put before every chat, as when it answers.
+    the logits that the teacher gave. transformers runs it, also where it is given as `VLLM(...)`; its own system prompt
+    is put before every chat, as when it answers.
 
     >>> rows = LoadRows([{"instruction": "Hi", "output": "Hello"}])
     >>> show(HiddenLabels(rows, teacher=student))
     {'instruction': 'Hi', 'output': 'Hello', 'teacher_token_ids': b'..., 'teacher_hidden': b'...}
     """
-
-    _: KW_ONLY
-    teacher: Model
-    """Who reads: a model folder, a Hub id, a step, or a teacher of one (it is run by transformers)."""
 
     def placement(self) -> Placement:
         """Return a process of the step's own: the model is loaded there, whatever runs it as a teacher."""

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from annotated_types import Ge
+from annotated_types import Ge, Interval
 
 from potstill.engine.step import Estimate, Model, Placement, Rows
 from potstill.errors import PotstillError, Problem
 from potstill.labelling.vote import Vote, answer_in, majority
 from potstill.prompts import Template, rendered, required_variables
-from potstill.steps.generation.base import SamplingStep
+from potstill.steps.generation.base import AskingStep
 from potstill.steps.labelling.ensemble_query import Job, Panel, panel_problems
 from potstill.steps.rows.added import added, answered, with_answer
 from potstill.teachers.cache.parse_retry import lose_once, row_name
@@ -40,7 +40,7 @@ ENOUGH_MASS = 0.98
 VOTE_COLUMNS = ("answer", "confidence", "votes")
 
 
-class PseudoLabel(SamplingStep):
+class PseudoLabel(AskingStep):
     """Has the teacher answer every row: `output`, `finish_reason`, and with `top_k` the soft labels.
 
     Rows that have an `output` already get a new one, and theirs becomes `reference`. An answer that was cut is not a label: the row is lost. With `samples` or several teachers the answers vote, and
@@ -71,6 +71,8 @@ class PseudoLabel(SamplingStep):
     text, JSON spelled in one way. A row in whose answers it finds nothing is lost."""
     temperature: Annotated[float, Ge(0)] = 0.0
     """0 takes the most probable answer; with `top_k` only 0 and 1 are allowed."""
+    top_p: Annotated[float, Interval(gt=0, le=1)] = 1.0
+    """Nucleus mass; with `top_k` only 1 is allowed."""
     max_tokens: Annotated[int, Ge(1)] = 256
     """Longest answer."""
     stop: tuple[str, ...] = ()
