@@ -16,7 +16,7 @@ from potstill.prompts import Template, rendered
 from potstill.steps.generation.base import AskingStep
 from potstill.steps.instructions.classify_tasks import yes_or_no
 from potstill.steps.instructions.evol_rules import OPERATIONS, answer_fault, instruction_fault, read_evolved
-from potstill.teachers.cache.parse_retry import Question, Tries, as_text, asked, row_name
+from potstill.teachers.cache.parse_retry import Answer, Question, Tries, as_text, asked, row_name
 from potstill.teachers.cache.response_cache import Asker, as_teacher
 from potstill.teachers.protocol import Sampling
 
@@ -141,15 +141,7 @@ class EvolInstruct(AskingStep):
                 continue
             step.line.text = step.text
             context.ledger.keep()
-            yield {
-                "id": f"{step.line.name}-evolved-{number}",
-                "instruction": step.text,
-                "output": answer.text,
-                "finish_reason": answer.finish_reason,
-                "parent": step.line.name,
-                "round": number,
-                "operation": step.operation,
-            }
+            yield _row(step, number, answer)
 
     def _evolutions(self, lines: list[_Line], number: int) -> Iterator[Question[tuple[_Line, str]]]:
         """Yield the question that evolves each line; the same operation in a later round is drawn anew."""
@@ -177,6 +169,19 @@ class EvolInstruct(AskingStep):
         if fault:
             context.ledger.lose(f"{step.line.name} round {number}", "filtered", fault, step.text)
         return not fault
+
+
+def _row(step: _Step, number: int, answer: Answer[str]) -> dict[str, Any]:
+    """Return the row of an evolution that survives round `number`, with its answer."""
+    return {
+        "id": f"{step.line.name}-evolved-{number}",
+        "instruction": step.text,
+        "output": answer.text,
+        "finish_reason": answer.finish_reason,
+        "parent": step.line.name,
+        "round": number,
+        "operation": step.operation,
+    }
 
 
 def _eliminated(step: _Step, number: int, same: bool, context: Context) -> bool:

@@ -160,16 +160,7 @@ class InputFromLabel(AskingStep):
         """Yield the new texts in a response."""
         source = f"{shelf.label}, prompt {prompt}"
         shelf.barren += 1
-        if response.finish_reason == "error":
-            lose_error(context, source, response)
-            return
-        items = parse_list(response.text)
-        if response.finish_reason == "length" and items:
-            items.pop()
-            context.ledger.lose(source, "filtered", "cut at max_tokens", f"max_tokens={self.max_tokens}")
-        if not items:
-            context.ledger.lose(source, "filtered", "no list in the answer", response.text)
-        for text in items:
+        for text in self._read(response, source, context):
             if shelf.made == self.per_label:
                 return
             reason = self._objection(text, shelf, seen)
@@ -181,6 +172,19 @@ class InputFromLabel(AskingStep):
             shelf.made += 1
             shelf.barren = 0
             yield text
+
+    def _read(self, response: Response, source: str, context: Context) -> list[str]:
+        """Return the texts in a response, without the last one if it was cut."""
+        if response.finish_reason == "error":
+            lose_error(context, source, response)
+            return []
+        items = parse_list(response.text)
+        if response.finish_reason == "length" and items:
+            items.pop()
+            context.ledger.lose(source, "filtered", "cut at max_tokens", f"max_tokens={self.max_tokens}")
+        if not items:
+            context.ledger.lose(source, "filtered", "no list in the answer", response.text)
+        return items
 
     def _objection(self, text: str, shelf: Shelf, seen: set[str]) -> str:
         """Return why a text is not wanted, or nothing."""

@@ -112,11 +112,7 @@ class Magpie(AskingStep):
                     yield row
                 context.progress(made, self.target, tokens=asker.usage["completion_tokens"])
                 if drawn - fruitful >= self.patience:
-                    raise PotstillError(
-                        f"the teacher writes nothing new any more: {made} of {self.target} pairs after {drawn} draws; "
-                        f"dropped: {pool.reasons()}. Lower target, raise novelty or temperature, or check the prefix "
-                        f"{prefix[-200:]!r}"
-                    )
+                    raise PotstillError(self._given_up(made, drawn, prefix, pool))
 
     def _written(self, draws: range, prefix: str, pool: Pool, asker: Asker) -> Iterator[str]:
         """Yield the instructions of some draws that are good and new."""
@@ -146,6 +142,14 @@ class Magpie(AskingStep):
             context.ledger.keep()
             row = {"id": _name(text), "instruction": text, "output": answer.text}
             yield {**row, "finish_reason": answer.finish_reason}
+
+    def _given_up(self, made: int, drawn: int, prefix: str, pool: Pool) -> str:
+        """Return why the step stops short of its target."""
+        return (
+            f"the teacher writes nothing new any more: {made} of {self.target} pairs after {drawn} draws; "
+            f"dropped: {pool.reasons()}. Lower target, raise novelty or temperature, or check the prefix "
+            f"{prefix[-200:]!r}"
+        )
 
 
 def user_prefix(teacher: Any, system: str = "") -> str:

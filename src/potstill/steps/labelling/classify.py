@@ -129,9 +129,8 @@ class ClassifyWithTeacher(AskingStep):
         if len(ways) == 1 and ways[0] is not None and self.samples == 1:
             yield from self._one_answer(rows, panel.teachers[0], ways[0], context)
             return
+        jobs = partial(self._jobs, rows, panel, ways, context, set())
         biases: list[list[list[float]]] = [[] for _ in panel.teachers]
-        unfit: set[str] = set()
-        jobs = partial(self._jobs, rows, panel, ways, context, unfit)
         for job, responses in panel.answers(jobs, self._total(len(rows), ways)):
             if _lost(job, responses, context):
                 continue
@@ -139,17 +138,11 @@ class ClassifyWithTeacher(AskingStep):
             if not job.row:
                 for member, shares in found.items():
                     biases[member].append(shares)
-                continue
-            shares_by_member = {
-                member: calibrated(shares, biases[member]) if biases[member] else shares
-                for member, shares in found.items()
-                if shares
-            }
-            if not shares_by_member:
+            elif freed := _freed(found, biases):
+                context.ledger.keep()
+                yield {**job.row, **self._columns(freed, panel.names, ensemble)}
+            else:
                 context.ledger.lose(job.name, "permanent", UNREADABLE, responses[0].text)
-                continue
-            context.ledger.keep()
-            yield {**job.row, **self._columns(shares_by_member, panel.names, ensemble)}
 
     def _one_answer(self, rows: Dataset, teacher: Any, way: Sampling, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows with the one label that the teacher answers."""
@@ -267,6 +260,12 @@ class ClassifyWithTeacher(AskingStep):
         votes = [{"teacher": names[member], "label": choice} for member, choice in choices.items()]
         new = {"label": label, "confidence": confidence, "probabilities": dict(zip(labels, mean, strict=True))}
         return new if len(names) == 1 else {**new, "votes": votes}
+
+
+def _freed(found: Mapping[int, list[float]], biases: Sequence[list[list[float]]]) -> dict[int, list[float]]:
+    """Return the probabilities of the members that chose, freed of their `biases`, where they have some."""
+    chose = {member: shares for member, shares in found.items() if shares}
+    return {member: calibrated(own, biases[member]) if biases[member] else own for member, own in chose.items()}
 
 
 def _token_logprobs(response: Response) -> list[float]:
