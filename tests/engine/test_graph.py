@@ -172,8 +172,8 @@ def test_steps_are_replaced_in_a_named_tuple() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["columns", "check", "needs", "expanded", "estimate", "memory_remedies", "run", "version", "outputs",
-             "heavy", "makes", "alone", "preload", "unkeyed", "spelled", "wants_lineage", "name"],
+    "name", ["columns", "check", "needs", "expanded", "estimate", "memory_remedies", "placement", "run", "version",
+             "outputs", "heavy", "makes", "alone", "preload", "unkeyed", "spelled", "wants_lineage", "name"],
 )  # fmt: skip
 @pytest.mark.parametrize("future", ["", "from __future__ import annotations\n"], ids=["types", "texts"])
 def test_a_parameter_with_a_name_that_every_step_has_is_refused_by_name(name: str, future: str) -> None:

@@ -43,6 +43,16 @@ class Estimate:
     """What the calls cost, by the teacher's price."""
 
 
+@dataclass(frozen=True)
+class Placement:
+    """Where a step runs."""
+
+    heavy: bool
+    """Whether it runs in a child process, because it loads a model there; otherwise in the process of the run."""
+    preload: tuple[str, ...] = ()
+    """Modules that the child process imports before it starts."""
+
+
 class Trial(Protocol):
     """What a step may look at where a plan asks for its cost and all its inputs exist."""
 
@@ -152,6 +162,10 @@ class Step:
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the parameters, beyond types and ranges; reads small files at most."""
         return ()
+
+    def placement(self) -> Placement:
+        """Return where the step runs: as its class says, where no parameter decides it."""
+        return Placement(self.heavy, self.preload)
 
     def memory_remedies(self) -> str:
         """Return what to change where memory runs out, the cheapest first; nothing if the step knows of nothing."""

@@ -7,10 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from potstill.engine.step import Placement
 from potstill.errors import Problem
 from potstill.models.preload import ENGINE
+from potstill.teachers.placement import placed
 
 How = Literal["vote", "average", "round_robin"]
+BY_NAME = Placement(heavy=True, preload=ENGINE)
+"""Where a member runs that is given by name, or by the step that makes it: vLLM loads it."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +39,12 @@ class Ensemble:
     @property
     def heavy(self) -> bool:
         """Return whether a member loads a model here."""
-        return any(getattr(member, "heavy", True) for member in self.members)
+        return any(placed(member, BY_NAME).heavy for member in self.members)
 
     @property
     def preload(self) -> tuple[str, ...]:
-        """Modules that a step's process imports for the members; one given by name is run by vLLM."""
-        return tuple(dict.fromkeys(m for member in self.members for m in getattr(member, "preload", ENGINE)))
+        """Return the modules that a step's process imports for the members."""
+        return tuple(dict.fromkeys(name for member in self.members for name in placed(member, BY_NAME).preload))
 
     def identity(self) -> dict[str, Any]:
         """Return what the labels depend on."""

@@ -13,6 +13,7 @@ from potstill import Pipeline, Rows, Step
 from potstill.engine.progress import Silent
 from potstill.engine.records import Run
 from potstill.engine.running.executor import Local
+from potstill.engine.step import Placement
 from projects import Project
 
 
@@ -46,6 +47,16 @@ class Missing(Heavy):
     preload = ("no_such_module_at_all", "json")
 
 
+class Placed(Step):
+    loads: bool
+
+    def placement(self) -> Placement:
+        return Placement(heavy=self.loads, preload=("json",))
+
+    def run(self) -> Any:
+        return {"parent": os.getppid()}
+
+
 @pytest.fixture(scope="module")
 def executor() -> Any:
     """One zygote for all tests here: it takes seconds to start."""
@@ -77,6 +88,11 @@ def test_a_heavy_step_runs_in_a_child_of_its_own_with_its_threads(run: Any) -> N
     assert len({a["pid"], b["pid"], os.getpid()}) == 3
     assert a["parent"] == b["parent"] != os.getpid()
     assert (a["rows"], a["threads"], a["working"]) == (2, "3", 3)
+
+
+def test_a_step_runs_where_its_parameters_place_it(run: Any) -> None:
+    done = run(a=Heavy(Make()), b=Placed(loads=True), c=Placed(loads=False))
+    assert metrics(done, "a")["parent"] == metrics(done, "b")["parent"] != metrics(done, "c")["parent"]
 
 
 def test_what_a_child_logs_and_prints_is_kept_in_the_artifact(run: Any, tmp_path: Path) -> None:

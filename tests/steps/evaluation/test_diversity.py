@@ -108,5 +108,5 @@ def test_with_a_real_encoder_and_a_tokenizer(tmp_path: Path) -> None:
     assert alike["self_cosine"] > 0.5 > apart["self_cosine"]
     cut = AutoTokenizer.from_pretrained(encoder)
     assert apart["tokens"]["max"] == len(cut("Write a poem about dogs.", add_special_tokens=False)["input_ids"])
-    assert step.heavy
-    assert not Diversity(SOURCE).heavy
+    assert step.placement().heavy
+    assert not Diversity(SOURCE).placement().heavy

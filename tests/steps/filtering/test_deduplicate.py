@@ -68,7 +68,7 @@ def test_embeddings_that_the_rows_have(tmp_path: Path) -> None:
     step = DeduplicateEmbedding(SOURCE, embeddings="vector", threshold=0.9)
     assert vectors(step, tmp_path, [[1, 0], [9, 1], [0, 1], [0, 0], [0, 0], [-1, 0]]) == ["r0", "r2", "r3", "r4", "r5"]
     assert details(tmp_path) == {"r1": "like r0 (cosine 0.994)"}
-    assert not step.heavy
+    assert not step.placement().heavy
 
 
 def test_embeddings_in_blocks_decide_as_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +116,7 @@ def test_texts_of_one_meaning_by_a_real_encoder(tmp_path: Path) -> None:
     texts = ["Turn the lamp on.", "Switch on the lamp, please", "What is the capital of France?"]
     step = DeduplicateEmbedding(SOURCE, encoder=str(encoder), threshold=0.8)
     assert run(step, tmp_path, texts, encoder=encoder)[0] == ["r0", "r2"]
-    assert step.heavy
+    assert step.placement().heavy
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ def test_length_in_words_and_characters(tmp_path: Path) -> None:
     assert reasons == {"shorter than 2 words": 2, "longer than 4 words": 1}
     assert details(tmp_path)["r2"] == "5 words"
     assert run(LengthFilter(SOURCE, unit="character", at_most=4), tmp_path, texts, tokenizer=None)[0] == ["r0"]
-    assert not step.heavy
+    assert not step.placement().heavy
 
 
 @pytest.mark.parametrize(
@@ -99,4 +99,4 @@ def test_length_in_tokens_of_a_model(tmp_path: Path) -> None:
         ["r0"],
         {f"longer than {length} tokens": 1, "shorter than 1 token": 1},
     )
-    assert step.heavy
+    assert step.placement().heavy

@@ -118,7 +118,7 @@ def test_what_a_teacher_cant_do_is_said_before_anything_runs():
     endpoint = Endpoint("http://localhost:1/v1", "m")
     messages = [problem.message for problem in Decode(None, model=endpoint, method="best_of").check()]
     assert endpoint.gives_top_k or any("no log-probabilities to rank by" in message for message in messages)
-    assert not Decode(None, model=endpoint).heavy and Decode(None, model="folder").heavy
+    assert not Decode(None, model=endpoint).placement().heavy and Decode(None, model="folder").placement().heavy
 
 
 def test_thoughts_are_no_part_of_an_output() -> None:

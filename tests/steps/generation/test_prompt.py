@@ -105,8 +105,8 @@ def test_columns_and_cost() -> None:
 
 
 def test_a_teacher_that_loads_nothing_needs_no_process() -> None:
-    assert not Prompt(SEEDS, teacher=EchoTeacher()).heavy
-    assert Prompt(SEEDS, teacher="some/model").heavy
+    assert not Prompt(SEEDS, teacher=EchoTeacher()).placement().heavy
+    assert Prompt(SEEDS, teacher="some/model").placement().heavy
 
 
 def test_an_instruction_is_applied_to_a_column(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_the_nearest_examples_are_shown_the_nearest_last(minilm: str, tmp_path: 
     asked = rows[0]["output"]
     assert "tax" not in asked
     assert asked.index("cat\n") < asked.index("kitten\nAnswer: kitten") < asked.index("stroked")
-    assert step.heavy
+    assert step.placement().heavy
     assert step.needs()["examples"] == ("instruction", "instruction", "output")
     with pytest.raises(BadInput, match="lower k"):
         run(

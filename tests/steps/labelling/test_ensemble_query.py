@@ -184,8 +184,8 @@ def test_columns_and_calls_are_known_beforehand() -> None:
         "id", "output", "finish_reason", "answer", "confidence", "votes", "teacher"
     }  # fmt: skip
     assert step.estimate({"rows": 10}).calls == 60
-    assert not step.heavy
-    assert PseudoLabel(LoadSeeds("x"), teacher=[EchoTeacher(), "a/model"]).heavy
+    assert not step.placement().heavy
+    assert PseudoLabel(LoadSeeds("x"), teacher=[EchoTeacher(), "a/model"]).placement().heavy
     assert names_of([EchoTeacher(), EchoTeacher("b"), "m"]) == ["echo", "echo#2", "m"]
 
 

@@ -165,8 +165,8 @@ def test_columns_and_estimate() -> None:
 
 
 def test_a_teacher_that_loads_nothing_needs_no_process() -> None:
-    assert not PseudoLabel(LoadSeeds("x"), teacher=EchoTeacher()).heavy
-    assert PseudoLabel(LoadSeeds("x"), teacher="some/model").heavy
+    assert not PseudoLabel(LoadSeeds("x"), teacher=EchoTeacher()).placement().heavy
+    assert PseudoLabel(LoadSeeds("x"), teacher="some/model").placement().heavy
 
 
 def test_the_tokenizer_of_a_served_teacher_can_be_named(tmp_path: Path) -> None:

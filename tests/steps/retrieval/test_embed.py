@@ -117,7 +117,7 @@ def test_cosine_of_columns_of_vectors_or_of_texts(minilm: str, tmp_path: Path, e
     by_vector, _ = run(CosineSimilarity(SEEDS, "x", "y", output="cos"), tmp_path, rows=given)
     assert [row["similarity"] for row in by_text] == pytest.approx([row["cos"] for row in by_vector], abs=1e-5)
     assert by_vector[0]["cos"] == pytest.approx(1)
-    assert not CosineSimilarity(SEEDS, "x", "y").heavy
+    assert not CosineSimilarity(SEEDS, "x", "y").placement().heavy
     zero, _ = run(CosineSimilarity(SEEDS, "x", "y"), tmp_path, rows=[{"x": [0.0, 0.0], "y": [1.0, 0.0]}])
     assert zero[0]["similarity"] is None
 

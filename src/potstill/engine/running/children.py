@@ -139,7 +139,7 @@ def heavy_request(spec: Spec, fields: tuple[str, ...], modules: bytes) -> dict[s
     return {
         "spec": pickled((spec, fields)),
         "modules": modules,
-        "preload": list(spec.step.preload),
+        "preload": list(spec.step.placement().preload),
         "path": sys.path,
         "log": str(output),
     }

@@ -53,9 +53,9 @@ class Local:
 
         For the heavy ones, keep the user's modules.
         """
-        heavy = [step for step in steps if step.heavy]
+        heavy = [step for step in steps if step.placement().heavy]
         self._modules = pickle.dumps(carried(heavy)) if heavy else b""
-        own = [step for step in steps if not step.heavy and self._forks and holds_own_code(step)]
+        own = [step for step in steps if self._forks and not step.placement().heavy and holds_own_code(step)]
         if not own:
             yield
             return
@@ -70,7 +70,7 @@ class Local:
 
     def submit(self, spec: Spec, fields: tuple[str, ...], progress: Progress) -> Future[Outcome]:
         """Start a step; with one job, a light one of Potstill's own is done when this returns."""
-        if spec.step.heavy:
+        if spec.step.placement().heavy:
             self._zygote = self._zygote or start_zygote(self._environment)
             modules = self._modules or pickle.dumps(carried([spec.step]))
             return self._zygote.submit(spec, progress, heavy_request(spec, fields, modules))

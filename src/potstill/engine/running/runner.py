@@ -187,7 +187,7 @@ class Runner:
 
     def _wants_room(self, step: Step) -> bool:
         """Return whether a step needs the memory that an idle service holds."""
-        return step.heavy or type(step).alone
+        return step.placement().heavy or type(step).alone
 
     def _services_of(self, step: Step) -> frozenset[str]:
         """Return the names of the services that a step will use; one that can't tell says why when it runs."""

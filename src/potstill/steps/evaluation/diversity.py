@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
-from potstill.engine.step import Estimate, Model, Rows, Step
+from potstill.engine.step import Estimate, Model, Placement, Rows, Step
 from potstill.errors import BadInput, Problem
 from potstill.models.preload import ENCODER
 from potstill.models.sentence_encoder import Encoder
@@ -81,11 +81,11 @@ class Diversity(Step):
     heavy: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = ENCODER
 
-    def __post_init__(self) -> None:
-        """Run in the process itself if no model is loaded."""
-        if self.encoder is None:
-            object.__setattr__(self, "preload", () if self.tokenizer is None else ("transformers",))
-            object.__setattr__(self, "heavy", self.tokenizer is not None)
+    def placement(self) -> Placement:
+        """Return the process of the run if no model is loaded, else one that has what the model needs."""
+        if self.encoder is None and self.tokenizer is None:
+            return Placement(heavy=False)
+        return super().placement() if self.encoder is not None else Placement(heavy=True, preload=("transformers",))
 
     def check(self) -> Iterable[Problem]:
         """Yield sizes that are no sizes."""

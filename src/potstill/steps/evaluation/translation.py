@@ -22,7 +22,7 @@ from potstill.models.identity import folder_of
 from potstill.prompts import REMEDY, rendered
 from potstill.steps.evaluation.evaluation_sets import by_name, missing_sets
 from potstill.steps.evaluation.exports import export_problems
-from potstill.steps.generation.search_base import SearchStep
+from potstill.steps.generation.search_base import SearchStep, search_of
 from potstill.steps.rows.prompt_columns import prompt_columns
 from potstill.teachers.search import Decoder, Hypothesis
 
@@ -105,7 +105,7 @@ class EvaluateTranslation(SearchStep):
             **asdict(size),
             "bits_per_weight": size.bits_per_weight,
             "peak_memory_bytes": memory,
-            "engine": asdict(self.search())
+            "engine": asdict(search_of(self))
             | {"dtype": self.dtype, "threads": context.threads, "batch_size": self.batch_size, "seconds": seconds},
         }
 
@@ -141,7 +141,7 @@ class EvaluateTranslation(SearchStep):
         """Return the best output to each prompt, telling the progress."""
         order = sorted(range(len(prompts)), key=lambda number: len(prompts[number]), reverse=True)
         found: dict[int, Hypothesis] = {}
-        search = self.search()
+        search = search_of(self)
         for first in range(0, len(order), self.batch_size):
             batch = order[first : first + self.batch_size]
             made = decoder.write([prompts[number] for number in batch], search, [0] * len(batch))

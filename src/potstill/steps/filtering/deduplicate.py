@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Interval
 
-from potstill.engine.step import Model
+from potstill.engine.step import Model, Placement
 from potstill.errors import BadInput, Problem
 from potstill.models.preload import ENCODER
 from potstill.models.sentence_encoder import Encoder
@@ -147,11 +147,9 @@ class DeduplicateEmbedding(RowsStep):
     heavy: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = ENCODER
 
-    def __post_init__(self) -> None:
-        """Run in the process itself if no encoder is loaded."""
-        if self.encoder is None:
-            object.__setattr__(self, "heavy", False)
-            object.__setattr__(self, "preload", ())
+    def placement(self) -> Placement:
+        """Return the process of the run if no encoder is loaded, else one of the step's own."""
+        return Placement(heavy=False) if self.encoder is None else super().placement()
 
     def check(self) -> Iterable[Problem]:
         """Yield a problem unless it is clear where the embeddings come from."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Interval
 
-from potstill.engine.step import Model
+from potstill.engine.step import Model, Placement
 from potstill.errors import BadInput, MissingExtra, Problem
 from potstill.steps.filtering.filter import SCAN, Objection, kept, scan
 from potstill.steps.rows.base import TextFilterStep
@@ -47,11 +47,9 @@ class LengthFilter(TextFilterStep):
     heavy: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = ("transformers",)
 
-    def __post_init__(self) -> None:
-        """Run in the process itself if no tokenizer is loaded."""
-        if self.tokenizer is None:
-            object.__setattr__(self, "heavy", False)
-            object.__setattr__(self, "preload", ())
+    def placement(self) -> Placement:
+        """Return the process of the run if no tokenizer is loaded, else one of the step's own."""
+        return Placement(heavy=False) if self.tokenizer is None else super().placement()
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong between two parameters."""

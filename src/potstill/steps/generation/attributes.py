@@ -13,6 +13,7 @@ from annotated_types import Ge
 from potstill.engine.step import Estimate
 from potstill.errors import Problem
 from potstill.prompts import Template, rendered
+from potstill.steps.generation.answer_column import rows_with_answers
 from potstill.steps.generation.base import GenerationStep
 from potstill.steps.rows.prompt_columns import prompt_problems
 from potstill.teachers.cache.parse_retry import Question, upper_bound
@@ -79,7 +80,7 @@ class DataFromAttributedPrompt(GenerationStep):
 
     def run(self, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows."""
-        yield from self.answered(teacher, self._questions(), self.n, context)
+        yield from rows_with_answers(self, teacher, self._questions(), self.n, context)
 
     def _questions(self) -> Iterator[Question[dict[str, Any]]]:
         """Yield a prompt for each row."""

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt, Interval
 
-from potstill.engine.step import Estimate, Model, Rows
+from potstill.engine.step import Estimate, Model, Placement, Rows
 from potstill.errors import Problem
-from potstill.steps.generation.search_base import SearchStep
+from potstill.steps.generation.search_base import SearchStep, search_of
 from potstill.steps.rows.added import REASON, added, answered, earlier
 from potstill.steps.rows.prompt_columns import prompt_columns
 from potstill.teachers.cache.parse_retry import rendered_rows
-from potstill.teachers.cache.response_cache import place
 from potstill.teachers.cache.search_cache import Prompt, asked, searched
 from potstill.teachers.cache.soft_labels import HIDDEN_COLUMNS, TOP_COLUMNS
-from potstill.teachers.search import Hypothesis, Method, Search
+from potstill.teachers.placement import placed
+from potstill.teachers.search import Hypothesis, Search
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -44,10 +44,8 @@ class Decode(SearchStep):
     _: KW_ONLY
     model: Model
     """Who writes: a step, a local folder, a Hub id, or a teacher."""
-    method: Method = "greedy"
-    """How an output is searched for; `best_of` takes the best-scored of `samples` drawn."""
     samples: Annotated[int, Ge(1)] = 10
-    """Outputs drawn for `best_of`; raising it draws the new ones only."""
+    """Outputs drawn for `best_of`, which takes the best-scored; raising it draws the new ones only."""
     temperature: Annotated[float, Gt(0)] = 1.0
     """Of the drawing; 1 draws from the model's own distribution."""
     keep: Annotated[int, Ge(0)] = 0
@@ -63,9 +61,9 @@ class Decode(SearchStep):
     makes: ClassVar[str] = "rows"
     unkeyed: ClassVar[frozenset[str]] = frozenset({"batch_size"})
 
-    def __post_init__(self) -> None:
-        """Choose where the step runs."""
-        place(self, self.model)
+    def placement(self) -> Placement:
+        """Return where the model runs."""
+        return placed(self.model, super().placement())
 
     def check(self) -> Iterable[Problem]:
         """Yield what a teacher can't do."""
@@ -100,7 +98,7 @@ class Decode(SearchStep):
         count = rows.get("rows")
         if count is None:
             return Estimate()
-        calls = count * self.search().draws
+        calls = count * self._search().draws
         return Estimate(count, calls, calls * 2 * self.max_tokens)
 
     def run(self, rows: Dataset, model: Any, context: Context) -> Iterator[dict[str, Any]]:
@@ -109,7 +107,7 @@ class Decode(SearchStep):
         Raises:
             BadInput: there is no such model, or it can't be loaded.
         """
-        search = self.search()
+        search = self._search()
         chats = rendered_rows(self.prompt, rows, context)
         prompts = (Prompt(name, row, chat) for name, row, chat in chats)
         if is_teacher(model):
@@ -126,9 +124,9 @@ class Decode(SearchStep):
             context.ledger.keep()
             yield self._row(prompt.row, outputs)
 
-    def search(self) -> Search:
+    def _search(self) -> Search:
         """Return how an output is searched for."""
-        return replace(super().search(), samples=self.samples, temperature=self.temperature)
+        return replace(search_of(self), samples=self.samples, temperature=self.temperature)
 
     def _row(self, row: Mapping[str, Any], outputs: Sequence[Hypothesis]) -> dict[str, Any]:
         """Return a row with its outputs, of which the first is the best."""

@@ -5,12 +5,17 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from potstill.errors import BadInput, Problem
-from potstill.prompts import rendered
-from potstill.steps.generation.in_context import FewShotStep
-from potstill.steps.rows.prompt_columns import item_fields, prompt_columns
+from annotated_types import Ge
+
+from potstill.engine.step import Estimate, Rows
+from potstill.errors import Problem
+from potstill.prompts import Template, rendered
+from potstill.steps.generation.answer_column import columns_with_answer, rows_with_answers
+from potstill.steps.generation.base import GenerationStep
+from potstill.steps.generation.in_context import GIVEN, bound_with_shown, enough, few_shot_needs
+from potstill.steps.rows.prompt_columns import prompt_problems
 from potstill.teachers.cache.parse_retry import Question, row_name
 
 if TYPE_CHECKING:
@@ -18,12 +23,11 @@ if TYPE_CHECKING:
 
     from potstill.engine.context import Context
 
-GIVEN = ("examples", "task")
-"""Template variables that the step gives."""
 
-
-class FewShotPrompt(FewShotStep):
+class FewShotPrompt(GenerationStep):
     """Asks each row after `k` examples, drawn by the seed from other rows.
+
+    A base model goes on after its answer, with `Question:` where the template is the built-in one: name that as `stop`.
 
     >>> shown = LoadRows([{"instruction": "2 + 2", "output": "4"}, {"instruction": "1 + 5", "output": "6"}])
     >>> rows = LoadRows([{"id": "a", "instruction": "3 + 4"}])
@@ -32,18 +36,41 @@ class FewShotPrompt(FewShotStep):
     {'id': 'a', 'instruction': '3 + 4'}
     """
 
+    rows: Rows
+    """What is asked."""
+    examples: Rows
+    """Rows that are answered already."""
     _: KW_ONLY
+    k: Annotated[int, Ge(1)] = 8
+    """Examples shown."""
+    task: str = ""
+    """What is to be done, said before the examples."""
+    prompt: Template = "few_shot.jinja"
+    """Gets `examples` (rows), `task`, and the row's columns."""
     per_row: bool = False
     """Whether each row gets examples of its own; the same ones for all are read only once by an engine that caches
     prefixes."""
 
+    def check(self) -> Iterable[Problem]:
+        """Yield what is wrong with the teacher or the template."""
+        yield from super().check()
+        yield from prompt_problems(self.prompt, wanted=("examples",))
+
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return what the template uses of the rows and of the examples."""
-        return {"rows": prompt_columns(self.prompt, GIVEN), "examples": item_fields(self.prompt, "examples")}
+        return few_shot_needs(self.prompt)
 
-    def given(self) -> tuple[str, ...]:
-        """Return what the step shows beside the row."""
-        return GIVEN
+    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
+        """Return the columns of the rows and the new ones.
+
+        Raises:
+            BadInput: the rows have one of these already, or one that the step's own hides from the template.
+        """
+        return columns_with_answer(self, inputs.get("rows"), given=GIVEN)
+
+    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
+        """Assume answers of full length, and the examples as long as answers."""
+        return bound_with_shown(rows.get("rows"), self.k, self.max_tokens)
 
     def run(self, rows: Dataset, examples: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows with their answers, in order.
@@ -52,7 +79,7 @@ class FewShotPrompt(FewShotStep):
             BadInput: there are fewer examples than are to be shown.
         """
         enough(examples, self.k)
-        yield from self.answered(teacher, self._questions(rows, examples), len(rows), context)
+        yield from rows_with_answers(self, teacher, self._questions(rows, examples), len(rows), context)
 
     def _questions(self, rows: Dataset, examples: Dataset) -> Iterator[Question[dict[str, Any]]]:
         """Yield each row's prompt."""
@@ -67,13 +94,3 @@ class FewShotPrompt(FewShotStep):
         """Return `k` examples, in random order, for the row `name`."""
         numbers = random.Random(f"{self.seed}/{name}").sample(range(len(examples)), self.k)
         return [examples[number] for number in numbers]
-
-
-def enough(examples: Dataset, k: int) -> None:
-    """Check that there are `k` examples.
-
-    Raises:
-        BadInput: there are fewer.
-    """
-    if len(examples) < k:
-        raise BadInput(Problem("", "k", f"{k} examples are to be shown, but there are {len(examples)}: lower k"))

@@ -10,7 +10,7 @@ from potstill.engine.step import Estimate, Rows
 from potstill.errors import PotstillError, Problem
 from potstill.prompts import Template, rendered
 from potstill.steps.generation.answer_parsers import one_of
-from potstill.steps.generation.choice import ChoiceStep
+from potstill.steps.generation.choice import ChoiceStep, tries_for_choice
 from potstill.steps.rows.added import added
 from potstill.steps.rows.prompt_columns import prompt_columns, prompt_problems
 from potstill.teachers.cache.parse_retry import Question, asked, row_name, upper_bound
@@ -77,7 +77,7 @@ class FilterWithPrompt(ChoiceStep):
         Raises:
             PotstillError: none does.
         """
-        tries = self.tries(CHOICES, teacher)
+        tries = tries_for_choice(self, CHOICES, teacher)
         for (name, row), (answer,) in asked(teacher, self._questions(rows), one_of(CHOICES), tries, context, len(rows)):
             if answer.value == self.keep:
                 context.ledger.keep()

@@ -11,6 +11,7 @@ from annotated_types import Ge, MinLen
 from potstill.engine.step import Estimate
 from potstill.errors import Problem
 from potstill.prompts import Template, render
+from potstill.steps.generation.answer_column import rows_with_answers
 from potstill.steps.generation.base import GenerationStep
 from potstill.steps.rows.prompt_columns import prompt_problems
 from potstill.teachers.cache.parse_retry import Question, upper_bound
@@ -58,7 +59,7 @@ class DataFromPrompt(GenerationStep):
 
     def run(self, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows."""
-        yield from self.answered(teacher, self._questions(), self.n, context)
+        yield from rows_with_answers(self, teacher, self._questions(), self.n, context)
 
     def _questions(self) -> Iterator[Question[dict[str, Any]]]:
         """Yield the one prompt, as often as answers are wanted."""

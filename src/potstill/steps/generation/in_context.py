@@ -1,49 +1,38 @@
-"""Steps that show other rows in the prompt of each (Brown et al. 2020, "Language Models are Few-Shot Learners")."""
+"""Other rows in the prompt of each (Brown et al. 2020, "Language Models are Few-Shot Learners")."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import KW_ONLY
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-from annotated_types import Ge
-
-from potstill.engine.step import Estimate, Rows
-from potstill.errors import Problem
-from potstill.prompts import Template
-from potstill.steps.generation.base import GenerationStep
-from potstill.steps.rows.prompt_columns import prompt_problems
+from potstill.engine.step import Estimate
+from potstill.errors import BadInput, Problem
+from potstill.steps.rows.prompt_columns import item_fields, prompt_columns
 from potstill.teachers.cache.parse_retry import upper_bound
 
+if TYPE_CHECKING:
+    from datasets import Dataset
 
-class InContextStep(GenerationStep):
-    """Asks each row after `k` others."""
-
-    rows: Rows
-    """What is asked."""
-    _: KW_ONLY
-    k: Annotated[int, Ge(1)] = 8
-    """Examples shown."""
-
-    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
-        """Assume answers of full length, and the rows shown as long as answers."""
-        return upper_bound(rows.get("rows"), 1, self.max_tokens * (self.k + 2) // 2)
+GIVEN = ("examples", "task")
+"""Template variables that few-shot steps give."""
 
 
-class FewShotStep(InContextStep):
-    """Asks each row after `k` that are answered already (few-shot prompting: Brown et al. 2020, section 2)."""
+def few_shot_needs(prompt: str, compared: tuple[str, ...] = ()) -> Mapping[str, Iterable[str]]:
+    """Return what the template uses of the rows and of the examples, after the columns that are `compared`."""
+    rows, examples = prompt_columns(prompt, GIVEN), item_fields(prompt, "examples")
+    return {"rows": (*compared, *rows), "examples": (*compared, *examples)}
 
-    examples: Rows
-    """Rows that are answered already."""
-    _: KW_ONLY
-    task: str = ""
-    """What is to be done, said before the examples."""
-    prompt: Template = "few_shot.jinja"
-    """Gets `examples` (rows), `task`, and the row's columns."""
-    stop: tuple[str, ...] = ()
-    """Texts that end an answer; a base model goes on with `Question:`."""
 
-    def check(self) -> Iterable[Problem]:
-        """Yield what is wrong with the teacher or the template."""
-        yield from super().check()
-        yield from prompt_problems(self.prompt, wanted=("examples",))
+def enough(examples: Dataset, k: int) -> None:
+    """Check that there are `k` examples.
+
+    Raises:
+        BadInput: there are fewer.
+    """
+    if len(examples) < k:
+        raise BadInput(Problem("", "k", f"{k} examples are to be shown, but there are {len(examples)}: lower k"))
+
+
+def bound_with_shown(rows: int | None, k: int, max_tokens: int) -> Estimate:
+    """Return the cost of answers of full length to prompts with `k` rows, each shown as long as an answer."""
+    return upper_bound(rows, 1, max_tokens * (k + 2) // 2)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import MinLen
 
-from potstill.engine.step import Rows
+from potstill.engine.step import Estimate, Rows
 from potstill.errors import Problem
 from potstill.prompts import Template, rendered
+from potstill.steps.generation.answer_column import columns_with_answer, rows_with_answers
 from potstill.steps.generation.base import GenerationStep
 from potstill.steps.rows.prompt_columns import prompt_columns, prompt_problems
-from potstill.teachers.cache.parse_retry import Question, row_name
+from potstill.teachers.cache.parse_retry import Question, row_name, upper_bound
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -54,13 +55,22 @@ class ProcessWithPrompt(GenerationStep):
         """Return the column that is processed, and what else the template uses."""
         return {"rows": (self.column, *prompt_columns(self.prompt, GIVEN))}
 
-    def given(self) -> tuple[str, ...]:
-        """Return the text, where the column is called otherwise."""
-        return () if self.column == "text" else ("text",)
+    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
+        """Return the columns of the rows and the new ones.
+
+        Raises:
+            BadInput: the rows have one of these already, or a column `text` that the step's own hides.
+        """
+        hidden = () if self.column == "text" else ("text",)
+        return columns_with_answer(self, inputs.get("rows"), given=hidden)
+
+    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
+        """Assume an answer of full length to each row: an upper bound."""
+        return upper_bound(rows.get("rows"), 1, self.max_tokens)
 
     def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows with their results, in order."""
-        yield from self.answered(teacher, self._questions(rows), len(rows), context)
+        yield from rows_with_answers(self, teacher, self._questions(rows), len(rows), context)
 
     def _questions(self, rows: Dataset) -> Iterator[Question[dict[str, Any]]]:
         """Yield each row's prompt."""

@@ -11,8 +11,8 @@ from annotated_types import Ge
 from potstill.engine.step import Estimate, Rows
 from potstill.errors import BadInput, Problem
 from potstill.prompts import Template, rendered
+from potstill.steps.generation.answer_column import columns_with_answer, row_with_answer, tries_of
 from potstill.steps.generation.base import GenerationStep
-from potstill.steps.rows.added import added, answered
 from potstill.steps.rows.prompt_columns import prompt_columns, prompt_problems
 from potstill.teachers.cache.parse_retry import Question, as_text, asked, row_name, upper_bound
 
@@ -66,9 +66,8 @@ class Prompt(GenerationStep):
         Raises:
             BadInput: the rows have one of these already.
         """
-        rows = inputs.get("rows")
-        made = added(self, rows, (*self.new_columns(), *(("sample",) if self.n > 1 else ())))
-        return None if self.parse else answered(rows, made)
+        made = columns_with_answer(self, inputs.get("rows"), ("sample",) if self.n > 1 else ())
+        return None if self.parse else made
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Assume answers of full length: an upper bound."""
@@ -77,12 +76,11 @@ class Prompt(GenerationStep):
 
     def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows with their answers, in order."""
-        tries = self.tries(self.max_tries if self.parse else 1)
-        questions = self._questions(rows)
-        parse = self.parse or as_text
+        questions, parse = self._questions(rows), self.parse or as_text
+        tries = tries_of(self, self.max_tries if self.parse else 1)
         for row, (answer,) in asked(teacher, questions, parse, tries, context, len(rows) * self.n):
             context.ledger.keep()
-            made = self.with_answer(row, answer)
+            made = row_with_answer(self, row, answer)
             yield {**made, **new_columns(row, answer.value)} if self.parse else made
 
     def _questions(self, rows: Dataset) -> Iterator[Question[dict[str, Any]]]:

@@ -13,7 +13,7 @@ from potstill.engine.step import Estimate, Rows
 from potstill.errors import PotstillError, Problem
 from potstill.prompts import Template, rendered
 from potstill.steps.generation.answer_parsers import score
-from potstill.steps.generation.choice import ChoiceStep
+from potstill.steps.generation.choice import ChoiceStep, tries_for_choice
 from potstill.steps.rows.added import added
 from potstill.steps.rows.prompt_columns import prompt_columns, prompt_problems
 from potstill.teachers.cache.parse_retry import Question, asked, row_name, upper_bound
@@ -30,7 +30,8 @@ GIVEN = ("criterion", "low", "high")
 class RankWithPrompt(ChoiceStep):
     """Has the teacher grade each row against a criterion, sorts them by `score`, and keeps the best `top`.
 
-    Rows with equal scores stay in their order. Only the scores are held in memory.
+    A teacher that can is held to whole numbers while it writes; otherwise one number, also a broken one, is looked for
+    in what it says. Rows with equal scores stay in their order. Only the scores are held in memory.
 
     >>> rows = LoadRows([{"id": "a", "instruction": "open the garage"}, {"id": "b", "instruction": "close it"}])
     >>> best = RankWithPrompt(rows, teacher=teacher, criterion="It names a part of the house.", top=0.5)
@@ -53,9 +54,6 @@ class RankWithPrompt(ChoiceStep):
     """Share of the graded rows that stays, rounded up; the others go to the ledger."""
     column: Annotated[str, MinLen(1)] = "score"
     """Column of the scores."""
-    structured: bool = True
-    """Whether a teacher that can is held to the whole numbers while it writes; otherwise one number, also a broken
-    one, is looked for in what it says."""
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher, the template or the scale."""
@@ -93,7 +91,7 @@ class RankWithPrompt(ChoiceStep):
             PotstillError: none was graded.
         """
         choices = tuple(str(value) for value in range(self.low, self.high + 1))
-        tries = self.tries(choices, teacher)
+        tries = tries_for_choice(self, choices, teacher)
         answered = asked(teacher, self._questions(rows), score(self.low, self.high), tries, context, len(rows))
         graded = [(answer.value, number) for number, (answer,) in answered]
         if len(rows) and not graded:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, MinLen
 
-from potstill.engine.step import Model, Rows
+from potstill.engine.step import Estimate, Model, Placement, Rows
 from potstill.errors import Problem
 from potstill.models.preload import ENCODER
 from potstill.prompts import Template, rendered
-from potstill.steps.generation.few_shot import GIVEN, enough
-from potstill.steps.generation.in_context import FewShotStep, InContextStep
+from potstill.steps.generation.answer_column import columns_with_answer, rows_with_answers
+from potstill.steps.generation.base import GenerationStep
+from potstill.steps.generation.in_context import GIVEN, bound_with_shown, enough, few_shot_needs
 from potstill.steps.retrieval.neighbours import neighbours
-from potstill.steps.rows.added import added
-from potstill.steps.rows.prompt_columns import item_fields, prompt_columns, prompt_problems
+from potstill.steps.rows.prompt_columns import prompt_columns, prompt_problems
 from potstill.teachers.cache.parse_retry import Question, row_name
 
 if TYPE_CHECKING:
@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from potstill.engine.context import Context
 
 
-class FewShotPromptWithRetrieval(FewShotStep):
+class FewShotPromptWithRetrieval(GenerationStep):
     """Asks each row after the `k` examples that are nearest to it.
 
     Examples like the question help more than any others (Liu et al. 2022, "What Makes Good In-Context Examples for
-    GPT-3?"); the nearest stands last, next to the question.
+    GPT-3?"); the nearest stands last, next to the question. A base model goes on after its answer, with `Question:`
+    where the template is the built-in one: name that as `stop`.
 
     >>> shown = LoadRows([{"instruction": "2 + 2", "output": "4"}, {"instruction": "A cat?", "output": "Miaow."}])
     >>> rows = LoadRows([{"id": "a", "instruction": "3 + 4"}])
@@ -41,29 +42,46 @@ class FewShotPromptWithRetrieval(FewShotStep):
     {'id': 'a', 'instruction': '3 + 4'}
     """
 
+    rows: Rows
+    """What is asked."""
     examples: Rows
     """Rows that are answered already; not those that are asked, or each finds itself."""
     _: KW_ONLY
+    k: Annotated[int, Ge(1)] = 8
+    """Examples shown."""
+    task: str = ""
+    """What is to be done, said before the examples."""
+    prompt: Template = "few_shot.jinja"
+    """Gets `examples` (rows), `task`, and the row's columns."""
     encoder: Model
     """A sentence-transformers folder or Hub id."""
     column: Annotated[str, MinLen(1)] = "instruction"
     """Column that is compared, of rows and examples."""
 
-    preload: ClassVar[tuple[str, ...]] = ENCODER
+    def placement(self) -> Placement:
+        """Return a process of the step's own: the encoder is loaded there, wherever the teacher is."""
+        return Placement(heavy=True, preload=ENCODER)
 
-    def __post_init__(self) -> None:
-        """Run in a process of its own: the encoder is loaded here, wherever the teacher is."""
+    def check(self) -> Iterable[Problem]:
+        """Yield what is wrong with the teacher or the template."""
+        yield from super().check()
+        yield from prompt_problems(self.prompt, wanted=("examples",))
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the column that is compared, and what the template uses."""
-        return {
-            "rows": (self.column, *prompt_columns(self.prompt, GIVEN)),
-            "examples": (self.column, *item_fields(self.prompt, "examples")),
-        }
+        return few_shot_needs(self.prompt, (self.column,))
 
-    def given(self) -> tuple[str, ...]:
-        """Return what the step shows beside the row."""
-        return GIVEN
+    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
+        """Return the columns of the rows and the new ones.
+
+        Raises:
+            BadInput: the rows have one of these already, or one that the step's own hides from the template.
+        """
+        return columns_with_answer(self, inputs.get("rows"), given=GIVEN)
+
+    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
+        """Assume answers of full length, and the examples as long as answers."""
+        return bound_with_shown(rows.get("rows"), self.k, self.max_tokens)
 
     def run(
         self, rows: Dataset, examples: Dataset, teacher: Any, encoder: Any, context: Context
@@ -80,10 +98,10 @@ class FewShotPromptWithRetrieval(FewShotStep):
             return {"examples": [examples[number] for number in reversed(numbers)], "task": self.task}
 
         questions = with_neighbours(rows, nearest, self.prompt, given)
-        yield from self.answered(teacher, questions, len(rows), context)
+        yield from rows_with_answers(self, teacher, questions, len(rows), context)
 
 
-class RAGPrompt(InContextStep):
+class RAGPrompt(GenerationStep):
     """Asks each row after the `k` passages nearest to it, whose ids stay beside the answer as `passage_ids`.
 
     Retrieval-augmented generation (Lewis et al. 2020, section 2), with a fixed encoder and all passages in one prompt.
@@ -95,6 +113,8 @@ class RAGPrompt(InContextStep):
     {'instruction': 'Where do I bake?', 'passage_ids': ['n1']}
     """
 
+    rows: Rows
+    """What is asked."""
     documents: Rows
     """Where the passages come from."""
     _: KW_ONLY
@@ -109,10 +129,9 @@ class RAGPrompt(InContextStep):
     prompt: Template = "rag.jinja"
     """Gets `passages` (texts) and the row's columns."""
 
-    preload: ClassVar[tuple[str, ...]] = ENCODER
-
-    def __post_init__(self) -> None:
-        """Run in a process of its own: the encoder is loaded here, wherever the teacher is."""
+    def placement(self) -> Placement:
+        """Return a process of the step's own: the encoder is loaded there, wherever the teacher is."""
+        return Placement(heavy=True, preload=ENCODER)
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher or the template."""
@@ -130,13 +149,13 @@ class RAGPrompt(InContextStep):
         """Return the columns of the rows and the new ones.
 
         Raises:
-            BadInput: the rows have one of these already.
+            BadInput: the rows have one of these already, or one that the step's own hides from the template.
         """
-        return added(self, super().columns(inputs), ("passage_ids",))
+        return columns_with_answer(self, inputs.get("rows"), ("passage_ids",), given=("passages",))
 
-    def given(self) -> tuple[str, ...]:
-        """Return what the step shows beside the row."""
-        return ("passages",)
+    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
+        """Assume answers of full length, and the passages as long as answers."""
+        return bound_with_shown(rows.get("rows"), self.k, self.max_tokens)
 
     def run(
         self, rows: Dataset, documents: Dataset, teacher: Any, encoder: Any, context: Context
@@ -155,7 +174,7 @@ class RAGPrompt(InContextStep):
             return {"passages": documents[numbers][passage], "passage_ids": ids}
 
         questions = with_neighbours(rows, nearest, self.prompt, given, keep=("passage_ids",))
-        yield from self.answered(teacher, questions, len(rows), context)
+        yield from rows_with_answers(self, teacher, questions, len(rows), context)
 
 
 def with_neighbours(

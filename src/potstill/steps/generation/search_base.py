@@ -35,6 +35,7 @@ class SearchStep(Step):
     batch_size: Annotated[int, Ge(1)] = 64
     """Rows answered side by side; a beam holds as many outputs of each as it is wide."""
 
-    def search(self) -> Search:
-        """Return how an output is searched for."""
-        return Search(self.method, self.beams, length_penalty=self.length_penalty, max_tokens=self.max_tokens)
+
+def search_of(step: SearchStep) -> Search:
+    """Return how `step` searches for an output."""
+    return Search(step.method, step.beams, length_penalty=step.length_penalty, max_tokens=step.max_tokens)

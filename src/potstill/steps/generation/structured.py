@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
 from typing import TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Ge, MinLen
+from annotated_types import Ge, Interval, MinLen
 
 from potstill.engine.json_text import json_in
-from potstill.engine.step import Rows
+from potstill.engine.step import Estimate, Rows
 from potstill.errors import Problem
 from potstill.prompts import Template, rendered
 from potstill.steps.generation.answer_parsers import fields, groups, one_of, schema_fields
-from potstill.steps.generation.base import SamplingStep
+from potstill.steps.generation.base import AskingStep
 from potstill.steps.generation.constraints import held
 from potstill.steps.rows.added import added, answered, with_answer
 from potstill.steps.rows.prompt_columns import prompt_columns, prompt_problems
-from potstill.teachers.cache.parse_retry import Question, Tries, asked, row_name
+from potstill.teachers.cache.parse_retry import Question, Tries, asked, row_name, upper_bound
 from potstill.teachers.protocol import Sampling, Structured
 from potstill.text.patterns import pattern, pattern_problem
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from potstill.engine.context import Context
 
 
-class StructuredGeneration(SamplingStep):
+class StructuredGeneration(AskingStep):
     """Has the teacher answer in a form, checks the answer against it, and makes its parts columns.
 
     The properties of a JSON object, or the named groups of a regular expression, become columns; any other answer
@@ -57,6 +57,10 @@ class StructuredGeneration(SamplingStep):
     """Column of the answer's text."""
     structured: bool = True
     """Whether a teacher that can is held to the form; otherwise answers that don't have it are asked again."""
+    temperature: Annotated[float, Ge(0)] = 0.0
+    """0 takes the most probable answer."""
+    top_p: Annotated[float, Interval(gt=0, le=1)] = 1.0
+    """Nucleus mass."""
     max_tokens: Annotated[int, Ge(1)] = 512
     """Longest answer; JSON that is cut there is asked for again."""
     max_tries: Annotated[int, Ge(1)] = 3
@@ -86,6 +90,10 @@ class StructuredGeneration(SamplingStep):
         """
         rows = inputs.get("rows")
         return answered(rows, added(self, rows, (self.output, *self._parts()), given=("form",)))
+
+    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
+        """Assume an answer of full length to each row: an upper bound."""
+        return upper_bound(rows.get("rows"), 1, self.max_tokens)
 
     def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows with the parts of their answers, in order."""

@@ -13,7 +13,7 @@ from annotated_types import Ge, Interval
 from potstill.engine.step import Estimate, Rows
 from potstill.errors import PotstillError
 from potstill.prompts import Template, rendered
-from potstill.steps.generation.base import SamplingStep
+from potstill.steps.generation.base import AskingStep
 from potstill.steps.instructions.evol_rules import read_evolved
 from potstill.steps.rows.added import added
 from potstill.teachers.cache.parse_retry import Question, Tries, asked, row_name
@@ -32,7 +32,7 @@ SCORE = re.compile(r"(?:score|rating)\W{0,5}([1-5])\b(?!\s*(?:to|-)\s*[1-5])", r
 """Where an answer says its score."""
 
 
-class Backtranslate(SamplingStep):
+class Backtranslate(AskingStep):
     """Writes for each text the instruction that it answers, then rates the pair and keeps the good ones.
 
     The two halves are self-augmentation (section 2.2) and self-curation (section 2.3); a second round with the student

@@ -13,10 +13,10 @@ from annotated_types import Ge, Interval
 from potstill.engine.step import Estimate, Rows
 from potstill.errors import PotstillError, Problem
 from potstill.prompts import Template, rendered
-from potstill.steps.generation.base import SamplingStep
+from potstill.steps.generation.base import AskingStep
 from potstill.steps.instructions.classify_tasks import yes_or_no
 from potstill.steps.instructions.evol_rules import OPERATIONS, answer_fault, instruction_fault, read_evolved
-from potstill.teachers.cache.parse_retry import Question, Tries, as_text, asked, row_name
+from potstill.teachers.cache.parse_retry import Answer, Question, Tries, as_text, asked, row_name
 from potstill.teachers.cache.response_cache import Asker, as_teacher
 from potstill.teachers.protocol import Sampling
 
@@ -46,7 +46,7 @@ class _Step:
     text: str
 
 
-class EvolInstruct(SamplingStep):
+class EvolInstruct(AskingStep):
     """Evolves each instruction `rounds` times, each time in one of six ways, and answers what came out.
 
     A row for each evolution that is not eliminated: because it asks for the same as before, because the teacher
@@ -141,15 +141,7 @@ class EvolInstruct(SamplingStep):
                 continue
             step.line.text = step.text
             context.ledger.keep()
-            yield {
-                "id": f"{step.line.name}-evolved-{number}",
-                "instruction": step.text,
-                "output": answer.text,
-                "finish_reason": answer.finish_reason,
-                "parent": step.line.name,
-                "round": number,
-                "operation": step.operation,
-            }
+            yield _row(step, number, answer)
 
     def _evolutions(self, lines: list[_Line], number: int) -> Iterator[Question[tuple[_Line, str]]]:
         """Yield the question that evolves each line; the same operation in a later round is drawn anew."""
@@ -177,6 +169,19 @@ class EvolInstruct(SamplingStep):
         if fault:
             context.ledger.lose(f"{step.line.name} round {number}", "filtered", fault, step.text)
         return not fault
+
+
+def _row(step: _Step, number: int, answer: Answer[str]) -> dict[str, Any]:
+    """Return the row of an evolution that survives round `number`, with its answer."""
+    return {
+        "id": f"{step.line.name}-evolved-{number}",
+        "instruction": step.text,
+        "output": answer.text,
+        "finish_reason": answer.finish_reason,
+        "parent": step.line.name,
+        "round": number,
+        "operation": step.operation,
+    }
 
 
 def _eliminated(step: _Step, number: int, same: bool, context: Context) -> bool:

@@ -95,26 +95,37 @@ class GrowFromExamples(AskingStep):
             raise BadInput(
                 Problem("", "task", f"must be one row, got {len(task)}: grow each task by a step of its own")
             )
-        row = task[0]
-        pairs = [pair for pair in row.get("examples") or () if pair["output"] is not None]
-        pool = [Instance(str(pair.get("input") or ""), str(pair["output"])) for pair in pairs]
-        shown_first = tuple(pool)
-        given, number, barren = len(pool), 0, 0
+        instruction, given = task[0]["instruction"], given_examples(task[0])
+        made: list[Instance] = []
+        number = barren = 0
         with Asker(as_teacher(teacher), context, reports=False) as asker:
-            while len(pool) - given < self.target:
+            while len(made) < self.target:
                 number += 1
-                before, heat = len(pool), self.temperature_at(len(pool) - given)
-                for response in self._responses(row["instruction"], pool, heat, number, asker, context):
-                    for instance in self._read(response, shown_first, number, context):
-                        if len(pool) - given == self.target:
-                            return
-                        pool.append(instance)
-                        context.ledger.keep()
-                        yield self._row(row["instruction"], instance, len(pool) - given, heat, number)
-                context.progress(len(pool) - given, self.target, tokens=asker.usage["completion_tokens"])
-                barren = 0 if len(pool) > before else barren + 1
+                before = len(made)
+                yield from self._round(instruction, given, made, number, asker, context)
+                context.progress(len(made), self.target, tokens=asker.usage["completion_tokens"])
+                barren = 0 if len(made) > before else barren + 1
                 if barren == self.patience:
-                    raise PotstillError(self._given_up(len(pool) - given, number, context))
+                    raise PotstillError(self._given_up(len(made), number, context))
+
+    def _round(
+        self,
+        instruction: str,
+        given: tuple[Instance, ...],
+        made: list[Instance],
+        number: int,
+        asker: Asker,
+        context: Context,
+    ) -> Iterator[dict[str, Any]]:
+        """Ask one round; add what is good to the examples `made`, up to the target, and yield their rows."""
+        heat = self.temperature_at(len(made))
+        for response in self._responses(instruction, [*given, *made], heat, number, asker, context):
+            for instance in self._read(response, given, number, context):
+                if len(made) == self.target:
+                    return
+                made.append(instance)
+                context.ledger.keep()
+                yield self._row(instruction, instance, len(made), heat, number)
 
     def _responses(
         self, instruction: str, pool: list[Instance], heat: float, number: int, asker: Asker, context: Context
@@ -181,3 +192,9 @@ class GrowFromExamples(AskingStep):
             f"the teacher gave no example in {self.patience} rounds: {made} of {self.target} after {rounds} rounds; "
             f"dropped: {context.ledger.counts()['filtered']}. Look at lost.jsonl; give examples, or another teacher"
         )
+
+
+def given_examples(task: Mapping[str, Any]) -> tuple[Instance, ...]:
+    """Return the examples that stand in the row of a task."""
+    pairs = [pair for pair in task.get("examples") or () if pair["output"] is not None]
+    return tuple(Instance(str(pair.get("input") or ""), str(pair["output"])) for pair in pairs)

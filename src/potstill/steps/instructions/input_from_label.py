@@ -17,7 +17,7 @@ from potstill.engine.encoding import digest
 from potstill.engine.step import Estimate, Rows
 from potstill.errors import BadInput, Problem
 from potstill.prompts import Template, render
-from potstill.steps.generation.base import SamplingStep
+from potstill.steps.generation.base import AskingStep
 from potstill.steps.generation.list_parsers import one_line, parse_list
 from potstill.teachers.cache.response_cache import Asker, as_teacher, lose_error, request_seed
 from potstill.teachers.protocol import Request, Response, Sampling
@@ -30,12 +30,13 @@ if TYPE_CHECKING:
     from potstill.text.rouge_novelty import RougePool
 
 
-class InputFromLabel(SamplingStep):
+class InputFromLabel(AskingStep):
     """Has the teacher write `per_label` new texts for each label that the rows have.
 
     A prompt shows some of the label's own rows. A text is dropped that is too short or too long, that was there before
     under any label, or that is too like another one of its label. The prompts of a label depend on the rows alone, so
-    a larger `per_label` asks only for what is new.
+    a larger `per_label` asks only for what is new. A text that is wanted and doesn't come counts as failed, and so does
+    a prompt without a response.
 
         >>> rows = LoadRows([{"instruction": "turn on the lamp", "label": "light"}])
         >>> texts = InputFromLabel(rows, teacher=teacher, per_label=50)
@@ -74,8 +75,6 @@ class InputFromLabel(SamplingStep):
     """Longest response; of one that is cut, the last text is dropped."""
     patience: Annotated[int, Ge(1)] = 5
     """Prompts of a label in a row that may give nothing before the label is given up."""
-    max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
-    """Share of the texts wanted, and of the prompts, that may be missing."""
 
     unordered: ClassVar[frozenset[str]] = frozenset({"descriptions"})
 
@@ -161,16 +160,7 @@ class InputFromLabel(SamplingStep):
         """Yield the new texts in a response."""
         source = f"{shelf.label}, prompt {prompt}"
         shelf.barren += 1
-        if response.finish_reason == "error":
-            lose_error(context, source, response)
-            return
-        items = parse_list(response.text)
-        if response.finish_reason == "length" and items:
-            items.pop()
-            context.ledger.lose(source, "filtered", "cut at max_tokens", f"max_tokens={self.max_tokens}")
-        if not items:
-            context.ledger.lose(source, "filtered", "no list in the answer", response.text)
-        for text in items:
+        for text in self._read(response, source, context):
             if shelf.made == self.per_label:
                 return
             reason = self._objection(text, shelf, seen)
@@ -182,6 +172,19 @@ class InputFromLabel(SamplingStep):
             shelf.made += 1
             shelf.barren = 0
             yield text
+
+    def _read(self, response: Response, source: str, context: Context) -> list[str]:
+        """Return the texts in a response, without the last one if it was cut."""
+        if response.finish_reason == "error":
+            lose_error(context, source, response)
+            return []
+        items = parse_list(response.text)
+        if response.finish_reason == "length" and items:
+            items.pop()
+            context.ledger.lose(source, "filtered", "cut at max_tokens", f"max_tokens={self.max_tokens}")
+        if not items:
+            context.ledger.lose(source, "filtered", "no list in the answer", response.text)
+        return items
 
     def _objection(self, text: str, shelf: Shelf, seen: set[str]) -> str:
         """Return why a text is not wanted, or nothing."""

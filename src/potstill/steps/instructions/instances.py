@@ -13,7 +13,7 @@ from potstill.engine.step import Estimate, Rows
 from potstill.errors import PotstillError
 from potstill.models.chat import Messages
 from potstill.prompts import Template, rendered
-from potstill.steps.generation.base import SamplingStep
+from potstill.steps.generation.base import AskingStep
 from potstill.steps.instructions.instance_rules import Instance, contradicts, objection, read_instances
 from potstill.steps.rows.added import added
 from potstill.teachers.cache.parse_retry import Answer, Question, Tries, asked, row_name, upper_bound
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from potstill.prompts.values import UnfitRow
 
 
-class WriteInstances(SamplingStep):
+class WriteInstances(AskingStep):
     """Has the teacher write instances of each task: a row for each, with `input` and `output`.
 
     For a classification the output comes first, so that the labels are balanced; a teacher that starts with the input
@@ -49,6 +49,8 @@ class WriteInstances(SamplingStep):
     """Instances a task at most (the paper's code)."""
     temperature: Annotated[float, Ge(0)] = 0.0
     """Greedy as in the paper (appendix A)."""
+    top_p: Annotated[float, Interval(gt=0, le=1)] = 1.0
+    """Nucleus mass."""
     max_tokens: Annotated[int, Ge(1)] = 350
     """Longest answer (the paper's code); of one that is cut, the last instance is dropped."""
     presence_penalty: Annotated[float, Interval(ge=-2, le=2)] = 0.0

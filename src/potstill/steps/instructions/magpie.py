@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_types import Ge, Interval
 
 from potstill.engine.encoding import digest
-from potstill.engine.step import Estimate, Model
+from potstill.engine.step import Estimate
 from potstill.errors import BadInput, PotstillError, Problem
 from potstill.prompts import Template, rendered
-from potstill.steps.generation.base import SamplingStep
+from potstill.steps.generation.base import AskingStep
 from potstill.steps.instructions.rules import Rules
 from potstill.teachers.cache.parse_retry import Question, Tries, as_text, asked
 from potstill.teachers.cache.response_cache import Asker, as_teacher, lose_error, request_seed
@@ -28,12 +28,12 @@ MARK = "the-turn-starts-here"
 """Stands for the user's words while the chat template is cut."""
 
 
-class Magpie(SamplingStep):
+class Magpie(AskingStep):
     """Has an aligned teacher write what users ask, and answer it.
 
-    The teacher is given its own chat template up to where the user's words start, so it goes on with some user's
-    words. All draws are from this one prompt, each with a seed of its own, so a larger `target` asks only for what is
-    new.
+    The teacher, a chat model and not a base model, is given its own chat template up to where the user's words start,
+    so it goes on with some user's words. All draws are from this one prompt, each with a seed of its own, so a larger
+    `target` asks only for what is new.
 
         >>> pairs = Magpie(teacher=VLLM("Qwen/Qwen3-8B"), target=1000)
         >>> pairs.estimate({}).calls
@@ -41,8 +41,6 @@ class Magpie(SamplingStep):
     """
 
     _: KW_ONLY
-    teacher: Model
-    """Who writes both sides; a chat model, not a base model."""
     target: Annotated[int, Ge(1)]
     """Pairs wanted."""
     system: str = ""
@@ -114,11 +112,7 @@ class Magpie(SamplingStep):
                     yield row
                 context.progress(made, self.target, tokens=asker.usage["completion_tokens"])
                 if drawn - fruitful >= self.patience:
-                    raise PotstillError(
-                        f"the teacher writes nothing new any more: {made} of {self.target} pairs after {drawn} draws; "
-                        f"dropped: {pool.reasons()}. Lower target, raise novelty or temperature, or check the prefix "
-                        f"{prefix[-200:]!r}"
-                    )
+                    raise PotstillError(self._given_up(made, drawn, prefix, pool))
 
     def _written(self, draws: range, prefix: str, pool: Pool, asker: Asker) -> Iterator[str]:
         """Yield the instructions of some draws that are good and new."""
@@ -148,6 +142,14 @@ class Magpie(SamplingStep):
             context.ledger.keep()
             row = {"id": _name(text), "instruction": text, "output": answer.text}
             yield {**row, "finish_reason": answer.finish_reason}
+
+    def _given_up(self, made: int, drawn: int, prefix: str, pool: Pool) -> str:
+        """Return why the step stops short of its target."""
+        return (
+            f"the teacher writes nothing new any more: {made} of {self.target} pairs after {drawn} draws; "
+            f"dropped: {pool.reasons()}. Lower target, raise novelty or temperature, or check the prefix "
+            f"{prefix[-200:]!r}"
+        )
 
 
 def user_prefix(teacher: Any, system: str = "") -> str:

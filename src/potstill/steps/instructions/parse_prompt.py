@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
-from potstill.engine.step import Estimate
+from potstill.engine.step import Estimate, Model, Placement, Step, Trial
 from potstill.errors import PotstillError, Problem
+from potstill.models.preload import ENGINE
 from potstill.prompts import Template, render
-from potstill.steps.generation.base import TeacherStep
+from potstill.teachers.cache.forecast import still_to_ask
 from potstill.teachers.cache.parse_retry import Question, Tries, asked
+from potstill.teachers.cache.response_cache import teacher_problems
+from potstill.teachers.placement import placed
 from potstill.teachers.protocol import Sampling
 from potstill.text.json_values import json_values
 
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from potstill.engine.context import Context
 
 
-class ParsePrompt(TeacherStep):
+class ParsePrompt(Step):
     """Parts the description of a task into `instruction` and `examples` (a list of `input` and `output`): one row.
 
     >>> task = ParsePrompt("Name the capital. Peru -> Lima. Kenya -> Nairobi.", teacher=teacher)
@@ -33,6 +36,8 @@ class ParsePrompt(TeacherStep):
     text: str
     """The description, as somebody would write it to a language model."""
     _: KW_ONLY
+    teacher: Model
+    """Who is asked."""
     prompt: Template = "parse_prompt.jinja"
     """Gets `prompt`; the answer is a JSON object with `instruction` and `examples`."""
     max_tokens: Annotated[int, Ge(1)] = 2048
@@ -42,9 +47,18 @@ class ParsePrompt(TeacherStep):
     seed: int = 0
     """Of second tries."""
 
+    version: ClassVar[int] = 2  # thoughts are no part of an answer, which is read to its end
+    makes: ClassVar[str] = "rows"
+    heavy: ClassVar[bool] = True
+    preload: ClassVar[tuple[str, ...]] = ENGINE
+
+    def placement(self) -> Placement:
+        """Return where the teacher runs."""
+        return placed(self.teacher, super().placement())
+
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher or the text."""
-        yield from super().check()
+        yield from teacher_problems(self.teacher)
         if not self.text.strip():
             yield Problem("", "text", "is empty: describe the task")
 
@@ -55,6 +69,10 @@ class ParsePrompt(TeacherStep):
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Count one call."""
         return Estimate(rows=1, calls=1, tokens=2 * self.max_tokens)
+
+    def forecast(self, rows: Mapping[str, int | None], trial: Trial) -> Estimate:
+        """Count the request if the journal lacks it, with its prompt's tokens and the teacher's price."""
+        return still_to_ask(self, rows, trial)
 
     def run(self, teacher: Any, context: Context) -> pa.Table:
         """Return the one row.

@@ -13,7 +13,7 @@ from potstill.engine.encoding import digest
 from potstill.engine.step import Estimate, Rows
 from potstill.errors import BadInput, PotstillError, Problem
 from potstill.prompts import Template, render
-from potstill.steps.generation.base import SamplingStep
+from potstill.steps.generation.base import AskingStep
 from potstill.steps.instructions.rules import BLOCKED_STARTS, BLOCKED_WORDS, Rules
 from potstill.teachers.cache.response_cache import Asker, as_teacher, lose_error, request_seed
 from potstill.teachers.protocol import Request, Sampling
@@ -36,7 +36,7 @@ PAPER_SAMPLING: dict[str, Any] = {
 """How the paper drew from GPT-3, a base model, by its code: `SelfInstruct(seeds, ..., **PAPER_SAMPLING)`."""
 
 
-class SelfInstruct(SamplingStep):
+class SelfInstruct(AskingStep):
     """Grows a pool of instructions: shows the teacher some of it, and keeps what comes back and is new.
 
     Each round asks `prompts_per_round` prompts, whose examples are drawn from the pool as the round found it; so the
@@ -136,6 +136,18 @@ class SelfInstruct(SamplingStep):
             BadInput: there are no seeds.
             PotstillError: the teacher writes nothing new any more.
         """
+        pool = self._pool(seeds, context)
+        if self.include_seeds:
+            yield from (self._row(text, "seed", 0, context) for text in pool.seeds)
+        with Asker(as_teacher(teacher), context, reports=False) as asker:
+            yield from self._grown(pool, asker, context)
+
+    def _pool(self, seeds: Dataset, context: Context) -> Pool:
+        """Return the pool of the seeds.
+
+        Raises:
+            BadInput: there are none.
+        """
         from potstill.steps.instructions.pool import Pool
 
         pool = Pool(self.rules, self.novelty, context)
@@ -143,23 +155,27 @@ class SelfInstruct(SamplingStep):
             pool.add_seed(text)
         if not pool.seeds:
             raise BadInput(Problem("", "seeds", "no seed instruction: give at least one row"))
-        if self.include_seeds:
-            yield from (self._row(text, "seed", 0, context) for text in pool.seeds)
-        with Asker(as_teacher(teacher), context, reports=False) as asker:
-            number = barren = 0
-            growth: list[int] = []
-            while len(pool.made) < self.target:
-                number += 1
-                before = len(pool.made)
-                for text in self._round(pool, asker, number):
-                    yield self._row(text, "teacher", number, context)
-                growth.append(len(pool.made))
-                context.notes["pool"] = {"after_each_round": growth, "novelty_bytes": pool.rouge.nbytes}
-                context.progress(len(pool.made), self.target, tokens=asker.usage["completion_tokens"])
-                fruitful = len(pool.made) - before >= max(1, self.min_yield * self.prompts_per_round * self.per_prompt)
-                barren = 0 if fruitful else barren + 1
-                if barren >= self.patience and len(pool.made) < self.target:
-                    raise PotstillError(self._given_up(pool, number))
+        return pool
+
+    def _grown(self, pool: Pool, asker: Asker, context: Context) -> Iterator[dict[str, Any]]:
+        """Ask round after round until the target is reached; yield the rows of what is accepted.
+
+        Raises:
+            PotstillError: the teacher writes nothing new any more.
+        """
+        growth: list[int] = []
+        barren = 0
+        while (before := len(pool.made)) < self.target:
+            number = len(growth) + 1
+            for text in self._round(pool, asker, number):
+                yield self._row(text, "teacher", number, context)
+            growth.append(len(pool.made))
+            context.notes["pool"] = {"after_each_round": growth, "novelty_bytes": pool.rouge.nbytes}
+            context.progress(len(pool.made), self.target, tokens=asker.usage["completion_tokens"])
+            fruitful = len(pool.made) - before >= max(1, self.min_yield * self.prompts_per_round * self.per_prompt)
+            barren = 0 if fruitful else barren + 1
+            if barren >= self.patience and len(pool.made) < self.target:
+                raise PotstillError(self._given_up(pool, number))
 
     def _round(self, pool: Pool, asker: Asker, number: int) -> Iterator[str]:
         """Ask one round of prompts; yield what is accepted, at most up to the target."""

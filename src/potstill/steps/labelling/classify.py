@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, MinLen
 
-from potstill.engine.step import Estimate, Model, Rows
+from potstill.engine.step import Estimate, Model, Placement, Rows
 from potstill.errors import PotstillError, Problem
 from potstill.labelling.calibration import average, calibrated, probabilities, text_score
 from potstill.labelling.vote import majority
@@ -20,8 +20,9 @@ from potstill.steps.generation.constraints import held_to
 from potstill.steps.labelling.ensemble_query import Job, Panel, panel_problems
 from potstill.steps.rows.added import added
 from potstill.teachers.cache.parse_retry import UNREADABLE, Question, Tries, asked, lose_once, row_name
-from potstill.teachers.cache.response_cache import lose_error, place, request_seed
+from potstill.teachers.cache.response_cache import lose_error, request_seed
 from potstill.teachers.ensemble import Ensemble, as_ensemble, scores
+from potstill.teachers.placement import placed
 from potstill.teachers.protocol import Request, Response, Sampling
 from potstill.text.choice import ChoiceReader
 
@@ -82,9 +83,9 @@ class ClassifyWithTeacher(AskingStep):
     max_tries: Annotated[int, Ge(1)] = 3
     """Times the one answer is asked for where it is not clear; after the greedy one, at temperature 0.7."""
 
-    def __post_init__(self) -> None:
-        """Choose where the step runs."""
-        place(self, as_ensemble(self.teacher))
+    def placement(self) -> Placement:
+        """Return where the teachers run: in the process of the run if none of them loads a model there."""
+        return placed(as_ensemble(self.teacher), super().placement())
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher or the labels."""
@@ -128,9 +129,8 @@ class ClassifyWithTeacher(AskingStep):
         if len(ways) == 1 and ways[0] is not None and self.samples == 1:
             yield from self._one_answer(rows, panel.teachers[0], ways[0], context)
             return
+        jobs = partial(self._jobs, rows, panel, ways, context, set())
         biases: list[list[list[float]]] = [[] for _ in panel.teachers]
-        unfit: set[str] = set()
-        jobs = partial(self._jobs, rows, panel, ways, context, unfit)
         for job, responses in panel.answers(jobs, self._total(len(rows), ways)):
             if _lost(job, responses, context):
                 continue
@@ -138,17 +138,11 @@ class ClassifyWithTeacher(AskingStep):
             if not job.row:
                 for member, shares in found.items():
                     biases[member].append(shares)
-                continue
-            shares_by_member = {
-                member: calibrated(shares, biases[member]) if biases[member] else shares
-                for member, shares in found.items()
-                if shares
-            }
-            if not shares_by_member:
+            elif freed := _freed(found, biases):
+                context.ledger.keep()
+                yield {**job.row, **self._columns(freed, panel.names, ensemble)}
+            else:
                 context.ledger.lose(job.name, "permanent", UNREADABLE, responses[0].text)
-                continue
-            context.ledger.keep()
-            yield {**job.row, **self._columns(shares_by_member, panel.names, ensemble)}
 
     def _one_answer(self, rows: Dataset, teacher: Any, way: Sampling, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows with the one label that the teacher answers."""
@@ -266,6 +260,12 @@ class ClassifyWithTeacher(AskingStep):
         votes = [{"teacher": names[member], "label": choice} for member, choice in choices.items()]
         new = {"label": label, "confidence": confidence, "probabilities": dict(zip(labels, mean, strict=True))}
         return new if len(names) == 1 else {**new, "votes": votes}
+
+
+def _freed(found: Mapping[int, list[float]], biases: Sequence[list[list[float]]]) -> dict[int, list[float]]:
+    """Return the probabilities of the members that chose, freed of their `biases`, where they have some."""
+    chose = {member: shares for member, shares in found.items() if shares}
+    return {member: calibrated(own, biases[member]) if biases[member] else own for member, own in chose.items()}
 
 
 def _token_logprobs(response: Response) -> list[float]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import KW_ONLY, replace
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from potstill.engine.step import Estimate, Model
+from potstill.engine.step import Estimate, Placement
 from potstill.errors import BadInput, Problem
 from potstill.models.preload import MODEL
 from potstill.prompts import render
@@ -16,6 +16,7 @@ from potstill.steps.labelling.scoring_base import GivenTextStep, given_text
 from potstill.teachers.cache.parse_retry import rendered_rows
 from potstill.teachers.cache.response_cache import as_teacher
 from potstill.teachers.cache.soft_labels import HIDDEN_COLUMNS, TOP_COLUMNS, Sidecar, hidden_columns, sidecar_of
+from potstill.teachers.placement import placed
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -32,25 +33,21 @@ class HiddenLabels(GivenTextStep):
     `SoftLabel(teacher=...)` rebuilds the logits with the teacher's output layer alone, which it loads without the rest
     of the teacher; unlike top-k soft labels they can be softened by a temperature. They take 2 bytes a token for each
     hidden unit: less than `SoftLabels(top_k=...)` only for small teachers. The first ones are checked to give
-    the logits that the teacher gave. A teacher's own system prompt is put before every chat, as when it answers.
+    the logits that the teacher gave. transformers runs it, also where it is given as `VLLM(...)`; its own system prompt
+    is put before every chat, as when it answers.
 
     >>> rows = LoadRows([{"instruction": "Hi", "output": "Hello"}])
     >>> show(HiddenLabels(rows, teacher=student))
     {'instruction': 'Hi', 'output': 'Hello', 'teacher_token_ids': b'..., 'teacher_hidden': b'...}
     """
 
-    _: KW_ONLY
-    teacher: Model
-    """Who reads: a model folder, a Hub id, a step, or a teacher of one (it is run by transformers)."""
-
-    preload: ClassVar[tuple[str, ...]] = MODEL
-
-    def __post_init__(self) -> None:
-        """Run in a process of its own: the model is loaded here, whatever runs it as a teacher."""
+    def placement(self) -> Placement:
+        """Return a process of the step's own: the model is loaded there, whatever runs it as a teacher."""
+        return Placement(heavy=True, preload=MODEL)
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher."""
-        if not getattr(self.teacher, "heavy", True):
+        if not placed(self.teacher, self.placement()).heavy:
             text = f"{type(self.teacher).__name__} is no model that can be loaded here: give a folder or a Hub id"
             yield Problem("", "teacher", text)
 

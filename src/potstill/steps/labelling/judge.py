@@ -10,11 +10,12 @@ from annotated_types import MinLen
 
 from potstill.engine.step import Estimate, Rows
 from potstill.errors import Problem
+from potstill.prompts import Template
 from potstill.steps.generation.answer_parsers import one_of
-from potstill.steps.generation.choice import JudgeStep
-from potstill.steps.labelling.pairwise_verdict import CHOICES, GIVEN, both_orders, verdict
+from potstill.steps.generation.choice import ChoiceStep, tries_for_choice
+from potstill.steps.labelling.pairwise_verdict import CHOICES, CRITERION, GIVEN, both_orders, verdict
 from potstill.steps.rows.added import added
-from potstill.steps.rows.prompt_columns import prompt_columns
+from potstill.steps.rows.prompt_columns import prompt_columns, prompt_problems
 from potstill.teachers.cache.parse_retry import Question, asked, row_name, upper_bound
 
 if TYPE_CHECKING:
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
     from potstill.engine.context import Context
 
 
-class JudgePairsWithPrompt(JudgeStep):
+class JudgePairsWithPrompt(ChoiceStep):
     """Has the teacher compare two columns of each row: `verdict` is `first`, `second` or `tie`.
 
     Judges favour a place, most of them the first, so each pair is asked in both orders, and a judge that contradicts
-    itself has found a tie; `agreed` says whether it did not. Equal texts are a tie without being asked.
+    itself has found a tie; `agreed` says whether it did not. Equal texts are a tie without being asked. Rows without a
+    verdict are lost.
 
     >>> rows = LoadRows([{"instruction": "Name a colour.", "a": "Blue.", "b": "The sea."}])
     >>> judged = JudgePairsWithPrompt(rows, teacher=teacher, first="a", second="b", criterion="It is an answer.")
@@ -42,10 +44,15 @@ class JudgePairsWithPrompt(JudgeStep):
     """Column of the one text."""
     second: Annotated[str, MinLen(1)]
     """Column of the other."""
+    criterion: str = CRITERION
+    """What makes one better."""
+    prompt: Template = "judge_pair.jinja"
+    """Gets `first`, `second` and `criterion`, and the row's columns; asks for A, B or tie."""
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher, the template or the columns."""
         yield from super().check()
+        yield from prompt_problems(self.prompt, wanted=("first", "second"))
         if self.first == self.second:
             yield Problem("", "second", f"names the same column as first, {self.first!r}: nothing would be compared")
 
@@ -68,7 +75,7 @@ class JudgePairsWithPrompt(JudgeStep):
 
     def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows with their verdicts, in order."""
-        tries = self.tries(CHOICES, teacher)
+        tries = tries_for_choice(self, CHOICES, teacher)
         answered = asked(teacher, self._questions(rows), one_of(CHOICES), tries, context, 2 * len(rows))
         for row, answers in answered:
             context.ledger.keep()

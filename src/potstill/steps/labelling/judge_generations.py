@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import MinLen
 
-from potstill.engine.step import Estimate, Model, Rows
+from potstill.engine.step import Estimate, Rows
 from potstill.errors import BadInput, Problem
+from potstill.prompts import Template
 from potstill.steps.generation.answer_parsers import one_of
-from potstill.steps.generation.choice import JudgeStep
-from potstill.steps.labelling.pairwise_verdict import CHOICES, GIVEN, Verdict, both_orders, verdict
-from potstill.steps.rows.prompt_columns import prompt_columns
+from potstill.steps.generation.choice import ChoiceStep, tries_for_choice
+from potstill.steps.labelling.pairwise_verdict import CHOICES, CRITERION, GIVEN, Verdict, both_orders, verdict
+from potstill.steps.rows.prompt_columns import prompt_columns, prompt_problems
 from potstill.teachers.cache.parse_retry import Question, asked, upper_bound
 
 if TYPE_CHECKING:
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 TIE = "tie"
 
 
-class JudgeGenerationPairsWithPrompt(JudgeStep):
+class JudgeGenerationPairsWithPrompt(ChoiceStep):
     """Has a teacher compare the answers that two steps gave to the same rows, matched by `id`.
+
+    Let none of the two that wrote judge, for judges favour themselves (Zheng et al. 2023, section 3.3).
 
     Makes the row of `first` with `chosen`, `rejected`, `chosen_from` (`first` or `second`) and `tie`. Each pair is
     asked in both orders (Zheng et al. 2023, section 3.4), and a judge that contradicts itself has found a tie. Of a
@@ -44,14 +47,21 @@ class JudgeGenerationPairsWithPrompt(JudgeStep):
     second: Rows
     """Rows with the other; those without a partner are dropped."""
     _: KW_ONLY
-    teacher: Model
-    """Who judges; not one of the two that wrote, for judges favour themselves (Zheng et al. 2023, section 3.3)."""
+    criterion: str = CRITERION
+    """What makes one better."""
+    prompt: Template = "judge_pair.jinja"
+    """Gets `first`, `second` and `criterion`, and the row's columns; asks for A, B or tie."""
     match: Annotated[str, MinLen(1)] = "id"
     """Column by which rows belong together; each value once on both sides."""
     output: Annotated[str, MinLen(1)] = "output"
     """Column of the answers, on both sides."""
     keep_ties: bool = True
     """Whether ties stay, marked; else they are dropped."""
+
+    def check(self) -> Iterable[Problem]:
+        """Yield what is wrong with the teacher or the template."""
+        yield from super().check()
+        yield from prompt_problems(self.prompt, wanted=("first", "second"))
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return what both sides must have, and what else the template uses."""
@@ -74,7 +84,7 @@ class JudgeGenerationPairsWithPrompt(JudgeStep):
             BadInput: a row can't be told from another, or no row has a partner.
         """
         pairs = matched(first, second, self.match)
-        tries = self.tries(CHOICES, teacher)
+        tries = tries_for_choice(self, CHOICES, teacher)
         questions = self._questions(first, second, pairs, context)
         for (row, answer), answers in asked(teacher, questions, one_of(CHOICES), tries, context, 2 * len(pairs)):
             found = verdict([answer.value for answer in answers])

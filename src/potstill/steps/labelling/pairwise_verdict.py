@@ -11,6 +11,8 @@ from potstill.teachers.cache.parse_retry import Chats
 
 CHOICES = ("A", "B", "tie")
 """What a judge may say."""
+CRITERION = "The better answer is more helpful, correct and to the point."
+"""What makes one better, where nothing else is said."""
 GIVEN = ("first", "second", "criterion")
 """Template variables that a judging step gives."""
 

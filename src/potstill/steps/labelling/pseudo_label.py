@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from annotated_types import Ge
+from annotated_types import Ge, Interval
 
-from potstill.engine.step import Estimate, Model, Rows
+from potstill.engine.step import Estimate, Model, Placement, Rows
 from potstill.errors import PotstillError, Problem
 from potstill.labelling.vote import Vote, answer_in, majority
 from potstill.prompts import Template, rendered, required_variables
-from potstill.steps.generation.base import SamplingStep
+from potstill.steps.generation.base import AskingStep
 from potstill.steps.labelling.ensemble_query import Job, Panel, panel_problems
 from potstill.steps.rows.added import added, answered, with_answer
 from potstill.teachers.cache.parse_retry import lose_once, row_name
-from potstill.teachers.cache.response_cache import lose_error, place, request_seed
+from potstill.teachers.cache.response_cache import lose_error, request_seed
 from potstill.teachers.cache.soft_labels import (
     TOP_COLUMNS,
     Sidecar,
@@ -26,6 +27,7 @@ from potstill.teachers.cache.soft_labels import (
     sidecar_of,
 )
 from potstill.teachers.ensemble import as_ensemble
+from potstill.teachers.placement import placed
 from potstill.teachers.protocol import Request, Response, Sampling
 from potstill.text.patterns import SlowPattern, pattern_problem
 
@@ -39,7 +41,7 @@ ENOUGH_MASS = 0.98
 VOTE_COLUMNS = ("answer", "confidence", "votes")
 
 
-class PseudoLabel(SamplingStep):
+class PseudoLabel(AskingStep):
     """Has the teacher answer every row: `output`, `finish_reason`, and with `top_k` the soft labels.
 
     Rows that have an `output` already get a new one, and theirs becomes `reference`. An answer that was cut is not a label: the row is lost. With `samples` or several teachers the answers vote, and
@@ -70,6 +72,8 @@ class PseudoLabel(SamplingStep):
     text, JSON spelled in one way. A row in whose answers it finds nothing is lost."""
     temperature: Annotated[float, Ge(0)] = 0.0
     """0 takes the most probable answer; with `top_k` only 0 and 1 are allowed."""
+    top_p: Annotated[float, Interval(gt=0, le=1)] = 1.0
+    """Nucleus mass; with `top_k` only 1 is allowed."""
     max_tokens: Annotated[int, Ge(1)] = 256
     """Longest answer."""
     stop: tuple[str, ...] = ()
@@ -84,26 +88,25 @@ class PseudoLabel(SamplingStep):
     unkeyed_defaults: ClassVar[frozenset[str]] = frozenset({"reasoning"})
     version: ClassVar[int] = 3  # thoughts are no part of an answer
 
-    def __post_init__(self) -> None:
-        """Choose where the step runs."""
-        place(self, as_ensemble(self.teacher))
+    def placement(self) -> Placement:
+        """Return where the teachers run: in the process of the run if none of them loads a model there."""
+        return placed(as_ensemble(self.teacher), super().placement())
 
     def check(self) -> Iterable[Problem]:
-        """Yield what is wrong with the teacher or the sampling."""
+        """Yield what is wrong with the teacher, the sampling or the pattern."""
         yield from panel_problems(as_ensemble(self.teacher), top_k=self.top_k)
         if as_ensemble(self.teacher).how == "average":
-            yield Problem(
-                "", "teacher", "texts have no average: take how='vote' or 'round_robin', or ClassifyWithTeacher"
-            )
+            text = "texts have no average: take how='vote' or 'round_robin', or ClassifyWithTeacher"
+            yield Problem("", "teacher", text)
         if self.samples > 1 and not self.temperature:
-            yield Problem(
-                "",
-                "samples",
-                f"is {self.samples} at temperature 0, which gives the same answer each time: set temperature to 0.7, "
-                "or samples to 1",
-            )
+            text = f"is {self.samples} at temperature 0, which gives the same answer each time"
+            yield Problem("", "samples", f"{text}: set temperature to 0.7, or samples to 1")
         if why := pattern_problem(self.answer):
             yield Problem("", "answer", why)
+        yield from self._soft_problems()
+
+    def _soft_problems(self) -> Iterator[Problem]:
+        """Yield a problem if answers are drawn in a way that soft labels don't go with."""
         if self.top_k and (self.temperature not in (0, 1) or self.top_p != 1 or self.stop):
             what = f"temperature={self.temperature:g}, top_p={self.top_p:g}, stop={list(self.stop)}"
             yield Problem(
@@ -144,10 +147,9 @@ class PseudoLabel(SamplingStep):
     def run(self, rows: Dataset, teacher: Any, context: Context, tokenizer: Any = None) -> Iterator[dict[str, Any]]:
         """Yield the labelled rows in order."""
         panel, mass = Panel(as_ensemble(teacher), context), Mass()
-        sidecars: dict[int, Sidecar] = {}
-        total = len(rows) * self.samples * self._asked()
-        unfit: set[str] = set()
-        for job, responses in panel.answers(lambda: self._jobs(rows, panel, context, unfit), total):
+        jobs = partial(self._jobs, rows, panel, context, set())
+        sidecar = cache(lambda member: self._sidecar(panel.teachers[member], tokenizer))
+        for job, responses in panel.answers(jobs, len(rows) * self.samples * self._asked()):
             chosen = self._decide(job, responses, context)
             if chosen is None:
                 continue
@@ -158,17 +160,18 @@ class PseudoLabel(SamplingStep):
             if self.top_k:
                 labels = token_labels(response, self.top_k)
                 mass.add(labels.tail)
-                if member not in sidecars:
-                    sidecars[member] = self._sidecar(panel.teachers[member], tokenizer)
-                made |= labels.columns(sidecars[member])
-            if self.reasoning:
-                made[self.reasoning] = response.reasoning
+                made |= labels.columns(sidecar(member))
             context.ledger.keep()
-            if "output" in job.row:
-                made["reference"] = job.row["output"]
-            yield {**with_answer(job.row, "output", response.text, response.finish_reason), **made}
+            yield self._row(job.row, response, made)
         if self.top_k:
             mass.report(self.top_k, context)
+
+    def _row(self, row: Mapping[str, Any], response: Response, more: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the row with its answer, `more` columns, the thoughts, and an earlier output as the reference."""
+        thoughts = {self.reasoning: response.reasoning} if self.reasoning else {}
+        reference = {"reference": row["output"]} if "output" in row else {}
+        labelled = with_answer(row, "output", response.text, response.finish_reason)
+        return {**labelled, **more, **thoughts, **reference}
 
     def _asked(self) -> int:
         """Return how many members are asked about a row."""
@@ -199,27 +202,27 @@ class PseudoLabel(SamplingStep):
         if failed is not None:
             lose_error(context, job.name, failed)
             return None
-        whole = [response.finish_reason != "length" for response in responses]
-        if not any(whole):
+        if all(response.finish_reason == "length" for response in responses):
             remedy = f"raise max_tokens from {self.max_tokens}"
             context.ledger.lose(job.name, "permanent", "cut at max_tokens", remedy=remedy)
             return None
         if not self._votes():
             return 0, {}
+        vote = self._count_votes(job.name, responses, context)
+        return None if vote is None else (vote.first, vote_columns(vote))
+
+    def _count_votes(self, name: str, responses: list[Response], context: Context) -> Vote | None:
+        """Return what the whole answers vote for; None, and the row `name` is lost, if they say nothing."""
+        texts = [None if response.finish_reason == "length" else response.text for response in responses]
         try:
-            answers = [
-                answer_in(response.text, self.answer) if good else None
-                for response, good in zip(responses, whole, strict=True)
-            ]
+            vote = majority([None if text is None else answer_in(text, self.answer) for text in texts])
         except SlowPattern as error:
-            context.ledger.lose(job.name, "permanent", f"the pattern {self.answer!r} takes too long", str(error))
+            context.ledger.lose(name, "permanent", f"the pattern {self.answer!r} takes too long", str(error))
             return None
-        vote = majority(answers)
         if vote is None:
-            raw = next(response.text for response, good in zip(responses, whole, strict=True) if good)
-            context.ledger.lose(job.name, "permanent", "no answer in the text", raw)
-            return None
-        return vote.first, vote_columns(vote)
+            raw = next(text for text in texts if text is not None)
+            context.ledger.lose(name, "permanent", "no answer in the text", raw)
+        return vote
 
     def _sidecar(self, teacher: Any, tokenizer: Any) -> Sidecar:
         """Return what the soft labels of one member were made from."""

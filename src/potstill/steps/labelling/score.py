@@ -119,27 +119,30 @@ class SoftLabels(GivenTextStep):
 
 def scored(rows: Dataset, teacher: Any, prompt: str, column: str, top_k: int, context: Context) -> Scored:
     """Yield (name, row, response) for each row whose text the teacher read; the others go to the ledger."""
-    sampling = Sampling(max_tokens=1, top_k=top_k)
-
-    def requests() -> Iterator[tuple[tuple[str, dict[str, Any]], Request]]:
-        for number, row in enumerate(rows):
-            name, chat = str(row.get("id", number)), rendered(prompt, row)
-            text = given_text(row, prompt, column) if isinstance(chat, list) else None
-            if not isinstance(chat, list):
-                lose_unfit(context, name, chat)
-            elif text is None:
-                context.ledger.lose(name, "filtered", f"no {column}")
-            elif row.get("finish_reason") == "length" and column == "output":
-                context.ledger.lose(name, "filtered", "the answer was cut at the token limit")
-            else:
-                yield (name, row), Request(chat, sampling, continuation=text)
-
+    requests = _requests(rows, prompt, column, Sampling(max_tokens=1, top_k=top_k), context)
     with Asker(as_teacher(teacher), context) as asker:
-        for (name, row), response in asker.ask(requests(), len(rows)):
+        for (name, row), response in asker.ask(requests, len(rows)):
             if response.finish_reason == "error":
                 lose_error(context, name, response)
             else:
                 yield name, row, response
+
+
+def _requests(
+    rows: Dataset, prompt: str, column: str, sampling: Sampling, context: Context
+) -> Iterator[tuple[tuple[str, dict[str, Any]], Request]]:
+    """Yield (name, row) and the request for each row that has a whole answer; the others go to the ledger."""
+    for number, row in enumerate(rows):
+        name, chat = str(row.get("id", number)), rendered(prompt, row)
+        text = given_text(row, prompt, column) if isinstance(chat, list) else None
+        if not isinstance(chat, list):
+            lose_unfit(context, name, chat)
+        elif text is None:
+            context.ledger.lose(name, "filtered", f"no {column}")
+        elif row.get("finish_reason") == "length" and column == "output":
+            context.ledger.lose(name, "filtered", "the answer was cut at the token limit")
+        else:
+            yield (name, row), Request(chat, sampling, continuation=text)
 
 
 def without_soft_labels(row: Mapping[str, Any]) -> dict[str, Any]:

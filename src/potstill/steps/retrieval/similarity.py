@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import MinLen
 
-from potstill.engine.step import Estimate, Model, Rows, Step
+from potstill.engine.step import Estimate, Model, Placement, Rows, Step
 from potstill.errors import BadInput, Problem
 from potstill.models.preload import ENCODER
 from potstill.models.sentence_encoder import Encoder, texts_in
@@ -50,11 +50,9 @@ class CosineSimilarity(Step):
     heavy: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = ENCODER
 
-    def __post_init__(self) -> None:
-        """Run in the process itself where no model is loaded."""
-        if self.model is None:
-            object.__setattr__(self, "heavy", False)
-            object.__setattr__(self, "preload", ())
+    def placement(self) -> Placement:
+        """Return the process of the run if no model is loaded, else one of the step's own."""
+        return Placement(heavy=False) if self.model is None else super().placement()
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return both columns."""

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from potstill.engine.step import Estimate
+from potstill.engine.step import Estimate, Step, Trial
 
 if TYPE_CHECKING:
     from potstill.teachers.openai.budget import Price
@@ -74,6 +74,14 @@ def counting() -> Iterator[Count]:
         pass
     finally:
         _CURRENT.reset(token)
+
+
+def still_to_ask(step: Step, rows: Mapping[str, int | None], trial: Trial) -> Estimate:
+    """Return what a step will cost whose `teacher` is asked: less what the journal holds, at the teacher's price."""
+    inputs, share = sampled(trial.inputs())
+    price = getattr(inputs["teacher"], "price", None)
+    run: Callable[..., Iterable[object]] = step.run  # type: ignore[assignment]  # what each step defines
+    return left_to_ask(step.estimate(rows), lambda: run(**inputs, context=trial.context()), share, price)
 
 
 def left_to_ask(bound: Estimate, run: Callable[[], Iterable[object]], share: float, price: Price | None) -> Estimate:

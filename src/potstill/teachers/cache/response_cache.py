@@ -286,15 +286,6 @@ def teacher_problems(teacher: Any, *, top_k: int = 0) -> Iterator[Problem]:
         )
 
 
-def place(step: Step, teacher: Any) -> None:
-    """Let a step whose teacher loads no model here run in this process; else import only what the teacher needs."""
-    if not getattr(teacher, "heavy", True):
-        object.__setattr__(step, "heavy", False)
-        object.__setattr__(step, "preload", ())
-    elif hasattr(teacher, "preload"):
-        object.__setattr__(step, "preload", teacher.preload)
-
-
 def request_seed(*parts: Any) -> int:
     """Return a seed for one request, derived from `parts`: neighbours in a batch share no random numbers."""
     return int(digest(list(parts))[:8], 16) & 0x7FFFFFFF

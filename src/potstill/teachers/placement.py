@@ -1,0 +1,19 @@
+"""Where a step runs that asks a teacher: where the teacher does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from potstill.engine.step import Placement, Step
+
+
+def placed(teacher: object, own: Placement) -> Placement:
+    """Return the process of the run if `teacher` loads no model there, else `own`, with the modules that it names.
+
+    The model that a step makes, or that a name stands for, is loaded by the step that asks it.
+    """
+    if isinstance(teacher, Step):
+        return own
+    if not getattr(teacher, "heavy", True):
+        return Placement(heavy=False)
+    return replace(own, preload=getattr(teacher, "preload", own.preload))
