@@ -54,7 +54,7 @@ def commands_help() -> str:
 
 def _command_help(name: str, parser: argparse.ArgumentParser) -> str:
     """Return a section on one command: what it does, its usage, its arguments and options."""
-    parser.formatter_class = functools.partial(argparse.HelpFormatter, width=100)  # type: ignore[assignment]
+    parser.formatter_class = functools.partial(argparse.HelpFormatter, width=100)
     usage = parser.format_usage().removeprefix("usage: ").strip()
     rows = "\n".join(f"| {shown} | {text} |" for shown, text in _arguments(parser))
     return f"## {name}\n\n{parser.description}\n\n```text\n{usage}\n```\n\n| argument | does |\n|---|---|\n{rows}"

@@ -88,7 +88,7 @@ def test_the_code_of_a_tutorial_runs_as_it_stands_there(
             prompt, program, *arguments = shlex.split(line)
             assert prompt == "$"
             if program == "potstill":
-                project.cli(*arguments)
+                project.cli(*arguments, *(("--threads", "1") if arguments[0] == "run" else ()))
             else:
                 assert program == "python"
                 script(tmp_path, arguments[0], environment)
