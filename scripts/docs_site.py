@@ -21,6 +21,8 @@ SOURCE = re.compile(r"\[`(\w+)`\]\(\.\./src/(potstill/[\w/]+)\.py\)")
 """A link to the file in which a name is defined, as it works in a repository browser."""
 LOADED = re.compile(r"<(?:script|img|iframe|source)\b[^>]*\ssrc=[\"']?(?:https?:)?//|<link\b[^>]*stylesheet[^>]*//")
 """What a browser would fetch from another host."""
+STEP = "potstill.engine.step.Step"
+"""The base of all steps, whose subclasses become dataclasses by themselves."""
 USERS_ROOMS = ("potstill.steps", "potstill.trainers", "potstill.teachers")
 """Rooms whose classes are used through their fields alone."""
 
@@ -85,6 +87,8 @@ class Docstrings(Extension):
             for name, member in list(cls.members.items()):
                 if member.is_function or "property" in member.labels or "ClassVar" in str(_annotation(member)):
                     cls.del_member(name)
+        if cls.path == STEP and "__init__" in cls.members:
+            cls.del_member("__init__")  # each step has one of its own, which only running code knows
 
 
 def _annotation(member: Any) -> Any:
