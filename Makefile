@@ -10,7 +10,7 @@ export TOKENIZERS_PARALLELISM ?= false
 QUICK := $(addprefix tests/,$(addsuffix .py,compression/pruning/test_wanda engine/code/test_code \
 	engine/keys/test_golden_keys engine/keys/test_golden_store engine/store/test_artifacts engine/test_annotations \
 	engine/test_arguments engine/test_digests engine/test_encoding engine/test_field_texts engine/test_graph \
-	engine/test_loader engine/test_plan engine/test_settings engine/test_validate models/test_chat \
+	docs/test_site engine/test_loader engine/test_plan engine/test_settings engine/test_validate models/test_chat \
 	steps/rows/test_columns test_extras test_moved test_project test_readme trainers/losses/test_losses))
 
 .PHONY: demo test check
