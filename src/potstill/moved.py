@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import warnings
 from collections.abc import Sequence
-from importlib.abc import Loader
 from importlib.machinery import ModuleSpec, PathFinder
-from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-HOME = Path(__file__).resolve().parent
+if TYPE_CHECKING:
+    from importlib.abc import Loader
+else:
+    Loader = object  # that module imports a dozen others
+
+HOME = os.path.dirname(os.path.realpath(__file__))  # noqa: PTH120 - pathlib takes long to import
 """The folder of the package."""
 _TABLE = """
 compression < compression: block_backward=backward cpu_kernels=processor layerwise=walk loss=objective
@@ -185,6 +189,9 @@ class OldNames(Loader):
         if name in _NOW:
             return ModuleSpec(name, self)
         return ModuleSpec(name, self, is_package=True) if name in _GONE else None
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Leave it to Python to make the module that `exec_module` replaces."""
 
     def exec_module(self, module: ModuleType) -> None:
         """Put the module of the new name in the place of that of the old one."""
