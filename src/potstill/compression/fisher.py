@@ -21,7 +21,7 @@ def row_information(
     model: Any,
     layers: Mapping[str, nn.Linear],
     batches: Sequence[Batch],
-    told: Callable[[int], None] = lambda _: None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> dict[str, Tensor]:
     """Return the Fisher information of the rows [O] of `layers`, one row an output feature, by path.
 
@@ -29,7 +29,7 @@ def row_information(
         model: a model of transformers with a head.
         layers: linear layers of the model by their path.
         batches: texts with what is to be predicted; each text is a sample of its own.
-        told: called with the number of texts done.
+        progress: called with the number of texts done.
     """
     model.eval()
     weights = [layer.weight for layer in layers.values()]
@@ -41,7 +41,7 @@ def row_information(
             slopes = torch.autograd.grad(losses.mean(), weights)
         for rows, slope in zip(total, slopes, strict=True):
             rows += slope.float().square().sum(1)
-        told(number + 1)
+        progress(number + 1)
     return {path: rows / max(len(texts), 1) for path, rows in zip(layers, total, strict=True)}
 
 

@@ -47,12 +47,12 @@ class TrainClassifier:
     def __call__(self, rows: Rows, student: Model, teacher: Model | Averaged | None) -> Classifier:
         """Return the trainer of `student`."""
         text = self.like.text if self.like else "text"
-        told = rows if teacher is None else classified(rows, teacher, text)
+        labelled = rows if teacher is None else classified(rows, teacher, text)
         if self.like is None:
-            return Classifier(told, student=student)
+            return Classifier(labelled, student=student)
         soft = teacher is not None or (isinstance(rows, AddPseudoLabels) and rows.soft)
         alpha = self.like.alpha if soft else None
-        return dataclasses.replace(self.like, rows=told, student=student, alpha=alpha, teacher=None, name=None)
+        return dataclasses.replace(self.like, rows=labelled, student=student, alpha=alpha, teacher=None, name=None)
 
 
 @dataclass(frozen=True)

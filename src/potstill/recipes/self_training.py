@@ -60,7 +60,7 @@ def SelfTraining(  # noqa: N802 - stands among steps in a pipeline
     known, texts = Select(labelled, [text, label]), Select(unlabelled, [text])
     students: list[Step] = [train(known, student, None)]
     for _ in range(rounds):
-        told = RunTaskModel(texts, students[-1], column=text)
-        sure = KeepConfident(told, threshold=threshold, per_class=per_class)
+        tagged = RunTaskModel(texts, students[-1], column=text)
+        sure = KeepConfident(tagged, threshold=threshold, per_class=per_class)
         students.append(train(AddPseudoLabels(known, [sure], keep=(text,), label=label, soft=soft), student, None))
     return Course(students)

@@ -68,7 +68,7 @@ def SequenceLevel(  # noqa: N802 - stands among steps in a pipeline
     """
     _check(decode, interpolate, word_level)
     like = train.like or SoftLabel(rows, student=student)
-    told: Step = Decode(
+    decoded: Step = Decode(
         rows,
         model=teacher,
         prompt=like.prompt,
@@ -83,10 +83,10 @@ def SequenceLevel(  # noqa: N802 - stands among steps in a pipeline
         seed=seed,
     )
     if interpolate or gold:
-        told = Interpolate(told, nearest=interpolate, gold=gold, seed=seed)
+        decoded = Interpolate(decoded, nearest=interpolate, gold=gold, seed=seed)
     if not word_level:
-        return train(told, student, None)
-    return TrainCausal(dataclasses.replace(like, alpha=word_level))(told, student, teacher)
+        return train(decoded, student, None)
+    return TrainCausal(dataclasses.replace(like, alpha=word_level))(decoded, student, teacher)
 
 
 def _check(decode: Method, interpolate: bool, word_level: float) -> None:

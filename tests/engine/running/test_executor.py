@@ -59,7 +59,7 @@ class Placed(Step):
 
 @pytest.fixture(scope="module")
 def executor() -> Any:
-    """One zygote for all tests here: it takes seconds to start."""
+    """One fork server for all tests here: it takes seconds to start."""
     made = Local(jobs=2)
     yield made
     made.close()

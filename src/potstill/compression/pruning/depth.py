@@ -37,19 +37,19 @@ def block_influence(model: Any, batches: Sequence[Tensor]) -> list[float]:
     return found
 
 
-def rise_of_loss(model: Any, batches: Sequence[Batch], told: Callable[[int], None] = lambda _: None) -> list[float]:
+def rise_of_loss(model: Any, batches: Sequence[Batch], progress: Callable[[int], None] = lambda _: None) -> list[float]:
     """Return per block by how much the loss rises when it alone is left out.
 
     Args:
         model: a model of transformers with a head.
         batches: texts with what is to be predicted.
-        told: called with the number of blocks tried.
+        progress: called with the number of blocks tried.
     """
     whole, found = loss(model, batches), []
     for number, block in enumerate(blocks_of(model)[1]):
         with left_out(block):
             found.append(loss(model, batches) - whole)
-        told(number + 1)
+        progress(number + 1)
     return found
 
 

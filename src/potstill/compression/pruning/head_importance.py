@@ -17,7 +17,7 @@ from potstill.compression.loss import Batch, cross_entropy, predictions
 from potstill.compression.pruning.gates import gated, readers_of_heads
 
 
-def head_importance(model: Any, batches: Sequence[Batch], told: Callable[[int], None] = lambda _: None) -> Tensor:
+def head_importance(model: Any, batches: Sequence[Batch], progress: Callable[[int], None] = lambda _: None) -> Tensor:
     """Return the importance [L, G]: the mean over texts of |dL / d gate|, with all gates at 1 (section 4.1).
 
     Query heads that share a key-value head share a gate, since they can only go together. The loss of a text is the
@@ -26,7 +26,7 @@ def head_importance(model: Any, batches: Sequence[Batch], told: Callable[[int], 
     Args:
         model: a model of transformers with a head.
         batches: texts with what is to be predicted.
-        told: called with the number of texts done.
+        progress: called with the number of texts done.
     """
     model.eval()
     layers, groups = readers_of_heads(model), key_value_heads(model.config)
@@ -46,7 +46,7 @@ def head_importance(model: Any, batches: Sequence[Batch], told: Callable[[int], 
             mean.backward()  # type: ignore[no-untyped-call] # torch
         total += torch.stack([torch.as_tensor(gate.grad).abs().sum(0) for gate in gates]).cpu()
         count += size
-        told(count)
+        progress(count)
     return torch.as_tensor(total / max(count, 1))
 
 

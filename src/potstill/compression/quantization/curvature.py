@@ -39,7 +39,7 @@ def divergences(
     bits: Sequence[int],
     texts: Sequence[tuple[Tensor, int]],
     seed: int = 0,
-    told: Callable[[int], None] = lambda _: None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> list[list[float]]:
     """Return, for each part and each of `bits`, the KL divergence a prediction when that part alone is rounded.
 
@@ -49,7 +49,7 @@ def divergences(
         bits: 4, 8 (with activations) or 16, which changes nothing.
         texts: token ids [T], and how many of them are the prompt's.
         seed: of the predictions that are drawn.
-        told: called with the number of texts done.
+        progress: called with the number of texts done.
     """
     layers = {path: layer for part in parts for path, layer in part.items()}
     part_of = {path: number for number, part in enumerate(parts) for path in part}
@@ -71,7 +71,7 @@ def divergences(
             scores.sum().backward()  # type: ignore[no-untyped-call] # torch
         total += slopes.double().square().sum(2)
         count, done = count + len(scores), done + len(batch.ids) // DRAWS
-        told(done)
+        progress(done)
     harms: list[list[float]] = (total / (2 * max(count, 1))).tolist()
     return harms
 

@@ -116,8 +116,8 @@ class Children:
                 waiting[0].set_result(Outcome("failed", 0.0, "the process that starts the steps has died"))
 
 
-def start_zygote(environment: Mapping[str, str]) -> Children:
-    """Start the zygote in a session of its own, so that Ctrl-C reaches this process only."""
+def start_fork_server(environment: Mapping[str, str]) -> Children:
+    """Start the fork server in a session of its own, so that Ctrl-C reaches this process only."""
     ours, theirs = socket.socketpair()
     process = subprocess.Popen(
         [sys.executable, "-m", "potstill.engine.running.fork_server", str(theirs.fileno())],
@@ -131,7 +131,7 @@ def start_zygote(environment: Mapping[str, str]) -> Children:
 
 
 def heavy_request(spec: Spec, fields: tuple[str, ...], modules: bytes) -> dict[str, Any]:
-    """Return what the zygote needs to run a step, whose output goes to a file: the step and the user's `modules`."""
+    """Return what the fork server needs: the step, whose output goes to a file, and the user's `modules`."""
     output = printed(spec.store, spec.key)
     with writing(spec.store):
         output.parent.mkdir(parents=True, exist_ok=True)

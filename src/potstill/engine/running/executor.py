@@ -13,7 +13,13 @@ from typing import Protocol
 
 from potstill.engine.context import Progress
 from potstill.engine.running.carried import carried
-from potstill.engine.running.children import TERMINATE_SECONDS, Children, heavy_request, light_request, start_zygote
+from potstill.engine.running.children import (
+    TERMINATE_SECONDS,
+    Children,
+    heavy_request,
+    light_request,
+    start_fork_server,
+)
 from potstill.engine.running.execute import Outcome, Spec, execute
 from potstill.engine.running.interrupts import noticed
 from potstill.engine.running.own_code import holds_own_code
@@ -42,7 +48,7 @@ class Local:
         self._forks = forks
         self._pool: ThreadPoolExecutor | None = None
         self._threads: set[int] = set()
-        self._zygote: Children | None = None
+        self._fork_server: Children | None = None
         self._environment = dict(os.environ)
         self._held: dict[int, _Held] = {}
         self._modules = b""
@@ -71,9 +77,9 @@ class Local:
     def submit(self, spec: Spec, fields: tuple[str, ...], progress: Progress) -> Future[Outcome]:
         """Start a step; with one job, a light one of Potstill's own is done when this returns."""
         if spec.step.placement().heavy:
-            self._zygote = self._zygote or start_zygote(self._environment)
+            self._fork_server = self._fork_server or start_fork_server(self._environment)
             modules = self._modules or pickle.dumps(carried([spec.step]))
-            return self._zygote.submit(spec, progress, heavy_request(spec, fields, modules))
+            return self._fork_server.submit(spec, progress, heavy_request(spec, fields, modules))
         if spec.node in self._held:
             return self._held[spec.node].children().submit(spec, progress, light_request(spec, fields))
         if self._jobs > 1:
@@ -86,8 +92,8 @@ class Local:
 
     def close(self) -> None:
         """Stop the children, and interrupt light steps that still run in threads."""
-        if self._zygote is not None:
-            self._zygote.close()
+        if self._fork_server is not None:
+            self._fork_server.close()
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._interrupt_threads()

@@ -18,7 +18,7 @@ from potstill.engine.running.nursery import Nursery
 from potstill.engine.running.threads import limit_threads
 
 
-class Zygote(Nursery):
+class ForkServer(Nursery):
     """Imports what steps want preloaded, and forks."""
 
     def prepare(self, request: dict[str, Any]) -> None:
@@ -54,4 +54,4 @@ def _share_cores(threads: int) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Zygote(socket.socket(fileno=int(sys.argv[1])).detach()).serve()
+    ForkServer(socket.socket(fileno=int(sys.argv[1])).detach()).serve()

@@ -1,4 +1,4 @@
-"""The keeper of a service: starts it in a session of its own, and ends it when told to or when its owner is gone.
+"""Supervises a service: starts it in its own session, and stops it on request or when its owner exits.
 
 `python -m potstill.engine.running.supervisor STATE.json`, with the order (command, environment, owner, port) as JSON on
 standard input; the run's secret is in the environment. It writes the state file, goes into the background, and waits

@@ -102,8 +102,11 @@ class ExecuTorch:
             "int4": f"int4 in groups of {self.group_size}, embeddings and head int8; activations int8",
             "int8": "int8 per output feature; activations int8",
         }
-        told = (("weights", notes.get(self.precision, self.precision)), ("context", cache_length(source.model.config)))
-        return Written(False, told)
+        remarks = (
+            ("weights", notes.get(self.precision, self.precision)),
+            ("context", cache_length(source.model.config)),
+        )
+        return Written(False, remarks)
 
     def readers(self) -> tuple[RuntimeName, ...]:
         """Return who can read the folder."""
@@ -154,12 +157,12 @@ def lowered(model: Any) -> Any:
             with_cache(model), example, dynamic_shapes=({1: tokens}, {0: tokens}), strict=False
         )
         edge = to_edge_transform_and_lower(
-            exported, partitioner=[XnnpackPartitioner()], constant_methods=dict(told(model, chunk))
+            exported, partitioner=[XnnpackPartitioner()], constant_methods=dict(remarks(model, chunk))
         )
     return edge.to_executorch(ExecutorchBackendConfig(run_reinplace_pass=True))  # else caches are copied at every call
 
 
-def told(model: Any, chunk: int) -> Mapping[str, Any]:
+def remarks(model: Any, chunk: int) -> Mapping[str, Any]:
     """Return what ExecuTorch's runner of language models asks the file about."""
     from potstill.exporting.probe import ends_of
 

@@ -96,7 +96,7 @@ def serving(model: EncoderModel, install: str, runtime: str, script: str, warnin
     )
     more += f"\n\n{warning}" if warning else ""
     if model.prompts:
-        told = ", ".join(escape(repr(prompt)) for prompt in model.prompts)
-        more += f"\n\nTexts are read as they are. The model was trained with texts that begin with {told}: put that "
+        listed = ", ".join(escape(repr(prompt)) for prompt in model.prompts)
+        more += f"\n\nTexts are read as they are. The model was trained with texts that begin with {listed}: put that "
         more += "before them yourself."
     return Serving(install, does[model.kind], script, language="python", more=more)

@@ -84,9 +84,9 @@ class LowRank(FittedStep):
         context.notes |= {"ranks": ranks, "storage": STORED}
         size = {"budget": self.budget} if self.budget is not None else {"rank": self.rank}
         recipe = {"method": METHODS[self.method], **size, "storage": STORED, "calibration rows": len(drawn.texts)}
-        told = {**{f"calibration {name}": value for name, value in figures.items()}}
-        told |= {f"parameters {name}": value for name, value in parameters.items()}
-        return publish(loaded, context, "low rank", recipe, told)
+        details = {**{f"calibration {name}": value for name, value in figures.items()}}
+        details |= {f"parameters {name}": value for name, value in parameters.items()}
+        return publish(loaded, context, "low rank", recipe, details)
 
     def _information(self, loaded: Loaded, drawn: Calibration, rows: Dataset, context: Context) -> Mapping[str, Tensor]:
         """Return the Fisher information of each layer's rows; of the other methods none."""

@@ -62,6 +62,6 @@ class ShareWeights(FittedStep):
         context.notes |= {"groups": shared, "storage": STORED}
         recipe = {"method": "means of neighbouring blocks (as ALBERT shares, Lan et al. 2020)", "groups": shared,
                   "storage": STORED}  # fmt: skip
-        told = {**{f"calibration {name}": value for name, value in figures.items()}}
-        told |= {f"parameters {name}": value for name, value in parameters.items()}
-        return publish(loaded, context, f"{self.groups} shared blocks", recipe, told)
+        details = {**{f"calibration {name}": value for name, value in figures.items()}}
+        details |= {f"parameters {name}": value for name, value in parameters.items()}
+        return publish(loaded, context, f"{self.groups} shared blocks", recipe, details)

@@ -51,8 +51,8 @@ class SizeTable(Step):
 
     def columns(self, inputs: Any) -> frozenset[str]:
         """Return the columns of the table."""
-        told = ("stage", "bytes", "parameters", "nonzero_parameters", "bits", "factor", "times")
-        return frozenset((*told, *(("within_budget",) if self.budget is not None else ())))
+        known = ("stage", "bytes", "parameters", "nonzero_parameters", "bits", "factor", "times")
+        return frozenset((*known, *(("within_budget",) if self.budget is not None else ())))
 
     def run(self, models: Sequence[Any], context: Context) -> list[dict[str, Any]]:
         """Return the rows.

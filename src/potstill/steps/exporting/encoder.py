@@ -122,11 +122,11 @@ class ExportEncoder(Step):
         context.progress(2, 3, note="asking what was written")
         fresh = fresh_answers(exporter.package(), context.out, texts, self.time_limit, context.threads)
         figures = judge(source.kind, before, fresh, self.tolerance or exporter.change())
-        told = f"Checked in a fresh process by {fresh.runtime}."
-        write_serving(context.out, exporter.serving(source), told)
+        statement = f"Checked in a fresh process by {fresh.runtime}."
+        write_serving(context.out, exporter.serving(source), statement)
         self._write_card(source, recipe, context.out, figures)
         write_digests(context.out)
-        context.notes |= {"deployable": True, "checked": told, "export": dict(figures)}
+        context.notes |= {"deployable": True, "checked": statement, "export": dict(figures)}
         context.progress(3, 3)
         return context.out
 

@@ -139,12 +139,12 @@ class Export(Step):
         context.progress(2, 4, note="asking what was written")
         figures, by = self._checked(exporter, context, asked, before, held)
         deployable = exporter.serving_runtime() in by
-        told = _told(deployable, by, exporter)
-        context.progress(3, 4, note=told)
-        write_serving(context.out, exporter.serving(source), told)
+        statement = _told(deployable, by, exporter)
+        context.progress(3, 4, note=statement)
+        write_serving(context.out, exporter.serving(source), statement)
         self._write_card(source, written, context, figures, deployable)
         write_digests(context.out)
-        context.notes |= {"deployable": deployable, "checked": told, "export": dict(figures)}
+        context.notes |= {"deployable": deployable, "checked": statement, "export": dict(figures)}
         context.progress(4, 4)
         return context.out
 

@@ -98,8 +98,8 @@ class StructuredGeneration(AskingStep):
     def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows with the parts of their answers, in order."""
         form = Structured(self.json_schema, unnamed(self.regex), self.choice)
-        told = held(form, teacher, self.structured)
-        sampling = Sampling(self.temperature, self.top_p, self.max_tokens, structured=told)
+        constraint = held(form, teacher, self.structured)
+        sampling = Sampling(self.temperature, self.top_p, self.max_tokens, structured=constraint)
         tries = Tries(sampling, self.max_tries, self.seed)
         for row, (answer,) in asked(teacher, self._questions(rows), self._parser(), tries, context, len(rows)):
             context.ledger.keep()

@@ -147,8 +147,8 @@ class EvolInstruct(AskingStep):
         """Yield the question that evolves each line; the same operation in a later round is drawn anew."""
         for line in lines:
             operation = random.Random(f"{self.seed}/{line.name}/{number}").choice(self.operations)
-            told = {"operation": operation, "method": OPERATIONS[operation], "words": self.words}
-            chat = rendered(self.prompt, {"instruction": line.text, **told})
+            variables = {"operation": operation, "method": OPERATIONS[operation], "words": self.words}
+            chat = rendered(self.prompt, {"instruction": line.text, **variables})
             yield Question((line, operation), f"{line.name} round {number}", (chat,), number - 1)
 
     def _comparisons(self, steps: list[_Step], number: int) -> Iterator[Question[_Step]]:

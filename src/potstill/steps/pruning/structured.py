@@ -151,10 +151,10 @@ def publish_cut(
     }
     if figures:
         context.notes["agreement"] = figures
-    told = {**{f"calibration {name}": value for name, value in figures.items()}}
-    told |= {f"parameters {name}": value for name, value in parameters.items()}
+    details = {**{f"calibration {name}": value for name, value in figures.items()}}
+    details |= {f"parameters {name}": value for name, value in parameters.items()}
     rows = {"calibration rows": len(original.drawn.texts)}
-    out = publish(loaded, context, suffix, {**recipe, **changed, **rows}, told)
+    out = publish(loaded, context, suffix, {**recipe, **changed, **rows}, details)
     _tell_pooling(out, old.hidden, new.hidden)
     return out
 

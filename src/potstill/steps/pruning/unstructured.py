@@ -136,10 +136,10 @@ def publish_pruned(
     context.notes |= {"sparsity": result.sparsity, "storage": {"note": NO_GAIN, **vars(result.storage)}}
     dense = max(result.storage.dense, 1)
     would = {"CSR": result.storage.csr, "bit mask": result.storage.bitmask, "zstd": result.storage.zstd}
-    told = {
+    details = {
         **{f"calibration {name}": value for name, value in figures.items()},
         "zeros": result.sparsity,
         **{f"pruned layers as {name}, share of their bytes": size / dense for name, size in would.items()},
     }
     made = {**recipe, "sparsity": sparsity, "pattern": pattern, "storage": NO_GAIN}
-    return publish(loaded, context, f"{sparsity:.0%} pruned", made, told)
+    return publish(loaded, context, f"{sparsity:.0%} pruned", made, details)

@@ -63,8 +63,8 @@ class GOBO(CalibratedStep):
             "log probability": self.log_probability,
             "storage": "dequantized: no smaller on disk and no faster",
         }
-        told = {**{f"calibration {name}": value for name, value in figures.items()}, **size}
-        return publish(loaded, context, f"GOBO {self.bits}-bit", recipe, told)
+        details = {**{f"calibration {name}": value for name, value in figures.items()}, **size}
+        return publish(loaded, context, f"GOBO {self.bits}-bit", recipe, details)
 
     def _bits(self, model: Any) -> dict[str, int]:
         """Return the layers to store in a dictionary, and with how many bits each."""

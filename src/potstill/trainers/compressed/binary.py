@@ -55,8 +55,8 @@ class Binary(SoftFields, CausalTraining):
     def recipe(self) -> dict[str, object]:
         """Return the parameters that the model card names."""
         weights = "-1 or 1 times a scale a row (1 bit), stored as bfloat16"
-        told = {"activations in training": f"{self.activation_bits} bits", "weights": weights}
-        return {**super().recipe(), **soft_recipe(self), **told}
+        details = {"activations in training": f"{self.activation_bits} bits", "weights": weights}
+        return {**super().recipe(), **soft_recipe(self), **details}
 
     def run(
         self, rows: Dataset, student: Any, teacher: Any, context: Context, *, validation: Dataset | None = None

@@ -137,15 +137,18 @@ class MaskForm:
         whole = {kind: torch.ones_like(masks.open_probability(kind)) for kind in ("hidden", *COARSE_AND_FINE)}
         left = masks.remaining({**whole, **{kind: (one > 0).float() for kind, one in gates.items()}})
         build_in(model, gates, masks.shape)
-        told: dict[str, Any] = {"expected_sparsity": round(expected, 4), "sparsity": round(1 - float(left), 4)}
+        logged: dict[str, Any] = {"expected_sparsity": round(expected, 4), "sparsity": round(1 - float(left), 4)}
         if counts is None:
             reason = unevenness(gates)
-            told |= {"storage": NO_GAIN, "why": reason or "the blocks happen to be alike: ask for this shape to cut it"}
+            logged |= {
+                "storage": NO_GAIN,
+                "why": reason or "the blocks happen to be alike: ask for this shape to cut it",
+            }
         else:
             cut(model, gates, counts)
             before, after = masks.shape.described(), shapes.shape_of(model).described()
-            told |= {"shape": {"before": before, "after": after}}
-        context.notes["masks"] = told
+            logged |= {"shape": {"before": before, "after": after}}
+        context.notes["masks"] = logged
         with_own_layers(model)
 
     def publish(self, folder: Path, context: Context) -> None:

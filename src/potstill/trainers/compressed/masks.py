@@ -77,5 +77,5 @@ def mask_form(masks: Masks) -> MaskForm:
 def mask_recipe(masks: Masks) -> dict[str, object]:
     """Return what the model card tells of `masks`."""
     goal = {name: value for name, value in dataclasses.asdict(masks).items() if value is not None}
-    told = {f"masks: {name}": value for name, value in goal.items()}
-    return {"pruning": "learned masks (CoFi, Xia et al. 2022)", **told}
+    details = {f"masks: {name}": value for name, value in goal.items()}
+    return {"pruning": "learned masks (CoFi, Xia et al. 2022)", **details}

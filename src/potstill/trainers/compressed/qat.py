@@ -68,8 +68,8 @@ class QAT(SoftFields, CausalTraining):
         weights = f"int4 in groups of {self.group_size}" if self.bits == 4 else "int8 per channel"
         activations = "16 bits" if self.bits == 4 else "int8 per token"
         stored = {"format": "compressed-tensors", "embeddings and head": "16-bit"}
-        told = {"weights": weights, "activations in training": activations, **stored}
-        return {**super().recipe(), **soft_recipe(self), **told}
+        details = {"weights": weights, "activations in training": activations, **stored}
+        return {**super().recipe(), **soft_recipe(self), **details}
 
     def run(
         self, rows: Dataset, student: Any, teacher: Any, context: Context, *, validation: Dataset | None = None

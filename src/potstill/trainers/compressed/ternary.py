@@ -51,8 +51,8 @@ class Ternary(SoftFields, CausalTraining):
     def recipe(self) -> dict[str, object]:
         """Return the parameters that the model card names."""
         weights = "-1, 0 or 1 times a scale (1.58 bits), stored as bfloat16"
-        told = {"activations in training": f"{self.activation_bits} bits", "weights": weights}
-        return {**super().recipe(), **soft_recipe(self), **told}
+        details = {"activations in training": f"{self.activation_bits} bits", "weights": weights}
+        return {**super().recipe(), **soft_recipe(self), **details}
 
     def run(
         self, rows: Dataset, student: Any, teacher: Any, context: Context, *, validation: Dataset | None = None

@@ -67,5 +67,5 @@ def rates(batch: Mapping[str, Tensor], ends: Sequence[int]) -> dict[str, Tensor]
 def lengths(point: Mapping[str, float]) -> dict[str, float]:
     """Return the mean length of the texts at a point of the curve, the share that was cut, and the teacher's view."""
     texts = point["texts_per_token"]
-    told = {name: point[name] for name in ("step", "divergence", "agreement") if name in point}
-    return {**told, "mean length": 1 / texts, "share cut": point["cut_per_token"] / texts}
+    logged = {name: point[name] for name in ("step", "divergence", "agreement") if name in point}
+    return {**logged, "mean length": 1 / texts, "share cut": point["cut_per_token"] / texts}

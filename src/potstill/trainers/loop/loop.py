@@ -42,12 +42,12 @@ def train(
     """
     folder = context.common_work / "checkpoints"
     total = schedule.steps(len(examples))
-    told = Reporter(context)
+    reporter = Reporter(context)
     group = Group.current()
     arguments = _arguments(folder, schedule, total, group, context)
     ids = context.common_work / "examples"
-    trainer = _trainer_class(schedule, group)(model, arguments, examples, objective, schedule, reading, [told], ids)
-    told.tokens = lambda: trainer.tokens_seen
+    trainer = _trainer_class(schedule, group)(model, arguments, examples, objective, schedule, reading, [reporter], ids)
+    reporter.tokens = lambda: trainer.tokens_seen
     if examples.validation is not None:
         trainer.add_callback(Evaluator(trainer, examples.validation, schedule, folder))
     checkpoint = _newest(folder, group)
