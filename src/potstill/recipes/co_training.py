@@ -73,9 +73,7 @@ def CoTraining(  # noqa: N802 - stands among steps in a pipeline
     for number in range(1, rounds + 1):
         pair = [train(_seen(data, view, text, label), start, None) for view, start in zip(views, starts, strict=True)]
         tagged = [RunTaskModel(pool, model, column=view) for view, model in zip(views, pair, strict=True)]
-        sure: list[Rows] = [
-            KeepConfident(rows, threshold=threshold, per_class=per_class * number) for rows in tagged
-        ]
+        sure: list[Rows] = [KeepConfident(rows, threshold=threshold, per_class=per_class * number) for rows in tagged]
         data = AddPseudoLabels(labelled, sure, keep=columns, label=label)
         trained += pair
     return Course([*trained, train(Select(data, [text, label]), student, None)])
