@@ -48,6 +48,14 @@ File = Annotated[str | Path, FileContent()]
 """A parameter that is a path; its content goes into the key."""
 
 
+@dataclass(frozen=True)
+class ByContent:
+    """Stands for an input in an encoded key: what is there, not who made it."""
+
+    digest: str
+    """Digest of the input's content."""
+
+
 Field = Callable[[type, str, Any], Any]
 """Encodes one field of a dataclass, given its class, its name and its value."""
 
@@ -200,6 +208,7 @@ _SCALARS: Mapping[type, Callable[[Any], Any]] = {
     float: lambda value: ["float", value.hex()],
     type(None): lambda value: ["none"],
     bytes: lambda value: ["bytes", value.hex()],
+    ByContent: lambda value: ["identity", "ByContent", ["dict", [["str", "content"], ["str", value.digest]]]],
     **dict.fromkeys((date, datetime, time, timedelta, Decimal), lambda value: [type(value).__name__, repr(value)]),
 }
 """How values without parts are encoded."""

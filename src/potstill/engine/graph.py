@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -49,13 +50,26 @@ def step_of(node: Node) -> Step:
 
 def edges(step: Step) -> Iterator[tuple[str, Node]]:
     """Yield (field name, node) for every step that a field of `step` holds, at any depth."""
-    for field in _fields(step):
-        yield from ((field.name, node) for node in nodes_in(getattr(step, field.name)))
+    for name in _fields(step):
+        value = getattr(step, name)
+        if type(value) not in _LEAVES:
+            yield from ((name, node) for node in nodes_in(value))
 
 
-def _fields(step: Step) -> list[dataclasses.Field[Any]]:
+def _fields(step: Step) -> tuple[str, ...]:
     """Return the fields as the constructor takes them: those by position come first, also where a base has others."""
-    return sorted(dataclasses.fields(step), key=lambda field: bool(field.kw_only))
+    cls: type = type(step)
+    return _fields_in_order(cls)
+
+
+@functools.lru_cache(maxsize=1024)
+def _fields_in_order(cls: type) -> tuple[str, ...]:
+    """Return the names of a dataclass's fields as its constructor takes them."""
+    return tuple(field.name for field in sorted(dataclasses.fields(cls), key=lambda field: bool(field.kw_only)))
+
+
+_LEAVES = (str, int, float, bool, type(None))
+"""Types of most parameters, which hold no steps."""
 
 
 def nodes_in(value: Any) -> Iterator[Node]:
@@ -157,8 +171,8 @@ def _named(steps: tuple[Step, ...], known_names: Mapping[int, str]) -> dict[int,
 
 def _described(step: Step, names: Mapping[int, str]) -> str:
     """Return e.g. `Evaluate(hard)`: the type and the first thing that the step works on."""
-    for field in _fields(step):
-        value = getattr(step, field.name)
+    for name in _fields(step):
+        value = getattr(step, name)
         if isinstance(value, (Step, Output)):
             return f"{type(step).__name__}({_short(names[id(step_of(value))])})"
         if hasattr(value, "label") and isinstance(value.label, str):

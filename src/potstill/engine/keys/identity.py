@@ -20,17 +20,6 @@ SCHEMA = 1
 """Version of the key scheme; raising it makes every old artifact a miss."""
 
 
-@dataclasses.dataclass(frozen=True)
-class ByContent:
-    """Stands for an input in an encoded key: what is there, not who made it."""
-
-    digest: str
-
-    def identity(self) -> dict[str, str]:
-        """Return the content digest."""
-        return {"content": self.digest}
-
-
 Codes = dict[type, dict[str, str]]
 """Code digests by class, remembered for one run or plan."""
 
@@ -70,7 +59,7 @@ def step_identity(
     def content(node: Node, inside: bool) -> Any:
         """Stand in for an input; a teacher asks for the folder itself, and digests what is in it."""
         found = artifact(node)
-        return found.path if inside else ByContent(found.digest(node.name if isinstance(node, Output) else ""))
+        return found.path if inside else encoding.ByContent(found.digest(node.name if isinstance(node, Output) else ""))
 
     for name, own in encoding.keyed_fields(step):
         if name == "name":

@@ -207,12 +207,14 @@ def _make(
 ) -> tuple[str, ...]:
     """Call `run`, write what it returns, publish it; returns warnings."""
     process = os.getpid()
-    shutil.rmtree(context.work / "inputs", ignore_errors=True)
+    if context.work.is_dir():  # a killed run left it
+        shutil.rmtree(context.work / "inputs", ignore_errors=True)
     arguments = {name: resolved(getattr(spec.step, name), context.work) for name in fields}
     check_columns(spec.step, arguments)
     run: Callable[..., Any] = spec.step.run  # type: ignore[assignment]  # what a subclass defines
     accepted = parameters(run)
     if "context" in accepted:
+        context.work.mkdir(exist_ok=True)
         arguments["context"] = context
     with writing(store.root):
         result = run(**arguments)
