@@ -6,7 +6,7 @@ exists to be made: `AutoModel.from_pretrained` and its like give objects of thes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -81,6 +81,24 @@ class GenerationConfig(Protocol):
         """Write `generation_config.json` into a folder."""
 
 
+class ModelOutput(Protocol):
+    """`transformers.utils.ModelOutput`: what a model puts out; a field that it doesn't is not among its names."""
+
+    logits: torch.Tensor
+    """Of a model with a head."""
+    last_hidden_state: torch.Tensor
+    """[B, T, H], of a base model."""
+    loss: torch.Tensor
+    """Where labels were given."""
+    hidden_states: tuple[torch.Tensor, ...]
+    """[B, T, H] before the first block and behind each, where asked for."""
+    attentions: tuple[torch.Tensor, ...]
+    """[B, heads, T, T] of each block, where asked for."""
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether the model puts out a field of this name."""
+
+
 if TYPE_CHECKING:  # a model is an `nn.Module`, no Protocol can say so, and torch is imported by who has a model only
 
     class PretrainedModel(nn.Module):
@@ -93,6 +111,7 @@ if TYPE_CHECKING:  # a model is an `nn.Module`, no Protocol can say so, and torc
         """Path of the base model within one with a head."""
         lm_head: nn.Linear
         """The output layer, of a causal language model."""
+        __call__: Callable[..., ModelOutput]
 
         @property
         def base_model(self) -> nn.Module:
