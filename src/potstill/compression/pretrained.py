@@ -38,6 +38,10 @@ class ModelConfig(Protocol):
     """Features of an attention head; not every model has the field."""
     max_position_embeddings: int
     """Tokens that the positions are made for; not every model has the field."""
+    sliding_window: int
+    """Tokens that a layer looks back on; not every model has the field."""
+    rms_norm_eps: float
+    """Added to the power in a norm; not every model has the field."""
     tie_word_embeddings: bool
     """Whether the output layer is the table of embeddings."""
     use_cache: bool

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import torch
 
+    from potstill.models.protocols import Tokenizer
+
 TEXTS = 8
 """Texts that a model writes itself where none are given."""
 LENGTH = 48
@@ -137,7 +139,7 @@ def own_texts(model: Any, seed: int) -> list[tuple[list[int], int]]:
 class InMemory:
     """A causal model of transformers as a runtime."""
 
-    def __init__(self, model: Any, tokenizer: Any, title: str = "") -> None:
+    def __init__(self, model: Any, tokenizer: Tokenizer, title: str = "") -> None:
         """Take a loaded `model`, its tokenizer, and how it is called."""
         import transformers
 
@@ -185,7 +187,7 @@ class InMemory:
         return found
 
 
-def plain_tokens(tokenizer: Any, text: str) -> list[int]:
+def plain_tokens(tokenizer: Tokenizer, text: str) -> list[int]:
     """Return the token ids of `text` without those that a tokenizer adds at its ends."""
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 

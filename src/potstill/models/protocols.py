@@ -24,6 +24,17 @@ ModelSource = Union[str, Path, RunsModel]
 """What `run` gets of a step's `model` field: a Hub id, a folder, or a teacher that names one of both."""
 
 
+class SentenceModel(Protocol):
+    """`sentence_transformers.SentenceTransformer`: texts in, vectors out."""
+
+    tokenizer: Tokenizer
+    max_seq_length: int | None
+    """Tokens that it reads of a text."""
+
+    def encode(self, sentences: Sequence[str], **settings: Any) -> Any:
+        """Return the vectors [N, D]."""
+
+
 class Tokenizer(Protocol):
     """`transformers.PreTrainedTokenizerBase`."""
 
@@ -44,7 +55,8 @@ class Tokenizer(Protocol):
     mask_token: str | None
     unk_token: str | None
     bos_token_id: int | None
-    eos_token_id: int | None
+    eos_token_id: int
+    """None where it names no end, which is checked before a text needs one (`chat.check_tokenizer`)."""
     pad_token_id: int | None
     mask_token_id: int | None
     unk_token_id: int | None

@@ -17,6 +17,7 @@ from potstill.teachers.cache.parse_retry import rendered_rows
 
 if TYPE_CHECKING:
     from potstill.engine.context import Context
+    from potstill.models.protocols import Tokenizer
 
 END, START, STOP = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 CHAT_TEMPLATE = (
@@ -204,7 +205,7 @@ class RandomSeq2Seq(Step):
         return context.out
 
 
-def _end_texts(tokenizer: Any) -> None:
+def _end_texts(tokenizer: Tokenizer) -> None:
     """Let `tokenizer` put the end token after every text, as T5's does, and forget its chat template."""
     from tokenizers.processors import TemplateProcessing
 

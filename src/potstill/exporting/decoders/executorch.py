@@ -19,6 +19,7 @@ from potstill.exporting.exporter import Serving, Source, Written, need_packages
 from potstill.exporting.silence import quiet
 
 if TYPE_CHECKING:
+    from potstill.compression.pretrained import ModelConfig
     from potstill.exporting.exporter import RuntimeName
 
 Precision = Literal["int4", "int8", "f32"]
@@ -136,7 +137,7 @@ class ExecuTorch:
         return RISE[self.precision]
 
 
-def cache_length(config: Any) -> int:
+def cache_length(config: ModelConfig) -> int:
     """Return how many tokens the cache of a model has room for: its window's at most, because it is all looked at."""
     made_for = getattr(config, "max_position_embeddings", None) or LENGTH
     slides = "sliding_attention" in (getattr(config, "layer_types", None) or ())

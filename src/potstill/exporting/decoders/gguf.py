@@ -22,6 +22,7 @@ from potstill.exporting.exporter import Serving, Source, Written, need_packages
 from potstill.exporting.silence import quiet
 
 if TYPE_CHECKING:
+    from potstill.compression.pretrained import ModelConfig
     from potstill.exporting.exporter import RuntimeName
 
 Type = Literal["f32", "f16", "bf16", "q8_0", "q4_0", "tq1_0", "tq2_0", "q4_k_m", "q5_k_m", "q6_k"]
@@ -176,7 +177,7 @@ def stored_type(name: str, shape: tuple[int, ...], precision: str) -> Any:
     return kind if shape[-1] % block == 0 else kinds.F16
 
 
-def interleaved(name: str, config: Any, rows: int) -> Any:
+def interleaved(name: str, config: ModelConfig, rows: int) -> Any:
     """Return the order of the rows of a query or key projection of Llama, or `None` where they stay.
 
     Its halves of a head are rotated as pairs (i, i + D/2) in transformers and (2i, 2i + 1) in llama.cpp.
@@ -229,7 +230,7 @@ def has_library() -> bool:
     return importlib.util.find_spec("llama_cpp") is not None
 
 
-def rope_kind(config: Any) -> str:
+def rope_kind(config: ModelConfig) -> str:
     """Return how positions are scaled."""
     return str((getattr(config, "rope_parameters", None) or {}).get("rope_type", "default"))
 
@@ -249,7 +250,7 @@ def _widths(model: Any) -> list[int]:
     return [layer.in_features for layer in block_layers(model).values()]
 
 
-def _add_sizes(writer: Any, config: Any, name: str) -> None:
+def _add_sizes(writer: Any, config: ModelConfig, name: str) -> None:
     """Write the sizes of the model."""
     import gguf
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from potstill.errors import BadInput
+
+if TYPE_CHECKING:
+    from potstill.models.protocols import Tokenizer
 
 NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5
 """Kinds of tokens, as GGUF numbers them."""
@@ -35,7 +38,7 @@ class Vocabulary:
     """Whether every text starts with the beginning-of-sequence token."""
 
 
-def vocabulary(tokenizer: Any, size: int) -> Vocabulary:
+def vocabulary(tokenizer: Tokenizer, size: int) -> Vocabulary:
     """Return the tokens of `tokenizer` for a model of `size` rows.
 
     Raises:

@@ -18,7 +18,9 @@ from potstill.exporting.exporter import Serving, Source, Written, need_packages
 from potstill.exporting.silence import quiet
 
 if TYPE_CHECKING:
+    from potstill.compression.pretrained import ModelConfig
     from potstill.exporting.exporter import RuntimeName
+    from potstill.models.protocols import Tokenizer
 
 Precision = Literal["f32", "f16", "int8", "int4"]
 """How the weights are stored."""
@@ -194,7 +196,7 @@ def _visible(ids: Any, mask: Any) -> Any:
     return torch.zeros_like(seen, dtype=torch.float32).masked_fill(~seen, torch.finfo(torch.float32).min)
 
 
-def _name_ports(converted: Any, config: Any) -> tuple[list[str], list[str]]:
+def _name_ports(converted: Any, config: ModelConfig) -> tuple[list[str], list[str]]:
     """Name inputs and outputs, and free their sizes; returns the names of the cache's inputs and outputs."""
     import openvino
 
@@ -233,7 +235,7 @@ def _reorder(converted: Any, pasts: list[str]) -> None:
     converted.validate_nodes_and_infer_types()
 
 
-def _start_empty(converted: Any, config: Any) -> None:
+def _start_empty(converted: Any, config: ModelConfig) -> None:
     """Start every cache with no tokens, and as many rows as the input has."""
     import numpy as np
     from openvino import opset13
@@ -249,14 +251,14 @@ def _start_empty(converted: Any, config: Any) -> None:
     converted.validate_nodes_and_infer_types()
 
 
-def _cache_shape(config: Any) -> tuple[int, int]:
+def _cache_shape(config: ModelConfig) -> tuple[int, int]:
     """Return key-value heads, and features of a head."""
     from potstill.compression.architecture import head_size, key_value_heads
 
     return key_value_heads(config), head_size(config)
 
 
-def _save_tokenizer(tokenizer: Any, folder: Path) -> None:
+def _save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     """Write tokenizer and detokenizer as models of OpenVINO."""
     import openvino
     from openvino_tokenizers import convert_tokenizer

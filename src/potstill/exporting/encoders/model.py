@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from potstill.compression.pretrained import ModelConfig
+    from potstill.models.protocols import Tokenizer
+
 Kind = Literal["classes", "vectors"]
 """What a model says to a text: how probable each class is, or its vector."""
 TYPES = ("bert", "distilbert", "electra", "roberta", "xlm-roberta")
@@ -68,7 +71,7 @@ class EncoderModel:
         return tuple(values[name] for name in self.inputs)
 
 
-def classifier(folder: Path, name: str, model: Any, tokenizer: Any) -> EncoderModel:
+def classifier(folder: Path, name: str, model: Any, tokenizer: Tokenizer) -> EncoderModel:
     """Return the sequence classifier `model` as it is exported.
 
     Raises:
@@ -149,7 +152,7 @@ class _Network(nn.Module):
         return self.made(self.model(**{**given, "attention_mask": added[:, None, None, :]}), mask)
 
 
-def _check(folder: Path, config: Any, tokenizer: Any) -> None:
+def _check(folder: Path, config: ModelConfig, tokenizer: Tokenizer) -> None:
     """Make sure that type and tokenizer fit.
 
     Raises:
@@ -169,15 +172,16 @@ def _check(folder: Path, config: Any, tokenizer: Any) -> None:
         raise BadInput(*problems)
 
 
-def _inputs(model: Any, tokenizer: Any) -> tuple[str, ...]:
+def _inputs(model: Any, tokenizer: Tokenizer) -> tuple[str, ...]:
     """Return the names of the inputs that the tokenizer makes and the model takes."""
     made, taken = tokenizer.model_input_names, inspect.signature(model.forward).parameters
     return tuple(name for name in INPUTS if name in taken and (name in made or name == "attention_mask"))
 
 
-def _limit(config: Any, tokenizer: Any, wanted: int | None) -> int:
+def _limit(config: ModelConfig, tokenizer: Tokenizer, wanted: int | None) -> int:
     """Return how many tokens the model reads."""
     positions = config.max_position_embeddings
     if config.model_type in OFFSET:
+        assert config.pad_token_id is not None  # positions are counted from behind it
         positions -= config.pad_token_id + 1
     return int(min(tokenizer.model_max_length, positions, wanted or positions))

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from torch import Tensor
 
+    from potstill.compression.pretrained import ModelConfig
+    from potstill.models.protocols import Tokenizer
+
 FEWEST_TOKENS = 128
 """With fewer tokens the statistics of a layer's inputs are noise."""
 BATCH = 16
@@ -85,8 +88,8 @@ def not_from_a_test_split(field: str, rows: Any) -> Iterator[Problem]:
 
 def calibration_texts(
     rows: Dataset,
-    tokenizer: Any,
-    config: Any,
+    tokenizer: Tokenizer,
+    config: ModelConfig,
     *,
     prompt: str,
     samples: int,
@@ -140,13 +143,13 @@ def calibration_texts(
     return Calibration(texts, cut, tuple(numbers))
 
 
-def _check_length(config: Any, max_length: int) -> None:
+def _check_length(config: ModelConfig, max_length: int) -> None:
     longest = getattr(config, "max_position_embeddings", None)
     if longest is not None and max_length > longest:
         raise BadInput(f"max_length is {max_length}, but the model reads {longest} tokens at most: lower max_length")
 
 
-def _check_texts(texts: list[tuple[Tensor, int]], rows: int, config: Any, column: str) -> None:
+def _check_texts(texts: list[tuple[Tensor, int]], rows: int, config: ModelConfig, column: str) -> None:
     if not texts:
         raise BadInput(
             f"none of the {rows} calibration rows has anything in {column!r}: give some of the training rows"

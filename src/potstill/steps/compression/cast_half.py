@@ -13,7 +13,9 @@ from potstill.models.identity import folder_of
 from potstill.steps.compression.base import CompressionStep, publish
 
 if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 
 class CastHalf(CompressionStep):
@@ -30,7 +32,7 @@ class CastHalf(CompressionStep):
     dtype: Literal["bfloat16", "float16"] = "bfloat16"
     """Type of the weights; bfloat16 has float32's range, with 8 bits of precision against 11."""
 
-    def run(self, model: Any, context: Context) -> Path:
+    def run(self, model: ModelSource, context: Context) -> Path:
         """Write the folder.
 
         Raises:
@@ -49,7 +51,7 @@ class CastHalf(CompressionStep):
         return publish(loaded, context, self.dtype, recipe, {"parameters": loaded.model.num_parameters()})
 
 
-def overflows(model: Any, dtype: Any) -> Iterator[str]:
+def overflows(model: PretrainedModel, dtype: Any) -> Iterator[str]:
     """Yield, for each tensor of `model` with a number that `dtype` does not reach, what to do about it."""
     import torch
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 
 KIND = "ForSequenceClassification"
@@ -46,7 +47,7 @@ class EvaluateClassifier(ClassEvaluation):
     version: ClassVar[int] = 2
     reads: ClassVar[Reads] = "classifiers"
 
-    def run(self, model: Any, rows: Dataset | Mapping[str, Dataset], context: Context) -> dict[str, Any]:
+    def run(self, model: ModelSource, rows: Dataset | Mapping[str, Dataset], context: Context) -> dict[str, Any]:
         """Measure `model` on `rows`.
 
         Raises:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 
 class EvaluateTokenClassifier(ClassEvaluation):
@@ -43,7 +44,7 @@ class EvaluateTokenClassifier(ClassEvaluation):
     label: str = "labels"
     """Column with as many labels; None, or one without a name, is a word that has none."""
 
-    def run(self, model: Any, rows: Dataset | Mapping[str, Dataset], context: Context) -> dict[str, Any]:
+    def run(self, model: ModelSource, rows: Dataset | Mapping[str, Dataset], context: Context) -> dict[str, Any]:
         """Measure `model` on `rows`.
 
         Raises:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.teachers.protocol import TeacherSource
 
 
 class Prompt(GenerationStep):
@@ -74,7 +75,7 @@ class Prompt(GenerationStep):
         count = rows.get("rows")
         return upper_bound(None if count is None else count * self.n, 1, self.max_tokens)
 
-    def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
+    def run(self, rows: Dataset, teacher: TeacherSource, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows with their answers, in order."""
         questions, parse = self._questions(rows), self.parse or as_text
         tries = tries_of(self, self.max_tries if self.parse else 1)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.teachers.protocol import TeacherSource
     from potstill.text.rouge_novelty import RougePool
 
 
@@ -97,7 +98,7 @@ class InputFromLabel(AskingStep):
         calls = -(-2 * self.per_label // self.per_prompt)
         return Estimate(calls=calls, tokens=calls * 2 * self.max_tokens)
 
-    def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
+    def run(self, rows: Dataset, teacher: TeacherSource, context: Context) -> Iterator[dict[str, Any]]:
         """Yield texts as they are accepted; all labels are asked side by side.
 
         Raises:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from potstill.engine.context import Context
+    from potstill.teachers.protocol import TeacherSource
 
 
 class ParsePrompt(Step):
@@ -74,7 +75,7 @@ class ParsePrompt(Step):
         """Count the request if the journal lacks it, with its prompt's tokens and the teacher's price."""
         return still_to_ask(self, rows, trial)
 
-    def run(self, teacher: Any, context: Context) -> pa.Table:
+    def run(self, teacher: TeacherSource, context: Context) -> pa.Table:
         """Return the one row.
 
         Raises:

@@ -32,6 +32,7 @@ from potstill.teachers.protocol import Request, Response, Usage
 if TYPE_CHECKING:
     import asyncio
 
+    from potstill.models.protocols import Tokenizer
     from potstill.teachers.openai.client import Wire
     from potstill.teachers.vllm.teacher import VLLM
 
@@ -91,7 +92,7 @@ def serve(teacher: VLLM, *, threads: int) -> Iterator[ServerSession]:
 
 
 def _session(
-    teacher: VLLM, tokenizer: Any, server: _Server, loop: asyncio.AbstractEventLoop, slots: int
+    teacher: VLLM, tokenizer: Tokenizer, server: _Server, loop: asyncio.AbstractEventLoop, slots: int
 ) -> ServerSession:
     """Return the session, with the length that the server says its model takes."""
     model = wait_for(loop, server.card())
