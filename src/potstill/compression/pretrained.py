@@ -42,6 +42,8 @@ class ModelConfig(Protocol):
     """Tokens that a layer looks back on; not every model has the field."""
     rms_norm_eps: float
     """Added to the power in a norm; not every model has the field."""
+    rope_parameters: dict[str, Any]
+    """How positions are turned; not every model has the field."""
     tie_word_embeddings: bool
     """Whether the output layer is the table of embeddings."""
     use_cache: bool
@@ -99,6 +101,9 @@ class ModelOutput(Protocol):
     attentions: tuple[torch.Tensor, ...]
     """[B, heads, T, T] of each block, where asked for."""
 
+    past_key_values: Any
+    """The cache of keys and values (`transformers.Cache`), where asked for."""
+
     def __contains__(self, name: object) -> bool:
         """Return whether the model puts out a field of this name."""
 
@@ -137,6 +142,9 @@ if TYPE_CHECKING:  # a model is an `nn.Module`, no Protocol can say so, and torc
 
         def get_output_embeddings(self) -> nn.Linear:
             """Return the output layer [V, H]; an encoder without a head for tokens has none, and gives None."""
+
+        def set_attn_implementation(self, attn_implementation: str) -> None:
+            """Choose how attention is computed, such as `eager`."""
 
         def num_parameters(self) -> int:
             """Return the number of weights; those that two layers share count once."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Union
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from potstill.compression.pretrained import GenerationConfig as GenerationConfig
     from potstill.compression.pretrained import ModelConfig as ModelConfig
     from potstill.compression.pretrained import PretrainedModel as PretrainedModel
@@ -30,6 +32,14 @@ class SentenceModel(Protocol):
     tokenizer: Tokenizer
     max_seq_length: int | None
     """Tokens that it reads of a text."""
+    prompts: Mapping[str, str]
+    """What users may put before texts, by name."""
+
+    def __getitem__(self, number: int) -> nn.Module:
+        """Return a module; the first is the transformer."""
+
+    def __iter__(self) -> Iterator[nn.Module]:
+        """Iterate over the modules."""
 
     def encode(self, sentences: Sequence[str], **settings: Any) -> Any:
         """Return the vectors [N, D]."""
@@ -52,21 +62,16 @@ class Tokenizer(Protocol):
     bos_token: str | None
     eos_token: str | None
     pad_token: str | None
-    mask_token: str | None
-    unk_token: str | None
     bos_token_id: int | None
     eos_token_id: int
     """None where it names no end, which is checked before a text needs one (`chat.check_tokenizer`)."""
     pad_token_id: int | None
     mask_token_id: int | None
-    unk_token_id: int | None
     all_special_ids: list[int]
     added_tokens_decoder: Mapping[int, Any]
     """Tokens added to the vocabulary, by id."""
     backend_tokenizer: Any
     """`tokenizers.Tokenizer`, of a fast one."""
-    padding_side: str
-    """`left` or `right`."""
     __call__: Callable[..., Any]
     """Turns texts into `input_ids` and what goes with them."""
 
@@ -79,14 +84,11 @@ class Tokenizer(Protocol):
     def apply_chat_template(self, conversation: Sequence[Mapping[str, Any]], **settings: Any) -> Any:
         """Return a chat as the model reads it: its text with `tokenize=False`, its tokens otherwise."""
 
-    def decode(self, token_ids: Any, *, skip_special_tokens: bool = False) -> str:
+    def decode(self, token_ids: int | Sequence[int] | Tensor, *, skip_special_tokens: bool = False) -> str:
         """Return the text of tokens."""
 
     def convert_ids_to_tokens(self, ids: Sequence[int]) -> list[str]:
         """Return how the vocabulary writes tokens."""
-
-    def pad(self, encoded_inputs: Any, **settings: Any) -> Any:
-        """Return rows of tokens brought to one length."""
 
     def save_pretrained(self, save_directory: Path) -> object:
         """Write the tokenizer's files into a folder."""

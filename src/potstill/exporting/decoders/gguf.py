@@ -22,7 +22,9 @@ from potstill.exporting.exporter import Serving, Source, Written, need_packages
 from potstill.exporting.silence import quiet
 
 if TYPE_CHECKING:
-    from potstill.compression.pretrained import ModelConfig
+    from numpy.typing import NDArray
+
+    from potstill.compression.pretrained import ModelConfig, PretrainedModel
     from potstill.exporting.exporter import RuntimeName
 
 Type = Literal["f32", "f16", "bf16", "q8_0", "q4_0", "tq1_0", "tq2_0", "q4_k_m", "q5_k_m", "q6_k"]
@@ -137,7 +139,7 @@ def write_file(source: Source, path: Path, precision: str) -> dict[str, int]:
     return types
 
 
-def tensors(model: Any, precision: str) -> Iterator[tuple[str, Any, Any]]:
+def tensors(model: PretrainedModel, precision: str) -> Iterator[tuple[str, Any, Any]]:
     """Yield (GGUF name, stored bytes or numbers, type) of every weight; put back into `model` what the bytes stand for.
 
     Vectors stay float32. Rows that a type's blocks don't divide are float16, and so are embeddings and head beside
@@ -235,16 +237,17 @@ def rope_kind(config: ModelConfig) -> str:
     return str((getattr(config, "rope_parameters", None) or {}).get("rope_type", "default"))
 
 
-def _rope_factors(model: Any) -> Any:
+def _rope_factors(model: PretrainedModel) -> NDArray[Any]:
     """Return by how much each frequency is divided."""
     import torch
 
-    found = model.base_model.rotary_emb.inv_freq.float().cpu()
+    found = model.base_model.get_buffer("rotary_emb.inv_freq").float().cpu()
     base = model.config.rope_parameters["rope_theta"] ** -(torch.arange(len(found)) / len(found))
-    return (base / found).numpy()
+    factors: NDArray[Any] = (base / found).numpy()
+    return factors
 
 
-def _widths(model: Any) -> list[int]:
+def _widths(model: PretrainedModel) -> list[int]:
     from potstill.compression.layerwise import block_layers
 
     return [layer.in_features for layer in block_layers(model).values()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from potstill.engine.graph import edges, nodes_in, step_of
 from potstill.engine.step import Output
@@ -61,7 +61,7 @@ class Calibration:
         return {"texts": len(self.texts), "tokens": sum(len(ids) for ids, _ in self.texts), "cut": self.cut}
 
 
-def test_split_behind(rows: Any) -> str | None:
+def test_split_behind(rows: object) -> str | None:
     """Return the type of the step whose test split `rows` come from, at any distance, if they do.
 
     A model that labelled the rows may have been chosen on test rows; that is another matter.
@@ -78,7 +78,7 @@ def test_split_behind(rows: Any) -> str | None:
     return None
 
 
-def not_from_a_test_split(field: str, rows: Any) -> Iterator[Problem]:
+def not_from_a_test_split(field: str, rows: object) -> Iterator[Problem]:
     """Yield a problem of `field` if `rows` come from a test split: a model may not be fitted to them."""
     source = test_split_behind(rows)
     if source is not None:

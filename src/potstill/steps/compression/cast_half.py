@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import KW_ONLY
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from potstill.errors import BadInput
 from potstill.models.folder import Loaded, with_head
@@ -13,6 +13,8 @@ from potstill.models.identity import folder_of
 from potstill.steps.compression.base import CompressionStep, publish
 
 if TYPE_CHECKING:
+    import torch
+
     from potstill.compression.pretrained import PretrainedModel
     from potstill.engine.context import Context
     from potstill.models.protocols import ModelSource
@@ -51,7 +53,7 @@ class CastHalf(CompressionStep):
         return publish(loaded, context, self.dtype, recipe, {"parameters": loaded.model.num_parameters()})
 
 
-def overflows(model: PretrainedModel, dtype: Any) -> Iterator[str]:
+def overflows(model: PretrainedModel, dtype: torch.dtype) -> Iterator[str]:
     """Yield, for each tensor of `model` with a number that `dtype` does not reach, what to do about it."""
     import torch
 

@@ -137,7 +137,7 @@ class TrimVocabulary(CompressionStep):
             if found is not None:
                 yield found[0]
 
-    def _compare(self, old: Any, new: Any, rows: Dataset, context: Context) -> None:
+    def _compare(self, old: Tokenizer, new: Tokenizer, rows: Dataset, context: Context) -> None:
         """Note how long the texts are in tokens, and make sure that they are cut as before.
 
         Raises:
@@ -219,5 +219,5 @@ def _json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def _write(path: Path, content: Any) -> None:
+def _write(path: Path, content: object) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -26,6 +26,7 @@ from potstill.steps.evaluation.exports import Reads, export_problems
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from numpy.typing import NDArray
 
     from potstill.compression.pretrained import ModelConfig, PretrainedModel
     from potstill.engine.context import Context
@@ -215,7 +216,7 @@ def by_runtime(folder: Path, threads: int) -> Callable[[Any], list[Any]]:
 
     logits = session(folder, threads)
 
-    def classes(batch: Any) -> list[Any]:
+    def classes(batch: Mapping[str, NDArray[Any]]) -> list[Any]:
         found: list[Any] = logits({name: batch[name].astype("int64") for name in batch}).argmax(-1).tolist()
         return found
 

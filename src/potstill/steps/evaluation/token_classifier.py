@@ -62,10 +62,11 @@ class EvaluateTokenClassifier(ClassEvaluation):
 
         return self.measured(reader, sets, score, context)
 
-    def _problem(self, words: Any, labels: Any) -> str:
+    def _problem(self, words: object, labels: object) -> str:
         """Return what is wrong with a row, or nothing."""
-        good = isinstance(words, list) and words and all(isinstance(word, str) for word in words)
-        if good and isinstance(labels, list) and len(labels) == len(words):
+        if not isinstance(words, list) or not isinstance(labels, list):
+            words = labels = []
+        if words and len(labels) == len(words) and all(isinstance(word, str) for word in words):
             return ""
         return f"it needs a list of words in {self.text!r} and as many labels in {self.label!r}"
 

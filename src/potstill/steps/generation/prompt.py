@@ -94,7 +94,7 @@ class Prompt(GenerationStep):
                 yield Question(tag, row_name(row, number) + mark, chats, sample)
 
 
-def new_columns(row: Mapping[str, Any], value: Any) -> dict[str, Any]:
+def new_columns(row: Mapping[str, Any], value: object) -> dict[str, Any]:
     """Return the columns of a parsed answer.
 
     Raises:
@@ -109,6 +109,6 @@ def new_columns(row: Mapping[str, Any], value: Any) -> dict[str, Any]:
     return made
 
 
-def as_columns(value: Any) -> dict[str, Any]:
+def as_columns(value: object) -> dict[str, Any]:
     """Return the columns of a parsed answer."""
     return dict(value) if isinstance(value, Mapping) else {"parsed": value}

@@ -196,7 +196,7 @@ class InputFromLabel(AskingStep):
             return "duplicate"
         return "not novel" if shelf.pool.nearest(text)[0] > self.novelty else ""
 
-    def _row(self, label: Any, text: str) -> dict[str, Any]:
+    def _row(self, label: object, text: str) -> dict[str, Any]:
         """Return the row of a text; its id comes from label and text."""
         return {"id": f"{label}-{digest([label, text])[:16]}", self.column: text, self.label: label}
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from datasets import Dataset
+    from numpy.typing import NDArray
 
     from potstill.engine.context import Context
     from potstill.models.protocols import ModelSource
@@ -267,7 +268,7 @@ class Mass:
     total: float = 0.0
     tokens: int = 0
 
-    def add(self, tail: Any) -> None:
+    def add(self, tail: NDArray[Any]) -> None:
         """Add the tokens of a response by their `tail` [T], the probability of what wasn't kept."""
         self.total += len(tail) - float(tail.sum())
         self.tokens += len(tail)

@@ -15,6 +15,7 @@ from potstill.steps.quantization.base import Card, publish_quantized, reference
 from potstill.steps.quantization.int4 import check_widths, note_processor
 
 if TYPE_CHECKING:
+    import torch
     from datasets import Dataset
 
     from potstill.compression.pretrained import PretrainedModel
@@ -104,7 +105,7 @@ class LayerwiseDistill(FittedStep):
         context.notes["blocks"] = told
         return quantized
 
-    def _fake(self, dtype: Any) -> FakeQuantization:
+    def _fake(self, dtype: torch.dtype) -> FakeQuantization:
         """Return what the layers compute with."""
         from functools import partial
 

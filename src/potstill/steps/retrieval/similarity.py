@@ -15,6 +15,8 @@ from potstill.models.sentence_encoder import Encoder, texts_in
 from potstill.steps.rows.added import added
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from datasets import Dataset
     from numpy.typing import NDArray
@@ -103,7 +105,7 @@ class CosineSimilarity(Step):
             yield first, second
 
 
-def as_matrix(vectors: Any, column: str) -> NDArray[np.float32]:
+def as_matrix(vectors: Sequence[Any] | NDArray[Any], column: str) -> NDArray[np.float32]:
     """Return a column of vectors as [N, D].
 
     Raises:

@@ -231,7 +231,7 @@ def upper_bound(rows: int | None, calls: int, max_tokens: int) -> Estimate:
     return Estimate(rows, rows * calls, rows * calls * 2 * max_tokens)
 
 
-def row_name(row: Any, number: int) -> str:
+def row_name(row: Mapping[str, Any], number: int) -> str:
     """Return what the ledger calls a row: its id, or else its number."""
     return str(row.get("id", number))
 

@@ -67,7 +67,7 @@ class Sidecar:
         return json.dumps(asdict(self), separators=(",", ":"), sort_keys=True)
 
     @classmethod
-    def parse(cls, text: Any, row: str) -> Sidecar:
+    def parse(cls, text: str, row: str) -> Sidecar:
         """Read a stored sidecar.
 
         Raises:
