@@ -63,10 +63,7 @@ class ModelConfig(Protocol):
     def get_text_config(self) -> ModelConfig:
         """Return the configuration of the part that reads text: this one, or one within."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return all fields."""
-
-    def save_pretrained(self, save_directory: Path) -> None:
+    def save_pretrained(self, folder: Path, /) -> None:
         """Write `config.json` into a folder."""
 
 
@@ -80,10 +77,7 @@ class GenerationConfig(Protocol):
     eos_token_id: int | list[int] | None
     pad_token_id: int | None
 
-    def to_diff_dict(self) -> dict[str, Any]:
-        """Return the fields that are not as by default."""
-
-    def save_pretrained(self, save_directory: Path) -> None:
+    def save_pretrained(self, folder: Path, /) -> None:
         """Write `generation_config.json` into a folder."""
 
 
@@ -143,7 +137,7 @@ if TYPE_CHECKING:  # a model is an `nn.Module`, no Protocol can say so, and torc
         def get_output_embeddings(self) -> nn.Linear:
             """Return the output layer [V, H]; an encoder without a head for tokens has none, and gives None."""
 
-        def set_attn_implementation(self, attn_implementation: str) -> None:
+        def set_attn_implementation(self, kind: str, /) -> None:
             """Choose how attention is computed, such as `eager`."""
 
         def num_parameters(self) -> int:
@@ -152,5 +146,5 @@ if TYPE_CHECKING:  # a model is an `nn.Module`, no Protocol can say so, and torc
         def generate(self, **settings: Any) -> Any:
             """Return the tokens that the model writes after the prompts given."""
 
-        def save_pretrained(self, save_directory: Path) -> None:
+        def save_pretrained(self, folder: Path, /) -> None:
             """Write weights and configuration into a folder."""

@@ -90,5 +90,5 @@ class Tokenizer(Protocol):
     def convert_ids_to_tokens(self, ids: Sequence[int]) -> list[str]:
         """Return how the vocabulary writes tokens."""
 
-    def save_pretrained(self, save_directory: Path) -> object:
+    def save_pretrained(self, folder: Path, /) -> object:
         """Write the tokenizer's files into a folder."""
