@@ -159,7 +159,7 @@ def stratify(
             waiting = waiting[count:]
 
 
-def share(value: Any, seed: int) -> float:
+def share(value: object, seed: int) -> float:
     """Return a number in [0, 1) that depends on `value` and `seed` alone."""
     mark = hashlib.blake2b(f"{seed}\0{value}".encode(), digest_size=7).digest()
     return int.from_bytes(mark, "big") / 2**56
