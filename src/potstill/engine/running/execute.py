@@ -210,7 +210,7 @@ def _make(
     shutil.rmtree(context.work / "inputs", ignore_errors=True)
     arguments = {name: resolved(getattr(spec.step, name), context.work) for name in fields}
     check_columns(spec.step, arguments)
-    run: Callable[..., Any] = spec.step.run  # type: ignore[assignment]  # what a subclass defines
+    run: Callable[..., Any] = spec.step.run  # type: ignore[attr-defined]  # what a subclass defines
     accepted = parameters(run)
     if "context" in accepted:
         arguments["context"] = context
