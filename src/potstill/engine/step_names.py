@@ -58,7 +58,7 @@ def wrong_outputs(cls: type, declaration: type) -> Iterator[Problem]:
     declared = [name for name, member in vars(cls).items() if isinstance(member, declaration)]
     for name in dict.fromkeys((*outputs, *declared)):
         member = next((vars(base)[name] for base in cls.__mro__ if name in vars(base)), None)
-        if name in fields or not isinstance(member, declaration):
+        if name in fields or name == "run" or not isinstance(member, declaration):
             yield Problem(cls.__name__, "outputs", f"{name!r} is a parameter or a name of the step: choose another one")
         elif name not in outputs or getattr(member, "name", "") != name:
             yield Problem(cls.__name__, "outputs", f"{name!r} must have a RowsOutput() of its own, and be in `outputs`")
