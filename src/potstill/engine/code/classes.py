@@ -93,13 +93,13 @@ class _Member:
     """The member."""
 
 
-def _is_code(value: Any) -> bool:
+def _is_code(value: object) -> bool:
     """Return whether a member is code, which has a part of its own."""
     wrappers = (FunctionType, type, property, staticmethod, classmethod, functools.cached_property)
     return isinstance(value, (*wrappers, ModuleType))
 
 
-def _is_machinery(cls: type, name: str, value: Any) -> bool:
+def _is_machinery(cls: type, name: str, value: object) -> bool:
     """Return whether a member was written by the interpreter or a library for this class from what else is covered."""
     if name in _MACHINERY or name.startswith("__pydantic_") or _is_unkeyed(cls, name):
         return True
