@@ -105,7 +105,7 @@ class _Encoder:
     def _encode_held(self, value: object) -> Any:
         """Encode what may hold other values."""
         if identity_method(type(value)) is not None and not isinstance(value, type):
-            known = encode(cast("Identified", value).identity())
+            known = encode(cast(Identified, value).identity())
             return ["identity", type(value).__qualname__, known, *_own_code(type(value))]
         if isinstance(value, enum.Enum):
             return ["enum", type(value).__qualname__, self.encode(value.value), value.name, *_own_code(type(value))]
