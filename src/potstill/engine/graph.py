@@ -8,10 +8,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from potstill.engine.step import Node, Output, Step
 from potstill.errors import Problem, RequestError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ _LEAVES = (str, int, float, bool, type(None))
 """Types of most parameters, which hold no steps."""
 
 
-def nodes_in(value: Any) -> Iterator[Node]:
+def nodes_in(value: object) -> Iterator[Node]:
     """Yield the steps and outputs inside lists, tuples, dicts and dataclasses such as teachers."""
     if isinstance(value, (Step, Output)):
         yield value
@@ -87,7 +90,7 @@ def nodes_in(value: Any) -> Iterator[Node]:
             yield from nodes_in(getattr(value, field.name))
 
 
-def replace_nodes(value: Any, replacement: Callable[[Node, bool], Any], *, inside: bool = False) -> Any:
+def replace_nodes(value: object, replacement: Callable[[Node, bool], Any], *, inside: bool = False) -> Any:
     """Return `value` with every step and output in it replaced; containers keep their type.
 
     `replacement` also learns whether the node sits `inside` a dataclass such as a teacher.
@@ -100,12 +103,13 @@ def replace_nodes(value: Any, replacement: Callable[[Node, bool], Any], *, insid
         return {key: replace_nodes(item, replacement, inside=inside) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return like(value, (replace_nodes(item, replacement, inside=inside) for item in value))
+    holder = cast("DataclassInstance", value)  # what else `nodes_in` looks into
     changed = {
         field.name: replace_nodes(getattr(value, field.name), replacement, inside=True)
-        for field in dataclasses.fields(value)
+        for field in dataclasses.fields(holder)
         if any(True for _ in nodes_in(getattr(value, field.name)))
     }
-    return dataclasses.replace(value, **changed)
+    return dataclasses.replace(holder, **changed)
 
 
 def like(value: list[Any] | tuple[Any, ...], items: Iterable[Any]) -> Any:

@@ -155,7 +155,7 @@ def light_request(spec: Spec, fields: tuple[str, ...]) -> dict[str, Any]:
     return {"node": spec.node, "spec": pickle.dumps((bare, fields))}
 
 
-def pickled(value: Any) -> bytes:
+def pickled(value: object) -> bytes:
     """Serialize a step for a child process; classes of a pipeline file travel by value: no child can import it."""
     import cloudpickle
 

@@ -249,7 +249,7 @@ class Store:
         return used
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: object) -> None:
     """Write JSON so that the file is either the old or the new one, never a part of it."""
     _write_whole(path, json.dumps(value, indent=1))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from annotated_types import Interval
 
 from potstill.engine.encoding import digest
-from potstill.engine.step import Estimate, Output, Rows, Step
+from potstill.engine.step import Estimate, Rows, RowsOutput, Step
 from potstill.errors import BadInput, Problem
 
 if TYPE_CHECKING:
@@ -49,7 +49,15 @@ class Split(Step):
     """Another seed gives another split."""
 
     makes: ClassVar[str] = "rows"
-    outputs: ClassVar[tuple[str, ...]] = ("train", "validation", "test")
+    train = RowsOutput()
+    """Rows to learn from: all that no other part has."""
+    validation = RowsOutput(
+        only_with="validation_share",
+        otherwise="Split makes no validation set unless told its share: Split(..., validation=0.1)",
+    )
+    """Rows to choose between models by."""
+    test = RowsOutput()
+    """Rows to measure by."""
     spelled: ClassVar[Mapping[str, str]] = {"test": "test_share", "validation": "validation_share"}
 
     def __init__(  # a dataclass leaves an `__init__` that is there alone
@@ -68,16 +76,6 @@ class Split(Step):
                   "seed": seed, "name": name}  # fmt: skip
         for field, value in fields.items():
             object.__setattr__(self, field, value)
-
-    def __getattr__(self, name: str) -> Output:
-        """Return an output.
-
-        Raises:
-            AttributeError: there is no such output, or no share for it.
-        """
-        if name == "validation" and not self.validation_share:
-            raise AttributeError("Split makes no validation set unless told its share: Split(..., validation=0.1)")
-        return super().__getattr__(name)
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the parameters."""
