@@ -15,10 +15,9 @@ from potstill.engine.step import Model, Step
 from potstill.errors import BadInput, Problem
 from potstill.models.turns import LossOn
 from potstill.trainers.compressed.masks import (
-    UNKEYED,
+    MaskFields,
     Masks,
     adapter_problems,
-    mask_form,
     mask_problems,
     mask_recipe,
 )
@@ -55,31 +54,23 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
-    from potstill.trainers.compressed.mask_parametrization import MaskForm
 
 
-class CoFiHardLabel(CausalTraining):
+class CoFiHardLabel(MaskFields, CausalTraining):
     """`HardLabel` whose student is pruned while it learns."""
 
     version: ClassVar[int] = HardLabel.version
-    unkeyed: ClassVar[frozenset[str]] = UNKEYED
     unkeyed_defaults: ClassVar[frozenset[str]] = HardLabel.unkeyed_defaults
 
     _: KW_ONLY
     loss_on: LossOn = "last"
     """Which turns of a conversation are learned, as in `HardLabel`."""
-    masks: Masks = Masks()
-    """How small the student is to become."""
 
     def check(self) -> Iterator[Problem]:
         """Yield what is wrong with the parameters."""
         yield from super().check()
         yield from mask_problems(self, self.masks)
         yield from adapter_problems(self)
-
-    def form(self) -> MaskForm:
-        """Return the masks that the student is trained under."""
-        return mask_form(self.masks)
 
     def recipe(self) -> dict[str, object]:
         """Return the parameters that the model card names."""
@@ -90,14 +81,8 @@ class CoFiHardLabel(CausalTraining):
         return learn_answers(self, rows, student, context, validation, loss_on=self.loss_on)
 
 
-class CoFiSoftLabel(SoftFields, CausalTraining):
+class CoFiSoftLabel(MaskFields, SoftFields, CausalTraining):
     """`SoftLabel` whose student is pruned while it learns."""
-
-    unkeyed: ClassVar[frozenset[str]] = UNKEYED
-
-    _: KW_ONLY
-    masks: Masks = Masks()
-    """How small the student is to become."""
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns that the rows must have."""
@@ -109,10 +94,6 @@ class CoFiSoftLabel(SoftFields, CausalTraining):
         yield from soft_problems(self, self.student)
         yield from mask_problems(self, self.masks)
         yield from adapter_problems(self)
-
-    def form(self) -> MaskForm:
-        """Return the masks that the student is trained under."""
-        return mask_form(self.masks)
 
     def recipe(self) -> dict[str, object]:
         """Return the parameters that the model card names."""
@@ -127,16 +108,12 @@ class CoFiSoftLabel(SoftFields, CausalTraining):
             return fit(self, *soft_lesson(self, rows, student, teacher, training, how=self))
 
 
-class CoFiClassifier(ClassTraining):
+class CoFiClassifier(MaskFields, ClassTraining):
     """`Classifier` whose student is pruned while it learns."""
-
-    unkeyed: ClassVar[frozenset[str]] = UNKEYED
 
     _: KW_ONLY
     teacher: Model | None = None
     """A classifier that reads each batch beside the student, as in `Classifier`."""
-    masks: Masks = Masks()
-    """How small the student is to become."""
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns that the rows must have."""
@@ -156,10 +133,6 @@ class CoFiClassifier(ClassTraining):
         yield from teacher_problems(self, self.teacher)
         yield from mask_problems(self, self.masks)
 
-    def form(self) -> MaskForm:
-        """Return the masks that the student is trained under."""
-        return mask_form(self.masks)
-
     def recipe(self) -> dict[str, object]:
         """Return the parameters that the model card names."""
         return {**super().recipe(), **mask_recipe(self.masks)}
@@ -173,14 +146,8 @@ class CoFiClassifier(ClassTraining):
             return learn_classes(self, rows, student, teacher, training)
 
 
-class CoFiLayerMatch(LayerFields, ClassTraining):
+class CoFiLayerMatch(MaskFields, LayerFields, ClassTraining):
     """`LayerMatch` whose student is pruned while it learns."""
-
-    unkeyed: ClassVar[frozenset[str]] = UNKEYED
-
-    _: KW_ONLY
-    masks: Masks = Masks()
-    """How small the student is to become."""
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns that the rows must have."""
@@ -193,10 +160,6 @@ class CoFiLayerMatch(LayerFields, ClassTraining):
         yield from mask_problems(self, self.masks)
         if self.task != "classification":
             yield Problem("", "task", "masks are learned for classifiers and language models only")
-
-    def form(self) -> MaskForm:
-        """Return the masks that the student is trained under."""
-        return mask_form(self.masks)
 
     def recipe(self) -> dict[str, object]:
         """Return the parameters that the model card names."""
