@@ -136,6 +136,8 @@ def test_a_parameter_of_decoding_is_not_given_beside_a_decode():
     assert str(found.value).splitlines() == [
         f"mine.{name}: is a parameter of the Decode that is given: set it there" for name in ("samples", "temperature")
     ]
+    with pytest.raises(BadInput, match=r"SequenceLevel\.train: must be a HardLabel, .*; got a MagnitudePrune"):
+        SequenceLevel(None, student="s", teacher="t", train=MagnitudePrune("x"))
 
 
 @pytest.mark.parametrize(("path", "value"), [("tuned.epochs", 3), ("tuned.seed", 7), ("tuned.rows.seed", 5)])

@@ -19,6 +19,9 @@ from potstill.teachers.search import Method
 from potstill.trainers.language_models.hard_label import HardLabel
 from potstill.trainers.language_models.soft_label import SoftLabel
 
+SEARCH = ("beams", "samples", "length_penalty", "max_tokens", "max_failed")
+"""Parameters of `SequenceLevel` that are those of its `Decode`."""
+
 
 class SequenceLevel(StandIn):
     """Train a student on what its teacher writes to the rows.
@@ -83,7 +86,13 @@ class SequenceLevel(StandIn):
         Raises:
             BadInput: naming all that is wrong.
         """
-        self._build(self._trained(rows, temperature, seed), self._decode_problems(temperature))
+        self._build(self._trained(rows, temperature, seed), self._decode_problems(temperature), self._train_problems())
+
+    def _train_problems(self) -> Iterator[Problem]:
+        """Yield that `train` is no trainer of language models."""
+        if not isinstance(self.train, (HardLabel, SoftLabel)) and not hasattr(self.train, "like"):
+            text = "must be a HardLabel, a SoftLabel or TrainCausal(like=...)"
+            yield Problem("", "train", f"{text}; got a {type(self.train).__name__}")
 
     def _decode_problems(self, temperature: float) -> Iterator[Problem]:
         """Yield what does not go with the way of decoding."""
@@ -100,13 +109,13 @@ class SequenceLevel(StandIn):
 
     def _trained(self, rows: Rows, temperature: float, seed: int) -> Iterator[Step]:
         """Yield the student's training."""
-        train = self.train if isinstance(self.train, TrainCausal) else TrainCausal(self.train)
-        like = train.like or SoftLabel(rows, student=self.student)
+        train = TrainCausal(self.train) if isinstance(self.train, (HardLabel, SoftLabel)) else self.train
+        like = TrainCausal(train.like).soft(rows, self.student)
         written: Step = self._decoded(rows, like.prompt, temperature, seed)
         if self.interpolate or self.gold:
             written = Interpolate(written, nearest=self.interpolate, gold=self.gold, seed=seed)
         if self.word_level:
-            word_level = TrainCausal(dataclasses.replace(train.soft(rows, self.student), alpha=self.word_level))
+            word_level = TrainCausal(dataclasses.replace(like, alpha=self.word_level))
             yield word_level(written, self.student, self.teacher)
         else:
             yield train(written, self.student, None)
@@ -122,7 +131,3 @@ class SequenceLevel(StandIn):
             step = dataclasses.replace(step, keep=step.beams if step.method == "beam" else step.samples)
         same = step.rows is rows and step.model == self.teacher
         return step if same else dataclasses.replace(step, rows=rows, model=self.teacher)
-
-
-SEARCH = ("beams", "samples", "length_penalty", "max_tokens", "max_failed")
-"""Parameters of `SequenceLevel` that are those of its `Decode`."""
