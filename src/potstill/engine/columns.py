@@ -20,9 +20,9 @@ def check_columns(step: Step, arguments: Mapping[str, Any]) -> None:
     """
     held: dict[str, frozenset[str]] = {}
     for name, value in arguments.items():
-        known = {place: frozenset(rows.column_names) for place, rows in _parts(name, value)}
-        if known:
-            held |= {**known, name: frozenset.intersection(*known.values())}
+        columns = {place: frozenset(rows.column_names) for place, rows in _parts(name, value)}
+        if columns:
+            held |= {**columns, name: frozenset.intersection(*columns.values())}
     if held:
         step.columns(held)
 

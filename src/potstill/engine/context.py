@@ -85,18 +85,18 @@ class Context:
         for number, row in enumerate(rows):
             plain = dict(row)
             row_key = digest(["row", plain])
-            kept = self.journal.get(row_key)
-            if kept is None:
+            entry = self.journal.get(row_key)
+            if entry is None:
                 try:
-                    made = function(plain)
-                    kept = self.journal.kept(row_key, {"row": None if made is None else checked(made)})
+                    output = function(plain)
+                    entry = self.journal.kept(row_key, {"row": None if output is None else checked(output)})
                 except StoreError:
                     raise
                 except Exception as error:  # noqa: BLE001 - one bad row must not take its siblings with it
                     self.ledger.lose(str(plain.get("id", number)), "retryable", f"{type(error).__name__}: {error}")
                     continue
-            if kept["row"] is None:
+            if entry["row"] is None:
                 self.ledger.lose(str(plain.get("id", number)), "filtered", "dropped by the function")
                 continue
             self.ledger.keep()
-            yield kept["row"]
+            yield entry["row"]

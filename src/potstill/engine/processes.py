@@ -83,8 +83,8 @@ def run_goes_on(run: str) -> bool | None:
 
 def group_members(group: int) -> list[int]:
     """Return the living processes of a process group."""
-    found = [_status(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-    return [status.pid for status in found if status and status.group == group and status.state not in "ZX"]
+    statuses = [_status(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [status.pid for status in statuses if status and status.group == group and status.state not in "ZX"]
 
 
 def end_group(group: int, grace: float) -> None:

@@ -75,9 +75,9 @@ def _paths(roots: Mapping[str, Any]) -> list[str]:
     return [f"{name}.{field.name}" for name, root in roots.items() for field in dataclasses.fields(root)]
 
 
-def _unknown(path: str, wanted: str, known: list[str]) -> str:
+def _unknown(path: str, wanted: str, paths: list[str]) -> str:
     """Return the message for a path that does not exist."""
-    near = difflib.get_close_matches(path, known, n=1, cutoff=0.0)
+    near = difflib.get_close_matches(path, paths, n=1, cutoff=0.0)
     del wanted
     return f"--set {path}: there is no such parameter" + (f"; the nearest is {near[0]}" if near else "")
 
@@ -158,6 +158,6 @@ def _rebuilt(pipeline: Pipeline, replacements: dict[int, Any]) -> Pipeline:
 
     for step in graph.steps:
         rebuilt(step)
-    made = Pipeline(pipeline.name, {name: swap(node) for name, node in pipeline.outputs.items()})
-    made.variables, made.file = pipeline.variables, pipeline.file
-    return made
+    changed = Pipeline(pipeline.name, {name: swap(node) for name, node in pipeline.outputs.items()})
+    changed.variables, changed.file = pipeline.variables, pipeline.file
+    return changed

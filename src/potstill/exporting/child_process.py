@@ -37,6 +37,6 @@ def answer_of(
         ) from error
     lines = [line for line in ended.stdout.splitlines() if line.startswith(MARK)]
     if ended.returncode or not lines:
-        said = (ended.stderr or ended.stdout).strip()[-1500:]
-        raise PotstillError(f"{runtime} can't load or run what was exported (exit code {ended.returncode}): {said}")
+        printed = (ended.stderr or ended.stdout).strip()[-1500:]
+        raise PotstillError(f"{runtime} can't load or run what was exported (exit code {ended.returncode}): {printed}")
     return lines[-1].removeprefix(MARK)

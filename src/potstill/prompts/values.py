@@ -128,12 +128,17 @@ class RowEnvironment(ImmutableSandboxedEnvironment):
 
 def new_environment() -> RowEnvironment:
     """Return the environment of prompt templates: a template from a stranger reaches no internals of Python."""
-    made = RowEnvironment(undefined=Missing, trim_blocks=True, lstrip_blocks=True, autoescape=False, finalize=written)
-    made.tests["none"] = is_null
-    made.filters["pprint"] = json_text
-    del made.filters["random"], made.globals["lipsum"]  # another prompt at each run is asked again at each run
-    made.policies["json.dumps_function"] = _dumps
-    return made
+    templates = RowEnvironment(
+        undefined=Missing, trim_blocks=True, lstrip_blocks=True, autoescape=False, finalize=written
+    )
+    templates.tests["none"] = is_null
+    templates.filters["pprint"] = json_text
+    del (
+        templates.filters["random"],
+        templates.globals["lipsum"],
+    )  # another prompt at each run is asked again at each run
+    templates.policies["json.dumps_function"] = _dumps
+    return templates
 
 
 def is_null(value: object) -> bool:

@@ -53,10 +53,10 @@ class Choice:
         reference, figure = self.section.reference, self.section.main
         if self.chosen is None or reference.label in self.unusable:
             return self.chosen is not None
-        ours, theirs = self.chosen.mean(figure), reference.mean(figure)
-        if ours is None or theirs is None:
+        value, baseline = self.chosen.mean(figure), reference.mean(figure)
+        if value is None or baseline is None:
             return False
-        return ours < HALF * theirs if figure.rises else ours * HALF > theirs
+        return value < HALF * baseline if figure.rises else value * HALF > baseline
 
     @property
     def is_weak(self) -> bool:

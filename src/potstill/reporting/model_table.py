@@ -87,8 +87,8 @@ class Measured:
     def mean(self, figure: Figure) -> float | None:
         """Return the mean of a figure over the test sets; `None` where one is unknown."""
         values = [figure.of(scores) for scores in self.sets.values()]
-        known = [value for value in values if value is not None]
-        return sum(known) / len(known) if known and len(known) == len(values) else None
+        present = [value for value in values if value is not None]
+        return sum(present) / len(present) if present and len(present) == len(values) else None
 
 
 @dataclass(frozen=True)
@@ -181,8 +181,8 @@ def sections_of(evaluations: Sequence[Evaluation], reference: str, lineage: Sequ
 
 def size_in(metrics: Mapping[str, Any]) -> float | None:
     """Return the bytes of the weights, if they are known and can be the size of a file."""
-    found = number(metrics, "weights_bytes")
-    return found if found and 1 <= found < LARGEST else None
+    size = number(metrics, "weights_bytes")
+    return size if size and 1 <= size < LARGEST else None
 
 
 def _section(kind: Kind, evaluations: Sequence[Evaluation], reference: str, lineage: Sequence[Ancestor]) -> Section:

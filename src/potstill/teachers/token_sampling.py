@@ -121,13 +121,13 @@ class Drawing:
         """Add the drawn tokens [B] and their log-probabilities to the responses."""
         own = logprobs.gather(-1, drawn[:, None]).squeeze(-1).tolist()
         most = max(writing.sampling.top_k for writing in going)
-        kept = logprobs.topk(most) if most else None
+        top = logprobs.topk(most) if most else None
         for row, (writing, token) in enumerate(zip(going, drawn.tolist(), strict=True)):
             writing.ids.append(token)
-            if kept is not None and writing.sampling.top_k:
+            if top is not None and writing.sampling.top_k:
                 writing.own.append(own[row])
-                writing.top_ids.append(kept.indices[row, : writing.sampling.top_k].cpu().numpy())
-                writing.top_logprobs.append(kept.values[row, : writing.sampling.top_k].cpu().numpy())
+                writing.top_ids.append(top.indices[row, : writing.sampling.top_k].cpu().numpy())
+                writing.top_logprobs.append(top.values[row, : writing.sampling.top_k].cpu().numpy())
             if token in self._ends or self._stopped(writing):
                 writing.finish_reason = "stop"
             elif len(writing.ids) >= writing.limit:

@@ -170,16 +170,16 @@ class TransformersSession:
         while pool := list(itertools.islice(source, POOL * self.batch_size)):
             asked: list[Asked] = []
             encoded = self.renderer.encode([request for _, request in pool])
-            for (index, request), found in zip(pool, encoded, strict=True):
-                if isinstance(found, Response):
-                    yield index, found
+            for (index, request), prompt in zip(pool, encoded, strict=True):
+                if isinstance(prompt, Response):
+                    yield index, prompt
                 elif request.sampling.top_k > self.vocabulary:
                     yield (
                         index,
                         refused(f"top_k={request.sampling.top_k}, but the model knows {self.vocabulary} tokens"),
                     )
                 else:
-                    asked.append((index, request, found))
+                    asked.append((index, request, prompt))
             asked.sort(key=lambda one: (one[2].scored > 0, len(one[2].ids)), reverse=True)
             scored = [one for one in asked if one[2].scored]
             yield from self._score(scored)
@@ -261,15 +261,15 @@ def _scored(request: Request, encoded: Encoded, logprobs: torch.Tensor, targets:
 
     ids = torch.tensor(targets, device=logprobs.device)
     own = logprobs.gather(-1, ids[:, None]).squeeze(-1).cpu().numpy()
-    kept = logprobs.topk(request.sampling.top_k) if request.sampling.top_k else None
+    top = logprobs.topk(request.sampling.top_k) if request.sampling.top_k else None
     return Response(
         request.continuation or "",
         "stop",
         len(encoded.ids),
         0,
         np.array(targets, np.int32),
-        None if kept is None else kept.indices.cpu().numpy().astype(np.int32),
-        None if kept is None else kept.values.cpu().numpy().astype(np.float16),
+        None if top is None else top.indices.cpu().numpy().astype(np.int32),
+        None if top is None else top.values.cpu().numpy().astype(np.float16),
         own,
     )
 

@@ -57,20 +57,20 @@ class NearCopies:
         earlier = lru_cache(REMEMBERED)(lambda number: shingles(text_at(number), self.ngram, self.unit))
         rest, number = iter(texts), 0
         while batch := [shingles(text, self.ngram, self.unit) for text in itertools.islice(rest, BATCH)]:
-            signatures = RMinHash.from_token_sets([list(ours) for ours in batch], self.permutations, self.seed)
-            for ours, signature in zip(batch, signatures, strict=True):
-                like = self._first(ours, sorted(index.query(signature)), earlier)
+            signatures = RMinHash.from_token_sets([list(grams) for grams in batch], self.permutations, self.seed)
+            for grams, signature in zip(batch, signatures, strict=True):
+                like = self._first(grams, sorted(index.query(signature)), earlier)
                 if like is None:
                     index.insert(number, signature)
                 yield like
                 number += 1
 
     def _first(
-        self, ours: frozenset[str], proposed: Iterable[int], earlier: Callable[[int], frozenset[str]]
+        self, grams: frozenset[str], proposed: Iterable[int], earlier: Callable[[int], frozenset[str]]
     ) -> Alike | None:
         """Return the first of the proposed texts that is alike indeed."""
         for number in proposed:
-            similarity = jaccard(ours, earlier(number))
+            similarity = jaccard(grams, earlier(number))
             if similarity >= self.threshold:
                 return Alike(number, similarity)
         return None

@@ -66,8 +66,8 @@ class Pattern:
         Raises:
             SlowPattern: it takes too long.
         """
-        found = self._limited(text, lambda: list(self._compiled.finditer(text, timeout=SECONDS)))
-        return found[-1] if found else None
+        matches = self._limited(text, lambda: list(self._compiled.finditer(text, timeout=SECONDS)))
+        return matches[-1] if matches else None
 
     def _limited(self, text: str, match: Callable[[], _T]) -> _T:
         """Return what `match` returns."""

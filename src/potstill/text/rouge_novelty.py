@@ -115,9 +115,9 @@ class RougePool:
         texts = self._sharing(candidate)
         best, owner = 0.0, -1
         for start in range(0, len(texts), CHUNK):
-            score, found = self._closest(candidate, texts[start : start + CHUNK], max(best, self.threshold))
+            score, number = self._closest(candidate, texts[start : start + CHUNK], max(best, self.threshold))
             if score > best:
-                best, owner = score, found
+                best, owner = score, number
         return best, owner
 
     def _new(self, token: str, term: str) -> int:
@@ -132,10 +132,10 @@ class RougePool:
     def _candidate(self, text: str) -> _Candidate:
         """Look up the words of `text`."""
         tokens = words_of(text)
-        known = [self._numbers.get(token, PAD) for token in tokens]
-        local = {number: place for place, number in enumerate(sorted(set(known) - {PAD}), 1)}
+        numbers = [self._numbers.get(token, PAD) for token in tokens]
+        local = {number: place for place, number in enumerate(sorted(set(numbers) - {PAD}), 1)}
         terms = [self._numbers[term] for term in terms_of(tokens) if term in self._numbers]
-        return _Candidate(len(tokens), terms, local, match_masks([local.get(number, PAD) for number in known]))
+        return _Candidate(len(tokens), terms, local, match_masks([local.get(number, PAD) for number in numbers]))
 
     def _sharing(self, candidate: _Candidate) -> NDArray[np.int64]:
         """Return the texts that may reach the threshold, the shorter ones first.
@@ -181,9 +181,9 @@ class RougePool:
         """Return `marks` of each of `numbers`, 0 where it has none."""
         places = list(marks)
         self._marks[places] = list(marks.values())
-        found = self._marks[numbers]
+        result = self._marks[numbers]
         self._marks[places] = 0
-        return np.asarray(found)
+        return np.asarray(result)
 
 
 def f_measure(lcs: NDArray[Any], m: int, lengths: NDArray[np.int32]) -> NDArray[np.float64]:

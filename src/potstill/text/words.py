@@ -51,12 +51,12 @@ def words_of(value: object) -> list[str]:
     """
     text = "" if value is None else str(value)
     folded = fold(text)
-    found: list[str]
+    words: list[str]
     if folded.isascii() and not _SPECIAL.search(folded):
-        found = _PLAIN.findall(folded)
+        words = _PLAIN.findall(folded)
     else:
-        found = ["".join(word.split()) for word in _word_pattern().findall(folded)]
-    return found or [mark for mark in folded if not mark.isspace() and mark not in _SENTENCE_MARKS]
+        words = ["".join(word.split()) for word in _word_pattern().findall(folded)]
+    return words or [mark for mark in folded if not mark.isspace() and mark not in _SENTENCE_MARKS]
 
 
 def has_words(text: str) -> bool:

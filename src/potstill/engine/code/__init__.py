@@ -82,11 +82,11 @@ def _more(walk: Walk, module: object) -> None:
     starts = list(walk.spaces.values())
     own = {name for name in ("__main__", str(module)) if name in sys.modules and is_own_name(name)}
     starts += [vars(sys.modules[name]) for name in sorted(own)]
-    found = modules.reachable(starts)
-    for one in found:
+    reached = modules.reachable(starts)
+    for one in reached:
         statements.effects(walk, one)
     if "names" in walk.flags:
-        for one in found:
+        for one in reached:
             modules.whole(walk, one)
     if "imports" in walk.flags and walk.folder:
         modules.named_by(walk, walk.words, walk.folder)
@@ -100,9 +100,9 @@ def _more(walk: Walk, module: object) -> None:
     for flag in ("docstrings", "annotations"):
         if flag in walk.flags:
             wanted = flag == "annotations"
-            known = [(name, text) for name, text in walk.texts.items() if name.endswith("(annotations)") == wanted]
-            texts = [(name, text if isinstance(text, str) else text.__doc__ or "") for name, text in known]
+            chosen = [(name, text) for name, text in walk.texts.items() if name.endswith("(annotations)") == wanted]
+            texts = [(name, text if isinstance(text, str) else text.__doc__ or "") for name, text in chosen]
             walk.parts[flag] = [flag, sha(repr(sorted(texts)))]
     if "source" in walk.flags:
-        sources = [[one.__name__ if not is_entry(one.__name__) else "", modules.raw(one)] for one in found]
+        sources = [[one.__name__ if not is_entry(one.__name__) else "", modules.raw(one)] for one in reached]
         walk.parts["text of the source"] = ["text", sources]

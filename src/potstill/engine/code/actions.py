@@ -44,11 +44,11 @@ _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 class Actions:
     """The actions of code that runs in one namespace."""
 
-    def __init__(self, space: dict[str, Any], body: Iterable[ast.stmt], known: dict[int, bool] | None = None) -> None:
-        """Judge code whose global variables are `space`; functions in `known` are judged already."""
+    def __init__(self, space: dict[str, Any], body: Iterable[ast.stmt], judged: dict[int, bool] | None = None) -> None:
+        """Judge code whose global variables are `space`; functions in `judged` are judged already."""
         self._space = space
         self._borrowed = set(_borrowed(body, space))
-        self._known = {} if known is None else known
+        self._known = {} if judged is None else judged
 
     def acting(self, body: list[ast.stmt], own: dict[str, Any] | None = None) -> Iterator[ast.stmt]:
         """Yield the statements, at any depth of blocks, that act on a library.
@@ -106,9 +106,9 @@ class Actions:
             return True
         if isinstance(node, ast.Expr):
             return any(self._call_acts(call, own) for call in calls)
-        kept = [(node.targets[0], node.value)] if isinstance(node, ast.Assign) else []
-        kept += [(one.target, one.value) for one in named]
-        return live and any(self._gives_nothing(target, value, own) for target, value in kept)
+        assigned = [(node.targets[0], node.value)] if isinstance(node, ast.Assign) else []
+        assigned += [(one.target, one.value) for one in named]
+        return live and any(self._gives_nothing(target, value, own) for target, value in assigned)
 
     def _gives_nothing(self, target: ast.expr, value: ast.expr, own: dict[str, Any]) -> bool:
         """Return whether a call gave None to the variable it is kept in: it was made for what it does."""
@@ -254,8 +254,8 @@ def _borrowed(body: Iterable[ast.stmt], space: dict[str, Any]) -> Iterator[str]:
     """Yield the variables of a module that stand for an object of a library, as `table` in `table = json.TABLE`."""
     for node in body:
         if isinstance(node, ast.ImportFrom) and not node.level:
-            found = [alias.asname or alias.name for alias in node.names]
-            yield from (name for name in found if _is_table(space.get(name)) and not is_own_name(node.module))
+            names = [alias.asname or alias.name for alias in node.names]
+            yield from (name for name in names if _is_table(space.get(name)) and not is_own_name(node.module))
         elif isinstance(node, ast.Assign) and isinstance(node.value, (ast.Attribute, ast.Subscript)):
             root = _root(node.value)
             module = space.get(root.id) if isinstance(root, ast.Name) else None
@@ -282,7 +282,7 @@ def _member(value: object, name: str) -> Any:
 @functools.lru_cache(maxsize=2**17)
 def chains(node: ast.AST) -> tuple[Chain, ...]:
     """Return the names in a piece of syntax, each with the attributes taken from it."""
-    found: list[Chain] = []
+    result: list[Chain] = []
     taken: set[int] = set()
     for one in ast.walk(node):  # outermost first
         chain: list[str] = []
@@ -293,5 +293,5 @@ def chains(node: ast.AST) -> tuple[Chain, ...]:
             inner = inner.value
         if isinstance(inner, ast.Name) and id(inner) not in taken and (one is inner or chain):
             taken.add(id(inner))
-            found.append((inner.id, *reversed(chain)))
-    return tuple(found)
+            result.append((inner.id, *reversed(chain)))
+    return tuple(result)

@@ -71,34 +71,34 @@ class _Found:
 @functools.lru_cache(maxsize=16384)
 def names_used(code: CodeType) -> Names:
     """Return what `code` and the code nested in it name."""
-    found = _Found()
+    uses = _Found()
     stack = [code]
     while stack:
         one = stack.pop()
-        _Reader(one, found).read()
+        _Reader(one, uses).read()
         stack += [constant for constant in one.co_consts if isinstance(constant, CodeType)]
-        found.words |= {constant for constant in one.co_consts if isinstance(constant, str)}
-    used = {variable: tuple(sorted(chains)) for variable, chains in found.locals.items()}
+        uses.words |= {constant for constant in one.co_consts if isinstance(constant, str)}
+    used = {variable: tuple(sorted(chains)) for variable, chains in uses.locals.items()}
     imports = [
         Import(load, level, base, attribute, used.get(variable, ()) if variable else ((),))
-        for load, level, base, attribute, variable in found.imports
+        for load, level, base, attribute, variable in uses.imports
     ]
     return Names(
-        globals=tuple(sorted(found.globals)),
+        globals=tuple(sorted(uses.globals)),
         locals=used,
         imports=tuple(imports),
-        packages=tuple(sorted(found.packages)),
-        attributes=frozenset(found.attributes),
-        words=frozenset(found.words),
+        packages=tuple(sorted(uses.packages)),
+        attributes=frozenset(uses.attributes),
+        words=frozenset(uses.words),
     )
 
 
 class _Reader:
     """Reads the instructions of one code object."""
 
-    def __init__(self, code: CodeType, found: _Found) -> None:
+    def __init__(self, code: CodeType, uses: _Found) -> None:
         self._steps = [one for one in dis.get_instructions(code) if one.opname not in _NOTHING]
-        self._found = found
+        self._found = uses
         self._literal: set[int] = set()
         """Places of attributes that only import a module named there."""
 
@@ -153,11 +153,11 @@ class _Reader:
             base = module if place > index + 1 else module.partition(".")[0]
             self._found.imports[(module, level, base, "", self._stored(place))] = None
             return
-        found = False
+        binds = False
         for place, name in self._taken(index + 1):
             self._found.imports[(module, level, module, name, self._stored(place + 1))] = None
-            found = True
-        if not found:
+            binds = True
+        if not binds:
             self._found.imports[(module, level, module, "", "")] = None
 
     def _taken(self, place: int) -> Iterator[tuple[int, str]]:

@@ -58,15 +58,15 @@ def module_source(file: str, space: Mapping[str, Any]) -> Source | None:
     if id(spec) not in _IMPORTED:
         codes = {value.__code__ for value in space.values() if isinstance(value, FunctionType)}
         own = {code for code in codes if code.co_filename == file}
-        known = [_read(file), *reversed(_READ.get(file, []))]
-        fitting = [source for source in known if source is not None and own <= source.codes]
-        _IMPORTED[id(spec)] = (spec, next(iter(fitting), known[0]))
+        versions = [_read(file), *reversed(_READ.get(file, []))]
+        fitting = [source for source in versions if source is not None and own <= source.codes]
+        _IMPORTED[id(spec)] = (spec, next(iter(fitting), versions[0]))
     return _IMPORTED[id(spec)][1]
 
 
 def texts() -> dict[str, str]:
     """Return the text of every file that was read, as it was first: what keys were made from."""
-    return {file: found[0].text for file, found in _READ.items() if found and not file.startswith("<")}
+    return {file: versions[0].text for file, versions in _READ.items() if versions and not file.startswith("<")}
 
 
 def parsed(file: str) -> Source | None:
@@ -145,4 +145,4 @@ def _at_position(nodes: list[Function], code: CodeType) -> Function | None:
         start, end = (body.lineno, body.col_offset), (body.end_lineno, body.end_col_offset)
         if start <= first and last <= end:
             holding.append((start, node))
-    return max(holding, key=lambda found: found[0])[1] if holding else None
+    return max(holding, key=lambda candidate: candidate[0])[1] if holding else None

@@ -160,8 +160,8 @@ def _list(array: pa.Array, kind: pa.DataType) -> pa.Array:
         raise error.inside("[]", lambda row: int(np.searchsorted(bounds, row, "right")) - 1) from error
     large = pa.types.is_large_list(kind)
     offsets = pa.array(bounds, pa.int64() if large else pa.int32())
-    made = pa.LargeListArray if large else pa.ListArray
-    return made.from_arrays(offsets, items, type=kind, mask=array.is_null())
+    array_type = pa.LargeListArray if large else pa.ListArray
+    return array_type.from_arrays(offsets, items, type=kind, mask=array.is_null())
 
 
 def _plain(array: pa.Array, kind: pa.DataType) -> pa.Array:

@@ -143,8 +143,8 @@ def _plain_column(series: pd.Series[Any]) -> Any:
     """Return a column of one type; pandas' texts are large ones, all others' are not."""
     import pyarrow as pa
 
-    found = pa.array(series, from_pandas=True)
-    return found.cast(pa.string()) if pa.types.is_large_string(found.type) else found
+    array = pa.array(series, from_pandas=True)
+    return array.cast(pa.string()) if pa.types.is_large_string(array.type) else array
 
 
 def _of_frame(frame: pd.DataFrame, log: FlawLog, layout: Layout) -> Iterator[pa.Table]:

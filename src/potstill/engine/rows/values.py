@@ -93,9 +93,9 @@ def _name_of(zone: tzinfo) -> str:
 def _zone_of(name: str) -> tzinfo:
     """Return the zone of a name, or the one of a fixed offset such as +01:00."""
     if name[:1] in "+-":
-        found = datetime.fromisoformat(f"2000-01-01T00:00:00{name}").tzinfo
-        assert found is not None, "an offset was given"
-        return found
+        zone = datetime.fromisoformat(f"2000-01-01T00:00:00{name}").tzinfo
+        assert zone is not None, "an offset was given"
+        return zone
     return ZoneInfo(name)
 
 

@@ -72,11 +72,11 @@ def _reached(steps: Sequence[Step]) -> dict[str, ModuleType]:
     if not steps:
         return {}
     starts = {"__main__", *(name for step in steps for name in _homes(step))}
-    found = {module.__name__: module for module in reachable([{"__name__": name} for name in starts], unnamed=False)}
-    if not any(map(_computes_imports, found.values())):
-        return found
-    known = list(sys.modules.items())
-    return {name: module for name, module in known if isinstance(module, ModuleType) and is_own_module(module)}
+    reached = {module.__name__: module for module in reachable([{"__name__": name} for name in starts], unnamed=False)}
+    if not any(map(_computes_imports, reached.values())):
+        return reached
+    loaded = list(sys.modules.items())
+    return {name: module for name, module in loaded if isinstance(module, ModuleType) and is_own_module(module)}
 
 
 def _computes_imports(module: ModuleType) -> bool:
@@ -113,13 +113,13 @@ def _homes_of(value: object) -> Iterator[str]:
         yield from _homes_of(item)
 
 
-def use(found: Carried) -> None:
+def use(carried: Carried) -> None:
     """Let this process import the user's modules as another one had them."""
     global _used
-    _used = found
-    sys.meta_path.insert(0, _Finder(found))
+    _used = carried
+    sys.meta_path.insert(0, _Finder(carried))
     main = ModuleType("__main__")
-    main.__file__ = found.main
+    main.__file__ = carried.main
     sys.modules["__main__"] = sys.modules["__mp_main__"] = main
 
 
@@ -144,9 +144,9 @@ _COMPUTED = re.compile(r"importlib|__import__|sys\.modules|pkgutil|runpy|\bexec\
 class _Finder:
     """Finds the user's modules where another process had them."""
 
-    def __init__(self, found: Carried) -> None:
+    def __init__(self, carried: Carried) -> None:
         """Serve what was carried."""
-        self._carried = found
+        self._carried = carried
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -198,13 +198,13 @@ def _variables(module: ModuleType) -> dict[str, tuple[str, bytes]]:
     """Return digest and pickle of what a module and its classes hold, by name: data, and code from elsewhere."""
     import cloudpickle
 
-    found = {}
+    variables = {}
     for path, value in _held(module):
         digest = _digest(value)
         with contextlib.suppress(Exception):  # what can't be sent is as the module makes it
             if digest:
-                found[path] = (digest, bytes(cloudpickle.dumps(value)))
-    return found
+                variables[path] = (digest, bytes(cloudpickle.dumps(value)))
+    return variables
 
 
 def _held(module: ModuleType) -> Iterator[tuple[str, Any]]:

@@ -208,20 +208,20 @@ class Forked:
 
 def start(steps: Sequence[Step]) -> tuple[socket.socket, Forked]:
     """Fork this process as it is; return the connection to the fork, which waits for requests."""
-    ours, theirs = socket.socketpair()
+    connection, far_end = socket.socketpair()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()
     pid = forked()
     if pid == 0:
         try:
-            ours.close()
+            connection.close()
             _settle_down()
-            Forks(theirs.detach(), {id(step): step for step in steps}).serve()
+            Forks(far_end.detach(), {id(step): step for step in steps}).serve()
         finally:
             os._exit(1)
-    theirs.close()
-    return ours, Forked(pid)
+    far_end.close()
+    return connection, Forked(pid)
 
 
 def _settle_down() -> None:

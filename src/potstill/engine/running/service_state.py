@@ -110,19 +110,19 @@ def sweep(root: Path) -> list[str]:
     What belongs to another machine or container is left to the next run there; so is what nobody can tell any more,
     until it is old.
     """
-    found = []
+    stopped = []
     for path in (root / "services").glob("*.json"):
         state = read_state(path)
         if state is None or not state.owner.of_this_machine() or state.owner.alive():
             continue
         with contextlib.suppress(OSError):
             stop(path)
-            found.append(state.name)
+            stopped.append(state.name)
     for path in (root / "services").glob("*.*"):
         with contextlib.suppress(OSError):
             if _is_left(path):
                 path.unlink()
-    return found
+    return stopped
 
 
 def _is_left(path: Path) -> bool:
@@ -144,8 +144,8 @@ def _end(state: State) -> None:
 
 def in_words(code: int) -> str:
     """Return an exit code in words."""
-    known = {number.value: number.name for number in signal.Signals}
-    return known.get(-code, f"signal {-code}") if code < 0 else f"exit code {code}"
+    signals = {number.value: number.name for number in signal.Signals}
+    return signals.get(-code, f"signal {-code}") if code < 0 else f"exit code {code}"
 
 
 def last_lines(log: Path, secret: str) -> str:

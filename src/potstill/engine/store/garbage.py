@@ -82,7 +82,7 @@ def collect(store: Store, *, consent: bool = False, dry_run: bool = False) -> Co
             return Collected(problems=usage.problems)
         superseded, doubtful = _found(store, usage)
         chosen = superseded + (doubtful if consent else [])
-        kept = [] if consent else doubtful
+        spared = [] if consent else doubtful
         if not dry_run:
             _move_away(store, [item.key for item in chosen], _leftovers(store, usage))
             _drop_rows(store, usage, consent=consent, taken={item.key for item in chosen})
@@ -90,7 +90,7 @@ def collect(store: Store, *, consent: bool = False, dry_run: bool = False) -> Co
     if not dry_run:
         _delete(store)
     artifacts = [item for item in chosen if item.name]
-    return Collected(artifacts, kept, [], sum(item.size for item in chosen))
+    return Collected(artifacts, spared, [], sum(item.size for item in chosen))
 
 
 def described(collected: Collected, *, dry_run: bool) -> list[str]:
@@ -186,12 +186,12 @@ def _found(store: Store, usage: _Usage) -> tuple[list[Item], list[Item]]:
 
 def _unused(store: Store, usage: _Usage) -> dict[str, list[Path]]:
     """Return the artifacts and work that nothing uses, by key."""
-    found: dict[str, list[Path]] = {}
+    unused: dict[str, list[Path]] = {}
     for path in [*_inside(store.root / "artifacts"), *_inside(store.root / "work"), *_inside(store.root / "strays")]:
         key = path.name[:KEY_LENGTH] if _KEY.match(path.name) else path.name
         if key not in usage.used and not path.name.startswith((_REMOVED, "replaced-")):
-            found.setdefault(key, []).append(path)
-    return found
+            unused.setdefault(key, []).append(path)
+    return unused
 
 
 def _item(store: Store, usage: _Usage, key: str, size: int) -> Item:
@@ -222,15 +222,15 @@ def _origin(manifest: dict[str, object]) -> Origin:
 
 def _leftovers(store: Store, usage: _Usage) -> list[Path]:
     """Return the work of used keys whose artifact is whole: a kill came between publishing it and removing the work."""
-    found = []
+    leftovers = []
     for path in _inside(store.root / "work"):
         key = path.name[:KEY_LENGTH]
         if key in usage.used - usage.pinned and (artifact := store.lookup(key).artifact) is not None:
             lock = None if artifact.manifest["counts"]["retryable"] else try_lock(store.root, key)
             if lock is not None:
                 lock.release()
-                found.append(path)
-    return found
+                leftovers.append(path)
+    return leftovers
 
 
 def _move_away(store: Store, keys: list[str], leftovers: list[Path]) -> None:

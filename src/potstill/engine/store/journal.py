@@ -45,7 +45,7 @@ class Journal:
         wanted = list(dict.fromkeys(keys))
         if not self._path.exists():
             return {}
-        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for start in range(0, len(wanted), 500):
             part = wanted[start : start + 500]
             marks = ",".join("?" * len(part))
@@ -53,8 +53,8 @@ class Journal:
             for key, value in self._execute(query, [namespace, *part]):
                 with contextlib.suppress(Exception):  # whatever damage does to an entry, it is missing
                     if value[:8] in _checksums(namespace, key, value[8:]):
-                        found[key] = unpack(value[8:])
-        return {key: found[key] for key in wanted if key in found}
+                        values[key] = unpack(value[8:])
+        return {key: values[key] for key in wanted if key in values}
 
     def put_many(self, namespace: str, entries: Mapping[str, Any]) -> None:
         """Add `entries`; one transaction. One that can't be packed spoils no other: the rest is written first.

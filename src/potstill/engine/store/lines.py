@@ -63,14 +63,14 @@ def read(path: Path) -> Lines:
         content = path.read_bytes()
     except FileNotFoundError:
         return Lines()
-    found = Lines()
+    result = Lines()
     for number, raw in enumerate(content.split(b"\n"), 1):
         value = _value(raw)
         if value is not None:
-            found.values.append(value)
+            result.values.append(value)
         elif not _is_cut_short(raw):
-            found.damaged.append(number)
-    return found
+            result.damaged.append(number)
+    return result
 
 
 def _value(raw: bytes) -> dict[str, Any] | None:

@@ -111,11 +111,11 @@ def entries(folder: Path) -> Iterator[tuple[str, str]]:
 
 def signature(folder: Path) -> frozenset[tuple[str, int, int, int, int]]:
     """Return what changes whenever a file below `folder` does; it is quick and says nothing about content."""
-    found = set()
+    states = set()
     for name, _ in entries(folder):
         status = os.lstat(folder / name)
-        found.add((name, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
-    return frozenset(found)
+        states.add((name, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+    return frozenset(states)
 
 
 def without_links(payload: Path) -> list[str]:
@@ -128,13 +128,13 @@ def without_links(payload: Path) -> list[str]:
             pipe, a socket or a device.
     """
     there = sorted(entries(payload))
-    found = [(payload / name, kind) for name, kind in there if kind != "file"]
-    wrong = [f"{path.relative_to(payload)} {problem}" for path, kind in found if (problem := _unkeepable(path, kind))]
+    special = [(payload / name, kind) for name, kind in there if kind != "file"]
+    wrong = [f"{path.relative_to(payload)} {problem}" for path, kind in special if (problem := _unkeepable(path, kind))]
     if wrong:
         raise BadInput(*(f"the step's folder can't be kept: {problem}; write plain files into it" for problem in wrong))
-    for path, _ in found:
+    for path, _ in special:
         _replace_by_content(path)
-    return sorted(name for name, _ in entries(payload)) if found else [name for name, _ in there]
+    return sorted(name for name, _ in entries(payload)) if special else [name for name, _ in there]
 
 
 def _unkeepable(path: Path, kind: str) -> str:

@@ -115,8 +115,8 @@ def _places(root: Path, key: str) -> Iterator[bool]:
 
 def all_pins(root: Path, now: float | None = None) -> list[Pins]:
     """Return what all runs of a store say; `now` is the present by the clock of the store's file system."""
-    found = [_read(path, time.time() if now is None else now) for path in sorted((root / "pins").glob("*.jsonl"))]
-    return [pins for pins in found if pins is not None]
+    runs = [_read(path, time.time() if now is None else now) for path in sorted((root / "pins").glob("*.jsonl"))]
+    return [pins for pins in runs if pins is not None]
 
 
 def _read(path: Path, now: float) -> Pins | None:

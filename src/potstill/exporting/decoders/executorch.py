@@ -277,7 +277,7 @@ def _rows_in_int8(weight: torch.Tensor) -> torch.nn.Module:
             self.register_buffer("rows", (weight / scales).round().to(torch.int8))
 
         def forward(self, ids: torch.Tensor) -> torch.Tensor:
-            rows, scales = (torch.nn.functional.embedding(ids, kept) for kept in (self.rows, self.scales))
+            rows, scales = (torch.nn.functional.embedding(ids, table) for table in (self.rows, self.scales))
             return rows.to(scales.dtype) * scales
 
     return RowsInInt8()

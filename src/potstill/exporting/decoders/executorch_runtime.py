@@ -45,10 +45,10 @@ class ExecuTorch:
 
     def continued(self, ids: Sequence[int], count: int) -> Sequence[int]:
         """Return the tokens that greedy decoding adds."""
-        made = [int(self._read(ids, 0).argmax())]
-        while len(made) < count and made[-1] not in self.ends:
-            made.append(int(self._read(made[-1:], len(ids) + len(made) - 1).argmax()))
-        return made
+        tokens = [int(self._read(ids, 0).argmax())]
+        while len(tokens) < count and tokens[-1] not in self.ends:
+            tokens.append(int(self._read(tokens[-1:], len(ids) + len(tokens) - 1).argmax()))
+        return tokens
 
     def tokenized(self, text: str) -> Sequence[int]:
         """Return the token ids of `text`."""

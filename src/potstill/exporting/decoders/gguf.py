@@ -208,9 +208,10 @@ def quantize_further(source: Path, target: Path, precision: str) -> None:
         _quantize_by_library(source, target, precision)
     else:
         command = [tool, str(source), str(target), precision.upper()]
-        made = subprocess.run(command, capture_output=True, text=True, check=False)
-        if made.returncode:
-            raise PotstillError(f"{QUANTIZE} failed (exit code {made.returncode}): {made.stderr.strip()[-1000:]}")
+        completed = subprocess.run(command, capture_output=True, text=True, check=False)
+        if completed.returncode:
+            printed = completed.stderr.strip()[-1000:]
+            raise PotstillError(f"{QUANTIZE} failed (exit code {completed.returncode}): {printed}")
     source.unlink()
 
 
@@ -241,9 +242,9 @@ def _rope_factors(model: PretrainedModel) -> NDArray[Any]:
     """Return by how much each frequency is divided."""
     import torch
 
-    found = model.base_model.get_buffer("rotary_emb.inv_freq").float().cpu()
-    base = model.config.rope_parameters["rope_theta"] ** -(torch.arange(len(found)) / len(found))
-    factors: NDArray[Any] = (base / found).numpy()
+    scaled = model.base_model.get_buffer("rotary_emb.inv_freq").float().cpu()
+    base = model.config.rope_parameters["rope_theta"] ** -(torch.arange(len(scaled)) / len(scaled))
+    factors: NDArray[Any] = (base / scaled).numpy()
     return factors
 
 
@@ -281,13 +282,13 @@ def _add_sizes(writer: Any, config: ModelConfig, name: str) -> None:
 def _add_tokenizer(writer: Any, source: Source) -> None:
     """Write the tokenizer and its chat template."""
     tokenizer = source.tokenizer
-    found = gguf_tokenizer.vocabulary(tokenizer, source.model.config.vocab_size)
+    vocabulary = gguf_tokenizer.vocabulary(tokenizer, source.model.config.vocab_size)
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre(found.pre)
-    writer.add_token_list(found.tokens)
-    writer.add_token_types(found.kinds)
-    writer.add_token_merges(found.merges)
-    writer.add_add_bos_token(found.adds_bos)
+    writer.add_tokenizer_pre(vocabulary.pre)
+    writer.add_token_list(vocabulary.tokens)
+    writer.add_token_types(vocabulary.kinds)
+    writer.add_token_merges(vocabulary.merges)
+    writer.add_add_bos_token(vocabulary.adds_bos)
     for number, add in (
         (tokenizer.bos_token_id, writer.add_bos_token_id),
         (tokenizer.eos_token_id, writer.add_eos_token_id),

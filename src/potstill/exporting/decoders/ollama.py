@@ -121,8 +121,8 @@ def sampling(generation: GenerationConfig | None) -> dict[str, Any]:
     if generation is None or not generation.do_sample:
         return {"temperature": 0}
     names = {"temperature": "temperature", "top_p": "top_p", "top_k": "top_k", "repetition_penalty": "repeat_penalty"}
-    found = {theirs: getattr(generation, ours, None) for ours, theirs in names.items()}
-    return {name: value for name, value in found.items() if _is_number(value)}
+    options = {option: getattr(generation, setting, None) for setting, option in names.items()}
+    return {name: value for name, value in options.items() if _is_number(value)}
 
 
 def quoted(text: str) -> str:

@@ -87,8 +87,8 @@ def classifier(folder: Path, name: str, model: PretrainedModel, tokenizer: Token
     def answer(text: str) -> NDArray[np.float32]:
         given = tokenizer(text, truncation=True, max_length=limit, return_tensors="pt")
         with torch.inference_mode():
-            said: NDArray[np.float32] = model(**given).logits[0].softmax(-1).numpy()
-        return said
+            probabilities: NDArray[np.float32] = model(**given).logits[0].softmax(-1).numpy()
+        return probabilities
 
     inputs = _inputs(model, tokenizer)
     network = _Network(model, inputs, lambda out, _: out.logits).eval()
@@ -111,15 +111,15 @@ def sentence_encoder(folder: Path, name: str, encoder: SentenceModel) -> Encoder
     prompts = tuple(sorted({prompt for prompt in encoder.prompts.values() if prompt}))
 
     def answer(text: str) -> NDArray[np.float32]:
-        said: NDArray[np.float32] = encoder.encode([text], prompt="", show_progress_bar=False)[0]
-        return said
+        embedding: NDArray[np.float32] = encoder.encode([text], prompt="", show_progress_bar=False)[0]
+        return embedding
 
     def vector(out: ModelOutput, mask: Tensor) -> Tensor:
-        found = {"token_embeddings": out.last_hidden_state, "attention_mask": mask}
+        features = {"token_embeddings": out.last_hidden_state, "attention_mask": mask}
         for module in list(encoder)[1:]:
-            found = module(found)
-        made: Tensor = found["sentence_embedding"]
-        return made
+            features = module(features)
+        embedding: Tensor = features["sentence_embedding"]
+        return embedding
 
     inputs = _inputs(transformer, tokenizer)
     network = _Network(transformer, inputs, vector, list(encoder)[1:]).eval()
@@ -174,8 +174,8 @@ def _check(folder: Path, config: ModelConfig, tokenizer: Tokenizer) -> None:
 
 def _inputs(model: nn.Module, tokenizer: Tokenizer) -> tuple[str, ...]:
     """Return the names of the inputs that the tokenizer makes and the model takes."""
-    made, taken = tokenizer.model_input_names, inspect.signature(model.forward).parameters
-    return tuple(name for name in INPUTS if name in taken and (name in made or name == "attention_mask"))
+    offered, taken = tokenizer.model_input_names, inspect.signature(model.forward).parameters
+    return tuple(name for name in INPUTS if name in taken and (name in offered or name == "attention_mask"))
 
 
 def _limit(config: ModelConfig, tokenizer: Tokenizer, wanted: int | None) -> int:

@@ -211,8 +211,8 @@ class _Line(Generic[Tag, Value]):
     def _lose(self, entry: _Open[Tag, Value], reason: str, detail: str) -> None:
         """Record a question that is lost for good, with what the teacher wrote."""
         if not entry.lost:
-            said = "; ".join(repr(text) for text in entry.unread)
-            self.context.ledger.lose(entry.question.name, "permanent", reason, f"{detail}; the teacher wrote {said}")
+            answers = "; ".join(repr(text) for text in entry.unread)
+            self.context.ledger.lose(entry.question.name, "permanent", reason, f"{detail}; the teacher wrote {answers}")
         entry.lost = True
 
     def _finished(self) -> Answered[Tag, Value]:
@@ -241,10 +241,10 @@ def lose_unfit(context: Context, row: str, unfit: UnfitRow) -> None:
     context.ledger.lose(row, "permanent", unfit.reason, prompts.REMEDY)
 
 
-def lose_once(context: Context, row: str, unfit: UnfitRow, known: set[str]) -> None:
-    """Record it the first time only, for steps that go through their rows several times: `known` are those before."""
-    if row not in known:
-        known.add(row)
+def lose_once(context: Context, row: str, unfit: UnfitRow, lost: set[str]) -> None:
+    """Record it the first time only, for steps that go through their rows several times: `lost` are those before."""
+    if row not in lost:
+        lost.add(row)
         lose_unfit(context, row, unfit)
 
 

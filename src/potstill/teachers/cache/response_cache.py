@@ -98,8 +98,8 @@ class Asker:
 
     def known(self, keys: list[str]) -> dict[str, Response]:
         """Return the responses that are finished already, as the teacher wrote them."""
-        found = {key: unpack(value) for key, value in self._journal.get_many(keys).items()}
-        return found | {key: self._unsaved[key] for key in keys if key in self._unsaved}
+        cached = {key: unpack(value) for key, value in self._journal.get_many(keys).items()}
+        return cached | {key: self._unsaved[key] for key in keys if key in self._unsaved}
 
     def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Response]]:
         """Ask the teacher, which is opened at the first time; in a dry run, count the requests and end it."""
@@ -118,11 +118,11 @@ class Asker:
             self._keep(key, written)
         return response
 
-    def read(self, known: Response, request: Request) -> Response:
+    def read(self, stored: Response, request: Request) -> Response:
         """Return a response of the journal as steps read it."""
         self.usage["cached"] += 1
-        self._note_changes(known)
-        return interpreted(known, request)
+        self._note_changes(stored)
+        return interpreted(stored, request)
 
     def _count(self, response: Response) -> None:
         """Count what a response took, with the tries before it."""
@@ -241,14 +241,14 @@ class _Line(Generic[Tag]):
     def _scan(self) -> bool:
         """Put the next requests in line; return whether there were any."""
         batch = [(tag, self._asker.key(request), request) for tag, request in itertools.islice(self._source, SCAN)]
-        known = self._asker.known(list({key for _, key, _ in batch if key not in self._holders}))
+        cached = self._asker.known(list({key for _, key, _ in batch if key not in self._holders}))
         for tag, key, request in batch:
             self._waiting.append((tag, key))
             self._holders[key] += 1
             if self._holders[key] > 1:
                 continue
-            if key in known:
-                self._ready[key] = self._asker.read(known[key], request)
+            if key in cached:
+                self._ready[key] = self._asker.read(cached[key], request)
                 if (count := forecast.current()) is not None:
                     count.cached += 1
             else:

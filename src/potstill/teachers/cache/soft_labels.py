@@ -172,9 +172,11 @@ def own_logprobs(token_ids: NDArray[Any], top_ids: NDArray[Any], top_logprobs: N
     """Return [T] the tokens' own log-probabilities out of the kept entries, NaN for a token that isn't among them."""
     import numpy as np
 
-    found = top_ids == token_ids[:, None]
-    own: NDArray[Any] = np.take_along_axis(top_logprobs, found.argmax(axis=1)[:, None], axis=1)[:, 0].astype(np.float32)
-    own[~found.any(axis=1)] = np.nan
+    matches = top_ids == token_ids[:, None]
+    own: NDArray[Any] = np.take_along_axis(top_logprobs, matches.argmax(axis=1)[:, None], axis=1)[:, 0].astype(
+        np.float32
+    )
+    own[~matches.any(axis=1)] = np.nan
     return own
 
 

@@ -199,9 +199,9 @@ def content_of(choice: Mapping[str, Any]) -> Content:
     parts: dict[str, list[str]] = {"text": [], "reasoning": [], "refusal": [], "other": []}
     for kind, part in _parts(message.get("content")):
         parts[kind].append(part)
-    apart = next((said for name in THOUGHTS if (said := _text_in(message.get(name))).strip()), "")
+    apart = next((text for name in THOUGHTS if (text := _text_in(message.get(name))).strip()), "")
     thoughts = filter(None, (apart, *parts["reasoning"]))
-    refusals = [said for said in (*parts["refusal"], _text_in(message.get("refusal"))) if said]
+    refusals = [text for text in (*parts["refusal"], _text_in(message.get("refusal"))) if text]
     if message.get("refusal") is True:
         refusals, parts["text"] = parts["text"] or ["it gave no reason"], []
     return Content("".join(parts["text"]), "\n\n".join(thoughts), "\n".join(refusals), tuple(parts["other"]))
@@ -240,7 +240,7 @@ def _text_in(value: object) -> str:
         return "\n".join(filter(None, map(_text_in, value)))
     if isinstance(value, Mapping):
         names = ("text", "thinking", "reasoning", "refusal", "summary", "content", "value")
-        return next((said for name in names if (said := _text_in(value.get(name)))), "")
+        return next((text for name in names if (text := _text_in(value.get(name)))), "")
     return ""
 
 
@@ -263,11 +263,11 @@ def _number(digits: str) -> int | float:
 
 def _status_of(error: Mapping[str, Any], code: str) -> int:
     """Return the HTTP status that an error inside an answer would have had; 500 for one that may pass."""
-    for said in (error.get("status"), error.get("status_code"), code):
-        if str(said).isdigit() and 400 <= int(str(said)) <= 599:
-            return int(str(said))
+    for stated in (error.get("status"), error.get("status_code"), code):
+        if str(stated).isdigit() and 400 <= int(str(stated)) <= 599:
+            return int(str(stated))
     words = f"{code} {error.get('type') or ''}".lower()
-    known = {
+    by_word = {
         "rate_limit": 429,
         "overloaded": 503,
         "quota": 429,
@@ -281,4 +281,4 @@ def _status_of(error: Mapping[str, Any], code: str) -> int:
         "bad_request": 400,
         "badrequest": 400,
     }
-    return next((status for word, status in known.items() if word in words), 500)
+    return next((status for word, status in by_word.items() if word in words), 500)

@@ -123,13 +123,13 @@ class Connection:
         return decoded(b"".join(parts), reply.charset_encoding)
 
 
-def decoded(data: bytes, said: str | None) -> str:
+def decoded(data: bytes, charset: str | None) -> str:
     """Return a body as text. JSON is UTF-8 (RFC 8259) whatever its header says; what is no UTF-8 is what it says.
 
     >>> decoded("é".encode(), "iso-8859-1"), decoded("é".encode("latin-1"), "iso-8859-1")
     ('é', 'é')
     """
-    for name in (json.detect_encoding(data[:8]), said or "utf-8"):
+    for name in (json.detect_encoding(data[:8]), charset or "utf-8"):
         try:
             return data.decode(name).removeprefix("\ufeff")
         except (LookupError, UnicodeError):  # also a codec that is none of text

@@ -61,8 +61,8 @@ class Body:
 
     def most_read(self) -> int:
         """Return how many tokens the prompt has at most, near enough: most tokens have more than two bytes."""
-        said = self.fields.get("prompt") or "".join(message["content"] for message in self.fields["messages"])
-        return len(said.encode(errors="replace")) // 2 + 8
+        prompt = self.fields.get("prompt") or "".join(message["content"] for message in self.fields["messages"])
+        return len(prompt.encode(errors="replace")) // 2 + 8
 
 
 def request_body(form: Form, request: Request) -> Body:

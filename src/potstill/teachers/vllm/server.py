@@ -187,8 +187,8 @@ class _Asked:
             places = [_numbered(place) for place in choice["prompt_logprobs"][first:]]
             own = np.array([place[token] for token, place in zip(scored, places, strict=True)], np.float32)
             ids, logprobs = top_entries(places, sampling.top_k) if sampling.top_k else (None, None)
-            kept = np.array(scored, np.int32)
-            return Response(self.request.continuation, "stop", read, 0, kept, ids, logprobs, finite(own))
+            token_ids = np.array(scored, np.int32)
+            return Response(self.request.continuation, "stop", read, 0, token_ids, ids, logprobs, finite(own))
         finish, written = ending(choice["finish_reason"]), choice["token_ids"]
         if finish not in ("stop", "length"):
             return Response(f"vLLM ended the request: {choice['finish_reason']}", "error", read)
@@ -228,11 +228,11 @@ class ServerSession:
         source = enumerate(requests)
         while batch := list(itertools.islice(source, TOGETHER)):
             encoded = self.renderer.encode([request for _, request in batch])
-            for (index, request), found in zip(batch, encoded, strict=True):
-                if isinstance(found, Response):
-                    yield index, found
+            for (index, request), prompt in zip(batch, encoded, strict=True):
+                if isinstance(prompt, Response):
+                    yield index, prompt
                 else:
-                    yield Job(index, self._asked(request, found))
+                    yield Job(index, self._asked(request, prompt))
 
     def _asked(self, request: Request, encoded: Encoded) -> _Asked:
         """Return what is sent."""
