@@ -233,8 +233,8 @@ def _gold(section: Section, lineage: Sequence[Ancestor]) -> list[str]:
     steps = listing(dict.fromkeys(writers.values()))
     return [
         f"The right answers of {listing(writers)} were written by a teacher (step {steps}): figures there say how "
-        "often a model agrees with it, not how often it is right. What the teacher itself has there says that it agrees with "
-        "its own answers."
+        "often a model agrees with it, not how often it is right. What the teacher itself has there says that it "
+        "agrees with its own answers."
     ]
 
 
