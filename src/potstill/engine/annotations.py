@@ -106,6 +106,7 @@ def _annotations(cls: type) -> dict[str, Any]:
     """Return the annotations that a class itself has, as they are written."""
     annotations = vars(cls).get("__annotations__")
     if annotations is None and sys.version_info >= (3, 14):
+        # computed on access from Python 3.14 on
         annotations = getattr(cls, "__annotations__", None)
     return dict(annotations) if isinstance(annotations, dict) else {}
 
@@ -114,6 +115,7 @@ def _resolve(cls: type, name: str, annotation: Annotation) -> Any:
     """Return one annotation of `cls` resolved, with the names that its module imports for type checkers if need be."""
     module = sys.modules.get(cls.__module__)
     names = dict(vars(module)) if module is not None else {}
+    # one field at a time: get_type_hints fails for all of a class where one name is missing
     alone = type(cls.__name__, (), {"__annotations__": {name: annotation}, "__module__": cls.__module__})
     try:
         return typing.get_type_hints(alone, names, dict(vars(cls)), include_extras=True)[name]

@@ -28,7 +28,7 @@ def check_columns(step: Step, arguments: Mapping[str, Any]) -> None:
 
 
 def _parts(name: str, value: object) -> Iterator[tuple[str, Any]]:
-    """Yield the data sets of a field, each as `field[key]` where it holds several."""
+    """Yield the datasets of a field, each as `field[key]` where it holds several."""
     listed = dict(enumerate(value)) if isinstance(value, (list, tuple)) else value
     several = {f"{name}[{key}]": rows for key, rows in listed.items()} if isinstance(listed, Mapping) else None
     placed = {name: value} if several is None else several

@@ -16,19 +16,19 @@ from potstill.errors import StoreError
 
 
 class Progress(Protocol):
-    """Where a step says how far it is."""
+    """Where a step reports its progress."""
 
     def __call__(self, done: int, total: int | None = None, *, tokens: int = 0, note: str = "") -> None:
         """Report `done` of `total` rows (or training steps), the `tokens` so far, and a short `note`."""
 
 
 def silent(done: int, total: int | None = None, *, tokens: int = 0, note: str = "") -> None:
-    """Report progress to nobody."""
+    """Ignore progress."""
 
 
 @dataclass(frozen=True)
 class Ancestor:
-    """One step that a running step was made from, as its manifest tells it."""
+    """One step that a running step was made from, as its manifest describes it."""
 
     name: str
     """Name in the pipeline."""
@@ -44,7 +44,7 @@ class Ancestor:
 
 @dataclass
 class Context:
-    """The surroundings of one running step."""
+    """What one running step may use besides its inputs."""
 
     step: str
     """Name of the step."""

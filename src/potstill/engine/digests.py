@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 REMEMBERED_SIZE = 64 * 2**20
-"""Bytes from which a digest is remembered; smaller files are read anew each time, which costs 40 ms at most."""
+"""Bytes from which a digest is remembered; smaller files are read each time, which costs 40 ms at most."""
 SETTLED_SECONDS = 2.0
 """Age a file must have for its digest to be remembered: a younger one may change again within a clock tick."""
 
@@ -37,6 +37,7 @@ def file_digest(path: Path) -> str:
             if remembered:
                 return remembered
         digest = hashlib.file_digest(file, "sha256").hexdigest()
+        # a file that was written while it was read has the digest of neither content
         after = os.fstat(file.fileno())
         same = [after.st_dev, after.st_ino, after.st_size, after.st_mtime_ns, after.st_ctime_ns] == signature
         if same and time.time() - before.st_mtime > SETTLED_SECONDS:

@@ -34,7 +34,7 @@ KEY_LENGTH = 32
 
 
 class Identified(Protocol):
-    """An object that says itself what it is in a key."""
+    """An object that defines its own part of a key."""
 
     def identity(self) -> object:
         """Return all that results depend on."""

@@ -158,7 +158,8 @@ def log(store: str | None, start: str) -> str:
 
 
 def verify(store: str | None) -> tuple[int, dict[str, str]]:
-    """Hash all artifacts anew, without remembered digests; returns how many, and what is wrong by key."""
+    """Hash all artifacts without remembered digests; return how many there are, and what is wrong by key."""
+    # by the environment: files are digested many calls below
     os.environ["POTSTILL_FORGET_DIGESTS"] = "1"
     try:
         lookups = list(open_store(store).artifacts())

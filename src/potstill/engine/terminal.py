@@ -23,7 +23,7 @@ def plain(text: str) -> str:
 
 
 def say(text: str, stream: IO[str] | None = None, *, end: str = "\n") -> None:
-    """Print a text, written out where it would act on the terminal; a reader that has left hears nothing more."""
+    """Print a text, written out where it would act on the terminal; a stream that was closed is ignored."""
     to: IO[str] = stream or sys.stdout
     line = plain(text)
     try:

@@ -159,7 +159,7 @@ def _tuple(value: object, origin: Callable[..., Any], inner: tuple[Any, ...]) ->
 
 
 def _items(value: object, origin: Callable[..., Any], inner: tuple[Any, ...]) -> Any:
-    """Return a JSON list as a list, a set, or whatever collects its items."""
+    """Return a JSON list as a list, a set, or another collection."""
     read = [from_json(item, inner[0] if inner else Any) for item in _listed(value)]
     if is_class(origin, (set, frozenset, collections.deque)):
         return origin(read)

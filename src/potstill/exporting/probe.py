@@ -119,7 +119,7 @@ def probe_of(texts: Sequence[tuple[Sequence[int], int]]) -> Probe:
 def own_texts(model: PretrainedModel, seed: int) -> list[tuple[list[int], int]]:
     """Return texts that `model` writes itself, by drawing from its distribution, and how many tokens it did not write.
 
-    They are what any model knows best, in whatever language. Another model's perplexity on them is on average the
+    They are what any model knows best, in its own language. Another model's perplexity on them is on average the
     larger, by a factor of exp(KL divergence), so weights that went wrong show.
     """
     import torch

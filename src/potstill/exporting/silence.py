@@ -1,4 +1,4 @@
-"""Converters that tell everything they do, kept silent."""
+"""Converters that print everything they do, kept silent."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def judge(before: Answers, held: Answers | None, fresh: Answers, rise: float) ->
         before: of the model in memory, before anything was quantized.
         held: of the model in memory with the very weights that were written, where `fresh` should say the same.
         fresh: of what was written, loaded in a process of its own.
-        rise: largest relative change of perplexity from `before`; a fall tells as well that it is another model.
+        rise: largest relative change of perplexity from `before`; a fall also shows that it is another model.
 
     Raises:
         NotDeployableError: something differed by more than that.

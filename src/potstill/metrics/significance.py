@@ -1,7 +1,7 @@
 """Whether a difference between two models may be chance, as pure functions: paired tests, shares, several at once.
 
 A small p says that the data would be surprising if both models were equally good. A large one does not say that they
-are: with few rows nothing can be told.
+are: with few rows no test can decide.
 """
 
 from __future__ import annotations

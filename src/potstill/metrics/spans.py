@@ -1,6 +1,6 @@
 """Labelled words as spans, and how many of them are found: pure functions.
 
-The convention is that of the CoNLL-2000 task and its script `conlleval`, which seqeval follows unless it is told to be
+The convention is that of the CoNLL-2000 task and its script `conlleval`, which seqeval follows unless it is set to
 strict: a span is right if its first word, its last word and its type are (E. F. Tjong Kim Sang and S. Buchholz,
 "Introduction to the CoNLL-2000 Shared Task: Chunking", 2000, arXiv cs/0009008, section 3).
 """

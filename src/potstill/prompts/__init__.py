@@ -37,7 +37,7 @@ class TemplateText:
 
 
 class FixedTemplate(str):
-    """The name of a template that keeps the text which the step's key was made from, whatever becomes of the file."""
+    """The name of a template that keeps the text which the step's key was made from, also when the file changes."""
 
     text: str
 

@@ -1,4 +1,4 @@
-"""Conversations: the shapes in which data sets hold them, read into one."""
+"""Conversations: the shapes in which datasets hold them, read into one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TOOLS = frozenset({"tool", "tools", "function", "function_call", "function_respo
 CALLS = ("tool_calls", "function_call", "tool_call_id")
 """Keys of such turns."""
 SPEAKERS, SAID = ("role", "from", "speaker"), ("content", "value", "text")
-"""Keys under which data sets say who speaks, and what."""
+"""Keys under which datasets say who speaks, and what."""
 LEARNED = ("train", "loss")
 """Keys by which axolotl and ms-swift say whether a turn is learned."""
 
@@ -65,7 +65,7 @@ def conversation(value: object) -> list[dict[str, str]]:
 
 
 def _is_empty_system(turn: object) -> bool:
-    """Return whether a turn is a system prompt that says nothing, as data sets write for none."""
+    """Return whether a turn is a system prompt that says nothing, as datasets write for none."""
     if not isinstance(turn, Mapping) or any(not is_null(turn.get(key)) and turn[key] for key in CALLS):
         return False
     content = _first(turn, SAID)

@@ -127,7 +127,7 @@ class RowEnvironment(ImmutableSandboxedEnvironment):
 
 
 def new_environment() -> RowEnvironment:
-    """Return the environment of prompt templates: a template from a stranger reaches no internals of Python."""
+    """Return the environment of prompt templates: an untrusted template reaches no internals of Python."""
     templates = RowEnvironment(
         undefined=Missing, trim_blocks=True, lstrip_blocks=True, autoescape=False, finalize=written
     )
@@ -178,7 +178,7 @@ def _placed(value: Placed, place: str) -> Placed:
 
 
 def written(value: object) -> str:
-    """Return the text of whatever a template writes.
+    """Return the text of a value that a template writes.
 
     Raises:
         UnfitRow: it is a null, bytes, or nothing that has a text.

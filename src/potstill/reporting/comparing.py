@@ -25,7 +25,7 @@ class Difference:
     set: str
     """The test set."""
     first: str
-    """Label of the model that is held against the other."""
+    """Label of the model that is compared with the other."""
     second: str
     """Label of the other."""
     gain: float

@@ -180,10 +180,12 @@ class Decoder:
 
     def _of_beam(self, sequences: Tensor, scores: Tensor, longest: int, search: Search) -> list[list[Hypothesis]]:
         """Return what `generate` found, `beams` for each prompt."""
+        # a decoder of its own starts with one token, another one with the prompt
         start = 1 if self.two_sided else longest
         hypotheses = []
         for ids, score in zip(sequences[:, start:].tolist(), scores.tolist(), strict=True):
             length = self._length(ids)
+            # transformers divides by a power of the length; what is kept is the log-probability itself
             hypotheses.append(self._hypothesis(ids, score * length**search.length_penalty))
         return [hypotheses[first : first + search.beams] for first in range(0, len(hypotheses), search.beams)]
 
@@ -201,7 +203,8 @@ class Decoder:
 class Drawing:
     """Draws each prompt's next token by its own random numbers; hooks into transformers' `generate`.
 
-    As a logits processor it leaves `generate` one token to take, and as a stopping criterion it says who is done.
+    As a logits processor it leaves `generate` one token to take, and as a stopping criterion it names those that are
+    finished.
     """
 
     def __init__(self, seeds: Sequence[int], temperature: float, ends: Sequence[int]) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import torch
 
     from potstill.teachers.constrained_decoding import Forms
-    from potstill.teachers.token_sampling import Writing
+    from potstill.teachers.token_sampling import SequenceState
 
 POOL = 8
 """Batches whose requests are sorted by length together."""
@@ -187,7 +187,7 @@ class TransformersSession:
 
     def _write(self, asked: list[Asked]) -> Iterator[tuple[int, Response]]:
         """Yield generated responses."""
-        ready: list[tuple[Asked, Writing]] = []
+        ready: list[tuple[Asked, SequenceState]] = []
         for one in asked:
             try:
                 ready.append((one, self._start(one)))
@@ -199,17 +199,17 @@ class TransformersSession:
             for (index, _, encoded), writing in batch:
                 yield index, drawing.response(writing, encoded)
 
-    def _start(self, one: Asked) -> Writing:
+    def _start(self, one: Asked) -> SequenceState:
         """Return an empty response."""
-        from potstill.teachers.token_sampling import Writing
+        from potstill.teachers.token_sampling import SequenceState
 
         _, request, encoded = one
         form = request.sampling.structured
         room = self.renderer.limit - len(encoded.ids)
         limit = min(request.sampling.max_tokens, room)
-        return Writing(request.sampling, limit, request.seed, None if form is None else self.forms.form(form))
+        return SequenceState(request.sampling, limit, request.seed, None if form is None else self.forms.form(form))
 
-    def _draw(self, asked: list[Asked], writings: list[Writing]) -> Any:
+    def _draw(self, asked: list[Asked], writings: list[SequenceState]) -> Any:
         """Write a batch to its end; return how it was drawn."""
         import torch
         from transformers import GenerationConfig

@@ -16,7 +16,7 @@ from potstill.text.ngrams import Unit, jaccard, shingles
 BATCH = 1000
 """Texts whose minima are taken together."""
 REMEMBERED = 4096
-"""Sets of n-grams of earlier texts that are kept; others are made again when they are proposed."""
+"""Sets of n-grams of earlier texts that are kept; others are recomputed when they are proposed."""
 MOST_MISSED = 0.001
 """Share of the pairs right at the threshold that the bands may fail to propose; pairs above it are missed less."""
 

@@ -1,4 +1,4 @@
-r"""Regular expressions that a user gives, applied to texts that nobody chose, within a limit of time.
+r"""Regular expressions that a user gives, applied to arbitrary texts, within a limit of time.
 
 They are written and checked as Python's `re` reads them. They are matched by `regex`, which can stop: some patterns,
 such as `(a|aa)+b`, take longer with each letter than the age of the universe, on a text that merely almost matches.

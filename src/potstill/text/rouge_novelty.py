@@ -52,7 +52,7 @@ def terms_of(tokens: list[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A text that is held against the pool."""
+    """A text that is compared with the pool."""
 
     length: int
     """m, its tokens."""

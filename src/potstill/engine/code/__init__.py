@@ -50,6 +50,7 @@ def object_code(value: object) -> dict[str, str]:
     with _without_collector():
         walk.parts["what is asked for"] = walk.encode(value, "what is asked for")
         walk.visit(lambda walk: _more(walk, module))
+    # a ["see", label] only points to the part that the class or function has of its own
     if walk.parts.get("what is asked for", [])[:1] == ["see"]:
         del walk.parts["what is asked for"]
     return {**walk.digests(), "scheme": SCHEME, **_python(walk)}
@@ -95,6 +96,7 @@ def _more(walk: Walk, module: object) -> None:
     if "subclasses" in walk.flags:
         for cls in list(walk.classes.values()):
             below: type
+            # type's own method: a metaclass may have another of that name
             for below in type.__subclasses__(cls):
                 walk.encode(below, "subclasses")
     for flag in ("docstrings", "annotations"):

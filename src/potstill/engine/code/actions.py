@@ -76,6 +76,7 @@ class Actions:
             value = self._space.get(node.name)
             below = value.__mro__[1:] if isinstance(value, type) else ()
             hooks = [vars(base).get("__init_subclass__") for base in below]
+            # metaclasses but `type` and `object`, which do nothing lasting
             hooks += [vars(kind).get(name) for kind in type(value).__mro__[:-2] for name in ("__new__", "__init__")]
             if isinstance(value, type) and any(self._function_acts(hook, None) for hook in hooks):
                 return True
@@ -116,7 +117,7 @@ class Actions:
         return nothing and isinstance(value, ast.Call) and self._call_acts(value, own)
 
     def _call_acts(self, call: ast.Call, own: dict[str, Any]) -> bool:
-        """Return whether a call whose result nobody takes acts on a library."""
+        """Return whether a call whose result is not used acts on a library."""
         if isinstance(call.func, ast.Name) and call.func.id in _WRITERS and call.args:
             return self._is_foreign(call.args[0], own, writes=True)
         return self._is_foreign(call.func, own) or self._own_call_acts(call, own)
@@ -183,6 +184,7 @@ class Actions:
         if not isinstance(value, (FunctionType, type)) and not callable(value):
             return False
         module = getattr(value, "__module__", None) or ""
+        # functions of `os` name `posix` as their module
         names, top = {root.id, getattr(value, "__name__", "")}, module.partition(".")[0].replace("posix", "os")
         loud = writes or chain[-1:] == ("register",) or any((top, name) in _LOUD for name in names)
         return (loud or not _is_quiet(module)) and not is_own_name(module)

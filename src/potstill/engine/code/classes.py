@@ -58,6 +58,7 @@ def _class(walk: Walk, cls: type, label: str) -> Encoded:
     content: Encoded = ["class", walk.encode_all(cls.__bases__, label), walk.encode(type(cls), label)]
     content += [_members(walk, cls, label), _fields(walk, cls, label), _annotations(walk, cls, label)]
     if type(cls) is abc.ABCMeta:
+        # an ABCMeta has no public way to list the classes that were registered with it
         registered = [reference() for reference in _get_dump(cls)[0]]
         content.append(encode_set(walk, registered, label, cls))
     if issubclass(cls, enum.Enum):
@@ -159,6 +160,7 @@ def _own_annotations(cls: type) -> dict[str, Any]:
     """Return the annotations of the class itself, as they are written."""
     annotations = vars(cls).get("__annotations__")
     if annotations is None and sys.version_info >= (3, 14):
+        # computed on access from Python 3.14 on
         annotations = getattr(cls, "__annotations__", None)
     return dict(annotations) if isinstance(annotations, dict) else {}
 

@@ -81,7 +81,7 @@ def follow(walk: Walk, module: ModuleType, chain: Chain, label: str) -> Encoded:
         return [name, *follow(walk, value, tuple(rest), label)]
     if name in space:
         return [name, walk.named(value, name, space)]
-    if "__getattr__" in space:  # whatever it looks at
+    if "__getattr__" in space:  # it may look at any of the names
         walk.flag("names")
         return [name, modules.whole(walk, module), walk.encode(getattr(module, name, None), label)]
     return [name, ["missing"]]

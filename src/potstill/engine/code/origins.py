@@ -58,7 +58,7 @@ def is_own_name(module: object) -> bool:
 
 
 def is_entry(name: str) -> bool:
-    """Return whether a module is the pipeline's own file, whatever it is called there."""
+    """Return whether a module is the pipeline's own file, by one of the names that it runs under."""
     return name in ("__main__", "__mp_main__") or name.startswith("potstill_pipeline_")
 
 

@@ -97,6 +97,7 @@ def _read(file: str) -> Source | None:
 
 def _text_of_cell(file: str) -> bytes:
     """Return the text that a notebook or the interpreter keeps for code without a file."""
+    # where IPython puts it, for tracebacks
     entry = linecache.cache.get(file)
     return "".join(entry[2]).encode() if entry is not None and len(entry) == 4 else b""
 
@@ -106,6 +107,7 @@ def _compiled(file: str, data: bytes) -> Source | None:
     """Parse and compile a text."""
     try:
         tree = ast.parse(data, file)
+        # dont_inherit: or the `from __future__` imports of this module would hold for the file, too
         code = compile(data, file, "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return None
@@ -130,6 +132,7 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 def _at_position(nodes: list[Function], code: CodeType) -> Function | None:
     """Return which of several lambdas of one line a code object is, by the columns of its instructions."""
+    # instructions without a place of their own, such as RESUME, stand at column 0 to 0
     spots = [
         (line, column, end_line, end)
         for line, end_line, column, end in code.co_positions()
@@ -145,4 +148,5 @@ def _at_position(nodes: list[Function], code: CodeType) -> Function | None:
         start, end = (body.lineno, body.col_offset), (body.end_lineno, body.end_col_offset)
         if start <= first and last <= end:
             holding.append((start, node))
+    # lambdas nest: of those around the code, the innermost starts last
     return max(holding, key=lambda candidate: candidate[0])[1] if holding else None

@@ -1,4 +1,4 @@
-"""What a step reads, held against what its key saw: an input that was removed, damaged or replaced fails the step.
+"""What a step reads, compared with what its key saw: an input that was removed, damaged or replaced fails the step.
 
 A key covers the content of the inputs by the digests that the store gave when the step was looked up. Files can go, and
 other content can take their place, at any time after that. So all inputs are compared with their manifests, file by

@@ -1,4 +1,4 @@
-"""What a data set knows of its columns beyond their Arrow types (names of classes, images, sounds), kept with rows."""
+"""What a dataset knows of its columns beyond their Arrow types (names of classes, images, sounds), kept with rows."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Rows on disk: written as Parquet in equal parts, read back as a `datasets.Dataset` without filling the memory.
 
-The same rows always give the same bytes: parts and row groups have fixed sizes, whatever made the rows.
+The same rows always give the same bytes: parts and row groups have fixed sizes, however the rows were made.
 """
 
 from __future__ import annotations
@@ -106,17 +106,17 @@ def opened(folder: Path, names: Iterable[str] | None = None) -> Dataset:
 def ranges(rows: Dataset, most_rows: int | None = None) -> Iterator[tuple[int, int]]:
     """Yield (start, end) of runs of rows, by `GROUP_ROWS` and `GROUP_BYTES`."""
     from potstill.engine.rows.parts import Layout
-    from potstill.engine.rows.sources import data_set_ranges
+    from potstill.engine.rows.sources import dataset_ranges
 
-    return data_set_ranges(rows, Layout(most_rows or GROUP_ROWS, GROUP_BYTES, PART_GROUPS))
+    return dataset_ranges(rows, Layout(most_rows or GROUP_ROWS, GROUP_BYTES, PART_GROUPS))
 
 
 def tables(rows: Dataset, most_rows: int | None = None) -> Iterator[pa.Table]:
     """Yield rows as Arrow tables of a bounded size."""
     from potstill.engine.rows.parts import Layout
-    from potstill.engine.rows.sources import data_set_tables
+    from potstill.engine.rows.sources import dataset_tables
 
-    return data_set_tables(rows, Layout(most_rows or GROUP_ROWS, GROUP_BYTES, PART_GROUPS))
+    return dataset_tables(rows, Layout(most_rows or GROUP_ROWS, GROUP_BYTES, PART_GROUPS))
 
 
 def beside(rows: Iterable[Dataset]) -> Iterator[tuple[pa.Table, ...]]:

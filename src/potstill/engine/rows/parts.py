@@ -1,7 +1,7 @@
 """Files that rows are written to: row groups and files of a fixed layout, all in one schema, found on the way.
 
-The same rows give the same bytes, whatever made them and in whatever pieces they come. Where a later row widens the
-schema, what was written is written again at the end; where it can't, nothing is left behind.
+The same rows give the same bytes, however they were made and in whichever pieces they come. Where a later row widens
+the schema, what was written is written again at the end; where it can't, nothing is left behind.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Segment:
 
 @dataclass
 class Parts:
-    """The files of one data set that is being written."""
+    """The files of one dataset that is being written."""
 
     folder: Path
     """Where they are."""
@@ -194,6 +194,7 @@ class Parts:
         if count == joined.num_rows and count < self.layout.group_rows and not last:
             self._waiting, self._held_bytes = [joined], 0  # what lies in memory is more than what is in the rows
             return False
+        # one chunk: the bytes of a row group must not depend on the pieces in which rows came
         self._write(joined.slice(0, count).combine_chunks())
         rest = joined.slice(count)
         self._waiting, self._held, self._held_bytes = [rest], rest.num_rows, rest.nbytes

@@ -1,4 +1,4 @@
-"""Parquet files read in batches of a bounded size, and their rows as a data set."""
+"""Parquet files read in batches of a bounded size, and their rows as a dataset."""
 
 from __future__ import annotations
 

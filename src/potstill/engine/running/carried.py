@@ -117,9 +117,11 @@ def use(carried: Carried) -> None:
     """Let this process import the user's modules as another one had them."""
     global _used
     _used = carried
+    # before the finders of files: these may have been edited since the run began
     sys.meta_path.insert(0, _Finder(carried))
     main = ModuleType("__main__")
     main.__file__ = carried.main
+    # `potstill run` knows the pipeline file by the one name, `python FILE` by the other
     sys.modules["__main__"] = sys.modules["__mp_main__"] = main
 
 
@@ -177,7 +179,7 @@ class _Loader(importlib.machinery.SourceFileLoader):
         self._variables = variables
 
     def get_code(self, fullname: str) -> CodeType:
-        """Compile the text, whatever is in the file or in a cache of it now."""
+        """Compile the text, not what the file or its bytecode cache holds now."""
         code: CodeType = compile(self._text, self.path, "exec", dont_inherit=True)
         return code
 
@@ -255,5 +257,5 @@ def _digest(value: object) -> str:
 
     try:
         return digest(value)
-    except Exception:  # noqa: BLE001 - whatever can't be part of a key isn't in one
+    except Exception:  # noqa: BLE001 - what can't be part of a key isn't in one
         return ""

@@ -20,7 +20,7 @@ def write_result(
 ) -> tuple[str, int | None, dict[str, int]]:
     """Write a step's result into `out`; returns what it is, its rows, and the rows of each output.
 
-    `arguments` are the inputs that `run` got; they tell the columns of a step that made no rows at all.
+    `arguments` are the inputs that `run` got; they name the columns of a step that made no rows at all.
 
     Raises:
         BadInput: it is nothing that can be kept.

@@ -98,6 +98,7 @@ def _is_traceless_function(function: FunctionType, seen: dict[int, Any]) -> bool
             name = str(instruction.argval)
             if instruction.opname in _STORES or name in _SETTERS:
                 return False
+            # by __globals__, __dict__ and their like, code reaches all there is
             if instruction.opname in ("LOAD_ATTR", "LOAD_METHOD") and name.startswith("__"):
                 return False
             if instruction.opname == "IMPORT_NAME" and not _is_pure(name):

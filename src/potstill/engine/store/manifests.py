@@ -55,6 +55,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Return the manifest as it is written, with its checksum."""
+    # of what JSON gives back: tuples are lists then, and names texts
     return {"seal": _seal(json.loads(json.dumps(manifest))), **manifest}
 
 
@@ -70,6 +71,7 @@ def condition(path: Path, manifest: Mapping[str, Any]) -> Condition:
     beside = {*BESIDE_PAYLOAD, *((CARD,) if manifest.get("makes") == "model" else ())}
     damage, blemishes = "", []
     for name, expected in files.items():
+        # one problem is enough to refuse it, and hashing is slow
         if name not in beside and damage:
             continue
         problem = _problem(path / name, there.get(name), expected)
@@ -110,7 +112,7 @@ def entries(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def signature(folder: Path) -> frozenset[tuple[str, int, int, int, int]]:
-    """Return what changes whenever a file below `folder` does; it is quick and says nothing about content."""
+    """Return what changes whenever a file below `folder` does; it is quick, and does not depend on the content."""
     states = set()
     for name, _ in entries(folder):
         status = os.lstat(folder / name)

@@ -15,7 +15,7 @@ class Usage:
     """The results of a store that one run uses."""
 
     def __init__(self, store: Store, origin: Origin, warn: Callable[[str], None]) -> None:
-        """Use `store` for a run from `origin`; `warn` hears each warning once."""
+        """Use `store` for a run from `origin`; `warn` gets each warning once."""
         self._store = store
         self._origin = origin
         self._warn = warn
@@ -34,7 +34,7 @@ class Usage:
         for blemish in lookup.blemishes:
             self.warn_once(f"{name}: {key}/{blemish}; it is not part of the result, which is used")
         if lookup.damage:
-            self.warn_once(f"{name}: the artifact {key} is corrupt ({lookup.damage}); it is made again")
+            self.warn_once(f"{name}: the artifact {key} is corrupt ({lookup.damage}); the step runs again")
         if lookup.artifact is None or lookup.artifact.manifest["counts"]["retryable"]:
             return None
         return lookup.artifact

@@ -21,8 +21,8 @@ class ExecuTorch:
 
         self.program: Any = Runtime.get().load_program(folder / FILE)
         self.forward = self.program.load_method("forward")
-        [self.chunk], [self.room] = self._told("get_max_seq_len"), self._told("get_max_context_len")
-        self.ends = set(self._told("get_eos_ids"))
+        [self.chunk], [self.room] = self._constants("get_max_seq_len"), self._constants("get_max_context_len")
+        self.ends = set(self._constants("get_eos_ids"))
         self.tokenizer: Any = CppHFTokenizer()
         self.tokenizer.load(str(folder / "tokenizer.json"))
 
@@ -60,8 +60,8 @@ class ExecuTorch:
 
         return f"ExecuTorch {version('executorch')}"
 
-    def _told(self, name: str) -> list[int]:
-        """Return the numbers that the program tells about itself by `name`."""
+    def _constants(self, name: str) -> list[int]:
+        """Return the numbers that the program has under `name`."""
         return [int(value) for value in self.program.load_method(name).execute([])]
 
     def _read(self, ids: Sequence[int], past: int) -> Any:
@@ -82,4 +82,5 @@ class ExecuTorch:
             part = torch.tensor([list(ids[start : start + self.chunk])])
             positions = torch.arange(past + start, past + start + part.shape[1])
             logits = self.forward.execute((part, positions))[0]
+        # a copy: the next call writes into the same memory
         return logits[0, -1].numpy().copy()

@@ -155,12 +155,14 @@ def tensors(model: PretrainedModel, precision: str) -> Iterator[tuple[str, Any, 
     if rope_kind(config) == "llama3":
         yield "rope_freqs.weight", _rope_factors(model), gguf.GGMLQuantizationType.F32
     for name, weight in model.state_dict().items():
+        # llama.cpp takes the embeddings for the head where the file has none
         if name == "lm_head.weight" and config.tie_word_embeddings:
             continue
         values = weight.detach().float().cpu().numpy()
         kind = stored_type(name, values.shape, precision)
         stored = quantize(values, kind)
         with torch.no_grad():
+            # the probe then compares the file with the very same weights, and finds a wrong order or name
             weight.copy_(torch.from_numpy(dequantize(stored, kind).reshape(values.shape).copy()))
         order = interleaved(name, config, values.shape[0])
         yield names.get_name(name, try_suffixes=(".weight", ".bias")), stored if order is None else stored[order], kind
@@ -243,6 +245,7 @@ def _rope_factors(model: PretrainedModel) -> NDArray[Any]:
     import torch
 
     scaled = model.base_model.get_buffer("rotary_emb.inv_freq").float().cpu()
+    # transformers keeps the scaled frequencies alone; llama.cpp wants the divisors
     base = model.config.rope_parameters["rope_theta"] ** -(torch.arange(len(scaled)) / len(scaled))
     factors: NDArray[Any] = (base / scaled).numpy()
     return factors
@@ -283,6 +286,7 @@ def _add_tokenizer(writer: Any, source: Source) -> None:
     """Write the tokenizer and its chat template."""
     tokenizer = source.tokenizer
     vocabulary = gguf_tokenizer.vocabulary(tokenizer, source.model.config.vocab_size)
+    # llama.cpp's name for byte-level BPE
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre(vocabulary.pre)
     writer.add_token_list(vocabulary.tokens)

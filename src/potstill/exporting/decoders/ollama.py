@@ -144,7 +144,7 @@ def can_be_quoted(text: str) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    """Return whether a setting is a number: what a stranger's file holds instead could add lines of its own."""
+    """Return whether a setting is a number: a text of an untrusted file could add lines of its own."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 

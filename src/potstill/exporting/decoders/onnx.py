@@ -87,10 +87,11 @@ class ONNX:
                 extra = parse_extra_options("", given, str(folder), precision, "cpu", str(cache), options)
                 create_model("", given, str(folder), precision, "cpu", str(cache), **extra)
         except Exception as error:  # the builder raises many kinds
-            last = f"it said last: {printed.getvalue()[-300:]}"
+            last = f"it last printed: {printed.getvalue()[-300:]}"
             raise PotstillError(
                 f"onnxruntime-genai's builder failed: {type(error).__name__}: {error}; {last}"
             ) from error
+        # the builder has written tokenizer files of its own over them
         for name, content in tokenizer_files.items():
             (folder / name).write_bytes(content)
         _remove_empty(cache)

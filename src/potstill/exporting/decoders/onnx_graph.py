@@ -21,7 +21,7 @@ CONTRIB = "com.microsoft"
 def linear_as_matmul(graph: GraphProto) -> None:
     """Write every `Gemm` with a constant weight as `MatMul` and `Add`, which quantizers of weights look for.
 
-    The one that gives the graph's output stays: a classifier's head is small, and the answers hang on it.
+    The one that gives the graph's output stays: a classifier's head is small, and the answers depend on it.
     """
     import numpy as np
     from onnx import helper, numpy_helper
@@ -190,6 +190,7 @@ def _rewrite(graph: GraphProto, nodes: Iterable[NodeProto]) -> None:
     remaining = list(nodes)
     read = {name for node in remaining for name in node.input}
     constants = [tensor for tensor in graph.initializer if tensor.name in read]
+    # a repeated field of protobuf takes no assignment
     del graph.node[:]
     graph.node.extend(remaining)
     del graph.initializer[:]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from potstill.models.protocols import SentenceModel, Tokenizer
 
 Kind = Literal["classes", "vectors"]
-"""What a model says to a text: how probable each class is, or its vector."""
+"""What a model returns for a text: the probability of each class, or its vector."""
 TYPES = ("bert", "distilbert", "electra", "roberta", "xlm-roberta")
 """Model types that are tested in this form."""
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -42,7 +42,7 @@ class EncoderModel:
     name: str
     """What it is called."""
     kind: Kind
-    """What it says to a text."""
+    """What it returns for a text."""
     network: nn.Module
     """Computes from tokens [B, T], named by `inputs` and in that order, the logits [B, C] or the vectors [B, D]."""
     inputs: tuple[str, ...]

@@ -84,7 +84,7 @@ class Asker:
         An error is a response too (`finish_reason` is `error`); it is not kept, so the next run asks again, unless the
         teacher did answer, with nothing that can be used.
         """
-        yield from _Line(self, requests, total).responses()
+        yield from _RequestQueue(self, requests, total).responses()
 
     def key(self, request: Request) -> str:
         """Return the key of a response: what it depends on. Greedy decoding has no seed."""
@@ -153,7 +153,7 @@ class Asker:
             self._save()
 
     def report(self, done: int, total: int | None) -> None:
-        """Tell the progress."""
+        """Report the progress."""
         if self._reports:
             note = self._session.note if isinstance(self._session, Throttled) else ""
             self._context.progress(done, total, tokens=self.usage["completion_tokens"], note=note)
@@ -166,7 +166,7 @@ class Asker:
         self._saved = time.monotonic()
 
 
-class _Line(Generic[Tag]):
+class _RequestQueue(Generic[Tag]):
     """Requests waiting in order; those that the journal lacks are fed to the teacher, which answers in any order."""
 
     def __init__(self, asker: Asker, requests: Iterable[tuple[Tag, Request]], total: int | None) -> None:
@@ -229,6 +229,7 @@ class _Line(Generic[Tag]):
 
     def _feed(self) -> Iterator[Request]:
         """Yield what the journal lacks, looking ahead no further than `WINDOW`."""
+        # a teacher counts the requests of one call from 0
         number = itertools.count()
         while True:
             while self._to_ask:
@@ -245,6 +246,7 @@ class _Line(Generic[Tag]):
         for tag, key, request in batch:
             self._waiting.append((tag, key))
             self._holders[key] += 1
+            # equal requests are asked once, and all that wait get the one response
             if self._holders[key] > 1:
                 continue
             if key in cached:

@@ -76,7 +76,7 @@ class Wire:
         return self.connection.address.name
 
     async def ask(self, path: str, body: dict[str, Any], read: Read) -> Outcome:
-        """Send once. Whatever comes back is counted, and spoils no other request.
+        """Send once. Any answer is counted, and spoils no other request.
 
         Raises:
             BadInput: the key, the address or the model's name is wrong, for every request alike.
@@ -86,10 +86,12 @@ class Wire:
 
         try:
             reply = await self.connection.post(path, body)
+        # nothing was sent in these cases, so that nothing can have been billed
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError, httpx2.UnsupportedProtocol) as error:
             return Outcome(Trouble(self.secrets.clean(f"{type(error).__name__}: {error}"), down=True))
         except httpx2.PoolTimeout as error:
             return Outcome(Trouble(f"no connection was free: {type(error).__name__}"))
+        # the usage is None, unknown: the server may go on and bill what it writes
         except httpx2.TimeoutException:
             return Outcome(Trouble(f"no answer within timeout={self.timeout:g} s"), None)
         except BadInput as error:  # a redirect, which may repeat the key
@@ -145,6 +147,7 @@ class Wire:
                     "far is kept, and only what is missing is asked"
                 )
             return Outcome(Trouble(f"{status}: {message}", pause, limited=status in (429, 503, 529)))
+        # a wrong address and a wrong model name both give 404: the list of models distinguishes them
         if status == 404 and not (self.answered or self._listed):
             self._listed = True
             if await self._knows_nothing():
@@ -166,7 +169,7 @@ class Wire:
         )
 
     def _hint(self, status: int) -> str:
-        """Return what to do if nobody is answered."""
+        """Return what to do if no request is answered."""
         if self.answered or status != 403:
             return ""
         return f"check the key in {self.secrets.source}{self._key_state()}"
@@ -208,7 +211,7 @@ class Wire:
         """Return the names that the server knows, or None if it doesn't say."""
         try:
             return sorted(str(model["id"]) for model in (await self.get("/models"))["data"])
-        except Exception:  # noqa: BLE001 - the answer may be anything, and only a hint hangs on it
+        except Exception:  # noqa: BLE001 - the answer may be anything, and only a hint depends on it
             return None
 
 
@@ -223,6 +226,7 @@ def said_in(text: str) -> tuple[str, str, str]:
         message = inner.get("message") or inner.get("detail") or inner.get("msg") or text
         return str(message), str(inner.get("code") or ""), str(inner.get("param") or "")
     except (ValueError, TypeError, RecursionError):
+        # an HTML page of a proxy: without its tags, and with a bound that keeps the expression linear
         return re.sub(r"<[^<>]{0,1000}>", " ", text) if text.lstrip().startswith("<") else text, "", ""
 
 
@@ -236,6 +240,7 @@ def asked_pause(headers: Mapping[str, str]) -> float | None:
     except ValueError:
         pass
     try:
+        # the header is a number of seconds, or a date
         return max(0.0, parsedate_to_datetime(header).timestamp() - time.time())
     except ValueError:
         return None

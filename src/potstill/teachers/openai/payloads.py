@@ -97,6 +97,7 @@ def request_body(form: Form, request: Request) -> Body:
     if sampling.top_k:
         fields |= {"logprobs": sampling.top_k} if api == "completions" else {
             "logprobs": True, "top_logprobs": sampling.top_k}  # fmt: skip
+        # as ids: several tokens may have the same text, and parts of a character have none
         fields |= {"return_tokens_as_token_ids": True, "return_token_ids": True}
     return Body(PATHS[api], fields, sampling.top_k)
 

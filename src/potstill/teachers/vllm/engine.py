@@ -122,6 +122,7 @@ class VLLMSession:
                         yield index, self._response(output, request, encoded)
         finally:
             if running:
+                # the caller stopped early: or they would decode on beside those of the next call
                 core.abort_request(list(running))
 
     def _add(
@@ -193,6 +194,7 @@ def entries(flat: FlatLogprobs, k: int, first: int = 0) -> Entries:
 
     starts = np.array(flat.start_indices[first:], np.int64)
     origin = int(starts[0])
+    # a slice of the flat lists begins at 0 again
     starts -= origin
     logprobs = np.array(flat.logprobs[origin:], np.float32)
     if not k:
@@ -216,7 +218,7 @@ def _parameters(sampling: Sampling, seed: int | None, scores: bool) -> Any:
 
     form = sampling.structured
     if scores:
-        # vLLM then reads the whole prompt again, whatever its prefix cache holds
+        # vLLM then reads the whole prompt again, past its prefix cache
         return SamplingParams(
             temperature=0,
             max_tokens=1,

@@ -46,7 +46,7 @@ TOGETHER = 32
 RETRIES = 5
 """Times a request is sent again."""
 DEFAULTS = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}
-"""Said with every request: the server would else take what the model's generation_config.json says."""
+"""Sent with every request: the server would otherwise take the values of the model's generation_config.json."""
 
 
 def service_name(teacher: VLLM) -> str:
@@ -63,6 +63,7 @@ def service_of(teacher: VLLM, threads: int) -> Service:
     module = [sys.executable, "-P", "-m", "vllm.entrypoints.openai.api_server"]
     environment = {
         "OMP_NUM_THREADS": str(threads),  # without it vLLM serves with one
+        # or the last lines before a crash would be lost
         "PYTHONUNBUFFERED": "1",
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # the executor places processes, not vLLM
         "VLLM_ENABLE_V1_MULTIPROCESSING": "1",
