@@ -31,6 +31,7 @@ def mcnemar(first_only: int, second_only: int) -> float:
         return 1.0
     if trials > LARGE:
         return normal_p((first_only - second_only) / math.sqrt(trials))
+    # in logarithms: 2**-trials is 0 as a float from 1,075 trials on
     halves = trials * math.log(2)
     tail = math.fsum(math.exp(_log_choose(trials, count) - halves) for count in range(fewer + 1))
     return min(1.0, 2 * tail - math.exp(_log_choose(trials, fewer) - halves))

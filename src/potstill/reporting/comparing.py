@@ -91,7 +91,7 @@ def _paired(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[float,
         return None
     if not all(math.isfinite(value) for pair in pairs for value in pair):
         return None
-    # two pairs may differ by the same amount, and then any difference looks sure: few pairs tell nothing
+    # two pairs may differ by the same amount, and then any difference looks significant: few pairs show nothing
     smallest = 2.0 ** (1 - len(scores))
     return paired_means([a for a, _ in pairs], [b for _, b in pairs]), "a t-test on pairs", smallest
 

@@ -191,6 +191,7 @@ def _places(mark: Mark) -> Iterator[Mark]:
             box = text_box(placed)
             if box.left >= LEFT + 2 and box.right <= RIGHT and box.top >= TOP and box.bottom <= BOTTOM:
                 yield placed
+    # no place fits: beside the mark, over what is there
     yield replace(mark, text_x=min(mark.x + 8, RIGHT - LETTER * len(mark.text)), text_y=mark.y)
 
 

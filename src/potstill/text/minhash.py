@@ -59,6 +59,7 @@ class NearCopies:
         while batch := [shingles(text, self.ngram, self.unit) for text in itertools.islice(rest, BATCH)]:
             signatures = RMinHash.from_token_sets([list(grams) for grams in batch], self.permutations, self.seed)
             for grams, signature in zip(batch, signatures, strict=True):
+                # sorted: the index answers in no fixed order, and the first earlier text is wanted
                 like = self._first(grams, sorted(index.query(signature)), earlier)
                 if like is None:
                     index.insert(number, signature)

@@ -42,6 +42,7 @@ class Pattern:
         """The names of its groups."""
         self.groups = named.groups
         """How many groups it has."""
+        # V0: the version of its syntax that follows `re`
         self._compiled: regex.Pattern[str] = regex.compile(_for_regex(text), regex.V0)
 
     def fullmatch(self, text: str) -> regex.Match[str] | None:

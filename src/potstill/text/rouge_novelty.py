@@ -174,6 +174,7 @@ class RougePool:
         lengths = np.frombuffer(self._lengths, np.int32)[texts]
         places = np.arange(lengths.max())[:, None] + np.frombuffer(self._starts, np.int64)[texts]
         terms = np.frombuffer(self._terms, np.int32).take(places, mode="clip")
+        # a shorter text was read on into the next one, or, by mode="clip", at the end of all
         terms[np.arange(len(places))[:, None] >= lengths] = PAD
         return terms, lengths
 
@@ -182,6 +183,7 @@ class RougePool:
         places = list(marks)
         self._marks[places] = list(marks.values())
         result = self._marks[numbers]
+        # put back, so that a question costs its own words and not the vocabulary
         self._marks[places] = 0
         return np.asarray(result)
 

@@ -40,6 +40,7 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     plain = _FOLDED.sub(lambda part: unicodedata.normalize("NFKC", part.group()), text.translate(_ONE_FORM)).casefold()
+    # folding may take composed characters apart; the dot above is what Turkish İ leaves
     return unicodedata.normalize("NFC", plain.replace("i\N{COMBINING DOT ABOVE}", "i"))
 
 

@@ -133,12 +133,12 @@ class _Network(nn.Module):
         self,
         model: nn.Module,
         inputs: tuple[str, ...],
-        made: Callable[[Any, Tensor], Tensor],
+        readout: Callable[[Any, Tensor], Tensor],
         others: Sequence[nn.Module] = (),
     ) -> None:
-        """Take the `model`, the names of its `inputs`, and the `others` with weights that `made` calls."""
+        """Take the `model`, the names of its `inputs`, and the `others` with weights that `readout` calls."""
         super().__init__()
-        self.model, self.inputs, self.made, self.others = model, inputs, made, nn.ModuleList(others)
+        self.model, self.inputs, self.readout, self.others = model, inputs, readout, nn.ModuleList(others)
 
     def forward(self, *values: Tensor) -> Tensor:
         """Return the output from the inputs [B, T], in their order.
@@ -149,7 +149,7 @@ class _Network(nn.Module):
         given = dict(zip(self.inputs, values, strict=True))
         mask = given["attention_mask"]
         added = torch.zeros_like(mask, dtype=torch.float32).masked_fill(mask == 0, torch.finfo(torch.float32).min)
-        return self.made(self.model(**{**given, "attention_mask": added[:, None, None, :]}), mask)
+        return self.readout(self.model(**{**given, "attention_mask": added[:, None, None, :]}), mask)
 
 
 def _check(folder: Path, config: ModelConfig, tokenizer: Tokenizer) -> None:
