@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from potstill.errors import Problem
 from potstill.trainers.language_models.base import CausalTraining, fit, prepare
-from potstill.trainers.language_models.hard_label import hard_objective, text_example
+from potstill.trainers.language_models.hard_label import text_example
 from potstill.trainers.language_models.soft_lesson import SoftFields, soft_lesson, soft_problems
 from potstill.trainers.language_models.stored_labels import kind_of
 from potstill.trainers.loop import student_model as students
@@ -62,6 +62,8 @@ def train_in_few_bits(
     Raises:
         BadInput: the student's architecture isn't known, or the teacher's distributions don't go with it.
     """
+    from potstill.trainers.language_models.chunked_losses import hard_objective
+
     rows, student, teacher = inputs["rows"], inputs["student"], inputs["teacher"]
 
     def example_of(row: Mapping[str, Any], tokenizer: Any) -> Example | str:
@@ -69,7 +71,7 @@ def train_in_few_bits(
 
     with set_up(step, inputs, context, validation) as training:
         if teacher is not None or kind_of(rows.column_names):
-            return fit(step, *soft_lesson(step, rows, student, teacher, training, how=how))
+            return fit(step, *soft_lesson(step, rows, student, teacher, training, how=how), training)
         prepared = prepare(step, rows, students.folder_of(student), training, example_of)
         return fit(step, prepared, hard_objective, training)
 

@@ -17,7 +17,9 @@ from potstill.trainers.encoders import class_names as classes
 from potstill.trainers.encoders import class_teacher
 from potstill.trainers.encoders.class_names import SOFT
 from potstill.trainers.loop import student_model as students
-from potstill.trainers.loop.base import Training, learn, schedule_of, start, stored
+from potstill.trainers.loop.base import Training
+from potstill.trainers.loop.session import learn, schedule_of
+from potstill.trainers.loop.token_store import stored
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -100,7 +102,6 @@ def prepare(step: ClassTraining, rows: Dataset, student: Any, teacher: Any, cont
         BadInput: student or teacher is no model, they cut texts differently, the labels make no classes or others than
             the teacher's, or no row is left to train on.
     """
-    start(context)
     folder = students.folder_of(student)
     tokenizer = students.load_tokenizer(folder)
     if tokenizer.pad_token is None:
@@ -173,18 +174,11 @@ def fit(
     finish(model)
     model.save_pretrained(context.out)
     save_tokenizer(prepared.tokenizer, context.out)
-    base = name_of(prepared.folder)
     classes = {"classes": len(prepared.names)} if prepared.names else {}
-    named = {"learning rate": schedule.learning_rate, **classes, **recipe}
+    named = {**step.recipe(), "learning rate": schedule.learning_rate, **classes, **recipe}
+    base = name_of(prepared.folder)
     title = f"{base}, trained by {type(step).__name__}"
-    write_card(
-        context.out,
-        title=title,
-        made_from=base,
-        recipe={**step.recipe(), **named},
-        figures=figures,
-        task=task,
-    )
+    write_card(context.out, title=title, made_from=base, recipe=named, figures=figures, task=task)
     return context.out
 
 

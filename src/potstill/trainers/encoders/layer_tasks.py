@@ -20,8 +20,8 @@ from potstill.trainers.encoders.base import ClassTraining, Prepared
 from potstill.trainers.encoders.layer_objective import Seen, Weights
 from potstill.trainers.encoders.text_batches import reading as plain
 from potstill.trainers.loop import student_model as students
-from potstill.trainers.loop.base import start, stored
 from potstill.trainers.loop.schedule import Reading
+from potstill.trainers.loop.token_store import stored
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -102,7 +102,6 @@ def read_classes(model: Any, batch: Mapping[str, Tensor], wanted: Mapping[str, b
 
 def fill_masks(order: Order) -> Sides:
     """Return both sides of a training of a masked language model."""
-    start(order.context)
     folder, above = students.folder_of(order.student), students.folder_of(order.teacher)
     tokenizer, theirs = students.load_tokenizer(folder), students.load_tokenizer(above)
     class_teacher.check_tokens(tokenizer, theirs)

@@ -16,8 +16,8 @@ from potstill.trainers.encoders import class_teacher
 from potstill.trainers.encoders.base import ClassTraining, Prepared, default_learning_rate, fit, load, longest, prepare
 from potstill.trainers.encoders.classifier import ClassObjective
 from potstill.trainers.loop import student_model as students
-from potstill.trainers.loop.base import schedule_of
 from potstill.trainers.loop.context import set_up
+from potstill.trainers.loop.session import schedule_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

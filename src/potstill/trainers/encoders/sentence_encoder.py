@@ -14,8 +14,10 @@ from potstill.errors import Problem
 from potstill.models.card import name_of, write_card
 from potstill.models.sentence_encoder import load_float32
 from potstill.trainers.loop import student_model as students
-from potstill.trainers.loop.base import Training, learn, schedule_of, start, stored
+from potstill.trainers.loop.base import Training
 from potstill.trainers.loop.context import set_up
+from potstill.trainers.loop.session import learn, schedule_of
+from potstill.trainers.loop.token_store import stored
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -116,7 +118,6 @@ class SentenceEncoder(Training):
         """Train the encoder in `folder`, and return the folder that is written."""
         from potstill.trainers.encoders import embedding_batches
 
-        start(context)
         model = load_float32(folder, self.seed)
         if self.max_length is not None:
             model.max_seq_length = min(self.max_length, model.max_seq_length or self.max_length)

@@ -16,8 +16,8 @@ from potstill.trainers.encoders import class_names, class_teacher
 from potstill.trainers.encoders.base import ClassTraining, Prepared, fit, load, longest
 from potstill.trainers.encoders.classifier import ClassObjective
 from potstill.trainers.loop import student_model as students
-from potstill.trainers.loop.base import start, stored
 from potstill.trainers.loop.context import set_up
+from potstill.trainers.loop.token_store import stored
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -91,7 +91,6 @@ def _prepare(step: TokenClassifier, rows: Dataset, student: Any, teacher: Any, c
         BadInput: student or teacher is no model, they cut texts differently, the labels make no classes or others than
             the teacher's, or no row is left to train on.
     """
-    start(context)
     folder = students.folder_of(student)
     tokenizer = reads_words(students.load_tokenizer(folder), folder)
     teachers = above = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY
+from dataclasses import KW_ONLY, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,17 +17,12 @@ from potstill.trainers.loop.context import set_up
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from torch import Tensor
 
     from potstill.engine.context import Context
     from potstill.models.chat import Messages
     from potstill.trainers.language_models.architecture import Architecture
-    from potstill.trainers.language_models.lazy_logits import Logits
     from potstill.trainers.loop.examples import Example
-    from potstill.trainers.loop.schedule import Reading
 
-CHUNK_TOKENS = 256
-"""Tokens whose logits are there at once: with 150,000 of them each, 150 MB a copy."""
 Encode = Callable[[Any, "Messages", str], tuple[list[int], int]]
 """Returns a tokenizer's tokens of a prompt and its answer, and how many are the prompt's."""
 
@@ -65,6 +60,7 @@ def learn_answers(
         BadInput: the student can't learn these turns, or there are no rows to learn from.
     """
     from potstill.trainers.language_models.architecture import architecture_of
+    from potstill.trainers.language_models.chunked_losses import hard_objective
     from potstill.trainers.language_models.lazy_logits import before_the_output_layer
 
     folder = students.folder_of(student)
@@ -74,12 +70,10 @@ def learn_answers(
     def example_of(row: Mapping[str, Any], tokenizer: Any) -> Example | str:
         return text_example(row, tokenizer, step.prompt, architecture.encode, loss_on)
 
-    def reading_of(model: Any) -> Reading:
-        return before_the_output_layer(architecture.reading(model.config))
-
     with set_up(step, {"rows": rows, "student": student}, context, validation) as training:
         prepared = prepare(step, rows, folder, training, example_of)
-        return fit(step, prepared, hard_objective, training, reading_of)
+        reading = before_the_output_layer(prepared.reading)
+        return fit(step, replace(prepared, reading=reading), hard_objective, training)
 
 
 def check_loss_on(loss_on: LossOn, architecture: Architecture) -> None:
@@ -113,16 +107,3 @@ def text_example(
         return Example(ids, length)
     ids, length, learned = turns.encode(tokenizer, render(prompt, row), output, loss_on)
     return Example(ids, length, learned=np.array(learned))
-
-
-def hard_objective(logits: Logits, batch: Mapping[str, Tensor]) -> Tensor:
-    """Return the cross-entropy [N] of the targets from logits [N, V], or from what makes them, a few at a time."""
-    from potstill.trainers.language_models.chunked_losses import chunked
-    from potstill.trainers.language_models.lazy_logits import Projection
-    from potstill.trainers.loop.objective import Losses
-    from potstill.trainers.losses import cross_entropy
-
-    labels = batch["labels"]
-    if not isinstance(logits, Projection):
-        return cross_entropy(logits, labels)
-    return chunked(logits, lambda made, rows: Losses({"hard": cross_entropy(made, labels[rows])}), CHUNK_TOKENS).total()

@@ -78,8 +78,8 @@ class Preference(CausalTraining):
 
         with set_up(self, {"rows": rows, "student": student}, context, validation) as training:
             prepared = prepare(self, rows, folder, training, example_of, length=longest)
-            prepared = replace(prepared, examples=self._referenced(prepared, training))
-            return fit(self, prepared, PreferenceObjective(self.beta), training, lambda model: PAIRS)
+            prepared = replace(prepared, examples=self._referenced(prepared, training), reading=PAIRS)
+            return fit(self, prepared, PreferenceObjective(self.beta), training)
 
     def _referenced(self, prepared: Prepared, context: Context) -> Examples:
         """Return the pairs with the reference model's view of them."""
@@ -87,7 +87,7 @@ class Preference(CausalTraining):
 
         from potstill.trainers.language_models.preference_batches import with_reference
         from potstill.trainers.loop import lora
-        from potstill.trainers.loop.base import in_bf16
+        from potstill.trainers.loop.session import in_bf16
 
         adapter, dtype = self.adapter(), torch.bfloat16 if students.trains_in_bf16() else torch.float32
         # loaded like the student that is trained, 4 bits included, so that it starts from margins of 0

@@ -57,4 +57,5 @@ class SoftLabel(SoftFields, CausalTraining):
         """Train the student on `rows` and write its folder."""
         inputs = {"rows": rows, "student": student, "teacher": teacher}
         with set_up(self, inputs, context, validation) as training:
-            return fit(self, *soft_lesson(self, rows, student, teacher, training, how=self))
+            lesson = soft_lesson(self, rows, student, teacher, training, how=self)
+            return fit(self, *lesson, training)

@@ -6,7 +6,7 @@ What trains so takes `SoftFields` beside the base of its family, and gives itsel
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -19,10 +19,10 @@ from potstill.models.turns import LossOn
 from potstill.prompts import answer_columns
 from potstill.teachers.cache.soft_labels import TOP_COLUMNS, teacher_digest
 from potstill.trainers.language_models import vocabulary_check
-from potstill.trainers.language_models.base import CausalTraining, ExampleOf, Lesson, prepare
+from potstill.trainers.language_models.base import CHUNK_TOKENS, CausalTraining, ExampleOf, Lesson, prepare
 from potstill.trainers.language_models.divergence import BETA, SKEW, Divergence
 from potstill.trainers.language_models.divergence import Name as DivergenceName
-from potstill.trainers.language_models.hard_label import CHUNK_TOKENS, check_loss_on, text_example
+from potstill.trainers.language_models.hard_label import check_loss_on, text_example
 from potstill.trainers.language_models.stored_labels import Kind, StoredLabels, kind_of
 from potstill.trainers.loop import student_model as students
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.trainers.language_models.architecture import Architecture
+    from potstill.trainers.language_models.base import Prepared
     from potstill.trainers.language_models.soft_objective import Teacher
     from potstill.trainers.loop.context import TrainingContext
     from potstill.trainers.loop.examples import Example
@@ -121,7 +122,7 @@ def soft_problems(how: SoftFields, student: object) -> Iterator[Problem]:
 def soft_lesson(
     step: CausalTraining, rows: Dataset, student: Any, teacher: Any, context: TrainingContext, *, how: SoftFields
 ) -> Lesson:
-    """Return the rows in tokens, what is minimised, the surroundings, and how the student reads.
+    """Return the rows in tokens with how the student reads them, and what is minimised.
 
     Raises:
         BadInput: the teacher's distributions can't be had, or don't go with the student.
@@ -138,9 +139,9 @@ def soft_lesson(
     example_of = _from_text(how, step.prompt, teacher, architecture)
     prepared = prepare(step, rows, folder, context, _from_stored(stored) if kind else example_of)
     context.notes["soft_labels"] = {"top": "stored", "hidden": "hidden states", "": "live"}[kind]
-    answer = _answering(how, kind, folder, teacher, stored)
+    answer = _answering(how, kind, prepared, teacher, stored)
     objective = SoftObjective(how.alpha, how.temperature, distance(how), answer, how.chunk_tokens)
-    return prepared, objective, context, lambda model: _reading(how, architecture, model.config)
+    return replace(prepared, reading=_reading(how, prepared.reading)), objective
 
 
 def _architecture(how: SoftFields, student: Path, teacher: Any, kind: Kind) -> Architecture:
@@ -177,9 +178,8 @@ def _from_text(how: SoftFields, prompt: str, teacher: Any, architecture: Archite
     return example_of
 
 
-def _answering(how: SoftFields, kind: Kind, student: Path, teacher: Any, stored: StoredLabels) -> Teacher | None:
+def _answering(how: SoftFields, kind: Kind, prepared: Prepared, teacher: Any, stored: StoredLabels) -> Teacher | None:
     """Return what the teacher says to a batch, if the rows don't hold all of it."""
-    from potstill.trainers.language_models.architecture import architecture_of
     from potstill.trainers.language_models.cross_tokenizer import live_partner
     from potstill.trainers.language_models.soft_objective import from_states, live
 
@@ -189,15 +189,15 @@ def _answering(how: SoftFields, kind: Kind, student: Path, teacher: Any, stored:
         return from_states(students.folder_of(teacher), *stored.dtypes)
     if not distance(how).one_vocabulary:
         return live_partner(teacher)
-    return live(teacher, architecture_of(student).reading_of(student))
+    return live(teacher, prepared.reading)
 
 
-def _reading(how: SoftFields, architecture: Architecture, config: Any) -> Reading:
-    """Return how the student reads a batch."""
+def _reading(how: SoftFields, whole: Reading) -> Reading:
+    """Return how the student reads a batch: as in `whole`, but for the output layer."""
     from potstill.trainers.language_models.cross_tokenizer import in_pairs
     from potstill.trainers.language_models.lazy_logits import before_the_output_layer
 
-    reading = before_the_output_layer(architecture.reading(config))
+    reading = before_the_output_layer(whole)
     return reading if distance(how).one_vocabulary else in_pairs(reading)
 
 

@@ -62,16 +62,28 @@ def set_up(
     already and `context` says so.
     """
     if isinstance(context, TrainingContext):
+        _start(context)
         yield context
         return
     training = TrainingContext.around(context, validation, step.form())
     if step.processes == 1:
+        _start(training)
         yield training
     else:
         with _launched(step, inputs, training) as process:
+            _start(process)
             yield process
     if training.form is not None:
         training.form.publish(context.out, context)
+
+
+def _start(context: Context) -> None:
+    """Set up the libraries of a trainer's process."""
+    import torch
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    torch.set_num_threads(max(1, context.threads))
 
 
 @contextmanager

@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from transformers import PrinterCallback, Trainer, TrainerCallback
+from transformers import PrinterCallback, Trainer
 
 from potstill.errors import BadInput, PotstillError
 from potstill.trainers.loop import failure_messages
-from potstill.trainers.loop.checkpoints import last_checkpoint
+from potstill.trainers.loop.checkpoints import STATE, best_folder, best_step, is_finished, last_checkpoint, step_of
 from potstill.trainers.loop.examples import Example, Examples, LengthBatches
 from potstill.trainers.loop.lora import evaluating
 from potstill.trainers.loop.objective import Tally, losses_of
-from potstill.trainers.loop.process_group import Group
 
 if TYPE_CHECKING:
+    from logging import Logger
+
     from potstill.trainers.loop.objective import Objective
+    from potstill.trainers.loop.process_group import Group
     from potstill.trainers.loop.schedule import Reading, Schedule
 
 
@@ -64,13 +66,13 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
         objective: Objective,
         schedule: Schedule,
         reading: Reading,
-        callbacks: Sequence[TrainerCallback],
+        group: Group,
         ids: Path,
     ) -> None:
-        """Prepare to train `model` on `examples`, whose ids lie in the folder `ids`."""
-        super().__init__(model=model, args=arguments, train_dataset=examples, callbacks=list(callbacks))
+        """Prepare to train `model` in `group` on `examples`, whose ids lie in the folder `ids`."""
+        super().__init__(model=model, args=arguments, train_dataset=examples)
         self.remove_callback(PrinterCallback)
-        self.group = Group.current()
+        self.group = group
         self.tokens_seen = 0
         self._objective = objective
         self._reading = reading
@@ -80,6 +82,26 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
         self._logged = (time.perf_counter(), 0)
         self._rows: Sequence[int] = ()
         self._loss = torch.zeros(())
+
+    def complete(self, total: int, logger: Logger) -> None:
+        """Train up to step `total` from the newest checkpoint on; leave the model with its best weights.
+
+        Which checkpoint that is, process 0 says.
+        """
+        folder = Path(self.args.output_dir)
+        checkpoint = self.group.gather(last_checkpoint(folder) if not self.group.rank else None)[0]
+        if checkpoint is not None and is_finished(checkpoint, total, self._schedule.patience):
+            # the loop itself would take one step more when an epoch is cut short
+            self._load_from_checkpoint(str(checkpoint))
+            self.state = self.state.load_from_json(str(checkpoint / STATE))
+        else:
+            if checkpoint is not None:
+                logger.info("going on from step %d of %d", step_of(checkpoint), total)
+            self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        best = best_step(self.state.log_history)
+        if best is not None and best != self.state.global_step:
+            self._load_from_checkpoint(str(best_folder(folder, best)))
+        self.finish()
 
     def get_train_dataloader(self) -> Any:
         """Return the batches, each its rows' numbers and a list of this process's parts."""
@@ -141,11 +163,11 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
             batch = self._prepare_inputs(part)
             losses = losses_of(self._objective, self._reading.logits(model, batch), batch)
             each = losses.total()
+            if weight:
+                self._tally.add(each, losses)
             loss = each.sum() * weight / num_items_in_batch
             self.accelerator.backward(loss)
             total += loss.detach()
-            if weight:
-                self._tally.add(each, losses)
         self.add_gradients()
         self._loss = self.group.total(total)
         return self._loss
