@@ -46,6 +46,13 @@ class Evaluator(TrainerCallback):  # type: ignore[misc] # transformers is not ty
             control.should_log = control.should_training_stop = True
             control.should_save = writes
 
+    def take_best(self) -> None:
+        """Give the trained model the best weights, where these aren't its last ones."""
+        state = self._trainer.state
+        best = best_step(state.log_history)
+        if best is not None and best != state.global_step:
+            self._trainer._load_from_checkpoint(str(best_folder(self._folder, best)))
+
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Delete the weights that this checkpoint knows to be beaten."""
         if not self._trainer.group.rank:

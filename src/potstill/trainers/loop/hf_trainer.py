@@ -15,7 +15,7 @@ from transformers import PrinterCallback, Trainer
 
 from potstill.errors import BadInput, PotstillError
 from potstill.trainers.loop import failure_messages
-from potstill.trainers.loop.checkpoints import STATE, best_folder, best_step, is_finished, last_checkpoint, step_of
+from potstill.trainers.loop.checkpoints import STATE, is_finished, last_checkpoint, step_of
 from potstill.trainers.loop.examples import Example, Examples, LengthBatches
 from potstill.trainers.loop.lora import evaluating
 from potstill.trainers.loop.objective import Tally, losses_of
@@ -84,10 +84,7 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
         self._loss = torch.zeros(())
 
     def complete(self, total: int, logger: Logger) -> None:
-        """Train up to step `total` from the newest checkpoint on; leave the model with its best weights.
-
-        Which checkpoint that is, process 0 says.
-        """
+        """Train up to step `total`, from the newest checkpoint on; which one that is, process 0 says."""
         folder = Path(self.args.output_dir)
         checkpoint = self.group.gather(last_checkpoint(folder) if not self.group.rank else None)[0]
         if checkpoint is not None and is_finished(checkpoint, total, self._schedule.patience):
@@ -98,10 +95,6 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
             if checkpoint is not None:
                 logger.info("going on from step %d of %d", step_of(checkpoint), total)
             self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        best = best_step(self.state.log_history)
-        if best is not None and best != self.state.global_step:
-            self._load_from_checkpoint(str(best_folder(folder, best)))
-        self.finish()
 
     def get_train_dataloader(self) -> Any:
         """Return the batches, each its rows' numbers and a list of this process's parts."""

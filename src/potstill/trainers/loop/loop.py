@@ -45,9 +45,14 @@ def train(
     ids = context.common_work / "examples"
     trainer = _trainer_class(schedule, group)(model, arguments, examples, objective, schedule, reading, group, ids)
     trainer.add_callback(Reporter(trainer, context))
-    if examples.validation is not None:
-        trainer.add_callback(Evaluator(trainer, examples.validation, schedule, folder))
-    trainer.complete(total, context.logger)
+    if examples.validation is None:
+        trainer.complete(total, context.logger)
+    else:
+        evaluator = Evaluator(trainer, examples.validation, schedule, folder)
+        trainer.add_callback(evaluator)
+        trainer.complete(total, context.logger)
+        evaluator.take_best()
+    trainer.finish()
     return trainer
 
 
@@ -61,11 +66,16 @@ def _trainer_class(schedule: Schedule, group: Group) -> type[StudentTrainer]:
 
 
 def _arguments(folder: Path, schedule: Schedule, total: int, group: Group, context: Context) -> Any:
-    """Return what `transformers.Trainer` needs to know."""
+    """Return what `transformers.Trainer` needs to know.
+
+    Raises:
+        MissingExtra: a library that is to be told of the training is not installed.
+    """
     log_every = max(1, total // CURVE_POINTS)
     cuda = torch.cuda.is_available()
     libraries = [tracker for tracker in schedule.report_to if tracker != "csv" and not group.rank]
     if libraries:
+        trackers.check_trackers(libraries)
         trackers.direct_tensorboard(context)
     arguments = TrainingArguments(
         output_dir=str(folder),

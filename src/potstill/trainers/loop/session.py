@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from potstill.errors import BadInput
 from potstill.trainers.loop import student_model as students
 from potstill.trainers.loop.checkpoints import VALIDATION, best_step, evaluations
-from potstill.trainers.loop.trackers import check_trackers, tracker_folder, write_csv
+from potstill.trainers.loop.trackers import tracker_folder, write_csv
 
 if TYPE_CHECKING:
     from potstill.engine.context import Context
@@ -31,7 +32,6 @@ def schedule_of(step: Training, usual_rate: float, paged: bool = False) -> Sched
     """
     from potstill.trainers.loop.schedule import Schedule
 
-    check_trackers(step.report_to)
     return Schedule(
         epochs=step.epochs,
         batch_size=step.batch_size,
@@ -115,15 +115,19 @@ def _figures(trainer: StudentTrainer, examples: Examples, schedule: Schedule) ->
     """Return what the model card tells of the training."""
     history = trainer.state.log_history
     losses = [entry["loss"] for entry in history if "loss" in entry]
-    found = dict(evaluations(history))
-    best = best_step(history)
     return {
         "rows": len(examples),
         "steps": trainer.state.global_step,
         "target tokens": int(examples.targets[-1]),
         **({"last loss": losses[-1]} if losses else {}),
-        **({"best step": best, "validation loss": found[best]} if best is not None else {}),
+        **({} if examples.validation is None else _best_of(history)),
     }
+
+
+def _best_of(history: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return which evaluation was the best, if there was one."""
+    best = best_step(history)
+    return {} if best is None else {"best step": best, "validation loss": dict(evaluations(history))[best]}
 
 
 def _note(trainer: StudentTrainer, schedule: Schedule, seconds: float, context: Context) -> None:
@@ -140,7 +144,7 @@ def _note(trainer: StudentTrainer, schedule: Schedule, seconds: float, context: 
         "tokens_per_second": round(trainer.tokens_seen / seconds, 1),
         "peak_memory_bytes": hf_trainer.peak_memory(),
     }
-    if evaluations(history):
-        context.notes["evaluations"] = [entry for entry in history if VALIDATION in entry]
+    if points := [entry for entry in history if VALIDATION in entry]:
+        context.notes["evaluations"] = points
     if "csv" in schedule.report_to and not trainer.group.rank:
         write_csv(history, tracker_folder(context))
