@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from potstill.engine.step import Model
 from potstill.errors import BadInput, Problem
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
     from potstill.trainers.compressed.mask_parametrization import MaskForm
 
 
@@ -82,7 +83,7 @@ class CoFiHardLabel(CausalTraining):
         """Return the parameters that the model card names."""
         return {**super().recipe(), **mask_recipe(self.masks)}
 
-    def run(self, rows: Dataset, student: Any, context: Context, *, validation: Dataset | None = None) -> Path:
+    def run(self, rows: Dataset, student: ModelSource, context: Context, *, validation: Dataset | None = None) -> Path:
         """Train the student on `rows` under masks, and write its folder."""
         return learn_answers(self, rows, student, context, validation, loss_on=self.loss_on)
 
@@ -116,7 +117,13 @@ class CoFiSoftLabel(SoftFields, CausalTraining):
         return {**super().recipe(), **soft_recipe(self), **mask_recipe(self.masks)}
 
     def run(
-        self, rows: Dataset, student: Any, teacher: Any, context: Context, *, validation: Dataset | None = None
+        self,
+        rows: Dataset,
+        student: ModelSource,
+        teacher: ModelSource | None,
+        context: Context,
+        *,
+        validation: Dataset | None = None,
     ) -> Path:
         """Train the student on `rows` under masks, and write its folder."""
         inputs = {"rows": rows, "student": student, "teacher": teacher}
@@ -163,7 +170,13 @@ class CoFiClassifier(ClassTraining):
         return {**super().recipe(), **mask_recipe(self.masks)}
 
     def run(
-        self, rows: Dataset, student: Any, context: Context, teacher: Any = None, *, validation: Dataset | None = None
+        self,
+        rows: Dataset,
+        student: ModelSource,
+        context: Context,
+        teacher: ModelSource | None = None,
+        *,
+        validation: Dataset | None = None,
     ) -> Path:
         """Train the student on `rows` under masks, and write its folder."""
         inputs = {"rows": rows, "student": student, "teacher": teacher}
@@ -201,7 +214,13 @@ class CoFiLayerMatch(LayerFields, ClassTraining):
         return {**super().recipe(), **layer_recipe(self), **mask_recipe(self.masks)}
 
     def run(
-        self, rows: Dataset, student: Any, teacher: Any, context: Context, *, validation: Dataset | None = None
+        self,
+        rows: Dataset,
+        student: ModelSource,
+        teacher: ModelSource,
+        context: Context,
+        *,
+        validation: Dataset | None = None,
     ) -> Path:
         """Train the student on `rows` under masks, and write its folder."""
         inputs = {"rows": rows, "student": student, "teacher": teacher}

@@ -24,7 +24,9 @@ from potstill.trainers.loop.token_store import stored
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource, Tokenizer
     from potstill.trainers.encoders.class_teacher import ClassTeacher
     from potstill.trainers.loop.context import TrainingContext
     from potstill.trainers.loop.examples import Example, Examples
@@ -79,7 +81,7 @@ class Prepared:
 
     folder: Path
     """Where the student came from."""
-    tokenizer: Any
+    tokenizer: Tokenizer
     """Its tokenizer, with a padding token."""
     examples: Examples
     """The rows in tokens."""
@@ -90,12 +92,20 @@ class Prepared:
     teacher: Path | None
     """Folder of a live teacher."""
 
+    @property
+    def padding(self) -> int:
+        """Return the padding token."""
+        assert self.tokenizer.pad_token_id is not None  # who prepares a student gives it one
+        return self.tokenizer.pad_token_id
+
     def load_teacher(self, attention: str | None = None) -> ClassTeacher | None:
         """Return the live teacher of texts, if there is one."""
         return None if self.teacher is None else class_teacher.load(self.teacher, self.names, attention)
 
 
-def prepare(step: ClassTraining, rows: Dataset, student: Any, teacher: Any, context: TrainingContext) -> Prepared:
+def prepare(
+    step: ClassTraining, rows: Dataset, student: ModelSource, teacher: ModelSource | None, context: TrainingContext
+) -> Prepared:
     """Tokenize the rows.
 
     Raises:
@@ -128,7 +138,7 @@ class _Reader:
     """Turns rows into tokens."""
 
     step: ClassTraining
-    tokenizer: Any
+    tokenizer: Tokenizer
     names: Sequence[str]
     limit: int
     """Longest text, in tokens."""
@@ -160,7 +170,7 @@ class _Reader:
 def fit(
     step: ClassTraining,
     prepared: Prepared,
-    model: Any,
+    model: PretrainedModel,
     objective: Objective,
     reading: Reading,
     recipe: Mapping[str, object],
@@ -182,7 +192,7 @@ def fit(
     return context.out
 
 
-def longest(wanted: int, tokenizer: Any, folder: Path) -> int:
+def longest(wanted: int, tokenizer: Tokenizer, folder: Path) -> int:
     """Return the longest text that a model can read, up to `wanted` tokens."""
     from transformers import AutoConfig
 
@@ -243,7 +253,7 @@ def load(
     return model
 
 
-def renew_head(model: Any) -> None:
+def renew_head(model: PretrainedModel) -> None:
     """Give the linear layers outside of the encoder new weights, normal with the spread that the config names."""
     import torch
 

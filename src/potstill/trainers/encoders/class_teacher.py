@@ -16,6 +16,9 @@ from potstill.trainers.loop import student_model as students
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from potstill.compression.pretrained import ModelOutput
+    from potstill.models.protocols import Tokenizer
+
 SEQUENCE = "ForSequenceClassification"
 """End of the name of the architecture that names one class a text."""
 PROBE = "Turn ON the lights, s'il vous plaît: 12% (at 6 o'clock)!"
@@ -40,7 +43,7 @@ class ClassTeacher:
         with torch.no_grad():
             return self.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], **wanted)
 
-    def sorted(self, output: Any) -> Tensor:
+    def sorted(self, output: ModelOutput) -> Tensor:
         """Return the logits [B, C] in an output."""
         return self._in_order(output.logits)
 
@@ -79,7 +82,7 @@ def class_names(folder: Path, kind: str = SEQUENCE) -> list[str]:
     return [str(config.id2label[number]) for number in range(config.num_labels)]
 
 
-def check_tokens(student: Any, teacher: Any) -> None:
+def check_tokens(student: Tokenizer, teacher: Tokenizer) -> None:
     """Check that two tokenizers cut texts alike, since the teacher reads the student's tokens.
 
     Raises:
@@ -124,6 +127,6 @@ def load(
     return ClassTeacher(model, [place[name] for name in names], read)
 
 
-def padding_of(tokenizer: Any) -> int:
+def padding_of(tokenizer: Tokenizer) -> int:
     """Return a tokenizer's padding token, else its end-of-sequence token."""
     return int(tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
     from potstill.trainers.loop.context import TrainingContext
     from potstill.trainers.loop.examples import Example
 
@@ -61,7 +62,13 @@ class TokenClassifier(ClassTraining):
             yield Problem("", "alpha", "is 0, so the teacher has no say: raise it, or leave teacher= out")
 
     def run(
-        self, rows: Dataset, student: Any, context: Context, teacher: Any = None, *, validation: Dataset | None = None
+        self,
+        rows: Dataset,
+        student: ModelSource,
+        context: Context,
+        teacher: ModelSource | None = None,
+        *,
+        validation: Dataset | None = None,
     ) -> Path:
         """Train the student on `rows` and write its folder.
 
@@ -73,7 +80,7 @@ class TokenClassifier(ClassTraining):
         inputs = {"rows": rows, "student": student, "teacher": teacher}
         with set_up(self, inputs, context, validation) as training:
             prepared = _prepare(self, rows, student, teacher, training)
-            padding = prepared.tokenizer.pad_token_id
+            padding = prepared.padding
             model = load(prepared.folder, prepared.names, padding, self.seed, kind=KIND)
             read = reading(padding, len(prepared.names))
             above = None
@@ -84,7 +91,9 @@ class TokenClassifier(ClassTraining):
             return fit(self, prepared, model, objective, read, recipe, training, task="token-classification")
 
 
-def _prepare(step: TokenClassifier, rows: Dataset, student: Any, teacher: Any, context: TrainingContext) -> Prepared:
+def _prepare(
+    step: TokenClassifier, rows: Dataset, student: ModelSource, teacher: ModelSource | None, context: TrainingContext
+) -> Prepared:
     """Tokenize the rows.
 
     Raises:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource, Tokenizer
     from potstill.trainers.language_models.architecture import Architecture
     from potstill.trainers.loop.context import TrainingContext
     from potstill.trainers.loop.examples import Example, Examples
@@ -111,7 +112,7 @@ class Prepared:
 
     folder: Path
     """Where the student came from."""
-    tokenizer: Any
+    tokenizer: Tokenizer
     """Its tokenizer."""
     examples: Examples
     """The rows in tokens."""
@@ -130,7 +131,7 @@ ExampleOf = Callable[[Mapping[str, Any], Any], "Example | str"]
 def prepare(
     step: CausalTraining,
     rows: Dataset,
-    student: Any,
+    student: ModelSource,
     context: TrainingContext,
     example_of: ExampleOf,
     length: Callable[[Example], int] | None = None,

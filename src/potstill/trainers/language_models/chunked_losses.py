@@ -66,7 +66,7 @@ class _Chunked(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, upstream: Tensor | None, _: Any) -> tuple[Any, ...]:
+    def backward(ctx: Any, upstream: Tensor | None, _: Tensor | None) -> tuple[Any, ...]:
         """Return the gradients, given how much each part of each token's loss counts."""
         if ctx.gradients is None:
             raise RuntimeError("the gradients of a chunked loss were taken already: compute the loss anew")

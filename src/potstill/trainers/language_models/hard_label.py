@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from potstill.engine.context import Context
     from potstill.models.chat import Messages
+    from potstill.models.protocols import ModelSource, Tokenizer
     from potstill.trainers.language_models.architecture import Architecture
     from potstill.trainers.loop.examples import Example
 
@@ -46,13 +47,19 @@ class HardLabel(CausalTraining):
     """Which turns of a conversation are learned: the `last` answer, those of the `assistant`, or `all` with what is
     between them. For causal models; the rows' `prompt` is then a template of conversations, `chat.jinja`."""
 
-    def run(self, rows: Dataset, student: Any, context: Context, *, validation: Dataset | None = None) -> Path:
+    def run(self, rows: Dataset, student: ModelSource, context: Context, *, validation: Dataset | None = None) -> Path:
         """Train the student on `rows` and write its folder."""
         return learn_answers(self, rows, student, context, validation, loss_on=self.loss_on)
 
 
 def learn_answers(
-    step: CausalTraining, rows: Dataset, student: Any, context: Context, validation: Dataset | None, *, loss_on: LossOn
+    step: CausalTraining,
+    rows: Dataset,
+    student: ModelSource,
+    context: Context,
+    validation: Dataset | None,
+    *,
+    loss_on: LossOn,
 ) -> Path:
     """Train the student on the text of the turns asked for, and write its folder.
 
@@ -67,7 +74,7 @@ def learn_answers(
     architecture = architecture_of(folder)
     check_loss_on(loss_on, architecture)
 
-    def example_of(row: Mapping[str, Any], tokenizer: Any) -> Example | str:
+    def example_of(row: Mapping[str, Any], tokenizer: Tokenizer) -> Example | str:
         return text_example(row, tokenizer, step.prompt, architecture.encode, loss_on)
 
     with set_up(step, {"rows": rows, "student": student}, context, validation) as training:
@@ -89,7 +96,7 @@ def check_loss_on(loss_on: LossOn, architecture: Architecture) -> None:
 
 
 def text_example(
-    row: Mapping[str, Any], tokenizer: Any, prompt: str, encode: Encode = encode_chat, loss_on: LossOn = "last"
+    row: Mapping[str, Any], tokenizer: Tokenizer, prompt: str, encode: Encode = encode_chat, loss_on: LossOn = "last"
 ) -> Example | str:
     """Return the tokens of a row's prompt, answer and end, or why they can't be trained on."""
     import numpy as np

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource, Tokenizer
     from potstill.trainers.loop.examples import Example, Examples
 
 SLOWER = 0.05
@@ -62,7 +63,7 @@ class Preference(CausalTraining):
         named = {"margin": "margin of rewards", "accuracy": "share of pairs in order"}
         return {**learned, **{text: last[name] for name, text in named.items() if name in last}}
 
-    def run(self, rows: Dataset, student: Any, context: Context, *, validation: Dataset | None = None) -> Path:
+    def run(self, rows: Dataset, student: ModelSource, context: Context, *, validation: Dataset | None = None) -> Path:
         """Train the student on `rows` and write its folder."""
         from potstill.trainers.language_models.architecture import ENCODER_DECODER, architecture_of
         from potstill.trainers.language_models.preference_batches import PAIRS, PreferenceObjective, longest
@@ -73,7 +74,7 @@ class Preference(CausalTraining):
                 "Preference trains causal models; for an encoder-decoder take HardLabel on the chosen answers"
             )
 
-        def example_of(row: Mapping[str, Any], tokenizer: Any) -> Example | str:
+        def example_of(row: Mapping[str, Any], tokenizer: Tokenizer) -> Example | str:
             return pair_example(row, tokenizer, self.prompt)
 
         with set_up(self, {"rows": rows, "student": student}, context, validation) as training:
@@ -105,7 +106,7 @@ class Preference(CausalTraining):
         return replace(read, validation=validation)
 
 
-def pair_example(row: Mapping[str, Any], tokenizer: Any, prompt: str) -> Example | str:
+def pair_example(row: Mapping[str, Any], tokenizer: Tokenizer, prompt: str) -> Example | str:
     """Return the tokens of a row's prompt and of both answers with their ends, or why they can't be trained on."""
     from potstill.models.chat import encode
     from potstill.trainers.language_models.preference_batches import pair

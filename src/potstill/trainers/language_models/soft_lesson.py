@@ -29,6 +29,7 @@ from potstill.trainers.loop import student_model as students
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from potstill.models.protocols import ModelSource, Tokenizer
     from potstill.trainers.language_models.architecture import Architecture
     from potstill.trainers.language_models.base import Prepared
     from potstill.trainers.language_models.soft_objective import Teacher
@@ -120,7 +121,13 @@ def soft_problems(how: SoftFields, student: object) -> Iterator[Problem]:
 
 
 def soft_lesson(
-    step: CausalTraining, rows: Dataset, student: Any, teacher: Any, context: TrainingContext, *, how: SoftFields
+    step: CausalTraining,
+    rows: Dataset,
+    student: ModelSource,
+    teacher: ModelSource | None,
+    context: TrainingContext,
+    *,
+    how: SoftFields,
 ) -> Lesson:
     """Return the rows in tokens with how the student reads them, and what is minimised.
 
@@ -144,7 +151,7 @@ def soft_lesson(
     return replace(prepared, reading=_reading(how, prepared.reading)), objective
 
 
-def _architecture(how: SoftFields, student: Path, teacher: Any, kind: Kind) -> Architecture:
+def _architecture(how: SoftFields, student: Path, teacher: ModelSource | None, kind: Kind) -> Architecture:
     """Return what kind of model the student is.
 
     Raises:
@@ -165,26 +172,29 @@ def _from_stored(stored: StoredLabels) -> ExampleOf:
     return lambda row, tokenizer: stored.example(row)
 
 
-def _from_text(how: SoftFields, prompt: str, teacher: Any, architecture: Architecture) -> ExampleOf:
+def _from_text(how: SoftFields, prompt: str, teacher: ModelSource | None, architecture: Architecture) -> ExampleOf:
     """Return what makes an example of a row for a teacher beside the student."""
     from potstill.trainers.language_models.cross_tokenizer import with_partner
 
     partner = None if distance(how).one_vocabulary else with_partner(students.folder_of(teacher), prompt)
 
-    def example_of(row: Mapping[str, Any], tokenizer: Any) -> Example | str:
+    def example_of(row: Mapping[str, Any], tokenizer: Tokenizer) -> Example | str:
         made = text_example(row, tokenizer, prompt, architecture.encode, how.loss_on)
         return made if partner is None else partner(row, made)
 
     return example_of
 
 
-def _answering(how: SoftFields, kind: Kind, prepared: Prepared, teacher: Any, stored: StoredLabels) -> Teacher | None:
+def _answering(
+    how: SoftFields, kind: Kind, prepared: Prepared, teacher: ModelSource | None, stored: StoredLabels
+) -> Teacher | None:
     """Return what the teacher says to a batch, if the rows don't hold all of it."""
     from potstill.trainers.language_models.cross_tokenizer import live_partner
     from potstill.trainers.language_models.soft_objective import from_states, live
 
     if kind == "top":
         return None
+    assert teacher is not None  # `check_source` has asked for one
     if kind == "hidden":
         return from_states(students.folder_of(teacher), *stored.dtypes)
     if not distance(how).one_vocabulary:
@@ -201,7 +211,7 @@ def _reading(how: SoftFields, whole: Reading) -> Reading:
     return reading if distance(how).one_vocabulary else in_pairs(reading)
 
 
-def check_source(how: SoftFields, kind: Kind, teacher: Any) -> None:
+def check_source(how: SoftFields, kind: Kind, teacher: ModelSource | None) -> None:
     """Check that the distributions asked for can be had.
 
     Raises:
@@ -238,7 +248,7 @@ def check_source(how: SoftFields, kind: Kind, teacher: Any) -> None:
         )
 
 
-def check_vocabulary(student: Path, teacher: Any) -> int:
+def check_vocabulary(student: Path, teacher: ModelSource | None) -> int:
     """Return the size of the student's output layer; its vocabulary must be the teacher's, if there is one.
 
     Raises:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
-from transformers import PrinterCallback, Trainer
+from torch import Tensor, nn
+from transformers import PrinterCallback, Trainer, TrainerState
 
 from potstill.errors import BadInput, PotstillError
 from potstill.trainers.loop import failure_messages
@@ -22,6 +22,8 @@ from potstill.trainers.loop.objective import Tally, losses_of
 
 if TYPE_CHECKING:
     from logging import Logger
+
+    from transformers import TrainingArguments
 
     from potstill.trainers.loop.objective import Objective
     from potstill.trainers.loop.process_group import Group
@@ -60,8 +62,8 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
 
     def __init__(
         self,
-        model: Any,
-        arguments: Any,
+        model: nn.Module,
+        arguments: TrainingArguments,
         examples: Examples,
         objective: Objective,
         schedule: Schedule,
@@ -90,7 +92,7 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
         if checkpoint is not None and is_finished(checkpoint, total, self._schedule.patience):
             # the loop itself would take one step more when an epoch is cut short
             self._load_from_checkpoint(str(checkpoint))
-            self.state = self.state.load_from_json(str(checkpoint / STATE))
+            self.state = TrainerState.load_from_json(str(checkpoint / STATE))
         else:
             if checkpoint is not None:
                 logger.info("going on from step %d of %d", step_of(checkpoint), total)
@@ -125,7 +127,7 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
     def finish(self) -> None:
         """Leave the model as it is used after training."""
 
-    def _get_num_items_in_batch(self, batch_samples: list[Any], device: Any) -> int:
+    def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> int:
         """Return the number of targets of a batch, in all processes, and count its tokens.
 
         Raises:
@@ -143,8 +145,11 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
             raise BadInput(f"a batch of {rows} holds nothing to learn: leave these rows out")
         return targets
 
-    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
+    def training_step(
+        self, model: nn.Module, inputs: Mapping[str, Any], num_items_in_batch: int | None = None
+    ) -> Tensor:
         """Add up the gradients of one batch, part by part and process by process; return its loss."""
+        assert num_items_in_batch  # what `_get_num_items_in_batch` has counted
         model.train()
         self._rows = inputs["rows"]
         if self.group.size > 1:
@@ -165,7 +170,7 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
         self._loss = self.group.total(total)
         return self._loss
 
-    def _clip_grad_norm(self, model: Any) -> Any:
+    def _clip_grad_norm(self, model: nn.Module) -> Any:
         """Clip the gradient and return its norm; a step with a broken number is not taken.
 
         Raises:
@@ -220,7 +225,7 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
                         tally.add(losses.total(), losses)
         return tally.means(self.group)
 
-    def floating_point_ops(self, inputs: Any) -> int:
+    def floating_point_ops(self, inputs: object) -> int:
         """Return 0: nobody reads the count, and counting takes time at every step."""
         return 0
 

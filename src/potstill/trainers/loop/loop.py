@@ -19,12 +19,13 @@ from potstill.trainers.loop.progress_callback import Reporter
 from potstill.trainers.loop.schedule import CAUSAL, CURVE_POINTS, SCHEDULERS, WSD_DECAY, Reading, Schedule
 
 if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.engine.context import Context
     from potstill.trainers.loop.context import TrainingContext
 
 
 def train(
-    model: Any,
+    model: PretrainedModel,
     examples: Examples,
     objective: Objective,
     schedule: Schedule,

@@ -16,7 +16,10 @@ from annotated_types import Ge, Interval
 from potstill.errors import BadInput
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    import torch
+    from torch import Tensor, nn
+
+    from potstill.compression.pretrained import PretrainedModel
 
 ALL_LINEAR = "all-linear"
 """Target that stands for every linear layer but the output one."""
@@ -54,7 +57,7 @@ class QLoRA(LoRA):
     """Whether the scales are quantized too, which saves 0.37 bits a parameter."""
 
 
-def load_base(student: str | Path, adapter: LoRA, dtype: Any) -> Any:
+def load_base(student: str | Path, adapter: LoRA, dtype: torch.dtype) -> Any:
     """Load the frozen model that the adapters go onto: in 4 bits for `QLoRA`, otherwise as float32."""
     import torch
     from transformers import BitsAndBytesConfig
@@ -76,7 +79,7 @@ def load_base(student: str | Path, adapter: LoRA, dtype: Any) -> Any:
 
 
 @contextmanager
-def evaluating(model: Any) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
     """Have `model` in evaluation mode, but for its 4-bit layers; afterwards it is in the mode that it was in.
 
     At its first evaluation on a CPU bitsandbytes repacks a layer's weights in place, and refuses some shapes. What a
@@ -93,7 +96,7 @@ def evaluating(model: Any) -> Iterator[None]:
         model.train(learned)
 
 
-def attach(base: Any, adapter: LoRA, task: str = "CAUSAL_LM") -> Any:
+def attach(base: PretrainedModel, adapter: LoRA, task: str = "CAUSAL_LM") -> Any:
     """Return `base` frozen, with fresh float32 adapters on it (drawn from torch's generator); `task` is peft's name.
 
     Raises:
@@ -114,7 +117,7 @@ def attach(base: Any, adapter: LoRA, task: str = "CAUSAL_LM") -> Any:
     return get_peft_model(base, config)
 
 
-def check_targets(base: Any, adapter: LoRA) -> None:
+def check_targets(base: nn.Module, adapter: LoRA) -> None:
     """Check that `base` has every layer that is to get an adapter.
 
     Raises:
@@ -135,7 +138,7 @@ def check_targets(base: Any, adapter: LoRA) -> None:
         )
 
 
-def linear_layers(model: Any) -> list[str]:
+def linear_layers(model: nn.Module) -> list[str]:
     """Return the names of the layers that an adapter can go onto."""
     import torch
     from transformers.pytorch_utils import Conv1D
@@ -153,7 +156,7 @@ def why_no_zeros(adapter: LoRA) -> str:
     return "" if adapter.merge else "adapters that stay apart fill the zeros again: merge them"
 
 
-def hold_zero_weights(model: Any) -> int:
+def hold_zero_weights(model: nn.Module) -> int:
     """Keep frozen weights that are exactly zero out of what the adapters of `model` learn; return how many they are.
 
     Each layer then computes with W + mask * (alpha / rank * B A), just what `merge` writes: what an adapter would put

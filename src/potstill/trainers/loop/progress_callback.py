@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from transformers import TrainerCallback
 
 if TYPE_CHECKING:
+    from transformers import TrainerControl, TrainerState, TrainingArguments
+
     from potstill.engine.context import Context
     from potstill.trainers.loop.hf_trainer import StudentTrainer
 
@@ -21,12 +23,19 @@ class Reporter(TrainerCallback):  # type: ignore[misc] # transformers is not typ
         self._context = context
         self._notes: dict[str, str] = {}
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         """Report the step."""
         note = ", ".join(self._notes.values())
         self._context.progress(state.global_step, state.max_steps, tokens=self._trainer.tokens_seen, note=note)
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, float] | None = None, **_: Any) -> None:
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, float] | None = None,
+        **_: object,
+    ) -> None:
         """Report what was measured."""
         for name in ("loss", "validation_loss"):
             if name in (logs or {}):

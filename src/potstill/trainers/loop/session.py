@@ -13,6 +13,7 @@ from potstill.trainers.loop.checkpoints import VALIDATION, best_step, evaluation
 from potstill.trainers.loop.trackers import tracker_folder, write_csv
 
 if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.engine.context import Context
     from potstill.trainers.loop.base import Training
     from potstill.trainers.loop.context import TrainingContext
@@ -73,7 +74,7 @@ def in_bf16(precision: str) -> bool:
 
 
 def learn(
-    model: Any,
+    model: PretrainedModel,
     examples: Examples,
     objective: Objective,
     schedule: Schedule,
