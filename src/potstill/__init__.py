@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from potstill.engine.encoding import File
     from potstill.engine.pipeline import Pipeline
     from potstill.engine.records import Run
-    from potstill.engine.step import Anything, Estimate, Metrics, Model, Output, Rows, Step
+    from potstill.engine.step import Anything, Estimate, Metrics, Model, Output, Rows, RowsOutput, Step
     from potstill.errors import BadInput, PotstillError, RequestError, StepFailed
     from potstill.teachers.ensemble import Ensemble
     from potstill.teachers.openai.budget import Price
@@ -49,6 +49,7 @@ _HOME = {
     "Price": "teachers.openai.budget",
     "RequestError": "errors",
     "Rows": "engine.step",
+    "RowsOutput": "engine.step",
     "Run": "engine.records",
     "Speculative": "teachers.vllm.teacher",
     "Step": "engine.step",
@@ -76,6 +77,7 @@ __all__ = [
     "Price",
     "RequestError",
     "Rows",
+    "RowsOutput",
     "Run",
     "Speculative",
     "Step",

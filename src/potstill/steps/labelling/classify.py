@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.teachers.protocol import TeacherSource
 
 SCORING = Sampling(max_tokens=1)
 """Nothing is drawn."""
@@ -119,7 +120,9 @@ class ClassifyWithTeacher(AskingStep):
         calls = 0 if count is None else count * each
         return Estimate(count, calls, calls * 2 * self.max_tokens, (count or 0) * 8 * len(self.classes))
 
-    def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
+    def run(
+        self, rows: Dataset, teacher: TeacherSource | Ensemble | Sequence[TeacherSource], context: Context
+    ) -> Iterator[dict[str, Any]]:
         """Yield the labelled rows in order."""
         ensemble = as_ensemble(teacher, "average")
         panel = Panel([as_teacher(member) for member in ensemble.members], ensemble.how, context)
@@ -130,7 +133,8 @@ class ClassifyWithTeacher(AskingStep):
             return
         jobs = _Jobs(self, rows, panel, ways, context)
         biases: list[list[list[float]]] = [[] for _ in panel.teachers]
-        for job, responses in panel.answers(jobs, self._total(len(rows), ways)):
+        scored = (len(rows) + len(self.content_free)) * len(self.classes)
+        for job, responses in panel.answers(jobs, len(rows) * self.samples if ways[0] else scored):
             if _lost(job, responses, context):
                 continue
             found = self._members(job, responses, ways, context)
@@ -143,7 +147,9 @@ class ClassifyWithTeacher(AskingStep):
             else:
                 context.ledger.lose(job.name, "permanent", UNREADABLE, responses[0].text)
 
-    def _one_answer(self, rows: Dataset, teacher: Any, way: Sampling, context: Context) -> Iterator[dict[str, Any]]:
+    def _one_answer(
+        self, rows: Dataset, teacher: TeacherSource, way: Sampling, context: Context
+    ) -> Iterator[dict[str, Any]]:
         """Yield the rows with the one label that the teacher answers."""
         labels = {text: label for label, text in self._texts().items()}
         tries = Tries(way, self.max_tries, self.seed)
@@ -179,7 +185,7 @@ class ClassifyWithTeacher(AskingStep):
         """Return the columns that the prompt shows."""
         return tuple(name for name in required_variables(self.prompt) if name != "classes")
 
-    def _way(self, teacher: Any) -> Sampling | None:
+    def _way(self, teacher: object) -> Sampling | None:
         """Return how a teacher chooses a label; None if it scores the labels' texts."""
         if scores(teacher):
             return None
@@ -189,10 +195,6 @@ class ClassifyWithTeacher(AskingStep):
         temperature = 1.0 if self.samples > 1 else 0.0
         return Sampling(temperature, max_tokens=longest if form else max(longest, self.max_tokens), structured=form)
 
-    def _total(self, rows: int, ways: Ways) -> int:
-        """Return the number of requests, which matters for the progress of one teacher only."""
-        return rows * self.samples if ways[0] else (rows + len(self.content_free)) * len(self.classes)
-
     def _given(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return what the prompt shows of a row, with the classes."""
         shown = {"instruction": row[self.text]} if self.text in row else {}
@@ -201,8 +203,7 @@ class ClassifyWithTeacher(AskingStep):
     def _asked(self, member: int, way: Sampling | None, messages: Messages) -> Iterator[tuple[int, Request]]:
         """Yield the requests to one member about one chat."""
         if way is None:
-            texts = self._texts().values()
-            yield from ((member, Request(messages, SCORING, continuation=text)) for text in texts)
+            yield from ((member, Request(messages, SCORING, continuation=text)) for text in self._texts().values())
             return
         for draw in range(self.samples):
             yield member, Request(messages, way, request_seed(self.seed, messages, draw))
@@ -217,8 +218,7 @@ class ClassifyWithTeacher(AskingStep):
                 found[member] = probabilities([text_score(_token_logprobs(r), self.length) for r in own])
             else:
                 chosen = [text for text in map(self._choice, own) if text is not None]
-                unclear = context.notes.setdefault("unclear_choices", 0)
-                context.notes["unclear_choices"] = unclear + len(own) - len(chosen)
+                context.notes["unclear_choices"] = context.notes.get("unclear_choices", 0) + len(own) - len(chosen)
                 found[member] = [chosen.count(text) / len(chosen) for text in texts] if chosen else []
         return found
 

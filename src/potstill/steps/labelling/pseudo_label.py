@@ -32,9 +32,15 @@ from potstill.teachers.protocol import Request, Response, Sampling
 from potstill.text.patterns import SlowPattern, pattern_problem
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from datasets import Dataset
+    from numpy.typing import NDArray
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
+    from potstill.teachers.ensemble import Ensemble
+    from potstill.teachers.protocol import Teacher, TeacherSource
 
 ENOUGH_MASS = 0.98
 """Mean captured probability below which K is too small to stand for the distribution."""
@@ -144,7 +150,13 @@ class PseudoLabel(AskingStep):
         soft = bytes_per_token(self.top_k) if self.top_k else 0
         return Estimate(count, calls, calls * 2 * self.max_tokens, int(count * self.max_tokens * (4 + soft)))
 
-    def run(self, rows: Dataset, teacher: Any, context: Context, tokenizer: Any = None) -> Iterator[dict[str, Any]]:
+    def run(
+        self,
+        rows: Dataset,
+        teacher: TeacherSource | Ensemble | Sequence[TeacherSource],
+        context: Context,
+        tokenizer: ModelSource | None = None,
+    ) -> Iterator[dict[str, Any]]:
         """Yield the labelled rows in order."""
         ensemble, mass = as_ensemble(teacher), Mass()
         panel = Panel([as_teacher(member) for member in ensemble.members], ensemble.how, context)
@@ -197,7 +209,7 @@ class PseudoLabel(AskingStep):
         if not self._votes():
             return 0, {}
         vote = self._count_votes(job.name, responses, context)
-        return None if vote is None else (vote.first, vote_columns(vote))
+        return None if vote is None else (vote.first, vote.columns())
 
     def _count_votes(self, name: str, responses: list[Response], context: Context) -> Vote | None:
         """Return what the whole answers vote for; None, and the row `name` is lost, if they say nothing."""
@@ -212,7 +224,7 @@ class PseudoLabel(AskingStep):
             context.ledger.lose(name, "permanent", "no answer in the text", raw)
         return vote
 
-    def _sidecar(self, teacher: Any, tokenizer: Any) -> Sidecar:
+    def _sidecar(self, teacher: Teacher, tokenizer: ModelSource | None) -> Sidecar:
         """Return what the soft labels of one member were made from."""
         return sidecar_of(teacher, prompt=self.prompt, k=self.top_k, mode="generated", tokenizer=tokenizer)
 
@@ -244,12 +256,6 @@ class _Jobs(Iterable[Job]):
             yield Job(str(row.get("id", number)), row, tuple(asked))
 
 
-def vote_columns(vote: Vote) -> dict[str, Any]:
-    """Return the columns that tell how a vote went."""
-    votes = [{"answer": answer, "count": count} for answer, count in vote.counts]
-    return {"answer": vote.answer, "confidence": vote.confidence, "votes": votes}
-
-
 def token_labels(response: Response, top_k: int) -> TokenLabels:
     """Return the soft labels of a response.
 
@@ -271,7 +277,7 @@ class Mass:
     total: float = 0.0
     tokens: int = 0
 
-    def add(self, tail: Any) -> None:
+    def add(self, tail: NDArray[Any]) -> None:
         """Add the tokens of a response by their `tail` [T], the probability of what wasn't kept."""
         self.total += len(tail) - float(tail.sum())
         self.tokens += len(tail)

@@ -176,7 +176,9 @@ def _from_text(how: SoftFields, prompt: str, teacher: ModelSource | None, archit
     """Return what makes an example of a row for a teacher beside the student."""
     from potstill.trainers.language_models.cross_tokenizer import with_partner
 
-    partner = None if distance(how).one_vocabulary else with_partner(students.folder_of(teacher), prompt)
+    partner = None
+    if teacher is not None and not distance(how).one_vocabulary:
+        partner = with_partner(students.folder_of(teacher), prompt)
 
     def example_of(row: Mapping[str, Any], tokenizer: Tokenizer) -> Example | str:
         made = text_example(row, tokenizer, prompt, architecture.encode, how.loss_on)
