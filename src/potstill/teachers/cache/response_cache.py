@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from potstill.engine.encoding import digest, digest_encoded
 from potstill.engine.step import Output, Step
 from potstill.errors import PotstillError, Problem
-from potstill.teachers.cache import forecast
+from potstill.teachers.cache.forecast import CURRENT
 from potstill.teachers.protocol import Throttled, is_teacher
 from potstill.teachers.response_codec import interpreted, pack, spelled, storable, unpack
 
@@ -53,7 +53,7 @@ class Asker:
         self._journal = context.store_journal.scoped(NAMESPACE)
         self._reports = reports
         self._identity = digest(["response", type(teacher).__name__, teacher.identity()])
-        self.forecast = forecast.current()
+        self.forecast = CURRENT.get()
         self._open = ExitStack()
         self._session: Session | None = None
         self._unsaved: dict[str, Response] = {}
