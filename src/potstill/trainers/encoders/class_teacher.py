@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from potstill.errors import BadInput
 from potstill.trainers.loop import student_model as students
+from potstill.trainers.loop.session import trains_in_bf16
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -116,7 +117,7 @@ def load(
     import torch
     import transformers
 
-    dtype = torch.bfloat16 if students.trains_in_bf16() else torch.float32
+    dtype = torch.bfloat16 if trains_in_bf16() else torch.float32
     model = getattr(transformers, f"AutoModel{kind}").from_pretrained(
         folder, dtype=dtype, use_safetensors=True, **({"attn_implementation": attention} if attention else {})
     )

@@ -20,9 +20,9 @@ from torch import Tensor
 
 from potstill.errors import BadInput
 from potstill.trainers.encoders.layer_objective import Seen
-from potstill.trainers.loop import student_model as students
 from potstill.trainers.loop.examples import Example, micro_batches
 from potstill.trainers.loop.schedule import Reading
+from potstill.trainers.loop.session import trains_in_bf16
 
 if TYPE_CHECKING:
     from potstill.compression.pretrained import ModelOutput, PretrainedModel
@@ -140,7 +140,7 @@ def load_teacher(folder: Path, attention: str | None) -> Any:
     if not any(kind.endswith("ForMaskedLM") for kind in kinds):
         raise BadInput(f"the teacher {folder} is a {', '.join(kinds)} and no masked language model: give one that was "
                        "saved by AutoModelForMaskedLM")  # fmt: skip
-    dtype = torch.bfloat16 if students.trains_in_bf16() else torch.float32
+    dtype = torch.bfloat16 if trains_in_bf16() else torch.float32
     model = _load(folder, dtype, attention).eval().requires_grad_(False)
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
 

@@ -17,7 +17,7 @@ from potstill.trainers.encoders.base import ClassTraining, Prepared, default_lea
 from potstill.trainers.encoders.classifier import ClassObjective
 from potstill.trainers.loop import student_model as students
 from potstill.trainers.loop.context import set_up
-from potstill.trainers.loop.session import schedule_of
+from potstill.trainers.loop.session import memory_explained, schedule_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -120,7 +120,6 @@ class MetaPseudoLabels(ClassTraining):
 
         from potstill.trainers.encoders.meta_loop import Endless, MetaLoop, learner
         from potstill.trainers.encoders.text_batches import reading
-        from potstill.trainers.loop.failure_messages import memory_explained
 
         plan = self._plan(model, guide)
         steps = plan.steps(len(pool))

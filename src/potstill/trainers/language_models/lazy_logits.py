@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from potstill.models.hidden_states import CLOSE, Head, after_head
-from potstill.trainers.loop.lora import evaluating
+from potstill.trainers.loop.student_model import evaluating
 
 if TYPE_CHECKING:
     from potstill.compression.pretrained import PretrainedModel

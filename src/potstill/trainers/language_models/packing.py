@@ -18,8 +18,8 @@ from torch import Tensor
 
 from potstill.errors import BadInput
 from potstill.trainers.loop.examples import Example, collate, micro_batches
-from potstill.trainers.loop.lora import evaluating
 from potstill.trainers.loop.schedule import CAUSAL, Reading
+from potstill.trainers.loop.student_model import evaluating
 
 if TYPE_CHECKING:
     from potstill.compression.pretrained import PretrainedModel

@@ -88,9 +88,9 @@ class Preference(CausalTraining):
 
         from potstill.trainers.language_models.preference_batches import with_reference
         from potstill.trainers.loop import lora
-        from potstill.trainers.loop.session import in_bf16
+        from potstill.trainers.loop.session import in_bf16, trains_in_bf16
 
-        adapter, dtype = self.adapter(), torch.bfloat16 if students.trains_in_bf16() else torch.float32
+        adapter, dtype = self.adapter(), torch.bfloat16 if trains_in_bf16() else torch.float32
         # loaded like the student that is trained, 4 bits included, so that it starts from margins of 0
         if adapter is None:
             model = students.load_model(prepared.folder, torch.float32)

@@ -22,6 +22,7 @@ from potstill.trainers.language_models.lazy_logits import Logits, Projection, Ta
 from potstill.trainers.loop import student_model as students
 from potstill.trainers.loop.objective import Losses, agreement
 from potstill.trainers.loop.schedule import Reading
+from potstill.trainers.loop.session import trains_in_bf16
 
 if TYPE_CHECKING:
     from potstill.models.protocols import ModelSource
@@ -138,6 +139,6 @@ def from_states(folder: Path, dtype: str) -> Teacher:
 
 def load_teacher(teacher: ModelSource) -> Any:
     """Return the teacher's model: in evaluation mode, without gradients, never quantized for speed."""
-    dtype = torch.bfloat16 if students.trains_in_bf16() else torch.float32
+    dtype = torch.bfloat16 if trains_in_bf16() else torch.float32
     model = students.load_model(students.folder_of(teacher), dtype).eval().requires_grad_(False)
     return model.to("cuda" if torch.cuda.is_available() else "cpu")

@@ -17,8 +17,8 @@ from potstill.errors import BadInput, PotstillError
 from potstill.trainers.loop import failure_messages
 from potstill.trainers.loop.checkpoints import STATE, is_finished, last_checkpoint, step_of
 from potstill.trainers.loop.examples import Example, Examples, LengthBatches
-from potstill.trainers.loop.lora import evaluating
 from potstill.trainers.loop.objective import Tally, losses_of
+from potstill.trainers.loop.student_model import evaluating
 
 if TYPE_CHECKING:
     from logging import Logger

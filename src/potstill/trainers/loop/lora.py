@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -76,24 +75,6 @@ def load_base(student: str | Path, adapter: LoRA, dtype: torch.dtype) -> Any:
     return model_class(student).from_pretrained(
         str(student), dtype=torch.float32, use_safetensors=True, quantization_config=quantization, device_map=device
     )
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Have `model` in evaluation mode, but for its 4-bit layers; afterwards it is in the mode that it was in.
-
-    At its first evaluation on a CPU bitsandbytes repacks a layer's weights in place, and refuses some shapes. What a
-    4-bit layer computes does not depend on the mode otherwise.
-    """
-    learned = model.training
-    model.eval()
-    for module in model.modules():
-        if type(module).__name__ == "Linear4bit":
-            module.training = True
-    try:
-        yield
-    finally:
-        model.train(learned)
 
 
 def attach(base: PretrainedModel, adapter: LoRA, task: str = "CAUSAL_LM") -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,19 +51,6 @@ def load_model(folder: Path, dtype: torch.dtype) -> PretrainedModel:
     return model
 
 
-def trains_in_bf16() -> bool:
-    """Return whether bfloat16 is the faster type here: on a GPU that has it, and on a CPU with AMX tiles.
-
-    AVX-512 BF16 alone is not enough: measured on two cores that have it, matrix products took twice as long as in
-    float32 and attention's backward pass five times as long.
-    """
-    import torch
-
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
-
-
 def default_learning_rate(parameters: int) -> float:
     """Return the usual learning rate for training all weights of a model of this size.
 
@@ -98,6 +86,24 @@ def hold_zero_weights(model: nn.Module) -> int:
 def _masked_by(mask: Tensor) -> Callable[[Tensor], Tensor]:
     """Return a hook that sets a gradient to zero where `mask` is False."""
     return lambda gradient: gradient * mask.to(gradient.device)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Have `model` in evaluation mode, but for its 4-bit layers; afterwards it is in the mode that it was in.
+
+    At its first evaluation on a CPU bitsandbytes repacks a layer's weights in place, and refuses some shapes. What a
+    4-bit layer computes does not depend on the mode otherwise.
+    """
+    learned = model.training
+    model.eval()
+    for module in model.modules():
+        if type(module).__name__ == "Linear4bit":
+            module.training = True
+    try:
+        yield
+    finally:
+        model.train(learned)
 
 
 def save(model: PretrainedModel, tokenizer: Tokenizer, folder: Path) -> None:
