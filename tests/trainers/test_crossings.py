@@ -31,10 +31,10 @@ def way(folder: Any, step: Any, rows: list[dict[str, Any]], start: str = "", **i
 def check(made: crossings.Way, files: int, returns: int, **counted: Any) -> None:
     """Check that there are no more; a change that makes it fewer should lower the numbers here."""
     found = crossings.count(made.stays(**counted))
-    assert found <= (files, returns) and found[1] <= returns, f"{found}\n{made.told()}"
+    assert found[0] <= files and found[1] <= returns, f"{found}\n{made.told()}"
 
 
-@pytest.mark.parametrize("start, files, returns, room", [("", 28, 33, ""), ("fit", 15, 4, "trainers/")])
+@pytest.mark.parametrize("start, files, returns, room", [("", 26, 30, ""), ("fit", 13, 3, "trainers/")])
 def test_hard_label(tmp_path, student, start, files, returns, room):
     """All calls of a whole run; and what is called by name, from `fit` on, in the room of the trainers."""
     step = HardLabel(None, student=str(student), **FIELDS)
@@ -42,7 +42,7 @@ def test_hard_label(tmp_path, student, start, files, returns, room):
     check(made, files, returns, room=room, by_name=bool(start))
 
 
-@pytest.mark.parametrize("start, files, returns, room", [("", 35, 45, ""), ("fit", 18, 6, "trainers/")])
+@pytest.mark.parametrize("start, files, returns, room", [("", 33, 42, ""), ("fit", 16, 5, "trainers/")])
 def test_soft_label(tmp_path, student, teacher, start, files, returns, room):
     rows = learning.with_soft_labels(learning.rows(8), teacher, 8)
     step = SoftLabel(None, student=str(student), **FIELDS)
@@ -50,7 +50,7 @@ def test_soft_label(tmp_path, student, teacher, start, files, returns, room):
     check(made, files, returns, room=room, by_name=bool(start))
 
 
-@pytest.mark.parametrize("start, files, returns, room", [("", 23, 25, ""), ("fit", 13, 2, "trainers/")])
+@pytest.mark.parametrize("start, files, returns, room", [("", 22, 21, ""), ("fit", 11, 1, "trainers/")])
 def test_classifier(tmp_path, start, files, returns, room):
     encoder = str(tiny.encoder(tmp_path / "encoder"))
     made = way(tmp_path, Classifier(None, student=encoder, **FIELDS), TEXTS, start, student=encoder)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from transformers import TrainingArguments
 
+    from potstill.trainers.loop.evaluation_callback import Evaluator
     from potstill.trainers.loop.objective import Objective
     from potstill.trainers.loop.process_group import Group
     from potstill.trainers.loop.schedule import Reading, Schedule
@@ -85,8 +86,13 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
         self._rows: Sequence[int] = ()
         self._loss = torch.zeros(())
 
-    def complete(self, total: int, logger: Logger) -> None:
-        """Train up to step `total`, from the newest checkpoint on; which one that is, process 0 says."""
+    def complete(self, total: int, logger: Logger, evaluator: Evaluator | None) -> None:
+        """Train up to step `total`, from the newest checkpoint on; which one that is, process 0 says.
+
+        Where an `evaluator` watches, the model ends with the weights that it found best.
+        """
+        if evaluator is not None:
+            self.add_callback(evaluator)
         folder = Path(self.args.output_dir)
         checkpoint = self.group.gather(last_checkpoint(folder) if not self.group.rank else None)[0]
         if checkpoint is not None and is_finished(checkpoint, total, self._schedule.patience):
@@ -97,6 +103,9 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
             if checkpoint is not None:
                 logger.info("going on from step %d of %d", step_of(checkpoint), total)
             self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if evaluator is not None:
+            evaluator.take_best()
+        self.finish()
 
     def get_train_dataloader(self) -> Any:
         """Return the batches, each its rows' numbers and a list of this process's parts."""

@@ -46,14 +46,9 @@ def train(
     ids = context.common_work / "examples"
     trainer = _trainer_class(schedule, group)(model, arguments, examples, objective, schedule, reading, group, ids)
     trainer.add_callback(Reporter(trainer, context))
-    if examples.validation is None:
-        trainer.complete(total, context.logger)
-    else:
-        evaluator = Evaluator(trainer, examples.validation, schedule, folder)
-        trainer.add_callback(evaluator)
-        trainer.complete(total, context.logger)
-        evaluator.take_best()
-    trainer.finish()
+    validation = examples.validation
+    evaluator = None if validation is None else Evaluator(trainer, validation, schedule, folder)
+    trainer.complete(total, context.logger, evaluator)
     return trainer
 
 
