@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from potstill.engine.annotations import hints
 from potstill.engine.graph import Graph, edges, like, step_of
 from potstill.engine.pipeline import Pipeline
+from potstill.engine.recipe import built
 from potstill.engine.step import Output, Step
 from potstill.engine.typed_json import Annotation, MisfitError, dataclass_in
 from potstill.engine.value_text import value_of
@@ -56,18 +57,23 @@ def _roots(pipeline: Pipeline) -> dict[str, Any]:
     graph = pipeline.graph()
     written = _written(graph)
     named = {graph.name(step): written.get(id(step), step) for step in graph.steps}
-    variables = {
-        name: value
+    variables: dict[str, Any] = {
+        name: built(value) if isinstance(value, Step) else value
         for name, value in pipeline.variables.items()
-        if dataclasses.is_dataclass(value) and not isinstance(value, (type, Output)) and not name.startswith("_")
+        if dataclasses.is_dataclass(value)
+        and not isinstance(value, (type, Output, Sequence))
+        and not name.startswith("_")
     }
     return {**named, **variables}
 
 
 def _written(graph: Graph) -> dict[int, Step]:
-    """Return by the id of a graph's step the one that stands for it in the file, which may expand to it."""
+    """Return by the id of a graph's step the one that stands for it in the file, which may expand to it.
+
+    A recipe is left out: what it stands for has its parameters.
+    """
     nodes = [*graph.outputs.values(), *(node for step in graph.steps for _, node in edges(step))]
-    return {id(step_of(node)): node for node in nodes if isinstance(node, Step)}
+    return {id(step_of(node)): node for node in nodes if isinstance(node, Step) and built(node) is node}
 
 
 def _paths(roots: Mapping[str, Any]) -> list[str]:
@@ -90,6 +96,7 @@ def _with(value: object, parts: list[str], text: str) -> Any:
         MisfitError: the text is no value for it.
     """
     head, *rest = parts
+    value = built(value) if isinstance(value, Step) else value
     head = getattr(type(value), "spelled", {}).get(head, head)
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         raise KeyError(head)
@@ -143,7 +150,7 @@ def _rebuilt(pipeline: Pipeline, replacements: dict[int, Any]) -> Pipeline:
         if isinstance(value, Output):
             return Output(rebuilt(value.step), value.name)
         if isinstance(value, Step):
-            return rebuilt(value)
+            return rebuilt(built(value))
         if isinstance(value, Mapping):
             return {key: swap(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):

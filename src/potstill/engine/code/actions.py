@@ -39,6 +39,7 @@ _WRITERS = frozenset({"setattr", "delattr"})
 _THIS = frozenset({"self", "cls", "mcls", "mcs"})
 _MADE = ("__new__", "__init__", "__post_init__")
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 class Actions:
@@ -47,8 +48,14 @@ class Actions:
     def __init__(self, space: dict[str, Any], body: Iterable[ast.stmt], known: dict[int, bool] | None = None) -> None:
         """Judge code whose global variables are `space`; functions in `known` are judged already."""
         self._space = space
+        self._body = body
         self._borrowed = set(_borrowed(body, space))
         self._known = {} if known is None else known
+
+    @functools.cached_property
+    def _still_to_come(self) -> frozenset[str]:
+        """The variables that the module gives a value to in only one way: without one, what uses them has not run."""
+        return _bound_for_good(tuple(self._body)) - self._space.keys()
 
     def acting(self, body: list[ast.stmt], own: dict[str, Any] | None = None) -> Iterator[ast.stmt]:
         """Yield the statements, at any depth of blocks, that act on a library.
@@ -179,7 +186,8 @@ class Actions:
             loud = (value.__name__.partition(".")[0], *chain[1:2]) in _LOUD or chain[-1:] == ("register",)
             return not is_own_module(value) and (writes or loud or not _is_quiet(value.__name__))
         if value is None:
-            return root.id not in vars(builtins) and root.id not in self._space
+            absent = root.id not in vars(builtins) and root.id not in self._space
+            return absent and root.id not in self._still_to_come
         if not isinstance(value, (FunctionType, type)) and not callable(value):
             return False
         module = getattr(value, "__module__", None) or ""
@@ -233,6 +241,25 @@ def _assigned(node: Function) -> tuple[str, ...]:
         elif isinstance(one, ast.withitem) and isinstance(one.optional_vars, ast.Name):
             names.append(one.optional_vars.id)
     return tuple(names)
+
+
+@functools.lru_cache(maxsize=256)
+def _bound_for_good(body: tuple[ast.stmt, ...]) -> frozenset[str]:
+    """Return the variables that the blocks of a module assign and never delete, and that nothing inner is called."""
+    bound: set[str] = set()
+    other: set[str] = set()
+    waiting: list[tuple[ast.AST, bool]] = [(node, True) for node in body]
+    while waiting:
+        node, outer = waiting.pop()
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            (bound if outer and isinstance(node.ctx, ast.Store) else other).add(node.id)
+        elif isinstance(node, ast.arg):
+            other.add(node.arg)
+        elif isinstance(node, ast.ExceptHandler):
+            other.add(node.name or "")
+        outer = outer and not isinstance(node, (*_DEFINITIONS, ast.ClassDef, ast.Lambda, *_COMPREHENSIONS))
+        waiting += [(inner, outer) for inner in ast.iter_child_nodes(node)]
+    return frozenset(bound - other)
 
 
 @functools.lru_cache(maxsize=2**16)
