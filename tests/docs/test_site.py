@@ -18,13 +18,12 @@ import yaml
 import potstill
 from potstill import recipes, steps, trainers
 from potstill.cli import _parser
+from potstill.lazy_names import stub_names
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 FACES = {"potstill": potstill, "potstill.steps": steps, "potstill.trainers": trainers, "potstill.recipes": recipes}
-ROOTS = {"potstill": "potstill", "potstill.trainers": "potstill"}
-"""What the modules in a face's table of homes begin with, where it isn't the face itself."""
 
 
 def canonical(name: str) -> str:
@@ -32,7 +31,7 @@ def canonical(name: str) -> str:
     face, _, last = name.rpartition(".")
     if face not in FACES:
         return name
-    return f"{ROOTS.get(face, face)}.{FACES[face]._HOME[last]}.{last}"
+    return f"{stub_names(face)[last]}.{last}"
 
 
 def documented() -> dict[str, str]:
