@@ -21,7 +21,7 @@ demo:
 
 test:
 	@scripts/setup.sh tests
-	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	.venv/bin/python -m pytest -m "not index" -n 2 --dist loadfile --no-loadscope-reorder
 
 # mypy from nothing takes a minute, so it has one processor and the tests the other
 check:
