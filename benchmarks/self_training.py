@@ -90,8 +90,8 @@ def graph(given: argparse.Namespace, seed: int) -> dict[str, Any]:
                 picked[f"picked, self-training{', soft' * soft}, round {number}"] = student.rows.picks[0]
     for name, course in pairs(given, data, how).items():
         students[f"co-training, {name}"] = course.student
-        rows: Any = course.student.rows
-        last = rows.rows.picks
+        trained: Any = course.student
+        last = trained.rows.rows.picks
         picked |= {f"picked, co-training, {name}, {which}": found
                    for which, found in zip(("first", "second"), last, strict=True)}  # fmt: skip
     for name, weight in (("meta", 1.0), ("no-feedback", 0.0)):

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from potstill import Context, Metrics, Rows, Step
+from potstill import Context, Metrics, Rows, RowsOutput, Step
 from potstill.engine.encoding import File
 from potstill.prompts import render
 
@@ -32,7 +32,8 @@ class Clinc(Step):
     seed: int = 0
     """Of the shuffle."""
     makes = "rows"
-    outputs = ("seeds", "test")
+    seeds = RowsOutput()
+    test = RowsOutput()
 
     def run(self) -> dict[str, Any]:
         """Return both."""

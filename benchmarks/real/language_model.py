@@ -12,7 +12,7 @@ from typing import Any
 
 from p3 import DATA, END, short
 
-from potstill import Pipeline, Rows, Step
+from potstill import Pipeline, Rows, RowsOutput, Step
 from potstill.steps.evaluation.perplexity import EvaluatePerplexity
 from potstill.steps.filtering.deduplicate import DeduplicateNear
 from potstill.steps.filtering.filter import FilterRows
@@ -35,7 +35,8 @@ class Texts(Step):
     count: int = 20_000
     """Texts to train on."""
     makes = "rows"
-    outputs = ("train", "test")
+    train = RowsOutput()
+    test = RowsOutput()
 
     def run(self, rows: Any) -> dict[str, Any]:
         """Return both."""

@@ -8,6 +8,7 @@ from potstill.engine.step import Metrics as Metrics
 from potstill.engine.step import Model as Model
 from potstill.engine.step import Output as Output
 from potstill.engine.step import Rows as Rows
+from potstill.engine.step import RowsOutput as RowsOutput
 from potstill.engine.step import Step as Step
 from potstill.errors import BadInput as BadInput
 from potstill.errors import PotstillError as PotstillError

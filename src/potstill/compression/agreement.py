@@ -6,12 +6,15 @@ Shapes: T tokens of a text, H hidden features, V tokens of the vocabulary.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from potstill.compression.architecture import architecture_of
+
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import ModelOutput, PretrainedModel
 
 CHUNK = 256
 """Positions whose logits are held at once."""
@@ -20,7 +23,7 @@ BATCH = 16
 
 
 @torch.no_grad()
-def final_states(model: Any, texts: Sequence[tuple[Tensor, int]]) -> list[Tensor]:
+def final_states(model: PretrainedModel, texts: Sequence[tuple[Tensor, int]]) -> list[Tensor]:
     """Return, per text, the last hidden states [T', H] at the positions that predict the answer.
 
     Keeping these and not the logits costs H and not V numbers a token; the head is never compressed.
@@ -73,7 +76,7 @@ def _chunks(states: Sequence[Tensor]) -> tuple[Tensor, ...]:
 
 
 @torch.no_grad()
-def outputs(model: Any, texts: Sequence[tuple[Tensor, int]]) -> list[Tensor]:
+def outputs(model: PretrainedModel, texts: Sequence[tuple[Tensor, int]]) -> list[Tensor]:
     """Return, per text, what `compared` compares: states [T', H] before a causal model's head, or the logits [1, C]."""
     if not architecture_of(model).is_encoder:
         return final_states(model, texts)
@@ -85,13 +88,13 @@ def outputs(model: Any, texts: Sequence[tuple[Tensor, int]]) -> list[Tensor]:
     return [found[number] for number in range(len(texts))]
 
 
-def logits_or_vectors(made: Any) -> Tensor:
+def logits_or_vectors(made: ModelOutput) -> Tensor:
     """Return what an encoder put out: logits, or the first token's vector [B, H] of one that has no head for them."""
     rows: Tensor = made.logits if "logits" in made else made.last_hidden_state[:, 0]
     return rows
 
 
-def compared(model: Any, before: Sequence[Tensor], after: Sequence[Tensor]) -> dict[str, float]:
+def compared(model: PretrainedModel, before: Sequence[Tensor], after: Sequence[Tensor]) -> dict[str, float]:
     """Return the `agreement` of a model's `outputs` after a change with those before it."""
     encoder = architecture_of(model).is_encoder
     return agreement(nn.Identity() if encoder else model.lm_head, before, after)

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from potstill.errors import BadInput
+
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import ModelConfig, PretrainedModel
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ ARCHITECTURES = {
 """What is known, by the `model_type` of the config."""
 
 
-def architecture_of(model: Any) -> Architecture:
+def architecture_of(model: PretrainedModel) -> Architecture:
     """Return the map of a model of transformers.
 
     Raises:
@@ -107,7 +110,7 @@ def known(model_type: str) -> Architecture:
     return ARCHITECTURES[model_type]
 
 
-def blocks_of(model: Any) -> tuple[str, nn.ModuleList]:
+def blocks_of(model: PretrainedModel) -> tuple[str, nn.ModuleList]:
     """Return the path of the list of blocks in `model`, and the list.
 
     Raises:
@@ -115,15 +118,17 @@ def blocks_of(model: Any) -> tuple[str, nn.ModuleList]:
     """
     inside = architecture_of(model).blocks
     path = inside if model.base_model is model else f"{model.base_model_prefix}.{inside}"
-    return path, model.get_submodule(path)
+    blocks = model.get_submodule(path)
+    assert isinstance(blocks, nn.ModuleList)
+    return path, blocks
 
 
-def head_size(config: Any) -> int:
+def head_size(config: ModelConfig) -> int:
     """Return the features of one attention head."""
     return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
 
 
-def key_value_heads(config: Any) -> int:
+def key_value_heads(config: ModelConfig) -> int:
     """Return the heads that keys and values have: as many as queries, or fewer that several queries share."""
     return int(getattr(config, "num_key_value_heads", None) or config.num_attention_heads)
 
@@ -132,7 +137,7 @@ class WasConv1D(nn.Linear):
     """A linear layer [O, I] that its kind of model stores the other way round."""
 
 
-def with_linear_layers(model: Any) -> None:
+def with_linear_layers(model: PretrainedModel) -> None:
     """Replace every `Conv1D` of `model`, GPT-2's layer whose weight is stored [I, O], by an `nn.Linear` [O, I]."""
     from transformers.pytorch_utils import Conv1D
 
@@ -142,12 +147,12 @@ def with_linear_layers(model: Any) -> None:
         setattr(parent, name, new)
 
 
-def stores_transposed(model: Any) -> bool:
+def stores_transposed(model: PretrainedModel) -> bool:
     """Return whether a model has layers that its kind stores the other way round."""
     return any(isinstance(module, WasConv1D) for module in model.modules())
 
 
-def with_own_layers(model: Any) -> None:
+def with_own_layers(model: PretrainedModel) -> None:
     """Undo `with_linear_layers`, so that the model is saved as its kind is."""
     from transformers.pytorch_utils import Conv1D
 
@@ -164,7 +169,7 @@ def _children(model: nn.Module, kind: type[nn.Module]) -> Iterator[tuple[nn.Modu
 
 
 @torch.no_grad()
-def _take(new: Any, old: Any) -> None:
-    """Give `new` the bias and the transposed weight of `old`."""
+def _take(new: nn.Linear, old: nn.Linear) -> None:
+    """Give `new` the bias and the transposed weight of `old`; one of them is a `Conv1D`."""
     new.weight.copy_(old.weight.T)
     new.bias.copy_(old.bias)

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from potstill.compression.architecture import blocks_of
 
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
+
 
 @contextmanager
-def one_block_held(model: Any) -> Iterator[None]:
+def one_block_held(model: PretrainedModel) -> Iterator[None]:
     """Hold the inputs [B, T, H] of each block only, and run a block once more when the backward pass comes to it.
 
     Chen et al. 2016, arXiv 1604.06174. Gradients pass from the embeddings on, and none is kept for a weight; those of
@@ -48,8 +51,8 @@ def one_block_held(model: Any) -> Iterator[None]:
 def _run_again(forward: Callable[..., Any]) -> Callable[..., Any]:
     """Return `forward` without gradients, and with them in the backward pass."""
 
-    def run(states: Tensor, *rest: Any, **named: Any) -> Any:
-        def again(given: Tensor) -> Any:
+    def run(states: Tensor, *rest: object, **named: object) -> object:
+        def again(given: Tensor) -> object:
             return forward(given, *rest, **named)
 
         return checkpoint(again, states, use_reentrant=True, preserve_rng_state=False)

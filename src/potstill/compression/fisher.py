@@ -9,16 +9,19 @@ Shapes: O output features.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from potstill.compression.loss import Batch, cross_entropy, predictions
 
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
+
 
 def row_information(
-    model: Any,
+    model: PretrainedModel,
     layers: Mapping[str, nn.Linear],
     batches: Sequence[Batch],
     progress: Callable[[int], None] = lambda _: None,

@@ -9,13 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from potstill.compression.architecture import architecture_of, blocks_of
 from potstill.errors import BadInput
+
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
 
 
 class Statistic(Protocol):
@@ -32,9 +35,9 @@ Kept = TypeVar("Kept", bound=Statistic)
 class Call:
     """What a block is called with besides its hidden states: positions, mask."""
 
-    args: tuple[Any, ...]
+    args: tuple[object, ...]
     """By position."""
-    named: dict[str, Any]
+    named: dict[str, object]
     """By name."""
 
 
@@ -97,7 +100,9 @@ class Block:
         return kept
 
 
-def walk(model: Any, batches: Sequence[Tensor], device: torch.device | str | None = None) -> Iterator[Block]:
+def walk(
+    model: PretrainedModel, batches: Sequence[Tensor], device: torch.device | str | None = None
+) -> Iterator[Block]:
     """Yield each block of `model`, first to last, called with the outputs of the blocks before as they are now.
 
     A model that is not on the `device` goes there block by block, one at a time, and back ("block offload").
@@ -140,7 +145,7 @@ def linear_layers(module: nn.Module, prefix: str) -> dict[str, nn.Linear]:
     return {f"{prefix}.{name}": layer for name, layer in module.named_modules() if isinstance(layer, nn.Linear)}
 
 
-def block_layers(model: Any) -> dict[str, nn.Linear]:
+def block_layers(model: PretrainedModel) -> dict[str, nn.Linear]:
     """Return all linear layers of the blocks by their path; the embeddings and the head are not among them."""
     path, modules = blocks_of(model)
     return linear_layers(modules, path)
@@ -148,14 +153,14 @@ def block_layers(model: Any) -> dict[str, nn.Linear]:
 
 @torch.no_grad()
 def _first_inputs(
-    model: Any, modules: nn.ModuleList, batches: Sequence[Tensor]
+    model: PretrainedModel, modules: nn.ModuleList, batches: Sequence[Tensor]
 ) -> tuple[list[Tensor], list[list[Call]]]:
     """Run the model with blocks that only note their arguments: the first hidden states, and all calls by block."""
     hidden: list[Tensor] = []
     calls: list[list[Call]] = [[] for _ in modules]
 
     def note(number: int) -> Callable[..., Tensor]:
-        def forward(states: Tensor, *args: Any, **named: Any) -> Tensor:
+        def forward(states: Tensor, *args: object, **named: object) -> Tensor:
             if number == 0:
                 hidden.append(states)
             calls[number].append(Call(args, named))
@@ -175,12 +180,14 @@ def _first_inputs(
     return hidden, calls
 
 
-def _moved(value: Any, device: torch.device | str) -> Any:
+def _moved(value: object, device: torch.device | str) -> Any:
     """Return `value` with the tensors in it on `device`: a tensor, or lists, tuples and dicts that may hold some."""
     if isinstance(value, Tensor):
         return value.to(device)
-    if type(value) in (list, tuple):
-        return type(value)(_moved(one, device) for one in value)
+    if type(value) is list:
+        return [_moved(one, device) for one in value]
+    if type(value) is tuple:
+        return tuple(_moved(one, device) for one in value)
     if type(value) is dict:
         return {name: _moved(one, device) for name, one in value.items()}
     return value

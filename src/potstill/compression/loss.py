@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -16,6 +16,9 @@ from torch.nn import functional
 
 from potstill.compression.architecture import architecture_of
 from potstill.errors import BadInput
+
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
 
 BATCH = 16
 """Texts run at once."""
@@ -55,7 +58,9 @@ def batches_of(texts: Sequence[tuple[Tensor, int]], labels: Sequence[int] | None
     ]
 
 
-def predictions(model: Any, batch: Batch, score: Callable[[Tensor, Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+def predictions(
+    model: PretrainedModel, batch: Batch, score: Callable[[Tensor, Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
     """Return `score(logits [N, C], targets [N])` of every prediction, and the text that each belongs to [N].
 
     Raises:
@@ -90,7 +95,7 @@ def is_right(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def mean(model: Any, batches: Sequence[Batch], score: Callable[[Tensor, Tensor], Tensor]) -> float:
+def mean(model: PretrainedModel, batches: Sequence[Batch], score: Callable[[Tensor, Tensor], Tensor]) -> float:
     """Return the mean of a score over all predictions."""
     model.eval()
     total, count = 0.0, 0
@@ -100,17 +105,17 @@ def mean(model: Any, batches: Sequence[Batch], score: Callable[[Tensor, Tensor],
     return total / max(count, 1)
 
 
-def loss(model: Any, batches: Sequence[Batch]) -> float:
+def loss(model: PretrainedModel, batches: Sequence[Batch]) -> float:
     """Return the mean loss of a prediction, in nats; infinite where it is not a number."""
     found = mean(model, batches, cross_entropy)
     return math.inf if math.isnan(found) else found
 
 
-def minus_perplexity(model: Any, batches: Sequence[Batch]) -> float:
+def minus_perplexity(model: PretrainedModel, batches: Sequence[Batch]) -> float:
     """Return -exp(loss), at least -`HIGHEST`: higher is better."""
     return -math.exp(min(loss(model, batches), math.log(HIGHEST)))
 
 
-def accuracy(model: Any, batches: Sequence[Batch]) -> float:
+def accuracy(model: PretrainedModel, batches: Sequence[Batch]) -> float:
     """Return the share of predictions that are right: classes, or next tokens."""
     return mean(model, batches, is_right)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from potstill.compression.architecture import blocks_of
+
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
 
 
 def grouped(blocks: int, groups: int) -> list[list[int]]:
@@ -23,7 +26,7 @@ def grouped(blocks: int, groups: int) -> list[list[int]]:
 
 
 @torch.no_grad()
-def share(model: Any, groups: Sequence[Sequence[int]]) -> int:
+def share(model: PretrainedModel, groups: Sequence[Sequence[int]]) -> int:
     """Give the blocks of each group the mean of their weights; return the parameters that then need not be stored."""
     blocks = blocks_of(model)[1]
     spared = 0

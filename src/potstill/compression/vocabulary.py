@@ -11,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from potstill.errors import BadInput
+
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
 
 SUPPORTED = "WordPiece (BERT) and byte-level BPE (GPT-2, RoBERTa, Qwen, Llama 3)"
 """The kinds of tokenizers whose vocabulary can be trimmed."""
@@ -58,7 +61,7 @@ def trimmed(content: Mapping[str, Any], kept: Sequence[int]) -> dict[str, Any]:
     return made
 
 
-def renumbered(config: Any, new: Mapping[int, int]) -> Any:
+def renumbered(config: object, new: Mapping[int, int]) -> Any:
     """Return a config with the ids in fields such as `pad_token_id` numbered anew; None for one without a token."""
     if isinstance(config, Mapping):
         return {
@@ -72,7 +75,7 @@ _LISTED = ("suppress_tokens", "begin_suppress_tokens", "bad_words_ids")
 """Fields of generation configs that hold ids under another name."""
 
 
-def named_ids(config: Any) -> set[int]:
+def named_ids(config: object) -> set[int]:
     """Return the ids that a config names."""
     if not isinstance(config, Mapping):
         return set()
@@ -83,7 +86,7 @@ def named_ids(config: Any) -> set[int]:
 
 
 @torch.no_grad()
-def cut_vocabulary(model: Any, kept: Sequence[int]) -> None:
+def cut_vocabulary(model: PretrainedModel, kept: Sequence[int]) -> None:
     """Leave only the rows `kept` in the embeddings [V, H] of `model`, its output layer [V, H] and that one's bias [V].
 
     What was tied stays tied.
@@ -104,7 +107,7 @@ def cut_vocabulary(model: Any, kept: Sequence[int]) -> None:
     model.config.get_text_config().vocab_size = len(kept)
 
 
-def first_fixed(model: Any) -> int:
+def first_fixed(model: PretrainedModel) -> int:
     """Return how many ids must stay as they are: RoBERTa counts positions from its padding token's id."""
     for module in model.modules():
         positions = getattr(module, "position_embeddings", None)
@@ -182,7 +185,7 @@ def _ids(content: Mapping[str, Any]) -> dict[str, int]:
     return {**(vocabulary if isinstance(vocabulary, Mapping) else {}), **added}
 
 
-def _pair(merge: Any) -> tuple[str, str]:
+def _pair(merge: str | Sequence[str]) -> tuple[str, str]:
     """Return both sides of a merge, which older files hold as one string."""
     left, right = merge.split(" ") if isinstance(merge, str) else merge
     return left, right
@@ -192,7 +195,7 @@ def _survives(left: str, right: str, words: Mapping[str, int]) -> bool:
     return left in words and right in words and left + right in words
 
 
-def _template_ids(processor: Any) -> list[int]:
+def _template_ids(processor: object) -> list[int]:
     """Return the ids that a post-processor puts around a text."""
     if not isinstance(processor, Mapping):
         return []
@@ -201,7 +204,7 @@ def _template_ids(processor: Any) -> list[int]:
     return found + [number for inner in processor.get("processors") or () for number in _template_ids(inner)]
 
 
-def _renumbered_template(processor: Any, new: Mapping[int, int]) -> Any:
+def _renumbered_template(processor: object, new: Mapping[int, int]) -> object:
     """Return a post-processor with its ids numbered anew."""
     if not isinstance(processor, Mapping):
         return processor
@@ -216,14 +219,14 @@ def _renumbered_template(processor: Any, new: Mapping[int, int]) -> Any:
     return made
 
 
-def _numbers(value: Any, new: Mapping[int, int]) -> Any:
+def _numbers(value: object, new: Mapping[int, int]) -> object:
     """Return an id, or lists of ids, numbered anew."""
     if isinstance(value, list):
         return [_numbers(item, new) for item in value]
     return new.get(value) if isinstance(value, int) else value
 
 
-def _flat(value: Any) -> Iterable[int]:
+def _flat(value: object) -> Iterable[int]:
     """Yield the ids in a value that may be a list of lists."""
     if isinstance(value, list):
         for item in value:

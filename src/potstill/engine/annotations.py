@@ -13,6 +13,7 @@ from typing import Any
 
 from potstill.engine.code.sources import module_source
 from potstill.engine.step import Step
+from potstill.engine.typed_json import Annotation
 
 
 @lru_cache(maxsize=2048)
@@ -32,16 +33,16 @@ def marks(cls: type, name: str) -> tuple[Any, ...]:
     return _marks(cls, name)
 
 
-def as_annotated(value: Any, annotation: Any) -> Any:
+def as_annotated(value: object, annotation: Annotation) -> Any:
     """Return `value` with whole numbers as floats where the annotation wants a float: 1 and 1.0 are one there."""
     if hasattr(annotation, "__metadata__"):
-        return as_annotated(value, annotation.__origin__)
+        return as_annotated(value, typing.cast("Any", annotation).__origin__)
     if annotation is float:
         return _as_float(value)
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (typing.Union, types.UnionType):
         return _as_member(value, arguments)
-    if type(value) in (list, tuple) and arguments:
+    if (type(value) is list or type(value) is tuple) and arguments:
         each = arguments * len(value) if len(arguments) == 1 else arguments
         each = (arguments[0],) * len(value) if arguments[-1:] == (...,) else each
         pairs = zip(value, each, strict=True) if len(each) == len(value) else ((item, None) for item in value)
@@ -53,7 +54,7 @@ def as_annotated(value: Any, annotation: Any) -> Any:
     return value
 
 
-def _as_float(value: Any) -> Any:
+def _as_float(value: object) -> Any:
     """Return a whole number as a float if it is one exactly."""
     try:
         return float(value) if type(value) is int and int(float(value)) == value else value
@@ -61,7 +62,7 @@ def _as_float(value: Any) -> Any:
         return value
 
 
-def _as_member(value: Any, members: tuple[Any, ...]) -> Any:
+def _as_member(value: object, members: tuple[Any, ...]) -> Any:
     """Return a value as the member of a union that it belongs to."""
     plain = [getattr(member, "__origin__", member) if hasattr(member, "__metadata__") else member for member in members]
     if type(value) is int:
@@ -76,7 +77,7 @@ def _marks(cls: type, name: str) -> tuple[Any, ...]:
     return tuple(_marks_in(hints(cls).get(name)))
 
 
-def _marks_in(annotation: Any) -> list[Any]:
+def _marks_in(annotation: Annotation) -> list[Any]:
     """Collect the metadata of `Annotated` in an annotation."""
     found = list(getattr(annotation, "__metadata__", ()))
     for inner in typing.get_args(annotation):
@@ -109,7 +110,7 @@ def _annotations(cls: type) -> dict[str, Any]:
     return dict(found) if isinstance(found, dict) else {}
 
 
-def _resolve(cls: type, name: str, annotation: Any) -> Any:
+def _resolve(cls: type, name: str, annotation: Annotation) -> Any:
     """Return one annotation of `cls` resolved, with the names that its module imports for type checkers if need be."""
     module = sys.modules.get(cls.__module__)
     names = dict(vars(module)) if module is not None else {}
@@ -121,12 +122,12 @@ def _resolve(cls: type, name: str, annotation: Any) -> Any:
         return typing.get_type_hints(alone, {**names, **checked}, dict(vars(cls)), include_extras=True)[name]
 
 
-def _is_class_variable(annotation: Any) -> bool:
+def _is_class_variable(annotation: Annotation) -> bool:
     """Return whether an annotation is that of a class variable, which is no field."""
     return isinstance(annotation, str) and annotation.replace("typing.", "").lstrip().startswith("ClassVar")
 
 
-def _explanation(cls: type, annotation: Any, error: Exception) -> str:
+def _explanation(cls: type, annotation: Annotation, error: Exception) -> str:
     """Return the problem of an annotation that can't be resolved."""
     place = "step" if issubclass(cls, Step) else "class"
     return (

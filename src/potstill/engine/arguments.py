@@ -39,11 +39,16 @@ def check_arguments(cls: type, given: tuple[object, ...], named: Mapping[str, ob
 
 def hint(name: str, known: Collection[str]) -> str:
     """Return which of the `known` names was meant by `name`, as the end of a message; nothing if none is near."""
+    near = nearest(name, known)
+    return f"; the nearest is {near}" if near else f"; it has {', '.join(sorted(known))}"
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """Return which of the `known` names was meant by `name`; nothing if none is near."""
     initials = {"".join(word[0] for word in one.split("_") if word): one for one in known if "_" in one}
     near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
     beginning = [one for one in sorted(known) if len(name) > 2 and one.startswith(name)]
-    nearest = initials.get(name) or next(iter(near or beginning), "")
-    return f"; the nearest is {nearest}" if nearest else f"; it has {', '.join(sorted(known))}"
+    return initials.get(name) or next(iter(near or beginning), "")
 
 
 def lists_as_tuples(value: object, annotation: object) -> object:

@@ -27,9 +27,9 @@ def check_columns(step: Step, arguments: Mapping[str, Any]) -> None:
         step.columns(held)
 
 
-def _parts(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+def _parts(name: str, value: object) -> Iterator[tuple[str, Any]]:
     """Yield the data sets of a field, each as `field[key]` where it holds several."""
     listed = dict(enumerate(value)) if isinstance(value, (list, tuple)) else value
-    several = isinstance(listed, Mapping)
-    placed = {f"{name}[{key}]": rows for key, rows in listed.items()} if several else {name: value}
+    several = {f"{name}[{key}]": rows for key, rows in listed.items()} if isinstance(listed, Mapping) else None
+    placed = {name: value} if several is None else several
     yield from ((place, rows) for place, rows in placed.items() if hasattr(rows, "column_names"))

@@ -17,7 +17,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, MethodWrapperType, ModuleType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, cast
 
 from potstill.engine.code import class_code, object_code
 from potstill.engine.code.origins import public_name
@@ -25,8 +25,19 @@ from potstill.engine.code.states import identity_method
 from potstill.engine.digests import no_such_file, path_digest
 from potstill.errors import BadInput, RequestError
 
+if TYPE_CHECKING:
+    import numpy as np
+    from _typeshed import DataclassInstance
+
 KEY_LENGTH = 32
 """Hex digits of a key: 128 bits."""
+
+
+class Identified(Protocol):
+    """An object that says itself what it is in a key."""
+
+    def identity(self) -> object:
+        """Return all that results depend on."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +59,19 @@ File = Annotated[str | Path, FileContent()]
 """A parameter that is a path; its content goes into the key."""
 
 
+@dataclass(frozen=True)
+class ByContent:
+    """Stands for an input in an encoded key: what is there, not who made it."""
+
+    digest: str
+    """Digest of the input's content."""
+
+
 Field = Callable[[type, str, Any], Any]
 """Encodes one field of a dataclass, given its class, its name and its value."""
 
 
-def encode(value: Any, *, ordered: bool = False, field: Field | None = None) -> Any:
+def encode(value: object, *, ordered: bool = False, field: Field | None = None) -> Any:
     """Return `value` as nested JSON lists whose first element names the type.
 
     Args:
@@ -78,7 +97,7 @@ class _Encoder:
         self._field = field
         self._open: set[int] = set()
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: object) -> Any:
         """Return a value encoded."""
         scalar = _SCALARS.get(type(value))
         if scalar is not None:
@@ -91,10 +110,11 @@ class _Encoder:
         finally:
             self._open.discard(id(value))
 
-    def _encode_held(self, value: Any) -> Any:
+    def _encode_held(self, value: object) -> Any:
         """Encode what may hold other values."""
         if identity_method(type(value)) is not None and not isinstance(value, type):
-            return ["identity", type(value).__qualname__, encode(value.identity()), *_own_code(type(value))]
+            known = encode(cast(Identified, value).identity())
+            return ["identity", type(value).__qualname__, known, *_own_code(type(value))]
         if isinstance(value, enum.Enum):
             return ["enum", type(value).__qualname__, self.encode(value.value), value.name, *_own_code(type(value))]
         if isinstance(value, Path):
@@ -117,7 +137,7 @@ class _Encoder:
         in_order = sorted(pairs, key=lambda pair: canonical(pair[0]))  # values may be large, and keys differ
         return ["dict", *in_order] if not self._ordered or pairs == in_order else ["ordered dict", *pairs]
 
-    def _callable(self, value: Any) -> Any:
+    def _callable(self, value: object) -> Any:
         """Encode functions, methods and classes of libraries by name; all else by what it is made of."""
         if isinstance(value, functools.partial) and type(value) is functools.partial:
             return ["partial", self.encode(value.func), self.encode(value.args), self.encode(value.keywords)]
@@ -135,13 +155,14 @@ class _Encoder:
         if name:
             return ["name", name]
         if hasattr(value, "dtype") and hasattr(value, "tobytes") and not getattr(value.dtype, "hasobject", False):
-            return ["array", str(value.dtype), list(value.shape), hashlib.sha256(value.tobytes()).hexdigest()]
+            array = cast("np.ndarray[Any, Any]", value)
+            return ["array", str(array.dtype), list(array.shape), hashlib.sha256(array.tobytes()).hexdigest()]
         if type(value) is object:
             raise BadInput(_refusal(value))
         return _by_parts(value)
 
 
-def _by_parts(value: Any) -> Any:
+def _by_parts(value: object) -> Any:
     """Encode a function, class or object by all that it is made of and can reach."""
     label = getattr(value, "__qualname__", type(value).__qualname__)
     try:
@@ -150,7 +171,7 @@ def _by_parts(value: Any) -> Any:
         raise BadInput(_refusal(value), *(problem.message for problem in error.problems)) from error
 
 
-def _refusal(value: Any) -> str:
+def _refusal(value: object) -> str:
     """Return why a value is refused, and what to do."""
     return (
         f"a {type(value).__module__}.{type(value).__qualname__} can't be part of a key: use plain values, a frozen "
@@ -158,7 +179,7 @@ def _refusal(value: Any) -> str:
     )
 
 
-def _is_plain(value: Any) -> bool:
+def _is_plain(value: object) -> bool:
     """Return whether a container is of a type of the standard library that adds nothing to what is in it."""
     return type(value).__module__ in ("builtins", "types") or type(value) is OrderedDict
 
@@ -169,7 +190,7 @@ def _own_code(cls: type) -> list[Any]:
     return [["code", cls.__qualname__, found]] if found else []
 
 
-def keyed_fields(value: Any) -> list[tuple[str, Any]]:
+def keyed_fields(value: DataclassInstance) -> list[tuple[str, Any]]:
     """Return the fields of a dataclass that its key covers: all but those that its `unkeyed` lists, and the name."""
     excluded: frozenset[str] = getattr(value, "unkeyed", frozenset())
     later: frozenset[str] = getattr(value, "unkeyed_defaults", frozenset())
@@ -178,17 +199,17 @@ def keyed_fields(value: Any) -> list[tuple[str, Any]]:
     return [(field.name, held) for field, held in pairs if field.name not in later or held != field.default]
 
 
-def canonical(encoded: Any) -> str:
+def canonical(encoded: object) -> str:
     """Return the one JSON text of an encoded value."""
     return json.dumps(encoded, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
-def digest(value: Any) -> str:
+def digest(value: object) -> str:
     """Return the digest of any value that can be encoded."""
     return digest_encoded(encode(value))
 
 
-def digest_encoded(encoded: Any) -> str:
+def digest_encoded(encoded: object) -> str:
     """Return the digest of a value that is encoded already."""
     return hashlib.sha256(canonical(encoded).encode()).hexdigest()[:KEY_LENGTH]
 
@@ -200,6 +221,7 @@ _SCALARS: Mapping[type, Callable[[Any], Any]] = {
     float: lambda value: ["float", value.hex()],
     type(None): lambda value: ["none"],
     bytes: lambda value: ["bytes", value.hex()],
+    ByContent: lambda value: ["identity", "ByContent", ["dict", [["str", "content"], ["str", value.digest]]]],
     **dict.fromkeys((date, datetime, time, timedelta, Decimal), lambda value: [type(value).__name__, repr(value)]),
 }
 """How values without parts are encoded."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from potstill.engine.step import Node, Output, Step
 from potstill.errors import Problem, RequestError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True)
@@ -49,16 +53,29 @@ def step_of(node: Node) -> Step:
 
 def edges(step: Step) -> Iterator[tuple[str, Node]]:
     """Yield (field name, node) for every step that a field of `step` holds, at any depth."""
-    for field in _fields(step):
-        yield from ((field.name, node) for node in nodes_in(getattr(step, field.name)))
+    for name in _fields(step):
+        value = getattr(step, name)
+        if type(value) not in _LEAVES:
+            yield from ((name, node) for node in nodes_in(value))
 
 
-def _fields(step: Step) -> list[dataclasses.Field[Any]]:
+def _fields(step: Step) -> tuple[str, ...]:
     """Return the fields as the constructor takes them: those by position come first, also where a base has others."""
-    return sorted(dataclasses.fields(step), key=lambda field: bool(field.kw_only))
+    cls: type = type(step)
+    return _fields_in_order(cls)
 
 
-def nodes_in(value: Any) -> Iterator[Node]:
+@functools.lru_cache(maxsize=1024)
+def _fields_in_order(cls: type) -> tuple[str, ...]:
+    """Return the names of a dataclass's fields as its constructor takes them."""
+    return tuple(field.name for field in sorted(dataclasses.fields(cls), key=lambda field: bool(field.kw_only)))
+
+
+_LEAVES = (str, int, float, bool, type(None))
+"""Types of most parameters, which hold no steps."""
+
+
+def nodes_in(value: object) -> Iterator[Node]:
     """Yield the steps and outputs inside lists, tuples, dicts and dataclasses such as teachers."""
     if isinstance(value, (Step, Output)):
         yield value
@@ -73,7 +90,7 @@ def nodes_in(value: Any) -> Iterator[Node]:
             yield from nodes_in(getattr(value, field.name))
 
 
-def replace_nodes(value: Any, replacement: Callable[[Node, bool], Any], *, inside: bool = False) -> Any:
+def replace_nodes(value: object, replacement: Callable[[Node, bool], Any], *, inside: bool = False) -> Any:
     """Return `value` with every step and output in it replaced; containers keep their type.
 
     `replacement` also learns whether the node sits `inside` a dataclass such as a teacher.
@@ -86,12 +103,13 @@ def replace_nodes(value: Any, replacement: Callable[[Node, bool], Any], *, insid
         return {key: replace_nodes(item, replacement, inside=inside) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return like(value, (replace_nodes(item, replacement, inside=inside) for item in value))
+    holder = cast("DataclassInstance", value)  # what else `nodes_in` looks into
     changed = {
         field.name: replace_nodes(getattr(value, field.name), replacement, inside=True)
-        for field in dataclasses.fields(value)
+        for field in dataclasses.fields(holder)
         if any(True for _ in nodes_in(getattr(value, field.name)))
     }
-    return dataclasses.replace(value, **changed)
+    return dataclasses.replace(holder, **changed)
 
 
 def like(value: list[Any] | tuple[Any, ...], items: Iterable[Any]) -> Any:
@@ -157,8 +175,8 @@ def _named(steps: tuple[Step, ...], known_names: Mapping[int, str]) -> dict[int,
 
 def _described(step: Step, names: Mapping[int, str]) -> str:
     """Return e.g. `Evaluate(hard)`: the type and the first thing that the step works on."""
-    for field in _fields(step):
-        value = getattr(step, field.name)
+    for name in _fields(step):
+        value = getattr(step, name)
         if isinstance(value, (Step, Output)):
             return f"{type(step).__name__}({_short(names[id(step_of(value))])})"
         if hasattr(value, "label") and isinstance(value.label, str):

@@ -107,7 +107,7 @@ def read_metrics(path: Path) -> dict[str, Any]:
     return metrics if isinstance(metrics, dict) else {}
 
 
-def _figures(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
+def _figures(prefix: str, value: object) -> Iterator[tuple[str, str]]:
     """Yield the numbers and short texts of nested metrics, each with its path."""
     if isinstance(value, dict):
         for name, inner in value.items():

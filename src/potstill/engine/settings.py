@@ -5,15 +5,18 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from potstill.engine.annotations import hints
 from potstill.engine.graph import Graph, edges, like, step_of
 from potstill.engine.pipeline import Pipeline
 from potstill.engine.step import Output, Step
-from potstill.engine.typed_json import MisfitError, dataclass_in
+from potstill.engine.typed_json import Annotation, MisfitError, dataclass_in
 from potstill.engine.value_text import value_of
 from potstill.errors import Problem, RequestError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 def changed(pipeline: Pipeline, settings: list[str]) -> Pipeline:
@@ -79,7 +82,7 @@ def _unknown(path: str, wanted: str, known: list[str]) -> str:
     return f"--set {path}: there is no such parameter" + (f"; the nearest is {near[0]}" if near else "")
 
 
-def _with(value: Any, parts: list[str], text: str) -> Any:
+def _with(value: object, parts: list[str], text: str) -> Any:
     """Return a dataclass with the field at `parts` set to what `text` says.
 
     Raises:
@@ -88,7 +91,9 @@ def _with(value: Any, parts: list[str], text: str) -> Any:
     """
     head, *rest = parts
     head = getattr(type(value), "spelled", {}).get(head, head)
-    if not dataclasses.is_dataclass(value) or head not in {field.name for field in dataclasses.fields(value)}:
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        raise KeyError(head)
+    if head not in {field.name for field in dataclasses.fields(value)}:
         raise KeyError(head)
     old, annotation = getattr(value, head), _annotation(type(value), head)
     if not rest:
@@ -101,7 +106,7 @@ def _annotation(cls: type, name: str) -> Any:
     return hints(cls).get(name, Any)
 
 
-def _defaults(annotation: Any) -> Any:
+def _defaults(annotation: Annotation) -> Any:
     """Return the settings that an annotation allows where there are none yet, all as they are by default."""
     kind = dataclass_in(annotation)
     try:
@@ -110,7 +115,7 @@ def _defaults(annotation: Any) -> Any:
         raise MisfitError(f"is None: give its fields together, as a JSON object ({error})") from error
 
 
-def _remade(value: Any, changes: Mapping[str, Any]) -> Any:
+def _remade(value: DataclassInstance, changes: Mapping[str, Any]) -> Any:
     """Return a dataclass of the same class with some fields changed, prepared again from all of them."""
     twin = object.__new__(type(value))
     for field in dataclasses.fields(value):
@@ -133,7 +138,7 @@ def _rebuilt(pipeline: Pipeline, replacements: dict[int, Any]) -> Pipeline:
             done[id(step)] = _remade(base, changes | {"name": base.name or graph.names.get(id(step_of(step)))})
         return done[id(step)]
 
-    def swap(value: Any) -> Any:
+    def swap(value: object) -> Any:
         """Return what stands for `value` now; steps are swapped in topological order, so this never goes deep."""
         if isinstance(value, Output):
             return Output(rebuilt(value.step), value.name)
@@ -144,11 +149,11 @@ def _rebuilt(pipeline: Pipeline, replacements: dict[int, Any]) -> Pipeline:
         if isinstance(value, (list, tuple)):
             return like(value, (swap(item) for item in value))
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            value = replacements.get(id(value), value)
-            fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+            held = replacements.get(id(value), value)
+            fields = {field.name: getattr(held, field.name) for field in dataclasses.fields(held)}
             new = {name: swap(item) for name, item in fields.items()}
             same = all(new[name] is fields[name] or new[name] == fields[name] for name in fields)
-            return value if same else dataclasses.replace(value, **new)
+            return held if same else dataclasses.replace(held, **new)
         return value
 
     for step in graph.steps:

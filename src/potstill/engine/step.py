@@ -5,10 +5,22 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NoReturn, Protocol, Self, Union, dataclass_transform
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    NoReturn,
+    Protocol,
+    Self,
+    Union,
+    dataclass_transform,
+    overload,
+)
 
 from potstill.engine.arguments import check_arguments
 from potstill.engine.field_texts import WithFieldTexts
+from potstill.engine.step_names import declare_outputs, no_attribute, nothing_has_run, taken_names, wrong_outputs
 from potstill.errors import NothingHasRun, Problem, RequestError
 
 if TYPE_CHECKING:
@@ -70,7 +82,7 @@ class Step:
 
     Subclasses become frozen dataclasses by themselves and define `run`, whose arguments are the resolved edges by
     field name (a `datasets.Dataset` for rows, a folder for a model, a dict for metrics) and, if asked for, `context`.
-    `run` returns rows, a folder or metrics; a step that names `outputs` returns a dict of rows by output name.
+    `run` returns rows, a folder or metrics; that of a step with `RowsOutput`s, a dict of rows by name.
     """
 
     name: str | None = field(default=None, kw_only=True)
@@ -79,7 +91,7 @@ class Step:
     makes: ClassVar[str] = "anything"
     """What the step makes: `rows`, `model`, `metrics`, `report`, or `anything` when that shows only when it runs."""
     outputs: ClassVar[tuple[str, ...]] = ()
-    """Names of the outputs of a step that has several."""
+    """Names of the outputs of a step that has several; comes from the declarations, where the class doesn't set it."""
     version: ClassVar[int] = 1
     """Raised whenever a built-in step's result changes for the same parameters."""
     heavy: ClassVar[bool] = False
@@ -106,7 +118,8 @@ class Step:
             RequestError: it uses a name that is a step's own for a parameter or an output.
         """
         super().__init_subclass__()
-        wrong = [*_taken_names(cls), *_wrong_outputs(cls)]
+        declare_outputs(cls, RowsOutput)
+        wrong = [*taken_names(cls, Step), *wrong_outputs(cls, RowsOutput)]
         if wrong:
             raise RequestError(*wrong)
         dataclass(frozen=True, eq=False, repr=False)(cls)
@@ -122,18 +135,19 @@ class Step:
             check_arguments(cls, given, named)
         return super().__new__(cls)
 
-    def __getattr__(self, name: str) -> Output:
-        """Return the output `name` of a step that has several.
+    if not TYPE_CHECKING:  # type checkers know the fields and outputs, and refuse all other names by themselves
 
-        Raises:
-            AttributeError: the step has no such output.
-        """
-        if name in type(self).outputs:
-            return Output(self, name)
-        if name in RESULT_NAMES:
-            raise AttributeError(_nothing_has_run(self, f".{name}"))
-        known = f"; its outputs are {', '.join(type(self).outputs)}" if type(self).outputs else ""
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{known}")
+        def __getattr__(self, name: str) -> NoReturn:
+            """Refuse a name that the step does not have.
+
+            Raises:
+                AttributeError: always, with what is near.
+            """
+            if name in RESULT_NAMES:
+                raise AttributeError(nothing_has_run(type(self), f".{name}"))
+            declared = getattr(type(self), name, None)
+            left_out = declared.otherwise if isinstance(declared, RowsOutput) else ""
+            raise AttributeError(left_out or no_attribute(type(self), name))
 
     def __repr__(self) -> str:
         """Name the type and the step, without the whole graph behind it."""
@@ -145,19 +159,19 @@ class Step:
 
     def __iter__(self) -> Iterator[NoReturn]:
         """Refuse to iterate over rows that don't exist yet."""
-        raise NothingHasRun(_nothing_has_run(self))
+        raise NothingHasRun(nothing_has_run(type(self)))
 
     def __len__(self) -> int:
         """Refuse to count rows that don't exist yet."""
-        raise NothingHasRun(_nothing_has_run(self))
+        raise NothingHasRun(nothing_has_run(type(self)))
 
     def __getitem__(self, key: object) -> NoReturn:
         """Refuse to read rows that don't exist yet."""
-        raise NothingHasRun(_nothing_has_run(self))
+        raise NothingHasRun(nothing_has_run(type(self)))
 
     def __fspath__(self) -> str:
         """Refuse to name a folder that doesn't exist yet."""
-        raise NothingHasRun(_nothing_has_run(self, ".path"))
+        raise NothingHasRun(nothing_has_run(type(self), ".path"))
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the parameters, beyond types and ranges; reads small files at most."""
@@ -202,45 +216,6 @@ class Step:
         return self.estimate(rows)
 
 
-def _nothing_has_run(step: Step, result: str = "") -> str:
-    """Return what to do where a step is used as if it were its result."""
-    example = f'run = Pipeline("name", outputs={{"x": ...}}).run(), then run["x"]{result or ".dataset()"}'
-    return f"{type(step).__name__} is a step, and nothing has run yet: make it an output of a pipeline, {example}"
-
-
-def _taken_names(cls: type[Step]) -> Iterator[Problem]:
-    """Yield a problem for each parameter of `cls` that has the name of something that every step has."""
-    annotations = vars(cls).get("__annotations__", {})
-    for name, annotation in annotations.items():
-        text = annotation if isinstance(annotation, str) else repr(annotation)
-        if name in _OWN and "ClassVar" not in text:
-            hint = f"; if Potstill's is meant, write `{name} = ...` without a type" if name in _SETTINGS else ""
-            yield Problem(cls.__name__, name, f"is a name that every step has: call the parameter something else{hint}")
-    for name in sorted(_METHODS & vars(cls).keys() - annotations.keys()):
-        if not callable(vars(cls)[name]) and not isinstance(vars(cls)[name], (staticmethod, classmethod)):
-            yield Problem(cls.__name__, name, "is a method that every step has: call the attribute something else")
-
-
-def _wrong_outputs(cls: type[Step]) -> Iterator[Problem]:
-    """Yield what is wrong with the names of the outputs: each must lead to the output and to nothing else."""
-    if not isinstance(cls.outputs, (tuple, list)) or not all(isinstance(name, str) for name in cls.outputs):
-        yield Problem(
-            cls.__name__, "outputs", f'must be a tuple of names, as in ("train", "test"), got {cls.outputs!r}'
-        )
-        return
-    fields = {name for base in cls.__mro__ for name in vars(base).get("__annotations__", {})}
-    for name in cls.outputs:
-        if name in fields or hasattr(cls, name):
-            yield Problem(cls.__name__, "outputs", f"{name!r} is a parameter or a name of the step: choose another one")
-        elif not name.isidentifier() or len(name.encode()) > 100:  # it is a folder's name, too
-            yield Problem(cls.__name__, "outputs", f"{name!r:.80} is no name: letters, digits and underscores are")
-
-
-_SETTINGS = frozenset(name for name in Step.__annotations__ if name != "name")
-_METHODS = frozenset(name for name, member in vars(Step).items() if callable(member) and not name.startswith("_"))
-_OWN = _SETTINGS | _METHODS | {"name", "run"}
-
-
 @dataclass(frozen=True, eq=False)
 class Output:
     """One named output of a step that has several."""
@@ -250,15 +225,60 @@ class Output:
     name: str
     """Which of its outputs."""
 
-    def __getattr__(self, name: str) -> NoReturn:
-        """Refuse: an output is no result before it has run.
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Refuse: an output is no result before it has run.
+
+            Raises:
+                AttributeError: always.
+            """
+            if name in RESULT_NAMES:
+                raise AttributeError(nothing_has_run(type(self.step), f".{name}"))
+            raise AttributeError(f"the output of a step has no attribute {name!r}")
+
+
+class RowsOutput:
+    """Declares an output in the class of a step that has several, as `train = RowsOutput()`; they come in this order.
+
+    Of a step, the attribute is its `Output`. In keys, the tuple `outputs` stands for all declarations, so that a class
+    with `train = RowsOutput()` has the key of one that says `outputs = ("train",)` instead.
+    """
+
+    def __init__(self, *, only_with: str = "", otherwise: str = "") -> None:
+        """Declare an output; its name is that of the attribute.
+
+        Args:
+            only_with: parameter without which (false, zero, empty) a step has no such output; empty: it always has.
+            otherwise: what to do then, for whoever asks for the output.
+        """
+        self.name = ""
+        self.only_with = only_with
+        self.otherwise = otherwise
+
+    def __set_name__(self, owner: type[Step], name: str) -> None:
+        """Take the name of the class's attribute; that of the first, where two share one declaration."""
+        self.name = self.name or name
+
+    @overload
+    def __get__(self, step: None, owner: type[Step]) -> Self: ...
+
+    @overload
+    def __get__(self, step: Step, owner: type[Step]) -> Output: ...
+
+    def __get__(self, step: Step | None, owner: type[Step]) -> Self | Output:
+        """Return the output of `step`, or the declaration itself where a class is asked.
 
         Raises:
-            AttributeError: always.
+            AttributeError: a class below declares other outputs, or the step's parameters leave this one out.
         """
-        if name in RESULT_NAMES:
-            raise AttributeError(_nothing_has_run(self.step, f".{name}"))
-        raise AttributeError(f"the output of a step has no attribute {name!r}")
+        if self.name not in owner.outputs or (step is not None and self.is_left_out(step)):
+            raise AttributeError(self.name)  # Python asks the step's `__getattr__` then, which says why
+        return self if step is None else Output(step, self.name)
+
+    def is_left_out(self, step: Step) -> bool:
+        """Return whether the step's parameters leave this output out."""
+        return bool(self.only_with) and not getattr(step, self.only_with)
 
 
 Node = Union[Step, Output]

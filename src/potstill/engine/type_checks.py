@@ -7,11 +7,12 @@ import typing
 from typing import Any
 
 from potstill.engine.step import Edge
+from potstill.engine.typed_json import Annotation
 
 _PLAIN = (bool, int, float, str, types.NoneType)
 
 
-def type_problem(value: Any, annotation: Any) -> str:
+def type_problem(value: object, annotation: Annotation) -> str:
     """Return what is wrong with the type of a value, or nothing."""
     plain = _without_marks(annotation)
     if _plainly_fits(value, plain):
@@ -29,7 +30,7 @@ def type_problem(value: Any, annotation: Any) -> str:
     return ""
 
 
-def range_problem(value: Any, annotation: Any) -> str:
+def range_problem(value: object, annotation: Annotation) -> str:
     """Return which bound of `Annotated[..., Interval(...)]` a number breaks, or nothing."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return ""
@@ -44,12 +45,12 @@ def range_problem(value: Any, annotation: Any) -> str:
     return ""
 
 
-def allows_none(annotation: Any) -> bool:
+def allows_none(annotation: Annotation) -> bool:
     """Return whether an annotation is optional."""
     return type(None) in typing.get_args(_without_marks(annotation))
 
 
-def _plainly_fits(value: Any, annotation: Any) -> bool:
+def _plainly_fits(value: object, annotation: Annotation) -> bool:
     """Return whether a value is of a plain type that is asked for: most are, and typeguard takes 0.1 s to import."""
     plain = _without_marks(annotation)
     origin, arguments = typing.get_origin(plain), typing.get_args(plain)
@@ -62,18 +63,18 @@ def _plainly_fits(value: Any, annotation: Any) -> bool:
     return type(value) is plain and plain in _PLAIN
 
 
-def _without_marks(annotation: Any) -> Any:
+def _without_marks(annotation: Annotation) -> Any:
     """Return an annotation without its outermost `Annotated`."""
     return typing.get_args(annotation)[0] if hasattr(annotation, "__metadata__") else annotation
 
 
-def _annotated_marks(annotation: Any) -> tuple[Any, ...]:
+def _annotated_marks(annotation: Annotation) -> tuple[Any, ...]:
     """Return the marks of an annotation and of the members of a union."""
     own = tuple(getattr(annotation, "__metadata__", ()))
     inner = tuple(mark for part in typing.get_args(annotation) for mark in getattr(part, "__metadata__", ()))
     return tuple(mark for mark in own + inner if not isinstance(mark, Edge))
 
 
-def _type_name(annotation: Any) -> str:
+def _type_name(annotation: Annotation) -> str:
     """Return an annotation as a person would write it."""
     return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")

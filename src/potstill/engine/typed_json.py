@@ -19,6 +19,8 @@ from typing import Any
 
 from potstill.engine.json_text import json_in
 
+Annotation = object
+"""What may stand behind the colon of a field: a class, `list[int]`, `int | None`, `Annotated[...]`, a text, ..."""
 LENGTH = re.compile(
     r"(?:(?P<days>-?\d+) days?,? ?)?"
     r"(?:(?P<hours>\d+):(?P<minutes>\d\d)(?::(?P<seconds>\d\d(?:\.\d+)?))?)?"
@@ -34,9 +36,9 @@ ANYTHING = (Any, object)
 """Annotations that allow anything."""
 
 
-def from_json(value: Any, kind: Any) -> Any:
-    """Return a value that came as JSON as one of type `kind`; text is what has no JSON form."""
-    kind = plain(kind)
+def from_json(value: object, annotation: Annotation) -> Any:
+    """Return a value that came as JSON as one of the type annotated; text is what has no JSON form."""
+    kind = plain(annotation)
     members = members_of(kind)
     if members:
         return _first_fitting(value, members)
@@ -63,7 +65,7 @@ def from_json(value: Any, kind: Any) -> Any:
     raise MisfitError(misfit(f"{name_of(kind)}, which the command line can't give", value))
 
 
-def _first_fitting(value: Any, members: tuple[Any, ...]) -> Any:
+def _first_fitting(value: object, members: tuple[Any, ...]) -> Any:
     """Return a JSON value as the first member of a union that takes it as it is, else the first that can."""
     exact = [member for member in members if plain(member) is type(value)]
     for member in (*exact, *members):
@@ -74,7 +76,7 @@ def _first_fitting(value: Any, members: tuple[Any, ...]) -> Any:
     raise MisfitError(misfit(" or ".join(map(name_of, members)), value))
 
 
-def _number(value: Any, kind: type) -> Any:
+def _number(value: object, kind: type) -> Any:
     """Return a JSON number as `kind`; `true` is no number, and 1.5 no whole one."""
     if kind is bool or isinstance(value, bool) or value is None:
         return _of_type(value, kind, kind)
@@ -87,7 +89,7 @@ def _number(value: Any, kind: type) -> Any:
         raise MisfitError(misfit(name_of(kind), value)) from error
 
 
-def _written(value: Any, kind: type) -> Any:
+def _written(value: object, kind: type) -> Any:
     """Return a value whose type has a written form of its own, such as a date."""
     try:
         return WRITTEN[kind](value if isinstance(value, str) else str(value))
@@ -95,7 +97,7 @@ def _written(value: Any, kind: type) -> Any:
         raise MisfitError(misfit(f"{name_of(kind)}{_EXAMPLES.get(kind, '')}", value)) from error
 
 
-def _member(value: Any, kind: type[enum.Enum]) -> Any:
+def _member(value: object, kind: type[enum.Enum]) -> Any:
     """Return the member of an enum by its name, or by its value."""
     if isinstance(value, str) and value in kind.__members__:
         return kind[value]
@@ -105,7 +107,7 @@ def _member(value: Any, kind: type[enum.Enum]) -> Any:
     raise MisfitError(misfit(f"one of {', '.join(kind.__members__)}", value))
 
 
-def _literal(value: Any, allowed: tuple[Any, ...]) -> Any:
+def _literal(value: object, allowed: tuple[Any, ...]) -> Any:
     """Return the one of the `allowed` values that is meant."""
     for choice in allowed:
         if (type(choice), choice) == (type(value), value):
@@ -118,7 +120,7 @@ def _literal(value: Any, allowed: tuple[Any, ...]) -> Any:
     raise MisfitError(misfit(f"one of {', '.join(map(repr, allowed))}", value))
 
 
-def _mapping(value: Any, origin: Any, inner: tuple[Any, ...]) -> Any:
+def _mapping(value: object, origin: Callable[..., Any], inner: tuple[Any, ...]) -> Any:
     """Return a JSON object as a mapping; keys are read as texts of their type."""
     if not isinstance(value, dict):
         raise MisfitError(misfit('a JSON object, as in {"a": 1}', value))
@@ -127,7 +129,7 @@ def _mapping(value: Any, origin: Any, inner: tuple[Any, ...]) -> Any:
     return read if origin in (dict, Mapping, collections.abc.MutableMapping) else origin(read)
 
 
-def _key(text: str, kind: Any) -> Any:
+def _key(text: str, kind: Annotation) -> Any:
     """Return a key of a JSON object, which is always a text there, as one of type `kind`."""
     for value in (text, *_decoded(text)):
         try:
@@ -145,7 +147,7 @@ def _decoded(text: str) -> tuple[Any, ...]:
         return ()
 
 
-def _tuple(value: Any, origin: Any, inner: tuple[Any, ...]) -> Any:
+def _tuple(value: object, origin: Callable[..., Any], inner: tuple[Any, ...]) -> Any:
     """Return a JSON list as a tuple, plain or named."""
     listed = _listed(value)
     if hasattr(origin, "_fields"):
@@ -156,7 +158,7 @@ def _tuple(value: Any, origin: Any, inner: tuple[Any, ...]) -> Any:
     return tuple(_each(listed, inner))
 
 
-def _items(value: Any, origin: Any, inner: tuple[Any, ...]) -> Any:
+def _items(value: object, origin: Callable[..., Any], inner: tuple[Any, ...]) -> Any:
     """Return a JSON list as a list, a set, or whatever collects its items."""
     read = [from_json(item, inner[0] if inner else Any) for item in _listed(value)]
     if is_class(origin, (set, frozenset, collections.deque)):
@@ -171,14 +173,14 @@ def _each(listed: list[Any], kinds: tuple[Any, ...]) -> list[Any]:
     return [from_json(item, kind) for item, kind in zip(listed, kinds, strict=True)]
 
 
-def _listed(value: Any) -> list[Any]:
+def _listed(value: object) -> list[Any]:
     """Return a JSON list."""
     if not isinstance(value, list):
         raise MisfitError(misfit('a JSON list, as in ["a", "b"]', value))
     return value
 
 
-def _with_fields(value: Any, kind: type) -> Any:
+def _with_fields(value: object, kind: type) -> Any:
     """Return a JSON object as a dataclass or typed dict, its fields read by their own annotations."""
     if not isinstance(value, dict):
         raise MisfitError(misfit(f"the fields of {kind.__name__} as a JSON object", value))
@@ -192,14 +194,14 @@ def _with_fields(value: Any, kind: type) -> Any:
         raise MisfitError(f"must be a {kind.__name__}: {error}") from error
 
 
-def _of_type(value: Any, wanted: Any, kind: Any) -> Any:
+def _of_type(value: object, wanted: type | tuple[type, ...], kind: Annotation) -> Any:
     """Return a value if it is of the `wanted` type, and no truth value taken for a number."""
     if isinstance(value, wanted) and (kind is bool or not isinstance(value, bool)):
         return value
     raise MisfitError(misfit(name_of(kind), value))
 
 
-def name_of(annotation: Any) -> str:
+def name_of(annotation: Annotation) -> str:
     """Return an annotation as a person would write it."""
     bare = plain(annotation)
     if bare is type(None):
@@ -208,29 +210,30 @@ def name_of(annotation: Any) -> str:
     return str(bare.__name__) if is_plain_class else str(bare).replace("typing.", "")
 
 
-def misfit(wanted: str, value: Any) -> str:
+def misfit(wanted: str, value: object) -> str:
     """Return what to say of a value that is not what is wanted."""
     return f"must be {wanted}, got {value!r:.60}"
 
 
-def plain(annotation: Any) -> Any:
+def plain(annotation: Annotation) -> Any:
     """Return an annotation without marks, names of its own and forms that mean the same."""
+    bare: Any = annotation
     while True:
-        if hasattr(annotation, "__metadata__"):
-            annotation = annotation.__origin__
-        elif hasattr(annotation, "__supertype__"):
-            annotation = annotation.__supertype__
-        elif type(annotation).__name__ == "TypeAliasType":
-            annotation = annotation.__value__
-        elif isinstance(annotation, typing.TypeVar):
-            annotation = annotation.__bound__ or Any
-        elif typing.get_origin(annotation) in (typing.Final, typing.ClassVar, dataclasses.InitVar):
-            annotation = typing.get_args(annotation)[0]
+        if hasattr(bare, "__metadata__"):
+            bare = bare.__origin__
+        elif hasattr(bare, "__supertype__"):
+            bare = bare.__supertype__
+        elif type(bare).__name__ == "TypeAliasType":
+            bare = bare.__value__
+        elif isinstance(bare, typing.TypeVar):
+            bare = bare.__bound__ or Any
+        elif typing.get_origin(bare) in (typing.Final, typing.ClassVar, dataclasses.InitVar):
+            bare = typing.get_args(bare)[0]
         else:
-            return type(None) if annotation is None else annotation
+            return type(None) if bare is None else bare
 
 
-def members_of(kind: Any) -> tuple[Any, ...]:
+def members_of(kind: Annotation) -> tuple[Any, ...]:
     """Return the members of a union, those of unions in it among them; nothing for anything else."""
     if typing.get_origin(kind) not in (typing.Union, types.UnionType):
         return ()
@@ -238,7 +241,7 @@ def members_of(kind: Any) -> tuple[Any, ...]:
     return tuple(inner for member in bare for inner in (members_of(member) or (member,)))
 
 
-def is_class(kind: Any, bases: tuple[type, ...]) -> bool:
+def is_class(kind: Annotation, bases: tuple[type, ...]) -> bool:
     """Return whether `kind` is a class below one of the `bases`."""
     return isinstance(kind, type) and not typing.is_typeddict(kind) and issubclass(kind, bases)
 
@@ -251,7 +254,7 @@ def _length_of_time(text: str) -> timedelta:
     return timedelta(**{name: float(number) for name, number in found.groupdict().items() if number})
 
 
-def dataclass_in(annotation: Any) -> type | None:
+def dataclass_in(annotation: Annotation) -> type | None:
     """Return the dataclass that an annotation allows, if it allows exactly one."""
     bare = plain(annotation)
     found = [

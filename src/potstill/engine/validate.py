@@ -8,7 +8,7 @@ import inspect
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from potstill.engine.annotations import as_annotated, hints, marks, unresolved
 from potstill.engine.arguments import lists_as_tuples
@@ -19,7 +19,11 @@ from potstill.engine.running.execute import edge_fields
 from potstill.engine.signatures import parameters
 from potstill.engine.step import Edge, Node, Output, Step
 from potstill.engine.type_checks import allows_none, range_problem, type_problem
+from potstill.engine.typed_json import Annotation
 from potstill.errors import Problem, RequestError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 def problems(graph: Graph) -> list[Problem]:
@@ -50,7 +54,7 @@ def problems(graph: Graph) -> list[Problem]:
     return found
 
 
-def _turn_into_what_is_meant(owner: Any, turned: Callable[[Any, Any], Any]) -> None:
+def _turn_into_what_is_meant(owner: DataclassInstance, turned: Callable[[Any, Any], Any]) -> None:
     """Give the fields of a step, and of the settings in it, what `turned` makes of them by their annotations."""
     cls: type = type(owner)
     for field in dataclasses.fields(owner):
@@ -62,7 +66,7 @@ def _turn_into_what_is_meant(owner: Any, turned: Callable[[Any, Any], Any]) -> N
             _turn_into_what_is_meant(setting, turned)
 
 
-def _tuples_for_lists(value: Any, annotation: Any) -> Any:
+def _tuples_for_lists(value: object, annotation: Annotation) -> Any:
     """Return a tuple where people write a list; both mean the same."""
     return lists_as_tuples(value, annotation) if isinstance(value, list) else value
 
@@ -103,7 +107,7 @@ def _signature(step: Step) -> Iterator[Problem]:
             yield Problem("", name, f"{type(step).__name__}.run asks for {name!r}, which is no edge field of the step")
 
 
-def _parameters(owner: Any, path: str = "") -> Iterator[Problem]:
+def _parameters(owner: DataclassInstance, path: str = "") -> Iterator[Problem]:
     """Check the parameters of a step, and of the teachers and settings in it, against their annotations.
 
     `path` leads to `owner`, as in `teacher.`; the fields of a teacher that holds a step are checked too.
@@ -121,7 +125,7 @@ def _parameters(owner: Any, path: str = "") -> Iterator[Problem]:
             yield from _parameters(inner, f"{place}{key}.")
 
 
-def _settings(value: Any) -> Iterator[tuple[Any, str]]:
+def _settings(value: object) -> Iterator[tuple[Any, str]]:
     """Yield the dataclasses that are no steps in a field's value, each with its place there, as in `[0]`."""
     if dataclasses.is_dataclass(value) and not isinstance(value, (type, Step, Output)):
         yield value, ""
@@ -132,7 +136,7 @@ def _settings(value: Any) -> Iterator[tuple[Any, str]]:
             yield from ((inner, f"[{key}]") for inner, _ in _settings(item))
 
 
-def _field_problem(value: Any, annotation: Any, kinds: set[str]) -> str:
+def _field_problem(value: object, annotation: Annotation, kinds: set[str]) -> str:
     """Return what is wrong with the value of one field that holds no step, or nothing."""
     if kinds and "model" not in kinds:
         if value is not None and not (isinstance(value, (list, tuple, Mapping)) and _holds_several(annotation)):
@@ -143,13 +147,13 @@ def _field_problem(value: Any, annotation: Any, kinds: set[str]) -> str:
     return type_problem(value, annotation) or range_problem(value, annotation)
 
 
-def _holds_several(annotation: Any) -> bool:
+def _holds_several(annotation: Annotation) -> bool:
     """Return whether an edge may hold a list, tuple or dict of steps, so that an empty one is a matter of its own."""
     parts = [annotation, *typing.get_args(annotation)]
     return any(typing.get_origin(part) in (list, tuple, dict, Mapping) for part in parts)
 
 
-def _described(value: Any) -> str:
+def _described(value: object) -> str:
     """Return what a value is, without all that it holds."""
     name = type(value).__name__
     if isinstance(value, (list, tuple)):
@@ -157,7 +161,7 @@ def _described(value: Any) -> str:
     return f"a {name}" if hasattr(value, "columns") or hasattr(value, "column_names") else f"{value!r:.60}"
 
 
-def _loaded(value: Any, kinds: set[str]) -> str:
+def _loaded(value: object, kinds: set[str]) -> str:
     """Return how rows that the user holds become a step, as the end of a message; nothing for other values."""
     holds_rows = isinstance(value, (list, tuple)) or hasattr(value, "columns") or hasattr(value, "column_names")
     if "rows" not in kinds:
@@ -167,7 +171,7 @@ def _loaded(value: Any, kinds: set[str]) -> str:
     return ": wrap it, LoadRows(...)" if holds_rows else ""
 
 
-def _may_be_model(value: Any) -> bool:
+def _may_be_model(value: object) -> bool:
     """Return whether a value that is no step can stand for a model, or hold some."""
     return isinstance(value, (str, Path, list, tuple, Mapping)) or hasattr(value, "identity")
 

@@ -13,6 +13,7 @@ from potstill.engine.step import Output, Step
 from potstill.engine.typed_json import (
     ANYTHING,
     WRITTEN,
+    Annotation,
     MisfitError,
     from_json,
     is_class,
@@ -23,7 +24,7 @@ from potstill.engine.typed_json import (
 )
 
 
-def value_of(text: str, annotation: Any, old: object = None) -> Any:
+def value_of(text: str, annotation: Annotation, old: object = None) -> Any:
     """Return the value that a text means where `annotation` is expected.
 
     A text stays a text for `str`; everything else is JSON where its type has a form there, else as Python writes it:
@@ -35,7 +36,7 @@ def value_of(text: str, annotation: Any, old: object = None) -> Any:
     return _from_text(text, plain(annotation), old)
 
 
-def _from_text(text: str, kind: Any, old: object) -> Any:
+def _from_text(text: str, kind: Annotation, old: object) -> Any:
     """Read a text for an annotation without marks."""
     members = members_of(kind)
     if members:
@@ -97,7 +98,7 @@ def _json_text(text: str) -> str:
     return value if isinstance(value, str) else text
 
 
-def _is_edge(kind: Any) -> bool:
+def _is_edge(kind: Annotation) -> bool:
     """Return whether a value of this type is a step, or one of its outputs."""
     return is_class(kind, (Step, Output))
 

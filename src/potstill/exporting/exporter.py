@@ -6,9 +6,13 @@ import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from potstill.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
+    from potstill.models.protocols import Tokenizer
 
 RuntimeName = Literal[
     "transformers", "vllm", "gguf-transformers", "llama.cpp", "onnxruntime-genai", "openvino", "executorch"
@@ -22,9 +26,9 @@ class Source:
 
     folder: Path
     """Its folder."""
-    model: Any
+    model: PretrainedModel
     """It in memory, in float32 unless it is quantized; a format may change its weights to those that it wrote."""
-    tokenizer: Any
+    tokenizer: Tokenizer
     """Its tokenizer."""
     name: str
     """What it is called."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
-def chosen(logits: Any, tokens: Sequence[int]) -> list[float]:
+def chosen(logits: ArrayLike, tokens: Sequence[int]) -> list[float]:
     """Return the log-probability of each of `tokens` [T] under `logits` [T, V]."""
     import numpy as np
 

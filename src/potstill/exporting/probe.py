@@ -8,10 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import torch
+
+    from potstill.compression.pretrained import PretrainedModel
+    from potstill.models.protocols import Tokenizer
 
 TEXTS = 8
 """Texts that a model writes itself where none are given."""
@@ -113,7 +116,7 @@ def probe_of(texts: Sequence[tuple[Sequence[int], int]]) -> Probe:
     return Probe(tuple(ids for ids, _ in kept), tuple(given for _, given in kept), tuple(prompts))
 
 
-def own_texts(model: Any, seed: int) -> list[tuple[list[int], int]]:
+def own_texts(model: PretrainedModel, seed: int) -> list[tuple[list[int], int]]:
     """Return texts that `model` writes itself, by drawing from its distribution, and how many tokens it did not write.
 
     They are what any model knows best, in whatever language. Another model's perplexity on them is on average the
@@ -137,7 +140,7 @@ def own_texts(model: Any, seed: int) -> list[tuple[list[int], int]]:
 class InMemory:
     """A causal model of transformers as a runtime."""
 
-    def __init__(self, model: Any, tokenizer: Any, title: str = "") -> None:
+    def __init__(self, model: PretrainedModel, tokenizer: Tokenizer, title: str = "") -> None:
         """Take a loaded `model`, its tokenizer, and how it is called."""
         import transformers
 
@@ -185,12 +188,12 @@ class InMemory:
         return found
 
 
-def plain_tokens(tokenizer: Any, text: str) -> list[int]:
+def plain_tokens(tokenizer: Tokenizer, text: str) -> list[int]:
     """Return the token ids of `text` without those that a tokenizer adds at its ends."""
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def ends_of(model: Any) -> set[int]:
+def ends_of(model: PretrainedModel) -> set[int]:
     """Return the tokens that end a text of `model`."""
     for config in (getattr(model, "generation_config", None), model.config):
         found = getattr(config, "eos_token_id", None)

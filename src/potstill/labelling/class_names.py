@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
 
-
-def named(label: Any) -> bool:
+def named(label: object) -> bool:
     """Return whether a row's label names a class at all.
 
     >>> named(0), named(" "), named(None)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from potstill.errors import BadInput
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -57,7 +59,7 @@ def class_shares(table: pa.Table, column: str, first: int = 0) -> ClassShares:
     return ClassShares(names, values)
 
 
-def _matrix(cells: Any, column: str, named: Any) -> NDArray[np.float64]:
+def _matrix(cells: pa.Array, column: str, named: Callable[[int], str]) -> NDArray[np.float64]:
     """Return lists as an array [N, C].
 
     Raises:
@@ -78,13 +80,13 @@ def _matrix(cells: Any, column: str, named: Any) -> NDArray[np.float64]:
     return np.asarray(flat, np.float64).reshape(len(cells), int(lengths[0]) if len(cells) else 0)
 
 
-def _names(table: pa.Table, first: int) -> Any:
+def _names(table: pa.Table, first: int) -> Callable[[int], str]:
     """Return a function that names a row of `table` by its number there."""
     ids = table["id"] if "id" in table.column_names else None
     return lambda number: str(first + number) if ids is None else str(ids[number].as_py())
 
 
-def _complain(wrong: Any, named: Any, what: str) -> None:
+def _complain(wrong: NDArray[Any], named: Callable[[int], str], what: str) -> None:
     """Raise if any row is `wrong`.
 
     Raises:

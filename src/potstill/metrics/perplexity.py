@@ -9,15 +9,25 @@ Shapes: W tokens of a window, B windows of a batch, V vocabulary.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
 NORMAL_95 = 1.959964
 """Standard errors on either side of a mean that hold 95 % of a normal distribution."""
+
+
+class Tokenizes(Protocol):
+    """A tokenizer, as far as it is used here."""
+
+    bos_token_id: int | None
+    eos_token_id: int | None
+    __call__: Callable[..., Any]
 
 
 @dataclass(frozen=True)
@@ -68,7 +78,7 @@ class Loss:
         }
 
 
-def stream(tokenizer: Any, texts: Iterable[str], separator: str) -> Stream:
+def stream(tokenizer: Tokenizes, texts: Iterable[str], separator: str) -> Stream:
     """Return the tokens of `texts`, each followed by `separator`, behind the token that begins a text if there is one.
 
     Where the tokenizer has none, the first token of the text itself is read and not predicted.
@@ -94,7 +104,7 @@ def measured(sums: Sequence[tuple[float, int]], size: int) -> Loss:
     return Loss(total, tokens, size, math.sqrt(more * spread) / tokens, windows)
 
 
-def window_losses(model: Any, batch: Tensor) -> Tensor:
+def window_losses(model: Callable[..., Any], batch: Tensor) -> Tensor:
     """Return the sum of -log p [B] of all tokens but the first of each window of `batch` [B, W], in float32."""
     import torch
 

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from potstill.models.protocols import Tokenizer
+
 Messages = list[dict[str, str]]
 """A chat: `[{"role": "system" | "user" | "assistant", "content": text}, ...]`."""
 
 
-def check_tokenizer(tokenizer: Any) -> None:
+def check_tokenizer(tokenizer: Tokenizer) -> None:
     """Make sure that `tokenizer` can write chats.
 
     Raises:
@@ -39,7 +41,7 @@ def check_tokenizer(tokenizer: Any) -> None:
         raise BadInput(*problems)
 
 
-def text(tokenizer: Any, messages: Messages, thinking: bool | None = None) -> str:
+def text(tokenizer: Tokenizer, messages: Messages, thinking: bool | None = None) -> str:
     """Return `messages` as the chat template writes them, up to where the assistant's answer starts.
 
     A template that knows no system turn, and so refuses it or leaves it out, gets it at the head of the user's first.
@@ -82,7 +84,7 @@ def _without_system(messages: Messages) -> Messages | None:
     return [*messages[1:place], turn, *messages[place + 1 :]]
 
 
-def prompt_ids(tokenizer: Any, messages: Messages) -> list[int]:
+def prompt_ids(tokenizer: Tokenizer, messages: Messages) -> list[int]:
     """Return the tokens of `messages` up to where the assistant's answer starts.
 
     Raises:
@@ -93,7 +95,7 @@ def prompt_ids(tokenizer: Any, messages: Messages) -> list[int]:
     return list(tokenizer(text(tokenizer, messages), add_special_tokens=False)["input_ids"])
 
 
-def encode(tokenizer: Any, messages: Messages, output: str) -> tuple[list[int], int]:
+def encode(tokenizer: Tokenizer, messages: Messages, output: str) -> tuple[list[int], int]:
     """Return the tokens of `messages` answered by `output` and the end-of-turn token, and how many are the prompt's.
 
     Raises:
@@ -106,7 +108,7 @@ def encode(tokenizer: Any, messages: Messages, output: str) -> tuple[list[int], 
     return [*prompt, *answer, tokenizer.eos_token_id], len(prompt)
 
 
-def encoded_row(tokenizer: Any, prompt: str, row: Mapping[str, Any]) -> tuple[list[int], int] | None:
+def encoded_row(tokenizer: Tokenizer, prompt: str, row: Mapping[str, Any]) -> tuple[list[int], int] | None:
     """Return what `encode` does of a row rendered by the template `prompt`; None where the row holds no such chat.
 
     Raises:
@@ -122,7 +124,7 @@ def encoded_row(tokenizer: Any, prompt: str, row: Mapping[str, Any]) -> tuple[li
         return None
 
 
-def save_tokenizer(tokenizer: Any, folder: Path) -> None:
+def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     """Write `tokenizer` to `folder`, without notes on how it was loaded: the same run gives the same bytes."""
     for note in ("is_local", "local_files_only"):
         tokenizer.init_kwargs.pop(note, None)

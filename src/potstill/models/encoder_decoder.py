@@ -13,6 +13,7 @@ from potstill.errors import BadInput
 
 if TYPE_CHECKING:
     from potstill.models.chat import Messages
+    from potstill.models.protocols import Tokenizer
 
 
 def is_encoder_decoder(folder: str | Path) -> bool:
@@ -29,7 +30,7 @@ def model_class(folder: str | Path) -> Any:
     return AutoModelForSeq2SeqLM if is_encoder_decoder(folder) else AutoModelForCausalLM
 
 
-def check_tokenizer(tokenizer: Any) -> None:
+def check_tokenizer(tokenizer: Tokenizer) -> None:
     """Make sure that `tokenizer` can end a text.
 
     Raises:
@@ -49,12 +50,12 @@ def source_text(messages: Messages) -> str:
     return "\n\n".join(message["content"] for message in messages)
 
 
-def source_ids(tokenizer: Any, messages: Messages) -> list[int]:
+def source_ids(tokenizer: Tokenizer, messages: Messages) -> list[int]:
     """Return the encoder's tokens for a prompt."""
     return list(tokenizer(source_text(messages))["input_ids"])
 
 
-def encode(tokenizer: Any, messages: Messages, output: str) -> tuple[list[int], int]:
+def encode(tokenizer: Tokenizer, messages: Messages, output: str) -> tuple[list[int], int]:
     """Return the encoder's tokens followed by the decoder's targets, and how many are the encoder's.
 
     Raises:

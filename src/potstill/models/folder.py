@@ -6,11 +6,17 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from potstill.errors import BadInput
 from potstill.models.card import Task
 from potstill.models.identity import folder_of
+
+if TYPE_CHECKING:
+    import torch
+
+    from potstill.compression.pretrained import PretrainedModel
+    from potstill.models.protocols import ModelSource
 
 CARRIED = (
     "tokenizer*",
@@ -46,10 +52,10 @@ class Loaded:
 
     folder: Path
     """Where it was loaded from."""
-    model: Any
-    """`transformers.PreTrainedModel`, in evaluation mode, on the GPU if there is one that it fits on."""
+    model: PretrainedModel
+    """It in evaluation mode, on the GPU if there is one that it fits on."""
     tokenizer: Any
-    """Its tokenizer."""
+    """Its `Tokenizer`; None where the step reads no text."""
 
     @property
     def task(self) -> Task:
@@ -76,7 +82,7 @@ class Loaded:
         _carry_sentence_modules(self.folder, out)
 
 
-def load(model: Any, *, half: bool = False) -> Loaded:
+def load(model: ModelSource, *, half: bool = False) -> Loaded:
     """Load `model`, a folder, a Hub id or a teacher that names one, with the head that it was saved with.
 
     Layers that transformers stores the other way round (GPT-2's) are `nn.Linear` until it is saved.
@@ -104,7 +110,7 @@ def load(model: Any, *, half: bool = False) -> Loaded:
     return Loaded(folder, loaded, AutoTokenizer.from_pretrained(folder))
 
 
-def fits(model: Any, free: int) -> bool:
+def fits(model: PretrainedModel, free: int) -> bool:
     """Return whether a model leaves room for the work on a GPU with so many bytes `free`.
 
     If it doesn't, it stays in main memory, and methods that go block by block bring one at a time to the GPU.
@@ -112,7 +118,7 @@ def fits(model: Any, free: int) -> bool:
     return bool(sum(weight.nbytes for weight in model.parameters()) <= SHARE_OF_GPU * free)
 
 
-def with_head(folder: Path, dtype: Any = "auto") -> Any:
+def with_head(folder: Path, dtype: torch.dtype | str = "auto") -> PretrainedModel:
     """Load the model in `folder` with the head that it was saved with, in evaluation mode.
 
     Raises:
@@ -129,7 +135,8 @@ def with_head(folder: Path, dtype: Any = "auto") -> Any:
     if kind is None:
         raise BadInput(f"the model {folder} is a {names[0]}, which transformers has no class for: name one in its "
                        "config.json under architectures")  # fmt: skip
-    return kind.from_pretrained(folder, dtype=dtype, use_safetensors=True).eval()
+    model: PretrainedModel = kind.from_pretrained(folder, dtype=dtype, use_safetensors=True)
+    return model.eval()
 
 
 def _carry_sentence_modules(folder: Path, out: Path) -> None:

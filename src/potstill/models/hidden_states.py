@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from potstill.errors import BadInput
+
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import ModelConfig, PretrainedModel
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 """What states are stored as."""
@@ -48,7 +51,7 @@ class Head:
         return made if self.softcap is None else self.softcap * torch.tanh(made / self.softcap)
 
     @classmethod
-    def of(cls, model: Any, dtype: str) -> Head:
+    def of(cls, model: PretrainedModel, dtype: str) -> Head:
         """Return the output layer of a loaded `model`."""
         layer = model.get_output_embeddings()
         bias = getattr(layer, "bias", None)
@@ -89,7 +92,7 @@ class Head:
 
 
 @torch.no_grad()
-def capture(model: Any, ids: list[int], first: int) -> tuple[Tensor, Tensor]:
+def capture(model: PretrainedModel, ids: list[int], first: int) -> tuple[Tensor, Tensor]:
     """Return the states [T, H] from which the tokens from number `first` on are predicted, and the logits [T, V]."""
     seen: list[Tensor] = []
     hook = model.get_output_embeddings().register_forward_pre_hook(lambda _, given: seen.append(given[0]))
@@ -130,7 +133,7 @@ def check_rebuilt(head: Head, bits: Tensor, logits: Tensor) -> None:
         )
 
 
-def after_head(config: Any) -> tuple[float, float | None]:
+def after_head(config: ModelConfig) -> tuple[float, float | None]:
     """Return what a model of this configuration does to its logits: (scale, softcap)."""
     text = config.get_text_config()
     scale = float(getattr(text, "logit_scale", None) or 1.0) / float(getattr(text, "logits_scaling", None) or 1.0)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from potstill.engine.digests import path_digest
 from potstill.errors import BadInput, RequestError
+
+if TYPE_CHECKING:
+    from potstill.models.protocols import ModelSource
 
 NOT_THE_MODEL = ("README.md", "manifest.json", "log.txt", "lost.jsonl", ".gitattributes")
 """Files of a model folder that can't change what it answers."""
@@ -18,7 +21,7 @@ EXPORTED = ("model.gguf", "genai_config.json", "openvino_model.xml", "model.onnx
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
-def model_identity(model: Any) -> dict[str, Any]:
+def model_identity(model: object) -> dict[str, Any]:
     """Return what the key of a step holds for `model`.
 
     Raises:
@@ -35,14 +38,14 @@ def model_identity(model: Any) -> dict[str, Any]:
     return {"hub": str(model), "commit": hub_commit(str(model))}
 
 
-def is_local(model: Any) -> bool:
+def is_local(model: object) -> TypeGuard[str | Path]:
     """Return whether `model` names a local folder rather than a Hub id."""
     text = str(model)
     looks_local = text.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(text)
     return isinstance(model, Path) or looks_local or Path(text).exists()
 
 
-def folder_of(model: Any, *, exports: bool = False) -> Path:
+def folder_of(model: ModelSource, *, exports: bool = False) -> Path:
     """Return the folder of `model` (a folder, a Hub id, or a teacher that names one).
 
     A Hub id's is its snapshot in the local cache, downloaded if needed. What was written for one runtime is a model

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource, SentenceModel
 
 CHUNK = 1024
 """Texts encoded together, sorted by length within, and then journalled: what a kill costs at most."""
@@ -26,13 +27,13 @@ BATCH = 64
 class Encoder:
     """A sentence encoder, loaded when the first text comes that is not in the journal."""
 
-    def __init__(self, model: Any, context: Context, *, prefix: str = "", normalise: bool = True) -> None:
+    def __init__(self, model: ModelSource, context: Context, *, prefix: str = "", normalise: bool = True) -> None:
         """Use the `model` folder or Hub id; each text gets `prefix`, each vector, with `normalise`, length 1."""
         self._name = str(model)
         self._context = context
         self._prefix = prefix
         self._normalise = normalise
-        self._model: Any = None
+        self._model: SentenceModel | None = None
         self._cut = 0
 
     def chunks(self, texts: Iterable[str]) -> Iterator[NDArray[np.float32]]:
@@ -83,7 +84,7 @@ class Encoder:
         return np.ascontiguousarray(vectors, np.float32), cut
 
 
-def load(name: Any) -> Any:
+def load(name: str | Path) -> SentenceModel:
     """Return the sentence-transformers model in a folder, or of a Hub id; safetensors only.
 
     Raises:
@@ -95,7 +96,9 @@ def load(name: Any) -> Any:
         if error.name != "sentence_transformers":
             raise
         raise MissingExtra("an encoder", "sentence-transformers", "embeddings") from error
-    return SentenceTransformer(str(name), trust_remote_code=False, model_kwargs={"use_safetensors": True})
+    options = {"use_safetensors": True}
+    model: SentenceModel = SentenceTransformer(str(name), trust_remote_code=False, model_kwargs=options)
+    return model
 
 
 def load_float32(folder: Path, seed: int) -> Any:

@@ -6,12 +6,13 @@ with a mark in the place of what a turn says: what stands around the mark stands
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from potstill.models import chat
 
 if TYPE_CHECKING:
     from potstill.models.chat import Messages
+    from potstill.models.protocols import Tokenizer
 
 LossOn = Literal["last", "assistant", "all"]
 """Whose tokens are learned: the last answer's, those of all the assistant's turns, or everybody's."""
@@ -19,7 +20,7 @@ MARK = "QxturnxQ"
 """Stands for what a turn says; no template changes such a word."""
 
 
-def encode(tokenizer: Any, messages: Messages, output: str, loss_on: LossOn) -> tuple[list[int], int, list[bool]]:
+def encode(tokenizer: Tokenizer, messages: Messages, output: str, loss_on: LossOn) -> tuple[list[int], int, list[bool]]:
     """Return the tokens of a conversation and its answer, where the first target is, and which from there on are some.
 
     Raises:
@@ -40,7 +41,7 @@ def encode(tokenizer: Any, messages: Messages, output: str, loss_on: LossOn) -> 
     return ids, start, learned[start:]
 
 
-def _turn(tokenizer: Any, messages: Messages, number: int, whole: str, ids: list[int]) -> tuple[int, int]:
+def _turn(tokenizer: Tokenizer, messages: Messages, number: int, whole: str, ids: list[int]) -> tuple[int, int]:
     """Return where the tokens of an assistant's turn begin and end in `ids`, those of the text `whole`.
 
     Raises:
@@ -63,14 +64,14 @@ def _turn(tokenizer: Any, messages: Messages, number: int, whole: str, ids: list
     return first + cut, _with_end(tokenizer, ids, end + goes_on)
 
 
-def _common(tokenizer: Any, text: str, ids: list[int]) -> tuple[int, bool]:
+def _common(tokenizer: Tokenizer, text: str, ids: list[int]) -> tuple[int, bool]:
     """Return how many of the first tokens of `ids` are those of `text`, and whether a further one holds its rest."""
     own = tokenizer(text, add_special_tokens=False)["input_ids"]
     same = next((place for place, (a, b) in enumerate(zip(own, ids, strict=False)) if a != b), min(len(own), len(ids)))
     return same, same < len(own)
 
 
-def _with_end(tokenizer: Any, ids: list[int], end: int) -> int:
+def _with_end(tokenizer: Tokenizer, ids: list[int], end: int) -> int:
     """Return the end of a turn with its end-of-turn token, if that follows, perhaps behind a blank."""
     for place in (end, end + 1):
         if place < len(ids) and ids[place] == tokenizer.eos_token_id:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from potstill.errors import BadInput
+
+if TYPE_CHECKING:
+    from potstill.models.protocols import Tokenizer
 
 KIND = "ForTokenClassification"
 """End of the name of the architecture of a classifier of words."""
 
 
-def reads_words(tokenizer: Any, folder: Path) -> Any:
+def reads_words(tokenizer: Tokenizer, folder: Path) -> Tokenizer:
     """Return the `tokenizer` that was loaded from `folder`, ready for words and with a padding token.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from potstill.engine.step import Rows
 from potstill.steps.instructions.classify_tasks import DetectClassification
@@ -10,8 +10,13 @@ from potstill.steps.instructions.instances import WriteInstances
 from potstill.steps.instructions.self_instruct import SelfInstruct
 from potstill.steps.instructions.training_text import EncodeInstructions
 
+if TYPE_CHECKING:
+    from potstill.teachers.protocol import TeacherSource
 
-def self_instruct(seeds: Rows, teacher: Any, target: int, *, include_seeds: bool = False) -> EncodeInstructions:
+
+def self_instruct(
+    seeds: Rows, teacher: TeacherSource, target: int, *, include_seeds: bool = False
+) -> EncodeInstructions:
     """Return the step that ends Self-Instruct's graph: `target` new instructions, their instances, encoded.
 
     Every part has the paper's parameters; build the four steps by hand to change one. `seeds` need `instruction`, and

@@ -36,7 +36,7 @@ LEARNED = ("train", "loss")
 """Keys by which axolotl and ms-swift say whether a turn is learned."""
 
 
-def conversation(value: Any) -> list[dict[str, str]]:
+def conversation(value: object) -> list[dict[str, str]]:
     """Return turns as `{"role", "content"}`; takes OpenAI's messages, ShareGPT's (`from`, `value`), and JSON of both.
 
     Contents in parts are joined; keys other than who speaks and what is said are left out.
@@ -64,7 +64,7 @@ def conversation(value: Any) -> list[dict[str, str]]:
     return turns
 
 
-def _is_empty_system(turn: Any) -> bool:
+def _is_empty_system(turn: object) -> bool:
     """Return whether a turn is a system prompt that says nothing, as data sets write for none."""
     if not isinstance(turn, Mapping) or any(not is_null(turn.get(key)) and turn[key] for key in CALLS):
         return False
@@ -79,7 +79,7 @@ def _first(turn: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
     return next((turn[key] for key in keys if not is_null(turn.get(key))), None)
 
 
-def _turn(turn: Any) -> dict[str, str]:
+def _turn(turn: object) -> dict[str, str]:
     """Return one turn.
 
     Raises:
@@ -106,7 +106,7 @@ def _turn(turn: Any) -> dict[str, str]:
     return {"role": known, "content": text}
 
 
-def _joined(parts: Any) -> str:
+def _joined(parts: object) -> str:
     """Return the text of a content in parts.
 
     Raises:

@@ -11,7 +11,7 @@ import math
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, Set, ValuesView
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 from uuid import UUID
 
 from jinja2 import StrictUndefined
@@ -21,6 +21,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment, modifies_known_mutable
 from jinja2.utils import missing
 
 from potstill.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MISSING_TYPES = frozenset({"NAType", "NaTType"})
 """Names of pandas' types for a value that is not there; pandas itself need not be imported to know them."""
@@ -62,7 +65,7 @@ class Missing(StrictUndefined):
     def __init__(
         self,
         hint: str | None = None,
-        obj: Any = missing,
+        obj: object = missing,
         name: str | None = None,
         exc: type[TemplateRuntimeError] = UndefinedError,
     ) -> None:
@@ -108,10 +111,13 @@ class Blob(bytes):
         raise UnfitRow(f"bytes in column {self._place}")
 
 
+Placed = TypeVar("Placed", Fields, Items, Blob)
+
+
 class RowEnvironment(ImmutableSandboxedEnvironment):
     """Jinja's sandbox, in which a field of an object comes before the object's methods."""
 
-    def getattr(self, obj: Any, attribute: str) -> Any:
+    def getattr(self, obj: object, attribute: str) -> Any:
         """Return the field `attribute` of an object, or else what the sandbox allows."""
         if isinstance(obj, Mapping) and attribute in obj:
             return obj[attribute]
@@ -137,7 +143,7 @@ def is_null(value: object) -> bool:
     return isinstance(value, (float, Decimal)) and value != value
 
 
-def shown(value: Any, place: str) -> Any:
+def shown(value: object, place: str) -> Any:
     """Return what a template sees of a row's `value`; `place` names its column, and the field in it."""
     if type(value) in PLAIN:
         return value  # most are, and nothing about them changes
@@ -160,13 +166,13 @@ def _of_numpy(value: Any) -> Any:
     return (value.astype(f"{code[:3]}[us]") if code[1:] in ("M8[ns]", "m8[ns]") else value).tolist()
 
 
-def _placed(value: Any, place: str) -> Any:
+def _placed(value: Placed, place: str) -> Placed:
     """Return `value`, which then knows where it stands."""
     value._place = place
     return value
 
 
-def written(value: Any) -> str:
+def written(value: object) -> str:
     """Return the text of whatever a template writes.
 
     Raises:
@@ -189,7 +195,7 @@ def written(value: Any) -> str:
     raise UnfitRow(f"a {type(value).__name__} in the prompt, which has no text")
 
 
-def json_text(value: Any) -> str:
+def json_text(value: object) -> str:
     """Return a list or an object as JSON, with nulls where the row has them.
 
     Raises:
@@ -210,13 +216,13 @@ def json_text(value: Any) -> str:
     return text if isinstance(value, Decimal) else json.dumps(text, ensure_ascii=False)
 
 
-def _listed(value: object) -> bool:
+def _listed(value: object) -> TypeGuard[Iterable[object]]:
     """Return whether a value is written as a list: filters such as `map` give iterators."""
     if isinstance(value, (str, bytes)):
         return False
     return isinstance(value, (Sequence, Set, Iterator, KeysView, ValuesView, ItemsView))
 
 
-def _dumps(value: Any, **settings: Any) -> str:
+def _dumps(value: object, **settings: Any) -> str:
     """Return JSON for the filter `tojson`, which writes nulls as JSON does."""
     return json.dumps(value, default=lambda item: None if is_null(item) else written(item), **settings)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 NONE = "\u2013"
 """Stands for what was not, or can't be, measured."""
@@ -75,7 +74,7 @@ def seconds(number: float | None) -> str:
     return f"{whole // 60}\u202fmin {whole % 60}\u202fs"
 
 
-def plain(value: Any, longest: int = 160) -> str:
+def plain(value: object, longest: int = 160) -> str:
     """Return a parameter as JSON, texts without quotes, cut after `longest` characters.
 
     A report is handed on: paths say nothing of where Potstill, or the working directory, lies on this machine.

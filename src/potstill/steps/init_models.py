@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Interval
 
@@ -16,7 +16,10 @@ from potstill.prompts import Template, answer_of
 from potstill.teachers.cache.parse_retry import rendered_rows
 
 if TYPE_CHECKING:
+    from datasets import Dataset
+
     from potstill.engine.context import Context
+    from potstill.models.protocols import Tokenizer
 
 END, START, STOP = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 CHAT_TEMPLATE = (
@@ -48,7 +51,7 @@ class TrainTokenizer(Step):
     makes = "anything"
     heavy = True
 
-    def run(self, rows: Any, context: Context) -> Path:
+    def run(self, rows: Dataset, context: Context) -> Path:
         """Train on the rendered chats and save a `transformers` tokenizer."""
         from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
         from transformers import PreTrainedTokenizerFast
@@ -69,7 +72,7 @@ class TrainTokenizer(Step):
         save_tokenizer(fast, context.out)
         return context.out
 
-    def _texts(self, rows: Any, context: Context) -> Iterator[str]:
+    def _texts(self, rows: Dataset, context: Context) -> Iterator[str]:
         """Yield the texts to learn from; standing texts are left out, since they become tokens of their own."""
         for _, row, chat in rendered_rows(self.prompt, rows, context):
             answer = answer_of(self.prompt, row)
@@ -204,7 +207,7 @@ class RandomSeq2Seq(Step):
         return context.out
 
 
-def _end_texts(tokenizer: Any) -> None:
+def _end_texts(tokenizer: Tokenizer) -> None:
     """Let `tokenizer` put the end token after every text, as T5's does, and forget its chat template."""
     from tokenizers.processors import TemplateProcessing
 

@@ -126,7 +126,7 @@ def _figures(evaluations: Sequence[Any] | Mapping[str, Any]) -> list[Any] | dict
     return [_figure(value) for value in evaluations]
 
 
-def _figure(value: Any) -> Any:
+def _figure(value: Mapping[str, Any] | Path | Iterable[Mapping[str, Any]]) -> Any:
     """Return what one step made as plain data."""
     if isinstance(value, Mapping):
         return dict(value)
@@ -135,7 +135,7 @@ def _figure(value: Any) -> Any:
     return [dict(row) for row in itertools.islice(value, MOST_ROWS)]
 
 
-def finite(value: Any) -> Any:
+def finite(value: object) -> Any:
     """Return JSON data with None for numbers that JSON lacks."""
     if isinstance(value, Mapping):
         return {str(name): finite(inner) for name, inner in value.items()}

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 from potstill.models import chat
 from potstill.teachers.protocol import Request, Response, with_system
 from potstill.teachers.token_text import TextDecoder
 from potstill.text.reasoning import opened_by
+
+if TYPE_CHECKING:
+    from potstill.models.protocols import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Encoded:
 class Renderer:
     """Renders chats by the model's own template; the tokens are those that training and evaluation use."""
 
-    tokenizer: Any
+    tokenizer: Tokenizer
     """The model's tokenizer."""
     system: str
     """System prompt put before every chat."""

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
 
 from potstill.errors import MissingExtra
 from potstill.teachers.protocol import Structured
+
+if TYPE_CHECKING:
+    from potstill.models.protocols import Tokenizer
 
 
 class Form(Protocol):
@@ -76,7 +79,7 @@ class Grammar:
 class Forms:
     """Compiles each form once."""
 
-    def __init__(self, tokenizer: Any, vocabulary: int, ends: Iterable[int]) -> None:
+    def __init__(self, tokenizer: Tokenizer, vocabulary: int, ends: Iterable[int]) -> None:
         """Make forms for a model that gives logits for `vocabulary` tokens and ends a response by one of `ends`."""
         self._tokenizer = tokenizer
         self._vocabulary = vocabulary

@@ -58,7 +58,7 @@ class Ensemble:
             yield Problem("", "teacher", "the ensemble has no members: give at least one teacher")
 
 
-def as_ensemble(teacher: Any, how: How = "vote") -> Ensemble:
+def as_ensemble(teacher: object, how: How = "vote") -> Ensemble:
     """Return the value of a `teacher` field as an ensemble: one teacher, a list of them (decided by `how`), or one."""
     if isinstance(teacher, Ensemble):
         return teacher
@@ -76,6 +76,6 @@ def names_of(members: Sequence[Any]) -> list[str]:
     return names
 
 
-def scores(teacher: Any) -> bool:
+def scores(teacher: object) -> bool:
     """Return whether a teacher can give the log-probabilities of a given text."""
     return bool(getattr(teacher, "gives_scores", True))

@@ -12,7 +12,7 @@ CONFIG = "adapter_config.json"
 """File that makes a folder an adapter (written by peft)."""
 
 
-def adapter_identity(adapter: Any) -> dict[str, Any]:
+def adapter_identity(adapter: object) -> dict[str, Any]:
     """Return what a key holds for `adapter`: a local folder by its content, a Hub id by its resolved commit.
 
     Raises:
@@ -30,10 +30,12 @@ def adapter_identity(adapter: Any) -> dict[str, Any]:
     return {"content": path_digest(folder, skip=NOT_THE_MODEL)}
 
 
-def adapter_folder(adapter: Any) -> Path:
+def adapter_folder(adapter: object) -> Path:
     """Return the folder of `adapter`, downloaded if it is a Hub id."""
+    from potstill.models.identity import is_local
+
     identity = adapter_identity(adapter)
-    if "hub" not in identity:
+    if is_local(adapter):
         return Path(adapter).expanduser()
     from huggingface_hub import snapshot_download
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, Union, runtime_checkable
 
 from potstill.errors import BadInput, Problem
 from potstill.models.chat import Messages
@@ -180,3 +181,12 @@ class Teacher(Protocol):
 
     def open(self, *, threads: int) -> AbstractContextManager[Session]:
         """Load or connect; on exit free all memory."""
+
+
+def is_teacher(model: object) -> TypeGuard[Teacher]:
+    """Return whether `model` is a teacher, which is asked, rather than a model that is run here."""
+    return hasattr(model, "open") and hasattr(model, "identity")
+
+
+TeacherSource = Union[Teacher, str, Path]
+"""What `run` gets of a step's `teacher` field: a teacher, or the Hub id or folder of a model that vLLM is to run."""

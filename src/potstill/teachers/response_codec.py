@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from potstill.text.reasoning import split_reasoning
 
 if TYPE_CHECKING:
+    from typing import SupportsFloat
+
     from numpy.typing import NDArray
 
     from potstill.teachers.protocol import Request, Response, Sampling
@@ -106,7 +108,7 @@ def well_formed(text: str) -> str:
     return text
 
 
-def tokens_in(value: Any) -> int | None:
+def tokens_in(value: str | SupportsFloat) -> int | None:
     """Return a number of tokens that a server states, in whatever form, or None if it can't be one."""
     try:
         number = float(value)

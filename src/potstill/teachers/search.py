@@ -135,7 +135,7 @@ class Decoder:
         with torch.inference_mode():
             if search.method == "beam":
                 made = self.model.generate(**inputs, generation_config=settings)
-                return self._of_beam(made, max(map(len, prompts)), search)
+                return self._of_beam(made.sequences, made.sequences_scores, max(map(len, prompts)), search)
             drawing = Drawing(seeds, search.temperature if search.method == "best_of" else 0.0, self.ends)
             hooks = {"logits_processor": [drawing.draw], "stopping_criteria": [drawing.done]}
             self.model.generate(**inputs, generation_config=settings, **hooks)
@@ -175,11 +175,11 @@ class Decoder:
             settings.return_dict_in_generate = settings.output_scores = True
         return settings
 
-    def _of_beam(self, made: Any, longest: int, search: Search) -> list[list[Hypothesis]]:
+    def _of_beam(self, sequences: Tensor, scores: Tensor, longest: int, search: Search) -> list[list[Hypothesis]]:
         """Return what `generate` found, `beams` for each prompt."""
         start = 1 if self.two_sided else longest
         found = []
-        for ids, score in zip(made.sequences[:, start:].tolist(), made.sequences_scores.tolist(), strict=True):
+        for ids, score in zip(sequences[:, start:].tolist(), scores.tolist(), strict=True):
             length = self._length(ids)
             found.append(self._hypothesis(ids, score * length**search.length_penalty))
         return [found[first : first + search.beams] for first in range(0, len(found), search.beams)]
@@ -226,7 +226,7 @@ class Drawing:
         self.drawn.append(torch.where(live, drawn, self._ends[0]))
         return torch.full_like(logits, -torch.inf).scatter(-1, drawn[:, None], 0.0)
 
-    def done(self, _ids: Tensor, _scores: Any) -> Tensor:
+    def done(self, _ids: Tensor, _scores: object) -> Tensor:
         """Return [B] which prompts are done."""
         done: Tensor = ~self._live
         return done

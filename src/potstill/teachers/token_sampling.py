@@ -107,11 +107,11 @@ class Drawing:
         forced[live, drawn] = 0.0
         return forced
 
-    def done(self, ids: Tensor, _scores: Any) -> Tensor:
+    def done(self, ids: Tensor, _scores: object) -> Tensor:
         """Return [B] whether each response has ended."""
         return torch.tensor([bool(writing.finish_reason) for writing in self.batch], device=ids.device)
 
-    def _rules(self, going: list[Writing], device: Any) -> tuple[Tensor, Tensor, Tensor]:
+    def _rules(self, going: list[Writing], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
         """Return temperatures, nucleus masses and the next random numbers, each [B]."""
         rules = [(writing.sampling.temperature, writing.sampling.top_p, writing.random.random()) for writing in going]
         temperature, top_p, uniform = torch.tensor(rules, dtype=torch.float64, device=device).unbind(-1)

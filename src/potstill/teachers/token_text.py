@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 from potstill.text.reasoning import marks_in
+
+if TYPE_CHECKING:
+    from potstill.models.protocols import Tokenizer
 
 
 @dataclass(frozen=True)
 class TextDecoder:
     """Turns tokens into text without special tokens, but for those that mark thoughts in some models."""
 
-    tokenizer: Any
+    tokenizer: Tokenizer
     """The model's tokenizer."""
 
     @cached_property
@@ -37,7 +40,7 @@ class TextDecoder:
         return str(self.tokenizer.decode(kept, skip_special_tokens=False))
 
 
-def _added(tokenizer: Any) -> dict[int, str]:
+def _added(tokenizer: Tokenizer) -> dict[int, str]:
     """Return the tokens that were added to a tokenizer as special ones, by id."""
     added = getattr(tokenizer, "added_tokens_decoder", {})
     return {int(token): str(one) for token, one in added.items() if getattr(one, "special", False)}

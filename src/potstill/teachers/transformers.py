@@ -22,6 +22,8 @@ from potstill.teachers.chat_tokens import Encoded, Renderer, refused
 from potstill.teachers.protocol import Request, Response
 
 if TYPE_CHECKING:
+    import torch
+
     from potstill.teachers.constrained_decoding import Forms
     from potstill.teachers.token_sampling import Writing
 
@@ -252,7 +254,7 @@ class TransformersSession:
                 yield index, _scored(request, encoded, rows, targets)
 
 
-def _scored(request: Request, encoded: Encoded, logprobs: Any, targets: list[int]) -> Response:
+def _scored(request: Request, encoded: Encoded, logprobs: torch.Tensor, targets: list[int]) -> Response:
     """Return the response that a given text stands for, from `logprobs` [T, V] at its tokens."""
     import numpy as np
     import torch

@@ -10,17 +10,20 @@ Shapes: B texts of a block, D dimensions.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from potstill.text.minhash import Alike
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 Vectors = NDArray[np.float32]
 
 
-def unit_vectors(vectors: Any) -> Vectors:
+def unit_vectors(vectors: ArrayLike) -> Vectors:
     """Return `vectors` [B, D] at length 1; a zero stays zero, so that it is like nothing."""
     array = np.asarray(vectors, dtype=np.float32)
     length = np.linalg.norm(array, axis=1, keepdims=True)

@@ -10,9 +10,12 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from potstill.text.negation import NEGATION
+
+if TYPE_CHECKING:
+    import re
 
 CERTAIN, UNCERTAIN = 0xF0000, 0x100000
 """First of the characters that stand for labels, and for what may be a label or another word that looks like it."""
@@ -96,7 +99,7 @@ class Labels:
                 numbers.setdefault(key(prepared(name)), number)
         return numbers
 
-    def _mark(self, match: Any) -> str:
+    def _mark(self, match: re.Match[str]) -> str:
         """Return the character of a label found."""
         said = match.group()
         keys = (said, said.casefold(), _spelling(said))

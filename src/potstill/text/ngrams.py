@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from potstill.text.words import words_of
 
@@ -11,12 +11,12 @@ Unit = Literal["word", "character"]
 """What n-grams are made of."""
 
 
-def plain(value: Any) -> str:
+def plain(value: object) -> str:
     """Return a column's value as a text; a missing one is an empty text."""
     return "" if value is None else str(value)
 
 
-def normal(text: Any) -> str:
+def normal(text: object) -> str:
     """Return the words of `text` with single spaces between them: two texts with the same ones say the same.
 
     >>> normal("  Turn ON the light, please! ")
@@ -34,7 +34,7 @@ def ngrams(words: Sequence[str], n: int) -> Iterator[str]:
     return (" ".join(words[start : start + n]) for start in range(len(words) - n + 1))
 
 
-def shingles(text: Any, n: int, unit: Unit = "word") -> frozenset[str]:
+def shingles(text: object, n: int, unit: Unit = "word") -> frozenset[str]:
     """Return the set of n-grams of `text`, normalized; of a text shorter than n, the text as a whole.
 
     Broder 1997, "On the resemblance and containment of documents", section 2 (w-shingling, as a set).

@@ -8,7 +8,6 @@ below which what is shared is mostly chance.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from potstill.text.ngrams import ngrams
 from potstill.text.words import words_of
@@ -38,7 +37,7 @@ class EvaluationTexts:
     _grams: dict[str, str] = field(default_factory=dict)
     _lengths: set[int] = field(default_factory=set)
 
-    def add(self, text: Any, owner: str) -> None:
+    def add(self, text: object, owner: str) -> None:
         """Add an evaluation text; of several that share words, the first is named."""
         words = words_of(text)
         if not words:
@@ -50,7 +49,7 @@ class EvaluationTexts:
             for gram in ngrams(words, n):
                 self._grams.setdefault(gram, owner)
 
-    def overlap(self, text: Any) -> Overlap | None:
+    def overlap(self, text: object) -> Overlap | None:
         """Return what `text` shares with an evaluation text, the longest run first, or nothing."""
         words = words_of(text)
         said = " ".join(words)

@@ -43,7 +43,7 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFC", plain.replace("i\N{COMBINING DOT ABOVE}", "i"))
 
 
-def words_of(value: Any) -> list[str]:
+def words_of(value: object) -> list[str]:
     """Return the words of a column's value; a missing one has none.
 
     >>> words_of("Is 5 - 3.5 more than C++?")

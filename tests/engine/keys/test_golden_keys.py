@@ -22,7 +22,7 @@ from potstill.text import ngrams
 
 NO_PARAMETER = {
     "Anything", "BadInput", "Context", "Estimate", "File", "Metrics", "Model", "Output", "Pipeline", "PotstillError",
-    "RequestError", "Rows", "Run", "Step", "StepFailed",
+    "RequestError", "Rows", "RowsOutput", "Run", "Step", "StepFailed",
 }  # fmt: skip
 """Public names that stand for no step, teacher or settings."""
 

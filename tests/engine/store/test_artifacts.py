@@ -91,6 +91,7 @@ def test_a_step_may_write_a_file_that_is_named_like_the_manifest(store: Store) -
 
 def test_scratch_survives_and_payload_does_not(store: Store) -> None:
     folder = store.work("k")
+    (folder / "scratch").mkdir()
     for part in ("payload", "scratch"):
         (folder / part / "file").write_text("x")
     assert [path.name for path in store.work("k").rglob("file")] == ["file"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +13,11 @@ from torch import Tensor, nn
 from potstill.compression.architecture import stores_transposed
 from potstill.errors import BadInput
 
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
 
-def refuse_other_layers(model: Any, fmt: str) -> None:
+
+def refuse_other_layers(model: PretrainedModel, fmt: str) -> None:
     """Make sure that the layers to quantize are stored as linear layers, [O, I].
 
     Raises:
@@ -27,12 +30,12 @@ def refuse_other_layers(model: Any, fmt: str) -> None:
         )
 
 
-def other_linear_layers(model: Any, quantized: Mapping[str, object]) -> list[str]:
+def other_linear_layers(model: PretrainedModel, quantized: Mapping[str, object]) -> list[str]:
     """Return the linear layers that are not among the `quantized`, such as heads and poolers, by path."""
     return [path for path, module in model.named_modules() if isinstance(module, nn.Linear) and path not in quantized]
 
 
-def checkpoint(model: Any, layers: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+def checkpoint(model: PretrainedModel, layers: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """Return the state dict of `model` with the tensors in `layers` (by path, by name) in place of their weights."""
     tensors: dict[str, Tensor] = {}
     for name, value in model.state_dict().items():
@@ -46,13 +49,13 @@ def checkpoint(model: Any, layers: Mapping[str, Mapping[str, Tensor]]) -> dict[s
     return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
 
 
-def tied(model: Any) -> list[str]:
+def tied(model: PretrainedModel) -> list[str]:
     """Return the parameters that are another's, and are not stored: the head of a model with tied embeddings."""
     return sorted(getattr(model, "all_tied_weights_keys", None) or {})
 
 
 def save(
-    model: Any,
+    model: PretrainedModel,
     layers: Mapping[str, Mapping[str, Tensor]],
     quantization_config: Mapping[str, Any],
     dtype: torch.dtype,

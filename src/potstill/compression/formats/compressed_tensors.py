@@ -13,13 +13,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from potstill.compression.formats import checkpoint
 from potstill.compression.quantization.rounding import Quantized
+
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
 
 PER_INT32 = 8
 """4-bit values that an int32 holds."""
@@ -120,7 +123,7 @@ def quantization_config(layers: Mapping[str, Scheme], ignored: Sequence[str]) ->
     }
 
 
-def save(model: Any, quantized: Mapping[str, Quantized], folder: Path) -> None:
+def save(model: PretrainedModel, quantized: Mapping[str, Quantized], folder: Path) -> None:
     """Write weights, config.json and the generation config of `model` into `folder`, its layers `quantized` by path."""
     config = quantization_config(
         {path: scheme_of(weight) for path, weight in quantized.items()},

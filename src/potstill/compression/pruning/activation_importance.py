@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from potstill.compression.architecture import architecture_of, blocks_of
 from potstill.compression.pruning.gates import readers_of_heads, readers_of_units, run_hooked
+
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Activity:
 
 
 @torch.no_grad()
-def activity(model: Any, batches: Sequence[Tensor]) -> Activity:
+def activity(model: PretrainedModel, batches: Sequence[Tensor]) -> Activity:
     """Return the importance of the parts of `model`.
 
     Args:

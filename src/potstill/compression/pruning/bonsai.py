@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,9 @@ from potstill.compression.pruning.gates import gated, readers_of_heads, readers_
 from potstill.compression.pruning.mask_regression import Regression, fit, halves
 from potstill.compression.pruning.slicing import cut_groups, cut_units
 from potstill.compression.pruning.wanda import InputNorms
+
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
 
 Utility = Callable[[Any, Sequence[Batch]], float]
 """What a model is good for on texts, higher is better; it need not be differentiable."""
@@ -64,7 +67,7 @@ class Candidates:
 
 
 @torch.no_grad()
-def priors(model: Any, batches: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+def priors(model: PretrainedModel, batches: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
     """Return per block the prior of units [U] and of groups [G]: mean over outputs of |W_ij| times the norm of x_j.
 
     Wanda's score of the weights that read a part (Sun et al. 2023, equation 1), averaged over them.
@@ -82,7 +85,7 @@ def priors(model: Any, batches: Sequence[Tensor]) -> tuple[list[Tensor], list[Te
     return scores[:blocks], [score.reshape(groups, -1).mean(1) for score in scores[blocks:]]
 
 
-def candidates(model: Any, batches: Sequence[Batch], goal: Goal) -> list[Candidates]:
+def candidates(model: PretrainedModel, batches: Sequence[Batch], goal: Goal) -> list[Candidates]:
     """Return the candidates of a round that ends at `goal`: per layer the lowest by the prior, twice as many as go."""
     units, groups = priors(model, [batch.ids for batch in batches])
     read = [*zip(readers_of_units(model), units, strict=True), *zip(readers_of_heads(model), groups, strict=True)]
@@ -96,7 +99,7 @@ def candidates(model: Any, batches: Sequence[Batch], goal: Goal) -> list[Candida
 
 @torch.no_grad()
 def regressed(
-    model: Any,
+    model: PretrainedModel,
     batches: Sequence[Batch],
     chosen: Sequence[Candidates],
     utility: Utility,
@@ -119,7 +122,7 @@ def regressed(
     return fit(torch.stack(masks), torch.tensor(merits), guess)
 
 
-def cut(model: Any, every: Sequence[Candidates], worth: Tensor | None) -> None:
+def cut(model: PretrainedModel, every: Sequence[Candidates], worth: Tensor | None) -> None:
     """Cut out of `model` the candidates worth least; by the prior alone without `worth` [N].
 
     Args:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +16,12 @@ from potstill.compression.architecture import blocks_of
 from potstill.compression.layerwise import walk
 from potstill.compression.loss import Batch, loss
 
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
+
 
 @torch.no_grad()
-def block_influence(model: Any, batches: Sequence[Tensor]) -> list[float]:
+def block_influence(model: PretrainedModel, batches: Sequence[Tensor]) -> list[float]:
     """Return per block 1 - the mean cosine of its input and output states (ShortGPT, Men et al. 2024, section 3).
 
     A block that hardly turns the hidden states has little influence.
@@ -37,7 +40,9 @@ def block_influence(model: Any, batches: Sequence[Tensor]) -> list[float]:
     return found
 
 
-def rise_of_loss(model: Any, batches: Sequence[Batch], progress: Callable[[int], None] = lambda _: None) -> list[float]:
+def rise_of_loss(
+    model: PretrainedModel, batches: Sequence[Batch], progress: Callable[[int], None] = lambda _: None
+) -> list[float]:
     """Return per block by how much the loss rises when it alone is left out.
 
     Args:
@@ -57,7 +62,7 @@ def rise_of_loss(model: Any, batches: Sequence[Batch], progress: Callable[[int],
 def left_out(block: nn.Module) -> Iterator[None]:
     """Let hidden states pass `block` unchanged while the context is open."""
 
-    def through(states: Tensor, *_: Any, **__: Any) -> Tensor:
+    def through(states: Tensor, *_: object, **__: object) -> Tensor:
         return states
 
     block.forward = through
@@ -67,7 +72,7 @@ def left_out(block: nn.Module) -> Iterator[None]:
         del block.forward  # the class's own forward shows again
 
 
-def number_layers(model: Any) -> None:
+def number_layers(model: PretrainedModel) -> None:
     """Number the blocks' attentions anew, so that each finds its own place in the key-value cache."""
     for number, block in enumerate(blocks_of(model)[1]):
         for module in block.modules():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -16,23 +16,26 @@ from torch.utils.hooks import RemovableHandle
 from potstill.compression.architecture import architecture_of, blocks_of
 from potstill.compression.pruning.slicing import features, linear
 
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
+
 Hook = Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]
 
 
-def readers_of_units(model: Any) -> list[nn.Linear]:
+def readers_of_units(model: PretrainedModel) -> list[nn.Linear]:
     """Return per block the projection that reads the feed-forward units."""
     path = architecture_of(model).down
     return [linear(block, path) for block in blocks_of(model)[1]]
 
 
-def readers_of_heads(model: Any) -> list[nn.Linear]:
+def readers_of_heads(model: PretrainedModel) -> list[nn.Linear]:
     """Return per block the projection that reads the heads."""
     path = architecture_of(model).attended
     return [linear(block, path) for block in blocks_of(model)[1]]
 
 
 @torch.no_grad()
-def run_hooked(model: Any, batches: Sequence[Tensor], handles: Sequence[RemovableHandle]) -> None:
+def run_hooked(model: PretrainedModel, batches: Sequence[Tensor], handles: Sequence[RemovableHandle]) -> None:
     """Run the model without its head on `batches` of token ids [B, T] for what hooks see, and take the hooks away."""
     try:
         for batch in batches:
@@ -58,7 +61,7 @@ def gated(layers: Sequence[nn.Module], gates: Sequence[Tensor]) -> Iterator[None
 
 
 @torch.no_grad()
-def zero_groups(model: Any, gone: Sequence[Sequence[int]], per_group: int, size: int) -> None:
+def zero_groups(model: PretrainedModel, gone: Sequence[Sequence[int]], per_group: int, size: int) -> None:
     """Set all weights of some key-value groups to zero, and the biases of their queries, keys and values.
 
     Args:

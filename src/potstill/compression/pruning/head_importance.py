@@ -6,7 +6,7 @@ Shapes: B texts, L blocks, G key-value groups, I features that the heads make.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -16,8 +16,13 @@ from potstill.compression.block_backward import one_block_held
 from potstill.compression.loss import Batch, cross_entropy, predictions
 from potstill.compression.pruning.gates import gated, readers_of_heads
 
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
 
-def head_importance(model: Any, batches: Sequence[Batch], progress: Callable[[int], None] = lambda _: None) -> Tensor:
+
+def head_importance(
+    model: PretrainedModel, batches: Sequence[Batch], progress: Callable[[int], None] = lambda _: None
+) -> Tensor:
     """Return the importance [L, G]: the mean over texts of |dL / d gate|, with all gates at 1 (section 4.1).
 
     Query heads that share a key-value head share a gate, since they can only go together. The loss of a text is the

@@ -6,7 +6,7 @@ Shapes: B texts, T tokens, H hidden channels, L blocks, I input features of a la
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,9 @@ from potstill.compression.pruning.l0_masks import ATTENTION, FEED_FORWARD, GROUP
 from potstill.compression.pruning.shapes import Shape
 from potstill.compression.pruning.slicing import cut_groups, cut_hidden, cut_units
 
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
+
 Gates = Mapping[str, Tensor]
 """Gates by kind: hidden [H], attention and feed_forward [L], groups [L, G], units [L, U]; those that are learned."""
 
@@ -24,7 +27,7 @@ Gates = Mapping[str, Tensor]
 class Masked:
     """Puts the gates of `masks` into a model, until it is released."""
 
-    def __init__(self, model: Any, masks: L0Masks) -> None:
+    def __init__(self, model: PretrainedModel, masks: L0Masks) -> None:
         """Gate what heads and units put out, what sub-layers add to the hidden channels, and these themselves.
 
         Gates are drawn once in each forward pass of the whole model, so that what is computed again for the gradient
@@ -99,7 +102,7 @@ class Masked:
         return forward
 
 
-def hidden_norms(model: Any) -> list[nn.Module]:
+def hidden_norms(model: PretrainedModel) -> list[nn.Module]:
     """Return the norms over the hidden channels: those of the blocks, and those before and behind them."""
     arch, (path, blocks) = architecture_of(model), blocks_of(model)
     inside = [block.get_submodule(name) for block in blocks for name in arch.norms]
@@ -116,7 +119,7 @@ def hidden_norms(model: Any) -> list[nn.Module]:
 
 
 @torch.no_grad()
-def build_in(model: Any, gates: Gates, shape: Shape) -> None:
+def build_in(model: PretrainedModel, gates: Gates, shape: Shape) -> None:
     """Multiply the weights by the `gates` of heads, units and sub-layers; of those that are closed nothing is left."""
     arch = architecture_of(model)
     gone = []
@@ -146,7 +149,7 @@ def _of_block(gates: Gates, part: str, whole: str, number: int, count: int) -> T
     return found * gates[whole][number].to(found) if whole in gates else found
 
 
-def cut(model: Any, gates: Gates, counts: Mapping[str, int]) -> None:
+def cut(model: PretrainedModel, gates: Gates, counts: Mapping[str, int]) -> None:
     """Cut what is closed out of a model that the `gates` are built into; every block keeps as many, by kind `counts`.
 
     Of open and closed parts those with the highest gates stay, should some that are to stay be closed.

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from potstill.compression.architecture import architecture_of, blocks_of, key_value_heads
 from potstill.compression.pruning.slicing import head_width, linear
+
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
 
 FREE_HEADS = ("llama", "qwen3")
 """Model types whose config says how large a head is."""
@@ -52,7 +55,7 @@ class Shape:
         }
 
 
-def shape_of(model: Any) -> Shape:
+def shape_of(model: PretrainedModel) -> Shape:
     """Return the sizes of a model of transformers.
 
     Raises:

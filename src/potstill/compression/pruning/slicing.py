@@ -11,18 +11,21 @@ Shapes: O output features, I input features, H hidden channels.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from potstill.compression.architecture import architecture_of, blocks_of, key_value_heads
 
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
+
 Kept = Sequence[int] | Tensor
 """What stays, by number from 0, in the order that it is to have."""
 
 
-def cut_units(model: Any, kept: Sequence[Kept]) -> None:
+def cut_units(model: PretrainedModel, kept: Sequence[Kept]) -> None:
     """Leave only the `kept` feed-forward units, equally many in every block.
 
     Args:
@@ -38,7 +41,7 @@ def cut_units(model: Any, kept: Sequence[Kept]) -> None:
     setattr(model.config, arch.unit_field, len(chosen[0]))
 
 
-def cut_groups(model: Any, kept: Sequence[Kept]) -> None:
+def cut_groups(model: PretrainedModel, kept: Sequence[Kept]) -> None:
     """Leave only the `kept` key-value groups: each a key and value head with the query heads that share it.
 
     Where queries share nothing (GPT-2, BERT) a group is one head.
@@ -67,7 +70,7 @@ def cut_groups(model: Any, kept: Sequence[Kept]) -> None:
         config.num_key_value_heads = len(chosen[0])
 
 
-def cut_hidden(model: Any, kept: Kept) -> None:
+def cut_hidden(model: PretrainedModel, kept: Kept) -> None:
     """Leave only the `kept` hidden channels: of embeddings, norms, every projection, pooler and head.
 
     Args:
@@ -167,13 +170,13 @@ def _is_norm(module: nn.Module, width: int) -> bool:
     return weight is not None and tuple(weight.shape) == (width,)
 
 
-def head_width(model: Any) -> int:
+def head_width(model: PretrainedModel) -> int:
     """Return the features of a head as the weights have them: the config of a half cut model may say otherwise."""
     attended = linear(blocks_of(model)[1][0], architecture_of(model).attended)
     return attended.in_features // int(model.config.num_attention_heads)
 
 
-def _say_head_width(model: Any) -> None:
+def _say_head_width(model: PretrainedModel) -> None:
     """Write the size of a head into the config, where the type has a field for it: it follows from no other anymore."""
     if hasattr(model.config, "head_dim"):
         model.config.head_dim = head_width(model)
@@ -187,7 +190,7 @@ def _tell_attention(block: nn.Module, heads: int, size: int) -> None:
             module.num_heads = heads  # type: ignore[assignment]
 
 
-def _even(model: Any, kept: Iterable[Kept]) -> list[Tensor]:
+def _even(model: PretrainedModel, kept: Iterable[Kept]) -> list[Tensor]:
     """Return what stays in each block as indices.
 
     Raises:

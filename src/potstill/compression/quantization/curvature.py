@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,9 @@ from potstill.compression.loss import Batch, batches_of, predictions
 from potstill.compression.quantization import rounding
 from potstill.compression.quantization.sensitivity import rounded_to
 
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
+
 DRAWS = 4
 """Predictions drawn for each text and position: the texts' inputs are the same for all, so they cost no more texts."""
 AT_ONCE = 2
@@ -34,7 +37,7 @@ AT_ONCE = 2
 
 
 def divergences(
-    model: Any,
+    model: PretrainedModel,
     parts: Sequence[Mapping[str, nn.Linear]],
     bits: Sequence[int],
     texts: Sequence[tuple[Tensor, int]],
@@ -95,7 +98,7 @@ def _repeated(texts: Sequence[tuple[Tensor, int]]) -> Iterator[Batch]:
             yield Batch(ids.repeat(DRAWS, 1), prompts.repeat(DRAWS))
 
 
-def _drawn(model: Any, batch: Batch, generator: torch.Generator) -> Tensor:
+def _drawn(model: PretrainedModel, batch: Batch, generator: torch.Generator) -> Tensor:
     """Return the log probabilities [N] of predictions that are drawn from the model's own."""
 
     def score(logits: Tensor, _: Tensor) -> Tensor:

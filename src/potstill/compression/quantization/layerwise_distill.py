@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -102,9 +101,10 @@ def mean_error(block: Block, targets: Sequence[Tensor]) -> float:
     return total / max(sum(target.numel() for target in targets), 1)
 
 
-def _output(block: Block, batch: int) -> Any:
+def _output(block: Block, batch: int) -> Tensor:
     """Return the hidden states [B, T, H] that the block makes of one batch."""
     call, module = block.calls[batch], block.module
     assert isinstance(module, nn.Module)
     out = module(block.inputs[batch], *call.args, **call.named)
-    return out[0] if isinstance(out, tuple) else out
+    states: Tensor = out[0] if isinstance(out, tuple) else out
+    return states

@@ -6,13 +6,16 @@ Shapes: O output features, I input features.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from potstill.compression.architecture import architecture_of
 from potstill.errors import BadInput
+
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Fold:
     """All layers that read them."""
 
 
-def behind_norms(model: Any) -> list[Fold]:
+def behind_norms(model: PretrainedModel) -> list[Fold]:
     """Return the norms of a block and what reads them: where SmoothQuant scales.
 
     Raises:
@@ -41,7 +44,7 @@ def behind_norms(model: Any) -> list[Fold]:
     return [Fold(attention, architecture.queries), Fold(feed_forward, architecture.units)]
 
 
-def everywhere(model: Any) -> list[Fold]:
+def everywhere(model: PretrainedModel) -> list[Fold]:
     """Return all places of a block: behind norms, and where a linear layer reads another one's outputs as they are.
 
     That is the value projection before the one that reads the heads, if every head has its own values, and the

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
@@ -18,13 +18,16 @@ from potstill.compression.quantization.activations import quantized_activations
 from potstill.compression.quantization.bit_allocation import Choice
 from potstill.compression.quantization.rounding import Quantized
 
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
+
 GROUP = 32
 """Input features that share a scale at 4 bits."""
 SCALE_BITS = 16
 """Bits that a scale takes."""
 
 
-def fused_units(model: Any) -> list[list[str]]:
+def fused_units(model: PretrainedModel) -> list[list[str]]:
     """Return the linear layers of the blocks by path, those together that a server runs as one."""
     architecture = architecture_of(model)
     path, modules = blocks_of(model)
@@ -58,7 +61,11 @@ def table(
 
 
 def divergences(
-    model: Any, layers: Mapping[str, nn.Linear], bits: Sequence[int], texts: Any, before: Sequence[Tensor]
+    model: PretrainedModel,
+    layers: Mapping[str, nn.Linear],
+    bits: Sequence[int],
+    texts: Sequence[tuple[Tensor, int]],
+    before: Sequence[Tensor],
 ) -> list[float]:
     """Return, for each of `bits`, the KL divergence when the `layers` alone are rounded, by trying it out.
 

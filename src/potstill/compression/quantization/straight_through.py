@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from torch.autograd.function import BackwardCFunction, FunctionCtx
 
 from potstill.compression.quantization import rounding
 from potstill.compression.quantization.rounding import Quantized
@@ -34,13 +37,13 @@ def straight_through(real: Tensor, rounded: Tensor, limit: float | None = None) 
 
 class _StraightThrough(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, real: Tensor, rounded: Tensor, limit: float | None) -> Tensor:
+    def forward(ctx: FunctionCtx, real: Tensor, rounded: Tensor, limit: float | None) -> Tensor:
         # real + (rounded - real) would be off by a rounding error: not the weight that is written
         ctx.save_for_backward(*(() if limit is None else (real.abs() <= limit,)))
         return rounded.to(real.dtype, copy=True)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: BackwardCFunction, gradient: Tensor) -> tuple[Tensor, None, None]:
         for passed in ctx.saved_tensors:
             gradient = gradient * passed
         return gradient, None, None

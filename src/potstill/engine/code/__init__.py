@@ -37,7 +37,7 @@ def function_code(function: Callable[..., Any]) -> dict[str, str]:
     return object_code(function)
 
 
-def object_code(value: Any) -> dict[str, str]:
+def object_code(value: object) -> dict[str, str]:
     """Return the digests of all that any object depends on, by name.
 
     Raises:

@@ -140,7 +140,7 @@ class Actions:
                 value = _member(value, name)
             yield value, owner
 
-    def _callee_acts(self, value: Any, owner: type | None) -> bool:
+    def _callee_acts(self, value: object, owner: type | None) -> bool:
         """Return whether calling a function, class or object acts on a library."""
         if isinstance(value, type) and is_own_name(value.__module__):
             return any(self._function_acts(_member(value, name), value) for name in _MADE)
@@ -148,7 +148,7 @@ class Actions:
             owner, value = type(value), _member(value, "__call__") if is_own_name(type(value).__module__) else None
         return self._function_acts(value, owner)
 
-    def _function_acts(self, value: Any, owner: type | None) -> bool:
+    def _function_acts(self, value: object, owner: type | None) -> bool:
         """Return whether a function of the user's, or one that it wraps, acts on a library."""
         while isinstance(value, (MethodType, staticmethod, classmethod, functools.partial)):
             value = value.func if isinstance(value, functools.partial) else value.__func__
@@ -263,12 +263,12 @@ def _borrowed(body: Iterable[ast.stmt], space: dict[str, Any]) -> Iterator[str]:
                 yield from (t.id for t in node.targets if isinstance(t, ast.Name) and not _is_quiet(module.__name__))
 
 
-def _is_table(value: Any) -> bool:
+def _is_table(value: object) -> bool:
     """Return whether a value is a container that can be written to."""
     return isinstance(value, (dict, list, set))
 
 
-def _member(value: Any, name: str) -> Any:
+def _member(value: object, name: str) -> Any:
     """Return an attribute of a module, class or object without running code of the user's; None where there is none."""
     if isinstance(value, ModuleType):
         return vars(value).get(name)

@@ -28,6 +28,8 @@ _MACHINERY = frozenset({
     "__mutable_keys__", "__closed__", "__extra_items__",
 })  # fmt: skip
 """Members that the interpreter, `dataclass` and its kin write; what they were given is covered elsewhere."""
+_ROWS_OUTPUT = "potstill.step.RowsOutput"
+"""What declares an output of a step, as keys call it; the names of all of them are in the step's `outputs`."""
 _PARAMETERS = ("init", "repr", "eq", "order", "unsafe_hash", "frozen")
 _FIELD = ("default", "default_factory", "init", "repr", "hash", "compare", "kw_only", "metadata")
 
@@ -91,17 +93,17 @@ class _Member:
     """The member."""
 
 
-def _is_code(value: Any) -> bool:
+def _is_code(value: object) -> bool:
     """Return whether a member is code, which has a part of its own."""
     wrappers = (FunctionType, type, property, staticmethod, classmethod, functools.cached_property)
     return isinstance(value, (*wrappers, ModuleType))
 
 
-def _is_machinery(cls: type, name: str, value: Any) -> bool:
+def _is_machinery(cls: type, name: str, value: object) -> bool:
     """Return whether a member was written by the interpreter or a library for this class from what else is covered."""
     if name in _MACHINERY or name.startswith("__pydantic_") or _is_unkeyed(cls, name):
         return True
-    if isinstance(value, dataclasses.Field):
+    if isinstance(value, dataclasses.Field) or public_name(type(value)) == _ROWS_OUTPUT:
         return True
     if name == "__orig_bases__":  # those of a protocol or typed dict say no more than its members
         return getattr(cls, "_is_protocol", False) or is_typeddict(cls)

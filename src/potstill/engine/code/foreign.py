@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from potstill.engine.code.walk import Encoded, Walk
 from potstill.engine.digests import file_digest, path_digest
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from datasets import Dataset, DatasetDict
+
+    ArrowValue: TypeAlias = pa.Table | pa.RecordBatch | pa.Array | pa.Scalar | pa.Schema | pa.Field | pa.DataType
 
 _ROWS = 65536
 """Rows of a table that are written at once."""
 
 
-def encode_foreign(walk: Walk, value: Any, label: str) -> Encoded | None:
+def encode_foreign(walk: Walk, value: object, label: str) -> Encoded | None:
     """Return what stands for a value of a known library; None for anything else."""
     for cls in type(value).__mro__:
         encode = _BY_LIBRARY.get(cls.__module__.partition(".")[0])
@@ -41,7 +49,7 @@ def _numpy(walk: Walk, value: Any, kind: str, label: str) -> Encoded | None:
     return [*_array(walk, value, label), *(["can't be written"] if fixed else [])]
 
 
-def _array(walk: Walk, value: Any, label: str) -> Encoded:
+def _array(walk: Walk, value: np.ndarray[Any, Any] | np.generic, label: str) -> Encoded:
     """Return an array or number by type, shape and content."""
     walk.remember(value, label)
     start: Encoded = ["array", str(value.dtype), list(value.shape)]
@@ -77,7 +85,7 @@ def _categories(walk: Walk, value: Any, label: str) -> Encoded:
     return [] if categories is None else walk.encode([list(categories), bool(value.dtype.ordered)], label)
 
 
-def _arrow(walk: Walk, value: Any, kind: str, label: str) -> Encoded | None:
+def _arrow(walk: Walk, value: ArrowValue, kind: str, label: str) -> Encoded | None:
     """Return a table, batch or array of Arrow by content."""
     import pyarrow as pa
 
@@ -107,10 +115,10 @@ class _Sink:
 
     closed = False
 
-    def __init__(self, digest: Any) -> None:
+    def __init__(self, digest: hashlib._Hash) -> None:
         self._digest = digest
 
-    def write(self, data: Any) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         """Take the digest of some bytes."""
         self._digest.update(data)
         return len(data)
@@ -134,7 +142,7 @@ class _Sink:
         return False
 
 
-def _datasets(walk: Walk, value: Any, kind: str, label: str) -> Encoded | None:
+def _datasets(walk: Walk, value: Dataset | DatasetDict, kind: str, label: str) -> Encoded | None:
     """Return a data set by the rows in it and how they are given out."""
     if kind == "DatasetDict":
         return ["data sets", *([name, walk.encode(value[name], label)] for name in value)]
@@ -189,7 +197,7 @@ def _jinja(walk: Walk, value: Any, kind: str, label: str) -> Encoded | None:
     return None
 
 
-def _ctypes(walk: Walk, value: Any, kind: str, label: str) -> Encoded | None:
+def _ctypes(walk: Walk, value: object, kind: str, label: str) -> Encoded | None:
     """Return a shared library by the bytes of its file; a field of a structure by its type and place."""
     if kind == "CField":
         return ["field", repr(value)]
@@ -199,7 +207,7 @@ def _ctypes(walk: Walk, value: Any, kind: str, label: str) -> Encoded | None:
     return ["shared library", file_digest(file) if file.is_file() else str(value._name)]
 
 
-_BY_LIBRARY = {
+_BY_LIBRARY: dict[str, Callable[[Walk, Any, str, str], Encoded | None]] = {
     "numpy": _numpy, "pandas": _pandas, "pyarrow": _arrow, "datasets": _datasets, "torch": _torch, "jinja2": _jinja,
     "ctypes": _ctypes, "_ctypes": _ctypes,
 }  # fmt: skip

@@ -38,7 +38,7 @@ _FLAGS = {
 }
 
 
-def encode_callable(walk: Walk, value: Any, label: str) -> Encoded | None:
+def encode_callable(walk: Walk, value: object, label: str) -> Encoded | None:
     """Return what stands for a function, method or partial; None for anything else."""
     if isinstance(value, FunctionType):
         return _function(walk, value)

@@ -12,14 +12,17 @@ import threading
 import types
 import weakref
 from datetime import datetime, time
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from potstill.engine.code.walk import Encoded, Walk
+
+if TYPE_CHECKING:
+    import hashlib
 
 _COMPARED = type(functools.cmp_to_key(lambda one, other: 0))
 
 
-def encode_held(walk: Walk, value: Any, label: str) -> Encoded | None:
+def encode_held(walk: Walk, value: object, label: str) -> Encoded | None:
     """Return what stands for a thing of the standard library that holds a value; None for anything else."""
     for encode in (_text, _reference, _variable):
         encoded = encode(walk, value, label)
@@ -27,14 +30,14 @@ def encode_held(walk: Walk, value: Any, label: str) -> Encoded | None:
             return encoded
     if isinstance(value, (itertools.count, itertools.repeat)):
         return ["iterator", repr(value)]
-    if type(value) in (datetime, time):
+    if type(value) is datetime or type(value) is time:
         return [type(value).__name__, repr(value.replace(tzinfo=None)), walk.encode(value.tzinfo, label)]
     if type(value) is _COMPARED:  # shows its function to nobody but the collector of garbage
         return ["compared by", *walk.encode_all(gc.get_referents(value), label)]
     return None
 
 
-def _text(walk: Walk, value: Any, label: str) -> Encoded | None:
+def _text(walk: Walk, value: object, label: str) -> Encoded | None:
     """Return a pattern, a match, a format of bytes, bytes in place, or a digest that is being taken."""
     if isinstance(value, re.Pattern):
         return ["pattern", walk.encode(value.pattern, label), value.flags]
@@ -46,11 +49,12 @@ def _text(walk: Walk, value: Any, label: str) -> Encoded | None:
     if isinstance(value, memoryview):
         return ["view", value.format, list(value.shape or ()), walk.encode(value.tobytes(), label)]
     if type(value).__module__ in ("_hashlib", "_blake2", "_sha3") and not type(value).__name__.endswith("XOF"):
-        return ["digest", value.name, value.hexdigest()]
+        taken = cast("hashlib._Hash", value)
+        return ["digest", taken.name, taken.hexdigest()]
     return None
 
 
-def _reference(walk: Walk, value: Any, label: str) -> Encoded | None:
+def _reference(walk: Walk, value: object, label: str) -> Encoded | None:
     """Return a weak reference or a collection of such."""
     from potstill.engine.code.values import encode_set
 
@@ -63,7 +67,7 @@ def _reference(walk: Walk, value: Any, label: str) -> Encoded | None:
     return None
 
 
-def _variable(walk: Walk, value: Any, label: str) -> Encoded | None:
+def _variable(walk: Walk, value: object, label: str) -> Encoded | None:
     """Return what a variable of a context, thread or function holds here."""
     if isinstance(value, threading.local):
         walk.remember(value, label)

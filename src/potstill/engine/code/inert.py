@@ -10,10 +10,13 @@ import io
 import os
 import sys
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from potstill.engine.code.origins import is_own_name, known_as, public_name
 from potstill.engine.code.walk import Encoded, Walk
+
+if TYPE_CHECKING:
+    import queue
 
 _COUNTING: dict[str, tuple[str, ...]] = {
     "_thread.lock": (), "_thread.RLock": (), "threading.Condition": (), "threading.Barrier": ("_parties", "_action"),
@@ -31,13 +34,13 @@ _COUNTING: dict[str, tuple[str, ...]] = {
 """Types, and the attributes of theirs that count. A scanner of JSON is made from its decoder, which is seen."""
 
 
-def encode_inert(walk: Walk, value: Any, label: str) -> Encoded | None:
+def encode_inert(walk: Walk, value: object, label: str) -> Encoded | None:
     """Return what counts of a thing whose state can change no result otherwise; None for any other thing."""
     if isinstance(value, contextvars.Context):
         walk.remember(value, label)
         return ["context", *sorted((walk.encode(list(pair), label) for pair in value.items()), key=repr)]
     if f"{type(value).__module__}.{type(value).__qualname__}" == "_queue.SimpleQueue":
-        return ["queue"] if value.empty() else walk.refuse(value, label)
+        return ["queue"] if cast("queue.SimpleQueue[object]", value).empty() else walk.refuse(value, label)
     if isinstance(value, io.IOBase):
         quiet = value in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__) or _only_writes(value)
         return ["inert", type(value).__qualname__] if quiet else None
@@ -48,7 +51,7 @@ def encode_inert(walk: Walk, value: Any, label: str) -> Encoded | None:
     return None if counting is None else _counted(walk, value, counting, label)
 
 
-def _counted(walk: Walk, value: Any, counting: tuple[str, ...], label: str) -> Encoded:
+def _counted(walk: Walk, value: object, counting: tuple[str, ...], label: str) -> Encoded:
     """Return the attributes that count: those named and, in a class of the user's, those that no library writes."""
     cls = type(value)
     held = getattr(value, "__dict__", {})
@@ -75,7 +78,7 @@ def _written_by_libraries(cls: type) -> frozenset[str]:
     return frozenset(found)
 
 
-def _only_writes(file: Any) -> bool:
+def _only_writes(file: io.IOBase) -> bool:
     """Return whether nothing can be read from a stream: it is closed, or open for writing alone."""
     if isinstance(file, (io.StringIO, io.BytesIO)):
         return False

@@ -119,7 +119,7 @@ def _of_library(walk: Walk, module: ModuleType, chain: Chain) -> Encoded:
     return ["library", path, repr(value)] if plain else ["library", path]
 
 
-def _is_put_there(value: Any) -> bool:
+def _is_put_there(value: object) -> bool:
     """Return whether a library's attribute is something of the user's."""
     if isinstance(value, MethodType):
         return _is_put_there(value.__func__) or _is_put_there(value.__self__)
@@ -131,7 +131,7 @@ def _is_put_there(value: Any) -> bool:
     return is_own_name(kind.__module__)
 
 
-def compiled(walk: Walk, value: Any) -> Encoded | None:
+def compiled(walk: Walk, value: object) -> Encoded | None:
     """Return what stands for something of a compiled module of the user's: its name and the bytes of the file."""
     module = sys.modules.get(getattr(value, "__module__", None) or "")
     file = module_file(module) if module is not None else None

@@ -73,7 +73,7 @@ def file_label(name: str, file: str | None) -> str:
     return f"{path}/__init__.py" if stem[0] == "__init__" else f"{path}{stem[1]}{Path(file).suffix.lstrip('.')}"
 
 
-def public_name(value: Any) -> str:
+def public_name(value: object) -> str:
     """Return `module.name` of a class or function of a library that is found there, or nothing if it is not."""
     module, path = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(path, str) or is_own_name(module):

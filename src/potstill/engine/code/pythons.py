@@ -38,7 +38,7 @@ def name_in_311(name: str) -> str:
     return _NAMES.get(name, name)
 
 
-def encoded_in_311(value: Any) -> list[str] | None:
+def encoded_in_311(value: object) -> list[str] | None:
     """Return what stands for a value that is of another kind in 3.11; None for all others."""
     if value is typing.Annotated:
         return ["class", "typing.Annotated"]
@@ -49,7 +49,7 @@ def encoded_in_311(value: Any) -> list[str] | None:
     return None
 
 
-def arguments_in_311(value: Any) -> list[Any]:
+def arguments_in_311(value: object) -> list[Any]:
     """Return the arguments of a type expression without those that later Pythons fill in."""
     arguments = list(typing.get_args(value))
     contexts = (contextlib.AbstractContextManager, contextlib.AbstractAsyncContextManager)

@@ -33,7 +33,7 @@ def effects(walk: Walk, module: ModuleType) -> None:
 def _writer(found: list[ast.stmt], space: dict[str, Any]) -> Any:
     """Return a handler that writes out statements and follows the names in them."""
 
-    def write(walk: Walk, source: Any, label: str) -> Encoded:
+    def write(walk: Walk, source: object, label: str) -> Encoded:
         del source
         named = sorted({chain for node in found for chain in chains(node) if chain[0] in space})
         followed = [lookup.follow_global(walk, space, chain, label) for chain in named]

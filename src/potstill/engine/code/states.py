@@ -8,12 +8,17 @@ import dataclasses
 import io
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from potstill.engine.code.origins import MADE_BY_CODE, is_own_name, known_as, public_name
 from potstill.engine.code.walk import Encoded, Walk
 from potstill.engine.signatures import parameters
 from potstill.errors import PotstillError
+
+if TYPE_CHECKING:
+    import functools
+
+    from _typeshed import DataclassInstance
 
 _CONTENT = (dict, list, tuple, set, frozenset, str, bytes, bytearray, int, float, complex)
 _UNSEEN = frozenset({
@@ -26,7 +31,7 @@ _FILES = (io.TextIOWrapper, io.BufferedReader, io.BufferedRandom, io.BufferedRWP
 """Files that may be read; a subclass of the user's is no less one."""
 
 
-def encode_object(walk: Walk, value: Any, label: str) -> Encoded:
+def encode_object(walk: Walk, value: object, label: str) -> Encoded:
     """Return what stands for an object of any class."""
     cls = type(value)
     own = not public_name(cls) and bool(cls.__flags__ & MADE_BY_CODE)
@@ -46,7 +51,7 @@ def encode_object(walk: Walk, value: Any, label: str) -> Encoded:
     if identity is not None:
         return ["identity", named, walk.encode(identity, label)]
     if cls.__module__.partition(".")[0] == "potstill" and dataclasses.is_dataclass(value):
-        return ["object", named, walk.encode_named(_keyed(value), label)]
+        return ["object", named, walk.encode_named(_keyed(cast("DataclassInstance", value)), label)]
     dispatched = _dispatcher(walk, value, label)
     if dispatched is not None:
         return dispatched
@@ -56,7 +61,7 @@ def encode_object(walk: Walk, value: Any, label: str) -> Encoded:
     return [*_reduced(walk, value, named, label), *raised]
 
 
-def _raised_from(walk: Walk, value: Any, label: str) -> list[Encoded]:
+def _raised_from(walk: Walk, value: object, label: str) -> list[Encoded]:
     """Return the exceptions that an exception came from, which `pickle` leaves out; nothing where there are none."""
     if not isinstance(value, BaseException) or (value.__cause__ is None and value.__context__ is None):
         return []
@@ -64,7 +69,7 @@ def _raised_from(walk: Walk, value: Any, label: str) -> list[Encoded]:
     return [["raised from", *before, value.__suppress_context__]]
 
 
-def _place_in_library(value: Any, cls: type) -> str:
+def _place_in_library(value: object, cls: type) -> str:
     """Return the name under which the library that defines a class keeps this object of it, or nothing."""
     module = sys.modules.get(cls.__module__)
     if module is None or is_own_name(cls.__module__) or cls.__module__ == "builtins":
@@ -84,7 +89,7 @@ def identity_method(cls: type) -> Callable[[Any], Any] | None:
     return method if len(needed) == 1 else None
 
 
-def _identity(value: Any, cls: type) -> Any:
+def _identity(value: object, cls: type) -> Any:
     """Return what an object says it is, or None; a teacher that is not there yet is what it was made from."""
     method = identity_method(cls)
     if method is None:
@@ -95,17 +100,18 @@ def _identity(value: Any, cls: type) -> Any:
         return None
 
 
-def _keyed(value: Any) -> dict[str, Any]:
+def _keyed(value: DataclassInstance) -> dict[str, Any]:
     """Return the fields of one of Potstill's own objects that count."""
     excluded = {*getattr(value, "unkeyed", ()), "name"}
     return {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.name not in excluded}
 
 
-def _dispatcher(walk: Walk, value: Any, label: str) -> Encoded | None:
+def _dispatcher(walk: Walk, value: object, label: str) -> Encoded | None:
     """Return what stands for the function of `singledispatchmethod`; None for anything else."""
     dispatcher = getattr(value, "dispatcher", None)
     if type(value).__name__ == "singledispatchmethod" and dispatcher is not None:
-        return ["dispatch", walk.encode(value.func, label), walk.encode(dispatcher, label)]
+        method = cast("functools.singledispatchmethod[Any]", value)
+        return ["dispatch", walk.encode(method.func, label), walk.encode(dispatcher, label)]
     return None
 
 
@@ -116,7 +122,7 @@ def _is_plain_python(cls: type) -> bool:
     return plain and cls not in copyreg.dispatch_table and bool(cls.__dictoffset__) and not issubclass(cls, _CONTENT)
 
 
-def _state(walk: Walk, value: Any, cls: type, label: str) -> list[Encoded]:
+def _state(walk: Walk, value: object, cls: type, label: str) -> list[Encoded]:
     """Return what an object holds: the content of the builtin it is a kind of, and its attributes."""
     attributes = {name: one for name, one in _attributes(value, cls).items() if name not in _UNSEEN}
     content = next((kind for kind in _CONTENT if issubclass(cls, kind)), None)
@@ -152,7 +158,7 @@ def _has_slots(cls: type) -> bool:
     return all("__slots__" in vars(base) or base is object or not base.__flags__ & MADE_BY_CODE for base in cls.__mro__)
 
 
-def _attributes(value: Any, cls: type) -> dict[str, Any]:
+def _attributes(value: object, cls: type) -> dict[str, Any]:
     """Return the attributes of an object by name, those in slots included."""
     found: dict[str, Any] = {}
     for name in copyreg._slotnames(cls) or ():  # type: ignore[attr-defined]
@@ -182,7 +188,7 @@ def _content(walk: Walk, value: Any, kind: type, label: str) -> list[Any]:
     return [kind.__repr__(value)]  # type: ignore[call-arg]
 
 
-def _reduced(walk: Walk, value: Any, named: Encoded, label: str) -> Encoded:
+def _reduced(walk: Walk, value: object, named: Encoded, label: str) -> Encoded:
     """Return what stands for an object of a library as `pickle` would take it apart."""
     try:
         reduced = value.__reduce_ex__(4)
@@ -204,12 +210,12 @@ def _reduced(walk: Walk, value: Any, named: Encoded, label: str) -> Encoded:
     return [*parts, ["pairs", *([walk.encode(k, label), walk.encode(v, label)] for k, v in pairs or ())]]
 
 
-def _is_text(name: Any) -> bool:
+def _is_text(name: object) -> bool:
     """Return whether a name is a text."""
     return isinstance(name, str)
 
 
-def _opened(walk: Walk, value: Any, named: Encoded, label: str) -> Encoded:
+def _opened(walk: Walk, value: object, named: Encoded, label: str) -> Encoded:
     """Return what stands for an object that can't be pickled: its attributes, if it has nothing else."""
     attributes = {name: one for name, one in _attributes(value, type(value)).items() if name not in _UNSEEN}
     if not attributes:

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Union
+from typing import Any, Union, cast
 
 REMEMBERED = 16_384
 """Texts of nodes that are kept: steps share helpers, and trees don't change once they are parsed."""
@@ -149,13 +149,13 @@ def _fields(node: ast.AST, inside: bool) -> Iterator[tuple[str, Any, bool]]:
         yield name, _normal(node, name, value), here
 
 
-def _normal(node: ast.AST, name: str, value: Any) -> Any:
+def _normal(node: ast.AST, name: str, value: object) -> Any:
     """Return a field with what does nothing taken out, and pieces of a text joined."""
     if name in ("body", "orelse", "finalbody") and isinstance(value, list):
         kept = statements(value) if isinstance(node, ast.Module) else [part for part in value if not is_text(part)]
         return [part for part in kept if not isinstance(part, ast.Pass)]
     if isinstance(node, ast.JoinedStr) and name == "values":
-        return _joined(value)
+        return _joined(cast("list[ast.expr]", value))
     return value
 
 

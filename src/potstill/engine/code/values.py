@@ -26,7 +26,7 @@ from potstill.engine.code.syntax import sha
 from potstill.engine.code.walk import Encoded, Walk
 
 
-def encode_value(walk: Walk, value: Any, label: str) -> Encoded:
+def encode_value(walk: Walk, value: object, label: str) -> Encoded:
     """Return what stands for any value; what can't be seen is refused by name."""
     plain = _plain(walk, value) or encoded_in_311(value)
     if plain is not None:
@@ -43,18 +43,20 @@ def encode_value(walk: Walk, value: Any, label: str) -> Encoded:
     return encode_object(walk, value, label)
 
 
-def _plain(walk: Walk, value: Any) -> Encoded | None:
+def _plain(walk: Walk, value: object) -> Encoded | None:
     """Return a plain value by content, or None; where the project lies is no content."""
     kind = type(value)
-    if kind is str:
+    if type(value) is str:
         return ["str", *_placed(walk, value)]
     if kind in (bool, int, type(None)):
         return [kind.__name__, str(value)]
-    if kind is float:
+    if type(value) is float:
         return ["float", value.hex()]
-    if kind is bytes:
+    if type(value) is bytes:
         return ["bytes", value.hex() if len(value) < 200 else sha(value.hex())]
-    if kind in (complex, date, timedelta, Decimal, range) or (kind in (datetime, time) and value.tzinfo is None):
+    if kind in (complex, date, timedelta, Decimal, range):
+        return [kind.__name__, repr(value)]
+    if (type(value) is datetime or type(value) is time) and value.tzinfo is None:
         return [kind.__name__, repr(value)]
     if value is ... or value is NotImplemented:
         return ["constant", repr(value)]
@@ -72,7 +74,7 @@ def _placed(walk: Walk, text: str) -> list[str]:
     return ["<project>", text[len(walk.folder) :]] if inside else [text]
 
 
-def _code(walk: Walk, value: Any, label: str) -> Encoded | None:
+def _code(walk: Walk, value: object, label: str) -> Encoded | None:
     """Return what stands for a class, module, function or descriptor; None for anything else."""
     if isinstance(value, types.GenericAlias):
         return None
@@ -96,7 +98,7 @@ def _code(walk: Walk, value: Any, label: str) -> Encoded | None:
     return encode_callable(walk, value, label)
 
 
-def _container_of(walk: Walk, value: Any, label: str) -> Encoded | None:
+def _container_of(walk: Walk, value: object, label: str) -> Encoded | None:
     """Return a container of the standard library by what is in it; None for anything else."""
     if type(value) in _CONTAINERS:
         walk.remember(value, label)
@@ -123,7 +125,7 @@ def _container(walk: Walk, value: Any, label: str) -> Encoded:
     return [type(value).__name__, *limit, *walk.encode_all(value, label)]
 
 
-def encode_set(walk: Walk, value: Iterable[Any], label: str, holder: Any = None) -> list[Encoded]:
+def encode_set(walk: Walk, value: Iterable[Any], label: str, holder: object = None) -> list[Encoded]:
     """Return what is in a set, in an order that does not depend on where objects lie in memory.
 
     `holder` is the object that the set belongs to, where `value` is a copy.
@@ -136,7 +138,7 @@ def encode_set(walk: Walk, value: Iterable[Any], label: str, holder: Any = None)
     if place in walk.open_sets:
         return [["again"]]
 
-    def alone(item: Any) -> str:
+    def alone(item: object) -> str:
         """Return the digest of one item by a walk of its own."""
         inner = Walk(encode_value, walk.folder, walk.open_sets | {place})
         inner.parts[""] = inner.encode(item, "")
@@ -146,7 +148,7 @@ def encode_set(walk: Walk, value: Iterable[Any], label: str, holder: Any = None)
     return [walk.encode(item, label) for item in sorted(items, key=alone)]
 
 
-def _typing(walk: Walk, value: Any, label: str) -> Encoded | None:
+def _typing(walk: Walk, value: object, label: str) -> Encoded | None:
     """Return what stands for a type expression; None for anything else."""
     module = type(value).__module__
     if isinstance(value, (types.GenericAlias, types.UnionType)) or module in ("typing", "typing_extensions"):

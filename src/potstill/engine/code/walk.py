@@ -60,7 +60,7 @@ class Walk:
         self._counts: dict[str, int] = {}
         self._depth = 0
 
-    def encode(self, value: Any, label: str) -> Encoded:
+    def encode(self, value: object, label: str) -> Encoded:
         """Return what stands for `value` in the part `label`."""
         if self._depth >= DEPTH and id(value) not in self._places:
             return self.part(value, f"{label} (inside)", _deeper)
@@ -78,22 +78,22 @@ class Walk:
         """Return [name, what stands for the value] for each of `values`, by name."""
         return [[name, self.encode(values[name], label)] for name in sorted(values)]
 
-    def seen(self, value: Any) -> Encoded | None:
+    def seen(self, value: object) -> Encoded | None:
         """Return the place of an object that was visited before, or None."""
         place = self._places.get(id(value))
         return ["again", place] if place is not None else None
 
-    def forget(self, value: Any) -> None:
+    def forget(self, value: object) -> None:
         """Take the place of an object away: it is about to be written where it stands."""
         self._places.pop(id(value), None)
 
-    def remember(self, value: Any, label: str) -> None:
+    def remember(self, value: object, label: str) -> None:
         """Give an object that is written inside the part `label` a place there."""
         self._counts[label] = self._counts.get(label, 0) + 1
         self._places[id(value)] = f"{label}:{self._counts[label]}"
         self._alive.append(value)
 
-    def written(self, value: Any, write: Callable[[], Encoded]) -> Encoded:
+    def written(self, value: object, write: Callable[[], Encoded]) -> Encoded:
         """Return what stands for an object that can't change, written once; a long text is named by its digest."""
         if id(value) not in self._written:
             encoded = write()
@@ -102,7 +102,7 @@ class Walk:
             self._alive.append(value)
         return self._written[id(value)]
 
-    def part(self, value: Any, label: str, handler: Handler) -> Encoded:
+    def part(self, value: object, label: str, handler: Handler) -> Encoded:
         """Make `value` a part of its own, to be visited later; return what names it."""
         place = self._places.get(id(value))
         if place is None:
@@ -112,7 +112,7 @@ class Walk:
             self._queue.append((handler, value, place))
         return ["see", place]
 
-    def named(self, value: Any, name: str, space: Any) -> Encoded:
+    def named(self, value: object, name: str, space: object) -> Encoded:
         """Return what stands for the variable `name` of `space` (a namespace or class): a part with its name."""
         encoded = self._named.get((id(space), name))
         if encoded is None:
@@ -121,7 +121,7 @@ class Walk:
             self._queue.append((_value, value, encoded))
         return ["see", encoded]
 
-    def refuse(self, value: Any, label: str, why: str = "") -> Encoded:
+    def refuse(self, value: object, label: str, why: str = "") -> Encoded:
         """Note that a value can't be seen."""
         kind = f"{type(value).__module__}.{type(value).__qualname__}"
         message = why or (
@@ -165,13 +165,13 @@ class Walk:
         return f"{label}#{number}" if number > 1 else label
 
 
-def _deeper(walk: Walk, value: Any, label: str) -> Encoded:
+def _deeper(walk: Walk, value: object, label: str) -> Encoded:
     """Write a value that lay too deep to be written where it was found."""
     walk.forget(value)
     return walk.encode(value, label)
 
 
-def _value(walk: Walk, value: Any, label: str) -> Encoded:
+def _value(walk: Walk, value: object, label: str) -> Encoded:
     """Write a named value."""
     return walk.encode(value, label)
 

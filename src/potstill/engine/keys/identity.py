@@ -20,17 +20,8 @@ SCHEMA = 1
 """Version of the key scheme; raising it makes every old artifact a miss."""
 
 
-@dataclasses.dataclass(frozen=True)
-class ByContent:
-    """Stands for an input in an encoded key: what is there, not who made it."""
-
-    digest: str
-
-    def identity(self) -> dict[str, str]:
-        """Return the content digest."""
-        return {"content": self.digest}
-
-
+Encoded = list[Any]
+"""What `encoding.encode` makes of a value: nested JSON lists whose first element names the type."""
 Codes = dict[type, dict[str, str]]
 """Code digests by class, remembered for one run or plan."""
 
@@ -39,7 +30,7 @@ def step_identity(
     step: Step,
     artifact: Callable[[Node], Artifact],
     codes: Codes,
-    lineage: Any = None,
+    lineage: object = None,
     fixed: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return all that the key of `step` covers, encoded, by part; `artifact` finds what stands behind an edge.
@@ -70,7 +61,7 @@ def step_identity(
     def content(node: Node, inside: bool) -> Any:
         """Stand in for an input; a teacher asks for the folder itself, and digests what is in it."""
         found = artifact(node)
-        return found.path if inside else ByContent(found.digest(node.name if isinstance(node, Output) else ""))
+        return found.path if inside else encoding.ByContent(found.digest(node.name if isinstance(node, Output) else ""))
 
     for name, own in encoding.keyed_fields(step):
         if name == "name":
@@ -105,7 +96,7 @@ def _fields_to_fix(cls: type) -> tuple[str, ...]:
     return tuple(field.name for field in fields if any(hasattr(mark, "fixed") for mark in marks(cls, field.name)))
 
 
-def _fixed(cls: type, name: str, value: Any) -> Any:
+def _fixed(cls: type, name: str, value: object) -> Any:
     """Return a value, or each in a list, tuple or dict, as its mark fixes it."""
     if isinstance(value, (list, tuple)):
         return like(value, (_fixed(cls, name, item) for item in value))
@@ -122,7 +113,7 @@ def key_of(identity: dict[str, Any]) -> str:
     return encoding.digest_encoded(identity)
 
 
-def encoded(cls: type, name: str, value: Any) -> Any:
+def encoded(cls: type, name: str, value: object) -> Any:
     """Encode one field; annotations may say that a text stands for a file, a template or a model.
 
     Raises:
@@ -131,7 +122,7 @@ def encoded(cls: type, name: str, value: Any) -> Any:
     if name in unresolved(cls):
         raise BadInput(unresolved(cls)[name])
     ordered = name not in getattr(cls, "unordered", ())
-    if type(value) in (list, tuple) and marks(cls, name):
+    if (type(value) is list or type(value) is tuple) and marks(cls, name):
         return [type(value).__name__, *(encoded(cls, name, item) for item in value)]
     if type(value) is dict and marks(cls, name):
         pairs = [[encoding.encode(key), encoded(cls, name, item)] for key, item in value.items()]
@@ -184,7 +175,7 @@ def _changes(old: dict[str, Any], new: dict[str, Any], phrase: str) -> list[str]
     return [phrase.format(name=name) for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
 
 
-def _parameter_change(name: str, before: Any, after: Any) -> str:
+def _parameter_change(name: str, before: Encoded | None, after: Encoded | None) -> str:
     """Return e.g. `parameter target changed from 100 to 200`, or which part of a nested one changed."""
     if before is None or after is None:
         return f"parameter {name} is new" if before is None else f"parameter {name} is gone"
@@ -199,7 +190,7 @@ def _parameter_change(name: str, before: Any, after: Any) -> str:
     return f"parameter {name} changed"
 
 
-def _differences(path: str, before: Any, after: Any) -> list[tuple[str, str, str]]:
+def _differences(path: str, before: Encoded, after: Encoded) -> list[tuple[str, str, str]]:
     """Return (path, old, new) of the innermost differences of two encoded values."""
     old, new = _items(before), _items(after)
     if old is not None and old == new:
@@ -214,7 +205,7 @@ def _differences(path: str, before: Any, after: Any) -> list[tuple[str, str, str
     return found
 
 
-def _items(encoded: Any) -> dict[str, Any] | None:
+def _items(encoded: Encoded) -> dict[str, Any] | None:
     """Return the named parts of an encoded dict, dataclass or identity; None of anything else."""
     if encoded[0] in ("dict", "ordered dict"):
         return {show(key): item for key, item in encoded[1:]}
@@ -225,7 +216,7 @@ def _items(encoded: Any) -> dict[str, Any] | None:
     return None
 
 
-def show(encoded: Any) -> str:
+def show(encoded: Encoded) -> str:
     """Return an encoded value as a person would write it."""
     tag, *rest = encoded
     if tag in ("str", "path", "name"):

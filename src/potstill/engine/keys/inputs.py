@@ -111,7 +111,7 @@ def check_files(step: Step, identity: Mapping[str, Any]) -> None:
         raise InputsChanged(problems)
 
 
-def _file_problem(cls: type[Step], name: str, value: Any, seen: list[Any]) -> str:
+def _file_problem(cls: type[Step], name: str, value: object, seen: list[Any]) -> str:
     """Return what has become of the files that one parameter names, or nothing."""
     try:
         return "" if _contents(encoded(cls, name, value)) == seen else "has changed"
@@ -119,7 +119,7 @@ def _file_problem(cls: type[Step], name: str, value: Any, seen: list[Any]) -> st
         return f"can't be read any more ({error})"
 
 
-def _contents(part: Any) -> list[Any]:
+def _contents(part: object) -> list[Any]:
     """Return the digests of files in a part of an identity: what stands under the name `content`, at any depth."""
     if not isinstance(part, list):
         return []

@@ -7,12 +7,14 @@ import decimal
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import is_not
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from potstill.engine.rows.casting import as_objects, half_character
 from potstill.engine.rows.flaws import Flaw, Flawed
 
 if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
     import pyarrow as pa
 
 SAID = {
@@ -100,7 +102,7 @@ def _typed(cells: Sequence[Any]) -> pa.Array:
     return _inferred(cells)
 
 
-def family(kind: Any) -> str:
+def family(kind: type) -> str:
     """Return which family values of a type are of: one of `SAID`, `null`, or nothing."""
     if kind is type(None) or (kind.__module__.startswith("pandas.") and kind.__name__ in ("NaTType", "NAType")):
         return "null"
@@ -146,7 +148,7 @@ def _numpy_family(kind: type) -> str:
     return ""
 
 
-def _foreign(row: int, cell: Any) -> Flaw:
+def _foreign(row: int, cell: object) -> Flaw:
     """Return what is wrong with a value that has no place in rows."""
     remedies = {
         "set": "a set has no order, give sorted(...)",
@@ -275,7 +277,7 @@ def _clocks(cells: Sequence[Any]) -> pa.Array:
     return _inferred(cells)
 
 
-def _moment(cell: Any) -> Any:
+def _moment(cell: datetime.date | np.datetime64 | pd.Timestamp | None) -> Any:
     """Return a time, or a date as its midnight, as Python's or pandas' (where it has nanoseconds)."""
     if cell is None or isinstance(cell, datetime.datetime):
         return cell
@@ -336,7 +338,7 @@ def _lists(cells: Sequence[Any]) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(bounds, pa.int32()), items, mask=mask)
 
 
-def _is_number(cell: Any) -> bool:
+def _is_number(cell: object) -> bool:
     """Return whether an array or a tensor has no dimension."""
     return getattr(cell, "ndim", 1) == 0 and hasattr(cell, "tolist")
 
@@ -346,7 +348,7 @@ def _are_alike(arrays: Sequence[Any]) -> bool:
     return len({array.dtype for array in arrays}) == 1 or all(array.dtype.kind == "f" for array in arrays)
 
 
-def _items(row: int, cell: Any) -> Any:
+def _items(row: int, cell: object) -> Any:
     """Return the items of an array or a tensor: numbers as an array, what is nested as a list.
 
     Raises:
@@ -360,7 +362,7 @@ def _items(row: int, cell: Any) -> Any:
         array = np.asarray(cell.detach().cpu() if hasattr(cell, "detach") else cell)
     except (TypeError, ValueError, RuntimeError) as error:
         try:
-            return cell.tolist()  # NumPy has no type for it, as for bfloat16
+            return cast("np.ndarray[Any, Any]", cell).tolist()  # NumPy has no type for it, as for bfloat16
         except (AttributeError, TypeError, ValueError, RuntimeError):
             what = f"holds a {type(cell).__name__} that can't be read as an array"
             raise Flawed([Flaw(row, what, str(error).strip().partition("\n")[0])]) from error

@@ -9,12 +9,12 @@ from typing import Any
 _UNCHANGING = (str, int, float, bool, bytes, type(None))
 
 
-def copied(value: Any) -> Any:
+def copied(value: object) -> Any:
     """Return a copy of a value at any depth; what can't be changed is not copied."""
     kind = type(value)
     if kind in _UNCHANGING:
         return value
-    if kind is list:
+    if type(value) is list:
         return [copied(item) for item in value]
     if isinstance(value, Mapping):
         return {key: copied(item) for key, item in value.items()}

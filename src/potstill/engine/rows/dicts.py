@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from sys import getsizeof
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from potstill.engine.rows.arrow_values import column, is_text
 from potstill.engine.rows.flaws import Flaw, Flawed, FlawLog
 from potstill.errors import BadInput
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
 _CONTAINERS = (list, tuple, dict)
@@ -94,7 +95,7 @@ def checked(row: Mapping[str, Any]) -> dict[str, Any]:
     return dict(row)
 
 
-def weight(value: Any) -> int:
+def weight(value: object) -> int:
     """Return about how many bytes a value holds."""
     if isinstance(value, dict):
         return sum(map(weight, value.values())) + 64 * len(value)
@@ -103,12 +104,12 @@ def weight(value: Any) -> int:
             return sum(map(weight, value))
         return 24 * len(value) if isinstance(value[0], (int, float)) else sum(map(getsizeof, value))
     try:
-        return int(value.nbytes)
+        return int(cast("np.ndarray[Any, Any]", value).nbytes)
     except (AttributeError, TypeError, RuntimeError):  # a sparse tensor has the name, but no answer
         return getsizeof(value)
 
 
-def _name_flaw(name: Any, rows: list[Mapping[str, Any]]) -> Flaw:
+def _name_flaw(name: object, rows: list[Mapping[str, Any]]) -> Flaw:
     """Return what is wrong with a name."""
     row = next(number for number, row in enumerate(rows) if name in row)
     return Flaw(row, f"is named by a {type(name).__name__} ({name!r:.60})", "the name of a column is a text", str(name))

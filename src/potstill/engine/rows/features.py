@@ -57,7 +57,7 @@ def special(schema: pa.Schema) -> dict[str, Any]:
     return {name: given for name, given in said.items() if name in schema.names and not _is_plain(given)}
 
 
-def _is_plain(given: Any) -> bool:
+def _is_plain(given: object) -> bool:
     """Return whether a feature says no more than its Arrow type."""
     if isinstance(given, list):
         return all(map(_is_plain, given))

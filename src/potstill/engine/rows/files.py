@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from potstill.errors import BadInput
 
@@ -32,7 +32,7 @@ IN_MEMORY_UNPACKED = 128 * 2**20
 """What they may take in memory then: texts that repeat themselves are packed a thousandfold."""
 
 
-def write(rows: Any, folder: Path, columns: Iterable[str] = ()) -> int:
+def write(rows: object, folder: Path, columns: Iterable[str] = ()) -> int:
     """Write `rows` to `folder/part-*.parquet` and return how many there were.
 
     Takes a `datasets.Dataset` (also a streamed one), a frame of pandas or polars, an Arrow table, an Arrow record batch
@@ -128,7 +128,7 @@ def beside(rows: Iterable[Dataset]) -> Iterator[tuple[pa.Table, ...]]:
         yield tuple(part[start:end] for part in parts)
 
 
-def is_rows(value: Any) -> bool:
+def is_rows(value: object) -> bool:
     """Return whether a step's result is rows."""
     if isinstance(value, (str, bytes, Path, Mapping)):
         return False

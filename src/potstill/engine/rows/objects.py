@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def encoded(value: Any) -> str | None:
+def encoded(value: object) -> str | None:
     """Return an object as JSON text, and nothing for a missing one.
 
     Raises:
@@ -24,7 +24,7 @@ def encoded(value: Any) -> str | None:
     return None if value is None else dumps(value)
 
 
-def dumps(value: Any) -> str:
+def dumps(value: object) -> str:
     """Return JSON text from which `loads` makes an equal value; NaN and infinity stand in it as Python writes them.
 
     Raises:
@@ -71,7 +71,7 @@ def make_exact() -> None:
         module.ujson_dumps = dumps
 
 
-def _checked(value: Any) -> Any:
+def _checked(value: object) -> Any:
     """Return a value in which JSON changes nothing: NumPy's numbers as Python's, all keys texts."""
     if value is None or isinstance(value, (str, bool, int, float)):
         return value

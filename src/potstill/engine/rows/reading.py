@@ -15,11 +15,15 @@ CAREFUL_ROWS = 500
 """Rows of a batch where the file does not say how large they are: its texts may be packed by a dictionary."""
 
 
+WORTH_READING_AHEAD = 2**20
+"""Bytes of a file from which threads that read ahead are worth their start, which takes as long as a small file."""
+
+
 def batches(path: Path, most_rows: int, most_bytes: int) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a file; as many at a time as its row groups say are within the limits."""
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, pre_buffer=path.stat().st_size > WORTH_READING_AHEAD) as file:
         described, schema = file.metadata, file.schema_arrow
         for number in range(described.num_row_groups):  # or a batch holds rows of several groups
             group = described.row_group(number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from potstill.engine.rows import dicts, sizes
 from potstill.engine.rows.arrow_values import column
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     import pyarrow as pa
-    from datasets import Dataset
+    from datasets import Dataset, IterableDataset
     from numpy.typing import NDArray
 
 
-def tables(rows: Any, log: FlawLog, layout: Layout) -> Iterator[pa.Table]:
+def tables(rows: object, log: FlawLog, layout: Layout) -> Iterator[pa.Table]:
     """Yield rows as tables of a bounded size, whose metadata is what a data set knows of its columns.
 
     Raises:
@@ -48,7 +48,7 @@ def tables(rows: Any, log: FlawLog, layout: Layout) -> Iterator[pa.Table]:
         yield from dicts.tables(rows, log, layout.group_rows, layout.group_bytes)
 
 
-def is_frame(rows: Any) -> bool:
+def is_frame(rows: object) -> TypeGuard[pd.DataFrame]:
     """Return whether something is a frame of pandas."""
     return hasattr(rows, "to_numpy") and hasattr(rows, "columns") and hasattr(rows, "iloc")
 
@@ -174,7 +174,7 @@ def _of_reader(reader: pa.RecordBatchReader, layout: Layout) -> Iterator[pa.Tabl
         yield from bounded(pa.Table.from_batches([batch]), layout)
 
 
-def _of_data_set(rows: Any, log: FlawLog, layout: Layout) -> Iterator[pa.Table]:
+def _of_data_set(rows: Dataset, log: FlawLog, layout: Layout) -> Iterator[pa.Table]:
     """Yield a data set as tables, or what its transform makes of it."""
     import pyarrow as pa
 
@@ -191,7 +191,7 @@ def _of_data_set(rows: Any, log: FlawLog, layout: Layout) -> Iterator[pa.Table]:
             yield pa.Table.from_batches([], rows.features.arrow_schema)
 
 
-def _of_stream(rows: Any, log: FlawLog, layout: Layout) -> Iterator[pa.Table]:
+def _of_stream(rows: IterableDataset, log: FlawLog, layout: Layout) -> Iterator[pa.Table]:
     """Yield an `IterableDataset` as tables; with features, as these say, else in the types of the values."""
     import pyarrow as pa
 
@@ -205,7 +205,7 @@ def _of_stream(rows: Any, log: FlawLog, layout: Layout) -> Iterator[pa.Table]:
         yield _embedded(pa.Table.from_pylist(encoded, schema=schema))
 
 
-def _is_transformed(rows: Any) -> bool:
+def _is_transformed(rows: object) -> bool:
     """Return whether a stream's rows are made by a function when they are read."""
     formatting = getattr(rows, "_formatting", None)
     return getattr(formatting, "format_type", None) == "custom"

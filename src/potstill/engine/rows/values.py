@@ -10,11 +10,14 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from datetime import time as clock_time
 from decimal import Decimal
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgpack
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _DATE, _DATETIME, _TIME, _DECIMAL, _ZONED, _INSTANT, _ZONED_TIME, _SPAN, _UUID, _INT, _TUPLE, _ARRAY, _PANDAS = range(
     13
@@ -23,7 +26,7 @@ Unit = Literal["s", "ms", "us", "ns"]
 """What pandas counts time in."""
 
 
-def pack(value: Any) -> bytes:
+def pack(value: object) -> bytes:
     """Return a value as bytes.
 
     Raises:
@@ -57,7 +60,7 @@ def _extended(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__} has no place in a row: {value!r:.60}; use a list, a text or a number")
 
 
-def _ext(number: int, *parts: Any) -> msgpack.ExtType:
+def _ext(number: int, *parts: object) -> msgpack.ExtType:
     """Return parts under the number of a type."""
     return msgpack.ExtType(number, pack(list(parts)))
 
@@ -103,7 +106,7 @@ def _clock(value: clock_time) -> msgpack.ExtType:
     return _text(_TIME, value.isoformat())
 
 
-def _numpy(value: Any) -> Any:
+def _numpy(value: np.ndarray[Any, Any] | np.generic) -> Any:
     """Return a NumPy scalar or array with its type; objects are lists."""
     import numpy as np
 

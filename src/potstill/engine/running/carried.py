@@ -93,7 +93,7 @@ def _homes(step: Step) -> Iterator[str]:
         yield from _homes_of(getattr(step, field.name))
 
 
-def _homes_of(value: Any) -> Iterator[str]:
+def _homes_of(value: object) -> Iterator[str]:
     """Yield the names of the modules that define a value, its class, and what it holds."""
     if isinstance(value, (Step, Output)):
         return
@@ -217,7 +217,7 @@ def _held(module: ModuleType) -> Iterator[tuple[str, Any]]:
             yield from ((f"{name}.{part}", held) for part, held in inner if _is_changeable(part, held, module))
 
 
-def _is_changeable(name: str, value: Any, module: ModuleType) -> bool:
+def _is_changeable(name: str, value: object, module: ModuleType) -> bool:
     """Return whether a variable holds data, or a function or class of the user's that is not the module's own."""
     if name.startswith("__") or isinstance(value, (ModuleType, property, classmethod, staticmethod)):
         return False
@@ -249,7 +249,7 @@ def _now(module: ModuleType, path: str) -> str:
     return _digest(vars(holder)[name]) if holder is not None and name in vars(holder) else ""
 
 
-def _digest(value: Any) -> str:
+def _digest(value: object) -> str:
     """Return the digest of a value's content, or nothing where it has none."""
     from potstill.engine.encoding import digest
 

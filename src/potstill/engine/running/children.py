@@ -86,26 +86,30 @@ class Children:
                 message = None
             if message is None:
                 return self._fail_all()
-            self._handle(message["id"], message.get("event"), message.get("exit"))
+            if "event" in message:
+                self._hear(message["id"], message["event"])
+            if "exit" in message:
+                self._complete(message["id"], message["exit"])
 
-    def _handle(self, number: int, event: dict[str, Any] | None, code: int | None) -> None:
-        """Act on one event, or on the exit, of a child."""
-        future, progress, spec = self._waiting[number]
-        if event is None:
-            del self._waiting[number]
-            output = printed(spec.store, spec.key)
-            lost = Outcome("failed", 0.0, _death(code or 0, output))
-            with contextlib.suppress(OSError):
-                keep_printed(spec.store, spec.key)
-                output.unlink(missing_ok=True)
-            future.set_result(self._outcomes.pop(number, lost))
-        elif "progress" in event:
+    def _hear(self, number: int, event: dict[str, Any]) -> None:
+        """Show how far a child is, or keep how its step ended until it has left."""
+        if "progress" in event:
             done, total, tokens, note = event["progress"]
             with contextlib.suppress(Exception):  # a display that fails must not keep the run waiting for ever
-                progress(done, total, tokens=tokens, note=note)
+                self._waiting[number][1](done, total, tokens=tokens, note=note)
         else:
             outcome = event["outcome"]
             self._outcomes[number] = Outcome(**{**outcome, **{name: tuple(outcome[name]) for name in LISTS}})
+
+    def _complete(self, number: int, code: int) -> None:
+        """Complete the future of a child that is done: with its outcome, or with how it died without one."""
+        future, _, spec = self._waiting.pop(number)
+        output = printed(spec.store, spec.key)
+        outcome = self._outcomes.pop(number, None) or Outcome("failed", 0.0, _death(code, output))
+        with contextlib.suppress(OSError):
+            keep_printed(spec.store, spec.key)
+            output.unlink(missing_ok=True)
+        future.set_result(outcome)
 
     def _fail_all(self) -> None:
         """Complete all futures with a failure: the process that forks is no more."""
@@ -151,7 +155,7 @@ def light_request(spec: Spec, fields: tuple[str, ...]) -> dict[str, Any]:
     return {"node": spec.node, "spec": pickle.dumps((bare, fields))}
 
 
-def pickled(value: Any) -> bytes:
+def pickled(value: object) -> bytes:
     """Serialize a step for a child process; classes of a pipeline file travel by value: no child can import it."""
     import cloudpickle
 

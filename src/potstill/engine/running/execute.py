@@ -207,12 +207,14 @@ def _make(
 ) -> tuple[str, ...]:
     """Call `run`, write what it returns, publish it; returns warnings."""
     process = os.getpid()
-    shutil.rmtree(context.work / "inputs", ignore_errors=True)
+    if context.work.is_dir():  # a killed run left it
+        shutil.rmtree(context.work / "inputs", ignore_errors=True)
     arguments = {name: resolved(getattr(spec.step, name), context.work) for name in fields}
     check_columns(spec.step, arguments)
-    run: Callable[..., Any] = spec.step.run  # type: ignore[assignment]  # what a subclass defines
+    run: Callable[..., Any] = spec.step.run  # type: ignore[attr-defined]  # what a subclass defines
     accepted = parameters(run)
     if "context" in accepted:
+        context.work.mkdir(exist_ok=True)
         arguments["context"] = context
     with writing(store.root):
         result = run(**arguments)
@@ -283,7 +285,7 @@ def _number(step: Step, name: str) -> float:
     return value if isinstance(value, (int, float)) else 0
 
 
-def resolved(value: Any, scratch: Path) -> Any:
+def resolved(value: object, scratch: Path) -> Any:
     """Return what `run` gets for a field: rows as a dataset, a model as its folder, metrics as a dict."""
     if isinstance(value, Input):
         if value.makes == "rows":
@@ -307,7 +309,7 @@ def _plain_parameters(step: Step, fields: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """Return a JSON form of a parameter."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
@@ -318,7 +320,7 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
 
 
-def _holds_input(value: Any) -> bool:
+def _holds_input(value: object) -> bool:
     """Return whether a field's value is, or holds, an input."""
     if isinstance(value, Mapping):
         return any(_holds_input(item) for item in value.values())

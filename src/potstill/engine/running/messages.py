@@ -12,7 +12,7 @@ HEADER = struct.Struct("<I")
 """A message starts with its length."""
 
 
-def send(handle: int, message: Any) -> None:
+def send(handle: int, message: object) -> None:
     """Write one message to a file descriptor, whole."""
     data = msgpack.packb(message, unicode_errors="surrogatepass")
     view = memoryview(HEADER.pack(len(data)) + data)

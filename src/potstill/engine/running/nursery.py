@@ -1,7 +1,8 @@
 """The loop of a process that forks a child for each step: requests come in, what the children report goes out.
 
 The process computes nothing itself, so that a fork is safe. When its run's process dies, even by SIGKILL, the
-connection closes, and it ends all children. Messages: `{"id", ...}` one way, `{"id", "event" | "exit"}` the other.
+connection closes, and it ends all children. Messages: `{"id", ...}` one way, `{"id", "event", "exit"}` the other, one
+of the two or both.
 """
 
 from __future__ import annotations
@@ -125,8 +126,7 @@ class Nursery(ABC):
     def settle(self, pid: int, event: dict[str, Any]) -> None:
         """Pass on the last that a child says of its request; the child lives on."""
         child = self._children[pid]
-        send(self._connection, {"id": child.number, "event": event})
-        send(self._connection, {"id": child.number, "exit": 0})
+        send(self._connection, {"id": child.number, "event": event, "exit": 0})
         child.number = 0
 
     def _run_one(self, request: dict[str, Any], events: int) -> None:

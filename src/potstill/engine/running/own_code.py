@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from datetime import date, time, timedelta
 from decimal import Decimal
 from pathlib import PurePath
 from types import NoneType
-from typing import Any
+from typing import cast
 
 from potstill.engine.step import Output, Step
 
@@ -26,19 +27,19 @@ def is_unchangeable(step: Step) -> bool:
     return all(_is_unchangeable(getattr(step, field.name)) for field in dataclasses.fields(step))
 
 
-def _is_unchangeable(value: Any) -> bool:
+def _is_unchangeable(value: object) -> bool:
     """Return whether a value is plain, or a tuple of such; steps stand for what they have made."""
     if type(value) is tuple:
         return all(_is_unchangeable(item) for item in value)
     return isinstance(value, (Step, Output, PurePath)) or type(value) in PLAIN
 
 
-def _is_code(value: Any) -> bool:
+def _is_code(value: object) -> bool:
     """Return whether a parameter is anything but data, or a dataclass of Potstill's that holds some."""
     if isinstance(value, (Step, Output)) or type(value) in PLAIN or isinstance(value, PurePath):
         return False
     if type(value) in (list, tuple, set, frozenset):
-        return any(_is_code(item) for item in value)
+        return any(_is_code(item) for item in cast("Iterable[object]", value))
     if type(value) is dict:
         return any(_is_code(item) for pair in value.items() for item in pair)
     if dataclasses.is_dataclass(value) and _is_potstills(type(value)):

@@ -85,7 +85,7 @@ def _held(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield from ((f"{name}[{number}]", item) for number, item in enumerate(value))
 
 
-def _columns(value: Any) -> list[str] | None:
+def _columns(value: object) -> list[str] | None:
     """Return the columns of an input, those that all have if it is several, or None if it is no rows."""
     if hasattr(value, "column_names"):
         return list(value.column_names)
@@ -99,7 +99,7 @@ def _columns(value: Any) -> list[str] | None:
     return [name for name in found[0] or () if all(name in columns for columns in known)]
 
 
-def _plain(value: Any, place: str, wrong: list[str]) -> Any:
+def _plain(value: object, place: str, wrong: list[str]) -> Any:
     """Return a value as plain JSON; what has no place in it is added to `wrong`."""
     if isinstance(value, (str, bool, type(None))):
         return _text(value, place, wrong) if isinstance(value, str) else value

@@ -24,7 +24,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
-from typing import Any
 
 from potstill.engine.processes import Process, run_name
 from potstill.engine.running.service_state import (
@@ -165,7 +164,7 @@ def private() -> Iterator[Access]:
             services.close()
 
 
-def named_in(value: Any) -> frozenset[str]:
+def named_in(value: object) -> frozenset[str]:
     """Return the names of the services that `value` will use, which its parts give by `service_name()`, if any."""
     if isinstance(value, Mapping):
         return named_in(list(value.values()))

@@ -9,10 +9,10 @@ from __future__ import annotations
 import builtins
 import dis
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
-from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
-from typing import Any
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
+from typing import Any, cast
 
 from potstill.engine.code.origins import is_own_name
 from potstill.engine.running.own_code import PLAIN
@@ -58,25 +58,25 @@ def trace_of(cls: type) -> Trace:
     return Trace.CONTAINERS if any(map(_is_container, seen.values())) else Trace.NONE
 
 
-def _is_container(value: Any) -> bool:
+def _is_container(value: object) -> bool:
     """Return whether a value can be changed in place, or is a function that can change what it closes over."""
     return isinstance(value, (list, set, dict)) or (isinstance(value, FunctionType) and value.__closure__ is not None)
 
 
-def _is_machinery(name: str, member: Any) -> bool:
+def _is_machinery(name: str, member: object) -> bool:
     """Return whether a member of a class is what Python and `dataclasses` put there."""
     if isinstance(member, FunctionType):
         return member.__code__.co_filename == _GENERATED and name.startswith("__")
     return name.startswith(("__", "_abc_"))
 
 
-def _is_traceless(value: Any, seen: dict[int, Any]) -> bool:
+def _is_traceless(value: object, seen: dict[int, Any]) -> bool:
     """Return whether code that can reach a value can change nothing lasting through it."""
     if type(value) in PLAIN or isinstance(value, re.Pattern) or id(value) in seen:
         return True
     seen[id(value)] = value
     if type(value) in (list, tuple, set, frozenset):
-        return all(_is_traceless(item, seen) for item in value)
+        return all(_is_traceless(item, seen) for item in cast("Iterable[object]", value))
     if type(value) is dict:
         return all(_is_traceless(item, seen) for pair in value.items() for item in pair)
     if isinstance(value, ModuleType):
@@ -119,7 +119,7 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
             yield from _codes(constant)
 
 
-def _is_filled(cell: Any) -> bool:
+def _is_filled(cell: CellType) -> bool:
     """Return whether a cell of a closure holds something."""
     try:
         return bool(cell.cell_contents is not cell)
@@ -127,7 +127,7 @@ def _is_filled(cell: Any) -> bool:
         return False
 
 
-def _is_error(value: Any) -> bool:
+def _is_error(value: object) -> bool:
     """Return whether a builtin is a class of errors."""
     return isinstance(value, type) and issubclass(value, BaseException)
 

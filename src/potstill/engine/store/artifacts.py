@@ -189,14 +189,13 @@ class Store:
             yield path.name, self.lookup(path.name)
 
     def work(self, key: str) -> Path:
-        """Return the folder in which `key` is made, with an empty `payload` and its `scratch` as a kill left it."""
+        """Return the folder in which `key` is made, with an empty `payload`, and with what a kill left beside that."""
         folder = self.root / "work" / key
         with writing(self.root):
             folder.mkdir(parents=True, exist_ok=True)
             if (folder / "payload").exists():
                 shutil.rmtree(folder / "payload", ignore_errors=True)
             (folder / "payload").mkdir()
-            (folder / "scratch").mkdir(exist_ok=True)
         return folder
 
     def publish(self, key: str, manifest: dict[str, Any]) -> Artifact:
@@ -220,7 +219,8 @@ class Store:
             _write_whole(payload / "manifest.json", lined(sealed(manifest)))
             for folder in {path.parent for path in files.values()} | {payload}:
                 _flush(folder)
-            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.parent.is_dir():
+                target.parent.mkdir(parents=True, exist_ok=True)
             self._remove(key)
             payload.rename(target)
             _flush(target.parent)
@@ -249,7 +249,7 @@ class Store:
         return used
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: object) -> None:
     """Write JSON so that the file is either the old or the new one, never a part of it."""
     _write_whole(path, json.dumps(value, indent=1))
 

@@ -187,11 +187,11 @@ class ScopedJournal:
         """Return the values of those `keys` that are there."""
         return self.journal.get_many(self.namespace, keys)
 
-    def put(self, key: str, value: Any) -> None:
+    def put(self, key: str, value: object) -> None:
         """Add one entry."""
         self.put_many({key: value})
 
-    def kept(self, key: str, value: Any) -> Any:
+    def kept(self, key: str, value: object) -> Any:
         """Add one entry; return it as `get` will return it after a kill, so that a run that goes on makes the same."""
         self.put(key, value)
         return unpack(pack(value))

@@ -19,6 +19,9 @@ from potstill.exporting.exporter import Serving, Source, Written, need_packages
 from potstill.exporting.silence import quiet
 
 if TYPE_CHECKING:
+    import torch
+
+    from potstill.compression.pretrained import ModelConfig, PretrainedModel
     from potstill.exporting.exporter import RuntimeName
 
 Precision = Literal["int4", "int8", "f32"]
@@ -136,14 +139,14 @@ class ExecuTorch:
         return RISE[self.precision]
 
 
-def cache_length(config: Any) -> int:
+def cache_length(config: ModelConfig) -> int:
     """Return how many tokens the cache of a model has room for: its window's at most, because it is all looked at."""
     made_for = getattr(config, "max_position_embeddings", None) or LENGTH
     slides = "sliding_attention" in (getattr(config, "layer_types", None) or ())
     return int(min(LENGTH, made_for, config.sliding_window if slides else LENGTH))
 
 
-def lowered(model: Any) -> Any:
+def lowered(model: PretrainedModel) -> Any:
     """Return `model` as a program of ExecuTorch."""
     import torch
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
@@ -162,7 +165,7 @@ def lowered(model: Any) -> Any:
     return edge.to_executorch(ExecutorchBackendConfig(run_reinplace_pass=True))  # else caches are copied at every call
 
 
-def remarks(model: Any, chunk: int) -> Mapping[str, Any]:
+def remarks(model: PretrainedModel, chunk: int) -> Mapping[str, Any]:
     """Return what ExecuTorch's runner of language models asks the file about."""
     from potstill.exporting.probe import ends_of
 
@@ -179,7 +182,7 @@ def remarks(model: Any, chunk: int) -> Mapping[str, Any]:
     }
 
 
-def with_cache(model: Any) -> Any:
+def with_cache(model: PretrainedModel) -> torch.nn.Module:
     """Return a module that calls `model` with its own cache, and returns the logits [1, 1, V] of the last token."""
     import torch
     from transformers import Cache
@@ -196,7 +199,7 @@ def with_cache(model: Any) -> Any:
             self.dtype, self.device = keys.dtype, keys.device
 
         def update(
-            self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
+            self, key_states: torch.Tensor, value_states: torch.Tensor, *_: object, **__: object
         ) -> tuple[torch.Tensor, torch.Tensor]:
             self.keys.index_copy_(2, self.positions, key_states)
             self.values.index_copy_(2, self.positions, value_states)
@@ -235,7 +238,7 @@ def with_cache(model: Any) -> Any:
     return WithCache().eval()
 
 
-def _linears(model: Any) -> list[Any]:
+def _linears(model: PretrainedModel) -> list[Any]:
     """Return the linear layers of the blocks."""
     import torch
 
@@ -243,7 +246,7 @@ def _linears(model: Any) -> list[Any]:
     return [part for part in model.modules() if isinstance(part, torch.nn.Linear) and part is not head]
 
 
-def _quantize(model: Any, precision: Precision, group_size: int) -> None:
+def _quantize(model: PretrainedModel, precision: Precision, group_size: int) -> None:
     """Quantize the weights of `model`: linear layers with activations in int8, which are scaled token by token."""
     import torch
     from torchao.quantization import Int8DynamicActivationIntxWeightConfig, quantize_
@@ -260,7 +263,7 @@ def _quantize(model: Any, precision: Precision, group_size: int) -> None:
     model.set_input_embeddings(_rows_in_int8(model.get_input_embeddings().weight.detach()))
 
 
-def _rows_in_int8(weight: Any) -> Any:
+def _rows_in_int8(weight: torch.Tensor) -> torch.nn.Module:
     """Return an embedding [V, H] that keeps each row in int8 with a scale, from operators that every runtime has."""
     import torch
 

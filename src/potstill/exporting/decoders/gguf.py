@@ -22,6 +22,9 @@ from potstill.exporting.exporter import Serving, Source, Written, need_packages
 from potstill.exporting.silence import quiet
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from potstill.compression.pretrained import ModelConfig, PretrainedModel
     from potstill.exporting.exporter import RuntimeName
 
 Type = Literal["f32", "f16", "bf16", "q8_0", "q4_0", "tq1_0", "tq2_0", "q4_k_m", "q5_k_m", "q6_k"]
@@ -136,7 +139,7 @@ def write_file(source: Source, path: Path, precision: str) -> dict[str, int]:
     return types
 
 
-def tensors(model: Any, precision: str) -> Iterator[tuple[str, Any, Any]]:
+def tensors(model: PretrainedModel, precision: str) -> Iterator[tuple[str, Any, Any]]:
     """Yield (GGUF name, stored bytes or numbers, type) of every weight; put back into `model` what the bytes stand for.
 
     Vectors stay float32. Rows that a type's blocks don't divide are float16, and so are embeddings and head beside
@@ -176,7 +179,7 @@ def stored_type(name: str, shape: tuple[int, ...], precision: str) -> Any:
     return kind if shape[-1] % block == 0 else kinds.F16
 
 
-def interleaved(name: str, config: Any, rows: int) -> Any:
+def interleaved(name: str, config: ModelConfig, rows: int) -> Any:
     """Return the order of the rows of a query or key projection of Llama, or `None` where they stay.
 
     Its halves of a head are rotated as pairs (i, i + D/2) in transformers and (2i, 2i + 1) in llama.cpp.
@@ -229,27 +232,28 @@ def has_library() -> bool:
     return importlib.util.find_spec("llama_cpp") is not None
 
 
-def rope_kind(config: Any) -> str:
+def rope_kind(config: ModelConfig) -> str:
     """Return how positions are scaled."""
     return str((getattr(config, "rope_parameters", None) or {}).get("rope_type", "default"))
 
 
-def _rope_factors(model: Any) -> Any:
+def _rope_factors(model: PretrainedModel) -> NDArray[Any]:
     """Return by how much each frequency is divided."""
     import torch
 
-    found = model.base_model.rotary_emb.inv_freq.float().cpu()
+    found = model.base_model.get_buffer("rotary_emb.inv_freq").float().cpu()
     base = model.config.rope_parameters["rope_theta"] ** -(torch.arange(len(found)) / len(found))
-    return (base / found).numpy()
+    factors: NDArray[Any] = (base / found).numpy()
+    return factors
 
 
-def _widths(model: Any) -> list[int]:
+def _widths(model: PretrainedModel) -> list[int]:
     from potstill.compression.layerwise import block_layers
 
     return [layer.in_features for layer in block_layers(model).values()]
 
 
-def _add_sizes(writer: Any, config: Any, name: str) -> None:
+def _add_sizes(writer: Any, config: ModelConfig, name: str) -> None:
     """Write the sizes of the model."""
     import gguf
 

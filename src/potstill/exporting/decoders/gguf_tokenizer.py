@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from potstill.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from potstill.models.protocols import Tokenizer
 
 NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5
 """Kinds of tokens, as GGUF numbers them."""
@@ -35,7 +40,7 @@ class Vocabulary:
     """Whether every text starts with the beginning-of-sequence token."""
 
 
-def vocabulary(tokenizer: Any, size: int) -> Vocabulary:
+def vocabulary(tokenizer: Tokenizer, size: int) -> Vocabulary:
     """Return the tokens of `tokenizer` for a model of `size` rows.
 
     Raises:
@@ -63,7 +68,7 @@ def vocabulary(tokenizer: Any, size: int) -> Vocabulary:
     return Vocabulary(pre_tokenizer(state["pre_tokenizer"]), tokens, kinds, merges, first == [tokenizer.bos_token_id])
 
 
-def pre_tokenizer(state: Any) -> str:
+def pre_tokenizer(state: Mapping[str, Any] | None) -> str:
     """Return llama.cpp's name of the pre-tokenizer `state` of a tokenizer.json.
 
     Raises:
@@ -83,7 +88,7 @@ def pre_tokenizer(state: Any) -> str:
     )
 
 
-def _types(state: Any) -> set[str]:
+def _types(state: Mapping[str, Any] | None) -> set[str]:
     """Return the types of a part of a tokenizer, and of those in it."""
     if not state:
         return set()

@@ -9,7 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import GenerationConfig
+    from potstill.models.protocols import Tokenizer
 
 Chat = Sequence[Mapping[str, str]]
 CHATS: tuple[Chat, ...] = (
@@ -78,7 +82,7 @@ FORMS = (
 """The ways that we know."""
 
 
-def modelfile(tokenizer: Any, file: str, generation: Any = None) -> Modelfile:
+def modelfile(tokenizer: Tokenizer, file: str, generation: GenerationConfig | None = None) -> Modelfile:
     """Return the Modelfile of the weights in `file`, for a model with `tokenizer` and its generation config."""
     lines = [f"FROM ./{file}"]
     form = form_of(tokenizer)
@@ -93,7 +97,7 @@ def modelfile(tokenizer: Any, file: str, generation: Any = None) -> Modelfile:
     return Modelfile("\n".join(lines) + "\n", form.name if form else _why_none(tokenizer))
 
 
-def form_of(tokenizer: Any) -> Form | None:
+def form_of(tokenizer: Tokenizer) -> Form | None:
     """Return the known form that the tokenizer's chat template writes, or `None`."""
     if not tokenizer.chat_template:
         return None
@@ -101,7 +105,7 @@ def form_of(tokenizer: Any) -> Form | None:
     return next((form for form in FORMS if [form.render(chat) for chat in CHATS] == rendered), None)
 
 
-def own_system(tokenizer: Any, form: Form) -> str:
+def own_system(tokenizer: Tokenizer, form: Form) -> str:
     """Return the system prompt that the chat template adds where a chat has none, or an empty text."""
     user = ({"role": "user", "content": "One?"},)
     rendered = _rendered(tokenizer, user)
@@ -112,7 +116,7 @@ def own_system(tokenizer: Any, form: Form) -> str:
     return rendered[len(before) : len(rendered) - len(after)] if fits else ""
 
 
-def sampling(generation: Any) -> dict[str, Any]:
+def sampling(generation: GenerationConfig | None) -> dict[str, Any]:
     """Return Ollama's names and values of what the generation config says of sampling."""
     if generation is None or not generation.do_sample:
         return {"temperature": 0}
@@ -144,7 +148,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _rendered(tokenizer: Any, chat: Chat) -> str:
+def _rendered(tokenizer: Tokenizer, chat: Chat) -> str:
     """Render `chat` by the tokenizer's template, without the token that starts every text."""
     try:
         text = tokenizer.apply_chat_template([dict(turn) for turn in chat], add_generation_prompt=True, tokenize=False)
@@ -153,7 +157,7 @@ def _rendered(tokenizer: Any, chat: Chat) -> str:
     return str(text).removeprefix(tokenizer.bos_token or "")
 
 
-def _why_none(tokenizer: Any) -> str:
+def _why_none(tokenizer: Tokenizer) -> str:
     if not tokenizer.chat_template:
         return "none: the tokenizer has no chat template"
     return "none: the chat template is neither ChatML's nor Llama 3's; use llama-server --jinja, which reads it"

@@ -9,13 +9,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from onnx import GraphProto, NodeProto, TensorProto
+
     from potstill.compression.quantization.rounding import Quantized
 
 CONTRIB = "com.microsoft"
 """Domain of the operators that only ONNX Runtime has."""
 
 
-def linear_as_matmul(graph: Any) -> None:
+def linear_as_matmul(graph: GraphProto) -> None:
     """Write every `Gemm` with a constant weight as `MatMul` and `Add`, which quantizers of weights look for.
 
     The one that gives the graph's output stays: a classifier's head is small, and the answers hang on it.
@@ -26,7 +29,7 @@ def linear_as_matmul(graph: Any) -> None:
     constants = _constants(graph)
     ends = {output.name for output in graph.output}
 
-    def written(node: Any) -> Iterator[Any]:
+    def written(node: NodeProto) -> Iterator[NodeProto]:
         set_to = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
         plain = set_to.get("alpha", 1.0) == set_to.get("beta", 1.0) == 1.0 and not set_to.get("transA", 0)
         if node.op_type != "Gemm" or node.output[0] in ends or not plain or node.input[1] not in constants:
@@ -42,7 +45,7 @@ def linear_as_matmul(graph: Any) -> None:
     _rewrite(graph, (new for node in graph.node for new in written(node)))
 
 
-def tables_in_bytes(graph: Any) -> list[str]:
+def tables_in_bytes(graph: GraphProto) -> list[str]:
     """Store every table of embeddings [V, H] in int8 with a scale a row, and return their names.
 
     Rows are rounded to nearest of 127 steps to each side of 0 up to their largest value. Looked up are the bytes, which
@@ -52,7 +55,7 @@ def tables_in_bytes(graph: Any) -> list[str]:
 
     constants, done = _constants(graph), []
 
-    def written(node: Any) -> Iterator[Any]:
+    def written(node: NodeProto) -> Iterator[NodeProto]:
         table = _table(node, constants)
         if table is None:
             yield node
@@ -73,7 +76,7 @@ def tables_in_bytes(graph: Any) -> list[str]:
     return done
 
 
-def tables_in_nibbles(graph: Any, group: int) -> list[str]:
+def tables_in_nibbles(graph: GraphProto, group: int) -> list[str]:
     """Store every table of embeddings [V, H] in 4 bits with a scale for each `group` of a row, and return their names.
 
     Looked up by `GatherBlockQuantized`, a contrib operator of ONNX Runtime. Tables of another width stay as they are.
@@ -82,7 +85,7 @@ def tables_in_nibbles(graph: Any, group: int) -> list[str]:
 
     constants, done = _constants(graph), []
 
-    def written(node: Any) -> Iterator[Any]:
+    def written(node: NodeProto) -> Iterator[NodeProto]:
         table = _table(node, constants)
         if table is None or table.dims[1] % group:
             yield node
@@ -103,7 +106,7 @@ def tables_in_nibbles(graph: Any, group: int) -> list[str]:
     return done
 
 
-def products_in_bytes(graph: Any) -> None:
+def products_in_bytes(graph: GraphProto) -> None:
     """Compute every product with a constant weight [I, O] in int8: a scale for each of its O columns.
 
     The other factor is rounded while it runs, with one scale and zero point for all of its numbers
@@ -114,7 +117,7 @@ def products_in_bytes(graph: Any) -> None:
 
     constants, rounded = _constants(graph), set()
 
-    def written(node: Any) -> Iterator[Any]:
+    def written(node: NodeProto) -> Iterator[NodeProto]:
         weight = constants.get(node.input[1]) if node.op_type == "MatMul" else None
         if weight is None or len(weight.dims) != 2:
             yield node
@@ -139,13 +142,13 @@ def products_in_bytes(graph: Any) -> None:
     _rewrite(graph, (new for node in graph.node for new in written(node)))
 
 
-def rounded_rows(table: Any) -> tuple[Any, Any]:
+def rounded_rows(table: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the int8 numbers [V, H] and the scales [V, 1] of a table [V, H]."""
     made = _rounded(table, 8, None)
     return made.values.numpy(), made.scale.numpy()
 
 
-def rounded_groups(table: Any, group: int) -> tuple[Any, Any]:
+def rounded_groups(table: NDArray[Any], group: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return a table [V, H] in 4 bits [V, H / 2], and its scales [V, H / group].
 
     A byte holds two numbers, each plus 8, the first in the lower four bits.
@@ -156,7 +159,7 @@ def rounded_groups(table: Any, group: int) -> tuple[Any, Any]:
     return pack(made.values).numpy(), made.scale.numpy()
 
 
-def _rounded(table: Any, bits: int, group: int | None) -> Quantized:
+def _rounded(table: NDArray[Any], bits: int, group: int | None) -> Quantized:
     import torch
 
     from potstill.compression.quantization import rounding
@@ -164,7 +167,7 @@ def _rounded(table: Any, bits: int, group: int | None) -> Quantized:
     return rounding.quantize(torch.tensor(table), bits, group)
 
 
-def _table(node: Any, constants: Mapping[str, Any]) -> Any:
+def _table(node: NodeProto, constants: Mapping[str, TensorProto]) -> TensorProto | None:
     """Return the float32 table that `node` looks rows up in, if it does."""
     from onnx import TensorProto
 
@@ -174,15 +177,15 @@ def _table(node: Any, constants: Mapping[str, Any]) -> Any:
     return table if table is not None and table.data_type == TensorProto.FLOAT and len(table.dims) == 2 else None
 
 
-def _constants(graph: Any) -> dict[str, Any]:
+def _constants(graph: GraphProto) -> dict[str, TensorProto]:
     return {tensor.name: tensor for tensor in graph.initializer}
 
 
-def _axis(node: Any) -> int:
+def _axis(node: NodeProto) -> int:
     return next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 0)
 
 
-def _rewrite(graph: Any, nodes: Iterable[Any]) -> None:
+def _rewrite(graph: GraphProto, nodes: Iterable[NodeProto]) -> None:
     """Let the graph have `nodes`, and only the constants that they read."""
     kept = list(nodes)
     read = {name for node in kept for name in node.input}

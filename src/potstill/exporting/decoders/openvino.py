@@ -11,14 +11,20 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from potstill.errors import BadInput
 from potstill.exporting.exporter import Serving, Source, Written, need_packages
 from potstill.exporting.silence import quiet
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+
+    from potstill.compression.pretrained import ModelConfig, PretrainedModel
     from potstill.exporting.exporter import RuntimeName
+    from potstill.models.protocols import Tokenizer
 
 Precision = Literal["f32", "f16", "int8", "int4"]
 """How the weights are stored."""
@@ -100,15 +106,36 @@ class OpenVINO:
         return RISE[self.precision]
 
 
-def compressed(model: Any, precision: Precision, group_size: int) -> Any:
+class Graph(Protocol):
+    """`openvino.Model`, as far as it is changed here."""
+
+    inputs: Sequence[Any]
+    outputs: Sequence[Any]
+
+    def input(self, name: str) -> Any:
+        """Return an input by its name."""
+
+    def add_parameters(self, parameters: Sequence[Any]) -> None:
+        """Add inputs."""
+
+    def get_ops(self) -> Sequence[Any]:
+        """Return all operations."""
+
+    def validate_nodes_and_infer_types(self) -> None:
+        """Check the graph, and find types and sizes anew."""
+
+
+def compressed(model: Graph, precision: Precision, group_size: int) -> Graph:
     """Return an `openvino.Model` with its weights compressed by NNCF, embeddings too; at f32 and f16 as it is."""
     if precision in ("f32", "f16"):
         return model
     import nncf
 
     if precision == "int8":
-        return nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_ASYM)
-    return nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT4_SYM, group_size=group_size, ratio=1.0)
+        small: Graph = nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_ASYM)
+    else:
+        small = nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT4_SYM, group_size=group_size, ratio=1.0)
+    return small
 
 
 def without_telemetry() -> None:
@@ -119,13 +146,13 @@ def without_telemetry() -> None:
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type] # None makes an import fail
 
 
-def stateful(model: Any) -> Any:
+def stateful(model: PretrainedModel) -> Graph:
     """Return the `openvino.Model` of a causal `model`, which keeps its cache between calls."""
     import openvino
     from openvino._offline_transformations import apply_make_stateful_transformation
 
     traced, example = _traced(model)
-    converted = openvino.convert_model(traced, example_input=example)
+    converted: Graph = openvino.convert_model(traced, example_input=example)
     pasts, presents = _name_ports(converted, model.config)
     _reorder(converted, pasts)
     apply_make_stateful_transformation(converted, dict(zip(pasts, presents, strict=True)))
@@ -133,7 +160,7 @@ def stateful(model: Any) -> Any:
     return converted
 
 
-def _traced(model: Any) -> tuple[Any, tuple[Any, ...]]:
+def _traced(model: PretrainedModel) -> tuple[Any, tuple[Any, ...]]:
     """Return the trace of `model` with past keys and values as inputs and outputs, and the inputs it was traced on."""
     import torch
 
@@ -149,7 +176,7 @@ def _traced(model: Any) -> tuple[Any, tuple[Any, ...]]:
         return trace(_with_cache(model), example, check_trace=False), example
 
 
-def _with_cache(model: Any) -> Any:
+def _with_cache(model: PretrainedModel) -> torch.nn.Module:
     """Return a module that calls `model` with a cache made of tensors, and returns logits and cache as tensors."""
     import torch
     from transformers import DynamicCache
@@ -181,7 +208,7 @@ def _with_cache(model: Any) -> Any:
     return WithCache().eval()
 
 
-def _visible(ids: Any, mask: Any) -> Any:
+def _visible(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Return what is added to attention scores [B, 1, T, P + T]: 0 where a token may look, the least number elsewhere.
 
     transformers takes a mask of four dimensions as it is; its own way of making one can't be traced.
@@ -194,7 +221,7 @@ def _visible(ids: Any, mask: Any) -> Any:
     return torch.zeros_like(seen, dtype=torch.float32).masked_fill(~seen, torch.finfo(torch.float32).min)
 
 
-def _name_ports(converted: Any, config: Any) -> tuple[list[str], list[str]]:
+def _name_ports(converted: Graph, config: ModelConfig) -> tuple[list[str], list[str]]:
     """Name inputs and outputs, and free their sizes; returns the names of the cache's inputs and outputs."""
     import openvino
 
@@ -215,7 +242,7 @@ def _name_ports(converted: Any, config: Any) -> tuple[list[str], list[str]]:
     return pasts, presents
 
 
-def _reorder(converted: Any, pasts: list[str]) -> None:
+def _reorder(converted: Graph, pasts: list[str]) -> None:
     """Put `beam_idx` [B] before the cache: which beam each row goes on from."""
     import numpy as np
     import openvino
@@ -233,7 +260,7 @@ def _reorder(converted: Any, pasts: list[str]) -> None:
     converted.validate_nodes_and_infer_types()
 
 
-def _start_empty(converted: Any, config: Any) -> None:
+def _start_empty(converted: Graph, config: ModelConfig) -> None:
     """Start every cache with no tokens, and as many rows as the input has."""
     import numpy as np
     from openvino import opset13
@@ -249,14 +276,14 @@ def _start_empty(converted: Any, config: Any) -> None:
     converted.validate_nodes_and_infer_types()
 
 
-def _cache_shape(config: Any) -> tuple[int, int]:
+def _cache_shape(config: ModelConfig) -> tuple[int, int]:
     """Return key-value heads, and features of a head."""
     from potstill.compression.architecture import head_size, key_value_heads
 
     return key_value_heads(config), head_size(config)
 
 
-def _save_tokenizer(tokenizer: Any, folder: Path) -> None:
+def _save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     """Write tokenizer and detokenizer as models of OpenVINO."""
     import openvino
     from openvino_tokenizers import convert_tokenizer

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from potstill.compression.pretrained import ModelConfig, ModelOutput, PretrainedModel
+    from potstill.models.protocols import SentenceModel, Tokenizer
+
 Kind = Literal["classes", "vectors"]
 """What a model says to a text: how probable each class is, or its vector."""
 TYPES = ("bert", "distilbert", "electra", "roberta", "xlm-roberta")
@@ -44,9 +47,9 @@ class EncoderModel:
     """Computes from tokens [B, T], named by `inputs` and in that order, the logits [B, C] or the vectors [B, D]."""
     inputs: tuple[str, ...]
     """Names of the inputs: those of `INPUTS` that the model has."""
-    tokenizer: Any
-    """Its tokenizer of transformers."""
-    config: Any
+    tokenizer: Tokenizer
+    """Its tokenizer."""
+    config: ModelConfig
     """Its configuration."""
     limit: int
     """Tokens of a text that are read; the end of a longer one is cut."""
@@ -68,7 +71,7 @@ class EncoderModel:
         return tuple(values[name] for name in self.inputs)
 
 
-def classifier(folder: Path, name: str, model: Any, tokenizer: Any) -> EncoderModel:
+def classifier(folder: Path, name: str, model: PretrainedModel, tokenizer: Tokenizer) -> EncoderModel:
     """Return the sequence classifier `model` as it is exported.
 
     Raises:
@@ -92,7 +95,7 @@ def classifier(folder: Path, name: str, model: Any, tokenizer: Any) -> EncoderMo
     return EncoderModel(folder, name, "classes", network, inputs, tokenizer, config, limit, answer)
 
 
-def sentence_encoder(folder: Path, name: str, encoder: Any) -> EncoderModel:
+def sentence_encoder(folder: Path, name: str, encoder: SentenceModel) -> EncoderModel:
     """Return the `SentenceTransformer` `encoder` as it is exported, with the modules behind its transformer.
 
     Raises:
@@ -111,7 +114,7 @@ def sentence_encoder(folder: Path, name: str, encoder: Any) -> EncoderModel:
         said: NDArray[np.float32] = encoder.encode([text], prompt="", show_progress_bar=False)[0]
         return said
 
-    def vector(out: Any, mask: Tensor) -> Tensor:
+    def vector(out: ModelOutput, mask: Tensor) -> Tensor:
         found = {"token_embeddings": out.last_hidden_state, "attention_mask": mask}
         for module in list(encoder)[1:]:
             found = module(found)
@@ -149,7 +152,7 @@ class _Network(nn.Module):
         return self.made(self.model(**{**given, "attention_mask": added[:, None, None, :]}), mask)
 
 
-def _check(folder: Path, config: Any, tokenizer: Any) -> None:
+def _check(folder: Path, config: ModelConfig, tokenizer: Tokenizer) -> None:
     """Make sure that type and tokenizer fit.
 
     Raises:
@@ -169,15 +172,16 @@ def _check(folder: Path, config: Any, tokenizer: Any) -> None:
         raise BadInput(*problems)
 
 
-def _inputs(model: Any, tokenizer: Any) -> tuple[str, ...]:
+def _inputs(model: nn.Module, tokenizer: Tokenizer) -> tuple[str, ...]:
     """Return the names of the inputs that the tokenizer makes and the model takes."""
     made, taken = tokenizer.model_input_names, inspect.signature(model.forward).parameters
     return tuple(name for name in INPUTS if name in taken and (name in made or name == "attention_mask"))
 
 
-def _limit(config: Any, tokenizer: Any, wanted: int | None) -> int:
+def _limit(config: ModelConfig, tokenizer: Tokenizer, wanted: int | None) -> int:
     """Return how many tokens the model reads."""
     positions = config.max_position_embeddings
     if config.model_type in OFFSET:
+        assert config.pad_token_id is not None  # positions are counted from behind it
         positions -= config.pad_token_id + 1
     return int(min(tokenizer.model_max_length, positions, wanted or positions))

@@ -21,6 +21,8 @@ from potstill.exporting.exporter import Serving, need_packages
 from potstill.exporting.silence import quiet
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
+
     from potstill.exporting.encoders.model import EncoderModel
 
 FILE = "model.onnx"
@@ -112,7 +114,7 @@ class EncoderONNX:
         return (self.precision, self.activations) == ("int8", "tensor")
 
 
-def traced(model: EncoderModel) -> Any:
+def traced(model: EncoderModel) -> ModelProto:
     """Return the graph of `model` in float32, free in the number and the length of texts."""
     import onnx
     import torch
@@ -137,7 +139,9 @@ def traced(model: EncoderModel) -> Any:
     return onnx.load_from_string(file.getvalue())
 
 
-def compressed(graph: Any, precision: Precision, activations: Activations, embeddings: Embeddings = "int8") -> Any:
+def compressed(
+    graph: ModelProto, precision: Precision, activations: Activations, embeddings: Embeddings = "int8"
+) -> Any:
     """Return the model with its linear layers at 8 or 4 bits, and its embeddings."""
     from onnx import helper
     from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer

@@ -118,18 +118,20 @@ def judge(kind: Kind, before: TextAnswers, fresh: TextAnswers, tolerance: float)
     return {**figures, "probe texts": len(before.said)}
 
 
-def distances(kind: Kind, one: Any, other: Any) -> Any:
+def distances(kind: Kind, one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
     """Return the distance of each answer of `one` [N, C] to each of `other` [M, C], as [N, M]."""
     import numpy as np
 
     if kind == "classes":
-        return np.abs(one[:, None] - other[None]).sum(-1) / 2
+        halves: NDArray[Any] = np.abs(one[:, None] - other[None]).sum(-1) / 2
+        return halves
     shortest = np.finfo(np.float64).tiny
     one, other = (each / np.linalg.norm(each, axis=1, keepdims=True).clip(shortest) for each in (one, other))
-    return np.sqrt(np.maximum(2 - 2 * one @ other.T, 0))
+    chords: NDArray[Any] = np.sqrt(np.maximum(2 - 2 * one @ other.T, 0))
+    return chords
 
 
-def _other_classes(mine: Any, fresh: TextAnswers, tolerance: float) -> list[str]:
+def _other_classes(mine: NDArray[Any], fresh: TextAnswers, tolerance: float) -> list[str]:
     """Return a problem where too many classes differ whose probability [N, C] led by more than `tolerance`."""
     import numpy as np
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from potstill.engine.graph import edges, nodes_in, step_of
 from potstill.engine.step import Output
@@ -15,6 +15,9 @@ from potstill.models import chat
 if TYPE_CHECKING:
     from datasets import Dataset
     from torch import Tensor
+
+    from potstill.compression.pretrained import ModelConfig
+    from potstill.models.protocols import Tokenizer
 
 FEWEST_TOKENS = 128
 """With fewer tokens the statistics of a layer's inputs are noise."""
@@ -58,7 +61,7 @@ class Calibration:
         return {"texts": len(self.texts), "tokens": sum(len(ids) for ids, _ in self.texts), "cut": self.cut}
 
 
-def test_split_behind(rows: Any) -> str | None:
+def test_split_behind(rows: object) -> str | None:
     """Return the type of the step whose test split `rows` come from, at any distance, if they do.
 
     A model that labelled the rows may have been chosen on test rows; that is another matter.
@@ -75,7 +78,7 @@ def test_split_behind(rows: Any) -> str | None:
     return None
 
 
-def not_from_a_test_split(field: str, rows: Any) -> Iterator[Problem]:
+def not_from_a_test_split(field: str, rows: object) -> Iterator[Problem]:
     """Yield a problem of `field` if `rows` come from a test split: a model may not be fitted to them."""
     source = test_split_behind(rows)
     if source is not None:
@@ -85,8 +88,8 @@ def not_from_a_test_split(field: str, rows: Any) -> Iterator[Problem]:
 
 def calibration_texts(
     rows: Dataset,
-    tokenizer: Any,
-    config: Any,
+    tokenizer: Tokenizer,
+    config: ModelConfig,
     *,
     prompt: str,
     samples: int,
@@ -140,13 +143,13 @@ def calibration_texts(
     return Calibration(texts, cut, tuple(numbers))
 
 
-def _check_length(config: Any, max_length: int) -> None:
+def _check_length(config: ModelConfig, max_length: int) -> None:
     longest = getattr(config, "max_position_embeddings", None)
     if longest is not None and max_length > longest:
         raise BadInput(f"max_length is {max_length}, but the model reads {longest} tokens at most: lower max_length")
 
 
-def _check_texts(texts: list[tuple[Tensor, int]], rows: int, config: Any, column: str) -> None:
+def _check_texts(texts: list[tuple[Tensor, int]], rows: int, config: ModelConfig, column: str) -> None:
     if not texts:
         raise BadInput(
             f"none of the {rows} calibration rows has anything in {column!r}: give some of the training rows"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import KW_ONLY
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from potstill.errors import BadInput
 from potstill.models.folder import Loaded, with_head
@@ -13,7 +13,11 @@ from potstill.models.identity import folder_of
 from potstill.steps.compression.base import CompressionStep, publish
 
 if TYPE_CHECKING:
+    import torch
+
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 
 class CastHalf(CompressionStep):
@@ -30,7 +34,7 @@ class CastHalf(CompressionStep):
     dtype: Literal["bfloat16", "float16"] = "bfloat16"
     """Type of the weights; bfloat16 has float32's range, with 8 bits of precision against 11."""
 
-    def run(self, model: Any, context: Context) -> Path:
+    def run(self, model: ModelSource, context: Context) -> Path:
         """Write the folder.
 
         Raises:
@@ -49,7 +53,7 @@ class CastHalf(CompressionStep):
         return publish(loaded, context, self.dtype, recipe, {"parameters": loaded.model.num_parameters()})
 
 
-def overflows(model: Any, dtype: Any) -> Iterator[str]:
+def overflows(model: PretrainedModel, dtype: torch.dtype) -> Iterator[str]:
     """Yield, for each tensor of `model` with a number that `dtype` does not reach, what to do about it."""
     import torch
 

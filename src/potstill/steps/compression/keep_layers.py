@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge
 
@@ -18,7 +18,9 @@ from potstill.models.identity import folder_of
 from potstill.models.preload import MODEL
 
 if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 
 class KeepLayers(Step):
@@ -52,7 +54,7 @@ class KeepLayers(Step):
         if below:
             yield Problem("", "layers", f"{below} are no layers: they are counted from 0")
 
-    def run(self, model: Any, context: Context) -> Path:
+    def run(self, model: ModelSource, context: Context) -> Path:
         """Write the student's folder.
 
         Raises:
@@ -91,7 +93,7 @@ class KeepLayers(Step):
         return chosen
 
 
-def blocks(model: Any) -> tuple[str, int]:
+def blocks(model: PretrainedModel) -> tuple[str, int]:
     """Return the path of the list of a model's layers, and how many there are.
 
     Raises:
@@ -115,7 +117,7 @@ def blocks(model: Any) -> tuple[str, int]:
     return found[0], count
 
 
-def keep(model: Any, path: str, chosen: Sequence[int]) -> None:
+def keep(model: PretrainedModel, path: str, chosen: Sequence[int]) -> None:
     """Leave only the `chosen` layers in the list at `path`, and count them in the config; then save it, don't run it.
 
     A layer that is chosen twice is copied. Lists in the config that hold an entry for each layer (`layer_types`) are
@@ -125,6 +127,7 @@ def keep(model: Any, path: str, chosen: Sequence[int]) -> None:
 
     parent, _, name = path.rpartition(".")
     old = model.get_submodule(path)
+    assert isinstance(old, torch.nn.ModuleList)
     kept = [
         old[layer] if layer not in chosen[:place] else copy.deepcopy(old[layer]) for place, layer in enumerate(chosen)
     ]

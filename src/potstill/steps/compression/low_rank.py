@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge, Interval
 
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from torch import Tensor, nn
 
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.engine.context import Context
     from potstill.models.folder import Loaded
+    from potstill.models.protocols import ModelSource
     from potstill.steps.compression.calibration import Calibration
 
 STORED = "dense, since transformers and vLLM load no factors: no smaller and no faster as it is"
@@ -68,7 +70,7 @@ class LowRank(FittedStep):
         if (self.budget is None) == (self.rank is None):
             yield Problem("", "budget", "give either budget, a share of the parameters, or rank")
 
-    def run(self, model: Any, calibration: Dataset, context: Context) -> Path:
+    def run(self, model: ModelSource, calibration: Dataset, context: Context) -> Path:
         """Bring `model` to a low rank and write its folder."""
         from potstill.compression.agreement import compared, outputs
 
@@ -102,7 +104,7 @@ class LowRank(FittedStep):
         )
 
     def _reduce(
-        self, model: Any, batches: list[Tensor], rows: Mapping[str, Tensor], context: Context
+        self, model: PretrainedModel, batches: list[Tensor], rows: Mapping[str, Tensor], context: Context
     ) -> tuple[int, dict[str, int]]:
         """Change the weights; return the parameters that factors would spare, and the rank of each layer."""
         from potstill.compression.architecture import blocks_of

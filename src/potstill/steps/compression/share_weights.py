@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 STORED = "every block written out, since the model type shares none: no smaller and no faster as it is"
 
@@ -37,7 +38,7 @@ class ShareWeights(FittedStep):
     groups: Annotated[int, Ge(1)] = 1
     """Groups of neighbouring blocks, as equal as can be; ALBERT's default is one."""
 
-    def run(self, model: Any, calibration: Dataset, context: Context) -> Path:
+    def run(self, model: ModelSource, calibration: Dataset, context: Context) -> Path:
         """Make the blocks of `model` share and write its folder.
 
         Raises:

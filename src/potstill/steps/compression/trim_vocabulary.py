@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource, Tokenizer
 
 TEXTS = 1024
 """Texts that are cut into tokens at once."""
@@ -74,7 +75,7 @@ class TrimVocabulary(CompressionStep):
         """Columns that a row must have something in."""
         return self.fields if self.prompt is None else ("output",)
 
-    def run(self, model: Any, rows: Dataset, context: Context) -> Path:
+    def run(self, model: ModelSource, rows: Dataset, context: Context) -> Path:
         """Write the folder of the model with fewer tokens.
 
         Raises:
@@ -125,7 +126,7 @@ class TrimVocabulary(CompressionStep):
                            "don't belong together")  # fmt: skip
         return kept
 
-    def _tokens(self, tokenizer: Any, rows: Dataset) -> Iterator[list[int]]:
+    def _tokens(self, tokenizer: Tokenizer, rows: Dataset) -> Iterator[list[int]]:
         """Yield the ids of each text, or chat, uncut."""
         if self.prompt is None:
             for texts in _texts(rows, self.fields):
@@ -136,7 +137,7 @@ class TrimVocabulary(CompressionStep):
             if found is not None:
                 yield found[0]
 
-    def _compare(self, old: Any, new: Any, rows: Dataset, context: Context) -> None:
+    def _compare(self, old: Tokenizer, new: Tokenizer, rows: Dataset, context: Context) -> None:
         """Note how long the texts are in tokens, and make sure that they are cut as before.
 
         Raises:
@@ -218,5 +219,5 @@ def _json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def _write(path: Path, content: Any) -> None:
+def _write(path: Path, content: object) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

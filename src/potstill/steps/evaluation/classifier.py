@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 
 KIND = "ForSequenceClassification"
@@ -46,7 +47,7 @@ class EvaluateClassifier(ClassEvaluation):
     version: ClassVar[int] = 2
     reads: ClassVar[Reads] = "classifiers"
 
-    def run(self, model: Any, rows: Dataset | Mapping[str, Dataset], context: Context) -> dict[str, Any]:
+    def run(self, model: ModelSource, rows: Dataset | Mapping[str, Dataset], context: Context) -> dict[str, Any]:
         """Measure `model` on `rows`.
 
         Raises:
@@ -64,7 +65,7 @@ class EvaluateClassifier(ClassEvaluation):
 
         return self.measured(reader, sets, score, context)
 
-    def _problem(self, text: Any, label: Any) -> str:
+    def _problem(self, text: object, label: object) -> str:
         """Return what is wrong with a row, or nothing."""
         if isinstance(text, str) and label is not None:
             return ""
@@ -97,7 +98,7 @@ class EvaluateClassifier(ClassEvaluation):
             kind = "np" if exported else "pt"
             return tokenizer(texts, padding=True, truncation=True, max_length=limit, return_tensors=kind)
 
-        def decode(found: list[int], batch: Any) -> list[str]:
+        def decode(found: list[int], batch: object) -> list[str]:
             return [names[number] for number in found]
 
         classes = by_torch(model) if model is not None else by_runtime(folder, threads)

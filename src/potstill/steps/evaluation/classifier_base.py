@@ -26,7 +26,9 @@ from potstill.steps.evaluation.exports import Reads, export_problems
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from numpy.typing import NDArray
 
+    from potstill.compression.pretrained import ModelConfig, PretrainedModel
     from potstill.engine.context import Context
     from potstill.metrics.classification import ClassScore
 
@@ -190,12 +192,12 @@ class Reader:
             yield numbers, self.decode(found, batch)
 
 
-def class_names(config: Any) -> list[str]:
+def class_names(config: ModelConfig) -> list[str]:
     """Return the names of the classes that a model's configuration lists."""
     return [str(config.id2label[number]) for number in range(config.num_labels)]
 
 
-def by_torch(model: Any) -> Callable[[Any], list[Any]]:
+def by_torch(model: PretrainedModel) -> Callable[[Any], list[Any]]:
     """Return how a loaded `model` finds the numbers of the most probable classes of a batch."""
     import torch
 
@@ -214,17 +216,18 @@ def by_runtime(folder: Path, threads: int) -> Callable[[Any], list[Any]]:
 
     logits = session(folder, threads)
 
-    def classes(batch: Any) -> list[Any]:
+    def classes(batch: Mapping[str, NDArray[Any]]) -> list[Any]:
         found: list[Any] = logits({name: batch[name].astype("int64") for name in batch}).argmax(-1).tolist()
         return found
 
     return classes
 
 
-def load_model(folder: Path, kind: str) -> Any:
+def load_model(folder: Path, kind: str) -> PretrainedModel:
     """Return the model in `folder` in the type of its weights; `kind` ends its architecture's name."""
     import torch
     import transformers
 
-    model = getattr(transformers, f"AutoModel{kind}").from_pretrained(folder, dtype="auto", use_safetensors=True)
+    kind_of_model = getattr(transformers, f"AutoModel{kind}")
+    model: PretrainedModel = kind_of_model.from_pretrained(folder, dtype="auto", use_safetensors=True)
     return model.eval().to("cuda" if torch.cuda.is_available() else "cpu")

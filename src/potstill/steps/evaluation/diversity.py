@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 
 class Diversity(Step):
@@ -102,7 +103,12 @@ class Diversity(Step):
         return Estimate()
 
     def run(
-        self, rows: Dataset, seeds: Dataset | None, encoder: Any, tokenizer: Any, context: Context
+        self,
+        rows: Dataset,
+        seeds: Dataset | None,
+        encoder: ModelSource | None,
+        tokenizer: ModelSource | None,
+        context: Context,
     ) -> dict[str, Any]:
         """Return the figures.
 
@@ -126,7 +132,7 @@ class Diversity(Step):
             figures["nearest_seed"] = self._nearest(rows, seeds)
         return figures
 
-    def _of_all(self, rows: Dataset, tokenizer: Any) -> dict[str, Any]:
+    def _of_all(self, rows: Dataset, tokenizer: ModelSource | None) -> dict[str, Any]:
         """Return the figures for which every text is read once."""
         from potstill.text.diversity import DistinctNgrams, distribution
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from potstill.errors import Problem
 from potstill.prompts import Chat, answer_of, rendered, required_variables, takes_conversations
 
+Rows = TypeVar("Rows")
 
-def missing_sets(rows: Any) -> Iterator[Problem]:
+
+def missing_sets(rows: object) -> Iterator[Problem]:
     """Yield a problem if the field `rows` holds an empty dict."""
     if isinstance(rows, Mapping) and not rows:
         yield Problem("", "rows", "no test sets in {}: give rows, or a dict of rows by name")
 
 
-def by_name(rows: Any) -> Mapping[str, Any]:
+def by_name(rows: Rows | Mapping[str, Rows]) -> Mapping[str, Rows]:
     """Return the test sets by name; a single one is called `test`.
 
     >>> by_name([1]), by_name({"easy": [1]})

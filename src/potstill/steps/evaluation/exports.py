@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from potstill.engine.step import Output, Step
 from potstill.errors import BadInput, Problem
@@ -14,7 +14,7 @@ Reads = Literal["language models", "classifiers", "nothing"]
 """Which exports a step measures."""
 
 
-def export_problems(model: Any, reads: Reads, feature: str) -> Iterator[Problem]:
+def export_problems(model: object, reads: Reads, feature: str) -> Iterator[Problem]:
     """Yield why the step `feature`, which measures the exports that it `reads`, can't measure `model`."""
     from potstill.exporting.reading import missing_package
 
@@ -43,7 +43,7 @@ def refuse_export(folder: Path, reads: Reads, feature: str) -> None:
         raise BadInput(*problems)
 
 
-def _export(model: Any) -> tuple[str, bool]:
+def _export(model: object) -> tuple[str, bool]:
     """Return the format of an export, and whether it is one of an encoder; no format for what is no export."""
     from potstill.exporting.reading import format_in, is_encoder
     from potstill.steps.exporting.encoder import ExportEncoder

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from potstill.engine.context import Context
     from potstill.engine.ledger import State
+    from potstill.teachers.protocol import TeacherSource
 
 WARM_UP_BATCH = 32
 """Rows of the warm-up batch: enough for the engine to meet its usual batch shapes."""
@@ -117,7 +118,7 @@ class Evaluate(Step):
         calls = self.warmup + self.latency_requests + (known or 0) + min(known or 0, WARM_UP_BATCH)
         return Estimate(calls=calls, tokens=(known or 0) * self.max_tokens)
 
-    def run(self, model: Any, rows: Dataset | Mapping[str, Dataset], context: Context) -> dict[str, Any]:
+    def run(self, model: TeacherSource, rows: Dataset | Mapping[str, Dataset], context: Context) -> dict[str, Any]:
         """Measure `model` on `rows`."""
         questions = self.questions(by_name(rows))
         teacher = as_teacher(model)
@@ -200,10 +201,10 @@ class Evaluate(Step):
         return seconds[self.warmup :]
 
 
-def as_teacher(model: Any) -> Teacher:
+def as_teacher(model: TeacherSource) -> Teacher:
     """Return what answers for `model`: a folder or a Hub id is served through vLLM, an export by its own runtime."""
     if not isinstance(model, str | Path):
-        return cast(Teacher, model)
+        return model
     if is_local(model) and export_in(Path(model).expanduser()):
         from potstill.steps.evaluation.exported_teacher import ExportedTeacher
 
@@ -217,7 +218,7 @@ def as_teacher(model: Any) -> Teacher:
     return VLLM(str(model))
 
 
-def weights_folder(model: Any) -> Path | None:
+def weights_folder(model: object) -> Path | None:
     """Return where the weights of `model` (a folder, Hub id or teacher) lie on this machine; `None` if they don't.
 
     A teacher with a `base_url` answers from elsewhere: its size and memory can't be seen from here.

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from potstill.engine.context import Context
     from potstill.metrics.perplexity import Loss, Stream
+    from potstill.models.protocols import ModelSource
     from potstill.steps.evaluation.losses import Source
 
 
@@ -71,7 +72,7 @@ class EvaluatePerplexity(Step):
         """Return the column of a test set."""
         return {"rows": (self.text,)}
 
-    def run(self, model: Any, rows: Dataset | Mapping[str, Dataset], context: Context) -> dict[str, Any]:
+    def run(self, model: ModelSource, rows: Dataset | Mapping[str, Dataset], context: Context) -> dict[str, Any]:
         """Measure `model` on `rows`.
 
         Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from potstill.compression.cpu_kernels import unserved
 from potstill.teachers.transformers import Transformers
@@ -20,7 +20,7 @@ class ReadByTransformers(Transformers):
     is_serving: ClassVar[bool] = False
 
 
-def warn_if_read(teacher: Any, context: Context) -> None:
+def warn_if_read(teacher: object, context: Context) -> None:
     """Warn that a model's speed was not measured, and why."""
     if isinstance(teacher, ReadByTransformers):
         reason = unserved(Path(str(teacher.model)))

@@ -14,6 +14,8 @@ from potstill.models.card import name_of
 from potstill.models.identity import folder_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from potstill.engine.context import Context
 
 
@@ -49,7 +51,7 @@ class SizeTable(Step):
             text = f"{len(self.stages)} names for {len(self.models)} models: give one for each"
             yield Problem("", "stages", text)
 
-    def columns(self, inputs: Any) -> frozenset[str]:
+    def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str]:
         """Return the columns of the table."""
         known = ("stage", "bytes", "parameters", "nonzero_parameters", "bits", "factor", "times")
         return frozenset((*known, *(("within_budget",) if self.budget is not None else ())))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 
 class EvaluateTokenClassifier(ClassEvaluation):
@@ -43,7 +44,7 @@ class EvaluateTokenClassifier(ClassEvaluation):
     label: str = "labels"
     """Column with as many labels; None, or one without a name, is a word that has none."""
 
-    def run(self, model: Any, rows: Dataset | Mapping[str, Dataset], context: Context) -> dict[str, Any]:
+    def run(self, model: ModelSource, rows: Dataset | Mapping[str, Dataset], context: Context) -> dict[str, Any]:
         """Measure `model` on `rows`.
 
         Raises:
@@ -61,10 +62,11 @@ class EvaluateTokenClassifier(ClassEvaluation):
 
         return self.measured(reader, sets, score, context)
 
-    def _problem(self, words: Any, labels: Any) -> str:
+    def _problem(self, words: object, labels: object) -> str:
         """Return what is wrong with a row, or nothing."""
-        good = isinstance(words, list) and words and all(isinstance(word, str) for word in words)
-        if good and isinstance(labels, list) and len(labels) == len(words):
+        if not isinstance(words, list) or not isinstance(labels, list):
+            words = labels = []
+        if words and len(labels) == len(words) and all(isinstance(word, str) for word in words):
             return ""
         return f"it needs a list of words in {self.text!r} and as many labels in {self.label!r}"
 

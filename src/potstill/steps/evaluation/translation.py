@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 FEATURE = "EvaluateTranslation"
 
@@ -75,7 +76,7 @@ class EvaluateTranslation(SearchStep):
         """Return the columns of a test set."""
         return {"rows": (self.reference, *prompt_columns(self.prompt))}
 
-    def run(self, model: Any, rows: Dataset | Mapping[str, Dataset], context: Context) -> dict[str, Any]:
+    def run(self, model: ModelSource, rows: Dataset | Mapping[str, Dataset], context: Context) -> dict[str, Any]:
         """Measure `model` on `rows`.
 
         Raises:

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt
 
@@ -22,9 +22,11 @@ from potstill.models.sentence_encoder import load_float32, texts_in
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from potstill.compression.pretrained import ModelConfig
     from potstill.engine.context import Context
     from potstill.exporting.encoders.exporter import EncoderExporter
     from potstill.exporting.encoders.model import EncoderModel, Kind
+    from potstill.models.protocols import ModelSource
 
 TASKS: Mapping[Kind, Task] = {"classes": "text-classification", "vectors": "sentence-similarity"}
 """What a model does, as the Hub calls it."""
@@ -100,7 +102,7 @@ class ExportEncoder(Step):
         """Return the column that the probe rows must have."""
         return {"probe": (self.text,)} if self.probe is not None else {}
 
-    def run(self, model: Any, context: Context, probe: Dataset | None = None) -> Path:
+    def run(self, model: ModelSource, context: Context, probe: Dataset | None = None) -> Path:
         """Write the export of `model`, check it, and return its folder.
 
         Raises:
@@ -172,7 +174,7 @@ class ExportEncoder(Step):
         point_to_serving(card)
 
 
-def load(model: Any) -> EncoderModel:
+def load(model: ModelSource) -> EncoderModel:
     """Load the classifier or sentence encoder that is exported, in float32.
 
     Raises:
@@ -193,7 +195,7 @@ def load(model: Any) -> EncoderModel:
     return sentence_encoder(folder, name_of(folder), load_float32(folder, 0).float().eval())
 
 
-def _check(folder: Path, config: Any, kind: str) -> None:
+def _check(folder: Path, config: ModelConfig, kind: str) -> None:
     """Make sure that a model reads texts, and has classes or vectors to export.
 
     Raises:

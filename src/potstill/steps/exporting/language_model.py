@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from potstill.engine.context import Context
     from potstill.exporting.probe import Answers, Probe
+    from potstill.models.protocols import ModelSource
 
 Precision = Literal[
     "as is", "f32", "f16", "bf16", "int8", "int4", "q8_0", "q4_0", "tq1_0", "tq2_0", "q4_k_m", "q5_k_m", "q6_k"
@@ -115,7 +116,7 @@ class Export(Step):
             text = f"format {self.format!r} can't store {self.precision!r}: it has {', '.join(map(repr, known))}"
             yield Problem("", "precision", text)
 
-    def run(self, model: Any, context: Context, probe: Dataset | None = None) -> Path:
+    def run(self, model: ModelSource, context: Context, probe: Dataset | None = None) -> Path:
         """Write the export of `model`, check it, and return its folder.
 
         Raises:
@@ -223,7 +224,7 @@ class Export(Step):
         point_to_serving(context.out / "README.md")
 
 
-def load(model: Any, *, quantized: bool) -> Source:
+def load(model: ModelSource, *, quantized: bool) -> Source:
     """Load the causal language model that is exported: in float32, or as it is quantized where that is allowed.
 
     Raises:

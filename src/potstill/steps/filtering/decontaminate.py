@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge
 
@@ -66,7 +66,7 @@ class Decontaminate(RowsStep):
         return kept(rows, context, (_objection(known, row[self.column]) for row in scan(rows, [self.column])))
 
 
-def _objection(known: EvaluationTexts, text: Any) -> Objection | None:
+def _objection(known: EvaluationTexts, text: object) -> Objection | None:
     """Return what is wrong with a row's text, with the evidence."""
     found = known.overlap(text)
     if found is None:

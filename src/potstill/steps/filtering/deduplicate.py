@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge, Interval
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
     from potstill.text.cosine import Vectors
     from potstill.text.minhash import Alike
 
@@ -161,7 +162,7 @@ class DeduplicateEmbedding(RowsStep):
         """Return the column that is compared."""
         return {"rows": (self.embeddings or self.column,)}
 
-    def run(self, rows: Dataset, encoder: Any, context: Context) -> Dataset:
+    def run(self, rows: Dataset, encoder: ModelSource | None, context: Context) -> Dataset:
         """Return the rows that are like none that was kept before; the kept rows' embeddings are held in memory."""
         from potstill.text.cosine import find_alike
 

@@ -137,12 +137,12 @@ class ValidJSON(TextFilterStep):
         """Return the rows that stay."""
         return kept(rows, context, (self._objection(row[self.column]) for row in scan(rows, [self.column])))
 
-    def _objection(self, text: Any) -> Objection | None:
+    def _objection(self, text: str) -> Objection | None:
         problem = json_problem(text, self.keys, self.exact)
         return Objection(problem, f"{text!r:.80}") if problem else None
 
 
-def json_problem(text: Any, keys: tuple[str, ...] = (), exact: bool = False) -> str:
+def json_problem(text: str, keys: tuple[str, ...] = (), exact: bool = False) -> str:
     """Return why `text` is no JSON object with these `keys`, or nothing."""
     try:
         value = load_json(after_thoughts(text))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Interval
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 
 class LengthFilter(TextFilterStep):
@@ -59,7 +60,7 @@ class LengthFilter(TextFilterStep):
             what = "needs a tokenizer" if self.tokenizer is None else "counts no tokens, so the tokenizer is not used"
             yield Problem("", "unit", f"{self.unit!r} {what}: give both unit='token' and tokenizer, or none of them")
 
-    def run(self, rows: Dataset, tokenizer: Any, context: Context) -> Dataset:
+    def run(self, rows: Dataset, tokenizer: ModelSource | None, context: Context) -> Dataset:
         """Return the rows that stay."""
         count = measure(self.unit, tokenizer)
         tables = rows.select_columns([self.column]).with_format("arrow").iter(batch_size=SCAN)
@@ -78,7 +79,9 @@ class LengthFilter(TextFilterStep):
         return f"{length} {self.unit}{'' if length == 1 else 's'}"
 
 
-def measure(unit: Literal["character", "word", "token"], tokenizer: Any = None) -> Callable[[list[str]], list[int]]:
+def measure(
+    unit: Literal["character", "word", "token"], tokenizer: ModelSource | None = None
+) -> Callable[[list[str]], list[int]]:
     """Return a function that measures texts; for tokens, `tokenizer` is the model whose they are."""
     if unit == "character":
         return lambda texts: [len(text) for text in texts]
@@ -88,6 +91,7 @@ def measure(unit: Literal["character", "word", "token"], tokenizer: Any = None) 
 
     from potstill.models.identity import folder_of
 
+    assert tokenizer is not None  # `check` makes sure
     cut = AutoTokenizer.from_pretrained(folder_of(tokenizer))
     return lambda texts: [len(ids) for ids in cut(texts, add_special_tokens=False, verbose=False)["input_ids"]]
 

@@ -12,6 +12,7 @@ from potstill.teachers.protocol import Sampling
 
 if TYPE_CHECKING:
     from potstill.engine.context import Context
+    from potstill.teachers.protocol import TeacherSource
 
 
 def columns_with_answer(
@@ -45,7 +46,11 @@ def tries_of(step: GenerationStep, most: int = 1) -> Tries:
 
 
 def rows_with_answers(
-    step: GenerationStep, teacher: Any, questions: Iterable[Question[dict[str, Any]]], total: int, context: Context
+    step: GenerationStep,
+    teacher: TeacherSource,
+    questions: Iterable[Question[dict[str, Any]]],
+    total: int,
+    context: Context,
 ) -> Iterator[dict[str, Any]]:
     """Ask the `total` questions, whose tags are rows; yield the rows with their answers, in order."""
     for row, (answer,) in asked(teacher, questions, as_text, tries_of(step), context, total):

@@ -6,13 +6,16 @@ Each parser raises ValueError where the text says none of it; none of them evalu
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from potstill.text.choice import ChoiceReader
 from potstill.text.json_values import json_values
 from potstill.text.patterns import pattern as compiled_pattern
 from potstill.text.reasoning import split_reasoning
 from potstill.text.score import ScoreReader
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
 
 
 def one_of(choices: Sequence[str]) -> Callable[[str], str]:
@@ -67,7 +70,7 @@ def fields(schema: Mapping[str, Any]) -> Callable[[str], dict[str, Any]]:
     return parse
 
 
-def _fault(validator: Any, value: Any) -> str:
+def _fault(validator: Validator, value: object) -> str:
     """Return where and why a value does not fit a schema, or nothing."""
     try:
         errors = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.path)))

@@ -20,6 +20,7 @@ from potstill.teachers.cache.parse_retry import Question, upper_bound
 
 if TYPE_CHECKING:
     from potstill.engine.context import Context
+    from potstill.teachers.protocol import TeacherSource
 
 ALWAYS = frozenset({"id", "finish_reason"})
 """Columns that the step makes itself."""
@@ -78,7 +79,7 @@ class DataFromAttributedPrompt(GenerationStep):
         """Assume answers of full length: an upper bound."""
         return upper_bound(self.n, 1, self.max_tokens)
 
-    def run(self, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
+    def run(self, teacher: TeacherSource, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows."""
         yield from rows_with_answers(self, teacher, self._questions(), self.n, context)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY
-from typing import Annotated, Any
+from typing import Annotated
 
 from annotated_types import Ge
 
@@ -25,7 +25,7 @@ class ChoiceStep(AskingStep):
     """Times an answer that says none of the choices is asked for; after the first, greedy one, at temperature 0.7."""
 
 
-def tries_for_choice(step: ChoiceStep, choices: tuple[str, ...], teacher: Any) -> Tries:
+def tries_for_choice(step: ChoiceStep, choices: tuple[str, ...], teacher: object) -> Tries:
     """Return how `step` asks `teacher` for one of `choices`."""
     sampling = Sampling(max_tokens=step.max_tokens, structured=held_to(choices, teacher, step.structured))
     return Tries(sampling, step.max_tries, step.seed)

@@ -17,12 +17,14 @@ from potstill.teachers.cache.parse_retry import rendered_rows
 from potstill.teachers.cache.search_cache import Prompt, asked, searched
 from potstill.teachers.cache.soft_labels import HIDDEN_COLUMNS, TOP_COLUMNS
 from potstill.teachers.placement import placed
+from potstill.teachers.protocol import is_teacher
 from potstill.teachers.search import Hypothesis, Search
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 
 class Decode(SearchStep):
@@ -101,7 +103,7 @@ class Decode(SearchStep):
         calls = count * self._search().draws
         return Estimate(count, calls, calls * 2 * self.max_tokens)
 
-    def run(self, rows: Dataset, model: Any, context: Context) -> Iterator[dict[str, Any]]:
+    def run(self, rows: Dataset, model: ModelSource, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows in order.
 
         Raises:
@@ -144,11 +146,6 @@ class Decode(SearchStep):
         score = output.score(self.length_penalty)
         known = score if score > float("-inf") else None
         return {"output": output.text, "finish_reason": output.finish_reason, "score": known}
-
-
-def is_teacher(model: Any) -> bool:
-    """Return whether `model` is a teacher, which is asked, rather than a model that is run here."""
-    return hasattr(model, "open") and hasattr(model, "identity")
 
 
 def row_name(row: Mapping[str, Any], number: int) -> str:

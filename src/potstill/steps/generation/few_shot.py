@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.teachers.protocol import TeacherSource
 
 
 class FewShotPrompt(GenerationStep):
@@ -72,7 +73,9 @@ class FewShotPrompt(GenerationStep):
         """Assume answers of full length, and the examples as long as answers."""
         return bound_with_shown(rows.get("rows"), self.k, self.max_tokens)
 
-    def run(self, rows: Dataset, examples: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
+    def run(
+        self, rows: Dataset, examples: Dataset, teacher: TeacherSource, context: Context
+    ) -> Iterator[dict[str, Any]]:
         """Yield the rows with their answers, in order.
 
         Raises:

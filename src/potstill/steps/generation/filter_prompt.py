@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.teachers.protocol import TeacherSource
 
 CHOICES = ("yes", "no")
 
@@ -71,7 +72,7 @@ class FilterWithPrompt(ChoiceStep):
         """Assume that all rows stay."""
         return upper_bound(rows.get("rows"), 1, self.max_tokens)
 
-    def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
+    def run(self, rows: Dataset, teacher: TeacherSource, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows that stay.
 
         Raises:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.teachers.protocol import TeacherSource
 
 GIVEN = ("instruction", "text")
 """Template variables that the step gives; a column `instruction` is hidden by the step's own."""
@@ -68,7 +69,7 @@ class ProcessWithPrompt(GenerationStep):
         """Assume an answer of full length to each row: an upper bound."""
         return upper_bound(rows.get("rows"), 1, self.max_tokens)
 
-    def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
+    def run(self, rows: Dataset, teacher: TeacherSource, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows with their results, in order."""
         yield from rows_with_answers(self, teacher, self._questions(rows), len(rows), context)
 

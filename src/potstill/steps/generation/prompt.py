@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.teachers.protocol import TeacherSource
 
 
 class Prompt(GenerationStep):
@@ -74,7 +75,7 @@ class Prompt(GenerationStep):
         count = rows.get("rows")
         return upper_bound(None if count is None else count * self.n, 1, self.max_tokens)
 
-    def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
+    def run(self, rows: Dataset, teacher: TeacherSource, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows with their answers, in order."""
         questions, parse = self._questions(rows), self.parse or as_text
         tries = tries_of(self, self.max_tries if self.parse else 1)
@@ -93,7 +94,7 @@ class Prompt(GenerationStep):
                 yield Question(tag, row_name(row, number) + mark, chats, sample)
 
 
-def new_columns(row: Mapping[str, Any], value: Any) -> dict[str, Any]:
+def new_columns(row: Mapping[str, Any], value: object) -> dict[str, Any]:
     """Return the columns of a parsed answer.
 
     Raises:
@@ -108,6 +109,6 @@ def new_columns(row: Mapping[str, Any], value: Any) -> dict[str, Any]:
     return made
 
 
-def as_columns(value: Any) -> dict[str, Any]:
+def as_columns(value: object) -> dict[str, Any]:
     """Return the columns of a parsed answer."""
     return dict(value) if isinstance(value, Mapping) else {"parsed": value}

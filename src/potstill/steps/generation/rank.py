@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.teachers.protocol import TeacherSource
 
 GIVEN = ("criterion", "low", "high")
 """Template variables that the step gives."""
@@ -84,7 +85,7 @@ class RankWithPrompt(ChoiceStep):
         left = None if count is None else share(self.top, count)
         return Estimate(left, asked_for.calls, asked_for.tokens)
 
-    def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
+    def run(self, rows: Dataset, teacher: TeacherSource, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the best rows, best first.
 
         Raises:

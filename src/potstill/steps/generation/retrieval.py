@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
+    from potstill.teachers.protocol import TeacherSource
 
 
 class FewShotPromptWithRetrieval(GenerationStep):
@@ -84,7 +86,7 @@ class FewShotPromptWithRetrieval(GenerationStep):
         return bound_with_shown(rows.get("rows"), self.k, self.max_tokens)
 
     def run(
-        self, rows: Dataset, examples: Dataset, teacher: Any, encoder: Any, context: Context
+        self, rows: Dataset, examples: Dataset, teacher: TeacherSource, encoder: ModelSource, context: Context
     ) -> Iterator[dict[str, Any]]:
         """Yield the rows with their answers, in order.
 
@@ -158,7 +160,7 @@ class RAGPrompt(GenerationStep):
         return bound_with_shown(rows.get("rows"), self.k, self.max_tokens)
 
     def run(
-        self, rows: Dataset, documents: Dataset, teacher: Any, encoder: Any, context: Context
+        self, rows: Dataset, documents: Dataset, teacher: TeacherSource, encoder: ModelSource, context: Context
     ) -> Iterator[dict[str, Any]]:
         """Yield the rows with their answers and the ids of their passages, in order.
 

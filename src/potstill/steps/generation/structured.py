@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.teachers.protocol import TeacherSource
 
 
 class StructuredGeneration(AskingStep):
@@ -95,7 +96,7 @@ class StructuredGeneration(AskingStep):
         """Assume an answer of full length to each row: an upper bound."""
         return upper_bound(rows.get("rows"), 1, self.max_tokens)
 
-    def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
+    def run(self, rows: Dataset, teacher: TeacherSource, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows with the parts of their answers, in order."""
         form = Structured(self.json_schema, unnamed(self.regex), self.choice)
         constraint = held(form, teacher, self.structured)

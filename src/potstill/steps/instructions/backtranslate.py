@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.teachers.protocol import TeacherSource
 
 TOGETHER = 1024
 """Texts that are worked on side by side; bounds the memory."""
@@ -86,7 +87,7 @@ class Backtranslate(AskingStep):
         calls = count * (2 if self.min_score else 1)
         return Estimate(count, calls, 2 * calls * self.max_tokens)
 
-    def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
+    def run(self, rows: Dataset, teacher: TeacherSource, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the pairs that are good enough.
 
         Raises:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.teachers.protocol import TeacherSource
 
 ANSWER = ChoiceReader(("yes", "no", "true", "false"))
 """Reads the answers."""
@@ -66,7 +67,7 @@ class DetectClassification(AskingStep):
         return upper_bound(rows.get("rows"), 1, self.max_tokens)
 
     def run(
-        self, rows: Dataset, teacher: Any, context: Context, examples: Dataset | None = None
+        self, rows: Dataset, teacher: TeacherSource, context: Context, examples: Dataset | None = None
     ) -> Iterator[dict[str, Any]]:
         """Yield the rows in order."""
         shown = self_instruct.examples("classification.jsonl") if examples is None else tuple(examples)

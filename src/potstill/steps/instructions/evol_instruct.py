@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.teachers.protocol import TeacherSource
 
 TOGETHER = 1024
 """Instructions whose rounds run side by side; bounds the memory."""
@@ -106,7 +107,7 @@ class EvolInstruct(AskingStep):
         made = count * self.rounds
         return Estimate(made, 3 * made, 4 * made * self.max_tokens)
 
-    def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
+    def run(self, rows: Dataset, teacher: TeacherSource, context: Context) -> Iterator[dict[str, Any]]:
         """Yield what survives.
 
         Raises:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.teachers.protocol import TeacherSource
 
 DETAILS = 3
 """Forms of the prompt, from brief to long, taken in turn."""
@@ -84,7 +85,7 @@ class GrowFromExamples(AskingStep):
         """Assume that every response is an example."""
         return Estimate(self.target, self.target, 2 * self.target * self.max_tokens)
 
-    def run(self, task: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
+    def run(self, task: Dataset, teacher: TeacherSource, context: Context) -> Iterator[dict[str, Any]]:
         """Yield examples as they come.
 
         Raises:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.teachers.protocol import TeacherSource
     from potstill.text.rouge_novelty import RougePool
 
 
@@ -97,7 +98,7 @@ class InputFromLabel(AskingStep):
         calls = -(-2 * self.per_label // self.per_prompt)
         return Estimate(calls=calls, tokens=calls * 2 * self.max_tokens)
 
-    def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
+    def run(self, rows: Dataset, teacher: TeacherSource, context: Context) -> Iterator[dict[str, Any]]:
         """Yield texts as they are accepted; all labels are asked side by side.
 
         Raises:
@@ -195,7 +196,7 @@ class InputFromLabel(AskingStep):
             return "duplicate"
         return "not novel" if shelf.pool.nearest(text)[0] > self.novelty else ""
 
-    def _row(self, label: Any, text: str) -> dict[str, Any]:
+    def _row(self, label: object, text: str) -> dict[str, Any]:
         """Return the row of a text; its id comes from label and text."""
         return {"id": f"{label}-{digest([label, text])[:16]}", self.column: text, self.label: label}
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from potstill.engine.context import Context
     from potstill.prompts.values import UnfitRow
+    from potstill.teachers.protocol import TeacherSource
 
 
 class WriteInstances(AskingStep):
@@ -81,7 +82,7 @@ class WriteInstances(AskingStep):
         bound = upper_bound(rows.get("rows"), 1, self.max_tokens)
         return Estimate(None if bound.rows is None else 2 * bound.rows, bound.calls, bound.tokens)
 
-    def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
+    def run(self, rows: Dataset, teacher: TeacherSource, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the instances, task by task.
 
         Raises:

@@ -21,6 +21,7 @@ from potstill.teachers.protocol import Request, Response, Sampling, with_system
 if TYPE_CHECKING:
     from potstill.engine.context import Context
     from potstill.steps.instructions.pool import Pool
+    from potstill.teachers.protocol import TeacherSource
 
 TOGETHER = 1024
 """Instructions asked for side by side at most."""
@@ -89,7 +90,7 @@ class Magpie(AskingStep):
         """Assume that every draw is kept."""
         return Estimate(self.target, 2 * self.target, 2 * self.target * self.max_tokens)
 
-    def run(self, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
+    def run(self, teacher: TeacherSource, context: Context) -> Iterator[dict[str, Any]]:
         """Yield pairs as they are finished.
 
         Raises:
@@ -152,7 +153,7 @@ class Magpie(AskingStep):
         )
 
 
-def user_prefix(teacher: Any, system: str = "") -> str:
+def user_prefix(teacher: TeacherSource, system: str = "") -> str:
     """Return the chat template of a teacher's model, cut where the user's words start.
 
     Raises:
@@ -173,7 +174,7 @@ def user_prefix(teacher: Any, system: str = "") -> str:
     return before
 
 
-def _has_folder(teacher: Any) -> bool:
+def _has_folder(teacher: object) -> bool:
     """Return whether the model of a teacher is at hand, not behind an address."""
     return hasattr(teacher, "model") and not hasattr(teacher, "base_url")
 

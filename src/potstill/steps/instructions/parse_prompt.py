@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from potstill.engine.context import Context
+    from potstill.teachers.protocol import TeacherSource
 
 
 class ParsePrompt(Step):
@@ -74,7 +75,7 @@ class ParsePrompt(Step):
         """Count the request if the journal lacks it, with its prompt's tokens and the teacher's price."""
         return still_to_ask(self, rows, trial)
 
-    def run(self, teacher: Any, context: Context) -> pa.Table:
+    def run(self, teacher: TeacherSource, context: Context) -> pa.Table:
         """Return the one row.
 
         Raises:
@@ -114,7 +115,7 @@ def read_task(text: str) -> tuple[str, list[dict[str, str]]]:
     return found["instruction"].strip(), examples
 
 
-def _task_fault(found: Any) -> str:
+def _task_fault(found: object) -> str:
     """Return why a JSON value is no task, or nothing."""
     if not isinstance(found, dict):
         return "no JSON object"
@@ -126,7 +127,7 @@ def _task_fault(found: Any) -> str:
     return ""
 
 
-def _as_text(value: Any) -> str:
+def _as_text(value: object) -> str:
     """Return a value of an object as a text: nothing for a null, JSON for a list or an object."""
     from potstill.prompts.values import is_null, written
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from potstill.engine.context import Context
     from potstill.steps.instructions.pool import Pool
+    from potstill.teachers.protocol import TeacherSource
 
 
 PAPER_SAMPLING: dict[str, Any] = {
@@ -129,7 +130,7 @@ class SelfInstruct(AskingStep):
         calls = rounds * per_round
         return Estimate(rows=self.target + seeds, calls=calls, tokens=calls * 2 * self.max_tokens)
 
-    def run(self, seeds: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
+    def run(self, seeds: Dataset, teacher: TeacherSource, context: Context) -> Iterator[dict[str, Any]]:
         """Yield instructions as they are accepted.
 
         Raises:

@@ -101,6 +101,6 @@ class AddPseudoLabels(Step):
         """Return what tells a row from others."""
         return digest(["row", [row[name] for name in self.keep]])
 
-    def _made(self, row: Mapping[str, Any], label: str | None, shares: Any) -> dict[str, Any]:
+    def _made(self, row: Mapping[str, Any], label: str | None, shares: object) -> dict[str, Any]:
         """Return a row of the result."""
         return {**{name: row[name] for name in self.keep}, self.label: label, **({SOFT: shares} if self.soft else {})}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from potstill.engine.rows.files import tables
 from potstill.errors import BadInput, Problem
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 COLUMN = "probabilities"
 """Where they are written."""
@@ -43,7 +44,7 @@ class ClassProbabilities(ClassifierStep):
             raise BadInput(Problem("", "rows", f"they have a column {COLUMN} already: drop or rename it first"))
         return None if rows is None else rows | {COLUMN}
 
-    def run(self, rows: Dataset, model: Any, context: Context) -> pa.RecordBatchReader:
+    def run(self, rows: Dataset, model: ModelSource, context: Context) -> pa.RecordBatchReader:
         """Return the rows with the probabilities, a batch at a time.
 
         Raises:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.teachers.protocol import TeacherSource
 
 SCORING = Sampling(max_tokens=1)
 """Nothing is drawn."""
@@ -120,7 +121,9 @@ class ClassifyWithTeacher(AskingStep):
         calls = 0 if count is None else count * each
         return Estimate(count, calls, calls * 2 * self.max_tokens, (count or 0) * 8 * len(self.classes))
 
-    def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
+    def run(
+        self, rows: Dataset, teacher: TeacherSource | Ensemble | Sequence[TeacherSource], context: Context
+    ) -> Iterator[dict[str, Any]]:
         """Yield the labelled rows in order."""
         ensemble = as_ensemble(teacher, "average")
         panel = Panel(ensemble, context)
@@ -144,7 +147,9 @@ class ClassifyWithTeacher(AskingStep):
             else:
                 context.ledger.lose(job.name, "permanent", UNREADABLE, responses[0].text)
 
-    def _one_answer(self, rows: Dataset, teacher: Any, way: Sampling, context: Context) -> Iterator[dict[str, Any]]:
+    def _one_answer(
+        self, rows: Dataset, teacher: TeacherSource, way: Sampling, context: Context
+    ) -> Iterator[dict[str, Any]]:
         """Yield the rows with the one label that the teacher answers."""
         labels = {text: label for label, text in self._texts().items()}
         tries = Tries(way, self.max_tries, self.seed)
@@ -181,7 +186,7 @@ class ClassifyWithTeacher(AskingStep):
         """Return the columns that the prompt shows."""
         return tuple(name for name in required_variables(self.prompt) if name != "classes")
 
-    def _way(self, teacher: Any) -> Sampling | None:
+    def _way(self, teacher: object) -> Sampling | None:
         """Return how a teacher chooses a label; None if it scores the labels' texts."""
         if scores(teacher):
             return None

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.teachers.protocol import TeacherSource
 
 WIDTH = 4096
 """Hidden size that estimates assume where the model isn't at hand: that of most models of 7 to 9 billion parameters."""
@@ -61,7 +62,7 @@ class HiddenLabels(GivenTextStep):
         count = rows.get("rows")
         return Estimate() if count is None else Estimate(count, disk=count * TOKENS * (2 * WIDTH + 4))
 
-    def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
+    def run(self, rows: Dataset, teacher: TeacherSource, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows in order; one that is finished is kept in the journal.
 
         Raises:

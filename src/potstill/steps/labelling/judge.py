@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.teachers.protocol import TeacherSource
 
 
 class JudgePairsWithPrompt(ChoiceStep):
@@ -73,7 +74,7 @@ class JudgePairsWithPrompt(ChoiceStep):
         """Count two questions a row."""
         return upper_bound(rows.get("rows"), 2, self.max_tokens)
 
-    def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
+    def run(self, rows: Dataset, teacher: TeacherSource, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows with their verdicts, in order."""
         tries = tries_for_choice(self, CHOICES, teacher)
         answered = asked(teacher, self._questions(rows), one_of(CHOICES), tries, context, 2 * len(rows))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.teachers.protocol import TeacherSource
 
 TIE = "tie"
 
@@ -77,7 +78,9 @@ class JudgeGenerationPairsWithPrompt(ChoiceStep):
         """Count two questions a row."""
         return upper_bound(rows.get("first"), 2, self.max_tokens)
 
-    def run(self, first: Dataset, second: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
+    def run(
+        self, first: Dataset, second: Dataset, teacher: TeacherSource, context: Context
+    ) -> Iterator[dict[str, Any]]:
         """Yield the judged pairs, in the order of `first`.
 
         Raises:

@@ -15,6 +15,8 @@ from potstill.errors import BadInput, Problem
 from potstill.steps.rows.added import added
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from datasets import Dataset
     from numpy.typing import NDArray
 
@@ -117,7 +119,7 @@ class LabelingFunctions(Step):
             said = [None if vote < 0 else classes[vote] for vote in cast]
             yield {**row, "label": classes[best], "confidence": float(share[best]), "votes": said}
 
-    def _vote(self, rows: Dataset, path: Any, context: Context) -> list[Any]:
+    def _vote(self, rows: Dataset, path: Path, context: Context) -> list[Any]:
         """Write the number of each row and its votes to `path`; return the classes, which the votes are numbers of."""
         import numpy as np
 
@@ -139,7 +141,7 @@ class LabelingFunctions(Step):
             raise BadInput(Problem("", "functions", f"none of {', '.join(names)} gives any row a label"))
         return list(numbers)
 
-    def _check_label(self, name: str, label: Any, known: Mapping[Any, int]) -> None:
+    def _check_label(self, name: str, label: object, known: Mapping[Any, int]) -> None:
         """Refuse what is no label, or none of the given classes."""
         if label is None:
             return

@@ -27,7 +27,7 @@ class Verdict:
     """Whether it said the same in both orders."""
 
 
-def both_orders(template: str, row: Mapping[str, Any], first: Any, second: Any, criterion: str) -> Chats:
+def both_orders(template: str, row: Mapping[str, Any], first: object, second: object, criterion: str) -> Chats:
     """Return the chats that show the pair as it is and swapped; none for equal texts, which need no judge."""
     if first == second:
         return ()

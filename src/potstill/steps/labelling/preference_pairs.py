@@ -146,7 +146,7 @@ class PairsFromScores(Step):
             rest = {name: value for name, value in row.items() if name not in (self.output, self.score)}
             yield {**rest, "chosen": row[self.output], "rejected": rows[worst][self.output], "margin": apart}
 
-    def _score(self, value: Any, number: int) -> float:
+    def _score(self, value: object, number: int) -> float:
         """Return a score.
 
         Raises:

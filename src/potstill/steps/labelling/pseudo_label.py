@@ -32,9 +32,15 @@ from potstill.teachers.protocol import Request, Response, Sampling
 from potstill.text.patterns import SlowPattern, pattern_problem
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from datasets import Dataset
+    from numpy.typing import NDArray
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
+    from potstill.teachers.ensemble import Ensemble
+    from potstill.teachers.protocol import Teacher, TeacherSource
 
 ENOUGH_MASS = 0.98
 """Mean captured probability below which K is too small to stand for the distribution."""
@@ -144,7 +150,13 @@ class PseudoLabel(AskingStep):
         soft = bytes_per_token(self.top_k) if self.top_k else 0
         return Estimate(count, calls, calls * 2 * self.max_tokens, int(count * self.max_tokens * (4 + soft)))
 
-    def run(self, rows: Dataset, teacher: Any, context: Context, tokenizer: Any = None) -> Iterator[dict[str, Any]]:
+    def run(
+        self,
+        rows: Dataset,
+        teacher: TeacherSource | Ensemble | Sequence[TeacherSource],
+        context: Context,
+        tokenizer: ModelSource | None = None,
+    ) -> Iterator[dict[str, Any]]:
         """Yield the labelled rows in order."""
         panel, mass = Panel(as_ensemble(teacher), context), Mass()
         jobs = partial(self._jobs, rows, panel, context, set())
@@ -224,7 +236,7 @@ class PseudoLabel(AskingStep):
             context.ledger.lose(name, "permanent", "no answer in the text", raw)
         return vote
 
-    def _sidecar(self, teacher: Any, tokenizer: Any) -> Sidecar:
+    def _sidecar(self, teacher: Teacher, tokenizer: ModelSource | None) -> Sidecar:
         """Return what the soft labels of one member were made from."""
         return sidecar_of(teacher, prompt=self.prompt, k=self.top_k, mode="generated", tokenizer=tokenizer)
 
@@ -256,7 +268,7 @@ class Mass:
     total: float = 0.0
     tokens: int = 0
 
-    def add(self, tail: Any) -> None:
+    def add(self, tail: NDArray[Any]) -> None:
         """Add the tokens of a response by their `tail` [T], the probability of what wasn't kept."""
         self.total += len(tail) - float(tail.sum())
         self.tokens += len(tail)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.teachers.protocol import TeacherSource
 
 TOKENS = 256
 """Tokens of a text that estimates assume."""
@@ -63,7 +64,7 @@ class ScoreText(GivenTextStep):
         """Assume answers of `TOKENS` tokens."""
         return scoring_estimate(rows.get("rows"), 0)
 
-    def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
+    def run(self, rows: Dataset, teacher: TeacherSource, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows in order."""
         for _, row, response in scored(rows, teacher, self.prompt, self.column, 0, context):
             if response.token_logprobs is None:
@@ -105,7 +106,7 @@ class SoftLabels(GivenTextStep):
         """Assume answers of `TOKENS` tokens."""
         return scoring_estimate(rows.get("rows"), bytes_per_token(self.top_k))
 
-    def run(self, rows: Dataset, teacher: Any, context: Context) -> Iterator[dict[str, Any]]:
+    def run(self, rows: Dataset, teacher: TeacherSource, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows in order."""
         mass = Mass()
         sidecar = sidecar_of(as_teacher(teacher), prompt=self.prompt, k=self.top_k, mode="scored")
@@ -117,7 +118,7 @@ class SoftLabels(GivenTextStep):
         mass.report(self.top_k, context)
 
 
-def scored(rows: Dataset, teacher: Any, prompt: str, column: str, top_k: int, context: Context) -> Scored:
+def scored(rows: Dataset, teacher: TeacherSource, prompt: str, column: str, top_k: int, context: Context) -> Scored:
     """Yield (name, row, response) for each row whose text the teacher read; the others go to the ledger."""
     requests = _requests(rows, prompt, column, Sampling(max_tokens=1, top_k=top_k), context)
     with Asker(as_teacher(teacher), context) as asker:
@@ -151,7 +152,7 @@ def without_soft_labels(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in stored}
 
 
-def scorer_problems(teacher: Any, top_k: int = 0) -> Iterator[Problem]:
+def scorer_problems(teacher: object, top_k: int = 0) -> Iterator[Problem]:
     """Yield why the value of a `teacher` field can't read given text."""
     yield from teacher_problems(teacher, top_k=top_k)
     if not scores(teacher):

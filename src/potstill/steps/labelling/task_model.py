@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from numpy.typing import NDArray
 
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource, Tokenizer
 
 CHUNK = 1024
 """Rows that are sorted by length together, and then journalled: what a kill costs at most."""
@@ -54,7 +56,7 @@ class RunTaskModel(ClassifierStep):
         rows = inputs.get("rows")
         return added(self, rows, ("label", "score", "probabilities"))
 
-    def run(self, rows: Dataset, model: Any, context: Context) -> Iterator[dict[str, Any]]:
+    def run(self, rows: Dataset, model: ModelSource, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows with their labels.
 
         Raises:
@@ -160,7 +162,7 @@ def _load(name: str) -> tuple[Any, Any]:
     return tokenizer, model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
 
 
-def _longest(tokenizer: Any, model: Any) -> int:
+def _longest(tokenizer: Tokenizer, model: PretrainedModel) -> int:
     """Return how many tokens the model reads: the tokenizer says so, or else the number of positions."""
     positions = getattr(model.config, "max_position_embeddings", None) or 512
     return int(min(tokenizer.model_max_length, positions))

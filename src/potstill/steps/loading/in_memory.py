@@ -89,7 +89,7 @@ class LoadRows(Step):
 class Snapshot:
     """Rows as they were when the step was made; no dataclass, so that nobody looks for steps in every cell."""
 
-    def __init__(self, rows: Any) -> None:
+    def __init__(self, rows: object) -> None:
         """Copy `rows`: a list of dicts as such, everything else as an Arrow table."""
         self.problem = ""
         self.table: pa.Table | None = None
@@ -153,7 +153,7 @@ class Snapshot:
         return found.hexdigest()
 
 
-def _mark(value: Any) -> str:
+def _mark(value: object) -> str:
     """Return a text that stands for a cell; dates and the like, which have no place in a key, by how they print."""
     try:
         return digest(value)

@@ -35,7 +35,7 @@ WORDS = {
 class SimpleTypes:
     """Annotation mark: types may be given as `int` or `"int"`, and both give the same key."""
 
-    def identity(self, value: Any) -> dict[str, Any]:
+    def identity(self, value: object) -> dict[str, Any]:
         """Return what the key holds for one type, or for all of them."""
         if isinstance(value, Mapping):
             return {name: self.identity(kind) for name, kind in value.items()}
@@ -57,7 +57,7 @@ class Kind:
     optional: bool = False
     """Whether values may be missing."""
 
-    def objection(self, value: Any) -> str:
+    def objection(self, value: object) -> str:
         """Return what is wrong with a value, or nothing; a whole number is a number too."""
         if value is None:
             return "" if self.optional else f"must be {WORDS[self.name]}, but is missing (say {self.name}? to allow it)"
@@ -67,7 +67,7 @@ class Kind:
         return f"must be {WORDS[self.name]}, got {value!r:.60}"
 
 
-def kind_of(given: Any) -> Kind:
+def kind_of(given: object) -> Kind:
     """Return the type that a user names as `int`, `"int"`, `"int?"` or `int | None`.
 
     Raises:
@@ -92,7 +92,7 @@ def schema_problems(schema: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem("", "schema", f"column {name!r}: {error}")
 
 
-def kind_name(value: Any) -> str:
+def kind_name(value: object) -> str:
     """Return the simple type of a value, or nothing for others such as dates."""
     for name, kind in (("bool", bool), ("str", str), ("int", int), ("float", float), ("dict", Mapping)):
         if isinstance(value, kind):
@@ -175,7 +175,7 @@ class Survey:
             elif value is not None:
                 yield from self._clash(name, value, place)
 
-    def _clash(self, name: str, value: Any, place: str) -> Iterator[str]:
+    def _clash(self, name: str, value: object, place: str) -> Iterator[str]:
         """Yield a message if a value is of another type than earlier ones; whole and other numbers go together."""
         kind = kind_name(value)
         first, where = self._kinds.setdefault(name, (kind, place))

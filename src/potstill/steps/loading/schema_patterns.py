@@ -21,7 +21,7 @@ def validator_class(schema: Schema) -> type[Validator]:
     base = validator_for(schema)
     others = base.VALIDATORS["additionalProperties"]
 
-    def additional(validator: Validator, allowed: Any, instance: Any, part: Schema) -> Iterator[ValidationError]:
+    def additional(validator: Validator, allowed: Any, instance: object, part: Schema) -> Iterator[ValidationError]:
         """Check properties that neither `properties` nor a pattern names."""
         wanted = part.get("patternProperties", {})
         matched = [name for name in _names(instance) if any(pattern(text).search(name) for text in wanted)]
@@ -32,7 +32,7 @@ def validator_class(schema: Schema) -> type[Validator]:
     return extend(base, keywords)  # type: ignore[no-any-return, no-untyped-call, unused-ignore]
 
 
-def _text(validator: Validator, wanted: str, instance: Any, part: Schema) -> Iterator[ValidationError]:
+def _text(validator: Validator, wanted: str, instance: object, part: Schema) -> Iterator[ValidationError]:
     """Check that a text has a match."""
     from jsonschema.exceptions import ValidationError
 
@@ -40,14 +40,14 @@ def _text(validator: Validator, wanted: str, instance: Any, part: Schema) -> Ite
         yield ValidationError(f"{instance!r} does not match {wanted!r}")
 
 
-def _properties(validator: Any, wanted: Schema, instance: Any, part: Schema) -> Iterator[ValidationError]:
+def _properties(validator: Validator, wanted: Schema, instance: object, part: Schema) -> Iterator[ValidationError]:
     """Check each property by the schemas of the patterns that its name matches."""
     for text, schema in wanted.items():
-        for name in _names(instance):
+        for name, value in instance.items() if isinstance(instance, dict) else ():
             if pattern(text).search(name):
-                yield from validator.descend(instance[name], schema, path=name, schema_path=text)
+                yield from validator.descend(value, schema, path=name, schema_path=text)
 
 
-def _names(instance: Any) -> list[str]:
+def _names(instance: object) -> list[str]:
     """Return the names of an object's properties."""
     return list(instance) if isinstance(instance, dict) else []

@@ -136,7 +136,7 @@ def _oddity(error: Exception) -> str:
     return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
-def _wrong_fields(record: Any, required: tuple[str, ...]) -> list[str]:
+def _wrong_fields(record: object, required: tuple[str, ...]) -> list[str]:
     """Return what is wrong with one record."""
     if not isinstance(record, dict):
         return [f"a row must be an object with {', '.join(required)}, got {record!r:.60}"]
@@ -169,7 +169,7 @@ def _with_instances(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {**plain, "input": instance.get("input") or "", "output": instance.get("output", "")}
 
 
-def _identifier(given: Any, number: int, instance: int) -> str:
+def _identifier(given: object, number: int, instance: int) -> str:
     """Return the id of a row as a text."""
     name = f"seed-{number}" if given is None else str(given)
     return f"{name}#{instance + 1}" if instance else name

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.compression.loss import Batch
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.compression.pruning.bonsai import Goal
     from potstill.compression.pruning.shapes import Shape
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 LEAST = 4
 """Fewest sub-models of a round: two complementary pairs."""
@@ -66,7 +68,7 @@ class BonsaiPrune(SizedStep):
             text = f"{self.submodels} are too few to tell parts apart: try {LEAST} at least, or 0 for the prior alone"
             yield Problem("", "submodels", text)
 
-    def run(self, model: Any, calibration: Dataset, context: Context) -> Path:
+    def run(self, model: ModelSource, calibration: Dataset, context: Context) -> Path:
         """Cut `model` and write its folder.
 
         Raises:
@@ -89,7 +91,7 @@ class BonsaiPrune(SizedStep):
         return publish_cut(loaded, original, context, "narrower", recipe)
 
     def prune(
-        self, model: Any, batches: Sequence[Batch], old: Shape, end: Goal, context: Context
+        self, model: PretrainedModel, batches: Sequence[Batch], old: Shape, end: Goal, context: Context
     ) -> list[dict[str, float]]:
         """Cut `model` in rounds; return, per round, how well unseen sub-models were ranked."""
         import torch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from potstill.engine.context import Context
     from potstill.models.folder import Loaded
+    from potstill.models.protocols import ModelSource
     from potstill.steps.pruning.structured import Original
 
 
@@ -52,7 +53,7 @@ class DepthPrune(CutStep):
         if list(self.kept) != sorted(set(self.kept)) or any(number < 0 for number in self.kept):
             yield Problem("", "kept", f"{self.kept} must rise from 0 or more: each block once, in the model's order")
 
-    def run(self, model: Any, calibration: Dataset, context: Context) -> Path:
+    def run(self, model: ModelSource, calibration: Dataset, context: Context) -> Path:
         """Leave blocks of `model` out and write its folder.
 
         Raises:

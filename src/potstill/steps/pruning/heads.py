@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import KW_ONLY
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge
 
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from torch import Tensor
 
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.compression.pruning.shapes import Shape
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 
 class HeadPrune(CutStep):
@@ -50,7 +52,7 @@ class HeadPrune(CutStep):
         """Return the trainer that recovers the pruned model, or this step."""
         return recovered(self, self.recover, zeros=self.masked)
 
-    def run(self, model: Any, calibration: Dataset, context: Context) -> Path:
+    def run(self, model: ModelSource, calibration: Dataset, context: Context) -> Path:
         """Take heads of `model` away and write its folder.
 
         Raises:
@@ -73,7 +75,7 @@ class HeadPrune(CutStep):
                   "heads are": "zero: no smaller and no faster" if self.masked else "cut out"}  # fmt: skip
         return publish_cut(loaded, original, context, f"{self.heads} of {old.heads} heads", recipe)
 
-    def _take(self, model: Any, importance: Tensor, old: Shape, context: Context) -> None:
+    def _take(self, model: PretrainedModel, importance: Tensor, old: Shape, context: Context) -> None:
         """Cut or zero the least important groups."""
         from potstill.compression.pruning.activation_importance import best
         from potstill.compression.pruning.gates import zero_groups

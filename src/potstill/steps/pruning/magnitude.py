@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 
 class MagnitudePrune(CompressionStep):
@@ -74,7 +75,7 @@ class MagnitudePrune(CompressionStep):
         if self.granularity == "vector":
             check_widths({path: layer.in_features for path, layer in layers.items()}, self.vector, "vector")
 
-    def run(self, model: Any, context: Context) -> Path:
+    def run(self, model: ModelSource, context: Context) -> Path:
         """Prune `model` and write its folder.
 
         Raises:

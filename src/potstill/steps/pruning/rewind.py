@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from potstill.engine.step import Model, Step
 from potstill.errors import BadInput
@@ -13,9 +13,11 @@ from potstill.models.preload import MODEL
 from potstill.steps.compression.base import publish
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 METHODS = {
     "none": "the weights that a pruned model kept, rewound (Frankle and Carbin 2018)",
@@ -51,7 +53,7 @@ class Rewind(Step):
     seed: int = 0
     """Seed of a control's draw."""
 
-    def run(self, model: Any, weights: Any, context: Context) -> Path:
+    def run(self, model: ModelSource, weights: ModelSource, context: Context) -> Path:
         """Write the rewound model's folder.
 
         Raises:
@@ -72,7 +74,7 @@ class Rewind(Step):
         return publish(loaded, context, f"{share:.0%} pruned, rewound", recipe, {"zeros": share})
 
 
-def _masks(model: Any) -> dict[str, Tensor]:
+def _masks(model: ModelSource) -> dict[str, Tensor]:
     """Return which weights of the pruned model are not zero.
 
     Raises:
@@ -86,7 +88,7 @@ def _masks(model: Any) -> dict[str, Tensor]:
     return masks
 
 
-def _layers(model: Any) -> dict[str, Any]:
+def _layers(model: PretrainedModel) -> dict[str, nn.Linear]:
     """Return the linear layers of the blocks by their path from there, which does not depend on the head."""
     from potstill.compression.architecture import blocks_of
     from potstill.compression.layerwise import linear_layers

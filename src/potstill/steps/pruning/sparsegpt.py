@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from torch import Tensor
 
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.compression.pruning.sparsegpt import Rounding
     from potstill.compression.quantization.gptq import Hessian
     from potstill.compression.quantization.rounding import Quantized
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 
 class SparseGPTPrune(LayerwisePrune):
@@ -80,7 +82,7 @@ class SparseGPTPrune(LayerwisePrune):
         if self.bits == 4:
             check_widths({path: tuple(layer.weight.shape) for path, layer in layers.items()}, self.group_size)
 
-    def run(self, model: Any, calibration: Dataset, context: Context) -> Path:
+    def run(self, model: ModelSource, calibration: Dataset, context: Context) -> Path:
         """Prune `model` and write its folder.
 
         Raises:
@@ -126,7 +128,7 @@ class SparseGPTPrune(LayerwisePrune):
         card = Card(f"{self.sparsity:.0%} pruned, int{self.bits}", {**recipe, "zeros": f"{zeros:.2%}"}, figures)
         return publish_quantized(loaded, quantized, context, card)
 
-    def _check_type(self, model: Any) -> None:
+    def _check_type(self, model: PretrainedModel) -> None:
         """Make sure that the model can be stored quantized, if it is to be.
 
         Raises:

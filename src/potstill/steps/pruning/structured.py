@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from torch import Tensor
 
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.compression.pruning.shapes import Shape
     from potstill.engine.context import Context
     from potstill.steps.compression.calibration import Calibration
@@ -184,7 +185,7 @@ def can_narrow(loaded: Loaded) -> None:
                            "keep hidden_size, or cut the bare transformer")  # fmt: skip
 
 
-def _head_of(model: Any) -> Any:
+def _head_of(model: PretrainedModel) -> Any:
     """Return a layer with the head's present weights, which a cut replaces and does not change."""
     import torch
 

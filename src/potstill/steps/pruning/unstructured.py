@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from potstill.compression.layerwise import Statistic
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.compression.pruning.sparse_storage import SparseStorage
     from potstill.engine.context import Context
     from potstill.models.folder import Loaded
@@ -91,7 +92,7 @@ def check_pattern(layers: Mapping[str, Any], pattern: str) -> None:
 
 
 def prune_blocks(
-    model: Any,
+    model: PretrainedModel,
     batches: list[Any],
     record: Callable[[Any], Kept],
     change: Callable[[str, Tensor, Kept], Tensor],
@@ -109,7 +110,7 @@ def prune_blocks(
         context.progress(number + 1, total, note=block.name)
 
 
-def measured(model: Any) -> Result:
+def measured(model: PretrainedModel) -> Result:
     """Return what the zeros in the blocks' linear layers come to."""
     from potstill.compression.layerwise import block_layers
     from potstill.compression.pruning.sparse_storage import total

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from potstill.compression.pruning.nm_pattern import parse
 from potstill.models import folder
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 
 class WandaPrune(LayerwisePrune):
@@ -29,7 +30,7 @@ class WandaPrune(LayerwisePrune):
     {'parameters': 1049984, 'zeros': 0.4, 'bits': 16}
     """
 
-    def run(self, model: Any, calibration: Dataset, context: Context) -> Path:
+    def run(self, model: ModelSource, calibration: Dataset, context: Context) -> Path:
         """Prune `model` and write its folder.
 
         Raises:

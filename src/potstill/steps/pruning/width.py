@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge
 
@@ -14,9 +14,11 @@ from potstill.steps.pruning.structured import SizedStep, can_narrow, publish_cut
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.compression.pruning.activation_importance import Activity
     from potstill.compression.pruning.shapes import Shape
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 
 class WidthPrune(SizedStep):
@@ -41,7 +43,7 @@ class WidthPrune(SizedStep):
         """Return the sizes that are given, by field."""
         return {**super().sizes(), "hidden_size": self.hidden_size}
 
-    def run(self, model: Any, calibration: Dataset, context: Context) -> Path:
+    def run(self, model: ModelSource, calibration: Dataset, context: Context) -> Path:
         """Cut `model` and write its folder.
 
         Raises:
@@ -59,7 +61,7 @@ class WidthPrune(SizedStep):
         return publish_cut(loaded, original, context, "narrower", recipe)
 
 
-def cut_least_active(model: Any, found: Activity, old: Shape, new: Shape) -> None:
+def cut_least_active(model: PretrainedModel, found: Activity, old: Shape, new: Shape) -> None:
     """Cut `model` from the sizes `old` to `new`, by the activity that was measured."""
     from potstill.compression.pruning.activation_importance import best
     from potstill.compression.pruning.slicing import cut_groups, cut_hidden, cut_units

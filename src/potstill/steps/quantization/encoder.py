@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from torch import Tensor, nn
 
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.compression.quantization.gptq import Hessian
     from potstill.compression.quantization.rounding import Quantized
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 FORMAT = "gemma"
 """What transformers calls the format."""
@@ -47,7 +49,7 @@ class QuantizeEncoder(FittedStep):
     damping: Annotated[float, Interval(gt=0, le=1)] = 0.01
     """Share of the Hessian's mean diagonal that is added to it (GPTQ); the paper's 1 %."""
 
-    def run(self, model: Any, calibration: Dataset, context: Context) -> Path:
+    def run(self, model: ModelSource, calibration: Dataset, context: Context) -> Path:
         """Quantize `model` and write its folder.
 
         Raises:
@@ -87,7 +89,7 @@ class QuantizeEncoder(FittedStep):
             Card("int4", recipe, figures, FORMAT),
         )
 
-    def _blocks(self, model: Any, batches: list[Tensor], context: Context) -> dict[str, Quantized]:
+    def _blocks(self, model: PretrainedModel, batches: list[Tensor], context: Context) -> dict[str, Quantized]:
         """Quantize the blocks' linear layers in place; return the integers by path."""
         from potstill.compression.architecture import blocks_of
         from potstill.compression.layerwise import block_layers, walk
@@ -105,7 +107,7 @@ class QuantizeEncoder(FittedStep):
         return quantized
 
 
-def around_the_blocks(model: Any) -> dict[str, Any]:
+def around_the_blocks(model: PretrainedModel) -> dict[str, Any]:
     """Return the embeddings and the pooler of an encoder by their path.
 
     Raises:
@@ -134,7 +136,7 @@ def around_the_blocks(model: Any) -> dict[str, Any]:
     }
 
 
-def _check_widths(model: Any) -> None:
+def _check_widths(model: PretrainedModel) -> None:
     """Make sure that GPTQ's blocks of columns fit.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from potstill.models import folder
 from potstill.steps.compression.base import CalibratedStep
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 
 class QuantizeFP8(CalibratedStep):
@@ -27,7 +28,7 @@ class QuantizeFP8(CalibratedStep):
     {'parameters': 1049984, 'zeros': 0.0, 'bits': 10}
     """
 
-    def run(self, model: Any, context: Context, calibration: Dataset | None = None) -> Path:
+    def run(self, model: ModelSource, context: Context, calibration: Dataset | None = None) -> Path:
         """Quantize `model` and write its folder.
 
         Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import KW_ONLY
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Interval
 
@@ -16,8 +16,10 @@ from potstill.steps.quantization.base import reference
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.compression.quantization.gobo import Gobo
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 
 class GOBO(CalibratedStep):
@@ -39,7 +41,7 @@ class GOBO(CalibratedStep):
     log_probability: float = -4.0
     """Weights with a log-density below this under their layer's Gaussian are outliers; the paper's -4."""
 
-    def run(self, model: Any, context: Context, calibration: Dataset | None = None) -> Path:
+    def run(self, model: ModelSource, context: Context, calibration: Dataset | None = None) -> Path:
         """Quantize `model` and write the folder of its dequantized weights.
 
         Raises:
@@ -51,7 +53,7 @@ class GOBO(CalibratedStep):
         before = reference(self, loaded, calibration) if calibration is not None else None
         made = {}
         for path, bits in self._bits(loaded.model).items():
-            weight = loaded.model.get_submodule(path).weight.data
+            weight = loaded.model.get_submodule(path).get_parameter("weight").data
             made[path] = gobo.quantize(weight, bits, self.log_probability)
             weight.copy_(made[path].dequantize())
         figures = before.measure(context) if before else {}
@@ -66,7 +68,7 @@ class GOBO(CalibratedStep):
         details = {**{f"calibration {name}": value for name, value in figures.items()}, **size}
         return publish(loaded, context, f"GOBO {self.bits}-bit", recipe, details)
 
-    def _bits(self, model: Any) -> dict[str, int]:
+    def _bits(self, model: PretrainedModel) -> dict[str, int]:
         """Return the layers to store in a dictionary, and with how many bits each."""
         from torch import nn
 
@@ -79,7 +81,7 @@ class GOBO(CalibratedStep):
         return found
 
 
-def stored_size(model: Any, made: Mapping[str, Gobo]) -> dict[str, float]:
+def stored_size(model: PretrainedModel, made: Mapping[str, Gobo]) -> dict[str, float]:
     """Return what the model would take with dictionaries in place of the weights in `made`, and without."""
     parameters = sum(value.numel() for value in model.parameters())
     width = next(model.parameters()).element_size()

@@ -17,8 +17,10 @@ from potstill.steps.quantization.base import Card, publish_quantized, reference,
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.compression.quantization.rounding import Quantized
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 GROUPS = (32, 64, 128)
 """Group sizes that serving kernels know."""
@@ -54,7 +56,7 @@ class QuantizeInt4(FittedStep):
     damping: Annotated[float, Interval(gt=0, le=1)] = 0.01
     """Share of the Hessian's mean diagonal that is added to it (GPTQ); the paper's 1 %."""
 
-    def run(self, model: Any, calibration: Dataset, context: Context) -> Path:
+    def run(self, model: ModelSource, calibration: Dataset, context: Context) -> Path:
         """Quantize `model` and write its folder.
 
         Raises:
@@ -80,7 +82,7 @@ class QuantizeInt4(FittedStep):
         return publish_quantized(loaded, quantized, context, Card("int4", recipe, figures))
 
     def _quantized(
-        self, model: Any, layers: Mapping[str, Any], batches: list[Any], context: Context
+        self, model: PretrainedModel, layers: Mapping[str, Any], batches: list[Any], context: Context
     ) -> dict[str, Quantized]:
         """Quantize the `layers` of `model` in place by `method`; return the integers by path."""
         if self.method == "gptq":
@@ -95,7 +97,12 @@ class QuantizeInt4(FittedStep):
 
 
 def gptq_layers(
-    model: Any, batches: list[Any], group_size: int, damping: float, context: Context, symmetric: bool = True
+    model: PretrainedModel,
+    batches: list[Any],
+    group_size: int,
+    damping: float,
+    context: Context,
+    symmetric: bool = True,
 ) -> dict[str, Quantized]:
     """Quantize the linear layers of `model` in place to what their integers stand for; return the integers by path."""
     from potstill.compression.architecture import blocks_of
@@ -117,7 +124,7 @@ def gptq_layers(
 
 
 def awq_layers(
-    model: Any, batches: list[Any], group_size: int, context: Context, symmetric: bool = True
+    model: PretrainedModel, batches: list[Any], group_size: int, context: Context, symmetric: bool = True
 ) -> dict[str, Quantized]:
     """Scale and quantize the linear layers of `model` in place; return the integers by path.
 

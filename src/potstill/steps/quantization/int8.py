@@ -17,8 +17,10 @@ from potstill.steps.quantization.base import Card, publish_quantized, reference,
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.compression.quantization.rounding import Quantized
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 
 class QuantizeInt8(CalibratedStep):
@@ -45,7 +47,7 @@ class QuantizeInt8(CalibratedStep):
         if self.smoothquant is not None and self.calibration is None:
             yield Problem("", "smoothquant", "needs calibration rows to see the activations: give calibration=")
 
-    def run(self, model: Any, context: Context, calibration: Dataset | None = None) -> Path:
+    def run(self, model: ModelSource, context: Context, calibration: Dataset | None = None) -> Path:
         """Quantize `model` and write its folder.
 
         Raises:
@@ -77,7 +79,7 @@ class QuantizeInt8(CalibratedStep):
         return publish_quantized(loaded, quantized, context, Card("int8", recipe, figures))
 
 
-def smooth_layers(model: Any, batches: list[Any], alpha: float, context: Context) -> dict[str, Quantized]:
+def smooth_layers(model: PretrainedModel, batches: list[Any], alpha: float, context: Context) -> dict[str, Quantized]:
     """Smooth and round the linear layers of `model` in place; return the integers by path.
 
     The activations are those of the model before, since smoothing does not change what it computes.

@@ -15,11 +15,14 @@ from potstill.steps.quantization.base import Card, publish_quantized, reference
 from potstill.steps.quantization.int4 import check_widths, note_processor
 
 if TYPE_CHECKING:
+    import torch
     from datasets import Dataset
 
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.compression.quantization.rounding import Quantized
     from potstill.compression.quantization.straight_through import FakeQuantization
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 
 class LayerwiseDistill(FittedStep):
@@ -48,7 +51,7 @@ class LayerwiseDistill(FittedStep):
     """Learning rate of a block's weights at the start; a tenth of the usual one or less, as they start from a
     solution."""
 
-    def run(self, model: Any, calibration: Dataset, context: Context) -> Path:
+    def run(self, model: ModelSource, calibration: Dataset, context: Context) -> Path:
         """Quantize `model` and write its folder.
 
         Raises:
@@ -77,7 +80,9 @@ class LayerwiseDistill(FittedStep):
         }
         return publish_quantized(loaded, quantized, context, Card(f"int{self.bits}", recipe, figures))
 
-    def _distilled(self, model: Any, batches: list[Any], context: Context, served: ExitStack) -> dict[str, Quantized]:
+    def _distilled(
+        self, model: PretrainedModel, batches: list[Any], context: Context, served: ExitStack
+    ) -> dict[str, Quantized]:
         """Quantize the blocks of `model` in place; return the integers by path.
 
         While `served` is open, finished blocks quantize their activations as they will when they are served.
@@ -100,7 +105,7 @@ class LayerwiseDistill(FittedStep):
         context.notes["blocks"] = told
         return quantized
 
-    def _fake(self, dtype: Any) -> FakeQuantization:
+    def _fake(self, dtype: torch.dtype) -> FakeQuantization:
         """Return what the layers compute with."""
         from functools import partial
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 
 class LLMInt8(CalibratedStep):
@@ -36,7 +37,7 @@ class LLMInt8(CalibratedStep):
     threshold: Annotated[float, Ge(0)] = 6.0
     """Magnitude from which an input feature is an outlier; the paper's 6. 0 keeps all inputs in half precision."""
 
-    def run(self, model: Any, context: Context, calibration: Dataset | None = None) -> Path:
+    def run(self, model: ModelSource, context: Context, calibration: Dataset | None = None) -> Path:
         """Quantize `model` and write its folder.
 
         Raises:

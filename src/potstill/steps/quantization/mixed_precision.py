@@ -18,9 +18,11 @@ from potstill.steps.quantization.int4 import check_widths, note_processor
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.compression.quantization.bit_allocation import Choice
     from potstill.compression.quantization.rounding import Quantized
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 Bits = Literal[4, 8, 16]
 """What a layer can be stored in: int4 weights in groups, int8 weights and activations, or as it is."""
@@ -63,7 +65,7 @@ class MixedPrecision(FittedStep):
         if len(set(self.choices)) < 2:
             yield Problem("", "choices", f"{self.choices} leave nothing to choose: give at least two of 4, 8 and 16")
 
-    def run(self, model: Any, calibration: Dataset, context: Context) -> Path:
+    def run(self, model: ModelSource, calibration: Dataset, context: Context) -> Path:
         """Measure, choose, quantize and write the folder.
 
         Raises:
@@ -91,7 +93,7 @@ class MixedPrecision(FittedStep):
         """The choices, least first."""
         return sorted(set(self.choices))
 
-    def _layers(self, model: Any, context: Context) -> dict[str, Any]:
+    def _layers(self, model: PretrainedModel, context: Context) -> dict[str, Any]:
         """Return the layers to quantize, by path.
 
         Raises:
@@ -170,7 +172,9 @@ class MixedPrecision(FittedStep):
         return ways[self.allocation](table, budget)
 
 
-def quantize_by(model: Any, batches: list[Any], given: Mapping[str, int], damping: float) -> dict[str, Quantized]:
+def quantize_by(
+    model: PretrainedModel, batches: list[Any], given: Mapping[str, int], damping: float
+) -> dict[str, Quantized]:
     """Quantize the layers of `model` in place to the bits `given` by path: 4 by GPTQ, 8 to nearest; 16 stay."""
     from potstill.compression.layerwise import walk
     from potstill.compression.quantization.gptq import Hessian, quantize_layer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from potstill.errors import BadInput
 from potstill.models import folder as checkpoint
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 KERNEL_ROWS = 32
 """bitsandbytes' kernels for a CPU want output features in multiples of this."""
@@ -33,7 +34,7 @@ class NF4(CalibratedStep):
     {'parameters': 1049984, 'zeros': 0.1, 'bits': 8}
     """
 
-    def run(self, model: Any, context: Context, calibration: Dataset | None = None) -> Path:
+    def run(self, model: ModelSource, context: Context, calibration: Dataset | None = None) -> Path:
         """Quantize `model` and write its folder.
 
         Raises:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 
 class Embed(Step):
@@ -66,7 +67,7 @@ class Embed(Step):
         count = rows.get("rows")
         return Estimate(rows=count, disk=(count or 0) * 384 * 4)
 
-    def run(self, rows: Dataset, model: Any, context: Context) -> Iterator[dict[str, Any]]:
+    def run(self, rows: Dataset, model: ModelSource, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows with their vectors."""
         encoder = Encoder(model, context, prefix=self.prefix, normalise=self.normalise)
         waiting = iter(rows)

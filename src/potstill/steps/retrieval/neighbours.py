@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from potstill.errors import BadInput, Problem
 from potstill.models.sentence_encoder import Encoder, texts_in
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 
 def neighbours(
-    rows: Dataset, column: str, others: Dataset, other_column: str, k: int, model: Any, context: Context
+    rows: Dataset, column: str, others: Dataset, other_column: str, k: int, model: ModelSource, context: Context
 ) -> NDArray[np.int32]:
     """Return, for each of N rows, the numbers [N, k] of the nearest `others`, nearest first.
 

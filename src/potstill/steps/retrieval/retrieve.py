@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 
 class Retrieve(Step):
@@ -85,7 +86,7 @@ class Retrieve(Step):
         return Estimate(rows=rows.get("queries"))
 
     def run(
-        self, queries: Dataset, documents: Dataset, context: Context, model: Any = None
+        self, queries: Dataset, documents: Dataset, context: Context, model: ModelSource | None = None
     ) -> Iterator[dict[str, Any]]:
         """Yield the queries with their documents."""
         index = Nearest(self._documents(documents, model, context), self.index, context.threads)
@@ -103,7 +104,7 @@ class Retrieve(Step):
                 context.ledger.keep()
                 yield {**row, **self._passages(found, documents, names)}
 
-    def _documents(self, documents: Dataset, model: Any, context: Context) -> NDArray[np.float32]:
+    def _documents(self, documents: Dataset, model: ModelSource | None, context: Context) -> NDArray[np.float32]:
         """Return the documents' vectors, [N, D]."""
         if not len(documents):
             raise BadInput(Problem("", "documents", "no rows to retrieve from: give at least one"))
@@ -112,7 +113,7 @@ class Retrieve(Step):
         encoder = Encoder(model, context, prefix=self.document_prefix)
         return encoder.matrix(texts_in(documents, self.document_column, "document_column"))
 
-    def _queries(self, queries: Dataset, model: Any, context: Context) -> Iterator[NDArray[np.float32]]:
+    def _queries(self, queries: Dataset, model: ModelSource | None, context: Context) -> Iterator[NDArray[np.float32]]:
         """Yield the queries' vectors, chunk by chunk."""
         if model is not None:
             encoder = Encoder(model, context, prefix=self.query_prefix)

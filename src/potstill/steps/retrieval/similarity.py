@@ -15,11 +15,14 @@ from potstill.models.sentence_encoder import Encoder, texts_in
 from potstill.steps.rows.added import added
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from datasets import Dataset
     from numpy.typing import NDArray
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 CHUNK = 1024
 """Rows whose vectors are held at a time."""
@@ -71,7 +74,7 @@ class CosineSimilarity(Step):
         """Count the rows."""
         return Estimate(rows=rows.get("rows"))
 
-    def run(self, rows: Dataset, context: Context, model: Any = None) -> Iterator[dict[str, Any]]:
+    def run(self, rows: Dataset, context: Context, model: ModelSource | None = None) -> Iterator[dict[str, Any]]:
         """Yield the rows with their cosines."""
         vectors = self._encoded(rows, model, context) if model is not None else self._given(rows)
         waiting = iter(rows)
@@ -80,7 +83,9 @@ class CosineSimilarity(Step):
                 context.ledger.keep()
                 yield {**next(waiting), self.output: None if value != value else float(value)}
 
-    def _encoded(self, rows: Dataset, model: Any, context: Context) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    def _encoded(
+        self, rows: Dataset, model: ModelSource, context: Context
+    ) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
         """Yield the vectors of both columns' texts, chunk by chunk; one model makes both."""
         encoder = Encoder(model, context)
         yield from zip(
@@ -100,7 +105,7 @@ class CosineSimilarity(Step):
             yield first, second
 
 
-def as_matrix(vectors: Any, column: str) -> NDArray[np.float32]:
+def as_matrix(vectors: Sequence[Any] | NDArray[Any], column: str) -> NDArray[np.float32]:
     """Return a column of vectors as [N, D].
 
     Raises:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from annotated_types import Interval
 
 from potstill.engine.encoding import digest
-from potstill.engine.step import Estimate, Output, Rows, Step
+from potstill.engine.step import Estimate, Rows, RowsOutput, Step
 from potstill.errors import BadInput, Problem
 
 if TYPE_CHECKING:
@@ -49,7 +49,15 @@ class Split(Step):
     """Another seed gives another split."""
 
     makes: ClassVar[str] = "rows"
-    outputs: ClassVar[tuple[str, ...]] = ("train", "validation", "test")
+    train = RowsOutput()
+    """Rows to learn from: all that no other part has."""
+    validation = RowsOutput(
+        only_with="validation_share",
+        otherwise="Split makes no validation set unless told its share: Split(..., validation=0.1)",
+    )
+    """Rows to choose between models by."""
+    test = RowsOutput()
+    """Rows to measure by."""
     spelled: ClassVar[Mapping[str, str]] = {"test": "test_share", "validation": "validation_share"}
 
     def __init__(  # a dataclass leaves an `__init__` that is there alone
@@ -68,16 +76,6 @@ class Split(Step):
                   "seed": seed, "name": name}  # fmt: skip
         for field, value in fields.items():
             object.__setattr__(self, field, value)
-
-    def __getattr__(self, name: str) -> Output:
-        """Return an output.
-
-        Raises:
-            AttributeError: there is no such output, or no share for it.
-        """
-        if name == "validation" and not self.validation_share:
-            raise AttributeError("Split makes no validation set unless told its share: Split(..., validation=0.1)")
-        return super().__getattr__(name)
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the parameters."""
@@ -159,7 +157,7 @@ def stratify(
             waiting = waiting[count:]
 
 
-def share(value: Any, seed: int) -> float:
+def share(value: object, seed: int) -> float:
     """Return a number in [0, 1) that depends on `value` and `seed` alone."""
     mark = hashlib.blake2b(f"{seed}\0{value}".encode(), digest_size=7).digest()
     return int.from_bytes(mark, "big") / 2**56

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 PURE_TABLES = frozenset({"range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree"})
 """Functions in the place of a table that depend on their arguments alone; all others read the engine or the machine."""
@@ -13,7 +13,17 @@ CLOCK_TYPES = ("DATE", "TIME")
 """What types of values of the clock begin with."""
 
 
-def changing(connection: Any, query: str) -> list[str]:
+class Connection(Protocol):
+    """`duckdb.DuckDBPyConnection`, as far as it is used here."""
+
+    def __hash__(self) -> int:
+        """Return what tells one connection from another."""
+
+    def execute(self, query: str, parameters: object = None) -> Any:
+        """Run a query, and return what gives its rows."""
+
+
+def changing(connection: Connection, query: str) -> list[str]:
     """Return what in a query gives another result each time, in words; nothing if it always gives the same.
 
     Every part of a query counts, wherever it stands: functions by their stability, macros by what they are made of,
@@ -26,7 +36,7 @@ def changing(connection: Any, query: str) -> list[str]:
     return list(found)
 
 
-def _reasons(connection: Any, node: dict[str, Any]) -> Iterator[str]:
+def _reasons(connection: Connection, node: dict[str, Any]) -> Iterator[str]:
     """Yield what is changing in one node of the syntax tree."""
     kind = node.get("class") or node.get("type")
     if node.get("error") is True:
@@ -48,12 +58,12 @@ def _reasons(connection: Any, node: dict[str, Any]) -> Iterator[str]:
         yield "a sample without REPEATABLE (seed)"
 
 
-def _tree(connection: Any, query: str) -> Any:
+def _tree(connection: Connection, query: str) -> Any:
     """Return the syntax tree of a query."""
     return json.loads(connection.execute("SELECT json_serialize_sql(?)", [query]).fetchone()[0])
 
 
-def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
+def _nodes(tree: object) -> Iterator[dict[str, Any]]:
     """Yield every node of a syntax tree; a loop, as expressions may be deep."""
     stack = [tree]
     while stack:
@@ -65,7 +75,7 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
             stack += value
 
 
-def _is_changing(connection: Any, name: str) -> bool:
+def _is_changing(connection: Connection, name: str) -> bool:
     """Return whether a function, or a macro by what it is made of, can give another result for the same arguments."""
     if name in _FLUID:
         return True
@@ -75,7 +85,7 @@ def _is_changing(connection: Any, name: str) -> bool:
     return any(changing(connection, f"SELECT {macro}") for macro in macros)
 
 
-def _is_clock(connection: Any, name: str) -> bool:
+def _is_clock(connection: Connection, name: str) -> bool:
     """Return whether a bare word, such as `current_date`, is a value of the clock where no column has the name."""
     try:
         kind = str(connection.execute(f'DESCRIBE SELECT "{name.replace(chr(34), chr(34) * 2)}"').fetchone()[1])
@@ -84,14 +94,14 @@ def _is_clock(connection: Any, name: str) -> bool:
     return kind.startswith(CLOCK_TYPES)
 
 
-def _is_engines(connection: Any, schema: str, name: str) -> bool:
+def _is_engines(connection: Connection, schema: str, name: str) -> bool:
     """Return whether a table is one that the engine fills with what it knows of itself."""
     query = "SELECT count(*) FROM duckdb_views() WHERE internal AND view_name = ? AND (? = '' OR schema_name = ?)"
     return bool(connection.execute(query, [name.lower(), schema.lower(), schema.lower()]).fetchone()[0])
 
 
 @lru_cache(maxsize=1)
-def _functions(connection: Any) -> dict[str, tuple[frozenset[str], frozenset[str]]]:
+def _functions(connection: Connection) -> dict[str, tuple[frozenset[str], frozenset[str]]]:
     """Return the stabilities of each function's forms, and the definitions of those that are macros, by name."""
     listed = connection.execute(
         "SELECT lower(function_name), list(DISTINCT CASE WHEN len(parameters) = 0 AND (return_type LIKE 'DATE%' OR "

@@ -80,7 +80,7 @@ def still_to_ask(step: Step, rows: Mapping[str, int | None], trial: Trial) -> Es
     """Return what a step will cost whose `teacher` is asked: less what the journal holds, at the teacher's price."""
     inputs, share = sampled(trial.inputs())
     price = getattr(inputs["teacher"], "price", None)
-    run: Callable[..., Iterable[object]] = step.run  # type: ignore[assignment]  # what each step defines
+    run: Callable[..., Iterable[object]] = step.run  # type: ignore[attr-defined]  # what each step defines
     return left_to_ask(step.estimate(rows), lambda: run(**inputs, context=trial.context()), share, price)
 
 

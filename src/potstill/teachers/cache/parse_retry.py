@@ -22,6 +22,7 @@ from potstill.teachers.protocol import Request, Response, Sampling
 if TYPE_CHECKING:
     from potstill.engine.context import Context
     from potstill.prompts.values import UnfitRow
+    from potstill.teachers.protocol import TeacherSource
 
 RETRY_TEMPERATURE = 0.7
 """Least temperature of a second try: greedy decoding would only write the same again."""
@@ -94,7 +95,7 @@ def as_text(text: str) -> str:
 
 
 def asked(
-    teacher: Any,
+    teacher: TeacherSource | Asker,
     questions: Iterable[Question[Tag]],
     parse: Callable[[str], Value],
     tries: Tries,
@@ -230,7 +231,7 @@ def upper_bound(rows: int | None, calls: int, max_tokens: int) -> Estimate:
     return Estimate(rows, rows * calls, rows * calls * 2 * max_tokens)
 
 
-def row_name(row: Any, number: int) -> str:
+def row_name(row: Mapping[str, Any], number: int) -> str:
     """Return what the ledger calls a row: its id, or else its number."""
     return str(row.get("id", number))
 

@@ -17,7 +17,7 @@ from potstill.engine.encoding import digest, digest_encoded
 from potstill.engine.step import Output, Step
 from potstill.errors import PotstillError, Problem
 from potstill.teachers.cache import forecast
-from potstill.teachers.protocol import Throttled, Usage
+from potstill.teachers.protocol import Throttled, Usage, is_teacher
 from potstill.teachers.response_codec import interpreted, pack, spelled, storable, unpack
 
 if TYPE_CHECKING:
@@ -264,16 +264,16 @@ def ask(
         yield from asker.ask(requests, total)
 
 
-def as_teacher(model: Any) -> Teacher:
+def as_teacher(model: object) -> Teacher:
     """Return `model` if it is a teacher, else a vLLM teacher of the Hub id or folder that it names."""
-    if hasattr(model, "open") and hasattr(model, "identity"):
-        return model  # type: ignore[no-any-return]
+    if is_teacher(model):
+        return model
     from potstill.teachers.vllm.teacher import VLLM
 
     return VLLM(str(model))
 
 
-def teacher_problems(teacher: Any, *, top_k: int = 0) -> Iterator[Problem]:
+def teacher_problems(teacher: object, *, top_k: int = 0) -> Iterator[Problem]:
     """Yield why the value of a `teacher` field can't teach."""
     if not isinstance(teacher, (str, Path, Step, Output)) and not hasattr(teacher, "open"):
         yield Problem("", "teacher", f"{teacher!r} is no teacher: give VLLM(...), Endpoint(...), a Hub id or a folder")
@@ -286,7 +286,7 @@ def teacher_problems(teacher: Any, *, top_k: int = 0) -> Iterator[Problem]:
         )
 
 
-def request_seed(*parts: Any) -> int:
+def request_seed(*parts: object) -> int:
     """Return a seed for one request, derived from `parts`: neighbours in a batch share no random numbers."""
     return int(digest(list(parts))[:8], 16) & 0x7FFFFFFF
 

@@ -19,6 +19,8 @@ from potstill.text.reasoning import split_reasoning
 
 if TYPE_CHECKING:
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
+    from potstill.teachers.protocol import Teacher
 
 NAMESPACE = "decoded"
 """Where the store's journal keeps what models write."""
@@ -49,7 +51,13 @@ Found = Iterator[tuple[Prompt, list[Hypothesis]]]
 
 
 def searched(
-    model: Any, prompts: Iterable[Prompt], search: Search, seed: int, dtype: str, batch_size: int, context: Context
+    model: ModelSource,
+    prompts: Iterable[Prompt],
+    search: Search,
+    seed: int,
+    dtype: str,
+    batch_size: int,
+    context: Context,
 ) -> Found:
     """Let a model write by transformers."""
     writer = Writer(folder_of(model), search, dtype, batch_size, context)
@@ -136,7 +144,7 @@ class Writer:
         self._usage["completion_tokens"] += sum(output.tokens for outputs in made.values() for output in outputs)
 
 
-def asked(teacher: Any, prompts: Iterable[Prompt], search: Search, seed: int, context: Context) -> Found:
+def asked(teacher: Teacher, prompts: Iterable[Prompt], search: Search, seed: int, context: Context) -> Found:
     """Have a teacher write, greedily or several times to rank by log-probability."""
     drawn = search.method == "best_of"
     # a token's own log-probability comes with the most probable one's

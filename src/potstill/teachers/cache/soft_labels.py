@@ -25,6 +25,9 @@ from potstill.errors import BadInput
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from potstill.models.protocols import ModelSource, Tokenizer
+    from potstill.teachers.protocol import Teacher
+
 SHARED = ("teacher_token_ids", "teacher_token_logprobs", "teacher_sidecar")
 """Columns of every kind of soft labels."""
 TOP_COLUMNS = (*SHARED, "teacher_top_ids", "teacher_top_logprobs", "teacher_tail")
@@ -64,7 +67,7 @@ class Sidecar:
         return json.dumps(asdict(self), separators=(",", ":"), sort_keys=True)
 
     @classmethod
-    def parse(cls, text: Any, row: str) -> Sidecar:
+    def parse(cls, text: str, row: str) -> Sidecar:
         """Read a stored sidecar.
 
         Raises:
@@ -208,7 +211,7 @@ def bytes_per_token(k: int, vocabulary: int = LARGEST_VOCABULARY) -> float:
     return (k + 1) * entry + 2
 
 
-def sidecar_of(teacher: Any, *, prompt: str, k: int, mode: str, tokenizer: Any = None) -> Sidecar:
+def sidecar_of(teacher: Teacher, *, prompt: str, k: int, mode: str, tokenizer: ModelSource | None = None) -> Sidecar:
     """Return the sidecar of what `teacher` says to chats that the prompt template `prompt` made.
 
     `tokenizer` is the model whose tokens it uses, for a teacher that doesn't show its own.
@@ -230,12 +233,12 @@ def sidecar_of(teacher: Any, *, prompt: str, k: int, mode: str, tokenizer: Any =
     return Sidecar(*digests, teacher_digest(teacher), prompt_digest(prompt), k, mode, dtype, engine_of(teacher))
 
 
-def tokenizer_digest(tokenizer: Any) -> str:
+def tokenizer_digest(tokenizer: Tokenizer) -> str:
     """Return the digest of which token has which id."""
     return _digest(json.dumps(sorted(tokenizer.get_vocab().items())))
 
 
-def template_digest(tokenizer: Any) -> str:
+def template_digest(tokenizer: Tokenizer) -> str:
     """Return the digest of the chat template."""
     return _digest(json.dumps(tokenizer.chat_template, sort_keys=True))
 
@@ -247,7 +250,7 @@ def prompt_digest(prompt: str) -> str:
     return _digest(template_text(prompt))
 
 
-def teacher_digest(teacher: Any) -> str:
+def teacher_digest(teacher: object) -> str:
     """Return the digest of the model behind a teacher, a folder or a Hub id, however it is run."""
     from potstill.models.identity import model_identity
 
@@ -256,7 +259,7 @@ def teacher_digest(teacher: Any) -> str:
     return digest(weights or identity)[:DIGITS]
 
 
-def engine_of(teacher: Any) -> str:
+def engine_of(teacher: object) -> str:
     """Return what a teacher runs on, with the version."""
     from potstill.teachers.transformers import Transformers
     from potstill.teachers.vllm.teacher import VLLM

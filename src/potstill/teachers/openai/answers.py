@@ -46,7 +46,7 @@ THOUGHT_PARTS = ("thinking", "reasoning", "redacted_thinking", "thought", "summa
 class ErrorInside(Exception):
     """The server said 200 and gave an error."""
 
-    def __init__(self, error: Any) -> None:
+    def __init__(self, error: object) -> None:
         """Keep what the server calls the `error`."""
         named = error if isinstance(error, Mapping) else {"message": error}
         self.code = str(named.get("code") or named.get("type") or "")
@@ -87,7 +87,7 @@ def loads(text: str) -> Any:
         return json.loads(text, strict=False, parse_int=_number)
 
 
-def usage_of(answer: Any, price: Price) -> Usage | None:
+def usage_of(answer: object, price: Price) -> Usage | None:
     """Return what a server says that an answer took; None where it doesn't, or says what can't be."""
     usage = answer.get("usage") if isinstance(answer, Mapping) else None
     if not isinstance(usage, Mapping):
@@ -105,7 +105,7 @@ def usage_of(answer: Any, price: Price) -> Usage | None:
     return Usage(read, written, price.of(read, written))
 
 
-def choice_of(answer: Any) -> Mapping[str, Any]:
+def choice_of(answer: object) -> Mapping[str, Any]:
     """Return the first choice of an answer.
 
     Raises:
@@ -161,7 +161,7 @@ def response_of(choice: Mapping[str, Any], usage: Usage | None, max_tokens: int)
     return Response(content.text, end, billed.prompt, billed.completion, cost=billed.cost, reasoning=content.reasoning)
 
 
-def ending(named: Any) -> str:
+def ending(named: object) -> str:
     """Return what a server's name of an end means: a name of `ENDINGS`, `unknown`, or nothing where it names none."""
     if isinstance(named, Mapping):
         named = named.get("type") or named.get("reason")
@@ -207,7 +207,7 @@ def content_of(choice: Mapping[str, Any]) -> Content:
     return Content("".join(parts["text"]), "\n\n".join(thoughts), "\n".join(refusals), tuple(parts["other"]))
 
 
-def _parts(content: Any) -> Iterator[tuple[str, str]]:
+def _parts(content: object) -> Iterator[tuple[str, str]]:
     """Yield (kind, text) of the parts of a content; of a part that is no text, the name of its type as text."""
     if content is None:
         return
@@ -232,7 +232,7 @@ def _parts(content: Any) -> Iterator[tuple[str, str]]:
         yield "other", type(content).__name__
 
 
-def _text_in(value: Any) -> str:
+def _text_in(value: object) -> str:
     """Return the text in a field or part, at any depth: a text, a list, or an object that has one."""
     if isinstance(value, str):
         return value

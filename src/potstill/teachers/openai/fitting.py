@@ -85,7 +85,7 @@ class Fit:
             response = replace(response, text=response.text[: min(cuts)], finish_reason="stop")
         return replace(response, adapted=self.learned)
 
-    def _note(self, name: str, value: Any, words: str) -> None:
+    def _note(self, name: str, value: object, words: str) -> None:
         """Change one setting."""
         setattr(self, name, value)
         if words not in self.learned:

@@ -53,7 +53,7 @@ class Body:
     top_k: int
     """Log-probabilities a token that are wanted back."""
 
-    def read(self, answer: Any, usage: Usage | None) -> Response:
+    def read(self, answer: object, usage: Usage | None) -> Response:
         """Read an answer; anything missing raises, and the request is sent again."""
         choice = choice_of(answer)
         response = response_of(choice, usage, int(self.fields.get("max_tokens", 0)) or MOST_TOKENS)

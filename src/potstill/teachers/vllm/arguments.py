@@ -27,7 +27,7 @@ def engine_arguments(teacher: VLLM) -> dict[str, Any]:
     """
     from potstill.teachers.kv_cache_memory import cpu_cache
 
-    lacking = unserved(Path(teacher.model).expanduser()) if is_local(teacher.model) else None
+    lacking = unserved(Path(str(teacher.model)).expanduser()) if is_local(teacher.model) else None
     if lacking:
         raise BadInput(f"{str(teacher.model)!r} has 4-bit weights: {lacking}, or take Transformers(model) as teacher")
     on_cpu, commit = _on_cpu(), teacher.identity()["model"].get("commit")

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from potstill.errors import BadInput
 from potstill.teachers.chat_tokens import Encoded, Renderer, refused
@@ -24,6 +24,8 @@ from potstill.teachers.vllm.arguments import SERVED_NAME, engine_arguments
 from potstill.teachers.vllm.teacher import VLLM, missing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -173,7 +175,16 @@ class Entries(NamedTuple):
     """[T, K] theirs."""
 
 
-def entries(flat: Any, k: int, first: int = 0) -> Entries:
+class FlatLogprobs(Protocol):
+    """vLLM's log-probabilities of all positions in one row."""
+
+    start_indices: Sequence[int]
+    """Where each position begins."""
+    token_ids: Sequence[int]
+    logprobs: Sequence[float]
+
+
+def entries(flat: FlatLogprobs, k: int, first: int = 0) -> Entries:
     """Return what vLLM's `FlatLogprobs` hold from position `first` on.
 
     At every position they list the token that is there, then the K most probable ones in order.

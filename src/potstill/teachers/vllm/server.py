@@ -31,7 +31,9 @@ from potstill.teachers.protocol import Request, Response, Usage
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Mapping
 
+    from potstill.models.protocols import Tokenizer
     from potstill.teachers.openai.client import Wire
     from potstill.teachers.vllm.teacher import VLLM
 
@@ -91,7 +93,7 @@ def serve(teacher: VLLM, *, threads: int) -> Iterator[ServerSession]:
 
 
 def _session(
-    teacher: VLLM, tokenizer: Any, server: _Server, loop: asyncio.AbstractEventLoop, slots: int
+    teacher: VLLM, tokenizer: Tokenizer, server: _Server, loop: asyncio.AbstractEventLoop, slots: int
 ) -> ServerSession:
     """Return the session, with the length that the server says its model takes."""
     model = wait_for(loop, server.card())
@@ -172,7 +174,7 @@ class _Asked:
     encoded: Encoded
     renderer: Renderer
 
-    def read(self, answer: Any, usage: Usage | None) -> Response:
+    def read(self, answer: Mapping[str, Any], usage: Usage | None) -> Response:
         """Read an answer; anything missing raises, and the request is sent again."""
         import numpy as np
 
@@ -195,7 +197,7 @@ class _Asked:
         return with_entries(response, choice, sampling.top_k) if sampling.top_k else response
 
 
-def _numbered(place: Any) -> dict[int, float]:
+def _numbered(place: Mapping[str, Any]) -> dict[int, float]:
     """Return the log-probabilities at one position of a prompt by token id."""
     return {int(token): float(entry["logprob"]) for token, entry in place.items()}
 
