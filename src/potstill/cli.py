@@ -123,8 +123,14 @@ def _store_option(parser: argparse.ArgumentParser) -> None:
 def _choosing_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say what of a pipeline is meant."""
     _store_option(parser)
-    parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", dest="settings",
-                        help="change a parameter, e.g. teacher.model=Qwen/Qwen3-8B or tasks.target=100")  # fmt: skip
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="PATH=VALUE",
+        dest="settings",
+        help="change a parameter, e.g. teacher.model=Qwen/Qwen3-8B or tasks.target=100",
+    )
     parser.add_argument("--only", metavar="OUTPUT", help="only what this output needs")
 
 

@@ -129,6 +129,7 @@ def _moves(table: str) -> dict[str, str]:
 
 _SPLIT = {
     "potstill.compression.quantization.activations": "potstill.compression.agreement",
+    "potstill.data.home.rooms": "potstill.data.home.lexicon",
     "potstill.labelling.class_names": "potstill.trainers.classes",
     "potstill.trainers.compressed.masks": "potstill.trainers.cofi_prune",
     "potstill.trainers.loop.schedule": "potstill.trainers.loop",

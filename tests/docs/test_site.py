@@ -66,8 +66,11 @@ def test_the_fields_that_a_public_class_inherits_are_in_the_reference() -> None:
         module, _, last = name.rpartition(".")
         value = getattr(importlib.import_module(module), last)
         for base in value.__mro__[1:] if isinstance(value, type) else ():
-            fields = [field for field, text in vars(base).get("__annotations__", {}).items()
-                      if field != "_" and "ClassVar" not in str(text)]  # fmt: skip
+            fields = [
+                field
+                for field, text in vars(base).get("__annotations__", {}).items()
+                if field != "_" and "ClassVar" not in str(text)
+            ]
             if fields and base.__module__.startswith("potstill") and not base.__name__.startswith("_"):
                 assert f"{base.__module__}.{base.__name__}" in known, f"{name} has {fields} of {base}"
 

@@ -136,8 +136,9 @@ class _Planner:
             local = [sum(file.stat().st_size for file in walk(folder)) for folder in folders if folder.is_dir()]
             return max([*local, *(self._bytes.get(id(step_of(node)), 0) for _, node in edges(step))], default=0)
         if step.makes == "rows" and estimate.rows:
-            counted = [(self._rows.get(id(step_of(node))), self._bytes.get(id(step_of(node)), 0))
-                       for _, node in edges(step)]  # fmt: skip
+            counted = [
+                (self._rows.get(id(step_of(node))), self._bytes.get(id(step_of(node)), 0)) for _, node in edges(step)
+            ]
             return max((size * estimate.rows // count for count, size in counted if count), default=0)
         return 0
 

@@ -32,9 +32,7 @@ from potstill.teachers.protocol import Request, Response, Sampling
 
 def context(folder, threads=1):
     folder.mkdir(parents=True, exist_ok=True)
-    return Context(
-        "evaluate", "key", folder, folder, None, None, Ledger(), logging.getLogger(), threads=threads
-    )  # fmt: skip
+    return Context("evaluate", "key", folder, folder, None, None, Ledger(), logging.getLogger(), threads=threads)
 
 
 def question(number=0, expected='{"a":1}', name="test"):
@@ -74,8 +72,11 @@ def test_examples_are_the_first_mistakes_of_each_set():
     responses = [Response('{"a":1}' if n == 0 else f"wrong {n}", "stop") for n in range(9)]
     made = examples(questions, responses, 2)
     assert [(example["set"], example["answer"]) for example in made] == [
-        ("test", "wrong 1"), ("test", "wrong 2"), ("hand", "wrong 6"), ("hand", "wrong 7"),
-    ]  # fmt: skip
+        ("test", "wrong 1"),
+        ("test", "wrong 2"),
+        ("hand", "wrong 6"),
+        ("hand", "wrong 7"),
+    ]
     assert examples(questions, responses, 0) == []
 
 

@@ -145,8 +145,10 @@ def test_a_server_that_wants_hours_ends_the_step_and_keeps_what_is_done(server: 
     server.retry_after = "7200"
     context = context_in(tmp_path)
     prompts = ["a", "b", "429 x1", "c"]
-    with pytest.raises(PotstillError, match="asks to wait 7200 s"), Asker(Endpoint(server.url, "m", concurrency=1),
-                                                                         context) as asker:  # fmt: skip
+    with (
+        pytest.raises(PotstillError, match="asks to wait 7200 s"),
+        Asker(Endpoint(server.url, "m", concurrency=1), context) as asker,
+    ):
         list(asker.ask((prompt, request(prompt)) for prompt in prompts))
     assert context.store_journal.count("responses") == 2
 

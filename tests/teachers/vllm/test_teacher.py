@@ -192,8 +192,12 @@ def test_a_given_text_is_scored_as_training_reads_it(session: Any, fallback: Any
 
 @pytest.mark.vllm
 def test_answers_are_held_to_the_form(session: Any, fallback: Any) -> None:
-    schema = {"type": "object", "properties": {"light": {"type": "integer"}}, "required": ["light"],
-              "additionalProperties": False}  # fmt: skip
+    schema = {
+        "type": "object",
+        "properties": {"light": {"type": "integer"}},
+        "required": ["light"],
+        "additionalProperties": False,
+    }
     forms = [
         Structured(choice=("on", "on and on", "a kitchen", '"quoted"')),
         Structured(regex=r"[0-9]{3}-[xyz]"),
@@ -331,22 +335,45 @@ def test_the_server_gets_every_field_on_its_command_line(folder: Path) -> None:
         plain
     )
     teacher = VLLM(
-        folder, mode="server", dtype="float32", quantization="fp8", max_model_length=99, max_num_seqs=7,
-        kv_cache_gib=0.5, memory_fraction=0.4, tensor_parallel=2, data_parallel=3, prefix_caching=False,
-        enforce_eager=False, thinking=False, speculative=Speculative("draft_model", 2, folder), seed=5,
+        folder,
+        mode="server",
+        dtype="float32",
+        quantization="fp8",
+        max_model_length=99,
+        max_num_seqs=7,
+        kv_cache_gib=0.5,
+        memory_fraction=0.4,
+        tensor_parallel=2,
+        data_parallel=3,
+        prefix_caching=False,
+        enforce_eager=False,
+        thinking=False,
+        speculative=Speculative("draft_model", 2, folder),
+        seed=5,
         trust_remote_code=True,
-    )  # fmt: skip
+    )
     chosen = values(teacher.server_arguments())
     expected = {
-        "dtype": "float32", "quantization": "fp8", "max-model-len": "99", "max-num-seqs": "7",
-        "kv-cache-memory-bytes": str(2**29), "gpu-memory-utilization": "0.4", "tensor-parallel-size": "2",
-        "data-parallel-size": "3", "no-enable-prefix-caching": "", "no-enforce-eager": "", "seed": "5",
-        "trust-remote-code": "", "max-logprobs": "-1",
-    }  # fmt: skip
+        "dtype": "float32",
+        "quantization": "fp8",
+        "max-model-len": "99",
+        "max-num-seqs": "7",
+        "kv-cache-memory-bytes": str(2**29),
+        "gpu-memory-utilization": "0.4",
+        "tensor-parallel-size": "2",
+        "data-parallel-size": "3",
+        "no-enable-prefix-caching": "",
+        "no-enforce-eager": "",
+        "seed": "5",
+        "trust-remote-code": "",
+        "max-logprobs": "-1",
+    }
     assert expected.items() <= chosen.items()
     assert json.loads(chosen["speculative-config"]) == {
-        "method": "draft_model", "num_speculative_tokens": 2, "model": str(folder)
-    }  # fmt: skip
+        "method": "draft_model",
+        "num_speculative_tokens": 2,
+        "model": str(folder),
+    }
     assert json.loads(chosen["default-chat-template-kwargs"]) == {"enable_thinking": False}
 
 
@@ -384,9 +411,17 @@ def fake_adapter(folder: Path, rank: int) -> Path:
 def test_identity_covers_what_changes_the_answer(folder: Path, tmp_path: Path) -> None:
     base = VLLM(folder).identity()
     how = VLLM(
-        str(folder), mode="server", max_num_seqs=3, kv_cache_gib=9, enforce_eager=False, seed=4, prefix_caching=False,
-        data_parallel=2, tensor_parallel=2, memory_fraction=0.5,
-    )  # fmt: skip
+        str(folder),
+        mode="server",
+        max_num_seqs=3,
+        kv_cache_gib=9,
+        enforce_eager=False,
+        seed=4,
+        prefix_caching=False,
+        data_parallel=2,
+        tensor_parallel=2,
+        memory_fraction=0.5,
+    )
     assert how.identity() == base
     adapter, other_adapter = fake_adapter(tmp_path / "a", 8), fake_adapter(tmp_path / "b", 16)
     assert VLLM(folder, lora=adapter).identity() == VLLM(folder, lora=str(adapter)).identity()

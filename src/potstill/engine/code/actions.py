@@ -14,23 +14,27 @@ from collections.abc import Iterable, Iterator
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
-from potstill.engine.code.names import Chain
+from potstill.engine.code.names import chains
 from potstill.engine.code.origins import is_first_party, is_own_module, is_own_name
 from potstill.engine.code.sources import function_node
 from potstill.engine.code.syntax import Function, statements
 
-_QUIET = frozenset({"print", "logging", "warnings", "sys", "potstill", "typing", "abc", "enum", "dataclasses",
-                    "functools", "os", "posixpath", "contextlib", "collections", "tqdm", "rich", "matplotlib",
-                    "unittest", "pytest", "attr", "attrs", "pydantic", "pathlib", "shutil", "subprocess", "time", "gc",
-                    "faulthandler", "signal", "atexit", "threading", "multiprocessing", "argparse"})  # fmt: skip
+_QUIET = frozenset(
+    """
+    print logging warnings sys potstill typing abc enum dataclasses functools os posixpath contextlib collections tqdm
+    rich matplotlib unittest pytest attr attrs pydantic pathlib shutil subprocess time gc faulthandler signal atexit
+    threading multiprocessing argparse
+    """.split()
+)
 """Roots whose calls change nothing that a step computes: what they say, where they look, how classes are built."""
-_LOUD = frozenset({
-    ("os", "environ"), ("os", "environb"), ("os", "putenv"), ("os", "unsetenv"), ("os", "chdir"), ("os", "umask"),
-    ("time", "tzset"), ("sys", "modules"), ("sys", "meta_path"), ("sys", "path_hooks"), ("sys", "argv"),
-    ("sys", "setrecursionlimit"), ("sys", "set_int_max_str_digits"), ("unittest", "mock"),
-    ("warnings", "simplefilter"), ("warnings", "filterwarnings"), ("warnings", "resetwarnings"),
-    ("warnings", "filters"),
-})  # fmt: skip
+_LOUD = frozenset(
+    tuple(name.split("."))
+    for name in """
+    os.environ os.environb os.putenv os.unsetenv os.chdir os.umask sys.argv sys.meta_path sys.modules sys.path_hooks
+    sys.set_int_max_str_digits sys.setrecursionlimit time.tzset unittest.mock warnings.filters warnings.filterwarnings
+    warnings.resetwarnings warnings.simplefilter
+    """.split()
+)
 """Parts of them that do."""
 _READERS = frozenset({"getattr", "vars", "iter", "next", "type", "super"})
 """Builtins that give out what belongs to their first argument."""
@@ -277,21 +281,3 @@ def _member(value: object, name: str) -> Any:
         return held[name]
     owner = value if isinstance(value, type) else type(value)
     return next((vars(base)[name] for base in owner.__mro__ if name in vars(base)), None)
-
-
-@functools.lru_cache(maxsize=2**17)
-def chains(node: ast.AST) -> tuple[Chain, ...]:
-    """Return the names in a piece of syntax, each with the attributes taken from it."""
-    found: list[Chain] = []
-    taken: set[int] = set()
-    for one in ast.walk(node):  # outermost first
-        chain: list[str] = []
-        inner: ast.AST = one
-        while isinstance(inner, ast.Attribute):
-            chain.append(inner.attr)
-            taken.add(id(inner))
-            inner = inner.value
-        if isinstance(inner, ast.Name) and id(inner) not in taken and (one is inner or chain):
-            taken.add(id(inner))
-            found.append((inner.id, *reversed(chain)))
-    return tuple(found)

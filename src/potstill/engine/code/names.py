@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dis
 import functools
 from collections.abc import Iterator
@@ -11,10 +12,20 @@ from types import CodeType
 Chain = tuple[str, ...]
 """A name and the attributes taken from it one after the other, as in `helpers.cleaning.clean`."""
 _GLOBAL = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
-_LOCAL = frozenset({
-    "LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_FAST_BORROW_LOAD_FAST_BORROW",
-    "STORE_FAST_LOAD_FAST", "LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF", "LOAD_CLOSURE",
-})  # fmt: skip
+_LOCAL = frozenset(
+    {
+        "LOAD_FAST",
+        "LOAD_FAST_CHECK",
+        "LOAD_FAST_LOAD_FAST",
+        "LOAD_FAST_BORROW",
+        "LOAD_FAST_BORROW_LOAD_FAST_BORROW",
+        "STORE_FAST_LOAD_FAST",
+        "LOAD_DEREF",
+        "LOAD_CLASSDEREF",
+        "LOAD_FROM_DICT_OR_DEREF",
+        "LOAD_CLOSURE",
+    }
+)
 _ATTRIBUTE = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
 _NOTHING = frozenset({"EXTENDED_ARG", "CACHE", "NOP", "PUSH_NULL", "RESUME", "SWAP", "POP_TOP"})
 """Instructions that may stand between those of a chain or an import."""
@@ -184,3 +195,21 @@ class _Reader:
     def _opname(self, place: int) -> str:
         """Return the name of instruction `place`, or nothing behind the last."""
         return self._steps[place].opname if place < len(self._steps) else ""
+
+
+@functools.lru_cache(maxsize=2**17)
+def chains(node: ast.AST) -> tuple[Chain, ...]:
+    """Return the names in a piece of syntax, each with the attributes taken from it."""
+    found: list[Chain] = []
+    taken: set[int] = set()
+    for one in ast.walk(node):  # outermost first
+        chain: list[str] = []
+        inner: ast.AST = one
+        while isinstance(inner, ast.Attribute):
+            chain.append(inner.attr)
+            taken.add(id(inner))
+            inner = inner.value
+        if isinstance(inner, ast.Name) and id(inner) not in taken and (one is inner or chain):
+            taken.add(id(inner))
+            found.append((inner.id, *reversed(chain)))
+    return tuple(found)

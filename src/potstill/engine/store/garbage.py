@@ -102,8 +102,9 @@ def described(collected: Collected, *, dry_run: bool) -> list[str]:
     if collected.doubtful:
         size = sum(item.size for item in collected.doubtful)
         lines.append(f"{len(collected.doubtful)} more ({size / 1e6:,.1f} MB) were kept; --yes deletes them too:")
-    lines += [f"  {item.key}  {item.size / 1e6:10,.2f} MB  {item.name or '(work)'}: {item.why}"
-              for item in collected.doubtful]  # fmt: skip
+    lines += [
+        f"  {item.key}  {item.size / 1e6:10,.2f} MB  {item.name or '(work)'}: {item.why}" for item in collected.doubtful
+    ]
     return lines
 
 

@@ -153,8 +153,11 @@ def _same(parts: Iterable[frozenset[str] | None]) -> None:
     """
     known = {number: part for number, part in enumerate(parts) if part is not None}
     together = frozenset().union(*known.values())
-    lacking = [f"input {number} lacks {', '.join(sorted(together - part))}" for number, part in known.items()
-               if together - part]  # fmt: skip
+    lacking = [
+        f"input {number} lacks {', '.join(sorted(together - part))}"
+        for number, part in known.items()
+        if together - part
+    ]
     if lacking:
         text = f"the columns differ: {'; '.join(lacking)}"
         raise BadInput(Problem("", "rows", f"{text}. Rename or drop them, or say fill=True to leave them empty there"))

@@ -90,11 +90,11 @@ class Endpoint:
     heavy: ClassVar[bool] = False
     gives_scores: ClassVar[bool] = False
     unkeyed: ClassVar[frozenset[str]] = frozenset(
-        {
-            "vllm", "max_tokens_as", "api_key_env", "api_key_header", "insecure", "redirect_hosts", "concurrency",
-            "timeout", "max_retries", "max_tokens_total", "max_cost", "price",
-        }
-    )  # fmt: skip
+        """
+        vllm max_tokens_as api_key_env api_key_header insecure redirect_hosts concurrency timeout max_retries
+        max_tokens_total max_cost price
+    """.split()
+    )
 
     @property
     def label(self) -> str:
