@@ -18,7 +18,7 @@ import fakes
 DEADLINE = 240.0
 """Longest that anything here is waited for: generous, because the machine may be busy."""
 PRELOAD = """
-    unsynced potstill.cli potstill.engine.pipeline potstill.engine.loader potstill.engine.progress
+    unsynced potstill.cli potstill.commands potstill.engine.pipeline potstill.engine.loader potstill.engine.progress
     potstill.engine.inventory potstill.steps.loading.seeds potstill.steps.labelling.pseudo_label
     potstill.steps.instructions.self_instruct potstill.steps.rows.split typeguard pyarrow.parquet datasets httpx numpy
 """.split()

@@ -16,7 +16,8 @@ from potstill.engine.digests import walk
 from potstill.engine.graph import Graph, edges, step_of
 from potstill.engine.keys.identity import Codes, explain, key_of, step_identity
 from potstill.engine.ledger import Ledger
-from potstill.engine.running.execute import Input, detached, edge_fields, resolved
+from potstill.engine.running.execute import resolved
+from potstill.engine.running.spec import Input, detached, edge_fields
 from potstill.engine.step import Edge, Estimate, Node, Step
 from potstill.engine.store.artifacts import Artifact, Store
 from potstill.engine.store.journal import ReadOnly

@@ -16,15 +16,8 @@ from potstill.engine.context import Context
 from potstill.engine.ledger import Ledger
 from potstill.errors import BadInput
 from potstill.metrics.answers import wilson
-from potstill.steps.evaluation.language_model import (
-    WARM_UP_BATCH,
-    Evaluate,
-    Question,
-    as_teacher,
-    examples,
-    score,
-    weights_folder,
-)
+from potstill.steps.evaluation.answer_scores import Question, examples, score
+from potstill.steps.evaluation.language_model import WARM_UP_BATCH, Evaluate, as_teacher, weights_folder
 from potstill.steps.evaluation.read_model import ReadByTransformers
 from potstill.steps.quantization.int4 import QuantizeInt4
 from potstill.teachers.protocol import Request, Response, Sampling

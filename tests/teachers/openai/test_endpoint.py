@@ -18,7 +18,7 @@ from faulty_server import FaultyServer, faulty_server
 from potstill.engine.running import services
 from potstill.errors import BadInput, PotstillError
 from potstill.teachers.cache.response_cache import Asker
-from potstill.teachers.openai import dispatch
+from potstill.teachers.openai import lanes
 from potstill.teachers.openai.budget import Price
 from potstill.teachers.openai.endpoint import Endpoint
 from potstill.teachers.protocol import Request, Response, Sampling, Structured
@@ -30,7 +30,7 @@ PRICE = Price(prompt=1.0, completion=10.0)
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatch, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(lanes, "FIRST_WAIT", 0.01)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
 
 
@@ -233,7 +233,7 @@ def test_a_server_that_is_down_is_said_after_the_retries() -> None:
 
 
 def test_a_server_that_comes_up_late_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatch, "FIRST_WAIT", 0.3)
+    monkeypatch.setattr(lanes, "FIRST_WAIT", 0.3)
     port = services.free_port()
     up, done = threading.Event(), threading.Event()
 

@@ -16,7 +16,7 @@ from odd_server import Answer, Asked, odd_server, refused, said
 from potstill.engine.encoding import digest
 from potstill.errors import BadInput
 from potstill.teachers.cache.response_cache import Asker
-from potstill.teachers.openai import connection, dispatch
+from potstill.teachers.openai import connection, lanes
 from potstill.teachers.openai.budget import BudgetSpent
 from potstill.teachers.openai.endpoint import Endpoint
 from potstill.teachers.openai.outcome import EVERYONES
@@ -28,7 +28,7 @@ KEY = "sk-very-secret"
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatch, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(lanes, "FIRST_WAIT", 0.01)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
 
 

@@ -19,7 +19,8 @@ from typing import Any
 
 from potstill.engine.digests import walk
 from potstill.engine.encoding import KEY_LENGTH
-from potstill.engine.store.artifacts import Store, writing
+from potstill.engine.store.artifacts import Store
+from potstill.engine.store.disk import writing
 from potstill.engine.store.key_locks import try_lock
 from potstill.engine.store.manifests import read_manifest
 from potstill.engine.store.pins import Pins, all_pins, collecting

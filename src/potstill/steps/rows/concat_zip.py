@@ -10,10 +10,10 @@ from operator import add
 from typing import TYPE_CHECKING, ClassVar
 
 from potstill.engine.rows.casting import recast_table
+from potstill.engine.rows.common_types import common_schema
 from potstill.engine.rows.features import common_metadata
 from potstill.engine.rows.files import beside, tables
 from potstill.engine.rows.flaws import Flawed
-from potstill.engine.rows.types import common_schema
 from potstill.engine.step import Estimate, Rows, Step
 from potstill.errors import BadInput, Problem
 

@@ -19,9 +19,10 @@ from potstill.teachers.openai.address import SECRET_NAME, Address
 from potstill.teachers.openai.aimd_window import Window
 from potstill.teachers.openai.budget import FREE, Budget, Price
 from potstill.teachers.openai.client import Secrets, Wire
-from potstill.teachers.openai.dispatch import Dispatcher, Job, Lane
+from potstill.teachers.openai.dispatch import Dispatcher
 from potstill.teachers.openai.event_loop import event_loop, wait_for
 from potstill.teachers.openai.fitting import Fit, SystemRole
+from potstill.teachers.openai.lanes import Job, Lane
 from potstill.teachers.openai.payloads import PATHS, Form, request_body
 from potstill.teachers.openai.sending import Sender
 from potstill.teachers.protocol import Request, Response
