@@ -81,10 +81,10 @@ def graph(given: argparse.Namespace, seed: int) -> dict[str, Any]:
     for name, soft in (("self", False), ("soft", True)):
         if name in given.methods:
             most = given.per_class or None
-            course = SelfTraining(
+            rounds = SelfTraining(
                 data.labelled, data.unlabelled, soft=soft, per_class=most, threshold=given.threshold, **how
             )
-            later: Any = course[1:]  # rounds, whose rows tell what was picked
+            later: Any = rounds[1:]  # rounds, whose rows tell what was picked
             for number, student in enumerate(later, 1):
                 students[f"self-training{', soft' * soft}, round {number}"] = student
                 picked[f"picked, self-training{', soft' * soft}, round {number}"] = student.rows.picks[0]
@@ -109,7 +109,7 @@ def graph(given: argparse.Namespace, seed: int) -> dict[str, Any]:
 def pairs(given: argparse.Namespace, data: Any, how: Mapping[str, Any]) -> dict[str, Course]:
     """Return co-training by what its two views are."""
     each = given.co_per_class or max(1, given.others // given.rounds)
-    made = {}
+    made: dict[str, Course] = {}
     if "co" in given.methods:
         views = Halves(data.labelled), Halves(data.unlabelled)
         made["halves"] = CoTraining(*views, per_class=each, threshold=given.co_threshold, **how)

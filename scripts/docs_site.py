@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from griffe import Class, Extension, Object
+from griffe import Attribute, Class, ExprSubscript, Extension, Object
 
 COMMANDS = "<!-- commands -->"
 """Where a page gets the help of every command."""
@@ -21,8 +21,8 @@ SOURCE = re.compile(r"\[`(\w+)`\]\(\.\./src/(potstill/[\w/]+)\.py\)")
 """A link to the file in which a name is defined, as it works in a repository browser."""
 LOADED = re.compile(r"<(?:script|img|iframe|source)\b[^>]*\ssrc=[\"']?(?:https?:)?//|<link\b[^>]*stylesheet[^>]*//")
 """What a browser would fetch from another host."""
-STEP = "potstill.engine.step.Step"
-"""The base of all steps, whose subclasses become dataclasses by themselves."""
+BASES = ("potstill.engine.step.Step", "potstill.recipes.students.Course")
+"""Bases whose subclasses become dataclasses by themselves, with a constructor that only running code knows."""
 USERS_ROOMS = ("potstill.steps", "potstill.trainers", "potstill.teachers")
 """Rooms whose classes are used through their fields alone."""
 
@@ -81,14 +81,20 @@ class Docstrings(Extension):
         if obj.docstring is not None and ">>> " in obj.docstring.value:
             obj.docstring.value = fenced(obj.docstring.value)
 
+    def on_attribute_instance(self, *, attr: Attribute, **_: Any) -> None:
+        """Show parameters that are no attributes, which griffe leaves out, as the others."""
+        if isinstance(attr.annotation, ExprSubscript) and str(attr.annotation.left) == "InitVar":
+            attr.annotation = attr.annotation.slice
+            attr.value = None if str(attr.value) == "field()" else attr.value
+
     def on_class(self, *, cls: Class, **_: Any) -> None:
         """Leave out what a step, trainer or teacher answers to the engine: its methods and class variables."""
         if cls.path.startswith(USERS_ROOMS):
             for name, member in list(cls.members.items()):
                 if member.is_function or "property" in member.labels or "ClassVar" in str(_annotation(member)):
                     cls.del_member(name)
-        if cls.path == STEP and "__init__" in cls.members:
-            cls.del_member("__init__")  # each step has one of its own, which only running code knows
+        if cls.path in BASES and "__init__" in cls.members:
+            cls.del_member("__init__")
 
 
 def _annotation(member: Any) -> Any:

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"error: {error}", sys.stderr)
         return FAILED
     except KeyboardInterrupt as stop:
-        say("interrupted: everything that finished is kept; the next run goes on from there", sys.stderr)
+        say("interrupted: everything that finished is kept; the next run resumes from there", sys.stderr)
         run = getattr(stop, "run", None)
         commands.print_json(options, run.as_json("interrupted") if run else commands.no_run(options, "interrupted", []))
         return _leave(INTERRUPTED)
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     _running_options(demo)
     for name, text, function in (
         ("ls", "list what the store holds", commands.ls),
-        ("verify", "hash everything in the store anew", commands.verify),
+        ("verify", "hash everything in the store again", commands.verify),
     ):
         _store_option(_command(subparsers, name, text, function))
     collecting = _command(subparsers, "gc", "delete what no remembered run uses", commands.gc)

@@ -127,7 +127,7 @@ def log(options: argparse.Namespace) -> int:
 
 
 def verify(options: argparse.Namespace) -> int:
-    """Hash everything anew."""
+    """Hash everything again."""
     from potstill.engine.inventory import verify
 
     checked, damaged = verify(options.store)

@@ -13,13 +13,16 @@ import pytest
 import potstill.recipes as methods
 import running
 import tiny
+from golden import keys_of
 from potstill import BadInput, Pipeline
 from potstill import trainers as trainer_package
 from potstill.engine.progress import Silent
+from potstill.errors import BadArguments
 from potstill.recipes import (
     Averaged,
     BornAgain,
     CoTraining,
+    Course,
     Ensemble,
     SelfTraining,
     TeachingAssistant,
@@ -33,6 +36,7 @@ from potstill.steps.labelling.class_probabilities import ClassProbabilities
 from potstill.steps.labelling.split_text import Halves
 from potstill.steps.labelling.task_model import RunTaskModel
 from potstill.steps.loading.in_memory import LoadRows
+from potstill.steps.quantization.int8 import QuantizeInt8
 from potstill.trainers.encoders.classifier import Classifier
 from potstill.trainers.language_models.hard_label import HardLabel
 from potstill.trainers.language_models.soft_label import SoftLabel
@@ -142,10 +146,69 @@ def test_wrong_requests_are_refused_at_once(make: Any, message: str) -> None:
         make()
 
 
-def test_a_course_is_no_model_and_says_what_is() -> None:
-    born = BornAgain(ROWS, student=".", rounds=1)
-    [said] = [text for text in problems_of(EvaluateClassifier(born, ROWS)) if "needs a model" in text]
-    assert "<Course of 2: say .student for the last>" in said
+def test_where_one_model_belongs_a_recipe_is_its_last_student(tmp_path: Path) -> None:
+    base = str(tiny.encoder(tmp_path / "encoder"))
+    born = BornAgain(ROWS, student=base, rounds=1)
+    assert problems_of(EvaluateClassifier(born, ROWS)) == []
+    whole, last = (keys_of(step) for step in (EvaluateClassifier(born, ROWS), EvaluateClassifier(born.student, ROWS)))
+    assert whole == last and keys_of(born) == keys_of(born.student)
+    assert born.expanded() is born.student and repr(born) == "<BornAgain of 2: say .student for the last>"
+    assert isinstance(born, Course) and list(born) == [born[0], born[1]] and born.index(born[1]) == 1
+
+
+def test_a_course_of_ones_own_hands_out_what_it_is_given() -> None:
+    first, last = Classifier(ROWS, student="a"), Classifier(ROWS, student="b")
+    course = Course([first, last])
+    assert (len(course), course.student, course.expanded(), course[:1]) == (2, last, last, (first,))
+    with pytest.raises(BadInput, match="Course: makes no step"):
+        Course([])
+
+
+def test_a_recipes_name_is_that_of_its_last_student_and_a_variables_is_none_of_theirs() -> None:
+    born = BornAgain(ROWS, student="base", rounds=1, name="last")
+    assert [step.name for step in born] == [None, "last"]
+    nameless = BornAgain(ROWS, student="base", rounds=1)
+    chain = TeachingAssistant(ROWS, teacher=nameless, students=["small"])
+    graph = Pipeline("p", outputs={"out": chain}).graph()
+    # names are part of a report's key, which a variable for the recipe must not change
+    assert not {"nameless", "chain"} & {graph.name(step) for step in graph.steps}
+
+
+@pytest.mark.parametrize(
+    ("trainer", "maker"),
+    [
+        (Classifier(ROWS, student="x", epochs=3, alpha=0.5), TrainClassifier),
+        (SoftLabel(ROWS, student="x", epochs=3, teacher="y", alpha=0.5), TrainCausal),
+        (HardLabel(ROWS, student="x", epochs=3), TrainCausal),
+    ],
+)
+def test_a_trainer_says_how_to_train_as_its_maker_does(trainer: Any, maker: Any, tmp_path: Path) -> None:
+    base = tiny.encoder(tmp_path / "encoder")
+    short = BornAgain(ROWS, student=str(base), rounds=1, train=trainer)
+    long = BornAgain(ROWS, student=str(base), rounds=1, train=maker(like=trainer))
+    assert [type(step) for step in short] == [type(step) for step in long]
+    assert keys_of(short) == keys_of(long) and short.student.epochs == 3
+
+
+def test_all_that_is_wrong_is_said_together_and_by_the_recipes_name() -> None:
+    with pytest.raises(BadInput) as found:
+        SelfTraining(ROWS, MORE, student="x", rounds=0, threshold=1.5, per_class=0, train=None)
+    assert str(found.value).splitlines() == [
+        "SelfTraining.train: must be Train | Classifier | HardLabel | SoftLabel, got None (NoneType)"
+    ]
+    with pytest.raises(BadInput) as found:
+        SelfTraining(ROWS, MORE, student="x", rounds=0, threshold=1.5, per_class=0, train=QuantizeInt8("x"), name="me")
+    assert str(found.value).splitlines() == [
+        "me.rounds: must be >= 1, got 0",
+        "me.threshold: must be >= 0 and <= 1, got 1.5",
+        "me.per_class: must be >= 1, got 0",
+        "me.train: must be a Classifier, HardLabel or SoftLabel, or make a trainer from (rows, student, teacher); got "
+        "a QuantizeInt8",
+    ]
+    with pytest.raises(BadInput, match="Ensemble: several causal teachers can't be averaged"):
+        Ensemble(ROWS, teachers=["a", "b"], student="base", train=TrainCausal())
+    with pytest.raises(BadArguments, match="BornAgain has no parameter 'round'; the nearest is rounds"):
+        BornAgain(ROWS, student="x", round=2)
 
 
 @pytest.mark.parametrize("name", MODULES)

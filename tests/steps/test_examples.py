@@ -1,4 +1,4 @@
-"""Every public step and trainer shows in its docstring what it does, and the example is true.
+"""Every public step, trainer and recipe shows in its docstring what it does, and the example is true.
 
 An example may use everything public, `show(step)`, `Path` in an empty folder, `teacher` (a real server), `encoder` and
 `student` (folders of real models). Run one alone with `-k NAME`.
@@ -27,6 +27,7 @@ from potstill import steps as step_package
 from potstill import trainers as trainer_package
 from potstill.data import home
 from potstill.engine.progress import Silent
+from potstill.engine.recipe import Recipe
 from potstill.models.footprint import footprint
 from potstill.trainers.loop.base import Training
 from serving import served
@@ -54,7 +55,9 @@ def public_steps(package: ModuleType) -> Iterator[tuple[str, type[Step] | Except
 
 OFFERED = {name: getattr(package, name, None) for package in (potstill, *HEADS) for name in package.__all__}
 STEPS = dict(public_steps(step_package))
-TRAINERS = {name: value for name, value in OFFERED.items() if inspect.isclass(value) and issubclass(value, Training)}
+TRAINERS = {
+    name: value for name, value in OFFERED.items() if inspect.isclass(value) and issubclass(value, (Training, Recipe))
+}
 
 
 def example_of(cls: Any) -> doctest.DocTest | None:

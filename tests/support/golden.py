@@ -26,6 +26,7 @@ from potstill import recipes, steps, trainers
 from potstill.engine.encoding import digest, digest_encoded, encode
 from potstill.engine.graph import build, step_of
 from potstill.engine.keys.identity import Codes, encoded, fixed_fields, key_of, step_identity
+from potstill.engine.recipe import Recipe
 from potstill.engine.step import Node, Step
 from potstill.models.identity import model_identity
 from potstill.steps.evaluation.exported_teacher import ExportedTeacher
@@ -157,7 +158,7 @@ class Table:
 
 def trainer_classes() -> list[type[Step]]:
     """Return the trainers, those under learned masks included."""
-    public = [getattr(trainers, name) for name in trainers.__all__]
+    public = [getattr(trainers, name) for name in trainers.__all__ if name not in RECIPES]
     return [*(one for one in public if isinstance(one, type) and issubclass(one, Step)), *cofi_prune.PRUNING.values()]
 
 
@@ -174,15 +175,22 @@ def settings_classes() -> list[type]:
 
 
 def public_methods() -> set[str]:
-    """Return the public functions that build graphs of steps."""
+    """Return the public steps that other steps make up."""
     offered = {name: getattr(where, name) for where in (recipes, trainers) for name in where.__all__}
-    return {name for name, one in offered.items() if not isinstance(one, type)}
+    made_up = {name for name, one in offered.items() if isinstance(one, type) and issubclass(one, Recipe)}
+    return made_up - {"Course"}
 
 
 def computed() -> dict[str, Keys]:
     """Return all keys."""
     with TemporaryDirectory() as folder:
         return Table(Path(folder)).all()
+
+
+def keys_of(step: Step) -> list[str]:
+    """Return the keys of a step and of all behind it."""
+    with TemporaryDirectory() as folder:
+        return list(Table(Path(folder)).keys([step]).values())
 
 
 def kept() -> dict[str, Keys]:

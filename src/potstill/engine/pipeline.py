@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from potstill.engine.graph import Graph, build, step_of
 from potstill.engine.pipeline_file import pipeline_file
@@ -68,9 +68,9 @@ class Pipeline:
             RequestError: with all problems together.
         """
         graph = self.graph()
-        found = problems(graph)
-        if found:
-            raise RequestError(*found)
+        wrong = problems(graph)
+        if wrong:
+            raise RequestError(*wrong)
         return graph
 
     def run(
@@ -165,16 +165,24 @@ def available_cpus() -> int:
 
 
 def _variable_names(variables: Mapping[str, Any]) -> dict[int, str]:
-    """Return the names of the variables that hold steps, by `id(step)`; lists and dicts of steps give `name[key]`."""
+    """Return the names of the variables that hold steps, by `id(step)`; lists and dicts of steps give `name[key]`.
+
+    A variable that holds a recipe of several steps names none of them.
+    """
     names: dict[int, str] = {}
     for name, value in variables.items():
         if name.startswith("_"):
             continue
-        if isinstance(value, Step):
+        if _is_one_step(value):
             names.setdefault(id(step_of(value)), name)
         elif isinstance(value, (list, tuple, dict)):
             items = value.items() if isinstance(value, dict) else enumerate(value)
             for key, item in items:
-                if isinstance(item, Step):
+                if _is_one_step(item):
                     names.setdefault(id(step_of(item)), f"{name}[{key}]")
     return names
+
+
+def _is_one_step(value: Any) -> TypeGuard[Step]:
+    """Return whether a value is a step, and no sequence of steps."""
+    return isinstance(value, Step) and not isinstance(value, Sequence)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from potstill.engine.annotations import hints
 from potstill.engine.graph import Graph, edges, like, step_of
 from potstill.engine.pipeline import Pipeline
+from potstill.engine.recipe import built
 from potstill.engine.step import Output, Step
 from potstill.engine.typed_json import Annotation, MisfitError, dataclass_in
 from potstill.engine.value_text import value_of
@@ -36,14 +37,14 @@ def changed(pipeline: Pipeline, settings: list[str]) -> Pipeline:
         if not equals:
             wrong.append(f"--set takes path=value, got {setting!r}")
         elif parts[0] not in roots or len(parts) < 2:
-            wrong.append(_unknown(path, parts[0], _paths(roots)))
+            wrong.append(_unknown(path, _paths(roots)))
         else:
             root = roots[parts[0]]
             current = replacements.get(id(root), root)
             try:
                 replacements[id(root)] = _with(current, parts[1:], text)
             except KeyError:
-                wrong.append(_unknown(path, path, _paths(roots)))
+                wrong.append(_unknown(path, _paths(roots)))
             except MisfitError as error:
                 wrong.append(Problem(parts[0], ".".join(parts[1:]), str(error)))
     if wrong:
@@ -56,18 +57,23 @@ def _roots(pipeline: Pipeline) -> dict[str, Any]:
     graph = pipeline.graph()
     written = _written(graph)
     named = {graph.name(step): written.get(id(step), step) for step in graph.steps}
-    variables = {
-        name: value
+    variables: dict[str, Any] = {
+        name: built(value) if isinstance(value, Step) else value
         for name, value in pipeline.variables.items()
-        if dataclasses.is_dataclass(value) and not isinstance(value, (type, Output)) and not name.startswith("_")
+        if dataclasses.is_dataclass(value)
+        and not isinstance(value, (type, Output, Sequence))
+        and not name.startswith("_")
     }
     return {**named, **variables}
 
 
 def _written(graph: Graph) -> dict[int, Step]:
-    """Return by the id of a graph's step the one that stands for it in the file, which may expand to it."""
+    """Return by the id of a graph's step the one that stands for it in the file, which may expand to it.
+
+    A recipe is left out: what it stands for has its parameters.
+    """
     nodes = [*graph.outputs.values(), *(node for step in graph.steps for _, node in edges(step))]
-    return {id(step_of(node)): node for node in nodes if isinstance(node, Step)}
+    return {id(step_of(node)): node for node in nodes if isinstance(node, Step) and built(node) is node}
 
 
 def _paths(roots: Mapping[str, Any]) -> list[str]:
@@ -75,21 +81,21 @@ def _paths(roots: Mapping[str, Any]) -> list[str]:
     return [f"{name}.{field.name}" for name, root in roots.items() for field in dataclasses.fields(root)]
 
 
-def _unknown(path: str, wanted: str, known: list[str]) -> str:
+def _unknown(path: str, paths: list[str]) -> str:
     """Return the message for a path that does not exist."""
-    near = difflib.get_close_matches(path, known, n=1, cutoff=0.0)
-    del wanted
+    near = difflib.get_close_matches(path, paths, n=1, cutoff=0.0)
     return f"--set {path}: there is no such parameter" + (f"; the nearest is {near[0]}" if near else "")
 
 
 def _with(value: object, parts: list[str], text: str) -> Any:
-    """Return a dataclass with the field at `parts` set to what `text` says.
+    """Return a dataclass with the field at `parts` set to the value that `text` gives.
 
     Raises:
         KeyError: there is no such field.
         MisfitError: the text is no value for it.
     """
     head, *rest = parts
+    value = built(value) if isinstance(value, Step) else value
     head = getattr(type(value), "spelled", {}).get(head, head)
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         raise KeyError(head)
@@ -143,7 +149,7 @@ def _rebuilt(pipeline: Pipeline, replacements: dict[int, Any]) -> Pipeline:
         if isinstance(value, Output):
             return Output(rebuilt(value.step), value.name)
         if isinstance(value, Step):
-            return rebuilt(value)
+            return rebuilt(built(value))
         if isinstance(value, Mapping):
             return {key: swap(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
@@ -158,6 +164,6 @@ def _rebuilt(pipeline: Pipeline, replacements: dict[int, Any]) -> Pipeline:
 
     for step in graph.steps:
         rebuilt(step)
-    made = Pipeline(pipeline.name, {name: swap(node) for name, node in pipeline.outputs.items()})
-    made.variables, made.file = pipeline.variables, pipeline.file
-    return made
+    changed = Pipeline(pipeline.name, {name: swap(node) for name, node in pipeline.outputs.items()})
+    changed.variables, changed.file = pipeline.variables, pipeline.file
+    return changed

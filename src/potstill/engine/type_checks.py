@@ -1,4 +1,4 @@
-"""The value of a field held against its annotation: its type, and the bounds that marks such as `Interval` set."""
+"""The value of a field checked against its annotation: its type, and the bounds that marks such as `Interval` set."""
 
 from __future__ import annotations
 
@@ -77,4 +77,8 @@ def _annotated_marks(annotation: Annotation) -> tuple[Any, ...]:
 
 def _type_name(annotation: Annotation) -> str:
     """Return an annotation as a person would write it."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return " | ".join(_type_name(_without_marks(member)) for member in typing.get_args(annotation))
+    if annotation is types.NoneType:
+        return "None"
     return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")

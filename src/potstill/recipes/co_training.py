@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import KW_ONLY, InitVar, field
+from typing import Annotated
+
+from annotated_types import Ge, Interval
 
 from potstill.engine.step import Model, Rows, Step
-from potstill.errors import BadInput, Problem
-from potstill.recipes.lessons import CLASSIFIERS, Train, at_least_one
+from potstill.errors import Problem
+from potstill.recipes.lessons import CLASSIFIERS, Train, Trainer, lesson, train_problems
 from potstill.recipes.students import Course
 from potstill.steps.filtering.confidence import KeepConfident
 from potstill.steps.labelling.add_pseudo_labels import AddPseudoLabels
@@ -14,21 +18,8 @@ from potstill.steps.labelling.task_model import RunTaskModel
 from potstill.steps.rows.columns import Rename, Select
 
 
-def CoTraining(  # noqa: N802 - stands among steps in a pipeline
-    labelled: Rows,
-    unlabelled: Rows,
-    *,
-    student: Model,
-    views: tuple[str, str] = ("first", "second"),
-    students: Sequence[Model] = (),
-    rounds: int = 3,
-    per_class: int = 1,
-    threshold: float = 0.0,
-    text: str = "text",
-    label: str = "label",
-    train: Train = CLASSIFIERS,
-) -> Course:
-    """Return, for each round, a student of each view, and at the end one that reads the whole text.
+class CoTraining(Course):
+    """Train, for each round, a student of each view, and at the end one that reads the whole text.
 
     Blum and Mitchell 1998 ("Combining labeled and unlabeled data with co-training", table 1): two students learn from
     the labelled rows, each from its own view; each labels the unlabelled rows of which it is surest, `per_class` of
@@ -44,62 +35,69 @@ def CoTraining(  # noqa: N802 - stands among steps in a pipeline
     and takes `per_class` more, so that a label may be revised; a row that the two label differently is left out; and
     every class counts alike, where the paper takes 1 positive to 3 negative rows.
 
-    Args:
-        labelled: rows with both views, the text and the label.
-        unlabelled: rows with both views and the text.
-        student: where the last student starts, and those of the views.
-        views: the columns with the two views; the same one twice needs two different `students`.
-        students: where the students of the two views start instead.
-        rounds: how often the unlabelled rows are labelled.
-        per_class: rows that each view adds of each class in the first round; n times as many in the n-th.
-        threshold: least probability of the label, from 0 to 1; 0 leaves the choice to `per_class`, as in the paper.
-        text: column that the last student reads.
-        label: column with the label.
-        train: makes each training step, from rows with `text` and `label`; `TrainClassifier(like=...)` sets parameters.
-
-    Raises:
-        BadInput: there is not one round, or the two views are the same.
-
     >>> given = Halves(LoadRows([{"text": "what a joy", "label": "good"}, {"text": "so dull", "label": "bad"}]))
     >>> course = CoTraining(given, Halves(LoadRows([{"text": "fun for all"}])), student=encoder, rounds=2)
     >>> len(course), [pick.rows.column for pick in course.student.rows.rows.picks]
     (5, ['first', 'second'])
     """
-    at_least_one(rounds)
-    starts = tuple(students) or (student, student)
-    _check(views, starts, per_class)
-    columns = tuple(dict.fromkeys((text, *views)))
-    pool, data, trained = Select(unlabelled, columns), labelled, list[Step]()
-    for number in range(1, rounds + 1):
-        pair = [train(_seen(data, view, text, label), start, None) for view, start in zip(views, starts, strict=True)]
-        tagged = [RunTaskModel(pool, model, column=view) for view, model in zip(views, pair, strict=True)]
-        sure: list[Rows] = [KeepConfident(rows, threshold=threshold, per_class=per_class * number) for rows in tagged]
-        data = AddPseudoLabels(labelled, sure, keep=columns, label=label)
-        trained += pair
-    return Course([*trained, train(Select(data, [text, label]), student, None)])
+
+    labelled: Rows
+    """Rows with both views, the text and the label."""
+    unlabelled: Rows
+    """Rows with both views and the text."""
+    _: KW_ONLY
+    student: InitVar[Model] = field()
+    """Where the last student starts, and those of the views; `.student` of the recipe is the last one."""
+    views: tuple[str, str] = ("first", "second")
+    """The columns with the two views; the same one twice needs two different `students`."""
+    students: Sequence[Model] = ()
+    """Where the students of the two views start instead."""
+    rounds: Annotated[int, Ge(1)] = 3
+    """How often the unlabelled rows are labelled."""
+    per_class: Annotated[int, Ge(1)] = 1
+    """Rows that each view adds of each class in the first round; n times as many in the n-th."""
+    threshold: Annotated[float, Interval(ge=0, le=1)] = 0.0
+    """Least probability of the label, from 0 to 1; 0 leaves the choice to `per_class`, as in the paper."""
+    text: str = "text"
+    """Column that the last student reads."""
+    label: str = "label"
+    """Column with the label."""
+    train: Train | Trainer = CLASSIFIERS
+    """How each is trained, on `text` and `label`: a `Classifier` with the parameters of all, or a `Train`."""
+
+    def __post_init__(self, student: Model) -> None:
+        """Build the students.
+
+        Raises:
+            BadInput: naming all that is wrong.
+        """
+        starts = tuple(self.students) or (student, student)
+        self._build(self._rounds(student, starts), _view_problems(self.views, starts), train_problems(self.train))
+
+    def _rounds(self, student: Model, starts: Sequence[Model]) -> Iterator[Step]:
+        """Yield the students in order."""
+        train, columns = lesson(self.train), tuple(dict.fromkeys((self.text, *self.views)))
+        pool, data = Select(self.unlabelled, columns), self.labelled
+        for number in range(1, self.rounds + 1):
+            sure: list[Rows] = []
+            for view, start in zip(self.views, starts, strict=True):
+                model = train(self._seen(data, view), start, None)
+                yield model
+                tagged = RunTaskModel(pool, model, column=view)
+                sure.append(KeepConfident(tagged, threshold=self.threshold, per_class=self.per_class * number))
+            data = AddPseudoLabels(self.labelled, sure, keep=columns, label=self.label)
+        yield train(Select(data, [self.text, self.label]), student, None)
+
+    def _seen(self, rows: Rows, view: str) -> Rows:
+        """Return the rows with one view as their text."""
+        chosen = Select(rows, [view, self.label])
+        return chosen if view == self.text else Rename(chosen, {view: self.text})
 
 
-def _check(views: Sequence[str], starts: Sequence[Model], per_class: int) -> None:
-    """Check that there are two views.
-
-    Raises:
-        BadInput: there are not, or nothing is taken of each class; all problems together.
-    """
-    wrong = []
-    if len(views) != 2:
-        wrong.append(Problem("", "views", f"must be two columns, got {views!r:.80}"))
+def _view_problems(views: Sequence[str], starts: Sequence[Model]) -> Iterator[Problem]:
+    """Yield why there are no two views."""
     if len(starts) != 2:
-        wrong.append(Problem("", "students", f"must be two models, one for each view, got {len(starts)}"))
+        yield Problem("", "students", f"must be two models, one for each view, got {len(starts)}")
     if len(set(views)) == 1 and len(starts) == 2 and starts[0] is starts[1]:
         text = f"are the same column {views[0]!r} for the same student, so neither has anything to tell the other"
-        wrong.append(Problem("", "views", f"{text}: name two columns (Halves makes two), or give two students="))
-    if per_class < 1:
-        wrong.append(Problem("", "per_class", f"must be >= 1, got {per_class}"))
-    if wrong:
-        raise BadInput(*wrong)
-
-
-def _seen(rows: Rows, view: str, text: str, label: str) -> Rows:
-    """Return the rows with one view as their text."""
-    chosen = Select(rows, [view, label])
-    return chosen if view == text else Rename(chosen, {view: text})
+        yield Problem("", "views", f"{text}: name two columns (Halves makes two), or give two students=")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+from potstill.engine.recipe import built
 from potstill.engine.step import Model, Rows, Step
 from potstill.errors import BadInput, Problem
+from potstill.recipes.students import Course
 from potstill.steps.labelling.add_pseudo_labels import AddPseudoLabels
 from potstill.steps.labelling.average_probabilities import AverageProbabilities
 from potstill.steps.labelling.class_probabilities import ClassProbabilities
@@ -59,7 +61,7 @@ class TrainClassifier:
 class TrainCausal:
     """Trains causal language models on the rows' `output`, with a live teacher beside the student if there is one."""
 
-    like: SoftLabel | None = None
+    like: SoftLabel | HardLabel | None = None
     """A trainer whose parameters every lesson takes; its rows, student and teacher are replaced."""
 
     def __call__(self, rows: Rows, student: Model, teacher: Model | Averaged | None) -> Step:
@@ -71,15 +73,40 @@ class TrainCausal:
         if isinstance(teacher, Averaged):
             raise BadInput("several causal teachers can't be averaged, as only one is held beside the student: give "
                            "one, or let each write answers and train on all of them")  # fmt: skip
-        like = self.like or SoftLabel(rows, student=student)
         if teacher is not None:
-            return dataclasses.replace(like, rows=rows, student=student, teacher=teacher, name=None)
-        shared = {field.name: getattr(like, field.name) for field in dataclasses.fields(HardLabel)}
-        return HardLabel(**{**shared, "rows": rows, "student": student, "name": None})
+            return dataclasses.replace(self.soft(rows, student), rows=rows, student=student, teacher=teacher, name=None)
+        return HardLabel(**{**_shared(self.soft(rows, student)), "rows": rows, "student": student, "name": None})
+
+    def soft(self, rows: Rows, student: Model) -> SoftLabel:
+        """Return the trainer for students that have a teacher."""
+        if isinstance(self.like, HardLabel):
+            return SoftLabel(**_shared(self.like))
+        return self.like or SoftLabel(rows, student=student)
 
 
 CLASSIFIERS: Train = TrainClassifier()
 """Trains classifiers with the usual parameters."""
+Trainer = Classifier | HardLabel | SoftLabel
+"""A trainer whose parameters every lesson takes, in place of `TrainClassifier(like=...)` or `TrainCausal(like=...)`."""
+
+
+def lesson(train: Train | Trainer) -> Train:
+    """Return what makes each training step, given that or a trainer to be like."""
+    if isinstance(train, Classifier):
+        return TrainClassifier(train)
+    return TrainCausal(train) if isinstance(train, (HardLabel, SoftLabel)) else train
+
+
+def train_problems(train: object) -> Iterator[Problem]:
+    """Yield that `train` neither is a trainer to be like nor makes one."""
+    if not callable(train) and not isinstance(train, Trainer):
+        text = "must be a Classifier, HardLabel or SoftLabel, or make a trainer from (rows, student, teacher)"
+        yield Problem("", "train", f"{text}; got a {type(train).__name__}")
+
+
+def _shared(trainer: HardLabel | SoftLabel) -> dict[str, Any]:
+    """Return the parameters that trainers with and without a teacher share."""
+    return {field.name: getattr(trainer, field.name) for field in dataclasses.fields(HardLabel)}
 
 
 def classified(rows: Rows, teacher: Model | Averaged, column: str) -> Rows:
@@ -92,27 +119,13 @@ def classified(rows: Rows, teacher: Model | Averaged, column: str) -> Rows:
 
 def reseeded(step: Step, by: int) -> Step:
     """Return a training step with another seed, so that students of one size don't start alike; others as they are."""
+    step = built(step)
     seed = getattr(step, "seed", None) if "seed" in {field.name for field in dataclasses.fields(step)} else None
     return dataclasses.replace(step, seed=seed + by) if isinstance(seed, int) else step  # type: ignore[call-arg]
 
 
-def at_least_one(rounds: int) -> None:
-    """Check a number of rounds.
-
-    Raises:
-        BadInput: it is not positive.
-    """
-    if rounds < 1:
-        raise BadInput(Problem("", "rounds", f"must be >= 1, got {rounds}"))
-
-
-def some(models: Iterable[Model], field: str) -> tuple[Model, ...]:
-    """Return models as a tuple.
-
-    Raises:
-        BadInput: there are none, or `models` is the name of one.
-    """
-    found = () if isinstance(models, str) else tuple(models)
-    if not found:
-        raise BadInput(Problem("", field, f"must be a list of at least one model, got {models!r:.60}"))
-    return found
+def no_list(models: object, field: str) -> Iterator[Problem]:
+    """Yield that `models` are none, or one alone."""
+    one = isinstance(models, (str, Step)) and not isinstance(models, Course)
+    if one or not isinstance(models, Iterable) or (isinstance(models, Sized) and not len(models)):
+        yield Problem("", field, f"must be a list of at least one model, got {models!r:.60}")

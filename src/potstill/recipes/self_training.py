@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import KW_ONLY, InitVar, field
+from typing import Annotated
+
+from annotated_types import Ge, Interval
+
 from potstill.engine.step import Model, Rows, Step
-from potstill.recipes.lessons import CLASSIFIERS, Train, at_least_one
+from potstill.recipes.lessons import CLASSIFIERS, Train, Trainer, lesson, train_problems
 from potstill.recipes.students import Course
 from potstill.steps.filtering.confidence import KeepConfident
 from potstill.steps.labelling.add_pseudo_labels import AddPseudoLabels
@@ -11,20 +17,8 @@ from potstill.steps.labelling.task_model import RunTaskModel
 from potstill.steps.rows.columns import Select
 
 
-def SelfTraining(  # noqa: N802 - stands among steps in a pipeline
-    labelled: Rows,
-    unlabelled: Rows,
-    *,
-    student: Model,
-    rounds: int = 3,
-    threshold: float = 0.9,
-    per_class: int | None = None,
-    soft: bool = False,
-    text: str = "text",
-    label: str = "label",
-    train: Train = CLASSIFIERS,
-) -> Course:
-    """Return the student of the labelled rows alone, and one for each round.
+class SelfTraining(Course):
+    """Train a student of the labelled rows alone, and one for each round of labelling the others.
 
     In a round the last student labels all unlabelled rows, those at least as sure as `threshold` join the labelled
     ones, and a new student learns from both, from the start again. The scheme is Scudder's (1965, "Probability of error
@@ -36,31 +30,51 @@ def SelfTraining(  # noqa: N802 - stands among steps in a pipeline
     at the cost of the others. `per_class` holds the balance, at the price of sure rows that are left out; it suits
     unlabelled rows whose classes are about as frequent as those of the labelled ones.
 
-    Args:
-        labelled: texts with their labels, of at least two classes; they are part of every round.
-        unlabelled: texts; a label that they may have is not read.
-        student: where every student starts.
-        rounds: how often the unlabelled rows are labelled.
-        threshold: least probability of the label, from 0 to 1; a student that fits few rows well is too sure of all.
-        per_class: most rows that are added of each class; None adds all above the threshold.
-        soft: whether a new student learns the old one's probabilities of these rows instead of the label alone.
-        text: column with the text.
-        label: column with the label.
-        train: makes each training step; `TrainClassifier(like=...)` sets parameters.
-
-    Raises:
-        BadInput: there is not one round.
-
     >>> rows = LoadRows([{"text": "what a joy", "label": "good"}, {"text": "so dull", "label": "bad"}])
     >>> course = SelfTraining(rows, LoadRows([{"text": "fun"}]), student=encoder, rounds=2, threshold=0.8)
     >>> course[2].rows.picks[0].rows.model is course[1], len(course)
     (True, 3)
     """
-    at_least_one(rounds)
-    known, texts = Select(labelled, [text, label]), Select(unlabelled, [text])
-    students: list[Step] = [train(known, student, None)]
-    for _ in range(rounds):
-        tagged = RunTaskModel(texts, students[-1], column=text)
-        sure = KeepConfident(tagged, threshold=threshold, per_class=per_class)
-        students.append(train(AddPseudoLabels(known, [sure], keep=(text,), label=label, soft=soft), student, None))
-    return Course(students)
+
+    labelled: Rows
+    """Texts with their labels, of at least two classes; they are part of every round."""
+    unlabelled: Rows
+    """Texts; a label that they may have is not read."""
+    _: KW_ONLY
+    student: InitVar[Model] = field()
+    """Where every student starts; `.student` of the recipe is the last one."""
+    rounds: Annotated[int, Ge(1)] = 3
+    """How often the unlabelled rows are labelled."""
+    threshold: Annotated[float, Interval(ge=0, le=1)] = 0.9
+    """Least probability of the label, from 0 to 1; a student that fits few rows well is too sure of all."""
+    per_class: Annotated[int, Ge(1)] | None = None
+    """Most rows that are added of each class; None adds all above the threshold."""
+    soft: bool = False
+    """Whether a new student learns the old one's probabilities of these rows instead of the label alone."""
+    text: str = "text"
+    """Column with the text."""
+    label: str = "label"
+    """Column with the label."""
+    train: Train | Trainer = CLASSIFIERS
+    """How each is trained: a `Classifier` with the parameters of all, or a `Train`."""
+
+    def __post_init__(self, student: Model) -> None:
+        """Build the students.
+
+        Raises:
+            BadInput: naming all that is wrong.
+        """
+        self._build(self._rounds(student), train_problems(self.train))
+
+    def _rounds(self, student: Model) -> Iterator[Step]:
+        """Yield the students in order."""
+        train = lesson(self.train)
+        known, texts = Select(self.labelled, [self.text, self.label]), Select(self.unlabelled, [self.text])
+        last = train(known, student, None)
+        yield last
+        for _ in range(self.rounds):
+            tagged = RunTaskModel(texts, last, column=self.text)
+            sure = KeepConfident(tagged, threshold=self.threshold, per_class=self.per_class)
+            rows = AddPseudoLabels(known, [sure], keep=(self.text,), label=self.label, soft=self.soft)
+            last = train(rows, student, None)
+            yield last

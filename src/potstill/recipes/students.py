@@ -1,29 +1,38 @@
-"""What a method hands out: every student that it trains."""
+"""What a recipe hands out: every student that it trains."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
+from potstill.engine.recipe import Recipe
 from potstill.engine.step import Step
 
 
-class Course(Sequence[Step]):
-    """The steps that train a method's students, in the order in which they learn; what they learn from hangs on them.
+class Course(Recipe, Sequence[Step]):
+    """The steps that train a recipe's students, in the order in which they learn; what they learn from hangs on them.
 
-    It is no dataclass, list or tuple on purpose: given where one model belongs it is refused before anything runs.
+    Where one model belongs it stands for the last student.
     """
 
     def __init__(self, students: Iterable[Step]) -> None:
-        """Hand out `students`."""
-        self._students = tuple(students)
+        """Hand out `students`.
+
+        Raises:
+            BadInput: there are none.
+        """
+        self._build(students)
 
     @property
     def student(self) -> Step:
-        """The last student: what the method is for."""
-        return self._students[-1]
+        """The last student: what the recipe is for."""
+        return self._built()[-1]
 
-    @overload
+    def __iter__(self) -> Iterator[Step]:  # type: ignore[override]  # other steps refuse: they are no sequences
+        """Return the students one by one."""
+        return iter(self._built())
+
+    @overload  # type: ignore[override]  # as above
     def __getitem__(self, index: int) -> Step: ...
 
     @overload
@@ -31,12 +40,12 @@ class Course(Sequence[Step]):
 
     def __getitem__(self, index: int | slice) -> Step | Sequence[Step]:
         """Return a student, or some of them."""
-        return self._students[index]
+        return self._built()[index]
 
     def __len__(self) -> int:
         """Return the number of students."""
-        return len(self._students)
+        return len(self._built())
 
     def __repr__(self) -> str:
-        """Return what to take of it, since this is what an error message shows."""
-        return f"<Course of {len(self)}: say .student for the last>"
+        """Return what it is and how to get a student out of it."""
+        return f"<{type(self).__name__} of {len(self)}: say .student for the last>"

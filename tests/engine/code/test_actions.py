@@ -29,6 +29,9 @@ ACTIONS = {
     "in a walrus": f"if (nothing := codecs.register_error('own', {HANDLER})) is None:\n    pass",
     "by getattr": f"getattr(codecs, 'register_error')('own', {HANDLER})",
     "by another name": f"enter = codecs.register_error\nenter('own', {HANDLER})",
+    "by a name that is deleted": f"enter = codecs.register_error\nenter('own', {HANDLER})\ndel enter",
+    "by a comprehension's variable": f"[enter('own', {HANDLER}) for enter in [codecs.register_error]]\n"
+    "if not codecs:\n    enter = None",
     "in a block": f"with open(__file__) as file:\n    codecs.register_error('own', {HANDLER})",
     "in a class's body": f"class Setup:\n    codecs.register_error('own', {HANDLER})",
     "in a function": f"def enter(by):\n    codecs.register_error('own', by)\nenter({HANDLER})",
@@ -72,6 +75,7 @@ NOTHING = {
     "    return function\n@enter\ndef other():\n    return 'OLD'",
     "a chain of methods": "class Entry:\n    def put(self, word):\n        self.word = word\n        return self\n"
     "entry = Entry().put('OLD').put('x')",
+    "what has not run": "if __name__ == '__main__':\n    words = list('OLD')\n    words.append('OLD')",
     "a message": "print('OLD', end='')",
     "a warning": "import warnings\nwith warnings.catch_warnings(record=True):\n    warnings.warn('OLD')",
     "a logger": "import logging\nlogging.getLogger('own').setLevel('OLD'[:0] or 'INFO')",

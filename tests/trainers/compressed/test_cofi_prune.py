@@ -92,7 +92,10 @@ def test_a_classifier_is_pruned_as_well(tmp_path):
 @pytest.mark.parametrize("trainer", [HardLabel, SoftLabel, Classifier, LayerMatch])
 def test_every_trainer_can_prune_and_keeps_its_parameters(trainer):
     more = {"teacher": "y"} if trainer is LayerMatch else {}
-    step = CoFiPrune("m", train=trainer(None, student="x", epochs=7, seed=3, **more), sparsity=0.5)
+    given = trainer(None, student="x", epochs=7, seed=3, learning_rate=0.5, warmup=0.25, **more)
+    read = CoFiPrune("m", train=given, sparsity=0.5)
+    assert (read.sparsity, read.learning_rate, read.warmup, read.epochs) == (0.5, 0.5, 0.25, 7)
+    step = read.expanded()
     assert type(step).__name__ == f"CoFi{trainer.__name__}"
     theirs, ours = ({one.name: (one.type, one.default) for one in fields(kind)} for kind in (trainer, type(step)))
     assert ours == {**theirs, "masks": ("Masks", Masks())}
@@ -106,7 +109,7 @@ def test_what_does_not_go_together(tmp_path, student):
     assert "heads say how small already" in str(next(iter(CoFiPrune("m", train=plain, sparsity=0.5, heads=2).check())))
     both = HardLabel(None, student="x", validation=LoadRows([{"a": 1}]))
     assert {p.field for p in CoFiPrune("m", train=both, sparsity=0.5).check()} == {"validation"}
-    with pytest.raises(BadInput, match="can't train under masks: take HardLabel"):
+    with pytest.raises(BadInput, match=r"CoFiPrune\.train: a OnPolicy can't train under masks: take HardLabel"):
         CoFiPrune("m", train=OnPolicy(None, student="x", teacher="y"))
     with pytest.raises(BadInput, match="intermediate_size=100 is not a multiple of 64"):
         prune(tmp_path, student, intermediate_size=100)

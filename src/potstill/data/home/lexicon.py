@@ -16,13 +16,13 @@ class Noun(NamedTuple):
 
 def _nouns(table: str) -> tuple[Noun, ...]:
     """Nouns from "weight text" items parted by commas; a final "+" marks a plural, "@r" or "@n" where it stands."""
-    found: list[Noun] = []
+    nouns: list[Noun] = []
     for item in table.split(","):
         weight, text = item.split(maxsplit=1)
         text, _, where = text.strip().partition("@")
         noun = Noun(text.rstrip("+"), text.endswith("+"), where)
-        found += [noun] * int(weight)
-    return tuple(found)
+        nouns += [noun] * int(weight)
+    return tuple(nouns)
 
 
 NOUNS: Final[dict[str, tuple[Noun, ...]]] = {
@@ -91,11 +91,11 @@ NOUNS: Final[dict[str, tuple[Noun, ...]]] = {
 
 def _weighted(table: str) -> tuple[str, ...]:
     """Items parted by "|", each with an optional leading "weight*"."""
-    found: list[str] = []
+    items: list[str] = []
     for item in " ".join(table.split()).split("|"):
         weight, star, text = item.strip().partition("*")
-        found += [text] * int(weight) if star else [weight]
-    return tuple(found)
+        items += [text] * int(weight) if star else [weight]
+    return tuple(items)
 
 
 # Small free choices inside a phrasing.

@@ -34,12 +34,12 @@ def _rooms() -> dict[str, tuple[Room, ...]]:
     }
     rooms: dict[str, tuple[Room, ...]] = {}
     for room, names in table.items():
-        found: list[Room] = []
+        variants: list[Room] = []
         for item in names.split(","):
             weight, text = item.split(maxsplit=1)
             place = "on" if text == "lawn" else "in"
-            found += [Room(room, text, text, place)] * int(weight)
-        rooms[room] = tuple(found)
+            variants += [Room(room, text, text, place)] * int(weight)
+        rooms[room] = tuple(variants)
     return rooms
 
 

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from potstill.engine.recipe import built
 from potstill.engine.step import Step
 from potstill.errors import Problem, RequestError
 
@@ -34,6 +35,7 @@ def _trainer_of(step: Step, trainer: Step, zeros: bool) -> Step:
     Raises:
         RequestError: it is no trainer, or one that can't hold zeros.
     """
+    trainer = built(trainer)
     fields = {field.name for field in dataclasses.fields(trainer)} if isinstance(trainer, Step) else set()
     wanted = {"student", *(("hold_zeros",) if zeros else ())}
     if not wanted <= fields:

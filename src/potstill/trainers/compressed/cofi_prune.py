@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import KW_ONLY
+from dataclasses import KW_ONLY, InitVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from potstill.engine.step import Model
+from annotated_types import Ge, Interval
+
+from potstill.engine.recipe import StandIn, built
+from potstill.engine.step import Model, Step
 from potstill.errors import BadInput, Problem
 from potstill.models.turns import LossOn
 from potstill.trainers.compressed.masks import (
-    UNKEYED,
+    MaskFields,
     Masks,
     adapter_problems,
-    mask_form,
     mask_problems,
     mask_recipe,
 )
@@ -52,31 +54,23 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
-    from potstill.trainers.compressed.mask_parametrization import MaskForm
 
 
-class CoFiHardLabel(CausalTraining):
+class CoFiHardLabel(MaskFields, CausalTraining):
     """`HardLabel` whose student is pruned while it learns."""
 
     version: ClassVar[int] = HardLabel.version
-    unkeyed: ClassVar[frozenset[str]] = UNKEYED
     unkeyed_defaults: ClassVar[frozenset[str]] = HardLabel.unkeyed_defaults
 
     _: KW_ONLY
     loss_on: LossOn = "last"
     """Which turns of a conversation are learned, as in `HardLabel`."""
-    masks: Masks = Masks()
-    """How small the student is to become."""
 
     def check(self) -> Iterator[Problem]:
         """Yield what is wrong with the parameters."""
         yield from super().check()
         yield from mask_problems(self, self.masks)
         yield from adapter_problems(self)
-
-    def form(self) -> MaskForm:
-        """Return the masks that the student is trained under."""
-        return mask_form(self.masks)
 
     def recipe(self) -> dict[str, object]:
         """Return the parameters that the model card names."""
@@ -87,14 +81,8 @@ class CoFiHardLabel(CausalTraining):
         return learn_answers(self, rows, student, context, validation, loss_on=self.loss_on)
 
 
-class CoFiSoftLabel(SoftFields, CausalTraining):
+class CoFiSoftLabel(MaskFields, SoftFields, CausalTraining):
     """`SoftLabel` whose student is pruned while it learns."""
-
-    unkeyed: ClassVar[frozenset[str]] = UNKEYED
-
-    _: KW_ONLY
-    masks: Masks = Masks()
-    """How small the student is to become."""
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns that the rows must have."""
@@ -106,10 +94,6 @@ class CoFiSoftLabel(SoftFields, CausalTraining):
         yield from soft_problems(self, self.student)
         yield from mask_problems(self, self.masks)
         yield from adapter_problems(self)
-
-    def form(self) -> MaskForm:
-        """Return the masks that the student is trained under."""
-        return mask_form(self.masks)
 
     def recipe(self) -> dict[str, object]:
         """Return the parameters that the model card names."""
@@ -124,16 +108,12 @@ class CoFiSoftLabel(SoftFields, CausalTraining):
             return fit(self, *soft_lesson(self, rows, student, teacher, training, how=self))
 
 
-class CoFiClassifier(ClassTraining):
+class CoFiClassifier(MaskFields, ClassTraining):
     """`Classifier` whose student is pruned while it learns."""
-
-    unkeyed: ClassVar[frozenset[str]] = UNKEYED
 
     _: KW_ONLY
     teacher: Model | None = None
     """A classifier that reads each batch beside the student, as in `Classifier`."""
-    masks: Masks = Masks()
-    """How small the student is to become."""
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns that the rows must have."""
@@ -153,10 +133,6 @@ class CoFiClassifier(ClassTraining):
         yield from teacher_problems(self, self.teacher)
         yield from mask_problems(self, self.masks)
 
-    def form(self) -> MaskForm:
-        """Return the masks that the student is trained under."""
-        return mask_form(self.masks)
-
     def recipe(self) -> dict[str, object]:
         """Return the parameters that the model card names."""
         return {**super().recipe(), **mask_recipe(self.masks)}
@@ -170,14 +146,8 @@ class CoFiClassifier(ClassTraining):
             return learn_classes(self, rows, student, teacher, training)
 
 
-class CoFiLayerMatch(LayerFields, ClassTraining):
+class CoFiLayerMatch(MaskFields, LayerFields, ClassTraining):
     """`LayerMatch` whose student is pruned while it learns."""
-
-    unkeyed: ClassVar[frozenset[str]] = UNKEYED
-
-    _: KW_ONLY
-    masks: Masks = Masks()
-    """How small the student is to become."""
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns that the rows must have."""
@@ -190,10 +160,6 @@ class CoFiLayerMatch(LayerFields, ClassTraining):
         yield from mask_problems(self, self.masks)
         if self.task != "classification":
             yield Problem("", "task", "masks are learned for classifiers and language models only")
-
-    def form(self) -> MaskForm:
-        """Return the masks that the student is trained under."""
-        return mask_form(self.masks)
 
     def recipe(self) -> dict[str, object]:
         """Return the parameters that the model card names."""
@@ -210,7 +176,7 @@ class CoFiLayerMatch(LayerFields, ClassTraining):
 
 Masked = CoFiHardLabel | CoFiSoftLabel | CoFiClassifier | CoFiLayerMatch
 """A trainer whose student is pruned while it learns."""
-PRUNING: dict[type[Training], type[Masked]] = {
+PRUNING: dict[type[Step], type[Masked]] = {
     HardLabel: CoFiHardLabel,
     SoftLabel: CoFiSoftLabel,
     Classifier: CoFiClassifier,
@@ -219,20 +185,8 @@ PRUNING: dict[type[Training], type[Masked]] = {
 """Trainers that can prune, by those that can't."""
 
 
-def CoFiPrune(  # noqa: N802 - stands among steps in a pipeline
-    model: Model,
-    *,
-    train: Training,
-    name: str | None = None,
-    sparsity: float | None = None,
-    intermediate_size: int | None = None,
-    heads: int | None = None,
-    hidden_size: int | None = None,
-    align: int = Masks.align,
-    learning_rate: float = Masks.learning_rate,
-    warmup: float = Masks.warmup,
-) -> Masked:
-    """Return the step that prunes `model` while `train` trains it, by masks that learn with the weights.
+class CoFiPrune(StandIn):
+    """Prune `model` while `train` trains it, by masks that learn with the weights.
 
     CoFi (Xia et al. 2022, arXiv 2204.00408, section 3): hard concrete masks (Louizos et al. 2018) over attention and
     feed-forward sub-layers, heads (here key-value groups) and feed-forward units; a Lagrangian with two multipliers
@@ -243,30 +197,54 @@ def CoFiPrune(  # noqa: N802 - stands among steps in a pipeline
     `SoftLabel(teacher=model)` or `Classifier(teacher=model)` for its distribution, `LayerMatch(hidden=1)` for its
     layers too (paired one by one, while CoFi seeks the pairs anew in each step).
 
-    Args:
-        model: a Llama-, Qwen-, GPT-2- or BERT-type model: a step, a folder or a Hub id.
-        train: `HardLabel`, `SoftLabel`, `Classifier` or `LayerMatch`; its student becomes `model`.
-        name: of the step.
-        sparsity: share of the blocks' projection weights that goes, wherever it hurts least; or a fixed shape:
-        intermediate_size: feed-forward units that stay in each block; None keeps all.
-        heads: query heads that stay in each block, whole key-value groups; None keeps all.
-        hidden_size: hidden channels that stay, the same in all blocks; None keeps all.
-        align: what a size of a fixed shape that changes must be a multiple of.
-        learning_rate: of masks and multipliers.
-        warmup: share of the training over which the goal is approached.
-
-    Raises:
-        BadInput: the trainer is another one.
+    The step is read like the trainer under masks that it stands for: its `learning_rate` and `warmup` are those of
+    `train`, and what is set here is in its `masks`.
 
     >>> rows = LoadRows([{"instruction": "turn on the lamp", "output": "on"}])
     >>> small = CoFiPrune(student, train=HardLabel(rows, student=student, epochs=1), intermediate_size=192)
-    >>> type(small).__name__, small.masks.intermediate_size
+    >>> type(small.expanded()).__name__, small.masks.intermediate_size
     ('CoFiHardLabel', 192)
     """
-    kind = PRUNING.get(type(train))
-    if kind is None:
-        known = ", ".join(known.__name__ for known in PRUNING)
-        raise BadInput(Problem("CoFiPrune", "train", f"a {type(train).__name__} can't train under masks: take {known}"))
-    fields = {field.name: getattr(train, field.name) for field in dataclasses.fields(train)}
-    masks = Masks(sparsity, intermediate_size, heads, hidden_size, align, learning_rate, warmup)
-    return kind(**{**fields, "student": model, "name": name, "masks": masks})
+
+    model: Model
+    """A Llama-, Qwen-, GPT-2- or BERT-type model: a step, a folder or a Hub id."""
+    _: KW_ONLY
+    train: Training
+    """`HardLabel`, `SoftLabel`, `Classifier` or `LayerMatch`; its student becomes `model`."""
+    sparsity: Annotated[float, Interval(gt=0, lt=1)] | None = None
+    """Share of the blocks' projection weights that goes, wherever it hurts least; or a fixed shape:"""
+    intermediate_size: Annotated[int, Ge(1)] | None = None
+    """Feed-forward units that stay in each block; None keeps all."""
+    heads: Annotated[int, Ge(1)] | None = None
+    """Query heads that stay in each block, whole key-value groups; None keeps all."""
+    hidden_size: Annotated[int, Ge(1)] | None = None
+    """Hidden channels that stay, the same in all blocks; None keeps all."""
+    align: Annotated[int, Ge(1)] = Masks.align
+    """What a size of a fixed shape that changes must be a multiple of."""
+    learning_rate: InitVar[float] = Masks.learning_rate
+    """Of masks and multipliers."""
+    warmup: InitVar[float] = Masks.warmup
+    """Share of the training over which the goal is approached."""
+
+    def __post_init__(self, learning_rate: float, warmup: float) -> None:
+        """Build the trainer under masks.
+
+        Raises:
+            BadInput: naming all that is wrong.
+        """
+        sizes = (self.sparsity, self.intermediate_size, self.heads, self.hidden_size, self.align)
+        self._build(self._masked(Masks(*sizes, learning_rate, warmup)))
+
+    def _masked(self, masks: Masks) -> Iterator[Masked]:
+        """Yield the trainer under masks.
+
+        Raises:
+            BadInput: `train` is another one.
+        """
+        train = built(self.train)
+        kind = PRUNING.get(type(train))
+        if kind is None:
+            known = ", ".join(known.__name__ for known in PRUNING)
+            raise BadInput(Problem("", "train", f"a {type(train).__name__} can't train under masks: take {known}"))
+        fields = {field.name: getattr(train, field.name) for field in dataclasses.fields(train)}
+        yield kind(**{**fields, "student": self.model, "name": self.name, "masks": masks})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge, Gt, Interval
 
@@ -15,10 +15,6 @@ from potstill.trainers.loop.base import Training
 
 if TYPE_CHECKING:
     from potstill.trainers.compressed.mask_parametrization import MaskForm
-
-# gates are drawn part by part, so that parts of another size, or processes, draw others
-UNKEYED = Training.unkeyed - {"micro_batch_tokens", "processes"}
-"""Fields that can't change what is learned under masks."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +46,23 @@ class Masks:
             yield Problem("", "masks", f"{' and '.join(given)} say how small already: leave sparsity out, or them")
 
 
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class MaskFields:
+    """How a student is pruned while it learns; it stands before the base of a trainer's family."""
+
+    unkeyed: ClassVar[frozenset[str]] = Training.unkeyed - {"micro_batch_tokens", "processes"}
+    # gates are drawn part by part, so that parts of another size, or processes, draw others
+
+    masks: Masks = Masks()
+    """How small the student is to become."""
+
+    def form(self) -> MaskForm:
+        """Return the masks that the student is trained under."""
+        from potstill.trainers.compressed.mask_parametrization import MaskForm
+
+        return MaskForm(self.masks)
+
+
 def mask_problems(step: Training, masks: Masks) -> Iterator[Problem]:
     """Yield what is wrong with the `masks`, and with what a student can't learn beside them."""
     yield from masks.problems()
@@ -65,13 +78,6 @@ def adapter_problems(step: CausalTraining) -> Iterator[Problem]:
     for name, given in (("lora", step.lora), ("qlora", step.qlora)):
         if given:
             yield Problem("", name, "adapters can't be cut with the weights under them: train without")
-
-
-def mask_form(masks: Masks) -> MaskForm:
-    """Return the form of a training under `masks`."""
-    from potstill.trainers.compressed.mask_parametrization import MaskForm
-
-    return MaskForm(masks)
 
 
 def mask_recipe(masks: Masks) -> dict[str, object]:
