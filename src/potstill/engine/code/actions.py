@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
-from potstill.engine.code.names import chains
+from potstill.engine.code.names import bound_for_good, chains
 from potstill.engine.code.origins import is_first_party, is_own_module, is_own_name
 from potstill.engine.code.sources import function_node
 from potstill.engine.code.syntax import Function, statements
@@ -43,7 +43,6 @@ _WRITERS = frozenset({"setattr", "delattr"})
 _THIS = frozenset({"self", "cls", "mcls", "mcs"})
 _MADE = ("__new__", "__init__", "__post_init__")
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 class Actions:
@@ -59,7 +58,7 @@ class Actions:
     @functools.cached_property
     def _still_to_come(self) -> frozenset[str]:
         """The variables that the module gives a value to in only one way: without one, what uses them has not run."""
-        return _bound_for_good(tuple(self._body)) - self._space.keys()
+        return bound_for_good(tuple(self._body)) - self._space.keys()
 
     def acting(self, body: list[ast.stmt], own: dict[str, Any] | None = None) -> Iterator[ast.stmt]:
         """Yield the statements, at any depth of blocks, that act on a library.
@@ -247,25 +246,6 @@ def _assigned(node: Function) -> tuple[str, ...]:
         elif isinstance(one, ast.withitem) and isinstance(one.optional_vars, ast.Name):
             names.append(one.optional_vars.id)
     return tuple(names)
-
-
-@functools.lru_cache(maxsize=256)
-def _bound_for_good(body: tuple[ast.stmt, ...]) -> frozenset[str]:
-    """Return the variables that the blocks of a module assign and never delete, and that nothing inner is called."""
-    bound: set[str] = set()
-    other: set[str] = set()
-    waiting: list[tuple[ast.AST, bool]] = [(node, True) for node in body]
-    while waiting:
-        node, outer = waiting.pop()
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            (bound if outer and isinstance(node.ctx, ast.Store) else other).add(node.id)
-        elif isinstance(node, ast.arg):
-            other.add(node.arg)
-        elif isinstance(node, ast.ExceptHandler):
-            other.add(node.name or "")
-        outer = outer and not isinstance(node, (*_DEFINITIONS, ast.ClassDef, ast.Lambda, *_COMPREHENSIONS))
-        waiting += [(inner, outer) for inner in ast.iter_child_nodes(node)]
-    return frozenset(bound - other)
 
 
 @functools.lru_cache(maxsize=2**16)
