@@ -28,7 +28,7 @@ from typing import Any
 import potstill
 
 ROOT = f"{Path(potstill.__file__).parent}/"
-OUTSIDE = ("engine/", "errors.py", "moved.py")
+OUTSIDE = ("engine/", "errors.py", "moved.py", "lazy_names.py")
 
 
 @dataclass
