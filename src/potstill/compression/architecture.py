@@ -117,6 +117,7 @@ def blocks_of(model: PretrainedModel) -> tuple[str, nn.ModuleList]:
         BadInput: the model's type is not known.
     """
     inside = architecture_of(model).blocks
+    # a model without a head is its own base model, and its paths have no prefix
     path = inside if model.base_model is model else f"{model.base_model_prefix}.{inside}"
     blocks = model.get_submodule(path)
     assert isinstance(blocks, nn.ModuleList)

@@ -1,4 +1,4 @@
-"""How much the loss hangs on the rows of weights: their Fisher information (FWSVD).
+"""Fisher information of weight rows: how sensitive the loss is to them (FWSVD).
 
 Hsu et al. 2022, "Language model compression with weighted low-rank factorization", section 3: the information of a
 weight is the mean over texts of its squared gradient, and that of a row the sum of its weights'.
@@ -37,6 +37,7 @@ def row_information(
     model.eval()
     weights = [layer.weight for layer in layers.values()]
     total = [torch.zeros(len(weight), device=weight.device) for weight in weights]
+    # one text at a time: the square of a batch's mean gradient is not the mean of the squared gradients
     texts = [text for batch in batches for text in singly(batch)]
     for number, text in enumerate(texts):
         with torch.enable_grad():

@@ -68,7 +68,7 @@ class ModelConfig(Protocol):
 
 
 class GenerationConfig(Protocol):
-    """`transformers.GenerationConfig`: how a model writes unless it is told otherwise."""
+    """`transformers.GenerationConfig`: a model's default generation settings."""
 
     do_sample: bool | None
     temperature: float | None

@@ -33,6 +33,7 @@ def share(model: PretrainedModel, groups: Sequence[Sequence[int]]) -> int:
     for group in groups:
         members = [dict(blocks[number].named_parameters()) for number in group]
         for name in members[0]:
+            # float32: a mean of bfloat16 weights taken in bfloat16 loses their last bits
             mean = torch.stack([one[name].float() for one in members]).mean(0)
             for one in members:
                 one[name].copy_(mean)

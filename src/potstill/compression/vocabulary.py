@@ -36,33 +36,33 @@ def kept_tokens(content: Mapping[str, Any], used: Iterable[int]) -> list[int]:
     """
     model, words = content["model"], _ids(content)
     kind = _kind(content)
-    kept = set(used) | {token["id"] for token in content.get("added_tokens") or ()}
-    kept |= set(_template_ids(content.get("post_processor")))
+    ids = set(used) | {token["id"] for token in content.get("added_tokens") or ()}
+    ids |= set(_template_ids(content.get("post_processor")))
     if model.get("unk_token") in words:
-        kept.add(words[model["unk_token"]])
+        ids.add(words[model["unk_token"]])
     names = {number: word for word, number in words.items()}
-    kept |= {words[word] for word in _pieces(model, [names[number] for number in kept if number in names], kind)}
-    return sorted(kept & names.keys())
+    ids |= {words[word] for word in _pieces(model, [names[number] for number in ids if number in names], kind)}
+    return sorted(ids & names.keys())
 
 
 def trimmed(content: Mapping[str, Any], kept: Sequence[int]) -> dict[str, Any]:
-    """Return a tokenizer.json of the ids `kept` only, numbered anew in their order."""
+    """Return a tokenizer.json of the ids `kept` only, renumbered in their order."""
     new = {old: number for number, old in enumerate(kept)}
-    made = deepcopy(dict(content))
-    model = made["model"]
+    tokenizer = deepcopy(dict(content))
+    model = tokenizer["model"]
     model["vocab"] = {word: new[number] for word, number in model["vocab"].items() if number in new}
     if "merges" in model:
         model["merges"] = [merge for merge in model["merges"] if _survives(*_pair(merge), model["vocab"])]
-    for token in made.get("added_tokens") or ():
+    for token in tokenizer.get("added_tokens") or ():
         token["id"] = new[token["id"]]
-    made["post_processor"] = _renumbered_template(made.get("post_processor"), new)
-    if made.get("padding"):
-        made["padding"]["pad_id"] = new[made["padding"]["pad_id"]]
-    return made
+    tokenizer["post_processor"] = _renumbered_template(tokenizer.get("post_processor"), new)
+    if tokenizer.get("padding"):
+        tokenizer["padding"]["pad_id"] = new[tokenizer["padding"]["pad_id"]]
+    return tokenizer
 
 
 def renumbered(config: object, new: Mapping[int, int]) -> Any:
-    """Return a config with the ids in fields such as `pad_token_id` numbered anew; None for one without a token."""
+    """Return a config with the ids in fields such as `pad_token_id` renumbered; None for a token that is gone."""
     if isinstance(config, Mapping):
         return {
             name: _numbers(value, new) if name.endswith("_token_id") or name in _LISTED else renumbered(value, new)
@@ -79,10 +79,10 @@ def named_ids(config: object) -> set[int]:
     """Return the ids that a config names."""
     if not isinstance(config, Mapping):
         return set()
-    found: set[int] = set()
+    ids: set[int] = set()
     for name, value in config.items():
-        found |= set(_flat(value)) if name.endswith("_token_id") or name in _LISTED else named_ids(value)
-    return found
+        ids |= set(_flat(value)) if name.endswith("_token_id") or name in _LISTED else named_ids(value)
+    return ids
 
 
 @torch.no_grad()
@@ -94,6 +94,7 @@ def cut_vocabulary(model: PretrainedModel, kept: Sequence[int]) -> None:
     inputs, outputs = model.get_input_embeddings(), model.get_output_embeddings()
     rows = torch.tensor(kept, device=inputs.weight.device)
     size = inputs.weight.shape[0]
+    # BERT's output bias is a parameter of the module that holds the output layer, tied to that layer's own
     holders = [inputs] if outputs is None else [inputs, outputs, _holder(model, outputs)]
     own = (value for holder in holders for value in holder.parameters(recurse=False))
     # a parameter that two modules share is cut once, and both see it
@@ -125,6 +126,7 @@ def _kind(content: Mapping[str, Any]) -> str:
     model = content["model"]
     kind = str(model.get("type"))
     affixes = [name for name in ("continuing_subword_prefix", "end_of_word_suffix") if model.get(name)]
+    # the pre-tokenizer may be one or a nested sequence; its text names the kind in both cases
     is_bytes = '"ByteLevel"' in str(content.get("pre_tokenizer")).replace("'", '"')
     if kind == "WordPiece" or (kind == "BPE" and is_bytes and not affixes and not model.get("byte_fallback")):
         return kind
@@ -140,10 +142,10 @@ def _pieces(model: Mapping[str, Any], words: Iterable[str], kind: str) -> set[st
     if kind == "WordPiece":
         return _characters(model["vocab"], model.get("continuing_subword_prefix") or "##")
     ranks = {_pair(merge): rank for rank, merge in enumerate(model["merges"])}
-    found = {word for word in model["vocab"] if len(word) == 1}
+    pieces = {word for word in model["vocab"] if len(word) == 1}
     for word in words:
-        found |= _merged(word, ranks) & model["vocab"].keys()
-    return found
+        pieces |= _merged(word, ranks) & model["vocab"].keys()
+    return pieces
 
 
 def _characters(words: Iterable[str], prefix: str) -> set[str]:
@@ -199,28 +201,28 @@ def _template_ids(processor: object) -> list[int]:
     """Return the ids that a post-processor puts around a text."""
     if not isinstance(processor, Mapping):
         return []
-    found = [number for entry in (processor.get("special_tokens") or {}).values() for number in entry["ids"]]
-    found += [processor[name][1] for name in ("sep", "cls") if name in processor]
-    return found + [number for inner in processor.get("processors") or () for number in _template_ids(inner)]
+    ids = [number for entry in (processor.get("special_tokens") or {}).values() for number in entry["ids"]]
+    ids += [processor[name][1] for name in ("sep", "cls") if name in processor]
+    return ids + [number for inner in processor.get("processors") or () for number in _template_ids(inner)]
 
 
 def _renumbered_template(processor: object, new: Mapping[int, int]) -> object:
-    """Return a post-processor with its ids numbered anew."""
+    """Return a post-processor with its ids renumbered."""
     if not isinstance(processor, Mapping):
         return processor
-    made = dict(processor)
-    for entry in (made.get("special_tokens") or {}).values():
+    template = dict(processor)
+    for entry in (template.get("special_tokens") or {}).values():
         entry["ids"] = [new[number] for number in entry["ids"]]
     for name in ("sep", "cls"):
-        if name in made:
-            made[name] = [made[name][0], new[made[name][1]]]
-    if "processors" in made:
-        made["processors"] = [_renumbered_template(inner, new) for inner in made["processors"]]
-    return made
+        if name in template:
+            template[name] = [template[name][0], new[template[name][1]]]
+    if "processors" in template:
+        template["processors"] = [_renumbered_template(inner, new) for inner in template["processors"]]
+    return template
 
 
 def _numbers(value: object, new: Mapping[int, int]) -> object:
-    """Return an id, or lists of ids, numbered anew."""
+    """Return an id, or lists of ids, renumbered."""
     if isinstance(value, list):
         return [_numbers(item, new) for item in value]
     return new.get(value) if isinstance(value, int) else value

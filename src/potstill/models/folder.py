@@ -102,6 +102,7 @@ def load(model: ModelSource, *, half: bool = False) -> Loaded:
     folder = folder_of(model)
     config = AutoConfig.from_pretrained(folder)
     known(config.model_type)
+    # a float16 model stays float16; None is an old config, whose weights are float32
     dtype = torch.bfloat16 if half and getattr(config, "dtype", None) in (None, torch.float32) else "auto"
     loaded = with_head(folder, dtype)
     if torch.cuda.is_available() and fits(loaded, torch.cuda.mem_get_info()[0]):

@@ -1,4 +1,4 @@
-"""What a model takes: bytes on disk, parameters, zeros among them, and the memory of the processes that run it.
+"""Size of a model: bytes on disk, parameters, zeros, and the peak memory of the processes that run it.
 
 Bytes are measured from the files, never computed from bits and parameters: a "4-bit" format may well store 8.
 """
@@ -116,6 +116,7 @@ def peak_memory(process: int | None = None) -> int:
     peaks = [_high_water(member) for member in family(process)]
     if any(peaks):
         return sum(peaks)
+    # Linux counts ru_maxrss in KiB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 

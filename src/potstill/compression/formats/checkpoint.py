@@ -44,6 +44,7 @@ def checkpoint(model: PretrainedModel, layers: Mapping[str, Mapping[str, Tensor]
             tensors |= {f"{path}.{part}": tensor for part, tensor in layers[path].items()}
         else:
             tensors[name] = value
+    # safetensors refuses tensors that share storage; transformers ties them again when it loads
     for name in tied(model):
         tensors.pop(name, None)
     return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}

@@ -56,6 +56,7 @@ class Scheme:
             "group_size": self.group_size,
             "dynamic": False,
         }
+        # dynamic: the scale of a token is computed while serving, so none is stored
         per_token = {**shared, "symmetric": True, "strategy": "token", "dynamic": True}
         inputs = None if self.group_size else per_token
         return {"targets": list(targets), "weights": weights, "input_activations": inputs, "output_activations": None}

@@ -77,5 +77,6 @@ def activity(model: PretrainedModel, batches: Sequence[Tensor]) -> Activity:
 
 def best(importance: Tensor, count: int) -> Tensor:
     """Return the `count` most important along the last dimension, in their old order; of equal ones the first."""
+    # `topk` breaks ties differently from device to device; a stable sort doesn't
     order = torch.sort(importance, dim=-1, descending=True, stable=True).indices
     return order[..., :count].sort(-1).values

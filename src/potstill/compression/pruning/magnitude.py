@@ -49,12 +49,12 @@ def prune_masks(weights: Sequence[Tensor], sparsity: float, scope: Scope, run: i
     ]
     if scope == "layer":
         parts = [(score, size, weight.numel()) for score, size, weight in zip(scores, runs, weights, strict=True)]
-        found: Iterator[Tensor] = (
+        layer_masks: Iterator[Tensor] = (
             next(masks.among([one], [size], masks.share_of(total, sparsity))) for one, size, total in parts
         )
     else:
-        found = masks.among(scores, runs, masks.share_of(sum(weight.numel() for weight in weights), sparsity))
-    for mask, size in zip(found, runs, strict=True):
+        layer_masks = masks.among(scores, runs, masks.share_of(sum(weight.numel() for weight in weights), sparsity))
+    for mask, size in zip(layer_masks, runs, strict=True):
         yield mask.repeat_interleave(size, dim=1)
 
 

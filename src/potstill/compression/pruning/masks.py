@@ -51,7 +51,7 @@ def among(scores: Sequence[Callable[[], Tensor]], sizes: Sequence[int], count: i
     """Yield for each tensor of scores the mask without the lowest of all of them, `count` weights in total.
 
     The bits of a score, counted by their upper and then by their lower half, give the threshold exactly: scores are
-    made again for each of the three passes instead of held, so the memory is that of one tensor.
+    recomputed in each of the three passes and not held, so the memory is that of one tensor.
 
     Args:
         scores: each makes the scores [O, G] of one layer, at least 0.

@@ -30,8 +30,8 @@ class SparseStorage:
 
     def __add__(self, other: SparseStorage) -> SparseStorage:
         """Return what both take."""
-        mine, theirs = vars(self), vars(other)
-        return SparseStorage(**{name: mine[name] + theirs[name] for name in mine})
+        own, addend = vars(self), vars(other)
+        return SparseStorage(**{name: own[name] + addend[name] for name in own})
 
 
 def sparse_storage(weight: Tensor) -> SparseStorage:

@@ -20,7 +20,7 @@ class InputNorms:
         self.squares = torch.zeros(width, dtype=torch.float32, device=device)
 
     def add(self, inputs: Tensor) -> None:
-        """Take in `inputs` [N, I]."""
+        """Update with `inputs` [N, I]."""
         self.squares += inputs.float().square().sum(0)
 
     def norms(self) -> Tensor:

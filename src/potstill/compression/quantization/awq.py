@@ -35,7 +35,7 @@ class Inputs(Hessian):
         self.magnitudes = torch.zeros(width, dtype=torch.float32, device=device)
 
     def add(self, inputs: Tensor) -> None:
-        """Take in `inputs` [N, I]."""
+        """Update with `inputs` [N, I]."""
         super().add(inputs)
         self.magnitudes += inputs.float().abs().sum(0)
 
@@ -97,6 +97,7 @@ def quantize_block(
     how = (bits, group_size, scale_type, symmetric)
     inputs = block.record(lambda layer: Inputs(layer.in_features, layer.weight.device))
     weights = {path: layer.weight.detach().float() for path, layer in block.layers.items()}
+    # all scales are searched before any is applied: folding one changes weights that a later search reads
     searched = []
     for fold in folds:
         readers = [f"{block.name}.{reader}" for reader in fold.readers]
@@ -105,13 +106,14 @@ def quantize_block(
         searched.append((fold, readers, scale))
     divisors: dict[str, Tensor] = {}
     for fold, readers, scale in searched:
-        made = _divide(block.module.get_submodule(fold.source), f"{block.name}.{fold.source}", scale, weights)
+        divisor = _divide(block.module.get_submodule(fold.source), f"{block.name}.{fold.source}", scale, weights)
         for reader in readers:
-            weights[reader] = weights[reader] * made
-            divisors[reader] = made
+            weights[reader] = weights[reader] * divisor
+            divisors[reader] = divisor
     quantized = {}
     for path, layer in block.layers.items():
         scale = divisors.get(path, weights[path].new_ones(layer.in_features))
+        # the inputs were recorded before scaling; x / s has the Hessian H_ij / (s_i s_j)
         hessian = inputs[path].mean() / scale[:, None] / scale
         candidates = [rounding.quantize(weights[path], *how), clipping.quantize(weights[path], hessian, *how)]
         quantized[path] = best_by_row(weights[path], candidates, hessian)

@@ -64,11 +64,13 @@ def by_columns(
             integers = torch.round(rest[:, column] / scale[:, column])
             integers = integers.add_(zero[:, column]).clamp_(-top, top - 1)
             if sparse:
+                # compensation would bring pruned weights back
                 integers = torch.where(gone[:, column], zero[:, column], integers)
             values[:, column] = integers
             reached = (integers - zero[:, column]) * scale[:, column]
             error = (rest[:, column] - reached) / factor[:, column, column, None]
             errors[:, column - start] = error
+            # within the block the error reaches later columns at once; those behind it get all errors in one product
             row = factor[:, column, column + 1 : stop, None]
             rest[:, column + 1 : stop].baddbmm_(row, error[:, None], alpha=-1)
         rest[:, stop:].baddbmm_(factor[:, start:stop, stop:].transpose(1, 2), errors, alpha=-1)
@@ -78,7 +80,7 @@ def by_columns(
 def _gathered(
     order: Order, values: Tensor, scale: Tensor, zero: Tensor, group_size: int, bits: int, like: Quantized
 ) -> Quantized:
-    """Return what was found in an `order`, each [I, O], in that of the features, stored as in `like`."""
+    """Return the results of an `order`, each [I, O], back in the order of the features and stored as in `like`."""
     back = order.columns.argsort()
 
     def stored(parts: Tensor, dtype: torch.dtype, step: int) -> Tensor:

@@ -88,6 +88,7 @@ def fit_grid(
     scale = ((high - low) / (2**bits - 1)).to(scale_type)
     scale = torch.where(scale == 0, torch.ones_like(scale), scale)
     top = 2 ** (bits - 1)
+    # shifted by `top`, because the integers are stored signed: -low / scale is 0 to 2^bits - 1
     zero = (torch.round(-low / scale.float()) - top).clamp(-top, top - 1)
     return Grid(scale, zero.to(torch.int8), bits)
 

@@ -31,8 +31,8 @@ def straight_through(real: Tensor, rounded: Tensor, limit: float | None = None) 
 
     The limit is the clipping of Courbariaux et al. 2016 ("Binarized Neural Networks"), equation 4, where it is 1.
     """
-    made: Tensor = _StraightThrough.apply(real, rounded, limit)  # type: ignore[no-untyped-call] # torch's own
-    return made
+    output: Tensor = _StraightThrough.apply(real, rounded, limit)  # type: ignore[no-untyped-call] # torch's own
+    return output
 
 
 class _StraightThrough(torch.autograd.Function):
@@ -40,6 +40,7 @@ class _StraightThrough(torch.autograd.Function):
     def forward(ctx: FunctionCtx, real: Tensor, rounded: Tensor, limit: float | None) -> Tensor:
         # real + (rounded - real) would be off by a rounding error: not the weight that is written
         ctx.save_for_backward(*(() if limit is None else (real.abs() <= limit,)))
+        # a copy: autograd treats an input that `forward` returns itself as a view of it
         return rounded.to(real.dtype, copy=True)
 
     @staticmethod

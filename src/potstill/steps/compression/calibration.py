@@ -123,13 +123,14 @@ def calibration_texts(
     texts: list[tuple[Tensor, int]] = []
     numbers: list[int] = []
     cut = 0
+    # a whole permutation and not `samples` numbers: rows without an answer are skipped
     for number in random.Random(seed).sample(range(len(rows)), len(rows)):
         row = rows[number]
         if text is None:
-            found = chat.encoded_row(tokenizer, prompt, row)
-            if found is None:
+            encoded = chat.encoded_row(tokenizer, prompt, row)
+            if encoded is None:
                 continue
-            ids, prompt_length = found
+            ids, prompt_length = encoded
         elif not row.get(text):
             continue
         else:

@@ -116,6 +116,7 @@ class TrimVocabulary(CompressionStep):
         if not counts:
             raise BadInput(Problem("", "fields", f"no row has a text in {', '.join(self._columns)}: name their column"))
         used = {number for number, count in counts.items() if count >= self.min_count}
+        # positions of RoBERTa are counted from the padding token's id, so the ids up to it must not move
         used |= set(range(vocabulary.first_fixed(loaded.model)))
         for name in CONFIGS:
             used |= vocabulary.named_ids(_json(loaded.folder / name))
@@ -133,9 +134,9 @@ class TrimVocabulary(CompressionStep):
                 yield from tokenizer(texts, truncation=False, padding=False)["input_ids"]
             return
         for row in rows:
-            found = chat.encoded_row(tokenizer, self.prompt, row)
-            if found is not None:
-                yield found[0]
+            encoded = chat.encoded_row(tokenizer, self.prompt, row)
+            if encoded is not None:
+                yield encoded[0]
 
     def _compare(self, old: Tokenizer, new: Tokenizer, rows: Dataset, context: Context) -> None:
         """Note how long the texts are in tokens, and make sure that they are cut as before.
@@ -166,9 +167,9 @@ class TrimVocabulary(CompressionStep):
 def _texts(rows: Dataset, fields: Sequence[str]) -> Iterator[list[str]]:
     """Yield the texts in the columns `fields` in portions; cells without any are left out."""
     for part in rows.select_columns(list(fields)).iter(TEXTS):
-        found = [text for name in fields for text in part[name] if isinstance(text, str) and text]
-        if found:
-            yield found
+        texts = [text for name in fields for text in part[name] if isinstance(text, str) and text]
+        if texts:
+            yield texts
 
 
 def _content(loaded: Loaded) -> Any:
@@ -188,7 +189,7 @@ def _content(loaded: Loaded) -> Any:
 
 
 def _write_tokenizer(out: Path, content: Mapping[str, Any], kept: Sequence[int]) -> None:
-    """Write all files of `out` in which tokens have ids, numbered anew."""
+    """Write all files of `out` that hold token ids, renumbered."""
     from potstill.compression.vocabulary import renumbered
 
     new = {old: number for number, old in enumerate(kept)}
@@ -198,13 +199,13 @@ def _write_tokenizer(out: Path, content: Mapping[str, Any], kept: Sequence[int])
     for name in (*CONFIGS, "tokenizer_config.json", "added_tokens.json"):
         if not (out / name).is_file():
             continue
-        found = renumbered(_json(out / name), new)
+        config = renumbered(_json(out / name), new)
         if name == "added_tokens.json":
-            found = {token: new[number] for token, number in found.items()}
-        if "added_tokens_decoder" in found:
-            entries = found["added_tokens_decoder"].items()
-            found["added_tokens_decoder"] = {str(new[int(number)]): token for number, token in entries}
-        _write(out / name, found)
+            config = {token: new[number] for token, number in config.items()}
+        if "added_tokens_decoder" in config:
+            entries = config["added_tokens_decoder"].items()
+            config["added_tokens_decoder"] = {str(new[int(number)]): token for number, token in entries}
+        _write(out / name, config)
     if (out / "vocab.json").is_file():
         _write(out / "vocab.json", words)
     if (out / "vocab.txt").is_file():

@@ -1,4 +1,4 @@
-"""Magnitude pruning: small weights go, whatever they multiply."""
+"""Magnitude pruning: the smallest weights become zero, regardless of their inputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SparseGPT: pruning whose error is made up for, with quantization of what survives if wanted."""
+"""SparseGPT: pruning with error compensation, and optional quantization of the surviving weights."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class SparseGPTPrune(LayerwisePrune):
-    """Prune the blocks' linear layers, and make up for it in the weights that stay (Frantar and Alistarh 2023).
+    """Prune the blocks' linear layers, compensated in the weights that stay (Frantar and Alistarh 2023).
 
     arXiv 2301.00774, algorithm 1: column by column with GPTQ's solver; the mask is chosen for 128 columns at once, or
     group by group with a `pattern`. No layer's error on the calibration tokens is above that of Wanda's or the
@@ -99,12 +99,12 @@ class SparseGPTPrune(LayerwisePrune):
         before, pattern = reference(self, loaded, calibration), parse(self.pattern)
         quantized: dict[str, Quantized] = {}
 
-        def change(path: str, weight: Tensor, kept: Hessian) -> Tensor:
-            with solved(path, kept, self.damping, context):
-                made = prune_layer(weight, kept, self.sparsity, pattern, self.damping, self._rounding(weight))
-            if made.quantized is not None:
-                quantized[path] = made.quantized
-            return made.weight
+        def change(path: str, weight: Tensor, hessian: Hessian) -> Tensor:
+            with solved(path, hessian, self.damping, context):
+                pruned = prune_layer(weight, hessian, self.sparsity, pattern, self.damping, self._rounding(weight))
+            if pruned.quantized is not None:
+                quantized[path] = pruned.quantized
+            return pruned.weight
 
         prune_blocks(
             loaded.model,
@@ -119,6 +119,7 @@ class SparseGPTPrune(LayerwisePrune):
             "calibration rows": len(before.drawn.texts),
             "damping": self.damping,
         }
+        # stored as integers a zero takes as many bits as any value, so the sizes of sparse formats are noted only here
         if not quantized:
             return publish_pruned(loaded, recipe, figures, context, sparsity=self.sparsity, pattern=self.pattern)
         zeros = measured(loaded.model).sparsity

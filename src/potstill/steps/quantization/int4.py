@@ -116,6 +116,8 @@ def gptq_layers(
         for hessian, paths in sharing(hessians):
             weights = {path: block.layers[path].weight.data for path in paths}
             with solved(paths[0], hessian, damping, context):
+                # query, key and value (gate and up) read one input: solved as one matrix, its Hessian is factorized
+                # once
                 quantized |= quantize_together(weights, hessian, 4, group_size, damping, model.dtype, symmetric)
             for path, weight in weights.items():
                 weight.copy_(quantized[path].dequantize())

@@ -29,7 +29,7 @@ Bits = Literal[4, 8, 16]
 
 
 class MixedPrecision(FittedStep):
-    """Store each layer in as many bits as it needs: least harm within a budget (HAWQ-V3, Yao et al. 2020).
+    """Store each layer in as many bits as it needs: least harm within a bit budget (HAWQ-V3, Yao et al. 2020).
 
     As there, harms add up and choosing is an integer program; a harm is the KL divergence on the calibration texts when
     that layer alone is rounded to 4 bits (W4A16 in groups of 32), to 8 (W8A8), or left in 16. Layers that a server
@@ -118,6 +118,7 @@ class MixedPrecision(FittedStep):
         """
         from potstill.compression.quantization import sensitivity
 
+        # vLLM merges q, k, v (gate, up) into one matrix, which has one scheme
         units = sensitivity.fused_units(before.loaded.model)
         parts = [{path: layers[path] for path in unit} for unit in units]
         harms = (self._tried if self.sensitivity == "trial" else self._curved)(parts, before, context)
