@@ -93,10 +93,10 @@ def architecture_of(model: PretrainedModel) -> Architecture:
     Raises:
         BadInput: its type is not one of `ARCHITECTURES`.
     """
-    return known(model.config.model_type)
+    return architecture_for(model.config.model_type)
 
 
-def known(model_type: str) -> Architecture:
+def architecture_for(model_type: str) -> Architecture:
     """Return the map of models of `model_type`.
 
     Raises:

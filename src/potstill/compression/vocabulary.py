@@ -45,9 +45,9 @@ def kept_tokens(content: Mapping[str, Any], used: Iterable[int]) -> list[int]:
     return sorted(ids & names.keys())
 
 
-def trimmed(content: Mapping[str, Any], kept: Sequence[int]) -> dict[str, Any]:
-    """Return a tokenizer.json of the ids `kept` only, renumbered in their order."""
-    new = {old: number for number, old in enumerate(kept)}
+def trimmed(content: Mapping[str, Any], kept_ids: Sequence[int]) -> dict[str, Any]:
+    """Return a tokenizer.json of the ids `kept_ids` only, renumbered in their order."""
+    new = {old: number for number, old in enumerate(kept_ids)}
     tokenizer = deepcopy(dict(content))
     model = tokenizer["model"]
     model["vocab"] = {word: new[number] for word, number in model["vocab"].items() if number in new}
@@ -86,13 +86,13 @@ def named_ids(config: object) -> set[int]:
 
 
 @torch.no_grad()
-def cut_vocabulary(model: PretrainedModel, kept: Sequence[int]) -> None:
-    """Leave only the rows `kept` in the embeddings [V, H] of `model`, its output layer [V, H] and that one's bias [V].
+def cut_vocabulary(model: PretrainedModel, kept_ids: Sequence[int]) -> None:
+    """Leave only the rows `kept_ids` in the embeddings [V, H] of `model`, its output layer [V, H] and bias [V].
 
     What was tied stays tied.
     """
     inputs, outputs = model.get_input_embeddings(), model.get_output_embeddings()
-    rows = torch.tensor(kept, device=inputs.weight.device)
+    rows = torch.tensor(kept_ids, device=inputs.weight.device)
     size = inputs.weight.shape[0]
     # BERT's output bias is a parameter of the module that holds the output layer, tied to that layer's own
     holders = [inputs] if outputs is None else [inputs, outputs, _holder(model, outputs)]
@@ -100,12 +100,12 @@ def cut_vocabulary(model: PretrainedModel, kept: Sequence[int]) -> None:
     # a parameter that two modules share is cut once, and both see it
     for parameter in {id(value): value for value in own if value.shape[0] == size}.values():
         parameter.data = parameter.data[rows].clone()
-    inputs.num_embeddings = len(kept)
+    inputs.num_embeddings = len(kept_ids)
     if inputs.padding_idx is not None:
-        inputs.padding_idx = kept.index(inputs.padding_idx) if inputs.padding_idx in kept else None
+        inputs.padding_idx = kept_ids.index(inputs.padding_idx) if inputs.padding_idx in kept_ids else None
     if outputs is not None:
-        outputs.out_features = len(kept)
-    model.config.get_text_config().vocab_size = len(kept)
+        outputs.out_features = len(kept_ids)
+    model.config.get_text_config().vocab_size = len(kept_ids)
 
 
 def first_fixed(model: PretrainedModel) -> int:

@@ -97,11 +97,11 @@ def load(model: ModelSource, *, half: bool = False) -> Loaded:
     import torch
     from transformers import AutoConfig, AutoTokenizer
 
-    from potstill.compression.architecture import known, with_linear_layers
+    from potstill.compression.architecture import architecture_for, with_linear_layers
 
     folder = folder_of(model)
     config = AutoConfig.from_pretrained(folder)
-    known(config.model_type)
+    architecture_for(config.model_type)
     # a float16 model stays float16; None is an old config, whose weights are float32
     dtype = torch.bfloat16 if half and getattr(config, "dtype", None) in (None, torch.float32) else "auto"
     loaded = with_head(folder, dtype)

@@ -47,7 +47,7 @@ base = str(home.FOLDER / "base")
 hard = HardLabel(data.train, student=base, prompt=PROMPT, epochs=2, batch_size=16, learning_rate=3e-3)
 soft = SoftLabel(data.train, student=base, teacher=teacher, prompt=PROMPT, epochs=2, batch_size=16, learning_rate=3e-3,
                  alpha=0.7)  # fmt: skip
-# adapters over 4-bit weights learn slowly: they go on from a student that knows the answers' form
+# adapters over 4-bit weights learn slowly: they start from a student that knows the answers' form
 qlora = HardLabel(data.train, student=hard, prompt=PROMPT, epochs=0.5, qlora=QLoRA(rank=16), learning_rate=5e-4)
 
 # made small: half of the weights set to zero and the rest trained once more; 8 and 4 bits

@@ -56,7 +56,7 @@ class Answers(Step):
 
 
 class Proposals(Step):
-    """Lists of example commands, and the list that goes on: what self-instruct asks a teacher for."""
+    """Lists of example commands and their continuation: what self-instruct asks a teacher for."""
 
     count: int
     """Rows."""

@@ -25,15 +25,15 @@ Kept = Sequence[int] | Tensor
 """What stays, by number from 0, in the order that it is to have."""
 
 
-def cut_units(model: PretrainedModel, kept: Sequence[Kept]) -> None:
-    """Leave only the `kept` feed-forward units, equally many in every block.
+def cut_units(model: PretrainedModel, keep: Sequence[Kept]) -> None:
+    """Leave only the `keep` feed-forward units, equally many in every block.
 
     Args:
         model: a model of transformers whose layers are `nn.Linear` (see `architecture.with_linear_layers`).
-        kept: per block the units that stay.
+        keep: per block the units that stay.
     """
     arch = architecture_of(model)
-    chosen = _even(model, kept)
+    chosen = _even(model, keep)
     for block, index in zip(blocks_of(model)[1], chosen, strict=True):
         for path in arch.units:
             keep_outputs(linear(block, path), index)
@@ -41,17 +41,17 @@ def cut_units(model: PretrainedModel, kept: Sequence[Kept]) -> None:
     setattr(model.config, arch.unit_field, len(chosen[0]))
 
 
-def cut_groups(model: PretrainedModel, kept: Sequence[Kept]) -> None:
-    """Leave only the `kept` key-value groups: each a key and value head with the query heads that share it.
+def cut_groups(model: PretrainedModel, keep: Sequence[Kept]) -> None:
+    """Leave only the `keep` key-value groups: each a key and value head with the query heads that share it.
 
     Where queries share nothing (GPT-2, BERT) a group is one head.
 
     Args:
         model: a model of transformers whose layers are `nn.Linear`.
-        kept: per block the groups that stay, equally many.
+        keep: per block the groups that stay, equally many.
     """
     arch, config = architecture_of(model), model.config
-    chosen = _even(model, kept)
+    chosen = _even(model, keep)
     size, groups = head_width(model), key_value_heads(config)
     per_group = config.num_attention_heads // groups
     _say_head_width(model)
@@ -72,16 +72,16 @@ def cut_groups(model: PretrainedModel, kept: Sequence[Kept]) -> None:
         config.num_key_value_heads = len(chosen[0])
 
 
-def cut_hidden(model: PretrainedModel, kept: Kept) -> None:
-    """Leave only the `kept` hidden channels: of embeddings, norms, every projection, pooler and head.
+def cut_hidden(model: PretrainedModel, keep: Kept) -> None:
+    """Leave only the `keep` hidden channels: of embeddings, norms, every projection, pooler and head.
 
     Args:
         model: a model of transformers whose layers are `nn.Linear`.
-        kept: the channels that stay, the same in every block, since the residual stream passes through all.
+        keep: the channels that stay, the same in every block, since the residual stream passes through all.
     """
     arch, config = architecture_of(model), model.config
     path, blocks = blocks_of(model)
-    index = torch.as_tensor(kept, dtype=torch.long)
+    index = torch.as_tensor(keep, dtype=torch.long)
     old = int(config.hidden_size)
     _say_head_width(model)
     setattr(config, arch.unit_field, linear(blocks[0], arch.down).in_features)
@@ -193,13 +193,13 @@ def _tell_attention(block: nn.Module, heads: int, size: int) -> None:
             module.num_heads = heads  # type: ignore[assignment]
 
 
-def _even(model: PretrainedModel, kept: Iterable[Kept]) -> list[Tensor]:
+def _even(model: PretrainedModel, keep: Iterable[Kept]) -> list[Tensor]:
     """Return what stays in each block as indices.
 
     Raises:
         ValueError: not the same number for each block.
     """
-    chosen = [torch.as_tensor(one, dtype=torch.long) for one in kept]
+    chosen = [torch.as_tensor(one, dtype=torch.long) for one in keep]
     blocks = len(blocks_of(model)[1])
     sizes = {len(one) for one in chosen}
     if len(chosen) != blocks or len(sizes) != 1 or 0 in sizes:

@@ -141,7 +141,7 @@ class _Quantizer:
     def column(self, rest: Tensor, mask: Tensor, column: int, stays: Tensor) -> Tensor:
         """Return what the column of `rest` [O, I] becomes [O], 0 where it does not stay.
 
-        The scale of a group is that of its weights that are `kept` [O, I], as far as that is known by now.
+        The scale of a group is that of its weights that the mask `mask` [O, I] keeps, as far as it is chosen by now.
         """
         if column % self.size == 0:
             group = slice(column, column + self.size)

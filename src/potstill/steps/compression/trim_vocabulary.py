@@ -91,15 +91,15 @@ class TrimVocabulary(CompressionStep):
             raise BadInput(f"a {type(loaded.model).__name__} has an encoder and a decoder: take one of both alone")
         content = _content(loaded)
         old = int(loaded.model.get_input_embeddings().weight.shape[0])
-        kept = self._kept(loaded, content, rows, context)
+        kept_ids = self._kept(loaded, content, rows, context)
         before = loaded.model.num_parameters()
-        vocabulary.cut_vocabulary(loaded.model, kept)
+        vocabulary.cut_vocabulary(loaded.model, kept_ids)
         loaded.save(context.out)
-        _write_tokenizer(context.out, vocabulary.trimmed(content, kept), kept)
+        _write_tokenizer(context.out, vocabulary.trimmed(content, kept_ids), kept_ids)
         self._compare(loaded.tokenizer, AutoTokenizer.from_pretrained(context.out), rows, context)
-        context.notes |= {"tokens": {"before": old, "after": len(kept)}}
+        context.notes |= {"tokens": {"before": old, "after": len(kept_ids)}}
         context.notes |= {"parameters": {"before": before, "after": loaded.model.num_parameters()}}
-        self._write_card(loaded, old, len(kept), context)
+        self._write_card(loaded, old, len(kept_ids), context)
         return context.out
 
     def _kept(self, loaded: Loaded, content: Mapping[str, Any], rows: Dataset, context: Context) -> list[int]:
@@ -120,12 +120,14 @@ class TrimVocabulary(CompressionStep):
         used |= set(range(vocabulary.first_fixed(loaded.model)))
         for name in CONFIGS:
             used |= vocabulary.named_ids(_json(loaded.folder / name))
-        kept = vocabulary.kept_tokens(content, used)
+        kept_ids = vocabulary.kept_tokens(content, used)
         size = int(loaded.model.get_input_embeddings().weight.shape[0])
-        if kept[-1] >= size:
-            raise BadInput(f"the tokenizer has token {kept[-1]}, but the model's vocabulary ends at {size - 1}: they "
-                           "don't belong together")  # fmt: skip
-        return kept
+        if kept_ids[-1] >= size:
+            raise BadInput(
+                f"the tokenizer has token {kept_ids[-1]}, but the model's vocabulary ends at {size - 1}: "
+                "they don't belong together"
+            )
+        return kept_ids
 
     def _tokens(self, tokenizer: Tokenizer, rows: Dataset) -> Iterator[list[int]]:
         """Yield the ids of each text, or chat, uncut."""
@@ -188,11 +190,11 @@ def _content(loaded: Loaded) -> Any:
     return json.loads(backend.to_str())
 
 
-def _write_tokenizer(out: Path, content: Mapping[str, Any], kept: Sequence[int]) -> None:
+def _write_tokenizer(out: Path, content: Mapping[str, Any], kept_ids: Sequence[int]) -> None:
     """Write all files of `out` that hold token ids, renumbered."""
     from potstill.compression.vocabulary import renumbered
 
-    new = {old: number for number, old in enumerate(kept)}
+    new = {old: number for number, old in enumerate(kept_ids)}
     words = content["model"]["vocab"]
     # without spaces: the file is a good part of a small model's folder
     (out / "tokenizer.json").write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")), "utf-8")

@@ -1,4 +1,4 @@
-"""What steps that ask a teacher have in common: who is asked, what may be lost, and how answers are drawn."""
+"""Base classes of steps that ask a teacher: the teacher, the failure limit, and the sampling."""
 
 from __future__ import annotations
 

@@ -31,8 +31,8 @@ GIVEN = ("criterion", "low", "high")
 class RankWithPrompt(ChoiceStep):
     """Has the teacher grade each row against a criterion, sorts them by `score`, and keeps the best `top`.
 
-    A teacher that can is held to whole numbers while it writes; otherwise one number, also a broken one, is looked for
-    in what it says. Rows with equal scores stay in their order. Only the scores are held in memory.
+    Decoding is constrained to whole numbers where the teacher can; otherwise one number, also a fraction, is parsed
+    from the answer. Rows with equal scores stay in their order. Only the scores are held in memory.
 
     >>> rows = LoadRows([{"id": "a", "instruction": "open the garage"}, {"id": "b", "instruction": "close it"}])
     >>> best = RankWithPrompt(rows, teacher=teacher, criterion="It names a part of the house.", top=0.5)

@@ -188,6 +188,6 @@ def with_neighbours(
 ) -> Iterator[Question[dict[str, Any]]]:
     """Yield each row's prompt with what is `given` for its `nearest` [N, k]; what is to `keep` joins the row."""
     for number, row in enumerate(rows):
-        found = given([int(other) for other in nearest[number]])
-        tag = {**row, **{name: found[name] for name in keep}}
-        yield Question(tag, row_name(row, number), (rendered(template, {**row, **found}),))
+        variables = given([int(other) for other in nearest[number]])
+        tag = {**row, **{name: variables[name] for name in keep}}
+        yield Question(tag, row_name(row, number), (rendered(template, {**row, **variables}),))

@@ -112,8 +112,8 @@ class InputFromLabel(AskingStep):
                     for text in self._accepted(shelf, prompt, response, seen, context):
                         context.ledger.keep()
                         yield self._row(shelf.label, text)
-                made = sum(shelf.made for shelf in labels)
-                context.progress(made, len(labels) * self.per_label, tokens=asker.usage["completion_tokens"])
+                accepted = sum(shelf.made for shelf in labels)
+                context.progress(accepted, len(labels) * self.per_label, tokens=asker.usage["completion_tokens"])
                 open_ = [s for s in open_ if s.made < self.per_label and s.barren < self.patience]
         for shelf in labels:
             for number in range(shelf.made, self.per_label):

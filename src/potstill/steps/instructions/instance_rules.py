@@ -28,13 +28,13 @@ def read_instances(text: str) -> list[Instance]:
         ValueError: there is none.
     """
     records = parse_records(after_thoughts(text), ("input", "output", "label"))
-    found = [
+    instances = [
         Instance(without_none(record.get("input", "")), record.get("output", record.get("label", "")))
         for record in records
     ]
-    if not found:
+    if not instances:
         raise ValueError("no lines that start with Input: or Output:")
-    return found
+    return instances
 
 
 def without_none(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The pool of instructions that a teacher is shown some of, and what may not come into it (Wang et al. 2023)."""
+"""The pool of instructions from which prompts are sampled, and its novelty filter (Wang et al. 2023)."""
 
 from __future__ import annotations
 

@@ -180,6 +180,7 @@ class SelfInstruct(AskingStep):
 
     def _round(self, pool: Pool, asker: Asker, number: int) -> Iterator[str]:
         """Ask one round of prompts; yield what is accepted, at most up to the target."""
+        # a list: all prompts are drawn from the pool as it was before the round's first answer
         for prompt, response in asker.ask(list(self._requests(pool, number))):
             source = f"round {number}, prompt {prompt}"
             if response.finish_reason == "error":

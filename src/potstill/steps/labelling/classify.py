@@ -1,4 +1,4 @@
-"""Classification by a teacher: how probable it finds each label's text, freed of what it prefers anyway."""
+"""Zero-shot classification by a teacher: calibrated probabilities of each label's text."""
 
 from __future__ import annotations
 
@@ -42,13 +42,14 @@ class ClassifyWithTeacher(AskingStep):
     """Gives every row the label whose text the teacher finds most probable as the whole answer.
 
     Each label's text is scored as the response, its end included, so labels of several tokens and labels that start
-    alike are compared exactly. What the teacher prefers whatever it reads is taken out with content-free inputs (Zhao
-    et al. 2021, arXiv 2102.09690). New columns: `label`, `confidence`, `probabilities` (by label);
-    with several teachers `votes` (each member's label).
+    alike are compared exactly. The teacher's prior preference for some labels is calibrated away with content-free
+    inputs (Zhao et al. 2021, arXiv 2102.09690). New columns: `label`, `confidence`, `probabilities` (by label); with
+    several teachers `votes` (each member's label).
 
-    A teacher that can't score given text (a served one, an API) answers with a label instead, held to them where it can
-    be: one greedy answer a row, read as `StructuredGeneration` reads a choice, asked again where it is not clear, and
-    lost with the reason after `max_tries`. With more `samples` its probabilities are the shares of its clear choices.
+    A teacher that can't score given text (a served one, an API) answers with a label instead, with constrained decoding
+    where it can: one greedy answer a row, read as `StructuredGeneration` reads a choice, asked again where it is not
+    clear, and lost with the reason after `max_tries`. With more `samples` its probabilities are the shares of its clear
+    choices.
 
     >>> from potstill.teachers.transformers import Transformers
     >>> rows = LoadRows([{"instruction": "turn on the lamp"}])
@@ -129,6 +130,7 @@ class ClassifyWithTeacher(AskingStep):
         panel = Panel(ensemble, context)
         ways = [self._way(member) for member in panel.teachers]
         context.notes["classes"] = list(self._texts())
+        # one greedy answer a row needs no panel, and may be asked again where it is unclear
         if len(ways) == 1 and ways[0] is not None and self.samples == 1:
             yield from self._one_answer(rows, panel.teachers[0], ways[0], context)
             return
@@ -137,13 +139,13 @@ class ClassifyWithTeacher(AskingStep):
         for job, responses in panel.answers(jobs, self._total(len(rows), ways)):
             if _lost(job, responses, context):
                 continue
-            found = self._members(job, responses, ways, context)
+            by_member = self._members(job, responses, ways, context)
             if not job.row:
-                for member, shares in found.items():
+                for member, shares in by_member.items():
                     biases[member].append(shares)
-            elif freed := _freed(found, biases):
+            elif calibrated_shares := _calibrated(by_member, biases):
                 context.ledger.keep()
-                yield {**job.row, **self._columns(freed, panel.names, ensemble)}
+                yield {**job.row, **self._columns(calibrated_shares, panel.names, ensemble)}
             else:
                 context.ledger.lose(job.name, "permanent", UNREADABLE, responses[0].text)
 
@@ -232,20 +234,20 @@ class ClassifyWithTeacher(AskingStep):
     def _members(self, job: Job, responses: Sequence[Response], ways: Ways, context: Context) -> dict[int, list[float]]:
         """Return the probabilities of the labels by member; none for one that chose no label."""
         texts = list(self._texts().values())
-        found: dict[int, list[float]] = {}
+        by_member: dict[int, list[float]] = {}
         for member in dict.fromkeys(member for member, _ in job.asked):
             own = [r for (asked, _), r in zip(job.asked, responses, strict=True) if asked == member]
             if ways[member] is None:
-                found[member] = probabilities([text_score(_token_logprobs(r), self.length) for r in own])
+                by_member[member] = probabilities([text_score(_token_logprobs(r), self.length) for r in own])
             else:
                 chosen = [text for text in map(self._choice, own) if text is not None]
                 unclear = context.notes.setdefault("unclear_choices", 0)
                 context.notes["unclear_choices"] = unclear + len(own) - len(chosen)
-                found[member] = [chosen.count(text) / len(chosen) for text in texts] if chosen else []
-        return found
+                by_member[member] = [chosen.count(text) / len(chosen) for text in texts] if chosen else []
+        return by_member
 
     def _choice(self, response: Response) -> str | None:
-        """Return the label's text that a response says for certain, or nothing."""
+        """Return the label's text that a response clearly names, or None."""
         try:
             return self._reader.read(response.text) if response.finish_reason == "stop" else None
         except ValueError:
@@ -267,9 +269,9 @@ class ClassifyWithTeacher(AskingStep):
         return new if len(names) == 1 else {**new, "votes": votes}
 
 
-def _freed(found: Mapping[int, list[float]], biases: Sequence[list[list[float]]]) -> dict[int, list[float]]:
-    """Return the probabilities of the members that chose, freed of their `biases`, where they have some."""
-    chose = {member: shares for member, shares in found.items() if shares}
+def _calibrated(by_member: Mapping[int, list[float]], biases: Sequence[list[list[float]]]) -> dict[int, list[float]]:
+    """Return the probabilities of the members that chose, calibrated by their `biases`, where they have some."""
+    chose = {member: shares for member, shares in by_member.items() if shares}
     return {member: calibrated(own, biases[member]) if biases[member] else own for member, own in chose.items()}
 
 
@@ -285,7 +287,7 @@ def _token_logprobs(response: Response) -> list[float]:
 
 
 def _lost(job: Job, responses: Sequence[Response], context: Context) -> bool:
-    """Record a failed job; say whether it failed.
+    """Record a failed job; return whether it failed.
 
     Raises:
         PotstillError: a content-free input failed, without which no row can be calibrated.

@@ -35,7 +35,7 @@ class Job:
 
 
 Jobs = Callable[[], Iterable[Job]]
-"""Makes the jobs anew at each call: they are gone through once a member, so that no row is held in memory."""
+"""Regenerates the jobs at each call: they are iterated once a member, so that no row is held in memory."""
 
 
 class Panel:
@@ -54,6 +54,7 @@ class Panel:
         everyone = range(len(self.teachers))
         if self._how != "round_robin":
             return everyone
+        # rendezvous hashing: adding a member moves only the chats that it takes over
         return [max(everyone, key=lambda member: digest_encoded([self._marks[member], messages]))]
 
     def answers(self, jobs: Jobs, total: int) -> Iterator[tuple[Job, list[Response]]]:
@@ -87,12 +88,12 @@ class Panel:
         source = iter(jobs())
         while batch := list(itertools.islice(source, BATCH)):
             keys = [[(member, askers[member].key(request)) for member, request in job.asked] for job in batch]
-            known = dict(failed)
+            stored = dict(failed)
             for member, asker in enumerate(askers):
-                known |= asker.known([key for row in keys for number, key in row if number == member])
+                stored |= asker.known([key for row in keys for number, key in row if number == member])
             for job, row in zip(batch, keys, strict=True):
                 requests = [request for _, request in job.asked]
-                yield job, [interpreted(known[key], request) for (_, key), request in zip(row, requests, strict=True)]
+                yield job, [interpreted(stored[key], request) for (_, key), request in zip(row, requests, strict=True)]
 
 
 def panel_problems(ensemble: Ensemble, *, top_k: int = 0) -> Iterator[Problem]:

@@ -152,6 +152,7 @@ class PairsFromScores(Step):
         Raises:
             BadInput: it is no number.
         """
+        # a bool is an int in Python
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             raise BadInput(Problem("", "score", f"row {number} has {value!r} in {self.score}: grade it, or drop it"))
         return float(value)

@@ -165,16 +165,16 @@ class PseudoLabel(AskingStep):
             chosen = self._decide(job, responses, context)
             if chosen is None:
                 continue
-            number, made = chosen
+            number, columns = chosen
             member, response = job.asked[number][0], responses[number]
             if len(panel.names) > 1:
-                made["teacher"] = panel.names[member]
+                columns["teacher"] = panel.names[member]
             if self.top_k:
                 labels = token_labels(response, self.top_k)
                 mass.add(labels.tail)
-                made |= labels.columns(sidecar(member))
+                columns |= labels.columns(sidecar(member))
             context.ledger.keep()
-            yield self._row(job.row, response, made)
+            yield self._row(job.row, response, columns)
         if self.top_k:
             mass.report(self.top_k, context)
 
@@ -242,7 +242,7 @@ class PseudoLabel(AskingStep):
 
 
 def vote_columns(vote: Vote) -> dict[str, Any]:
-    """Return the columns that tell how a vote went."""
+    """Return the columns of a vote's result."""
     votes = [{"answer": answer, "count": count} for answer, count in vote.counts]
     return {"answer": vote.answer, "confidence": vote.confidence, "votes": votes}
 

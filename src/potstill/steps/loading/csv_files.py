@@ -78,8 +78,8 @@ class LoadCSV(RecordsStep):
 
     def _head(self, path: Path) -> list[str]:
         """Return the header line of a file."""
-        found = (line for _, line in lines(path, Findings(""), self.encoding))
-        return next(csv.reader(found, delimiter=self.delimiter), [])
+        text_lines = (line for _, line in lines(path, Findings(""), self.encoding))
+        return next(csv.reader(text_lines, delimiter=self.delimiter), [])
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,8 @@ def _records(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield `(place, row)` for each line; a cell that is not of its column's kind is a finding."""
     csv.field_size_limit(LONGEST_BYTES)  # the default of 128 KiB is less than many a text
-    found = (line for _, line in lines(path, findings, form.encoding))
-    cells = csv.reader(found, delimiter=form.delimiter, strict=True)
+    text_lines = (line for _, line in lines(path, findings, form.encoding))
+    cells = csv.reader(text_lines, delimiter=form.delimiter, strict=True)
     head: list[str] | None = None
     number = 1
     while True:
@@ -126,6 +126,7 @@ def _records(
                 )
             else:
                 yield place, _row(dict(zip(head, row, strict=True)), place, findings, kinds, form)
+        # cells may span lines: the reader's own count, not that of rows
         number = cells.line_num + 1
 
 
@@ -156,7 +157,7 @@ def _row(
 
 
 def _value(cell: str, kind: Kind, form: Form) -> Any:
-    """Return what a cell stands for; a number by what files write, which is less than Python's own reading takes.
+    """Return what a cell stands for; numbers in a stricter syntax than Python's own parsing.
 
     Raises:
         ValueError: it stands for nothing of this kind.

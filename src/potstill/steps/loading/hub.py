@@ -48,6 +48,7 @@ class LoadHub(Step):
 
     def __post_init__(self) -> None:
         """Join name and revision."""
+        # frozen dataclass
         object.__setattr__(self, "source", HubRevision(self.dataset, self.revision))
 
     def run(self) -> Dataset:

@@ -59,7 +59,7 @@ class LoadRows(Step):
         if problem or wrong:
             yield from [Problem("", "rows", problem)] if problem else wrong
             return
-        yield from (Problem("", "rows", found.message) for found in self._survey()[1].problems())
+        yield from (Problem("", "rows", finding.message) for finding in self._survey()[1].problems())
         if not self.rows.count:
             yield Problem("", "rows", "no rows: give at least one")
 
@@ -102,6 +102,7 @@ class Snapshot:
                 log.add(*(problem.message for problem in error.problems))
             self.problem = "\n".join(log.messages())
         elif isinstance(rows, Iterable) and not isinstance(rows, (str, bytes, Mapping)):
+            # a step's key must not change when the caller edits the rows later
             listed = copy.deepcopy(list(rows))
             strange = next((number for number, row in enumerate(listed) if not isinstance(row, Mapping)), None)
             if strange is not None:
@@ -138,19 +139,20 @@ class Snapshot:
     @cached_property
     def _digest(self) -> str:
         """The digest of names, types and values; a text, a number and a truth value differ."""
-        found = hashlib.sha256()
+        hasher = hashlib.sha256()
         if self.table is None:
             for row in self._dicts:
-                found.update(
+                hasher.update(
                     repr([(name, _mark(value)) for name, value in row.items()]).encode("utf-8", "surrogatepass")
                 )
         else:
-            found.update(str([(field.name, str(field.type)) for field in self.table.schema]).encode())
-            known = special(self.table.schema)
-            found.update(json.dumps(known, sort_keys=True).encode() if known else b"")
+            hasher.update(str([(field.name, str(field.type)) for field in self.table.schema]).encode())
+            metadata = special(self.table.schema)
+            hasher.update(json.dumps(metadata, sort_keys=True).encode() if metadata else b"")
             for start in range(0, self.table.num_rows, DIGEST_ROWS):
-                found.update(repr(self.table.slice(start, DIGEST_ROWS).to_pylist()).encode("utf-8", "surrogatepass"))
-        return found.hexdigest()
+                # values, not Arrow buffers: equal rows in other chunks or with other padding must hash alike
+                hasher.update(repr(self.table.slice(start, DIGEST_ROWS).to_pylist()).encode("utf-8", "surrogatepass"))
+        return hasher.hexdigest()
 
 
 def _mark(value: object) -> str:

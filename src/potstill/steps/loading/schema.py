@@ -1,4 +1,4 @@
-"""The types of columns that are loaded: named simply, checked value by value, turned into an Arrow schema."""
+"""Column types of loaded files: named simply, checked value by value, converted to an Arrow schema."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ class Kind:
         """Return what is wrong with a value, or nothing; a whole number is a number too."""
         if value is None:
             return "" if self.optional else f"must be {WORDS[self.name]}, but is missing (say {self.name}? to allow it)"
-        found = kind_name(value)
-        if found == self.name or (found, self.name) == ("int", "float"):
+        actual = kind_name(value)
+        if actual == self.name or (actual, self.name) == ("int", "float"):
             return ""
         return f"must be {WORDS[self.name]}, got {value!r:.60}"
 
@@ -190,8 +190,8 @@ class Survey:
         for name in self.names:
             cells = [record.get(name) for _, record in records]
             try:
-                found = column(cells).type
-                self._types[name] = unified(self._types.get(name, found), found)
+                inferred = column(cells).type
+                self._types[name] = unified(self._types.get(name, inferred), inferred)
             except Flawed as error:
                 for flaw in error.inside(name).flaws:
                     also = f", but {flaw.other} in {records[flaw.other_row][0]}" if flaw.other else ""

@@ -17,11 +17,11 @@ from potstill.steps.pruning.unstructured import (
     NO_GAIN,
     LayerwisePrune,
     check_pattern,
-    measured,
+    measure_zeros,
     prune_blocks,
     publish_pruned,
 )
-from potstill.steps.quantization.base import Card, publish_quantized, reference, solved
+from potstill.steps.quantization.base import Card, naming_layer, publish_quantized, reference
 from potstill.steps.quantization.int4 import check_widths
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class SparseGPTPrune(LayerwisePrune):
         quantized: dict[str, Quantized] = {}
 
         def change(path: str, weight: Tensor, hessian: Hessian) -> Tensor:
-            with solved(path, hessian, self.damping, context):
+            with naming_layer(path, hessian, self.damping, context):
                 pruned = prune_layer(weight, hessian, self.sparsity, pattern, self.damping, self._rounding(weight))
             if pruned.quantized is not None:
                 quantized[path] = pruned.quantized
@@ -122,7 +122,7 @@ class SparseGPTPrune(LayerwisePrune):
         # stored as integers a zero takes as many bits as any value, so the sizes of sparse formats are noted only here
         if not quantized:
             return publish_pruned(loaded, recipe, figures, context, sparsity=self.sparsity, pattern=self.pattern)
-        zeros = measured(loaded.model).sparsity
+        zeros = measure_zeros(loaded.model).sparsity
         context.notes |= {"sparsity": zeros}
         stored = f"int4 in groups of {self.group_size}" if self.bits == 4 else "int8 per channel, activations per token"
         recipe |= {"sparsity": self.sparsity, "pattern": self.pattern, "weights": stored, "storage": NO_GAIN}

@@ -112,7 +112,7 @@ def prune_blocks(
         context.progress(number + 1, total, note=block.name)
 
 
-def measured(model: PretrainedModel) -> Result:
+def measure_zeros(model: PretrainedModel) -> Result:
     """Return the share and storage of zeros in the blocks' linear layers."""
     from potstill.compression.layerwise import block_layers
     from potstill.compression.pruning.sparse_storage import total
@@ -135,7 +135,7 @@ def publish_pruned(
 
     `figures` were measured on the calibration texts; `sparsity` and `pattern` are what was asked for.
     """
-    result = measured(loaded.model)
+    result = measure_zeros(loaded.model)
     context.notes |= {"sparsity": result.sparsity, "storage": {"note": NO_GAIN, **vars(result.storage)}}
     dense = max(result.storage.dense, 1)
     alternatives = {"CSR": result.storage.csr, "bit mask": result.storage.bitmask, "zstd": result.storage.zstd}

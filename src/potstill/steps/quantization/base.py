@@ -63,7 +63,7 @@ def reference(step: CalibratedStep, loaded: Loaded, rows: Dataset) -> Reference:
 
 
 @contextmanager
-def solved(path: str, hessian: Hessian, damping: float, context: Context) -> Iterator[None]:
+def naming_layer(path: str, hessian: Hessian, damping: float, context: Context) -> Iterator[None]:
     """Add the layer's `path` to errors of its `hessian`, and note one that needed more than `damping`.
 
     Raises:

@@ -150,6 +150,7 @@ def stratify(
     for name in sorted(strata):
         waiting = sorted(strata[name], key=lambda number: (marks[number], number))
         for part, portion in shares.items():
+            # running totals: rounding each stratum by itself would let the errors of many small strata add up
             wished[part] += portion * len(strata[name])
             count = min(math.floor(wished[part] + 0.5) - given[part], len(waiting))
             given[part] += count
