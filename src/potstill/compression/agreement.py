@@ -74,6 +74,7 @@ def agreement(
 
 
 def _chunks(states: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    # chunks cross the texts' borders: only positions are compared, and each chunk's logits take CHUNK times V
     return torch.split(torch.cat(list(states)), CHUNK)
 
 

@@ -134,6 +134,7 @@ def key_value_heads(config: ModelConfig) -> int:
     return int(getattr(config, "num_key_value_heads", None) or config.num_attention_heads)
 
 
+# a class of its own, so that saving knows which layers to turn back
 class WasConv1D(nn.Linear):
     """A linear layer [O, I] that its kind of model stores the other way round."""
 

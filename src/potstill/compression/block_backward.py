@@ -56,6 +56,8 @@ def _run_again(forward: Callable[..., Any]) -> Callable[..., Any]:
         def again(given: Tensor) -> object:
             return forward(given, *rest, **named)
 
+        # reentrant: runs the forward pass under `no_grad`, which is what holds the memory down; evaluation draws no
+        # noise
         return checkpoint(again, states, use_reentrant=True, preserve_rng_state=False)
 
     return run

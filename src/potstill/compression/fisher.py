@@ -44,6 +44,7 @@ def row_information(
             losses, _ = predictions(model, text, cross_entropy)
             slopes = torch.autograd.grad(losses.mean(), weights)
         for rows, slope in zip(total, slopes, strict=True):
+            # summed over the row: FWSVD weights a row as a whole, since weighting single weights has no closed-form SVD
             rows += slope.float().square().sum(1)
         progress(number + 1)
     return {path: rows / max(len(texts), 1) for path, rows in zip(layers, total, strict=True)}

@@ -122,7 +122,9 @@ def walk(
     place = device or ("cuda" if torch.cuda.is_available() else home)
     hidden = _moved(hidden, place)
     for number, module in enumerate(modules):
+        # masks and rotary embeddings were made where the model is
         given = [Call(_moved(call.args, place), _moved(call.named, place)) for call in calls[number]]
+        # moved here, not all at the start: the GPU then holds one block and the batches' hidden states
         block = Block(f"{path}.{number}", module.to(place), hidden, given)
         try:
             yield block

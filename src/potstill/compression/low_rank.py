@@ -78,6 +78,7 @@ def factorize(weight: Tensor, rank: int, gram: Tensor | None = None, rows: Tenso
         scale = rows.double().sqrt().clamp_min(1e-6 * float(rows.max().sqrt().clamp_min(1e-30)))
         weighted = factorize(scale[:, None] * weight.double(), rank, gram)
         return Factors((weighted.left.double() / scale[:, None]).float(), weighted.right)
+    # without statistics S is the identity, which is the plain SVD
     whitener = torch.eye(weight.shape[1], dtype=torch.float64, device=weight.device) if gram is None else _root(gram)
     # float64: the Gram matrix squares the inputs' condition number
     left, values, right = torch.linalg.svd(weight.double() @ whitener, full_matrices=False)
@@ -104,6 +105,7 @@ def _root(gram: Tensor) -> Tensor:
     damping = DAMPING
     while True:
         identity = torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
+        # `cholesky_ex` reports failure in a tensor; `cholesky` would raise
         root, failed = torch.linalg.cholesky_ex(matrix + damping * mean * identity)
         if not failed:
             return torch.as_tensor(root)

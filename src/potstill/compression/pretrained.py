@@ -102,7 +102,7 @@ class ModelOutput(Protocol):
         """Return whether the model puts out a field of this name."""
 
 
-if TYPE_CHECKING:  # a model is an `nn.Module`, no Protocol can say so, and torch is imported by who has a model only
+if TYPE_CHECKING:  # a Protocol can't derive from `nn.Module`, and torch must not be imported for types alone
 
     class PretrainedModel(nn.Module):
         """`transformers.PreTrainedModel`: a network with its configuration."""

@@ -21,6 +21,7 @@ def grouped(blocks: int, groups: int) -> list[list[int]]:
     >>> grouped(6, 4)
     [[0], [1, 2], [3], [4, 5]]
     """
+    # integer arithmetic: run lengths differ by one at most, and add up
     edges = [blocks * number // groups for number in range(groups + 1)]
     return [list(range(start, stop)) for start, stop in pairwise(edges)]
 

@@ -99,6 +99,7 @@ def cut_vocabulary(model: PretrainedModel, kept_ids: Sequence[int]) -> None:
     own = (value for holder in holders for value in holder.parameters(recurse=False))
     # a parameter that two modules share is cut once, and both see it
     for parameter in {id(value): value for value in own if value.shape[0] == size}.values():
+        # `.data`, so that it stays the same Parameter object in every module that shares it
         parameter.data = parameter.data[rows].clone()
     inputs.num_embeddings = len(kept_ids)
     if inputs.padding_idx is not None:
@@ -171,6 +172,7 @@ def _merged(word: str, ranks: Mapping[tuple[str, str], int]) -> set[str]:
     parts, seen = list(word), set(word)
     while len(parts) > 1:
         ranked = [(ranks.get((left, right)), place) for place, (left, right) in enumerate(pairwise(parts))]
+        # the leftmost of equal ranks, as tokenizers does
         best = min(((rank, place) for rank, place in ranked if rank is not None), default=None)
         if best is None:
             break
@@ -189,6 +191,7 @@ def _ids(content: Mapping[str, Any]) -> dict[str, int]:
 
 def _pair(merge: str | Sequence[str]) -> tuple[str, str]:
     """Return both sides of a merge, which older files hold as one string."""
+    # tokenizers writes pairs since 0.20
     left, right = merge.split(" ") if isinstance(merge, str) else merge
     return left, right
 

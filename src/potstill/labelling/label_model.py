@@ -102,6 +102,7 @@ def _counted(
     counts = np.einsum("pc,pml->mcl", mass, cast) + smoothing
     if kind == "one_coin":
         right = np.einsum("mcc->m", counts) / counts.sum(axis=(1, 2))
+        # one-coin: errors go to every other class alike
         off = (1 - right) / max(1, classes - 1)
         counts = np.where(np.eye(classes, dtype=bool), right[:, None, None], off[:, None, None])
     return LabelModel(prior / prior.sum(), counts / counts.sum(axis=2, keepdims=True))
@@ -120,6 +121,7 @@ def _evidence(votes: Votes, confusion: Floats) -> Floats:
 
 def _normalized(logs: Floats) -> Floats:
     """Return the softmax of each row."""
+    # the largest subtracted, or exp overflows
     raised: Floats = np.exp(logs - logs.max(axis=1, keepdims=True))
     shares: Floats = raised / raised.sum(axis=1, keepdims=True)
     return shares

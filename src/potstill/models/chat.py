@@ -128,6 +128,7 @@ def encoded_row(tokenizer: Tokenizer, prompt: str, row: Mapping[str, Any]) -> tu
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     """Write `tokenizer` to `folder`, without notes on how it was loaded: the same run gives the same bytes."""
+    # transformers writes them into tokenizer_config.json
     for note in ("is_local", "local_files_only"):
         tokenizer.init_kwargs.pop(note, None)
     tokenizer.save_pretrained(folder)

@@ -136,6 +136,7 @@ def with_head(folder: Path, dtype: torch.dtype | str = "auto") -> PretrainedMode
     if kind is None:
         raise BadInput(f"the model {folder} is a {names[0]}, which transformers has no class for: name one in its "
                        "config.json under architectures")  # fmt: skip
+    # the class named in the config, not an Auto class: it has the head that the weights were saved with
     model: PretrainedModel = kind.from_pretrained(folder, dtype=dtype, use_safetensors=True)
     return model.eval()
 

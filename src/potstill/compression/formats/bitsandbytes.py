@@ -44,11 +44,13 @@ def nf4_tensors(weight: NF4, dtype: torch.dtype) -> dict[str, Tensor]:
         "nested_offset": float(weight.offset),
     }
     return {
+        # bitsandbytes stores 4-bit weights as a column [O * I / 2, 1]
         "weight": weight.packed()[:, None],
         "weight.absmax": weight.scale,
         "weight.quant_map": levels().clone(),
         "weight.nested_absmax": weight.second_scale,
         "weight.nested_quant_map": dynamic_levels().clone(),
+        # a JSON text as bytes: safetensors holds tensors only
         "weight.quant_state.bitsandbytes__nf4": torch.tensor(list(json.dumps(state).encode()), dtype=torch.uint8),
     }
 

@@ -53,12 +53,14 @@ def activity(model: PretrainedModel, batches: Sequence[Tensor]) -> Activity:
     squares: dict[nn.Module, Tensor] = {}
 
     def take(module: nn.Module, active: Tensor) -> None:
+        # mean over tokens, then squares summed over texts: the L2 norm over the batch (section 2.2)
         squares[module] = squares.get(module, torch.zeros(())) + active.mean(1).square().sum(0).cpu()
 
     def unit(module: nn.Module, args: tuple[Tensor, ...]) -> None:
         take(module, args[0].float().abs())
 
     def head(module: nn.Module, args: tuple[Tensor, ...]) -> None:
+        # the input of the output projection is the heads' outputs side by side
         take(module, torch.linalg.vector_norm(args[0].float().reshape(*args[0].shape[:2], heads, -1), dim=-1))
 
     def channel(module: nn.Module, _: tuple[Tensor, ...], out: Tensor) -> None:

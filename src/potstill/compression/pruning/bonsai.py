@@ -92,6 +92,7 @@ def candidates(model: PretrainedModel, batches: Sequence[Batch], goal: Goal) -> 
     per_layer = []
     for number, (layer, prior) in enumerate(read):
         gone = len(prior) - (goal.units if number < len(units) else goal.groups)
+        # twice as many as go, so that each half of a pair leaves out just as many as the round will cut
         members = torch.sort(prior, stable=True).indices[: 2 * gone]
         per_layer.append(Candidates(layer, members, prior[members], gone, len(prior)))
     return per_layer
@@ -109,6 +110,7 @@ def regressed(
     """Try `submodels` sub-models without some candidates, and return what the candidates are worth."""
     model.eval()
     masks, merits = [], []
+    # layers that lose nothing have no candidates, and would only add columns without information
     chosen = [one for one in chosen if one.gone]
     layers = [one.layer for one in chosen]
     for _ in range(max(submodels // 2, 2)):
@@ -119,6 +121,7 @@ def regressed(
                 merits.append(float(utility(model, batches)))
             # both halves of a pair are tried, so every candidate is left out about as often as it stays
             masks.append(torch.cat(stays))
+    # layers' priors have different scales; the regression pools the candidates of all layers
     guess = torch.cat([one.prior / one.prior.mean().clamp_min(1e-12) for one in chosen])
     return fit(torch.stack(masks), torch.tensor(merits), guess)
 

@@ -50,6 +50,7 @@ def gated(layers: Sequence[nn.Module], gates: Sequence[Tensor]) -> Iterator[None
     """Multiply the inputs [B, T, I] of `layers` by `gates`, each [I] or [B, 1, I], while the context is open."""
 
     def hook(gate: Tensor) -> Hook:
+        # one factor per input feature: multiplying the input is masking the part that made it
         return lambda _, args: (args[0] * gate.to(args[0]), *args[1:])
 
     handles = [layer.register_forward_pre_hook(hook(gate)) for layer, gate in zip(layers, gates, strict=True)]

@@ -35,4 +35,5 @@ def open_probability(log_alpha: Tensor) -> Tensor:
 
 def expected(log_alpha: Tensor) -> Tensor:
     """Return the gates that are used after training: no noise, clipped alike."""
+    # the paper's test-time estimator, without noise and temperature
     return (torch.sigmoid(log_alpha) * (HIGH - LOW) + LOW).clamp(0, 1)

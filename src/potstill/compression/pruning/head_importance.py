@@ -48,6 +48,8 @@ def head_importance(
             losses, owner = predictions(model, batch, cross_entropy)
             owner = owner.to(losses.device)
             per_text = torch.zeros(size, device=losses.device).index_add(0, owner, losses)
+            # summed over texts, each a mean over its tokens: the texts' gates are separate, so one backward pass serves
+            # all
             mean = (per_text / owner.bincount(minlength=size)).sum()
             mean.backward()  # type: ignore[no-untyped-call] # torch
         total += torch.stack([torch.as_tensor(gate.grad).abs().sum(0) for gate in gates]).cpu()

@@ -40,6 +40,7 @@ class Costs:
     @classmethod
     def of(cls, shape: Shape, projections: int) -> Costs:
         """Return those of a model whose units come from so many `projections`: 2 with a gate, otherwise 1."""
+        # queries and output projection have per_group heads each, keys and values one each
         return cls(2 * (shape.per_group + 1) * shape.head_size, projections + 1)
 
 
@@ -132,6 +133,7 @@ class L0Masks(nn.Module):
 
     def _limit(self, kinds: list[str], left: float, others: Mapping[str, Tensor], likely: bool) -> dict[str, Tensor]:
         """Return the highest threshold for `kinds` beside those of `others`; only what is `likely` to go may go."""
+        # candidate thresholds: halfway between two neighbouring values, and below all of them
         values = torch.unique(torch.cat([self.log_alpha(kind).flatten() for kind in kinds]))
         steps = torch.cat([values[:1] - 1, (values[1:] + values[:-1]) / 2])
         if likely:
@@ -168,6 +170,7 @@ class Lagrangian(nn.Module):
     def __init__(self, start: Tensor, wanted: Tensor, total: int, warmup: float, ratio: float = 1.0) -> None:
         """Constrain J values to `wanted` [J]; training will take `total` targets."""
         super().__init__()
+        # float64: a float32 count stops growing at 2^24
         self.register_buffer("seen", torch.zeros((), dtype=torch.float64))
         self.register_buffer("start", start, persistent=False)
         self.register_buffer("wanted", wanted, persistent=False)

@@ -34,6 +34,7 @@ def magnitudes(weight: Tensor, run: int = 1, by_deviation: bool = False) -> Tens
         size = size.reshape(len(size), -1, run).mean(2)
     if not by_deviation:
         return size
+    # zeros of earlier pruning would shrink the deviation, and the layer would be pruned less each time
     left = weight[weight != 0].float()
     return size / left.std().clamp_min(torch.finfo(torch.float32).tiny) if len(left) > 1 else size
 

@@ -94,6 +94,7 @@ class Masked:
             count, values = gates.sum(), states.float()
             if centred:
                 values = values - (values * gates).sum(-1, keepdim=True) / count
+            # RMSNorm and LayerNorm in one: both divide by the root mean square of the (centred) open channels
             power = (values.square() * gates).sum(-1, keepdim=True) / count
             values = values * torch.rsqrt(power + tiny) * norm.weight
             if centred and norm.bias is not None:

@@ -84,6 +84,7 @@ def cut_hidden(model: PretrainedModel, keep: Kept) -> None:
     index = torch.as_tensor(keep, dtype=torch.long)
     old = int(config.hidden_size)
     _say_head_width(model)
+    # GPT-2 leaves `n_inner` None, which stands for 4 times the hidden size, and would change with it
     setattr(config, arch.unit_field, linear(blocks[0], arch.down).in_features)
     tied: dict[int, tuple[Tensor, nn.Parameter]] = {}
     for block in blocks:

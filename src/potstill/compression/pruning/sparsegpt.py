@@ -1,4 +1,4 @@
-"""SparseGPT: pruning that makes up for each weight in those behind it (Frantar and Alistarh 2023, arXiv 2301.00774).
+"""SparseGPT: pruning with errors compensated in later columns (Frantar and Alistarh 2023, arXiv 2301.00774).
 
 GPTQ's loop over the columns, with a mask instead of rounding, or besides it.
 
@@ -48,7 +48,7 @@ class Pruned:
 def prune_layer(
     weight: Tensor, hessian: Hessian, sparsity: float, pattern: NM | None, damping: float, rounding: Rounding | None
 ) -> Pruned:
-    """Prune `weight` [O, I], and quantize what is left if `rounding` says so.
+    """Prune `weight` [O, I], and quantize the rest if there is a `rounding`.
 
     Where the greedy order does worse on the calibration tokens than Wanda's mask or the magnitude's without any update,
     or than rounding after pruning (a scale is chosen before its weights are updated), the best of these is taken: the
@@ -61,6 +61,7 @@ def prune_layer(
 
     best = prune(weight, hessian.factor(damping), sparsity, pattern, rounding, idle)
     least = error(best)
+    # a greedy order has no guarantee, so the simple masks are tried as well; they cost one product each
     others = [weight * mask for mask in _simple(weight, mean, sparsity, pattern)]
     if rounding is not None:
         others.append(prune(weight, hessian.factor(damping), sparsity, pattern, idle=idle).weight)
@@ -81,7 +82,7 @@ def prune(
 ) -> Pruned:
     """Prune `weight` [O, I] column by column (algorithm 1).
 
-    Of every `BLOCK` columns the share `sparsity` goes that costs least by w^2 / [H^-1]_cc, whatever row it is in; with
+    Of every `BLOCK` columns the share `sparsity` goes that costs least by w^2 / [H^-1]_cc, over all rows; with
     a `pattern` it is chosen in each of its groups when the loop comes to it (section 3.3). Each weight that goes is
     made up for in the columns behind it, and with a `rounding` the error of the others is too (section 3.5). Weights
     that are 0 go first.

@@ -21,6 +21,7 @@ class InputNorms:
 
     def add(self, inputs: Tensor) -> None:
         """Update with `inputs` [N, I]."""
+        # squares are summed and the root is taken once at the end: norms of batches don't add up
         self.squares += inputs.float().square().sum(0)
 
     def norms(self) -> Tensor:

@@ -47,6 +47,7 @@ class Inputs(Hessian):
 def candidate(magnitude: Tensor, alpha: float) -> Tensor:
     """Return s [I] for one `alpha`, its geometric middle at 1 so that the weights keep their order of magnitude."""
     scale = magnitude.clamp_min(SMALLEST) ** alpha
+    # as in the authors' code; any constant factor gives the same function
     return scale / (scale.max() * scale.min()).sqrt()
 
 
@@ -116,6 +117,7 @@ def quantize_block(
         # the inputs were recorded before scaling; x / s has the Hessian H_ij / (s_i s_j)
         hessian = inputs[path].mean() / scale[:, None] / scale
         candidates = [rounding.quantize(weights[path], *how), clipping.quantize(weights[path], hessian, *how)]
+        # rows are independent, so each may be clipped or not
         quantized[path] = best_by_row(weights[path], candidates, hessian)
         layer.weight.copy_(quantized[path].dequantize())
     return quantized

@@ -74,6 +74,7 @@ def knapsack(layers: Sequence[Sequence[Choice]], budget: int) -> list[int]:
         )
         frontier, step = [], []
         for cost, harm, before, number in ways:
+            # sorted by cost: only a lower harm than that of everything cheaper is worth its cost (Pareto front)
             if not frontier or harm < frontier[-1][1]:
                 frontier.append((cost, harm))
                 step.append((before, number))

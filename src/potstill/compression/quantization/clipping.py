@@ -48,6 +48,7 @@ def quantize(
         grid = rounding.fit_grid(groups, bits, scale_type, symmetric, share)
         rounded = grid.integers(groups)
         difference = grid.values(rounded) - groups
+        # cross terms between groups are left out: each group is searched by itself
         weighted = difference if parts is None else torch.einsum("ogs,gst->ogt", difference, parts)
         error = (weighted * difference).sum(-1)
         better = error < least

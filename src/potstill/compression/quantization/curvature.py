@@ -66,12 +66,16 @@ def divergences(
             """Add the slope of each text [B] along what rounding the layer changes."""
             for number, width in enumerate(bits):
                 if width < 16:
+                    # recomputed here, inside the backward pass, and not stored: one layer's change is in memory at a
+                    # time
                     change = output_change(layers[path].weight.data, inputs, width)
                     to[part_of[path], number] += (gradient.float() * change).flatten(1).sum(1).cpu()
 
         with one_block_held(model), _listening(layers, add), torch.enable_grad():
             scores = _drawn(model, batch, generator)
             scores.sum().backward()  # type: ignore[no-untyped-call] # torch
+        # squared per text, after the sum over its tokens: the scores of a text's predictions are independent with mean
+        # 0
         total += slopes.double().square().sum(2)
         count, done = count + len(scores), done + len(batch.ids) // DRAWS
         progress(done)

@@ -30,6 +30,7 @@ class Hessian:
     def add(self, inputs: Tensor) -> None:
         """Update with `inputs` [N, I]."""
         values = inputs.float()
+        # in place: the matrix of a wide layer takes hundreds of MB
         self.total.addmm_(values.T, values)
         self.tokens += len(values)
 
@@ -41,6 +42,7 @@ class Hessian:
         """Return the features from the most active to the least [I], and `inverse_factor` in that order; cached."""
         if damping not in self._by_activity:
             matrix = self.mean()
+            # the diagonal is the mean square of each input
             order = matrix.diagonal().argsort(descending=True, stable=True)
             factor, taken = damped_factor(matrix[order][:, order], damping)
             self._by_activity[damping], self.damped = (order, factor), max(self.damped, taken)
@@ -206,6 +208,7 @@ def quantize_together(
     symmetric: bool = True,
 ) -> dict[str, Quantized]:
     """Quantize `weights` [O, I] that read the same inputs as one, since rows don't depend on each other; by name."""
+    # stacked rows share the Hessian's factorization and the loop over columns
     whole = torch.cat(list(weights.values()))
     quantized = quantize_layer(whole, hessian, bits, group_size, damping, scale_type, symmetric)
     by_name: dict[str, Quantized] = {}

@@ -47,13 +47,16 @@ def by_columns(
     zero = torch.zeros_like(scale)
     if whole.zero is not None:
         zero = torch.stack([whole.zero.float().T[order.columns // group_size] for order in orders])
+    # pruned weights must stay 0, though compensation changes them before their column comes
     gone = rest == 0
     sparse = bool(gone.any())
     values = torch.empty_like(rest)
     for start in range(0, width, BLOCK):
         stop = min(start + BLOCK, width)
+        # lazy batch updates: one large product per block instead of one per column
         errors = torch.empty_like(rest[:, start:stop])
         for column in range(start, stop):
+            # the scale of a group is taken when its first column comes, from weights that hold the compensation so far
             if column % group_size == 0:
                 group = slice(column, column + group_size)
                 for number, order in enumerate(orders):

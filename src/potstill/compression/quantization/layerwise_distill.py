@@ -74,6 +74,7 @@ def _train(
 ) -> tuple[float, float, list[Tensor]]:
     """Train `weights` in place; return the error at the start, the lowest error, and the weights that had it."""
     optimizer = torch.optim.Adam(weights, lr=learning_rate)
+    # before any step: rounding alone is a candidate, so training never makes a block worse
     first = best = mean_error(block, targets)
     best_weights = [weight.detach().clone() for weight in weights]
     steps = passes * len(targets)

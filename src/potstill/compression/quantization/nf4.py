@@ -77,6 +77,7 @@ def dynamic_levels() -> Tensor:
     numbers = [0.0, 1.0]
     for bits in range(7):
         edges = torch.linspace(0.1, 1, 2**bits + 1, dtype=torch.float32)
+        # midpoints of the intervals, each decade with one bit of fraction more than the one below
         fractions = (edges[:-1] + edges[1:]) / 2 * 10.0 ** (bits - 6)
         numbers += fractions.tolist() + (-fractions).tolist()
     return torch.tensor(sorted(numbers), dtype=torch.float32)

@@ -74,6 +74,7 @@ def into_norm(norm: nn.Module, divisors: Tensor) -> Tensor:
     weight: Any = norm.weight
     before = weight.float()
     after = (before / divisors).to(weight.dtype)
+    # a quotient below the dtype's range would erase the feature
     after = torch.where((after == 0) | ~torch.isfinite(after), weight, after)
     divided_by = torch.where(after == 0, torch.ones_like(before), before / after.float())
     weight.copy_(after)

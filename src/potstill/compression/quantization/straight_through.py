@@ -55,6 +55,7 @@ def ternary(weight: Tensor, scale_type: torch.dtype = torch.bfloat16) -> Quantiz
 
     Ma et al. 2024 ("The Era of 1-bit LLMs: All Large Language Models are in 1.58 Bits"), section 2, equations 1 to 3.
     """
+    # [1, 1], the shape of one group over all rows
     scale = _scale(weight.float().abs().mean().reshape(1, 1), scale_type)
     values = torch.round(weight.float() / scale.float()).clamp_(-1, 1)
     return Quantized(values.to(torch.int8), scale, 2)

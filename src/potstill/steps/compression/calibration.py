@@ -72,6 +72,7 @@ def test_split_behind(rows: object) -> str | None:
         if isinstance(node, Output) and node.name == "test":
             return type(node.step).__name__
         step = step_of(node)
+        # only rows carry rows on: a model trained on a split doesn't pass its rows
         if id(step) not in seen and step.makes in ("rows", "anything"):
             seen.add(id(step))
             waiting += [parent for _, parent in edges(step)]
@@ -136,6 +137,7 @@ def calibration_texts(
         else:
             ids, prompt_length = tokenizer(row[text])["input_ids"], 0
         cut += len(ids) > max_length
+        # cut at the end: of a long chat the prompt stays and the answer is cut
         texts.append((torch.tensor(ids[:max_length]), min(prompt_length, max_length)))
         numbers.append(number)
         if len(texts) == samples:

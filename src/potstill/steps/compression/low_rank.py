@@ -77,6 +77,7 @@ class LowRank(FittedStep):
         loaded = folder.load(model)
         drawn = draw(self, loaded, calibration)
         before = outputs(loaded.model, drawn.measured)
+        # before the loop: gradients of the unchanged model, taken for all layers at once
         rows = self._information(loaded, drawn, calibration, context)
         spared, ranks = self._reduce(loaded.model, drawn.batches(), rows, context)
         total = loaded.model.num_parameters()

@@ -96,6 +96,7 @@ class TrimVocabulary(CompressionStep):
         vocabulary.cut_vocabulary(loaded.model, kept_ids)
         loaded.save(context.out)
         _write_tokenizer(context.out, vocabulary.trimmed(content, kept_ids), kept_ids)
+        # the written files, not the objects in memory: what users load is what is compared
         self._compare(loaded.tokenizer, AutoTokenizer.from_pretrained(context.out), rows, context)
         context.notes |= {"tokens": {"before": old, "after": len(kept_ids)}}
         context.notes |= {"parameters": {"before": before, "after": loaded.model.num_parameters()}}

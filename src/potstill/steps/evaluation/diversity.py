@@ -166,6 +166,7 @@ class Diversity(Step):
             verbs[verb] += count
         top = []
         for verb, count in sorted(verbs.items(), key=lambda item: (-item[1], item[0]))[: self.top_verbs]:
+            # negated counts sort the most frequent first and equal ones by name
             objects = sorted(((-here, noun) for (other, noun), here in pairs.items() if other == verb))
             shown = {noun: -here for here, noun in objects[: self.top_objects]}
             top.append({"verb": verb, "rows": count, "objects": shown})

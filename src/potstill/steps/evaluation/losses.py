@@ -40,6 +40,7 @@ def opened(folder: Path, threads: int, window: int) -> Iterator[Source]:
     runtime = fresh_process.opened(reader.name, folder, window)
 
     def losses(windows: Sequence[list[int]]) -> list[float]:
+        # fsum: exact, so that the sum doesn't depend on the order of tokens
         return [-math.fsum(runtime.log_probabilities(ids, len(ids))) for ids in windows]
 
     try:

@@ -69,6 +69,7 @@ class SizeTable(Step):
         names = self.stages or tuple(name_of(folder) for folder in folders)
         rows = []
         for number, (name, size) in enumerate(zip(names, sizes, strict=True)):
+            # the first is compared with itself: its factor is 1
             before = sizes[max(number - 1, 0)]
             times = sizes[0].weights_bytes / size.weights_bytes
             row = {

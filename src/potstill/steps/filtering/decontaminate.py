@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 class Decontaminate(RowsStep):
     """Drops rows that overlap with a test set, so that what is measured was not trained on.
 
-    A row goes if its text equals one of a test set, whatever the case, spacing and punctuation, or shares `ngram` words
-    in a row with one (Brown et al. 2020, "Language models are few-shot learners", appendix C). The ledger names the
-    test row and the words.
+    A row goes if its text equals one of a test set, regardless of case, spacing and punctuation, or shares `ngram`
+    words in a row with one (Brown et al. 2020, "Language models are few-shot learners", appendix C). The ledger names
+    the test row and the words.
 
     >>> test = LoadRows([{"id": "t1", "instruction": "Who was the first person to walk on the moon?"}])
     >>> rows = LoadRows([{"instruction": "Answer: who was the first person to walk on the moon"},

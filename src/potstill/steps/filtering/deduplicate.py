@@ -89,7 +89,7 @@ class DeduplicateNear(TextFilterStep):
 
     _: KW_ONLY
     column: str = "instruction"
-    """Column that is compared, whatever its case, spacing and punctuation."""
+    """Column that is compared, regardless of case, spacing and punctuation."""
     threshold: Annotated[float, Interval(gt=0, le=1)] = 0.7
     """Jaccard similarity from which two rows are alike; below the 0.8 usual for documents, since in a short text one
     word more or less changes several of few n-grams."""

@@ -68,4 +68,5 @@ class GenerationStep(AskingStep):
     reasoning: str = ""
     """Column of what the teacher thought before each answer; empty leaves the thoughts out."""
 
+    # the field came later: at its default it must not change the keys of older stores
     unkeyed_defaults: ClassVar[frozenset[str]] = frozenset({"reasoning"})

@@ -97,6 +97,7 @@ class RankWithPrompt(ChoiceStep):
         graded = [(answer.value, number) for number, (answer,) in answered]
         if len(rows) and not graded:
             raise PotstillError(f"no row of {len(rows)} got a score: look at what was lost")
+        # equal scores stay in the order of the rows
         graded.sort(key=lambda pair: (-pair[0], pair[1]))
         stay = share(self.top, len(graded))
         for place_, (value, number) in enumerate(graded):

@@ -29,7 +29,7 @@ DETAILS = 3
 
 
 class GrowFromExamples(AskingStep):
-    """Grows a data set of one task: each prompt shows some of the examples made so far, ever more boldly sampled.
+    """Grows a dataset of one task: each prompt shows some of the examples made so far, ever more boldly sampled.
 
     Several rows may have the same input: let `Consensus` choose among their outputs.
 

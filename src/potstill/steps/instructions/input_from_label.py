@@ -144,6 +144,7 @@ class InputFromLabel(AskingStep):
         sampling = Sampling(self.temperature, self.top_p, self.max_tokens)
         for shelf in shelves:
             for _ in range(-(-(self.per_label - shelf.made) // self.per_prompt)):
+                # seeded by label and number alone: other labels, or a larger `per_label`, change no earlier prompt
                 draw = random.Random(f"{self.seed}/{shelf.label}/{shelf.asked}")
                 shown = {
                     "label": shelf.label,

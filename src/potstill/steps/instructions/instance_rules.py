@@ -56,6 +56,7 @@ def objection(instance: Instance, *, needs_input: bool) -> str:
         return "empty output"
     if instance.input == instance.output:
         return "output repeats the input"
+    # a colon at the end announces a list that was cut off or never written
     if instance.input.endswith(":") or instance.output.endswith(":"):
         return "ends with a colon"
     return "no input" if needs_input and not instance.input else ""

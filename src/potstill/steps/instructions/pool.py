@@ -50,6 +50,7 @@ class Pool:
 
     def draw(self, random_: random.Random, count: int, machine_made: int) -> list[str]:
         """Return `count` examples for one prompt, up to `machine_made` of them so, shuffled (section 2.2)."""
+        # in the first rounds there are few machine-made ones: seeds fill their places
         machine = min(machine_made, len(self.made))
         shown = random_.sample(self.seeds, min(count - machine, len(self.seeds)))
         shown += random_.sample(self.made, machine)

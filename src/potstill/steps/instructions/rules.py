@@ -1,4 +1,4 @@
-"""What an instruction must be like to be worth keeping: length, words, beginning (Wang et al. 2023, section 2.2)."""
+"""Heuristic rules that an instruction must pass: length, words, beginning (Wang et al. 2023, section 2.2)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BLOCKED_STARTS = ("Write a program",)
 
 @dataclass(frozen=True)
 class Rules:
-    """What an instruction must be like, whatever the pool holds."""
+    """Rules for a single instruction, independent of the pool."""
 
     min_words: int = 4
     """Fewest words."""

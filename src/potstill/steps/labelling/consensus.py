@@ -114,5 +114,6 @@ def winner(answers: Counter[str]) -> tuple[str, int]:
     >>> winner(Counter(["four", "4", "4", "four", "5"]))
     ('4', 2)
     """
+    # `min` takes the first of equal keys, and a Counter keeps the order of arrival
     best = min(answers, key=lambda answer: (-answers[answer], len(answer)))
     return best, answers[best]

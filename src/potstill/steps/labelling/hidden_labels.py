@@ -43,7 +43,7 @@ class HiddenLabels(GivenTextStep):
     """
 
     def placement(self) -> Placement:
-        """Return a process of the step's own: the model is loaded there, whatever runs it as a teacher."""
+        """Return a process of the step's own: transformers loads the model there for any kind of teacher."""
         return Placement(heavy=True, preload=MODEL)
 
     def check(self) -> Iterable[Problem]:

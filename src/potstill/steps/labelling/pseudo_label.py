@@ -160,6 +160,7 @@ class PseudoLabel(AskingStep):
         """Yield the labelled rows in order."""
         panel, mass = Panel(as_ensemble(teacher), context), Mass()
         jobs = partial(self._jobs, rows, panel, context, set())
+        # made once a member, when its first row comes
         sidecar = cache(lambda member: self._sidecar(panel.teachers[member], tokenizer))
         for job, responses in panel.answers(jobs, len(rows) * self.samples * self._asked()):
             chosen = self._decide(job, responses, context)

@@ -164,6 +164,6 @@ def _load(name: str) -> tuple[Any, Any]:
 
 
 def _longest(tokenizer: Tokenizer, model: PretrainedModel) -> int:
-    """Return how many tokens the model reads: the tokenizer says so, or else the number of positions."""
+    """Return the model's context in tokens: the tokenizer's limit, at most the number of positions."""
     positions = getattr(model.config, "max_position_embeddings", None) or 512
     return int(min(tokenizer.model_max_length, positions))

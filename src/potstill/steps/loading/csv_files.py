@@ -51,7 +51,7 @@ class LoadCSV(RecordsStep):
     """Whether `nan`, `inf` and `-inf` are numbers of `float` columns."""
 
     def _parameter_problems(self) -> list[Problem]:
-        """Return what is wrong with the parameters, whatever the files hold."""
+        """Return the problems of the parameters alone, without a look at the files."""
         wrong = super()._parameter_problems()
         if not wrong:
             nested = [name for name, given in self.schema.items() if kind_of(given).name in ("list", "dict")]
@@ -100,6 +100,7 @@ def _records(
     """Yield `(place, row)` for each line; a cell that is not of its column's kind is a finding."""
     csv.field_size_limit(LONGEST_BYTES)  # the default of 128 KiB is less than many a text
     text_lines = (line for _, line in lines(path, findings, form.encoding))
+    # strict: without it a stray quote swallows the lines up to the next one
     cells = csv.reader(text_lines, delimiter=form.delimiter, strict=True)
     head: list[str] | None = None
     number = 1

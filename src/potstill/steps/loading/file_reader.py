@@ -60,11 +60,11 @@ class RecordsStep(Step):
         return {}
 
     def _parameter_problems(self) -> list[Problem]:
-        """Return what is wrong with the parameters, whatever the files hold."""
+        """Return the problems of the parameters alone, without a look at the files."""
         return list(schema_problems(self._types()))
 
     def _survey(self, paths: list[Path]) -> tuple[Survey, list[Problem]]:
-        """Look through the files; returns what they hold, and what is wrong."""
+        """Scan the files; return what they hold, and their problems."""
         return survey(paths, self._types(), self._records())
 
 
@@ -95,7 +95,7 @@ def read(paths: list[Path], schema: Mapping[str, Any], records: Records) -> pa.R
 
 
 def survey(paths: list[Path], schema: Mapping[str, Any], records: Records) -> tuple[Survey, list[Problem]]:
-    """Look through all files; returns what they hold, and what is wrong."""
+    """Scan all files; return what they hold, and their problems."""
     seen = Survey({name: kind_of(given) for name, given in schema.items()})
     problems: list[Problem] = []
     for path in paths:

@@ -83,7 +83,7 @@ def are_small(paths: Sequence[Path]) -> bool:
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a file, unpacked if it is packed with gzip or xz, whatever its name."""
+    """Open a file, decompressed if its content is gzip or xz; the name doesn't count."""
     unpack = _unpacker(path)
     if unpack is None:
         with path.open("rb") as plain:

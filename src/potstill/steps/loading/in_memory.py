@@ -1,4 +1,4 @@
-"""Rows that are in memory already: a list of dicts, a pandas frame, an Arrow table or a data set."""
+"""Rows that are in memory already: a list of dicts, a pandas frame, an Arrow table or a dataset."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DIGEST_ROWS = 10_000
 
 
 class LoadRows(Step):
-    """Takes rows from memory; their content is the key, so that equal rows are a hit whatever object holds them.
+    """Takes rows from memory; their content is the key, so that equal rows are a hit in any container.
 
     What is changed in the object afterwards is not seen.
 
@@ -79,7 +79,7 @@ class LoadRows(Step):
         return as_table(self.rows.records(), survey.arrow())
 
     def _survey(self) -> tuple[Survey, Findings]:
-        """Look through the rows; a table without a schema to hold it against is right as it is."""
+        """Scan the rows; a table without a schema to check it against is valid as it is."""
         survey, findings = Survey({name: kind_of(given) for name, given in self.schema.items()}), Findings("rows")
         if self.rows.table is None or self.schema:
             survey.look(((f"row {number}", row) for number, row in enumerate(self.rows.records())), findings)
@@ -87,7 +87,7 @@ class LoadRows(Step):
 
 
 class Snapshot:
-    """Rows as they were when the step was made; no dataclass, so that nobody looks for steps in every cell."""
+    """Rows as they were when the step was made; no dataclass, or the graph would search every cell for steps."""
 
     def __init__(self, rows: object) -> None:
         """Copy `rows`: a list of dicts as such, everything else as an Arrow table."""
@@ -164,7 +164,7 @@ def _mark(value: object) -> str:
 
 
 def _as_arrow(rows: Any, log: FlawLog) -> pa.Table | None:
-    """Return a frame, a table or a data set as an Arrow table of its own, as rows are kept; None if it can't be.
+    """Return a frame, a table or a dataset as an Arrow table of its own, as rows are kept; None if it can't be.
 
     Raises:
         BadInput: it is no rows.

@@ -94,6 +94,7 @@ def schema_problems(schema: Mapping[str, Any]) -> Iterator[Problem]:
 
 def kind_name(value: object) -> str:
     """Return the simple type of a value, or nothing for others such as dates."""
+    # bool before int: True is an int in Python
     for name, kind in (("bool", bool), ("str", str), ("int", int), ("float", float), ("dict", Mapping)):
         if isinstance(value, kind):
             return name
@@ -126,7 +127,7 @@ class Findings:
 
 @dataclass
 class Survey:
-    """Looks through records once: names what is wrong, and finds the one Arrow schema that holds them all."""
+    """Scans records once: reports problems, and infers the one Arrow schema that holds them all."""
 
     schema: Mapping[str, Kind]
     """What the user says about the columns; others are taken as they come."""
@@ -209,7 +210,7 @@ def plain_type(name: str) -> pa.DataType | None:
 
 
 def as_table(records: list[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-    """Return records that a survey found right as a table.
+    """Return records that a survey has checked as a table.
 
     Raises:
         BadInput: a whole number is changed by a fraction that came later.

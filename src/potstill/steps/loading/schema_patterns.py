@@ -19,6 +19,7 @@ def validator_class(schema: Schema) -> type[Validator]:
     from jsonschema.validators import extend, validator_for
 
     base = validator_for(schema)
+    # jsonschema matches patternProperties with `re` here, which has no time limit: names are matched first
     others = base.VALIDATORS["additionalProperties"]
 
     def additional(validator: Validator, allowed: Any, instance: object, part: Schema) -> Iterator[ValidationError]:

@@ -69,6 +69,7 @@ class DepthPrune(CutStep):
         chosen = self.kept or most(scores, self.layers or 0)
         # all at once by the scores of the whole model, as in the paper: they are not taken again after each block
         keep(loaded.model, blocks_of(loaded.model)[0], chosen)
+        # attention reads its slot of the key-value cache by number: gaps would index beyond the cache
         number_layers(loaded.model)
         context.notes |= {"kept": list(chosen), "scores": {self.score: scores} if scores else {}}
         method = f"blocks of least {self.score} left out (ShortGPT, Men et al. 2024)" if scores else "given blocks kept"

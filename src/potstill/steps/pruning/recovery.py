@@ -23,6 +23,7 @@ def recovered(step: Step, trainer: Step | None, *, zeros: bool = False) -> Step:
     """
     if trainer is None:
         return step
+    # steps are compared by identity in a graph, so asking twice must give the same trainer
     if step not in _TRAINERS:
         _TRAINERS[step] = _trainer_of(step, trainer, zeros)
     return _TRAINERS[step]

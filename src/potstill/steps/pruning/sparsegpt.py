@@ -93,6 +93,7 @@ class SparseGPTPrune(LayerwisePrune):
         from potstill.compression.pruning.sparsegpt import prune_layer
         from potstill.compression.quantization.gptq import Hessian
 
+        # 16-bit only where it is stored so: the integers' scales are in the model's own type
         loaded = folder.load(model, half=self.bits is not None)
         self._check_type(loaded.model)
         self._check_layers(block_layers(loaded.model))

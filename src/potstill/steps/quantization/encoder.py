@@ -133,6 +133,7 @@ def around_the_blocks(model: PretrainedModel) -> dict[str, Any]:
     return {
         path: module
         for path, module in model.named_modules()
+        # `module in inside` leaves a classifier's head out, which stands outside of the base model
         if isinstance(module, nn.Embedding | nn.Linear) and module in inside and path not in blocks
     }
 

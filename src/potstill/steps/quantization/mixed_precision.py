@@ -51,7 +51,7 @@ class MixedPrecision(FittedStep):
     """What a layer can get."""
     allocation: Literal["knapsack", "greedy", "order"] = "knapsack"
     """`knapsack` is exact for harms that add up; `greedy` goes by the best ratio of harm to bits; `order` gives the
-    first layers the most, whatever the harm: a control at the same size."""
+    first layers the most, regardless of harm: a control at the same size."""
     sensitivity: Literal["curvature", "trial"] = "curvature"
     """How harms are found: to second order, in one backward pass over the texts for all layers (`compression.curvature`
     says how); or by `trial`, a pass over 32 texts at most for every layer and choice, whose time grows with the square

@@ -120,6 +120,7 @@ class Zip(Step):
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Count the rows of one."""
         total = rows.get("rows")
+        # `rows` counts the rows of all inputs together, which are equally many
         return Estimate(rows=None if total is None else total // len(self.rows))
 
     def run(self, rows: list[Dataset]) -> pa.RecordBatchReader:

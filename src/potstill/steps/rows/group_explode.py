@@ -93,6 +93,7 @@ class Explode(Step):
             # `parents` is sorted, so the first position of a value is where its list begins
             starts = np.searchsorted(parents, parents)
             places = np.arange(len(parents)) - starts
+            # the first item keeps the id, so that lists of one change nothing
             marks = pa.array([f"#{place + 1}" if place else "" for place in places], pa.string())
             columns["id"] = pc.binary_join_element_wise(columns["id"], marks, "")
         context.ledger.keep(len(parents))

@@ -163,7 +163,7 @@ class Shard(RowsStep):
 
 
 def chosen(rows: Dataset, numbers: range) -> Dataset:
-    """Return the rows with these numbers; a data set can't choose an empty range behind its end."""
+    """Return the rows with these numbers; a dataset can't choose an empty range behind its end."""
     return rows.select(numbers if numbers else [])
 
 

@@ -53,7 +53,7 @@ class Split(Step):
     """Rows to learn from: all that no other part has."""
     validation = RowsOutput(
         only_with="validation_share",
-        otherwise="Split makes no validation set unless told its share: Split(..., validation=0.1)",
+        otherwise="Split makes no validation set without a share for it: Split(..., validation=0.1)",
     )
     """Rows to choose between models by."""
     test = RowsOutput()

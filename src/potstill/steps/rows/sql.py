@@ -161,5 +161,5 @@ def _plain(schema: pa.Schema) -> pa.Schema:
 
 
 def _quoted(name: str) -> str:
-    """Return a name as SQL has it, whatever is in it."""
+    """Return a name as a quoted SQL identifier."""
     return '"' + name.replace('"', '""') + '"'

@@ -36,7 +36,7 @@ class ToMessages(Step):
     column: Annotated[str, MinLen(1)] = "messages"
     """Where the conversations are; the column is left out of the result, if it isn't the one that is written."""
     system: str = ""
-    """Column of a text that is the system turn, for data sets that keep it apart; an empty text or null is none."""
+    """Column of a text that is the system turn, for datasets that keep it apart; an empty text or null is none."""
     output: Annotated[str, MinLen(1)] = "messages"
     """Column of the conversations in their new shape."""
     max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
