@@ -1,4 +1,4 @@
-"""Where each known model type keeps its blocks, and what a block is made of: the map that compression methods read.
+"""Where each supported model type keeps its blocks, projections and norms.
 
 Shapes: O output features, I input features.
 """

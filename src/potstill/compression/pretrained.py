@@ -1,4 +1,4 @@
-"""What is read and changed of a model of transformers and of its configuration, as types.
+"""Types of transformers' models and configurations, with the attributes that are read and changed here.
 
 transformers' own classes say less: a layer or a field that only some models have is not declared there. Nothing here
 exists to be made: `AutoModel.from_pretrained` and its like give objects of these types.

@@ -1,4 +1,4 @@
-"""Blocks that share their weights in groups, as in ALBERT (Lan et al. 2020, section 3.1)."""
+"""Cross-layer weight sharing in groups, as in ALBERT (Lan et al. 2020, section 3.1)."""
 
 from __future__ import annotations
 

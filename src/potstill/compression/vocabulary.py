@@ -1,4 +1,4 @@
-"""Smaller vocabularies: only the tokens that texts use, and what every other text falls into.
+"""Vocabulary trimming: keep the tokens that texts use, and those that every other text falls back to.
 
 Abdaoui, Pradel and Sigel 2020, "Load What You Need: Smaller Versions of Multilingual BERT" (arXiv 2010.05609): most
 of a small model's parameters are embeddings, and the rows of tokens that never occur can go without changing any other.

@@ -1,4 +1,4 @@
-"""Reading a column of class probabilities, which are given by name, or as a list in the order of their labeller.
+"""Read a column of class probabilities, given by class name or as a list.
 
 Shapes: N rows, C classes.
 """

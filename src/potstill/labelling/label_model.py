@@ -1,4 +1,4 @@
-"""One label out of the votes of many imperfect labellers: majority, and EM models of how often each is right.
+"""Label models: one label from the votes of many imperfect labellers, by majority or EM.
 
 Labellers may abstain: their missing votes are taken as missing at random, so only votes that were cast count.
 

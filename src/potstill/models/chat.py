@@ -1,4 +1,4 @@
-"""The tokens of a chat and its answer: one convention for training, calibration and evaluation.
+"""Chat tokenization: one convention for training, calibration and evaluation.
 
 A training text is the chat template of the messages up to where the assistant starts, then the tokens of the answer,
 then the end-of-turn token. Teacher, student and test see the same prompt tokens.

@@ -1,4 +1,4 @@
-"""Model folders as compression steps read and write them: load, carry the rest of the folder over."""
+"""Load and save model folders for compression steps, with tokenizer and licences carried over."""
 
 from __future__ import annotations
 

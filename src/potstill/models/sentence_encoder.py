@@ -1,4 +1,4 @@
-"""The adapter of sentence-transformers: texts in, vectors out; finished chunks survive a kill."""
+"""Adapter of sentence-transformers: texts in, vectors out; finished chunks are journalled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The main job: a teacher writes commands and answers them, students learn from it, and are made small and measured.
+"""The demo: a teacher writes and answers commands, students are trained on them, compressed and evaluated.
 
 Runs offline on a CPU with the embedded teacher. The same page works with a teacher from the Hub:
 `potstill run demo.py --set teacher.model=Qwen/Qwen3-8B --set teacher.thinking=false`, with students that share its

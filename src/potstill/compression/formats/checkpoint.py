@@ -1,4 +1,4 @@
-"""What all formats of quantized checkpoints share: tensors in place of some weights, and a `quantization_config`."""
+"""Shared by quantized checkpoint formats: tensors in place of some weights, and a `quantization_config`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How active units, heads and channels are: the importance of Minitron (Muralidharan et al. 2024, section 2.2).
+"""Importance of units, heads and channels by activation (Minitron, Muralidharan et al. 2024, section 2.2).
 
 Forward passes alone. Per text the absolute activation is averaged over the sequence, then the L2 norm is taken over the
 texts, the aggregation that the paper found best; a head's activation is the L2 norm of its output.

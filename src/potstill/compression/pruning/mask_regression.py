@@ -1,4 +1,4 @@
-"""What each part of a model is worth, by regression of a metric (the merit) on random sub-models (Bonsai).
+"""Importance of a model's parts, by regression of a metric (the merit) on random sub-models (Bonsai).
 
 Dery et al. 2024, "Everybody Prune Now: Structured Pruning of LLMs with only Forward Passes", section 3: sub-models are
 drawn around a prior, in pairs that leave out complementary halves of the candidates, and a linear model of the merit

@@ -1,4 +1,4 @@
-"""A model under learned masks: the gates while it is trained, and what is left of it afterwards.
+"""A model under learned masks: gates during training, and what remains of it afterwards.
 
 Shapes: B texts, T tokens, H hidden channels, L blocks, I input features of a layer.
 """

@@ -1,4 +1,4 @@
-"""Which weights go, given a score for each: the same choices for magnitude, Wanda and SparseGPT.
+"""Pruning masks from scores, shared by magnitude pruning, Wanda and SparseGPT.
 
 A mask is bool and True where a weight stays. Of equal scores the first go, so every choice is exact and repeatable.
 

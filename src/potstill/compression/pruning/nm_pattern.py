@@ -1,4 +1,4 @@
-"""Where zeros may stand: anywhere, or N of every M consecutive input features kept (Mishra et al. 2021).
+"""Sparsity patterns: unstructured, or N of every M consecutive input features kept (Mishra et al. 2021).
 
 "2:4" keeps 2 of every 4 (arXiv 2104.08378, section 3). Knows of no tensors, so that steps can check a pattern early.
 """

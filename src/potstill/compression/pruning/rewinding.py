@@ -1,4 +1,4 @@
-"""Masks to compare a lottery ticket's with (Frankle and Carbin 2018, arXiv 1803.03635; Chen et al. 2020, 2007.12223).
+"""Control masks for lottery tickets (Frankle and Carbin 2018, arXiv 1803.03635; Chen et al. 2020, 2007.12223).
 
 A mask is bool and True where a weight stays.
 

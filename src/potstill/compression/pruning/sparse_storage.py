@@ -1,4 +1,4 @@
-"""What weights with zeros would take in formats that leave zeros out; nothing here is a format that runtimes load.
+"""Size of sparse weights in formats that omit zeros, as a measure only: no runtime loads them.
 
 Shapes: O output features, I input features.
 """

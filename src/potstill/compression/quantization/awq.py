@@ -1,4 +1,4 @@
-"""AWQ: weights that see large activations scaled up before they are rounded (Lin et al. 2023, arXiv 2306.00978).
+"""AWQ: activation-aware scaling of weights before rounding (Lin et al. 2023, arXiv 2306.00978).
 
 Of s = s_X^alpha, where s_X is the mean magnitude of each input feature, the alpha is searched that leaves the least
 error in the layers' outputs (section 3.2); alpha 0 is plain rounding, so that the error is never

@@ -1,4 +1,4 @@
-"""Groups of weights whose range is cut where that lowers the error of the layer's outputs.
+"""Clipping search: the range of a group is cut where that lowers the error of the layer's outputs.
 
 The weight clipping that AWQ's authors apply after scaling, and the search for a grid of GPTQ's authors, both in the
 code that they published: a grid that does not reach the largest weights is finer for all others.

@@ -1,4 +1,4 @@
-"""Where the inputs of linear layers can be scaled for free: the divisor goes into what made them.
+"""Fold scales of linear layers' inputs into the preceding norm or layer, at no cost.
 
 Shapes: O output features, I input features.
 """

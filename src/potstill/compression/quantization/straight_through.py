@@ -1,4 +1,4 @@
-"""Weights of few bits that can be trained: the forward pass sees the rounded weight, the gradient goes to the real one.
+"""Straight-through estimation: the forward pass uses the rounded weight, the gradient goes to the real one.
 
 The straight-through estimator (Bengio et al. 2013) of binarized networks (Courbariaux et al. 2016), with the weights of
 BitNet b1.58 and XNOR-Net, and those of ordinary integer quantization.

@@ -1,4 +1,4 @@
-"""Steps that make a model smaller: their fields, what they are run on, and how they are written."""
+"""Base classes of compression steps: their fields, calibration rows, and writing the result."""
 
 from __future__ import annotations
 

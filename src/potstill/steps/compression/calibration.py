@@ -1,4 +1,4 @@
-"""Calibration texts: what a compressed model will really see, the training rows' chats with their answers, or texts."""
+"""Calibration texts: the training rows' chats with their answers, as the model will see them, or plain texts."""
 
 from __future__ import annotations
 

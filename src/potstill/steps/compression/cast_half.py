@@ -1,4 +1,4 @@
-"""16-bit floating point: half the size of a 32-bit model, without any method."""
+"""Cast a model to 16-bit floating point."""
 
 from __future__ import annotations
 

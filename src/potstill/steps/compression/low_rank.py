@@ -1,4 +1,4 @@
-"""Weights of low rank."""
+"""Low-rank approximation of linear layers by SVD."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Blocks that share their weights."""
+"""Weight sharing between neighbouring blocks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model without the tokens that its texts never use."""
+"""Trim a model's vocabulary to the tokens that its texts use."""
 
 from __future__ import annotations
 

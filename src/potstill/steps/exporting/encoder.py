@@ -1,4 +1,4 @@
-"""ExportEncoder: a classifier or sentence encoder as one runtime serves it, checked in a process of its own."""
+"""ExportEncoder: write a classifier or sentence encoder for one runtime, checked in a fresh process."""
 
 from __future__ import annotations
 

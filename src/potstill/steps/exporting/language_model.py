@@ -1,4 +1,4 @@
-"""Export: a folder that one runtime serves, checked in a process of its own."""
+"""Export: write a language model for one runtime, checked in a fresh process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeping evaluation texts out of the training rows."""
+"""Decontamination: drop training rows that overlap with evaluation texts."""
 
 from __future__ import annotations
 

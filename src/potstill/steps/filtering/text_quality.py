@@ -1,4 +1,4 @@
-"""Filters by a text's own form: length, language, repetition."""
+"""Text quality filters: length, language, repetition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows from a prompt whose attributes vary (Yu et al. 2023, "LLM as Attributed Training Data Generator", section 3)."""
+"""Generate rows from a prompt with varied attributes (Yu et al. 2023, "LLM as Attributed Training Data Generator")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Steps whose teacher gives one of a few answers to each question: yes or no, a grade, the better of two texts."""
+"""Base class of steps whose teacher gives one of a few answers: yes or no, a grade, the better of two texts."""
 
 from __future__ import annotations
 

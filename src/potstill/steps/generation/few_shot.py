@@ -1,4 +1,4 @@
-"""Rows asked after worked examples (Brown et al. 2020, "Language Models are Few-Shot Learners", section 2)."""
+"""Few-shot prompting (Brown et al. 2020, "Language Models are Few-Shot Learners", section 2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows chosen by a teacher: a criterion, and yes or no for each."""
+"""Filter rows by a teacher's yes or no to a criterion."""
 
 from __future__ import annotations
 

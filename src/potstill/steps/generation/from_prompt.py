@@ -1,4 +1,4 @@
-"""Rows from nothing but an instruction."""
+"""Generate rows from one instruction."""
 
 from __future__ import annotations
 

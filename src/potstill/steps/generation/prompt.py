@@ -1,4 +1,4 @@
-"""Each row as a prompt: the plainest use of a teacher."""
+"""Prompt a teacher with each row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows graded by a teacher, best first."""
+"""Score rows by a teacher and sort them, best first."""
 
 from __future__ import annotations
 

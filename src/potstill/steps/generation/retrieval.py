@@ -1,4 +1,4 @@
-"""Rows asked after what is nearest to each: worked examples (Liu et al. 2022) or passages (Lewis et al. 2020)."""
+"""Prompting with retrieval: nearest examples (Liu et al. 2022) or passages (RAG, Lewis et al. 2020)."""
 
 from __future__ import annotations
 

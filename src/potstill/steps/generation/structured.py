@@ -1,4 +1,4 @@
-"""Answers in a form: JSON of a schema, text of a regular expression, or one of several choices, made into columns."""
+"""Structured output: JSON of a schema, text of a regular expression, or one of several choices, as columns."""
 
 from __future__ import annotations
 

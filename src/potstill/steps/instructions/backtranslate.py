@@ -1,4 +1,4 @@
-"""Instructions for texts that are there already (Li et al. 2023, "Self-Alignment with Instruction Backtranslation")."""
+"""Instruction backtranslation (Li et al. 2023, "Self-Alignment with Instruction Backtranslation")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Instructions made harder and more varied, round after round (Xu et al. 2023, "WizardLM", section 3)."""
+"""Evol-Instruct: instructions made harder and more varied in rounds (Xu et al. 2023, "WizardLM", section 3)."""
 
 from __future__ import annotations
 

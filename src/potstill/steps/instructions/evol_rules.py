@@ -1,4 +1,4 @@
-"""How an instruction is evolved, and which evolutions failed (Xu et al. 2023, "WizardLM", sections 3.2 and 3.3)."""
+"""Operations and elimination rules of Evol-Instruct (Xu et al. 2023, "WizardLM", sections 3.2 and 3.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Examples of one task, grown from a few of them (Viswanathan et al. 2023, "Prompt2Model": its dataset generator)."""
+"""Generate examples of one task from a few of them (Viswanathan et al. 2023, "Prompt2Model", dataset generator)."""
 
 from __future__ import annotations
 

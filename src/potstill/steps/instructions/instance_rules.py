@@ -1,4 +1,4 @@
-"""Which instances of a task are kept (Wang et al. 2023, "Self-Instruct", section 2.2 and the paper's code)."""
+"""Parsing and filtering of task instances (Wang et al. 2023, "Self-Instruct", section 2.2 and the paper's code)."""
 
 from __future__ import annotations
 

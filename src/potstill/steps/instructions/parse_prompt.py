@@ -1,4 +1,4 @@
-"""An instruction and examples out of one free description: Prompt2Model's parser (Viswanathan et al. 2023)."""
+"""Parse a task description into an instruction and examples (Prompt2Model's parser, Viswanathan et al. 2023)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""New instructions written by a teacher from examples of them, in rounds (Wang et al. 2023, "Self-Instruct")."""
+"""Self-Instruct: a teacher writes new instructions from examples, in rounds (Wang et al. 2023, "Self-Instruct")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Instances as training text in many forms (Wang et al. 2023, "Self-Instruct", section 2.3)."""
+"""Encode instances as training text in varied formats (Wang et al. 2023, "Self-Instruct", section 2.3)."""
 
 from __future__ import annotations
 

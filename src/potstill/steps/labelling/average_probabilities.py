@@ -1,4 +1,4 @@
-"""Several labellers' probabilities as one: an ensemble of teachers, in probability space."""
+"""Average the probabilities of several labellers: an ensemble of teachers in probability space."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One answer for each input, by the majority of several (Wang et al. 2023, "Self-consistency", section 2).
+"""One answer per input by majority vote (Wang et al. 2023, "Self-consistency", section 2).
 
 Viswanathan et al. 2023, "Prompt2Model", filter generated examples by it; ties go to the shortest.
 """

@@ -1,4 +1,4 @@
-"""Asking one or several teachers several things about each row; for steps that put the answers together."""
+"""Query one or several teachers about each row, for steps that combine their answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of two texts is better, asked in both orders (Zheng et al. 2023, "Judging LLM-as-a-Judge", section 3.4)."""
+"""Pairwise LLM judge, asked in both orders (Zheng et al. 2023, "Judging LLM-as-a-Judge", section 3.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two teachers' answers to the same prompts, judged: chosen and rejected, as preference training wants them."""
+"""Judge two teachers' answers to the same prompts, as chosen and rejected pairs for preference training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labels from rules of one's own, combined by a model of how often each rule is right."""
+"""Weak supervision: labeling functions combined by a label model of their accuracies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judged or graded rows as pairs of a chosen and a rejected answer, as preference training wants them."""
+"""Chosen and rejected pairs from judged or scored rows, for preference training."""
 
 from __future__ import annotations
 

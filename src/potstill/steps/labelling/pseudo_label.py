@@ -1,4 +1,4 @@
-"""Labels written by a teacher, and in the same pass the distributions that they were drawn from."""
+"""Pseudo-labels by a teacher, with the distributions that they were drawn from (soft labels) in the same pass."""
 
 from __future__ import annotations
 

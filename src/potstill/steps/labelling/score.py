@@ -1,4 +1,4 @@
-"""How probable a teacher finds given text, and its distributions at every token of it."""
+"""Log-probabilities of given text under a teacher, and its distributions at every token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two halves of a text: views for co-training where the data have no natural ones."""
+"""Split a text into two halves, as views for co-training."""
 
 from __future__ import annotations
 

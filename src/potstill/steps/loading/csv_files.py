@@ -1,4 +1,4 @@
-"""Loading rows from CSV, as RFC 4180 has it, with a header line."""
+"""Load rows from CSV with a header line (RFC 4180)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that rows are loaded from: a path, several, or a glob; keyed by content, unpacked while they are read."""
+"""Input files: a path, several, or a glob; keyed by content, decompressed while they are read."""
 
 from __future__ import annotations
 

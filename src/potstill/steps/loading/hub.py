@@ -1,4 +1,4 @@
-"""Loading datasets: from the Hugging Face Hub by commit, and from a folder that `datasets` saved."""
+"""Load datasets from the Hugging Face Hub by commit, or from a folder that `datasets` saved."""
 
 from __future__ import annotations
 

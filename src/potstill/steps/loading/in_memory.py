@@ -1,4 +1,4 @@
-"""Rows that are in memory already: a list of dicts, a pandas frame, an Arrow table or a dataset."""
+"""Load rows from memory: a list of dicts, a pandas frame, an Arrow table or a dataset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loading rows from JSON: an object a line, or one list of objects; read in parts, so that any size fits."""
+"""Load rows from JSON Lines, or from one JSON list; streamed, so that any size fits."""
 
 from __future__ import annotations
 

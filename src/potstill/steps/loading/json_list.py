@@ -1,4 +1,4 @@
-"""The items of one JSON list, decoded one by one while the file is read."""
+"""Incremental parser of one JSON list, item by item."""
 
 from __future__ import annotations
 

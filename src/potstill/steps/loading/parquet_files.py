@@ -1,4 +1,4 @@
-"""Loading rows from Parquet files, one row group at a time."""
+"""Load rows from Parquet files, one row group at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loading seed tasks from a JSON or JSONL file; every problem in the file is named with its line and field."""
+"""Load seed tasks from a JSON or JSONL file; every problem in the file is reported with its line and field."""
 
 from __future__ import annotations
 

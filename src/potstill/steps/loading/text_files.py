@@ -1,4 +1,4 @@
-"""Loading texts: a line a row, or a file a row."""
+"""Load texts: a row per line, or per file."""
 
 from __future__ import annotations
 

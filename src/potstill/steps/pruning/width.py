@@ -1,4 +1,4 @@
-"""Narrower models by how active their parts are (Minitron)."""
+"""Width pruning by activations (Minitron)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encoders in 4-bit integers, their embeddings too."""
+"""Quantize encoders to int4, embeddings included."""
 
 from __future__ import annotations
 

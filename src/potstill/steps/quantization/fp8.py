@@ -1,4 +1,4 @@
-"""Quantization to 8-bit floating point."""
+"""Quantize to FP8 (E4M3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quantization to 4-bit integers."""
+"""Quantize to int4 weights (W4A16) by GPTQ, AWQ or round-to-nearest."""
 
 from __future__ import annotations
 

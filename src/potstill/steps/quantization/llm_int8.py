@@ -1,4 +1,4 @@
-"""Int8 with outlier features in half precision, for transformers."""
+"""LLM.int8(): int8 with outlier features in half precision, for transformers."""
 
 from __future__ import annotations
 

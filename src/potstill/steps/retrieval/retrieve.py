@@ -1,4 +1,4 @@
-"""For each query the documents nearest to it (Karpukhin et al. 2020, "Dense Passage Retrieval", section 3)."""
+"""Retrieve the documents nearest to each query (Karpukhin et al. 2020, "Dense Passage Retrieval", section 3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A test set that stays the same when rows are added."""
+"""Split rows into train, validation and test by hash, so that adding rows moves none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows made by an SQL query over the rows of other steps, in DuckDB (Raasveldt and Muehleisen 2019)."""
+"""Query rows with SQL in DuckDB (Raasveldt and Muehleisen 2019)."""
 
 from __future__ import annotations
 
