@@ -85,6 +85,7 @@ def _counts(file: Path) -> Iterator[tuple[int, int | None]]:
             if name.endswith(SIDE_TENSORS):
                 continue
             values = tensors.get_tensor(name)
+            # two 4-bit values a byte in NF4 (bitsandbytes) and in `gemma`, eight an int32 in compressed-tensors
             if f"{name}{NF4_STATE}" in names:
                 yield 2 * values.numel(), sum(int((half != NF4_ZERO).sum()) for half in (values >> 4, values & 15))
             elif values.dtype == torch.uint8 and f"{name.removesuffix('_quantized')}_scale" in names:

@@ -75,6 +75,7 @@ class Encoder:
 
         self._model = self._model or load(self._name)
         given = [self._prefix + text for text in texts]
+        # verbose=False: the tokenizer would warn of every long text; they are counted here
         tokens = self._model.tokenizer(given, truncation=False, verbose=False)["input_ids"]
         longest = self._model.max_seq_length
         cut = sum(len(ids) > longest for ids in tokens) if longest else 0

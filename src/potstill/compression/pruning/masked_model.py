@@ -171,7 +171,7 @@ def _highest(gates: Tensor, count: int) -> Tensor:
 
 
 def unevenness(gates: Gates) -> str:
-    """Return why a model under these gates can't be cut to a smaller one that loads without code, or nothing."""
+    """Return why a model under these gates can't be cut to a smaller one that loads without code, or ""."""
     texts = []
     for kind, name in ((ATTENTION, "attention"), (FEED_FORWARD, "feed-forward")):
         closed = [number for number, gate in enumerate(gates.get(kind, torch.ones(0)).tolist()) if not gate]

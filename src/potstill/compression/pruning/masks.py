@@ -32,6 +32,7 @@ def share_of(count: int, sparsity: float) -> int:
 
 def by_row(score: Tensor, count: int) -> Tensor:
     """Return the mask [O, I] without the `count` lowest of each row of `score` [O, I]."""
+    # stable, so that of equal scores the first go, on every device
     order = torch.sort(score, dim=1, stable=True).indices[:, :count]
     return torch.ones_like(score, dtype=torch.bool).scatter_(1, order, False)
 
@@ -71,6 +72,7 @@ def among(scores: Sequence[Callable[[], Tensor]], sizes: Sequence[int], count: i
 
 def _first_to_stay(scores: Sequence[Callable[[], Tensor]], sizes: Sequence[int], count: int) -> tuple[int, int]:
     """Return the bits of the lowest score whose weights can't all go, and what is left of `count` by then."""
+    # a histogram of the upper 16 bits, then of the lower 16 within the bin that holds the threshold
     upper, rest = _first_beyond((_bits(make()) >> HALF for make in scores), sizes, count)
     within = (bits[bits >> HALF == upper] % 2**HALF for bits in (_bits(make()) for make in scores))
     lower, rest = _first_beyond(within, sizes, rest)

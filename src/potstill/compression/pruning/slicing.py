@@ -141,6 +141,7 @@ def _keep_norm(norm: nn.Module, index: Tensor) -> None:
     for name, value in list(norm.named_parameters(recurse=False)):
         setattr(norm, name, _part(value, index, 0))
     if isinstance(norm, nn.LayerNorm):
+        # LayerNorm checks its input's width against it; RMSNorm has no such attribute
         norm.normalized_shape = (len(index),)
 
 

@@ -129,6 +129,7 @@ def keep(model: PretrainedModel, path: str, chosen: Sequence[int]) -> None:
     parent, _, name = path.rpartition(".")
     old = model.get_submodule(path)
     assert isinstance(old, torch.nn.ModuleList)
+    # a layer chosen twice is copied, or the two would share their weights in training too
     layers = [
         old[layer] if layer not in chosen[:place] else copy.deepcopy(old[layer]) for place, layer in enumerate(chosen)
     ]

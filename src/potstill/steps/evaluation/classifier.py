@@ -66,7 +66,7 @@ class EvaluateClassifier(ClassEvaluation):
         return self.measured(reader, sets, score, context)
 
     def _problem(self, text: object, label: object) -> str:
-        """Return what is wrong with a row, or nothing."""
+        """Return what is wrong with a row, or an empty string."""
         if isinstance(text, str) and label is not None:
             return ""
         return f"it needs a text in {self.text!r} and a label in {self.label!r}"
@@ -92,6 +92,7 @@ class EvaluateClassifier(ClassEvaluation):
             )
         names, tokenizer = class_names(config), AutoTokenizer.from_pretrained(folder)
         positions = getattr(config, "max_position_embeddings", None) or self.max_length
+        # a tokenizer without a limit of its own has a huge number there
         limit = min(self.max_length, tokenizer.model_max_length, positions)
 
         def encode(texts: list[str]) -> Any:

@@ -86,6 +86,7 @@ class ClassEvaluation(Step):
             seconds += time.perf_counter() - started
             count += len(test)
             results[name] = score(name, test[self.label], predicted)
+            # by which a report knows that two models saw the same rows, and may pair them
             results[name]["row_digest"] = row_digest(zip(test[self.text], test[self.label], strict=True))
             context.ledger.keep(len(test))
         size = footprint(reader.folder)

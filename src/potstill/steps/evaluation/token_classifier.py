@@ -63,7 +63,7 @@ class EvaluateTokenClassifier(ClassEvaluation):
         return self.measured(reader, sets, score, context)
 
     def _problem(self, words: object, labels: object) -> str:
-        """Return what is wrong with a row, or nothing."""
+        """Return what is wrong with a row, or an empty string."""
         if not isinstance(words, list) or not isinstance(labels, list):
             words = labels = []
         if words and len(labels) == len(words) and all(isinstance(word, str) for word in words):

@@ -201,6 +201,7 @@ class Export(Step):
         # the last only reads the file, so it goes first: what it finds says more than a kernel that is off
         for reader in reversed(readers):
             fresh = fresh_answers(reader, context.out, asked, self.time_limit, context.threads)
+            # these load the file into transformers, where the model in memory is: their answers must be the same
             reads = reader in ("transformers", "gguf-transformers")
             figures = judge(before, held if reads else None, fresh, rise)
             by[reader] = fresh.runtime

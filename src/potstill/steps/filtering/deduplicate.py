@@ -112,6 +112,7 @@ class DeduplicateNear(TextFilterStep):
         near = NearCopies(self.threshold, self.ngram, self.unit, self.permutations, self.seed)
         texts = (plain(row[self.column]) for row in scan(rows, [self.column]))
         cell = cells(rows, self.column)
+        # candidates' texts are read again from disk, so that only minima are held
         matches = near.find(texts, lambda number: plain(cell(number)))
         return keep_rows(rows, context, _objections(rows, matches, "near duplicate", "Jaccard"))
 

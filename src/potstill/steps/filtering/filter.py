@@ -144,7 +144,7 @@ class ValidJSON(TextFilterStep):
 
 
 def json_problem(text: str, keys: tuple[str, ...] = (), exact: bool = False) -> str:
-    """Return why `text` is no JSON object with these `keys`, or nothing."""
+    """Return why `text` is no JSON object with these `keys`, or an empty string."""
     try:
         value = load_json(after_thoughts(text))
     except (ValueError, AttributeError):  # the latter where there is no text

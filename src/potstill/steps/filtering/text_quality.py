@@ -133,6 +133,7 @@ class LanguageFilter(TextFilterStep):
             from py3langid.langid import MODEL_FILE, LanguageIdentifier
         except ImportError as error:
             raise MissingExtra("the language filter", "py3langid", "data") from error
+        # the package's own functions give unnormalized scores, which are no confidence
         identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
         supported = sorted(identifier.labels)
         unknown = sorted(set(self.languages) - set(supported))

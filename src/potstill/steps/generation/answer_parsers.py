@@ -72,7 +72,7 @@ def fields(schema: Mapping[str, Any]) -> Callable[[str], dict[str, Any]]:
 
 
 def _fault(validator: Validator, value: object) -> str:
-    """Return where and why a value does not fit a schema, or nothing."""
+    """Return where and why a value does not fit a schema, or an empty string."""
     try:
         errors = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.path)))
     except RecursionError:

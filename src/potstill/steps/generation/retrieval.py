@@ -97,6 +97,7 @@ class FewShotPromptWithRetrieval(GenerationStep):
         nearest = neighbours(rows, self.column, examples, self.column, self.k, encoder, context)
 
         def given(numbers: list[int]) -> dict[str, Any]:
+            # the nearest last: a model follows most what stands next to the question
             return {"examples": [examples[number] for number in reversed(numbers)], "task": self.task}
 
         questions = with_neighbours(rows, nearest, self.prompt, given)

@@ -139,7 +139,7 @@ def in_words(json_schema: str, regex: str, choice: tuple[str, ...]) -> str:
 
 
 def schema_problem(text: str) -> str:
-    """Return why `text` is no JSON schema whose answers can be columns, or nothing."""
+    """Return why `text` is no JSON schema whose answers can be columns, or an empty string."""
     from jsonschema import SchemaError
     from jsonschema.validators import validator_for
 

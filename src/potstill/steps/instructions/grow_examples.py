@@ -99,6 +99,7 @@ class GrowFromExamples(AskingStep):
         instruction, given = task[0]["instruction"], given_examples(task[0])
         grown: list[Instance] = []
         number = barren = 0
+        # reports=False: progress counts accepted examples, not requests
         with Asker(as_teacher(teacher), context, reports=False) as asker:
             while len(grown) < self.target:
                 number += 1

@@ -189,7 +189,7 @@ class InputFromLabel(AskingStep):
         return items
 
     def _objection(self, text: str, shelf: Shelf, seen: set[str]) -> str:
-        """Return why a text is not wanted, or nothing."""
+        """Return why a text is not wanted, or an empty string."""
         words = len(chunks_of(text))
         if not self.min_words <= words <= self.max_words:
             return "too short" if words < self.min_words else "too long"

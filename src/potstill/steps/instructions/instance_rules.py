@@ -38,7 +38,7 @@ def read_instances(text: str) -> list[Instance]:
 
 
 def without_none(text: str) -> str:
-    """Return `text`, or nothing where it says that there is nothing.
+    """Return `text`, or an empty string where it says that there is nothing.
 
     >>> without_none("(none)")
     ''
@@ -47,7 +47,7 @@ def without_none(text: str) -> str:
 
 
 def objection(instance: Instance, *, needs_input: bool) -> str:
-    """Return why an instance is not wanted, or nothing.
+    """Return why an instance is not wanted, or an empty string.
 
     >>> objection(Instance("a", "a"), needs_input=False)
     'output repeats the input'

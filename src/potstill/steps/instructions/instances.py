@@ -91,6 +91,7 @@ class WriteInstances(AskingStep):
         sampling = Sampling(
             self.temperature, self.top_p, self.max_tokens, self.stop, presence_penalty=self.presence_penalty
         )
+        # a cut answer may hold whole instances
         tries = Tries(sampling, self.max_tries, self.seed, keep_cut=True)
         questions = (
             Question((row_name(row, number), row), row_name(row, number), (self._messages(row),))

@@ -98,6 +98,7 @@ class Magpie(AskingStep):
         """
         from potstill.steps.instructions.pool import Pool
 
+        # a user's words may begin with anything and ask for anything
         rules = Rules(self.min_words, self.max_words, (), (), plain_start=False)
         pool = Pool(rules, self.novelty, context)
         prefix = user_prefix(teacher, self.system) if self.prefix is None else self.prefix
@@ -126,7 +127,7 @@ class Magpie(AskingStep):
                 yield text
 
     def _read(self, response: Response, name: str, context: Context) -> str:
-        """Return the instruction in a response, or nothing."""
+        """Return the instruction in a response, or an empty string."""
         text = response.text.strip()
         if response.finish_reason == "error":
             lose_error(context, name, response)

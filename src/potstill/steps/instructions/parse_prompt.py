@@ -116,7 +116,7 @@ def read_task(text: str) -> tuple[str, list[dict[str, str]]]:
 
 
 def _task_fault(value: object) -> str:
-    """Return why a JSON value is no task, or nothing."""
+    """Return why a JSON value is no task, or an empty string."""
     if not isinstance(value, dict):
         return "no JSON object"
     instruction, examples = value.get("instruction"), value.get("examples", [])

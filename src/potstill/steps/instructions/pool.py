@@ -84,7 +84,7 @@ class Pool:
         return ", ".join(f"{reason} {count}" for reason, count in self.dropped.most_common()) or "nothing was written"
 
     def _known(self, text: str) -> str:
-        """Return why an instruction is not new, or nothing."""
+        """Return why an instruction is not new, or an empty string."""
         if fold(text) in self._texts:
             return "duplicate"
         return "not novel" if self.rouge.nearest(text)[0] > self.novelty else ""

@@ -34,7 +34,7 @@ class Rules:
     """Whether it must start with a letter or a digit, of any script (the paper's code: an ASCII one)."""
 
     def objection(self, text: str) -> str:
-        """Return why an instruction is not wanted, or nothing.
+        """Return why an instruction is not wanted, or an empty string.
 
         >>> Rules().objection("Draw a map of the old town")
         'blocked word'
@@ -52,7 +52,7 @@ class Rules:
 
     @cached_property
     def _blocked(self) -> Any:
-        """Return the pattern of all blocked words, or nothing without any."""
+        """Return the compiled pattern of all blocked words, or None without any."""
         import regex
 
         words = "|".join(map(phrase_pattern, self.blocked_words))

@@ -140,6 +140,7 @@ class SelfInstruct(AskingStep):
         pool = self._pool(seeds, context)
         if self.include_seeds:
             yield from (self._row(text, "seed", 0, context) for text in pool.seeds)
+        # reports=False: progress counts accepted instructions, not requests
         with Asker(as_teacher(teacher), context, reports=False) as asker:
             yield from self._grown(pool, asker, context)
 

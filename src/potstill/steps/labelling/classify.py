@@ -205,6 +205,7 @@ class ClassifyWithTeacher(AskingStep):
     def _jobs(self, rows: Dataset, panel: Panel, ways: Ways, context: Context, unfit: set[str]) -> Iterator[Job]:
         """Yield the content-free inputs (jobs without a row), then the rows; those that don't fit are lost, once."""
         scorers = [member for member, way in enumerate(ways) if way is None]
+        # content-free inputs only for teachers that score: choices give no probabilities to calibrate
         for text in self.content_free if scorers else ():
             messages = render(self.prompt, self._given(dict.fromkeys(self._shown(), text)))
             asked = [one for member in scorers for one in self._asked(member, None, messages)]

@@ -102,7 +102,7 @@ class Consensus(Step):
             raise PotstillError(f"no input of {len(inputs)} is left: {context.ledger.counts()['filtered']}")
 
     def _objection(self, count: int, samples: int) -> str:
-        """Return why an input is dropped, or nothing."""
+        """Return why an input is dropped, or an empty string."""
         if samples < self.min_samples:
             return f"fewer than {self.min_samples} samples"
         return f"no answer has {self.min_share:g} of the votes" if count < self.min_share * samples else ""

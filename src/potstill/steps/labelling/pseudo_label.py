@@ -226,6 +226,7 @@ class PseudoLabel(AskingStep):
 
     def _count_votes(self, name: str, responses: list[Response], context: Context) -> Vote | None:
         """Return what the whole answers vote for; None, and the row `name` is lost, if they say nothing."""
+        # a cut answer votes for nothing, but counts in the confidence
         texts = [None if response.finish_reason == "length" else response.text for response in responses]
         try:
             vote = majority([None if text is None else answer_in(text, self.answer) for text in texts])

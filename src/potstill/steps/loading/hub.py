@@ -113,7 +113,7 @@ class HubRevision:
 
 
 def _cached_commit(dataset: str, revision: str) -> str:
-    """Return the commit that the local cache holds for a branch or tag, or nothing.
+    """Return the commit that the local cache holds for a branch or tag, or an empty string.
 
     Loading by commit leaves no note of the branch; of `main`, the commit that came last into the cache is taken.
     """

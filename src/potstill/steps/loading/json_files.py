@@ -76,6 +76,7 @@ def _starts_list(file: BinaryIO) -> bool:
             part = file.read(4096)
         except (OSError, EOFError, lzma.LZMAError):
             return False  # reading the lines says what is wrong
+        # UTF-16 and UTF-32 put zero bytes around ASCII characters
         text = part.replace(b"\0", b"").lstrip(codecs.BOM_UTF8 + codecs.BOM_UTF16 + b" \t\r\n")
         if text or not part:
             return text.startswith(b"[")

@@ -140,7 +140,7 @@ class _Text:
         return self._window[self._start : self._start + 40].strip()
 
     def peek(self) -> str:
-        """Return the next character that is no space, or nothing at the end."""
+        """Return the next character that is no space, or an empty string at the end."""
         while True:
             at = self._start
             if self._window[at : at + 1] == "\ufeff":

@@ -58,7 +58,7 @@ class Kind:
     """Whether values may be missing."""
 
     def objection(self, value: object) -> str:
-        """Return what is wrong with a value, or nothing; a whole number is a number too."""
+        """Return what is wrong with a value, or an empty string; a whole number is a number too."""
         if value is None:
             return "" if self.optional else f"must be {WORDS[self.name]}, but is missing (say {self.name}? to allow it)"
         actual = kind_name(value)
@@ -93,7 +93,7 @@ def schema_problems(schema: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def kind_name(value: object) -> str:
-    """Return the simple type of a value, or nothing for others such as dates."""
+    """Return the simple type of a value, or an empty string for others such as dates."""
     # bool before int: True is an int in Python
     for name, kind in (("bool", bool), ("str", str), ("int", int), ("float", float), ("dict", Mapping)):
         if isinstance(value, kind):
@@ -146,6 +146,7 @@ class Survey:
             self.names.update(dict.fromkeys(record))
             for message in self._wrong(record, place):
                 findings.add(place, message)
+        # after the first problem the load fails anyway, and wrong values would spoil the types
         if not findings.count:
             self._infer(records, findings)
 

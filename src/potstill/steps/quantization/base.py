@@ -120,6 +120,7 @@ def publish_as(loaded: Loaded, write: Callable[[Path], None], context: Context, 
     loaded.carry(context.out)
     base = name_of(loaded.folder)
     recipe = {**card.recipe, "format": card.fmt}
+    # a step that quantizes them too has named them already
     recipe.setdefault("embeddings and head", "16-bit")
     if card.fmt == BITSANDBYTES:
         recipe["runs in"] = "transformers with bitsandbytes; vLLM does not load it"

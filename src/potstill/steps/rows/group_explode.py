@@ -172,6 +172,7 @@ class Group(Step):
             for start in range(0, groups.num_rows, GROUP_ROWS)
             for batch in table(start, GROUP_ROWS).combine_chunks().to_batches()
         )
+        # an empty slice has the schema, which a reader needs before its first batch
         return pa.RecordBatchReader.from_batches(table(0, 0).schema, batches)
 
     def _groups(self, rows: Dataset) -> pa.Table:

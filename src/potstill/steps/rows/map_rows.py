@@ -66,6 +66,7 @@ class Map(Step):
         Raises:
             BadInput: the function returns something else, or columns that were not named.
         """
+        # a copy, since a function may change its argument
         new_columns = self.function(copied(row))
         if new_columns is None:
             return None

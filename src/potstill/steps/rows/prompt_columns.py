@@ -63,6 +63,7 @@ def item_fields(template: str, items: str) -> tuple[str, ...]:
     for loop in tree.find_all(nodes.For):
         over, item = loop.iter, loop.target
         if isinstance(over, nodes.Name) and over.name == items and isinstance(item, nodes.Name):
+            # a field that the template tests with `is defined` may be missing
             optional = {_field(test.node, item.name) for test in loop.find_all(nodes.Test) if test.name == "defined"}
             read = {_field(node, item.name) for node in loop.find_all((nodes.Getattr, nodes.Getitem))}
             fields |= {name for name in read - optional if name}
@@ -70,7 +71,7 @@ def item_fields(template: str, items: str) -> tuple[str, ...]:
 
 
 def _field(node: nodes.Node, item: str) -> str:
-    """Return the name of the field of `item` that a node reads, or nothing."""
+    """Return the name of the field of `item` that a node reads, or an empty string."""
     from jinja2 import nodes
 
     if not isinstance(node, (nodes.Getattr, nodes.Getitem)) or not isinstance(node.node, nodes.Name):
