@@ -130,7 +130,6 @@ class ClassifyWithTeacher(AskingStep):
         panel = Panel(ensemble, context)
         ways = [self._way(member) for member in panel.teachers]
         context.notes["classes"] = list(self._texts())
-        # one greedy answer a row needs no panel, and may be asked again where it is unclear
         if len(ways) == 1 and ways[0] is not None and self.samples == 1:
             yield from self._one_answer(rows, panel.teachers[0], ways[0], context)
             return
@@ -155,9 +154,8 @@ class ClassifyWithTeacher(AskingStep):
         """Yield the rows with the one label that the teacher answers."""
         labels = {text: label for label, text in self._texts().items()}
         tries = Tries(way, self.max_tries, self.seed)
-        for row, (answer,) in asked(
-            teacher, self._questions(rows, context), self._reader.read, tries, context, len(rows)
-        ):
+        questions = self._questions(rows, context)
+        for row, (answer,) in asked(teacher, questions, self._reader.read, tries, context, len(rows)):
             context.ledger.keep()
             label = labels[answer.value]
             shares = {name: float(name == label) for name in self._texts()}
