@@ -1,4 +1,4 @@
-"""The main job: a teacher writes commands and answers them, students learn from it, and are made small and measured.
+"""The demo: a teacher writes and answers commands, students are trained on them, compressed and evaluated.
 
 Runs offline on a CPU with the embedded teacher. The same page works with a teacher from the Hub:
 `potstill run demo.py --set teacher.model=Qwen/Qwen3-8B --set teacher.thinking=false`, with students that share its
@@ -59,7 +59,7 @@ hard = HardLabel(data.train, student=base, prompt=PROMPT, epochs=2, batch_size=1
 soft = SoftLabel(
     data.train, student=base, teacher=teacher, prompt=PROMPT, epochs=2, batch_size=16, learning_rate=3e-3, alpha=0.7
 )
-# adapters over 4-bit weights learn slowly: they go on from a student that knows the answers' form
+# adapters over 4-bit weights learn slowly: they start from a student that knows the answers' form
 qlora = HardLabel(data.train, student=hard, prompt=PROMPT, epochs=0.5, qlora=QLoRA(rank=16), learning_rate=5e-4)
 
 # made small: half of the weights set to zero and the rest trained once more; 8 and 4 bits

@@ -1,4 +1,4 @@
-"""How the embedded teacher was made, and the small base model that the demo's students start from.
+"""Training of the embedded teacher, and of the small base model that the demo's students start from.
 
 Grammar -> chats (answering a command; proposing new ones) -> tokenizer -> Qwen3 with random weights -> training.
 The base stands for the small instruction model that a user would take from the Hub: it has read lists of commands, and
@@ -56,7 +56,7 @@ class Answers(Step):
 
 
 class Proposals(Step):
-    """Lists of example commands, and the list that goes on: what self-instruct asks a teacher for."""
+    """Lists of example commands and their continuation: what self-instruct asks a teacher for."""
 
     count: int
     """Rows."""

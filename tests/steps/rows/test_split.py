@@ -65,7 +65,7 @@ def test_three_parts_with_the_same_test_set(tmp_path: Path) -> None:
 def test_a_validation_set_must_be_asked_for() -> None:
     data = Split(LoadSeeds("unused"), validation=0.1)
     assert (data.validation.name, data.test.name) == ("validation", "test")
-    with pytest.raises(AttributeError, match="makes no validation set unless told its share"):
+    with pytest.raises(AttributeError, match="makes no validation set without a share for it"):
         Split(LoadSeeds("unused")).validation.name  # noqa: B018
 
 

@@ -139,6 +139,7 @@ def _width(name: str, old: int, new: int, align: int) -> Iterator[str]:
 
 def _largest_divisor(size: int, align: int) -> int:
     """Return the largest power of two below `align` that divides `size`."""
+    # `size & -size` is the lowest set bit: the largest power of two that divides it
     return min(size & -size, 1 << (max(align, 1).bit_length() - 1))
 
 

@@ -1,4 +1,4 @@
-"""ExportEncoder: a classifier or sentence encoder as one runtime serves it, checked in a process of its own."""
+"""ExportEncoder: write a classifier or sentence encoder for one runtime, checked in a fresh process."""
 
 from __future__ import annotations
 
@@ -127,6 +127,7 @@ class ExportEncoder(Step):
         context.progress(1, 3, note="writing")
         _carry(source, context.out)
         recipe = exporter.write(source, context.out)
+        # before the check, which runs the script in SERVE.md; rewritten with the statement after it
         write_serving(context.out, exporter.serving(source), "")
         context.progress(2, 3, note="asking what was written")
         fresh = fresh_answers(exporter.package(), context.out, texts, self.time_limit, context.threads)

@@ -1,4 +1,4 @@
-"""What an instruction must be like to be worth keeping: length, words, beginning (Wang et al. 2023, section 2.2)."""
+"""Heuristic rules that an instruction must pass: length, words, beginning (Wang et al. 2023, section 2.2)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BLOCKED_STARTS = ("Write a program",)
 
 @dataclass(frozen=True)
 class Rules:
-    """What an instruction must be like, whatever the pool holds."""
+    """Rules for a single instruction, independent of the pool."""
 
     min_words: int = 4
     """Fewest words."""
@@ -45,7 +45,7 @@ class Rules:
     """Whether it must start with a letter or a digit, of any script (the paper's code: an ASCII one)."""
 
     def objection(self, text: str) -> str:
-        """Return why an instruction is not wanted, or nothing.
+        """Return why an instruction is not wanted, or an empty string.
 
         >>> Rules().objection("Draw a map of the old town")
         'blocked word'
@@ -63,7 +63,7 @@ class Rules:
 
     @cached_property
     def _blocked(self) -> Any:
-        """Return the pattern of all blocked words, or nothing without any."""
+        """Return the compiled pattern of all blocked words, or None without any."""
         import regex
 
         words = "|".join(map(phrase_pattern, self.blocked_words))

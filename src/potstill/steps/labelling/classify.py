@@ -1,4 +1,4 @@
-"""Classification by a teacher: how probable it finds each label's text, freed of what it prefers anyway."""
+"""Zero-shot classification by a teacher: calibrated probabilities of each label's text."""
 
 from __future__ import annotations
 
@@ -41,13 +41,14 @@ class ClassifyWithTeacher(AskingStep):
     """Gives every row the label whose text the teacher finds most probable as the whole answer.
 
     Each label's text is scored as the response, its end included, so labels of several tokens and labels that start
-    alike are compared exactly. What the teacher prefers whatever it reads is taken out with content-free inputs (Zhao
-    et al. 2021, arXiv 2102.09690). New columns: `label`, `confidence`, `probabilities` (by label);
-    with several teachers `votes` (each member's label).
+    alike are compared exactly. The teacher's prior preference for some labels is calibrated away with content-free
+    inputs (Zhao et al. 2021, arXiv 2102.09690). New columns: `label`, `confidence`, `probabilities` (by label); with
+    several teachers `votes` (each member's label).
 
-    A teacher that can't score given text (a served one, an API) answers with a label instead, held to them where it can
-    be: one greedy answer a row, read as `StructuredGeneration` reads a choice, asked again where it is not clear, and
-    lost with the reason after `max_tries`. With more `samples` its probabilities are the shares of its clear choices.
+    A teacher that can't score given text (a served one, an API) answers with a label instead, with constrained decoding
+    where it can: one greedy answer a row, read as `StructuredGeneration` reads a choice, asked again where it is not
+    clear, and lost with the reason after `max_tries`. With more `samples` its probabilities are the shares of its clear
+    choices.
 
     >>> from potstill.teachers.transformers import Transformers
     >>> rows = LoadRows([{"instruction": "turn on the lamp"}])
@@ -137,13 +138,13 @@ class ClassifyWithTeacher(AskingStep):
         for job, responses in panel.answers(jobs, len(rows) * self.samples if ways[0] else scored):
             if _lost(job, responses, context):
                 continue
-            found = self._members(job, responses, ways, context)
+            by_member = self._members(job, responses, ways, context)
             if not job.row:
-                for member, shares in found.items():
+                for member, shares in by_member.items():
                     biases[member].append(shares)
-            elif shares_left := freed(found, biases):
+            elif calibrated_shares := freed(by_member, biases):
                 context.ledger.keep()
-                yield {**job.row, **self._columns(shares_left, panel.names, ensemble)}
+                yield {**job.row, **self._columns(calibrated_shares, panel.names, ensemble)}
             else:
                 context.ledger.lose(job.name, "permanent", UNREADABLE, responses[0].text)
 
@@ -211,19 +212,19 @@ class ClassifyWithTeacher(AskingStep):
     def _members(self, job: Job, responses: Sequence[Response], ways: Ways, context: Context) -> dict[int, list[float]]:
         """Return the probabilities of the labels by member; none for one that chose no label."""
         texts = list(self._texts().values())
-        found: dict[int, list[float]] = {}
+        by_member: dict[int, list[float]] = {}
         for member in dict.fromkeys(member for member, _ in job.asked):
             own = [r for (asked, _), r in zip(job.asked, responses, strict=True) if asked == member]
             if ways[member] is None:
-                found[member] = probabilities([text_score(_token_logprobs(r), self.length) for r in own])
+                by_member[member] = probabilities([text_score(_token_logprobs(r), self.length) for r in own])
             else:
                 chosen = [text for text in map(self._choice, own) if text is not None]
                 context.notes["unclear_choices"] = context.notes.get("unclear_choices", 0) + len(own) - len(chosen)
-                found[member] = [chosen.count(text) / len(chosen) for text in texts] if chosen else []
-        return found
+                by_member[member] = [chosen.count(text) / len(chosen) for text in texts] if chosen else []
+        return by_member
 
     def _choice(self, response: Response) -> str | None:
-        """Return the label's text that a response says for certain, or nothing."""
+        """Return the label's text that a response clearly names, or None."""
         try:
             return self._reader.read(response.text) if response.finish_reason == "stop" else None
         except ValueError:
@@ -285,7 +286,7 @@ def _token_logprobs(response: Response) -> list[float]:
 
 
 def _lost(job: Job, responses: Sequence[Response], context: Context) -> bool:
-    """Record a failed job; say whether it failed.
+    """Record a failed job; return whether it failed.
 
     Raises:
         PotstillError: a content-free input failed, without which no row can be calibrated.

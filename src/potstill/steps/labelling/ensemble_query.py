@@ -1,4 +1,4 @@
-"""Asking one or several teachers several things about each row; for steps that put the answers together."""
+"""Query one or several teachers about each row, for steps that combine their answers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Job:
 
 
 Jobs = Iterable[Job]
-"""What is asked about each row. It is gone through once a member, so it begins anew each time and holds no row."""
+"""What is asked about each row; iterated once a member, it begins again each time, so that no row is held in memory."""
 
 
 class Panel:
@@ -57,6 +57,7 @@ class Panel:
 
     def member_of(self, messages: Messages) -> int:
         """Return the number of the one member that is asked about a chat."""
+        # rendezvous hashing: adding a member moves only the chats that it takes over
         return max(range(len(self.teachers)), key=lambda member: digest_encoded([self._marks[member], messages]))
 
     def answers(self, jobs: Jobs, total: int) -> Iterator[tuple[Job, list[Response]]]:
@@ -89,12 +90,12 @@ class Panel:
         source = iter(jobs)
         while batch := list(itertools.islice(source, BATCH)):
             keys = [[(member, askers[member].key(request)) for member, request in job.asked] for job in batch]
-            known = dict(failed)
+            stored = dict(failed)
             for member, asker in enumerate(askers):
-                known |= asker.known([key for row in keys for number, key in row if number == member])
+                stored |= asker.known([key for row in keys for number, key in row if number == member])
             for job, row in zip(batch, keys, strict=True):
                 requests = [request for _, request in job.asked]
-                yield job, [interpreted(known[key], request) for (_, key), request in zip(row, requests, strict=True)]
+                yield job, [interpreted(stored[key], request) for (_, key), request in zip(row, requests, strict=True)]
 
 
 def panel_problems(ensemble: Ensemble, *, top_k: int = 0) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""Labels written by a teacher, and in the same pass the distributions that they were drawn from."""
+"""Pseudo-labels by a teacher, with the distributions that they were drawn from (soft labels) in the same pass."""
 
 from __future__ import annotations
 
@@ -160,6 +160,7 @@ class PseudoLabel(AskingStep):
         """Yield the labelled rows in order."""
         ensemble, mass = as_ensemble(teacher), Mass()
         panel = Panel([as_teacher(member) for member in ensemble.members], ensemble.how, context)
+        # made once a member, when its first row comes
         sidecar = cache(lambda member: self._sidecar(panel.teachers[member], tokenizer))
         for job, responses in panel.answers(
             _Jobs(self, rows, panel, context), len(rows) * self.samples * self._asked()
@@ -167,16 +168,16 @@ class PseudoLabel(AskingStep):
             chosen = self._decide(job, responses, context)
             if chosen is None:
                 continue
-            number, made = chosen
+            number, columns = chosen
             member, response = job.asked[number][0], responses[number]
             if len(panel.teachers) > 1:
-                made["teacher"] = panel.names[member]
+                columns["teacher"] = panel.names[member]
             if self.top_k:
                 labels = token_labels(response, self.top_k)
                 mass.add(labels.tail)
-                made |= labels.columns(sidecar(member))
+                columns |= labels.columns(sidecar(member))
             context.ledger.keep()
-            yield self._row(job.row, response, made)
+            yield self._row(job.row, response, columns)
         if self.top_k:
             mass.report(self.top_k, context)
 
@@ -213,6 +214,7 @@ class PseudoLabel(AskingStep):
 
     def _count_votes(self, name: str, responses: list[Response], context: Context) -> Vote | None:
         """Return what the whole answers vote for; None, and the row `name` is lost, if they say nothing."""
+        # a cut answer votes for nothing, but counts in the confidence
         texts = [None if response.finish_reason == "length" else response.text for response in responses]
         try:
             vote = majority([None if text is None else answer_in(text, self.answer) for text in texts])
