@@ -20,6 +20,7 @@ from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, Metho
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, cast
 
 from potstill.engine.code import class_code, object_code
+from potstill.engine.code.functions import is_cache
 from potstill.engine.code.origins import public_name
 from potstill.engine.code.states import identity_method
 from potstill.engine.digests import no_such_file, path_digest
@@ -143,7 +144,7 @@ class _Encoder:
             return ["partial", self.encode(value.func), self.encode(value.args), self.encode(value.keywords)]
         if isinstance(value, MethodType):
             return ["method", self.encode(value.__func__), self.encode(value.__self__)]
-        if hasattr(value, "cache_info") and hasattr(value, "__wrapped__"):
+        if is_cache(value):
             return self.encode(value.__wrapped__)  # functools.cache changes no result
         if isinstance(value, BuiltinFunctionType) and not isinstance(value.__self__, (ModuleType, type(None))):
             return ["method", value.__name__, self.encode(value.__self__)]  # e.g. `allowed.__contains__`

@@ -77,6 +77,7 @@ def _python(walk: Walk) -> dict[str, str]:
 def _more(walk: Walk, module: object) -> None:
     """Add what the code that was reached depends on beside the names in it."""
     from potstill.engine.code import modules, scripts, statements
+    from potstill.engine.code.functions import annotations
     from potstill.engine.code.syntax import sha
 
     starts = list(walk.spaces.values())
@@ -103,6 +104,12 @@ def _more(walk: Walk, module: object) -> None:
             known = [(name, text) for name, text in walk.texts.items() if name.endswith("(annotations)") == wanted]
             texts = [(name, text if isinstance(text, str) else text.__doc__ or "") for name, text in known]
             walk.parts[flag] = [flag, sha(repr(sorted(texts)))]
+    if "annotations" in walk.flags:
+        for label, function in list(walk.annotated.items()):
+            held = annotations(walk, function, label)
+            if held:
+                walk.parts[f"{label} (values of annotations)"] = held
+        walk.annotated.clear()
     if "source" in walk.flags:
         sources = [[one.__name__ if not is_entry(one.__name__) else "", modules.raw(one)] for one in found]
         walk.parts["text of the source"] = ["text", sources]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dis
 import functools
 from collections.abc import Iterator
@@ -184,3 +185,12 @@ class _Reader:
     def _opname(self, place: int) -> str:
         """Return the name of instruction `place`, or nothing behind the last."""
         return self._steps[place].opname if place < len(self._steps) else ""
+
+
+def names_in(text: str) -> Iterator[Chain]:
+    """Yield the names in an annotation."""
+    try:
+        tree = ast.parse(text, mode="eval")
+    except SyntaxError:
+        return
+    yield from ((node.id,) for node in ast.walk(tree) if isinstance(node, ast.Name))
