@@ -49,11 +49,14 @@ class FileContent:
         """Return what the key holds for the file or folder at `value`.
 
         Raises:
-            BadInput: nothing is there.
+            BadInput: nothing is there, or a pipe or device, whose content is gone once it is read.
         """
-        if not Path(value).exists():
+        path = Path(value)
+        if not path.exists():
             raise BadInput(no_such_file(value))
-        return {"content": path_digest(Path(value))}
+        if not (path.is_file() or path.is_dir()):
+            raise BadInput(f"{value} is neither a file nor a folder: what it gives can't be part of a key")
+        return {"content": path_digest(path, listed=True)}
 
 
 File = Annotated[str | Path, FileContent()]
