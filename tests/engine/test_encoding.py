@@ -6,7 +6,6 @@ import contextlib
 import enum
 import functools
 import operator
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -306,9 +305,3 @@ def test_dates_and_decimals_of_rows_have_a_digest() -> None:
     values = [date(2024, 1, 2), datetime(2024, 1, 2), datetime(2024, 1, 2, tzinfo=UTC), Decimal("1.0"), Decimal("1.00")]
     assert len({digest(value) for value in values}) == len(values)
     assert digest(date(2024, 1, 2)) == digest(date(2024, 1, 2))
-
-
-def test_a_file_that_is_gone_once_it_is_read_is_refused(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(BadInput, match="pipe is neither a file nor a folder"):
-        FileContent().identity(tmp_path / "pipe")

@@ -77,7 +77,7 @@ def _python(walk: Walk) -> dict[str, str]:
 def _more(walk: Walk, module: object) -> None:
     """Add what the code that was reached depends on beside the names in it."""
     from potstill.engine.code import modules, scripts, statements
-    from potstill.engine.code.functions import annotations
+    from potstill.engine.code.functions import annotation_values
     from potstill.engine.code.syntax import sha
 
     starts = list(walk.spaces.values())
@@ -106,7 +106,7 @@ def _more(walk: Walk, module: object) -> None:
             walk.parts[flag] = [flag, sha(repr(sorted(texts)))]
     if "annotations" in walk.flags:
         for label, function in list(walk.annotated.items()):
-            held = annotations(walk, function, label)
+            held = annotation_values(walk, function, label)
             if held:
                 walk.parts[f"{label} (values of annotations)"] = held
         walk.annotated.clear()

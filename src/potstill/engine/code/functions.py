@@ -33,7 +33,7 @@ _READERS = frozenset({"__annotations__", "get_type_hints", "get_annotations", "s
 """Names whose use means that code may read annotations."""
 _FUTURE = __future__.annotations.compiler_flag
 """Flag of code whose annotations are texts, as they are written."""
-_WRAPPERS = frozenset({*functools.WRAPPER_ASSIGNMENTS, "__wrapped__", "cache_parameters", "__type_params__",
+WRAPPERS = frozenset({*functools.WRAPPER_ASSIGNMENTS, "__wrapped__", "cache_parameters", "__type_params__",
                        "__isabstractmethod__"})  # fmt: skip
 """Attributes that what wraps a function has from it, or from its own class."""
 _FLAGS = {
@@ -75,11 +75,15 @@ def is_cache(value: object) -> bool:
 
 
 def added(walk: Walk, wrapper: object, label: str) -> list[Encoded]:
+    """Return what stands for the attributes that a wrapper of a function was given."""
+    return walk.encode_named(given_attributes(wrapper), label)
+
+
+def given_attributes(wrapper: object) -> dict[str, Any]:
     """Return the attributes that a wrapper of a function was given beside those that it has from the function."""
     held = getattr(getattr(wrapper, "__wrapped__", None), "__dict__", {})
     given = getattr(wrapper, "__dict__", {})
-    more = {name: one for name, one in given.items() if name not in _WRAPPERS and held.get(name) is not one}
-    return walk.encode_named(more, label)
+    return {name: one for name, one in given.items() if name not in WRAPPERS and held.get(name) is not one}
 
 
 def _function(walk: Walk, function: FunctionType) -> Encoded:
@@ -141,7 +145,7 @@ def _source(walk: Walk, function: FunctionType, label: str) -> Encoded:
     return ["source", sha(function_text(node))]
 
 
-def annotations(walk: Walk, function: FunctionType, label: str) -> list[Encoded]:
+def annotation_values(walk: Walk, function: FunctionType, label: str) -> list[Encoded]:
     """Return what the annotations of a function hold beside types of libraries, which their text names."""
     found: list[Encoded] = []
     for name, value in sorted(function.__annotations__.items()):
@@ -157,8 +161,10 @@ def annotations(walk: Walk, function: FunctionType, label: str) -> list[Encoded]
 
 def _is_librarys(value: object) -> bool:
     """Return whether an annotation is a type of a library, or made of such alone."""
-    if value is None or isinstance(value, ModuleType) or public_name(value):
+    if value is None or value is ... or isinstance(value, ModuleType) or public_name(value):
         return True
+    if isinstance(value, list):  # of a Callable
+        return all(map(_is_librarys, value))
     if isinstance(value, type) and not value.__flags__ & MADE_BY_CODE:
         return True
     known = getattr(sys.modules.get(type(value).__module__), str(getattr(value, "_name", "")), None)

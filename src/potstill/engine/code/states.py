@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
+from potstill.engine.code.functions import WRAPPERS
 from potstill.engine.code.origins import MADE_BY_CODE, is_own_name, known_as, public_name
 from potstill.engine.code.walk import Encoded, Walk
 from potstill.engine.signatures import parameters
@@ -29,6 +30,8 @@ _UNSEEN = frozenset({
     "ns_resolver", "_parent_namespace", "__return_pydantic_validator__",
 })  # fmt: skip
 """Attributes that are machinery or are computed from the others."""
+_CACHED_PROPERTY = ("func", "attrname", "lock")
+"""Attributes of `functools.cached_property`; 3.12 has no lock any more."""
 _FILES = (io.TextIOWrapper, io.BufferedReader, io.BufferedRandom, io.BufferedRWPair, io.FileIO)
 """Files that may be read; a subclass of the user's is no less one."""
 
@@ -69,7 +72,8 @@ def own_kind(walk: Walk, value: object, label: str) -> list[Encoded]:
     if isinstance(value, (type, threading.local)) or public_name(cls) or not cls.__flags__ & MADE_BY_CODE:
         return []
     walk.remember(value, label)
-    attributes = {} if isinstance(value, ModuleType) else _attributes(value, cls)  # those of a module are its names
+    held = {} if isinstance(value, ModuleType) else _attributes(value, cls)  # those of a module are its names
+    attributes = {name: one for name, one in held.items() if name not in (*WRAPPERS, *_CACHED_PROPERTY)}
     return [["of", walk.encode(cls, label), *walk.encode_named(attributes, label)]]
 
 

@@ -161,7 +161,7 @@ def _typing(walk: Walk, value: object, label: str) -> Encoded | None:
         arguments = arguments_in_311(value)
         if isinstance(value, typing.NewType):
             place = ENTRY if is_entry(value.__module__) else value.__module__
-            return ["new type", place, value.__qualname__, walk.encode(value.__supertype__, label)]
+            return ["new type", place, value.__name__, walk.encode(value.__supertype__, label)]
         if isinstance(value, (typing.TypeVar, typing.ParamSpec, typing.ForwardRef)) or not arguments:
             limits = (getattr(value, "__bound__", None), *getattr(value, "__constraints__", ()))
             return ["type", repr(value), *(walk.encode_all(limits, label) if any(limits) else ())]

@@ -63,7 +63,8 @@ def step_identity(
         found = artifact(node)
         return found.path if inside else encoding.ByContent(found.digest(node.name if isinstance(node, Output) else ""))
 
-    for name, own in encoding.keyed_fields(step):
+    beside = encoding.beside_fields(step).items()
+    for name, own in [*encoding.keyed_fields(step), *beside]:
         if name == "name":
             continue
         value = (fixed or {}).get(name, own)
