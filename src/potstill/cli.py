@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"error: {error}", sys.stderr)
         return FAILED
     except KeyboardInterrupt as stop:
-        say("interrupted: everything that finished is kept; the next run goes on from there", sys.stderr)
+        say("interrupted: everything that finished is kept; the next run resumes from there", sys.stderr)
         run = getattr(stop, "run", None)
         _print_json(options, run.as_json("interrupted") if run else _no_run(options, "interrupted", []))
         return _leave(INTERRUPTED)
@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     _running_options(demo)
     for name, text, function in (
         ("ls", "list what the store holds", _ls),
-        ("verify", "hash everything in the store anew", _verify),
+        ("verify", "hash everything in the store again", _verify),
     ):
         _store_option(_command(commands, name, text, function))
     collecting = _command(commands, "gc", "delete what no remembered run uses", _gc)
@@ -252,7 +252,7 @@ def _log(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    """Hash everything anew."""
+    """Hash everything again."""
     from potstill.engine.inventory import verify
 
     checked, damaged = verify(options.store)

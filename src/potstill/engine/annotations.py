@@ -79,10 +79,10 @@ def _marks(cls: type, name: str) -> tuple[Any, ...]:
 
 def _marks_in(annotation: Annotation) -> list[Any]:
     """Collect the metadata of `Annotated` in an annotation."""
-    found = list(getattr(annotation, "__metadata__", ()))
+    metadata = list(getattr(annotation, "__metadata__", ()))
     for inner in typing.get_args(annotation):
-        found += [] if isinstance(inner, str) else _marks_in(inner)
-    return found
+        metadata += [] if isinstance(inner, str) else _marks_in(inner)
+    return metadata
 
 
 @lru_cache(maxsize=2048)
@@ -104,16 +104,18 @@ def _resolved(cls: type) -> tuple[dict[str, Any], dict[str, str]]:
 
 def _annotations(cls: type) -> dict[str, Any]:
     """Return the annotations that a class itself has, as they are written."""
-    found = vars(cls).get("__annotations__")
-    if found is None and sys.version_info >= (3, 14):
-        found = getattr(cls, "__annotations__", None)
-    return dict(found) if isinstance(found, dict) else {}
+    annotations = vars(cls).get("__annotations__")
+    if annotations is None and sys.version_info >= (3, 14):
+        # computed on access from Python 3.14 on
+        annotations = getattr(cls, "__annotations__", None)
+    return dict(annotations) if isinstance(annotations, dict) else {}
 
 
 def _resolve(cls: type, name: str, annotation: Annotation) -> Any:
     """Return one annotation of `cls` resolved, with the names that its module imports for type checkers if need be."""
     module = sys.modules.get(cls.__module__)
     names = dict(vars(module)) if module is not None else {}
+    # one field at a time: get_type_hints fails for all of a class where one name is missing
     alone = type(cls.__name__, (), {"__annotations__": {name: annotation}, "__module__": cls.__module__})
     try:
         return typing.get_type_hints(alone, names, dict(vars(cls)), include_extras=True)[name]
@@ -142,26 +144,26 @@ def _imported_for_checkers(module_name: str) -> dict[str, Any]:
     module = sys.modules.get(module_name)
     file = getattr(module, "__file__", None)
     source = module_source(file, vars(module)) if module is not None and isinstance(file, str) else None
-    found: dict[str, Any] = {}
+    names: dict[str, Any] = {}
     for node in ast.walk(source.tree) if source is not None else ():
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             for statement in node.body:
-                found |= _names_of(statement, getattr(module, "__package__", "") or "")
-    return found
+                names |= _names_of(statement, getattr(module, "__package__", "") or "")
+    return names
 
 
 def _names_of(statement: ast.stmt, package: str) -> dict[str, Any]:
     """Return what an import statement binds; nothing where it fails."""
-    found: dict[str, Any] = {}
+    names: dict[str, Any] = {}
     for alias in getattr(statement, "names", ()):
         try:
             if isinstance(statement, ast.ImportFrom):
                 module = importlib.import_module("." * statement.level + (statement.module or ""), package)
-                found[alias.asname or alias.name] = getattr(module, alias.name)
+                names[alias.asname or alias.name] = getattr(module, alias.name)
             elif isinstance(statement, ast.Import):
                 module = importlib.import_module(alias.name)
                 top = alias.name.partition(".")[0]
-                found[alias.asname or top] = module if alias.asname else sys.modules[top]
+                names[alias.asname or top] = module if alias.asname else sys.modules[top]
         except Exception:  # noqa: BLE001, S112 - what can't be imported stays unresolved, and is reported so
             continue
-    return found
+    return names

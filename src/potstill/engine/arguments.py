@@ -37,17 +37,17 @@ def check_arguments(cls: type, given: tuple[object, ...], named: Mapping[str, ob
         raise BadArguments(*(f"{_caller()}{cls.__name__} {text}" for text in wrong))
 
 
-def hint(name: str, known: Collection[str]) -> str:
-    """Return which of the `known` names was meant by `name`, as the end of a message; nothing if none is near."""
-    near = nearest(name, known)
-    return f"; the nearest is {near}" if near else f"; it has {', '.join(sorted(known))}"
+def hint(name: str, names: Collection[str]) -> str:
+    """Return which of `names` was probably meant by `name`, as the end of a message; nothing if none is near."""
+    near = nearest(name, names)
+    return f"; the nearest is {near}" if near else f"; it has {', '.join(sorted(names))}"
 
 
-def nearest(name: str, known: Collection[str]) -> str:
-    """Return which of the `known` names was meant by `name`; nothing if none is near."""
-    initials = {"".join(word[0] for word in one.split("_") if word): one for one in known if "_" in one}
-    near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
-    beginning = [one for one in sorted(known) if len(name) > 2 and one.startswith(name)]
+def nearest(name: str, names: Collection[str]) -> str:
+    """Return which of `names` was probably meant by `name`; nothing if none is near."""
+    initials = {"".join(word[0] for word in one.split("_") if word): one for one in names if "_" in one}
+    near = difflib.get_close_matches(name, sorted(names), n=1, cutoff=0.5)
+    beginning = [one for one in sorted(names) if len(name) > 2 and one.startswith(name)]
     return initials.get(name) or next(iter(near or beginning), "")
 
 

@@ -20,15 +20,15 @@ def check_columns(step: Step, arguments: Mapping[str, Any]) -> None:
     """
     held: dict[str, frozenset[str]] = {}
     for name, value in arguments.items():
-        known = {place: frozenset(rows.column_names) for place, rows in _parts(name, value)}
-        if known:
-            held |= {**known, name: frozenset.intersection(*known.values())}
+        columns = {place: frozenset(rows.column_names) for place, rows in _parts(name, value)}
+        if columns:
+            held |= {**columns, name: frozenset.intersection(*columns.values())}
     if held:
         step.columns(held)
 
 
 def _parts(name: str, value: object) -> Iterator[tuple[str, Any]]:
-    """Yield the data sets of a field, each as `field[key]` where it holds several."""
+    """Yield the datasets of a field, each as `field[key]` where it holds several."""
     listed = dict(enumerate(value)) if isinstance(value, (list, tuple)) else value
     several = {f"{name}[{key}]": rows for key, rows in listed.items()} if isinstance(listed, Mapping) else None
     placed = {name: value} if several is None else several

@@ -16,19 +16,19 @@ from potstill.errors import StoreError
 
 
 class Progress(Protocol):
-    """Where a step says how far it is."""
+    """Where a step reports its progress."""
 
     def __call__(self, done: int, total: int | None = None, *, tokens: int = 0, note: str = "") -> None:
         """Report `done` of `total` rows (or training steps), the `tokens` so far, and a short `note`."""
 
 
 def silent(done: int, total: int | None = None, *, tokens: int = 0, note: str = "") -> None:
-    """Report progress to nobody."""
+    """Ignore progress."""
 
 
 @dataclass(frozen=True)
 class Ancestor:
-    """One step that a running step was made from, as its manifest tells it."""
+    """One step that a running step was made from, as its manifest describes it."""
 
     name: str
     """Name in the pipeline."""
@@ -44,7 +44,7 @@ class Ancestor:
 
 @dataclass
 class Context:
-    """The surroundings of one running step."""
+    """What one running step may use besides its inputs."""
 
     step: str
     """Name of the step."""
@@ -85,18 +85,18 @@ class Context:
         for number, row in enumerate(rows):
             plain = dict(row)
             row_key = digest(["row", plain])
-            kept = self.journal.get(row_key)
-            if kept is None:
+            entry = self.journal.get(row_key)
+            if entry is None:
                 try:
-                    made = function(plain)
-                    kept = self.journal.kept(row_key, {"row": None if made is None else checked(made)})
+                    output = function(plain)
+                    entry = self.journal.kept(row_key, {"row": None if output is None else checked(output)})
                 except StoreError:
                     raise
                 except Exception as error:  # noqa: BLE001 - one bad row must not take its siblings with it
                     self.ledger.lose(str(plain.get("id", number)), "retryable", f"{type(error).__name__}: {error}")
                     continue
-            if kept["row"] is None:
+            if entry["row"] is None:
                 self.ledger.lose(str(plain.get("id", number)), "filtered", "dropped by the function")
                 continue
             self.ledger.keep()
-            yield kept["row"]
+            yield entry["row"]

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 REMEMBERED_SIZE = 64 * 2**20
-"""Bytes from which a digest is remembered; smaller files are read anew each time, which costs 40 ms at most."""
+"""Bytes from which a digest is remembered; smaller files are read each time, which costs 40 ms at most."""
 SETTLED_SECONDS = 2.0
 """Age a file must have for its digest to be remembered: a younger one may change again within a clock tick."""
 
@@ -33,10 +33,11 @@ def file_digest(path: Path) -> str:
         signature = [before.st_dev, before.st_ino, before.st_size, before.st_mtime_ns, before.st_ctime_ns]
         note = cache_folder() / hashlib.sha256(json.dumps(signature).encode()).hexdigest()
         if not os.environ.get("POTSTILL_FORGET_DIGESTS"):
-            kept = _remembered(note)
-            if kept:
-                return kept
+            remembered = _remembered(note)
+            if remembered:
+                return remembered
         digest = hashlib.file_digest(file, "sha256").hexdigest()
+        # a file that was written while it was read has the digest of neither content
         after = os.fstat(file.fileno())
         same = [after.st_dev, after.st_ino, after.st_size, after.st_mtime_ns, after.st_ctime_ns] == signature
         if same and time.time() - before.st_mtime > SETTLED_SECONDS:
@@ -80,26 +81,26 @@ def contents(folder: Path) -> dict[str, str]:
     A folder that links lead to more than once, such as one that holds a link to itself, is read once: at the other
     places its first path stands for it. A link to nothing counts by the path that it names.
     """
-    found = {str(path.relative_to(folder)): file_digest(path) for path in walk(folder)}
+    digests = {str(path.relative_to(folder)): file_digest(path) for path in walk(folder)}
     links = sorted(path for path in folder.rglob("*") if path.is_symlink() and not path.is_file())
     if links:
         inside = [folder, *(path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink())]
-        _follow(links, folder, found, {path.resolve(): str(path.relative_to(folder)) for path in inside})
-    return found
+        _follow(links, folder, digests, {path.resolve(): str(path.relative_to(folder)) for path in inside})
+    return digests
 
 
-def _follow(links: list[Path], folder: Path, found: dict[str, str], read: dict[Path, str]) -> None:
-    """Add what stands behind `links` to `found`; `read` holds the folders that count already, by their real path."""
+def _follow(links: list[Path], folder: Path, digests: dict[str, str], read: dict[Path, str]) -> None:
+    """Add what stands behind `links` to `digests`; `read` holds the folders that count already, by their real path."""
     waiting = list(links)
     while waiting:
         path = waiting.pop(0)
         name = str(path.relative_to(folder))
         if path.is_file():
-            found[name] = file_digest(path)
+            digests[name] = file_digest(path)
         elif not path.is_dir():
-            found[name] = f"link to {path.readlink()}" if path.is_symlink() else "no file"
+            digests[name] = f"link to {path.readlink()}" if path.is_symlink() else "no file"
         elif path.resolve() in read:
-            found[name] = f"same as {read[path.resolve()]}"
+            digests[name] = f"same as {read[path.resolve()]}"
         else:
             read[path.resolve()] = name
             waiting += sorted(path.iterdir())

@@ -34,7 +34,7 @@ KEY_LENGTH = 32
 
 
 class Identified(Protocol):
-    """An object that says itself what it is in a key."""
+    """An object that defines its own part of a key."""
 
     def identity(self) -> object:
         """Return all that results depend on."""
@@ -113,8 +113,8 @@ class _Encoder:
     def _encode_held(self, value: object) -> Any:
         """Encode what may hold other values."""
         if identity_method(type(value)) is not None and not isinstance(value, type):
-            known = encode(cast(Identified, value).identity())
-            return ["identity", type(value).__qualname__, known, *_own_code(type(value))]
+            identity = encode(cast(Identified, value).identity())
+            return ["identity", type(value).__qualname__, identity, *_own_code(type(value))]
         if isinstance(value, enum.Enum):
             return ["enum", type(value).__qualname__, self.encode(value.value), value.name, *_own_code(type(value))]
         if isinstance(value, Path):
@@ -186,8 +186,8 @@ def _is_plain(value: object) -> bool:
 
 def _own_code(cls: type) -> list[Any]:
     """Return the code of a class of the user's own; nothing for Potstill's and library classes."""
-    found = class_code(cls)
-    return [["code", cls.__qualname__, found]] if found else []
+    own = class_code(cls)
+    return [["code", cls.__qualname__, own]] if own else []
 
 
 def keyed_fields(value: DataclassInstance) -> list[tuple[str, Any]]:

@@ -93,7 +93,7 @@ def nodes_in(value: object) -> Iterator[Node]:
 def replace_nodes(value: object, replacement: Callable[[Node, bool], Any], *, inside: bool = False) -> Any:
     """Return `value` with every step and output in it replaced; containers keep their type.
 
-    `replacement` also learns whether the node sits `inside` a dataclass such as a teacher.
+    `replacement` also gets whether the node sits `inside` a dataclass such as a teacher.
     """
     if isinstance(value, (Step, Output)):
         return replacement(value, inside)

@@ -23,7 +23,7 @@ FIGURES = 40
 def listing(store: str | None) -> list[dict[str, Any]]:
     """Return an entry for every artifact, and for every step that runs: key, name, type, rows, size, status."""
     opened = open_store(store)
-    whole = [_entry(key, found.artifact, opened.root / "artifacts" / key) for key, found in opened.artifacts()]
+    whole = [_entry(key, lookup.artifact, opened.root / "artifacts" / key) for key, lookup in opened.artifacts()]
     return whole + list(_running(opened))
 
 
@@ -79,12 +79,12 @@ def description(store: str | None, start: str) -> dict[str, Any]:
     """Return an artifact's manifest and, for each ancestor, its key, name and whether it is still there."""
     opened = open_store(store)
     key = complete_key(opened, start)
-    found = opened.lookup(key)
-    if found.artifact is None:
-        why = found.damage or "it is being made, or its step failed"
+    lookup = opened.lookup(key)
+    if lookup.artifact is None:
+        why = lookup.damage or "it is being made, or its step failed"
         raise RequestError(f"the artifact {key} is not complete: {why}")
     lineage: dict[str, dict[str, Any]] = {}
-    waiting = list(found.artifact.manifest["input_keys"])
+    waiting = list(lookup.artifact.manifest["input_keys"])
     while waiting:
         parent = waiting.pop(0)
         if parent in lineage:
@@ -93,9 +93,9 @@ def description(store: str | None, start: str) -> dict[str, Any]:
         lineage[parent] = {"key": parent, "name": artifact.manifest["name"] if artifact else None,
                            "type": artifact.manifest["type"] if artifact else None}  # fmt: skip
         waiting += list(artifact.manifest["input_keys"]) if artifact else []
-    path = found.artifact.path
+    path = lookup.artifact.path
     metrics = read_metrics(path / "metrics.json")
-    return {**found.artifact.manifest, "path": str(path), "metrics": metrics, "lineage": list(lineage.values())}
+    return {**lookup.artifact.manifest, "path": str(path), "metrics": metrics, "lineage": list(lineage.values())}
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
@@ -158,13 +158,15 @@ def log(store: str | None, start: str) -> str:
 
 
 def verify(store: str | None) -> tuple[int, dict[str, str]]:
-    """Hash all artifacts anew, without remembered digests; returns how many, and what is wrong by key."""
+    """Hash all artifacts without remembered digests; return how many there are, and what is wrong by key."""
+    # by the environment: files are digested many calls below
     os.environ["POTSTILL_FORGET_DIGESTS"] = "1"
     try:
-        found = list(open_store(store).artifacts())
+        lookups = list(open_store(store).artifacts())
     finally:
         del os.environ["POTSTILL_FORGET_DIGESTS"]
-    return len(found), {key: lookup.damage or "it has no manifest" for key, lookup in found if lookup.artifact is None}
+    broken = {key: lookup for key, lookup in lookups if lookup.artifact is None}
+    return len(lookups), {key: lookup.damage or "it has no manifest" for key, lookup in broken.items()}
 
 
 def collect(store: str | None, *, consent: bool = False) -> tuple[list[str], int]:

@@ -1,4 +1,4 @@
-"""JSON of files and settings, any of which may be damaged or a stranger's."""
+"""JSON of files and settings, any of which may be damaged or untrusted."""
 
 from __future__ import annotations
 

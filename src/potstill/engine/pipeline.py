@@ -68,9 +68,9 @@ class Pipeline:
             RequestError: with all problems together.
         """
         graph = self.graph()
-        found = problems(graph)
-        if found:
-            raise RequestError(*found)
+        wrong = problems(graph)
+        if wrong:
+            raise RequestError(*wrong)
         return graph
 
     def run(

@@ -17,15 +17,15 @@ def pipeline_file(frame: FrameType) -> str:
     It is the outermost file that is being run, as a script or by `potstill run`: of the user's own calls that lead to
     the frame, the last that is a module's body. Code that stands in no file counts for its folder.
     """
-    found = frame.f_code.co_filename
+    file = frame.f_code.co_filename
     at: FrameType | None = frame
     while at is not None and not _is_foreign(at.f_code.co_filename):
         if at.f_code.co_name == "<module>":
-            found = at.f_code.co_filename
+            file = at.f_code.co_filename
         at = at.f_back
-    if found.startswith("<"):
-        return str(Path.cwd() / found)
-    return os.path.realpath(found)
+    if file.startswith("<"):
+        return str(Path.cwd() / file)
+    return os.path.realpath(file)
 
 
 def _is_foreign(file: str) -> bool:

@@ -98,23 +98,23 @@ class _Planner:
         lineage = None
         if type(step).wants_lineage:
             ancestors = self._graph.ancestors([step])[:-1]
-            made = [(self._graph.name(ancestor), self._artifacts[id(ancestor)]) for ancestor in ancestors]
-            lineage = [[name, artifact.key, artifact.digest()] for name, artifact in made]
+            sources = [(self._graph.name(ancestor), self._artifacts[id(ancestor)]) for ancestor in ancestors]
+            lineage = [[name, artifact.key, artifact.digest()] for name, artifact in sources]
         try:
             identity = step_identity(step, lambda node: self._artifacts[id(step_of(node))], self._codes, lineage)
         except RequestError as error:
             return "", (str(error),)
         key = key_of(identity)
-        found = self._store.lookup(key)
-        if found.damage:
-            return key, (f"corrupt: {found.damage}",)
-        if found.artifact is None:
+        lookup = self._store.lookup(key)
+        if lookup.damage:
+            return key, (f"corrupt: {lookup.damage}",)
+        if lookup.artifact is None:
             changes = explain(self._last_identity(name), identity)
             begun = (self._store.root / "work" / key).exists()  # publishing takes it away
             unchanged = "it did not finish last time" if begun else "its artifact is no longer in the store"
             return key, tuple(changes) or (unchanged,)
-        self._artifacts[id(step)] = found.artifact
-        retryable = found.artifact.manifest["counts"]["retryable"]
+        self._artifacts[id(step)] = lookup.artifact
+        retryable = lookup.artifact.manifest["counts"]["retryable"]
         if retryable:
             del self._artifacts[id(step)]
             return key, (f"{retryable} rows to retry",)
@@ -143,16 +143,16 @@ class _Planner:
 
     def _own_changes(self, step: Step, name: str) -> tuple[str, ...]:
         """Return what changed in a step itself while its inputs are still to be made."""
-        known = self._last_identity(name)
-        if known is None:
+        last = self._last_identity(name)
+        if last is None:
             return ("first run",)
         try:
             identity = step_identity(step, _unmade, self._codes)
         except RequestError:
             return ()
-        identity["inputs"] = known.get("inputs", {})
-        identity.update({"lineage": known["lineage"]} if "lineage" in known else {})
-        return tuple(explain(known, identity))
+        identity["inputs"] = last.get("inputs", {})
+        identity.update({"lineage": last["lineage"]} if "lineage" in last else {})
+        return tuple(explain(last, identity))
 
     def _last_identity(self, name: str) -> dict[str, Any] | None:
         """Return what the key of a step covered in the last run of the same file, or None."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 POLL_SECONDS = 0.05
-"""How often a group that was told to leave is looked at."""
+"""Seconds between checks of whether a process group has ended."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _mark(world: str) -> str:
 
 
 def run_goes_on(run: str) -> bool | None:
-    """Return whether the run of a name goes on, or None if it is on another machine or nobody can tell."""
+    """Return whether the run of a name goes on, or None if that can't be known, as on another machine."""
     pid, mark, tick, *_ = [*run.split("-"), "", ""]
     world = Process.this().started.rpartition(":")[0]
     if mark != _mark(world) or not pid.isdecimal():
@@ -83,12 +83,13 @@ def run_goes_on(run: str) -> bool | None:
 
 def group_members(group: int) -> list[int]:
     """Return the living processes of a process group."""
-    found = [_status(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-    return [status.pid for status in found if status and status.group == group and status.state not in "ZX"]
+    statuses = [_status(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [status.pid for status in statuses if status and status.group == group and status.state not in "ZX"]
 
 
 def end_group(group: int, grace: float) -> None:
-    """Ask a process group to leave, and kill what is left of it after `grace` seconds; return when all are gone."""
+    """Ask a process group to end, and kill what is left of it after `grace` seconds; return when all are gone."""
+    # a killed process may sit in the kernel for a while, as in a driver
     for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, grace + 5)):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, number)
@@ -108,6 +109,7 @@ def _status(pid: int) -> _Status | None:
     except OSError:
         return None
     fields = text.rpartition(")")[2].split()  # the name before it may hold anything
+    # fields 3, 5 and 22 of proc(5): the state, the group, and the start in clock ticks
     return _Status(pid, fields[0], int(fields[2]), fields[19])
 
 

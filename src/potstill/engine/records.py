@@ -1,4 +1,4 @@
-"""What became of a run: a record of every step, and who hears of it while it goes on."""
+"""What became of a run: a record of every step, and who is notified while it runs."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ class Watcher(Protocol):
     """Whoever shows a run: a live display, plain lines, or nobody."""
 
     def planned(self, steps: list[str]) -> None:
-        """Hear the names of all steps of the run, in order."""
+        """Take the names of all steps of the run, in order."""
 
     def started(self, step: str) -> Progress:
-        """Hear that a step starts; return where it reports progress."""
+        """Note that a step starts; return where it reports progress."""
 
     def finished(self, record: Record) -> None:
-        """Hear how a step ended."""
+        """Take the record of a step that has ended."""
 
     def said(self, message: str) -> None:
-        """Hear a warning."""
+        """Take a warning."""
 
     def close(self) -> None:
-        """Hear that the run is over."""
+        """Note that the run is over."""
 
 
 @dataclass

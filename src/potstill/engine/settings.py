@@ -37,14 +37,14 @@ def changed(pipeline: Pipeline, settings: list[str]) -> Pipeline:
         if not equals:
             wrong.append(f"--set takes path=value, got {setting!r}")
         elif parts[0] not in roots or len(parts) < 2:
-            wrong.append(_unknown(path, parts[0], _paths(roots)))
+            wrong.append(_unknown(path, _paths(roots)))
         else:
             root = roots[parts[0]]
             current = replacements.get(id(root), root)
             try:
                 replacements[id(root)] = _with(current, parts[1:], text)
             except KeyError:
-                wrong.append(_unknown(path, path, _paths(roots)))
+                wrong.append(_unknown(path, _paths(roots)))
             except MisfitError as error:
                 wrong.append(Problem(parts[0], ".".join(parts[1:]), str(error)))
     if wrong:
@@ -81,15 +81,14 @@ def _paths(roots: Mapping[str, Any]) -> list[str]:
     return [f"{name}.{field.name}" for name, root in roots.items() for field in dataclasses.fields(root)]
 
 
-def _unknown(path: str, wanted: str, known: list[str]) -> str:
+def _unknown(path: str, paths: list[str]) -> str:
     """Return the message for a path that does not exist."""
-    near = difflib.get_close_matches(path, known, n=1, cutoff=0.0)
-    del wanted
+    near = difflib.get_close_matches(path, paths, n=1, cutoff=0.0)
     return f"--set {path}: there is no such parameter" + (f"; the nearest is {near[0]}" if near else "")
 
 
 def _with(value: object, parts: list[str], text: str) -> Any:
-    """Return a dataclass with the field at `parts` set to what `text` says.
+    """Return a dataclass with the field at `parts` set to the value that `text` gives.
 
     Raises:
         KeyError: there is no such field.
@@ -165,6 +164,6 @@ def _rebuilt(pipeline: Pipeline, replacements: dict[int, Any]) -> Pipeline:
 
     for step in graph.steps:
         rebuilt(step)
-    made = Pipeline(pipeline.name, {name: swap(node) for name, node in pipeline.outputs.items()})
-    made.variables, made.file = pipeline.variables, pipeline.file
-    return made
+    changed = Pipeline(pipeline.name, {name: swap(node) for name, node in pipeline.outputs.items()})
+    changed.variables, changed.file = pipeline.variables, pipeline.file
+    return changed

@@ -70,8 +70,8 @@ def no_attribute(cls: type, name: str) -> str:
     """Return that a step of `cls` has no such attribute, and which output may be meant."""
     outputs: tuple[str, ...] = getattr(cls, "outputs", ())
     near = nearest(name, outputs)
-    known = f"; the nearest output is {near}" if near else f"; its outputs are {', '.join(outputs)}"
-    return f"{cls.__name__} has no attribute {name!r}{known if outputs else ''}"
+    suggestion = f"; the nearest output is {near}" if near else f"; its outputs are {', '.join(outputs)}"
+    return f"{cls.__name__} has no attribute {name!r}{suggestion if outputs else ''}"
 
 
 def nothing_has_run(cls: type, result: str = "") -> str:

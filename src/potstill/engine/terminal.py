@@ -19,11 +19,11 @@ ACTING = re.compile(
 
 def plain(text: str) -> str:
     r"""Return a text in which characters that act on a terminal are written out, as in `\x1b`."""
-    return ACTING.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text)
+    return ACTING.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text)
 
 
 def say(text: str, stream: IO[str] | None = None, *, end: str = "\n") -> None:
-    """Print a text, written out where it would act on the terminal; a reader that has left hears nothing more."""
+    """Print a text, written out where it would act on the terminal; a stream that was closed is ignored."""
     to: IO[str] = stream or sys.stdout
     line = plain(text)
     try:

@@ -1,4 +1,4 @@
-"""The value of a field held against its annotation: its type, and the bounds that marks such as `Interval` set."""
+"""The value of a field checked against its annotation: its type, and the bounds that marks such as `Interval` set."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ def _tuple(value: object, origin: Callable[..., Any], inner: tuple[Any, ...]) ->
 
 
 def _items(value: object, origin: Callable[..., Any], inner: tuple[Any, ...]) -> Any:
-    """Return a JSON list as a list, a set, or whatever collects its items."""
+    """Return a JSON list as a list, a set, or another collection."""
     read = [from_json(item, inner[0] if inner else Any) for item in _listed(value)]
     if is_class(origin, (set, frozenset, collections.deque)):
         return origin(read)
@@ -248,19 +248,19 @@ def is_class(kind: Annotation, bases: tuple[type, ...]) -> bool:
 
 def _length_of_time(text: str) -> timedelta:
     """Return a length of time, in seconds or as Python writes it."""
-    found = LENGTH.fullmatch(text)
-    if not text or found is None:
+    match = LENGTH.fullmatch(text)
+    if not text or match is None:
         return timedelta(seconds=float(text))
-    return timedelta(**{name: float(number) for name, number in found.groupdict().items() if number})
+    return timedelta(**{name: float(number) for name, number in match.groupdict().items() if number})
 
 
 def dataclass_in(annotation: Annotation) -> type | None:
     """Return the dataclass that an annotation allows, if it allows exactly one."""
     bare = plain(annotation)
-    found = [
+    classes = [
         kind for kind in (members_of(bare) or (bare,)) if isinstance(kind, type) and dataclasses.is_dataclass(kind)
     ]
-    return found[0] if len(found) == 1 else None
+    return classes[0] if len(classes) == 1 else None
 
 
 _NUMBERS = (bool, int, float)

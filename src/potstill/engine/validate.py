@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def problems(graph: Graph) -> list[Problem]:
     """Return what is wrong with a graph: types, ranges, edges, columns, files, and what the steps check themselves."""
-    found: list[Problem] = []
+    all_problems: list[Problem] = []
     columns: dict[int, frozenset[str] | None] = {}
     seen: dict[type, tuple[Problem, ...]] = {}
     for step in graph.steps:
@@ -50,8 +50,8 @@ def problems(graph: Graph) -> list[Problem]:
                 columns[id(step)] = step.columns(inputs)
             except RequestError as error:
                 wrong += error.problems
-        found += [Problem(name, problem.field, problem.message) for problem in wrong]
-    return found
+        all_problems += [Problem(name, problem.field, problem.message) for problem in wrong]
+    return all_problems
 
 
 def _turn_into_what_is_meant(owner: DataclassInstance, turned: Callable[[Any, Any], Any]) -> None:
@@ -210,11 +210,11 @@ def _own_checks(step: Step) -> Iterator[Problem]:
         yield from error.problems
 
 
-def _input_columns(step: Step, known: Mapping[int, frozenset[str] | None]) -> dict[str, frozenset[str] | None]:
+def _input_columns(step: Step, outputs: Mapping[int, frozenset[str] | None]) -> dict[str, frozenset[str] | None]:
     """Return the columns behind each edge field; of several those that all have, and each one's as `field[key]`."""
-    columns = {name: known.get(id(step_of(node))) for name, node in _held(step)}
+    columns = {name: outputs.get(id(step_of(node))) for name, node in _held(step)}
     for name, node in edges(step):
-        here = known.get(id(step_of(node)))
+        here = outputs.get(id(step_of(node)))
         if name in columns and columns[name] is not None and here is not None:
             here = columns[name] & here  # type: ignore[operator]
         columns[name] = here
@@ -244,31 +244,31 @@ def _missing_columns(
             raise
         return  # a parameter of a wrong type, which was reported
     for name, needed in needs.items():
-        known = inputs.get(name)
-        missing = sorted(needed - known) if known is not None else []
+        available = inputs.get(name)
+        missing = sorted(needed - available) if available is not None else []
         if missing:
             sources = ", ".join(sorted({graph.name(node) for field, node in edges(step) if field == name}))
-            assert known is not None
-            has = ", ".join(sorted(known))
+            assert available is not None
+            has = ", ".join(sorted(available))
             text = f"needs column {', '.join(missing)}, which {sources} does not make (it has {has})"
-            yield Problem("", name, text + (_nearest(missing, known) or _named_by(step, missing, known)))
+            yield Problem("", name, text + (_nearest(missing, available) or _named_by(step, missing, available)))
 
 
-def _named_by(step: Step, missing: list[str], known: frozenset[str]) -> str:
+def _named_by(step: Step, missing: list[str], available: frozenset[str]) -> str:
     """Return which parameter names the column that is missing, or could name another in its place."""
     fields = {field.name: getattr(step, field.name) for field in dataclasses.fields(step)}
     for column in missing:
         by = next((name for name, value in fields.items() if isinstance(value, str) and value == column), "")
         if by and by != "name":
             return f"; name another column with {by}="
-    if "text" in fields and fields["text"] is None and "output" in missing and known:
-        return f"; or say text={('text' if 'text' in known else min(known))!r}"
+    if "text" in fields and fields["text"] is None and "output" in missing and available:
+        return f"; or say text={('text' if 'text' in available else min(available))!r}"
     return ""
 
 
-def _nearest(missing: list[str], known: frozenset[str]) -> str:
+def _nearest(missing: list[str], available: frozenset[str]) -> str:
     """Return which known columns the missing ones may have been meant to be."""
-    near = [match for name in missing for match in difflib.get_close_matches(name, sorted(known), n=1)]
+    near = [match for name in missing for match in difflib.get_close_matches(name, sorted(available), n=1)]
     return f": did you mean {', '.join(near)}?" if near else ""
 
 

@@ -35,8 +35,9 @@ def answer_of(
         raise PotstillError(
             f"{runtime} did not answer within {seconds:.0f} s about {folder.name}: raise time_limit"
         ) from error
+    # libraries print on standard output, too: the answer is the line with the mark
     lines = [line for line in ended.stdout.splitlines() if line.startswith(MARK)]
     if ended.returncode or not lines:
-        said = (ended.stderr or ended.stdout).strip()[-1500:]
-        raise PotstillError(f"{runtime} can't load or run what was exported (exit code {ended.returncode}): {said}")
+        printed = (ended.stderr or ended.stdout).strip()[-1500:]
+        raise PotstillError(f"{runtime} can't load or run what was exported (exit code {ended.returncode}): {printed}")
     return lines[-1].removeprefix(MARK)

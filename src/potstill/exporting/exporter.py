@@ -1,4 +1,4 @@
-"""What a format is: it writes a model, says who can answer for it, and how it is served."""
+"""What a format is: it writes a model, names the runtimes that can check it, and says how it is served."""
 
 from __future__ import annotations
 

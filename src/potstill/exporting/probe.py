@@ -111,15 +111,15 @@ def probe_of(texts: Sequence[tuple[Sequence[int], int]]) -> Probe:
 
     What is given of some, or the first tokens where nothing is, are the prompts.
     """
-    kept = [(tuple(int(token) for token in ids), max(given, 1)) for ids, given in texts if len(ids) > max(given, 1)]
-    prompts = [ids[: given if given > GIVEN else max(1, min(PROMPT, len(ids) // 2))] for ids, given in kept[:PROMPTS]]
-    return Probe(tuple(ids for ids, _ in kept), tuple(given for _, given in kept), tuple(prompts))
+    usable = [(tuple(int(token) for token in ids), max(given, 1)) for ids, given in texts if len(ids) > max(given, 1)]
+    prompts = [ids[: given if given > GIVEN else max(1, min(PROMPT, len(ids) // 2))] for ids, given in usable[:PROMPTS]]
+    return Probe(tuple(ids for ids, _ in usable), tuple(given for _, given in usable), tuple(prompts))
 
 
 def own_texts(model: PretrainedModel, seed: int) -> list[tuple[list[int], int]]:
     """Return texts that `model` writes itself, by drawing from its distribution, and how many tokens it did not write.
 
-    They are what any model knows best, in whatever language. Another model's perplexity on them is on average the
+    They are what any model knows best, in its own language. Another model's perplexity on them is on average the
     larger, by a factor of exp(KL divergence), so weights that went wrong show.
     """
     import torch
@@ -160,15 +160,15 @@ class InMemory:
         import torch
 
         ends = ends_of(self.model)
-        made: list[int] = []
+        tokens: list[int] = []
         given, cache = list(ids), None
         with torch.no_grad():
-            while len(made) < count and not (made and made[-1] in ends):
+            while len(tokens) < count and not (tokens and tokens[-1] in ends):
                 read = torch.tensor([given], device=self.model.device)
                 out = self.model(input_ids=read, past_key_values=cache, use_cache=True)
                 cache, given = out.past_key_values, [int(out.logits[0, -1].argmax())]
-                made += given
-        return made
+                tokens += given
+        return tokens
 
     def tokenized(self, text: str) -> Sequence[int]:
         """Return the token ids of `text`."""
@@ -184,8 +184,8 @@ class InMemory:
 
         with torch.no_grad():
             given = torch.tensor([list(ids)], device=self.model.device)
-            found: torch.Tensor = self.model(input_ids=given, use_cache=False).logits[0].float().cpu()
-        return found
+            logits: torch.Tensor = self.model(input_ids=given, use_cache=False).logits[0].float().cpu()
+        return logits
 
 
 def plain_tokens(tokenizer: Tokenizer, text: str) -> list[int]:
@@ -196,7 +196,7 @@ def plain_tokens(tokenizer: Tokenizer, text: str) -> list[int]:
 def ends_of(model: PretrainedModel) -> set[int]:
     """Return the tokens that end a text of `model`."""
     for config in (getattr(model, "generation_config", None), model.config):
-        found = getattr(config, "eos_token_id", None)
-        if found is not None:
-            return set(found) if isinstance(found, (list, tuple)) else {int(found)}
+        tokens = getattr(config, "eos_token_id", None)
+        if tokens is not None:
+            return set(tokens) if isinstance(tokens, (list, tuple)) else {int(tokens)}
     return set()

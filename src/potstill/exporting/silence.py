@@ -1,4 +1,4 @@
-"""Converters that tell everything they do, kept silent."""
+"""Converters that print everything they do, kept silent."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def quiet(*loggers: str) -> Iterator[io.StringIO]:
 
     What goes wrong is raised, or shows when the export is asked.
     """
-    talkers, said = [logging.getLogger(name) for name in loggers], io.StringIO()
+    talkers, printed = [logging.getLogger(name) for name in loggers], io.StringIO()
     levels = [talker.level for talker in talkers]
     for talker in talkers:
         talker.setLevel(logging.CRITICAL)
     try:
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            yield said
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            yield printed
     finally:
         for talker, level in zip(talkers, levels, strict=True):
             talker.setLevel(level)

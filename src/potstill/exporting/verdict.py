@@ -23,7 +23,7 @@ def judge(before: Answers, held: Answers | None, fresh: Answers, rise: float) ->
         before: of the model in memory, before anything was quantized.
         held: of the model in memory with the very weights that were written, where `fresh` should say the same.
         fresh: of what was written, loaded in a process of its own.
-        rise: largest relative change of perplexity from `before`; a fall tells as well that it is another model.
+        rise: largest relative change of perplexity from `before`; a fall also shows that it is another model.
 
     Raises:
         NotDeployableError: something differed by more than that.
@@ -42,10 +42,10 @@ def judge(before: Answers, held: Answers | None, fresh: Answers, rise: float) ->
             f"perplexity goes from {before.perplexity:.5g} to {fresh.perplexity:.5g} in {fresh.runtime}, by more than "
             f"{rise:.1%}: take a higher precision or smaller groups, train for it, or allow it with tolerance="
         )
-    for number, (mine, theirs) in enumerate(zip(before.tokens, fresh.tokens, strict=False)):
-        if mine != theirs:
+    for number, (mine, exported) in enumerate(zip(before.tokens, fresh.tokens, strict=False)):
+        if mine != exported:
             problems.append(
-                f"the exported tokenizer reads probe text {number} as {list(theirs)[:12]}... and the model's as "
+                f"the exported tokenizer reads probe text {number} as {list(exported)[:12]}... and the model's as "
                 f"{list(mine)[:12]}...: answers would be garbage"
             )
     if problems:
@@ -62,9 +62,9 @@ def judge(before: Answers, held: Answers | None, fresh: Answers, rise: float) ->
 def agreeing(one: Answers, other: Answers) -> float:
     """Return the share of greedily decoded tokens of `one` up to where `other`'s text first differs."""
     same, count = 0, 0
-    for mine, theirs in zip(one.continued, other.continued, strict=True):
+    for mine, others in zip(one.continued, other.continued, strict=True):
         count += len(mine)
-        for a, b in zip(mine, theirs, strict=False):
+        for a, b in zip(mine, others, strict=False):
             if a != b:
                 break
             same += 1

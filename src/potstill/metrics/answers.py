@@ -71,9 +71,9 @@ def valid_json(text: str) -> bool:
 
 def exact_match(answer: str, expected: str) -> bool:
     """Return whether both hold the same JSON value or, unless both are JSON, the same text but for outer space."""
-    ours, theirs = canonical(answer), canonical(expected)
-    if ours is not None and theirs is not None:
-        return ours == theirs
+    first, second = canonical(answer), canonical(expected)
+    if first is not None and second is not None:
+        return first == second
     return answer.strip() == expected.strip()
 
 
@@ -134,8 +134,8 @@ def against_most_common(values: Sequence[str], right: Sequence[bool]) -> dict[st
     `majority` is its share of right answers, and `majority_p` the p-value of the difference on the same rows.
     """
     value, share = most_common(values)
-    only_ours = sum(ours and one != value for ours, one in zip(right, values, strict=True))
-    only_theirs = sum(not ours and one == value for ours, one in zip(right, values, strict=True))
+    only_ours = sum(is_right and one != value for is_right, one in zip(right, values, strict=True))
+    only_theirs = sum(not is_right and one == value for is_right, one in zip(right, values, strict=True))
     return {"majority": share, "majority_p": mcnemar(only_ours, only_theirs)}
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ClassScore:
-    """How well one class is told from the others."""
+    """How well one class is distinguished from the others."""
 
     label: str
     """Name of the class."""

@@ -1,7 +1,7 @@
 """Whether a difference between two models may be chance, as pure functions: paired tests, shares, several at once.
 
 A small p says that the data would be surprising if both models were equally good. A large one does not say that they
-are: with few rows nothing can be told.
+are: with few rows no test can decide.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ def mcnemar(first_only: int, second_only: int) -> float:
         return 1.0
     if trials > LARGE:
         return normal_p((first_only - second_only) / math.sqrt(trials))
+    # in logarithms: 2**-trials is 0 as a float from 1,075 trials on
     halves = trials * math.log(2)
     tail = math.fsum(math.exp(_log_choose(trials, count) - halves) for count in range(fewer + 1))
     return min(1.0, 2 * tail - math.exp(_log_choose(trials, fewer) - halves))

@@ -1,6 +1,6 @@
 """Labelled words as spans, and how many of them are found: pure functions.
 
-The convention is that of the CoNLL-2000 task and its script `conlleval`, which seqeval follows unless it is told to be
+The convention is that of the CoNLL-2000 task and its script `conlleval`, which seqeval follows unless it is set to
 strict: a span is right if its first word, its last word and its type are (E. F. Tjong Kim Sang and S. Buchholz,
 "Introduction to the CoNLL-2000 Shared Task: Chunking", 2000, arXiv cs/0009008, section 3).
 """
@@ -55,28 +55,28 @@ def spans(tags: Sequence[str]) -> list[Span]:
     >>> spans(["B-NP", "I-NP", "B-NP", "O", "I-VP"])
     [Span(start=0, end=2, label='NP'), Span(start=2, end=3, label='NP'), Span(start=4, end=5, label='VP')]
     """
-    made: list[Span] = []
+    result: list[Span] = []
     start, within, complete = 0, "", False
     for place, tag in enumerate([*tags, OUTSIDE]):
         position, label = _parts(tag)
         if within and (complete or position in ("B", "S") or label != within):
-            made.append(Span(start, place, within))
+            result.append(Span(start, place, within))
             within = ""
         if not within:
             start, within = place, label
         complete = position in ("E", "S")
-    return made
+    return result
 
 
 def _parts(tag: str) -> tuple[str, str]:
     """Return where in a span a word is, and the type of the span, which is empty outside of any."""
     if tag == OUTSIDE:
         return OUTSIDE, ""
-    found = _PARTS.fullmatch(tag)
-    if found is None:
+    match = _PARTS.fullmatch(tag)
+    if match is None:
         return "I", tag
-    position = found[1] or found[3]
-    return _AS_IOBES.get(position, position), found[2] or UNTYPED
+    position = match[1] or match[3]
+    return _AS_IOBES.get(position, position), match[2] or UNTYPED
 
 
 def span_scores(expected: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> SpanScores:
@@ -90,10 +90,10 @@ def span_scores(expected: Sequence[Sequence[str]], predicted: Sequence[Sequence[
     (0.5, [('A', 0.0), ('B', 1.0)])
     """
     there, named, right = Counter[str](), Counter[str](), Counter[str]()
-    for theirs, ours in zip(expected, predicted, strict=True):
-        wanted, made = spans(theirs), spans(ours)
+    for expected_tags, predicted_tags in zip(expected, predicted, strict=True):
+        wanted, predicted_spans = spans(expected_tags), spans(predicted_tags)
         there.update(span.label for span in wanted)
-        named.update(span.label for span in made)
-        right.update(span.label for span in set(wanted) & set(made))
+        named.update(span.label for span in predicted_spans)
+        right.update(span.label for span in set(wanted) & set(predicted_spans))
     types = [score_of(label, there[label], named[label], right[label]) for label in sorted({*there, *named})]
     return SpanScores(score_of("", there.total(), named.total(), right.total()), types)

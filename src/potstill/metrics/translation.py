@@ -53,7 +53,7 @@ def sentence_scores(translations: Sequence[str], references: Sequence[str], lowe
 
     metric = CHRF(lowercase=lowercase)
     pairs = zip(translations, references, strict=True)
-    return [round(float(metric.sentence_score(ours, [theirs]).score), 2) for ours, theirs in pairs]
+    return [round(float(metric.sentence_score(translation, [reference]).score), 2) for translation, reference in pairs]
 
 
 def sentence_bleu(translation: str, reference: str) -> float:

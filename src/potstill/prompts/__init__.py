@@ -37,15 +37,15 @@ class TemplateText:
 
 
 class FixedTemplate(str):
-    """The name of a template that keeps the text which the step's key was made from, whatever becomes of the file."""
+    """The name of a template that keeps the text which the step's key was made from, also when the file changes."""
 
     text: str
 
     def __new__(cls, name: str, text: str) -> FixedTemplate:
         """Keep the `text` of the template `name`."""
-        made = super().__new__(cls, name)
-        made.text = text
-        return made
+        template = super().__new__(cls, name)
+        template.text = text
+        return template
 
     def __reduce__(self) -> tuple[type[FixedTemplate], tuple[str, str]]:
         """Return what a copy in another process is made from."""
@@ -73,8 +73,8 @@ def template_text(template: str) -> str:
             continue
         if stat.S_ISREG(state.st_mode):
             return _read(path, (state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size))
-    known = ", ".join(sorted(path.name for path in FOLDER.glob("*.jinja")))
-    raise BadInput(f"no prompt template {template!r}: give a file, a text with {{{{ variables }}}}, or one of {known}")
+    names = ", ".join(sorted(path.name for path in FOLDER.glob("*.jinja")))
+    raise BadInput(f"no prompt template {template!r}: give a file, a text with {{{{ variables }}}}, or one of {names}")
 
 
 @lru_cache(maxsize=32)
@@ -227,6 +227,6 @@ def _compiled(text: str) -> tuple[Compiled, frozenset[str]]:
     """Return a template, ready to render, and the names that it may look up in a row."""
     from jinja2 import meta
 
-    known = environment()
-    names = meta.find_undeclared_variables(known.parse(text))
-    return known.from_string(text), frozenset(names | known.globals.keys())
+    templates = environment()
+    names = meta.find_undeclared_variables(templates.parse(text))
+    return templates.from_string(text), frozenset(names | templates.globals.keys())

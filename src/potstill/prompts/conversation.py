@@ -1,4 +1,4 @@
-"""Conversations: the shapes in which data sets hold them, read into one."""
+"""Conversations: the shapes in which datasets hold them, read into one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TOOLS = frozenset({"tool", "tools", "function", "function_call", "function_respo
 CALLS = ("tool_calls", "function_call", "tool_call_id")
 """Keys of such turns."""
 SPEAKERS, SAID = ("role", "from", "speaker"), ("content", "value", "text")
-"""Keys under which data sets say who speaks, and what."""
+"""Keys under which datasets say who speaks, and what."""
 LEARNED = ("train", "loss")
 """Keys by which axolotl and ms-swift say whether a turn is learned."""
 
@@ -65,12 +65,12 @@ def conversation(value: object) -> list[dict[str, str]]:
 
 
 def _is_empty_system(turn: object) -> bool:
-    """Return whether a turn is a system prompt that says nothing, as data sets write for none."""
+    """Return whether a turn is a system prompt that says nothing, as datasets write for none."""
     if not isinstance(turn, Mapping) or any(not is_null(turn.get(key)) and turn[key] for key in CALLS):
         return False
-    said = _first(turn, SAID)
+    content = _first(turn, SAID)
     return ROLES.get(str(_first(turn, SPEAKERS)).strip().lower()) == "system" and (
-        is_null(said) or (isinstance(said, str) and not said.strip())
+        is_null(content) or (isinstance(content, str) and not content.strip())
     )
 
 
@@ -88,22 +88,22 @@ def _turn(turn: object) -> dict[str, str]:
     if not isinstance(turn, Mapping):
         raise UnfitRow("a turn is no object with role and content")
     speaker = _first(turn, SPEAKERS)
-    known = ROLES.get(speaker.strip().lower()) if isinstance(speaker, str) else None
+    role = ROLES.get(speaker.strip().lower()) if isinstance(speaker, str) else None
     if (isinstance(speaker, str) and speaker.strip().lower() in TOOLS) or any(
         not is_null(turn.get(key)) and turn[key] for key in CALLS
     ):
         raise UnfitRow("tool calls in the conversation, which a chat of texts can't hold")
-    if known is None:
+    if role is None:
         raise UnfitRow(f"a turn by {speaker!r:.40}, who is none of system, user and assistant")
     if turn.get("weight") == 0 or any(turn.get(key) is False for key in LEARNED):
         raise UnfitRow("a turn of weight 0, which training would learn all the same")
     if str(turn.get("channel")).lower() in ("analysis", "commentary"):
         raise UnfitRow("a turn of thoughts, which training would learn as an answer")
-    said = _first(turn, SAID)
-    text = said if isinstance(said, str) else _joined(said)
+    content = _first(turn, SAID)
+    text = content if isinstance(content, str) else _joined(content)
     if not text.strip():
-        raise UnfitRow(f"an empty turn by the {known}")
-    return {"role": known, "content": text}
+        raise UnfitRow(f"an empty turn by the {role}")
+    return {"role": role, "content": text}
 
 
 def _joined(parts: object) -> str:

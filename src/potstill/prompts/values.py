@@ -127,13 +127,18 @@ class RowEnvironment(ImmutableSandboxedEnvironment):
 
 
 def new_environment() -> RowEnvironment:
-    """Return the environment of prompt templates: a template from a stranger reaches no internals of Python."""
-    made = RowEnvironment(undefined=Missing, trim_blocks=True, lstrip_blocks=True, autoescape=False, finalize=written)
-    made.tests["none"] = is_null
-    made.filters["pprint"] = json_text
-    del made.filters["random"], made.globals["lipsum"]  # another prompt at each run is asked again at each run
-    made.policies["json.dumps_function"] = _dumps
-    return made
+    """Return the environment of prompt templates: an untrusted template reaches no internals of Python."""
+    templates = RowEnvironment(
+        undefined=Missing, trim_blocks=True, lstrip_blocks=True, autoescape=False, finalize=written
+    )
+    templates.tests["none"] = is_null
+    templates.filters["pprint"] = json_text
+    del (
+        templates.filters["random"],
+        templates.globals["lipsum"],
+    )  # another prompt at each run is asked again at each run
+    templates.policies["json.dumps_function"] = _dumps
+    return templates
 
 
 def is_null(value: object) -> bool:
@@ -173,7 +178,7 @@ def _placed(value: Placed, place: str) -> Placed:
 
 
 def written(value: object) -> str:
-    """Return the text of whatever a template writes.
+    """Return the text of a value that a template writes.
 
     Raises:
         UnfitRow: it is a null, bytes, or nothing that has a text.

@@ -39,7 +39,7 @@ class Choice:
     best: Measured | None
     """The usable candidate with the best figure; `None` if there is none."""
     equals: tuple[Measured, ...]
-    """The best, and the candidates that no test tells from it, in the order given."""
+    """The best, and the candidates that no test distinguishes from it, in the order given."""
     chosen: Measured | None
     """The smallest of the equals."""
     among: tuple[Difference, ...]
@@ -53,14 +53,14 @@ class Choice:
         reference, figure = self.section.reference, self.section.main
         if self.chosen is None or reference.label in self.unusable:
             return self.chosen is not None
-        ours, theirs = self.chosen.mean(figure), reference.mean(figure)
-        if ours is None or theirs is None:
+        value, baseline = self.chosen.mean(figure), reference.mean(figure)
+        if value is None or baseline is None:
             return False
-        return ours < HALF * theirs if figure.rises else ours * HALF > theirs
+        return value < HALF * baseline if figure.rises else value * HALF > baseline
 
     @property
     def is_weak(self) -> bool:
-        """Return whether the rows are too few to tell any two models apart."""
+        """Return whether the rows are too few to distinguish any two models."""
         differences = (*self.among, *self.against)
         return bool(differences) and not any(one.smallest < SURE for one in differences)
 
@@ -88,7 +88,7 @@ def choice_of(section: Section) -> Choice:
 
 
 def _equal(model: Measured, among: Sequence[Difference]) -> bool:
-    """Return whether no test tells a model from the best, though one could have."""
+    """Return whether no test distinguishes a model from the best, though one could have."""
     own = [difference for difference in among if difference.second == model.label]
     return bool(own) and not any(one.is_sure for one in own) and any(one.smallest < SURE for one in own)
 

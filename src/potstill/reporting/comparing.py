@@ -25,7 +25,7 @@ class Difference:
     set: str
     """The test set."""
     first: str
-    """Label of the model that is held against the other."""
+    """Label of the model that is compared with the other."""
     second: str
     """Label of the other."""
     gain: float
@@ -51,38 +51,38 @@ def compared(pairs: Sequence[tuple[Measured, Measured]], figure: Figure, sets: S
 def _on(name: str, pairs: Sequence[tuple[Measured, Measured]], figure: Figure) -> list[Difference]:
     """Return what can be tested of the `pairs` on one test set."""
     tested = [_difference(first, second, figure, name) for first, second in pairs]
-    found = [difference for difference in tested if difference is not None]
-    raised = holm([difference.p for difference in found])
-    least = [min(1.0, len(found) * difference.smallest) for difference in found]
+    differences = [difference for difference in tested if difference is not None]
+    raised = holm([difference.p for difference in differences])
+    least = [min(1.0, len(differences) * difference.smallest) for difference in differences]
     return [
         replace(difference, p=p, smallest=smallest)
-        for difference, p, smallest in zip(found, raised, least, strict=True)
+        for difference, p, smallest in zip(differences, raised, least, strict=True)
     ]
 
 
 def _difference(first: Measured, second: Measured, figure: Figure, name: str) -> Difference | None:
     """Return what a test says of two models on one set; `None` where nothing can be tested."""
-    ours, theirs = first.sets.get(name), second.sets.get(name)
-    one, other = figure.of(ours), figure.of(theirs)
-    if ours is None or theirs is None or one is None or other is None:
+    first_scores, second_scores = first.sets.get(name), second.sets.get(name)
+    one, other = figure.of(first_scores), figure.of(second_scores)
+    if first_scores is None or second_scores is None or one is None or other is None:
         return None
-    tested = _paired(ours, theirs) or _apart(ours, theirs, figure)
+    tested = _paired(first_scores, second_scores) or _apart(first_scores, second_scores, figure)
     if tested is None:
         return None
     gain = one - other if figure.rises else other - one
     return Difference(name, first.label, second.label, gain, *tested)
 
 
-def _paired(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[float, Test, float] | None:
+def _paired(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[float, Test, float] | None:
     """Return p, test and smallest p from what both did on each of the same rows, where they kept it."""
-    if not ours.get("row_digest") or ours.get("row_digest") != theirs.get("row_digest"):
+    if not first.get("row_digest") or first.get("row_digest") != second.get("row_digest"):
         return None
-    mine, yours = _rights(ours), _rights(theirs)
+    mine, yours = _rights(first), _rights(second)
     if mine is not None and yours is not None and len(mine) == len(yours):
         only_mine = sum(a and not b for a, b in zip(mine, yours, strict=True))
         only_yours = sum(b and not a for a, b in zip(mine, yours, strict=True))
         return mcnemar(only_mine, only_yours), "McNemar's test", mcnemar(len(mine), 0)
-    scores, others = ours.get("row_scores"), theirs.get("row_scores")
+    scores, others = first.get("row_scores"), second.get("row_scores")
     if not isinstance(scores, list) or not isinstance(others, list) or len(scores) != len(others) or len(scores) < 2:
         return None
     try:
@@ -91,7 +91,7 @@ def _paired(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[float, 
         return None
     if not all(math.isfinite(value) for pair in pairs for value in pair):
         return None
-    # two pairs may differ by the same amount, and then any difference looks sure: few pairs tell nothing
+    # two pairs may differ by the same amount, and then any difference looks significant: few pairs show nothing
     smallest = 2.0 ** (1 - len(scores))
     return paired_means([a for a, _ in pairs], [b for _, b in pairs]), "a t-test on pairs", smallest
 
@@ -102,20 +102,20 @@ def _rights(scores: Mapping[str, Any]) -> list[bool] | None:
     return unpacked(text, int(count)) if isinstance(text, str) and count and count >= 1 else None
 
 
-def _apart(ours: Mapping[str, Any], theirs: Mapping[str, Any], figure: Figure) -> tuple[float, Test, float] | None:
+def _apart(first: Mapping[str, Any], second: Mapping[str, Any], figure: Figure) -> tuple[float, Test, float] | None:
     """Return p, test and smallest p from the figures alone."""
-    one, other = figure.of(ours), figure.of(theirs)
+    one, other = figure.of(first), figure.of(second)
     if one is None or other is None:
         return None
-    n, m = number(ours, "n") or 0, number(theirs, "n") or 0
+    n, m = number(first, "n") or 0, number(second, "n") or 0
     if figure.name in ("exact_match", "accuracy") and min(n, m) >= 1:
         # on so few rows the z-test finds too much: what pairs could show at best is the bound
         return two_shares(one, int(n), other, int(m)), "a test on shares", mcnemar(int(min(n, m)), 0)
-    spread, others = _bits_error(ours), _bits_error(theirs)
+    spread, others = _bits_error(first), _bits_error(second)
     if figure.name not in ("perplexity", BITS.name) or spread is None or others is None:
         return None
     both = math.hypot(spread, others)
-    p = normal_p(((BITS.of(ours) or 0.0) - (BITS.of(theirs) or 0.0)) / both) if both else 1.0
+    p = normal_p(((BITS.of(first) or 0.0) - (BITS.of(second) or 0.0)) / both) if both else 1.0
     # the texts differ far more than the models do, so that a large p says nothing of models on the same text
     return (p, "a test on means", 0.0) if p < SURE else None
 
@@ -124,7 +124,7 @@ def _bits_error(scores: Mapping[str, Any]) -> float | None:
     """Return the standard error of bits a byte, from the interval of the perplexity."""
     low, high = number(scores, "perplexity_low"), number(scores, "perplexity_high")
     tokens, size = number(scores, "tokens"), number(scores, "bytes")
-    known = [value for value in (low, high, tokens, size) if value is not None and value > 0]
-    if low is None or high is None or tokens is None or size is None or len(known) < 4 or BITS.of(scores) is None:
+    positive = [value for value in (low, high, tokens, size) if value is not None and value > 0]
+    if low is None or high is None or tokens is None or size is None or len(positive) < 4 or BITS.of(scores) is None:
         return None
     return (math.log(high) - math.log(low)) / (2 * Z95) * tokens / size / math.log(2)

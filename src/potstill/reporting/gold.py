@@ -33,21 +33,21 @@ class Author:
 
 def authors(step: str, sets: Sequence[str], lineage: Sequence[Ancestor]) -> list[Author]:
     """Return the test sets whose right answers a teacher wrote, of those that the evaluating `step` was given."""
-    known = {ancestor.name: ancestor for ancestor in lineage}
-    evaluating = known.get(step)
+    ancestors = {ancestor.name: ancestor for ancestor in lineage}
+    evaluating = ancestors.get(step)
     if evaluating is None:
         return []
     sources = _inputs(evaluating, "rows")
     named = dict(zip(sets, sources, strict=True)) if len(sources) == len(sets) else {}
-    found = []
+    result = []
     for name in sets:
         # two sets from one step can't be distinguished by name: then both are looked at in either
         for source in [named[name]] if name in named else sources:
-            author = _author(source, _column(evaluating), known)
+            author = _author(source, _column(evaluating), ancestors)
             if author:
-                found.append(Author(name, author))
+                result.append(Author(name, author))
                 break
-    return found
+    return result
 
 
 def _column(evaluating: Ancestor) -> str:
@@ -57,12 +57,12 @@ def _column(evaluating: Ancestor) -> str:
     return str(parameters.get(field) or field)
 
 
-def _author(name: str, column: str, known: Mapping[str, Ancestor]) -> str:
+def _author(name: str, column: str, ancestors: Mapping[str, Ancestor]) -> str:
     """Return the nearest step at or before `name` whose teacher wrote `column`, or nothing."""
     waiting, seen = [(name, column)], {(name, column)}
     while waiting:
         here, wanted = waiting.pop(0)
-        ancestor = known.get(here)
+        ancestor = ancestors.get(here)
         if ancestor is None:
             continue
         if _has_teacher(ancestor) and _writes(ancestor, wanted):

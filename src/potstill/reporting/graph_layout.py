@@ -83,14 +83,14 @@ def layers(nodes: Sequence[Node]) -> Layers:
     """Place `nodes`, given in topological order; inputs that are not among them are left out."""
     if not nodes:
         return Layers((), (), 0.0, 0.0)
-    known = {node.name: node for node in nodes}
-    level = _levels(known)
-    slots = {name: Slot(name, level[name], _width(node)) for name, node in known.items()}
-    links = _links(known, slots)
+    by_name = {node.name: node for node in nodes}
+    level = _levels(by_name)
+    slots = {name: Slot(name, level[name], _width(node)) for name, node in by_name.items()}
+    links = _links(by_name, slots)
     rows = _ordered(_rows(slots, links), links)
     middle = _middles(rows, links)
     boxes = tuple(
-        Box(known[name], cut(name, LONGEST), middle[slot] - slot.width / 2, _top(slot), slot.width)
+        Box(by_name[name], cut(name, LONGEST), middle[slot] - slot.width / 2, _top(slot), slot.width)
         for name, slot in slots.items()
     )
     lanes = tuple(
@@ -101,29 +101,29 @@ def layers(nodes: Sequence[Node]) -> Layers:
     return Layers(boxes, lanes + arrows, right + EDGE, EDGE + len(rows) * (BOX + BETWEEN) - BETWEEN + EDGE)
 
 
-def _levels(known: Mapping[str, Node]) -> dict[str, int]:
+def _levels(by_name: Mapping[str, Node]) -> dict[str, int]:
     """Return each step's layer: just below its inputs, and for a source just above where it is first used."""
     level: dict[str, int] = {}
-    for name, node in known.items():
+    for name, node in by_name.items():
         level[name] = max((level[before] + 1 for before in node.inputs if before in level), default=0)
-    for name, node in known.items():
-        users = [level[other.name] for other in known.values() if name in other.inputs]
-        if users and not any(before in known for before in node.inputs):
+    for name, node in by_name.items():
+        users = [level[other.name] for other in by_name.values() if name in other.inputs]
+        if users and not any(before in by_name for before in node.inputs):
             level[name] = min(users) - 1
     return level
 
 
-def _links(known: Mapping[str, Node], slots: Mapping[str, Slot]) -> list[tuple[Slot, Slot]]:
+def _links(by_name: Mapping[str, Node], slots: Mapping[str, Slot]) -> list[tuple[Slot, Slot]]:
     """Return the edges in pieces from layer to layer; all long edges of one step share its lane."""
-    made: dict[tuple[Slot, Slot], None] = {}
-    for name, node in known.items():
-        for before in dict.fromkeys(wanted for wanted in node.inputs if wanted in known):
+    pieces: dict[tuple[Slot, Slot], None] = {}
+    for name, node in by_name.items():
+        for before in dict.fromkeys(wanted for wanted in node.inputs if wanted in by_name):
             at = slots[before]
             for layer in range(at.layer + 1, slots[name].layer):
-                made[(at, Slot(before, layer, LANE, lane=True))] = None
+                pieces[(at, Slot(before, layer, LANE, lane=True))] = None
                 at = Slot(before, layer, LANE, lane=True)
-            made[(at, slots[name])] = None
-    return list(made)
+            pieces[(at, slots[name])] = None
+    return list(pieces)
 
 
 def _rows(slots: Mapping[str, Slot], links: Links) -> list[list[Slot]]:
@@ -141,22 +141,22 @@ def _ordered(rows: list[list[Slot]], links: Links) -> list[list[Slot]]:
     for sweep in range(SWEEPS):
         forward = sweep % 2 == 0
         rows = _swept(rows, links, forward)
-        found = crossings(rows, links)
-        if found < fewest:
-            best, fewest = rows, found
+        count = crossings(rows, links)
+        if count < fewest:
+            best, fewest = rows, count
     return best
 
 
 def _swept(rows: list[list[Slot]], links: Links, forward: bool) -> list[list[Slot]]:
     """Sort each row by the mean place of its neighbours in the row before it (or after it)."""
     near = _neighbours(links if forward else [(after, before) for before, after in links])
-    made = [list(row) for row in rows]
-    for number in range(1, len(made)) if forward else range(len(made) - 2, -1, -1):
-        place = {slot: index for index, slot in enumerate(made[number - 1 if forward else number + 1])}
-        own = {slot: index for index, slot in enumerate(made[number])}
+    ordered = [list(row) for row in rows]
+    for number in range(1, len(ordered)) if forward else range(len(ordered) - 2, -1, -1):
+        place = {slot: index for index, slot in enumerate(ordered[number - 1 if forward else number + 1])}
+        own = {slot: index for index, slot in enumerate(ordered[number])}
         centre = {slot: _mean([place[other] for other in near.get(slot, ())], own[slot]) for slot in own}
-        made[number].sort(key=lambda slot: (centre[slot], own[slot]))
-    return made
+        ordered[number].sort(key=lambda slot: (centre[slot], own[slot]))
+    return ordered
 
 
 def crossings(rows: Sequence[Sequence[Slot]], links: Links) -> int:
@@ -196,19 +196,19 @@ def _pulled(slot: Slot, near: Sequence[Slot], middle: Mapping[Slot, float]) -> f
 
 def _packed(row: Iterable[Slot]) -> list[float]:
     """Return the middles of the slots of a row, set side by side with nothing but the gaps."""
-    made, at = [], 0.0
+    middles, at = [], 0.0
     for slot in row:
-        made.append(at + slot.width / 2)
+        middles.append(at + slot.width / 2)
         at += slot.width + GAP
-    return made
+    return middles
 
 
 def _neighbours(links: Links) -> dict[Slot, list[Slot]]:
     """Return the slots that each slot's links come from."""
-    found: dict[Slot, list[Slot]] = {}
+    neighbours: dict[Slot, list[Slot]] = {}
     for before, after in links:
-        found.setdefault(after, []).append(before)
-    return found
+        neighbours.setdefault(after, []).append(before)
+    return neighbours
 
 
 def _mean(values: Sequence[float], default: float) -> float:

@@ -22,7 +22,7 @@ LARGEST = 1e18
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one step measured, whatever it is."""
+    """What one step measured."""
 
     label: str
     """Its name in the report."""
@@ -47,7 +47,7 @@ class Measured:
     size_ratio: float | None
     """How many times smaller its weights are than the reference's; unknown for a model behind an address."""
     reference: bool = False
-    """Whether it is the one that the others are held against."""
+    """Whether it is the one that the others are compared with."""
 
     @property
     def sets(self) -> Mapping[str, Mapping[str, Any]]:
@@ -87,8 +87,8 @@ class Measured:
     def mean(self, figure: Figure) -> float | None:
         """Return the mean of a figure over the test sets; `None` where one is unknown."""
         values = [figure.of(scores) for scores in self.sets.values()]
-        known = [value for value in values if value is not None]
-        return sum(known) / len(known) if known and len(known) == len(values) else None
+        present = [value for value in values if value is not None]
+        return sum(present) / len(present) if present and len(present) == len(values) else None
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Section:
 
     @property
     def reference(self) -> Measured:
-        """Return the model that the others are held against."""
+        """Return the model that the others are compared with."""
         return next(model for model in self.models if model.reference)
 
     @property
@@ -166,7 +166,7 @@ def sections_of(evaluations: Sequence[Evaluation], reference: str, lineage: Sequ
 
     Args:
         evaluations: all that was measured.
-        reference: label of the model that the others are held against; empty takes the first of each kind.
+        reference: label of the model that the others are compared with; empty takes the first of each kind.
         lineage: all steps behind them, by which it is known whose the right answers are.
 
     Raises:
@@ -181,8 +181,8 @@ def sections_of(evaluations: Sequence[Evaluation], reference: str, lineage: Sequ
 
 def size_in(metrics: Mapping[str, Any]) -> float | None:
     """Return the bytes of the weights, if they are known and can be the size of a file."""
-    found = number(metrics, "weights_bytes")
-    return found if found and 1 <= found < LARGEST else None
+    size = number(metrics, "weights_bytes")
+    return size if size and 1 <= size < LARGEST else None
 
 
 def _section(kind: Kind, evaluations: Sequence[Evaluation], reference: str, lineage: Sequence[Ancestor]) -> Section:

@@ -119,8 +119,8 @@ def _flow(ancestor: Ancestor) -> Flow | None:
         return None
     losses = [Loss(str(reason), int(count), False) for reason, count in filtered.items()]
     losses += [Loss(str(reason), int(count), True) for reason, count in failed.items()]
-    kept = int(counts.get("kept") or rows or 0)
-    return Flow(ancestor.name, ancestor.type, kept, tuple(sorted(losses, key=lambda loss: -loss.count)))
+    remaining = int(counts.get("kept") or rows or 0)
+    return Flow(ancestor.name, ancestor.type, remaining, tuple(sorted(losses, key=lambda loss: -loss.count)))
 
 
 def _digests(ancestor: Ancestor) -> list[tuple[str, str]]:
@@ -136,11 +136,11 @@ def _parameters(ancestor: Ancestor) -> list[tuple[str, str]]:
 
 def _versions(lineage: Sequence[Ancestor]) -> list[tuple[str, str]]:
     """Return the versions that the steps were made with; several of one package where they differ."""
-    found: dict[str, dict[str, None]] = {}
+    packages: dict[str, dict[str, None]] = {}
     for ancestor in lineage:
         for package, version in (ancestor.manifest.get("versions") or {}).items():
-            found.setdefault(str(package), {})[str(version)] = None
-    return [(package, ", ".join(versions)) for package, versions in found.items()]
+            packages.setdefault(str(package), {})[str(version)] = None
+    return [(package, ", ".join(versions)) for package, versions in packages.items()]
 
 
 def _machine(host: Mapping[str, Any]) -> str:

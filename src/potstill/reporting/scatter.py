@@ -127,8 +127,8 @@ def _log_range(sizes: Sequence[float]) -> tuple[float, float]:
 def _log_ticks(low: float, high: float) -> list[float]:
     """Return 1, 2 and 5 times powers of ten within the range; over many decades fewer of them."""
     factors: tuple[int, ...] = (1, 2, 5) if high - low < 2.2 else (1, 3) if high - low < 4 else (1,)
-    made = [factor * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for factor in factors]
-    return [value for value in made if low <= math.log10(value) <= high]
+    ticks = [factor * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for factor in factors]
+    return [value for value in ticks if low <= math.log10(value) <= high]
 
 
 def _value_range(points: Sequence[Point]) -> tuple[float, float, float]:
@@ -143,10 +143,10 @@ def _dodged(marks: Sequence[Mark]) -> list[Mark]:
     """Move marks that stand closer than `DODGE` apart, around the middle of their group."""
     order = sorted(range(len(marks)), key=lambda index: (marks[index].x, index))
     shifted = isotonic([marks[index].x - DODGE * place for place, index in enumerate(order)])
-    made = list(marks)
+    dodged = list(marks)
     for place, index in enumerate(order):
-        made[index] = replace(marks[index], x=shifted[place] + DODGE * place)
-    return made
+        dodged[index] = replace(marks[index], x=shifted[place] + DODGE * place)
+    return dodged
 
 
 def isotonic(values: Sequence[float]) -> list[float]:
@@ -168,13 +168,13 @@ def isotonic(values: Sequence[float]) -> list[float]:
 def _labelled(marks: Sequence[Mark]) -> list[Mark]:
     """Give each mark the nearest place for its label that covers least of marks, bars, frame and earlier labels."""
     taken = [box for mark in marks for box in _covered(mark)]
-    made = list(marks)
+    labelled = list(marks)
     # the marks at the edges of the crowd first: they have free space beside them
     for index in sorted(range(len(marks)), key=lambda index: (-marks[index].x, marks[index].y)):
         best = min(_places(marks[index]), key=lambda place: sum(text_box(place).overlap(box) for box in taken))
-        made[index] = best
+        labelled[index] = best
         taken.append(text_box(best))
-    return made
+    return labelled
 
 
 def _places(mark: Mark) -> Iterator[Mark]:
@@ -191,6 +191,7 @@ def _places(mark: Mark) -> Iterator[Mark]:
             box = text_box(placed)
             if box.left >= LEFT + 2 and box.right <= RIGHT and box.top >= TOP and box.bottom <= BOTTOM:
                 yield placed
+    # no place fits: beside the mark, over what is there
     yield replace(mark, text_x=min(mark.x + 8, RIGHT - LETTER * len(mark.text)), text_y=mark.y)
 
 

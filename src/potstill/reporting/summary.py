@@ -42,13 +42,13 @@ def summary(choice: Choice) -> list[str]:
         return [sentence, *_unusable(choice, [reference])]
     if chosen is None:
         return _nothing(choice)
-    made = [*_named(choice), *_smaller(chosen, reference), *_against(choice)]
+    sentences = [*_named(choice), *_smaller(chosen, reference), *_against(choice)]
     if choice.is_weak:
         rows = max((section.count(name) or 0 for name in section.sets), default=0)
-        made.append(f"With {rows} {section.kind.unit} no test could tell any two of these models apart.")
+        sentences.append(f"With {rows} {section.kind.unit} no test could tell any two of these models apart.")
     elif not choice.against and not choice.among:
-        made.append("What was kept of these models does not allow a test of whether their differences are chance.")
-    return [*made, *_smallest(choice), *_unusable(choice, section.models)]
+        sentences.append("What was kept of these models does not allow a test of whether their differences are chance.")
+    return [*sentences, *_smallest(choice), *_unusable(choice, section.models)]
 
 
 def tiles(choice: Choice) -> list[Tile]:
@@ -57,7 +57,7 @@ def tiles(choice: Choice) -> list[Tile]:
     if chosen is None or not praise(choice):
         return []
     reference, figure = section.reference, section.main
-    made = [
+    result = [
         Tile(
             f"{figure.title}, {name}",
             figure.shown(chosen.value(figure, name)),
@@ -66,39 +66,41 @@ def tiles(choice: Choice) -> list[Tile]:
         for name in section.sets
     ]
     if chosen.size_ratio:
-        made.append(
+        result.append(
             Tile("Smaller", times(chosen.size_ratio), f"{size(chosen.bytes)} instead of {size(reference.bytes)}")
         )
     for speed in section.kind.speeds[:1]:
-        ours, theirs = chosen.figure(speed.name), reference.figure(speed.name)
-        if ours and theirs:
+        speed_here, speed_there = chosen.figure(speed.name), reference.figure(speed.name)
+        if speed_here and speed_there:
             name = speed.title.replace("/s", " a second")
-            made.append(Tile(name, times(ours / theirs), f"{decimal(ours)} instead of {decimal(theirs)}"))
-    return made
+            result.append(
+                Tile(name, times(speed_here / speed_there), f"{decimal(speed_here)} instead of {decimal(speed_there)}")
+            )
+    return result
 
 
 def caveats(section: Section) -> list[str]:
     """Return what a reader might otherwise take for granted."""
     models = section.models
-    made = []
+    sentences = []
     sparse = [model for model in models if model.sparse]
     if sparse:
         listed = listing(f"{model.label} ({percent(model.zeros, 0)} zeros)" for model in sparse)
-        made.append(
+        sentences.append(
             f"Unstructured sparsity brings neither size nor speed here. The pruned weights of {listed} are stored as "
             "ordinary zeros, and the kernels multiply them like any other number: what the pruning shows is how much "
             "can be left out, not a smaller or faster model."
         )
     larger = [model.label for model in models if not model.reference and model.size_ratio and model.size_ratio <= 1]
     if larger:
-        made.append(f"Not smaller than the reference: {', '.join(larger)}.")
+        sentences.append(f"Not smaller than the reference: {', '.join(larger)}.")
     if any(model.figure("peak_memory_bytes") for model in models):
-        made.append(
+        sentences.append(
             "Peak memory is that of the whole serving process. Its libraries and its cache for keys and values make up "
             "most of it, so models of a few megabytes hardly differ."
         )
     failed = [(model, sum(number(own, "errors") or 0 for own in model.sets.values())) for model in models]
-    return made + [
+    return sentences + [
         f"{count:.0f} requests to {model.label} failed and count as wrong." for model, count in failed if count
     ]
 
@@ -108,8 +110,8 @@ def scores(model: Measured, section: Section, reference: Measured | None = None)
     figure, parts = section.main, []
     some = section.by_teacher if not section.by_teacher.issuperset(section.sets) else frozenset()
     for place, name in enumerate(model.sets):
-        theirs = None if reference is None else reference.value(figure, name)
-        other = "" if reference is None or theirs is None else f" ({reference.label}: {figure.shown(theirs)})"
+        baseline = None if reference is None else reference.value(figure, name)
+        other = "" if reference is None or baseline is None else f" ({reference.label}: {figure.shown(baseline)})"
         called = f" {figure.in_text}" if place == 0 else ""
         whose = ", a teacher's answers" if name in some else ""
         parts.append(f"{figure.shown(model.value(figure, name))}{called} on {name}{whose}{other}")
@@ -159,7 +161,7 @@ def _against(choice: Choice) -> list[str]:
     assert choice.chosen is not None  # only asked for then
     own, reference = choice.of(choice.chosen.label), choice.section.reference.label
     sure = [one for one in own if one.is_sure]
-    made = [
+    sentences = [
         f"On {one.set} it is {'better' if one.gain > 0 else 'worse'} than {reference} by more than chance "
         f"({one.by}, {p_value(one)})."
         for one in sure
@@ -167,8 +169,10 @@ def _against(choice: Choice) -> list[str]:
     unsure = [one for one in own if not one.is_sure]
     if unsure:
         tests = listing(sorted({one.by for one in unsure}))
-        made.append(f"On {listing(one.set for one in unsure)} its difference from {reference} may be chance ({tests}).")
-    return made
+        sentences.append(
+            f"On {listing(one.set for one in unsure)} its difference from {reference} may be chance ({tests})."
+        )
+    return sentences
 
 
 def p_value(difference: Difference) -> str:
@@ -194,13 +198,13 @@ def _nothing(choice: Choice) -> list[str]:
     reasons = "; ".join(f"{label} has {verdict.text}" for label, verdict in verdicts)
     own = choice.unusable.get(reference.label)
     whose = "No model" if own else "No student"
-    made = [f"{whose} is {'usable' if shown else 'shown to be usable'}: {reasons}."]
+    sentences = [f"{whose} is {'usable' if shown else 'shown to be usable'}: {reasons}."]
     if own is None:
-        return [*made, f"{reference.label} has {scores(reference, choice.section)}."]
+        return [*sentences, f"{reference.label} has {scores(reference, choice.section)}."]
     if not own.is_shown:
-        return [*made, f"Nor is {reference.label}, which has {own.text}: give more test rows."]
+        return [*sentences, f"Nor is {reference.label}, which has {own.text}: give more test rows."]
     text = f"{reference.label} itself has {own.text}: look at prompt, test rows and longest answer before the students."
-    return [*made, text]
+    return [*sentences, text]
 
 
 def _unusable(choice: Choice, models: Sequence[Measured]) -> list[str]:

@@ -217,7 +217,7 @@ def _size_cells(model: Measured) -> Iterator[Cell]:
 def _caption(section: Section) -> str:
     """Return what the table's small figures are, and how large the test sets are."""
     counted = [(name, section.count(name)) for name in section.sets]
-    sets = ", ".join(f"{name}: {count(known)} {section.kind.unit}" for name, known in counted if known is not None)
+    sets = ", ".join(f"{name}: {count(rows)} {section.kind.unit}" for name, rows in counted if rows is not None)
     unit = ", in percent" if section.main.unit == "share" else ""
     parts = [f"Small figures are 95\u202f% intervals{unit}", sets]
     held = f"“better”, “worse” and “maybe chance” hold a model against {section.reference.label}"
@@ -227,14 +227,14 @@ def _caption(section: Section) -> str:
 
 def _gold(section: Section, lineage: Sequence[Ancestor]) -> list[str]:
     """Return whose word the right answers are, where that is a teacher's."""
-    found = {one.set: one.step for model in section.models for one in authors(model.step, list(model.sets), lineage)}
-    if not found:
+    writers = {one.set: one.step for model in section.models for one in authors(model.step, list(model.sets), lineage)}
+    if not writers:
         return []
-    steps = listing(dict.fromkeys(found.values()))
+    steps = listing(dict.fromkeys(writers.values()))
     return [
-        f"The right answers of {listing(found)} were written by a teacher (step {steps}): figures there say how often "
-        "a model agrees with it, not how often it is right. What the teacher itself has there says that it agrees with "
-        "its own answers."
+        f"The right answers of {listing(writers)} were written by a teacher (step {steps}): figures there say how "
+        "often a model agrees with it, not how often it is right. What the teacher itself has there says that it "
+        "agrees with its own answers."
     ]
 
 
@@ -287,5 +287,5 @@ def _text(values: Mapping[str, Any], name: str) -> str:
 
 def _whole(pair: Mapping[str, Any]) -> int | None:
     """Return how often a pair is mixed up: rows or words, by what was classified."""
-    found = [number(pair, unit) for unit in ("rows", "words")]
-    return next((int(value) for value in found if value is not None), None)
+    counts = [number(pair, unit) for unit in ("rows", "words")]
+    return next((int(value) for value in counts if value is not None), None)

@@ -51,14 +51,14 @@ class Renderer:
         texts = [self._text(request) for request in requests]
         prompts = iter(self._tokens([text for text in texts if isinstance(text, str)]))
         answers = iter(self._tokens([request.continuation for request in requests if request.continuation is not None]))
-        found: list[Encoded | Response] = []
+        encoded: list[Encoded | Response] = []
         for text, request in zip(texts, requests, strict=True):
             # as in `potstill.models.chat.encode`: the answer is tokenized by itself
             answer = [] if request.continuation is None else [*next(answers), self.tokenizer.eos_token_id]
-            found.append(
+            encoded.append(
                 self._fitting(next(prompts), answer, _opened(text, request)) if isinstance(text, str) else text
             )
-        return found
+        return encoded
 
     def _text(self, request: Request) -> str | Response:
         """Return the text of the chat, or why its template refused it."""

@@ -68,6 +68,7 @@ class Grammar:
         """Leave what the grammar allows."""
         self.matcher.fill_next_token_bitmask(self.bits)
         words = self.bits[0].to(logits.device)
+        # the mask has 32 tokens in an int32, the lowest bit first; xgrammar sets the bits of those that may come
         allowed = (words[:, None] >> torch.arange(32, device=logits.device)) & 1
         logits[allowed.flatten()[: len(logits)] == 0] = -torch.inf
 
@@ -117,6 +118,7 @@ class Forms:
             info = xgrammar.TokenizerInfo.from_huggingface(
                 self._tokenizer, vocab_size=self._vocabulary, stop_token_ids=self._ends
             )
+            # one thread: the executor has shared out the cores
             self._compiler = xgrammar.GrammarCompiler(info, max_threads=1)
         try:
             if wanted.json_schema:

@@ -135,7 +135,7 @@ class Response:
     cost: float = 0.0
     """Dollars that this response was billed, by the teacher's price table."""
     reasoning: str = field(default="", kw_only=True)
-    """What the teacher thought before it answered, where it says so; never part of `text` once a step reads it."""
+    """The teacher's reasoning before it answered, where it is given; never part of `text` once a step reads it."""
     unusable: bool = field(default=False, kw_only=True)
     """For an error: whether the teacher did answer, but with nothing that can be used (a refusal, thoughts alone). Such
     an answer is kept, as the same request would be answered so again; another draw may be better."""

@@ -31,7 +31,7 @@ ONLY_REASONING = "no content, only reasoning: raise max_tokens or turn thinking 
 EMPTY = "the answer is empty"
 """Why a response without text is none."""
 _UNSEEN = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
-"""Unicode's categories of characters that nobody sees."""
+"""Unicode's categories of invisible characters."""
 
 
 def spelled(sampling: Sampling) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def without_thoughts(response: Response) -> Response:
 
 
 def storable(response: Response) -> Response:
-    """Return a response whose fields a file can hold, whatever a server or a teacher of one's own put into them."""
+    """Return a response whose fields a file can hold, for anything that a server or a custom teacher put into them."""
     text: Any = response.text
     if not isinstance(text, str):
         what = f"the teacher gave no text but {type(text).__name__}: {text!r:.100}"
@@ -109,7 +109,7 @@ def well_formed(text: str) -> str:
 
 
 def tokens_in(value: str | SupportsFloat) -> int | None:
-    """Return a number of tokens that a server states, in whatever form, or None if it can't be one."""
+    """Return a number of tokens that a server states, in any form, or None if it can't be one."""
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):

@@ -62,7 +62,10 @@ class Search:
 
     def ranked(self, hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
         """Return whole outputs before cut ones, and of each the best first."""
-        return sorted(hypotheses, key=lambda found: (found.finish_reason != "stop", -found.score(self.length_penalty)))
+        return sorted(
+            hypotheses,
+            key=lambda hypothesis: (hypothesis.finish_reason != "stop", -hypothesis.score(self.length_penalty)),
+        )
 
 
 @dataclass(frozen=True)
@@ -106,8 +109,8 @@ class Decoder:
         own = model.generation_config
         named = own.eos_token_id if isinstance(own.eos_token_id, list) else [own.eos_token_id]
         self.ends = sorted({self.tokenizer.eos_token_id, *(token for token in named if token is not None)})
-        kept = {name: _first(getattr(own, name, None), getattr(model.config, name, None)) for name in KEPT}
-        self._kept = {name: value for name, value in kept.items() if value is not None}
+        settings = {name: _first(getattr(own, name, None), getattr(model.config, name, None)) for name in KEPT}
+        self._kept = {name: value for name, value in settings.items() if value is not None}
         model.generation_config = GenerationConfig()  # or what ours leaves open would come from the model's own
         self.model: Any = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
         self.positions: int | None = getattr(model.config, "max_position_embeddings", None)
@@ -134,8 +137,8 @@ class Decoder:
         inputs, settings = self._inputs(prompts), self._settings(search)
         with torch.inference_mode():
             if search.method == "beam":
-                made = self.model.generate(**inputs, generation_config=settings)
-                return self._of_beam(made.sequences, made.sequences_scores, max(map(len, prompts)), search)
+                output = self.model.generate(**inputs, generation_config=settings)
+                return self._of_beam(output.sequences, output.sequences_scores, max(map(len, prompts)), search)
             drawing = Drawing(seeds, search.temperature if search.method == "best_of" else 0.0, self.ends)
             hooks = {"logits_processor": [drawing.draw], "stopping_criteria": [drawing.done]}
             self.model.generate(**inputs, generation_config=settings, **hooks)
@@ -177,12 +180,14 @@ class Decoder:
 
     def _of_beam(self, sequences: Tensor, scores: Tensor, longest: int, search: Search) -> list[list[Hypothesis]]:
         """Return what `generate` found, `beams` for each prompt."""
+        # a decoder of its own starts with one token, another one with the prompt
         start = 1 if self.two_sided else longest
-        found = []
+        hypotheses = []
         for ids, score in zip(sequences[:, start:].tolist(), scores.tolist(), strict=True):
             length = self._length(ids)
-            found.append(self._hypothesis(ids, score * length**search.length_penalty))
-        return [found[first : first + search.beams] for first in range(0, len(found), search.beams)]
+            # transformers divides by a power of the length; what is kept is the log-probability itself
+            hypotheses.append(self._hypothesis(ids, score * length**search.length_penalty))
+        return [hypotheses[first : first + search.beams] for first in range(0, len(hypotheses), search.beams)]
 
     def _length(self, ids: Sequence[int]) -> int:
         """Return how many of the tokens are the output's, the first end token included."""
@@ -198,7 +203,8 @@ class Decoder:
 class Drawing:
     """Draws each prompt's next token by its own random numbers; hooks into transformers' `generate`.
 
-    As a logits processor it leaves `generate` one token to take, and as a stopping criterion it says who is done.
+    As a logits processor it leaves `generate` one token to take, and as a stopping criterion it names those that are
+    finished.
     """
 
     def __init__(self, seeds: Sequence[int], temperature: float, ends: Sequence[int]) -> None:

@@ -31,17 +31,20 @@ def choose(logprobs: Tensor, temperature: Tensor, top_p: Tensor, uniform: Tensor
     if not bool((temperature > 0).any()):
         return greedy
     warm = torch.where(temperature > 0, temperature, 1.0)[:, None]
+    # double and stable: neither rounding nor the order of equal probabilities may change what is drawn
     probs, tokens = torch.softmax(logprobs.double() / warm, -1).sort(stable=True, dim=-1, descending=True)
     before = probs.cumsum(-1) - probs
     nucleus = torch.where(before < top_p[:, None], probs, 0.0)
     reached = nucleus.cumsum(-1)
+    # by inversion of the distribution function: one uniform number a token, whatever the vocabulary
     place = torch.searchsorted(reached, uniform[:, None] * reached[:, -1:], right=True)
+    # rounding may put a number near 1 behind the last token of the nucleus
     last = (nucleus > 0).sum(-1, keepdim=True) - 1
     drawn = tokens.gather(-1, torch.minimum(place, last)).squeeze(-1)
     return torch.where(temperature > 0, drawn, greedy)
 
 
-def penalized(logprobs: Tensor, going: Sequence[Writing]) -> Tensor:
+def penalized(logprobs: Tensor, going: Sequence[SequenceState]) -> Tensor:
     """Return `logprobs` [B, V] less the presence penalty of what each response holds already; not normalized."""
     if not any(writing.sampling.presence_penalty for writing in going):
         return logprobs
@@ -52,7 +55,7 @@ def penalized(logprobs: Tensor, going: Sequence[Writing]) -> Tensor:
 
 
 @dataclass
-class Writing:
+class SequenceState:
     """One response while it is written."""
 
     sampling: Sampling
@@ -82,10 +85,11 @@ class Writing:
 class Drawing:
     """Draws a batch token by token; hooks into transformers' `generate`, which keeps caches and positions.
 
-    As a logits processor it leaves `generate` one token to take, and as a stopping criterion it says who is done.
+    As a logits processor it leaves `generate` one token to take, and as a stopping criterion it names those that are
+    finished.
     """
 
-    def __init__(self, batch: list[Writing], decoder: TextDecoder, ends: Iterable[int]) -> None:
+    def __init__(self, batch: list[SequenceState], decoder: TextDecoder, ends: Iterable[int]) -> None:
         """Write `batch`; a token of `ends` ends a response."""
         self.batch = batch
         self._decoder = decoder
@@ -102,8 +106,9 @@ class Drawing:
         logprobs = torch.log_softmax(scores, -1)
         drawn = choose(penalized(logprobs, going), *self._rules(going, logits.device))
         self._keep(going, logprobs, drawn)
+        # `generate` takes the most probable token then, which is the one that was drawn
         forced = torch.full_like(logits, -torch.inf)
-        forced[:, 0] = -1.0  # what is done gets any token
+        forced[:, 0] = -1.0  # a finished response gets any token
         forced[live, drawn] = 0.0
         return forced
 
@@ -111,23 +116,23 @@ class Drawing:
         """Return [B] whether each response has ended."""
         return torch.tensor([bool(writing.finish_reason) for writing in self.batch], device=ids.device)
 
-    def _rules(self, going: list[Writing], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    def _rules(self, going: list[SequenceState], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
         """Return temperatures, nucleus masses and the next random numbers, each [B]."""
         rules = [(writing.sampling.temperature, writing.sampling.top_p, writing.random.random()) for writing in going]
         temperature, top_p, uniform = torch.tensor(rules, dtype=torch.float64, device=device).unbind(-1)
         return temperature, top_p, uniform
 
-    def _keep(self, going: list[Writing], logprobs: Tensor, drawn: Tensor) -> None:
+    def _keep(self, going: list[SequenceState], logprobs: Tensor, drawn: Tensor) -> None:
         """Add the drawn tokens [B] and their log-probabilities to the responses."""
         own = logprobs.gather(-1, drawn[:, None]).squeeze(-1).tolist()
         most = max(writing.sampling.top_k for writing in going)
-        kept = logprobs.topk(most) if most else None
+        top = logprobs.topk(most) if most else None
         for row, (writing, token) in enumerate(zip(going, drawn.tolist(), strict=True)):
             writing.ids.append(token)
-            if kept is not None and writing.sampling.top_k:
+            if top is not None and writing.sampling.top_k:
                 writing.own.append(own[row])
-                writing.top_ids.append(kept.indices[row, : writing.sampling.top_k].cpu().numpy())
-                writing.top_logprobs.append(kept.values[row, : writing.sampling.top_k].cpu().numpy())
+                writing.top_ids.append(top.indices[row, : writing.sampling.top_k].cpu().numpy())
+                writing.top_logprobs.append(top.values[row, : writing.sampling.top_k].cpu().numpy())
             if token in self._ends or self._stopped(writing):
                 writing.finish_reason = "stop"
             elif len(writing.ids) >= writing.limit:
@@ -135,7 +140,7 @@ class Drawing:
             elif writing.form is not None:
                 writing.form.accept(token)
 
-    def _stopped(self, writing: Writing) -> bool:
+    def _stopped(self, writing: SequenceState) -> bool:
         """Return whether the response holds a stop string."""
         stop = writing.sampling.stop
         if not stop:
@@ -144,11 +149,11 @@ class Drawing:
         tail = self._decoder.text(writing.ids[-4 * max(map(len, stop)) - 4 :])
         return any(text in tail for text in stop) and any(text in self.text(writing) for text in stop)
 
-    def text(self, writing: Writing) -> str:
+    def text(self, writing: SequenceState) -> str:
         """Return the text of a response, without special tokens."""
         return self._decoder.text(writing.ids)
 
-    def response(self, writing: Writing, encoded: Encoded) -> Response:
+    def response(self, writing: SequenceState, encoded: Encoded) -> Response:
         """Return the finished response to a prompt."""
         text, prompt = self.text(writing), len(encoded.ids)
         cuts = [text.index(stop) for stop in writing.sampling.stop if stop in text]

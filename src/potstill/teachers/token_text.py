@@ -36,8 +36,8 @@ class TextDecoder:
         """Return the text of tokens."""
         if self._marks.isdisjoint(ids):
             return str(self.tokenizer.decode(ids, skip_special_tokens=True))
-        kept = [token for token in ids if token not in self._special]
-        return str(self.tokenizer.decode(kept, skip_special_tokens=False))
+        plain = [token for token in ids if token not in self._special]
+        return str(self.tokenizer.decode(plain, skip_special_tokens=False))
 
 
 def _added(tokenizer: Tokenizer) -> dict[int, str]:

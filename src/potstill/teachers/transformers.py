@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import torch
 
     from potstill.teachers.constrained_decoding import Forms
-    from potstill.teachers.token_sampling import Writing
+    from potstill.teachers.token_sampling import SequenceState
 
 POOL = 8
 """Batches whose requests are sorted by length together."""
@@ -170,16 +170,16 @@ class TransformersSession:
         while pool := list(itertools.islice(source, POOL * self.batch_size)):
             asked: list[Asked] = []
             encoded = self.renderer.encode([request for _, request in pool])
-            for (index, request), found in zip(pool, encoded, strict=True):
-                if isinstance(found, Response):
-                    yield index, found
+            for (index, request), prompt in zip(pool, encoded, strict=True):
+                if isinstance(prompt, Response):
+                    yield index, prompt
                 elif request.sampling.top_k > self.vocabulary:
                     yield (
                         index,
                         refused(f"top_k={request.sampling.top_k}, but the model knows {self.vocabulary} tokens"),
                     )
                 else:
-                    asked.append((index, request, found))
+                    asked.append((index, request, prompt))
             asked.sort(key=lambda one: (one[2].scored > 0, len(one[2].ids)), reverse=True)
             scored = [one for one in asked if one[2].scored]
             yield from self._score(scored)
@@ -187,7 +187,7 @@ class TransformersSession:
 
     def _write(self, asked: list[Asked]) -> Iterator[tuple[int, Response]]:
         """Yield generated responses."""
-        ready: list[tuple[Asked, Writing]] = []
+        ready: list[tuple[Asked, SequenceState]] = []
         for one in asked:
             try:
                 ready.append((one, self._start(one)))
@@ -199,17 +199,17 @@ class TransformersSession:
             for (index, _, encoded), writing in batch:
                 yield index, drawing.response(writing, encoded)
 
-    def _start(self, one: Asked) -> Writing:
+    def _start(self, one: Asked) -> SequenceState:
         """Return an empty response."""
-        from potstill.teachers.token_sampling import Writing
+        from potstill.teachers.token_sampling import SequenceState
 
         _, request, encoded = one
         form = request.sampling.structured
         room = self.renderer.limit - len(encoded.ids)
         limit = min(request.sampling.max_tokens, room)
-        return Writing(request.sampling, limit, request.seed, None if form is None else self.forms.form(form))
+        return SequenceState(request.sampling, limit, request.seed, None if form is None else self.forms.form(form))
 
-    def _draw(self, asked: list[Asked], writings: list[Writing]) -> Any:
+    def _draw(self, asked: list[Asked], writings: list[SequenceState]) -> Any:
         """Write a batch to its end; return how it was drawn."""
         import torch
         from transformers import GenerationConfig
@@ -261,15 +261,15 @@ def _scored(request: Request, encoded: Encoded, logprobs: torch.Tensor, targets:
 
     ids = torch.tensor(targets, device=logprobs.device)
     own = logprobs.gather(-1, ids[:, None]).squeeze(-1).cpu().numpy()
-    kept = logprobs.topk(request.sampling.top_k) if request.sampling.top_k else None
+    top = logprobs.topk(request.sampling.top_k) if request.sampling.top_k else None
     return Response(
         request.continuation or "",
         "stop",
         len(encoded.ids),
         0,
         np.array(targets, np.int32),
-        None if kept is None else kept.indices.cpu().numpy().astype(np.int32),
-        None if kept is None else kept.values.cpu().numpy().astype(np.float16),
+        None if top is None else top.indices.cpu().numpy().astype(np.int32),
+        None if top is None else top.values.cpu().numpy().astype(np.float16),
         own,
     )
 

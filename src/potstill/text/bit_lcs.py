@@ -42,6 +42,7 @@ def common(masks: NDArray[np.uint64], ids: NDArray[np.int32], m: int) -> NDArray
             u = v & match
             total = v + u
             if words > 1:
+                # unsigned numbers wrap around: a sum below a summand is how NumPy shows a carry
                 over = total < v
                 if carry is not None:
                     total += carry

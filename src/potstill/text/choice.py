@@ -128,22 +128,22 @@ class ChoiceReader:
             return whole
         framed = _BOX.sub(_unframed, prepared(answer))
         marked = self._labels.marked(framed)
-        said = None if crossed else self._led_to(marked) or self._opening(marked) or self._stated(marked)
-        if said is None:
+        label = None if crossed else self._led_to(marked) or self._opening(marked) or self._stated(marked)
+        if label is None:
             named = sorted({self._labels.name_of(mark) for mark in re.findall(ANY, marked)}, key=self.choices.index)
             what = f"names {' and '.join(named)}, but not as a clear answer" if named else "names none"
             raise ValueError(f"{what}: one of {', '.join(self.choices)} is wanted")
-        return said
+        return label
 
     def _led_to(self, marked: str) -> str | None:
         """Return the label that a phrase leads to; of different ones the last, if it is called final."""
-        found = [match for match in _LEADS.finditer(marked) if _is_answer(marked, match)]
-        if not found:
+        matches = [match for match in _LEADS.finditer(marked) if _is_answer(marked, match)]
+        if not matches:
             return None
-        labels = {self._labels.name_of(match["label"]) for match in found}
-        last = found[-1]
+        labels = {self._labels.name_of(match["label"]) for match in matches}
+        last = matches[-1]
         final = _FINAL.search(_sentence_before(marked, last.start()) + last.group())
-        clear = len(labels) == 1 or (final and not _FINAL.search("".join(match.group() for match in found[:-1])))
+        clear = len(labels) == 1 or (final and not _FINAL.search("".join(match.group() for match in matches[:-1])))
         return self._unless_taken_back(marked, last.end(), last["label"]) if clear else None
 
     def _opening(self, marked: str) -> str | None:
@@ -151,17 +151,17 @@ class ChoiceReader:
         alone = _ALONE.fullmatch(marked)
         if alone:
             return self._labels.name_of(alone[1])
-        found = _OPENS.match(marked)
-        if found is None or _LEADS.search(marked):
+        match = _OPENS.match(marked)
+        if match is None or _LEADS.search(marked):
             return None
-        rest = marked[found.end() :]
-        if found[2] == ":" and (NEGATION.search(rest) or OPEN.search(rest) or re.search(rf"\d|{ANY}", rest)):
+        rest = marked[match.end() :]
+        if match[2] == ":" and (NEGATION.search(rest) or OPEN.search(rest) or re.search(rf"\d|{ANY}", rest)):
             return None  # a key with a value, as in "safe: no"
-        if (found[2] == ":" and len(rest.split()) <= 2) or rest[:1] == "?":
+        if (match[2] == ":" and len(rest.split()) <= 2) or rest[:1] == "?":
             return None  # "safe: rarely", "safe!?"
         if ANNOUNCES.match(rest):
             return None
-        return self._unless_taken_back(marked, found.end() - 1, found[1])
+        return self._unless_taken_back(marked, match.end() - 1, match[1])
 
     def _stated(self, marked: str) -> str | None:
         """Return the only label named, if the whole answer just states it."""
@@ -225,8 +225,8 @@ def _is_answer(text: str, lead: re.Match[str]) -> bool:
 
 def _states(text: str) -> bool:
     """Return whether a text states what the answer is, be it as the value of a key."""
-    found = _STATES.finditer(text)
-    return any(match["key"] is None or is_key(text[max(0, match.start() - 100) : match.start()]) for match in found)
+    matches = _STATES.finditer(text)
+    return any(match["key"] is None or is_key(text[max(0, match.start() - 100) : match.start()]) for match in matches)
 
 
 def _is_open(text: str) -> bool:

@@ -27,8 +27,8 @@ def unit_vectors(vectors: ArrayLike) -> Vectors:
     """Return `vectors` [B, D] at length 1; a zero stays zero, so that it is like nothing."""
     array = np.asarray(vectors, dtype=np.float32)
     length = np.linalg.norm(array, axis=1, keepdims=True)
-    made: Vectors = np.divide(array, length, out=np.zeros_like(array), where=length > 0)
-    return made
+    unit: Vectors = np.divide(array, length, out=np.zeros_like(array), where=length > 0)
+    return unit
 
 
 def find_alike(blocks: Iterable[Vectors], threshold: float) -> Iterator[Alike | None]:

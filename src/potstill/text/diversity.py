@@ -70,15 +70,15 @@ def mean_rouge_l(texts: Sequence[Sequence[str]]) -> float:
     F = 2 LCS / (m + n), which is symmetric.
     """
     scores = []
-    for place, ours in enumerate(texts):
+    for place, words in enumerate(texts):
         masks: dict[str, int] = {}
-        for position, word in enumerate(ours):
+        for position, word in enumerate(words):
             masks[word] = masks.get(word, 0) | 1 << position
-        scores += [_rouge_l(masks, len(ours), theirs) for theirs in texts[:place]]
+        scores += [_rouge_l(masks, len(words), others) for others in texts[:place]]
     return math.fsum(scores) / len(scores)
 
 
-def _rouge_l(masks: Mapping[str, int], m: int, theirs: Sequence[str]) -> float:
+def _rouge_l(masks: Mapping[str, int], m: int, words: Sequence[str]) -> float:
     """Return ROUGE-L F of a text of m words, of which `masks` says where each word is, and another.
 
     The longest common subsequence by Hyyrö 2004, "Bit-parallel LCS-length computation revisited", figure 3, on Python's
@@ -86,11 +86,11 @@ def _rouge_l(masks: Mapping[str, int], m: int, theirs: Sequence[str]) -> float:
     """
     everywhere = (1 << m) - 1
     vector = everywhere
-    for word in theirs:
+    for word in words:
         match = vector & masks.get(word, 0)
         vector = ((vector + match) | (vector - match)) & everywhere
     common = m - vector.bit_count()
-    return 2 * common / (m + len(theirs)) if common else 0.0
+    return 2 * common / (m + len(words)) if common else 0.0
 
 
 def histogram(values: Iterable[float], bins: int = 10) -> list[int]:

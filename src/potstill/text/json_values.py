@@ -71,7 +71,7 @@ def _values_among_words(text: str) -> list[Any]:
     """
     constants: list[str] = []  # NaN and its like, which make the value that they are in none
     decoder = json.JSONDecoder(parse_constant=constants.append)
-    found: list[tuple[str, Any]] = []
+    values: list[tuple[str, Any]] = []
     broken = end = 0
     last = len(text.rstrip(" \t\r\n`~"))
     place = _START.search(text)
@@ -80,7 +80,7 @@ def _values_among_words(text: str) -> list[Any]:
         try:
             before = text[max(end, start - 60) : start]
             value, end = decoder.raw_decode(text, start)
-            found += [] if constants else [(before, value)]
+            values += [] if constants else [(before, value)]
             constants.clear()
         except json.JSONDecodeError as error:
             broken += 1
@@ -91,11 +91,11 @@ def _values_among_words(text: str) -> list[Any]:
         except RecursionError as error:
             raise ValueError("JSON is nested too deep") from error
         place = _START.search(text, end)
-    if not found:
+    if not values:
         raise ValueError(f"holds no JSON: {text[:80]!r}")
-    if 1 < len(found) <= MOST_WEIGHED:
-        found.sort(key=lambda one: _SET_ASIDE.search(one[0]) is None)
-    return [value for _, value in found]
+    if 1 < len(values) <= MOST_WEIGHED:
+        values.sort(key=lambda one: _SET_ASIDE.search(one[0]) is None)
+    return [value for _, value in values]
 
 
 def _refuse(name: str) -> None:

@@ -69,9 +69,9 @@ class Labels:
         keys: tuple[Callable[[str], str], ...] = (str, str.casefold, _spelling)
         for key in keys:
             for form in forms:
-                found = [name for name in self.names if key(prepared(name)) == key(form)]
-                if found:
-                    return found[0] if len(found) == 1 else None
+                matching = [name for name in self.names if key(prepared(name)) == key(form)]
+                if matching:
+                    return matching[0] if len(matching) == 1 else None
         return None
 
     def marked(self, text: str) -> str:
@@ -101,11 +101,11 @@ class Labels:
 
     def _mark(self, match: re.Match[str]) -> str:
         """Return the character of a label found."""
-        said = match.group()
-        keys = (said, said.casefold(), _spelling(said))
+        spelled = match.group()
+        keys = (spelled, spelled.casefold(), _spelling(spelled))
         number = next((self._numbers[key] for key in keys if key in self._numbers), None)
         if number is None:
-            return str(said)
+            return str(spelled)
         return chr((UNCERTAIN if _is_uncertain(match.string, *match.span()) else CERTAIN) + number)
 
 

@@ -16,7 +16,7 @@ from potstill.text.ngrams import Unit, jaccard, shingles
 BATCH = 1000
 """Texts whose minima are taken together."""
 REMEMBERED = 4096
-"""Sets of n-grams of earlier texts that are kept; others are made again when they are proposed."""
+"""Sets of n-grams of earlier texts that are kept; others are recomputed when they are proposed."""
 MOST_MISSED = 0.001
 """Share of the pairs right at the threshold that the bands may fail to propose; pairs above it are missed less."""
 
@@ -57,20 +57,21 @@ class NearCopies:
         earlier = lru_cache(REMEMBERED)(lambda number: shingles(text_at(number), self.ngram, self.unit))
         rest, number = iter(texts), 0
         while batch := [shingles(text, self.ngram, self.unit) for text in itertools.islice(rest, BATCH)]:
-            signatures = RMinHash.from_token_sets([list(ours) for ours in batch], self.permutations, self.seed)
-            for ours, signature in zip(batch, signatures, strict=True):
-                like = self._first(ours, sorted(index.query(signature)), earlier)
+            signatures = RMinHash.from_token_sets([list(grams) for grams in batch], self.permutations, self.seed)
+            for grams, signature in zip(batch, signatures, strict=True):
+                # sorted: the index answers in no fixed order, and the first earlier text is wanted
+                like = self._first(grams, sorted(index.query(signature)), earlier)
                 if like is None:
                     index.insert(number, signature)
                 yield like
                 number += 1
 
     def _first(
-        self, ours: frozenset[str], proposed: Iterable[int], earlier: Callable[[int], frozenset[str]]
+        self, grams: frozenset[str], proposed: Iterable[int], earlier: Callable[[int], frozenset[str]]
     ) -> Alike | None:
         """Return the first of the proposed texts that is alike indeed."""
         for number in proposed:
-            similarity = jaccard(ours, earlier(number))
+            similarity = jaccard(grams, earlier(number))
             if similarity >= self.threshold:
                 return Alike(number, similarity)
         return None

@@ -42,16 +42,16 @@ def shingles(text: object, n: int, unit: Unit = "word") -> frozenset[str]:
     >>> sorted(shingles("Dim the lamp!", 2))
     ['dim the', 'the lamp']
     """
-    said = normal(text)
+    normalized = normal(text)
     if unit == "character":
-        found = {said[start : start + n] for start in range(len(said) - n + 1)}
+        grams = {normalized[start : start + n] for start in range(len(normalized) - n + 1)}
     else:
-        found = set(ngrams(said.split(), n))
-    return frozenset(found or ({said} if said else ()))
+        grams = set(ngrams(normalized.split(), n))
+    return frozenset(grams or ({normalized} if normalized else ()))
 
 
-def jaccard(ours: frozenset[str], theirs: frozenset[str]) -> float:
+def jaccard(first: frozenset[str], second: frozenset[str]) -> float:
     """Return the resemblance of two sets, |A and B| / |A or B| (Broder 1997, section 2); two empty ones are alike."""
-    shared = len(ours & theirs)
-    either = len(ours) + len(theirs) - shared
+    shared = len(first & second)
+    either = len(first) + len(second) - shared
     return shared / either if either else 1.0

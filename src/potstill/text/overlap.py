@@ -52,9 +52,9 @@ class EvaluationTexts:
     def overlap(self, text: object) -> Overlap | None:
         """Return what `text` shares with an evaluation text, the longest run first, or nothing."""
         words = words_of(text)
-        said = " ".join(words)
-        if said in self._whole:
-            return Overlap(0, said, self._whole[said])
+        whole = " ".join(words)
+        if whole in self._whole:
+            return Overlap(0, whole, self._whole[whole])
         for n in sorted(self._lengths, reverse=True):
             for gram in ngrams(words, n):
                 if gram in self._grams:

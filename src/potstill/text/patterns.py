@@ -1,4 +1,4 @@
-r"""Regular expressions that a user gives, applied to texts that nobody chose, within a limit of time.
+r"""Regular expressions that a user gives, applied to arbitrary texts, within a limit of time.
 
 They are written and checked as Python's `re` reads them. They are matched by `regex`, which can stop: some patterns,
 such as `(a|aa)+b`, take longer with each letter than the age of the universe, on a text that merely almost matches.
@@ -42,6 +42,7 @@ class Pattern:
         """The names of its groups."""
         self.groups = named.groups
         """How many groups it has."""
+        # V0: the version of its syntax that follows `re`
         self._compiled: regex.Pattern[str] = regex.compile(_for_regex(text), regex.V0)
 
     def fullmatch(self, text: str) -> regex.Match[str] | None:
@@ -66,8 +67,8 @@ class Pattern:
         Raises:
             SlowPattern: it takes too long.
         """
-        found = self._limited(text, lambda: list(self._compiled.finditer(text, timeout=SECONDS)))
-        return found[-1] if found else None
+        matches = self._limited(text, lambda: list(self._compiled.finditer(text, timeout=SECONDS)))
+        return matches[-1] if matches else None
 
     def _limited(self, text: str, match: Callable[[], _T]) -> _T:
         """Return what `match` returns."""

@@ -108,8 +108,8 @@ def marks_in(vocabulary: Iterable[str]) -> frozenset[str]:
     Those of gpt-oss's messages count only where it has a channel: `<|end|>` ends the answers of other models.
     """
     tokens = frozenset(vocabulary)
-    found = {token for token in tokens if token in _MARK_TOKENS or _TAG.fullmatch(token) or _AROUND.fullmatch(token)}
-    return frozenset(found | (tokens & _MESSAGE_TOKENS if "<|channel|>" in tokens else frozenset()))
+    marks = {token for token in tokens if token in _MARK_TOKENS or _TAG.fullmatch(token) or _AROUND.fullmatch(token)}
+    return frozenset(marks | (tokens & _MESSAGE_TOKENS if "<|channel|>" in tokens else frozenset()))
 
 
 def opened_by(prompt: str) -> str:
@@ -125,8 +125,10 @@ def _split_messages(text: str) -> tuple[str, str]:
     heads = list(_MESSAGE.finditer(text))
     ends = [*(head.start() for head in heads[1:]), len(text)]
     bodies = [_MESSAGE_END.split(text[head.end() : end], maxsplit=1)[0] for head, end in zip(heads, ends, strict=True)]
-    said = [(head[1] == "final", body.strip()) for head, body in zip(heads, bodies, strict=True)]
-    return "\n\n".join(body for final, body in said if not final), "\n\n".join(body for final, body in said if final)
+    messages = [(head[1] == "final", body.strip()) for head, body in zip(heads, bodies, strict=True)]
+    return "\n\n".join(body for final, body in messages if not final), "\n\n".join(
+        body for final, body in messages if final
+    )
 
 
 def _thoughts(text: str, tags: list[re.Match[str]]) -> Iterator[Span]:

@@ -52,7 +52,7 @@ def terms_of(tokens: list[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A text that is held against the pool."""
+    """A text that is compared with the pool."""
 
     length: int
     """m, its tokens."""
@@ -115,9 +115,9 @@ class RougePool:
         texts = self._sharing(candidate)
         best, owner = 0.0, -1
         for start in range(0, len(texts), CHUNK):
-            score, found = self._closest(candidate, texts[start : start + CHUNK], max(best, self.threshold))
+            score, number = self._closest(candidate, texts[start : start + CHUNK], max(best, self.threshold))
             if score > best:
-                best, owner = score, found
+                best, owner = score, number
         return best, owner
 
     def _new(self, token: str, term: str) -> int:
@@ -132,10 +132,10 @@ class RougePool:
     def _candidate(self, text: str) -> _Candidate:
         """Look up the words of `text`."""
         tokens = words_of(text)
-        known = [self._numbers.get(token, PAD) for token in tokens]
-        local = {number: place for place, number in enumerate(sorted(set(known) - {PAD}), 1)}
+        numbers = [self._numbers.get(token, PAD) for token in tokens]
+        local = {number: place for place, number in enumerate(sorted(set(numbers) - {PAD}), 1)}
         terms = [self._numbers[term] for term in terms_of(tokens) if term in self._numbers]
-        return _Candidate(len(tokens), terms, local, match_masks([local.get(number, PAD) for number in known]))
+        return _Candidate(len(tokens), terms, local, match_masks([local.get(number, PAD) for number in numbers]))
 
     def _sharing(self, candidate: _Candidate) -> NDArray[np.int64]:
         """Return the texts that may reach the threshold, the shorter ones first.
@@ -174,6 +174,7 @@ class RougePool:
         lengths = np.frombuffer(self._lengths, np.int32)[texts]
         places = np.arange(lengths.max())[:, None] + np.frombuffer(self._starts, np.int64)[texts]
         terms = np.frombuffer(self._terms, np.int32).take(places, mode="clip")
+        # a shorter text was read on into the next one, or, by mode="clip", at the end of all
         terms[np.arange(len(places))[:, None] >= lengths] = PAD
         return terms, lengths
 
@@ -181,9 +182,10 @@ class RougePool:
         """Return `marks` of each of `numbers`, 0 where it has none."""
         places = list(marks)
         self._marks[places] = list(marks.values())
-        found = self._marks[numbers]
+        result = self._marks[numbers]
+        # put back, so that a question costs its own words and not the vocabulary
         self._marks[places] = 0
-        return np.asarray(found)
+        return np.asarray(result)
 
 
 def f_measure(lcs: NDArray[Any], m: int, lengths: NDArray[np.int32]) -> NDArray[np.float64]:

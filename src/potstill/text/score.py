@@ -109,15 +109,15 @@ class ScoreReader:
         last = self._in_last_line(plain)
         if last is not None:
             return self._on_scale(last)
-        found = list(_NUMBER.finditer(plain))
+        numbers = list(_NUMBER.finditer(plain))
         others = _ANY_DIGIT.search(_NUMBER.sub("", plain))
-        if len({float(number.group()) for number in found}) != 1 or others:
-            raise ValueError(f"holds {'several' if others or found else 'no'} numbers where one score is wanted")
-        if _BOUNDS.search(plain) or not any(_is_given(plain, number) for number in found):
+        if len({float(number.group()) for number in numbers}) != 1 or others:
+            raise ValueError(f"holds {'several' if others or numbers else 'no'} numbers where one score is wanted")
+        if _BOUNDS.search(plain) or not any(_is_given(plain, number) for number in numbers):
             raise ValueError("names a number without giving it as the score")
-        if any(_is_denied(plain, number) for number in found):
+        if any(_is_denied(plain, number) for number in numbers):
             raise ValueError("names a number and denies that it is the score, or leaves it open")
-        return self._on_scale(float(found[0].group()))
+        return self._on_scale(float(numbers[0].group()))
 
     def _in_last_line(self, plain: str) -> float | None:
         """Return the number of the last line if that gives nothing but a score, and no line like it gives another."""

@@ -40,6 +40,7 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     plain = _FOLDED.sub(lambda part: unicodedata.normalize("NFKC", part.group()), text.translate(_ONE_FORM)).casefold()
+    # folding may take composed characters apart; the dot above is what Turkish İ leaves
     return unicodedata.normalize("NFC", plain.replace("i\N{COMBINING DOT ABOVE}", "i"))
 
 
@@ -51,12 +52,12 @@ def words_of(value: object) -> list[str]:
     """
     text = "" if value is None else str(value)
     folded = fold(text)
-    found: list[str]
+    words: list[str]
     if folded.isascii() and not _SPECIAL.search(folded):
-        found = _PLAIN.findall(folded)
+        words = _PLAIN.findall(folded)
     else:
-        found = ["".join(word.split()) for word in _word_pattern().findall(folded)]
-    return found or [mark for mark in folded if not mark.isspace() and mark not in _SENTENCE_MARKS]
+        words = ["".join(word.split()) for word in _word_pattern().findall(folded)]
+    return words or [mark for mark in folded if not mark.isspace() and mark not in _SENTENCE_MARKS]
 
 
 def has_words(text: str) -> bool:

@@ -104,7 +104,7 @@ def test_the_script_of_serve_md_answers(made):
 @needs_packages
 def test_the_file_tells_the_runner_what_it_asks(model, made):
     read, config = runtime(made[0]), AutoConfig.from_pretrained(model)
-    told = {name: read._told(name) for name in sorted(read.program.method_names - {"forward"})}
+    told = {name: read._constants(name) for name in sorted(read.program.method_names - {"forward"})}
     assert told == {
         "enable_dynamic_shape": [1],
         "get_eos_ids": [config.eos_token_id],

@@ -59,10 +59,10 @@ def problems(answer: str) -> list[str]:
     device, room, name, value = parsed.values()
     if not all(isinstance(text, str) for text in (device, room, name)):
         return ["device, room and action must be strings"]
-    found = _refusal_problems(room, name, value) if device == "none" else _action_problems(device, room, name, value)
-    if not found and answer != action(device, room, name, value):
-        found.append("not in canonical form")
-    return found
+    wrong = _refusal_problems(room, name, value) if device == "none" else _action_problems(device, room, name, value)
+    if not wrong and answer != action(device, room, name, value):
+        wrong.append("not in canonical form")
+    return wrong
 
 
 def is_action(answer: str) -> bool:
@@ -72,28 +72,28 @@ def is_action(answer: str) -> bool:
 
 def _refusal_problems(room: str, name: str, value: object) -> list[str]:
     """What is wrong with a refusal."""
-    found = []
+    wrong = []
     if room != "none":
-        found.append("a refusal has room none")
+        wrong.append("a refusal has room none")
     if name != "refuse":
-        found.append("device none must refuse")
+        wrong.append("device none must refuse")
     if value not in REASONS:
-        found.append(f"unknown reason {value!r}")
-    return found
+        wrong.append(f"unknown reason {value!r}")
+    return wrong
 
 
 def _action_problems(device: str, room: str, name: str, value: object) -> list[str]:
     """What is wrong with an action on a device."""
-    found = [] if room in ROOMS else [f"unknown room {room!r}"]
+    wrong = [] if room in ROOMS else [f"unknown room {room!r}"]
     if device not in SCHEMA:
-        return [*found, f"unknown device {device!r}"]
+        return [*wrong, f"unknown device {device!r}"]
     if name not in SCHEMA[device]:
-        return [*found, f"{device} has no action {name!r}"]
+        return [*wrong, f"{device} has no action {name!r}"]
     allowed = SCHEMA[device][name]
     optional = value is None and (allowed is None or (device, name) in OPTIONAL_VALUE)
     if not optional and not _in_range(value, allowed):
-        found.append(f"value {value!r} is not allowed for {device} {name}")
-    return found
+        wrong.append(f"value {value!r} is not allowed for {device} {name}")
+    return wrong
 
 
 def _in_range(value: object, allowed: Range) -> bool:

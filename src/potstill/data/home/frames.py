@@ -85,15 +85,15 @@ def _places(kind: str, text: str, homely: bool) -> list[str]:
     if "{R}" in text or "{r}" in text:
         return ["room"] if "{r}" in text or kind == "t" else ["room", "house"]
     nouns = [slot for slot in _SLOT.findall(text) if slot in NOUNS or slot == "thing"]
-    found = ["none", "tail", "whole"]
-    found += ["front"] if kind != "t" else ["baretail", "barefront"]
-    found += ["here"] if not homely and kind != "t" else []
+    places = ["none", "tail", "whole"]
+    places += ["front"] if kind != "t" else ["baretail", "barefront"]
+    places += ["here"] if not homely and kind != "t" else []
     if nouns:
         after = text[text.index("{" + nouns[0] + "}") + len(nouns[0]) + 2 :]
-        found += ["pre"] if _TIGHT.match(after) else ["pre", "post"]
+        places += ["pre"] if _TIGHT.match(after) else ["pre", "post"]
         if nouns[0] in NOUNS and any(noun.plural for noun in NOUNS[nouns[0]]) and not homely:
-            found.append("all")
-    return found
+            places.append("all")
+    return places
 
 
 def _lines(table: str) -> Iterator[tuple[str, str, float, str | None, str]]:
@@ -170,11 +170,11 @@ def is_reserved(name: str) -> bool:
 def all_frames() -> dict[str, tuple[Frame, ...]]:
     """All distinct frames by group."""
     tables = {**PHRASINGS, UNKNOWN: refusals.UNKNOWN, UNSUPPORTED: _unsupported()}
-    found: dict[str, tuple[Frame, ...]] = {}
+    groups: dict[str, tuple[Frame, ...]] = {}
     for group, table in tables.items():
         distinct = {frame.name: frame for frame in _frames(group, table)}
-        found[group] = tuple(distinct.values())
-    return found
+        groups[group] = tuple(distinct.values())
+    return groups
 
 
 @cache

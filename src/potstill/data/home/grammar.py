@@ -105,7 +105,7 @@ def _command(rng: Random, frame: Frame, outside: bool) -> Command:
 
 def _slots(frame: Frame, slot: str) -> bool:
     """Whether `frame` has the slot."""
-    return any(found == slot for _, found in frame.pieces)
+    return any(name == slot for _, name in frame.pieces)
 
 
 def _is_loose(frame: Frame) -> bool:

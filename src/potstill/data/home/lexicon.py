@@ -16,13 +16,13 @@ class Noun(NamedTuple):
 
 def _nouns(table: str) -> tuple[Noun, ...]:
     """Nouns from "weight text" items parted by commas; a final "+" marks a plural, "@r" or "@n" where it stands."""
-    found: list[Noun] = []
+    nouns: list[Noun] = []
     for item in table.split(","):
         weight, text = item.split(maxsplit=1)
         text, _, where = text.strip().partition("@")
         noun = Noun(text.rstrip("+"), text.endswith("+"), where)
-        found += [noun] * int(weight)
-    return tuple(found)
+        nouns += [noun] * int(weight)
+    return tuple(nouns)
 
 
 NOUNS: Final[dict[str, tuple[Noun, ...]]] = {
@@ -90,12 +90,12 @@ def _rooms() -> dict[str, tuple[Room, ...]]:
     }  # fmt: skip
     rooms: dict[str, tuple[Room, ...]] = {}
     for room, names in table.items():
-        found: list[Room] = []
+        variants: list[Room] = []
         for item in names.split(","):
             weight, text = item.split(maxsplit=1)
             place = "on" if text == "lawn" else "in"
-            found += [Room(room, text, text, place)] * int(weight)
-        rooms[room] = tuple(found)
+            variants += [Room(room, text, text, place)] * int(weight)
+        rooms[room] = tuple(variants)
     return rooms
 
 
@@ -130,11 +130,11 @@ HERE: Final = ("in here", "in here", "in here", "here", "in this room")
 
 def _weighted(table: str) -> tuple[str, ...]:
     """Items parted by "|", each with an optional leading "weight*"."""
-    found: list[str] = []
+    items: list[str] = []
     for item in " ".join(table.split()).split("|"):
         weight, star, text = item.strip().partition("*")
-        found += [text] * int(weight) if star else [weight]
-    return tuple(found)
+        items += [text] * int(weight) if star else [weight]
+    return tuple(items)
 
 
 # Small free choices inside a phrasing.

@@ -50,6 +50,7 @@ def object_code(value: object) -> dict[str, str]:
     with _without_collector():
         walk.parts["what is asked for"] = walk.encode(value, "what is asked for")
         walk.visit(lambda walk: _more(walk, module))
+    # a ["see", label] only points to the part that the class or function has of its own
     if walk.parts.get("what is asked for", [])[:1] == ["see"]:
         del walk.parts["what is asked for"]
     return {**walk.digests(), "scheme": SCHEME, **_python(walk)}
@@ -82,11 +83,11 @@ def _more(walk: Walk, module: object) -> None:
     starts = list(walk.spaces.values())
     own = {name for name in ("__main__", str(module)) if name in sys.modules and is_own_name(name)}
     starts += [vars(sys.modules[name]) for name in sorted(own)]
-    found = modules.reachable(starts)
-    for one in found:
+    reached = modules.reachable(starts)
+    for one in reached:
         statements.effects(walk, one)
     if "names" in walk.flags:
-        for one in found:
+        for one in reached:
             modules.whole(walk, one)
     if "imports" in walk.flags and walk.folder:
         modules.named_by(walk, walk.words, walk.folder)
@@ -95,14 +96,15 @@ def _more(walk: Walk, module: object) -> None:
     if "subclasses" in walk.flags:
         for cls in list(walk.classes.values()):
             below: type
+            # type's own method: a metaclass may have another of that name
             for below in type.__subclasses__(cls):
                 walk.encode(below, "subclasses")
     for flag in ("docstrings", "annotations"):
         if flag in walk.flags:
             wanted = flag == "annotations"
-            known = [(name, text) for name, text in walk.texts.items() if name.endswith("(annotations)") == wanted]
-            texts = [(name, text if isinstance(text, str) else text.__doc__ or "") for name, text in known]
+            chosen = [(name, text) for name, text in walk.texts.items() if name.endswith("(annotations)") == wanted]
+            texts = [(name, text if isinstance(text, str) else text.__doc__ or "") for name, text in chosen]
             walk.parts[flag] = [flag, sha(repr(sorted(texts)))]
     if "source" in walk.flags:
-        sources = [[one.__name__ if not is_entry(one.__name__) else "", modules.raw(one)] for one in found]
+        sources = [[one.__name__ if not is_entry(one.__name__) else "", modules.raw(one)] for one in reached]
         walk.parts["text of the source"] = ["text", sources]

@@ -45,12 +45,12 @@ _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 class Actions:
     """The actions of code that runs in one namespace."""
 
-    def __init__(self, space: dict[str, Any], body: Iterable[ast.stmt], known: dict[int, bool] | None = None) -> None:
-        """Judge code whose global variables are `space`; functions in `known` are judged already."""
+    def __init__(self, space: dict[str, Any], body: Iterable[ast.stmt], judged: dict[int, bool] | None = None) -> None:
+        """Judge code whose global variables are `space`; functions in `judged` are judged already."""
         self._space = space
         self._body = body
         self._borrowed = set(_borrowed(body, space))
-        self._known = {} if known is None else known
+        self._known = {} if judged is None else judged
 
     @functools.cached_property
     def _still_to_come(self) -> frozenset[str]:
@@ -83,6 +83,7 @@ class Actions:
             value = self._space.get(node.name)
             below = value.__mro__[1:] if isinstance(value, type) else ()
             hooks = [vars(base).get("__init_subclass__") for base in below]
+            # metaclasses but `type` and `object`, which do nothing lasting
             hooks += [vars(kind).get(name) for kind in type(value).__mro__[:-2] for name in ("__new__", "__init__")]
             if isinstance(value, type) and any(self._function_acts(hook, None) for hook in hooks):
                 return True
@@ -113,9 +114,9 @@ class Actions:
             return True
         if isinstance(node, ast.Expr):
             return any(self._call_acts(call, own) for call in calls)
-        kept = [(node.targets[0], node.value)] if isinstance(node, ast.Assign) else []
-        kept += [(one.target, one.value) for one in named]
-        return live and any(self._gives_nothing(target, value, own) for target, value in kept)
+        assigned = [(node.targets[0], node.value)] if isinstance(node, ast.Assign) else []
+        assigned += [(one.target, one.value) for one in named]
+        return live and any(self._gives_nothing(target, value, own) for target, value in assigned)
 
     def _gives_nothing(self, target: ast.expr, value: ast.expr, own: dict[str, Any]) -> bool:
         """Return whether a call gave None to the variable it is kept in: it was made for what it does."""
@@ -123,7 +124,7 @@ class Actions:
         return nothing and isinstance(value, ast.Call) and self._call_acts(value, own)
 
     def _call_acts(self, call: ast.Call, own: dict[str, Any]) -> bool:
-        """Return whether a call whose result nobody takes acts on a library."""
+        """Return whether a call whose result is not used acts on a library."""
         if isinstance(call.func, ast.Name) and call.func.id in _WRITERS and call.args:
             return self._is_foreign(call.args[0], own, writes=True)
         return self._is_foreign(call.func, own) or self._own_call_acts(call, own)
@@ -191,6 +192,7 @@ class Actions:
         if not isinstance(value, (FunctionType, type)) and not callable(value):
             return False
         module = getattr(value, "__module__", None) or ""
+        # functions of `os` name `posix` as their module
         names, top = {root.id, getattr(value, "__name__", "")}, module.partition(".")[0].replace("posix", "os")
         loud = writes or chain[-1:] == ("register",) or any((top, name) in _LOUD for name in names)
         return (loud or not _is_quiet(module)) and not is_own_name(module)
@@ -281,8 +283,8 @@ def _borrowed(body: Iterable[ast.stmt], space: dict[str, Any]) -> Iterator[str]:
     """Yield the variables of a module that stand for an object of a library, as `table` in `table = json.TABLE`."""
     for node in body:
         if isinstance(node, ast.ImportFrom) and not node.level:
-            found = [alias.asname or alias.name for alias in node.names]
-            yield from (name for name in found if _is_table(space.get(name)) and not is_own_name(node.module))
+            names = [alias.asname or alias.name for alias in node.names]
+            yield from (name for name in names if _is_table(space.get(name)) and not is_own_name(node.module))
         elif isinstance(node, ast.Assign) and isinstance(node.value, (ast.Attribute, ast.Subscript)):
             root = _root(node.value)
             module = space.get(root.id) if isinstance(root, ast.Name) else None
@@ -309,7 +311,7 @@ def _member(value: object, name: str) -> Any:
 @functools.lru_cache(maxsize=2**17)
 def chains(node: ast.AST) -> tuple[Chain, ...]:
     """Return the names in a piece of syntax, each with the attributes taken from it."""
-    found: list[Chain] = []
+    result: list[Chain] = []
     taken: set[int] = set()
     for one in ast.walk(node):  # outermost first
         chain: list[str] = []
@@ -320,5 +322,5 @@ def chains(node: ast.AST) -> tuple[Chain, ...]:
             inner = inner.value
         if isinstance(inner, ast.Name) and id(inner) not in taken and (one is inner or chain):
             taken.add(id(inner))
-            found.append((inner.id, *reversed(chain)))
-    return tuple(found)
+            result.append((inner.id, *reversed(chain)))
+    return tuple(result)

@@ -58,6 +58,7 @@ def _class(walk: Walk, cls: type, label: str) -> Encoded:
     content: Encoded = ["class", walk.encode_all(cls.__bases__, label), walk.encode(type(cls), label)]
     content += [_members(walk, cls, label), _fields(walk, cls, label), _annotations(walk, cls, label)]
     if type(cls) is abc.ABCMeta:
+        # an ABCMeta has no public way to list the classes that were registered with it
         registered = [reference() for reference in _get_dump(cls)[0]]
         content.append(encode_set(walk, registered, label, cls))
     if issubclass(cls, enum.Enum):
@@ -70,17 +71,17 @@ def _class(walk: Walk, cls: type, label: str) -> Encoded:
 
 def _members(walk: Walk, cls: type, label: str) -> list[Encoded]:
     """Return the members of a class; a plain value is a part with a name, so that a change of it can be named."""
-    found: list[Encoded] = []
+    members: list[Encoded] = []
     for name, value in sorted(vars(cls).items()):
         if _is_machinery(cls, name, value):
             continue
         if isinstance(value, (MemberDescriptorType, GetSetDescriptorType)):
-            found.append([name, ["slot"]])
+            members.append([name, ["slot"]])
         elif _is_code(value) or name.startswith("__"):
-            found.append([name, walk.encode(value, label)])
+            members.append([name, walk.encode(value, label)])
         else:
-            found.append([name, walk.named(value, f"{label}.{name}", _Member(cls, name))])
-    return found
+            members.append([name, walk.named(value, f"{label}.{name}", _Member(cls, name))])
+    return members
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,39 +146,40 @@ def _fields(walk: Walk, cls: type, label: str) -> Encoded:
     fields: dict[str, Any] = vars(cls).get("__dataclass_fields__", {})
     own = _own_annotations(cls)
     parameters = vars(cls).get("__dataclass_params__")
-    made = [getattr(parameters, name, None) for name in _PARAMETERS] if parameters is not None else []
-    found: list[Encoded] = [made]
+    settings = [getattr(parameters, name, None) for name in _PARAMETERS] if parameters is not None else []
+    encoded: list[Encoded] = [settings]
     for name, field in fields.items():
         if name in own and not _is_unkeyed(cls, name):
             values = {key: getattr(field, key) for key in _FIELD if getattr(field, key) is not dataclasses.MISSING}
             values["metadata"] = dict(values["metadata"])
-            found.append([name, str(field._field_type), walk.encode_named(values, label)])
-    return found
+            encoded.append([name, str(field._field_type), walk.encode_named(values, label)])
+    return encoded
 
 
 def _own_annotations(cls: type) -> dict[str, Any]:
     """Return the annotations of the class itself, as they are written."""
-    found = vars(cls).get("__annotations__")
-    if found is None and sys.version_info >= (3, 14):
-        found = getattr(cls, "__annotations__", None)
-    return dict(found) if isinstance(found, dict) else {}
+    annotations = vars(cls).get("__annotations__")
+    if annotations is None and sys.version_info >= (3, 14):
+        # computed on access from Python 3.14 on
+        annotations = getattr(cls, "__annotations__", None)
+    return dict(annotations) if isinstance(annotations, dict) else {}
 
 
 def _annotations(walk: Walk, cls: type, label: str) -> list[Encoded]:
     """Return the annotations of a class in their order, with the names in those that are texts followed."""
     module = sys.modules.get(cls.__module__)
     space = vars(module) if module is not None else {}
-    found: list[Encoded] = []
+    annotations: list[Encoded] = []
     for name, value in _own_annotations(cls).items():
         if _is_unkeyed(cls, name):
             continue
         if isinstance(value, str):
             chains = sorted(set(_names(value)))
             named = [lookup.follow_global(walk, space, chain, label) for chain in chains if chain[0] in space]
-            found.append([name, value, named])
+            annotations.append([name, value, named])
         else:
-            found.append([name, walk.encode(value, label)])
-    return found
+            annotations.append([name, walk.encode(value, label)])
+    return annotations
 
 
 def _names(text: str) -> Iterator[tuple[str, ...]]:
@@ -191,11 +193,11 @@ def _names(text: str) -> Iterator[tuple[str, ...]]:
 
 def _enum_members(walk: Walk, cls: type[enum.Enum], label: str) -> list[Encoded]:
     """Return the members of an enumeration in their order, with their values and attributes."""
-    found: list[Encoded] = []
+    members: list[Encoded] = []
     for name, member in cls.__members__.items():
         state = {key: value for key, value in vars(member).items() if not key.startswith("_") and key != "name"}
-        found.append([name, member.name, walk.encode(member.value, label), walk.encode_named(state, label)])
-    return found
+        members.append([name, member.name, walk.encode(member.value, label), walk.encode_named(state, label)])
+    return members
 
 
 def _pydantic(walk: Walk, cls: Any, label: str) -> Encoded:

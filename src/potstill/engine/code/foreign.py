@@ -143,7 +143,7 @@ class _Sink:
 
 
 def _datasets(walk: Walk, value: Dataset | DatasetDict, kind: str, label: str) -> Encoded | None:
-    """Return a data set by the rows in it and how they are given out."""
+    """Return a dataset by its rows and their format."""
     if kind == "DatasetDict":
         return ["data sets", *([name, walk.encode(value[name], label)] for name in value)]
     if kind != "Dataset":

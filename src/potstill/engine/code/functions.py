@@ -88,10 +88,10 @@ def _own(walk: Walk, function: FunctionType, label: str) -> Encoded:
         if named or any(use.attribute in words for use in names.imports):
             walk.flag(flag)
             walk.flag("names" if flag == "imports" else flag)
-    found = [["name", *walk_chain] for walk_chain in lookup.globals_of(walk, function, names, label)]
+    variables = [["name", *walk_chain] for walk_chain in lookup.globals_of(walk, function, names, label)]
     imports = lookup.imports_of(walk, function, names, label)
     return [
-        "function", _source(walk, function, label), *_carried(walk, function, label), found, imports,
+        "function", _source(walk, function, label), *_carried(walk, function, label), variables, imports,
         _captured(walk, function, dict(names.locals), label),
     ]  # fmt: skip
 
@@ -127,19 +127,19 @@ def _carried(walk: Walk, function: FunctionType, label: str) -> list[Encoded]:
 
 def _captured(walk: Walk, function: FunctionType, uses: dict[str, Any], label: str) -> list[Encoded]:
     """Return the captured variables of a function; of a module of the user's, the attributes that are taken."""
-    found: list[Encoded] = []
+    variables: list[Encoded] = []
     for variable, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         try:
             value = cell.cell_contents
         except ValueError:  # not filled yet
             continue
         if isinstance(value, ModuleType) and uses.get(variable):
-            found += [[variable, *lookup.follow(walk, value, chain, label)] for chain in uses[variable]]
+            variables += [[variable, *lookup.follow(walk, value, chain, label)] for chain in uses[variable]]
         elif isinstance(value, (FunctionType, type, ModuleType)) or encoded_in_311(value) is not None:
-            found.append([variable, walk.encode(value, label)])
+            variables.append([variable, walk.encode(value, label)])
         else:
-            found.append([variable, walk.named(value, f"{label}.{variable}", cell)])
-    return found
+            variables.append([variable, walk.named(value, f"{label}.{variable}", cell)])
+    return variables
 
 
 def _builtin(walk: Walk, value: Callable[..., Any], label: str) -> Encoded:

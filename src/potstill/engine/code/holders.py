@@ -32,7 +32,7 @@ def encode_held(walk: Walk, value: object, label: str) -> Encoded | None:
         return ["iterator", repr(value)]
     if type(value) is datetime or type(value) is time:
         return [type(value).__name__, repr(value.replace(tzinfo=None)), walk.encode(value.tzinfo, label)]
-    if type(value) is _COMPARED:  # shows its function to nobody but the collector of garbage
+    if type(value) is _COMPARED:  # its function is in no attribute
         return ["compared by", *walk.encode_all(gc.get_referents(value), label)]
     return None
 

@@ -70,12 +70,12 @@ def _counted(walk: Walk, value: object, counting: tuple[str, ...], label: str) -
 
 def _written_by_libraries(cls: type) -> frozenset[str]:
     """Return the names in the methods of the classes of libraries that a class is made from."""
-    found: set[str] = set()
+    names: set[str] = set()
     for base in cls.__mro__:
         if public_name(base):
             methods = [one for one in vars(base).values() if isinstance(one, FunctionType)]
-            found.update(*(method.__code__.co_names for method in methods))
-    return frozenset(found)
+            names.update(*(method.__code__.co_names for method in methods))
+    return frozenset(names)
 
 
 def _only_writes(file: io.IOBase) -> bool:

@@ -81,7 +81,7 @@ def follow(walk: Walk, module: ModuleType, chain: Chain, label: str) -> Encoded:
         return [name, *follow(walk, value, tuple(rest), label)]
     if name in space:
         return [name, walk.named(value, name, space)]
-    if "__getattr__" in space:  # whatever it looks at
+    if "__getattr__" in space:  # it may look at any of the names
         walk.flag("names")
         return [name, modules.whole(walk, module), walk.encode(getattr(module, name, None), label)]
     return [name, ["missing"]]
@@ -142,10 +142,10 @@ def compiled(walk: Walk, value: object) -> Encoded | None:
 
 def imports_of(walk: Walk, function: FunctionType, names: Names, label: str) -> list[Encoded]:
     """Return what stands for the imports in a function's body, and for packages it imports from by a computed name."""
-    found = [_import(walk, one, function.__globals__, label) for one in names.imports]
+    imports = [_import(walk, one, function.__globals__, label) for one in names.imports]
     for package in names.packages:
-        found.append(["package", package, *modules.package(walk, package)])
-    return found
+        imports.append(["package", package, *modules.package(walk, package)])
+    return imports
 
 
 def _import(walk: Walk, one: Import, space: dict[str, Any], label: str) -> Encoded:

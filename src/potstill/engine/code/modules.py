@@ -111,7 +111,7 @@ def reachable(spaces: list[dict[str, Any]], *, unnamed: bool = True) -> list[Mod
 
     Without `unnamed`, those below a package that only others have imported are left out.
     """
-    found: dict[str, ModuleType] = {}
+    reached: dict[str, ModuleType] = {}
     seen: set[str] = set()
     waiting = [str(space.get("__name__")) for space in spaces]
     while waiting:
@@ -122,13 +122,13 @@ def reachable(spaces: list[dict[str, Any]], *, unnamed: bool = True) -> list[Mod
         module = sys.modules.get(name)
         if module is None or not is_own_module(module):
             continue
-        found[name] = module
+        reached[name] = module
         if "." in name:
             waiting.append(name.rpartition(".")[0])
         held = [value.__name__ for value in vars(module).values() if isinstance(value, ModuleType)]
         waiting += [one for one in held if unnamed or not one.startswith(f"{name}.")]
         waiting += _imports(module)
-    return [found[name] for name in sorted(found)]
+    return [reached[name] for name in sorted(reached)]
 
 
 def _imports(module: ModuleType) -> tuple[str, ...]:
@@ -156,7 +156,7 @@ def imported_names(tree: ast.Module, package_name: str) -> tuple[str, ...]:
 
 def project_sources(walk: Walk, folder: str) -> Encoded:
     """Return the digest of every Python file below the project's folder, by path: any of them may be imported."""
-    found: list[list[str]] = []
+    sources: list[list[str]] = []
     entry = module_file(sys.modules["__main__"])
     for here, folders, files in os.walk(folder):
         folders[:] = sorted(
@@ -168,15 +168,15 @@ def project_sources(walk: Walk, folder: str) -> Encoded:
                 path = Path(here) / name
                 source = parsed(str(path))
                 text = sha(module_text(source.tree)) if source is not None else file_digest(path)
-                found.append([ENTRY if str(path) == entry else str(path.relative_to(folder)), text])
-        if len(found) > MOST_FILES:
+                sources.append([ENTRY if str(path) == entry else str(path.relative_to(folder)), text])
+        if len(sources) > MOST_FILES:
             return walk.refuse(
                 folder,
                 "",
                 f"code imports modules by a computed name, and {folder} has more than {MOST_FILES} Python files that "
                 'it may mean: name the module or its package in the code, as in import_module("plugins." + name)',
             )
-    return ["sources", sorted(found)]
+    return ["sources", sorted(sources)]
 
 
 def raw(module: ModuleType) -> str:

@@ -56,8 +56,8 @@ class Names:
 
 
 @dataclass
-class _Found:
-    """What the reader has found so far."""
+class _Uses:
+    """What the reader has collected so far."""
 
     globals: set[Chain] = field(default_factory=set)
     locals: dict[str, set[Chain]] = field(default_factory=dict)
@@ -71,51 +71,52 @@ class _Found:
 @functools.lru_cache(maxsize=16384)
 def names_used(code: CodeType) -> Names:
     """Return what `code` and the code nested in it name."""
-    found = _Found()
+    uses = _Uses()
     stack = [code]
     while stack:
         one = stack.pop()
-        _Reader(one, found).read()
+        _Reader(one, uses).read()
         stack += [constant for constant in one.co_consts if isinstance(constant, CodeType)]
-        found.words |= {constant for constant in one.co_consts if isinstance(constant, str)}
-    used = {variable: tuple(sorted(chains)) for variable, chains in found.locals.items()}
+        uses.words |= {constant for constant in one.co_consts if isinstance(constant, str)}
+    used = {variable: tuple(sorted(chains)) for variable, chains in uses.locals.items()}
     imports = [
         Import(load, level, base, attribute, used.get(variable, ()) if variable else ((),))
-        for load, level, base, attribute, variable in found.imports
+        for load, level, base, attribute, variable in uses.imports
     ]
     return Names(
-        globals=tuple(sorted(found.globals)),
+        globals=tuple(sorted(uses.globals)),
         locals=used,
         imports=tuple(imports),
-        packages=tuple(sorted(found.packages)),
-        attributes=frozenset(found.attributes),
-        words=frozenset(found.words),
+        packages=tuple(sorted(uses.packages)),
+        attributes=frozenset(uses.attributes),
+        words=frozenset(uses.words),
     )
 
 
 class _Reader:
     """Reads the instructions of one code object."""
 
-    def __init__(self, code: CodeType, found: _Found) -> None:
+    def __init__(self, code: CodeType, uses: _Uses) -> None:
         self._steps = [one for one in dis.get_instructions(code) if one.opname not in _NOTHING]
-        self._found = found
+        self._uses = uses
         self._literal: set[int] = set()
         """Places of attributes that only import a module named there."""
 
     def read(self) -> None:
-        """Add what the instructions name to what was found."""
+        """Add what the instructions name to the uses."""
         for index, step in enumerate(self._steps):
             if step.opname in _GLOBAL:
                 self._global(index, str(step.argval))
             elif step.opname in _LOCAL:
+                # one instruction may load two variables from Python 3.13 on
                 names = step.argval if isinstance(step.argval, tuple) else (step.argval,)
                 for name in names[:-1]:
-                    self._found.locals.setdefault(str(name), set()).add(())
+                    self._uses.locals.setdefault(str(name), set()).add(())
                 attributes, _ = self._attributes(index)
-                self._found.locals.setdefault(str(names[-1]), set()).add(attributes)
+                self._uses.locals.setdefault(str(names[-1]), set()).add(attributes)
             elif step.opname in _ATTRIBUTE or step.opname == "LOAD_SUPER_ATTR":
                 if index not in self._literal:
-                    self._found.attributes.add(str(step.argval))
+                    self._uses.attributes.add(str(step.argval))
             elif step.opname == "IMPORT_NAME":
                 self._import(index, str(step.argval))
 
@@ -125,15 +126,16 @@ class _Reader:
         chain = (name, *attributes)
         literal = self._constant(after)
         if chain[-1] not in _IMPORTERS or literal is None or literal.startswith("."):
-            self._found.globals.add(chain)
+            self._uses.globals.add(chain)
+        # Python 3.11 has a PRECALL before each CALL
         elif self._opname(after + 1) in ("PRECALL", "CALL"):
-            self._found.imports[(literal, 0, literal, "", "")] = None
+            self._uses.imports[(literal, 0, literal, "", "")] = None
             self._literal.add(after - 1)
         elif literal.endswith("."):
-            self._found.packages.add(literal.rstrip("."))
+            self._uses.packages.add(literal.rstrip("."))
             self._literal.add(after - 1)
         else:
-            self._found.globals.add(chain)
+            self._uses.globals.add(chain)
 
     def _attributes(self, index: int) -> tuple[Chain, int]:
         """Return the attributes that are taken from what instruction `index` loads, and the place behind them."""
@@ -144,6 +146,7 @@ class _Reader:
 
     def _import(self, index: int, module: str) -> None:
         """Add an import, with the variable that each name is kept under."""
+        # IMPORT_NAME takes the level and the names from the stack: they are loaded just before it
         level, wanted = self._steps[index - 2].argval, self._steps[index - 1].argval
         level = level if isinstance(level, int) else 0
         if wanted is None:
@@ -151,20 +154,20 @@ class _Reader:
             while self._opname(place) == "IMPORT_FROM":  # `import a.b as c`
                 place += 1
             base = module if place > index + 1 else module.partition(".")[0]
-            self._found.imports[(module, level, base, "", self._stored(place))] = None
+            self._uses.imports[(module, level, base, "", self._stored(place))] = None
             return
-        found = False
+        binds = False
         for place, name in self._taken(index + 1):
-            self._found.imports[(module, level, module, name, self._stored(place + 1))] = None
-            found = True
-        if not found:
-            self._found.imports[(module, level, module, "", "")] = None
+            self._uses.imports[(module, level, module, name, self._stored(place + 1))] = None
+            binds = True
+        if not binds:
+            self._uses.imports[(module, level, module, "", "")] = None
 
     def _taken(self, place: int) -> Iterator[tuple[int, str]]:
         """Yield the place and the name of what `from ... import` takes."""
         while self._opname(place) == "IMPORT_FROM":
             yield place, str(self._steps[place].argval)
-            place += 2
+            place += 2  # and the instruction that stores it
 
     def _stored(self, place: int) -> str:
         """Return the variable that instruction `place` stores into; empty where it is no local one."""

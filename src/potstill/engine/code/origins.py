@@ -53,12 +53,12 @@ def is_own_name(module: object) -> bool:
     """Return whether the module called `module` is the user's; one that is not there was made by their code."""
     if not isinstance(module, str):
         return False
-    known = sys.modules.get(module)
-    return is_own_module(known) if known is not None else not module.startswith("_cython_")
+    loaded = sys.modules.get(module)
+    return is_own_module(loaded) if loaded is not None else not module.startswith("_cython_")
 
 
 def is_entry(name: str) -> bool:
-    """Return whether a module is the pipeline's own file, whatever it is called there."""
+    """Return whether a module is the pipeline's own file, by one of the names that it runs under."""
     return name in ("__main__", "__mp_main__") or name.startswith("potstill_pipeline_")
 
 
@@ -78,11 +78,11 @@ def public_name(value: object) -> str:
     module, path = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(path, str) or is_own_name(module):
         return ""
-    found: Any = sys.modules.get(module)
+    target: Any = sys.modules.get(module)
     for part in path.split("."):
-        found = vars(found).get(part) if hasattr(found, "__dict__") else None
-        found = found.__func__ if isinstance(found, (staticmethod, classmethod)) else found
-    return name_in_311(f"{known_as(module)}.{path}") if found is value else ""
+        target = vars(target).get(part) if hasattr(target, "__dict__") else None
+        target = target.__func__ if isinstance(target, (staticmethod, classmethod)) else target
+    return name_in_311(f"{known_as(module)}.{path}") if target is value else ""
 
 
 def known_as(module: str) -> str:

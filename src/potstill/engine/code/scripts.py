@@ -24,8 +24,8 @@ def named_files(walk: Walk) -> None:
     computed = [Path(word) for word in paths if Path(word).is_absolute() and word not in loaded]
     folders = list(_folders(walk)) if spelled else []
     for word in spelled:
-        found = [folder / word for folder in folders if _is_file(folder / word)]
-        computed += found or [Path.cwd() / word]
+        existing = [folder / word for folder in folders if _is_file(folder / word)]
+        computed += existing or [Path.cwd() / word]
     sources: dict[str, list[str]] = {}
     for path in dict.fromkeys(computed):
         if _is_file(path) and is_first_party(str(path)):

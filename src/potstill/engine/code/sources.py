@@ -58,15 +58,15 @@ def module_source(file: str, space: Mapping[str, Any]) -> Source | None:
     if id(spec) not in _IMPORTED:
         codes = {value.__code__ for value in space.values() if isinstance(value, FunctionType)}
         own = {code for code in codes if code.co_filename == file}
-        known = [_read(file), *reversed(_READ.get(file, []))]
-        fitting = [source for source in known if source is not None and own <= source.codes]
-        _IMPORTED[id(spec)] = (spec, next(iter(fitting), known[0]))
+        versions = [_read(file), *reversed(_READ.get(file, []))]
+        fitting = [source for source in versions if source is not None and own <= source.codes]
+        _IMPORTED[id(spec)] = (spec, next(iter(fitting), versions[0]))
     return _IMPORTED[id(spec)][1]
 
 
 def texts() -> dict[str, str]:
     """Return the text of every file that was read, as it was first: what keys were made from."""
-    return {file: found[0].text for file, found in _READ.items() if found and not file.startswith("<")}
+    return {file: versions[0].text for file, versions in _READ.items() if versions and not file.startswith("<")}
 
 
 def parsed(file: str) -> Source | None:
@@ -97,6 +97,7 @@ def _read(file: str) -> Source | None:
 
 def _text_of_cell(file: str) -> bytes:
     """Return the text that a notebook or the interpreter keeps for code without a file."""
+    # where IPython puts it, for tracebacks
     entry = linecache.cache.get(file)
     return "".join(entry[2]).encode() if entry is not None and len(entry) == 4 else b""
 
@@ -106,6 +107,7 @@ def _compiled(file: str, data: bytes) -> Source | None:
     """Parse and compile a text."""
     try:
         tree = ast.parse(data, file)
+        # dont_inherit: or the `from __future__` imports of this module would hold for the file, too
         code = compile(data, file, "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return None
@@ -130,6 +132,7 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 def _at_position(nodes: list[Function], code: CodeType) -> Function | None:
     """Return which of several lambdas of one line a code object is, by the columns of its instructions."""
+    # instructions without a place of their own, such as RESUME, stand at column 0 to 0
     spots = [
         (line, column, end_line, end)
         for line, end_line, column, end in code.co_positions()
@@ -145,4 +148,5 @@ def _at_position(nodes: list[Function], code: CodeType) -> Function | None:
         start, end = (body.lineno, body.col_offset), (body.end_lineno, body.end_col_offset)
         if start <= first and last <= end:
             holding.append((start, node))
-    return max(holding, key=lambda found: found[0])[1] if holding else None
+    # lambdas nest: of those around the code, the innermost starts last
+    return max(holding, key=lambda candidate: candidate[0])[1] if holding else None

@@ -25,18 +25,18 @@ def effects(walk: Walk, module: ModuleType) -> None:
         return
     walk.read.add(file)
     source = module_source(file, space) if file.endswith(".py") else None
-    found = list(Actions(space, source.tree.body).acting(source.tree.body)) if source is not None else []
-    if found:
-        walk.part(source, f"statements of {file_label(module.__name__, file)}", _writer(found, space))
+    acting = list(Actions(space, source.tree.body).acting(source.tree.body)) if source is not None else []
+    if acting:
+        walk.part(source, f"statements of {file_label(module.__name__, file)}", _writer(acting, space))
 
 
-def _writer(found: list[ast.stmt], space: dict[str, Any]) -> Any:
+def _writer(nodes: list[ast.stmt], space: dict[str, Any]) -> Any:
     """Return a handler that writes out statements and follows the names in them."""
 
     def write(walk: Walk, source: object, label: str) -> Encoded:
         del source
-        named = sorted({chain for node in found for chain in chains(node) if chain[0] in space})
+        named = sorted({chain for node in nodes for chain in chains(node) if chain[0] in space})
         followed = [lookup.follow_global(walk, space, chain, label) for chain in named]
-        return ["statements", sha(repr([statement_text(node) for node in found])), followed]
+        return ["statements", sha(repr([statement_text(node) for node in nodes])), followed]
 
     return write

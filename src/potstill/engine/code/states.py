@@ -74,7 +74,7 @@ def _place_in_library(value: object, cls: type) -> str:
     module = sys.modules.get(cls.__module__)
     if module is None or is_own_name(cls.__module__) or cls.__module__ == "builtins":
         return ""
-    return next((f"{known_as(cls.__module__)}.{name}" for name, kept in vars(module).items() if kept is value), "")
+    return next((f"{known_as(cls.__module__)}.{name}" for name, member in vars(module).items() if member is value), "")
 
 
 def identity_method(cls: type) -> Callable[[Any], Any] | None:
@@ -160,15 +160,15 @@ def _has_slots(cls: type) -> bool:
 
 def _attributes(value: object, cls: type) -> dict[str, Any]:
     """Return the attributes of an object by name, those in slots included."""
-    found: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
     for name in copyreg._slotnames(cls) or ():  # type: ignore[attr-defined]
         try:
-            found[name] = object.__getattribute__(value, name)
+            attributes[name] = object.__getattribute__(value, name)
         except AttributeError:
             continue
     with contextlib.suppress(AttributeError):
-        found |= object.__getattribute__(value, "__dict__")
-    return found
+        attributes |= object.__getattribute__(value, "__dict__")
+    return attributes
 
 
 def _content(walk: Walk, value: Any, kind: type, label: str) -> list[Any]:

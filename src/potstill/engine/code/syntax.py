@@ -67,8 +67,8 @@ def annotations_text(node: Function) -> str:
     if isinstance(node, ast.Lambda):
         return ""
     kinds = (node.args.posonlyargs, node.args.args, node.args.kwonlyargs, [node.args.vararg, node.args.kwarg])
-    found = [(a.arg, statement_text(a.annotation)) for kind in kinds for a in kind if a is not None and a.annotation]
-    return repr([*found, ("return", statement_text(node.returns))] if node.returns else found)
+    named = [(a.arg, statement_text(a.annotation)) for kind in kinds for a in kind if a is not None and a.annotation]
+    return repr([*named, ("return", statement_text(node.returns))] if node.returns else named)
 
 
 def docstring(node: ast.AST) -> str:
@@ -98,13 +98,13 @@ def is_main(node: ast.AST) -> bool:
 
 def statements(body: list[ast.stmt]) -> list[ast.stmt]:
     """Return the statements of a module that do something when it is imported: no texts, no `__main__` block."""
-    kept: list[ast.stmt] = []
+    effective: list[ast.stmt] = []
     for node in body:
         if isinstance(node, ast.If) and is_main(node):
-            kept += statements(node.orelse)
+            effective += statements(node.orelse)
         elif not is_text(node):
-            kept.append(node)
-    return kept
+            effective.append(node)
+    return effective
 
 
 def _text(start: _Part) -> str:
@@ -152,8 +152,8 @@ def _fields(node: ast.AST, inside: bool) -> Iterator[tuple[str, Any, bool]]:
 def _normal(node: ast.AST, name: str, value: object) -> Any:
     """Return a field with what does nothing taken out, and pieces of a text joined."""
     if name in ("body", "orelse", "finalbody") and isinstance(value, list):
-        kept = statements(value) if isinstance(node, ast.Module) else [part for part in value if not is_text(part)]
-        return [part for part in kept if not isinstance(part, ast.Pass)]
+        parts = statements(value) if isinstance(node, ast.Module) else [part for part in value if not is_text(part)]
+        return [part for part in parts if not isinstance(part, ast.Pass)]
     if isinstance(node, ast.JoinedStr) and name == "values":
         return _joined(cast("list[ast.expr]", value))
     return value

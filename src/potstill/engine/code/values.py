@@ -31,9 +31,9 @@ def encode_value(walk: Walk, value: object, label: str) -> Encoded:
     plain = _plain(walk, value) or encoded_in_311(value)
     if plain is not None:
         return plain
-    known = walk.seen(value)
-    if known is not None:
-        return known
+    earlier = walk.seen(value)
+    if earlier is not None:
+        return earlier
     if type(value) in (tuple, frozenset):
         return walk.written(value, lambda: _container(walk, value, label))
     for encode in (_container_of, _code, encode_foreign, _typing, encode_held, encode_inert):

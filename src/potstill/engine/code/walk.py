@@ -178,8 +178,8 @@ def _value(walk: Walk, value: object, label: str) -> Encoded:
 
 def project_folder(module: object) -> str:
     """Return the folder that the user's module `module` is imported from, or nothing."""
-    known = sys.modules.get(module) if isinstance(module, str) else None
-    file = getattr(known, "__file__", None)
+    loaded = sys.modules.get(module) if isinstance(module, str) else None
+    file = getattr(loaded, "__file__", None)
     if not isinstance(module, str) or not isinstance(file, str) or file.startswith("<") or not is_own_name(module):
         return ""
     path = Path(file).absolute()

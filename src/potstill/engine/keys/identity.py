@@ -60,8 +60,9 @@ def step_identity(
 
     def content(node: Node, inside: bool) -> Any:
         """Stand in for an input; a teacher asks for the folder itself, and digests what is in it."""
-        found = artifact(node)
-        return found.path if inside else encoding.ByContent(found.digest(node.name if isinstance(node, Output) else ""))
+        source = artifact(node)
+        output = node.name if isinstance(node, Output) else ""
+        return source.path if inside else encoding.ByContent(source.digest(output))
 
     for name, own in encoding.keyed_fields(step):
         if name == "name":
@@ -197,12 +198,12 @@ def _differences(path: str, before: Encoded, after: Encoded) -> list[tuple[str, 
         return [(path, f"the order {', '.join(old)}", f"the order {', '.join(new)}")]
     if old is None or new is None or before[0].removeprefix("ordered ") != after[0].removeprefix("ordered "):
         return [(path, show(before), show(after))]
-    found: list[tuple[str, str, str]] = []
+    differences: list[tuple[str, str, str]] = []
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) != new.get(name):
             missing = ["none"]
-            found += _differences(f"{path}.{name}", old.get(name, missing), new.get(name, missing))
-    return found
+            differences += _differences(f"{path}.{name}", old.get(name, missing), new.get(name, missing))
+    return differences
 
 
 def _items(encoded: Encoded) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""What a step reads, held against what its key saw: an input that was removed, damaged or replaced fails the step.
+"""What a step reads, compared with what its key saw: an input that was removed, damaged or replaced fails the step.
 
 A key covers the content of the inputs by the digests that the store gave when the step was looked up. Files can go, and
 other content can take their place, at any time after that. So all inputs are compared with their manifests, file by
@@ -62,10 +62,10 @@ class Inputs:
 
     def problems(self) -> dict[str, str]:
         """Return what is wrong with each input that is not what the key saw, by key."""
-        found = {key: self._problem(source) for key, source in self._sources.items()}
+        problems = {key: self._problem(source) for key, source in self._sources.items()}
         return {
             key: f"the result of {self._sources[key].name} ({key}) {problem}"
-            for key, problem in found.items()
+            for key, problem in problems.items()
             if problem
         }
 
@@ -78,10 +78,10 @@ class Inputs:
             return "was removed"
         if self._seen.get(source.key) == now:
             return ""
-        found = self._store.lookup(source.key)
-        if found.artifact is None:
-            return f"was damaged ({found.damage})" if found.damage else "was removed"
-        if found.artifact.digest() != source.digest:
+        lookup = self._store.lookup(source.key)
+        if lookup.artifact is None:
+            return f"was damaged ({lookup.damage})" if lookup.damage else "was removed"
+        if lookup.artifact.digest() != source.digest:
             return "was replaced by other content"
         self._seen[source.key] = now
         return ""
@@ -98,12 +98,12 @@ def check_files(step: Step, identity: Mapping[str, Any]) -> None:
     Raises:
         InputsChanged: some are gone or have changed.
     """
-    known: Mapping[str, Any] = identity["params"]
+    parameters: Mapping[str, Any] = identity["params"]
     problems: dict[str, str] = {}
-    for name in known:
+    for name in parameters:
         value = getattr(step, name, None)
         own = not hasattr(value, "identity") or type(value).__module__.partition(".")[0] == "potstill"
-        seen = _contents(known[name])
+        seen = _contents(parameters[name])
         if seen and own:
             problem = _file_problem(type(step), name, value, seen)
             problems |= {name: f"what parameter {name} names {problem}"} if problem else {}

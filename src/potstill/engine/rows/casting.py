@@ -160,8 +160,8 @@ def _list(array: pa.Array, kind: pa.DataType) -> pa.Array:
         raise error.inside("[]", lambda row: int(np.searchsorted(bounds, row, "right")) - 1) from error
     large = pa.types.is_large_list(kind)
     offsets = pa.array(bounds, pa.int64() if large else pa.int32())
-    made = pa.LargeListArray if large else pa.ListArray
-    return made.from_arrays(offsets, items, type=kind, mask=array.is_null())
+    array_type = pa.LargeListArray if large else pa.ListArray
+    return array_type.from_arrays(offsets, items, type=kind, mask=array.is_null())
 
 
 def _plain(array: pa.Array, kind: pa.DataType) -> pa.Array:
@@ -177,6 +177,7 @@ def _plain(array: pa.Array, kind: pa.DataType) -> pa.Array:
         if len(array) == 1:
             what = f"holds {array[0].as_py()!r:.60}, which is changed as {kind}, the type that other rows need"
             raise Flawed([Flaw(0, what, str(error))]) from error
+    # Arrow does not say which value failed: halves are tried until each is found
     half, flaws = len(array) // 2, list[Flaw]()
     for start, part in ((0, array.slice(0, half)), (half, array.slice(half))):
         try:
@@ -190,6 +191,7 @@ def _floats(array: pa.Array, kind: pa.DataType) -> pa.Array:
     """Return whole numbers as binary ones."""
     import pyarrow.compute as pc
 
+    # a safe cast refuses every integer beyond 2**53, also those that are exact as a float
     floats = pc.cast(array, kind, safe=False)
     same = pc.equal(pc.cast(floats, array.type, safe=False), array).fill_null(True)
     if pc.all(same).as_py() is False:

@@ -18,4 +18,5 @@ def copied(value: object) -> Any:
         return [copied(item) for item in value]
     if isinstance(value, Mapping):
         return {key: copied(item) for key, item in value.items()}
+    # slow, and right for anything: only for what is neither plain data nor a container of it
     return copy.deepcopy(value)

@@ -1,4 +1,4 @@
-"""What a data set knows of its columns beyond their Arrow types (names of classes, images, sounds), kept with rows."""
+"""What a dataset knows of its columns beyond their Arrow types (names of classes, images, sounds), kept with rows."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class FeatureLog:
 
     def on(self, schema: pa.Schema) -> pa.Schema:
         """Return a schema whose metadata says what is known of its columns, and nothing else."""
-        known = {name: self._known[name] for name in schema.names if name in self._known}
-        if not known:
+        features = {name: self._known[name] for name in schema.names if name in self._known}
+        if not features:
             return schema.remove_metadata()
-        return schema.with_metadata({_MARK: json.dumps({"info": {"features": known}}, sort_keys=True)})
+        return schema.with_metadata({_MARK: json.dumps({"info": {"features": features}}, sort_keys=True)})
 
 
 def common_metadata(schema: pa.Schema, parts: Iterable[pa.Schema]) -> tuple[pa.Schema, list[str]]:
@@ -53,8 +53,8 @@ def common_metadata(schema: pa.Schema, parts: Iterable[pa.Schema]) -> tuple[pa.S
 def special(schema: pa.Schema) -> dict[str, Any]:
     """Return what a schema's metadata says of columns beyond their types, in the words of `datasets`."""
     text = (schema.metadata or {}).get(_MARK)
-    said = (json.loads(text).get("info") or {}).get("features") or {} if text else {}
-    return {name: given for name, given in said.items() if name in schema.names and not _is_plain(given)}
+    features = (json.loads(text).get("info") or {}).get("features") or {} if text else {}
+    return {name: given for name, given in features.items() if name in schema.names and not _is_plain(given)}
 
 
 def _is_plain(given: object) -> bool:

@@ -1,6 +1,6 @@
 """Rows on disk: written as Parquet in equal parts, read back as a `datasets.Dataset` without filling the memory.
 
-The same rows always give the same bytes: parts and row groups have fixed sizes, whatever made the rows.
+The same rows always give the same bytes: parts and row groups have fixed sizes, however the rows were made.
 """
 
 from __future__ import annotations
@@ -82,17 +82,17 @@ def read(folder: Path, scratch: Path, names: Iterable[str] | None = None) -> Dat
         raise FileNotFoundError(errno.ENOENT, "no Parquet file, so that even no rows at all can't be read", str(folder))
     if not files:  # as earlier versions wrote no rows
         return Dataset.from_dict({})
-    found = (batch for file in files for batch in reading.batches(file, GROUP_ROWS, GROUP_BYTES))
+    batches = (batch for file in files for batch in reading.batches(file, GROUP_ROWS, GROUP_BYTES))
     small = sum(file.stat().st_size for file in files) <= IN_MEMORY_BYTES
-    kept, more = reading.gathered(found, IN_MEMORY_UNPACKED) if small else ([], True)
-    schema = kept[0].schema if kept else reading.schema_of(files[0])
+    held, more = reading.gathered(batches, IN_MEMORY_UNPACKED) if small else ([], True)
+    schema = held[0].schema if held else reading.schema_of(files[0])
     if not more:
         # without a fingerprint of ours, datasets takes milliseconds to make up one
         name = hashlib.sha256(str(folder).encode()).hexdigest()[:32]
-        return Dataset(pa.Table.from_batches(kept, schema), fingerprint=name)
+        return Dataset(pa.Table.from_batches(held, schema), fingerprint=name)
     scratch.mkdir(parents=True, exist_ok=True)
     mapped = scratch / f"{len(list(scratch.iterdir()))}.arrow"  # one a call: an earlier one may be in use
-    reading.spilled(kept, found, schema, mapped)
+    reading.spilled(held, batches, schema, mapped)
     return Dataset.from_file(str(mapped))
 
 
@@ -106,17 +106,17 @@ def opened(folder: Path, names: Iterable[str] | None = None) -> Dataset:
 def ranges(rows: Dataset, most_rows: int | None = None) -> Iterator[tuple[int, int]]:
     """Yield (start, end) of runs of rows, by `GROUP_ROWS` and `GROUP_BYTES`."""
     from potstill.engine.rows.parts import Layout
-    from potstill.engine.rows.sources import data_set_ranges
+    from potstill.engine.rows.sources import dataset_ranges
 
-    return data_set_ranges(rows, Layout(most_rows or GROUP_ROWS, GROUP_BYTES, PART_GROUPS))
+    return dataset_ranges(rows, Layout(most_rows or GROUP_ROWS, GROUP_BYTES, PART_GROUPS))
 
 
 def tables(rows: Dataset, most_rows: int | None = None) -> Iterator[pa.Table]:
     """Yield rows as Arrow tables of a bounded size."""
     from potstill.engine.rows.parts import Layout
-    from potstill.engine.rows.sources import data_set_tables
+    from potstill.engine.rows.sources import dataset_tables
 
-    return data_set_tables(rows, Layout(most_rows or GROUP_ROWS, GROUP_BYTES, PART_GROUPS))
+    return dataset_tables(rows, Layout(most_rows or GROUP_ROWS, GROUP_BYTES, PART_GROUPS))
 
 
 def beside(rows: Iterable[Dataset]) -> Iterator[tuple[pa.Table, ...]]:

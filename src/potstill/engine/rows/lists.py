@@ -24,8 +24,8 @@ def missing(count: int, kind: pa.DataType) -> pa.Array:
         return pa.StructArray.from_arrays([missing(count, part.type) for part in kind], fields=list(kind), mask=mask)
     large = pa.types.is_large_list(kind)
     offsets = pa.array(np.zeros(count + 1), pa.int64() if large else pa.int32())
-    made = pa.LargeListArray if large else pa.ListArray
-    return made.from_arrays(offsets, missing(0, kind.value_type), type=kind, mask=mask)
+    array_type = pa.LargeListArray if large else pa.ListArray
+    return array_type.from_arrays(offsets, missing(0, kind.value_type), type=kind, mask=mask)
 
 
 def bounds(array: pa.Array) -> NDArray[np.int64]:

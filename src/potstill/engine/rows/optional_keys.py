@@ -76,8 +76,8 @@ def surveyed(tables: Iterable[pa.Table]) -> dict[str, pa.DataType]:
         for name in table.column_names:
             for chunk in table[name].chunks:
                 _look(chunk, name, surveys)
-    found = {place: survey.struct() for place, survey in surveys.items()}
-    return {place: kind for place, kind in found.items() if kind is not None}
+    structs = {place: survey.struct() for place, survey in surveys.items()}
+    return {place: kind for place, kind in structs.items() if kind is not None}
 
 
 def field_schema(schema: pa.Schema, kinds: Mapping[str, pa.DataType]) -> pa.Schema:
@@ -152,15 +152,15 @@ def _replaced(array: pa.Array, place: str, kinds: Mapping[str, pa.DataType]) -> 
 
     if place in kinds:
         return _as(values(array), kinds[place])
-    if not any(known.startswith((f"{place}.", place + _ITEMS)) for known in kinds):
+    if not any(other.startswith((f"{place}.", place + _ITEMS)) for other in kinds):
         return array
     if pa.types.is_struct(array.type):
         parts = [_replaced(array.field(part.name), f"{place}.{part.name}", kinds) for part in array.type]
         return pa.StructArray.from_arrays(parts, [part.name for part in array.type], mask=array.is_null())
     ends, large = lists.bounds(array), pa.types.is_large_list(array.type)
-    made = pa.LargeListArray if large else pa.ListArray
+    array_type = pa.LargeListArray if large else pa.ListArray
     offsets = pa.array(ends, pa.int64() if large else pa.int32())
-    return made.from_arrays(offsets, _replaced(lists.items(array), place + _ITEMS, kinds), mask=array.is_null())
+    return array_type.from_arrays(offsets, _replaced(lists.items(array), place + _ITEMS, kinds), mask=array.is_null())
 
 
 def _as(cells: list[Any], kind: pa.DataType) -> pa.Array:

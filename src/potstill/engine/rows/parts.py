@@ -1,7 +1,7 @@
 """Files that rows are written to: row groups and files of a fixed layout, all in one schema, found on the way.
 
-The same rows give the same bytes, whatever made them and in whatever pieces they come. Where a later row widens the
-schema, what was written is written again at the end; where it can't, nothing is left behind.
+The same rows give the same bytes, however they were made and in whichever pieces they come. Where a later row widens
+the schema, what was written is written again at the end; where it can't, nothing is left behind.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Segment:
 
 @dataclass
 class Parts:
-    """The files of one data set that is being written."""
+    """The files of one dataset that is being written."""
 
     folder: Path
     """Where they are."""
@@ -155,18 +155,18 @@ class Parts:
         import pyarrow as pa
 
         for part in table.schema:
-            known = self._kinds.get(part.name)
-            if known is None:
+            field = self._kinds.get(part.name)
+            if field is None:
                 self._kinds[part.name] = part if not self.rows else part.with_nullable(True)
-            elif not known.equals(part):
+            elif not field.equals(part):
                 try:
-                    kind = unified(known.type, part.type)
-                    self._kinds[part.name] = pa.field(part.name, kind, known.nullable or part.nullable)
+                    kind = unified(field.type, part.type)
+                    self._kinds[part.name] = pa.field(part.name, kind, field.nullable or part.nullable)
                 except Unfit as error:
                     row = self.rows + _first_value(table[part.name])
                     since = self._since.get(part.name, 0)
                     self.log.add(
-                        f"row {row}, column {part.name!r} holds {said(part.type)}, but {said(known.type)} in row "
+                        f"row {row}, column {part.name!r} holds {said(part.type)}, but {said(field.type)} in row "
                         f"{since}: give the column one type ({error} don't go together)"
                     )
             if part.name not in self._since and not pa.types.is_null(part.type):
@@ -194,6 +194,7 @@ class Parts:
         if count == joined.num_rows and count < self.layout.group_rows and not last:
             self._waiting, self._held_bytes = [joined], 0  # what lies in memory is more than what is in the rows
             return False
+        # one chunk: the bytes of a row group must not depend on the pieces in which rows came
         self._write(joined.slice(0, count).combine_chunks())
         rest = joined.slice(count)
         self._waiting, self._held, self._held_bytes = [rest], rest.num_rows, rest.nbytes
@@ -253,8 +254,8 @@ class Parts:
                 for group in _row_groups(segment.path):
                     try:
                         fields = optional_keys.as_fields(self._fitted(group), self._structs)
-                        known = fields.replace_schema_metadata(schema.metadata)
-                        writer.write_table(known, row_group_size=max(1, group.num_rows))
+                        table = fields.replace_schema_metadata(schema.metadata)
+                        writer.write_table(table, row_group_size=max(1, group.num_rows))
                     except Flawed as error:
                         self.log.add_flaws(error, row)
                     row += group.num_rows
@@ -282,5 +283,5 @@ def _first_value(column: pa.ChunkedArray) -> int:
     """Return the number of the first value that is not missing, or 0."""
     import pyarrow.compute as pc
 
-    found = pc.index(column.is_valid(), True).as_py()
-    return max(0, int(found))
+    position = pc.index(column.is_valid(), True).as_py()
+    return max(0, int(position))

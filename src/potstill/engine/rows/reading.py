@@ -1,4 +1,4 @@
-"""Parquet files read in batches of a bounded size, and their rows as a data set."""
+"""Parquet files read in batches of a bounded size, and their rows as a dataset."""
 
 from __future__ import annotations
 
@@ -41,22 +41,22 @@ def schema_of(path: Path) -> pa.Schema:
     return optional_keys.object_schema(pq.read_schema(path))
 
 
-def gathered(found: Iterable[pa.RecordBatch], most_bytes: int) -> tuple[list[pa.RecordBatch], bool]:
+def gathered(batches: Iterable[pa.RecordBatch], most_bytes: int) -> tuple[list[pa.RecordBatch], bool]:
     """Return the first batches up to a number of bytes, and whether there may be more."""
-    held, kept = 0, []
-    for batch in found:
-        kept.append(batch)
+    held, first = 0, []
+    for batch in batches:
+        first.append(batch)
         held += batch.nbytes
         if held > most_bytes:
-            return kept, True
-    return kept, False
+            return first, True
+    return first, False
 
 
-def spilled(kept: Sequence[pa.RecordBatch], rest: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path) -> None:
+def spilled(first: Sequence[pa.RecordBatch], rest: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path) -> None:
     """Write batches to an Arrow file that can be mapped."""
     import pyarrow as pa
 
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
-        for group in (kept, rest):
+        for group in (first, rest):
             for batch in group:
                 writer.write_batch(batch)

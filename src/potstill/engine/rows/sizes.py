@@ -1,4 +1,4 @@
-"""How many bytes the rows of a table take, and where to cut it, so that memory is bounded whatever is in the rows."""
+"""How many bytes the rows of a table take, and where to cut it, so that memory is bounded for any rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a step may return as rows, as Arrow tables: dicts, frames, tables, readers and data sets, with all they know."""
+"""What a step may return as rows, as Arrow tables: dicts, frames, tables, readers and datasets, with all they know."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def tables(rows: object, log: FlawLog, layout: Layout) -> Iterator[pa.Table]:
-    """Yield rows as tables of a bounded size, whose metadata is what a data set knows of its columns.
+    """Yield rows as tables of a bounded size, whose metadata is what a dataset knows of its columns.
 
     Raises:
         BadInput: they are no rows, or what they know can't be kept.
@@ -29,7 +29,7 @@ def tables(rows: object, log: FlawLog, layout: Layout) -> Iterator[pa.Table]:
     import pyarrow as pa
 
     if hasattr(rows, "with_format"):
-        yield from _of_data_set(rows, log, layout)
+        yield from _of_dataset(rows, log, layout)
     elif is_frame(rows):
         yield from _of_frame(rows, log, layout)
     elif isinstance(rows, pa.RecordBatchReader):
@@ -43,7 +43,7 @@ def tables(rows: object, log: FlawLog, layout: Layout) -> Iterator[pa.Table]:
     elif hasattr(rows, "__arrow_c_stream__") and not hasattr(rows, "__array__"):
         yield from _of_reader(pa.RecordBatchReader.from_stream(rows), layout)
     elif isinstance(rows, (str, bytes)) or hasattr(rows, "__array__") or not isinstance(rows, Iterable):
-        raise BadInput(f"a {type(rows).__name__} is no rows: return a frame, a table, a data set or dicts")
+        raise BadInput(f"a {type(rows).__name__} is no rows: return a frame, a table, a dataset or dicts")
     else:
         yield from dicts.tables(rows, log, layout.group_rows, layout.group_bytes)
 
@@ -62,8 +62,8 @@ def bounded(table: pa.Table, layout: Layout) -> Iterator[pa.Table]:
         yield table.slice(start, end - start)
 
 
-def data_set_ranges(rows: Dataset, layout: Layout) -> Iterator[tuple[int, int]]:
-    """Yield (start, end) of runs of the rows of a data set whose size is bounded."""
+def dataset_ranges(rows: Dataset, layout: Layout) -> Iterator[tuple[int, int]]:
+    """Yield (start, end) of runs of the rows of a dataset whose size is bounded."""
     if rows.data.nbytes <= layout.group_bytes:
         yield from (
             (start, min(start + layout.group_rows, len(rows))) for start in range(0, len(rows), layout.group_rows)
@@ -75,13 +75,13 @@ def data_set_ranges(rows: Dataset, layout: Layout) -> Iterator[tuple[int, int]]:
     yield from sizes.ranges(taken, layout.group_rows, layout.group_bytes)
 
 
-def data_set_tables(rows: Dataset, layout: Layout) -> Iterator[pa.Table]:
-    """Yield the rows of a data set as tables of a bounded size, with what it knows of its columns."""
+def dataset_tables(rows: Dataset, layout: Layout) -> Iterator[pa.Table]:
+    """Yield the rows of a dataset as tables of a bounded size, with what it knows of its columns."""
     import pyarrow as pa
 
     table = rows.data.table
     schema = table.schema.with_metadata(rows.features.arrow_schema.metadata)
-    for start, end in data_set_ranges(rows, layout):
+    for start, end in dataset_ranges(rows, layout):
         if rows._indices is None:
             yield table.slice(start, end - start).replace_schema_metadata(schema.metadata)
         else:
@@ -143,8 +143,8 @@ def _plain_column(series: pd.Series[Any]) -> Any:
     """Return a column of one type; pandas' texts are large ones, all others' are not."""
     import pyarrow as pa
 
-    found = pa.array(series, from_pandas=True)
-    return found.cast(pa.string()) if pa.types.is_large_string(found.type) else found
+    array = pa.array(series, from_pandas=True)
+    return array.cast(pa.string()) if pa.types.is_large_string(array.type) else array
 
 
 def _of_frame(frame: pd.DataFrame, log: FlawLog, layout: Layout) -> Iterator[pa.Table]:
@@ -174,8 +174,8 @@ def _of_reader(reader: pa.RecordBatchReader, layout: Layout) -> Iterator[pa.Tabl
         yield from bounded(pa.Table.from_batches([batch]), layout)
 
 
-def _of_data_set(rows: Dataset, log: FlawLog, layout: Layout) -> Iterator[pa.Table]:
-    """Yield a data set as tables, or what its transform makes of it."""
+def _of_dataset(rows: Dataset, log: FlawLog, layout: Layout) -> Iterator[pa.Table]:
+    """Yield a dataset as tables, or what its transform makes of it."""
     import pyarrow as pa
 
     if isinstance(rows, dict):
@@ -186,7 +186,7 @@ def _of_data_set(rows: Dataset, log: FlawLog, layout: Layout) -> Iterator[pa.Tab
     elif rows.format["type"] == "custom":
         yield from dicts.tables(rows, log, layout.group_rows, layout.group_bytes)
     else:
-        yield from map(_embedded, data_set_tables(rows, layout))
+        yield from map(_embedded, dataset_tables(rows, layout))
         if len(rows) == 0 and rows.column_names:
             yield pa.Table.from_batches([], rows.features.arrow_schema)
 

@@ -33,6 +33,7 @@ def pack(value: object) -> bytes:
         TypeError: the value, or one inside of it, is of a type that has no place in rows.
         ValueError: it is nested too deep.
     """
+    # strict_types: a subclass, such as an enum of texts, comes to `_extended` and is packed as its base
     return bytes(msgpack.packb(value, default=_extended, strict_types=True, unicode_errors="surrogatepass"))
 
 
@@ -93,9 +94,9 @@ def _name_of(zone: tzinfo) -> str:
 def _zone_of(name: str) -> tzinfo:
     """Return the zone of a name, or the one of a fixed offset such as +01:00."""
     if name[:1] in "+-":
-        found = datetime.fromisoformat(f"2000-01-01T00:00:00{name}").tzinfo
-        assert found is not None, "an offset was given"
-        return found
+        zone = datetime.fromisoformat(f"2000-01-01T00:00:00{name}").tzinfo
+        assert zone is not None, "an offset was given"
+        return zone
     return ZoneInfo(name)
 
 
@@ -124,6 +125,7 @@ def _array(dtype: str, shape: list[int] | None, content: bytes) -> Any:
     """Return the NumPy array, or scalar, that was packed."""
     import numpy as np
 
+    # of bytes, so that it could not be written to: hence the copy
     array = np.frombuffer(content, dtype)
     return array[0] if shape is None else array.reshape(shape).copy()
 

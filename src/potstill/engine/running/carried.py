@@ -72,11 +72,11 @@ def _reached(steps: Sequence[Step]) -> dict[str, ModuleType]:
     if not steps:
         return {}
     starts = {"__main__", *(name for step in steps for name in _homes(step))}
-    found = {module.__name__: module for module in reachable([{"__name__": name} for name in starts], unnamed=False)}
-    if not any(map(_computes_imports, found.values())):
-        return found
-    known = list(sys.modules.items())
-    return {name: module for name, module in known if isinstance(module, ModuleType) and is_own_module(module)}
+    reached = {module.__name__: module for module in reachable([{"__name__": name} for name in starts], unnamed=False)}
+    if not any(map(_computes_imports, reached.values())):
+        return reached
+    loaded = list(sys.modules.items())
+    return {name: module for name, module in loaded if isinstance(module, ModuleType) and is_own_module(module)}
 
 
 def _computes_imports(module: ModuleType) -> bool:
@@ -113,13 +113,15 @@ def _homes_of(value: object) -> Iterator[str]:
         yield from _homes_of(item)
 
 
-def use(found: Carried) -> None:
+def use(carried: Carried) -> None:
     """Let this process import the user's modules as another one had them."""
     global _used
-    _used = found
-    sys.meta_path.insert(0, _Finder(found))
+    _used = carried
+    # before the finders of files: these may have been edited since the run began
+    sys.meta_path.insert(0, _Finder(carried))
     main = ModuleType("__main__")
-    main.__file__ = found.main
+    main.__file__ = carried.main
+    # `potstill run` knows the pipeline file by the one name, `python FILE` by the other
     sys.modules["__main__"] = sys.modules["__mp_main__"] = main
 
 
@@ -144,9 +146,9 @@ _COMPUTED = re.compile(r"importlib|__import__|sys\.modules|pkgutil|runpy|\bexec\
 class _Finder:
     """Finds the user's modules where another process had them."""
 
-    def __init__(self, found: Carried) -> None:
+    def __init__(self, carried: Carried) -> None:
         """Serve what was carried."""
-        self._carried = found
+        self._carried = carried
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -177,7 +179,7 @@ class _Loader(importlib.machinery.SourceFileLoader):
         self._variables = variables
 
     def get_code(self, fullname: str) -> CodeType:
-        """Compile the text, whatever is in the file or in a cache of it now."""
+        """Compile the text, not what the file or its bytecode cache holds now."""
         code: CodeType = compile(self._text, self.path, "exec", dont_inherit=True)
         return code
 
@@ -198,13 +200,13 @@ def _variables(module: ModuleType) -> dict[str, tuple[str, bytes]]:
     """Return digest and pickle of what a module and its classes hold, by name: data, and code from elsewhere."""
     import cloudpickle
 
-    found = {}
+    variables = {}
     for path, value in _held(module):
         digest = _digest(value)
         with contextlib.suppress(Exception):  # what can't be sent is as the module makes it
             if digest:
-                found[path] = (digest, bytes(cloudpickle.dumps(value)))
-    return found
+                variables[path] = (digest, bytes(cloudpickle.dumps(value)))
+    return variables
 
 
 def _held(module: ModuleType) -> Iterator[tuple[str, Any]]:
@@ -255,5 +257,5 @@ def _digest(value: object) -> str:
 
     try:
         return digest(value)
-    except Exception:  # noqa: BLE001 - whatever can't be part of a key isn't in one
+    except Exception:  # noqa: BLE001 - what can't be part of a key isn't in one
         return ""

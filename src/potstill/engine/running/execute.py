@@ -261,7 +261,7 @@ def _make(
 
 
 def _context(spec: Spec, store: Store, folder: Path, logger: logging.Logger, progress: Progress) -> Context:
-    """Return the surroundings of the step."""
+    """Return the context of the step."""
     return Context(
         step=spec.name,
         key=spec.key,

@@ -49,6 +49,7 @@ class Local:
         self._pool: ThreadPoolExecutor | None = None
         self._threads: set[int] = set()
         self._fork_server: Children | None = None
+        # a copy: light steps in this process may change os.environ before the first heavy one starts
         self._environment = dict(os.environ)
         self._held: dict[int, _Held] = {}
         self._modules = b""
@@ -60,6 +61,7 @@ class Local:
         For the heavy ones, keep the user's modules.
         """
         heavy = [step for step in steps if step.placement().heavy]
+        # pickled now: when a heavy step starts, files and variables may be other ones
         self._modules = pickle.dumps(carried(heavy)) if heavy else b""
         own = [step for step in steps if self._forks and not step.placement().heavy and holds_own_code(step)]
         if not own:
@@ -110,6 +112,7 @@ class Local:
         """Raise KeyboardInterrupt in the steps that run in threads; one that sits in a system call is left behind."""
         import ctypes
 
+        # nothing ends a thread from outside; this exception is raised at its next bytecode
         for thread in list(self._threads):
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(KeyboardInterrupt))
         deadline = time.monotonic() + TERMINATE_SECONDS

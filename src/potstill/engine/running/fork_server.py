@@ -35,6 +35,7 @@ class ForkServer(Nursery):
         import cloudpickle
 
         log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        # the descriptors, not sys.stdout: what C libraries and the step's own children print belongs there too
         os.dup2(log, 1)
         os.dup2(log, 2)
         carried.use(pickle.loads(request["modules"]))  # noqa: S301 - of the run's own process
@@ -48,6 +49,7 @@ def _share_cores(threads: int) -> None:
     """Keep the step to its share of the cores, whichever library counts them."""
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"):
         os.environ[variable] = str(threads)
+    # a thread pool does not survive a fork: tokenizers could wait for its own for ever
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     limit_threads(threads)
 

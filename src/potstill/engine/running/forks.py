@@ -76,6 +76,7 @@ class Forks(Nursery):
             import datasets  # noqa: F401
             import pyarrow.parquet  # noqa: F401
 
+            # both are cached: looked up here once, not in every child
             versions(), machine()
             gc.freeze()  # or each child would copy what its collector touches
             self._ahead = self._fork_ahead()
@@ -152,6 +153,7 @@ class Forks(Nursery):
         reading, writing = os.pipe()
 
         def work(events: int) -> None:
+            # or this child would hold its own pipe open, and never see that its parent has gone
             os.close(writing)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -168,6 +170,7 @@ class Forks(Nursery):
             state = state or ProcessState.of(orders, events)
             if not run_child(self.job, request, events, self.is_ending, request["reusable"]):
                 os._exit(1)
+            # compared after every step: one that left a trace must not be followed by another one
             if not request["reusable"] or ProcessState.of(orders, events) != state or self._has_changed(request):
                 break
             send(events, READY)
@@ -197,6 +200,7 @@ class Forked:
         """
         import select
 
+        # waitpid has no timeout; this descriptor becomes readable when the process ends
         handle = os.pidfd_open(self.pid)
         try:
             if not select.select([handle], [], [], timeout)[0]:
@@ -208,26 +212,30 @@ class Forked:
 
 def start(steps: Sequence[Step]) -> tuple[socket.socket, Forked]:
     """Fork this process as it is; return the connection to the fork, which waits for requests."""
-    ours, theirs = socket.socketpair()
+    connection, far_end = socket.socketpair()
+    # or what is still buffered would be printed twice, by either process
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()
     pid = forked()
     if pid == 0:
         try:
-            ours.close()
+            # a second holder of the run's end would hide from this process that the run has gone
+            connection.close()
             _settle_down()
-            Forks(theirs.detach(), {id(step): step for step in steps}).serve()
+            Forks(far_end.detach(), {id(step): step for step in steps}).serve()
         finally:
+            # not sys.exit: atexit handlers and buffers are the run's own
             os._exit(1)
-    theirs.close()
-    return ours, Forked(pid)
+    far_end.close()
+    return connection, Forked(pid)
 
 
 def _settle_down() -> None:
     """Leave the terminal and the signals to the run, and the threads of libraries where they are."""
     os.setsid()
     with contextlib.suppress(ValueError):
+        # asyncio or IPython may have set one, to which this copy must not write
         signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

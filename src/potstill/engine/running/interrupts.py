@@ -28,9 +28,10 @@ class Interrupts:
 
 @contextmanager
 def noticed() -> Iterator[Interrupts]:
-    """Take note of signals, and let earlier handlers act; what nobody handles in Python is left alone."""
+    """Take note of signals, and let earlier handlers act; one without a handler in Python stays as it is."""
     interrupts = Interrupts()
     before = {number: signal.getsignal(number) for number in SIGNALS}
+    # Python lets the main thread alone set handlers
     if threading.current_thread() is not threading.main_thread():
         yield interrupts
         return
@@ -41,6 +42,7 @@ def noticed() -> Iterator[Interrupts]:
         if callable(handler):
             handler(number, frame)
 
+    # SIG_DFL and SIG_IGN are not callable, nor is a handler in C (None)
     handled = [number for number in SIGNALS if callable(before[number])]
     for number in handled:
         signal.signal(number, note)

@@ -14,8 +14,10 @@ HEADER = struct.Struct("<I")
 
 def send(handle: int, message: object) -> None:
     """Write one message to a file descriptor, whole."""
+    # surrogatepass: paths that are no UTF-8 hold lone surrogates
     data = msgpack.packb(message, unicode_errors="surrogatepass")
     view = memoryview(HEADER.pack(len(data)) + data)
+    # a pipe takes as much of a large message as fits into it
     while view:
         view = view[os.write(handle, view) :]
 

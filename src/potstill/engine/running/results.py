@@ -20,7 +20,7 @@ def write_result(
 ) -> tuple[str, int | None, dict[str, int]]:
     """Write a step's result into `out`; returns what it is, its rows, and the rows of each output.
 
-    `arguments` are the inputs that `run` got; they tell the columns of a step that made no rows at all.
+    `arguments` are the inputs that `run` got; they name the columns of a step that made no rows at all.
 
     Raises:
         BadInput: it is nothing that can be kept.
@@ -53,11 +53,12 @@ def known_columns(step: Step, arguments: Mapping[str, Any]) -> list[str]:
     """Return the columns that a step says it makes of its inputs, as far as it knows: theirs first, then others."""
     inputs = {name: _columns(value) for name, value in _held(arguments)}
     try:
-        made = step.columns({name: None if found is None else frozenset(found) for name, found in inputs.items()}) or ()
+        given = {name: None if columns is None else frozenset(columns) for name, columns in inputs.items()}
+        produced = step.columns(given) or ()
     except Exception:  # noqa: BLE001 - what a step can't say before it runs was said by the plan
         return []
-    order = {name: None for found in inputs.values() for name in found or ()}
-    return [*(name for name in order if name in made), *sorted(set(made) - order.keys())]
+    order = {name: None for columns in inputs.values() for name in columns or ()}
+    return [*(name for name in order if name in produced), *sorted(set(produced) - order.keys())]
 
 
 def metrics(result: Mapping[Any, Any]) -> dict[str, Any]:
@@ -69,10 +70,10 @@ def metrics(result: Mapping[Any, Any]) -> dict[str, Any]:
         BadInput: with all values that have no place in JSON, by name.
     """
     wrong: list[str] = []
-    made = _plain(result, "", wrong)
+    plain = _plain(result, "", wrong)
     if wrong:
         raise BadInput(*wrong)
-    return dict(made)
+    return dict(plain)
 
 
 def _held(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -92,11 +93,11 @@ def _columns(value: object) -> list[str] | None:
     items = (
         list(value.values() if isinstance(value, Mapping) else value) if isinstance(value, (dict, list, tuple)) else []
     )
-    found = [_columns(item) for item in items]
-    known = [set(columns) for columns in found if columns is not None]
-    if not known or len(known) < len(found):
+    each = [_columns(item) for item in items]
+    named = [set(columns) for columns in each if columns is not None]
+    if not named or len(named) < len(each):
         return None
-    return [name for name in found[0] or () if all(name in columns for columns in known)]
+    return [name for name in each[0] or () if all(name in columns for columns in named)]
 
 
 def _plain(value: object, place: str, wrong: list[str]) -> Any:
@@ -122,16 +123,16 @@ def _plain(value: object, place: str, wrong: list[str]) -> Any:
 
 def _object(value: Mapping[Any, Any], place: str, wrong: list[str]) -> dict[str, Any]:
     """Return a dict as plain JSON: whole numbers and truth values as names become texts, which must not clash."""
-    made: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for key, item in value.items():
         name = str(key.item() if hasattr(key, "item") else key)
         here = f"{place}.{name}" if place else name
         if not isinstance(key, (str, int, float)) and not hasattr(key, "item"):
             wrong.append(f"metric {here} is named by a {type(key).__name__}: the name of a metric is a text")
-        elif name in made:
+        elif name in result:
             wrong.append(f"metric {here} is there twice, as {key!r} and as a text: rename one")
-        made[name] = _plain(item, here, wrong)
-    return made
+        result[name] = _plain(item, here, wrong)
+    return result
 
 
 def _text(value: str, place: str, wrong: list[str]) -> str:

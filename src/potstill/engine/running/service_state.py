@@ -18,9 +18,9 @@ from potstill.engine.processes import Process, end_group, run_goes_on
 from potstill.engine.store.artifacts import write_json
 
 GRACE_SECONDS = 10.0
-"""How long a service may take to leave before it is killed."""
+"""Seconds that a service may take to end before it is killed."""
 POLL_SECONDS = 0.1
-"""How often what is to come or go is looked at."""
+"""Seconds between checks of whether a service has started or ended."""
 LAST_LINES = 15
 """Lines of a dead service's output that its error shows."""
 LAST_CAUSES = 5
@@ -28,7 +28,7 @@ LAST_CAUSES = 5
 CAUSE = re.compile(r"\b\w*(Error|Exception): ")
 """What names an error."""
 FORGOTTEN_SECONDS = 30 * 24 * 3600.0
-"""Age from which files are removed of runs of which nobody here can tell whether they go on."""
+"""Age from which files are removed of runs of which this machine can't tell whether they go on."""
 
 
 @dataclass(frozen=True)
@@ -107,22 +107,22 @@ def stop(path: Path, *, keep_log: bool = False) -> None:
 def sweep(root: Path) -> list[str]:
     """End what runs of this store that are gone have left behind; return the names of those services.
 
-    What belongs to another machine or container is left to the next run there; so is what nobody can tell any more,
-    until it is old.
+    What belongs to another machine or container is left to the next run there; so are files whose run can't be
+    identified any more, until they are old.
     """
-    found = []
+    stopped = []
     for path in (root / "services").glob("*.json"):
         state = read_state(path)
         if state is None or not state.owner.of_this_machine() or state.owner.alive():
             continue
         with contextlib.suppress(OSError):
             stop(path)
-            found.append(state.name)
+            stopped.append(state.name)
     for path in (root / "services").glob("*.*"):
         with contextlib.suppress(OSError):
             if _is_left(path):
                 path.unlink()
-    return found
+    return stopped
 
 
 def _is_left(path: Path) -> bool:
@@ -144,8 +144,8 @@ def _end(state: State) -> None:
 
 def in_words(code: int) -> str:
     """Return an exit code in words."""
-    known = {number.value: number.name for number in signal.Signals}
-    return known.get(-code, f"signal {-code}") if code < 0 else f"exit code {code}"
+    signals = {number.value: number.name for number in signal.Signals}
+    return signals.get(-code, f"signal {-code}") if code < 0 else f"exit code {code}"
 
 
 def last_lines(log: Path, secret: str) -> str:

@@ -2,8 +2,8 @@
 
 A step asks for a service by `reach`; it is started once and shared by all steps of the run that name the same one. The
 runner stops it before a heavy step that does not use it, and at the end of the run. A small keeper process is the
-server's parent: it ends the server's whole process group when it is told to, and when the process that owns the run is
-gone, however it went. Should the keeper be killed too, the next run on the store ends what is left (`sweep`).
+server's parent: it ends the server's whole process group on request, and when the process that owns the run is gone,
+however it ended. Should the keeper be killed too, the next run on the store ends what is left (`sweep`).
 
 STORE/services/NAME.json   which processes belong to the service, and where it listens; never the run's secret
 STORE/services/NAME.log    what it printed
@@ -90,7 +90,7 @@ class Running:
     port: int
     """Where it listens, on `HOST`."""
     secret: str = field(repr=False)
-    """What it wants to be told."""
+    """What requests must carry."""
     state: Path
     """Its state file."""
 
@@ -194,7 +194,7 @@ def reach(service: Service, access: Access) -> Running:
             if not problem:
                 return running
             stop(path, keep_log=True)
-            if "ddress already in use" not in problem:
+            if "ddress already in use" not in problem:  # "Address" or "address"
                 break
     raise PotstillError(f"{service.label or service.name} {problem}")
 
@@ -225,7 +225,9 @@ def _start(service: Service, access: Access, path: Path) -> State:
     environment = dict(os.environ)
     if service.secret_variable:
         environment[service.secret_variable] = access.secret
+    # or the state of a dead service would be read as the new one's
     path.unlink(missing_ok=True)
+    # -P: a module of the working folder must not be taken for one of Python or of Potstill
     command = [sys.executable, "-P", "-m", "potstill.engine.running.supervisor", str(path)]
     done = subprocess.run(
         command, input=json.dumps(order), text=True, env=environment, capture_output=True, check=False
@@ -251,7 +253,7 @@ def _wait_until_ready(service: Service, running: Running) -> str:
             if connection.getresponse().status == 200:
                 return ""
         except (OSError, http.client.HTTPException):
-            pass
+            pass  # it does not listen yet
         finally:
             connection.close()
         time.sleep(POLL_SECONDS)
@@ -262,5 +264,6 @@ def _wait_until_ready(service: Service, running: Running) -> str:
 def free_port() -> int:
     """Return a port that is free now."""
     with socket.socket() as trial:
+        # another process may take the port before the server binds it; `reach` tries another one then
         trial.bind((HOST, 0))
         return int(trial.getsockname()[1])

@@ -27,6 +27,7 @@ def main(path: Path) -> int:
     """Start the service, and leave it to a background process to keep; return when it has been started."""
     order = json.load(sys.stdin)
     reading, writing = os.pipe()
+    # the caller waits for this process alone; the child becomes init's and outlives the step
     child = os.fork()
     if child == 0:
         os.close(reading)
@@ -46,24 +47,29 @@ def _keep(path: Path, order: Mapping[str, Any], started: int) -> int:
     """Start the service, say so, and keep it."""
     owner = Process(**order["owner"])
     waking, wake = os.pipe()
+    # set_wakeup_fd takes only a descriptor that does not block
     os.set_blocking(wake, False)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # without a handler in Python, nothing is written to the wake-up descriptor
         signal.signal(number, lambda *_: None)
     signal.set_wakeup_fd(wake)
     try:
         owner_gone = os.pidfd_open(owner.pid)
     except ProcessLookupError:
         return 0
-    if not owner.alive():  # its number was given away meanwhile
+    # asked after the open: from there on the descriptor means one process, whatever becomes of its number
+    if not owner.alive():
         return 0
     server = _launch(path, order)
     state = State(order["name"], Process.of(server.pid), Process.this(), owner, order["port"])
+    # before the answer: the caller reads the file as soon as it has one
     write_state(path, state)
     os.write(started, b"1")
     os.close(started)
     _leave_terminal()
     server_gone = os.pidfd_open(server.pid)
     ready, _, _ = select.select([waking, owner_gone, server_gone], [], [])
+    # only a stop on request is gentle: without an owner nobody needs the answers
     end_group(server.pid, GRACE_SECONDS if waking in ready else 0.0)
     code = server.wait()
     if server_gone in ready and path.exists():
@@ -92,11 +98,12 @@ def _launch(path: Path, order: Mapping[str, Any]) -> subprocess.Popen[bytes]:
 
 def _die_with_parent() -> None:
     """Ask Linux to kill the service when the keeper is killed."""
+    # PR_SET_PDEATHSIG; a SIGKILL leaves the keeper no time to end the service itself
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def _leave_terminal() -> None:
-    """Hold nobody's pipes open."""
+    """Close the standard streams, which a caller may read to their end."""
     nothing = os.open(os.devnull, os.O_RDWR)
     for handle in (0, 1, 2):
         os.dup2(nothing, handle)

@@ -92,20 +92,21 @@ def _is_traceless_function(function: FunctionType, seen: dict[int, Any]) -> bool
     """Return whether a function of the user's own can change nothing lasting."""
     held = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
     held += [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
-    known = function.__globals__
+    variables = function.__globals__
     for code in _codes(function.__code__):
         for instruction in dis.get_instructions(code):
             name = str(instruction.argval)
             if instruction.opname in _STORES or name in _SETTERS:
                 return False
+            # by __globals__, __dict__ and their like, code reaches all there is
             if instruction.opname in ("LOAD_ATTR", "LOAD_METHOD") and name.startswith("__"):
                 return False
             if instruction.opname == "IMPORT_NAME" and not _is_pure(name):
                 return False
             if instruction.opname not in ("LOAD_GLOBAL", "LOAD_NAME"):
                 continue
-            if name in known:
-                held.append(known[name])
+            if name in variables:
+                held.append(variables[name])
             elif name not in _BUILTINS and not _is_error(getattr(builtins, name, None)):
                 return False
     return all(_is_traceless(value, seen) for value in held)

@@ -149,7 +149,7 @@ class Store:
                     self.root.chmod(mode & ~stat.S_IRWXO)
 
     def lookup(self, key: str) -> Lookup:
-        """Return the artifact of `key` if its manifest and all its files are whole; read anew at each call."""
+        """Return the artifact of `key` if its manifest and all its files are whole; read again at each call."""
         path = self.root / "artifacts" / key
         if not path.is_dir():
             return Lookup(None)

@@ -16,6 +16,7 @@ TOGETHER = fcntl.LOCK_SH
 AT_ONCE = fcntl.LOCK_NB
 """Refuses with BlockingIOError rather than wait."""
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+"""Errors of file systems without locks, such as some network mounts."""
 
 
 def lock_file(file: IO[Any], path: Path, how: int) -> None:

@@ -2,7 +2,7 @@
 
 Whatever else no remembered run uses is doubtful: an unfinished run made it, or another file, another machine or an
 earlier version of Potstill. It is named, and deleted only on consent. Where a record can't be read, nothing is deleted:
-nobody knows what it named.
+it may have named any result.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Collected:
     removed: list[Item] = field(default_factory=list)
     """Artifacts that were deleted."""
     doubtful: list[Item] = field(default_factory=list)
-    """Artifacts and unfinished work that were kept because nobody consented."""
+    """Artifacts and unfinished work that were kept for want of consent."""
     problems: list[str] = field(default_factory=list)
     """Why nothing could be deleted."""
     size: int = 0
@@ -71,8 +71,8 @@ class Collected:
 def collect(store: Store, *, consent: bool = False, dry_run: bool = False) -> Collected:
     """Delete artifacts, work and journalled rows that no run uses; what is doubtful only on `consent`.
 
-    Teachers' answers are kept: they were paid for, and any later run may use them. Runs that go on lose nothing,
-    whatever machine they are on.
+    Teachers' answers are kept: they were paid for, and any later run may use them. Runs that go on lose nothing, on
+    this machine or on another.
     """
     if not store.root.is_dir():
         return Collected()
@@ -80,17 +80,18 @@ def collect(store: Store, *, consent: bool = False, dry_run: bool = False) -> Co
         usage = _usage(store, all_pins(store.root, now))
         if usage.problems:
             return Collected(problems=usage.problems)
-        superseded, doubtful = _found(store, usage)
+        superseded, doubtful = _unneeded(store, usage)
         chosen = superseded + (doubtful if consent else [])
-        kept = [] if consent else doubtful
+        spared = [] if consent else doubtful
         if not dry_run:
             _move_away(store, [item.key for item in chosen], _leftovers(store, usage))
             _drop_rows(store, usage, consent=consent, taken={item.key for item in chosen})
             _drop_locks(store, usage)
     if not dry_run:
+        # outside of the lock: what was renamed belongs to no run any more, and deleting may take minutes
         _delete(store)
     artifacts = [item for item in chosen if item.name]
-    return Collected(artifacts, kept, [], sum(item.size for item in chosen))
+    return Collected(artifacts, spared, [], sum(item.size for item in chosen))
 
 
 def described(collected: Collected, *, dry_run: bool) -> list[str]:
@@ -170,7 +171,7 @@ def _is_gone(origin: Origin, root: Path) -> bool:
     return in_a_file and origin.host == socket.gethostname() and not (root.resolve().parent / origin.file).exists()
 
 
-def _found(store: Store, usage: _Usage) -> tuple[list[Item], list[Item]]:
+def _unneeded(store: Store, usage: _Usage) -> tuple[list[Item], list[Item]]:
     """Return what is superseded and what is doubtful."""
     superseded: list[Item] = []
     doubtful: list[Item] = []
@@ -178,6 +179,7 @@ def _found(store: Store, usage: _Usage) -> tuple[list[Item], list[Item]]:
         lock = try_lock(store.root, key)
         if lock is None:
             continue  # an earlier version's run, which pins nothing, makes it
+        # given back at once: a new run pins the key before it takes the lock, and waits there until this is over
         lock.release()
         item = _item(store, usage, key, sum(_size(path) for path in paths))
         (doubtful if item.why else superseded).append(item)
@@ -186,12 +188,12 @@ def _found(store: Store, usage: _Usage) -> tuple[list[Item], list[Item]]:
 
 def _unused(store: Store, usage: _Usage) -> dict[str, list[Path]]:
     """Return the artifacts and work that nothing uses, by key."""
-    found: dict[str, list[Path]] = {}
+    unused: dict[str, list[Path]] = {}
     for path in [*_inside(store.root / "artifacts"), *_inside(store.root / "work"), *_inside(store.root / "strays")]:
         key = path.name[:KEY_LENGTH] if _KEY.match(path.name) else path.name
         if key not in usage.used and not path.name.startswith((_REMOVED, "replaced-")):
-            found.setdefault(key, []).append(path)
-    return found
+            unused.setdefault(key, []).append(path)
+    return unused
 
 
 def _item(store: Store, usage: _Usage, key: str, size: int) -> Item:
@@ -222,15 +224,15 @@ def _origin(manifest: dict[str, object]) -> Origin:
 
 def _leftovers(store: Store, usage: _Usage) -> list[Path]:
     """Return the work of used keys whose artifact is whole: a kill came between publishing it and removing the work."""
-    found = []
+    leftovers = []
     for path in _inside(store.root / "work"):
         key = path.name[:KEY_LENGTH]
         if key in usage.used - usage.pinned and (artifact := store.lookup(key).artifact) is not None:
             lock = None if artifact.manifest["counts"]["retryable"] else try_lock(store.root, key)
             if lock is not None:
                 lock.release()
-                found.append(path)
-    return found
+                leftovers.append(path)
+    return leftovers
 
 
 def _move_away(store: Store, keys: list[str], leftovers: list[Path]) -> None:
@@ -260,6 +262,7 @@ def _drop_locks(store: Store, usage: _Usage) -> None:
     for path in _inside(store.root / "locks"):
         lock = try_lock(store.root, path.name) if path.name not in usage.used else None
         if lock is not None:
+            # while it is held: `try_lock` finds that its file is no longer the one at the path
             path.unlink(missing_ok=True)
             lock.release()
 

@@ -45,16 +45,17 @@ class Journal:
         wanted = list(dict.fromkeys(keys))
         if not self._path.exists():
             return {}
-        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
+        # SQLite before 3.32 takes 999 variables in a statement
         for start in range(0, len(wanted), 500):
             part = wanted[start : start + 500]
             marks = ",".join("?" * len(part))
             query = f"SELECT key, value FROM entries WHERE namespace = ? AND key IN ({marks})"  # noqa: S608 - only marks
             for key, value in self._execute(query, [namespace, *part]):
-                with contextlib.suppress(Exception):  # whatever damage does to an entry, it is missing
+                with contextlib.suppress(Exception):  # a damaged entry counts as missing
                     if value[:8] in _checksums(namespace, key, value[8:]):
-                        found[key] = unpack(value[8:])
-        return {key: found[key] for key in wanted if key in found}
+                        values[key] = unpack(value[8:])
+        return {key: values[key] for key in wanted if key in values}
 
     def put_many(self, namespace: str, entries: Mapping[str, Any]) -> None:
         """Add `entries`; one transaction. One that can't be packed spoils no other: the rest is written first.
@@ -144,6 +145,7 @@ class Journal:
 
     def _is_damaged(self, error: sqlite3.DatabaseError) -> bool:
         """Return whether an error comes from the file's content: SQLite takes some damage for a lack of rights."""
+        # the low byte is the error's kind, the rest its details
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # Python's own errors have none
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             return True
@@ -156,6 +158,7 @@ class Journal:
         target = self._path.with_name(f"{self._path.name}.damaged-{number}")
         _log.warning("the journal %s is damaged (%s): set aside as %s", self._path, error, target.name)
         self._path.replace(target)
+        # SQLite would replay the log of the damaged file into the new one
         for suffix in ("-wal", "-shm"):
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
 
@@ -192,7 +195,7 @@ class ScopedJournal:
         self.put_many({key: value})
 
     def kept(self, key: str, value: object) -> Any:
-        """Add one entry; return it as `get` will return it after a kill, so that a run that goes on makes the same."""
+        """Add one entry; return it as `get` does after a kill, so that a resumed run makes the same."""
         self.put(key, value)
         return unpack(pack(value))
 
@@ -230,6 +233,7 @@ def _connected(path: Path) -> sqlite3.Connection:
     connection.text_factory = _readable
     try:
         connection.execute("PRAGMA journal_mode = WAL")
+        # with a write-ahead log, a kill loses nothing; a power cut may lose the last rows and damages none
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(_SCHEMA)
     except sqlite3.Error:
@@ -239,7 +243,7 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 
 def _readable(text: bytes) -> str:
-    """Return a text of the file; one that was damaged is some other text, which nobody asks for."""
+    """Return a text of the file; a damaged one becomes another text, which matches no key."""
     return text.decode(errors="replace")
 
 
@@ -250,6 +254,8 @@ def _has_sound_header(path: Path) -> bool:
             head = file.read(100)
     except OSError:
         return True
+    # page size, format versions, payload fractions, schema format and text encoding: sqlite.org/fileformat2, section
+    # 1.3
     size = int.from_bytes(head[16:18])
     return (
         head[:16] == b"SQLite format 3\0"

@@ -33,6 +33,7 @@ def try_lock(root: Path, key: str) -> Lock | None:
     with writing(root):
         folder = root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
+        # not "w": who holds the lock stays written there until it is ours
         file = (folder / key).open("a+")
         try:
             lock_file(file, folder / key, ALONE | AT_ONCE)

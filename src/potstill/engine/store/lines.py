@@ -1,7 +1,7 @@
 """Files of JSON lines that are appended to by several processes: each line carries its length and a checksum.
 
 A line that a kill or a full disk cut short is distinguished from one that was damaged: what was about to be written
-counts for nothing, while of a damaged line nobody knows what it said.
+counts for nothing, while a damaged line may have held anything.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ def appended(path: Path) -> io.FileIO:
 def write(file: io.FileIO, values: Iterable[Mapping[str, Any]]) -> None:
     """Add lines to an open file in one write, after a line break that ends a line that was cut short."""
     content = ("\n" + "".join(line_of(value) for value in values)).encode()
+    # one write in append mode, so that lines of several processes never mix
     written = file.write(content)
     while written < len(content):
         written += file.write(content[written:])
@@ -63,14 +64,14 @@ def read(path: Path) -> Lines:
         content = path.read_bytes()
     except FileNotFoundError:
         return Lines()
-    found = Lines()
+    result = Lines()
     for number, raw in enumerate(content.split(b"\n"), 1):
         value = _value(raw)
         if value is not None:
-            found.values.append(value)
+            result.values.append(value)
         elif not _is_cut_short(raw):
-            found.damaged.append(number)
-    return found
+            result.damaged.append(number)
+    return result
 
 
 def _value(raw: bytes) -> dict[str, Any] | None:

@@ -55,6 +55,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Return the manifest as it is written, with its checksum."""
+    # of what JSON gives back: tuples are lists then, and names texts
     return {"seal": _seal(json.loads(json.dumps(manifest))), **manifest}
 
 
@@ -70,6 +71,7 @@ def condition(path: Path, manifest: Mapping[str, Any]) -> Condition:
     beside = {*BESIDE_PAYLOAD, *((CARD,) if manifest.get("makes") == "model" else ())}
     damage, blemishes = "", []
     for name, expected in files.items():
+        # one problem is enough to refuse it, and hashing is slow
         if name not in beside and damage:
             continue
         problem = _problem(path / name, there.get(name), expected)
@@ -110,12 +112,12 @@ def entries(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def signature(folder: Path) -> frozenset[tuple[str, int, int, int, int]]:
-    """Return what changes whenever a file below `folder` does; it is quick and says nothing about content."""
-    found = set()
+    """Return what changes whenever a file below `folder` does; it is quick, and does not depend on the content."""
+    states = set()
     for name, _ in entries(folder):
         status = os.lstat(folder / name)
-        found.add((name, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
-    return frozenset(found)
+        states.add((name, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+    return frozenset(states)
 
 
 def without_links(payload: Path) -> list[str]:
@@ -128,13 +130,13 @@ def without_links(payload: Path) -> list[str]:
             pipe, a socket or a device.
     """
     there = sorted(entries(payload))
-    found = [(payload / name, kind) for name, kind in there if kind != "file"]
-    wrong = [f"{path.relative_to(payload)} {problem}" for path, kind in found if (problem := _unkeepable(path, kind))]
+    special = [(payload / name, kind) for name, kind in there if kind != "file"]
+    wrong = [f"{path.relative_to(payload)} {problem}" for path, kind in special if (problem := _unkeepable(path, kind))]
     if wrong:
         raise BadInput(*(f"the step's folder can't be kept: {problem}; write plain files into it" for problem in wrong))
-    for path, _ in found:
+    for path, _ in special:
         _replace_by_content(path)
-    return sorted(name for name, _ in entries(payload)) if found else [name for name, _ in there]
+    return sorted(name for name, _ in entries(payload)) if special else [name for name, _ in there]
 
 
 def _unkeepable(path: Path, kind: str) -> str:

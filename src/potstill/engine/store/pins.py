@@ -1,4 +1,4 @@
-"""What running runs use: a pin file for each run, which `gc` honours whatever machine the run is on.
+"""What running runs use: a pin file for each run, which `gc` honours wherever the run is.
 
 STORE/pins/RUN.jsonl   who runs what (host, boot, process namespace, process), then a line for each key that the run
                        found in the store or makes; touched every few seconds while the run goes on
@@ -115,8 +115,8 @@ def _places(root: Path, key: str) -> Iterator[bool]:
 
 def all_pins(root: Path, now: float | None = None) -> list[Pins]:
     """Return what all runs of a store say; `now` is the present by the clock of the store's file system."""
-    found = [_read(path, time.time() if now is None else now) for path in sorted((root / "pins").glob("*.jsonl"))]
-    return [pins for pins in found if pins is not None]
+    runs = [_read(path, time.time() if now is None else now) for path in sorted((root / "pins").glob("*.jsonl"))]
+    return [pins for pins in runs if pins is not None]
 
 
 def _read(path: Path, now: float) -> Pins | None:
@@ -159,9 +159,10 @@ def not_while_collecting(root: Path, gate: IO[Any]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def collecting(root: Path) -> Iterator[float]:
-    """Run the block while nobody pins anything and no other `gc` decides; yields the file system's present time."""
+    """Run the block while no run pins anything and no other `gc` decides; yields the file system's present time."""
     with _gate(root) as gate:
         lock_file(gate, root / "pins", ALONE)
+        # the file system's own clock: pins of other machines are dated by it, and this machine's may be off
         os.utime(gate.fileno())
         yield os.fstat(gate.fileno()).st_mtime
 

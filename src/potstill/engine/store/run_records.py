@@ -78,12 +78,12 @@ class RunRecords:
             before = lines.read(path)
             if before.damaged:
                 return  # what was damaged may be read by a later version, or mended by hand
-            known = [entry for value in before.values if (entry := _entry(value)) is not None]
-            last = {entry.step: entry for entry in known if entry.origin == origin} | mine
-            kept = [entry for entry in known if entry.origin != origin]
-            kept += [last[name] for name in dict.fromkeys(steps) if name in last]
+            recorded = [entry for value in before.values if (entry := _entry(value)) is not None]
+            last = {entry.step: entry for entry in recorded if entry.origin == origin} | mine
+            remaining = [entry for entry in recorded if entry.origin != origin]
+            remaining += [last[name] for name in dict.fromkeys(steps) if name in last]
             partial = path.with_suffix(f".{os.getpid()}")
-            partial.write_text("".join(lines.line_of(_plain(entry)) for entry in kept), encoding="utf-8")
+            partial.write_text("".join(lines.line_of(_plain(entry)) for entry in remaining), encoding="utf-8")
             partial.replace(path)
 
     def last(self, pipeline: str, file: str) -> dict[str, Entry]:
@@ -97,13 +97,13 @@ class RunRecords:
 
     def entries(self) -> tuple[list[Entry], list[str]]:
         """Return all records, and where there are lines that can't be read any more."""
-        found: list[Entry] = []
+        records: list[Entry] = []
         damage: list[str] = []
         for path in sorted(self._folder.glob("*.jsonl")):
             entries, damaged = self._read(path)
-            found += entries
+            records += entries
             damage += [f"{path}, line {number}" for number in damaged]
-        return found, damage
+        return records, damage
 
     def _read(self, path: Path) -> tuple[list[Entry], list[int]]:
         """Return the records of one file, and the numbers of its damaged lines."""

@@ -15,7 +15,7 @@ class Usage:
     """The results of a store that one run uses."""
 
     def __init__(self, store: Store, origin: Origin, warn: Callable[[str], None]) -> None:
-        """Use `store` for a run from `origin`; `warn` hears each warning once."""
+        """Use `store` for a run from `origin`; `warn` gets each warning once."""
         self._store = store
         self._origin = origin
         self._warn = warn
@@ -28,24 +28,24 @@ class Usage:
     def find(self, name: str, key: str) -> Artifact | None:
         """Return the artifact of the step `name` if it is whole and has no rows to retry; it is pinned first."""
         self._tolerating(lambda: self._pin.add(key))
-        found = self._store.lookup(key)
-        if found.strays:
-            found = self._without_strays(name, key, found)
-        for blemish in found.blemishes:
+        lookup = self._store.lookup(key)
+        if lookup.strays:
+            lookup = self._without_strays(name, key, lookup)
+        for blemish in lookup.blemishes:
             self.warn_once(f"{name}: {key}/{blemish}; it is not part of the result, which is used")
-        if found.damage:
-            self.warn_once(f"{name}: the artifact {key} is corrupt ({found.damage}); it is made again")
-        if found.artifact is None or found.artifact.manifest["counts"]["retryable"]:
+        if lookup.damage:
+            self.warn_once(f"{name}: the artifact {key} is corrupt ({lookup.damage}); the step runs again")
+        if lookup.artifact is None or lookup.artifact.manifest["counts"]["retryable"]:
             return None
-        return found.artifact
+        return lookup.artifact
 
-    def _without_strays(self, name: str, key: str, found: Lookup) -> Lookup:
+    def _without_strays(self, name: str, key: str, lookup: Lookup) -> Lookup:
         """Take what others put into an artifact out of it; where that can't be done, it is damaged."""
         try:
-            place = self._store.set_aside(key, found.strays)
+            place = self._store.set_aside(key, lookup.strays)
         except StoreError:
-            return found
-        self.warn_once(f"{name}: {key}: {found.damage}; moved to {place}")
+            return lookup
+        self.warn_once(f"{name}: {key}: {lookup.damage}; moved to {place}")
         return self._store.lookup(key)
 
     def hit(self, name: str, key: str, identity: Mapping[str, Any]) -> None:

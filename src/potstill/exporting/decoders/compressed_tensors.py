@@ -30,7 +30,7 @@ class CompressedTensors:
     needs_kernels: bool = True
     """Whether vLLM itself must answer."""
     processor: Path = CPUINFO
-    """Where the system tells what the processor can do."""
+    """Where the system lists what the processor can do."""
 
     def check(self, source: Source) -> None:
         """Make sure that vLLM is there, and that this machine has the kernels.

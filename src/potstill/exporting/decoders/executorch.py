@@ -1,7 +1,7 @@
 """ExecuTorch's `.pte` with the key-value cache inside, its linear layers run by XNNPACK.
 
 The model is exported with caches of a fixed length as buffers, which every call writes at the positions it is given.
-ExecuTorch's own runner of language models reads this form, and the numbers that the file tells about itself.
+ExecuTorch's own runner of language models reads this form, and the numbers that the file gives about itself.
 
 Shapes: T tokens of a call, N tokens that the cache holds, K key-value heads, D features of a head, H hidden features,
 V vocabulary.
@@ -272,12 +272,13 @@ def _rows_in_int8(weight: torch.Tensor) -> torch.nn.Module:
             super().__init__()
             self.rows: torch.Tensor
             self.scales: torch.Tensor
+            # clamped: a row of zeros would be divided by 0
             scales = weight.abs().amax(1, keepdim=True).clamp(min=torch.finfo(weight.dtype).tiny) / 127
             self.register_buffer("scales", scales)
             self.register_buffer("rows", (weight / scales).round().to(torch.int8))
 
         def forward(self, ids: torch.Tensor) -> torch.Tensor:
-            rows, scales = (torch.nn.functional.embedding(ids, kept) for kept in (self.rows, self.scales))
+            rows, scales = (torch.nn.functional.embedding(ids, table) for table in (self.rows, self.scales))
             return rows.to(scales.dtype) * scales
 
     return RowsInInt8()

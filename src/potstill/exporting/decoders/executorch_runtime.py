@@ -21,8 +21,8 @@ class ExecuTorch:
 
         self.program: Any = Runtime.get().load_program(folder / FILE)
         self.forward = self.program.load_method("forward")
-        [self.chunk], [self.room] = self._told("get_max_seq_len"), self._told("get_max_context_len")
-        self.ends = set(self._told("get_eos_ids"))
+        [self.chunk], [self.room] = self._constants("get_max_seq_len"), self._constants("get_max_context_len")
+        self.ends = set(self._constants("get_eos_ids"))
         self.tokenizer: Any = CppHFTokenizer()
         self.tokenizer.load(str(folder / "tokenizer.json"))
 
@@ -45,10 +45,10 @@ class ExecuTorch:
 
     def continued(self, ids: Sequence[int], count: int) -> Sequence[int]:
         """Return the tokens that greedy decoding adds."""
-        made = [int(self._read(ids, 0).argmax())]
-        while len(made) < count and made[-1] not in self.ends:
-            made.append(int(self._read(made[-1:], len(ids) + len(made) - 1).argmax()))
-        return made
+        tokens = [int(self._read(ids, 0).argmax())]
+        while len(tokens) < count and tokens[-1] not in self.ends:
+            tokens.append(int(self._read(tokens[-1:], len(ids) + len(tokens) - 1).argmax()))
+        return tokens
 
     def tokenized(self, text: str) -> Sequence[int]:
         """Return the token ids of `text`."""
@@ -60,8 +60,8 @@ class ExecuTorch:
 
         return f"ExecuTorch {version('executorch')}"
 
-    def _told(self, name: str) -> list[int]:
-        """Return the numbers that the program tells about itself by `name`."""
+    def _constants(self, name: str) -> list[int]:
+        """Return the numbers that the program has under `name`."""
         return [int(value) for value in self.program.load_method(name).execute([])]
 
     def _read(self, ids: Sequence[int], past: int) -> Any:
@@ -82,4 +82,5 @@ class ExecuTorch:
             part = torch.tensor([list(ids[start : start + self.chunk])])
             positions = torch.arange(past + start, past + start + part.shape[1])
             logits = self.forward.execute((part, positions))[0]
+        # a copy: the next call writes into the same memory
         return logits[0, -1].numpy().copy()

@@ -62,10 +62,10 @@ def opened(runtime: RuntimeName, folder: Path, room: int = 0) -> Runtime:
 
 
 def _answers(text: str) -> Answers:
-    found = json.loads(text)
+    fields = json.loads(text)
     for name in ("continued", "tokens"):
-        found[name] = tuple(tuple(ids) for ids in found[name])
-    return Answers(**found)
+        fields[name] = tuple(tuple(ids) for ids in fields[name])
+    return Answers(**fields)
 
 
 def _main(arguments: list[str]) -> int:

@@ -155,12 +155,14 @@ def tensors(model: PretrainedModel, precision: str) -> Iterator[tuple[str, Any, 
     if rope_kind(config) == "llama3":
         yield "rope_freqs.weight", _rope_factors(model), gguf.GGMLQuantizationType.F32
     for name, weight in model.state_dict().items():
+        # llama.cpp takes the embeddings for the head where the file has none
         if name == "lm_head.weight" and config.tie_word_embeddings:
             continue
         values = weight.detach().float().cpu().numpy()
         kind = stored_type(name, values.shape, precision)
         stored = quantize(values, kind)
         with torch.no_grad():
+            # the probe then compares the file with the very same weights, and finds a wrong order or name
             weight.copy_(torch.from_numpy(dequantize(stored, kind).reshape(values.shape).copy()))
         order = interleaved(name, config, values.shape[0])
         yield names.get_name(name, try_suffixes=(".weight", ".bias")), stored if order is None else stored[order], kind
@@ -208,9 +210,10 @@ def quantize_further(source: Path, target: Path, precision: str) -> None:
         _quantize_by_library(source, target, precision)
     else:
         command = [tool, str(source), str(target), precision.upper()]
-        made = subprocess.run(command, capture_output=True, text=True, check=False)
-        if made.returncode:
-            raise PotstillError(f"{QUANTIZE} failed (exit code {made.returncode}): {made.stderr.strip()[-1000:]}")
+        completed = subprocess.run(command, capture_output=True, text=True, check=False)
+        if completed.returncode:
+            printed = completed.stderr.strip()[-1000:]
+            raise PotstillError(f"{QUANTIZE} failed (exit code {completed.returncode}): {printed}")
     source.unlink()
 
 
@@ -241,9 +244,10 @@ def _rope_factors(model: PretrainedModel) -> NDArray[Any]:
     """Return by how much each frequency is divided."""
     import torch
 
-    found = model.base_model.get_buffer("rotary_emb.inv_freq").float().cpu()
-    base = model.config.rope_parameters["rope_theta"] ** -(torch.arange(len(found)) / len(found))
-    factors: NDArray[Any] = (base / found).numpy()
+    scaled = model.base_model.get_buffer("rotary_emb.inv_freq").float().cpu()
+    # transformers keeps the scaled frequencies alone; llama.cpp wants the divisors
+    base = model.config.rope_parameters["rope_theta"] ** -(torch.arange(len(scaled)) / len(scaled))
+    factors: NDArray[Any] = (base / scaled).numpy()
     return factors
 
 
@@ -281,13 +285,14 @@ def _add_sizes(writer: Any, config: ModelConfig, name: str) -> None:
 def _add_tokenizer(writer: Any, source: Source) -> None:
     """Write the tokenizer and its chat template."""
     tokenizer = source.tokenizer
-    found = gguf_tokenizer.vocabulary(tokenizer, source.model.config.vocab_size)
+    vocabulary = gguf_tokenizer.vocabulary(tokenizer, source.model.config.vocab_size)
+    # llama.cpp's name for byte-level BPE
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre(found.pre)
-    writer.add_token_list(found.tokens)
-    writer.add_token_types(found.kinds)
-    writer.add_token_merges(found.merges)
-    writer.add_add_bos_token(found.adds_bos)
+    writer.add_tokenizer_pre(vocabulary.pre)
+    writer.add_token_list(vocabulary.tokens)
+    writer.add_token_types(vocabulary.kinds)
+    writer.add_token_merges(vocabulary.merges)
+    writer.add_add_bos_token(vocabulary.adds_bos)
     for number, add in (
         (tokenizer.bos_token_id, writer.add_bos_token_id),
         (tokenizer.eos_token_id, writer.add_eos_token_id),

@@ -57,11 +57,11 @@ class LlamaCpp:
         """Return the tokens that greedy decoding adds."""
         self.model.reset()
         self.model.eval(list(ids))
-        made: list[int] = []
-        while len(made) < count and not (made and made[-1] == self.model.token_eos()):
-            made.append(int(self.model.scores[self.model.n_tokens - 1].argmax()))
-            self.model.eval(made[-1:])
-        return made
+        tokens: list[int] = []
+        while len(tokens) < count and not (tokens and tokens[-1] == self.model.token_eos()):
+            tokens.append(int(self.model.scores[self.model.n_tokens - 1].argmax()))
+            self.model.eval(tokens[-1:])
+        return tokens
 
     def tokenized(self, text: str) -> Sequence[int]:
         """Return the token ids of `text`."""

@@ -121,8 +121,8 @@ def sampling(generation: GenerationConfig | None) -> dict[str, Any]:
     if generation is None or not generation.do_sample:
         return {"temperature": 0}
     names = {"temperature": "temperature", "top_p": "top_p", "top_k": "top_k", "repetition_penalty": "repeat_penalty"}
-    found = {theirs: getattr(generation, ours, None) for ours, theirs in names.items()}
-    return {name: value for name, value in found.items() if _is_number(value)}
+    options = {option: getattr(generation, setting, None) for setting, option in names.items()}
+    return {name: value for name, value in options.items() if _is_number(value)}
 
 
 def quoted(text: str) -> str:
@@ -144,7 +144,7 @@ def can_be_quoted(text: str) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    """Return whether a setting is a number: what a stranger's file holds instead could add lines of its own."""
+    """Return whether a setting is a number: a text of an untrusted file could add lines of its own."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 

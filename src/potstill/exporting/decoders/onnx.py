@@ -80,18 +80,19 @@ class ONNX:
         precision = {"f32": "fp32"}.get(self.precision, self.precision)
         given, options = str(source.folder), ["hf_token=false"]
         options += [] if self.precision == "f32" else [f"block_size={self.group_size}"]
-        kept = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+        tokenizer_files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
         cache = folder / "cache"
         try:
-            with quiet("onnxruntime") as said:
+            with quiet("onnxruntime") as printed:
                 extra = parse_extra_options("", given, str(folder), precision, "cpu", str(cache), options)
                 create_model("", given, str(folder), precision, "cpu", str(cache), **extra)
         except Exception as error:  # the builder raises many kinds
-            last = f"it said last: {said.getvalue()[-300:]}"
+            last = f"it last printed: {printed.getvalue()[-300:]}"
             raise PotstillError(
                 f"onnxruntime-genai's builder failed: {type(error).__name__}: {error}; {last}"
             ) from error
-        for name, content in kept.items():
+        # the builder has written tokenizer files of its own over them
+        for name, content in tokenizer_files.items():
             (folder / name).write_bytes(content)
         _remove_empty(cache)
         source.model.config.save_pretrained(folder)

@@ -21,7 +21,7 @@ CONTRIB = "com.microsoft"
 def linear_as_matmul(graph: GraphProto) -> None:
     """Write every `Gemm` with a constant weight as `MatMul` and `Add`, which quantizers of weights look for.
 
-    The one that gives the graph's output stays: a classifier's head is small, and the answers hang on it.
+    The one that gives the graph's output stays: a classifier's head is small, and the answers depend on it.
     """
     import numpy as np
     from onnx import helper, numpy_helper
@@ -144,8 +144,8 @@ def products_in_bytes(graph: GraphProto) -> None:
 
 def rounded_rows(table: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the int8 numbers [V, H] and the scales [V, 1] of a table [V, H]."""
-    made = _rounded(table, 8, None)
-    return made.values.numpy(), made.scale.numpy()
+    rounded = _rounded(table, 8, None)
+    return rounded.values.numpy(), rounded.scale.numpy()
 
 
 def rounded_groups(table: NDArray[Any], group: int) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -155,8 +155,8 @@ def rounded_groups(table: NDArray[Any], group: int) -> tuple[NDArray[Any], NDArr
     """
     from potstill.compression.formats.gemma import pack
 
-    made = _rounded(table, 4, group)
-    return pack(made.values).numpy(), made.scale.numpy()
+    rounded = _rounded(table, 4, group)
+    return pack(rounded.values).numpy(), rounded.scale.numpy()
 
 
 def _rounded(table: NDArray[Any], bits: int, group: int | None) -> Quantized:
@@ -187,10 +187,11 @@ def _axis(node: NodeProto) -> int:
 
 def _rewrite(graph: GraphProto, nodes: Iterable[NodeProto]) -> None:
     """Let the graph have `nodes`, and only the constants that they read."""
-    kept = list(nodes)
-    read = {name for node in kept for name in node.input}
+    remaining = list(nodes)
+    read = {name for node in remaining for name in node.input}
     constants = [tensor for tensor in graph.initializer if tensor.name in read]
+    # a repeated field of protobuf takes no assignment
     del graph.node[:]
-    graph.node.extend(kept)
+    graph.node.extend(remaining)
     del graph.initializer[:]
     graph.initializer.extend(constants)

@@ -41,11 +41,11 @@ class GenAI:
 
         generator = self._generator(len(ids) + count)
         generator.append_tokens(np.array(ids, dtype=np.int32))
-        made: list[int] = []
-        while len(made) < count and not generator.is_done():
+        tokens: list[int] = []
+        while len(tokens) < count and not generator.is_done():
             generator.generate_next_token()
-            made.append(int(generator.get_next_tokens()[0]))
-        return made
+            tokens.append(int(generator.get_next_tokens()[0]))
+        return tokens
 
     def tokenized(self, text: str) -> Sequence[int]:
         """Return the token ids of `text`."""

@@ -122,7 +122,7 @@ class Graph(Protocol):
         """Return all operations."""
 
     def validate_nodes_and_infer_types(self) -> None:
-        """Check the graph, and find types and sizes anew."""
+        """Check the graph, and infer types and sizes again."""
 
 
 def compressed(model: Graph, precision: Precision, group_size: int) -> Graph:
@@ -139,7 +139,7 @@ def compressed(model: Graph, precision: Precision, group_size: int) -> Graph:
 
 
 def without_telemetry() -> None:
-    """Keep OpenVINO and NNCF from sending usage statistics, which they do unless told not to.
+    """Keep OpenVINO and NNCF from sending usage statistics, which they do by default.
 
     Both go without where the package that sends them can't be imported; there is no setting for it but a file at home.
     """
@@ -243,7 +243,7 @@ def _name_ports(converted: Graph, config: ModelConfig) -> tuple[list[str], list[
 
 
 def _reorder(converted: Graph, pasts: list[str]) -> None:
-    """Put `beam_idx` [B] before the cache: which beam each row goes on from."""
+    """Put `beam_idx` [B] before the cache: which beam each row continues."""
     import numpy as np
     import openvino
     from openvino import opset13

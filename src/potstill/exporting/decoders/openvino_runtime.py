@@ -46,11 +46,11 @@ class OpenVINO:
         """Return the tokens that greedy decoding adds."""
         self.request.reset_state()
         last = self._read(ids, 0)[-1]
-        made = [int(last.argmax())]
-        while len(made) < count and made[-1] not in self.ends:
-            last = self._read(made[-1:], len(ids) + len(made) - 1)[-1]
-            made.append(int(last.argmax()))
-        return made
+        tokens = [int(last.argmax())]
+        while len(tokens) < count and tokens[-1] not in self.ends:
+            last = self._read(tokens[-1:], len(ids) + len(tokens) - 1)[-1]
+            tokens.append(int(last.argmax()))
+        return tokens
 
     def tokenized(self, text: str) -> Sequence[int]:
         """Return the token ids of `text`."""

@@ -67,13 +67,13 @@ class Served:
 
     def log_probabilities(self, ids: Sequence[int], at_once: int | None = None) -> Sequence[float]:
         """Return log p of `ids[1:]`."""
-        found = self._ask({"prompt": list(ids), "max_tokens": 1, "prompt_logprobs": 0})["prompt_logprobs"]
-        return [float(entry[str(token)]["logprob"]) for entry, token in zip(found[1:], ids[1:], strict=True)]
+        entries = self._ask({"prompt": list(ids), "max_tokens": 1, "prompt_logprobs": 0})["prompt_logprobs"]
+        return [float(entry[str(token)]["logprob"]) for entry, token in zip(entries[1:], ids[1:], strict=True)]
 
     def continued(self, ids: Sequence[int], count: int) -> Sequence[int]:
         """Return the tokens that greedy decoding adds."""
-        made = self._ask({"prompt": list(ids), "max_tokens": count, "return_token_ids": True})
-        return [int(token) for token in made["token_ids"]]
+        choice = self._ask({"prompt": list(ids), "max_tokens": count, "return_token_ids": True})
+        return [int(token) for token in choice["token_ids"]]
 
     def tokenized(self, text: str) -> Sequence[int]:
         """Return the token ids of `text`."""

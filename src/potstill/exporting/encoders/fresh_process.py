@@ -28,9 +28,9 @@ def fresh_answers(package: str, folder: Path, texts: list[str], seconds: float, 
     """
     import numpy as np
 
-    found = json.loads(answer_of(__name__, [package], folder.resolve(), json.dumps(texts), seconds, threads))
-    said = np.array(found["said"], dtype=np.float64)
-    return TextAnswers(said, tuple(tuple(ids) for ids in found["tokens"]), found["runtime"])
+    answers = json.loads(answer_of(__name__, [package], folder.resolve(), json.dumps(texts), seconds, threads))
+    outputs = np.array(answers["said"], dtype=np.float64)
+    return TextAnswers(outputs, tuple(tuple(ids) for ids in answers["tokens"]), answers["runtime"])
 
 
 def script_of(folder: Path) -> dict[str, Any]:
@@ -46,12 +46,12 @@ def _main(package: str) -> int:
 
     without_telemetry()
     texts, names = json.load(sys.stdin), script_of(Path())
-    said: list[Any] = []
+    outputs: list[Any] = []
     for start in range(0, len(texts), BATCH):
-        said += names["read"](texts[start : start + BATCH]).tolist()
+        outputs += names["read"](texts[start : start + BATCH]).tolist()
     tokens = [names["tokenizer"].encode(text).ids for text in texts]
     runtime = f"{package} {importlib.metadata.version(package)}"
-    print("\n" + MARK + json.dumps({"said": said, "tokens": tokens, "runtime": runtime}), flush=True)
+    print("\n" + MARK + json.dumps({"said": outputs, "tokens": tokens, "runtime": runtime}), flush=True)
     return 0
 
 

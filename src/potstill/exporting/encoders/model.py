@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from potstill.models.protocols import SentenceModel, Tokenizer
 
 Kind = Literal["classes", "vectors"]
-"""What a model says to a text: how probable each class is, or its vector."""
+"""What a model returns for a text: the probability of each class, or its vector."""
 TYPES = ("bert", "distilbert", "electra", "roberta", "xlm-roberta")
 """Model types that are tested in this form."""
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -42,7 +42,7 @@ class EncoderModel:
     name: str
     """What it is called."""
     kind: Kind
-    """What it says to a text."""
+    """What it returns for a text."""
     network: nn.Module
     """Computes from tokens [B, T], named by `inputs` and in that order, the logits [B, C] or the vectors [B, D]."""
     inputs: tuple[str, ...]
@@ -87,8 +87,8 @@ def classifier(folder: Path, name: str, model: PretrainedModel, tokenizer: Token
     def answer(text: str) -> NDArray[np.float32]:
         given = tokenizer(text, truncation=True, max_length=limit, return_tensors="pt")
         with torch.inference_mode():
-            said: NDArray[np.float32] = model(**given).logits[0].softmax(-1).numpy()
-        return said
+            probabilities: NDArray[np.float32] = model(**given).logits[0].softmax(-1).numpy()
+        return probabilities
 
     inputs = _inputs(model, tokenizer)
     network = _Network(model, inputs, lambda out, _: out.logits).eval()
@@ -111,15 +111,15 @@ def sentence_encoder(folder: Path, name: str, encoder: SentenceModel) -> Encoder
     prompts = tuple(sorted({prompt for prompt in encoder.prompts.values() if prompt}))
 
     def answer(text: str) -> NDArray[np.float32]:
-        said: NDArray[np.float32] = encoder.encode([text], prompt="", show_progress_bar=False)[0]
-        return said
+        embedding: NDArray[np.float32] = encoder.encode([text], prompt="", show_progress_bar=False)[0]
+        return embedding
 
     def vector(out: ModelOutput, mask: Tensor) -> Tensor:
-        found = {"token_embeddings": out.last_hidden_state, "attention_mask": mask}
+        features = {"token_embeddings": out.last_hidden_state, "attention_mask": mask}
         for module in list(encoder)[1:]:
-            found = module(found)
-        made: Tensor = found["sentence_embedding"]
-        return made
+            features = module(features)
+        embedding: Tensor = features["sentence_embedding"]
+        return embedding
 
     inputs = _inputs(transformer, tokenizer)
     network = _Network(transformer, inputs, vector, list(encoder)[1:]).eval()
@@ -133,12 +133,12 @@ class _Network(nn.Module):
         self,
         model: nn.Module,
         inputs: tuple[str, ...],
-        made: Callable[[Any, Tensor], Tensor],
+        readout: Callable[[Any, Tensor], Tensor],
         others: Sequence[nn.Module] = (),
     ) -> None:
-        """Take the `model`, the names of its `inputs`, and the `others` with weights that `made` calls."""
+        """Take the `model`, the names of its `inputs`, and the `others` with weights that `readout` calls."""
         super().__init__()
-        self.model, self.inputs, self.made, self.others = model, inputs, made, nn.ModuleList(others)
+        self.model, self.inputs, self.readout, self.others = model, inputs, readout, nn.ModuleList(others)
 
     def forward(self, *values: Tensor) -> Tensor:
         """Return the output from the inputs [B, T], in their order.
@@ -149,7 +149,7 @@ class _Network(nn.Module):
         given = dict(zip(self.inputs, values, strict=True))
         mask = given["attention_mask"]
         added = torch.zeros_like(mask, dtype=torch.float32).masked_fill(mask == 0, torch.finfo(torch.float32).min)
-        return self.made(self.model(**{**given, "attention_mask": added[:, None, None, :]}), mask)
+        return self.readout(self.model(**{**given, "attention_mask": added[:, None, None, :]}), mask)
 
 
 def _check(folder: Path, config: ModelConfig, tokenizer: Tokenizer) -> None:
@@ -174,8 +174,8 @@ def _check(folder: Path, config: ModelConfig, tokenizer: Tokenizer) -> None:
 
 def _inputs(model: nn.Module, tokenizer: Tokenizer) -> tuple[str, ...]:
     """Return the names of the inputs that the tokenizer makes and the model takes."""
-    made, taken = tokenizer.model_input_names, inspect.signature(model.forward).parameters
-    return tuple(name for name in INPUTS if name in taken and (name in made or name == "attention_mask"))
+    offered, taken = tokenizer.model_input_names, inspect.signature(model.forward).parameters
+    return tuple(name for name in INPUTS if name in taken and (name in offered or name == "attention_mask"))
 
 
 def _limit(config: ModelConfig, tokenizer: Tokenizer, wanted: int | None) -> int:

@@ -93,11 +93,11 @@ def converted(model: EncoderModel) -> Any:
         # branches that were taken for good: on what does not change with the texts
         warnings.simplefilter("ignore")
         trace: Any = torch.jit.trace
-        found = openvino.convert_model(trace(model.network, example, check_trace=False), example_input=example)
-    for port, name in zip(found.inputs, model.inputs, strict=True):
+        result = openvino.convert_model(trace(model.network, example, check_trace=False), example_input=example)
+    for port, name in zip(result.inputs, model.inputs, strict=True):
         port.get_tensor().set_names({name})
         port.get_node().set_partial_shape(openvino.PartialShape([-1, -1]))
         port.get_node().set_element_type(openvino.Type.i64)
-    found.outputs[0].get_tensor().set_names({model.output})
-    found.validate_nodes_and_infer_types()
-    return found
+    result.outputs[0].get_tensor().set_names({model.output})
+    result.validate_nodes_and_infer_types()
+    return result

@@ -64,9 +64,9 @@ def in_memory(model: EncoderModel, texts: Sequence[str]) -> TextAnswers:
     import numpy as np
     import transformers
 
-    said = np.stack([model.answer(text) for text in texts]).astype(np.float64)
+    outputs = np.stack([model.answer(text) for text in texts]).astype(np.float64)
     ids = [model.tokenizer(text, truncation=True, max_length=model.limit)["input_ids"] for text in texts]
-    return TextAnswers(said, tuple(tuple(row) for row in ids), f"transformers {transformers.__version__}")
+    return TextAnswers(outputs, tuple(tuple(row) for row in ids), f"transformers {transformers.__version__}")
 
 
 def judge(kind: Kind, before: TextAnswers, fresh: TextAnswers, tolerance: float) -> Mapping[str, float]:
@@ -135,8 +135,8 @@ def _other_classes(mine: NDArray[Any], fresh: TextAnswers, tolerance: float) -> 
     """Return a problem where too many classes differ whose probability [N, C] led by more than `tolerance`."""
     import numpy as np
 
-    rows, theirs = np.arange(len(mine)), fresh.said.argmax(1)
-    leads = mine.max(1) - mine[rows, theirs]
+    rows, predicted = np.arange(len(mine)), fresh.said.argmax(1)
+    leads = mine.max(1) - mine[rows, predicted]
     wrong = int((leads > tolerance).sum())
     if wrong <= tolerance * len(mine):
         return []
@@ -147,8 +147,8 @@ def _other_classes(mine: NDArray[Any], fresh: TextAnswers, tolerance: float) -> 
 def _other_tokens(before: TextAnswers, fresh: TextAnswers) -> list[str]:
     """Return a problem for each text that the exported tokenizer reads otherwise."""
     return [
-        f"the exported tokenizer reads probe text {number} as {list(theirs)[:12]}... and the model's as "
+        f"the exported tokenizer reads probe text {number} as {list(exported)[:12]}... and the model's as "
         f"{list(mine)[:12]}...: answers would be garbage"
-        for number, (mine, theirs) in enumerate(zip(before.tokens, fresh.tokens, strict=True))
-        if mine != theirs
+        for number, (mine, exported) in enumerate(zip(before.tokens, fresh.tokens, strict=True))
+        if mine != exported
     ][:3]

@@ -1,4 +1,4 @@
-"""What a step that asks a teacher will still ask: its requests, counted against the journal while nobody is asked.
+"""What a step that asks a teacher will still ask: its requests, counted against the journal without asking any.
 
 A dry run draws the step's requests as a run would. What the journal holds is answered from there; the first requests
 that it lacks are counted with their lengths, and then the dry run ends.
@@ -106,7 +106,7 @@ def left_to_ask(bound: Estimate, run: Callable[[], Iterable[object]], share: flo
 
 
 def sampled(inputs: Mapping[str, object]) -> tuple[dict[str, object], float]:
-    """Return the inputs of a dry run, data sets cut to `SAMPLE_ROWS`, and which share of the longest that is."""
+    """Return the inputs of a dry run, datasets cut to `SAMPLE_ROWS`, and which share of the longest that is."""
     cut: dict[str, object] = {}
     share = 1.0
     for name, value in inputs.items():

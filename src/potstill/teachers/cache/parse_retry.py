@@ -82,7 +82,7 @@ class Answer(Generic[Value]):
     tries: int = 1
     """How many it took."""
     reasoning: str = ""
-    """What the teacher thought before it, where it says so."""
+    """The teacher's reasoning before it, where it is given."""
 
 
 Answered = Iterator[tuple[Tag, tuple[Answer[Value], ...]]]
@@ -110,7 +110,7 @@ def asked(
     and what the teacher wrote stands in the ledger.
     """
     with nullcontext(teacher) if isinstance(teacher, Asker) else Asker(as_teacher(teacher), context) as asker:
-        yield from _Line(asker, iter(questions), parse, tries, context).answered(total)
+        yield from _QuestionQueue(asker, iter(questions), parse, tries, context).answered(total)
 
 
 @dataclass
@@ -125,7 +125,7 @@ class _Open(Generic[Tag, Value]):
 
 
 @dataclass(eq=False)
-class _Line(Generic[Tag, Value]):
+class _QuestionQueue(Generic[Tag, Value]):
     """Questions in order, an iterator over their requests that has more of them when an answer must be asked again."""
 
     asker: Asker
@@ -172,6 +172,7 @@ class _Line(Generic[Tag, Value]):
         if number:
             sampling = replace(sampling, temperature=max(sampling.temperature, RETRY_TEMPERATURE))
         others = (question.sample, number) if question.sample or number else ()
+        # of the chat, not of the row's number: a row that is added before changes no other's answer
         seed = request_seed(self.tries.seed, messages, *others) if sampling.temperature > 0 else 0
         return Request(messages, sampling, seed)
 
@@ -211,8 +212,8 @@ class _Line(Generic[Tag, Value]):
     def _lose(self, entry: _Open[Tag, Value], reason: str, detail: str) -> None:
         """Record a question that is lost for good, with what the teacher wrote."""
         if not entry.lost:
-            said = "; ".join(repr(text) for text in entry.unread)
-            self.context.ledger.lose(entry.question.name, "permanent", reason, f"{detail}; the teacher wrote {said}")
+            answers = "; ".join(repr(text) for text in entry.unread)
+            self.context.ledger.lose(entry.question.name, "permanent", reason, f"{detail}; the teacher wrote {answers}")
         entry.lost = True
 
     def _finished(self) -> Answered[Tag, Value]:
@@ -241,10 +242,10 @@ def lose_unfit(context: Context, row: str, unfit: UnfitRow) -> None:
     context.ledger.lose(row, "permanent", unfit.reason, prompts.REMEDY)
 
 
-def lose_once(context: Context, row: str, unfit: UnfitRow, known: set[str]) -> None:
-    """Record it the first time only, for steps that go through their rows several times: `known` are those before."""
-    if row not in known:
-        known.add(row)
+def lose_once(context: Context, row: str, unfit: UnfitRow, lost: set[str]) -> None:
+    """Record it the first time only, for steps that go through their rows several times: `lost` are those before."""
+    if row not in lost:
+        lost.add(row)
         lose_unfit(context, row, unfit)
 
 

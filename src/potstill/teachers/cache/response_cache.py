@@ -84,7 +84,7 @@ class Asker:
         An error is a response too (`finish_reason` is `error`); it is not kept, so the next run asks again, unless the
         teacher did answer, with nothing that can be used.
         """
-        yield from _Line(self, requests, total).responses()
+        yield from _RequestQueue(self, requests, total).responses()
 
     def key(self, request: Request) -> str:
         """Return the key of a response: what it depends on. Greedy decoding has no seed."""
@@ -98,8 +98,8 @@ class Asker:
 
     def known(self, keys: list[str]) -> dict[str, Response]:
         """Return the responses that are finished already, as the teacher wrote them."""
-        found = {key: unpack(value) for key, value in self._journal.get_many(keys).items()}
-        return found | {key: self._unsaved[key] for key in keys if key in self._unsaved}
+        cached = {key: unpack(value) for key, value in self._journal.get_many(keys).items()}
+        return cached | {key: self._unsaved[key] for key in keys if key in self._unsaved}
 
     def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Response]]:
         """Ask the teacher, which is opened at the first time; in a dry run, count the requests and end it."""
@@ -118,11 +118,11 @@ class Asker:
             self._keep(key, written)
         return response
 
-    def read(self, known: Response, request: Request) -> Response:
+    def read(self, stored: Response, request: Request) -> Response:
         """Return a response of the journal as steps read it."""
         self.usage["cached"] += 1
-        self._note_changes(known)
-        return interpreted(known, request)
+        self._note_changes(stored)
+        return interpreted(stored, request)
 
     def _count(self, response: Response) -> None:
         """Count what a response took, with the tries before it."""
@@ -153,7 +153,7 @@ class Asker:
             self._save()
 
     def report(self, done: int, total: int | None) -> None:
-        """Tell the progress."""
+        """Report the progress."""
         if self._reports:
             note = self._session.note if isinstance(self._session, Throttled) else ""
             self._context.progress(done, total, tokens=self.usage["completion_tokens"], note=note)
@@ -166,7 +166,7 @@ class Asker:
         self._saved = time.monotonic()
 
 
-class _Line(Generic[Tag]):
+class _RequestQueue(Generic[Tag]):
     """Requests waiting in order; those that the journal lacks are fed to the teacher, which answers in any order."""
 
     def __init__(self, asker: Asker, requests: Iterable[tuple[Tag, Request]], total: int | None) -> None:
@@ -229,6 +229,7 @@ class _Line(Generic[Tag]):
 
     def _feed(self) -> Iterator[Request]:
         """Yield what the journal lacks, looking ahead no further than `WINDOW`."""
+        # a teacher counts the requests of one call from 0
         number = itertools.count()
         while True:
             while self._to_ask:
@@ -241,14 +242,15 @@ class _Line(Generic[Tag]):
     def _scan(self) -> bool:
         """Put the next requests in line; return whether there were any."""
         batch = [(tag, self._asker.key(request), request) for tag, request in itertools.islice(self._source, SCAN)]
-        known = self._asker.known(list({key for _, key, _ in batch if key not in self._holders}))
+        cached = self._asker.known(list({key for _, key, _ in batch if key not in self._holders}))
         for tag, key, request in batch:
             self._waiting.append((tag, key))
             self._holders[key] += 1
+            # equal requests are asked once, and all that wait get the one response
             if self._holders[key] > 1:
                 continue
-            if key in known:
-                self._ready[key] = self._asker.read(known[key], request)
+            if key in cached:
+                self._ready[key] = self._asker.read(cached[key], request)
                 if (count := forecast.current()) is not None:
                     count.cached += 1
             else:

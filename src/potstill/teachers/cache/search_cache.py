@@ -111,17 +111,19 @@ class Writer:
 
     def outputs(self, jobs: Sequence[Job]) -> dict[str, list[Hypothesis]]:
         """Return what is written, by key; `refusals` gets why, where a prompt can't be answered."""
-        known = self._journal.get_many({job.key for job in jobs})
-        found = {key: [Hypothesis(**output) for output in outputs] for key, outputs in known.items()}
-        self._usage["cached"] += len(found)
-        missing = {job.key: job for job in jobs if job.key not in found}
+        cached = self._journal.get_many({job.key for job in jobs})
+        result = {key: [Hypothesis(**output) for output in outputs] for key, outputs in cached.items()}
+        self._usage["cached"] += len(result)
+        missing = {job.key: job for job in jobs if job.key not in result}
         tokens = {key: ids for key, job in missing.items() if (ids := self._ids(job))}
         order = sorted(tokens, key=lambda key: len(tokens[key]), reverse=True)
         for batch in (order[first : first + self._batch_size] for first in range(0, len(order), self._batch_size)):
-            made = self._decoder.write([tokens[key] for key in batch], self._search, [missing[k].seed for k in batch])
-            self._keep(dict(zip(batch, made, strict=True)))
-            found |= zip(batch, made, strict=True)
-        return {key: [without_thoughts(output) for output in outputs] for key, outputs in found.items()}
+            written = self._decoder.write(
+                [tokens[key] for key in batch], self._search, [missing[k].seed for k in batch]
+            )
+            self._keep(dict(zip(batch, written, strict=True)))
+            result |= zip(batch, written, strict=True)
+        return {key: [without_thoughts(output) for output in outputs] for key, outputs in result.items()}
 
     def _ids(self, job: Job) -> list[int]:
         """Return the tokens of a prompt, or none if it can't be answered."""
@@ -137,11 +139,11 @@ class Writer:
             self.refusals[job.key] = refusal
         return [] if refusal else ids
 
-    def _keep(self, made: Mapping[str, Sequence[Hypothesis]]) -> None:
+    def _keep(self, written: Mapping[str, Sequence[Hypothesis]]) -> None:
         """Write a batch to the journal."""
-        self._journal.put_many({key: [asdict(output) for output in outputs] for key, outputs in made.items()})
-        self._usage["calls"] += len(made)
-        self._usage["completion_tokens"] += sum(output.tokens for outputs in made.values() for output in outputs)
+        self._journal.put_many({key: [asdict(output) for output in outputs] for key, outputs in written.items()})
+        self._usage["calls"] += len(written)
+        self._usage["completion_tokens"] += sum(output.tokens for outputs in written.values() for output in outputs)
 
 
 def asked(teacher: Teacher, prompts: Iterable[Prompt], search: Search, seed: int, context: Context) -> Found:

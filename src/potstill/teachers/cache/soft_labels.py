@@ -79,7 +79,7 @@ class Sidecar:
         except (TypeError, ValueError, KeyError) as error:
             raise BadInput(
                 f"{row}: its soft labels have no readable teacher_sidecar ({str(text)[:60]!r}), so nothing says which "
-                "tokenizer they are for: make them anew with PseudoLabel(top_k=32) or SoftLabels"
+                "tokenizer they are for: compute them again with PseudoLabel(top_k=32) or SoftLabels"
             ) from error
 
 
@@ -129,12 +129,12 @@ class TokenLabels:
             ids, top = unpack_ids(row["teacher_token_ids"]), unpack_ids(row["teacher_top_ids"])
             own, logs = (np.frombuffer(row[c], "<f2") for c in ("teacher_token_logprobs", "teacher_top_logprobs"))
         except (TypeError, ValueError, IndexError) as error:
-            raise BadInput(f"{name}: its soft labels can't be unpacked ({error}): make them anew") from error
+            raise BadInput(f"{name}: its soft labels can't be unpacked ({error}): compute them again") from error
         if not len(ids) == len(own) == len(top) / k == len(logs) / k:
             sizes = f"{len(ids)}, {len(own)}, {len(top)} and {len(logs)}"
             raise BadInput(
                 f"{name}: {', '.join(c for c in TOP_COLUMNS if c not in ('teacher_sidecar', 'teacher_tail'))} hold "
-                f"{sizes} values, which must be T, T, {k} T and {k} T: make them anew"
+                f"{sizes} values, which must be T, T, {k} T and {k} T: compute them again"
             )
         return cls(ids, own.astype(np.float32), top.reshape(-1, k), logs.astype(np.float32).reshape(-1, k))
 
@@ -164,7 +164,7 @@ def read_hidden(row: Mapping[str, Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         return ids, np.frombuffer(row["teacher_hidden"], "<i2").reshape(len(ids), -1)
     except (TypeError, ValueError, IndexError) as error:
         raise BadInput(
-            f"row {row.get('id', '')!r}: its hidden states can't be unpacked ({error}): make them anew"
+            f"row {row.get('id', '')!r}: its hidden states can't be unpacked ({error}): compute them again"
         ) from error
 
 
@@ -172,9 +172,11 @@ def own_logprobs(token_ids: NDArray[Any], top_ids: NDArray[Any], top_logprobs: N
     """Return [T] the tokens' own log-probabilities out of the kept entries, NaN for a token that isn't among them."""
     import numpy as np
 
-    found = top_ids == token_ids[:, None]
-    own: NDArray[Any] = np.take_along_axis(top_logprobs, found.argmax(axis=1)[:, None], axis=1)[:, 0].astype(np.float32)
-    own[~found.any(axis=1)] = np.nan
+    matches = top_ids == token_ids[:, None]
+    own: NDArray[Any] = np.take_along_axis(top_logprobs, matches.argmax(axis=1)[:, None], axis=1)[:, 0].astype(
+        np.float32
+    )
+    own[~matches.any(axis=1)] = np.nan
     return own
 
 

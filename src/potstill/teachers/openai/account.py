@@ -1,4 +1,4 @@
-"""What is spent and set aside of one budget, by all steps of a run, whatever process or machine they are in."""
+"""What is spent and set aside of one budget, by all steps of a run, in any process and on any machine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from potstill.engine.store.file_locks import ALONE, lock_file
 from potstill.errors import PotstillError
 
 LOST_SECONDS = 3600.0
-"""A holder on another machine that has not been heard of for so long is taken for dead."""
+"""A holder on another machine that has written nothing for so long is taken for dead."""
 
 Sum = tuple[int, float]
 """(tokens, dollars)."""
@@ -139,6 +139,7 @@ class Account:
         """Set `amount` aside if it fits into `most` tokens and dollars beside all that is spent and set aside."""
         with self._opened() as books:
             needed = together(together(books.spent, books.set_aside), amount)
+            # before the request is sent: two processes that each looked first could pass the limit together
             if any(limit is not None and need > limit for need, limit in zip(needed, most, strict=True)):
                 return False
             self._mine = together(self._mine, amount)

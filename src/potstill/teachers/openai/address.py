@@ -56,18 +56,19 @@ class Address:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the server is on this machine, where no proxy is needed and nobody listens in."""
+        """Whether the server is on this machine: no proxy is needed, and no other machine can read what is sent."""
         if self.host == "localhost" or self.host.endswith(".localhost"):
             return True
         try:
             address = ipaddress.ip_address(self.host)
         except ValueError:
             return False
+        # 0.0.0.0 is what servers print that listen everywhere; as a target it is this machine
         return address.is_loopback or address.is_unspecified
 
     @property
     def is_private(self) -> bool:
-        """Whether nobody on the way can read what is sent."""
+        """Whether no machine on the way can read what is sent."""
         return self.parts.scheme.lower() == "https" or self.is_loopback
 
     @property

@@ -58,7 +58,7 @@ class ErrorInside(Exception):
 
 
 class UnreadableAnswer(ValueError):
-    """An answer that says nothing; another try may be better."""
+    """An answer that holds nothing; another try may be better."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,7 @@ def loads(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
+        # the second way takes control characters in texts, and integers longer than Python reads
         return json.loads(text, strict=False, parse_int=_number)
 
 
@@ -120,6 +121,7 @@ def choice_of(answer: object) -> Mapping[str, Any]:
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], Mapping):
         if answer.get("error"):
             raise ErrorInside(answer["error"])
+        # some servers send an error with status 200, and as the answer itself
         if answer.get("code") and (answer.get("msg") or answer.get("message")):
             raise ErrorInside(answer)
         raise UnreadableAnswer("it has no choices")
@@ -135,7 +137,7 @@ def response_of(choice: Mapping[str, Any], usage: Usage | None, max_tokens: int)
     """Return the response that a choice stands for.
 
     Raises:
-        UnreadableAnswer: it says nothing, or the server gave up; another try may be better.
+        UnreadableAnswer: it holds nothing, or the server gave up; another try may be better.
     """
     content, named = content_of(choice), _named_end(choice)
     end = ending(named) or ("length" if usage is not None and usage.completion >= max_tokens else "stop")
@@ -167,6 +169,7 @@ def ending(named: object) -> str:
         named = named.get("type") or named.get("reason")
     if named is None:
         return ""
+    # "FinishReason.MAX_TOKENS", "maxTokens" and "max-tokens" are one name
     snake = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", "_", str(named).strip().rpartition(".")[2])
     plain = re.sub(r"^(?:finish|stop)_reason_", "", re.sub(r"[-\s]+", "_", snake.lower()))
     if plain in UNNAMED:
@@ -199,9 +202,10 @@ def content_of(choice: Mapping[str, Any]) -> Content:
     parts: dict[str, list[str]] = {"text": [], "reasoning": [], "refusal": [], "other": []}
     for kind, part in _parts(message.get("content")):
         parts[kind].append(part)
-    apart = next((said for name in THOUGHTS if (said := _text_in(message.get(name))).strip()), "")
+    apart = next((text for name in THOUGHTS if (text := _text_in(message.get(name))).strip()), "")
     thoughts = filter(None, (apart, *parts["reasoning"]))
-    refusals = [said for said in (*parts["refusal"], _text_in(message.get("refusal"))) if said]
+    refusals = [text for text in (*parts["refusal"], _text_in(message.get("refusal"))) if text]
+    # some servers put the reason into the content, and only a flag here
     if message.get("refusal") is True:
         refusals, parts["text"] = parts["text"] or ["it gave no reason"], []
     return Content("".join(parts["text"]), "\n\n".join(thoughts), "\n".join(refusals), tuple(parts["other"]))
@@ -240,7 +244,7 @@ def _text_in(value: object) -> str:
         return "\n".join(filter(None, map(_text_in, value)))
     if isinstance(value, Mapping):
         names = ("text", "thinking", "reasoning", "refusal", "summary", "content", "value")
-        return next((said for name in names if (said := _text_in(value.get(name)))), "")
+        return next((text for name in names if (text := _text_in(value.get(name)))), "")
     return ""
 
 
@@ -263,11 +267,11 @@ def _number(digits: str) -> int | float:
 
 def _status_of(error: Mapping[str, Any], code: str) -> int:
     """Return the HTTP status that an error inside an answer would have had; 500 for one that may pass."""
-    for said in (error.get("status"), error.get("status_code"), code):
-        if str(said).isdigit() and 400 <= int(str(said)) <= 599:
-            return int(str(said))
+    for stated in (error.get("status"), error.get("status_code"), code):
+        if str(stated).isdigit() and 400 <= int(str(stated)) <= 599:
+            return int(str(stated))
     words = f"{code} {error.get('type') or ''}".lower()
-    known = {
+    by_word = {
         "rate_limit": 429,
         "overloaded": 503,
         "quota": 429,
@@ -281,4 +285,4 @@ def _status_of(error: Mapping[str, Any], code: str) -> int:
         "bad_request": 400,
         "badrequest": 400,
     }
-    return next((status for word, status in known.items() if word in words), 500)
+    return next((status for word, status in by_word.items() if word in words), 500)

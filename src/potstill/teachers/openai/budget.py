@@ -67,8 +67,8 @@ class Budget:
         """Give back what was set aside, and count what was billed: all of it, where that is not known."""
         if self.limited:
             most = self._most(prompt, completion)
-            known = most if billed is None else (billed.prompt + billed.completion, billed.cost)
-            self.account.settle(most, known)
+            billed_amount = most if billed is None else (billed.prompt + billed.completion, billed.cost)
+            self.account.settle(most, billed_amount)
 
     def may_fit(self, prompt: int, completion: int) -> bool:
         """Return whether a request would fit if what others have set aside were given back."""

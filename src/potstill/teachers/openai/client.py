@@ -76,7 +76,7 @@ class Wire:
         return self.connection.address.name
 
     async def ask(self, path: str, body: dict[str, Any], read: Read) -> Outcome:
-        """Send once. Whatever comes back is counted, and spoils no other request.
+        """Send once. Any answer is counted, and spoils no other request.
 
         Raises:
             BadInput: the key, the address or the model's name is wrong, for every request alike.
@@ -86,10 +86,12 @@ class Wire:
 
         try:
             reply = await self.connection.post(path, body)
+        # nothing was sent in these cases, so that nothing can have been billed
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError, httpx2.UnsupportedProtocol) as error:
             return Outcome(Trouble(self.secrets.clean(f"{type(error).__name__}: {error}"), down=True))
         except httpx2.PoolTimeout as error:
             return Outcome(Trouble(f"no connection was free: {type(error).__name__}"))
+        # the usage is None, unknown: the server may go on and bill what it writes
         except httpx2.TimeoutException:
             return Outcome(Trouble(f"no answer within timeout={self.timeout:g} s"), None)
         except BadInput as error:  # a redirect, which may repeat the key
@@ -130,26 +132,27 @@ class Wire:
         text, thoughts = self.secrets.masked(response.text), self.secrets.masked(response.reasoning)
         return Outcome(replace(response, text=text, reasoning=thoughts), usage)
 
-    async def _refused(self, reply: Reply, said: str, code: str, parameter: str) -> Outcome:
+    async def _refused(self, reply: Reply, message: str, code: str, parameter: str) -> Outcome:
         """Return what an answer other than 200 means for the request, or raise what it means for all."""
-        status, said = reply.status, self.secrets.clean(said)
+        status, message = reply.status, self.secrets.clean(message)
         if status in (401, 402) or code in NO_MODEL:
-            raise await self._wrong(status, said, code)
+            raise await self._wrong(status, message, code)
         if code == "insufficient_quota":
-            raise PotstillError(f"{self.name}: the account's quota is used up: {said}. Every answer so far is kept")
+            raise PotstillError(f"{self.name}: the account's quota is used up: {message}. Every answer so far is kept")
         if status in (408, 409, 425, 429) or status >= 500:
             pause = asked_pause(reply.headers)
             if pause is not None and pause > LONGEST_ASKED:
                 raise PotstillError(
-                    f"{self.name} asks to wait {pause:.0f} s ({status}: {said}): run again then. Every answer so "
+                    f"{self.name} asks to wait {pause:.0f} s ({status}: {message}): run again then. Every answer so "
                     "far is kept, and only what is missing is asked"
                 )
-            return Outcome(Trouble(f"{status}: {said}", pause, limited=status in (429, 503, 529)))
+            return Outcome(Trouble(f"{status}: {message}", pause, limited=status in (429, 503, 529)))
+        # a wrong address and a wrong model name both give 404: the list of models distinguishes them
         if status == 404 and not (self.answered or self._listed):
             self._listed = True
             if await self._knows_nothing():
-                raise await self._wrong(status, said, code)
-        return Outcome(Refusal(status, said, code, parameter, self._hint(status)))
+                raise await self._wrong(status, message, code)
+        return Outcome(Refusal(status, message, code, parameter, self._hint(status)))
 
     async def wrong(self, refusal: Refusal) -> PotstillError:
         """Return the error of a refusal that is everyone's."""
@@ -166,7 +169,7 @@ class Wire:
         )
 
     def _hint(self, status: int) -> str:
-        """Return what to do if nobody is answered."""
+        """Return what to do if no request is answered."""
         if self.answered or status != 403:
             return ""
         return f"check the key in {self.secrets.source}{self._key_state()}"
@@ -177,28 +180,28 @@ class Wire:
             return ", which is not sent over plain http: take https, or say insecure=True"
         return "" if self.secrets.values and self.secrets.values[0] else ", which is empty"
 
-    async def _wrong(self, status: int, said: str, code: str) -> PotstillError:
+    async def _wrong(self, status: int, message: str, code: str) -> PotstillError:
         """Return the error of a key, an address or a model name that is wrong."""
-        start = f"{self.name} refuses the model {self.model!r} with {status}: {said}"
+        start = f"{self.name} refuses the model {self.model!r} with {status}: {message}"
         if status in (401, 403):
             hint = f"check the key in {self.secrets.source}{self._key_state()}"
         elif status == 402:
             return PotstillError(f"{start}; the account has no money left. Every answer so far is kept")
         else:
-            known = await self._models()
-            if known is None:
+            models = await self._models()
+            if models is None:
                 hint = "check base_url: it ends with the version, such as /v1, and no models are listed there"
-            elif self.model in known and code not in NO_MODEL:
+            elif self.model in models and code not in NO_MODEL:
                 hint = "the server knows the model, so base_url or api is wrong for it"
             else:
-                hint = f"the models that it knows: {self.secrets.clean(', '.join(known[:30])) or 'none'}"
+                hint = f"the models that it knows: {self.secrets.clean(', '.join(models[:30])) or 'none'}"
         return BadInput(f"{start}; {hint}")
 
     async def _knows_nothing(self) -> bool:
         """Return whether the server says that it has no such model, or nothing at all at this address."""
-        known = await self._models()
-        if known is not None:
-            return self.model not in known
+        models = await self._models()
+        if models is not None:
+            return self.model not in models
         try:
             return (await self.connection.get("/models")).status == 404
         except Exception:  # noqa: BLE001 - it doesn't say
@@ -208,7 +211,7 @@ class Wire:
         """Return the names that the server knows, or None if it doesn't say."""
         try:
             return sorted(str(model["id"]) for model in (await self.get("/models"))["data"])
-        except Exception:  # noqa: BLE001 - the answer may be anything, and only a hint hangs on it
+        except Exception:  # noqa: BLE001 - the answer may be anything, and only a hint depends on it
             return None
 
 
@@ -220,22 +223,24 @@ def said_in(text: str) -> tuple[str, str, str]:
         inner = body["error"] if isinstance(body, Mapping) and body.get("error") else body
         if not isinstance(inner, Mapping):
             return str(inner), "", ""
-        said = inner.get("message") or inner.get("detail") or inner.get("msg") or text
-        return str(said), str(inner.get("code") or ""), str(inner.get("param") or "")
+        message = inner.get("message") or inner.get("detail") or inner.get("msg") or text
+        return str(message), str(inner.get("code") or ""), str(inner.get("param") or "")
     except (ValueError, TypeError, RecursionError):
+        # an HTML page of a proxy: without its tags, and with a bound that keeps the expression linear
         return re.sub(r"<[^<>]{0,1000}>", " ", text) if text.lstrip().startswith("<") else text, "", ""
 
 
 def asked_pause(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that a server asks to wait (RFC 9110, section 10.2.3), or None if it doesn't say."""
-    said = headers.get("retry-after")
-    if said is None:
+    header = headers.get("retry-after")
+    if header is None:
         return None
     try:
-        return max(0.0, float(said))
+        return max(0.0, float(header))
     except ValueError:
         pass
     try:
-        return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
+        # the header is a number of seconds, or a date
+        return max(0.0, parsedate_to_datetime(header).timestamp() - time.time())
     except ValueError:
         return None

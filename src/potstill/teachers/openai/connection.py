@@ -117,19 +117,20 @@ class Connection:
         parts, size = [], 0
         async for part in reply.aiter_bytes():
             size += len(part)
+            # counted after unpacking: a small reply may unpack to gigabytes
             if size > LARGEST:
                 raise TooLarge(f"the answer is larger than {LARGEST // 2**20} MiB")
             parts.append(part)
         return decoded(b"".join(parts), reply.charset_encoding)
 
 
-def decoded(data: bytes, said: str | None) -> str:
-    """Return a body as text. JSON is UTF-8 (RFC 8259) whatever its header says; what is no UTF-8 is what it says.
+def decoded(data: bytes, charset: str | None) -> str:
+    """Return a body as text. JSON is UTF-8 (RFC 8259) against its header; what is no UTF-8 has the header's encoding.
 
     >>> decoded("é".encode(), "iso-8859-1"), decoded("é".encode("latin-1"), "iso-8859-1")
     ('é', 'é')
     """
-    for name in (json.detect_encoding(data[:8]), said or "utf-8"):
+    for name in (json.detect_encoding(data[:8]), charset or "utf-8"):
         try:
             return data.decode(name).removeprefix("\ufeff")
         except (LookupError, UnicodeError):  # also a codec that is none of text
@@ -154,7 +155,9 @@ def connect(
     http = httpx2.AsyncClient(
         limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
         timeout=httpx2.Timeout(timeout, connect=min(CONNECT_SECONDS, timeout)),
+        # HTTP_PROXY and its like; a proxy could not reach a server on this machine
         trust_env=not address.is_loopback,
+        # httpx would send the prompt, and a key in a header of its own, to any host; `_allowed` decides
         follow_redirects=False,
     )
     return Connection(address, headers, http, trusted_hosts)

@@ -231,6 +231,7 @@ class Endpoint:
         limited = self.max_tokens_total is not None or self.max_cost is not None
         if access is None or not limited:
             return Account()
+        # `served_as` may give two addresses one identity, and each has a bill of its own
         whose = digest({"address": self.address.name, **self.identity()})
         return Account(access.folder / f"spent-{whose}.{access.run}.budget")
 

@@ -18,6 +18,7 @@ def event_loop() -> Iterator[asyncio.AbstractEventLoop]:
     try:
         yield loop
     finally:
+        # stop itself is not thread-safe, and would not wake a loop that waits
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

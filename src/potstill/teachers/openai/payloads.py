@@ -61,8 +61,8 @@ class Body:
 
     def most_read(self) -> int:
         """Return how many tokens the prompt has at most, near enough: most tokens have more than two bytes."""
-        said = self.fields.get("prompt") or "".join(message["content"] for message in self.fields["messages"])
-        return len(said.encode(errors="replace")) // 2 + 8
+        prompt = self.fields.get("prompt") or "".join(message["content"] for message in self.fields["messages"])
+        return len(prompt.encode(errors="replace")) // 2 + 8
 
 
 def request_body(form: Form, request: Request) -> Body:
@@ -97,6 +97,7 @@ def request_body(form: Form, request: Request) -> Body:
     if sampling.top_k:
         fields |= {"logprobs": sampling.top_k} if api == "completions" else {
             "logprobs": True, "top_logprobs": sampling.top_k}  # fmt: skip
+        # as ids: several tokens may have the same text, and parts of a character have none
         fields |= {"return_tokens_as_token_ids": True, "return_token_ids": True}
     return Body(PATHS[api], fields, sampling.top_k)
 

@@ -122,6 +122,7 @@ class VLLMSession:
                         yield index, self._response(output, request, encoded)
         finally:
             if running:
+                # the caller stopped early: or they would decode on beside those of the next call
                 core.abort_request(list(running))
 
     def _add(
@@ -132,36 +133,36 @@ class VLLMSession:
         from vllm.inputs import tokens_input
 
         encoded = self.renderer.encode([request for _, request in batch])
-        for (index, request), found in zip(batch, encoded, strict=True):
-            if isinstance(found, Response):
-                yield index, found
+        for (index, request), prompt in zip(batch, encoded, strict=True):
+            if isinstance(prompt, Response):
+                yield index, prompt
                 continue
             number = f"potstill-{next(self._numbers)}"
             try:
-                core.add_request(number, tokens_input(found.ids), _parameters_of(request), lora_request=self.lora)
+                core.add_request(number, tokens_input(prompt.ids), _parameters_of(request), lora_request=self.lora)
             except (ValueError, VLLMClientError) as error:
                 yield index, refused(str(error))
             else:
-                running[number] = (index, request, found)
+                running[number] = (index, request, prompt)
 
     def _response(self, output: Any, request: Request, encoded: Encoded) -> Response:
         """Turn a finished vLLM output into a response."""
         import numpy as np
 
-        made, read, k = output.outputs[0], len(encoded.ids), request.sampling.top_k
-        finish = ending(made.finish_reason)
+        completion, read, k = output.outputs[0], len(encoded.ids), request.sampling.top_k
+        finish = ending(completion.finish_reason)
         if finish not in ("stop", "length"):
-            return Response(f"vLLM ended the request: {made.finish_reason}", "error", read)
+            return Response(f"vLLM ended the request: {completion.finish_reason}", "error", read)
         if request.continuation is not None:
             ids = np.array(encoded.ids[read - encoded.scored :], np.int32)
-            kept = entries(output.prompt_logprobs, k, read - encoded.scored)
-            return Response(request.continuation, "stop", read, 0, ids, kept.ids, kept.logprobs, kept.own)
-        written = list(made.token_ids)
-        text = encoded.opened + (made.text if request.sampling.stop else self.renderer.decoder.text(written))
+            top = entries(output.prompt_logprobs, k, read - encoded.scored)
+            return Response(request.continuation, "stop", read, 0, ids, top.ids, top.logprobs, top.own)
+        written = list(completion.token_ids)
+        text = encoded.opened + (completion.text if request.sampling.stop else self.renderer.decoder.text(written))
         if not k:
             return Response(text, finish, read, len(written))
-        kept, ids = entries(made.logprobs, k), np.array(written, np.int32)
-        return Response(text, finish, read, len(written), ids, kept.ids, kept.logprobs, kept.own)
+        top, ids = entries(completion.logprobs, k), np.array(written, np.int32)
+        return Response(text, finish, read, len(written), ids, top.ids, top.logprobs, top.own)
 
 
 class Entries(NamedTuple):
@@ -193,6 +194,7 @@ def entries(flat: FlatLogprobs, k: int, first: int = 0) -> Entries:
 
     starts = np.array(flat.start_indices[first:], np.int64)
     origin = int(starts[0])
+    # a slice of the flat lists begins at 0 again
     starts -= origin
     logprobs = np.array(flat.logprobs[origin:], np.float32)
     if not k:
@@ -216,7 +218,7 @@ def _parameters(sampling: Sampling, seed: int | None, scores: bool) -> Any:
 
     form = sampling.structured
     if scores:
-        # vLLM then reads the whole prompt again, whatever its prefix cache holds
+        # vLLM then reads the whole prompt again, past its prefix cache
         return SamplingParams(
             temperature=0,
             max_tokens=1,

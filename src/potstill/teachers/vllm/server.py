@@ -46,7 +46,7 @@ TOGETHER = 32
 RETRIES = 5
 """Times a request is sent again."""
 DEFAULTS = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}
-"""Said with every request: the server would else take what the model's generation_config.json says."""
+"""Sent with every request: the server would otherwise take the values of the model's generation_config.json."""
 
 
 def service_name(teacher: VLLM) -> str:
@@ -63,6 +63,7 @@ def service_of(teacher: VLLM, threads: int) -> Service:
     module = [sys.executable, "-P", "-m", "vllm.entrypoints.openai.api_server"]
     environment = {
         "OMP_NUM_THREADS": str(threads),  # without it vLLM serves with one
+        # or the last lines before a crash would be lost
         "PYTHONUNBUFFERED": "1",
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # the executor places processes, not vLLM
         "VLLM_ENABLE_V1_MULTIPROCESSING": "1",
@@ -187,8 +188,8 @@ class _Asked:
             places = [_numbered(place) for place in choice["prompt_logprobs"][first:]]
             own = np.array([place[token] for token, place in zip(scored, places, strict=True)], np.float32)
             ids, logprobs = top_entries(places, sampling.top_k) if sampling.top_k else (None, None)
-            kept = np.array(scored, np.int32)
-            return Response(self.request.continuation, "stop", read, 0, kept, ids, logprobs, finite(own))
+            token_ids = np.array(scored, np.int32)
+            return Response(self.request.continuation, "stop", read, 0, token_ids, ids, logprobs, finite(own))
         finish, written = ending(choice["finish_reason"]), choice["token_ids"]
         if finish not in ("stop", "length"):
             return Response(f"vLLM ended the request: {choice['finish_reason']}", "error", read)
@@ -228,11 +229,11 @@ class ServerSession:
         source = enumerate(requests)
         while batch := list(itertools.islice(source, TOGETHER)):
             encoded = self.renderer.encode([request for _, request in batch])
-            for (index, request), found in zip(batch, encoded, strict=True):
-                if isinstance(found, Response):
-                    yield index, found
+            for (index, request), prompt in zip(batch, encoded, strict=True):
+                if isinstance(prompt, Response):
+                    yield index, prompt
                 else:
-                    yield Job(index, self._asked(request, found))
+                    yield Job(index, self._asked(request, prompt))
 
     def _asked(self, request: Request, encoded: Encoded) -> _Asked:
         """Return what is sent."""
