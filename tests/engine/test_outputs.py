@@ -114,8 +114,10 @@ def test_declared_outputs_are_stored_by_their_names(tmp_path: Path) -> None:
     wanted = {"first": thirds.first, "second": thirds.second, "third": thirds.third}
     run = Pipeline("p", outputs=wanted).run(store=tmp_path, watcher=Silent())
     assert {name: run[name].dataset()["n"][:] for name in run} == {
-        "first": [1], "second": [2, 3, 4], "third": [1, 2, 3, 4],
-    }  # fmt: skip
+        "first": [1],
+        "second": [2, 3, 4],
+        "third": [1, 2, 3, 4],
+    }
     assert run["first"].manifest["outputs"] == ["first", "second", "third"]
 
 

@@ -133,8 +133,10 @@ def with_head(folder: Path, dtype: torch.dtype | str = "auto") -> PretrainedMode
     names = config.architectures or ["no architecture"]
     kind = getattr(transformers, names[0], None)
     if kind is None:
-        raise BadInput(f"the model {folder} is a {names[0]}, which transformers has no class for: name one in its "
-                       "config.json under architectures")  # fmt: skip
+        raise BadInput(
+            f"the model {folder} is a {names[0]}, which transformers has no class for: name one in its "
+            "config.json under architectures"
+        )
     model: PretrainedModel = kind.from_pretrained(folder, dtype=dtype, use_safetensors=True)
     return model.eval()
 

@@ -26,8 +26,19 @@ NF4_ZERO = 7
 """Number of the level of a 4-bit normal float that is 0."""
 INT4_ZERO = 8
 """Number that stands for 0 where 4-bit integers are stored two to a byte, with a scale a row."""
-SIDE_TENSORS = ("_scale", "_zero_point", "_g_idx", "weight_shape", ".SCB", ".absmax", ".quant_map",
-                ".nested_absmax", ".nested_quant_map", ".weight_format", NF4_STATE)  # fmt: skip
+SIDE_TENSORS = (
+    "_scale",
+    "_zero_point",
+    "_g_idx",
+    "weight_shape",
+    ".SCB",
+    ".absmax",
+    ".quant_map",
+    ".nested_absmax",
+    ".nested_quant_map",
+    ".weight_format",
+    NF4_STATE,
+)
 """Ends of the names of tensors that a quantizer added: they cost bytes but are no parameters."""
 
 

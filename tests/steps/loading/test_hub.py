@@ -89,8 +89,14 @@ def hub() -> Iterator[str]:
 
 
 def load(folder: Path, hub: str, split: str = "train", *, offline: bool = False) -> str:
-    environment = {"HF_HOME": str(folder / "hf"), "HF_ENDPOINT": hub, "HF_HUB_OFFLINE": str(int(offline)),
-                   "PATH": "", "HOME": str(folder), "PYTHONPATH": str(Path(fakes.__file__).parent)}  # fmt: skip
+    environment = {
+        "HF_HOME": str(folder / "hf"),
+        "HF_ENDPOINT": hub,
+        "HF_HUB_OFFLINE": str(int(offline)),
+        "PATH": "",
+        "HOME": str(folder),
+        "PYTHONPATH": str(Path(fakes.__file__).parent),
+    }
     command = [sys.executable, "-c", PROGRAM, str(folder / "store"), split]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]

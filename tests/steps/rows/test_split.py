@@ -73,7 +73,10 @@ def test_strata_have_equal_shares_to_the_row(tmp_path: Path) -> None:
     rows = {"id": [f"r{number}" for number in range(300)], "label": [("a", "b", "b")[n % 3] for n in range(300)]}
     parts = split(tmp_path, rows, test=0.1, validation=0.2, stratified="label")
     assert {name: Counter(part["label"]) for name, part in parts.items()} == {
-        "test": {"a": 10, "b": 20}, "validation": {"a": 20, "b": 40}, "train": {"a": 70, "b": 140}}  # fmt: skip
+        "test": {"a": 10, "b": 20},
+        "validation": {"a": 20, "b": 40},
+        "train": {"a": 70, "b": 140},
+    }
     assert split(tmp_path, rows, test=0.1, stratified="label")["test"]["id"] == parts["test"]["id"]
 
 

@@ -64,8 +64,11 @@ def check_widths(widths: Mapping[str, int], run: int, what: str) -> None:
     odd = [f"{path} has {width}" for path, width in widths.items() if width % run]
     if not odd:
         return
-    fitting = [size for size in range(2, max(min(widths.values()), 128) + 1)
-               if all(width % size == 0 for width in widths.values())]  # fmt: skip
+    fitting = [
+        size
+        for size in range(2, max(min(widths.values()), 128) + 1)
+        if all(width % size == 0 for width in widths.values())
+    ]
     named = ", ".join(map(str, fitting[:8])) or "none"
     more = f" and {len(odd) - 3} more" if len(odd) > 3 else ""
     raise BadInput(

@@ -97,8 +97,9 @@ def in_order(layers: Sequence[Sequence[Choice]], budget: int) -> list[int]:
     chosen, left = [], budget - cheapest(layers)
     for choices in layers:
         least = min(choice.cost for choice in choices)
-        number = max((n for n, choice in enumerate(choices) if choice.cost - least <= left),
-                     key=lambda n: choices[n].cost)  # fmt: skip
+        number = max(
+            (n for n, choice in enumerate(choices) if choice.cost - least <= left), key=lambda n: choices[n].cost
+        )
         left -= choices[number].cost - least
         chosen.append(number)
     return chosen

@@ -14,10 +14,10 @@ from potstill.engine.graph import Graph, edges, replace_nodes, step_of
 from potstill.engine.keys.identity import Codes, fixed_fields, key_of, step_identity
 from potstill.engine.keys.inputs import source_of
 from potstill.engine.records import Interrupted, Record, Run, Watcher
-from potstill.engine.running.execute import Input, Outcome, Spec, detached, edge_fields
 from potstill.engine.running.executor import Executor
 from potstill.engine.running.interrupts import Interrupts
 from potstill.engine.running.services import Services, named_in
+from potstill.engine.running.spec import Input, Outcome, Spec, detached, edge_fields
 from potstill.engine.step import Node, Output, Step
 from potstill.engine.store import key_locks
 from potstill.engine.store.artifacts import Artifact, Store

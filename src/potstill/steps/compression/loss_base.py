@@ -26,8 +26,13 @@ def loss_batches(loaded: Loaded, drawn: Calibration, rows: Dataset, label: str |
     if label is not None:
         return batches_of(drawn.texts, _classes(loaded, drawn, rows, label))
     if architecture_of(loaded.model).is_encoder:
-        raise BadInput(Problem("", "label", "an encoder predicts no next token: give a classifier, and name the column "
-                               "of its classes with label="))  # fmt: skip
+        raise BadInput(
+            Problem(
+                "",
+                "label",
+                "an encoder predicts no next token: give a classifier, and name the column of its classes with label=",
+            )
+        )
     return batches_of(drawn.texts)
 
 

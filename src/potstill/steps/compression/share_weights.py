@@ -61,8 +61,11 @@ class ShareWeights(FittedStep):
         parameters = {"before": total, "stored once": total - spared}
         context.notes |= {"calibration": drawn.figures(), "agreement": figures, "parameters": parameters}
         context.notes |= {"groups": shared, "storage": STORED}
-        recipe = {"method": "means of neighbouring blocks (as ALBERT shares, Lan et al. 2020)", "groups": shared,
-                  "storage": STORED}  # fmt: skip
+        recipe = {
+            "method": "means of neighbouring blocks (as ALBERT shares, Lan et al. 2020)",
+            "groups": shared,
+            "storage": STORED,
+        }
         details = {**{f"calibration {name}": value for name, value in figures.items()}}
         details |= {f"parameters {name}": value for name, value in parameters.items()}
         return publish(loaded, context, f"{self.groups} shared blocks", recipe, details)

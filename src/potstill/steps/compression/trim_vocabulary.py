@@ -122,8 +122,10 @@ class TrimVocabulary(CompressionStep):
         kept = vocabulary.kept_tokens(content, used)
         size = int(loaded.model.get_input_embeddings().weight.shape[0])
         if kept[-1] >= size:
-            raise BadInput(f"the tokenizer has token {kept[-1]}, but the model's vocabulary ends at {size - 1}: they "
-                           "don't belong together")  # fmt: skip
+            raise BadInput(
+                f"the tokenizer has token {kept[-1]}, but the model's vocabulary ends at {size - 1}: they "
+                "don't belong together"
+            )
         return kept
 
     def _tokens(self, tokenizer: Tokenizer, rows: Dataset) -> Iterator[list[int]]:
@@ -156,8 +158,11 @@ class TrimVocabulary(CompressionStep):
 
     def _write_card(self, loaded: Loaded, old: int, new: int, context: Context) -> None:
         base = name_of(loaded.folder)
-        recipe = {"method": "unused tokens cut (Abdaoui et al. 2020)", "tokens": f"{old} -> {new}",
-                  "least count of a token": self.min_count}  # fmt: skip
+        recipe = {
+            "method": "unused tokens cut (Abdaoui et al. 2020)",
+            "tokens": f"{old} -> {new}",
+            "least count of a token": self.min_count,
+        }
         figures = {"parameters": loaded.model.num_parameters(), "tokens": new}
         title = f"{base}, {new} tokens"
         write_card(context.out, title=title, made_from=base, recipe=recipe, figures=figures, task=loaded.task)
@@ -182,8 +187,10 @@ def _content(loaded: Loaded) -> Any:
         return _json(path)
     backend = getattr(loaded.tokenizer, "backend_tokenizer", None)
     if backend is None:
-        raise BadInput(f"a {type(loaded.tokenizer).__name__} has no tokenizer.json, so it can't be trimmed: save the "
-                       "model with a fast tokenizer")  # fmt: skip
+        raise BadInput(
+            f"a {type(loaded.tokenizer).__name__} has no tokenizer.json, so it can't be trimmed: save the "
+            "model with a fast tokenizer"
+        )
     return json.loads(backend.to_str())
 
 

@@ -80,8 +80,10 @@ class EvaluateTokenClassifier(ClassEvaluation):
 
         kinds = AutoConfig.from_pretrained(folder).architectures or ["nothing"]
         if not any(kind.endswith(KIND) for kind in kinds):
-            raise BadInput(f"the model {folder} is a {', '.join(kinds)} and no token classifier: give a folder that "
-                           "TokenClassifier made")  # fmt: skip
+            raise BadInput(
+                f"the model {folder} is a {', '.join(kinds)} and no token classifier: give a folder that "
+                "TokenClassifier made"
+            )
         model = load_model(folder, KIND)
         tokenizer = reads_words(AutoTokenizer.from_pretrained(folder), folder)
         positions = getattr(model.config, "max_position_embeddings", None) or self.max_length

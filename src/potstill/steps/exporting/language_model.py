@@ -237,8 +237,10 @@ def load(model: ModelSource, *, quantized: bool) -> Source:
     config = AutoConfig.from_pretrained(folder)
     kinds = config.architectures or ["no architecture"]
     if not kinds[0].endswith(("ForCausalLM", "LMHeadModel")):
-        raise BadInput(f"the model {folder} is a {kinds[0]}: Export writes causal language models; encoders are "
-                       "served from their own folder by transformers")  # fmt: skip
+        raise BadInput(
+            f"the model {folder} is a {kinds[0]}: Export writes causal language models; encoders are "
+            "served from their own folder by transformers"
+        )
     stored = getattr(config, "quantization_config", None)
     if stored and not quantized:
         raise BadInput(

@@ -10,9 +10,20 @@ from typing import Any
 from potstill.text.words import chunks_of, phrase_pattern
 
 BLOCKED_WORDS = (
-    "image", "images", "graph", "graphs", "picture", "pictures", "file", "files", "map", "maps",
-    "draw", "plot", "go to",
-)  # fmt: skip
+    "image",
+    "images",
+    "graph",
+    "graphs",
+    "picture",
+    "pictures",
+    "file",
+    "files",
+    "map",
+    "maps",
+    "draw",
+    "plot",
+    "go to",
+)
 """Words of tasks that a model of text alone can't do (section 2.2 and the paper's code)."""
 BLOCKED_STARTS = ("Write a program",)
 """Beginnings that teachers fall into, and whose tasks take more than an answer (the paper's code)."""

@@ -55,8 +55,12 @@ class AddPseudoLabels(Step):
         if not self.keep:
             yield Problem("", "keep", "names no column: give at least that of the text")
         if self.soft and len(self.picks) > 1:
-            yield Problem("", "soft", f"there are {len(self.picks)} labellers, so whose probabilities? Average them "
-                                      "first with AverageProbabilities")  # fmt: skip
+            yield Problem(
+                "",
+                "soft",
+                f"there are {len(self.picks)} labellers, so whose probabilities? Average them "
+                "first with AverageProbabilities",
+            )
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns that are read."""

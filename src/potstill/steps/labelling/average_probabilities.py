@@ -123,8 +123,13 @@ class AverageProbabilities(Step):
                 text = f"version {number} has other classes than the first: it lacks {lacks} and adds {has}"
                 raise BadInput(Problem("", "rows", f"{text}; average classifiers of one set of classes"))
         if self.relabel and not named[0]:
-            raise BadInput(Problem("", "relabel", f"the {self.column} are lists, which name no class: write them with "
-                                                  "ClassProbabilities"))  # fmt: skip
+            raise BadInput(
+                Problem(
+                    "",
+                    "relabel",
+                    f"the {self.column} are lists, which name no class: write them with ClassProbabilities",
+                )
+            )
         return named[0]
 
     def _schema(self, schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
@@ -156,10 +161,14 @@ class AverageProbabilities(Step):
             made = {self.column: pa.ListArray.from_arrays(starts, values.reshape(-1))}
         if self.relabel:
             best = values.argmax(axis=1)
-            made |= {"label": pa.array([names[number] for number in best], pa.string()),
-                     "score": pa.array(values[np.arange(len(values)), best])}  # fmt: skip
-        return pa.table([made.get(name, table[name] if name in table.column_names else None) for name in schema.names],
-                        schema=schema)  # fmt: skip
+            made |= {
+                "label": pa.array([names[number] for number in best], pa.string()),
+                "score": pa.array(values[np.arange(len(values)), best]),
+            }
+        return pa.table(
+            [made.get(name, table[name] if name in table.column_names else None) for name in schema.names],
+            schema=schema,
+        )
 
 
 def _ordered(shares: ClassShares, names: Sequence[str]) -> NDArray[np.float64]:

@@ -61,8 +61,10 @@ class ClassProbabilities(ClassifierStep):
             done = 0
             for table in tables(rows):
                 given = list(texts_in(({self.column: text} for text in table[self.column].to_pylist()), self.column))
-                made = [self._shares(given[first : first + CHUNK], classifier, struct)
-                        for first in range(0, len(given), CHUNK)]  # fmt: skip
+                made = [
+                    self._shares(given[first : first + CHUNK], classifier, struct)
+                    for first in range(0, len(given), CHUNK)
+                ]
                 done += len(given)
                 context.ledger.keep(len(given))
                 context.progress(done, len(rows))
@@ -77,5 +79,6 @@ class ClassProbabilities(ClassifierStep):
         import pyarrow as pa
 
         values = classifier.chunk(texts)
-        return pa.StructArray.from_arrays([pa.array(values[:, number]) for number in range(values.shape[1])],
-                                          fields=list(struct))  # fmt: skip
+        return pa.StructArray.from_arrays(
+            [pa.array(values[:, number]) for number in range(values.shape[1])], fields=list(struct)
+        )

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from potstill.engine.encoding import digest
 from potstill.engine.rows.casting import recast_table, records
+from potstill.engine.rows.common_types import common_schema
 from potstill.engine.rows.features import FeatureLog, special
 from potstill.engine.rows.flaws import Flawed, FlawLog
 from potstill.engine.rows.parts import Layout
 from potstill.engine.rows.sources import is_frame, tables
-from potstill.engine.rows.types import common_schema, stored_schema
+from potstill.engine.rows.types import stored_schema
 from potstill.engine.step import Estimate, Step
 from potstill.errors import BadInput, Problem
 from potstill.steps.loading.schema import Findings, Schema, Survey, as_table, kind_of, schema_problems

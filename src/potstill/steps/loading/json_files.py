@@ -58,8 +58,11 @@ def _records(path: Path, findings: Findings, field: str = "") -> Iterator[tuple[
         yield from items(path, findings, field)
         return
     if is_one_object(path):
-        findings.add("", "is one JSON object, not a list of rows: say field= with the name of its list, as in "
-                         "LoadJSON(..., field='data')")  # fmt: skip
+        findings.add(
+            "",
+            "is one JSON object, not a list of rows: say field= with the name of its list, as in "
+            "LoadJSON(..., field='data')",
+        )
         return
     for number, line in lines(path, findings):
         if line.strip():

@@ -7,12 +7,12 @@ from dataclasses import KW_ONLY, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from potstill.engine.rows.casting import as_objects, recast_table
+from potstill.engine.rows.common_types import common_schema
 from potstill.engine.rows.features import common_metadata
 from potstill.engine.rows.files import GROUP_BYTES, GROUP_ROWS
 from potstill.engine.rows.flaws import Flawed
 from potstill.engine.rows.objects import is_json
 from potstill.engine.rows.reading import batches, schema_of
-from potstill.engine.rows.types import common_schema
 from potstill.engine.step import Estimate, Step
 from potstill.errors import BadInput, Problem
 from potstill.steps.loading.files import Files, matched

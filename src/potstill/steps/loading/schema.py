@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from potstill.engine.rows.arrow_values import column, is_text
 from potstill.engine.rows.casting import as_objects, recast
+from potstill.engine.rows.common_types import unified
 from potstill.engine.rows.flaws import Flawed
 from potstill.engine.rows.objects import is_json
-from potstill.engine.rows.types import Unfit, unified
+from potstill.engine.rows.types import Unfit
 from potstill.errors import BadInput, Problem
 
 if TYPE_CHECKING:

@@ -71,8 +71,11 @@ class HeadPrune(CutStep):
         importance = head_importance(loaded.model, batches, lambda done: context.progress(done, total))
         self._take(loaded.model, importance, old, context)
         context.notes["importance"] = [[float(f"{value:.4g}") for value in block] for block in importance.tolist()]
-        recipe = {"method": "heads by gradient of their gates (Michel et al. 2019)", "heads kept": self.heads,
-                  "heads are": "zero: no smaller and no faster" if self.masked else "cut out"}  # fmt: skip
+        recipe = {
+            "method": "heads by gradient of their gates (Michel et al. 2019)",
+            "heads kept": self.heads,
+            "heads are": "zero: no smaller and no faster" if self.masked else "cut out",
+        }
         return publish_cut(loaded, original, context, f"{self.heads} of {old.heads} heads", recipe)
 
     def _take(self, model: PretrainedModel, importance: Tensor, old: Shape, context: Context) -> None:

@@ -58,8 +58,11 @@ class MagnitudePrune(CompressionStep):
         yield from super().check()
         yield from pattern_problems(self.pattern, self.sparsity)
         if self.pattern != "unstructured" and self.granularity != "fine-grained":
-            yield Problem("", "granularity", f"is {self.granularity}, but the pattern {self.pattern} is of single "
-                                             'weights: set "fine-grained"')  # fmt: skip
+            yield Problem(
+                "",
+                "granularity",
+                f'is {self.granularity}, but the pattern {self.pattern} is of single weights: set "fine-grained"',
+            )
 
     def expanded(self) -> Step:
         """Return the trainer that recovers the pruned model, or this step."""

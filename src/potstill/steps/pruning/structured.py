@@ -181,8 +181,10 @@ def can_narrow(loaded: Loaded) -> None:
     """
     for path, settings in _sentence_modules(loaded.folder):
         if "in_features" in settings:
-            raise BadInput(f"hidden_size: the layer {path.name} of the sentence encoder reads all hidden channels: "
-                           "keep hidden_size, or cut the bare transformer")  # fmt: skip
+            raise BadInput(
+                f"hidden_size: the layer {path.name} of the sentence encoder reads all hidden channels: "
+                "keep hidden_size, or cut the bare transformer"
+            )
 
 
 def _head_of(model: PretrainedModel) -> Any:

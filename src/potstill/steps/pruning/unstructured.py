@@ -75,8 +75,11 @@ def pattern_problems(pattern: str, sparsity: float) -> Iterator[Problem]:
         return
     if parsed is not None and abs(parsed.sparsity - sparsity) > 1e-6:
         share = f"{parsed.sparsity:.6g}"
-        yield Problem("", "sparsity", f"is {sparsity}, but the pattern {pattern} makes {share} of the weights zero: "
-                                      f"set sparsity={share}")  # fmt: skip
+        yield Problem(
+            "",
+            "sparsity",
+            f"is {sparsity}, but the pattern {pattern} makes {share} of the weights zero: set sparsity={share}",
+        )
 
 
 def check_pattern(layers: Mapping[str, Any], pattern: str) -> None:

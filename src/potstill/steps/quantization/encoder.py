@@ -148,8 +148,10 @@ def _check_widths(model: PretrainedModel) -> None:
     widths = {layer.in_features for layer in block_layers(model).values()}
     odd = sorted(width for width in widths if BLOCK % width and width % BLOCK)
     if odd:
-        raise BadInput(f"rows of {', '.join(map(str, odd))} features don't fit: they must divide {BLOCK} or be a "
-                       "multiple of it; take QuantizeInt8, which fits any width")  # fmt: skip
+        raise BadInput(
+            f"rows of {', '.join(map(str, odd))} features don't fit: they must divide {BLOCK} or be a "
+            "multiple of it; take QuantizeInt8, which fits any width"
+        )
 
 
 def _to_nearest(module: nn.Linear | nn.Embedding) -> Quantized:

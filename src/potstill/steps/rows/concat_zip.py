@@ -10,10 +10,10 @@ from operator import add
 from typing import TYPE_CHECKING, ClassVar
 
 from potstill.engine.rows.casting import recast_table
+from potstill.engine.rows.common_types import common_schema
 from potstill.engine.rows.features import common_metadata
 from potstill.engine.rows.files import beside, tables
 from potstill.engine.rows.flaws import Flawed
-from potstill.engine.rows.types import common_schema
 from potstill.engine.step import Estimate, Rows, Step
 from potstill.errors import BadInput, Problem
 
@@ -153,8 +153,11 @@ def _same(parts: Iterable[frozenset[str] | None]) -> None:
     """
     known = {number: part for number, part in enumerate(parts) if part is not None}
     together = frozenset().union(*known.values())
-    lacking = [f"input {number} lacks {', '.join(sorted(together - part))}" for number, part in known.items()
-               if together - part]  # fmt: skip
+    lacking = [
+        f"input {number} lacks {', '.join(sorted(together - part))}"
+        for number, part in known.items()
+        if together - part
+    ]
     if lacking:
         text = f"the columns differ: {'; '.join(lacking)}"
         raise BadInput(Problem("", "rows", f"{text}. Rename or drop them, or say fill=True to leave them empty there"))

@@ -72,8 +72,15 @@ class Split(Step):
         name: str | None = None,
     ) -> None:
         """Part `rows`, shares of them into the test and validation sets; see the fields."""
-        fields = {"rows": rows, "test_share": test, "validation_share": validation, "by": by, "stratified": stratified,
-                  "seed": seed, "name": name}  # fmt: skip
+        fields = {
+            "rows": rows,
+            "test_share": test,
+            "validation_share": validation,
+            "by": by,
+            "stratified": stratified,
+            "seed": seed,
+            "name": name,
+        }
         for field, value in fields.items():
             object.__setattr__(self, field, value)
 
