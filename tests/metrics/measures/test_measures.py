@@ -34,7 +34,7 @@ from potstill.text.patterns import SlowPattern
 HOSTILE = ["", " ", "\ud800 lone", "\u202ebidi\u202c", "<script>x</script>", "a" * 50_000, "[" * 5_000, "1" * 5_000,
            "\0", "e\u0301" * 100, "😀😀", '{"a": NaN}', "####", "\\boxed{", "1e999", "-" * 1_000]  # fmt: skip
 CYRILLIC = "Кошка сидит на мягком ковре."
-WORDS = "the a cat dog sat on mat in old town and it was very big".split()  # noqa: SIM905
+WORDS = "the a cat dog sat on mat in old town and it was very big".split()
 
 
 def score(measure, answer, gold, row=None):

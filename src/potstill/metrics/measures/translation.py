@@ -153,6 +153,11 @@ class TER(_SacreMeasure):
         )
 
 
+def needs_sacrebleu(measure: object) -> bool:
+    """Return whether a measure is one of these."""
+    return isinstance(measure, _SacreMeasure)
+
+
 @lru_cache(maxsize=16)
 def _made(kind: Kind, options: Options) -> Any:
     """Return sacrebleu's metric.
