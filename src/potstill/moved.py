@@ -142,6 +142,7 @@ _SPLIT = {
     "potstill.teachers.openai.lanes": "potstill.teachers.dispatch",
     "potstill.trainers.compressed.masks": "potstill.trainers.cofi_prune",
     "potstill.trainers.loop.schedule": "potstill.trainers.loop",
+    "potstill.trainers.loop.session": "potstill.trainers.training",
 }
 """Parts of modules that are modules of their own now."""
 MOVED: dict[str, str] = {

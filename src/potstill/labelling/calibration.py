@@ -6,7 +6,7 @@ Shapes: C labels, F content-free inputs.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 Length = Literal["sum", "mean"]
@@ -48,6 +48,12 @@ def calibrated(given: Sequence[float], content_free: Sequence[Sequence[float]]) 
     weights = [share / max(usual, 1e-12) for share, usual in zip(given, bias, strict=True)]
     total = math.fsum(weights)
     return [weight / total for weight in weights]
+
+
+def freed(found: Mapping[int, list[float]], biases: Sequence[list[list[float]]]) -> dict[int, list[float]]:
+    """Return the probabilities of the members that chose, freed of their `biases`, where they have some."""
+    chose = {member: shares for member, shares in found.items() if shares}
+    return {member: calibrated(own, biases[member]) if biases[member] else own for member, own in chose.items()}
 
 
 def average(members: Sequence[Sequence[float]]) -> list[float]:

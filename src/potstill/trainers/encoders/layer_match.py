@@ -16,8 +16,11 @@ from potstill.trainers.loop.context import set_up
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from torch import nn
 
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
     from potstill.trainers.encoders.layer_objective import Weights
     from potstill.trainers.loop.context import TrainingContext
 
@@ -85,7 +88,13 @@ class LayerMatch(LayerFields, ClassTraining):
         return {**super().recipe(), **layer_recipe(self)}
 
     def run(
-        self, rows: Dataset, student: Any, teacher: Any, context: Context, *, validation: Dataset | None = None
+        self,
+        rows: Dataset,
+        student: ModelSource,
+        teacher: ModelSource,
+        context: Context,
+        *,
+        validation: Dataset | None = None,
     ) -> Path:
         """Train the student on `rows` and write its folder.
 
@@ -120,7 +129,13 @@ def layer_recipe(how: LayerFields) -> dict[str, object]:
 
 
 def learn_layers(
-    step: ClassTraining, rows: Dataset, student: Any, teacher: Any, context: TrainingContext, *, how: LayerFields
+    step: ClassTraining,
+    rows: Dataset,
+    student: ModelSource,
+    teacher: ModelSource,
+    context: TrainingContext,
+    *,
+    how: LayerFields,
 ) -> Path:
     """Train the student on what the teacher says and on what goes on in it, and write its folder.
 
@@ -151,7 +166,7 @@ def _weights(how: LayerFields) -> Weights:
     return Weights(alpha, how.temperature, how.cosine, how.hidden, how.attention, how.match)
 
 
-def _projection(model: Any, ours: int, theirs: int, weights: Weights) -> dict[str, Any]:
+def _projection(model: PretrainedModel, ours: int, theirs: int, weights: Weights) -> dict[str, Any]:
     """Return, where widths differ, the map from the student's width to the teacher's, which learns with the `model`."""
     import torch
 
@@ -161,7 +176,7 @@ def _projection(model: Any, ours: int, theirs: int, weights: Weights) -> dict[st
     return {"project": getattr(model, PROJECTION)}
 
 
-def _unproject(model: Any) -> None:
+def _unproject(model: nn.Module) -> None:
     """Take the projection away from a trained student."""
     if hasattr(model, PROJECTION):
         delattr(model, PROJECTION)

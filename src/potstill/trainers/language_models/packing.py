@@ -11,15 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from potstill.errors import BadInput
 from potstill.trainers.loop.examples import Example, collate, micro_batches
-from potstill.trainers.loop.lora import evaluating
 from potstill.trainers.loop.schedule import CAUSAL, Reading
+from potstill.trainers.loop.student_model import evaluating
+
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
 
 CLOSE = 1e-3
 """How far logits of packed rows may be from those of rows alone, of the largest: kernels add up in another order."""
@@ -27,7 +30,7 @@ PROBE = (5, 3)
 """Tokens of the two rows that a model is tried on."""
 
 
-def packed(reading: Reading, model: Any) -> Reading:
+def packed(reading: Reading, model: PretrainedModel) -> Reading:
     """Return a reading that packs the rows of a batch, for `model`.
 
     Raises:
@@ -75,7 +78,7 @@ def pack(examples: Sequence[Example]) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def _keeps_apart(model: Any) -> bool:
+def _keeps_apart(model: PretrainedModel) -> bool:
     """Return whether the model answers packed rows as it does rows alone."""
     vocabulary = int(model.config.get_text_config().vocab_size)
     rows = [Example([(7 * place + length) % vocabulary for place in range(length)], 1) for length in PROBE]
@@ -87,6 +90,6 @@ def _keeps_apart(model: Any) -> bool:
     return bool((alone - together).abs().max() <= CLOSE * alone.abs().max())
 
 
-def _moved(part: dict[str, Tensor], device: Any) -> dict[str, Tensor]:
+def _moved(part: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
     """Return the tensors on the model's device."""
     return {name: tensor.to(device) for name, tensor in part.items()}

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -24,6 +24,9 @@ from potstill.trainers.loop.objective import Losses
 from potstill.trainers.loop.schedule import Reading
 from potstill.trainers.losses.dense import gathered_log_softmax
 from potstill.trainers.losses.preference import dpo
+
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
 
 CHOSEN, REJECTED = 0, 1
 """Which answer of a pair a target belongs to."""
@@ -132,7 +135,7 @@ class PreferenceObjective:
         return Losses({"preference": dpo(chosen, rejected, self.beta)}, figures)
 
 
-def with_reference(examples: Examples, model: Any, budget: int, *, bf16: bool, folder: Path) -> Examples:
+def with_reference(examples: Examples, model: PretrainedModel, budget: int, *, bf16: bool, folder: Path) -> Examples:
     """Return pairs with what `model` says of each target, which is kept in a file in `folder`.
 
     Read once, before training, so that no second model lies beside the student. A text is read like in training: the

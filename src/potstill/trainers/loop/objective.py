@@ -60,13 +60,12 @@ def agreement(logits: Tensor, teacher: Tensor) -> Tensor:
     return (logits.gather(-1, teacher[:, None])[:, 0] >= logits.amax(-1)).float()
 
 
+@dataclass
 class Tally:
     """Sums over targets of what is told, on the device: nothing waits for it until it is read."""
 
-    def __init__(self) -> None:
-        """Start from nothing."""
-        self._sums: dict[str, Tensor] = {}
-        self._count = 0
+    _sums: dict[str, Tensor] = field(default_factory=dict)
+    _count: int = 0
 
     def add(self, loss: Tensor, losses: Losses) -> None:
         """Add the `loss` [N] of some targets, its parts, and what else is told of them."""

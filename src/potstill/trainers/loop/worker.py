@@ -64,7 +64,7 @@ def surroundings(order: launcher.Order, folder: Path, rank: int) -> TrainingCont
         seed=order.seed,
         threads=order.threads,
         validation=order.validation,
-        shared=folder.parent,
+        common_work=folder.parent,
         form=order.step.form(),
     )
 
