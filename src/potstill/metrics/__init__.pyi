@@ -1,3 +1,5 @@
+from potstill.metrics.answers import Proportion as Proportion
+from potstill.metrics.answers import wilson as wilson
 from potstill.metrics.measures.json_answers import JSONFields as JSONFields
 from potstill.metrics.measures.json_answers import JSONSchema as JSONSchema
 from potstill.metrics.measures.json_answers import ValidJSON as ValidJSON
@@ -17,6 +19,9 @@ from potstill.metrics.measures.scoring import score_rows as score_rows
 from potstill.metrics.measures.translation import BLEU as BLEU
 from potstill.metrics.measures.translation import TER as TER
 from potstill.metrics.measures.translation import ChrF as ChrF
+from potstill.metrics.significance import holm as holm
+from potstill.metrics.significance import mcnemar as mcnemar
+from potstill.metrics.significance import mcnemar_exact as mcnemar_exact
 from potstill.metrics.uncertainty.bootstrap import PairedBootstrap as PairedBootstrap
 from potstill.metrics.uncertainty.bootstrap import bootstrap_interval as bootstrap_interval
 from potstill.metrics.uncertainty.bootstrap import paired_bootstrap as paired_bootstrap
@@ -34,6 +39,7 @@ from potstill.metrics.uncertainty.non_inferiority import corrected as corrected
 from potstill.metrics.uncertainty.non_inferiority import non_inferior_means as non_inferior_means
 from potstill.metrics.uncertainty.non_inferiority import non_inferior_shares as non_inferior_shares
 from potstill.metrics.uncertainty.paired_shares import bonett_price as bonett_price
+from potstill.metrics.uncertainty.paired_shares import discordant as discordant
 from potstill.metrics.uncertainty.power import detectable as detectable
 from potstill.metrics.uncertainty.power import detectable_shares as detectable_shares
 from potstill.metrics.uncertainty.power import rows_needed as rows_needed

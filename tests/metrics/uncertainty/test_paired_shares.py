@@ -11,7 +11,7 @@ from scipy import stats
 from draws import pairs
 from potstill.metrics.answers import wilson
 from potstill.metrics.significance import mcnemar, mcnemar_exact
-from potstill.metrics.uncertainty.paired_shares import bonett_price, counts_of
+from potstill.metrics.uncertainty.paired_shares import bonett_price, discordant
 
 
 @pytest.mark.parametrize("n", [20, 100, 500])
@@ -45,7 +45,7 @@ def test_bonett_and_prices_interval_equals_its_formula_and_mirrors():
     assert agreed.low < 0 < agreed.high
     with pytest.raises(ValueError, match="alone"):
         bonett_price(20, 20, 30)
-    assert counts_of([True, True, False], [True, False, True]) == (1, 1)
+    assert discordant([True, True, False], [True, False, True]) == (1, 1)
 
 
 @pytest.mark.parametrize("pair", [(1, 9), (9, 1), (0, 5), (3, 3), (0, 0), (30, 60)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from potstill.metrics.uncertainty.interval import LEVEL, Interval, z_of
 
@@ -37,7 +38,11 @@ def _adjusted(first_only: int, second_only: int, n: int) -> tuple[float, float]:
     return first - second, math.sqrt((first + second - (first - second) ** 2) / (n + 2))
 
 
-def counts_of(first: list[bool], second: list[bool]) -> tuple[int, int]:
-    """Return how many rows only the first and only the second model gets right."""
+def discordant(first: Sequence[bool], second: Sequence[bool]) -> tuple[int, int]:
+    """Return how many rows only the first and only the second model gets right.
+
+    >>> discordant([True, True, False], [True, False, False])
+    (1, 0)
+    """
     pairs = list(zip(first, second, strict=True))
     return sum(one and not other for one, other in pairs), sum(other and not one for one, other in pairs)
