@@ -58,6 +58,19 @@ def test_a_function_may_look_at_the_row():
     assert score_rows([lambda *all_of_it: len(all_of_it)], ANSWERS, GOLDS).rows["<lambda>"] == [3, 3, 3]
 
 
+@pytest.mark.parametrize("kind", [bool, np.bool_])
+def test_a_function_that_says_yes_or_no_has_a_share(kind):
+    def starts(answer, gold):
+        return kind(answer[:1] == gold[:1])
+
+    found = score_rows([starts], ["ab", "b", "c"], ["a", "b", "d"]).summary["starts"]
+    assert (found.interval, found.largest) == ("wilson", 1.0)
+    assert (found.value, found.low, found.high) == tuple(vars(wilson(2, 3)).values())
+    mixed = iter([True, 0.5, None])
+    other = score_rows([lambda answer, gold: next(mixed)], ["a"] * 3, ["b"] * 3).summary["<lambda>"]
+    assert (other.interval, other.largest, other.n) == ("student", None, 2)
+
+
 def test_unknown_measures_are_refused_with_the_nearest_name():
     with pytest.raises(BadInput) as raised:
         score_rows(["exact_mach", "rouge", "json_schema", ExactMatch, 3, "zzzz"], ANSWERS, GOLDS)

@@ -75,7 +75,7 @@ class FunctionMeasure(Measure):
     """A user's own function as a measure.
 
     >>> FunctionMeasure(lambda answer, gold: answer[:1] == gold[:1]).per_row("yes", "yeah", {})
-    1.0
+    True
     """
 
     largest: ClassVar[float | None] = None
@@ -89,7 +89,7 @@ class FunctionMeasure(Measure):
         return str(getattr(self.function, "__name__", type(self.function).__name__))
 
     def per_row(self, answer: str, gold: Gold, row: Row) -> float | None:
-        """Return what the function says.
+        """Return what the function says; a bool stays one, so that the mean of bools is known for a share.
 
         Raises:
             TypeError: it returns something else than a number, a bool or None.
@@ -99,7 +99,7 @@ class FunctionMeasure(Measure):
             return None
         if isinstance(value, str | bytes) or not hasattr(value, "__float__"):
             raise TypeError(f"{self.name} returned {value!r:.80}, which is no number")
-        return float(value)
+        return bool(value) if _is_bool(value) else float(value)
 
 
 def as_measure(value: Measure | Callable[..., float | bool | None]) -> Measure:
@@ -147,6 +147,11 @@ def with_options(name: str, measure: object) -> str:
 def _option(value: object) -> str:
     """Return an option's value as it stands in a name."""
     return "+".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _is_bool(value: object) -> bool:
+    """Return whether a value is a bool, of Python or NumPy."""
+    return isinstance(value, bool) or str(getattr(value, "dtype", "")) == "bool"
 
 
 def _positions(function: Callable[..., object]) -> int:

@@ -81,6 +81,8 @@ class _Scores:
     missing: int
     not_finite: int
     errors: list[str]
+    are_bools: bool
+    """Whether all that there are were given as bools."""
 
 
 def score_rows(
@@ -157,6 +159,7 @@ def _scores(measure: Measure, answers: Sequence[str], golds: Sequence[Gold | Non
     values: list[float | None] = []
     missing = not_finite = 0
     errors: list[str] = []
+    bools = numbers = 0
     for number, (answer, gold, row) in enumerate(zip(answers, golds, rows, strict=True)):
         value: float | None = None
         if measure.needs_gold and not golds_of(gold):
@@ -166,12 +169,13 @@ def _scores(measure: Measure, answers: Sequence[str], golds: Sequence[Gold | Non
                 found = measure.per_row(answer, gold if gold is not None else "", row)
                 value = None if found is None else float(found)
                 missing += found is None
+                bools, numbers = bools + isinstance(found, bool), numbers + (found is not None)
             except Exception as error:  # noqa: BLE001 - a measure may be the user's own, and raise anything
                 errors.append(f"row {row.get('id', number)!r}: {described(error)}")
         if value is not None and not math.isfinite(value):
             value, not_finite = None, not_finite + 1
         values.append(value)
-    return _Scores(values, missing, not_finite, errors)
+    return _Scores(values, missing, not_finite, errors, 0 < bools == numbers)
 
 
 def _summary(
@@ -185,6 +189,7 @@ def _summary(
     """Return the figure of one measure over the rows that have a score."""
     kept = [number for number, value in enumerate(scores.values) if value is not None]
     own = None if clusters is None else [clusters[number] for number in kept]
+    largest = 1.0 if scores.are_bools else measure.largest
     score, how, errors = Score(math.nan), "", scores.errors[:SHOWN]
     ends: Ends = (None, None)
     try:
@@ -194,7 +199,7 @@ def _summary(
         elif kept:
             values = [value for value in scores.values if value is not None]
             score = Score(math.fsum(values) / len(values))
-            ends, how = _ends(measure, values, own)
+            ends, how = _ends(measure.is_share or scores.are_bools, largest, values, own)
     except Exception as error:  # noqa: BLE001 - as above: a figure that can't be had costs no other one
         errors.append(f"all rows together: {described(error)}")
     return Summary(
@@ -204,7 +209,7 @@ def _summary(
         n=len(kept),
         interval=how if _finite(ends[0]) is not None else "",
         higher_is_better=measure.higher_is_better,
-        largest=measure.largest,
+        largest=largest,
         missing=scores.missing,
         not_finite=scores.not_finite,
         failed=len(scores.errors),
@@ -214,10 +219,12 @@ def _summary(
     )
 
 
-def _ends(measure: Measure, values: Sequence[float], clusters: Sequence[Hashable] | None) -> tuple[Ends, str]:
+def _ends(
+    is_share: bool, largest: float | None, values: Sequence[float], clusters: Sequence[Hashable] | None
+) -> tuple[Ends, str]:
     """Return the ends of the interval of a mean, and how they were found."""
-    share = measure.is_share and set(values) <= {0.0, 1.0}
-    top = measure.largest or 0.0
+    share = is_share and set(values) <= {0.0, 1.0}
+    top = largest or 0.0
     if clusters is None and share:
         found = wilson(round(math.fsum(values)), len(values))
         return (found.low, found.high), "wilson"
