@@ -52,7 +52,7 @@ def test_every_row_is_kept_with_its_answer_and_scores(tmp_path):
     )
     kept = table(context.out)
     assert [row["id"] for row in kept] == ["r0", "r1", "r2"]
-    assert [row["cluster"] for row in kept] == ["p", "p", "None"]
+    assert [row["cluster"] for row in kept] == ["p", "p", None]
     first = kept[0]
     assert (first["set"], first["input"], first["gold"], first["finish_reason"]) == ("test", TEXTS[0], "a", "stop")
     assert first["answer"]

@@ -49,7 +49,7 @@ def scored_sets(
             [_answer(response) for _, response in pairs],
             [question.expected for question, _ in pairs],
             [{**question.columns, "id": question.row} for question, _ in pairs],
-            clusters=[question.cluster for question, _ in pairs] if clustered else None,
+            clusters=[one.cluster or number for number, (one, _) in enumerate(pairs)] if clustered else None,
         )
     return found
 

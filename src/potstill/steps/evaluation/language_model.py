@@ -83,7 +83,7 @@ class Evaluate(Step):
     or functions of the answer and the right one (and the row)."""
     cluster: str = ""
     """Column that says which rows come from one source, such as a passage or a seed task; rows of one cluster count as
-    alike in the intervals of `measures`."""
+    alike in the intervals of `measures`. A row without a value there is alone."""
 
     version: ClassVar[int] = 2  # thoughts are no part of an answer
     unkeyed_defaults: ClassVar[frozenset[str]] = frozenset({"measures", "cluster"})
@@ -194,7 +194,8 @@ class Evaluate(Step):
                     problems.append(f"row {row_id!r} of the test set {name!r}: {found}")
                     continue
                 asked, chat, expected = found
-                cluster = str(row[self.cluster]) if self.cluster else None
+                source = row[self.cluster] if self.cluster else None
+                cluster = None if source is None else str(source)
                 made.append(Question(name, row_id, asked, expected, Request(chat, sampling), row, cluster))
         if problems:
             raise BadInput(*problems)
