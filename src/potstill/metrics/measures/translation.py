@@ -123,7 +123,7 @@ class TER(_SacreMeasure):
     """Translation edit rate: edits that make an answer the right one, by its words, in percent; lower is better.
 
     M. Snover, B. Dorr, R. Schwartz, L. Micciulla and J. Makhoul, "A study of translation edit rate with targeted human
-    annotation", AMTA 2006. It may be above 100.
+    annotation", AMTA 2006. It may be above 100. Time grows with both lengths: a thousand words take a second.
 
     >>> round(TER().corpus(["the cat sat on the mat"], ["the cat sat on a mat"]).value, 1)
     16.7
