@@ -39,6 +39,7 @@ FRAME = pd.DataFrame({"label": ["x", "y", "x"], "n": [1, 2, 3]})
         (pd.DataFrame({"w": [{"a": 1}, {"b": [2]}]}), [{"w": {"a": 1}}, {"w": {"b": [2]}}]),
         (pd.DataFrame({"v": ["x", np.nan, None]}, dtype=object), [{"v": "x"}, {"v": None}, {"v": None}]),
         (pd.DataFrame({"v": pd.array([1, None], "Int64")}), [{"v": 1}, {"v": None}]),
+        (pd.DataFrame({"v": pd.arrays.SparseArray([0, 2, 0])}), [{"v": 0}, {"v": 2}, {"v": 0}]),
     ],
 )  # fmt: skip
 def test_frames_with_their_index(frame: pd.DataFrame, expected: list[dict[str, Any]], tmp_path: Path) -> None:
@@ -56,7 +57,14 @@ def with_attrs() -> pd.DataFrame:
     [
         (with_attrs(), "the frame's attrs {'unit': 'kg'} have no place in rows"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "the frame has column 'a' more than once"),
+        (pd.DataFrame([[1, 2]], columns=[1, "1"]), "the frame has column '1' more than once"),
         (FRAME.rename_axis("n"), "the frame's index is named 'n', as a column is"),
+        (pd.DataFrame({"5": [1]}, pd.Index(["a"], name=5)), "the frame's index is named '5', as a column is"),
+        (pd.DataFrame({"__index_level_0__": [1]}, ["a"]), "index is named '__index_level_0__', as a column is"),
+        (
+            pd.DataFrame({"v": [1]}, pd.MultiIndex.from_tuples([("a", 1)], names=["x", "x"])),
+            "the frame's index is named 'x', as a column is",
+        ),
         (pd.DataFrame({"p": pd.period_range("2024-01", periods=2, freq="M")}), "column 'p' holds"),
         (pd.DataFrame({"i": pd.cut([1, 5], 2)}), "column 'i' holds"),
         (pd.DataFrame({"c": [1j]}), "column 'c' holds complex128"),

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import is_not
 from typing import TYPE_CHECKING, Any, cast
 
+from potstill.engine.rows import times
 from potstill.engine.rows.casting import as_objects, half_character
 from potstill.engine.rows.flaws import Flaw, Flawed
+from potstill.engine.rows.times import inferred
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
     import pyarrow as pa
 
 SAID = {
@@ -33,7 +34,6 @@ SAID = {
 }
 """The families of values that have a place in rows, as messages call them."""
 _MIXED = (frozenset({"int", "float"}), frozenset({"int", "decimal"}), frozenset({"date", "moment"}))
-_ZONELESS = "a time without a zone"
 _LARGEST = 2**63
 ONE_TYPE = "give the column one type"
 """What to do where values don't go together."""
@@ -90,8 +90,9 @@ def _typed(cells: Sequence[Any]) -> pa.Array:
         "text": _texts,
         "list": _lists,
         "object": _objects,
-        "moment": _moments,
-        "clock": _clocks,
+        "moment": times.moments,
+        "clock": times.clocks,
+        "span": times.spans,
         "decimal": _decimals,
         "float": _floats,
         "int": _integers,
@@ -99,7 +100,7 @@ def _typed(cells: Sequence[Any]) -> pa.Array:
     for name, make in makers.items():
         if name in families:
             return make(cells)
-    return _inferred(cells)
+    return inferred(cells)
 
 
 def family(kind: type) -> str:
@@ -212,7 +213,7 @@ def _integers(cells: Sequence[Any]) -> pa.Array:
             Flaw(row, f"holds a whole number of more than 64 bits: {cells[row]!r:.60}", "make the column texts")
             for row in large
         )
-    return _inferred(cells)
+    return inferred(cells)
 
 
 def _floats(cells: Sequence[Any]) -> pa.Array:
@@ -227,7 +228,7 @@ def _floats(cells: Sequence[Any]) -> pa.Array:
             for row, cell in changed
         )
     if not whole and len({type(cell) for cell in cells if cell is not None}) == 1:
-        return _inferred(cells)
+        return inferred(cells)
     return pa.array([None if cell is None else float(cell) for cell in cells], pa.float64())
 
 
@@ -244,75 +245,7 @@ def _decimals(cells: Sequence[Any]) -> pa.Array:
     odd = [row for row, cell in enumerate(cells) if isinstance(cell, decimal.Decimal) and not cell.is_finite()]
     if odd:
         raise Flawed(Flaw(row, f"holds {cells[row]}, which decimal columns can't", "give None") for row in odd)
-    return _inferred([None if cell is None else decimal.Decimal(cell) for cell in cells])
-
-
-def _moments(cells: Sequence[Any]) -> pa.Array:
-    """Return times, and dates among them as the midnights that they begin with, as a column."""
-    import pyarrow as pa
-
-    moments = [_moment(cell) for cell in cells]
-    zones = {cell.tzinfo for cell in moments if cell is not None}
-    if None in zones and len(zones) > 1:
-        first = next(cell for cell in moments if cell is not None)
-        first_row = moments.index(first)
-        other = _ZONELESS if first.tzinfo is None else "one with a zone"
-        raise Flawed(
-            Flaw(row, f"holds {cells[row]!s:.60}", "give all a zone, or none", other=other, other_row=first_row)
-            for row, cell in enumerate(moments)
-            if cell is not None and (cell.tzinfo is None) != (first.tzinfo is None)
-        )
-    names = {_zone_name(zone) for zone in zones if zone is not None}
-    fine = any(getattr(cell, "nanosecond", 0) for cell in moments)
-    zone = names.pop() if len(names) == 1 else "UTC" if names else None
-    return _inferred(moments, pa.timestamp("ns" if fine else "us", zone))
-
-
-def _clocks(cells: Sequence[Any]) -> pa.Array:
-    """Return times of day as a column, which has no place for their zones."""
-    zoned = [row for row, cell in enumerate(cells) if cell is not None and cell.tzinfo is not None]
-    if zoned:
-        what = "a time of day with a zone, which columns can't"
-        raise Flawed(Flaw(row, f"holds {cells[row]}, {what}", "give a text, or a date with the time") for row in zoned)
-    return _inferred(cells)
-
-
-def _moment(cell: datetime.date | np.datetime64 | pd.Timestamp | None) -> Any:
-    """Return a time, or a date as its midnight, as Python's or pandas' (where it has nanoseconds)."""
-    if cell is None or isinstance(cell, datetime.datetime):
-        return cell
-    if isinstance(cell, datetime.date):
-        return datetime.datetime(cell.year, cell.month, cell.day)
-    import pandas as pd
-
-    moment = pd.Timestamp(cell)
-    return None if pd.isna(moment) else moment
-
-
-def _zone_name(zone: datetime.tzinfo) -> str:
-    """Return Arrow's name of a zone; one that it has no name for is UTC."""
-    import pyarrow as pa
-
-    try:
-        return str(pa.lib.tzinfo_to_string(zone))
-    except (ValueError, pa.ArrowException):
-        return "UTC"
-
-
-def _inferred(cells: Sequence[Any], kind: pa.DataType | None = None) -> pa.Array:
-    """Return values of one family as a column, in the type that Arrow finds for them."""
-    import pyarrow as pa
-
-    try:
-        return pa.array(cells, kind)
-    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
-        flaws = []
-        for row, cell in enumerate(cells):
-            try:
-                pa.array([cell], kind)
-            except (pa.ArrowException, OverflowError, TypeError, ValueError) as own:
-                flaws.append(Flaw(row, f"holds {cell!r:.60}, which can't be kept", str(own)))
-        raise Flawed(flaws or [Flaw(0, "and others have no type in common", str(error))]) from error
+    return inferred([None if cell is None else decimal.Decimal(cell) for cell in cells])
 
 
 def _lists(cells: Sequence[Any]) -> pa.Array:
