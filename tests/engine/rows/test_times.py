@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from potstill.engine.rows import files
@@ -63,3 +64,32 @@ def test_a_frames_durations_keep_theirs(tmp_path: Path) -> None:
     frame = pd.DataFrame({"v": pd.Series([TICK, None], dtype=object)})
     files.write(frame, tmp_path / "data")
     assert files.read(tmp_path / "data", tmp_path / "scratch")["v"][:] == [TICK, None]
+
+
+BEYOND = [
+    pa.array([None, 2_932_897], pa.int32()).view(pa.date32()),
+    pa.array([None, -719_163], pa.int32()).view(pa.date32()),
+    *(
+        pa.array([None, second * 1000**place], pa.int64()).view(pa.timestamp(unit, zone))
+        for second in (253_402_300_800, -62_135_596_801)
+        for place, unit in enumerate(("s", "ms", "us"))
+        for zone in (None, "UTC")
+    ),
+]
+
+
+@pytest.mark.parametrize("array", BEYOND, ids=lambda array: str(array.type))
+def test_times_that_no_reader_gives_back_are_named_wherever_they_are(array: pa.Array, tmp_path: Path) -> None:
+    inside = pa.StructArray.from_arrays([array], ["x"])
+    listed = pa.ListArray.from_arrays(pa.array([0, 1, 2], pa.int32()), inside)
+    for column in (array, inside, listed, array.dictionary_encode()):
+        with pytest.raises(BadInput, match="column 'v' holds times outside of the years 1 to 9999"):
+            files.write(pa.table({"v": column}), tmp_path)
+        assert not list(tmp_path.iterdir())
+
+
+def test_the_first_and_the_last_times_are_kept(tmp_path: Path) -> None:
+    ends = [datetime.datetime.min, datetime.datetime.max, None]
+    assert read_back(ends, tmp_path / "times") == ends
+    days = [datetime.date.min, datetime.date.max]
+    assert read_back([[day] for day in days], tmp_path / "dates") == [[day] for day in days]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from potstill.engine.rows.flaws import Flaw, Flawed
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _ZONELESS = "a time without a zone"
 _UNITS = ("s", "ms", "us", "ns")
 """What Arrow counts time in."""
+_FIRST, _LAST = -62_135_596_800, 253_402_300_799
+"""Seconds from 1970 to the first and to the last one of the years that Python has."""
 _MOST_DAYS = 2**63 // (24 * 60 * 60 * 1_000_000) - 1
 """Days that 64 bits of microseconds hold; Arrow makes 0 of what pandas has beyond Python's own limit."""
 
@@ -59,6 +61,41 @@ def spans(cells: Sequence[Any]) -> pa.Array:
         return inferred(cells)  # NumPy's, all of one unit that Arrow has
     spans = _each(_span, cells)
     return inferred(spans, pa.duration("ns" if any(getattr(span, "nanoseconds", 0) for span in spans) else "us"))
+
+
+def beyond(table: pa.Table) -> Iterator[str]:
+    """Yield which columns hold times of years that Python has not, so that no reader would give them back."""
+    for part, column in zip(table.schema, table.columns, strict=True):
+        if _holds_times(part.type) and any(map(_is_beyond, column.chunks)):
+            yield f"column {part.name!r} holds times outside of the years 1 to 9999: give them as numbers or texts"
+
+
+def _holds_times(kind: pa.DataType) -> bool:
+    """Return whether a type holds dates or times anywhere in it."""
+    import pyarrow as pa
+
+    is_moment = pa.types.is_date(kind) or (pa.types.is_timestamp(kind) and kind.unit != "ns")
+    return is_moment or any(_holds_times(kind.field(number).type) for number in range(kind.num_fields))
+
+
+def _is_beyond(array: pa.Array) -> bool:
+    """Return whether a column of a stored type holds such a time."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = array.type
+    if not _holds_times(kind):
+        return False
+    if pa.types.is_struct(kind):
+        return any(map(_is_beyond, array.flatten()))
+    if kind.num_fields:
+        return _is_beyond(array.flatten())
+    seconds = 86_400 if pa.types.is_date(kind) else 1
+    ticks = 10 ** (3 * _UNITS.index(kind.unit)) if pa.types.is_timestamp(kind) else 1
+    found = pc.min_max(array.view(pa.int32() if pa.types.is_date(kind) else pa.int64())).as_py()
+    return found["min"] is not None and not all(
+        _FIRST <= found[end] * seconds // ticks <= _LAST for end in ("min", "max")
+    )
 
 
 def _each(read: Callable[[Any], Any], cells: Sequence[Any]) -> list[Any]:
