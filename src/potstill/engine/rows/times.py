@@ -154,8 +154,10 @@ def _unchanged(cell: np.timedelta64 | np.datetime64, made: Any) -> Any:
 
 def _moment(cell: datetime.date | np.datetime64 | pd.Timestamp | None) -> Any:
     """Return a time, or a date as its midnight, as Python's or pandas' (where it has nanoseconds)."""
-    if cell is None or isinstance(cell, datetime.datetime):
-        return cell if not hasattr(cell, "to_numpy") else _unchanged(cell.to_numpy(), cell)
+    if cell is None:
+        return None
+    if isinstance(cell, datetime.datetime):
+        return _unchanged(cell.to_numpy(), cell) if hasattr(cell, "to_numpy") else cell
     if isinstance(cell, datetime.date):
         return datetime.datetime(cell.year, cell.month, cell.day)
     import pandas as pd

@@ -84,7 +84,7 @@ def _may_wrap(values: pa.ChunkedArray) -> bool:
     import pyarrow.compute as pc
 
     ends = pc.min_max(values).as_py()
-    return len(values) * max(abs(ends["min"] or 0), abs(ends["max"] or 0)) >= 2**63
+    return bool(len(values) * max(abs(ends["min"] or 0), abs(ends["max"] or 0)) >= 2**63)
 
 
 def _narrow(result: pa.ChunkedArray, kind: pa.DataType, name: str, made: str) -> pa.ChunkedArray:
