@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from potstill.engine.rows import dicts, sizes
 from potstill.engine.rows.arrow_values import column
@@ -150,7 +150,7 @@ def _plain_column(series: pd.Series[Any]) -> Any:
     """Return a column of one type; pandas' texts are large ones, all others' are not."""
     import pyarrow as pa
 
-    found = pa.array(series.sparse.to_dense() if _is_sparse(series) else series, from_pandas=True)
+    found = pa.array(cast("Any", series).sparse.to_dense() if _is_sparse(series) else series, from_pandas=True)
     return found.cast(pa.string()) if pa.types.is_large_string(found.type) else found
 
 
