@@ -138,6 +138,44 @@ def test_names_of_classes_images_and_translations_stay(tmp_path: Path) -> None:
     assert streamed.features == datasets.Features({name: features[name] for name in ("label", "text")})
 
 
+def stream(values: list[Any], feature: Any) -> IterableDataset:
+    """Return a stream that says of what type its values are."""
+    features = datasets.Features({"v": feature})
+    return IterableDataset.from_generator(lambda: ({"v": value} for value in values), features=features)
+
+
+WHOLE, MOMENT = datasets.Value("int64"), datetime.datetime(2024, 1, 1, 0, 0, 0, 5)
+
+
+@pytest.mark.parametrize(
+    ("values", "feature"),
+    [
+        ([[1], [1, 0.5]], datasets.List(WHOLE)),
+        ([None, MOMENT], datasets.Value("timestamp[s]")),
+        ([None, datetime.timedelta(microseconds=5)], datasets.Value("duration[s]")),
+        ([1, 300], datasets.Value("int8")),
+        (["x", "\ud800"], datasets.Value("string")),
+    ],
+)
+def test_a_stream_changes_no_value_to_fit_its_features(values: list[Any], feature: Any, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"row 1, column 'v"):
+        files.write(stream(values, feature), tmp_path)
+
+
+def test_a_streams_values_have_the_types_of_its_features(tmp_path: Path) -> None:
+    cases: list[tuple[Any, Any, Any]] = [
+        ([1, None], datasets.Value("float32"), [1.0, None]),
+        ([[0.5], [], None], datasets.List(datasets.Value("float16")), [[0.5], [], None]),
+        ([[{"x": 1}, {"x": None}], []], datasets.List({"x": WHOLE}), [[{"x": 1}, {"x": None}], []]),
+        ([MOMENT], datasets.Value("timestamp[ns]"), [MOMENT]),
+        ([None, None], {"x": WHOLE}, [None, None]),
+    ]
+    for number, (values, feature, expected) in enumerate(cases):
+        read = read_back(stream(values, feature), tmp_path / str(number))
+        assert read["v"][:] == expected
+        assert read.features == datasets.Features({"v": feature})
+
+
 def test_any_stream_of_arrow(tmp_path: Path) -> None:
     class Lazy:
         """As polars' and DuckDB's results are."""

@@ -10,6 +10,7 @@ from potstill.engine.rows import dicts, sizes
 from potstill.engine.rows.arrow_values import column
 from potstill.engine.rows.flaws import Flaw, Flawed, FlawLog
 from potstill.engine.rows.parts import Layout
+from potstill.engine.rows.streams import stream_tables
 from potstill.engine.rows.taking import take
 from potstill.errors import BadInput
 
@@ -205,16 +206,10 @@ def _of_data_set(rows: Dataset, log: FlawLog, layout: Layout) -> Iterator[pa.Tab
 
 def _of_stream(rows: IterableDataset, log: FlawLog, layout: Layout) -> Iterator[pa.Table]:
     """Yield an `IterableDataset` as tables; with features, as these say, else in the types of the values."""
-    import pyarrow as pa
-
     if rows.features is None or _is_transformed(rows):
         yield from dicts.tables(rows, log, layout.group_rows, layout.group_bytes)
-        return
-    schema = rows.features.arrow_schema
-    yield pa.Table.from_batches([], schema)
-    for chunk in dicts.chunks(rows, layout.group_rows, layout.group_bytes):
-        encoded = [rows.features.encode_example(dict(row)) for row in chunk]
-        yield _embedded(pa.Table.from_pylist(encoded, schema=schema))
+    else:
+        yield from stream_tables(rows, log, layout)
 
 
 def _is_transformed(rows: object) -> bool:
