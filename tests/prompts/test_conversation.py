@@ -29,6 +29,8 @@ SPOKEN = [{"speaker": turn["role"], "text": turn["content"]} for turn in TURNS]
 UNITED = [
     {**turn, "content": [None, {"type": "text", "text": turn["content"]}], "tool_calls": math.nan} for turn in TURNS
 ]
+BY_COLUMN = {key: [turn[key] for turn in SHAREGPT] for key in ("from", "value")}
+GEMINI = [{"role": turn["role"], "parts": [{"text": turn["content"]}]} for turn in TURNS]
 ONE_PART = [{**turn, "content": {"type": "text", "text": turn["content"]}} for turn in TURNS]
 
 
@@ -36,7 +38,7 @@ ONE_PART = [{**turn, "content": {"type": "text", "text": turn["content"]}} for t
     "value",
     [
         *(TURNS, SHAREGPT, PARTS, FILLED, MIXED, SPOKEN, UNITED, ONE_PART),
-        *(json.dumps(SHAREGPT), {"messages": TURNS}),
+        *(json.dumps(SHAREGPT), {"messages": TURNS}, BY_COLUMN, GEMINI),
     ],
 )
 def test_all_shapes_become_messages(value: Any) -> None:
@@ -47,6 +49,13 @@ def test_all_shapes_become_messages(value: Any) -> None:
 @pytest.mark.parametrize("said", ["", " \n", None, math.nan])
 def test_an_empty_system_turn_is_none(said: Any) -> None:
     assert conversation([{"from": "system", "value": said}, *SHAREGPT[1:]]) == TURNS[1:]
+
+
+@pytest.mark.parametrize("flag", [{"train": False}, {"weight": 0}, {"loss": None}, {"masked": True}])
+def test_a_user_may_say_what_is_not_learned(flag: dict[str, Any]) -> None:
+    assert conversation([*TURNS[:3], {**TURNS[3], **flag}]) == TURNS
+    kept = {"weight": 1, "train": True, "loss": None, "masked": False}
+    assert conversation([*TURNS[:2], {**TURNS[2], **kept}]) == TURNS[:3]
 
 
 def test_the_answer_at_the_end_is_not_asked() -> None:
@@ -88,6 +97,15 @@ def test_a_template_may_say_something_before_and_after() -> None:
         ([{"from": "function_call", "value": "{}"}], "tool calls in"),
         ([{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}], "a part of the kind 'image_url'"),
         ([{"role": "assistant", "content": "x", "weight": 0}], "a turn of weight 0"),
+        *(
+            ([*TURNS, {"role": "assistant", "content": "x", key: value}], "a turn of weight 0")
+            for key, value in [
+                *(("weight", "0"), ("weight", 0.0), ("train", 0), ("train", "false"), ("train_on_turn", False)),
+                *(("trainable", False), ("masked", True), ("mask", 1)),
+            ]
+        ),
+        ([{"role": "user", "content": 3}], "a int in a turn, which is no text"),
+        ({"role": ["user"], "content": ["a", "b"]}, "the conversation has no turns"),
         ([*TURNS, {"role": "assistant", "content": "x", "train": False}], "a turn of weight 0"),
         ([*TURNS, {"role": "assistant", "content": "x", "loss": False}], "a turn of weight 0"),
         ([*TURNS, {"role": "assistant", "content": "x", "channel": "analysis"}], "a turn of thoughts"),

@@ -123,6 +123,16 @@ DENIALS = ("no", "нет", "否", "いいえ", "false")
 """Labels that a sentence which ends in "not" confirms."""
 OF_SOMETHING_ELSE = [
     *(
+        "%s, I understand the task.",
+        "%s. What is the text?",
+        "%s, of course. Please provide the text.",
+        "%s, I cannot classify this.",
+        "%s, I don't know.",
+        "%s. I'm unable to say.",
+        "%s, could you share the text?",
+        "%s... if one ignores the last line.",
+    ),
+    *(
         "The worse response is %s.",
         "The losing option is %s.",
         "My second choice: %s",
@@ -257,6 +267,10 @@ def test_several_labels_are_asked_again(choices):
         ("yes no", "No, although some would say yes.", ("no",)),
         ("yes no", "yesterday", (None,)),
         ("yes no", "No doubt about it: yes", ("yes", None)),
+        ("yes no", "No. 1", (None,)),
+        ("A B no", "A. 1 of them fits.", ("A", None)),
+        ("yes no", "Yes, of course.", ("yes",)),
+        ("yes no", "No, I don't see any errors.", ("no",)),
         ("safe unsafe", "Safe. It does no harm.", ("safe",)),
         ("safe unsafe", "safe rather than unsafe", ("safe", None)),
         ("safe unsafe", "The answer is safe, not unsafe.", ("safe",)),

@@ -65,6 +65,8 @@ def test_words_about_the_draft_do_not_set_the_answer_aside(before):
         f"<think>{RIGHT}</think>I can't say.",
         f'{DRAFT} No, rather {{"city": "Ber',
         f'{{"draft": {DRAFT}, "city": NaN}}',
+        f'{{"draft": {DRAFT}, "city": "Ulm", "size": 1e999}}',
+        f'So: {{"draft": {DRAFT}, "city": "Ulm", "size": -1e999}}.',
         f'{{"cities": [{DRAFT}, {{"city": 3',
         f'```json\n{{"cities": [{DRAFT}, ]\n```',
         "no JSON",

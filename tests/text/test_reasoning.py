@@ -90,6 +90,15 @@ def test_several_blocks():
     assert split_reasoning("<think>a</think>\nmore\n</think>\nC")[1] == "C"
 
 
+@pytest.mark.parametrize(
+    "quoted", ['"%s"', "'%s'", "“%s”", "\N{LEFT SINGLE QUOTATION MARK}%s\N{RIGHT SINGLE QUOTATION MARK}"]
+)
+def test_quotations_on_both_sides_of_the_end_do_not_hide_it(quoted):
+    thoughts, answer = f"She says {quoted % 'yes'}", quoted % "Berlin"
+    assert split_reasoning(f"<think>{thoughts}</think>{answer}") == (thoughts, answer)
+    assert split_reasoning(f"<think>The tag {quoted % '</think>'} ends it</think>B")[1] == "B"
+
+
 def test_marks_around_the_answer_go_with_the_thoughts():
     text = "<|begin_of_thought|>a<|end_of_thought|><|begin_of_solution|>B<|end_of_solution|>"
     assert split_reasoning(text) == ("a", "B")

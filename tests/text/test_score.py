@@ -83,6 +83,7 @@ NOT_GIVEN = [
     ),
     *("Answer %s is wrong", "Would I give %s? Hmm.", "%s? No.", "%s isn't fair", "%s is too high", "%s, no, wait"),
     *("almost %s", "close to %s", "fast %s", "presque %s", "menos de %s", "moins de %s", "mehr als %s", "under a %s"),
+    *("%s of 100 criteria are met", "%s out of 100 people agree.", "%s of 100 tests", "%s/100 checks pass"),
     *("%s at best", "%s at most", "%s and up", "%s点以上", "Some would say %s.", "I can't give it a %s.", "Errors: %s"),
     *(
         "A %s is not justified",

@@ -41,10 +41,14 @@ TOOLS = frozenset(
 """Names of turns by which a model calls a tool, or a tool answers."""
 CALLS = ("tool_calls", "function_call", "tool_call_id")
 """Keys of such turns."""
-SPEAKERS, SAID = ("role", "from", "speaker"), ("content", "value", "text")
+SPEAKERS, SAID = ("role", "from", "speaker"), ("content", "value", "text", "parts")
 """Keys under which datasets say who speaks, and what."""
-LEARNED = ("train", "loss")
-"""Keys by which axolotl and ms-swift say whether a turn is learned."""
+LEARNED = ("weight", "train", "loss", "train_on_turn", "trainable")
+"""Keys by which OpenAI, axolotl and ms-swift say whether a turn is learned."""
+HIDDEN = ("mask", "masked")
+"""Keys by which others say that it is not."""
+YES, NO = ("true", "yes", "1"), ("false", "no", "0", "0.0")
+"""How flags are written."""
 
 
 def conversation(value: object) -> list[dict[str, str]]:
@@ -65,6 +69,8 @@ def conversation(value: object) -> list[dict[str, str]]:
             raise UnfitRow("the conversation is a text that is no JSON") from error
     if isinstance(value, Mapping) and set(value) & {"messages", "conversations"}:
         value = value.get("messages") or value.get("conversations")
+    if isinstance(value, Mapping):
+        value = _rows_of(value)
     if is_null(value) or not isinstance(value, Sequence) or not value:
         raise UnfitRow("the conversation has no turns")
     turns = [_turn(turn) for number, turn in enumerate(value) if number or not _is_empty_system(turn)]
@@ -73,6 +79,16 @@ def conversation(value: object) -> list[dict[str, str]]:
     if not any(turn["role"] == "user" for turn in turns):
         raise UnfitRow("the conversation has no turn of the user")
     return turns
+
+
+def _rows_of(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return turns that are held by column, as the feature `Sequence` of data sets gives them; none of others."""
+    listed = {
+        key: items for key, items in columns.items() if isinstance(items, Sequence) and not isinstance(items, str)
+    }
+    if not set(listed) & set(SPEAKERS) or len(set(map(len, listed.values()))) != 1:
+        return []
+    return [dict(zip(listed, turn, strict=True)) for turn in zip(*listed.values(), strict=True)]
 
 
 def _is_empty_system(turn: object) -> bool:
@@ -106,7 +122,7 @@ def _turn(turn: object) -> dict[str, str]:
         raise UnfitRow("tool calls in the conversation, which a chat of texts can't hold")
     if role is None:
         raise UnfitRow(f"a turn by {speaker!r:.40}, who is none of system, user and assistant")
-    if turn.get("weight") == 0 or any(turn.get(key) is False for key in LEARNED):
+    if role == "assistant" and _is_left_out(turn):
         raise UnfitRow("a turn of weight 0, which training would learn all the same")
     if str(turn.get("channel")).lower() in ("analysis", "commentary"):
         raise UnfitRow("a turn of thoughts, which training would learn as an answer")
@@ -117,6 +133,12 @@ def _turn(turn: object) -> dict[str, str]:
     return {"role": role, "content": text}
 
 
+def _is_left_out(turn: Mapping[str, Any]) -> bool:
+    """Return whether a turn says that it is not to be learned."""
+    flags = {key: str(turn[key]).strip().lower() for key in (*LEARNED, *HIDDEN) if not is_null(turn.get(key))}
+    return any(flags.get(key) in NO for key in LEARNED) or any(flags.get(key) in YES for key in HIDDEN)
+
+
 def _joined(parts: object) -> str:
     """Return the text of a content in parts.
 
@@ -125,8 +147,10 @@ def _joined(parts: object) -> str:
     """
     if isinstance(parts, Mapping):
         parts = [parts]
-    if is_null(parts) or not isinstance(parts, Sequence):
+    if is_null(parts):
         return ""
+    if not isinstance(parts, Sequence):
+        raise UnfitRow(f"a {type(parts).__name__} in a turn, which is no text")
     texts = []
     for part in (part for part in parts if not is_null(part)):
         text = part.get("text") if isinstance(part, Mapping) else part

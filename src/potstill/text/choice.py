@@ -78,7 +78,9 @@ _REJECTS = re.compile(
 )
 """Another label turned down: that confirms the one before it."""
 _SET_OFF = re.compile(rf"{_SUFFIX}{_CLOSE}{_STOP}", re.IGNORECASE)
-_SENTENCE_END = re.compile(r"[.!?。\n;]")
+_NUMBERED = re.compile(r"\s?\d")
+"""What makes "No. 1" the first, and no denial."""
+_SENTENCE_END = re.compile(r"(?<!\.)\.(?!\.)|[!?。\n;]")
 LONGEST = 20_000
 """Characters beyond which an answer is no longer looked through for a label."""
 _PARTICLES = frozenset(
@@ -159,7 +161,7 @@ class ChoiceReader:
             return None  # a key with a value, as in "safe: no"
         if (match[2] == ":" and len(rest.split()) <= 2) or rest[:1] == "?":
             return None  # "safe: rarely", "safe!?"
-        if ANNOUNCES.match(rest):
+        if ANNOUNCES.match(rest) or (self._labels.name_of(match[1]).casefold() == "no" and _NUMBERED.match(rest)):
             return None
         return self._unless_taken_back(marked, match.end() - 1, match[1])
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from potstill.text.reasoning import after_thoughts
@@ -19,6 +20,8 @@ _SET_ASIDE = re.compile(
     re.IGNORECASE,
 )
 """What stands before a value that is not meant."""
+_MAY_BE_HUGE = re.compile(r"[eE]\+?\d{3}")  # with a digit before it, the search takes five times as long
+"""What a number has that is larger than any that a column holds; nobody writes out its 309 digits."""
 MOST_WEIGHED = 100
 """Values beyond which it is not looked at what stands before them."""
 MOST_BROKEN = 1000
@@ -58,9 +61,29 @@ def load_json(text: str) -> Any:
         ValueError: it is none, or nested too deep; NaN and the infinities, which Python reads, are none either.
     """
     try:
-        return json.loads(text.strip().removeprefix("\ufeff"), parse_constant=_refuse)
+        return json.loads(text.strip().removeprefix("\ufeff"), parse_constant=_refuse, parse_float=float_of(text))
     except RecursionError as error:
         raise ValueError("JSON is nested too deep") from error
+
+
+def float_of(text: str) -> Callable[[str], float] | None:
+    """Return what reads the numbers with fractions in a JSON text as they are: Python makes infinity of 1e999.
+
+    Nothing is to be given for most texts, in which none can be so large, because Python reads faster by itself.
+    """
+    return _finite if _MAY_BE_HUGE.search(text) else None
+
+
+def _finite(digits: str) -> float:
+    """Return a number.
+
+    Raises:
+        ValueError: it is larger than any that can be kept.
+    """
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{digits:.40} is larger than any number that can be kept")
+    return number
 
 
 def _values_among_words(text: str) -> list[Any]:
@@ -69,8 +92,8 @@ def _values_among_words(text: str) -> list[Any]:
     Raises:
         ValueError: there is none, or the last one has no end.
     """
-    constants: list[str] = []  # NaN and its like, which make the value that they are in none
-    decoder = json.JSONDecoder(parse_constant=constants.append)
+    constants: list[str] = []  # NaN and its like, and 1e999, which make the value that they are in none
+    decoder = json.JSONDecoder(parse_constant=constants.append, parse_float=lambda digits: _or_noted(digits, constants))
     values: list[tuple[str, Any]] = []
     broken = end = 0
     last = len(text.rstrip(" \t\r\n`~"))
@@ -96,6 +119,14 @@ def _values_among_words(text: str) -> list[Any]:
     if 1 < len(values) <= MOST_WEIGHED:
         values.sort(key=lambda one: _SET_ASIDE.search(one[0]) is None)
     return [value for _, value in values]
+
+
+def _or_noted(digits: str, odd: list[str]) -> float:
+    """Return a number; one that can't be kept is noted among what is `odd`."""
+    number = float(digits)
+    if math.isinf(number):
+        odd.append(digits)
+    return number
 
 
 def _refuse(name: str) -> None:

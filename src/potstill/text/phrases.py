@@ -76,10 +76,16 @@ CONDITION = re.compile(
 )
 """What says on what terms something is so."""
 ANNOUNCES = re.compile(
-    rf"[\s,.!:;)*_—–-]{{0,12}}(?:(?:so|now|then|and|first|alright|well|okay|ok|also|dann|alors|entonces)[\s,]{{1,3}}){{0,2}}"
+    rf"[\s,.!:;)*_—–-]{{0,12}}(?:(?:so|now|then|and|but|first|alright|well|okay|ok|also|of course|sure|certainly|"
+    rf"absolutely|great|dann|alors|entonces)[\s,.!]{{1,3}}){{0,2}}"
     rf"(?:let(?:{_Q}s| me| us)\b|"
     rf"i(?:{_Q}(?:ll|m going)| will| am going| need to| have to)\b|"
-    rf"i(?:{_Q}d| would) be (?:happy|glad)\b|i can (?:help|do)\b|"
+    rf"i(?:{_Q}d| would) (?:be (?:happy|glad)|love)\b|i can (?:help|do)\b|"
+    rf"(?:i understand|got it|understood)\b|"
+    rf"i(?:{_Q}m| am) (?:ready|unable|not able|sorry|an? (?:ai|assistant|language))\b|"
+    rf"i (?:can(?:not|{_Q}t)|(?:do not|don{_Q}t) (?:know|have)|lack)\b|as an ai\b|"
+    rf"please\b|(?:could|can|would|will|do) you\b|(?:how|what|which|where) [^.!?\n]{{1,80}}\?|"
+    rf"(?:the following|thinking|step by step)\b|"
     rf"we (?:need|have|should|must|will|look)\b|here(?:{_Q}s| is| are| comes)\b|"
     r"the user (?:wants|asks|is asking)\b|"
     r"(?:first|next),? (?:we|i)\b|my (?:analysis|answer|response) (?:follows|is below)|the analysis follows|"

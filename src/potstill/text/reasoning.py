@@ -54,6 +54,8 @@ _BEFORE = re.compile(
 )
 """What may stand before thoughts: blanks, seen or unseen, and special tokens that open the model's turn."""
 _QUOTES = "\"'\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}“”«»„"
+_OPENED_BY = {"”": "“„", "\N{RIGHT SINGLE QUOTATION MARK}": "\N{LEFT SINGLE QUOTATION MARK}"}
+"""Marks that end a quotation where another one opened it."""
 
 Span = tuple[int, int]
 
@@ -203,7 +205,17 @@ def _is_quoted(text: str, tag: re.Match[str], fences: list[int], ticks: list[int
     behind = bisect(ticks, line_end if line_end >= 0 else len(text)) - bisect(ticks, end - 1)
     if on_line % 2 and behind % 2:
         return True
-    return start > 0 and text[start - 1] in _QUOTES and text[end : end + 1] in _QUOTES and end < len(text)
+    between = start > 0 and text[start - 1] in _QUOTES and end < len(text) and text[end] in _QUOTES
+    return between and _opens_quotation(text[line : start - 1], text[start - 1])
+
+
+def _opens_quotation(before: str, mark: str) -> bool:
+    """Return whether a quotation mark opens one on its line, and does not end one that stands `before` it."""
+    if mark == '"':
+        return before.count(mark) % 2 == 0
+    if mark == "'":
+        return not before[-1:].isalnum()
+    return not set(before) & set(_OPENED_BY.get(mark, ""))
 
 
 def _opens(tag: re.Match[str]) -> bool:

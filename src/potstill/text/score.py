@@ -73,6 +73,14 @@ _MARKUP = str.maketrans(dict.fromkeys('*_`"[]{}#', " "))
 _POINTS = r"(?:points?\b|punkten?\b|punkte\b|stars?\b|sterne\b|分|点|점)"
 _SHARED = "\N{BULLET OPERATOR}"
 """Stands behind a number for the "/10" that followed it, which no other number than a score has."""
+_COUNTED = re.compile(
+    rf"{_SHARED}\s{{1,3}}(?:of the\s{{1,3}})?(?!(?:as|is|was|this|its|has|less|thus|yes)\b)"
+    rf"(?:{_LETTER}{{2,30}}(?:s|ia)|people)\b"
+    r"(?:\s{1,3}(?:are|were|is|was|have|had|do|did|met|in|pass\w*|agree\w*|fail\w*|correct\w*|satisf\w*|fulfil\w*|"
+    r"say|think)\b|[.!]?\Z)",
+    re.IGNORECASE,
+)
+"""What is counted where "7 of 10" is a share of things and no score, as in "7 of 10 criteria are met"."""
 _SIGN = re.compile(
     r"(?:^[ \t]{0,9}-[ \t]{1,9}|[:=]\s{0,9}-\s{1,9}|"
     r"\b(?:minus|negative|moins|menos|meno|minus|минус|eksi|mínus|negativ\w*)\s{1,9}"
@@ -193,7 +201,7 @@ def _is_given(text: str, number: re.Match[str]) -> bool:
     before, after = text[max(0, number.start() - 200) : number.start()], text[number.end() :]
     line = before.rpartition("\n")[2]
     if after.startswith(_SHARED):
-        return True
+        return not _COUNTED.match(after)
     if not _STOPS.match(after):
         return False
     if not _FILLED.sub("", line).strip(" ("):

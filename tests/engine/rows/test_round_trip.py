@@ -190,6 +190,9 @@ def test_objects_with_keys_of_their_own_hold_what_json_can(tmp_path: Path, monke
         monkeypatch.setattr(rows, "GROUP_ROWS", size)
         with pytest.raises(BadInput, match=r"row 0, .* an object with keys of its own, in which datetime.dat"):
             rows.write([{"v": {"a": datetime.date(2024, 1, 1)}}, {"v": {"b": 1}}], tmp_path)
+    for key in (None, True, 1, 1.5, b"k"):
+        with pytest.raises(BadInput, match=rf"the key {key!r} is no text"):
+            rows.write([{"v": {key: 1}}], tmp_path)
     rows.write([{"v": {"a": datetime.date(2024, 1, 1)}}, {"v": {"a": None}}], tmp_path)
     assert rows.read(tmp_path, tmp_path)["v"][:] == [{"a": datetime.date(2024, 1, 1)}, {"a": None}]
 

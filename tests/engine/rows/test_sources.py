@@ -39,6 +39,7 @@ FRAME = pd.DataFrame({"label": ["x", "y", "x"], "n": [1, 2, 3]})
         (pd.DataFrame({"w": [{"a": 1}, {"b": [2]}]}), [{"w": {"a": 1}}, {"w": {"b": [2]}}]),
         (pd.DataFrame({"v": ["x", np.nan, None]}, dtype=object), [{"v": "x"}, {"v": None}, {"v": None}]),
         (pd.DataFrame({"v": pd.array([1, None], "Int64")}), [{"v": 1}, {"v": None}]),
+        (pd.DataFrame({"v": pd.arrays.SparseArray([0, 2, 0])}), [{"v": 0}, {"v": 2}, {"v": 0}]),
     ],
 )
 def test_frames_with_their_index(frame: pd.DataFrame, expected: list[dict[str, Any]], tmp_path: Path) -> None:
@@ -56,7 +57,14 @@ def with_attrs() -> pd.DataFrame:
     [
         (with_attrs(), "the frame's attrs {'unit': 'kg'} have no place in rows"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "the frame has column 'a' more than once"),
+        (pd.DataFrame([[1, 2]], columns=[1, "1"]), "the frame has column '1' more than once"),
         (FRAME.rename_axis("n"), "the frame's index is named 'n', as a column is"),
+        (pd.DataFrame({"5": [1]}, pd.Index(["a"], name=5)), "the frame's index is named '5', as a column is"),
+        (pd.DataFrame({"__index_level_0__": [1]}, ["a"]), "index is named '__index_level_0__', as a column is"),
+        (
+            pd.DataFrame({"v": [1]}, pd.MultiIndex.from_tuples([("a", 1)], names=["x", "x"])),
+            "the frame's index is named 'x', as a column is",
+        ),
         (pd.DataFrame({"p": pd.period_range("2024-01", periods=2, freq="M")}), "column 'p' holds"),
         (pd.DataFrame({"i": pd.cut([1, 5], 2)}), "column 'i' holds"),
         (pd.DataFrame({"c": [1j]}), "column 'c' holds complex128"),
@@ -128,6 +136,44 @@ def test_names_of_classes_images_and_translations_stay(tmp_path: Path) -> None:
     assert again[0]["label"] == 0
     streamed = read_back(given.select_columns(["label", "text"]).to_iterable_dataset(), tmp_path / "c")
     assert streamed.features == datasets.Features({name: features[name] for name in ("label", "text")})
+
+
+def stream(values: list[Any], feature: Any) -> IterableDataset:
+    """Return a stream that says of what type its values are."""
+    features = datasets.Features({"v": feature})
+    return IterableDataset.from_generator(lambda: ({"v": value} for value in values), features=features)
+
+
+WHOLE, MOMENT = datasets.Value("int64"), datetime.datetime(2024, 1, 1, 0, 0, 0, 5)
+
+
+@pytest.mark.parametrize(
+    ("values", "feature"),
+    [
+        ([[1], [1, 0.5]], datasets.List(WHOLE)),
+        ([None, MOMENT], datasets.Value("timestamp[s]")),
+        ([None, datetime.timedelta(microseconds=5)], datasets.Value("duration[s]")),
+        ([1, 300], datasets.Value("int8")),
+        (["x", "\ud800"], datasets.Value("string")),
+    ],
+)
+def test_a_stream_changes_no_value_to_fit_its_features(values: list[Any], feature: Any, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"row 1, column 'v"):
+        files.write(stream(values, feature), tmp_path)
+
+
+def test_a_streams_values_have_the_types_of_its_features(tmp_path: Path) -> None:
+    cases: list[tuple[Any, Any, Any]] = [
+        ([1, None], datasets.Value("float32"), [1.0, None]),
+        ([[0.5], [], None], datasets.List(datasets.Value("float16")), [[0.5], [], None]),
+        ([[{"x": 1}, {"x": None}], []], datasets.List({"x": WHOLE}), [[{"x": 1}, {"x": None}], []]),
+        ([MOMENT], datasets.Value("timestamp[ns]"), [MOMENT]),
+        ([None, None], {"x": WHOLE}, [None, None]),
+    ]
+    for number, (values, feature, expected) in enumerate(cases):
+        read = read_back(stream(values, feature), tmp_path / str(number))
+        assert read["v"][:] == expected
+        assert read.features == datasets.Features({"v": feature})
 
 
 def test_any_stream_of_arrow(tmp_path: Path) -> None:

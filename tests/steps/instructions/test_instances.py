@@ -105,6 +105,10 @@ def test_two_empty_inputs_do_not_contradict() -> None:
         ("Input: None\nOutput: b", [("", "b")]),
         ("Output: one\nExample 2\nOutput: two", [("", "one"), ("", "two")]),
         ("Input: time: 9:30\nOutput: half past", [("time: 9:30", "half past")]),
+        ("1. Input: a\n   Output: b\n2. Input: c\n   Output: d", [("a", "b"), ("c", "d")]),
+        ("1) **Input:** a\n**Output:** b\n\n2) **Input:** c\n**Output:** d", [("a", "b"), ("c", "d")]),
+        ("Input：a\nOutput：b", [("a", "b")]),  # noqa: RUF001
+        ("`Input`: a\n`Output`: b", [("a", "b")]),
     ],
 )
 def test_reading_instances(text: str, pairs: list[tuple[str, str]]) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from potstill.steps.loading import files
 from potstill.steps.loading.csv_files import LoadCSV
+from potstill.steps.rows.columns import Select
 from running import problems_of, rows_of
 
 
@@ -91,6 +92,19 @@ def test_what_is_not_in_the_encoding_is_named_by_line(tmp_path: Path) -> None:
     assert "no encoding is called 'latin1x'" in problems_of(LoadCSV(tmp_path / "a.csv", encoding="latin1x"))[0]
     (tmp_path / "a.csv").write_bytes("a\nb\n".encode("utf-16") + b"\x00")
     assert "is not utf-16-le" in problems_of(LoadCSV(tmp_path / "a.csv"))[0]
+    for name in ("utf-16", "utf-32"):
+        (tmp_path / "a.csv").write_bytes("a\nb\n".encode(f"{name}-le"))
+        assert (
+            f"say the order of its bytes, as in encoding='{name}-le'"
+            in (problems_of(LoadCSV(tmp_path / "a.csv", encoding=name))[0])
+        )
+        assert rows_of(LoadCSV(tmp_path / "a.csv", encoding=f"{name}-le"), tmp_path / "store") == [{"a": "b"}]
+
+
+def test_a_column_that_may_be_missing_is_known_beforehand(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a\nx\n")
+    step = LoadCSV(tmp_path / "a.csv", schema={"a": str, "n": "int?"})
+    assert rows_of(Select(step, ["a", "n"]), tmp_path / "store") == [{"a": "x", "n": None}]
 
 
 NUMBERS = ["1_000", "١٢", "1,5", "0x1f", "one", "1e999", "nan", "Infinity", "1" * 5000, "", "- 1", "1e"]

@@ -67,6 +67,8 @@ def test_ragged_rows_and_numbers_of_both_kinds(tmp_path: Path) -> None:
         ({"a": [1]}, "must be a list of dicts"),
         ("text", "must be a list of dicts"),
         ([{"a": 1}, 2], "row 1 must be a dict, got 2"),
+        ([{"a": b"x"}, {"a": memoryview(b"x")}], "row 1, column 'a' holds a memoryview that can't be copied"),
+        ([{"a": (n for n in [1])}], "row 0, column 'a' holds a generator that can't be copied"),
         ([{"a": 1}, {"a": "x"}], "row 1: field 'a' is a text here and a whole number in row 0"),
         ([{"a": 2**70}], "more than 64 bits"),
         ([{"a": [1]}, {"a": ["x"]}], "row 1: field 'a[]' holds a text ('x'), but a whole number in row 0"),

@@ -204,6 +204,15 @@ def test_tool_arguments_keep_their_own_keys(tmp_path: Path) -> None:
         assert made.dataset().to_list() == rows == made.dataset().to_pandas().to_dict("records")
 
 
+@pytest.mark.parametrize("number", ["1e999", "-1E+400", "0.5e0309"])
+def test_a_number_larger_than_any_is_named_and_not_made_infinity(tmp_path: Path, number: str) -> None:
+    text = f'{{"a": {{"x": 1e300}}, "n": [{number}]}}'
+    for form in (text, f"[{text}]", f'{{"data": [{text}]}}'):
+        file = write(tmp_path / "a.json", form)
+        (problem,) = problems_of(LoadJSON(file, field="data" if "data" in form else ""))
+        assert "line 1" in problem and "is larger than any number that can be kept" in problem
+
+
 def test_a_missing_file_is_said_once_and_where_it_was_looked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

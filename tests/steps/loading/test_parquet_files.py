@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from potstill import RequestError
 from potstill.steps.loading.parquet_files import LoadParquet
@@ -69,3 +70,23 @@ def test_maps_and_uuids_are_taken_as_the_schema_says_or_refused(tmp_path: Path) 
     )
     asked = LoadParquet(tmp_path / "a.parquet", schema={"m": "dict?", "u": str})
     assert rows_of(asked, tmp_path / "store") == [{"m": {"a": 1}, "u": str(mark)}, {"m": None, "u": str(mark)}]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "kind", "message"),
+    [
+        ([("a", 1), ("a", 2)], pa.string(), "row 1: field 'm' holds a map with a key that is there twice"),
+        ([(1, 1)], pa.int64(), "row 1: field 'm' holds an object with keys of its own, in which the key 1 is no text"),
+    ],
+)
+def test_maps_that_are_no_objects_are_named(pairs: Any, kind: pa.DataType, message: str, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"m": pa.array([None, pairs], pa.map_(kind, pa.int64()))}), tmp_path / "a.parquet")
+    with pytest.raises(RequestError, match=message):
+        rows_of(LoadParquet(tmp_path / "a.parquet", schema={"m": "dict?"}), tmp_path / "store")
+
+
+def test_a_column_that_may_be_missing_is_there(tmp_path: Path) -> None:
+    path = write(tmp_path / "1.parquet", [{"n": 1}])
+    step = LoadParquet(path, schema={"m": "int?", "o": "dict?"})
+    assert step.columns({}) == {"n", "m", "o"}
+    assert rows_of(step, tmp_path / "store") == [{"n": 1, "m": None, "o": None}]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from potstill import RequestError
@@ -60,6 +63,34 @@ def test_drawn_groups_agree_with_pandas(tmp_path: Path) -> None:
     grouped = frame.groupby("g", sort=False)
     wanted = pd.DataFrame({"n": grouped["n"].agg(list), "mean": grouped["x"].mean(), "last": grouped["n"].last()})
     pd.testing.assert_frame_equal(pd.DataFrame(rows_of(step, tmp_path)), wanted.reset_index())
+
+
+def grouped(values: list[Any], made: Any, store: Path, kind: pa.DataType | None = None) -> Any:
+    """Return what is made of values, all in one group."""
+    rows = LoadRows(pa.table({"g": ["a"] * len(values), "v": pa.array(values, kind)}))
+    (row,) = rows_of(Group(rows, by="g", aggregate={"made": ("v", made)}), store)
+    return row["made"]
+
+
+def test_no_sum_wraps_around(tmp_path: Path) -> None:
+    assert grouped([2**62, 2**62 - 1, None], "sum", tmp_path) == 2**63 - 1
+    assert grouped([2**62, 2**62, -(2**62)], "sum", tmp_path) == 2**62
+    assert grouped([2**63, 2**62], "sum", tmp_path, pa.uint64()) == 2**63 + 2**62
+    for values, kind in (([2**62, 2**62], pa.int64()), ([-(2**63), -1], pa.int64()), ([2**63, 2**63], pa.uint64())):
+        with pytest.raises(RequestError, match="a sum of column 'v' has more than 64 bits"):
+            grouped(values, "sum", tmp_path, kind)
+    assert grouped([Decimal("9" * 38)] * 2, "sum", tmp_path) == 2 * int("9" * 38)
+
+
+def test_the_mean_of_decimals_is_not_rounded_to_their_digits(tmp_path: Path) -> None:
+    assert grouped([Decimal("1.0"), Decimal("1.5"), None], "mean", tmp_path) == Decimal("1.25")
+    assert abs(grouped([Decimal(1), Decimal(1), Decimal(2)], "mean", tmp_path) - Decimal(4) / 3) < Decimal("1e-11")
+
+
+def test_a_column_may_be_called_as_arrow_calls_a_sum(tmp_path: Path) -> None:
+    rows = LoadRows([{"n_sum": "x", "n": 5}, {"n_sum": "x", "n": 6}])
+    step = Group(rows, by="n_sum", collect=["n"], aggregate={"all": ("n", "sum"), "n_count": ("n", "count")})
+    assert rows_of(step, tmp_path) == [{"n_sum": "x", "n": [5, 6], "all": 11, "n_count": 2}]
 
 
 def test_wrong_groups(tmp_path: Path) -> None:

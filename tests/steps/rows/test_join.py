@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from potstill import RequestError
@@ -58,3 +61,38 @@ def test_columns_that_can_not_be_compared(tmp_path: Path) -> None:
 
 def test_no_match_at_all_leaves_the_columns(tmp_path: Path) -> None:
     assert rows_of(Join(LEFT, LoadRows([{"k": "z", "m": 1}]), on="k"), tmp_path) == []
+
+
+DAY = datetime.datetime(2024, 1, 2, tzinfo=datetime.UTC)
+SAME = [
+    (pa.array([7], pa.int32()), pa.array([7], pa.int64())),
+    (pa.array([7], pa.uint8()), pa.array([7], pa.int16())),
+    (pa.array([7]), pa.array([7.0])),
+    (pa.array([0.5], pa.float32()), pa.array([0.5])),
+    (pa.array(["é"]), pa.array(["é"], pa.large_string())),
+    (pa.array([b"x"]), pa.array([b"x"], pa.large_binary())),
+    (pa.array([Decimal("1.5")]), pa.array([Decimal("1.500")])),
+    (pa.array([DAY], pa.timestamp("us", "UTC")), pa.array([DAY], pa.timestamp("ns", "Asia/Tokyo"))),
+    (pa.array([datetime.date(2024, 1, 2)]), pa.array([datetime.datetime(2024, 1, 2)])),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME, ids=lambda column: str(column.type))
+def test_equal_values_match_however_they_are_kept(one: pa.Array, other: pa.Array, tmp_path: Path) -> None:
+    for left, right in ((one, other), (other, one)):
+        here, there = LoadRows(pa.table({"k": left, "n": [1]})), LoadRows(pa.table({"k": right, "m": [2]}))
+        (found,) = rows_of(Join(here, there, on="k"), tmp_path)
+        assert found == {"k": rows_of(here, tmp_path)[0]["k"], "n": 1, "m": 2}
+        assert len(rows_of(Join(here, there, on="k", how="outer"), tmp_path)) == 1
+        assert rows_of(Join(here, there, on="k", how="anti"), tmp_path) == []
+
+
+def test_a_column_without_values_matches_nothing(tmp_path: Path) -> None:
+    empty = LoadRows([{"k": None, "m": 1}])
+    assert [row["m"] for row in rows_of(Join(LEFT, empty, on="k", how="left"), tmp_path)] == [None] * 5
+
+
+def test_a_number_that_the_other_sides_would_change_is_named(tmp_path: Path) -> None:
+    large, fraction = LoadRows([{"k": 2**60 + 1}]), LoadRows([{"k": 0.5, "m": 1}])
+    with pytest.raises(RequestError, match="row 0, column 'k' holds 1152921504606846977, which is changed"):
+        rows_of(Join(large, fraction, on="k"), tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -163,4 +164,27 @@ def test_objects_with_keys_of_their_own_stay_objects(tmp_path: Path) -> None:
         {"o": None, "n": 3, "a": None},
         {"o": {"b": [0.1]}, "n": 2, "a": None},
         {"o": {"a": 1}, "n": 1, "a": "1"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("'101'::BIT", "column 'x' holds BIT, which can't be kept: say ::VARCHAR"),
+        ("[{'a': '101'::BIT}]", "column 'x' holds BIT"),
+        ("'01:02:03+05'::TIMETZ", "column 'x' holds TIME WITH TIME ZONE"),
+        ("'12345678901234567.25'::DECIMAL(38,2)", "column 'x' holds 12345678901234567.25, which has more digits"),
+        ("'infinity'::DATE", "column 'x' holds times outside of the years 1 to 9999"),
+    ],
+)
+def test_results_that_would_come_out_as_something_else_are_named(expression: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=re.escape(message)):
+        rows_of(SQL(f"SELECT {expression} AS x FROM t", tables={"t": LoadRows([{"a": 1}])}), tmp_path)
+
+
+def test_decimals_of_few_digits_are_numbers(tmp_path: Path) -> None:
+    query = "SELECT (a / 8)::DECIMAL(38,10) AS x, sum(0.1) OVER () AS y, array_value(1, 2) AS z FROM t"
+    assert rows_of(SQL(query, tables={"t": LoadRows([{"a": 1}, {"a": None}])}), tmp_path) == [
+        {"x": 0.125, "y": 0.2, "z": [1, 2]},
+        {"x": None, "y": 0.2, "z": [1, 2]},
     ]

@@ -14,7 +14,7 @@ import pytest
 from fakes import context_in
 from odd_server import Answer, Asked, odd_server, refused, said
 from potstill.engine.encoding import digest
-from potstill.errors import BadInput
+from potstill.errors import BadInput, PotstillError
 from potstill.teachers.cache.response_cache import Asker
 from potstill.teachers.openai import connection, lanes
 from potstill.teachers.openai.budget import BudgetSpent
@@ -391,6 +391,44 @@ def test_a_key_that_a_server_repeats_is_no_data(tmp_path: Path) -> None:
         got, _ = ask(Endpoint(server.url, "m"), tmp_path, 1)
     assert (got[0].text, got[0].reasoning) == ("you are Bearer ***", "***")
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize("key", ["k", "token", "EMPTY", "none", "password", "lm-studio", "sk-no-key-required"])
+def test_a_key_that_is_a_word_is_no_secret_in_answers_and_hides_no_refusal(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+
+    def answer(asked: Asked) -> Answer:
+        if "max_tokens" in asked.body:
+            return refused(400, "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.")
+        return said(f"the word {key}")
+
+    with odd_server(answer) as server:
+        got, _ = ask(Endpoint(server.url, "m"), tmp_path)
+    assert [got[n].text for n in range(3)] == [f"the word {key}"] * 3
+    with odd_server(lambda _: refused(401, f"wrong key {key}")) as server, pytest.raises(BadInput, match=r"key \*\*\*"):
+        ask(Endpoint(server.url, "m"), tmp_path / "refused")
+
+
+def test_a_text_for_which_nothing_is_counted_counts_as_the_most(tmp_path: Path) -> None:
+    with odd_server(lambda _: said("a text", usage={"prompt_tokens": 3, "completion_tokens": 0})) as server:
+        with pytest.raises(BudgetSpent):
+            ask(Endpoint(server.url, "m", concurrency=2, max_tokens_total=1_000), tmp_path, 100)
+        assert len(server.asked) <= 10
+
+
+def test_a_quota_that_is_used_up_ends_the_step_under_whatever_name(tmp_path: Path) -> None:
+    for named in (
+        {"code": "insufficient_quota"},
+        {"type": "insufficient_quota"},
+        {"type": "insufficient_quota", "code": 429},
+    ):
+        with (
+            odd_server(lambda _, named=named: refused(429, "no more", **named)) as server,
+            pytest.raises(PotstillError, match="quota is used up"),
+        ):
+            ask(Endpoint(server.url, "m"), tmp_path)
 
 
 def test_an_answer_that_would_fill_the_memory_is_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

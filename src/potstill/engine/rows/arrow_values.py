@@ -7,18 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import is_not
 from typing import TYPE_CHECKING, Any, cast
 
+from potstill.engine.rows import times
 from potstill.engine.rows.casting import as_objects
 from potstill.engine.rows.families import SAID, family
 from potstill.engine.rows.flaws import Flaw, Flawed
-from potstill.engine.rows.scalar_values import (
-    clock_column,
-    decimal_column,
-    float_column,
-    inferred_column,
-    integer_column,
-    moment_column,
-    text_column,
-)
+from potstill.engine.rows.scalar_values import decimal_column, float_column, integer_column, text_column
+from potstill.engine.rows.times import inferred_column
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,8 +74,9 @@ def _typed(cells: Sequence[Any]) -> pa.Array:
         "text": text_column,
         "list": _lists,
         "object": _objects,
-        "moment": moment_column,
-        "clock": clock_column,
+        "moment": times.moment_column,
+        "clock": times.clock_column,
+        "span": times.span_column,
         "decimal": decimal_column,
         "float": float_column,
         "int": integer_column,

@@ -30,7 +30,7 @@ def tables(rows: Iterable[Any], log: FlawLog, most_rows: int, most_bytes: int) -
             yield table_of(chunk)
         except Flawed as error:
             log.add_flaws(error, number)
-            yield _nameless(len(chunk))
+            yield nameless(len(chunk))
         number += len(chunk)
 
 
@@ -74,7 +74,7 @@ def table_of(rows: list[Mapping[str, Any]]) -> pa.Table:
             flaws += error.inside(name).flaws
     if flaws:
         raise Flawed(flaws)
-    return pa.table(columns) if columns else _nameless(len(rows))
+    return pa.table(columns) if columns else nameless(len(rows))
 
 
 def checked(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def _name_flaw(name: object, rows: list[Mapping[str, Any]]) -> Flaw:
     return Flaw(row, f"is named by a {type(name).__name__} ({name!r:.60})", "the name of a column is a text", str(name))
 
 
-def _nameless(count: int) -> pa.Table:
+def nameless(count: int) -> pa.Table:
     """Return rows without any column."""
     import pyarrow as pa
 

@@ -76,9 +76,9 @@ def _checked(value: object) -> Any:
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
     if isinstance(value, Mapping):
-        strange = next((key for key in value if not isinstance(key, str)), None)
-        if strange is not None:
-            raise TypeError(f"the key {strange!r:.60} is no text")
+        strange = [key for key in value if not isinstance(key, str)]
+        if strange:
+            raise TypeError(f"the key {strange[0]!r:.60} is no text")
         return {key: _checked(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_checked(item) for item in value]

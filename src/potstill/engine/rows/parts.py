@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from potstill.engine.rows import optional_keys, sizes
+from potstill.engine.rows import optional_keys, sizes, times
 from potstill.engine.rows.casting import recast_table
 from potstill.engine.rows.common_types import unified
 from potstill.engine.rows.features import FeatureLog
@@ -82,6 +82,7 @@ class Parts:
     def add(self, table: pa.Table) -> None:
         """Take in some rows."""
         table = self._stored(table)
+        self.log.add(*times.beyond(table))
         if self._schema is None or not table.schema.equals(self._schema):
             self._widen(table)
         self.rows += table.num_rows

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from potstill.engine.rows import dicts, sizes
 from potstill.engine.rows.arrow_values import column
 from potstill.engine.rows.flaws import Flaw, Flawed, FlawLog
 from potstill.engine.rows.parts import Layout
+from potstill.engine.rows.streams import stream_tables
 from potstill.engine.rows.taking import take
 from potstill.errors import BadInput
 
@@ -93,10 +95,11 @@ def frame_schema_problem(frame: pd.DataFrame) -> str:
     """Return what a frame knows that rows can't keep, or nothing."""
     if frame.attrs:
         return f"the frame's attrs {dict(frame.attrs)!r:.80} have no place in rows: make them a column, or clear them"
-    twice = frame.columns[frame.columns.duplicated()].tolist()
+    columns = list(map(str, frame.columns))  # 1 and "1" are two columns of a frame, and one of rows
+    twice = [name for name, times in Counter(columns).items() if times > 1]
     if twice:
         return f"the frame has column {twice[0]!r} more than once: rename all but one"
-    clash = [name for name in frame.index.names if name is not None and name in frame.columns]
+    clash = [name for name, times in Counter([*columns, *map(str, _index_names(frame))]).items() if times > 1]
     if clash:
         return f"the frame's index is named {clash[0]!r}, as a column is: rename one, or use reset_index(drop=True)"
     return ""
@@ -125,13 +128,18 @@ def frame_table(frame: pd.DataFrame, log: FlawLog, first_row: int = 0) -> pa.Tab
 
 def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a frame whose index is among its columns, unless it only counts rows and has no name."""
+    names = _index_names(frame)
+    columns = list(frame.columns)
+    return frame.reset_index(names=names)[[*columns, *names]] if names else frame
+
+
+def _index_names(frame: pd.DataFrame) -> list[Any]:
+    """Return what the levels of an index are called as columns; none where it only counts rows and has no name."""
     import pandas as pd
 
     if isinstance(frame.index, pd.RangeIndex) and frame.index.name is None:
-        return frame
-    names = [f"__index_level_{level}__" if name is None else name for level, name in enumerate(frame.index.names)]
-    columns = list(frame.columns)
-    return frame.reset_index(names=names)[[*columns, *names]]
+        return []
+    return [f"__index_level_{level}__" if name is None else name for level, name in enumerate(frame.index.names)]
 
 
 def _cells(series: pd.Series[Any]) -> Sequence[Any]:
@@ -143,8 +151,14 @@ def _plain_column(series: pd.Series[Any]) -> Any:
     """Return a column of one type; pandas' texts are large ones, all others' are not."""
     import pyarrow as pa
 
-    array = pa.array(series, from_pandas=True)
+    dense = cast("Any", series).sparse.to_dense() if _is_sparse(series) else series
+    array = pa.array(dense, from_pandas=True)
     return array.cast(pa.string()) if pa.types.is_large_string(array.type) else array
+
+
+def _is_sparse(series: pd.Series[Any]) -> bool:
+    """Return whether a column holds only what differs from one value, which Arrow can't read."""
+    return hasattr(series.dtype, "fill_value")
 
 
 def _of_frame(frame: pd.DataFrame, log: FlawLog, layout: Layout) -> Iterator[pa.Table]:
@@ -193,16 +207,10 @@ def _of_dataset(rows: Dataset, log: FlawLog, layout: Layout) -> Iterator[pa.Tabl
 
 def _of_stream(rows: IterableDataset, log: FlawLog, layout: Layout) -> Iterator[pa.Table]:
     """Yield an `IterableDataset` as tables; with features, as these say, else in the types of the values."""
-    import pyarrow as pa
-
     if rows.features is None or _is_transformed(rows):
         yield from dicts.tables(rows, log, layout.group_rows, layout.group_bytes)
-        return
-    schema = rows.features.arrow_schema
-    yield pa.Table.from_batches([], schema)
-    for chunk in dicts.chunks(rows, layout.group_rows, layout.group_bytes):
-        encoded = [rows.features.encode_example(dict(row)) for row in chunk]
-        yield _embedded(pa.Table.from_pylist(encoded, schema=schema))
+    else:
+        yield from stream_tables(rows, log, layout)
 
 
 def _is_transformed(rows: object) -> bool:

@@ -62,9 +62,9 @@ class LoadCSV(RecordsStep):
         return wrong
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the header lines."""
+        """Return the columns of the header lines, and those that may be missing there."""
         heads = [self._head(path) for path in matched(self.path)]
-        return frozenset(name for head in heads for name in head) or None
+        return frozenset((*(name for head in heads for name in head), *self.schema)) if any(heads) else None
 
     def _types(self) -> Mapping[str, Any]:
         """Return the types that columns must have."""

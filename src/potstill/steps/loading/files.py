@@ -113,7 +113,7 @@ def lines(path: Path, findings: Findings, encoding: str = "utf-8") -> Iterator[t
                     return
                 try:
                     yield number, line.decode(encoding)
-                except UnicodeDecodeError as error:
+                except UnicodeError as error:
                     findings.add(f"line {number}", undecodable(encoding, error))
                     yield number, "\n"
     except (OSError, EOFError, lzma.LZMAError) as error:
@@ -130,8 +130,10 @@ def marked(path: Path, encoding: str) -> tuple[str, bytes]:
     return next(((name, mark) for mark, name in _MARKS if head.startswith(mark)), (encoding, b""))
 
 
-def undecodable(encoding: str, error: UnicodeDecodeError) -> str:
+def undecodable(encoding: str, error: UnicodeError) -> str:
     """Return what is wrong with a text that is not in its encoding, and what to do."""
+    if not isinstance(error, UnicodeDecodeError):  # UTF-16 or UTF-32 without the mark that says which
+        return f"is not {encoding}: {error}: say the order of its bytes, as in encoding='{encoding}-le'"
     name = "UTF-8" if encoding == "utf-8" else encoding
     remedy = "say encoding= (such as latin-1 or cp1252) in LoadCSV or LoadText, or convert the file with iconv"
     return f"is not {name}: byte {error.object[error.start]:#x} at {error.start + 1}: {remedy}"
@@ -154,7 +156,7 @@ def _wide_lines(file: BinaryIO, findings: Findings, encoding: str) -> Iterator[t
         part = file.read(2**20)
         try:
             text += decoder.decode(part, final=not part)
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
             findings.add(f"line {number + text.count(chr(10))}", f"or a later one {undecodable(encoding, error)}")
             return
         *whole, text = text.split("\n")

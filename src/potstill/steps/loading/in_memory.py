@@ -104,12 +104,11 @@ class Snapshot:
             self.problem = "\n".join(log.messages())
         elif isinstance(rows, Iterable) and not isinstance(rows, (str, bytes, Mapping)):
             # a step's key must not change when the caller edits the rows later
-            listed = copy.deepcopy(list(rows))
-            strange = next((number for number, row in enumerate(listed) if not isinstance(row, Mapping)), None)
-            if strange is not None:
-                self.problem = f"row {strange} must be a dict, got {listed[strange]!r:.60}"
-            else:
-                self._dicts = [dict(row) for row in listed]
+            try:
+                copies: dict[int, Any] = {}  # what several rows share is copied once
+                self._dicts = [_copied(row, number, copies) for number, row in enumerate(rows)]
+            except BadInput as error:
+                self.problem = str(error)
         else:
             self.problem = f"must be a list of dicts, a pandas frame, an Arrow table or a Dataset, got {rows!r:.60}"
 
@@ -154,6 +153,24 @@ class Snapshot:
                 # values, not Arrow buffers: equal rows in other chunks or with other padding must hash alike
                 hasher.update(repr(self.table.slice(start, DIGEST_ROWS).to_pylist()).encode("utf-8", "surrogatepass"))
         return hasher.hexdigest()
+
+
+def _copied(row: object, number: int, known: dict[int, Any]) -> dict[str, Any]:
+    """Return a copy of a row of one's own, at any depth.
+
+    Raises:
+        BadInput: it is no dict, or holds what can't be copied, such as a generator.
+    """
+    if not isinstance(row, Mapping):
+        raise BadInput(f"row {number} must be a dict, got {row!r:.60}")
+    made = {}
+    for name, value in row.items():
+        try:
+            made[name] = copy.deepcopy(value, known)
+        except Exception as error:
+            what = f"row {number}, column {name!r} holds a {type(value).__name__} that can't be copied ({error})"
+            raise BadInput(f"{what}: give texts, numbers, lists, dicts or bytes") from error
+    return made
 
 
 def _mark(value: object) -> str:

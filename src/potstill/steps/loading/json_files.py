@@ -15,6 +15,7 @@ from potstill.steps.loading.file_reader import Records, RecordsStep
 from potstill.steps.loading.files import are_small, lines, matched, opened
 from potstill.steps.loading.json_list import is_one_object, items, unreadable
 from potstill.steps.loading.schema import Findings, Schema
+from potstill.text.json_values import float_of
 
 
 class LoadJSON(RecordsStep):
@@ -67,7 +68,7 @@ def _records(path: Path, findings: Findings, field: str = "") -> Iterator[tuple[
     for number, line in lines(path, findings):
         if line.strip():
             try:
-                yield f"line {number}", json.loads(line)
+                yield f"line {number}", json.loads(line, parse_float=float_of(line))
             except (ValueError, RecursionError) as error:
                 findings.add(f"line {number}", f"not valid JSON: {unreadable(error)}: {line.strip():.60}")
 

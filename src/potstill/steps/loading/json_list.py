@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 from potstill.steps.loading.files import LONGEST_BYTES, TOO_LONG, marked, opened, undecodable
 from potstill.steps.loading.schema import Findings
+from potstill.text.json_values import float_of
 
 PART_BYTES = 2**20
 """Bytes that are read at a time."""
@@ -133,6 +134,7 @@ class _Text:
     def __post_init__(self) -> None:
         """Start with nothing read."""
         self._decoder = codecs.getincrementaldecoder(self.encoding)()
+        self._json = json.JSONDecoder()
         self._window, self._start, self._ended = "", 0, False
 
     def ahead(self) -> str:
@@ -165,7 +167,7 @@ class _Text:
         """
         while True:
             try:
-                value, end = json.JSONDecoder().raw_decode(self._window, self._start)
+                value, end = self._json.raw_decode(self._window, self._start)
             except json.JSONDecodeError as error:
                 cut = error.msg.startswith("Unterminated") or error.pos > len(self._window) - _LONGEST_TOKEN
                 if self._ended or not cut:
@@ -185,6 +187,7 @@ class _Text:
         data = self.file.read(max(PART_BYTES, len(unused)))
         self._ended = not data
         self._window, self._start = unused + self._decoder.decode(data, final=self._ended), 0
+        self._json = json.JSONDecoder(parse_float=float_of(self._window))
 
     def _use(self, end: int) -> None:
         """Drop the text up to `end`, and count its lines."""

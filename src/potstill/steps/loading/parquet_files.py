@@ -10,7 +10,7 @@ from potstill.engine.rows.casting import as_objects, recast_table
 from potstill.engine.rows.common_types import common_schema
 from potstill.engine.rows.features import common_metadata
 from potstill.engine.rows.files import GROUP_BYTES, GROUP_ROWS
-from potstill.engine.rows.flaws import Flawed
+from potstill.engine.rows.flaws import Flaw, Flawed
 from potstill.engine.rows.objects import is_json
 from potstill.engine.rows.reading import batches, schema_of
 from potstill.engine.step import Estimate, Step
@@ -102,12 +102,13 @@ class LoadParquet(Step):
         return common, problems
 
     def _promised(self, inferred: pa.Schema) -> pa.Schema:
-        """Return the schema with the types that the user names."""
+        """Return the schema with the types that the user names, and with the columns that may be missing."""
         import pyarrow as pa
 
         plain = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
         wanted = {name: plain.get(kind_of(given).name) for name, given in self.schema.items()}
-        return pa.schema([part.with_type(wanted.get(part.name) or part.type) for part in inferred])
+        missing = [pa.field(name, kind or pa.null()) for name, kind in wanted.items() if name not in inferred.names]
+        return pa.schema([*(part.with_type(wanted.get(part.name) or part.type) for part in inferred), *missing])
 
     def _batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         """Yield the rows of all files; missing values where none may be are an error.
@@ -158,12 +159,28 @@ def _given(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
     columns = []
     for array, part in zip(batch.columns, batch.schema, strict=True):
         if pa.types.is_map(part.type):
-            columns.append(as_objects(array.to_pylist(maps_as_pydicts="strict")))
+            columns.append(_objects(array, part.name))
         elif getattr(part.type, "extension_name", "") == "arrow.uuid":
             columns.append(pa.array([None if value is None else str(value) for value in array.to_pylist()]))
         else:
             columns.append(array)
     return pa.table(columns, names=batch.schema.names)
+
+
+def _objects(maps: pa.MapArray, name: str) -> pa.Array:
+    """Return maps as objects with keys of their own.
+
+    Raises:
+        Flawed: a key is no text, or is there twice.
+    """
+    try:
+        return as_objects(maps.to_pylist(maps_as_pydicts="strict"))
+    except Flawed as error:
+        raise error.inside(name) from error
+    except KeyError:
+        twice = (row for row, pairs in enumerate(maps.to_pylist()) if len(dict(pairs or ())) < len(pairs or ()))
+        remedy = "make it a list of objects with a key and a value"
+        raise Flawed([Flaw(row, "holds a map with a key that is there twice", remedy, name) for row in twice]) from None
 
 
 def _mismatches(described: pa.Schema, schema: Mapping[str, Any]) -> Iterator[str]:

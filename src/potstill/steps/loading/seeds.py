@@ -12,6 +12,7 @@ from potstill.engine.encoding import File
 from potstill.engine.rows.dicts import checked
 from potstill.engine.step import Estimate, Step
 from potstill.errors import BadInput, Problem
+from potstill.text.json_values import float_of
 
 MOST_PROBLEMS = 20
 """Problems shown; more are only counted."""
@@ -112,7 +113,8 @@ def _records(text: str, path: Path, problems: list[str]) -> Iterator[tuple[str, 
     """Yield (place, value) for each row; places are lines, or items of a JSON list."""
     if text.lstrip().startswith("["):
         try:
-            yield from ((f"item {number}", value) for number, value in enumerate(json.loads(text), 1))
+            items = json.loads(text, parse_float=float_of(text))
+            yield from ((f"item {number}", value) for number, value in enumerate(items, 1))
         except json.JSONDecodeError as error:
             problems.append(f"{path}, line {error.lineno}: not valid JSON: {error.msg} (column {error.colno})")
         except (ValueError, RecursionError) as error:
@@ -123,7 +125,7 @@ def _records(text: str, path: Path, problems: list[str]) -> Iterator[tuple[str, 
         if not line.strip():
             continue
         try:
-            value = json.loads(line)
+            value = json.loads(line, parse_float=float_of(line))
         except json.JSONDecodeError as error:
             problems.append(f"{path}, line {number}: not valid JSON: {error.msg} (column {error.colno}): {line:.60}")
             continue

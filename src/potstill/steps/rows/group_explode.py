@@ -12,6 +12,7 @@ from potstill.engine.rows.lists import items
 from potstill.engine.rows.taking import take
 from potstill.engine.step import Rows, Step
 from potstill.errors import BadInput, Problem
+from potstill.steps.rows.aggregation import Groups, groups_of
 from potstill.steps.rows.sort_sample import names
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 Aggregation = Literal["count", "count_distinct", "sum", "mean", "min", "max", "stddev", "first", "last", "any", "all"]
 """Aggregations of a group's values; missing values don't count."""
-_NUMBER = "\0number"
 
 
 class Explode(Step):
@@ -152,46 +152,32 @@ class Group(Step):
         import pyarrow as pa
 
         groups = self._groups(rows)
-        numbers = groups[f"{_NUMBER}_list"].combine_chunks()
-        plain = groups.drop_columns([f"{_NUMBER}_list"])
         collected = rows.select_columns(list(self.collect)).with_format("arrow")[:] if self.collect else None
 
         def table(start: int, count: int) -> pa.Table:
-            columns: dict[str, Any] = {name: plain[name].slice(start, count) for name in names(self.by)}
-            lists = numbers.slice(start, count)
+            columns: dict[str, Any] = {name: column.slice(start, count) for name, column in groups.keys.items()}
+            lists = groups.numbers.slice(start, count)
             for name in self.collect:
                 assert collected is not None
                 values = take(collected[name], lists.flatten()).combine_chunks()
                 columns[name] = pa.ListArray.from_arrays(_offsets(lists), values)
             for name, (column, function) in self.aggregate.items():
-                columns[name] = plain[f"{column}_{function}"].slice(start, count)
+                columns[name] = groups.made[column, function].slice(start, count)
             return pa.table(columns)
 
         batches = (
             batch
-            for start in range(0, groups.num_rows, GROUP_ROWS)
+            for start in range(0, len(groups.numbers), GROUP_ROWS)
             for batch in table(start, GROUP_ROWS).combine_chunks().to_batches()
         )
         # an empty slice has the schema, which a reader needs before its first batch
         return pa.RecordBatchReader.from_batches(table(0, 0).schema, batches)
 
-    def _groups(self, rows: Dataset) -> pa.Table:
-        """Return the groups: what they agree in, what is aggregated, and the numbers of their rows."""
-        import numpy as np
-        import pyarrow as pa
-
+    def _groups(self, rows: Dataset) -> Groups:
+        """Return the groups."""
         asked = list(dict.fromkeys(self.aggregate.values()))
         wanted = list(dict.fromkeys((*names(self.by), *(column for column, _ in asked))))
-        table = rows.select_columns(wanted).with_format("arrow")[:]
-        table = table.append_column(_NUMBER, pa.array(np.arange(table.num_rows)))
-        try:
-            grouped = table.group_by(list(names(self.by)), use_threads=False)  # threads would mix up the order
-            groups = grouped.aggregate([*asked, (_NUMBER, "list"), (_NUMBER, "min")])
-        except (pa.ArrowNotImplementedError, pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowKeyError) as error:
-            kinds = ", ".join(f"{name}: {table.schema.field(name).type}" for name in wanted)
-            raise BadInput(Problem("", "by", f"these columns can't be grouped so ({kinds}): {error}")) from error
-        # Arrow promises no order of groups: sorted by each group's first row
-        return groups.sort_by(f"{_NUMBER}_min").drop_columns([f"{_NUMBER}_min"])
+        return groups_of(rows.select_columns(wanted).with_format("arrow")[:], names(self.by), asked)
 
 
 def _offsets(lists: pa.ListArray) -> pa.Array:

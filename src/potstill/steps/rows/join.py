@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from potstill.engine.rows import sizes
+from potstill.engine.rows.casting import recast_table
+from potstill.engine.rows.common_types import unified
 from potstill.engine.rows.features import common_metadata
 from potstill.engine.rows.files import GROUP_BYTES, GROUP_ROWS
+from potstill.engine.rows.flaws import Flawed
 from potstill.engine.rows.taking import take
+from potstill.engine.rows.types import Unfit
 from potstill.engine.step import Estimate, Rows, Step
 from potstill.errors import BadInput, Problem
 from potstill.steps.rows.sort_sample import names
@@ -28,6 +33,8 @@ TYPES = {"inner": "inner", "left": "left outer", "outer": "full outer", "semi": 
 
 class Join(Step):
     """Matches the rows of two steps that are equal in some columns; a missing value matches nothing.
+
+    Numbers, times and texts are compared by value, however many bytes each side keeps them in.
 
     Rows come in the order of `left`, and for each in that of `right`. Only the columns that are matched, and 16 bytes a
     row, are held in memory.
@@ -94,7 +101,10 @@ class Join(Step):
 
         self.columns({"left": frozenset(left.column_names), "right": frozenset(right.column_names)})
         here, there = left.with_format("arrow")[:], right.with_format("arrow")[:]
-        pairs = self._pairs(here, there)
+        alike = self._alike(here, there)
+        pairs = self._pairs(*alike)
+        if self.how == "outer":
+            here, there = alike  # else what is matched is of the left side, as it is there
         schema = self._known(_joined(here, there, pairs.slice(0, 0), self).schema, left, right)
 
         def batches() -> Iterator[pa.RecordBatch]:
@@ -117,6 +127,30 @@ class Join(Step):
         if wrong:
             raise BadInput(*(Problem("", "on", text) for text in wrong))
         return described
+
+    def _alike(self, left: pa.Table, right: pa.Table) -> tuple[pa.Table, pa.Table]:
+        """Return both sides with the columns that are matched in the one type that holds the values of both.
+
+        Raises:
+            BadInput: there is none, or a value would change in it.
+        """
+        schemas = [left.schema, right.schema]
+        for name in names(self.on):
+            kinds = [schema.field(name).type for schema in schemas]
+            with contextlib.suppress(Unfit):  # which Arrow says of the whole
+                together = unified(*kinds)
+                schemas = [
+                    schema.set(schema.get_field_index(name), schema.field(name).with_type(together))
+                    for schema in schemas
+                ]
+        try:
+            ours, theirs = (
+                table if table.schema.equals(schema) else recast_table(table, schema)
+                for table, schema in zip((left, right), schemas, strict=True)
+            )
+        except Flawed as error:
+            raise BadInput(*(Problem("", "on", str(flaw)) for flaw in error.flaws)) from error
+        return ours, theirs
 
     def _pairs(self, left: pa.Table, right: pa.Table) -> pa.Table:
         """Return the numbers of the rows that go together, in order; a side without a match is missing."""
@@ -158,7 +192,7 @@ def _joined(left: pa.Table, right: pa.Table, pairs: pa.Table, join: Join) -> pa.
         for name in right.column_names:
             taken = take(right[name], pairs[RIGHT])
             if name in names(join.on):
-                columns[name] = pc.coalesce(columns[name], taken)
+                columns[name] = pc.coalesce(columns[name], taken) if join.how == "outer" else columns[name]
             else:
                 columns[name + join.suffix * (name in left.column_names)] = taken
     return pa.table(columns)

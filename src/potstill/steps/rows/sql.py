@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from potstill.engine.rows.files import GROUP_ROWS
@@ -112,8 +114,10 @@ class SQL(Step):
             reader = relation.to_arrow_reader(GROUP_ROWS)
         except duckdb.Error as error:
             raise BadInput(Problem("", "query", str(error))) from error
-        kinds = zip(relation.columns, relation.types, strict=True)
+        kinds = list(zip(relation.columns, relation.types, strict=True))
+        _refuse(kinds)
         objects = [number for number, (_, kind) in enumerate(kinds) if str(kind) == "JSON"]
+        decimals = [number for number, part in enumerate(reader.schema) if _may_round(part.type)]
         texts = _plain(reader.schema)
         schema = texts
         for number in objects:
@@ -122,6 +126,8 @@ class SQL(Step):
         def batches() -> Iterator[pa.RecordBatch]:
             try:
                 for batch in reader:
+                    for number in decimals:
+                        _check_digits(batch.column(number), relation.columns[number])
                     columns = batch.cast(texts).columns
                     for number in objects:
                         columns[number] = of_texts(columns[number])
@@ -146,6 +152,50 @@ def _duckdb() -> Any:
     except ImportError as error:
         raise MissingExtra("SQL", "duckdb", "data") from error
     return duckdb
+
+
+def _refuse(kinds: Iterable[tuple[str, Any]]) -> None:
+    """Refuse results that come out of DuckDB as something else.
+
+    Raises:
+        BadInput: naming the columns.
+    """
+    lost = {"bit": "say ::VARCHAR, or ::BIGINT", "time with time zone": "say ::VARCHAR, or a TIMESTAMPTZ"}
+    problems = [
+        Problem("", "query", f"column {name!r} holds {inner.upper()}, which can't be kept: {lost[inner]}")
+        for name, kind in kinds
+        for inner in sorted(set(_types_in(kind)) & set(lost))
+    ]
+    if problems:
+        raise BadInput(*problems)
+
+
+def _types_in(kind: Any) -> Iterator[str]:
+    """Yield what DuckDB calls a type and those inside of it."""
+    yield str(kind.id)
+    if kind.id in ("list", "array", "struct", "map", "union"):
+        for _, inner in kind.children:
+            if hasattr(inner, "id"):  # an array has its length, too
+                yield from _types_in(inner)
+
+
+def _may_round(kind: pa.DataType) -> bool:
+    """Return whether a decimal type may hold more digits than a binary number does."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_decimal(kind) and kind.scale and kind.precision > sys.float_info.dig)
+
+
+def _check_digits(values: pa.Array, name: str) -> None:
+    """Check that decimals are the same as binary numbers.
+
+    Raises:
+        BadInput: one has more digits.
+    """
+    for value in values.to_pylist():
+        if value is not None and Decimal(repr(float(value))) != value:
+            text = f"column {name!r} holds {value}, which has more digits than a number: say ::VARCHAR, or ::DOUBLE"
+            raise BadInput(Problem("", "query", text))
 
 
 def _plain(schema: pa.Schema) -> pa.Schema:

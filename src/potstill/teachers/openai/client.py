@@ -18,10 +18,14 @@ from potstill.teachers.protocol import NOTHING, Response, Usage
 
 LONGEST_ASKED = 300.0
 """Most seconds that a server may ask to wait; one that wants more (a day's quota is gone) ends the step."""
+NO_QUOTA = "insufficient_quota"
+"""The code, or the type, of an error that no wait ends."""
 NO_MODEL = ("model_not_found", "invalid_model", "model_not_supported")
 """Codes by which some servers refuse a model's name with 400."""
 SHORTEST_SECRET = 8
 """Characters of the shortest secret that is looked for in answers: a shorter one may be any word."""
+PLACEHOLDERS = ("lm-studio", "not-needed", "no-key-required", "sk-no-key-required", "dummy-key", "no-api-key")
+"""Keys that manuals of local servers tell to send, which are no secrets, and may be words of an answer."""
 
 Read = Callable[[Any, Usage | None], Response]
 """Reads an answer, of which is known what it was billed."""
@@ -41,14 +45,19 @@ class Secrets:
     def masked(self, text: str) -> str:
         """Return an answer's text without them, should the server have repeated one."""
         for value in self.values:
-            text = text.replace(value, "***") if len(value) >= SHORTEST_SECRET else text
+            letters = value.isalpha() and len(value) < 2 * SHORTEST_SECRET
+            is_word = letters or len(value) < SHORTEST_SECRET or value.lower() in PLACEHOLDERS
+            text = text if is_word else text.replace(value, "***")
         return text
 
     def clean(self, text: str) -> str:
         """Return the beginning of a message without them."""
         text = text.strip()
         for value in self.values:
-            text = text.replace(value, "***") if value else text
+            if len(value) >= SHORTEST_SECRET:
+                text = text.replace(value, "***")
+            elif value:  # a whole word only: "token" is in "max_tokens", which the message may be about
+                text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "***", text)
         return text[:400]
 
 
@@ -129,6 +138,8 @@ class Wire:
             what = f"unreadable answer ({type(error).__name__}): {self.secrets.clean(reply.text)}"
             return Outcome(Trouble(what), usage)
         self.answered = True
+        if usage is not None and not usage.completion and (response.text.strip() or response.reasoning.strip()):
+            usage = None  # who counts nothing for a text that is there has not counted
         text, thoughts = self.secrets.masked(response.text), self.secrets.masked(response.reasoning)
         return Outcome(replace(response, text=text, reasoning=thoughts), usage)
 
@@ -137,7 +148,7 @@ class Wire:
         status, message = reply.status, self.secrets.clean(message)
         if status in (401, 402) or code in NO_MODEL:
             raise await self._wrong(status, message, code)
-        if code == "insufficient_quota":
+        if code == NO_QUOTA:
             raise PotstillError(f"{self.name}: the account's quota is used up: {message}. Every answer so far is kept")
         if status in (408, 409, 425, 429) or status >= 500:
             pause = asked_pause(reply.headers)
@@ -224,7 +235,8 @@ def said_in(text: str) -> tuple[str, str, str]:
         if not isinstance(inner, Mapping):
             return str(inner), "", ""
         message = inner.get("message") or inner.get("detail") or inner.get("msg") or text
-        return str(message), str(inner.get("code") or ""), str(inner.get("param") or "")
+        code = NO_QUOTA if inner.get("type") == NO_QUOTA else inner.get("code") or ""
+        return str(message), str(code), str(inner.get("param") or "")
     except (ValueError, TypeError, RecursionError):
         # an HTML page of a proxy: without its tags, and with a bound that keeps the expression linear
         return re.sub(r"<[^<>]{0,1000}>", " ", text) if text.lstrip().startswith("<") else text, "", ""
