@@ -69,12 +69,12 @@ class SelfTraining(Course):
     def _rounds(self, student: Model) -> Iterator[Step]:
         """Yield the students in order."""
         train = lesson(self.train)
-        known, texts = Select(self.labelled, [self.text, self.label]), Select(self.unlabelled, [self.text])
-        last = train(known, student, None)
+        labelled, texts = Select(self.labelled, [self.text, self.label]), Select(self.unlabelled, [self.text])
+        last = train(labelled, student, None)
         yield last
         for _ in range(self.rounds):
             tagged = RunTaskModel(texts, last, column=self.text)
             sure = KeepConfident(tagged, threshold=self.threshold, per_class=self.per_class)
-            rows = AddPseudoLabels(known, [sure], keep=(self.text,), label=self.label, soft=self.soft)
+            rows = AddPseudoLabels(labelled, [sure], keep=(self.text,), label=self.label, soft=self.soft)
             last = train(rows, student, None)
             yield last

@@ -106,20 +106,21 @@ def prepare(step: ClassTraining, rows: Dataset, student: Any, teacher: Any, cont
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     stores, limit = SOFT in rows.column_names, longest(step.max_length, tokenizer, folder)
-    teachers = above = None
+    teacher_classes = teacher_folder = None
     if teacher is not None:
         if stores:
             raise BadInput(TWICE)
-        above = students.folder_of(teacher)
-        theirs = students.load_tokenizer(above)
-        class_teacher.check_tokens(tokenizer, theirs)
-        teachers, limit = class_teacher.class_names(above), longest(limit, theirs, above)
-    found = classes.ordered(rows.unique(step.label)) if step.label in rows.column_names else []
-    names = classes.chosen(found, step.classes, teachers, step.label)
-    alpha = (0.5 if step.alpha is None else step.alpha) if stores or above else 0.0
-    reads = _Reader(step, tokenizer, names, limit, stores and alpha > 0, above is not None, context)
+        teacher_folder = students.folder_of(teacher)
+        teacher_tokenizer = students.load_tokenizer(teacher_folder)
+        class_teacher.check_tokens(tokenizer, teacher_tokenizer)
+        teacher_classes = class_teacher.class_names(teacher_folder)
+        limit = longest(limit, teacher_tokenizer, teacher_folder)
+    labels = classes.ordered(rows.unique(step.label)) if step.label in rows.column_names else []
+    names = classes.chosen(labels, step.classes, teacher_classes, step.label)
+    alpha = (0.5 if step.alpha is None else step.alpha) if stores or teacher_folder else 0.0
+    reads = _Reader(step, tokenizer, names, limit, stores and alpha > 0, teacher_folder is not None, context)
     context.notes |= {"classes": len(names), "alpha": alpha, "cut_texts": 0}
-    return Prepared(folder, tokenizer, stored(rows, reads.example, context), names, alpha, above)
+    return Prepared(folder, tokenizer, stored(rows, reads.example, context), names, alpha, teacher_folder)
 
 
 @dataclass(frozen=True)
@@ -144,12 +145,12 @@ class _Reader:
         text, label = row[self.step.text], row.get(self.step.label)
         if not isinstance(text, str) or not text.strip():
             return "no text"
-        known = named(label)
-        if not known and not self.live and not (self.stores and row[SOFT] is not None):
+        has_label = named(label)
+        if not has_label and not self.live and not (self.stores and row[SOFT] is not None):
             return "no label"
-        if known and str(label) not in self.names:
+        if has_label and str(label) not in self.names:
             return "a label that is no class"
-        number = self.names.index(str(label)) if known else UNLABELLED
+        number = self.names.index(str(label)) if has_label else UNLABELLED
         ids = self.tokenizer(text, truncation=True, max_length=self.limit)["input_ids"]
         cut = len(ids) == self.limit and len(self.tokenizer(text)["input_ids"]) > self.limit
         self.context.notes["cut_texts"] += cut

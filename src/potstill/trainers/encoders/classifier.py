@@ -135,8 +135,8 @@ class ClassObjective:
         if not self.alpha:
             return Losses({"hard": hard})
         # log-probabilities are logits that sum to one: softening them is exact
-        theirs = batch["teacher_logprobs"] if self.teacher is None else self.teacher.logits(batch)
-        divergence = forward_kl(logits, theirs, self.temperature)
-        same = agreement(logits.detach(), theirs.argmax(dim=-1))
+        teacher_logits = batch["teacher_logprobs"] if self.teacher is None else self.teacher.logits(batch)
+        divergence = forward_kl(logits, teacher_logits, self.temperature)
+        same = agreement(logits.detach(), teacher_logits.argmax(dim=-1))
         parts = {"hard": hard, "soft": self.alpha * self.temperature**2 * divergence}
         return Losses(parts, {"agreement": same, "divergence": divergence.detach()})

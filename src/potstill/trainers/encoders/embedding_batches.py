@@ -88,16 +88,16 @@ def _repeats(texts: Sequence[Sequence[int]], rows: int) -> NDArray[np.bool_]:
     """Return [B, M] which candidates have the tokens of an anchor's own, and aren't it."""
     numbers: dict[tuple[int, ...], int] = {}
     kinds = np.array([numbers.setdefault(tuple(text), len(numbers)) for text in texts[rows:]], dtype=np.int64)
-    found: NDArray[np.bool_] = kinds[None, :] == kinds[:rows, None]
-    np.fill_diagonal(found, False)
-    return found
+    repeats: NDArray[np.bool_] = kinds[None, :] == kinds[:rows, None]
+    np.fill_diagonal(repeats, False)
+    return repeats
 
 
 def vectors(model: Any, batch: Mapping[str, Tensor]) -> Tensor:
     """Return the vectors [K B, D] of a batch's texts."""
     inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
-    made: Tensor = model(inputs)["sentence_embedding"]
-    return made
+    embeddings: Tensor = model(inputs)["sentence_embedding"]
+    return embeddings
 
 
 def ranking(anchors: Tensor, candidates: Tensor, repeats: Tensor, scale: float) -> Tensor:
@@ -146,9 +146,9 @@ class Distilled:
         Reimers and Gurevych 2020 (arXiv 2004.09813), section 2. What the student says, the `logits`, are its vectors
         [K B, D].
         """
-        theirs = batch["vectors"].float()
-        parts = logits.float().view(-1, *theirs.shape)
-        errors = (parts - theirs).square().mean(dim=-1)
+        targets = batch["vectors"].float()
+        parts = logits.float().view(-1, *targets.shape)
+        errors = (parts - targets).square().mean(dim=-1)
         names = ("text", "translation")
-        figures = {"cosine": torch.cosine_similarity(parts[0].detach(), theirs, dim=-1)}
-        return Losses(dict(zip(names, errors, strict=False)), figures)
+        metrics = {"cosine": torch.cosine_similarity(parts[0].detach(), targets, dim=-1)}
+        return Losses(dict(zip(names, errors, strict=False)), metrics)

@@ -134,10 +134,11 @@ def learn_layers(
     weights = _weights(how)
     read = layer_tasks.classify if how.task == "classification" else layer_tasks.fill_masks
     sides = read(layer_tasks.Order(step, rows, student, teacher, weights, context))
-    (ours, width), (theirs, teachers_width) = layer_tasks.sizes(sides.student), layer_tasks.sizes(sides.teacher)
-    pairs = checked(how.layers, ours, theirs)
+    layers, width = layer_tasks.sizes(sides.student)
+    teacher_layers, teacher_width = layer_tasks.sizes(sides.teacher)
+    pairs = checked(how.layers, layers, teacher_layers)
     context.notes["layer_pairs"] = [list(pair) for pair in pairs]
-    projection = _projection(sides.student, width, teachers_width, weights)
+    projection = _projection(sides.student, width, teacher_width, weights)
     objective = LayerObjective(weights, pairs, sides.ask, sides.targets, **projection)
     model, reading = sides.student, sides.reading
     return fit(step, sides.prepared, model, objective, reading, {}, context, _unproject, sides.task)
@@ -151,13 +152,13 @@ def _weights(how: LayerFields) -> Weights:
     return Weights(alpha, how.temperature, how.cosine, how.hidden, how.attention, how.match)
 
 
-def _projection(model: Any, ours: int, theirs: int, weights: Weights) -> dict[str, Any]:
+def _projection(model: Any, width: int, teacher_width: int, weights: Weights) -> dict[str, Any]:
     """Return, where widths differ, the map from the student's width to the teacher's, which learns with the `model`."""
     import torch
 
-    if ours == theirs or not (weights.cosine or weights.hidden):
+    if width == teacher_width or not (weights.cosine or weights.hidden):
         return {}
-    model.add_module(PROJECTION, torch.nn.Linear(ours, theirs, bias=False))
+    model.add_module(PROJECTION, torch.nn.Linear(width, teacher_width, bias=False))
     return {"project": getattr(model, PROJECTION)}
 
 

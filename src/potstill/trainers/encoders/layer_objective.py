@@ -91,55 +91,56 @@ class LayerObjective:
     def losses(self, logits: Any, batch: Mapping[str, Tensor]) -> Losses:
         """Return the parts [N] of the loss; `logits` is what the student has `Seen`."""
         seen: Seen = logits
-        weights, theirs = self.weights, self.teacher(seen.inputs)
-        teachers = self.targets(theirs, seen)
-        made: dict[str, Tensor] = {}
+        weights, teacher_output = self.weights, self.teacher(seen.inputs)
+        teacher_logits = self.targets(teacher_output, seen)
+        parts: dict[str, Tensor] = {}
         if weights.alpha < 1:
-            made["hard"] = (1 - weights.alpha) * label_loss(seen.logits, seen.labels)
+            parts["hard"] = (1 - weights.alpha) * label_loss(seen.logits, seen.labels)
         if weights.alpha:
-            soft = losses.forward_kl(seen.logits, teachers, weights.temperature)
-            made["soft"] = weights.alpha * weights.temperature**2 * soft
+            soft = losses.forward_kl(seen.logits, teacher_logits, weights.temperature)
+            parts["soft"] = weights.alpha * weights.temperature**2 * soft
         for name, weight, part in (
             ("cosine", weights.cosine, self._cosine),
             ("hidden", weights.hidden, self._hidden),
             ("attention", weights.attention, self._attention),
         ):
             if weight:
-                made[name] = weight * part(seen, theirs)[seen.rows]
-        return Losses(made, {"agreement": agreement(seen.logits.detach(), teachers.argmax(dim=-1))})
+                parts[name] = weight * part(seen, teacher_output)[seen.rows]
+        return Losses(parts, {"agreement": agreement(seen.logits.detach(), teacher_logits.argmax(dim=-1))})
 
-    def _cosine(self, seen: Seen, theirs: Any) -> Tensor:
+    def _cosine(self, seen: Seen, teacher_output: Any) -> Tensor:
         """Return [B] 1 - cosine of the last hidden states: Sanh et al. 2019, arXiv 1910.01108, section 2."""
         present = seen.present
-        ours = self.project(seen.output.hidden_states[-1][present])
-        return row_means(losses.cosine(ours, theirs.hidden_states[-1][present]), present)
+        states = self.project(seen.output.hidden_states[-1][present])
+        return row_means(losses.cosine(states, teacher_output.hidden_states[-1][present]), present)
 
-    def _hidden(self, seen: Seen, theirs: Any) -> Tensor:
+    def _hidden(self, seen: Seen, teacher_output: Any) -> Tensor:
         """Return [B] the mean over the pairs of the distance of hidden states."""
         compare = self._all if self.weights.match == "all" else self._first
         # number 0 of the states is what enters the first layer
         each = [
-            compare(seen.output.hidden_states[ours + 1], theirs.hidden_states[other + 1], seen.present)
-            for ours, other in self.pairs
+            compare(seen.output.hidden_states[layer + 1], teacher_output.hidden_states[teacher_layer + 1], seen.present)
+            for layer, teacher_layer in self.pairs
         ]
         return torch.stack(each).mean(dim=0)
 
-    def _all(self, ours: Tensor, theirs: Tensor, present: Tensor) -> Tensor:
+    def _all(self, student: Tensor, teacher: Tensor, present: Tensor) -> Tensor:
         """Return [B] the mean squared error: Jiao et al. 2020, TinyBERT, arXiv 1909.10351, section 3.1."""
-        return row_means(losses.mean_squared_error(self.project(ours[present]), theirs[present]), present)
+        return row_means(losses.mean_squared_error(self.project(student[present]), teacher[present]), present)
 
-    def _first(self, ours: Tensor, theirs: Tensor, present: Tensor) -> Tensor:
+    def _first(self, student: Tensor, teacher: Tensor, present: Tensor) -> Tensor:
         """Return [B] the squared distance of unit vectors at the first token: Sun et al. 2019, arXiv 1908.09355."""
         unit = torch.nn.functional.normalize
-        apart = unit(self.project(ours[:, 0]).float(), dim=-1) - unit(theirs[:, 0].float(), dim=-1)
+        apart = unit(self.project(student[:, 0]).float(), dim=-1) - unit(teacher[:, 0].float(), dim=-1)
         return apart.square().sum(dim=-1)
 
-    def _attention(self, seen: Seen, theirs: Any) -> Tensor:
+    def _attention(self, seen: Seen, teacher_output: Any) -> Tensor:
         """Return [B] the mean over the pairs of the distance of attention maps."""
         present = seen.present
+        student_maps, teacher_maps = seen.output.attentions, teacher_output.attentions
         each = [
-            row_means(losses.attention_match(seen.output.attentions[ours], theirs.attentions[other], present), present)
-            for ours, other in self.pairs
+            row_means(losses.attention_match(student_maps[layer], teacher_maps[teacher_layer], present), present)
+            for layer, teacher_layer in self.pairs
         ]
         return torch.stack(each).mean(dim=0)
 

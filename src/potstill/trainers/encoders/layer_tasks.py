@@ -103,12 +103,12 @@ def read_classes(model: Any, batch: Mapping[str, Tensor], wanted: Mapping[str, b
 def fill_masks(order: Order) -> Sides:
     """Return both sides of a training of a masked language model."""
     start(order.context)
-    folder, above = students.folder_of(order.student), students.folder_of(order.teacher)
-    tokenizer, theirs = students.load_tokenizer(folder), students.load_tokenizer(above)
-    class_teacher.check_tokens(tokenizer, theirs)
+    folder, teacher_folder = students.folder_of(order.student), students.folder_of(order.teacher)
+    tokenizer, teacher_tokenizer = students.load_tokenizer(folder), students.load_tokenizer(teacher_folder)
+    class_teacher.check_tokens(tokenizer, teacher_tokenizer)
     masking = masked_language_model.Masking.of(tokenizer)
     limit = classification.longest(order.step.max_length, tokenizer, folder)
-    limit = classification.longest(limit, theirs, above)
+    limit = classification.longest(limit, teacher_tokenizer, teacher_folder)
 
     def example(row: Mapping[str, Any]) -> Example | str:
         text = row[order.step.text]
@@ -119,8 +119,8 @@ def fill_masks(order: Order) -> Sides:
         )
 
     examples = stored(order.rows, example, order.context)
-    prepared = Prepared(folder, tokenizer, examples, (), order.weights.alpha, above)
-    teacher, wanted = masked_language_model.load_teacher(above, order.attention), order.weights.wanted()
+    prepared = Prepared(folder, tokenizer, examples, (), order.weights.alpha, teacher_folder)
+    teacher, wanted = masked_language_model.load_teacher(teacher_folder, order.attention), order.weights.wanted()
 
     def ask(inputs: Mapping[str, Tensor]) -> Any:
         with torch.no_grad():

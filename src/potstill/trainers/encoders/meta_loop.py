@@ -84,9 +84,9 @@ class Learner:
 
     def taken(self) -> list[Tensor]:
         """Return the gradients, and forget them."""
-        found = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in self.weights]
+        gradients = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in self.weights]
         self.optimizer.zero_grad(set_to_none=True)
-        return found
+        return gradients
 
     def step(self) -> None:
         """Take a step along the gradients, and forget them."""
@@ -141,7 +141,7 @@ class MetaLoop:
     def step(self, labelled: Sequence[Part], unlabelled: Sequence[Part]) -> dict[str, float]:
         """Let both learn once; return their losses and the feedback."""
         self.teacher.model.train()
-        teacher_says = self._backward(self.teacher, unlabelled, drawing=True)
+        teacher_drawn = self._backward(self.teacher, unlabelled, drawing=True)
         drawn = self.teacher.taken()
         before = [weight.detach().clone() for weight in self.student.weights]
         self.student.model.train()
@@ -151,15 +151,20 @@ class MetaLoop:
         self.student.step()
         # dropout would judge the step by another student than the one that is kept
         self.student.model.eval()
-        found = self._backward(self.student, labelled)
+        labelled_loss = self._backward(self.student, labelled)
         h = float(feedback(before, [weight.detach() for weight in self.student.weights], self.student.taken()))
         advantage = self.plan.weight * self.baseline.advantage(h)
         supervised = self._backward(self.teacher, labelled)
         for weight, gradient in zip(self.teacher.weights, drawn, strict=True):
             weight.grad = gradient * advantage if weight.grad is None else weight.grad + gradient * advantage
         self.teacher.step()
-        return {"student": loss, "student_labelled": found, "teacher": supervised, "teacher_drawn": teacher_says,
-                "feedback": h}  # fmt: skip
+        return {
+            "student": loss,
+            "student_labelled": labelled_loss,
+            "teacher": supervised,
+            "teacher_drawn": teacher_drawn,
+            "feedback": h,
+        }
 
     def _backward(
         self, learner: Learner, parts: Sequence[Part], weight: float = 1.0, *, drawing: bool = False

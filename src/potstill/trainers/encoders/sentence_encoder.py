@@ -207,9 +207,9 @@ def _widen(model: Any, width: int) -> None:
     except ModuleNotFoundError:  # before version 6
         from sentence_transformers.models import Dense
 
-    ours = model.get_sentence_embedding_dimension()
-    if width and ours != width:
-        layer = Dense(ours, width, activation_function=torch.nn.Identity())
+    size = model.get_sentence_embedding_dimension()
+    if width and size != width:
+        layer = Dense(size, width, activation_function=torch.nn.Identity())
         model.add_module(str(len(model)), layer)
 
 

@@ -67,5 +67,5 @@ def class_logits(model: Any, batch: Mapping[str, Tensor]) -> Tensor:
 
 def label_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the cross-entropy [B] of the labels [B] from logits [B, C]; 0 where a row has no label."""
-    known = labels != UNLABELLED
-    return cross_entropy(logits, labels.clamp(min=0)) * known
+    has_label = labels != UNLABELLED
+    return cross_entropy(logits, labels.clamp(min=0)) * has_label

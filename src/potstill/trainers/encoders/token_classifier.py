@@ -94,20 +94,21 @@ def _prepare(step: TokenClassifier, rows: Dataset, student: Any, teacher: Any, c
     start(context)
     folder = students.folder_of(student)
     tokenizer = reads_words(students.load_tokenizer(folder), folder)
-    teachers = above = None
+    teacher_classes = teacher_folder = None
     limit = longest(step.max_length, tokenizer, folder)
     if teacher is not None:
-        above = students.folder_of(teacher)
-        theirs = reads_words(students.load_tokenizer(above), above)
-        class_teacher.check_tokens(tokenizer, theirs)
-        teachers, limit = class_teacher.class_names(above, KIND), longest(limit, theirs, above)
+        teacher_folder = students.folder_of(teacher)
+        teacher_tokenizer = reads_words(students.load_tokenizer(teacher_folder), teacher_folder)
+        class_teacher.check_tokens(tokenizer, teacher_tokenizer)
+        teacher_classes = class_teacher.class_names(teacher_folder, KIND)
+        limit = longest(limit, teacher_tokenizer, teacher_folder)
     has = step.label in rows.column_names
-    found = class_names.ordered({label for labels in rows[step.label] for label in labels or ()}) if has else []
-    names = class_names.chosen(found, step.classes, teachers, step.label)
-    alpha = (0.5 if step.alpha is None else step.alpha) if above else 0.0
+    occurring = class_names.ordered({label for labels in rows[step.label] for label in labels or ()}) if has else []
+    names = class_names.chosen(occurring, step.classes, teacher_classes, step.label)
+    alpha = (0.5 if step.alpha is None else step.alpha) if teacher_folder else 0.0
     context.notes |= {"classes": len(names), "alpha": alpha, "cut_texts": 0}
-    reads = _Reader(step, tokenizer, names, limit, above is not None, context)
-    return Prepared(folder, tokenizer, stored(rows, reads.example, context), names, alpha, above)
+    reads = _Reader(step, tokenizer, names, limit, teacher_folder is not None, context)
+    return Prepared(folder, tokenizer, stored(rows, reads.example, context), names, alpha, teacher_folder)
 
 
 @dataclass(frozen=True)

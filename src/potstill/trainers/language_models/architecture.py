@@ -83,22 +83,22 @@ def check_alike(student: Path, teacher: Any, kind: str) -> None:
     Raises:
         BadInput: only one of them is an encoder-decoder, or their decoders start with different tokens.
     """
-    ours = architecture_of(student)
-    if kind and ours is ENCODER_DECODER:
+    student_kind = architecture_of(student)
+    if kind and student_kind is ENCODER_DECODER:
         raise BadInput(
             "the student is an encoder-decoder, and the rows hold soft labels, which causal models make: leave the "
             "teacher_* columns out and give teacher=, an encoder-decoder of the same vocabulary"
         )
     if kind or teacher is None:
         return
-    theirs = architecture_of(folder_of(teacher))
-    if theirs is not ours:
+    teacher_kind = architecture_of(folder_of(teacher))
+    if teacher_kind is not student_kind:
         raise BadInput(
-            f"the teacher is {theirs.name} and the student {ours.name}: they read different tokens, so the "
-            "student can learn from what the teacher writes only: SequenceLevel"
+            f"the teacher is {teacher_kind.name} and the student {student_kind.name}: they read different tokens, so "
+            "the student can learn from what the teacher writes only: SequenceLevel"
         )
     starts = [_start(folder) for folder in (folder_of(teacher), student)]
-    if ours is ENCODER_DECODER and starts[0] != starts[1]:
+    if student_kind is ENCODER_DECODER and starts[0] != starts[1]:
         raise BadInput(
             f"the teacher's decoder starts with token {starts[0]}, the student's with {starts[1]}: set "
             "decoder_start_token_id in the student's config.json to the teacher's"

@@ -149,13 +149,13 @@ def prepare(
 
     def fitting(row: Mapping[str, Any]) -> Example | str:
         try:
-            made = example_of(row, tokenizer)
+            example = example_of(row, tokenizer)
         except UnfitRow as unfit:
             return unfit.reason
-        if isinstance(made, str):
-            return made
-        tokens, span = (length(made),) * 2 if length else (len(made.ids), architecture.span(made))
-        return _unfit(made, tokens, step.max_length, span, positions) or made
+        if isinstance(example, str):
+            return example
+        tokens, span = (length(example),) * 2 if length else (len(example.ids), architecture.span(example))
+        return _unfit(example, tokens, step.max_length, span, positions) or example
 
     return Prepared(folder, tokenizer, stored(rows, fitting, context), architecture)
 
@@ -234,6 +234,6 @@ def _write(
             model = lora.merge(prepared.folder, context.work / "adapter", step.hold_zeros)
         students.save(model, prepared.tokenizer, context.out)
     title = f"{base}, trained by {type(step).__name__}"
-    made = {**step.recipe(), **recipe}
+    recipe = {**step.recipe(), **recipe}
     task = prepared.architecture.task
-    write_card(context.out, title=title, made_from=base, recipe=made, figures=figures, task=task)
+    write_card(context.out, title=title, made_from=base, recipe=recipe, figures=figures, task=task)

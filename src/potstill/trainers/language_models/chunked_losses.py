@@ -33,10 +33,10 @@ def chunked(student: Projection, loss: ChunkLoss, chunk: int) -> Losses:
     """
     passes = _Pass(student, loss, chunk, [], [])
     inputs = (student.states, student.weight, student.bias, passes, torch.is_grad_enabled())
-    parts, figures = _Chunked.apply(*inputs)  # type: ignore[no-untyped-call] # torch
+    parts, metrics = _Chunked.apply(*inputs)  # type: ignore[no-untyped-call] # torch
     return Losses(
         dict(zip(passes.parts, parts.unbind(-1), strict=True)),
-        dict(zip(passes.figures, figures.unbind(-1), strict=True)),
+        dict(zip(passes.metrics, metrics.unbind(-1), strict=True)),
     )
 
 
@@ -47,12 +47,12 @@ class _Chunked(torch.autograd.Function):
     def forward(
         ctx: Any, states: Tensor, weight: Tensor, bias: Tensor | None, passes: _Pass, learns: bool
     ) -> tuple[Tensor, Tensor]:
-        """Return the parts of the loss [N, P] and the figures [N, F], and keep the gradient of the parts' sum."""
+        """Return the parts of the loss [N, P] and the metrics [N, F], and keep the gradient of the parts' sum."""
         ctx.set_materialize_grads(False)
         ctx.passes, ctx.needed = passes, ctx.needs_input_grad[:3] if learns else (False,) * 3
-        parts, figures, ctx.gradients = passes(ctx.needed, None)
-        ctx.mark_non_differentiable(figures)
-        return parts, figures
+        parts, metrics, ctx.gradients = passes(ctx.needed, None)
+        ctx.mark_non_differentiable(metrics)
+        return parts, metrics
 
     @staticmethod
     @once_differentiable
@@ -99,30 +99,30 @@ class _Pass:
     chunk: int
     parts: list[str]
     """Names of the parts, once they are known."""
-    figures: list[str]
-    """Names of the figures, once they are known."""
+    metrics: list[str]
+    """Names of the metrics, once they are known."""
 
     def __call__(self, needed: Sequence[bool], upstream: Tensor | None) -> tuple[Tensor, Tensor, _Gradients]:
-        """Return parts [N, P], figures [N, F], and the gradients of the parts' sum, weighted by `upstream` [N, P]."""
+        """Return parts [N, P], metrics [N, F], and the gradients of the parts' sum, weighted by `upstream` [N, P]."""
         given = self.student
         student = replace(given, weight=given.weight.to(given.states.dtype))
         total = _Gradients.zeros(needed, given.states, given.weight, given.bias)
-        parts, figures = [], []
+        parts, metrics = [], []
         # without tokens there is one empty chunk, which tells the names
         for start in range(0, max(len(student), 1), self.chunk):
             rows = slice(start, start + self.chunk)
             with torch.no_grad():
-                made = student.raw(rows).float()
+                logits = student.raw(rows).float()
             with torch.set_grad_enabled(any(needed)):
-                losses = self.loss(student.shaped(made.requires_grad_(any(needed))), rows)
-                of_chunk = _stacked(losses.parts, len(made), made.device)
+                losses = self.loss(student.shaped(logits.requires_grad_(any(needed))), rows)
+                of_chunk = _stacked(losses.parts, len(logits), logits.device)
                 weighted = (of_chunk if upstream is None else of_chunk * upstream[rows]).sum()
             if any(needed):
-                _add(total, torch.autograd.grad(weighted, made)[0], student, rows)
+                _add(total, torch.autograd.grad(weighted, logits)[0], student, rows)
             parts.append(of_chunk.detach())
-            figures.append(_stacked(losses.figures, len(made), made.device).detach())
-        self.parts[:], self.figures[:] = losses.parts, losses.figures
-        return torch.cat(parts), torch.cat(figures), total
+            metrics.append(_stacked(losses.metrics, len(logits), logits.device).detach())
+        self.parts[:], self.metrics[:] = losses.parts, losses.metrics
+        return torch.cat(parts), torch.cat(metrics), total
 
 
 def _stacked(values: Mapping[str, Tensor], count: int, device: torch.device) -> Tensor:

@@ -70,15 +70,15 @@ def collate_pairs(examples: Sequence[Example]) -> dict[str, Tensor]:
         place of each target's pair among the teacher's targets.
     """
     partners = [example.partner for example in examples if example.partner is not None]
-    theirs = collate(partners)
+    teacher_batch = collate(partners)
     pairs, first = [], 0
     for example, partner in zip(examples, partners, strict=True):
-        ours, count = (len(each.ids) - each.prompt for each in (example, partner))
-        places = np.arange(ours)
+        length, count = (len(each.ids) - each.prompt for each in (example, partner))
+        places = np.arange(length)
         pairs.append(np.where(places < count, first + places, NONE))
         first += count
-    made = collate(examples) | {f"partner_{name}": theirs[name] for name in READ}
-    return made | {"pair": torch.from_numpy(np.concatenate(pairs))}
+    batch = collate(examples) | {f"partner_{name}": teacher_batch[name] for name in READ}
+    return batch | {"pair": torch.from_numpy(np.concatenate(pairs))}
 
 
 def live_partner(teacher: Any) -> Callable[[Mapping[str, Tensor]], Tensor | Projection]:
@@ -86,8 +86,8 @@ def live_partner(teacher: Any) -> Callable[[Mapping[str, Tensor]], Tensor | Proj
     model, states = load_teacher(teacher), TargetStates(target_logits)
 
     def says(batch: Mapping[str, Tensor]) -> Tensor | Projection:
-        made = states(model, {name: batch[f"partner_{name}"] for name in READ})
+        logits = states(model, {name: batch[f"partner_{name}"] for name in READ})
         places = batch["pair"].clamp(min=0)
-        return replace(made, states=made.states[places]) if isinstance(made, Projection) else made[places]
+        return replace(logits, states=logits.states[places]) if isinstance(logits, Projection) else logits[places]
 
     return says

@@ -59,10 +59,10 @@ class Projection:
         bias = None if self.bias is None else self.bias.to(dtype)
         return torch.nn.functional.linear(self.states[rows], self.weight.to(dtype), bias)
 
-    def shaped(self, made: Tensor) -> Tensor:
+    def shaped(self, logits: Tensor) -> Tensor:
         """Return logits from what the matrix makes."""
-        made = made if self.scale == 1 else made * self.scale
-        return made if self.softcap is None else self.softcap * torch.tanh(made / self.softcap)
+        logits = logits if self.scale == 1 else logits * self.scale
+        return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
 
     @classmethod
     def stored(cls, head: Head, bits: Tensor) -> Projection:

@@ -98,9 +98,9 @@ class OnPolicy(CausalTraining):
         if self.sharding:
             yield Problem("", "sharding", "splits the student, but each process needs it whole to write: leave it out")
         folders = [vocabulary_check.plain_folder(model) for model in (self.teacher, self.student)]
-        known = [vocabulary_check.vocabulary_of(folder) if folder else None for folder in folders]
-        if known[0] is not None and known[1] is not None:
-            message = vocabulary_check.difference(known[0], known[1], REMEDY)
+        vocabularies = [vocabulary_check.vocabulary_of(folder) if folder else None for folder in folders]
+        if vocabularies[0] is not None and vocabularies[1] is not None:
+            message = vocabulary_check.difference(vocabularies[0], vocabularies[1], REMEDY)
             if message:
                 yield Problem("", "student", message)
 
@@ -231,18 +231,21 @@ def check_pair(student: Path, teacher: Any, context: Context) -> None:
             "the teacher has a system prompt of its own, which the student's tokens don't hold: put it into the "
             "template's system block"
         )
-    ours, theirs = (students.load_tokenizer(folder) for folder in (student, students.folder_of(teacher)))
-    message = vocabulary_check.difference(theirs.get_vocab(), ours.get_vocab(), REMEDY)
+    student_tokenizer, teacher_tokenizer = (
+        students.load_tokenizer(folder) for folder in (student, students.folder_of(teacher))
+    )
+    message = vocabulary_check.difference(teacher_tokenizer.get_vocab(), student_tokenizer.get_vocab(), REMEDY)
     if message:
         raise BadInput(message)
-    if ours.eos_token_id != theirs.eos_token_id:
+    if student_tokenizer.eos_token_id != teacher_tokenizer.eos_token_id:
         raise BadInput(
-            f"the student ends its turn with {ours.eos_token!r}, the teacher with {theirs.eos_token!r}: scored by this "
-            "teacher it would never learn to stop, and its texts would grow. Put the teacher's chat_template.jinja and "
-            "its eos_token (tokenizer_config.json) into the student's folder, train it on the teacher's texts with "
-            "HardLabel or SequenceLevel first, and take the result as the student here"
+            f"the student ends its turn with {student_tokenizer.eos_token!r}, the teacher with "
+            f"{teacher_tokenizer.eos_token!r}: scored by this teacher it would never learn to stop, and its texts "
+            "would grow. Put the teacher's chat_template.jinja and its eos_token (tokenizer_config.json) into the "
+            "student's folder, train it on the teacher's texts with HardLabel or SequenceLevel first, and take the "
+            "result as the student here"
         )
-    if ours.chat_template != theirs.chat_template:
+    if student_tokenizer.chat_template != teacher_tokenizer.chat_template:
         text = "the student's chat template isn't the teacher's, which scores texts after prompts of a form new to it"
         context.notes.setdefault("warnings", []).append(text)
         context.logger.warning(text)

@@ -44,8 +44,8 @@ class OnPolicyObjective:
 
     def losses(self, logits: Any, batch: Mapping[str, Tensor]) -> Losses:
         """Return the loss [N], and what is told of the texts."""
-        found = self.soft.losses(logits, batch)
-        return replace(found, figures={**found.figures, **rates(batch, self.ends)})
+        soft = self.soft.losses(logits, batch)
+        return replace(soft, metrics={**soft.metrics, **rates(batch, self.ends)})
 
 
 def rates(batch: Mapping[str, Tensor], ends: Sequence[int]) -> dict[str, Tensor]:

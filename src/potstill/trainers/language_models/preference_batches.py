@@ -86,8 +86,8 @@ def collate_pairs(examples: Sequence[Example]) -> dict[str, Tensor]:
     batch["text"] = torch.repeat_interleave(torch.arange(len(both)), lengths)
     batch["labels"] = torch.zeros(len(examples), dtype=torch.long)
     if both[0].top_logprobs is not None:
-        known = np.concatenate([text.top_logprobs[:, 0] for text in both if text.top_logprobs is not None])
-        batch["reference"] = torch.from_numpy(np.ascontiguousarray(known))
+        reference = np.concatenate([text.top_logprobs[:, 0] for text in both if text.top_logprobs is not None])
+        batch["reference"] = torch.from_numpy(np.ascontiguousarray(reference))
     return batch
 
 
@@ -123,13 +123,13 @@ class PreferenceObjective:
         chosen, rejected = ratios.unbind(dim=1)
         rewards = self.beta * ratios.detach()
         margin = rewards[:, CHOSEN] - rewards[:, REJECTED]
-        figures = {
+        metrics = {
             "margin": margin,
             "accuracy": (margin > 0).float(),
             "chosen_reward": rewards[:, CHOSEN],
             "rejected_reward": rewards[:, REJECTED],
         }
-        return Losses({"preference": dpo(chosen, rejected, self.beta)}, figures)
+        return Losses({"preference": dpo(chosen, rejected, self.beta)}, metrics)
 
 
 def with_reference(examples: Examples, model: Any, budget: int, *, bf16: bool, folder: Path) -> Examples:
@@ -140,7 +140,7 @@ def with_reference(examples: Examples, model: Any, budget: int, *, bf16: bool, f
     """
     folder.mkdir(parents=True, exist_ok=True)
     count = int(examples.targets[-1])
-    known = np.memmap(folder / "reference", np.float32, mode="w+", shape=(count, 1))
+    logprobs = np.memmap(folder / "reference", np.float32, mode="w+", shape=(count, 1))
     device = next(model.parameters()).device
     training = model.training
     model.eval()
@@ -149,10 +149,10 @@ def with_reference(examples: Examples, model: Any, budget: int, *, bf16: bool, f
             batch = {key: value.to(device) for key, value in collate_pairs([examples[n] for n in numbers]).items()}
             seen = target_logprobs(target_logits(model, batch), batch).float().cpu().numpy()
             where = np.concatenate([np.arange(examples.targets[n], examples.targets[n + 1]) for n in numbers])
-            known[where, 0] = seen
+            logprobs[where, 0] = seen
     model.train(training)
-    known.flush()
-    return replace(examples, top_logprobs=known)
+    logprobs.flush()
+    return replace(examples, top_logprobs=logprobs)
 
 
 def _groups(examples: Examples, budget: int) -> Iterator[list[int]]:

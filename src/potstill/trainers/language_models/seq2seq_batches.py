@@ -77,9 +77,9 @@ def collate(examples: Sequence[Example], start: int, padding: int) -> dict[str, 
 
 def padded(rows: Sequence[Any], padding: int) -> Any:
     """Return rows of tokens as one array, filled up on the right."""
-    made = np.full((len(rows), max(map(len, rows))), padding, dtype=np.int64)
-    made[present(rows)] = np.concatenate(rows)
-    return made
+    array = np.full((len(rows), max(map(len, rows))), padding, dtype=np.int64)
+    array[present(rows)] = np.concatenate(rows)
+    return array
 
 
 def present(rows: Sequence[Any]) -> Any:

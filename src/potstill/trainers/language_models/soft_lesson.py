@@ -110,10 +110,10 @@ def soft_problems(how: SoftFields, student: object) -> Iterator[Problem]:
     if not distance(how).one_vocabulary:
         return
     folders = [vocabulary_check.plain_folder(model) for model in (how.teacher, student)]
-    known = [vocabulary_check.vocabulary_of(folder) if folder else None for folder in folders]
-    if known[0] is not None and known[1] is not None:
+    vocabularies = [vocabulary_check.vocabulary_of(folder) if folder else None for folder in folders]
+    if vocabularies[0] is not None and vocabularies[1] is not None:
         names = (name_of(str(folders[0])), name_of(str(folders[1])))
-        message = vocabulary_check.difference(known[0], known[1], names=names)
+        message = vocabulary_check.difference(vocabularies[0], vocabularies[1], names=names)
         if message:
             yield Problem("", "student", message)
 
@@ -171,8 +171,8 @@ def _from_text(how: SoftFields, prompt: str, teacher: Any, architecture: Archite
     partner = None if distance(how).one_vocabulary else with_partner(students.folder_of(teacher), prompt)
 
     def example_of(row: Mapping[str, Any], tokenizer: Any) -> Example | str:
-        made = text_example(row, tokenizer, prompt, architecture.encode, how.loss_on)
-        return made if partner is None else partner(row, made)
+        example = text_example(row, tokenizer, prompt, architecture.encode, how.loss_on)
+        return example if partner is None else partner(row, example)
 
     return example_of
 
@@ -248,8 +248,11 @@ def check_vocabulary(student: Path, teacher: Any) -> int:
 
     if teacher is not None:
         folder = students.folder_of(teacher)
-        theirs, ours = (students.load_tokenizer(each).get_vocab() for each in (folder, student))
-        message = vocabulary_check.difference(theirs, ours, names=(name_of(folder), name_of(student)))
+        teacher_vocabulary, student_vocabulary = (
+            students.load_tokenizer(each).get_vocab() for each in (folder, student)
+        )
+        names = (name_of(folder), name_of(student))
+        message = vocabulary_check.difference(teacher_vocabulary, student_vocabulary, names=names)
         if message:
             raise BadInput(message)
     return int(AutoConfig.from_pretrained(student).vocab_size)

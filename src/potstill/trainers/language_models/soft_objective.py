@@ -74,7 +74,7 @@ class SoftObjective:
     def _losses(self, student: Tensor, teacher: Logits | None, stored: Mapping[str, Tensor], rows: slice) -> Losses:
         """Return the losses of some targets from the student's logits [n, V] and what the batch holds of them."""
         parts: dict[str, Tensor] = {}
-        figures: dict[str, Tensor] = {}
+        metrics: dict[str, Tensor] = {}
         if self.alpha > 0:
             if teacher is None:
                 apart, alike = _from_top(student, stored["teacher_ids"], stored["teacher_logprobs"])
@@ -83,24 +83,25 @@ class SoftObjective:
             else:
                 apart, alike = self._from_pairs(student, teacher, stored["pair"], rows), None
             parts["soft"] = self.alpha * self.divergence.factor(self.temperature) * apart
-            figures = {"divergence": apart.detach(), **({} if alike is None else {"agreement": alike})}
+            metrics = {"divergence": apart.detach(), **({} if alike is None else {"agreement": alike})}
         if self.alpha < 1:
             parts["hard"] = (1 - self.alpha) * losses.cross_entropy(student, stored["labels"])
-        return Losses(parts, figures)
+        return Losses(parts, metrics)
 
     def _from_logits(self, student: Tensor, teacher: Logits, rows: slice) -> tuple[Tensor, Tensor]:
         """Return the divergence [n] from what a teacher says, and whether the same token is most probable."""
         # output layers may be padded to different sizes beyond the one vocabulary; cut before normalizing
         shared = min(student.shape[-1], teacher.shape[-1] if isinstance(teacher, Tensor) else teacher.size)
         with torch.no_grad():
-            theirs = teacher[rows, :shared] if isinstance(teacher, Tensor) else teacher.cut(shared).logits(rows)
-        return self.divergence(student[:, :shared], theirs, self.temperature), _agreement(student.detach(), theirs)
+            teacher_logits = teacher[rows, :shared] if isinstance(teacher, Tensor) else teacher.cut(shared).logits(rows)
+        divergence = self.divergence(student[:, :shared], teacher_logits, self.temperature)
+        return divergence, _agreement(student.detach(), teacher_logits)
 
     def _from_pairs(self, student: Tensor, teacher: Logits, pair: Tensor, rows: slice) -> Tensor:
         """Return the divergence [n] from what a teacher of another vocabulary says; 0 for targets without a pair."""
         with torch.no_grad():
-            theirs = teacher[rows] if isinstance(teacher, Tensor) else teacher.logits(rows)
-        return torch.where(pair >= 0, self.divergence(student, theirs, self.temperature), 0.0)
+            teacher_logits = teacher[rows] if isinstance(teacher, Tensor) else teacher.logits(rows)
+        return torch.where(pair >= 0, self.divergence(student, teacher_logits, self.temperature), 0.0)
 
 
 STORED = ("labels", "teacher_ids", "teacher_logprobs", "pair")

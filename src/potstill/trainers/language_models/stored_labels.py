@@ -102,7 +102,7 @@ class StoredLabels:
 
     def _mismatches(self, sidecar: Sidecar) -> Iterator[str]:
         """Yield why soft labels with this sidecar can't be used."""
-        for name, theirs, ours, remedy in (
+        for name, stored, expected, remedy in (
             ("tokenizer", sidecar.tokenizer, tokenizer_digest(self._tokenizer), vocabulary_check.REMEDY),
             (
                 "chat template",
@@ -112,25 +112,25 @@ class StoredLabels:
                 "or label the rows anew",
             ),
         ):
-            if not theirs:
+            if not stored:
                 yield (
                     f"don't say which {name} they were made with, so they can't be checked against the student's: "
                     "label the rows with PseudoLabel(tokenizer=...), the model that the teacher serves"
                 )
-            elif theirs != ours:
-                yield f"were made with another {name} ({theirs}, the student's is {ours}): {remedy}"
+            elif stored != expected:
+                yield f"were made with another {name} ({stored}, the student's is {expected}): {remedy}"
         if self._teacher and sidecar.teacher != self._teacher:
             yield (
                 f"are of another teacher ({sidecar.teacher}) than the one given ({self._teacher}): leave teacher= out, "
                 "or label the rows with this one"
             )
-        for known in self._checked.values():
+        for earlier in self._checked.values():
             if (sidecar.k, sidecar.mode == "hidden", sidecar.mode == "hidden" and sidecar.dtype) != (
-                known.k, known.mode == "hidden", known.mode == "hidden" and known.dtype
+                earlier.k, earlier.mode == "hidden", earlier.mode == "hidden" and earlier.dtype
             ):  # fmt: skip
                 yield (
-                    f"hold k={sidecar.k} ({sidecar.mode}, {sidecar.dtype}), those of earlier rows k={known.k} "
-                    f"({known.mode}, {known.dtype}): make them all in one way"
+                    f"hold k={sidecar.k} ({sidecar.mode}, {sidecar.dtype}), those of earlier rows k={earlier.k} "
+                    f"({earlier.mode}, {earlier.dtype}): make them all in one way"
                 )
 
     def _warn_of_prompt(self, sidecar: Sidecar) -> None:

@@ -54,16 +54,16 @@ class VLLMSampler:
             )
             for seed in seeds
         ]
-        made = engine.llm.generate(
+        outputs = engine.llm.generate(
             [{"prompt_token_ids": list(prompt)} for prompt in prompts], sampling_params=parameters, use_tqdm=False
         )
-        return [writing.cut(output.outputs[0].token_ids) for output in made]
+        return [writing.cut(output.outputs[0].token_ids) for output in outputs]
 
     @property
     def _allowed(self) -> list[int] | None:
         """Return the ids that may be drawn, where these aren't all: naming them costs vLLM a mask."""
-        known = self._writing.vocabulary
-        return list(range(known)) if known < self._model.config.vocab_size else None
+        size = self._writing.vocabulary
+        return list(range(size)) if size < self._model.config.vocab_size else None
 
     @cached_property
     def _engine(self) -> Any:

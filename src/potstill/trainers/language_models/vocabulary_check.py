@@ -45,10 +45,10 @@ def difference(
         )
         if token is not None
     ]
-    theirs, ours = (f"{name}: " if name else "" for name in names)
+    teacher_name, student_name = (f"{name}: " if name else "" for name in names)
     return (
-        f"the student's vocabulary ({ours}{len(student)} tokens) differs from the teacher's ({theirs}{len(teacher)} "
-        f"tokens; {'; '.join(examples)}): {remedy}"
+        f"the student's vocabulary ({student_name}{len(student)} tokens) differs from the teacher's "
+        f"({teacher_name}{len(teacher)} tokens; {'; '.join(examples)}): {remedy}"
     )
 
 

@@ -1,4 +1,4 @@
-"""What all trainers share: their fields, and the way from rows in tokens to trained weights."""
+"""What all trainers share: their fields, and the way from tokenized rows to trained weights."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 
 class Training(Step):
-    """The fields of every trainer; a subclass says what is learned, in a `run` that trains within `set_up`.
+    """The fields of every trainer; a subclass defines the objective, in a `run` that trains within `set_up`.
 
     Trains in float32 (bfloat16 arithmetic where that is faster), with AdamW. Every target of a batch weighs the same.
-    Rows that can't be trained on are left out and counted with the reason. A killed run goes on from its last
-    checkpoint. A step whose loss or gradient is no finite number is not taken: the training fails and names the rows.
+    Rows that can't be trained on are left out and counted with the reason. A killed run resumes from its last
+    checkpoint. A step whose loss or gradient is NaN or infinite is not taken: the training fails and names the rows.
     """
 
     makes: ClassVar[str] = "model"
@@ -50,36 +50,36 @@ class Training(Step):
     student: Model
     """Model to train: a step, a local folder or a Hub id."""
     epochs: Annotated[float, Gt(0)] = 3.0
-    """Passes over the rows."""
+    """Epochs: how often all rows are learned."""
     learning_rate: Annotated[float, Gt(0)] | None = None
-    """Highest learning rate. None takes one for the student's size (1e-3 at a million parameters or less, 4e-5 at 0.6
+    """Peak learning rate. None takes one for the student's size (1e-3 at a million parameters or less, 4e-5 at 0.6
     billion), and 2e-4 for adapters."""
     schedule: Literal["cosine", "linear", "constant", "wsd"] = "cosine"
-    """Shape of the learning rate's way down to 0; `constant` stays up, and `wsd` does so until the last fifth."""
+    """Decay of the learning rate to 0; `constant` has none, and `wsd` (warmup, stable, decay) one in the last fifth."""
     warmup: Annotated[float, Interval(ge=0, lt=1)] = 0.05
-    """Share of the steps over which the learning rate rises."""
+    """Share of the steps in which the learning rate rises linearly."""
     batch_size: Annotated[int, Ge(1)] = 64
     """Rows a step; part of the result, unlike `micro_batch_tokens`."""
     weight_decay: Annotated[float, Ge(0)] = 0.01
     """Weight decay of AdamW, for matrices."""
     clip: Annotated[float, Gt(0)] = 1.0
-    """Highest norm of the gradient."""
+    """Norm of the whole gradient to which larger ones are clipped."""
     seed: int = 0
-    """Seed of the order of rows, of new weights and of dropout."""
+    """Seed of the shuffling of rows, of new weights and of dropout."""
     micro_batch_tokens: Annotated[int, Ge(1)] = 4096
-    """Tokens computed at once, padding included: sets the memory, not the result, as a batch's gradients add up."""
+    """Tokens of a micro-batch, padding included: sets the memory, not the result, as a batch's gradients add up."""
     checkpoint_every: Annotated[int, Ge(1)] = 100
-    """Steps between checkpoints: what a kill can cost at most."""
+    """Steps between checkpoints: at most this many are lost when a run is killed."""
     hold_zeros: bool = False
     """Whether weights of linear layers that are exactly zero stay zero: for the training after pruning."""
     validation: Rows | None = None
     """Rows to evaluate on while training; the weights with the lowest loss there are kept, else the last ones."""
     evaluate_every: Annotated[int, Ge(0)] = 0
-    """Steps between evaluations; 0 evaluates after each pass over the rows."""
+    """Steps between evaluations; 0 evaluates after each epoch."""
     patience: Annotated[int, Ge(0)] = 0
-    """Evaluations without a lower loss after which training stops; 0 never stops early."""
+    """Early stopping: evaluations without a lower loss after which training stops; 0 never stops early."""
     gradient_checkpointing: bool = False
-    """Compute activations again for the gradient instead of keeping them: a third more time for much less memory."""
+    """Recompute activations in the backward pass instead of keeping them: a third more time for much less memory."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of the model; weights, loss and optimizer are float32. `auto` takes bfloat16 where it is faster."""
     processes: Annotated[int, Ge(1)] = 1
@@ -88,7 +88,7 @@ class Training(Step):
     """Whether the processes split weights, gradients and optimizer state (FSDP), for a student that one GPU can hold
     but not train."""
     report_to: tuple[Tracker, ...] = ()
-    """Who is told of the curve besides the manifest: `csv` and `tensorboard` write to `runs/` in the working directory,
+    """Where metrics are logged besides the manifest: `csv` and `tensorboard` write to `runs/` in the working directory,
     `trackio`, `wandb` and `mlflow` to where these are set up to."""
 
     def check(self) -> Iterable[Problem]:
@@ -105,7 +105,7 @@ class Training(Step):
             yield Problem("", "report_to", str(error))
 
     def form(self) -> Form | None:
-        """Return the form that the weights take while they are trained, anew each time; None leaves them plain."""
+        """Return a new parametrization of the weights for one training; None trains them as they are."""
         return None
 
     def recipe(self) -> dict[str, object]:
@@ -138,12 +138,12 @@ def learn(
     context: TrainingContext,
     more: bool = False,
 ) -> dict[str, float]:
-    """Train `model` in place; return the figures for its card: nothing that a resumed run would tell differently.
+    """Train `model` in place; return the metrics for its card: only those that a resumed run would have the same.
 
-    A step that learns several times says that there is `more` to come: the other processes of a training stay with it.
+    A step that trains several times sets `more` for all but the last: the other processes then go on with it.
 
     Raises:
-        PotstillError: memory ran out, or a loss or gradient was no finite number.
+        PotstillError: memory ran out, or a loss or gradient was NaN or infinite.
     """
     from potstill.trainers.loop import loop, lora
     from potstill.trainers.loop.failure_messages import memory_explained
@@ -151,6 +151,7 @@ def learn(
 
     form = context.form
     if form is not None:
+        # first: it may replace layers, and the hooks that hold zeros are on their weights
         objective = form.begin(model, objective, schedule, math.ceil(schedule.epochs * int(examples.targets[-1])))
     if schedule.hold_zeros:
         hold = lora.hold_zero_weights if hasattr(model, "peft_config") else students.hold_zero_weights
@@ -162,14 +163,14 @@ def learn(
         raise LearnedError
     if form is not None:
         form.end(model, context)
-    figures = _figures(trainer, examples, schedule)
+    metrics = _metrics(trainer, examples, schedule)
     _note(trainer, schedule, time.perf_counter() - started, context)
-    context.notes |= figures
-    return figures
+    context.notes |= metrics
+    return metrics
 
 
 def _note(trainer: StudentTrainer, schedule: Schedule, seconds: float, context: Context) -> None:
-    """Write down how the training went: what is no part of the result."""
+    """Note the curve, the speed and the memory of a training, which are no part of the result."""
     from potstill.trainers.loop import hf_trainer
 
     history = trainer.state.log_history
@@ -189,9 +190,9 @@ def _note(trainer: StudentTrainer, schedule: Schedule, seconds: float, context: 
 
 
 def schedule_of(step: Training, usual_rate: float, paged: bool = False) -> Schedule:
-    """Return how `step` trains; `usual_rate` is the learning rate where none is given.
+    """Return the schedule of `step`; `usual_rate` is the learning rate where none is given.
 
-    A `paged` optimizer leaves a full GPU, as QLoRA's does.
+    The state of a `paged` optimizer moves to the CPU when the GPU is full, as in QLoRA.
 
     Raises:
         BadInput: this machine can't train in that way.
@@ -222,15 +223,16 @@ def schedule_of(step: Training, usual_rate: float, paged: bool = False) -> Sched
 
 
 def in_bf16(precision: str) -> bool:
-    """Return whether a model is to compute in bfloat16.
+    """Return whether a model computes in bfloat16.
 
     Raises:
-        BadInput: it is asked for, and the GPU hasn't got it.
+        BadInput: it is asked for, and the GPU does not support it.
     """
     import torch
 
     if precision != "bfloat16":
         return precision == "auto" and students.trains_in_bf16()
+    # emulated bfloat16 counts as supported by default, and is slower than float32
     if torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False):
         raise BadInput(
             f"precision is bfloat16, which {torch.cuda.get_device_name()} does not compute: set precision='float32', "
@@ -239,16 +241,16 @@ def in_bf16(precision: str) -> bool:
     return True
 
 
-def _figures(trainer: StudentTrainer, examples: Examples, schedule: Schedule) -> dict[str, float]:
-    """Return what the model card tells of the training."""
+def _metrics(trainer: StudentTrainer, examples: Examples, schedule: Schedule) -> dict[str, float]:
+    """Return the metrics of a training for the model card."""
     history = trainer.state.log_history
     losses = [entry["loss"] for entry in history if "loss" in entry]
-    found = dict(evaluations(history))
+    validation_losses = dict(evaluations(history))
     best = best_step(history)
     return {
         "rows": len(examples),
         "steps": trainer.state.global_step,
         "target tokens": int(examples.targets[-1]),
         **({"last loss": losses[-1]} if losses else {}),
-        **({"best step": best, "validation loss": found[best]} if best is not None else {}),
+        **({"best step": best, "validation loss": validation_losses[best]} if best is not None else {}),
     }

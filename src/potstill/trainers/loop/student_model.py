@@ -1,4 +1,4 @@
-"""A student as trainers load and save it."""
+"""Loading and saving of students, and their zeros held in training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def load_tokenizer(folder: Path) -> Any:
     """Return the tokenizer in `folder`.
 
     Raises:
-        BadInput: there is none.
+        BadInput: it has none that can be loaded.
     """
     from transformers import AutoTokenizer
 
@@ -75,7 +75,7 @@ def hold_zero_weights(model: Any) -> int:
     import torch
     from transformers.pytorch_utils import Conv1D
 
-    # an encoder of sentences wraps its model, and can't be asked for its output layer: it has none
+    # a SentenceTransformer wraps its model and has no output layer to ask for
     held, output = 0, model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
     for layer in model.modules():
         if not isinstance(layer, (torch.nn.Linear, Conv1D)) or layer is output or not layer.weight.requires_grad:
@@ -84,6 +84,7 @@ def hold_zero_weights(model: Any) -> int:
         zeros = int((~mask).sum())
         if zeros:
             held += zeros
+            # a hook on the weight, not a mask in the forward pass: the weights stay plain for saving and merging
             layer.weight.register_hook(_masked_by(mask))
     return held
 
@@ -98,16 +99,18 @@ def save(model: Any, tokenizer: Any, folder: Path) -> None:
     import torch
 
     folder.mkdir(parents=True, exist_ok=True)
+    # rounded once, at the end: training keeps float32 weights, as small updates vanish in bfloat16
     model = model.to(torch.bfloat16)
     ends = model.generation_config.eos_token_id
-    known = [] if ends is None else ends if isinstance(ends, list) else [ends]
-    if tokenizer.eos_token_id not in known:
-        # every training text ends with it, so that is where the student stops
+    stops = [] if ends is None else ends if isinstance(ends, list) else [ends]
+    if tokenizer.eos_token_id not in stops:
+        # every training text ends with it, so the student must stop there
         model.generation_config.eos_token_id = tokenizer.eos_token_id
         model.config.eos_token_id = tokenizer.eos_token_id
     pad = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     model.generation_config.pad_token_id = pad
     model.config.pad_token_id = pad
+    # the Trainer turns it off for training
     model.config.use_cache = True
     model.save_pretrained(folder)
     model.generation_config.save_pretrained(folder)
