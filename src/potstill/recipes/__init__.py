@@ -1,4 +1,4 @@
-"""Methods made of other steps: they build a graph of steps and trainers, hand out its students and stand for the last.
+"""Recipes: they build a graph of steps and trainers, contain its students and stand for the last.
 
 May import steps, trainers and the engine; never pipelines. Nothing imports it but pipelines, and `trainers`, which
 offers these names too and loads them when they are first used.
@@ -55,7 +55,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import a method when it is first used."""
+    """Import a recipe when it is first used."""
     if name not in _HOME:
         raise AttributeError(f"module 'potstill.recipes' has no attribute {name!r}")
     return getattr(importlib.import_module(f"potstill.recipes.{_HOME[name]}"), name)

@@ -1,4 +1,4 @@
-"""What the trainers of classifiers share: labelled texts as rows, a teacher's classes, and the folder they write."""
+"""What trainers of classifiers share: labelled texts as rows, a teacher's classes, and the folder they write."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class ClassTraining(Training):
     """The fields of trainers of classifiers.
 
     Classes are known by name and numbered in the order of their names. A row without text is left out, and one without
-    label too, unless a teacher says something to it: then the teacher's part of the loss is all that it adds. A longer
-    text is cut. Writes a float32 folder for `AutoModelForSequenceClassification`.
+    label too, unless a teacher's probabilities are learned: then it has only that part of the loss. A longer text is
+    truncated. Writes a float32 folder for `AutoModelForSequenceClassification`.
     """
 
-    # with dropout, parts of another size draw different numbers, and so do several processes
+    # dropout samples other masks for micro-batches of another size, and for several processes
     unkeyed: ClassVar[frozenset[str]] = Training.unkeyed - {"micro_batch_tokens", "processes"}
 
     _: KW_ONLY
@@ -56,9 +56,9 @@ class ClassTraining(Training):
     """Weight of the teacher's distribution, the rest being the label's. None is 0.5 where there is a teacher or its
     `probabilities`, and 0 where there is none."""
     temperature: Annotated[float, Gt(0)] = 1.0
-    """Softens both distributions; 2 to 4 shows the student more of what the teacher finds alike."""
+    """Softens both distributions; 2 to 4 shows more of how similar the teacher finds the classes."""
     max_length: Annotated[int, Ge(3)] = 256
-    """Longest text, in tokens; of a longer one the start is read."""
+    """Longest text, in tokens; longer ones are truncated."""
 
     def check(self) -> Iterator[Problem]:
         """Yield what is wrong with the parameters."""
@@ -80,7 +80,7 @@ class Prepared:
     tokenizer: Any
     """Its tokenizer, with a padding token."""
     examples: Examples
-    """The rows in tokens."""
+    """The tokenized rows."""
     names: Sequence[str]
     """The classes in order."""
     alpha: float
@@ -97,7 +97,7 @@ def prepare(step: ClassTraining, rows: Dataset, student: Any, teacher: Any, cont
     """Tokenize the rows.
 
     Raises:
-        BadInput: student or teacher is no model, they cut texts differently, the labels make no classes or others than
+        BadInput: student or teacher is no model, they tokenize differently, the labels make no classes or others than
             the teacher's, or no row is left to train on.
     """
     start(context)
@@ -133,9 +133,9 @@ class _Reader:
     limit: int
     """Longest text, in tokens."""
     stores: bool
-    """Whether the rows hold probabilities that are learned from."""
+    """Whether the rows hold probabilities that are learned."""
     live: bool
-    """Whether a teacher reads along."""
+    """Whether a live teacher reads the rows too."""
     context: Context
 
     def example(self, row: Mapping[str, Any]) -> Example | str:
@@ -152,6 +152,7 @@ class _Reader:
             return "a label that is no class"
         number = self.names.index(str(label)) if has_label else UNLABELLED
         ids = self.tokenizer(text, truncation=True, max_length=self.limit)["input_ids"]
+        # tokenized a second time only where the text may have been truncated
         cut = len(ids) == self.limit and len(self.tokenizer(text)["input_ids"]) > self.limit
         self.context.notes["cut_texts"] += cut
         return labelled(ids, number, classes.shares(row, number, self.names) if self.stores else None)
@@ -216,7 +217,7 @@ def load(
 ) -> Any:
     """Return the encoder in `folder` with a head for the classes `names`: its own if it was trained for just these.
 
-    `kind` is the end of the architecture's name that says what is classified.
+    `kind` is the end of the architecture's name: what is classified.
 
     Raises:
         BadInput: it can't classify, or is quantized.
@@ -230,6 +231,7 @@ def load(
         raise BadInput(f"the model {folder} is quantized: train the unquantized one")
     config.id2label = dict(enumerate(names))
     config.label2id = {name: number for number, name in enumerate(names)}
+    # decoders classify at the last token that is no padding
     config.pad_token_id = padding
     if kind == class_teacher.SEQUENCE:
         config.problem_type = "single_label_classification"
@@ -245,6 +247,7 @@ def load(
         )
     except ValueError as error:
         raise BadInput(f"the model {folder} ({config.model_type}) can't classify: {error}") from error
+    # a head of as many other classes would be loaded without a word
     if not same:
         renew_head(model)
     return model

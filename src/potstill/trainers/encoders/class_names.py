@@ -16,7 +16,7 @@ MOST_NAMED = 10
 
 
 def shares(row: Mapping[str, Any], label: int, names: Sequence[str]) -> list[float]:
-    """Return the teacher's probabilities of the classes in a row; without any it is sure of the `label`.
+    """Return the teacher's probabilities of the classes in a row; without any the `label` has probability 1.
 
     Raises:
         BadInput: they are not one probability for each class.
@@ -35,6 +35,7 @@ def shares(row: Mapping[str, Any], label: int, names: Sequence[str]) -> list[flo
     total = math.fsum(given)
     if min(given) < 0 or not math.isclose(total, 1.0, abs_tol=0.01):
         raise BadInput(f"{name}: {SOFT} must be at least 0 and add up to 1, got {list(given)!r:.120}")
+    # rounded in a file, they add up to 1 but for a percent
     return [value / total for value in given]
 
 
@@ -49,7 +50,7 @@ def ordered(labels: Iterable[Any]) -> list[str]:
 
 
 def found_order(names: Iterable[str]) -> Callable[[str], Any]:
-    """Return the key by which these names of classes are sorted."""
+    """Return the key by which these names of classes are sorted: as numbers if all are."""
     return int if all(name.lstrip("-").isdecimal() for name in names) else str
 
 
@@ -57,7 +58,7 @@ def chosen(occurring: Sequence[str], given: Sequence[str], teachers: Sequence[st
     """Return the names of all classes in order: the `given` ones, else the teacher's, else those in the rows.
 
     Raises:
-        BadInput: there are fewer than two, the teacher knows others, or the rows have labels that are none of them.
+        BadInput: there are fewer than two, the teacher's differ, or the rows have labels that are none of them.
     """
     if teachers is not None and given and set(given) != set(teachers):
         raise BadInput(f"classes= and the teacher's classes differ: {_difference(given, teachers)}; leave classes= out")

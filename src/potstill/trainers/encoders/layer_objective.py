@@ -1,4 +1,4 @@
-"""What a student minimises that learns from its teacher's layers: up to five parts, each a value for each target.
+"""The objective of a student that learns from its teacher's layers: up to five parts, with a value for each target.
 
 A target is a row to classify, or a masked token. Parts that compare tokens are means over a row's tokens, which each
 target of the row gets: so neither padding nor the split of a batch changes them.
@@ -23,12 +23,12 @@ from potstill.trainers.loop.objective import Losses, agreement
 
 @dataclass(frozen=True)
 class Seen:
-    """A part of a batch as the student has read it."""
+    """A micro-batch after the student's forward pass."""
 
     inputs: Mapping[str, Tensor]
     """`input_ids` and `attention_mask` [B, T], as the teacher reads them too."""
     output: Any
-    """What the model returned, with the inner states that were asked for."""
+    """The model's output, with hidden states and attention maps if they are compared."""
     logits: Tensor
     """[N, C] of the targets."""
     labels: Tensor
@@ -36,7 +36,7 @@ class Seen:
     rows: Tensor
     """[N] the row of each target."""
     places: Tensor
-    """[N] the place of each target in its row, where it has one."""
+    """[N] the position of each target in its row, where it has one."""
 
     @property
     def present(self) -> Tensor:
@@ -46,14 +46,14 @@ class Seen:
 
 @dataclass(frozen=True)
 class Weights:
-    """How much each part counts."""
+    """Weights of the parts of the loss."""
 
     alpha: float
     """The teacher's distribution, times temperature^2; the labels' cross-entropy has 1 - alpha."""
     temperature: float
     """Softens both distributions."""
     cosine: float
-    """Direction of the last hidden states."""
+    """Cosine loss of the last hidden states."""
     hidden: float
     """Distance of the hidden states of paired layers."""
     attention: float
@@ -62,7 +62,7 @@ class Weights:
     """Whether hidden states are compared at all tokens, or, as unit vectors, at the first."""
 
     def wanted(self) -> dict[str, bool]:
-        """Return the inner states that models are to return."""
+        """Return the arguments by which models return hidden states and attention maps."""
         return {
             "output_hidden_states": bool(self.cosine or self.hidden),
             "output_attentions": bool(self.attention),
@@ -74,7 +74,7 @@ class LayerObjective:
     """The weighted sum of the parts that have a weight."""
 
     weights: Weights
-    """How much each part counts."""
+    """Weights of the parts."""
     pairs: Pairs
     """Layers that are compared."""
     teacher: Callable[[Mapping[str, Tensor]], Any]
@@ -82,14 +82,14 @@ class LayerObjective:
     targets: Callable[[Any, Seen], Tensor]
     """Returns the logits [N, C] of the targets in the teacher's output."""
     project: Callable[[Tensor], Tensor] = lambda states: states
-    """Takes the student's hidden states to the teacher's size."""
+    """Maps the student's hidden states to the teacher's size."""
 
     def __call__(self, logits: Any, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the loss [N] of the targets."""
         return self.losses(logits, batch).total()
 
     def losses(self, logits: Any, batch: Mapping[str, Tensor]) -> Losses:
-        """Return the parts [N] of the loss; `logits` is what the student has `Seen`."""
+        """Return the parts [N] of the loss; `logits` is a `Seen`."""
         seen: Seen = logits
         weights, teacher_output = self.weights, self.teacher(seen.inputs)
         teacher_logits = self.targets(teacher_output, seen)
@@ -105,6 +105,7 @@ class LayerObjective:
             ("attention", weights.attention, self._attention),
         ):
             if weight:
+                # each target of a row gets the row's mean
                 parts[name] = weight * part(seen, teacher_output)[seen.rows]
         return Losses(parts, {"agreement": agreement(seen.logits.detach(), teacher_logits.argmax(dim=-1))})
 
@@ -117,7 +118,7 @@ class LayerObjective:
     def _hidden(self, seen: Seen, teacher_output: Any) -> Tensor:
         """Return [B] the mean over the pairs of the distance of hidden states."""
         compare = self._all if self.weights.match == "all" else self._first
-        # number 0 of the states is what enters the first layer
+        # hidden_states[0] are the embeddings: the output of layer i is at i + 1
         each = [
             compare(seen.output.hidden_states[layer + 1], teacher_output.hidden_states[teacher_layer + 1], seen.present)
             for layer, teacher_layer in self.pairs

@@ -1,4 +1,4 @@
-"""What a student of layers is trained for: each task says how rows are read, and by which models.
+"""The tasks of `LayerMatch`: how rows are read, and by which models.
 
 Shapes: B rows, T tokens, N targets.
 """
@@ -47,12 +47,12 @@ class Sides:
     reading: Reading
     """How the student reads rows."""
     task: Task
-    """What the student will do."""
+    """The student's task, as the Hub calls it."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """What both tasks are given."""
+    """The arguments of both tasks."""
 
     step: ClassTraining
     """The trainer."""
@@ -63,13 +63,13 @@ class Order:
     teacher: Any
     """The teacher's."""
     weights: Weights
-    """How much each part of the loss counts."""
+    """Weights of the parts of the loss."""
     context: TrainingContext
-    """What it trains in."""
+    """The context of its `run`."""
 
     @property
     def attention(self) -> str | None:
-        """Return the implementation of attention that shows its maps, if they are wanted."""
+        """Return the implementation of attention that returns its maps, if they are compared."""
         return "eager" if self.weights.attention else None
 
 
@@ -93,7 +93,7 @@ def classify(order: Order) -> Sides:
 
 
 def read_classes(model: Any, batch: Mapping[str, Tensor], wanted: Mapping[str, bool]) -> Any:
-    """Return what a classifier makes of a part of a batch: a `Seen`, whose targets are the rows."""
+    """Return the forward pass of a classifier on a micro-batch: a `Seen`, whose targets are the rows."""
     inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
     output = model(**inputs, **wanted)
     rows = torch.arange(len(batch["labels"]), device=output.logits.device)

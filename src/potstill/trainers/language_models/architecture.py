@@ -1,4 +1,4 @@
-"""What differs between causal models and encoder-decoders: how a row becomes tokens, and how a model reads these."""
+"""What differs between causal models and encoder-decoders: tokenization of a row, and the forward pass."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Architecture:
-    """One of the two."""
+    """A causal model or an encoder-decoder, as trainers treat it."""
 
     name: str
     """For messages."""
     check_tokenizer: Callable[[Any], None]
-    """Raises BadInput if a tokenizer can't write such a model's rows."""
+    """Raises BadInput if a tokenizer can't encode rows for such a model."""
     encode: Callable[[Any, Messages, str], tuple[list[int], int]]
     """Returns the tokens of a prompt and its answer, and how many are the prompt's."""
     span: Callable[[Example], int]
@@ -68,7 +68,7 @@ ENCODER_DECODER = Architecture(
 
 
 def architecture_of(folder: str | Path) -> Architecture:
-    """Return what the model in `folder` is."""
+    """Return the architecture of the model in `folder`."""
     return ENCODER_DECODER if encoder_decoder.is_encoder_decoder(folder) else CAUSAL_MODEL
 
 

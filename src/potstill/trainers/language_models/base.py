@@ -1,4 +1,4 @@
-"""What the trainers of language models share: prompts and answers as rows, adapters, and a model folder to serve.
+"""What trainers of language models share: prompts and answers as rows, adapters, and the model folder they write.
 
 Causal models and encoder-decoders alike: what differs between them is in `architecture.py`.
 """
@@ -49,10 +49,10 @@ class CausalTraining(Training):
     max_length: Annotated[int, Ge(2)] = 512
     """Longest row, in tokens, prompt included; longer ones are left out, as a cut answer teaches to stop anywhere."""
     packing: bool = False
-    """Whether rows stand behind one another in one sequence instead of being padded to the longest: the same result,
-    for causal models. Batches are of similar lengths anyway, so it pays on GPUs, and on a CPU it doesn't."""
+    """Whether rows are concatenated to one sequence instead of padded to the longest: the same result, for causal
+    models. As batches are of similar lengths anyway, it is faster on GPUs only."""
     lora: LoRA | None = None
-    """Train low-rank adapters instead of the weights; they are merged at the end unless it says otherwise."""
+    """Train low-rank adapters instead of the weights; they are merged at the end unless `merge` is False."""
     qlora: QLoRA | bool = False
     """The same over a base in 4 bits; True takes the defaults of `QLoRA`."""
 
@@ -61,10 +61,10 @@ class CausalTraining(Training):
         return {"rows": answer_columns(self.prompt)}
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return None, as no rows are made.
+        """Return None, as a trainer makes no rows.
 
         Raises:
-            BadInput: the rows hold conversations, which the template doesn't show.
+            BadInput: the rows hold conversations, which the template doesn't render.
         """
         hint = conversation_hint(self.prompt, inputs.get("rows") or ())
         if hint:
@@ -93,7 +93,7 @@ class CausalTraining(Training):
         return LORA_LEARNING_RATE if self.adapter() else students.default_learning_rate(parameters)
 
     def figures(self, learned: Mapping[str, float], context: Context) -> Mapping[str, float]:
-        """Return the figures for the model card from those of the training, and from its curve in the notes."""
+        """Return the metrics for the model card from those of the training, and from its curve in the notes."""
         return learned
 
     def recipe(self) -> dict[str, object]:
@@ -111,7 +111,7 @@ class Prepared:
     tokenizer: Any
     """Its tokenizer."""
     examples: Examples
-    """The rows in tokens."""
+    """The tokenized rows."""
     architecture: Architecture
     """What kind of model it is."""
 
@@ -119,7 +119,7 @@ class Prepared:
 Lesson = tuple[Prepared, "Objective", "TrainingContext", "Callable[[Any], Reading] | None"]
 """What `fit` takes besides the step."""
 ExampleOf = Callable[[Mapping[str, Any], Any], "Example | str"]
-"""Turns a row, given the tokenizer, into tokens, or says why it can't."""
+"""Tokenizes a row, or returns why it can't be trained on."""
 
 
 def prepare(
@@ -130,7 +130,7 @@ def prepare(
     example_of: ExampleOf,
     length: Callable[[Example], int] | None = None,
 ) -> Prepared:
-    """Tokenize the rows; `length` is that of an example which holds more than one text.
+    """Tokenize the rows; `length` returns that of an example, where it holds more than one text.
 
     Raises:
         BadInput: the student is no model, can't write chats if it is a causal one, or no row is left to train on.
@@ -178,12 +178,13 @@ def fit(
 ) -> Path:
     """Train the student, write its folder, and return that.
 
-    `reading_of` the model that is trained is how it reads its batches, where it isn't as its architecture does.
+    `reading_of` returns how the trained model reads batches, where that is not the way of its architecture.
     """
     import torch
 
     from potstill.trainers.language_models.packing import packed
 
+    # before the model is loaded: new adapter weights are drawn from it
     torch.manual_seed(step.seed)
     model = _trainable(step, prepared, context)
     reading = reading_of(model) if reading_of else prepared.architecture.reading(model.config)
@@ -193,7 +194,7 @@ def fit(
     learned = learn(model, prepared.examples, objective, schedule, reading, context)
     if step.adapter() is not None:
         model.save_pretrained(context.work / "adapter")
-    # the trained copy goes first: with adapters another one is loaded, and both need not fit into memory
+    # the trained model is freed first: merging adapters loads the base again, and both may not fit into memory
     whole = None if step.adapter() else model
     del model, reading
     _write(step, whole, prepared, {"learning rate": schedule.learning_rate}, step.figures(learned, context), context)
@@ -201,7 +202,7 @@ def fit(
 
 
 def _trainable(step: CausalTraining, prepared: Prepared, context: Context) -> Any:
-    """Return the student with what is to learn: all weights, or adapters."""
+    """Return the student to train: with all weights, or frozen with adapters."""
     import torch
 
     from potstill.trainers.loop import lora
@@ -230,6 +231,7 @@ def _write(
         recipe = {**recipe, "use": "an adapter, not a model: put it on the model that it was made from"}
     else:
         if model is None:
+            # trainer and callbacks refer to each other, so only the collector frees the trained model
             gc.collect()
             model = lora.merge(prepared.folder, context.work / "adapter", step.hold_zeros)
         students.save(model, prepared.tokenizer, context.out)

@@ -1,4 +1,4 @@
-"""Training on text: the teacher's answers as the only truth."""
+"""Training on text: cross-entropy on the answers' tokens."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from potstill.trainers.loop.schedule import Reading
 
 CHUNK_TOKENS = 256
-"""Tokens whose logits are there at once: with 150,000 of them each, 150 MB a copy."""
+"""Tokens whose logits are in memory at once: with a vocabulary of 150,000, 150 MB a copy."""
 Encode = Callable[[Any, "Messages", str], tuple[list[int], int]]
 """Returns a tokenizer's tokens of a prompt and its answer, and how many are the prompt's."""
 
@@ -116,7 +116,7 @@ def text_example(
 
 
 def hard_objective(logits: Logits, batch: Mapping[str, Tensor]) -> Tensor:
-    """Return the cross-entropy [N] of the targets from logits [N, V], or from what makes them, a few at a time."""
+    """Return the cross-entropy [N] of the targets from logits [N, V], or from a `Projection`, chunk by chunk."""
     from potstill.trainers.language_models.chunked_losses import chunked
     from potstill.trainers.language_models.lazy_logits import Projection
     from potstill.trainers.loop.objective import Losses

@@ -1,4 +1,4 @@
-"""Stored soft labels as training examples; every sidecar is checked against the student before it is believed."""
+"""Stored soft labels as training examples; every sidecar is checked against the student before it is used."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class StoredLabels:
     """Turns rows with soft labels into examples for one student."""
 
     def __init__(self, tokenizer: Any, prompt: str, vocabulary_size: int, teacher: str, context: Context) -> None:
-        """Read for a student with this `tokenizer`, which knows `vocabulary_size` ids and is shown `prompt`.
+        """Read for a student with this `tokenizer`, `vocabulary_size` logits and the template `prompt`.
 
         `teacher` is the digest that the soft labels must be of; empty takes any.
         """
@@ -55,7 +55,7 @@ class StoredLabels:
     def example(self, row: Mapping[str, Any]) -> Example | str:
         """Return the tokens of a row's chat and of the answer, with the teacher's distribution at each of these.
 
-        The targets are the tokens that the teacher wrote or read, not the text tokenized anew, so that they align.
+        The targets are the tokens that the teacher generated or read, not the text tokenized again, so that they align.
 
         Raises:
             BadInput: the soft labels are for another tokenizer, template, teacher or vocabulary, or damaged.
@@ -80,7 +80,7 @@ class StoredLabels:
         return Example(ids, len(prompt), labels.top_ids, labels.top_logprobs)
 
     def _check_ids(self, row: Mapping[str, Any], largest: int) -> None:
-        """Check that the student knows all ids."""
+        """Check that all ids are in the student's vocabulary."""
         if largest >= self._size:
             raise BadInput(
                 f"row {row.get('id', '')!r}: its soft labels hold token {largest}, the student knows {self._size}: "
@@ -109,7 +109,7 @@ class StoredLabels:
                 sidecar.template,
                 template_digest(self._tokenizer),
                 "teacher and student must read the same prompt tokens: give the student the teacher's chat template, "
-                "or label the rows anew",
+                "or label the rows again",
             ),
         ):
             if not stored:
@@ -134,12 +134,12 @@ class StoredLabels:
                 )
 
     def _warn_of_prompt(self, sidecar: Sidecar) -> None:
-        """Say that the teacher saw another prompt: right where a prompt is to be distilled away, else a mistake."""
+        """Warn that the teacher saw another prompt: right where a prompt is to be distilled away, else a mistake."""
         if sidecar.prompt == prompt_digest(self._prompt):
             return
         text = (
             "the soft labels were made with another prompt template than the student is shown: right only where the "
-            "student shall do without the teacher's prompt"
+            "student is to work without the teacher's prompt"
         )
         self._context.notes.setdefault("warnings", []).append(text)
         self._context.logger.warning(text)

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from potstill.trainers.language_models.rollouts import Writing
 
 ROWS = 256
-"""Texts that vLLM writes at once."""
+"""Texts that vLLM generates at once."""
 
 
 class VLLMSampler:
-    """Writes a student's texts through vLLM, after giving it the weights of this very step."""
+    """Generates a student's texts by vLLM, with the weights of the current step."""
 
     def __init__(
         self, model: Any, tokenizer: Any, folder: Path, writing: Writing, longest: int, gpu_memory: float
     ) -> None:
-        """Write for `model`, loaded from `folder`, at most `longest` tokens with the prompt, in a share of the GPU."""
+        """Generate for `model`, from `folder`, at most `longest` tokens with the prompt, in a share of the GPU."""
         self._model = model
         self._tokenizer = tokenizer
         self._folder = folder
@@ -38,7 +38,7 @@ class VLLMSampler:
         self._gpu_memory = gpu_memory
 
     def __call__(self, prompts: Sequence[Sequence[int]], seeds: NDArray[np.uint64]) -> list[list[int]]:
-        """Return what the student now writes after each prompt; the seeds are those of vLLM's own generators."""
+        """Return what the current student generates after each prompt; the seeds are those of vLLM's own generators."""
         from trl.generation.vllm_generation import SamplingParams
 
         writing, engine = self._writing, self._engine
@@ -61,13 +61,13 @@ class VLLMSampler:
 
     @property
     def _allowed(self) -> list[int] | None:
-        """Return the ids that may be drawn, where these aren't all: naming them costs vLLM a mask."""
+        """Return the ids that may be sampled; None for all, as listing them costs vLLM a mask."""
         size = self._writing.vocabulary
         return list(range(size)) if size < self._model.config.vocab_size else None
 
     @cached_property
     def _engine(self) -> Any:
-        """Return trl's engine: made at the first text, when the training has set up its devices.
+        """Return trl's engine, created at the first text: by then the training has set up its devices.
 
         Raises:
             MissingExtra: trl or vLLM is not installed.
@@ -78,7 +78,7 @@ class VLLMSampler:
             raise MissingExtra('OnPolicy(sampler="vllm")', "trl", "train") from error
         from accelerate import Accelerator
 
-        # where it is loaded from: a student that was made in memory has no name
+        # trl has vLLM load the model by this name, which a model made in memory lacks
         self._model.name_or_path = str(self._folder)
         return VLLMGeneration(
             model=self._model,

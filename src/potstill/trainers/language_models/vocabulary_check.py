@@ -1,4 +1,4 @@
-"""Whether teacher and student number their tokens alike: soft labels mean nothing otherwise."""
+"""Whether teacher and student share a vocabulary with the same ids, without which soft labels mean nothing."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def difference(
 
 
 def _first(here: Mapping[str, int], there: Mapping[str, int]) -> str | None:
-    """Return the token with the lowest id whose id differs over there."""
+    """Return the token with the lowest id whose id differs in the other vocabulary."""
     differing = [token for token in here if there.get(token) != here[token]]
     return min(differing, key=lambda token: here[token], default=None)
 
