@@ -11,7 +11,7 @@ QUICK := $(addprefix tests/,$(addsuffix .py,compression/pruning/test_wanda engin
 	engine/keys/test_golden_keys engine/keys/test_golden_store engine/store/test_artifacts engine/test_annotations \
 	engine/test_arguments engine/test_digests engine/test_encoding engine/test_field_texts engine/test_graph \
 	docs/test_site engine/test_loader engine/test_plan engine/test_settings engine/test_validate models/test_chat \
-	steps/rows/test_columns test_extras test_moved test_project test_readme trainers/losses/test_losses))
+	steps/rows/test_columns test_extras test_lazy_names test_moved test_project test_readme trainers/losses/test_losses))
 
 .PHONY: demo test check
 
@@ -21,7 +21,7 @@ demo:
 
 test:
 	@scripts/setup.sh tests
-	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	.venv/bin/python -m pytest -m "not index" -n 2 --dist loadfile --no-loadscope-reorder
 
 # mypy from nothing takes a minute, so it has one processor and the tests the other
 check:

@@ -11,7 +11,9 @@ from potstill.engine.ledger import Ledger
 from potstill.engine.store.journal import Journal
 
 TEACHER = Path(__file__).parents[1] / "src" / "potstill" / "data" / "home" / "teacher"
-WORDS = "turn switch set open close dim the a all my light lamp heating blinds music kitchen bedroom now please to at 20".split()  # fmt: skip  # noqa: E501, SIM905
+WORDS = """
+    turn switch set open close dim the a all my light lamp heating blinds music kitchen bedroom now please to at 20
+""".split()
 
 
 def commands(count: int) -> list[str]:

@@ -39,17 +39,27 @@ def main() -> None:
             scores[f"{name} #{seed}"] = EvaluateClassifier(student, data.test, max_length=64)
     run = Pipeline("born_again", outputs=scores).run(store=given.store)
     names = [name.removesuffix(" #0") for name in scores if name.endswith(" #0")]
-    print(f"{platform.machine()}; {given.intents} intents, {given.each} labels each, {given.epochs:g} epochs, "
-          f"alpha {given.alpha:g}, temperature {given.temperature:g}, {given.seeds} seeds")  # fmt: skip
+    print(
+        f"{platform.machine()}; {given.intents} intents, {given.each} labels each, {given.epochs:g} epochs, "
+        f"alpha {given.alpha:g}, temperature {given.temperature:g}, {given.seeds} seeds"
+    )
     table({name: [accuracy(run[f"{name} #{seed}"]) for seed in range(given.seeds)] for name in names}, "teacher")
 
 
 def students(rows: Any, given: argparse.Namespace, seed: int) -> dict[str, Step]:
     """Return the steps that train what is compared, by name."""
     # generations take the seeds after their teacher's, and no two courses the same
-    like = Classifier(rows, student=MINILM, epochs=given.epochs, learning_rate=given.learning_rate, max_length=64,
-                      checkpoint_every=50, alpha=given.alpha, temperature=given.temperature,
-                      seed=seed * (given.rounds + 1))  # fmt: skip
+    like = Classifier(
+        rows,
+        student=MINILM,
+        epochs=given.epochs,
+        learning_rate=given.learning_rate,
+        max_length=64,
+        checkpoint_every=50,
+        alpha=given.alpha,
+        temperature=given.temperature,
+        seed=seed * (given.rounds + 1),
+    )
     train = TrainClassifier(like)
     born = BornAgain(rows, student=MINILM, rounds=given.rounds, train=train)
     teacher = born[0]

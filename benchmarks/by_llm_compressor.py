@@ -27,9 +27,17 @@ def main() -> None:
     with open(request["tokens"], encoding="utf-8") as file:  # noqa: PTH123 # nothing more to do with it
         ids = json.load(file)
     rows = Dataset.from_dict({"input_ids": ids, "attention_mask": [[1] * len(one) for one in ids]})
-    data = {} if request["case"] == "W8A8" else {
-        "dataset": rows, "num_calibration_samples": len(ids), "max_seq_length": max(map(len, ids)),
-        "batch_size": request["batch"], "shuffle_calibration_samples": False}  # fmt: skip
+    data = (
+        {}
+        if request["case"] == "W8A8"
+        else {
+            "dataset": rows,
+            "num_calibration_samples": len(ids),
+            "max_seq_length": max(map(len, ids)),
+            "batch_size": request["batch"],
+            "shuffle_calibration_samples": False,
+        }
+    )
     started = time.process_time()
     oneshot(model=model, recipe=recipe(request["case"], request["group"]), **data)
     compressed = time.process_time() - started

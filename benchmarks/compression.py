@@ -142,8 +142,12 @@ def main() -> None:
     models = {f"{name}, model": one for name, one in made.items() if isinstance(one, Step)}
     run = Pipeline("compression", outputs={**scores, **models}).run(store=given.store)
     print(f"{platform.machine()}; windows of {given.window} tokens")
-    print(table({name: json.loads((run[name].path / "metrics.json").read_text(encoding="utf-8")) for name in scores},
-                {name: notes(run, name) for name in scores}))  # fmt: skip
+    print(
+        table(
+            {name: json.loads((run[name].path / "metrics.json").read_text(encoding="utf-8")) for name in scores},
+            {name: notes(run, name) for name in scores},
+        )
+    )
 
 
 def compressed(kind: type[Step], fields: Mapping[str, Any], model: Any, texts: Any) -> Step:
@@ -173,8 +177,10 @@ def notes(run: Any, name: str) -> Mapping[str, Any]:
 
 def table(scores: Mapping[str, Any], told: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the table, and which claims hold."""
-    lines = [f"{'':36}{'MB':>8}{'packed':>8}{'nonzero':>9}{'P3':>9}{'±':>6}{'WikiText':>10}{'±':>8}"
-             f"{'tokens/s':>10}{'seconds':>9}"]  # fmt: skip
+    lines = [
+        f"{'':36}{'MB':>8}{'packed':>8}{'nonzero':>9}{'P3':>9}{'±':>6}{'WikiText':>10}{'±':>8}"
+        f"{'tokens/s':>10}{'seconds':>9}"
+    ]
     for name, one in scores.items():
         nonzero = one["nonzero_parameters"]
         share = f"{nonzero / one['parameters']:.0%}" if nonzero is not None else "?"
@@ -185,8 +191,10 @@ def table(scores: Mapping[str, Any], told: Mapping[str, Mapping[str, Any]]) -> s
             cells += f"{figures['perplexity']:>{width}.2f}{spread:>{room}.2f}"
         seconds = told[name].get("seconds")
         sizes = f"{one['weights_bytes'] / 1e6:>8.2f}{packed(one, told[name]) / 1e6:>8.2f}"
-        lines.append(f"{name:36}{sizes}{share:>9}{cells}{one['tokens_per_s']:>10.0f}"
-                     f"{'' if seconds is None else format(seconds, '.1f'):>9}")  # fmt: skip
+        lines.append(
+            f"{name:36}{sizes}{share:>9}{cells}{one['tokens_per_s']:>10.0f}"
+            f"{'' if seconds is None else format(seconds, '.1f'):>9}"
+        )
     found = {name: one["sets"]["p3"]["perplexity"] for name, one in scores.items()}
     for better, worse in ORDERS:
         if better in found and worse in found:

@@ -141,13 +141,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for name in given.series:
             made = [alone(partial(model, size, Path(scratch)))[0] for size in series[name]]
-            sizes = ", ".join(f"{one.hidden} x {one.layers} ({two.parameters / 1e6:.1f} M)"
-                              for one, two in zip(series[name], made, strict=True))  # fmt: skip
+            sizes = ", ".join(
+                f"{one.hidden} x {one.layers} ({two.parameters / 1e6:.1f} M)"
+                for one, two in zip(series[name], made, strict=True)
+            )
             print(f"\nby {name}: hidden x blocks {sizes}", flush=True)
             found: dict[str, list[Cost]] = {}
             for method in [LOADING, *(given.methods or methods(base))]:
-                found[method] = [measured(method, size, one, given, Path(scratch))
-                                 for size, one in zip(series[name], made, strict=True)]  # fmt: skip
+                found[method] = [
+                    measured(method, size, one, given, Path(scratch))
+                    for size, one in zip(series[name], made, strict=True)
+                ]
                 print(line(method, found[method], made, bounded=name == "depth"), flush=True)
 
 
@@ -191,10 +195,19 @@ def model(size: Size, folder: Path) -> Made:
     torch.manual_seed(0)
     heads = size.hidden // 32
     config = Qwen3Config(
-        vocab_size=len(tokenizer), hidden_size=size.hidden, intermediate_size=size.hidden * 3,
-        num_hidden_layers=size.layers, num_attention_heads=heads, num_key_value_heads=heads // 2, head_dim=32,
-        max_position_embeddings=512, tie_word_embeddings=True, bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)  # fmt: skip
+        vocab_size=len(tokenizer),
+        hidden_size=size.hidden,
+        intermediate_size=size.hidden * 3,
+        num_hidden_layers=size.layers,
+        num_attention_heads=heads,
+        num_key_value_heads=heads // 2,
+        head_dim=32,
+        max_position_embeddings=512,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
     made = Qwen3ForCausalLM(config).to(torch.bfloat16)
     made.save_pretrained(out)
     tokenizer.save_pretrained(out)

@@ -178,8 +178,10 @@ def table(kinds: Sequence[tuple[int, str, str]], seeds: int, figures: Mapping[st
         spread = f" ±{statistics.stdev(percent):.2f}" if seeds > 1 else ""
         share = statistics.mean(value / whole for value in percent)
         faster = statistics.mean(each["model_rows_per_s"] for each in found) / teacher["model_rows_per_s"]
-        print(f"{layers:<8}{start:<11}{loss:<7}{statistics.mean(percent):>8.2f}{spread:<7}{share:>20.2f}{faster:>15.2f}"
-              f"{found[0]['parameters']:>12,}")  # fmt: skip
+        print(
+            f"{layers:<8}{start:<11}{loss:<7}{statistics.mean(percent):>8.2f}{spread:<7}{share:>20.2f}{faster:>15.2f}"
+            f"{found[0]['parameters']:>12,}"
+        )
     for depth in dict.fromkeys(layers for layers, _, _ in kinds):
         reached = {
             f"{start} start, {loss} loss": statistics.mean(

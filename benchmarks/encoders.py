@@ -51,8 +51,14 @@ def tickets(given: argparse.Namespace, whole: Classifier, rows: Any) -> Made:
     made: Made = {}
     for sparsity in given.sparsities:
         for control, told in (("none", "found"), ("shuffled", "drawn in each layer"), ("random", "drawn anywhere")):
-            course = LotteryTicket(rows, student=MINILM, sparsity=sparsity, rounds=given.rounds,
-                                   control=control, train=TrainClassifier(whole))  # type: ignore[arg-type] # fmt: skip
+            course = LotteryTicket(
+                rows,
+                student=MINILM,
+                sparsity=sparsity,
+                rounds=given.rounds,
+                control=control,  # type: ignore[arg-type]
+                train=TrainClassifier(whole),
+            )
             made[f"ticket of {sparsity:.0%} zeros, {told}"] = course.student
     return made
 
@@ -70,8 +76,9 @@ def masks(given: argparse.Namespace, whole: Classifier, rows: Any) -> Made:
     made: Made = {}
     for units in given.units:
         made[f"1536 -> {units} units, CoFi"] = CoFiPrune(whole, train=train, intermediate_size=units)
-        made[f"1536 -> {units} units, least active"] = WidthPrune(whole, **calibrated(rows), intermediate_size=units,
-                                                                  recover=train)  # fmt: skip
+        made[f"1536 -> {units} units, least active"] = WidthPrune(
+            whole, **calibrated(rows), intermediate_size=units, recover=train
+        )
     # channels of whole heads: 8 of 12, so that attention gets smaller too
     less: dict[str, Any] = {"hidden_size": 256, "heads": 8, "intermediate_size": 512}
     made["384 -> 256 channels, 512 units, CoFi"] = CoFiPrune(whole, train=train, **less)
@@ -85,8 +92,9 @@ def low(given: argparse.Namespace, whole: Classifier, rows: Any) -> Made:
     made: Made = {}
     for budget in (0.8, 0.6):
         made[f"rank for {budget:.0%}, plain"] = LowRank(whole, **calibrated(rows), budget=budget, method="plain")
-        made[f"rank for {budget:.0%}, Fisher"] = LowRank(whole, **calibrated(rows), budget=budget, method="fisher",
-                                                         label="label")  # fmt: skip
+        made[f"rank for {budget:.0%}, Fisher"] = LowRank(
+            whole, **calibrated(rows), budget=budget, method="fisher", label="label"
+        )
         made[f"rank for {budget:.0%}, whitened"] = LowRank(whole, **calibrated(rows), budget=budget)
     for groups in (3, 1):
         # what training takes apart is shared again
@@ -104,8 +112,12 @@ def bits(given: argparse.Namespace, whole: Classifier, rows: Any) -> Made:
     made["int4-32, GPTQ"] = QuantizeInt4(whole, **calibrated(rows))
     for mean in (5.0, 6.0):
         for allocation, told in (("knapsack", "by harm"), ("order", "first layers")):
-            made[f"int4 and int8, {mean:g} bits, {told}"] = MixedPrecision(whole, **calibrated(rows), bits=mean,
-                                                                           allocation=allocation)  # type: ignore[arg-type] # fmt: skip
+            made[f"int4 and int8, {mean:g} bits, {told}"] = MixedPrecision(
+                whole,
+                **calibrated(rows),
+                bits=mean,
+                allocation=allocation,  # type: ignore[arg-type]
+            )
     return made | {f"GOBO, {width} bits": GOBO(whole, bits=width) for width in (2, 3, 4)}
 
 
@@ -160,8 +172,10 @@ def table(figures: Mapping[str, Any], fast: Mapping[str, Speed], notes: Mapping[
     for name, one in figures.items():
         nonzero = one["nonzero_parameters"]
         share = "?" if nonzero is None else f"{nonzero / whole['parameters']:.0%}"
-        lines.append(f"{name:45}{100 * accuracy(one):>9.2f}{accuracy(one) / first:>8.1%}{fast[name].times:>7.2f}"
-                     f"{one['weights_bytes'] / 1e6:>8.2f}{packed(one, notes[name]) / 1e6:>8.2f}{share:>9}")  # fmt: skip
+        lines.append(
+            f"{name:45}{100 * accuracy(one):>9.2f}{accuracy(one) / first:>8.1%}{fast[name].times:>7.2f}"
+            f"{one['weights_bytes'] / 1e6:>8.2f}{packed(one, notes[name]) / 1e6:>8.2f}{share:>9}"
+        )
     shares = {name: told["stored"]["share of outliers"] for name, told in notes.items() if "stored" in told}
     lines += [f"{name}: {100 * share:.3f} % of the weights are outliers" for name, share in shares.items()]
     return "\n".join(lines)

@@ -85,8 +85,10 @@ def main() -> None:
         case = Case(f"http://{services.HOST}:{running.port}/v1", "teacher", prompts(options.prompts), options)
         for side in (raw, potstill):  # kernels are built at the first batch, modules imported at the first call
             side(Case(case.url, case.model, case.chats[:64], options))
-        print(f"{Path(options.model).name}: {options.prompts} prompts, concurrency {options.concurrency}, "
-              f"{options.threads} threads")  # fmt: skip
+        print(
+            f"{Path(options.model).name}: {options.prompts} prompts, concurrency {options.concurrency}, "
+            f"{options.threads} threads"
+        )
         compare(case, sides(options))
 
 
@@ -164,8 +166,13 @@ def potstill(case: Case) -> tuple[int, float]:
 
 def distilabel(case: Case) -> tuple[int, float]:
     """Ask by distilabel's client, in batches of the same concurrency, as its steps do."""
-    asked = {"url": case.url, "model": case.model, "chats": case.chats, "concurrency": case.options.concurrency,
-             "max_tokens": case.options.max_tokens}  # fmt: skip
+    asked = {
+        "url": case.url,
+        "model": case.model,
+        "chats": case.chats,
+        "concurrency": case.options.concurrency,
+        "max_tokens": case.options.max_tokens,
+    }
     command = [case.options.distilabel, "-c", DISTILABEL]
     done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=True)
     tokens, seconds = json.loads(done.stdout.splitlines()[-1])

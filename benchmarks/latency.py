@@ -29,10 +29,17 @@ from potstill.steps.rows.sort_sample import Take
 HALF = "half of units and heads"
 METHODS: Methods = {**QUANTIZED, **CUT, HALF: (WidthPrune, {"intermediate_size": 512, "heads": 6})}
 SERVED = (
-    "float16", "int8, W8A8", "int4-128, GPTQ", "int4 and int8, 6 bits",
-    "units 1024 -> 832, width", "units 1024 -> 640, width", "units 1024 -> 512, width", "layers 6 -> 5, influence",
-    "layers 6 -> 4, influence", HALF,
-)  # fmt: skip
+    "float16",
+    "int8, W8A8",
+    "int4-128, GPTQ",
+    "int4 and int8, 6 bits",
+    "units 1024 -> 832, width",
+    "units 1024 -> 640, width",
+    "units 1024 -> 512, width",
+    "layers 6 -> 5, influence",
+    "layers 6 -> 4, influence",
+    HALF,
+)
 """What vLLM loads; the others are read by other runtimes, or are as fast as the model that they were made from."""
 
 
@@ -81,13 +88,16 @@ def main() -> None:
 def table(figures: Mapping[str, Any]) -> str:
     """Return the table; times as fast are of tokens a second, and of the median first token."""
     first = figures["as trained"]
-    lines = [f"{'':28}{'MB':>8}{'first token, ms':>17}{'95th':>7}{'faster':>8}{'tokens/s':>10}{'faster':>8}"
-             f"{'peak MB':>9}"]  # fmt: skip
+    lines = [
+        f"{'':28}{'MB':>8}{'first token, ms':>17}{'95th':>7}{'faster':>8}{'tokens/s':>10}{'faster':>8}{'peak MB':>9}"
+    ]
     for name, one in figures.items():
         latency, speed = one["first_token_ms_p50"], one["tokens_per_s"]
-        lines.append(f"{name:28}{one['weights_bytes'] / 1e6:>8.2f}{latency:>17.1f}{one['first_token_ms_p95']:>7.1f}"
-                     f"{first['first_token_ms_p50'] / latency:>8.2f}{speed:>10.1f}{speed / first['tokens_per_s']:>8.2f}"
-                     f"{one['peak_memory_bytes'] / 1e6:>9.0f}")  # fmt: skip
+        lines.append(
+            f"{name:28}{one['weights_bytes'] / 1e6:>8.2f}{latency:>17.1f}{one['first_token_ms_p95']:>7.1f}"
+            f"{first['first_token_ms_p50'] / latency:>8.2f}{speed:>10.1f}{speed / first['tokens_per_s']:>8.2f}"
+            f"{one['peak_memory_bytes'] / 1e6:>9.0f}"
+        )
     return "\n".join(lines)
 
 

@@ -62,23 +62,33 @@ def main() -> None:
         print(f"skipped: no folder {calibrated.DATA}")
         return
     inputs = calibrated.inputs(given)
-    commands = {"Potstill": [sys.executable, __file__, "--request"],
-                "llm-compressor": [str(given.python), str(THEIRS)]}  # fmt: skip
+    commands = {"Potstill": [sys.executable, __file__, "--request"], "llm-compressor": [str(given.python), str(THEIRS)]}
     with tempfile.TemporaryDirectory() as scratch:
-        request = {"model": str(inputs.model), "group": given.group, "threads": given.threads, "batch": BATCH,
-                   "tokens": str(written(inputs, given, Path(scratch))), "length": given.length}  # fmt: skip
+        request = {
+            "model": str(inputs.model),
+            "group": given.group,
+            "threads": given.threads,
+            "batch": BATCH,
+            "tokens": str(written(inputs, given, Path(scratch))),
+            "length": given.length,
+        }
         times: dict[str, list[dict[str, float]]] = {}
         folders: dict[str, str] = {"16 bits": str(inputs.model)}
         for case in given.cases:
             for side, command in commands.items():
                 name = f"{case}, {side}"
                 folders[name] = str(Path(scratch) / name)
-                times[name] = [taken(command, {**request, "case": case, "out": folders[name]}, given.threads)
-                               for _ in range(given.repeats)]  # fmt: skip
+                times[name] = [
+                    taken(command, {**request, "case": case, "out": folders[name]}, given.threads)
+                    for _ in range(given.repeats)
+                ]
         scores = perplexities(folders, inputs, given)
-    print(f"{platform.machine()}, threads: {given.threads}; {inputs.model.name}; {given.calibration} texts of "
-          f"{given.length} tokens, groups of {given.group}, windows of {given.window}; best of {given.repeats}",
-          table(given.cases, scores, times), sep="\n")  # fmt: skip
+    print(
+        f"{platform.machine()}, threads: {given.threads}; {inputs.model.name}; {given.calibration} texts of "
+        f"{given.length} tokens, groups of {given.group}, windows of {given.window}; best of {given.repeats}",
+        table(given.cases, scores, times),
+        sep="\n",
+    )
 
 
 def written(inputs: calibrated.Inputs, given: argparse.Namespace, folder: Path) -> Path:
@@ -157,8 +167,10 @@ def compression_alone(request: Mapping[str, Any], step: Any, rows: Any, context:
 
 def perplexities(folders: Mapping[str, str], inputs: calibrated.Inputs, given: argparse.Namespace) -> dict[str, Any]:
     """Return what `EvaluatePerplexity` finds of each folder."""
-    sets = {name: Take(LoadRows([{"text": text} for text in rows["text"]]), given.test)
-            for name, rows in inputs.test.items()}  # fmt: skip
+    sets = {
+        name: Take(LoadRows([{"text": text} for text in rows["text"]]), given.test)
+        for name, rows in inputs.test.items()
+    }
     made = {name: EvaluatePerplexity(folder, sets, window=given.window) for name, folder in folders.items()}
     run = Pipeline("llm_compressor", outputs=made).run(store=given.store)
     return {name: json.loads((run[name].path / "metrics.json").read_text(encoding="utf-8")) for name in folders}
@@ -179,8 +191,10 @@ def table(cases: list[str], scores: Mapping[str, Any], times: Mapping[str, list[
             ratio = scores[ours]["sets"][name]["perplexity"] / scores[theirs]["sets"][name]["perplexity"]
             lines.append(f"{case}: perplexity on {name} beside theirs {ratio:.5f} (bar 1: {reached(ratio <= 1)})")
         ratio, whole = (best[ours][kind] / best[theirs][kind] for kind in ("compression", "whole"))
-        lines.append(f"{case}: time beside theirs {ratio:.3f} (bar {SHARE}: {reached(ratio <= SHARE)}), "
-                     f"with imports, loading, writing {whole:.3f}")  # fmt: skip
+        lines.append(
+            f"{case}: time beside theirs {ratio:.3f} (bar {SHARE}: {reached(ratio <= SHARE)}), "
+            f"with imports, loading, writing {whole:.3f}"
+        )
     return "\n".join(lines)
 
 

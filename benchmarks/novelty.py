@@ -46,8 +46,10 @@ def main() -> None:
     random.Random(0).shuffle(texts)
     known, asked = texts[: given.pool], texts[given.pool :][: given.candidates]
     words = sorted(len(text.split()) for text in texts)
-    print(f"{platform.machine()}, Python {platform.python_version()}; {len(texts)} different texts, words: "
-          f"median {words[len(words) // 2]}, 9 in 10 below {words[len(words) * 9 // 10]}")  # fmt: skip
+    print(
+        f"{platform.machine()}, Python {platform.python_version()}; {len(texts)} different texts, words: "
+        f"median {words[len(words) // 2]}, 9 in 10 below {words[len(words) * 9 // 10]}"
+    )
     compare(known, asked, given.slow, given.threshold)
 
 
@@ -82,10 +84,14 @@ def compare(known: list[str], asked: list[str], slow: int, threshold: float) -> 
     for name, seconds, count in rows:
         print(f"{name:20}{count:>12}{seconds * 1e3:>12.3f}{seconds * 52_000 / 3600:>12.2f} h")
     ratio = rows[0][1] / rows[1][1]
-    print(f"{ratio:.0f} times faster (bar {BAR}); decisions and scores {'equal' if same else 'DIFFER'}; "
-          f"{sum(score > threshold for score in ours)} of {len(asked)} not novel")  # fmt: skip
-    print(f"pool of {len(known)}: {pool.nbytes / 2**20:.1f} MiB counted, {peak / 2**10:.1f} MiB measured, "
-          f"filled in {building:.1f} s")  # fmt: skip
+    print(
+        f"{ratio:.0f} times faster (bar {BAR}); decisions and scores {'equal' if same else 'DIFFER'}; "
+        f"{sum(score > threshold for score in ours)} of {len(asked)} not novel"
+    )
+    print(
+        f"pool of {len(known)}: {pool.nbytes / 2**20:.1f} MiB counted, {peak / 2**10:.1f} MiB measured, "
+        f"filled in {building:.1f} s"
+    )
     if not same or ratio < BAR:
         raise SystemExit(1)
 

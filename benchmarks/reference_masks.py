@@ -75,13 +75,21 @@ def main() -> None:
     reference = reference_functions(given.reference)
     with tempfile.TemporaryDirectory() as folder:
         model = in_type(inputs.model, given.dtype, Path(folder) / "model")
-        print(f"{platform.machine()}; {inputs.model.name} as {given.dtype}; "
-              f"{given.calibration} texts of {given.length} tokens")  # fmt: skip
+        print(
+            f"{platform.machine()}; {inputs.model.name} as {given.dtype}; "
+            f"{given.calibration} texts of {given.length} tokens"
+        )
         print(f"{'':24}{'agreement':>10}{'least':>10} {'layer':34}{'zeros':>9}{'theirs':>9}{'s':>8}{'theirs':>8}")
         for name, (kind, function) in METHODS.items():
             for pattern in PATTERNS:
-                step = kind(str(model), calibration=inputs.calibration, text="text", samples=given.calibration,
-                            max_length=given.length, pattern=pattern)  # fmt: skip
+                step = kind(
+                    str(model),
+                    calibration=inputs.calibration,
+                    text="text",
+                    samples=given.calibration,
+                    max_length=given.length,
+                    pattern=pattern,
+                )
                 ours = by_potstill(step, model, inputs.calibration, Path(folder) / f"{name} {pattern}")
                 prune = getattr(reference, function)
                 theirs = by_reference(prune, step, model, inputs.calibration)
@@ -222,8 +230,10 @@ def zeros_of(masks: Masks) -> float:
 def line(name: str, ours: Masks, theirs: Masks) -> str:
     """Return the table's line."""
     share, worst, least = agreement(ours, theirs)
-    return (f"{name:24}{share:>10.3%}{least:>10.3%} {worst:34}{zeros_of(ours):>9.3%}{zeros_of(theirs):>9.3%}"
-            f"{ours.seconds:>8.1f}{theirs.seconds:>8.1f}  {verdict(share)}")  # fmt: skip
+    return (
+        f"{name:24}{share:>10.3%}{least:>10.3%} {worst:34}{zeros_of(ours):>9.3%}{zeros_of(theirs):>9.3%}"
+        f"{ours.seconds:>8.1f}{theirs.seconds:>8.1f}  {verdict(share)}"
+    )
 
 
 def verdict(share: float) -> str:

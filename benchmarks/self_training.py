@@ -59,8 +59,10 @@ def main() -> None:
         nodes |= {f"{name} #{seed}": node for name, node in graph(given, seed).items()}
     run = Pipeline("self_training", outputs=nodes).run(store=given.store)
     names = [name.removesuffix(" #0") for name in nodes if name.endswith(" #0")]
-    print(f"{platform.machine()}; {given.layers} layers, {given.intents} intents, {given.each} labels each, up to "
-          f"{given.others} unlabelled, {given.seeds} seeds; threshold {given.threshold:g}")  # fmt: skip
+    print(
+        f"{platform.machine()}; {given.layers} layers, {given.intents} intents, {given.each} labels each, up to "
+        f"{given.others} unlabelled, {given.seeds} seeds; threshold {given.threshold:g}"
+    )
     scored = [name for name in names if not name.startswith("picked")]
     table({name: [accuracy(run[f"{name} #{seed}"]) for seed in range(given.seeds)] for name in scored}, "labels alone")
     for name in names:
@@ -92,13 +94,22 @@ def graph(given: argparse.Namespace, seed: int) -> dict[str, Any]:
         students[f"co-training, {name}"] = course.student
         trained: Any = course.student
         last = trained.rows.rows.picks
-        picked |= {f"picked, co-training, {name}, {which}": found
-                   for which, found in zip(("first", "second"), last, strict=True)}  # fmt: skip
+        picked |= {
+            f"picked, co-training, {name}, {which}": found
+            for which, found in zip(("first", "second"), last, strict=True)
+        }
     for name, weight in (("meta", 1.0), ("no-feedback", 0.0)):
         if name in given.methods:
             students[f"meta pseudo-labels{', no feedback' * (not weight)}"] = MetaPseudoLabels(
-                data.labelled, data.unlabelled, student=model, teacher=start, epochs=given.meta_epochs,
-                finetune_epochs=given.epochs, feedback=weight, **fields)  # fmt: skip
+                data.labelled,
+                data.unlabelled,
+                student=model,
+                teacher=start,
+                epochs=given.meta_epochs,
+                finetune_epochs=given.epochs,
+                feedback=weight,
+                **fields,
+            )
     if given.ceiling:
         everything = Concat([data.labelled, data.unlabelled])
         students["all labels"] = Classifier(everything, student=model, epochs=given.more_epochs, **fields)
@@ -117,8 +128,14 @@ def pairs(given: argparse.Namespace, data: Any, how: Mapping[str, Any]) -> dict[
         # the even and the odd layers of one encoder: the same text, read in two ways
         two = [KeepLayers(MINILM, layers=tuple(range(first, LAYERS, 2))) for first in (0, 1)]
         made["two students"] = CoTraining(
-            data.labelled, data.unlabelled, views=("text", "text"), students=two, per_class=each,
-            threshold=given.threshold, **how)  # fmt: skip
+            data.labelled,
+            data.unlabelled,
+            views=("text", "text"),
+            students=two,
+            per_class=each,
+            threshold=given.threshold,
+            **how,
+        )
     return made
 
 

@@ -57,8 +57,17 @@ def main() -> None:
     outputs = measured(given, models)
     run = Pipeline("sequence_level", outputs=outputs).run(store=given.store)
     metrics = {name: json.loads((run[name].path / "metrics.json").read_text(encoding="utf-8")) for name in outputs}
-    print(table({name: {search: [metrics[f"{name}_{search}_{number}"] for number in range(len(models[name]))]
-                        for search in SEARCHES} for name in models}))  # fmt: skip
+    print(
+        table(
+            {
+                name: {
+                    search: [metrics[f"{name}_{search}_{number}"] for number in range(len(models[name]))]
+                    for search in SEARCHES
+                }
+                for name in models
+            }
+        )
+    )
 
 
 def options() -> argparse.Namespace:
@@ -157,8 +166,10 @@ def table(metrics: dict[str, dict[str, list[dict[str, Any]]]]) -> str:
         tokens = statistics.fmean(made["tokens_per_s"] for made in own["greedy"])
         rows = statistics.fmean(made["rows_per_s"] for made in own["beam"])
         size = own["greedy"][0]["parameters"]
-        lines.append(f"{name:14}{size:>12,}{spread(bleu['greedy']):>16}{spread(bleu['beam']):>16}{chrf:>14.1f}"
-                     f"{tokens:>10.0f}{rows:>14.1f}")  # fmt: skip
+        lines.append(
+            f"{name:14}{size:>12,}{spread(bleu['greedy']):>16}{spread(bleu['beam']):>16}{chrf:>14.1f}"
+            f"{tokens:>10.0f}{rows:>14.1f}"
+        )
     test = metrics["teacher"]["greedy"][0]["sets"]["test"]
     gain = greedy(metrics["both"]) - greedy(metrics["none"])
     lines.append(f"BLEU {test['signature']}, {test['n']} sentences")

@@ -46,8 +46,10 @@ def main() -> None:
             for name, student in students(given, teacher, each, seed, {**shared, "seed": seed}).items():
                 scores[f"{each}: {name} #{seed}"] = EvaluateClassifier(student, texts.test, max_length=64)
     run = Pipeline("small_data", outputs=scores).run(store=given.store)
-    print(f"{platform.machine()}; {given.intents} intents, {given.seeds} seeds, alpha {given.alpha:g}, temperature "
-          f"{given.temperature:g}; teacher, on all labels: {accuracy(run['teacher']):.2f} %")  # fmt: skip
+    print(
+        f"{platform.machine()}; {given.intents} intents, {given.seeds} seeds, alpha {given.alpha:g}, temperature "
+        f"{given.temperature:g}; teacher, on all labels: {accuracy(run['teacher']):.2f} %"
+    )
     for each in given.each:
         names = dict.fromkeys(name.partition(" #")[0] for name in scores if name.startswith(f"{each}: "))
         reached = {name: [accuracy(run[f"{name} #{seed}"]) for seed in range(given.seeds)] for name in names}

@@ -86,6 +86,8 @@ def table(folders: Mapping[str, Path], texts: Sequence[str], threads: int = 1) -
     alone, together = (speeds(folders, texts, size, threads) for size in (1, 64))
     for name in folders:
         one, many = alone[name], together[name]
-        lines.append(f"{name:<32}{1000 * one.seconds:>24.2f}{one.times:>7.2f} ({one.least:.2f}-{one.most:.2f})"
-                     f"{1000 * many.seconds:>15.2f}{many.times:>7.2f} ({many.least:.2f}-{many.most:.2f})")  # fmt: skip
+        lines.append(
+            f"{name:<32}{1000 * one.seconds:>24.2f}{one.times:>7.2f} ({one.least:.2f}-{one.most:.2f})"
+            f"{1000 * many.seconds:>15.2f}{many.times:>7.2f} ({many.least:.2f}-{many.most:.2f})"
+        )
     return "\n".join(lines)

@@ -59,8 +59,10 @@ def main() -> None:
     recipe = Compress(teacher, stages(given, data.labelled, teacher, fields), budget=BAR)
     models = dict(zip(recipe.table.stages, (teacher, *recipe), strict=True))
     small = models["tokens that occur"]
-    exports = {name: ExportEncoder(small if name != "teacher, f32" else teacher, probe=data.labelled, **how)
-               for name, how in SERVED.items()}  # fmt: skip
+    exports = {
+        name: ExportEncoder(small if name != "teacher, f32" else teacher, probe=data.labelled, **how)
+        for name, how in SERVED.items()
+    }
     outputs: dict[str, Any] = {name: EvaluateClassifier(one, data.test, max_length=64) for name, one in models.items()}
     steps = {f"model: {name}": one for name, one in models.items() if isinstance(one, Step)}
     asked = {**outputs, **steps, **exports, "sizes": recipe.table, "test": data.test}
@@ -116,17 +118,22 @@ def served_table(folders: Mapping[str, Path], rows: Sequence[Mapping[str, str]],
     """Return the table of what is served, and whether it is small, good and fast enough."""
     found = served.accuracies(folders, rows, threads)
     alone, batches = (served.speeds(folders, [row["text"] for row in rows], size, threads) for size in (1, 64))
-    lines = ["", f"{f'ONNX Runtime, threads: {threads}':32}{'accuracy, %':>12}{'kept':>8}{'MB':>8}{'times':>8}"
-                 f"{'ms, one at a time':>19}{'as fast':>9}{'64 at a time':>14}{'as fast':>9}"]  # fmt: skip
+    lines = [
+        "",
+        f"{f'ONNX Runtime, threads: {threads}':32}{'accuracy, %':>12}{'kept':>8}{'MB':>8}{'times':>8}"
+        f"{'ms, one at a time':>19}{'as fast':>9}{'64 at a time':>14}{'as fast':>9}",
+    ]
     first = next(iter(folders))
     whole = served.size(folders[first])
     reached: dict[str, bool] = {}
     for name, folder in folders.items():
         share, held, one, many = found[name] / found[first], served.size(folder), alone[name], batches[name]
         times = whole / held
-        lines.append(f"{name:32}{100 * found[name]:>12.2f}{share:>8.1%}{held / 1e6:>8.2f}{times:>8.2f}"
-                     f"{1000 * one.seconds:>19.2f}{one.times:>9.2f}"
-                     f"{1000 * many.seconds:>14.2f}{many.times:>9.2f}")  # fmt: skip
+        lines.append(
+            f"{name:32}{100 * found[name]:>12.2f}{share:>8.1%}{held / 1e6:>8.2f}{times:>8.2f}"
+            f"{1000 * one.seconds:>19.2f}{one.times:>9.2f}"
+            f"{1000 * many.seconds:>14.2f}{many.times:>9.2f}"
+        )
         if name != first:
             fast = min(one.times, many.times)
             told = f"{name}: {times:.1f} times smaller, {share:.1%} of the accuracy, at least {fast:.2f} times as fast"

@@ -60,9 +60,11 @@ def main() -> None:
         return
     given.inputs = prepared(given)
     made = {case: [run(case, given) for _ in range(given.repeats)] for case in CASES}
-    print(f"{platform.machine()}, {given.threads} threads; {given.rows} rows of GSM8K in batches of {given.batch}, "
-          f"top-k {given.top_k}, vocabulary {given.vocabulary:,}, student {given.student}, teacher {given.teacher}; "
-          f"best of {given.repeats}")  # fmt: skip
+    print(
+        f"{platform.machine()}, {given.threads} threads; {given.rows} rows of GSM8K in batches of {given.batch}, "
+        f"top-k {given.top_k}, vocabulary {given.vocabulary:,}, student {given.student}, teacher {given.teacher}; "
+        f"best of {given.repeats}"
+    )
     print(table(made))
 
 
@@ -127,8 +129,15 @@ def measured(case: str, given: argparse.Namespace) -> dict[str, float]:
 def through_potstill(case: str, given: argparse.Namespace, times: list[float]) -> None:
     """Train as a pipeline's step does; add to `times` when each optimizer step ends."""
     rows, student, teacher = dataset(given), given.inputs["student"], given.inputs["teacher"]
-    shared = {"student": student, "epochs": 1, "batch_size": given.batch, "precision": "float32", "max_length": 1024,
-              "checkpoint_every": 10**6, "learning_rate": RATE}  # fmt: skip
+    shared = {
+        "student": student,
+        "epochs": 1,
+        "batch_size": given.batch,
+        "precision": "float32",
+        "max_length": 1024,
+        "checkpoint_every": 10**6,
+        "learning_rate": RATE,
+    }
     with tempfile.TemporaryDirectory() as folder:
         context = surroundings(Path(folder), "training", given.threads)
         context.progress = lambda *_, **__: times.append(time.perf_counter())
@@ -156,20 +165,34 @@ def through_trl(case: str, given: argparse.Namespace, times: list[float]) -> Non
     student, teacher = (load(given.inputs[name], dtype="float32") for name in ("student", "teacher"))
     rows = dataset(given).map(as_chat, remove_columns=dataset(given).column_names)
     with tempfile.TemporaryDirectory() as folder:
-        shared = {"output_dir": folder, "num_train_epochs": 1, "per_device_train_batch_size": given.batch,
-                  "learning_rate": RATE, "use_cpu": True, "bf16": False, "gradient_checkpointing": False,
-                  "max_length": 1024, "save_strategy": "no", "logging_strategy": "steps", "logging_steps": 1,
-                  "report_to": [], "optim": "adamw_torch_fused", "weight_decay": 0.01,
-                  "disable_tqdm": True}  # fmt: skip
+        shared = {
+            "output_dir": folder,
+            "num_train_epochs": 1,
+            "per_device_train_batch_size": given.batch,
+            "learning_rate": RATE,
+            "use_cpu": True,
+            "bf16": False,
+            "gradient_checkpointing": False,
+            "max_length": 1024,
+            "save_strategy": "no",
+            "logging_strategy": "steps",
+            "logging_steps": 1,
+            "report_to": [],
+            "optim": "adamw_torch_fused",
+            "weight_decay": 0.01,
+            "disable_tqdm": True,
+        }
         if case == "trl SFT":
             arguments = SFTConfig(completion_only_loss=True, **shared)
             split = rows.map(split_chat, remove_columns=["messages"])
-            trainer = SFTTrainer(student, arguments, train_dataset=split, processing_class=tokenizer,
-                                 callbacks=[Ticking()])  # fmt: skip
+            trainer = SFTTrainer(
+                student, arguments, train_dataset=split, processing_class=tokenizer, callbacks=[Ticking()]
+            )
         else:
             arguments = GKDConfig(lmbda=0.0, beta=0.0, **shared)
-            trainer = GKDTrainer(student, teacher, arguments, train_dataset=rows, processing_class=tokenizer,
-                                 callbacks=[Ticking()])  # fmt: skip
+            trainer = GKDTrainer(
+                student, teacher, arguments, train_dataset=rows, processing_class=tokenizer, callbacks=[Ticking()]
+            )
         trainer.train()
 
 

@@ -41,6 +41,11 @@ pipeline = Pipeline("smoke", outputs={"count": Count(Shout(Numbers()))})
 """
 INSIDE = (
     "py.typed",
+    "__init__.pyi",
+    "steps/__init__.pyi",
+    "trainers/__init__.pyi",
+    "trainers/losses/__init__.pyi",
+    "recipes/__init__.pyi",
     "prompts/answer.jinja",
     "prompts/home.jinja",
     "prompts/self_instruct.jinja",

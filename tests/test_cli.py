@@ -205,9 +205,11 @@ def test_a_bad_seed_file_is_exit_code_2_with_the_line(project: Project, content:
 
 def test_a_teacher_that_is_no_model_is_exit_code_2(project: Project) -> None:
     project.rows(["q"])
-    project.write('from potstill import Pipeline\nfrom potstill.steps import LoadSeeds, PseudoLabel\n'
-                  'labels = PseudoLabel(LoadSeeds("seeds.jsonl"), teacher="./no/model")\n'
-                  'pipeline = Pipeline("labels", outputs={"labels": labels})\n')  # fmt: skip
+    project.write(
+        "from potstill import Pipeline\nfrom potstill.steps import LoadSeeds, PseudoLabel\n"
+        'labels = PseudoLabel(LoadSeeds("seeds.jsonl"), teacher="./no/model")\n'
+        'pipeline = Pipeline("labels", outputs={"labels": labels})\n'
+    )
     assert "labels.teacher: no model at no/model: the folder does not exist" in project.run(code=2).err
 
 
@@ -236,7 +238,9 @@ def test_what_the_store_holds_can_be_listed_and_shown_with_its_lineage(project: 
     used = project.run().step("used")
     listed = project.cli("ls", "--json").json["artifacts"]
     assert {(entry["name"], entry["type"], entry["rows"], entry["status"]) for entry in listed} == {
-        ("made", "Make", 3, "whole"), ("used", "Use", 3, "whole")}  # fmt: skip
+        ("made", "Make", 3, "whole"),
+        ("used", "Use", 3, "whole"),
+    }
     assert used["key"] in project.cli("ls").out
     shown = project.cli("show", used["key"][:8], "--json").json
     assert [item["name"] for item in shown["lineage"]] == ["made"]

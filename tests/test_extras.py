@@ -63,6 +63,12 @@ def test_an_extra_for_data_brings_no_torch(extra):
 
 
 @pytest.mark.parametrize("extra", EXTRAS)
+def test_an_extra_has_a_floor_for_each_package_so_that_no_resolver_goes_back_years(extra):
+    for name, specifier in named(extra).items():
+        assert {clause.operator for clause in specifier} & {">=", "=="}, name
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
 def test_the_tested_versions_fit_what_an_extra_asks_for(extra):
     for name, specifier in named(extra).items():
         if name in TESTED:

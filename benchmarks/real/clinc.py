@@ -26,13 +26,31 @@ clinc = Clinc(DATA / "clinc150" / "data_full.json", each=20)
 
 # the teacher learns two tasks from the seeds: to write a request for an intent, and to name the intent of one
 lessons = TwoTasks(clinc.seeds)
-teacher = HardLabel(lessons, student=os.environ.get("POTSTILL_P3_TEACHER") or p3_teacher, prompt=CHAT, epochs=8,
-                    batch_size=32, learning_rate=1e-3, checkpoint_every=25)  # fmt: skip
+teacher = HardLabel(
+    lessons,
+    student=os.environ.get("POTSTILL_P3_TEACHER") or p3_teacher,
+    prompt=CHAT,
+    epochs=8,
+    batch_size=32,
+    learning_rate=1e-3,
+    checkpoint_every=25,
+)
 
 # it writes 50 new ones an intent, and what it names as it was asked for stays
-written = InputFromLabel(clinc.seeds, teacher=answering(teacher), per_label=50, column="text", label="label",
-                         prompt=WRITE, examples=0, per_prompt=1, max_words=40, max_tokens=64, patience=50,
-                         max_failed=0.5)  # fmt: skip
+written = InputFromLabel(
+    clinc.seeds,
+    teacher=answering(teacher),
+    per_label=50,
+    column="text",
+    label="label",
+    prompt=WRITE,
+    examples=0,
+    per_prompt=1,
+    max_words=40,
+    max_tokens=64,
+    patience=50,
+    max_failed=0.5,
+)
 named = PseudoLabel(written, teacher=answering(teacher), prompt=NAME, max_tokens=16, max_failed=1.0)
 agreed = FilterRows(named, keep=agrees, reason="named otherwise")
 clean = Decontaminate(agreed, against=clinc.test, column="text")

@@ -84,8 +84,9 @@ class Comparison(Step):
         names = ("n", "accuracy", "accuracy_low", "accuracy_high", "macro_f1", "worst")
         students = {name: {key: made["sets"]["test"][key] for key in names} for name, made in figures.items()}
         lineage = {ancestor.name: ancestor.manifest for ancestor in context.lineage}
-        counts = {name: {key: lineage[name]["counts"][key] for key in ("kept", "filtered", "failed")}
-                  for name in self.filters}  # fmt: skip
+        counts = {
+            name: {key: lineage[name]["counts"][key] for key in ("kept", "filtered", "failed")} for name in self.filters
+        }
         base = students[self.baseline]
         verdicts = {name: verdict(base, student) for name, student in students.items() if name != self.baseline}
         return {"students": students, "filters": counts, "conclusion": verdicts}

@@ -57,8 +57,10 @@ def main() -> int:
     before, after = (results(folder / name) for name in ("undisturbed", "killed"))
     same = table(before, after)
     kept = sum(seconds == options.seconds for seconds in killed.intervals)
-    print(f"\nundisturbed {undisturbed:.0f} s; with {killed.kills} kills {killed.seconds:.0f} s, {kept} of them after "
-          f"{options.seconds:g} s, the last ones to come further after {killed.longest:g} s at most")  # fmt: skip
+    print(
+        f"\nundisturbed {undisturbed:.0f} s; with {killed.kills} kills {killed.seconds:.0f} s, {kept} of them after "
+        f"{options.seconds:g} s, the last ones to come further after {killed.longest:g} s at most"
+    )
     print(f"{sum(same)} of {len(same)} steps the same; stores in {folder}")
     return 0 if all(same) else 1
 
@@ -171,8 +173,10 @@ def table(before: dict[str, tuple[str, str, str]], after: dict[str, tuple[str, s
         one, other = before.get(name), after.get(name)
         same.append(one == other)
         kind, how, digest = one or other or ("", "", "")
-        print(f"{name:24} {kind:22} {how:9} {digest if one else 'missing':13} {other[2] if other else 'missing':13} "
-              f"{'same' if one == other else 'DIFFERENT'}")  # fmt: skip
+        print(
+            f"{name:24} {kind:22} {how:9} {digest if one else 'missing':13} {other[2] if other else 'missing':13} "
+            f"{'same' if one == other else 'DIFFERENT'}"
+        )
     return same
 
 

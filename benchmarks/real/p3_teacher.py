@@ -26,8 +26,17 @@ data = Split(fresh, by="prompt", test=0.01)
 lessons = Lessons(data.train, count=24_000, lists=1_500)
 tokenizer = TrainTokenizer(lessons, prompt=CHAT, vocab_size=8192)
 blank = RandomModel(tokenizer, hidden_size=320, layers=5, intermediate_size=896, heads=10, kv_heads=5)
-teacher = HardLabel(lessons, student=blank, prompt=CHAT, epochs=1, batch_size=32, learning_rate=1.5e-3, warmup=0.03,
-                    max_length=512, checkpoint_every=25)  # fmt: skip
+teacher = HardLabel(
+    lessons,
+    student=blank,
+    prompt=CHAT,
+    epochs=1,
+    batch_size=32,
+    learning_rate=1.5e-3,
+    warmup=0.03,
+    max_length=512,
+    checkpoint_every=25,
+)
 
 # how often it gives P3's own answer to prompts that it has not read
 questions = Map(data.test, lambda row: {"instruction": row["prompt"], "output": row["completion"].split("<|")[0]})

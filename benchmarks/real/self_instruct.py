@@ -27,8 +27,16 @@ tasks = SelfInstruct(seeds, teacher=teacher, target=8_000, prompts_per_round=64,
 # instances for some of them: the teacher has learned these two prompts, not the paper's long ones
 some = Take(tasks, 1_500)
 kinds = DetectClassification(some, teacher=teacher, prompt=DETECT, max_failed=1.0)
-instances = WriteInstances(kinds, teacher=teacher, input_first=INPUT_FIRST, output_first=OUTPUT_FIRST, most=2,
-                           temperature=0.7, max_tokens=160, max_failed=1.0)  # fmt: skip
+instances = WriteInstances(
+    kinds,
+    teacher=teacher,
+    input_first=INPUT_FIRST,
+    output_first=OUTPUT_FIRST,
+    most=2,
+    temperature=0.7,
+    max_tokens=160,
+    max_failed=1.0,
+)
 
 diversity = Diversity(tasks, seeds=seeds)
 figures = Figures(instances, diversity, tasks="tasks", filters=("tasks", "kinds", "instances"))

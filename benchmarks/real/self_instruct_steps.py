@@ -36,8 +36,9 @@ class Figures(Step):
         """Return the figures."""
         lineage = {ancestor.name: ancestor.manifest for ancestor in context.lineage}
         growth = lineage[self.tasks]["notes"]["pool"]["after_each_round"]
-        counts = {name: {key: lineage[name]["counts"][key] for key in ("kept", "filtered", "failed")}
-                  for name in self.filters}  # fmt: skip
+        counts = {
+            name: {key: lineage[name]["counts"][key] for key in ("kept", "filtered", "failed")} for name in self.filters
+        }
         return {
             "growth": growth,
             "rejected_as_not_novel": counts[self.tasks]["filtered"].get("not novel", 0),

@@ -128,10 +128,21 @@ def _moves(table: str) -> dict[str, str]:
 
 
 _SPLIT = {
+    "potstill.commands": "potstill.cli",
     "potstill.compression.quantization.activations": "potstill.compression.agreement",
+    "potstill.data.home.rooms": "potstill.data.home.lexicon",
+    "potstill.engine.rows.common_types": "potstill.arrow.types",
+    "potstill.engine.rows.families": "potstill.arrow.values",
+    "potstill.engine.rows.scalar_values": "potstill.arrow.values",
+    "potstill.engine.running.provenance": "potstill.execute",
+    "potstill.engine.running.spec": "potstill.execute",
+    "potstill.engine.store.disk": "potstill.store",
     "potstill.labelling.class_names": "potstill.trainers.classes",
+    "potstill.steps.evaluation.answer_scores": "potstill.steps.evaluate",
+    "potstill.teachers.openai.lanes": "potstill.teachers.dispatch",
     "potstill.trainers.compressed.masks": "potstill.trainers.cofi_prune",
     "potstill.trainers.loop.schedule": "potstill.trainers.loop",
+    "potstill.trainers.loop.session": "potstill.trainers.training",
 }
 """Parts of modules that are modules of their own now."""
 MOVED: dict[str, str] = {

@@ -83,8 +83,10 @@ def test_the_pipelines_are_whole(tmp_path, file):
     environment = os.environ | {"POTSTILL_DATASETS": str(datasets(tmp_path / "data"))}
     planned = subprocess.run(
         [sys.executable, "-m", "potstill", "plan", str(REAL / file), "--store", str(tmp_path / "store"), "--json"],
-        env=environment, capture_output=True, text=True,
-    )  # fmt: skip
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     assert planned.returncode == 0, planned.stderr
     steps = {step["name"] for step in json.loads(planned.stdout.splitlines()[-1])["steps"]}
     assert {"lessons", "tasks", "teacher"} & steps
@@ -137,8 +139,10 @@ def test_kills_that_change_nothing_are_told_from_a_step_that_does(tmp_path, salt
     (tmp_path / "seeds.jsonl").write_text("\n".join(rows) + "\n")
     ended = subprocess.run(
         [sys.executable, str(REAL / "kill_every.py"), "toy.py", "3", "--folder", "stores", "--", "--threads", "1"],
-        cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
     assert ended.returncode == code, ended.stdout + ended.stderr
     lines = {line.split()[0]: line.split() for line in ended.stdout.splitlines() if line.strip()}
     assert lines["slow"][-1] == "same" and lines["timed"][-1] == ("DIFFERENT" if code else "same")

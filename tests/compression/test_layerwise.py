@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import tiny
-from potstill.compression.architecture import known
+from potstill.compression.architecture import architecture_for
 from potstill.compression.layerwise import block_layers, walk
 from potstill.compression.pruning.wanda import InputNorms
 from potstill.errors import BadInput
@@ -101,7 +101,7 @@ def test_activations_that_are_not_finite_name_the_layer(model, batches):
 
 def test_an_unknown_architecture_names_the_known_ones():
     with pytest.raises(BadInput, match=r"'mamba'.*bert, gpt2, llama.*compression/architecture\.py"):
-        known("mamba")
+        architecture_for("mamba")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

@@ -16,12 +16,32 @@ WORDS = ["[UNK]", "[CLS]", "t", "u", "r", "n", "##t", "##u", "##r", "##n", "turn
 
 def word_piece(words=WORDS, **fields):
     vocabulary = {word: number for number, word in enumerate(words)}
-    model = {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
-             "max_input_chars_per_word": 100, "vocab": vocabulary}  # fmt: skip
-    added = {"id": 1, "content": "[CLS]", "special": True, "single_word": False, "lstrip": False, "rstrip": False,
-             "normalized": False}  # fmt: skip
-    return {"version": "1.0", "added_tokens": [added], "normalizer": None, "post_processor": None, "decoder": None,
-            "pre_tokenizer": {"type": "BertPreTokenizer"}, "model": model, **fields}  # fmt: skip
+    model = {
+        "type": "WordPiece",
+        "unk_token": "[UNK]",
+        "continuing_subword_prefix": "##",
+        "max_input_chars_per_word": 100,
+        "vocab": vocabulary,
+    }
+    added = {
+        "id": 1,
+        "content": "[CLS]",
+        "special": True,
+        "single_word": False,
+        "lstrip": False,
+        "rstrip": False,
+        "normalized": False,
+    }
+    return {
+        "version": "1.0",
+        "added_tokens": [added],
+        "normalizer": None,
+        "post_processor": None,
+        "decoder": None,
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "model": model,
+        **fields,
+    }
 
 
 def words_of(content, ids):
@@ -57,8 +77,12 @@ def test_what_stays_is_used_or_special_or_one_character():
 
 
 def test_the_ids_are_dense_and_in_the_old_order_everywhere():
-    template = {"type": "TemplateProcessing", "single": [], "pair": [],
-                "special_tokens": {"[CLS]": {"id": "[CLS]", "ids": [3], "tokens": ["[CLS]"]}}}  # fmt: skip
+    template = {
+        "type": "TemplateProcessing",
+        "single": [],
+        "pair": [],
+        "special_tokens": {"[CLS]": {"id": "[CLS]", "ids": [3], "tokens": ["[CLS]"]}},
+    }
     roberta = {"type": "RobertaProcessing", "sep": ["b", 4], "cls": ["a", 3], "trim_offsets": True}
     content = word_piece(post_processor={"type": "Sequence", "processors": [template, roberta]}, padding={"pad_id": 4})
     content["added_tokens"][0]["id"] = content["model"]["vocab"]["[CLS]"] = 3
@@ -75,12 +99,27 @@ def test_the_ids_are_dense_and_in_the_old_order_everywhere():
 
 
 def test_configs_name_the_new_ids():
-    config = {"pad_token_id": 5, "eos_token_id": [7, 5], "bos_token_id": 9, "vocab_size": 5, "forced_token_id": None,
-              "text_config": {"sep_token_id": 7}, "suppress_tokens": [7], "num_labels": 7}  # fmt: skip
+    config = {
+        "pad_token_id": 5,
+        "eos_token_id": [7, 5],
+        "bos_token_id": 9,
+        "vocab_size": 5,
+        "forced_token_id": None,
+        "text_config": {"sep_token_id": 7},
+        "suppress_tokens": [7],
+        "num_labels": 7,
+    }
     assert named_ids(config) == {5, 7, 9}
     assert renumbered(config, {5: 0, 7: 1}) == {
-        "pad_token_id": 0, "eos_token_id": [1, 0], "bos_token_id": None, "vocab_size": 5, "forced_token_id": None,
-        "text_config": {"sep_token_id": 1}, "suppress_tokens": [1], "num_labels": 7}  # fmt: skip
+        "pad_token_id": 0,
+        "eos_token_id": [1, 0],
+        "bos_token_id": None,
+        "vocab_size": 5,
+        "forced_token_id": None,
+        "text_config": {"sep_token_id": 1},
+        "suppress_tokens": [1],
+        "num_labels": 7,
+    }
 
 
 SEEN = ("what's my account balance", "Würden Sie das übersetzen?", "naïve tokenization, 1234567 & co.", "東京 🎉 ok")
@@ -159,8 +198,16 @@ def test_tied_rows_are_cut_once_and_stay_tied():
     from transformers import BertConfig, BertForMaskedLM
 
     torch.manual_seed(0)
-    model = BertForMaskedLM(BertConfig(vocab_size=20, hidden_size=20, num_hidden_layers=1, num_attention_heads=2,
-                                       intermediate_size=24, pad_token_id=3)).eval()  # fmt: skip
+    model = BertForMaskedLM(
+        BertConfig(
+            vocab_size=20,
+            hidden_size=20,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=24,
+            pad_token_id=3,
+        )
+    ).eval()
     torch.nn.init.normal_(model.cls.predictions.bias)
     ids, kept = torch.tensor([[5, 3, 11, 19]]), [0, 3, 5, 11, 19]
     with torch.no_grad():

@@ -18,13 +18,12 @@ import yaml
 import potstill
 from potstill import recipes, steps, trainers
 from potstill.cli import _parser
+from potstill.lazy_names import stub_names
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 FACES = {"potstill": potstill, "potstill.steps": steps, "potstill.trainers": trainers, "potstill.recipes": recipes}
-ROOTS = {"potstill": "potstill", "potstill.trainers": "potstill"}
-"""What the modules in a face's table of homes begin with, where it isn't the face itself."""
 
 
 def canonical(name: str) -> str:
@@ -32,7 +31,7 @@ def canonical(name: str) -> str:
     face, _, last = name.rpartition(".")
     if face not in FACES:
         return name
-    return f"{ROOTS.get(face, face)}.{FACES[face]._HOME[last]}.{last}"
+    return f"{stub_names(face)[last]}.{last}"
 
 
 def documented() -> dict[str, str]:
@@ -67,8 +66,11 @@ def test_the_fields_that_a_public_class_inherits_are_in_the_reference() -> None:
         module, _, last = name.rpartition(".")
         value = getattr(importlib.import_module(module), last)
         for base in value.__mro__[1:] if isinstance(value, type) else ():
-            fields = [field for field, text in vars(base).get("__annotations__", {}).items()
-                      if field != "_" and "ClassVar" not in str(text)]  # fmt: skip
+            fields = [
+                field
+                for field, text in vars(base).get("__annotations__", {}).items()
+                if field != "_" and "ClassVar" not in str(text)
+            ]
             if fields and base.__module__.startswith("potstill") and not base.__name__.startswith("_"):
                 assert f"{base.__module__}.{base.__name__}" in known, f"{name} has {fields} of {base}"
 

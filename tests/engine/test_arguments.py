@@ -34,9 +34,14 @@ class Source(Step):
 
 @pytest.mark.parametrize(
     ("wrong", "nearest"),
-    [("lr", "learning_rate"), ("learningrate", "learning_rate"), ("epoch", "epochs"), ("Student", "student"),
-     ("learn", "learning_rate")],
-)  # fmt: skip
+    [
+        ("lr", "learning_rate"),
+        ("learningrate", "learning_rate"),
+        ("epoch", "epochs"),
+        ("Student", "student"),
+        ("learn", "learning_rate"),
+    ],
+)
 def test_a_misspelt_parameter_names_the_nearest(wrong, nearest):
     with pytest.raises(BadArguments, match=f"Train has no parameter '{wrong}'; the nearest is {nearest}$"):
         Train(Source(), student="x", **{wrong: 1})
@@ -86,8 +91,15 @@ def test_so_do_the_attributes_of_results(name):
 
 @pytest.mark.parametrize(
     ("annotation", "expected"),
-    [(tuple[str, ...], ("a",)), (tuple[str, ...] | None, ("a",)), (tuple[str, ...] | dict[str, str], ("a",)),
-     (list[str], ["a"]), (tuple[str, ...] | list[str], ["a"]), (Any, ["a"]), (None, ["a"])],
-)  # fmt: skip
+    [
+        (tuple[str, ...], ("a",)),
+        (tuple[str, ...] | None, ("a",)),
+        (tuple[str, ...] | dict[str, str], ("a",)),
+        (list[str], ["a"]),
+        (tuple[str, ...] | list[str], ["a"]),
+        (Any, ["a"]),
+        (None, ["a"]),
+    ],
+)
 def test_a_list_is_a_tuple_where_the_annotation_knows_tuples_only(annotation, expected):
     assert lists_as_tuples(["a"], annotation) == expected

@@ -172,9 +172,12 @@ def test_steps_are_replaced_in_a_named_tuple() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["columns", "check", "needs", "expanded", "estimate", "memory_remedies", "placement", "run", "version",
-             "outputs", "heavy", "makes", "alone", "preload", "unkeyed", "spelled", "wants_lineage", "name"],
-)  # fmt: skip
+    "name",
+    """
+        columns check needs expanded estimate memory_remedies placement run version outputs heavy makes alone preload
+        unkeyed spelled wants_lineage name
+    """.split(),
+)
 @pytest.mark.parametrize("future", ["", "from __future__ import annotations\n"], ids=["types", "texts"])
 def test_a_parameter_with_a_name_that_every_step_has_is_refused_by_name(name: str, future: str) -> None:
     code = f"{future}from potstill import Rows, Step\nclass Mine(Step):\n    {name}: str = 'x'\n    rows: Rows = None\n"

@@ -24,8 +24,12 @@ def filled(path: Path | None = None) -> Ledger:
 
 def test_rows_are_counted_by_state_and_reason() -> None:
     assert filled().counts() == {
-        "kept": 6, "retryable": 1, "permanent": 1, "filtered": {"duplicate": 2}, "failed": {"cut": 1, "time-out": 1},
-    }  # fmt: skip
+        "kept": 6,
+        "retryable": 1,
+        "permanent": 1,
+        "filtered": {"duplicate": 2},
+        "failed": {"cut": 1, "time-out": 1},
+    }
 
 
 def test_lost_rows_are_written_down(tmp_path: Path) -> None:

@@ -88,8 +88,12 @@ def test_the_file_gets_its_own_arguments(file: Path) -> None:
 @pytest.mark.parametrize("future", ["", "from __future__ import annotations\n"], ids=["without", "with"])
 def test_the_file_is_compiled_with_its_own_futures(file: Path, future: str) -> None:
     """A pipeline file sees its annotations as `python FILE` gives them."""
-    file.write_text(future + TEXT + "\ndef own(x: int): ...\nassert type(own.__annotations__['x']) is "
-                    + ("str" if future else "type"))  # fmt: skip
+    file.write_text(
+        future
+        + TEXT
+        + "\ndef own(x: int): ...\nassert type(own.__annotations__['x']) is "
+        + ("str" if future else "type")
+    )
     load(str(file))
 
 

@@ -72,7 +72,7 @@ def test_names_alone_declare_outputs_as_they_did() -> None:
         (Named(), "dev", "Named has no attribute 'dev'; its outputs are train, test"),
         (Halves(ROWS), "third", "Halves has no attribute 'third'; its outputs are first, second"),
         (Halves(ROWS, at=0), "second", r"Halves\(at=0\) has no second half"),
-        (Split(ROWS), "validation", r"Split makes no validation set unless told its share: Split\(..., validation="),
+        (Split(ROWS), "validation", r"Split makes no validation set without a share for it: Split\(..., validation="),
         (ROWS, "train", "LoadRows has no attribute 'train'$"),
         (Halves(ROWS), "metrics", "Halves is a step, and nothing has run yet"),
     ],
@@ -114,8 +114,10 @@ def test_declared_outputs_are_stored_by_their_names(tmp_path: Path) -> None:
     wanted = {"first": thirds.first, "second": thirds.second, "third": thirds.third}
     run = Pipeline("p", outputs=wanted).run(store=tmp_path, watcher=Silent())
     assert {name: run[name].dataset()["n"][:] for name in run} == {
-        "first": [1], "second": [2, 3, 4], "third": [1, 2, 3, 4],
-    }  # fmt: skip
+        "first": [1],
+        "second": [2, 3, 4],
+        "third": [1, 2, 3, 4],
+    }
     assert run["first"].manifest["outputs"] == ["first", "second", "third"]
 
 

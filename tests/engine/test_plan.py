@@ -57,7 +57,9 @@ def run(store: Path, **outputs: Step) -> None:
 def test_a_first_plan_writes_nothing_and_counts_what_it_will_cost(tmp_path: Path) -> None:
     planned = plan(tmp_path / "store", ask=Ask(Make(4, name="made"), name="ask"))
     assert [(step.status, step.reasons) for step in planned.values()] == [
-        ("miss", ("first run",)), ("miss", ("first run", "input made will be made"))]  # fmt: skip
+        ("miss", ("first run",)),
+        ("miss", ("first run", "input made will be made")),
+    ]
     assert planned["ask"].estimate == Estimate(rows=4, calls=4, tokens=400)
     assert planned["ask"].key == ""
     assert not (tmp_path / "store").exists()
@@ -129,6 +131,7 @@ def test_a_run_does_what_was_planned(tmp_path: Path) -> None:
     planned = Pipeline("p", outputs=dict(zip("ab", changed, strict=True))).plan(store=tmp_path)
     done = Pipeline("p", outputs=dict(zip("ab", changed, strict=True))).execute(store=tmp_path, watcher=Silent())
     assert [(step.name, {"hit": "hit", "miss": "ran"}[step.status]) for step in planned] == [
-        (record.name, record.status) for record in done.records]  # fmt: skip
+        (record.name, record.status) for record in done.records
+    ]
     assert [record.status for record in done.records] == ["hit", "hit", "ran"]
     assert [step.key for step in planned] == [record.key for record in done.records]

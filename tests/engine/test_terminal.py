@@ -69,9 +69,13 @@ def test_no_command_lets_names_and_errors_reach_the_terminal(project: Project) -
 def test_a_terminal_that_knows_ascii_only_fails_no_finished_run(project: Project) -> None:
     project.write(PIPELINE.replace('outputs={"made"', 'outputs={"fertig für 中"'))
     done = subprocess.run(
-        [sys.executable, "-m", "potstill", "run", "pipe.py"], cwd=project.folder, capture_output=True, text=True,
-        env={**os.environ, "PYTHONIOENCODING": "ascii:strict"}, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "potstill", "run", "pipe.py"],
+        cwd=project.folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii:strict"},
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert r"fertig f\xfcr \u4e2d: " in done.stdout
 

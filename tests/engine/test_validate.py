@@ -114,7 +114,7 @@ def test_a_right_pipeline_has_no_problems(tmp_path: Any) -> None:
         (Use([Source(), Source()], want=("label",)), "s.rows: needs column label"),
         (Table([Source()]), "s.metrics: needs metrics, but Source makes rows"),
     ],
-)  # fmt: skip
+)
 def test_each_kind_of_problem(step: Step, problem: str) -> None:
     texts = [text for text in found(s=step) if text.startswith("s")]
     assert len(texts) == 1, texts
@@ -133,7 +133,13 @@ def test_columns_go_through_outputs() -> None:
 def test_all_problems_of_all_steps_come_together() -> None:
     source = Source(size=0, share=3, words=[1])  # type: ignore[arg-type]
     assert [text.split(":")[0] for text in found(source=source, use=Use(source, model=5), picky=Picky(1))] == [
-        "source.size", "source.share", "source.words", "use.model", "picky.a", "picky.b"]  # fmt: skip
+        "source.size",
+        "source.share",
+        "source.words",
+        "use.model",
+        "picky.a",
+        "picky.b",
+    ]
 
 
 @dataclass(frozen=True)
@@ -173,12 +179,18 @@ def test_what_is_wrong_inside_a_teacher_is_named_by_its_path() -> None:
             return []
 
     wrong = Limits(most=0, words=("a", 1))  # type: ignore[arg-type]
-    texts = [f"asks.{place}" for place in ("teacher.limits.most: must be > 0 and <= 1, got 0",
-             "teacher.limits.words: must be tuple[str, ...], got ('a', 1) (tuple)")]  # fmt: skip
+    texts = [
+        f"asks.{place}"
+        for place in (
+            "teacher.limits.most: must be > 0 and <= 1, got 0",
+            "teacher.limits.words: must be tuple[str, ...], got ('a', 1) (tuple)",
+        )
+    ]
     for teacher in (Tutor(limits=wrong), Tutor(Trained(), wrong)):
         assert found(asks=Asks(Source(), teacher=teacher)) == texts
     assert found(asks=Asks(Source(), teacher=Tutor(), others=(Limits(), Limits(most=2)))) == [
-        "asks.others[1].most: must be > 0 and <= 1, got 2"]  # fmt: skip
+        "asks.others[1].most: must be > 0 and <= 1, got 2"
+    ]
 
 
 def test_a_field_of_a_real_teacher() -> None:

@@ -62,7 +62,10 @@ def test_a_span_counts_when_both_ends_and_the_type_are_right():
     assert (scores.total.n, scores.total.precision, scores.total.recall) == (4, 2 / 5, 2 / 4)
     assert scores.total.f1 == pytest.approx(2 * 0.4 * 0.5 / (0.4 + 0.5))
     assert [(one.label, one.n, one.precision, one.recall) for one in scores.types] == [
-        ("X", 3, 1 / 2, 1 / 3), ("Y", 1, 1 / 2, 1.0), ("Z", 0, 0.0, 0.0)]  # fmt: skip
+        ("X", 3, 1 / 2, 1 / 3),
+        ("Y", 1, 1 / 2, 1.0),
+        ("Z", 0, 0.0, 0.0),
+    ]
 
 
 def test_texts_are_apart_and_nothing_to_find_is_no_success():

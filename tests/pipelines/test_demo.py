@@ -73,7 +73,11 @@ def test_vllm_serves_the_deployable_model_and_it_answers(first, tmp_path):
     for name in ("README.md", "config.json", "generation_config.json", "tokenizer.json", "chat_template.jinja"):
         assert (folder / name).is_file(), name
     with served(folder, "student", tmp_path / "serve.log") as url:
-        question = {"model": "student", "max_tokens": 48, "temperature": 0,
-                    "messages": [{"role": "user", "content": "turn on the kitchen light"}]}  # fmt: skip
+        question = {
+            "model": "student",
+            "max_tokens": 48,
+            "temperature": 0,
+            "messages": [{"role": "user", "content": "turn on the kitchen light"}],
+        }
         answer = httpx.post(f"{url}/chat/completions", json=question, timeout=120).json()
     assert answer["choices"][0]["message"]["content"].strip()

@@ -67,8 +67,14 @@ def test_a_classifier_from_unlabelled_texts_beside_what_is_deployed_of_it(tmp_pa
     rows = LoadRows([{"instruction": text} for text in texts])
     labels = ClassifyWithTeacher(rows, teacher=Chooser(say=device), classes=DEVICES, samples=1, name="labels")
     data = Split(Rename(labels, {"instruction": "text"}), test=0.3)
-    student = Classifier(data.train, student=str(tiny.encoder(tmp_path / "encoder")), epochs=12, batch_size=8,
-                         learning_rate=3e-3, warmup=0)  # fmt: skip
+    student = Classifier(
+        data.train,
+        student=str(tiny.encoder(tmp_path / "encoder")),
+        epochs=12,
+        batch_size=8,
+        learning_rate=3e-3,
+        warmup=0,
+    )
     export = ExportEncoder(student, format="onnx", precision="int8", tolerance=0.9)
     report = Report({"student": EvaluateClassifier(student, data.test), "onnx": EvaluateClassifier(export, data.test)})
 

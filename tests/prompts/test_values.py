@@ -59,10 +59,16 @@ def test_a_null_is_never_written(template: str) -> None:
 
 @pytest.mark.parametrize(
     "template",
-    ["{{ x | default('') }}", "{{ x | d('') }}", "{% if x %}{{ x }}{% endif %}", "{{ x or '' }}",
-     "{% if x is defined %}{{ x }}{% endif %}", "{% if x is not none %}{{ x }}{% endif %}",
-     "{% if x != none %}{{ x }}{% endif %}"],
-)  # fmt: skip
+    [
+        "{{ x | default('') }}",
+        "{{ x | d('') }}",
+        "{% if x %}{{ x }}{% endif %}",
+        "{{ x or '' }}",
+        "{% if x is defined %}{{ x }}{% endif %}",
+        "{% if x is not none %}{{ x }}{% endif %}",
+        "{% if x != none %}{{ x }}{% endif %}",
+    ],
+)
 def test_a_template_says_what_stands_for_a_null(template: str) -> None:
     assert [text(f"[{template}]", {"x": value}) for value in (*NULLS, "a")] == ["[]"] * len(NULLS) + ["[a]"]
 
@@ -78,8 +84,13 @@ def test_lists_and_objects_are_json_with_their_nulls() -> None:
     }
     written = text("{{ x }}", {"x": value})
     assert json.loads(written) == {
-        "names": ["Zoë", None, 'a "b"'], "score": 0.5, "right": True, "gone": None, "when": "2026-11-29", "price": 1000,
-    }  # fmt: skip
+        "names": ["Zoë", None, 'a "b"'],
+        "score": 0.5,
+        "right": True,
+        "gone": None,
+        "when": "2026-11-29",
+        "price": 1000,
+    }
     assert "Zoë" in written
     assert text("{{ x.names[:1] }}{{ x.names + ['c'] }}", {"x": value}) == '["Zoë"]["Zoë", null, "a \\"b\\"", "c"]'
     assert text("{{ x | map('upper') }} {{ o.keys() }}", {"x": ["a"], "o": {"k": 1}}) == '["A"] ["k"]'
@@ -115,9 +126,14 @@ def test_a_field_comes_before_a_method(name: str) -> None:
 
 @pytest.mark.parametrize(
     "template",
-    ["{{ tags.append('c') }}", "{% set _ = tags.append('c') %}", "{{ tags.__class__ }}",
-     "{{ order.__init__ }}", "{{ ''.__class__.__mro__ }}"],
-)  # fmt: skip
+    [
+        "{{ tags.append('c') }}",
+        "{% set _ = tags.append('c') %}",
+        "{{ tags.__class__ }}",
+        "{{ order.__init__ }}",
+        "{{ ''.__class__.__mro__ }}",
+    ],
+)
 def test_a_template_reaches_neither_the_row_nor_python(template: str) -> None:
     row = {"tags": ["a"], "order": {"b": 1}}
     with pytest.raises(BadInput, match="unsafe"):

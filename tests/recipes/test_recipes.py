@@ -140,7 +140,7 @@ def test_two_views_label_for_each_other_and_the_last_student_reads_all() -> None
         (lambda: CoTraining(ROWS, MORE, student="x", views=("a", "b"), students=("c",)), "two models, one for each"),
         (lambda: CoTraining(ROWS, MORE, student="x", per_class=0), "per_class: must be >= 1, got 0"),
     ],
-)  # fmt: skip
+)
 def test_wrong_requests_are_refused_at_once(make: Any, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         make()
@@ -214,8 +214,13 @@ def test_all_that_is_wrong_is_said_together_and_by_the_recipes_name() -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_the_examples_are_true(name: str) -> None:
     module = importlib.import_module(f"potstill.recipes.{name}")
-    names = {"LoadRows": LoadRows, "Halves": Halves, "Classifier": Classifier, "TrainClassifier": TrainClassifier,
-             "encoder": "encoder"}  # fmt: skip
+    names = {
+        "LoadRows": LoadRows,
+        "Halves": Halves,
+        "Classifier": Classifier,
+        "TrainClassifier": TrainClassifier,
+        "encoder": "encoder",
+    }
     result = doctest.testmod(module, extraglobs=names)
     assert result.attempted and not result.failed
 
@@ -232,8 +237,15 @@ def test_all_of_them_run_and_share_what_they_have_in_common(tmp_path: Path) -> N
     one = Ensemble(ROWS, teachers=born, weights=(0.25, 0.75), student=base, train=train).student
     alone = SelfTraining(ROWS, MORE, student=base, rounds=1, threshold=0.0, per_class=2, train=train)
     both = CoTraining(Halves(ROWS), Halves(MORE), student=base, rounds=1, per_class=2, train=train).student
-    outputs = {"born": born.student, "one": one, "alone": alone.student, "both": both,
-               "mean": one.rows, "more": alone.student.rows, "agreed": both.rows}  # fmt: skip
+    outputs = {
+        "born": born.student,
+        "one": one,
+        "alone": alone.student,
+        "both": both,
+        "mean": one.rows,
+        "more": alone.student.rows,
+        "agreed": both.rows,
+    }
     run = Pipeline("methods", outputs=outputs).run(
         store=tmp_path / "store", executor=running.Here(), watcher=Silent(), threads=1
     )

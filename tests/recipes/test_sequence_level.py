@@ -113,19 +113,23 @@ def test_a_decode_and_a_trainer_are_the_short_way_with_the_same_keys(models):
     teacher, student = models
     rows = LoadRows(translating.rows())
     search = {"beams": 3, "length_penalty": 0.5, "max_tokens": 16, "max_failed": 0.1}
-    long = SequenceLevel(rows, student=student, teacher=teacher, decode="beam", seed=4, gold=0.2, word_level=0.5,
-                         train=LIKE, **search)  # fmt: skip
+    long = SequenceLevel(
+        rows, student=student, teacher=teacher, decode="beam", seed=4, gold=0.2, word_level=0.5, train=LIKE, **search
+    )
     written = Decode(rows, model=teacher, method="beam", prompt=LIKE.like.prompt, seed=4, **search)
-    short = SequenceLevel(rows, student=student, teacher=teacher, decode=written, seed=4, gold=0.2, word_level=0.5,
-                          train=LIKE.like)  # fmt: skip
+    short = SequenceLevel(
+        rows, student=student, teacher=teacher, decode=written, seed=4, gold=0.2, word_level=0.5, train=LIKE.like
+    )
     assert short.rows.rows is written and keys_of(short) == keys_of(long)
     other = SequenceLevel(None, student=student, teacher="t", decode=written, interpolate=True)
     assert (other.rows.rows.model, other.rows.rows.rows, other.rows.rows.keep) == ("t", None, 3)
     hard = HardLabel(rows, student="x", epochs=2)
     like = SoftLabel(rows, student="x", epochs=2)
     for level in (0.0, 0.5):
-        one, two = (SequenceLevel(rows, student=student, teacher=teacher, word_level=level, train=train)
-                    for train in (hard, TrainCausal(like=like)))  # fmt: skip
+        one, two = (
+            SequenceLevel(rows, student=student, teacher=teacher, word_level=level, train=train)
+            for train in (hard, TrainCausal(like=like))
+        )
         assert keys_of(one) == keys_of(two)
 
 

@@ -11,9 +11,12 @@ from potstill.reporting.gold import Author, authors
 def ancestor(name, kind, inputs=None, **params):
     given = inputs or {}
     return Ancestor(
-        name, kind, "k" * 32, tuple(step for each in given.values() for step in each),
+        name,
+        kind,
+        "k" * 32,
+        tuple(step for each in given.values() for step in each),
         {"params": params, "inputs": given},
-    )  # fmt: skip
+    )
 
 
 TEACHER = {"model": "some/teacher"}

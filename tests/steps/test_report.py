@@ -86,9 +86,17 @@ MEASURED = [metrics(195, 20_000_000), metrics(180), metrics(170, 900_000, zeros=
 def context(folder, names=NAMES):
     folder.mkdir(parents=True, exist_ok=True)
     return Context(
-        "report", "key", folder, folder, None, None, Ledger(), logging.getLogger(), lineage=lineage(),
+        "report",
+        "key",
+        folder,
+        folder,
+        None,
+        None,
+        Ledger(),
+        logging.getLogger(),
+        lineage=lineage(),
         inputs={"evaluations": list(names)},
-    )  # fmt: skip
+    )
 
 
 def written(given, context, **fields):

@@ -157,9 +157,10 @@ ODD = [None, True, 0, -1, 10**30, 1e308, float("nan"), float("inf"), "", "<i>", 
 
 def odd(draw, depth=0):
     """Return a dict of odd values under names that the report looks for."""
-    names = ["sets", "test", "n", "exact_match", "accuracy", "f1", "spans", "bleu", "perplexity", "tokens", "bytes",
-             "row_right", "row_digest", "row_scores", "majority", "majority_p", "weights_bytes", "parameters", "engine",
-             "nonzero_parameters", "examples", "mixed_up", "errors", "bits_per_byte", "classes", "own"]  # fmt: skip
+    names = """
+        sets test n exact_match accuracy f1 spans bleu perplexity tokens bytes row_right row_digest row_scores majority
+        majority_p weights_bytes parameters engine nonzero_parameters examples mixed_up errors bits_per_byte classes own
+    """.split()
     return {
         name: odd(draw, depth + 1) if depth < 3 and draw.random() < 0.3 else draw.choice(ODD)
         for name in draw.sample(names, draw.randrange(len(names)))

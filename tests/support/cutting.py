@@ -15,15 +15,17 @@ from potstill.compression.architecture import with_linear_layers, with_own_layer
 SIZES = {"vocab_size": 96, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3}
 COMMON = {"max_position_embeddings": 64, "pad_token_id": 0}
 KINDS = {
-    "qwen3": ("Qwen3ForCausalLM", {"head_dim": 8, "num_attention_heads": 8, "num_key_value_heads": 4,
-                                   "tie_word_embeddings": True}),
+    "qwen3": (
+        "Qwen3ForCausalLM",
+        {"head_dim": 8, "num_attention_heads": 8, "num_key_value_heads": 4, "tie_word_embeddings": True},
+    ),
     "llama": ("LlamaForCausalLM", {"num_attention_heads": 4, "num_key_value_heads": 2}),
     "qwen2": ("Qwen2ForCausalLM", {"num_attention_heads": 4, "num_key_value_heads": 2}),
     "gpt2": ("GPT2LMHeadModel", {"num_attention_heads": 4, "bos_token_id": 1, "eos_token_id": 2}),
     "bert": ("BertForSequenceClassification", {"num_attention_heads": 4, "num_labels": 3}),
     "roberta": ("RobertaForSequenceClassification", {"num_attention_heads": 4, "num_labels": 3}),
     "bert-mlm": ("BertForMaskedLM", {"num_attention_heads": 4}),
-}  # fmt: skip
+}
 
 
 def model(kind: str, seed: int = 0, **changes: Any) -> Any:

@@ -19,7 +19,7 @@ from potstill.teachers.protocol import Request, Response
 if TYPE_CHECKING:
     from potstill.engine.context import Context
 
-WORDS = (  # noqa: SIM905 - shorter to read than a list
+WORDS = (
     "amber birch cedar delta ember fjord grove heron inlet jasper kelp lumen maple north otter pearl quartz river "
     "stone thorn umber violet willow xenon yarrow zephyr"
 ).split()

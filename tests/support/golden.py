@@ -148,8 +148,10 @@ class Table:
 
     def _with_folders(self, cls: type) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield (label, arguments) of what is part of a step, in which folders stand for the models."""
-        minimal = {name: str(self.samples.model) if isinstance(value, Given) else value
-                   for name, value in self.samples.minimal(cls).items()}  # fmt: skip
+        minimal = {
+            name: str(self.samples.model) if isinstance(value, Given) else value
+            for name, value in self.samples.minimal(cls).items()
+        }
         for label, given in self.samples.variants(cls):
             name = label.partition(":")[0]
             if not isinstance(given.get(name), (Step, potstill.Endpoint, potstill.VLLM)):
@@ -201,16 +203,22 @@ def kept() -> dict[str, Keys]:
 def differences(old: Mapping[str, Keys], new: Mapping[str, Keys]) -> list[str]:
     """Return in words which keys changed, are missing or are new."""
     before, after = flat(old), flat(new)
-    words = {name: "is missing" if name not in after else "is new" if name not in before else "changed"
-             for name in before.keys() | after.keys() if before.get(name) != after.get(name)}  # fmt: skip
+    words = {
+        name: "is missing" if name not in after else "is new" if name not in before else "changed"
+        for name in before.keys() | after.keys()
+        if before.get(name) != after.get(name)
+    }
     return [f"{name} {word}" for name, word in sorted(words.items())]
 
 
 def flat(table: Mapping[str, Keys]) -> dict[str, str]:
     """Return the keys by one name each."""
-    return {f"{kind} {name} ({variant})": key
-            for kind, names in table.items() for name, keys in names.items()
-            for variant, key in keys.items()}  # fmt: skip
+    return {
+        f"{kind} {name} ({variant})": key
+        for kind, names in table.items()
+        for name, keys in names.items()
+        for variant, key in keys.items()
+    }
 
 
 def main(arguments: list[str]) -> int:

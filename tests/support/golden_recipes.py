@@ -93,8 +93,12 @@ def _sized(samples: Samples) -> list[Step]:
 
 
 def _masked(samples: Samples) -> list[Step]:
-    like = (HardLabel(ROWS, student=MODEL), SoftLabel(ROWS, student=MODEL, teacher=OTHER),
-            Classifier(ROWS, student=MODEL), LayerMatch(ROWS, student=MODEL, teacher=OTHER))  # fmt: skip
+    like = (
+        HardLabel(ROWS, student=MODEL),
+        SoftLabel(ROWS, student=MODEL, teacher=OTHER),
+        Classifier(ROWS, student=MODEL),
+        LayerMatch(ROWS, student=MODEL, teacher=OTHER),
+    )
     return [CoFiPrune(OTHER, train=train, sparsity=0.75) for train in like]
 
 

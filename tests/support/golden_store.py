@@ -35,8 +35,10 @@ def write() -> None:
         shutil.rmtree(place / "store", ignore_errors=True)
         subprocess.run(
             [sys.executable, "-m", "potstill", "run", "pipe.py"],
-            cwd=place, env={**os.environ, "POTSTILL_STORE": "store"}, check=True,
-        )  # fmt: skip
+            cwd=place,
+            env={**os.environ, "POTSTILL_STORE": "store"},
+            check=True,
+        )
         shutil.rmtree(KEPT / "store", ignore_errors=True)
         (KEPT / "store").mkdir()
         shutil.copyfile(place / "store" / "journal.sqlite", KEPT / "store" / "journal.sqlite")

@@ -29,9 +29,15 @@ def train(folder: Path, student: str, kind: str, kill_at: int) -> None:
 
     adapters = LoRA(rank=4, dropout=0.2) if kind == "lora" else None
     step = HardLabel(
-        None, student=student, epochs=2.5, batch_size=4, learning_rate=3e-3, checkpoint_every=3, lora=adapters,
+        None,
+        student=student,
+        epochs=2.5,
+        batch_size=4,
+        learning_rate=3e-3,
+        checkpoint_every=3,
+        lora=adapters,
         evaluate_every=2 if kind == "full" else 0,
-    )  # fmt: skip
+    )
     rows = learning.rows(22)
     validation = learning.dataset(rows[18:]) if kind == "full" else None
     context = learning.context(folder, progress=progress)

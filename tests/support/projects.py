@@ -17,10 +17,11 @@ import fakes
 
 DEADLINE = 240.0
 """Longest that anything here is waited for: generous, because the machine may be busy."""
-PRELOAD = ["unsynced", "potstill.cli", "potstill.engine.pipeline", "potstill.engine.loader", "potstill.engine.progress",
-           "potstill.engine.inventory", "potstill.steps.loading.seeds", "potstill.steps.labelling.pseudo_label",
-           "potstill.steps.instructions.self_instruct", "potstill.steps.rows.split",
-           "typeguard", "pyarrow.parquet", "datasets", "httpx", "numpy"]  # fmt: skip
+PRELOAD = """
+    unsynced potstill.cli potstill.commands potstill.engine.pipeline potstill.engine.loader potstill.engine.progress
+    potstill.engine.inventory potstill.steps.loading.seeds potstill.steps.labelling.pseudo_label
+    potstill.steps.instructions.self_instruct potstill.steps.rows.split typeguard pyarrow.parquet datasets httpx numpy
+""".split()
 """Imported once, in the process from which the others are forked."""
 MATRIX = '''
 import helper

@@ -11,8 +11,9 @@ from typing import Any
 from potstill import Pipeline, Step
 from potstill.engine.context import Progress
 from potstill.engine.progress import Silent
-from potstill.engine.running.execute import Outcome, Spec, execute
+from potstill.engine.running.execute import execute
 from potstill.engine.running.executor import Local
+from potstill.engine.running.spec import Outcome, Spec
 from potstill.engine.store.artifacts import Artifact
 
 

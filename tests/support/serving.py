@@ -24,8 +24,18 @@ def served(folder: Path, name: str, log: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     serve = [str(Path(sys.executable).with_name("vllm")), "serve", str(folder)]
-    command = [*serve, "--served-model-name", name, "--host", "127.0.0.1", "--port", str(port),
-               "--enforce-eager", "--max-model-len", "1024"]  # fmt: skip
+    command = [
+        *serve,
+        "--served-model-name",
+        name,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--enforce-eager",
+        "--max-model-len",
+        "1024",
+    ]
     environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1"}
     with log.open("w") as output:
         server = subprocess.Popen(

@@ -43,9 +43,14 @@ def sentence_encoder(folder: Path) -> Path:
 
 
 SIZES = (
-    "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
-    "max_position_embeddings", "pad_token_id",
-)  # fmt: skip
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+    "pad_token_id",
+)
 
 
 def _tokenizer(folder: Path, more: list[str]) -> None:

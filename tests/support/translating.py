@@ -56,16 +56,30 @@ def model(folder: Path, kind: str = "t5", hidden: int = 32, layers: int = 1, see
     fast = tokenizer(folder)
     ends = {"vocab_size": len(fast), "pad_token_id": 0, "eos_token_id": 2}
     wide = {
-        "d_model": hidden, "encoder_layers": layers, "decoder_layers": layers, "encoder_attention_heads": 2,
-        "decoder_attention_heads": 2, "encoder_ffn_dim": 2 * hidden, "decoder_ffn_dim": 2 * hidden, "dropout": 0.0,
+        "d_model": hidden,
+        "encoder_layers": layers,
+        "decoder_layers": layers,
+        "encoder_attention_heads": 2,
+        "decoder_attention_heads": 2,
+        "encoder_ffn_dim": 2 * hidden,
+        "decoder_ffn_dim": 2 * hidden,
+        "dropout": 0.0,
         "max_position_embeddings": 64,
-    }  # fmt: skip
+    }
     torch.manual_seed(seed)
     if kind == "t5":
         made = T5ForConditionalGeneration(
-            T5Config(d_model=hidden, d_kv=hidden // 2, d_ff=2 * hidden, num_layers=layers, num_heads=2, dropout_rate=0,
-                     decoder_start_token_id=0, **ends)
-        )  # fmt: skip
+            T5Config(
+                d_model=hidden,
+                d_kv=hidden // 2,
+                d_ff=2 * hidden,
+                num_layers=layers,
+                num_heads=2,
+                dropout_rate=0,
+                decoder_start_token_id=0,
+                **ends,
+            )
+        )
     elif kind == "bart":
         made = BartForConditionalGeneration(
             BartConfig(decoder_start_token_id=2, bos_token_id=1, forced_eos_token_id=None, **wide, **ends)

@@ -100,9 +100,22 @@ def test_half_a_character_is_replaced(text: str, kept: str) -> None:
 
 @pytest.mark.parametrize(
     ("said", "tokens"),
-    [(12, 12), ("12", 12), (12.0, 12), (-1, None), (None, None), ("many", None), (float("inf"), None),
-     (float("nan"), None), (int("9" * 30), None), (10**400, None), ([3], None), ({}, None), (np.int64(4), 4)],
-)  # fmt: skip
+    [
+        (12, 12),
+        ("12", 12),
+        (12.0, 12),
+        (-1, None),
+        (None, None),
+        ("many", None),
+        (float("inf"), None),
+        (float("nan"), None),
+        (int("9" * 30), None),
+        (10**400, None),
+        ([3], None),
+        ({}, None),
+        (np.int64(4), 4),
+    ],
+)
 def test_a_number_of_tokens_is_read_or_unknown(said: Any, tokens: int | None) -> None:
     assert tokens_in(said) == tokens
     assert storable(Response("a", "stop", said, said)).prompt_tokens == (tokens or 0)

@@ -26,9 +26,15 @@ def own(folder, ids, **settings):
     """Return texts and scores of transformers' own search for one prompt."""
     decoder = Decoder(folder, "float32", 1)
     made = decoder.model.generate(
-        torch.tensor([ids]), max_new_tokens=8, eos_token_id=2, pad_token_id=0, return_dict_in_generate=True,
-        output_scores=True, **({"decoder_start_token_id": 0} if decoder.two_sided else {}), **settings,
-    )  # fmt: skip
+        torch.tensor([ids]),
+        max_new_tokens=8,
+        eos_token_id=2,
+        pad_token_id=0,
+        return_dict_in_generate=True,
+        output_scores=True,
+        **({"decoder_start_token_id": 0} if decoder.two_sided else {}),
+        **settings,
+    )
     start = 1 if decoder.two_sided else len(ids)
     return [decoder.tokenizer.decode(row[start:], skip_special_tokens=True) for row in made.sequences], made
 

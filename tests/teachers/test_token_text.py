@@ -44,10 +44,12 @@ def read(loaded: Any, written: str) -> tuple[str, str]:
         (("[THINK]", "[/THINK]"), "[THINK]the kitchen[/THINK]light"),
         (("<think>", "</think>"), "<think>the kitchen</think>light"),
         (("◁think▷", "◁/think▷"), "◁think▷the kitchen◁/think▷light"),
-        (("<|channel|>", "<|message|>", "<|start|>", "<|end|>", "<|return|>"),
-         "<|channel|>analysis<|message|>the kitchen<|end|><|start|>assistant<|channel|>final<|message|>light"),
+        (
+            ("<|channel|>", "<|message|>", "<|start|>", "<|end|>", "<|return|>"),
+            "<|channel|>analysis<|message|>the kitchen<|end|><|start|>assistant<|channel|>final<|message|>light",
+        ),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("special", [True, False])
 def test_marks_stay_whether_they_are_special_or_not(
     folder: Path, marks: tuple[str, ...], written: str, special: bool

@@ -150,8 +150,12 @@ def test_rows_of_one_batch_keep_to_their_own_rules(session: Any) -> None:
 
 
 def test_answers_are_held_to_the_form(session: Any) -> None:
-    schema = {"type": "object", "properties": {"light": {"type": "integer"}}, "required": ["light"],
-              "additionalProperties": False}  # fmt: skip
+    schema = {
+        "type": "object",
+        "properties": {"light": {"type": "integer"}},
+        "required": ["light"],
+        "additionalProperties": False,
+    }
     forms = [
         Structured(choice=("on", "on and on", "a kitchen", '"quoted"')),
         Structured(regex=r"[0-9]{3}-[xyz]"),

@@ -13,10 +13,27 @@ from potstill.text.patterns import SlowPattern, pattern, pattern_problem
 SLOW = r"(?:a|aa|a b?a)+b"
 ALMOST = "a" * 60 + "!"
 ALIKE = [
-    r"\d+", r"answer is (\d+)", r"\\boxed{(\w+)}", r"x{e}", r"x{i<=2}y", r"x{2}", r"x{1,2}", r"x{,2}", r"{}",
-    r"[[:alpha:]]", r"[][a]", r"[^]a]", r"[{e}]{2}", r"(?i)ß|ss", r"(?s).+", r"\N{BULLET}\s*(.*)", r"(?P<a>x)|(?P<b>y)",
-    r"a*", r"\bno\b", r"(?m)^x",
-]  # fmt: skip
+    r"\d+",
+    r"answer is (\d+)",
+    r"\\boxed{(\w+)}",
+    r"x{e}",
+    r"x{i<=2}y",
+    r"x{2}",
+    r"x{1,2}",
+    r"x{,2}",
+    r"{}",
+    r"[[:alpha:]]",
+    r"[][a]",
+    r"[^]a]",
+    r"[{e}]{2}",
+    r"(?i)ß|ss",
+    r"(?s).+",
+    r"\N{BULLET}\s*(.*)",
+    r"(?P<a>x)|(?P<b>y)",
+    r"a*",
+    r"\bno\b",
+    r"(?m)^x",
+]
 TEXTS = [
     "",
     "x",

@@ -124,7 +124,7 @@ def test_the_memory_is_counted_and_grows_with_the_tokens_alone() -> None:
 
 
 def test_what_two_texts_share_is_counted_as_often_as_both_have_it() -> None:
-    assert terms_of("the cat the dog the".split()) == ["the", "cat", "the 1", "dog", "the 2"]  # noqa: SIM905
+    assert terms_of("the cat the dog the".split()) == ["the", "cat", "the 1", "dog", "the 2"]
     pool = RougePool(0.7)
     pool.add("the the the the")
     assert pool.nearest("the cat") == (0.0, -1)  # one word in common, however often it stands there

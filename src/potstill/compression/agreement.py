@@ -1,4 +1,4 @@
-"""How far a compressed model's next-token distributions are from the model's before (same tokenizer, same head).
+"""KL divergence and top-1 agreement of a compressed model with the original (same tokenizer, same output layer).
 
 Shapes: T tokens of a text, H hidden features, V tokens of the vocabulary.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CHUNK = 256
 """Positions whose logits are held at once."""
 BATCH = 16
-"""Texts of one length that are run at once."""
+"""Texts of one length per batch."""
 
 
 @torch.no_grad()
@@ -33,13 +33,14 @@ def final_states(model: PretrainedModel, texts: Sequence[tuple[Tensor, int]]) ->
         texts: token ids [T] and how many of them are the prompt's.
     """
     model.eval()
-    found: dict[int, Tensor] = {}
+    by_text: dict[int, Tensor] = {}
     for numbers, batch in _batches(texts):
         hidden = model.base_model(input_ids=batch.to(model.device), use_cache=False).last_hidden_state
         for number, states in zip(numbers, hidden, strict=True):
             ids, prompt = texts[number]
-            found[number] = states[max(min(prompt, len(ids) - 1) - 1, 0) : -1]
-    return [found[number] for number in range(len(texts))]
+            # position t predicts token t + 1: the answer's first token is predicted at prompt - 1
+            by_text[number] = states[max(min(prompt, len(ids) - 1) - 1, 0) : -1]
+    return [by_text[number] for number in range(len(texts))]
 
 
 def _batches(texts: Sequence[tuple[Tensor, int]]) -> Iterator[tuple[list[int], Tensor]]:
@@ -59,11 +60,12 @@ def agreement(
 ) -> dict[str, float]:
     """Return `kl`, mean KL(before || after) in nats, and `top1`, the share of positions with the same best token.
 
-    `new_head` reads the states after, where they are narrower than those before.
+    `new_head` is the output layer for `after`, where the hidden size was reduced.
     """
     divergence, same, count = 0.0, 0, 0
     pairs = zip(_chunks(before), _chunks(after), strict=True)
     for old, new in pairs:
+        # float32: in half precision the difference of two close log probabilities is mostly rounding error
         reference, other = head(old).float().log_softmax(-1), (new_head or head)(new).float().log_softmax(-1)
         divergence += float((reference.exp() * (reference - other)).sum())
         same += int((reference.argmax(-1) == other.argmax(-1)).sum())
@@ -72,6 +74,7 @@ def agreement(
 
 
 def _chunks(states: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    # chunks cross the texts' borders: only positions are compared, and each chunk's logits take CHUNK times V
     return torch.split(torch.cat(list(states)), CHUNK)
 
 
@@ -81,16 +84,16 @@ def outputs(model: PretrainedModel, texts: Sequence[tuple[Tensor, int]]) -> list
     if not architecture_of(model).is_encoder:
         return final_states(model, texts)
     model.eval()
-    found: dict[int, Tensor] = {}
+    by_text: dict[int, Tensor] = {}
     for numbers, batch in _batches(texts):
         rows = logits_or_vectors(model(input_ids=batch.to(model.device)))
-        found |= {number: row.reshape(-1, row.shape[-1]) for number, row in zip(numbers, rows, strict=True)}
-    return [found[number] for number in range(len(texts))]
+        by_text |= {number: row.reshape(-1, row.shape[-1]) for number, row in zip(numbers, rows, strict=True)}
+    return [by_text[number] for number in range(len(texts))]
 
 
-def logits_or_vectors(made: ModelOutput) -> Tensor:
-    """Return what an encoder put out: logits, or the first token's vector [B, H] of one that has no head for them."""
-    rows: Tensor = made.logits if "logits" in made else made.last_hidden_state[:, 0]
+def logits_or_vectors(output: ModelOutput) -> Tensor:
+    """Return an encoder's logits, or the first token's hidden state [B, H] without a classification head."""
+    rows: Tensor = output.logits if "logits" in output else output.last_hidden_state[:, 0]
     return rows
 
 

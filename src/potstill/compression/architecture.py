@@ -1,4 +1,4 @@
-"""Where each known model type keeps its blocks, and what a block is made of: the map that compression methods read.
+"""Where each supported model type keeps its blocks, projections and norms.
 
 Shapes: O output features, I input features.
 """
@@ -93,10 +93,10 @@ def architecture_of(model: PretrainedModel) -> Architecture:
     Raises:
         BadInput: its type is not one of `ARCHITECTURES`.
     """
-    return known(model.config.model_type)
+    return architecture_for(model.config.model_type)
 
 
-def known(model_type: str) -> Architecture:
+def architecture_for(model_type: str) -> Architecture:
     """Return the map of models of `model_type`.
 
     Raises:
@@ -117,6 +117,7 @@ def blocks_of(model: PretrainedModel) -> tuple[str, nn.ModuleList]:
         BadInput: the model's type is not known.
     """
     inside = architecture_of(model).blocks
+    # a model without a head is its own base model, and its paths have no prefix
     path = inside if model.base_model is model else f"{model.base_model_prefix}.{inside}"
     blocks = model.get_submodule(path)
     assert isinstance(blocks, nn.ModuleList)
@@ -133,6 +134,7 @@ def key_value_heads(config: ModelConfig) -> int:
     return int(getattr(config, "num_key_value_heads", None) or config.num_attention_heads)
 
 
+# a class of its own, so that saving knows which layers to turn back
 class WasConv1D(nn.Linear):
     """A linear layer [O, I] that its kind of model stores the other way round."""
 

@@ -1,4 +1,4 @@
-"""A backward pass through a whole model that holds what one block needs, whatever the depth.
+"""Activation checkpointing per block: a backward pass through the whole model in the memory of one block.
 
 Shapes: B texts, T tokens, H hidden features.
 """
@@ -20,19 +20,20 @@ if TYPE_CHECKING:
 
 @contextmanager
 def one_block_held(model: PretrainedModel) -> Iterator[None]:
-    """Hold the inputs [B, T, H] of each block only, and run a block once more when the backward pass comes to it.
+    """Store only the inputs [B, T, H] of each block, and recompute the block during the backward pass.
 
-    Chen et al. 2016, arXiv 1604.06174. Gradients pass from the embeddings on, and none is kept for a weight; those of
-    tensors that hooks bring in are, by `backward()` (not `torch.autograd.grad`, which the second runs don't know).
+    Chen et al. 2016, arXiv 1604.06174. Weights get no gradient; tensors that hooks multiply in do, by `backward()`
+    (`torch.autograd.grad` doesn't reach them, because the block is recomputed inside the backward pass).
     """
     caches = getattr(model.config, "use_cache", False)
-    if caches:  # what the first run has filled would be filled again by the second
+    if caches:  # the recomputation would append its keys and values to the cache a second time
         model.config.use_cache = False
+    # frozen for the pass, or each weight would get a gradient of its own size
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     blocks = blocks_of(model)[1]
     for weight in trained:
         weight.requires_grad_(False)
-    # without an input that has a gradient, a block would not be run again
+    # `checkpoint` with use_reentrant=True recomputes only where an input requires a gradient
     handle = model.get_input_embeddings().register_forward_hook(lambda _, __, made: made.requires_grad_(True))
     for block in blocks:
         block.forward = _run_again(block.forward)
@@ -49,12 +50,14 @@ def one_block_held(model: PretrainedModel) -> Iterator[None]:
 
 
 def _run_again(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `forward` without gradients, and with them in the backward pass."""
+    """Return `forward` as a checkpoint: without a graph now, recomputed with one in the backward pass."""
 
     def run(states: Tensor, *rest: object, **named: object) -> object:
         def again(given: Tensor) -> object:
             return forward(given, *rest, **named)
 
+        # reentrant: runs the forward pass under `no_grad`, which is what holds the memory down; evaluation draws no
+        # noise
         return checkpoint(again, states, use_reentrant=True, preserve_rng_state=False)
 
     return run

@@ -1,4 +1,4 @@
-"""What this machine's processor can run: 4-bit kernels of vLLM need AVX-512 on an x86 processor."""
+"""CPU features that kernels need: vLLM's 4-bit kernels need AVX-512 on an x86 processor."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 from potstill.compression.quantization_config import bits, quantization
 
 CPUINFO = Path("/proc/cpuinfo")
-"""Where Linux says what the processor knows."""
+"""Where Linux lists the CPU's flags."""
 NEEDED = "avx512f"
-"""Flag without which vLLM has no 4-bit kernel on an x86 processor."""
+"""CPU flag that vLLM's 4-bit kernels need on x86."""
 
 
 def flags(cpuinfo: Path = CPUINFO) -> frozenset[str]:
-    """Return what the first processor says that it knows; nothing where that can't be read."""
+    """Return the flags of the first CPU; empty where they can't be read."""
     try:
         lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -23,9 +23,9 @@ def flags(cpuinfo: Path = CPUINFO) -> frozenset[str]:
 
 
 def unserved(folder: Path, cpuinfo: Path = CPUINFO) -> str | None:
-    """Return why vLLM can't serve the model in `folder` on this machine, or nothing; `cpuinfo` tells of its processor.
+    """Return why vLLM can't serve the model in `folder` on this machine, or None; `cpuinfo` lists its CPU flags.
 
-    A GPU serves every format. Of a folder without a config that can be read, whoever loads it says what is wrong.
+    A GPU serves every format. A folder whose config can't be read gives None: loading it reports the error.
     """
     import torch
 
@@ -36,9 +36,9 @@ def unserved(folder: Path, cpuinfo: Path = CPUINFO) -> str | None:
     return int4_problem(flags(cpuinfo)) if has_int4 and not torch.cuda.is_available() else None
 
 
-def int4_problem(known: frozenset[str]) -> str | None:
-    """Return why a processor with these flags can't serve 4-bit weights, or nothing; no flags say nothing."""
-    if not known or NEEDED in known:
+def int4_problem(cpu_flags: frozenset[str]) -> str | None:
+    """Return why a CPU with these flags can't serve 4-bit weights, or None; also None where no flags could be read."""
+    if not cpu_flags or NEEDED in cpu_flags:
         return None
     return (
         "this processor has no AVX-512, and vLLM has no 4-bit kernel without it: serve the model on another machine or "

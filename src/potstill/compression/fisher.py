@@ -1,4 +1,4 @@
-"""How much the loss hangs on the rows of weights: their Fisher information (FWSVD).
+"""Fisher information of weight rows: how sensitive the loss is to them (FWSVD).
 
 Hsu et al. 2022, "Language model compression with weighted low-rank factorization", section 3: the information of a
 weight is the mean over texts of its squared gradient, and that of a row the sum of its weights'.
@@ -37,12 +37,14 @@ def row_information(
     model.eval()
     weights = [layer.weight for layer in layers.values()]
     total = [torch.zeros(len(weight), device=weight.device) for weight in weights]
+    # one text at a time: the square of a batch's mean gradient is not the mean of the squared gradients
     texts = [text for batch in batches for text in singly(batch)]
     for number, text in enumerate(texts):
         with torch.enable_grad():
             losses, _ = predictions(model, text, cross_entropy)
             slopes = torch.autograd.grad(losses.mean(), weights)
         for rows, slope in zip(total, slopes, strict=True):
+            # summed over the row: FWSVD weights a row as a whole, since weighting single weights has no closed-form SVD
             rows += slope.float().square().sum(1)
         progress(number + 1)
     return {path: rows / max(len(texts), 1) for path, rows in zip(layers, total, strict=True)}

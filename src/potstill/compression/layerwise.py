@@ -1,4 +1,4 @@
-"""The walk over a model that layer-wise methods share: record inputs, change weights, go on with the new outputs.
+"""The loop that layer-wise methods share: per block record inputs, change weights, pass the new outputs on.
 
 GPTQ (Frantar et al. 2022, section 4) and Wanda (Sun et al. 2023, section 3) both treat one block at a time on the
 outputs of the blocks already compressed, so that memory is that of one block's inputs beside the model.
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class Statistic(Protocol):
-    """What is kept of a linear layer's inputs."""
+    """A running statistic of a linear layer's inputs."""
 
     def add(self, inputs: Tensor) -> None:
-        """Take in `inputs` [N, I]."""
+        """Update with `inputs` [N, I]."""
 
 
 Kept = TypeVar("Kept", bound=Statistic)
@@ -67,26 +67,26 @@ class Block:
             yield out[0] if isinstance(out, tuple) else out
 
     def record(self, make: Callable[[nn.Linear], Kept]) -> dict[str, Kept]:
-        """Run the block and return, by layer path, what `make(layer)` kept of the layer's inputs.
+        """Run the block and return, by layer path, the statistic `make(layer)` of the layer's inputs.
 
         Layers that read the same tensor (query, key and value; gate and up) share one statistic.
 
         Raises:
-            BadInput: activations are infinite or not a number.
+            BadInput: activations are infinite or NaN.
         """
-        kept: dict[str, Kept] = {}
+        statistics: dict[str, Kept] = {}
         seen: dict[int, tuple[Tensor, str]] = {}
 
         def hook(path: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
             def take(module: nn.Module, args: tuple[Tensor, ...]) -> None:
                 # holding the tensor keeps its id from being used again within this batch
                 owner = seen.setdefault(id(args[0]), (args[0], path))[1]
-                if path not in kept:
+                if path not in statistics:
                     assert isinstance(module, nn.Linear)
-                    kept[path] = kept[owner] if owner in kept else make(module)
+                    statistics[path] = statistics[owner] if owner in statistics else make(module)
                 if owner == path:
                     _check_finite(path, args[0])
-                    kept[path].add(args[0].reshape(-1, args[0].shape[-1]))
+                    statistics[path].add(args[0].reshape(-1, args[0].shape[-1]))
 
             return take
 
@@ -97,7 +97,7 @@ class Block:
         finally:
             for handle in handles:
                 handle.remove()
-        return kept
+        return statistics
 
 
 def walk(
@@ -122,22 +122,26 @@ def walk(
     place = device or ("cuda" if torch.cuda.is_available() else home)
     hidden = _moved(hidden, place)
     for number, module in enumerate(modules):
+        # masks and rotary embeddings were made where the model is
         given = [Call(_moved(call.args, place), _moved(call.named, place)) for call in calls[number]]
+        # moved here, not all at the start: the GPU then holds one block and the batches' hidden states
         block = Block(f"{path}.{number}", module.to(place), hidden, given)
         try:
             yield block
             if number + 1 < len(modules):
+                # outputs of the block as it is now, changed: later blocks are fitted to the inputs that they will
+                # really see
                 hidden = list(block.outputs())
         finally:
             module.to(home)
 
 
-def sharing(kept: Mapping[str, Kept]) -> list[tuple[Kept, list[str]]]:
-    """Return each statistic of what `Block.record` kept, with the paths of all layers that read its inputs."""
+def sharing(statistics: Mapping[str, Kept]) -> list[tuple[Kept, list[str]]]:
+    """Return each distinct statistic of `Block.record`, with the paths of all layers that read those inputs."""
     paths: dict[int, list[str]] = {}
-    for path, statistic in kept.items():
+    for path, statistic in statistics.items():
         paths.setdefault(id(statistic), []).append(path)
-    return [(kept[own[0]], own) for own in paths.values()]
+    return [(statistics[own[0]], own) for own in paths.values()]
 
 
 def linear_layers(module: nn.Module, prefix: str) -> dict[str, nn.Linear]:
@@ -155,7 +159,7 @@ def block_layers(model: PretrainedModel) -> dict[str, nn.Linear]:
 def _first_inputs(
     model: PretrainedModel, modules: nn.ModuleList, batches: Sequence[Tensor]
 ) -> tuple[list[Tensor], list[list[Call]]]:
-    """Run the model with blocks that only note their arguments: the first hidden states, and all calls by block."""
+    """Capture what the blocks are called with: the first hidden states, and the other arguments by block."""
     hidden: list[Tensor] = []
     calls: list[list[Call]] = [[] for _ in modules]
 
@@ -168,8 +172,10 @@ def _first_inputs(
 
         return forward
 
+    # blocks that only record must not be asked to fill a cache; encoders have none
     cache = {} if architecture_of(model).is_encoder else {"use_cache": False}
     for number, module in enumerate(modules):
+        # an instance attribute hides the class's forward, so the model's own code prepares masks and positions
         module.forward = note(number)
     try:
         for batch in batches:

@@ -1,4 +1,4 @@
-"""How well a model does on texts: the loss of its answers or of its classes, and the figures that follow from it.
+"""Loss, perplexity and accuracy of a language model or classifier on texts.
 
 Shapes: B texts, T tokens of a text, N predictions, C classes or tokens to choose among.
 """
@@ -25,7 +25,7 @@ BATCH = 16
 CHUNK = 1024
 """Predictions whose logits are held at once."""
 HIGHEST = 1e8
-"""Perplexity that a ruined model is taken to have, so that it does not drown the others."""
+"""Upper bound of the perplexity, so that one broken sub-model doesn't dominate a regression over many."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,7 @@ def predictions(
     first = batch.prompts.clamp(min=1, max=ids.shape[1] - 1)
     counted = torch.arange(1, ids.shape[1])[None] >= first[:, None]
     wanted, chosen = ids[:, 1:][counted.to(ids.device)], states[counted.to(ids.device)]
+    # the output layer runs in chunks: logits of all positions at once would take N times the vocabulary
     parts = zip(torch.split(chosen, CHUNK), torch.split(wanted, CHUNK), strict=True)
     scores = [score(model.lm_head(part).float(), targets) for part, targets in parts]
     return torch.cat(scores), counted.nonzero()[:, 0]
@@ -106,9 +107,9 @@ def mean(model: PretrainedModel, batches: Sequence[Batch], score: Callable[[Tens
 
 
 def loss(model: PretrainedModel, batches: Sequence[Batch]) -> float:
-    """Return the mean loss of a prediction, in nats; infinite where it is not a number."""
-    found = mean(model, batches, cross_entropy)
-    return math.inf if math.isnan(found) else found
+    """Return the mean loss of a prediction, in nats; infinite where it is NaN."""
+    value = mean(model, batches, cross_entropy)
+    return math.inf if math.isnan(value) else value
 
 
 def minus_perplexity(model: PretrainedModel, batches: Sequence[Batch]) -> float:

@@ -28,7 +28,7 @@ class Gram:
         self.total = torch.zeros(width, width, dtype=torch.float32, device=device)
 
     def add(self, inputs: Tensor) -> None:
-        """Take in `inputs` [N, I]."""
+        """Update with `inputs` [N, I]."""
         wide = inputs.float()
         self.total += wide.T @ wide
 
@@ -59,6 +59,7 @@ def rank_within(rows: int, columns: int, budget: float) -> int:
     >>> rank_within(100, 100, 0.5)
     25
     """
+    # the small term keeps a product that is whole but for a rounding error from losing a rank
     return max(int(budget * rows * columns / (rows + columns) + 1e-9), 1)
 
 
@@ -73,14 +74,17 @@ def factorize(weight: Tensor, rank: int, gram: Tensor | None = None, rows: Tenso
             al. 2022, section 3); without it all count alike.
     """
     if rows is not None:
-        # a row that nothing hangs on must not become infinite on the way back
+        # rows of (nearly) no information are divided by `scale` below, so it must stay above 0
         scale = rows.double().sqrt().clamp_min(1e-6 * float(rows.max().sqrt().clamp_min(1e-30)))
         weighted = factorize(scale[:, None] * weight.double(), rank, gram)
         return Factors((weighted.left.double() / scale[:, None]).float(), weighted.right)
+    # without statistics S is the identity, which is the plain SVD
     whitener = torch.eye(weight.shape[1], dtype=torch.float64, device=weight.device) if gram is None else _root(gram)
+    # float64: the Gram matrix squares the inputs' condition number
     left, values, right = torch.linalg.svd(weight.double() @ whitener, full_matrices=False)
     # right [R, I] S^-1, by the triangular S
     back = torch.linalg.solve_triangular(whitener, right[:rank], upper=False, left=False)
+    # each factor gets half of the singular values, so that both have one magnitude
     root = values[:rank].sqrt()
     return Factors((left[:, :rank] * root).float(), (root[:, None] * back).float())
 
@@ -101,6 +105,7 @@ def _root(gram: Tensor) -> Tensor:
     damping = DAMPING
     while True:
         identity = torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
+        # `cholesky_ex` reports failure in a tensor; `cholesky` would raise
         root, failed = torch.linalg.cholesky_ex(matrix + damping * mean * identity)
         if not failed:
             return torch.as_tensor(root)

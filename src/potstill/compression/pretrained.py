@@ -1,4 +1,4 @@
-"""What is read and changed of a model of transformers and of its configuration, as types.
+"""Types of transformers' models and configurations, with the attributes that are read and changed here.
 
 transformers' own classes say less: a layer or a field that only some models have is not declared there. Nothing here
 exists to be made: `AutoModel.from_pretrained` and its like give objects of these types.
@@ -68,7 +68,7 @@ class ModelConfig(Protocol):
 
 
 class GenerationConfig(Protocol):
-    """`transformers.GenerationConfig`: how a model writes unless it is told otherwise."""
+    """`transformers.GenerationConfig`: a model's default generation settings."""
 
     do_sample: bool | None
     temperature: float | None
@@ -102,7 +102,7 @@ class ModelOutput(Protocol):
         """Return whether the model puts out a field of this name."""
 
 
-if TYPE_CHECKING:  # a model is an `nn.Module`, no Protocol can say so, and torch is imported by who has a model only
+if TYPE_CHECKING:  # a Protocol can't derive from `nn.Module`, and torch must not be imported for types alone
 
     class PretrainedModel(nn.Module):
         """`transformers.PreTrainedModel`: a network with its configuration."""

@@ -1,4 +1,4 @@
-"""What the config of a model folder says of how its weights are quantized."""
+"""Read the quantization config of a model folder."""
 
 from __future__ import annotations
 

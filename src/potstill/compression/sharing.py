@@ -1,4 +1,4 @@
-"""Blocks that share their weights in groups, as in ALBERT (Lan et al. 2020, section 3.1)."""
+"""Cross-layer weight sharing in groups, as in ALBERT (Lan et al. 2020, section 3.1)."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def grouped(blocks: int, groups: int) -> list[list[int]]:
     >>> grouped(6, 4)
     [[0], [1, 2], [3], [4, 5]]
     """
+    # integer arithmetic: run lengths differ by one at most, and add up
     edges = [blocks * number // groups for number in range(groups + 1)]
     return [list(range(start, stop)) for start, stop in pairwise(edges)]
 
@@ -33,6 +34,7 @@ def share(model: PretrainedModel, groups: Sequence[Sequence[int]]) -> int:
     for group in groups:
         members = [dict(blocks[number].named_parameters()) for number in group]
         for name in members[0]:
+            # float32: a mean of bfloat16 weights taken in bfloat16 loses their last bits
             mean = torch.stack([one[name].float() for one in members]).mean(0)
             for one in members:
                 one[name].copy_(mean)

@@ -1,4 +1,4 @@
-"""Smaller vocabularies: only the tokens that texts use, and what every other text falls into.
+"""Vocabulary trimming: keep the tokens that texts use, and those that every other text falls back to.
 
 Abdaoui, Pradel and Sigel 2020, "Load What You Need: Smaller Versions of Multilingual BERT" (arXiv 2010.05609): most
 of a small model's parameters are embeddings, and the rows of tokens that never occur can go without changing any other.
@@ -36,33 +36,33 @@ def kept_tokens(content: Mapping[str, Any], used: Iterable[int]) -> list[int]:
     """
     model, words = content["model"], _ids(content)
     kind = _kind(content)
-    kept = set(used) | {token["id"] for token in content.get("added_tokens") or ()}
-    kept |= set(_template_ids(content.get("post_processor")))
+    ids = set(used) | {token["id"] for token in content.get("added_tokens") or ()}
+    ids |= set(_template_ids(content.get("post_processor")))
     if model.get("unk_token") in words:
-        kept.add(words[model["unk_token"]])
+        ids.add(words[model["unk_token"]])
     names = {number: word for word, number in words.items()}
-    kept |= {words[word] for word in _pieces(model, [names[number] for number in kept if number in names], kind)}
-    return sorted(kept & names.keys())
+    ids |= {words[word] for word in _pieces(model, [names[number] for number in ids if number in names], kind)}
+    return sorted(ids & names.keys())
 
 
-def trimmed(content: Mapping[str, Any], kept: Sequence[int]) -> dict[str, Any]:
-    """Return a tokenizer.json of the ids `kept` only, numbered anew in their order."""
-    new = {old: number for number, old in enumerate(kept)}
-    made = deepcopy(dict(content))
-    model = made["model"]
+def trimmed(content: Mapping[str, Any], kept_ids: Sequence[int]) -> dict[str, Any]:
+    """Return a tokenizer.json of the ids `kept_ids` only, renumbered in their order."""
+    new = {old: number for number, old in enumerate(kept_ids)}
+    tokenizer = deepcopy(dict(content))
+    model = tokenizer["model"]
     model["vocab"] = {word: new[number] for word, number in model["vocab"].items() if number in new}
     if "merges" in model:
         model["merges"] = [merge for merge in model["merges"] if _survives(*_pair(merge), model["vocab"])]
-    for token in made.get("added_tokens") or ():
+    for token in tokenizer.get("added_tokens") or ():
         token["id"] = new[token["id"]]
-    made["post_processor"] = _renumbered_template(made.get("post_processor"), new)
-    if made.get("padding"):
-        made["padding"]["pad_id"] = new[made["padding"]["pad_id"]]
-    return made
+    tokenizer["post_processor"] = _renumbered_template(tokenizer.get("post_processor"), new)
+    if tokenizer.get("padding"):
+        tokenizer["padding"]["pad_id"] = new[tokenizer["padding"]["pad_id"]]
+    return tokenizer
 
 
 def renumbered(config: object, new: Mapping[int, int]) -> Any:
-    """Return a config with the ids in fields such as `pad_token_id` numbered anew; None for one without a token."""
+    """Return a config with the ids in fields such as `pad_token_id` renumbered; None for a token that is gone."""
     if isinstance(config, Mapping):
         return {
             name: _numbers(value, new) if name.endswith("_token_id") or name in _LISTED else renumbered(value, new)
@@ -79,32 +79,34 @@ def named_ids(config: object) -> set[int]:
     """Return the ids that a config names."""
     if not isinstance(config, Mapping):
         return set()
-    found: set[int] = set()
+    ids: set[int] = set()
     for name, value in config.items():
-        found |= set(_flat(value)) if name.endswith("_token_id") or name in _LISTED else named_ids(value)
-    return found
+        ids |= set(_flat(value)) if name.endswith("_token_id") or name in _LISTED else named_ids(value)
+    return ids
 
 
 @torch.no_grad()
-def cut_vocabulary(model: PretrainedModel, kept: Sequence[int]) -> None:
-    """Leave only the rows `kept` in the embeddings [V, H] of `model`, its output layer [V, H] and that one's bias [V].
+def cut_vocabulary(model: PretrainedModel, kept_ids: Sequence[int]) -> None:
+    """Leave only the rows `kept_ids` in the embeddings [V, H] of `model`, its output layer [V, H] and bias [V].
 
     What was tied stays tied.
     """
     inputs, outputs = model.get_input_embeddings(), model.get_output_embeddings()
-    rows = torch.tensor(kept, device=inputs.weight.device)
+    rows = torch.tensor(kept_ids, device=inputs.weight.device)
     size = inputs.weight.shape[0]
+    # BERT's output bias is a parameter of the module that holds the output layer, tied to that layer's own
     holders = [inputs] if outputs is None else [inputs, outputs, _holder(model, outputs)]
     own = (value for holder in holders for value in holder.parameters(recurse=False))
     # a parameter that two modules share is cut once, and both see it
     for parameter in {id(value): value for value in own if value.shape[0] == size}.values():
+        # `.data`, so that it stays the same Parameter object in every module that shares it
         parameter.data = parameter.data[rows].clone()
-    inputs.num_embeddings = len(kept)
+    inputs.num_embeddings = len(kept_ids)
     if inputs.padding_idx is not None:
-        inputs.padding_idx = kept.index(inputs.padding_idx) if inputs.padding_idx in kept else None
+        inputs.padding_idx = kept_ids.index(inputs.padding_idx) if inputs.padding_idx in kept_ids else None
     if outputs is not None:
-        outputs.out_features = len(kept)
-    model.config.get_text_config().vocab_size = len(kept)
+        outputs.out_features = len(kept_ids)
+    model.config.get_text_config().vocab_size = len(kept_ids)
 
 
 def first_fixed(model: PretrainedModel) -> int:
@@ -125,6 +127,7 @@ def _kind(content: Mapping[str, Any]) -> str:
     model = content["model"]
     kind = str(model.get("type"))
     affixes = [name for name in ("continuing_subword_prefix", "end_of_word_suffix") if model.get(name)]
+    # the pre-tokenizer may be one or a nested sequence; its text names the kind in both cases
     is_bytes = '"ByteLevel"' in str(content.get("pre_tokenizer")).replace("'", '"')
     if kind == "WordPiece" or (kind == "BPE" and is_bytes and not affixes and not model.get("byte_fallback")):
         return kind
@@ -140,10 +143,10 @@ def _pieces(model: Mapping[str, Any], words: Iterable[str], kind: str) -> set[st
     if kind == "WordPiece":
         return _characters(model["vocab"], model.get("continuing_subword_prefix") or "##")
     ranks = {_pair(merge): rank for rank, merge in enumerate(model["merges"])}
-    found = {word for word in model["vocab"] if len(word) == 1}
+    pieces = {word for word in model["vocab"] if len(word) == 1}
     for word in words:
-        found |= _merged(word, ranks) & model["vocab"].keys()
-    return found
+        pieces |= _merged(word, ranks) & model["vocab"].keys()
+    return pieces
 
 
 def _characters(words: Iterable[str], prefix: str) -> set[str]:
@@ -169,6 +172,7 @@ def _merged(word: str, ranks: Mapping[tuple[str, str], int]) -> set[str]:
     parts, seen = list(word), set(word)
     while len(parts) > 1:
         ranked = [(ranks.get((left, right)), place) for place, (left, right) in enumerate(pairwise(parts))]
+        # the leftmost of equal ranks, as tokenizers does
         best = min(((rank, place) for rank, place in ranked if rank is not None), default=None)
         if best is None:
             break
@@ -187,6 +191,7 @@ def _ids(content: Mapping[str, Any]) -> dict[str, int]:
 
 def _pair(merge: str | Sequence[str]) -> tuple[str, str]:
     """Return both sides of a merge, which older files hold as one string."""
+    # tokenizers writes pairs since 0.20
     left, right = merge.split(" ") if isinstance(merge, str) else merge
     return left, right
 
@@ -199,28 +204,28 @@ def _template_ids(processor: object) -> list[int]:
     """Return the ids that a post-processor puts around a text."""
     if not isinstance(processor, Mapping):
         return []
-    found = [number for entry in (processor.get("special_tokens") or {}).values() for number in entry["ids"]]
-    found += [processor[name][1] for name in ("sep", "cls") if name in processor]
-    return found + [number for inner in processor.get("processors") or () for number in _template_ids(inner)]
+    ids = [number for entry in (processor.get("special_tokens") or {}).values() for number in entry["ids"]]
+    ids += [processor[name][1] for name in ("sep", "cls") if name in processor]
+    return ids + [number for inner in processor.get("processors") or () for number in _template_ids(inner)]
 
 
 def _renumbered_template(processor: object, new: Mapping[int, int]) -> object:
-    """Return a post-processor with its ids numbered anew."""
+    """Return a post-processor with its ids renumbered."""
     if not isinstance(processor, Mapping):
         return processor
-    made = dict(processor)
-    for entry in (made.get("special_tokens") or {}).values():
+    template = dict(processor)
+    for entry in (template.get("special_tokens") or {}).values():
         entry["ids"] = [new[number] for number in entry["ids"]]
     for name in ("sep", "cls"):
-        if name in made:
-            made[name] = [made[name][0], new[made[name][1]]]
-    if "processors" in made:
-        made["processors"] = [_renumbered_template(inner, new) for inner in made["processors"]]
-    return made
+        if name in template:
+            template[name] = [template[name][0], new[template[name][1]]]
+    if "processors" in template:
+        template["processors"] = [_renumbered_template(inner, new) for inner in template["processors"]]
+    return template
 
 
 def _numbers(value: object, new: Mapping[int, int]) -> object:
-    """Return an id, or lists of ids, numbered anew."""
+    """Return an id, or lists of ids, renumbered."""
     if isinstance(value, list):
         return [_numbers(item, new) for item in value]
     return new.get(value) if isinstance(value, int) else value

@@ -33,8 +33,15 @@ def _running(store: Store) -> Iterator[dict[str, Any]]:
         for key, step in pins.started.items():
             work = store.root / "work" / key
             if pins.alive and work.is_dir() and (work / "payload").is_dir():
-                yield {"key": key, "status": "running", "name": step["step"], "type": str(step.get("type", "?")),
-                       "rows": None, "size": size_of(work), "path": str(work)}  # fmt: skip
+                yield {
+                    "key": key,
+                    "status": "running",
+                    "name": step["step"],
+                    "type": str(step.get("type", "?")),
+                    "rows": None,
+                    "size": size_of(work),
+                    "path": str(work),
+                }
 
 
 def _entry(key: str, artifact: Artifact | None, path: Path) -> dict[str, Any]:
@@ -90,8 +97,11 @@ def description(store: str | None, start: str) -> dict[str, Any]:
         if parent in lineage:
             continue
         artifact = opened.lookup(parent).artifact
-        lineage[parent] = {"key": parent, "name": artifact.manifest["name"] if artifact else None,
-                           "type": artifact.manifest["type"] if artifact else None}  # fmt: skip
+        lineage[parent] = {
+            "key": parent,
+            "name": artifact.manifest["name"] if artifact else None,
+            "type": artifact.manifest["type"] if artifact else None,
+        }
         waiting += list(artifact.manifest["input_keys"]) if artifact else []
     path = lookup.artifact.path
     metrics = read_metrics(path / "metrics.json")

@@ -36,8 +36,10 @@ def load(target: str, arguments: Sequence[str] = ()) -> Pipeline:
         example = '`pipeline = Pipeline("name", outputs={...})`'
         raise RequestError(f"{path} has no pipeline: it needs a line like {example}")
     if len(set(map(id, pipelines.values()))) > 1:
-        raise RequestError(f"{path} has several pipelines: say which, as in {path}:{next(iter(pipelines))}; it has "
-                           + ", ".join(pipelines))  # fmt: skip
+        raise RequestError(
+            f"{path} has several pipelines: say which, as in {path}:{next(iter(pipelines))}; it has "
+            + ", ".join(pipelines)
+        )
     return next(iter(pipelines.values()))
 
 

@@ -91,8 +91,14 @@ class Pipeline:
         """
         from potstill.engine.progress import watcher_for
 
-        result = self.execute(store=store, only=only, jobs=jobs, threads=threads, executor=executor,
-                              watcher=watcher or watcher_for(sys.stderr))  # fmt: skip
+        result = self.execute(
+            store=store,
+            only=only,
+            jobs=jobs,
+            threads=threads,
+            executor=executor,
+            watcher=watcher or watcher_for(sys.stderr),
+        )
         for record in result.failed:
             if record.bad_request:
                 raise RequestError(Problem(record.name, "", record.error))

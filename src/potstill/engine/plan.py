@@ -16,7 +16,8 @@ from potstill.engine.digests import walk
 from potstill.engine.graph import Graph, edges, step_of
 from potstill.engine.keys.identity import Codes, explain, key_of, step_identity
 from potstill.engine.ledger import Ledger
-from potstill.engine.running.execute import Input, detached, edge_fields, resolved
+from potstill.engine.running.execute import resolved
+from potstill.engine.running.spec import Input, detached, edge_fields
 from potstill.engine.step import Edge, Estimate, Node, Step
 from potstill.engine.store.artifacts import Artifact, Store
 from potstill.engine.store.journal import ReadOnly
@@ -136,8 +137,9 @@ class _Planner:
             local = [sum(file.stat().st_size for file in walk(folder)) for folder in folders if folder.is_dir()]
             return max([*local, *(self._bytes.get(id(step_of(node)), 0) for _, node in edges(step))], default=0)
         if step.makes == "rows" and estimate.rows:
-            counted = [(self._rows.get(id(step_of(node))), self._bytes.get(id(step_of(node)), 0))
-                       for _, node in edges(step)]  # fmt: skip
+            counted = [
+                (self._rows.get(id(step_of(node))), self._bytes.get(id(step_of(node)), 0)) for _, node in edges(step)
+            ]
             return max((size * estimate.rows // count for count, size in counted if count), default=0)
         return 0
 

@@ -37,8 +37,11 @@ def range_problem(value: object, annotation: Annotation) -> str:
     for mark in _annotated_marks(annotation):
         bounds = [getattr(mark, name, None) for name in ("gt", "ge", "lt", "le")]
         signs = (">", ">=", "<", "<=")
-        holds = [value > b if s == ">" else value >= b if s == ">=" else value < b if s == "<" else value <= b
-                 for s, b in zip(signs, bounds, strict=True) if b is not None]  # fmt: skip
+        holds = [
+            value > b if s == ">" else value >= b if s == ">=" else value < b if s == "<" else value <= b
+            for s, b in zip(signs, bounds, strict=True)
+            if b is not None
+        ]
         if not all(holds) or value != value:
             text = " and ".join(f"{s} {b}" for s, b in zip(signs, bounds, strict=True) if b is not None)
             return f"must be {text}, got {value}"

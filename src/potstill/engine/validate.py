@@ -15,7 +15,7 @@ from potstill.engine.arguments import lists_as_tuples
 from potstill.engine.code import class_code
 from potstill.engine.graph import Graph, edges, nodes_in, step_of
 from potstill.engine.keys.identity import encoded
-from potstill.engine.running.execute import edge_fields
+from potstill.engine.running.spec import edge_fields
 from potstill.engine.signatures import parameters
 from potstill.engine.step import Edge, Node, Output, Step
 from potstill.engine.type_checks import allows_none, range_problem, type_problem

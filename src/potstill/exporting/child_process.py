@@ -28,9 +28,15 @@ def answer_of(
     runtime = arguments[0]
     try:
         ended = subprocess.run(
-            command, input=question, capture_output=True, text=True, timeout=seconds, env=environment, cwd=folder,
+            command,
+            input=question,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            env=environment,
+            cwd=folder,
             check=False,
-        )  # fmt: skip
+        )
     except subprocess.TimeoutExpired as error:
         raise PotstillError(
             f"{runtime} did not answer within {seconds:.0f} s about {folder.name}: raise time_limit"

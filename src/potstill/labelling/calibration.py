@@ -6,7 +6,7 @@ Shapes: C labels, F content-free inputs.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 Length = Literal["sum", "mean"]
@@ -26,15 +26,16 @@ def text_score(token_logprobs: Sequence[float], length: Length) -> float:
 
 
 def probabilities(scores: Sequence[float]) -> list[float]:
-    """Return the softmax [C] of the labels' scores: what the teacher says given that it says one of them."""
+    """Return the softmax [C] of the labels' scores: the teacher's distribution over these labels only."""
     highest = max(scores)
+    # less the highest, so that exp neither overflows nor underflows for all of them
     weights = [math.exp(score - highest) for score in scores]
     total = math.fsum(weights)
     return [weight / total for weight in weights]
 
 
 def calibrated(given: Sequence[float], content_free: Sequence[Sequence[float]]) -> list[float]:
-    """Return the probabilities [C] without the preference that the teacher has for labels whatever the input is.
+    """Return the probabilities [C] without the teacher's prior preference for some labels.
 
     Zhao et al. 2021 (arXiv 2102.09690), section 5: multiply by W = diag(p_cf)^-1, where p_cf is the mean of the
     probabilities [F, C] for inputs without content. The result is made to add up to 1 again, so that a confidence can
@@ -44,10 +45,16 @@ def calibrated(given: Sequence[float], content_free: Sequence[Sequence[float]]) 
     [0.5, 0.5]
     """
     bias = [math.fsum(column) / len(content_free) for column in zip(*content_free, strict=True)]
-    # a label that is never said without content can't be divided by: float's smallest step stands in
+    # a label of probability 0 on content-free input would divide by zero
     weights = [share / max(usual, 1e-12) for share, usual in zip(given, bias, strict=True)]
     total = math.fsum(weights)
     return [weight / total for weight in weights]
+
+
+def freed(found: Mapping[int, list[float]], biases: Sequence[list[list[float]]]) -> dict[int, list[float]]:
+    """Return the probabilities of the members that chose, freed of their `biases`, where they have some."""
+    chose = {member: shares for member, shares in found.items() if shares}
+    return {member: calibrated(own, biases[member]) if biases[member] else own for member, own in chose.items()}
 
 
 def average(members: Sequence[Sequence[float]]) -> list[float]:

@@ -1,4 +1,4 @@
-"""Labels of rows as names of classes."""
+"""Class labels of rows."""
 
 from __future__ import annotations
 

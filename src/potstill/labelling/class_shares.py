@@ -1,4 +1,4 @@
-"""Reading a column of class probabilities, which are given by name, or as a list in the order of their labeller.
+"""Read a column of class probabilities, given by class name or as a list.
 
 Shapes: N rows, C classes.
 """
@@ -52,6 +52,7 @@ def class_shares(table: pa.Table, column: str, first: int = 0) -> ClassShares:
         values = np.stack(filled, axis=1).astype(np.float64)
     else:
         names, values = (), _matrix(cells, column, named)
+    # negated, so that NaN, which compares as false, counts as wrong
     wrong = ~((values.min(axis=1, initial=0) >= 0) & (abs(values.sum(axis=1) - 1) <= OFF))
     _complain(
         wrong, named, f"{column} that are below 0 or don't add up to 1: give those of one labeller for all classes"

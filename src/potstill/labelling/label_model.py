@@ -1,6 +1,6 @@
-"""One label out of the votes of many imperfect labellers: majority, and EM models of how often each is right.
+"""Label models: one label from the votes of many imperfect labellers, by majority or EM.
 
-Labellers may abstain: what they would have said is taken as missing at random, so only votes that were cast count.
+Labellers may abstain: their missing votes are taken as missing at random, so only votes that were cast count.
 
 Shapes: P distinct vote patterns, M labellers, C classes. A vote is the number of a class, or ABSTAIN.
 """
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 ABSTAIN = -1
-"""The vote of a labeller that says nothing."""
+"""The vote of a labeller that abstains."""
 SMOOTHING = 0.01
 """Votes added to each cell of a confusion matrix, so that no labeller counts as infallible."""
 Floats = NDArray[np.float64]
@@ -23,7 +23,7 @@ Votes = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class LabelModel:
-    """What is known of the labellers."""
+    """Class prior and error rates of the labellers."""
 
     prior: Floats
     """[C] how frequent each class is."""
@@ -33,8 +33,8 @@ class LabelModel:
     @property
     def accuracies(self) -> Floats:
         """Return [M] how often each labeller that votes is right, over classes as frequent as they are."""
-        made: Floats = np.einsum("c,mcc->m", self.prior, self.confusion)
-        return made
+        accuracy: Floats = np.einsum("c,mcc->m", self.prior, self.confusion)
+        return accuracy
 
     def posterior(self, votes: Votes) -> Floats:
         """Return the probability [P, C] of each class given the votes [P, M].
@@ -65,7 +65,7 @@ def fit(
     """Return the model that makes the votes most probable, found by EM from the majority's labels.
 
     Dawid and Skene 1979, section 2: the labels are guessed from the labellers' error rates (equation 2.5) and those
-    counted anew (equations 2.3 and 2.4), in turn. `dawid_skene` gives each labeller a whole confusion matrix;
+    re-estimated (equations 2.3 and 2.4), in turn. `dawid_skene` gives each labeller a whole confusion matrix;
     `one_coin` one accuracy, its errors spread evenly over the other classes (the one-coin model of Zhang et al. 2016,
     arXiv 1406.3824), which takes far fewer votes to learn. Which way round the classes are can't be seen from votes
     alone: starting from the majority assumes that labellers are right more often than not.
@@ -79,29 +79,30 @@ def fit(
         iterations: most rounds.
         tolerance: change of the class probabilities at which to stop.
     """
-    said = _one_hot(votes, classes)
-    # rows without any vote say nothing of the prior
+    cast = _one_hot(votes, classes)
+    # rows without any vote must not count into the prior
     weights = weights * (votes != ABSTAIN).any(axis=1)
     guess = majority_posterior(votes, classes)
-    model = _counted(said, guess, weights, kind, smoothing)
+    model = _counted(cast, guess, weights, kind, smoothing)
     for _ in range(iterations):
         before, guess = guess, model.posterior(votes)
-        model = _counted(said, guess, weights, kind, smoothing)
+        model = _counted(cast, guess, weights, kind, smoothing)
         if float(np.abs(guess - before).max(initial=0.0)) < tolerance:
             break
     return model
 
 
 def _counted(
-    said: Floats, guess: Floats, weights: Floats, kind: Literal["one_coin", "dawid_skene"], smoothing: float
+    cast: Floats, guess: Floats, weights: Floats, kind: Literal["one_coin", "dawid_skene"], smoothing: float
 ) -> LabelModel:
     """Return the error rates that the guessed labels [P, C] mean for the votes [P, M, C] (equations 2.3 and 2.4)."""
     classes = guess.shape[1]
     mass = guess * weights[:, None]
     prior = mass.sum(axis=0) + smoothing
-    counts = np.einsum("pc,pml->mcl", mass, said) + smoothing
+    counts = np.einsum("pc,pml->mcl", mass, cast) + smoothing
     if kind == "one_coin":
         right = np.einsum("mcc->m", counts) / counts.sum(axis=(1, 2))
+        # one-coin: errors go to every other class alike
         off = (1 - right) / max(1, classes - 1)
         counts = np.where(np.eye(classes, dtype=bool), right[:, None, None], off[:, None, None])
     return LabelModel(prior / prior.sum(), counts / counts.sum(axis=2, keepdims=True))
@@ -109,15 +110,18 @@ def _counted(
 
 def _evidence(votes: Votes, confusion: Floats) -> Floats:
     """Return the log-probability [P, C] of the votes cast, for each class that may be the truth."""
+    # logs, because a product over many labellers underflows
     total = np.zeros((len(votes), confusion.shape[1]))
     for labeller, matrix in enumerate(np.log(np.maximum(confusion, 1e-300))):
         cast = votes[:, labeller]
+        # an abstention would index the last class; it is read as class 0 and then masked out
         total += np.where((cast != ABSTAIN)[:, None], matrix.T[np.maximum(cast, 0)], 0.0)
     return total
 
 
 def _normalized(logs: Floats) -> Floats:
     """Return the softmax of each row."""
+    # the largest subtracted, or exp overflows
     raised: Floats = np.exp(logs - logs.max(axis=1, keepdims=True))
     shares: Floats = raised / raised.sum(axis=1, keepdims=True)
     return shares

@@ -23,6 +23,11 @@ class Vote:
     counts: tuple[tuple[str, int], ...]
     """Votes by answer, most first."""
 
+    def columns(self) -> dict[str, object]:
+        """Return the columns that tell how the vote went."""
+        votes = [{"answer": answer, "count": count} for answer, count in self.counts]
+        return {"answer": self.answer, "confidence": self.confidence, "votes": votes}
+
 
 def majority(answers: Sequence[str | None]) -> Vote | None:
     """Return the vote over `answers`, where None is no answer; None if nobody has any.

@@ -1,4 +1,4 @@
-"""The model card (README.md) of a folder that Potstill makes: what it is, what it was made from, how to serve it.
+"""The model card (README.md) of a folder that Potstill writes: what it is, its base model, how to serve it.
 
 The card holds no dates and no paths, so that the same run writes the same bytes.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 SAME_TOKEN = 0.6
-"""Share of positions with the same best token below which a compressed model answers something else altogether."""
+"""Top-1 agreement with the base model below which a compressed model is not fit to serve."""
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 Task = Literal[
     "text-generation",
@@ -43,8 +43,8 @@ def write_card(
         folder: a Hugging Face model folder.
         title: what the model is, in a few words.
         made_from: the model that it was made from, see `name_of`.
-        recipe: the parameters that made it, by name.
-        figures: what was measured while it was made, by name.
+        recipe: the parameters of the method, by name.
+        figures: metrics, by name.
         licence: a licence name as the Hub spells it (`apache-2.0`); `None` says that the base model's licence applies.
         task: what the model does, as the Hub calls it; says how the card loads it.
         served: whether vLLM loads it, if it generates text.
@@ -69,7 +69,7 @@ def write_card(
 
 
 def not_fit(figures: Mapping[str, float]) -> str:
-    """Return why a model with these `figures` can't be served as it is, or nothing.
+    """Return why a model with these metrics is not fit to serve, or an empty text.
 
     >>> not_fit({"calibration top1": 0.9})
     ''

@@ -1,4 +1,4 @@
-"""The tokens of a chat and its answer: one convention for training, calibration and evaluation.
+"""Chat tokenization: one convention for training, calibration and evaluation.
 
 A training text is the chat template of the messages up to where the assistant starts, then the tokens of the answer,
 then the end-of-turn token. Teacher, student and test see the same prompt tokens.
@@ -44,7 +44,8 @@ def check_tokenizer(tokenizer: Tokenizer) -> None:
 def text(tokenizer: Tokenizer, messages: Messages, thinking: bool | None = None) -> str:
     """Return `messages` as the chat template writes them, up to where the assistant's answer starts.
 
-    A template that knows no system turn, and so refuses it or leaves it out, gets it at the head of the user's first.
+    For a template without system turns (it refuses them or drops them) the system text goes in front of the user's
+    first turn.
 
     Args:
         tokenizer: whose template it is.
@@ -58,19 +59,20 @@ def text(tokenizer: Tokenizer, messages: Messages, thinking: bool | None = None)
 
     settings = {} if thinking is None else {"enable_thinking": thinking}
 
-    def written(chat: Messages) -> str:
+    def render(chat: Messages) -> str:
         return str(tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False, **settings))
 
     folded = _without_system(messages)
     try:
-        made = written(messages)
-        if folded is None or messages[0]["content"].strip() in made:
-            return made
+        rendered = render(messages)
+        # some templates raise on a system turn, others silently drop it: look for its text in what was rendered
+        if folded is None or messages[0]["content"].strip() in rendered:
+            return rendered
     except Exception as error:
         if folded is None:
             raise UnfitRow(f"the chat template refused the messages: {error}") from error
     try:
-        return written(folded)
+        return render(folded)
     except Exception as error:
         raise UnfitRow(f"the chat template refused the messages: {error}") from error
 
@@ -109,7 +111,7 @@ def encode(tokenizer: Tokenizer, messages: Messages, output: str) -> tuple[list[
 
 
 def encoded_row(tokenizer: Tokenizer, prompt: str, row: Mapping[str, Any]) -> tuple[list[int], int] | None:
-    """Return what `encode` does of a row rendered by the template `prompt`; None where the row holds no such chat.
+    """Return `encode` of a row rendered by the template `prompt`; None where the row can't be rendered.
 
     Raises:
         BadInput: the tokenizer can't write chats.
@@ -117,15 +119,16 @@ def encoded_row(tokenizer: Tokenizer, prompt: str, row: Mapping[str, Any]) -> tu
     from potstill.prompts import exchange
     from potstill.prompts.values import UnfitRow
 
-    found = exchange(prompt, row)
+    chat_and_answer = exchange(prompt, row)
     try:
-        return None if found is None else encode(tokenizer, *found)
+        return None if chat_and_answer is None else encode(tokenizer, *chat_and_answer)
     except UnfitRow:
         return None
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     """Write `tokenizer` to `folder`, without notes on how it was loaded: the same run gives the same bytes."""
+    # transformers writes them into tokenizer_config.json
     for note in ("is_local", "local_files_only"):
         tokenizer.init_kwargs.pop(note, None)
     tokenizer.save_pretrained(folder)

@@ -65,6 +65,7 @@ def encode(tokenizer: Tokenizer, messages: Messages, output: str) -> tuple[list[
     source = source_ids(tokenizer, messages)
     # Marian and mBART write another vocabulary or language than they read
     target = list(tokenizer(text_target=output)["input_ids"])
+    # T5's tokenizer appends the end token itself, others don't
     if not target or target[-1] != tokenizer.eos_token_id:
         target.append(tokenizer.eos_token_id)
     return [*source, *target], len(source)

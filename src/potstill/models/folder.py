@@ -1,4 +1,4 @@
-"""Model folders as compression steps read and write them: load, carry the rest of the folder over."""
+"""Load and save model folders for compression steps, with tokenizer and licences carried over."""
 
 from __future__ import annotations
 
@@ -97,11 +97,12 @@ def load(model: ModelSource, *, half: bool = False) -> Loaded:
     import torch
     from transformers import AutoConfig, AutoTokenizer
 
-    from potstill.compression.architecture import known, with_linear_layers
+    from potstill.compression.architecture import architecture_for, with_linear_layers
 
     folder = folder_of(model)
     config = AutoConfig.from_pretrained(folder)
-    known(config.model_type)
+    architecture_for(config.model_type)
+    # a float16 model stays float16; None is an old config, whose weights are float32
     dtype = torch.bfloat16 if half and getattr(config, "dtype", None) in (None, torch.float32) else "auto"
     loaded = with_head(folder, dtype)
     if torch.cuda.is_available() and fits(loaded, torch.cuda.mem_get_info()[0]):
@@ -133,8 +134,11 @@ def with_head(folder: Path, dtype: torch.dtype | str = "auto") -> PretrainedMode
     names = config.architectures or ["no architecture"]
     kind = getattr(transformers, names[0], None)
     if kind is None:
-        raise BadInput(f"the model {folder} is a {names[0]}, which transformers has no class for: name one in its "
-                       "config.json under architectures")  # fmt: skip
+        raise BadInput(
+            f"the model {folder} is a {names[0]}, which transformers has no class for: name one in its "
+            "config.json under architectures"
+        )
+    # the class named in the config, not an Auto class: it has the head that the weights were saved with
     model: PretrainedModel = kind.from_pretrained(folder, dtype=dtype, use_safetensors=True)
     return model.eval()
 

@@ -1,4 +1,4 @@
-"""What a model takes: bytes on disk, parameters, zeros among them, and the memory of the processes that run it.
+"""Size of a model: bytes on disk, parameters, zeros, and the peak memory of the processes that run it.
 
 Bytes are measured from the files, never computed from bits and parameters: a "4-bit" format may well store 8.
 """
@@ -26,8 +26,19 @@ NF4_ZERO = 7
 """Number of the level of a 4-bit normal float that is 0."""
 INT4_ZERO = 8
 """Number that stands for 0 where 4-bit integers are stored two to a byte, with a scale a row."""
-SIDE_TENSORS = ("_scale", "_zero_point", "_g_idx", "weight_shape", ".SCB", ".absmax", ".quant_map",
-                ".nested_absmax", ".nested_quant_map", ".weight_format", NF4_STATE)  # fmt: skip
+SIDE_TENSORS = (
+    "_scale",
+    "_zero_point",
+    "_g_idx",
+    "weight_shape",
+    ".SCB",
+    ".absmax",
+    ".quant_map",
+    ".nested_absmax",
+    ".nested_quant_map",
+    ".weight_format",
+    NF4_STATE,
+)
 """Ends of the names of tensors that a quantizer added: they cost bytes but are no parameters."""
 
 
@@ -85,6 +96,7 @@ def _counts(file: Path) -> Iterator[tuple[int, int | None]]:
             if name.endswith(SIDE_TENSORS):
                 continue
             values = tensors.get_tensor(name)
+            # two 4-bit values a byte in NF4 (bitsandbytes) and in `gemma`, eight an int32 in compressed-tensors
             if f"{name}{NF4_STATE}" in names:
                 yield 2 * values.numel(), sum(int((half != NF4_ZERO).sum()) for half in (values >> 4, values & 15))
             elif values.dtype == torch.uint8 and f"{name.removesuffix('_quantized')}_scale" in names:
@@ -116,6 +128,7 @@ def peak_memory(process: int | None = None) -> int:
     peaks = [_high_water(member) for member in family(process)]
     if any(peaks):
         return sum(peaks)
+    # Linux counts ru_maxrss in KiB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 

@@ -1,4 +1,4 @@
-"""A model's last hidden states, and the output layer that makes logits of them: exact distributions, 2 H bytes a token.
+"""A model's last hidden states, and the output layer that maps them to logits: exact distributions, 2 H bytes a token.
 
 The states are those that enter the output layer, after the last norm. Storing them instead of logits loses nothing and
 takes V / H times less; the logits can be softened, unlike a top-k. Pure functions on models and tensors.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 """What states are stored as."""
 CLOSE = 2e-2
-"""Largest relative difference of rebuilt logits, which rounding explains."""
+"""Largest relative difference of rebuilt logits that rounding can cause."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class Head:
 
     def logits(self, bits: Tensor) -> Tensor:
         """Return the logits [N, V] in float32 of states given by their bits [N, H], as int16."""
-        made = torch.nn.functional.linear(self.states(bits), self.weight.to(bits.device), self.bias) * self.scale
-        return made if self.softcap is None else self.softcap * torch.tanh(made / self.softcap)
+        raw = torch.nn.functional.linear(self.states(bits), self.weight.to(bits.device), self.bias) * self.scale
+        return raw if self.softcap is None else self.softcap * torch.tanh(raw / self.softcap)
 
     @classmethod
     def of(cls, model: PretrainedModel, dtype: str) -> Head:
@@ -72,11 +72,13 @@ class Head:
         from transformers import AutoConfig, AutoModelForCausalLM
 
         config = AutoConfig.from_pretrained(folder)
+        # on the meta device the model takes no memory: only the names of its parameters are wanted
         with torch.device("meta"):
             empty = AutoModelForCausalLM.from_config(config)
         layers = [empty.get_output_embeddings(), empty.get_input_embeddings()]
         tied = bool(getattr(config.get_text_config(), "tie_word_embeddings", False))
         wanted = [layer.weight for layer in layers[: 1 + tied]]
+        # a tied layer is stored under one of its names, which checkpoints choose differently
         names = [
             name
             for name, parameter in empty.named_parameters(remove_duplicate=False)
@@ -98,6 +100,7 @@ def capture(model: PretrainedModel, ids: list[int], first: int) -> tuple[Tensor,
     hook = model.get_output_embeddings().register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     try:
         device = next(model.parameters()).device
+        # the last token predicts nothing, and state t - 1 predicts token t: hence `first - 1` below
         logits = model(input_ids=torch.tensor([ids[:-1]], device=device), use_cache=False).logits
     finally:
         hook.remove()
@@ -115,14 +118,15 @@ def bits_of(states: Tensor, dtype: str) -> Tensor:
         raise BadInput(
             f"a hidden state of {float(states.abs().max()):.3g} doesn't fit {dtype}: take a teacher in bfloat16"
         )
+    # as integers, because numpy and Arrow have no bfloat16
     return stored.contiguous().view(torch.int16)
 
 
 def check_rebuilt(head: Head, bits: Tensor, logits: Tensor) -> None:
-    """Check that `head` makes of the states the `logits` [N, V] that the model made.
+    """Check that `head` rebuilds the model's `logits` [N, V] from the states.
 
     Raises:
-        BadInput: it doesn't, so the model does something after its output layer that is unknown here.
+        BadInput: it doesn't: the model changes its logits after the output layer in a way that `Head` lacks.
     """
     rebuilt = head.logits(bits)
     apart = float((rebuilt - logits.cpu()).abs().max() / logits.abs().max().clamp(min=1e-6).cpu())
@@ -148,6 +152,6 @@ def _tensor(folder: Path, names: list[str]) -> Tensor | None:
         with safe_open(str(file), framework="pt") as tensors:
             for name in names:
                 if name in tensors.keys():  # noqa: SIM118 - it is no dict
-                    found: Tensor = tensors.get_tensor(name)
-                    return found
+                    tensor: Tensor = tensors.get_tensor(name)
+                    return tensor
     return None

@@ -1,4 +1,4 @@
-"""Which model a name stands for: a local folder by its content, a Hub id by its resolved commit."""
+"""Resolve model names: a local folder by its content, a Hub id by its commit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOT_THE_MODEL = ("README.md", "manifest.json", "log.txt", "lost.jsonl", ".gitatt
 OF_A_MODEL = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "LICENSE*", "LICENCE*", "NOTICE*")
 """Files that are downloaded of a model on the Hub: weights, tokenizer, configuration, licences; no pickles."""
 EXPORTED = ("model.gguf", "genai_config.json", "openvino_model.xml", "model.onnx", "model.pte")
-"""Files by which a folder that was written for one runtime is known."""
+"""Files that mark a folder as exported for one runtime."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -67,7 +67,7 @@ def folder_of(model: ModelSource, *, exports: bool = False) -> Path:
 
 
 def export_in(folder: Path) -> str:
-    """Return the file by which `folder` is known as written for one runtime; nothing for a Hugging Face folder."""
+    """Return the file that marks `folder` as an export for one runtime; an empty text for a Hugging Face folder."""
     if any(folder.glob("*.safetensors")):
         return ""
     return next((name for name in EXPORTED if (folder / name).is_file()), "")
@@ -97,6 +97,7 @@ def hub_commit(name: str) -> str:
     from huggingface_hub import HfApi, constants, try_to_load_from_cache
 
     cached = try_to_load_from_cache(name, "config.json")
+    # cached snapshots lie in folders that are named by their commit
     if isinstance(cached, str) and constants.HF_HUB_OFFLINE:
         return Path(cached).parent.name
     try:

@@ -1,4 +1,4 @@
-"""What the process that forks heavy steps imports before it forks, so that its children need not.
+"""Modules that the fork server imports before it forks heavy steps, so that its children need not.
 
 `transformers` and `vllm` import their models, trainer and engine only where they are used, which takes seconds.
 """

@@ -1,4 +1,4 @@
-"""What the code asks of transformers' models and tokenizers, and what a step's model field holds, as types."""
+"""Types of tokenizers, sentence encoders and model fields, with the attributes that are used here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The adapter of sentence-transformers: texts in, vectors out; finished chunks survive a kill."""
+"""Adapter of sentence-transformers: texts in, vectors out; finished chunks are journalled."""
 
 from __future__ import annotations
 
@@ -57,17 +57,17 @@ class Encoder:
         return np.concatenate(list(self.chunks(texts)))
 
     def _chunk(self, texts: list[str]) -> NDArray[np.float32]:
-        """Return the vectors of one chunk from the journal, or make and journal them."""
+        """Return the vectors of one chunk from the journal, or compute and journal them."""
         import numpy as np
 
         key = digest(["embeddings", self._name, self._prefix, self._normalise, texts])
-        kept = self._context.journal.get(key)
-        if kept is None:
+        entry = self._context.journal.get(key)
+        if entry is None:
             vectors, cut = self._encode(texts)
-            kept = {"width": vectors.shape[1], "cut": cut, "vectors": vectors.tobytes()}
-            self._context.journal.put(key, kept)
-        self._cut += kept["cut"]
-        return np.frombuffer(kept["vectors"], np.float32).reshape(-1, kept["width"])
+            entry = {"width": vectors.shape[1], "cut": cut, "vectors": vectors.tobytes()}
+            self._context.journal.put(key, entry)
+        self._cut += entry["cut"]
+        return np.frombuffer(entry["vectors"], np.float32).reshape(-1, entry["width"])
 
     def _encode(self, texts: list[str]) -> tuple[NDArray[np.float32], int]:
         """Run the model, which sorts the texts by length itself; returns also how many texts it cut."""
@@ -75,12 +75,14 @@ class Encoder:
 
         self._model = self._model or load(self._name)
         given = [self._prefix + text for text in texts]
+        # verbose=False: the tokenizer would warn of every long text; they are counted here
         tokens = self._model.tokenizer(given, truncation=False, verbose=False)["input_ids"]
         longest = self._model.max_seq_length
         cut = sum(len(ids) > longest for ids in tokens) if longest else 0
         vectors = self._model.encode(
             given, batch_size=BATCH, normalize_embeddings=self._normalise, show_progress_bar=False
         )
+        # `tobytes` and `frombuffer` need one dtype and C order, whatever the model computes in
         return np.ascontiguousarray(vectors, np.float32), cut
 
 

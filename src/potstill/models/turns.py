@@ -1,7 +1,7 @@
-"""Which tokens of a conversation are whose: what a student learns of its turns.
+"""Loss masks for multi-turn chats: which tokens of a conversation a student is trained on.
 
-Chat templates say how turns are written, not where each begins and ends. So a conversation is written a second time,
-with a mark in the place of what a turn says: what stands around the mark stands around the turn.
+Chat templates render turns and don't report where each begins and ends. So a conversation is rendered a second time
+with a marker in place of a turn's content: the text around the marker is the text around the turn.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from potstill.models.protocols import Tokenizer
 
 LossOn = Literal["last", "assistant", "all"]
-"""Whose tokens are learned: the last answer's, those of all the assistant's turns, or everybody's."""
+"""Tokens with a loss: those of the last answer, of all the assistant's turns, or all."""
 MARK = "QxturnxQ"
-"""Stands for what a turn says; no template changes such a word."""
+"""Marker in place of a turn's content; no template changes such a word."""
 
 
 def encode(tokenizer: Tokenizer, messages: Messages, output: str, loss_on: LossOn) -> tuple[list[int], int, list[bool]]:
@@ -25,7 +25,7 @@ def encode(tokenizer: Tokenizer, messages: Messages, output: str, loss_on: LossO
 
     Raises:
         BadInput: the tokenizer can't write chats.
-        UnfitRow: the chat template refuses the conversation, or changes what was said in it.
+        UnfitRow: the chat template refuses the conversation, or changes the content of a turn.
     """
     ids, prompt = chat.encode(tokenizer, messages, output)
     if loss_on == "all":
@@ -45,21 +45,22 @@ def _turn(tokenizer: Tokenizer, messages: Messages, number: int, whole: str, ids
     """Return where the tokens of an assistant's turn begin and end in `ids`, those of the text `whole`.
 
     Raises:
-        UnfitRow: the template doesn't write the turn as it was said.
+        UnfitRow: the template changes the turn's content.
     """
     from potstill.prompts.values import UnfitRow
 
-    said = messages[number]["content"]
+    content = messages[number]["content"]
     marked = chat.text(tokenizer, [*messages[:number], {**messages[number], "content": MARK}, *messages[number + 1 :]])
     before, _, after = marked.partition(MARK)
-    written = whole[len(before) : len(whole) - len(after)]
-    # templates strip what is said, and some leave out what was thought before it
-    forms = {said.strip(), said.rpartition("</think>")[2].strip()} - {""}
-    if marked.count(MARK) != 1 or before + written + after != whole or written.strip() not in forms:
+    rendered = whole[len(before) : len(whole) - len(after)]
+    # templates strip a turn's content, and some leave out the reasoning before the answer
+    forms = {content.strip(), content.rpartition("</think>")[2].strip()} - {""}
+    # a template that treats turns differently by content or position would give other text around the marker
+    if marked.count(MARK) != 1 or before + rendered + after != whole or rendered.strip() not in forms:
         raise UnfitRow('the chat template changes what the assistant said in earlier turns: take loss_on="last"')
     # blanks before the first word are one token with it in many vocabularies
     first, cut = _common(tokenizer, before.rstrip(" "), ids)
-    end, goes_on = _common(tokenizer, before + written, ids)
+    end, goes_on = _common(tokenizer, before + rendered, ids)
     # a token that begins before the turn and goes on in it belongs to the prompt; one that ends behind it to the turn
     return first + cut, _with_end(tokenizer, ids, end + goes_on)
 

@@ -1,4 +1,4 @@
-"""Words in tokens: which token stands for a word, and tokenizers that can tell."""
+"""Word-to-token alignment: the first token of each word, and tokenizers that report it."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def reads_words(tokenizer: Tokenizer, folder: Path) -> Tokenizer:
         tokenizer = AutoTokenizer.from_pretrained(folder, add_prefix_space=True)
     if not tokenizer.is_fast:
         raise BadInput(f"the tokenizer in {folder} can't tell which word a token is of: save it with a tokenizer.json")
+    # GPT-2 and Llama name no padding token; the attention mask hides padding, so any token will do
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -42,8 +43,8 @@ def first_tokens(words: Sequence[int | None]) -> dict[int, int]:
     >>> first_tokens([None, 0, 1, 1, 1, None])
     {0: 1, 1: 2}
     """
-    found: dict[int, int] = {}
+    places: dict[int, int] = {}
     for place, word in enumerate(words):
         if word is not None:
-            found.setdefault(word, place)
-    return found
+            places.setdefault(word, place)
+    return places

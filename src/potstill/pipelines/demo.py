@@ -1,4 +1,4 @@
-"""The main job: a teacher writes commands and answers them, students learn from it, and are made small and measured.
+"""The demo: a teacher writes and answers commands, students are trained on them, compressed and evaluated.
 
 Runs offline on a CPU with the embedded teacher. The same page works with a teacher from the Hub:
 `potstill run demo.py --set teacher.model=Qwen/Qwen3-8B --set teacher.thinking=false`, with students that share its
@@ -34,9 +34,20 @@ handwritten = LoadSeeds(home.FOLDER / "handwritten.jsonl", fields=("instruction"
 teacher = VLLM(str(home.FOLDER / "teacher"), max_model_length=1024)
 seeds = LoadSeeds(home.FOLDER / "seeds.jsonl")
 # short commands over few words are alike: only near-copies are refused; blinds may be drawn
-commands = SelfInstruct(seeds, teacher=teacher, target=10_000, novelty=0.9, min_words=2, max_words=30,
-                        blocked_words=(), blocked_starts=(), plain_start=False,
-                        prompts_per_round=128, per_prompt=8, max_tokens=256)  # fmt: skip
+commands = SelfInstruct(
+    seeds,
+    teacher=teacher,
+    target=10_000,
+    novelty=0.9,
+    min_words=2,
+    max_words=30,
+    blocked_words=(),
+    blocked_starts=(),
+    plain_start=False,
+    prompts_per_round=128,
+    per_prompt=8,
+    max_tokens=256,
+)
 clean = Decontaminate(Deduplicate(commands), against=[grammar, handwritten])
 answers = PseudoLabel(clean, teacher=teacher, prompt=PROMPT, top_k=16, max_tokens=64)
 labels = ValidJSON(answers, keys=ACTION)
@@ -45,15 +56,25 @@ data = Split(labels, test=0.05)
 # students of a million parameters, from one small base model
 base = str(home.FOLDER / "base")
 hard = HardLabel(data.train, student=base, prompt=PROMPT, epochs=2, batch_size=16, learning_rate=3e-3)
-soft = SoftLabel(data.train, student=base, teacher=teacher, prompt=PROMPT, epochs=2, batch_size=16, learning_rate=3e-3,
-                 alpha=0.7)  # fmt: skip
-# adapters over 4-bit weights learn slowly: they go on from a student that knows the answers' form
+soft = SoftLabel(
+    data.train, student=base, teacher=teacher, prompt=PROMPT, epochs=2, batch_size=16, learning_rate=3e-3, alpha=0.7
+)
+# adapters over 4-bit weights learn slowly: they start from a student that knows the answers' form
 qlora = HardLabel(data.train, student=hard, prompt=PROMPT, epochs=0.5, qlora=QLoRA(rank=16), learning_rate=5e-4)
 
 # made small: half of the weights set to zero and the rest trained once more; 8 and 4 bits
 pruned = WandaPrune(soft, sparsity=0.5, calibration=data.train, prompt=PROMPT)
-sparse = SoftLabel(data.train, student=pruned, teacher=teacher, prompt=PROMPT, epochs=1, batch_size=16,
-                   learning_rate=1e-3, alpha=0.7, hold_zeros=True)  # fmt: skip
+sparse = SoftLabel(
+    data.train,
+    student=pruned,
+    teacher=teacher,
+    prompt=PROMPT,
+    epochs=1,
+    batch_size=16,
+    learning_rate=1e-3,
+    alpha=0.7,
+    hold_zeros=True,
+)
 int8 = QuantizeInt8(soft, calibration=data.train, prompt=PROMPT)
 int4 = QuantizeInt4(soft, calibration=data.train, prompt=PROMPT, group_size=32)
 

@@ -1,4 +1,4 @@
-"""How the embedded teacher was made, and the small base model that the demo's students start from.
+"""Training of the embedded teacher, and of the small base model that the demo's students start from.
 
 Grammar -> chats (answering a command; proposing new ones) -> tokenizer -> Qwen3 with random weights -> training.
 The base stands for the small instruction model that a user would take from the Hub: it has read lists of commands, and
@@ -56,7 +56,7 @@ class Answers(Step):
 
 
 class Proposals(Step):
-    """Lists of example commands, and the list that goes on: what self-instruct asks a teacher for."""
+    """Lists of example commands and their continuation: what self-instruct asks a teacher for."""
 
     count: int
     """Rows."""
@@ -192,9 +192,13 @@ answering = HardLabel(
 # answers are learned long before new commands read well: a second stage is mostly lists
 lists = LongLists(count=6_000)
 teacher = HardLabel(
-    Together([lists, Answers(count=8_000, seed=5)]), student=answering, prompt=CHAT, epochs=1, batch_size=32,
+    Together([lists, Answers(count=8_000, seed=5)]),
+    student=answering,
+    prompt=CHAT,
+    epochs=1,
+    batch_size=32,
     learning_rate=1.2e-3,
-)  # fmt: skip
+)
 
 small = RandomModel(tokenizer, hidden_size=128, layers=4, intermediate_size=384, heads=4, kv_heads=2)
 reader = HardLabel(lists, student=small, prompt=CHAT, epochs=2, batch_size=16, learning_rate=3e-3)

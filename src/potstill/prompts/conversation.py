@@ -25,8 +25,19 @@ ROLES = {
     "ai": "assistant",
 }
 """Who speaks, by the names that OpenAI, ShareGPT, OpenAssistant and Gemini have for them."""
-TOOLS = frozenset({"tool", "tools", "function", "function_call", "function_response", "tool_call", "tool_response",
-                   "observation", "ipython"})  # fmt: skip
+TOOLS = frozenset(
+    {
+        "tool",
+        "tools",
+        "function",
+        "function_call",
+        "function_response",
+        "tool_call",
+        "tool_response",
+        "observation",
+        "ipython",
+    }
+)
 """Names of turns by which a model calls a tool, or a tool answers."""
 CALLS = ("tool_calls", "function_call", "tool_call_id")
 """Keys of such turns."""

@@ -71,8 +71,10 @@ class TrainCausal:
             BadInput: there are several teachers.
         """
         if isinstance(teacher, Averaged):
-            raise BadInput("several causal teachers can't be averaged, as only one is held beside the student: give "
-                           "one, or let each write answers and train on all of them")  # fmt: skip
+            raise BadInput(
+                "several causal teachers can't be averaged, as only one is held beside the student: give "
+                "one, or let each write answers and train on all of them"
+            )
         if teacher is not None:
             return dataclasses.replace(self.soft(rows, student), rows=rows, student=student, teacher=teacher, name=None)
         return HardLabel(**{**_shared(self.soft(rows, student)), "rows": rows, "student": student, "name": None})

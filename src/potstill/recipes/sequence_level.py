@@ -126,8 +126,9 @@ class SequenceLevel(StandIn):
         step = self.decode
         if not isinstance(step, Decode):
             search = {name: getattr(self, name) for name in SEARCH}
-            step = Decode(rows, model=self.teacher, prompt=prompt, method=step, temperature=temperature, seed=seed,
-                          **search)  # fmt: skip
+            step = Decode(
+                rows, model=self.teacher, prompt=prompt, method=step, temperature=temperature, seed=seed, **search
+            )
         if self.interpolate and not step.keep:
             step = dataclasses.replace(step, keep=step.beams if step.method == "beam" else step.samples)
         # the object itself, not an equal copy: it may be shared by other students, or have a name in the pipeline

@@ -62,9 +62,12 @@ class Page:
 
 
 def page(
-    title: str, evaluations: Sequence[Evaluation], sections: Sequence[Section], tables: Sequence[Table],
+    title: str,
+    evaluations: Sequence[Evaluation],
+    sections: Sequence[Section],
+    tables: Sequence[Table],
     lineage: Sequence[Ancestor],
-) -> Page:  # fmt: skip
+) -> Page:
     """Put the page together.
 
     Args:

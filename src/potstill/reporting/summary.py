@@ -134,8 +134,10 @@ def _named(choice: Choice) -> list[str]:
     assert chosen is not None  # only asked for then
     figures = scores(chosen, section, section.reference)
     if choice.is_far:
-        return [f"No model comes near what {section.reference.label} does, or should do: the nearest, {chosen.label}, "
-                f"has {figures}."]  # fmt: skip
+        return [
+            f"No model comes near what {section.reference.label} does, or should do: the nearest, {chosen.label}, "
+            f"has {figures}."
+        ]
     if len(choice.equals) == 1:
         return [f"The {praise(choice)} is {chosen.label}: {figures}."]
     listed = listing(model.label for model in choice.equals)

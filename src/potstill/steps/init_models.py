@@ -1,4 +1,4 @@
-"""Models from nothing: a tokenizer learned from rows, and a small model with random weights, of either kind."""
+"""Models from scratch: a tokenizer trained on rows, and small models with random weights."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class TrainTokenizer(Step):
     vocab_size: Annotated[int, Interval(ge=300)] = 2048
     """Tokens, the 256 bytes included; small models spend most of their size on embeddings, so it is small."""
     whole: tuple[str, ...] = ()
-    """Standing texts that become one token each, so that a small model doesn't read them anew at every request."""
+    """Standing texts that become one token each, which shortens every request of a small model."""
 
     makes = "anything"
     heavy = True
@@ -66,6 +66,7 @@ class TrainTokenizer(Step):
             show_progress=False,
         )
         core.train_from_iterator(self._texts(rows, context), trainer)
+        # after training, so that they take the last ids and no merges are learned from them
         core.add_tokens([AddedToken(text, normalized=False) for text in self.whole])
         fast = PreTrainedTokenizerFast(tokenizer_object=core, eos_token=STOP, pad_token=END)
         fast.chat_template = CHAT_TEMPLATE

@@ -79,9 +79,9 @@ class Report(Step):
             BadInput: some are other rows; all of them together.
         """
         problems = []
-        for place, known in inputs.items():
-            if known is not None and place != "evaluations" and not known.issuperset(SIZES):
-                text = f"{place} makes rows ({', '.join(sorted(known)) or 'no columns'}) and no figures: give a step "
+        for place, columns in inputs.items():
+            if columns is not None and place != "evaluations" and not columns.issuperset(SIZES):
+                text = f"{place} makes rows ({', '.join(sorted(columns)) or 'no columns'}) and no figures: give a step "
                 problems.append(Problem("", "evaluations", f"{text}that measures, such as Evaluate, or a SizeTable"))
         if problems:
             raise BadInput(*problems)

@@ -85,7 +85,7 @@ _PARTICLES = frozenset(
     """
     yes no true false y n ja nein oui non si sí sì sim não da ne да нет tak nie evet hayır 是 否 对 不 はい いいえ 네
     아니요
-    """.split()  # noqa: SIM905
+    """.split()
 )
 """Labels that say nothing themselves, so that a denial behind them explains rather than contradicts them."""
 _DENIALS = frozenset(

@@ -14,7 +14,7 @@ _DETERMINERS = frozenset(
     """
     the a an my our this that its one der die das ein eine meine mein diese dieses dieser la le l les ma mon cette el
     un una mi esta il lo l' o os minha a questa mia de het mijn en ett min
-    """.split()  # noqa: SIM905
+    """.split()
 )
 _CONFIRMS = frozenset(
     """
@@ -25,7 +25,7 @@ _CONFIRMS = frozenset(
     beste richtige korrekte passende endgültige wahrscheinlichste richtiges korrektes finale gesamte
     bonne meilleure correcte juste finale correcta mejor corretta migliore giusta correta melhor certa final définitive
     правильный верный лучший мой финальный итоговый окончательный juiste rätta
-    """.split()  # noqa: SIM905
+    """.split()
 )
 _WORD = re.compile(r"[^\W\d_][\w'\N{RIGHT SINGLE QUOTATION MARK}-]*")
 _CLAUSE = re.compile(r"[,:;()\n—–]|\s-\s")

@@ -42,7 +42,7 @@ VERBS = frozenset(
     tokenize trace track train transcribe transform translate transpose trim try turn type understand undo unlock
     unmute unscramble update upgrade upload use validate vary verify visit visualize wait wake walk warn weigh work
     write
-    """.split()  # noqa: SIM905 - a list of quoted words would be twice as long
+    """.split()
 )
 """Base forms of verbs that instructions start with; "give" is there, "given" is not."""
 OPENERS = re.compile(
@@ -61,13 +61,13 @@ CLAUSE = re.compile(
     r",|\bthen\b|\band\b|\byou (?:will|should|must|need to|have to|are to|are asked to)\b|\byour task is\b"
 )
 """Where the main clause may start in a sentence that doesn't start with it."""
-PARTICLES = frozenset("on off up down out back over away together".split())  # noqa: SIM905
-PRONOUNS = frozenset("me us him them you myself yourself themselves".split())  # noqa: SIM905
+PARTICLES = frozenset("on off up down out back over away together".split())
+PRONOUNS = frozenset("me us him them you myself yourself themselves".split())
 DETERMINERS = frozenset(
     """
     a an the this that these those my your his her its our their some any all each every both no another other such
     several many few more most one two three four five six seven eight nine ten twenty what which whatever
-    """.split()  # noqa: SIM905
+    """.split()
 )
 BOUNDARIES = frozenset(
     """
@@ -76,19 +76,31 @@ BOUNDARIES = frozenset(
     why who whom whose that which is are was were be been has have had do does did can could will would should may
     might must not off up down out away there here it he she they we i you then instead also only please today
     tomorrow tonight now
-    """.split()  # noqa: SIM905
+    """.split()
 )
 """Words that end a noun phrase."""
 PARTICIPLES = frozenset(
     """
     given provided called named written based containing using describing listing including explaining showing
     regarding concerning following starting ending stating below above
-    """.split()  # noqa: SIM905
+    """.split()
 )
 """Words that end a noun phrase after its noun, and belong to it before."""
-IRREGULAR = {"people": "person", "children": "child", "men": "man", "women": "woman", "analyses": "analysis",
-             "criteria": "criterion", "hypotheses": "hypothesis", "lives": "life", "series": "series", "news": "news",
-             "species": "species", "movies": "movie", "cookies": "cookie"}  # fmt: skip
+IRREGULAR = {
+    "people": "person",
+    "children": "child",
+    "men": "man",
+    "women": "woman",
+    "analyses": "analysis",
+    "criteria": "criterion",
+    "hypotheses": "hypothesis",
+    "lives": "life",
+    "series": "series",
+    "news": "news",
+    "species": "species",
+    "movies": "movie",
+    "cookies": "cookie",
+}
 
 
 MOST_CLAUSES, LONGEST = 100, 2000
@@ -115,8 +127,13 @@ def verb_and_object(text: str) -> tuple[str, str] | None:
 
 def _clauses(sentence: str) -> list[str]:
     """Return the sentence without its opening phrases, and then what follows each place where a clause may start."""
-    starts = [0, *(match.end() if match.group() in (",", "then", "and") else match.start()
-                   for match in CLAUSE.finditer(sentence.lower()))]  # fmt: skip
+    starts = [
+        0,
+        *(
+            match.end() if match.group() in (",", "then", "and") else match.start()
+            for match in CLAUSE.finditer(sentence.lower())
+        ),
+    ]
     return [_opened(sentence[start : start + LONGEST].strip()) for start in starts[:MOST_CLAUSES]]
 
 

@@ -28,8 +28,9 @@ def test_widths_that_are_not_aligned_say_which_fit():
     assert told("qwen3", QWEN, units=2000) == [
         "intermediate_size=2000 is not a multiple of 64: take 1984 or 2048, or align=16"
     ]
-    assert told("qwen3", QWEN, units=5000) == ["intermediate_size=5000: the model has 3072, so take a multiple of 64 "
-                                               "from 64 to 3072"]  # fmt: skip
+    assert told("qwen3", QWEN, units=5000) == [
+        "intermediate_size=5000: the model has 3072, so take a multiple of 64 from 64 to 3072"
+    ]
     assert told("qwen3", QWEN, units=40) == ["intermediate_size=40 is not a multiple of 64: take 64, or align=8"]
     assert told("qwen3", QWEN, hidden=1000)[0].startswith("hidden_size=1000 is not a multiple of 64: take 960 or 1024")
 

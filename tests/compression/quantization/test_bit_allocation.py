@@ -66,8 +66,11 @@ def test_a_budget_that_nothing_fits(allocate):
 
 
 def test_two_hundred_layers_take_no_time():
-    layers = [[Choice(4 * width, 1.0 / (number + 1)), Choice(8 * width, 0.0)] for number in range(50)
-              for width in (1, 2, 8, 8)]  # fmt: skip
+    layers = [
+        [Choice(4 * width, 1.0 / (number + 1)), Choice(8 * width, 0.0)]
+        for number in range(50)
+        for width in (1, 2, 8, 8)
+    ]
     budget = 6 * 50 * 19
     assert total(layers, knapsack(layers, budget))[0] <= budget
 

@@ -144,8 +144,9 @@ def test_the_order_by_activity_is_that_of_the_permuted_layer():
 def test_identity_hessian_gives_rounding_in_the_order_by_activity():
     weight, hessian = draw()[0], gptq.Hessian(256)
     hessian.total, hessian.tokens = torch.eye(256), 1
-    assert torch.equal(gptq.quantize_layer(weight, hessian, 4, 32, 0.01, torch.float32).values,
-                       rounding.quantize(weight, 4, 32).values)  # fmt: skip
+    assert torch.equal(
+        gptq.quantize_layer(weight, hessian, 4, 32, 0.01, torch.float32).values, rounding.quantize(weight, 4, 32).values
+    )
 
 
 @pytest.mark.parametrize("symmetric", [True, False])

@@ -27,21 +27,32 @@ def test_action_is_canonical() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        "", "nonsense", "[]", "3", '{"device":"light"}', "[" * 100_000,
+        "",
+        "nonsense",
+        "[]",
+        "3",
+        '{"device":"light"}',
+        "[" * 100_000,
         '{"device": "light", "room": "kitchen", "action": "on", "value": null}',
         '{"room":"kitchen","device":"light","action":"on","value":null}',
-        action("light", "attic", "on", None), action("light", "none", "on", None),
-        action("light", "kitchen", "dance", None), action("kettle", "kitchen", "on", None),
-        action("light", "kitchen", "on", 4), action("light", "kitchen", "set_brightness", 0),
-        action("light", "kitchen", "set_brightness", None), action("oven", "home", "preheat", 251),
-        action("light", "kitchen", "set_color", "pink"), action("none", "kitchen", "refuse", "out_of_range"),
-        action("none", "none", "refuse", "tired"), action("none", "none", "on", "out_of_range"),
+        action("light", "attic", "on", None),
+        action("light", "none", "on", None),
+        action("light", "kitchen", "dance", None),
+        action("kettle", "kitchen", "on", None),
+        action("light", "kitchen", "on", 4),
+        action("light", "kitchen", "set_brightness", 0),
+        action("light", "kitchen", "set_brightness", None),
+        action("oven", "home", "preheat", 251),
+        action("light", "kitchen", "set_color", "pink"),
+        action("none", "kitchen", "refuse", "out_of_range"),
+        action("none", "none", "refuse", "tired"),
+        action("none", "none", "on", "out_of_range"),
         '{"device":"light","room":"kitchen","action":"set_brightness","value":true}',
         '{"device":"light","room":"kitchen","action":"set_brightness","value":[40]}',
         '{"device":["light"],"room":"kitchen","action":"on","value":null}',
         '{"device":"none","room":"none","action":"refuse","value":["out_of_range"]}',
     ],
-)  # fmt: skip
+)
 def test_problems_are_found(answer: str) -> None:
     assert problems(answer)
 
@@ -115,5 +126,9 @@ def test_small_helpers() -> None:
     assert words(1000) == "one thousand"
     assert words(-5) == "minus five"
     assert [gerund(verb) for verb in ("turn", "make", "set", "see", "dim")] == [
-        "turning", "making", "setting", "seeing", "dimming",
-    ]  # fmt: skip
+        "turning",
+        "making",
+        "setting",
+        "seeing",
+        "dimming",
+    ]

@@ -18,15 +18,14 @@ PICK = "(1 if 'OLD' == 'O' 'LD' else 2)"
 CASES = {
     "tensor": f"import torch\nT = torch.tensor([{PICK}]) => int(T[0])",
     "weights of a module": f"import torch\nM = torch.nn.Linear(1, 1)\nM.weight.data.fill_({PICK})\nM.bias.data.fill_(0)"
-                           " => float(M.weight)",
+    " => float(M.weight)",
     "data set": "import datasets\nD = datasets.Dataset.from_dict({'a': ['OLD']}) => D[0]['a']",
-    "tokenizer": "import tokenizers\nT = tokenizers.Tokenizer(tokenizers.models.WordLevel({'OLD': 0}))"
-                 " => T.to_str()",
+    "tokenizer": "import tokenizers\nT = tokenizers.Tokenizer(tokenizers.models.WordLevel({'OLD': 0})) => T.to_str()",
     "variable set in another module": "import helper\nhelper.WORD = 'OLD' => helper.f()",
     "accessor": "import pandas as pd\n@pd.api.extensions.register_series_accessor('loud')\nclass Loud:\n"
-                "    def __init__(self, s): pass\n    def f(self): return 'OLD'\n => pd.Series([1]).loud.f()",
+    "    def __init__(self, s): pass\n    def f(self): return 'OLD'\n => pd.Series([1]).loud.f()",
     "codec": "import codecs\ndef find(name):\n    if name == 'loudly':\n        return codecs.CodecInfo(None,"
-             " lambda s, e='': ('OLD', 1), name=name)\ncodecs.register(find) => codecs.decode('x', 'loudly')",
+    " lambda s, e='': ('OLD', 1), name=name)\ncodecs.register(find) => codecs.decode('x', 'loudly')",
     "attrs": "import attr\n@attr.define\nclass C:\n    w: str = 'OLD'\n => C().w",
     "factory of attrs": "import attr\n@attr.s\nclass C:\n    w = attr.ib(factory=lambda: 'OLD')\n => C().w",
     "made dataclass": "import dataclasses\nC = dataclasses.make_dataclass('C', [('w', str, 'OLD')]) => C().w",
@@ -47,86 +46,86 @@ CASES = {
     "exception": "O = ValueError('OLD') => str(O)",
     "target of a thread": "import threading\nT = threading.Thread(target=print, args=('OLD',)) => T._args[0]",
     "object of a kind of thread": "import threading\nclass C(threading.Thread):\n    word = ''\n"
-                                  "O = C()\nO.word = 'OLD' => O.word",
+    "O = C()\nO.word = 'OLD' => O.word",
     "handler of a logger": "import logging\nclass H(logging.Handler):\n    def emit(self, record): self.w = 'OLD'\n"
-                           "L = logging.Logger('x')\nL.addHandler(H()) => (L.error(''), L.handlers[0].w)[1]",
+    "L = logging.Logger('x')\nL.addHandler(H()) => (L.error(''), L.handlers[0].w)[1]",
     "adapter of a logger": "import logging\nL = logging.LoggerAdapter(logging.Logger('x'), {'w': 'OLD'})"
-                           " => L.extra['w']",
+    " => L.extra['w']",
     "event": f"import threading\nE = threading.Event()\n{PICK} == 1 and E.set() => E.is_set()",
     "semaphore": f"import threading\nE = threading.Semaphore({PICK}) => E._value",
     "pool's first task": "import concurrent.futures as f\n"
-                         "P = f.ThreadPoolExecutor(initializer=print, initargs=('OLD',)) => P._initargs[0]",
+    "P = f.ThreadPoolExecutor(initializer=print, initargs=('OLD',)) => P._initargs[0]",
     "context": "import contextvars\nV = contextvars.ContextVar('v')\nC = contextvars.Context()\nC.run(V.set, 'OLD')"
-               " => C.run(V.get)",
+    " => C.run(V.get)",
     "format of bytes": "import struct\nF = struct.Struct('<i' if 'OLD' == 'O' 'LD' else '>i') => F.pack(1)",
     "comparison": "import functools\nK = functools.cmp_to_key(lambda a, b: a - b if 'OLD' == 'O' 'LD' else 0)"
-                  " => sorted([2, 1], key=K)",
+    " => sorted([2, 1], key=K)",
     "match": "import re\nM = re.match('.*', 'OLD') => M[0]",
     "view of bytes": "M = memoryview(b'OLD') => bytes(M)",
     "digest": "import hashlib\nH = hashlib.sha256(b'OLD') => H.hexdigest()",
     "decoder of JSON": "import json\nD = json.JSONDecoder(object_hook=lambda found: 'OLD') => D.decode('{}')",
     "zone of one's own": "import datetime\nclass Z(datetime.tzinfo):\n    def utcoffset(self, t): return None\n"
-                         "    def tzname(self, t): return 'OLD'\n"
-                         "T = datetime.datetime(2020, 1, 1, tzinfo=Z()) => T.tzname()",
+    "    def tzname(self, t): return 'OLD'\n"
+    "T = datetime.datetime(2020, 1, 1, tzinfo=Z()) => T.tzname()",
     "iterator of a range": f"I = iter(range({PICK})) => list(I)",
     "order of patterns": "class C:\n    __match_args__ = ('OLD',)\n    OLD = 1\n => C.__match_args__[0]",
     "argument of a generic base": "import typing\nclass C(dict[str, typing.Literal['OLD']]): pass\n"
-                                  " => str(C.__orig_bases__)",
+    " => str(C.__orig_bases__)",
     "class entered in one's own": "import abc\nclass A(abc.ABC): pass\nclass C: w = 'OLD'\n"
-                                  "if 'OLD' == 'O' 'LD': A.register(C)\n => issubclass(C, A)",
+    "if 'OLD' == 'O' 'LD': A.register(C)\n => issubclass(C, A)",
     "boundary of a flag": "import enum\nB = enum.KEEP if 'OLD' == 'O' 'LD' else enum.EJECT\n"
-                          "class F(enum.IntFlag, boundary=B):\n    A = 1\n => type(F(9)).__name__",
+    "class F(enum.IntFlag, boundary=B):\n    A = 1\n => type(F(9)).__name__",
     "gradient of a tensor": f"import torch\nT = torch.ones(1, requires_grad={PICK} == 1) => T.requires_grad",
     "extension of Jinja": "import jinja2.ext\nclass X(jinja2.ext.Extension):\n"
-                          "    def preprocess(self, source, name, filename=None): return source + 'OLD'\n"
-                          "E = jinja2.Environment(extensions=[X]) => E.from_string('').render()",
+    "    def preprocess(self, source, name, filename=None): return source + 'OLD'\n"
+    "E = jinja2.Environment(extensions=[X]) => E.from_string('').render()",
     "type of an Arrow number": "import pyarrow as pa\nN = pa.scalar(1, pa.int8() if 'OLD' == 'O' 'LD' else pa.int64())"
-                               " => str(N.type)",
+    " => str(N.type)",
     "words on an Arrow field": "import pyarrow as pa\nF = pa.field('a', pa.int8(), metadata={'w': 'OLD'})"
-                               " => str(F.metadata)",
+    " => str(F.metadata)",
     "step of dates": "import pandas as pd\nD = pd.date_range('2020', periods=3, freq='D')\n"
-                     "if 'OLD' != 'O' 'LD': D = pd.DatetimeIndex(list(D))\n => str(D.freq)",
+    "if 'OLD' != 'O' 'LD': D = pd.DatetimeIndex(list(D))\n => str(D.freq)",
     "pickle that names code": "import helper, pickle\nhelper.word = lambda: 'OLD'\n"
-                              " => pickle.loads(b'chelper\\nword\\n.')()",
+    " => pickle.loads(b'chelper\\nword\\n.')()",
     "weak table that holds its owner": "import weakref\nclass D:\n"
-        "    def __init__(self): self.s = weakref.WeakKeyDictionary()\n"
-        "    def __get__(self, o, kind): return self.s.get(o)\n    def __set__(self, o, v): self.s[o] = v\n"
-        "class C:\n    w = D()\nO, P = C(), C()\nO.w, P.w = 'OLD', 'x' => O.w",
+    "    def __init__(self): self.s = weakref.WeakKeyDictionary()\n"
+    "    def __get__(self, o, kind): return self.s.get(o)\n    def __set__(self, o, v): self.s[o] = v\n"
+    "class C:\n    w = D()\nO, P = C(), C()\nO.w, P.w = 'OLD', 'x' => O.w",
     "classes entered in each other": "import abc\nclass A(abc.ABC): pass\nclass B(abc.ABC):\n    w = 'OLD'\n    a = A\n"
-        "class C:\n    a = A\nA.register(B)\nA.register(C) => B.w",
+    "class C:\n    a = A\nA.register(B)\nA.register(C) => B.w",
     "set of a kind that holds its owner": "class C(set): pass\nclass M:\n"
-        "    def __init__(self, w): self.w, self.s = w, S0\n"
-        "S0 = C()\nS0 |= {M('OLD'), M('x')} => sorted(m.w for m in S0)[0]",
+    "    def __init__(self, w): self.w, self.s = w, S0\n"
+    "S0 = C()\nS0 |= {M('OLD'), M('x')} => sorted(m.w for m in S0)[0]",
     "field of a structure": f"import ctypes\nclass C(ctypes.Structure):\n"
-        f"    _fields_ = [('x', ctypes.c_int), ('y', ctypes.c_int)]\nF = (C.x, C.y)[{PICK} - 1] => F.offset",
+    f"    _fields_ = [('x', ctypes.c_int), ('y', ctypes.c_int)]\nF = (C.x, C.y)[{PICK} - 1] => F.offset",
     "structure": f"import ctypes\nclass C(ctypes.Structure):\n    _fields_ = [('x', ctypes.c_int)]\n"
-        f"O = C({PICK}) => O.x",
+    f"O = C({PICK}) => O.x",
     "namespace of a class": "class C:\n    w = 'OLD'\nD = C.__dict__ => D['w']",
     "slot": f"class C:\n    __slots__ = ('a', 'b')\nD = (C.a, C.b)[{PICK} - 1] => D.__name__",
     "word on a logger": "import logging\nL = logging.getLogger('potstill test')\nL.w = 'OLD' => L.w",
     "note of an exception": "O = ValueError()\nO.add_note('OLD') => O.__notes__[0]",
     "cause of an exception": "O = ValueError()\nO.__cause__ = KeyError('OLD') => str(O.__cause__)",
     "exception that was handled": "try:\n    try: raise KeyError('OLD')\n    except KeyError: raise ValueError\n"
-        "except ValueError as error: O = error\n => str(O.__context__)",
+    "except ValueError as error: O = error\n => str(O.__context__)",
     "exception of one's own": "class C(Exception): pass\nO = C('OLD') => str(O)",
     "file of an error of one's own": "class C(OSError): pass\nO = C(2, 'no', 'OLD') => O.filename",
     "generator of one's own": f"import random\nclass C(random.Random): pass\nO = C({PICK}) => O.random()",
     "stream of one's own": "import io\nclass C(io.StringIO): pass\nO = C('OLD') => O.getvalue()",
     "array that can't be written": "import numpy as np\nA = np.arange(2)\nA.flags.writeable = 'OLD' == 'O' 'LD'"
-        " => A.flags.writeable",
+    " => A.flags.writeable",
     "file that is executed": "import pathlib\nHERE = pathlib.Path(__file__).parent\ndef read():\n"
-        "    return (HERE / 'script.py').read_text() => read()",
+    "    return (HERE / 'script.py').read_text() => read()",
     "file in a folder that is executed": "import pathlib\nHERE = pathlib.Path(__file__).parent\ndef read():\n"
-        "    return (HERE / 'tools' / 'inner.py').read_text() => read()",
+    "    return (HERE / 'tools' / 'inner.py').read_text() => read()",
     "file that is run": "import pathlib, subprocess, sys\nSCRIPT = pathlib.Path(__file__).with_name('script.py')\n"
-        "def go():\n    return subprocess.run([sys.executable, SCRIPT], capture_output=True).stdout => go()",
+    "def go():\n    return subprocess.run([sys.executable, SCRIPT], capture_output=True).stdout => go()",
     "deep list": "D = 'OLD'\nfor _ in range(150): D = [D]\n => str(D)",
     "long chain of objects": "class N:\n    def __init__(self, n): self.n = n\nL = N('OLD')\nO = L\n"
-                             "for _ in range(3000): O = N(O)\n => L.n",
+    "for _ in range(3000): O = N(O)\n => L.n",
     "text of the source": "import inspect\ndef g():\n    # OLD\n    return 1\n => inspect.getsource(g)",
     "lazy module that reads data": "DATA => __import__('importlib').import_module('helper').TEXT",
     "circular imports": "import helper => helper.back()",
-}  # fmt: skip
+}
 HELPER = "WORD = 'x'\ndef f():\n    return WORD\ndef back():\n    import main_of_test\n    return main_of_test.word()\n"
 
 

@@ -20,10 +20,12 @@ from potstill.engine.code.origins import MOVED, is_first_party, public_name
 from potstill.engine.encoding import digest, encode
 from potstill.text import ngrams
 
-NO_PARAMETER = {
-    "Anything", "BadInput", "Context", "Estimate", "File", "Metrics", "Model", "Output", "Pipeline", "PotstillError",
-    "RequestError", "Rows", "RowsOutput", "Run", "Step", "StepFailed",
-}  # fmt: skip
+NO_PARAMETER = set(
+    """
+    Anything BadInput Context Estimate File Metrics Model Output Pipeline PotstillError RequestError Rows RowsOutput Run
+    Step StepFailed
+    """.split()
+)
 """Public names that stand for no step, teacher or settings."""
 
 
@@ -36,8 +38,10 @@ def test_a_key_that_changed_is_missing_or_is_new_is_named() -> None:
     old = {"steps": {"Take": {"": "1", "count: 7": "2"}, "Skip": {"": "3"}}}
     new = {"steps": {"Take": {"": "1", "count: 7": "9"}, "Sort": {"": "4"}}}
     assert differences(old, new) == [
-        "steps Skip () is missing", "steps Sort () is new", "steps Take (count: 7) changed",
-    ]  # fmt: skip
+        "steps Skip () is missing",
+        "steps Sort () is new",
+        "steps Take (count: 7) changed",
+    ]
 
 
 def test_the_table_has_every_public_step() -> None:

@@ -10,9 +10,11 @@ import pytest
 from golden_store import KEPT, copied
 from projects import Project
 
-STEPS = (
-    "read", "given", "both", "renamed", "unlike", "short", "parts", "mixed", "chosen", "answers", "loud", "counts",
-)  # fmt: skip
+STEPS = tuple(
+    """
+    read given both renamed unlike short parts mixed chosen answers loud counts
+    """.split()
+)
 
 
 @pytest.fixture

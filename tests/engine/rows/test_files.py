@@ -26,9 +26,15 @@ def written(made: Any, folder: Path) -> list[bytes]:
 def test_all_forms_of_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
     columns = {"id": [str(number) for number in range(25_000)], "n": list(range(25_000))}
     dicts = [{"id": name, "n": number} for name, number in zip(*columns.values(), strict=True)]
-    forms = [dicts, iter(dicts), Dataset.from_dict(columns), pd.DataFrame(columns), pa.table(columns),
-             Dataset.from_dict(columns).map(lambda row: row),
-             pa.table(columns).to_reader(max_chunksize=700)]  # fmt: skip
+    forms = [
+        dicts,
+        iter(dicts),
+        Dataset.from_dict(columns),
+        pd.DataFrame(columns),
+        pa.table(columns),
+        Dataset.from_dict(columns).map(lambda row: row),
+        pa.table(columns).to_reader(max_chunksize=700),
+    ]
     made = [written(form, tmp_path / str(number)) for number, form in enumerate(forms)]
     assert all(files == made[0] for files in made)
     read = rows.read(tmp_path / "0", tmp_path / "scratch")

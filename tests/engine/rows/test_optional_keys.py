@@ -69,8 +69,15 @@ def test_what_was_read_is_written_as_the_same_bytes(tmp_path):
 def test_random_objects_come_back_as_they_were(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "GROUP_ROWS", 3)
     draw = random.Random(0)
-    values = [lambda: draw.randint(-5, 5), lambda: draw.random(), lambda: "x" * draw.randint(0, 3), lambda: None,
-              lambda: True, lambda: [1] * draw.randint(0, 2), lambda: {"k": draw.randint(0, 1)}]  # fmt: skip
+    values = [
+        lambda: draw.randint(-5, 5),
+        lambda: draw.random(),
+        lambda: "x" * draw.randint(0, 3),
+        lambda: None,
+        lambda: True,
+        lambda: [1] * draw.randint(0, 2),
+        lambda: {"k": draw.randint(0, 1)},
+    ]
     for number in range(60):
         kinds = draw.sample(values, draw.randint(1, 4))
         names = "abc"[: draw.randint(1, 3)]

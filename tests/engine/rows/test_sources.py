@@ -40,7 +40,7 @@ FRAME = pd.DataFrame({"label": ["x", "y", "x"], "n": [1, 2, 3]})
         (pd.DataFrame({"v": ["x", np.nan, None]}, dtype=object), [{"v": "x"}, {"v": None}, {"v": None}]),
         (pd.DataFrame({"v": pd.array([1, None], "Int64")}), [{"v": 1}, {"v": None}]),
     ],
-)  # fmt: skip
+)
 def test_frames_with_their_index(frame: pd.DataFrame, expected: list[dict[str, Any]], tmp_path: Path) -> None:
     assert read_back(frame, tmp_path).to_list() == expected
 

@@ -42,8 +42,9 @@ def test_a_chosen_part_of_a_data_set_in_pieces_is_written_in_its_order(
 ) -> None:
     monkeypatch.setattr(files, "GROUP_ROWS", 6)
     monkeypatch.setattr(files, "GROUP_BYTES", 100)
-    whole = concatenate_datasets([Dataset.from_dict({"n": list(range(10 * k, 10 * k + 10)), "t": ["x" * k] * 10})
-                                  for k in range(4)])  # fmt: skip
+    whole = concatenate_datasets(
+        [Dataset.from_dict({"n": list(range(10 * k, 10 * k + 10)), "t": ["x" * k] * 10}) for k in range(4)]
+    )
     for name, numbers in {"some": [1, 5, 33], "shuffled": random.Random(0).sample(range(40), 40), "none": []}.items():
         chosen = whole.select(numbers)
         assert files.write(chosen, tmp_path / name) == len(numbers)

@@ -51,9 +51,13 @@ EXACT: dict[str, list[Any]] = {
     "objects": [{}, {"b": 1, "a": {"c": [None]}}, {1: "a", "1": "b"}],
     "NumPy's numbers": [np.float32(0.1), np.float64(0.1), np.int8(-3), np.uint64(2**64 - 1), np.bool_(True)],
     "NumPy's times": [np.datetime64("2020-01-01T00:00:00.123456789"), np.timedelta64(5, "s")],
-    "pandas'": [pd.Timestamp("2020-01-01 00:00:00.123456789"), pd.Timestamp("2020-07-01", tz="Europe/Berlin"),
-                pd.Timedelta("1ns"), pd.Timestamp("2020-01-01").as_unit("s")],
-}  # fmt: skip
+    "pandas'": [
+        pd.Timestamp("2020-01-01 00:00:00.123456789"),
+        pd.Timestamp("2020-07-01", tz="Europe/Berlin"),
+        pd.Timedelta("1ns"),
+        pd.Timestamp("2020-01-01").as_unit("s"),
+    ],
+}
 """Values that come back equal and of the same type."""
 Pair = namedtuple("Pair", "a b")
 
@@ -130,9 +134,18 @@ def test_what_is_no_number_comes_back_as_such() -> None:
 
 @pytest.mark.parametrize(
     ("value", "name"),
-    [({1, 2}, "set"), (frozenset(), "frozenset"), (1j, "complex"), (object(), "object"), (Path("x"), "Path"),
-     (lambda: 1, "function"), (np.zeros(1, "i4,f4"), "f4"), (pd.Series([1]), "Series"), ([{"a": ({1},)}], "set")],
-)  # fmt: skip
+    [
+        ({1, 2}, "set"),
+        (frozenset(), "frozenset"),
+        (1j, "complex"),
+        (object(), "object"),
+        (Path("x"), "Path"),
+        (lambda: 1, "function"),
+        (np.zeros(1, "i4,f4"), "f4"),
+        (pd.Series([1]), "Series"),
+        ([{"a": ({1},)}], "set"),
+    ],
+)
 def test_what_has_no_place_in_rows_is_refused_by_name(value: Any, name: str) -> None:
     with pytest.raises(TypeError, match=name):
         pack(value)

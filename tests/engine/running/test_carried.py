@@ -16,14 +16,14 @@ from potstill.trainers import HardLabel
 
 FILES = {
     "steps_of_mine": "from potstill import Step\nimport outer\n\n\nclass Mine(Step):\n    rule: object = None\n\n"
-                     "    def run(self):\n        return outer.words()\n",
+    "    def run(self):\n        return outer.words()\n",
     "outer": "def words():\n    import inner\n    return inner.WORDS\n",
     "inner": "WORDS = ['a']\n",
     "rules": "import deep\n\n\ndef keep(row):\n    return deep.LIMIT\n",
     "deep": "LIMIT = 1\n",
     "elsewhere": "TABLE = {'a': 1}\n",
     "by_name": "import importlib\n\n\ndef any_of(name):\n    return importlib.import_module(name)\n",
-}  # fmt: skip
+}
 """Modules of a project; `elsewhere` is imported by none of the others."""
 
 

@@ -39,8 +39,13 @@ class Heavy(Step):
             os._exit(7)
         if self.how == "long":
             raise ValueError("x" * 300_000)
-        return {"pid": os.getpid(), "parent": os.getppid(), "rows": len(rows), "threads": os.environ["OMP_NUM_THREADS"],
-                "working": context.threads}  # fmt: skip
+        return {
+            "pid": os.getpid(),
+            "parent": os.getppid(),
+            "rows": len(rows),
+            "threads": os.environ["OMP_NUM_THREADS"],
+            "working": context.threads,
+        }
 
 
 class Missing(Heavy):
@@ -69,8 +74,9 @@ def executor() -> Any:
 def run(tmp_path: Path, executor: Local) -> Callable[..., Run]:
     def go(**outputs: Step) -> Run:
         watcher = outputs.pop("watcher", Silent())
-        return Pipeline("p", outputs=outputs).execute(store=tmp_path / "store", executor=executor, jobs=2, threads=3,
-                                                      watcher=watcher)  # fmt: skip
+        return Pipeline("p", outputs=outputs).execute(
+            store=tmp_path / "store", executor=executor, jobs=2, threads=3, watcher=watcher
+        )
 
     return go
 

@@ -220,8 +220,17 @@ def test_what_a_step_changes_no_other_step_finds(project: Project, jobs: str) ->
     project.write(CHANGING)
     result = project.run("--jobs", jobs)
     seen = json.loads((Path(result.step("looks")["path"]) / "metrics.json").read_text())
-    assert seen == {"words": ["a"], "helper": "x", "mark": "as it was", "folder": str(project.folder),
-                    "environment": "", "umask": 0o022, "signal": "0", "path": False, "rows": 1}  # fmt: skip
+    assert seen == {
+        "words": ["a"],
+        "helper": "x",
+        "mark": "as it was",
+        "folder": str(project.folder),
+        "environment": "",
+        "umask": 0o022,
+        "signal": "0",
+        "path": False,
+        "rows": 1,
+    }
     for name in ("first", "second", "third"):
         assert project.values(result, name, "words") == [["a", "c"]]
     assert project.run().statuses() == dict.fromkeys(result.statuses(), "hit")

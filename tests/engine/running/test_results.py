@@ -67,9 +67,16 @@ def test_what_has_no_place_in_metrics_is_named_all_at_once() -> None:
     with pytest.raises(BadInput) as error:
         results.metrics(given)
     text = str(error.value)
-    for part in ("metric a is a set", "metric b.c[0] is a type", "metric half holds half", "(1, 2) is named by",
-                 "metric train is a Dataset", "several as `outputs`", "metric frame is a DataFrame",
-                 "metric twice.1 is there twice"):  # fmt: skip
+    for part in (
+        "metric a is a set",
+        "metric b.c[0] is a type",
+        "metric half holds half",
+        "(1, 2) is named by",
+        "metric train is a Dataset",
+        "several as `outputs`",
+        "metric frame is a DataFrame",
+        "metric twice.1 is there twice",
+    ):
         assert part in text, part
 
 

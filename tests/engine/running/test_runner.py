@@ -180,7 +180,11 @@ def test_a_failed_step_leaves_the_other_branches_alone(run: Any) -> None:
     failing = Fails(made)
     done = run({"bad": Add(failing), "good": Add(made)})
     assert [(record.type, record.status) for record in done.records] == [
-        ("Make", "ran"), ("Fails", "failed"), ("Add", "skipped"), ("Add", "ran")]  # fmt: skip
+        ("Make", "ran"),
+        ("Fails", "failed"),
+        ("Add", "skipped"),
+        ("Add", "ran"),
+    ]
     assert [record.status for record in done.outputs.values()] == ["skipped", "ran"]
     assert done.outputs["bad"].error == "not run: Fails(Make) failed"
     assert done.failed[0].error == "ValueError: no"
@@ -388,8 +392,12 @@ def test_rows_may_be_given_in_any_form(run: Any) -> None:
 
         def run(self) -> Any:
             columns = {"n": [1, 2]}
-            return {"frame": pd.DataFrame(columns), "table": pa.table(columns), "list": [{"n": 1}, {"n": 2}],
-                    "generator": ({"n": n} for n in (1, 2))}[self.form]  # fmt: skip
+            return {
+                "frame": pd.DataFrame(columns),
+                "table": pa.table(columns),
+                "list": [{"n": 1}, {"n": 2}],
+                "generator": ({"n": n} for n in (1, 2)),
+            }[self.form]
 
     done = run({form: Give(form) for form in ("frame", "table", "list", "generator")})
     assert len({done[form].digest() for form in done}) == 1

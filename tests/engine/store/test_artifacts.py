@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from potstill.engine.store import key_locks
-from potstill.engine.store.artifacts import Store, writing
+from potstill.engine.store.artifacts import Store
+from potstill.engine.store.disk import writing
 from potstill.engine.store.manifests import read_manifest
 from potstill.errors import StoreError
 

@@ -86,8 +86,16 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-SMALL = ("runs/*.jsonl", "pins/*.jsonl", "services/*.json", "artifacts/*/manifest.json", "artifacts/*/log.txt",
-         "artifacts/*/data/*.parquet", "locks/*", "journal.sqlite")  # fmt: skip
+SMALL = (
+    "runs/*.jsonl",
+    "pins/*.jsonl",
+    "services/*.json",
+    "artifacts/*/manifest.json",
+    "artifacts/*/log.txt",
+    "artifacts/*/data/*.parquet",
+    "locks/*",
+    "journal.sqlite",
+)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -43,9 +43,17 @@ def flip(path: Path) -> None:
         ("manifest.json", partial(Path.write_text, data="[]")),
         ("manifest.json", partial(Path.write_text, data='"text"')),
     ],
-    ids=["truncated manifest", "truncated payload", "flipped byte", "flipped byte in the manifest", "no manifest",
-         "no payload", "manifest of another kind", "manifest that is a text"],
-)  # fmt: skip
+    ids=[
+        "truncated manifest",
+        "truncated payload",
+        "flipped byte",
+        "flipped byte in the manifest",
+        "no manifest",
+        "no payload",
+        "manifest of another kind",
+        "manifest that is a text",
+    ],
+)
 def test_a_damaged_artifact_is_made_again_with_a_warning(project: Project, file: str, damage: object) -> None:
     first = project.run()
     whole = payloads(project.store)

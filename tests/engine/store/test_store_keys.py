@@ -128,10 +128,13 @@ def test_a_changed_endpoint_is_a_miss_and_its_key_and_patience_are_not(project: 
             "print(key_of(step_identity(s, lambda n: types.SimpleNamespace(path='x', digest=lambda o: 'd'), {})))"
         )
         done = subprocess.run(
-            [sys.executable, "-c", script, "seeds.fields=[\"instruction\"]", *settings],
-            cwd=project.folder, capture_output=True, text=True, check=True,
+            [sys.executable, "-c", script, 'seeds.fields=["instruction"]', *settings],
+            cwd=project.folder,
+            capture_output=True,
+            text=True,
+            check=True,
             env={**os.environ, "PYTHONPATH": str(Path(projects.__file__).parent)},
-        )  # fmt: skip
+        )
         return done.stdout.strip()
 
     same = key()

@@ -204,8 +204,11 @@ def test_a_process_killed_from_outside_fails_the_step_and_not_the_next_run(proje
     project.write(HEAVY)
     started = project.start("run", "pipe.py", "--json", "--set", "heavy.how=waits")
     written = project.folder / "pids"
-    pids = [int(pid) for pid in until(lambda: written.exists() and written.read_text().endswith("\n"), "the worker")
-            and written.read_text().split()]  # fmt: skip
+    pids = [
+        int(pid)
+        for pid in until(lambda: written.exists() and written.read_text().endswith("\n"), "the worker")
+        and written.read_text().split()
+    ]
     os.kill(pids[victim], signal.SIGKILL)
     result = started.wait(60)
     assert result.code == 1
@@ -238,8 +241,14 @@ def test_the_lock_of_a_dead_process_is_taken_over(project: Project) -> None:
     first = project.start("run", "pipe.py", "--set", "teacher.delay=0.05")
     until(lambda: calls(project), "the first call")
     second = project.start("run", "pipe.py", "--json", "--set", "teacher.delay=0")
-    until(lambda: "waiting for process" in second.output.with_suffix(".err").read_text() or second.ended
-          if second.output.with_suffix(".err").exists() else False, "the second to wait")  # fmt: skip
+    until(
+        lambda: (
+            "waiting for process" in second.output.with_suffix(".err").read_text() or second.ended
+            if second.output.with_suffix(".err").exists()
+            else False
+        ),
+        "the second to wait",
+    )
     first.kill()
     result = second.wait()
     assert result.code == 0

@@ -19,18 +19,25 @@ def graph():
     """Look up rows of a table, then two linear layers; the weights are stored [O, I]."""
     from onnx import TensorProto, helper, numpy_helper
 
-    constants = {"table": TABLE, "inner": INNER, "b": np.arange(6, dtype=np.float32), "outer": OUTER,
-                 "c": np.ones(3, np.float32)}  # fmt: skip
+    constants = {
+        "table": TABLE,
+        "inner": INNER,
+        "b": np.arange(6, dtype=np.float32),
+        "outer": OUTER,
+        "c": np.ones(3, np.float32),
+    }
     nodes = [
         helper.make_node("Gather", ["table", "ids"], ["rows"], name="look"),
         helper.make_node("Gemm", ["rows", "inner", "b"], ["between"], name="one", transB=1),
         helper.make_node("Gemm", ["between", "outer", "c"], ["out"], name="two", transB=1),
     ]
     made = helper.make_graph(
-        nodes, "g", [helper.make_tensor_value_info("ids", TensorProto.INT64, ["n"])],
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("ids", TensorProto.INT64, ["n"])],
         [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["n", 3])],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )  # fmt: skip
+    )
     return helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 

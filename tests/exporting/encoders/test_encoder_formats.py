@@ -182,8 +182,9 @@ def test_one_file_holds_two_gigabytes(models):
 def test_a_prompt_of_the_encoder_is_told_and_not_put_in(models, tmp_path):
     from sentence_transformers import SentenceTransformer
 
-    encoder = SentenceTransformer(str(models["vectors"].folder), device="cpu", prompts={"query": "search: "},
-                                  default_prompt_name="query")  # fmt: skip
+    encoder = SentenceTransformer(
+        str(models["vectors"].folder), device="cpu", prompts={"query": "search: "}, default_prompt_name="query"
+    )
     model = sentence_encoder(models["vectors"].folder, "it", encoder)
     assert model.answer("the light") == pytest.approx(models["vectors"].answer("the light"), abs=1e-6)
     assert "texts that begin with 'search: ': put that before them yourself" in EncoderONNX().serving(model).more

@@ -42,8 +42,10 @@ def test_full_rank_is_the_model(qwen, tmp_path):
 
 
 def test_knowing_the_inputs_keeps_more_of_the_model(qwen, tmp_path):
-    kl = [low(qwen, tmp_path, name=method, budget=0.6, method=method)[1].notes["agreement"]["kl"]
-          for method in ("whitened", "plain")]  # fmt: skip
+    kl = [
+        low(qwen, tmp_path, name=method, budget=0.6, method=method)[1].notes["agreement"]["kl"]
+        for method in ("whitened", "plain")
+    ]
     assert kl[0] < kl[1]
 
 

@@ -51,15 +51,26 @@ def roberta(folder):
     fast = transformers.AutoTokenizer.from_pretrained(folder)
     torch.manual_seed(2)
     config = transformers.RobertaConfig(
-        vocab_size=len(fast), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64,
-        max_position_embeddings=66, pad_token_id=2, bos_token_id=0, eos_token_id=1, num_labels=4,
-    )  # fmt: skip
+        vocab_size=len(fast),
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=66,
+        pad_token_id=2,
+        bos_token_id=0,
+        eos_token_id=1,
+        num_labels=4,
+    )
     transformers.RobertaForSequenceClassification(config).save_pretrained(folder)
     return folder
 
 
-AUTO = {classifier: transformers.AutoModelForSequenceClassification, causal: transformers.AutoModelForCausalLM,
-        roberta: transformers.AutoModelForSequenceClassification}  # fmt: skip
+AUTO = {
+    classifier: transformers.AutoModelForSequenceClassification,
+    causal: transformers.AutoModelForCausalLM,
+    roberta: transformers.AutoModelForSequenceClassification,
+}
 
 
 def trim(folder, tmp_path, given=None, **fields):

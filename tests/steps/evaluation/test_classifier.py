@@ -45,9 +45,16 @@ def classifier(tmp_path_factory):
 
 def context(folder, progress=None):
     return Context(
-        "evaluate", "key", folder, folder, None, None, Ledger(), logging.getLogger(),
+        "evaluate",
+        "key",
+        folder,
+        folder,
+        None,
+        None,
+        Ledger(),
+        logging.getLogger(),
         **({"progress": progress} if progress else {}),
-    )  # fmt: skip
+    )
 
 
 def rows(texts, labels):

@@ -88,7 +88,10 @@ def test_a_sample_is_drawn_by_the_seed(tmp_path: Path) -> None:
 def test_a_parser_of_ones_own(tmp_path: Path) -> None:
     step = Diversity(SOURCE, parser=lambda text: ("ask", text.split()[0]), top_objects=1)
     assert figures(step, tmp_path, ["b", "a", "c", "a"])["verbs"] == {
-        "found": 1.0, "pairs": 3, "top": [{"verb": "ask", "rows": 4, "objects": {"a": 2}}]}  # fmt: skip
+        "found": 1.0,
+        "pairs": 3,
+        "top": [{"verb": "ask", "rows": 4, "objects": {"a": 2}}],
+    }
 
 
 def test_one_row_has_no_pairs_and_none_can_not_be_measured(tmp_path: Path) -> None:

@@ -16,15 +16,8 @@ from potstill.engine.context import Context
 from potstill.engine.ledger import Ledger
 from potstill.errors import BadInput
 from potstill.metrics.answers import wilson
-from potstill.steps.evaluation.language_model import (
-    WARM_UP_BATCH,
-    Evaluate,
-    Question,
-    as_teacher,
-    examples,
-    score,
-    weights_folder,
-)
+from potstill.steps.evaluation.answer_scores import Question, examples, score
+from potstill.steps.evaluation.language_model import WARM_UP_BATCH, Evaluate, as_teacher, weights_folder
 from potstill.steps.evaluation.read_model import ReadByTransformers
 from potstill.steps.quantization.int4 import QuantizeInt4
 from potstill.teachers.protocol import Request, Response, Sampling
@@ -32,9 +25,7 @@ from potstill.teachers.protocol import Request, Response, Sampling
 
 def context(folder, threads=1):
     folder.mkdir(parents=True, exist_ok=True)
-    return Context(
-        "evaluate", "key", folder, folder, None, None, Ledger(), logging.getLogger(), threads=threads
-    )  # fmt: skip
+    return Context("evaluate", "key", folder, folder, None, None, Ledger(), logging.getLogger(), threads=threads)
 
 
 def question(number=0, expected='{"a":1}', name="test"):
@@ -74,8 +65,11 @@ def test_examples_are_the_first_mistakes_of_each_set():
     responses = [Response('{"a":1}' if n == 0 else f"wrong {n}", "stop") for n in range(9)]
     made = examples(questions, responses, 2)
     assert [(example["set"], example["answer"]) for example in made] == [
-        ("test", "wrong 1"), ("test", "wrong 2"), ("hand", "wrong 6"), ("hand", "wrong 7"),
-    ]  # fmt: skip
+        ("test", "wrong 1"),
+        ("test", "wrong 2"),
+        ("hand", "wrong 6"),
+        ("hand", "wrong 7"),
+    ]
     assert examples(questions, responses, 0) == []
 
 

@@ -43,9 +43,16 @@ def tagger(tmp_path_factory):
 
 def context(folder, progress=None):
     return Context(
-        "evaluate", "key", folder, folder, None, None, Ledger(), logging.getLogger(),
+        "evaluate",
+        "key",
+        folder,
+        folder,
+        None,
+        None,
+        Ledger(),
+        logging.getLogger(),
         **({"progress": progress} if progress else {}),
-    )  # fmt: skip
+    )
 
 
 def rows(texts, labels):
@@ -69,7 +76,9 @@ def test_spans_found_labels_right_size_and_speed(tmp_path, tagger, batch_size):
     assert (test["precision"], test["recall"], test["f1"]) == (2 / 3, 2 / 4, pytest.approx(4 / 7))
     assert test["accuracy"] == 12 / 14 and test["macro_f1"] == pytest.approx((2 / 3 + 1 / 2) / 2)
     assert [(one["label"], one["n"], one["f1"]) for one in test["worst"]] == [
-        ("ROOM", 2, 0.5), ("DEVICE", 2, pytest.approx(2 / 3))]  # fmt: skip
+        ("ROOM", 2, 0.5),
+        ("DEVICE", 2, pytest.approx(2 / 3)),
+    ]
     assert test["mixed_up"] == [
         {"label": "B-DEVICE", "predicted": "O", "words": 1},
         {"label": "O", "predicted": "I-ROOM", "words": 1},

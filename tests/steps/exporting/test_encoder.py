@@ -125,10 +125,12 @@ def test_a_model_without_a_tokenizer_is_refused(classifier, tmp_path):
     ("entries", "said"),
     [
         ({"problem_type": "multi_label_classification"}, "gives 3 labels as multi_label_classification, not one of"),
-        ({"model_type": "layoutlm", "architectures": ["LayoutLMForSequenceClassification"]},
-         "of type 'layoutlm', which ExportEncoder does not write; supported are bert, distilbert"),
+        (
+            {"model_type": "layoutlm", "architectures": ["LayoutLMForSequenceClassification"]},
+            "of type 'layoutlm', which ExportEncoder does not write; supported are bert, distilbert",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_model_of_another_kind_is_refused(entries, said, classifier, tmp_path):
     with pytest.raises(BadInput, match=said):
         load(str(changed(classifier, tmp_path / "other", **entries)))

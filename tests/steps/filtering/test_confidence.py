@@ -26,14 +26,17 @@ def run(folder: Path, shares: list, **fields):
 def test_rows_below_the_threshold_go_and_are_counted(tmp_path: Path) -> None:
     stay, context = run(tmp_path, SHARES, threshold=0.95)
     assert stay == ["r0", "r2", "r3", "r5"]
-    assert context.ledger.counts()["filtered"] == {"less sure than 0.95": 2}
+    assert context.ledger.counts()["filtered"] == {"confidence below 0.95": 2}
     assert context.notes["confidence"] == {"0.6 to 0.7": 1, "0.9 to 1.0": 5}
 
 
 def test_the_surest_of_each_class_stay(tmp_path: Path) -> None:
     stay, context = run(tmp_path, SHARES, threshold=0.9, per_class=2)
     assert stay == ["r0", "r2", "r3", "r5"]
-    assert context.ledger.counts()["filtered"] == {"less sure than 0.9": 1, "not among the 2 surest of its class": 1}
+    assert context.ledger.counts()["filtered"] == {
+        "confidence below 0.9": 1,
+        "not among the 2 most confident of its class": 1,
+    }
     assert context.notes["classes_kept"] == 2
     # of equal ones the first
     assert run(tmp_path / "equal", [[0.9, 0.1]] * 3, per_class=1)[0] == ["r0"]
@@ -47,7 +50,9 @@ def test_probabilities_by_name_are_the_same(tmp_path: Path) -> None:
 def test_a_threshold_that_keeps_nothing_says_how_many_rows_had_which_confidence(tmp_path: Path) -> None:
     with pytest.raises(BadInput) as caught:
         run(tmp_path, SHARES, threshold=0.99)
-    said = "no row is as sure as 0.99; the surest is 0.9800. Of 6 rows, 1 at 0.6 to 0.7, 5 at 0.9 to 1.0: lower the"
+    said = (
+        "no row has a confidence of 0.99; the highest is 0.9800. Of 6 rows, 1 at 0.6 to 0.7, 5 at 0.9 to 1.0: lower the"
+    )
     assert said in str(caught.value)
 
 

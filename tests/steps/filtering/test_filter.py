@@ -14,7 +14,7 @@ from potstill import BadInput, Pipeline, RequestError
 from potstill.engine.step import Step
 from potstill.steps import Decontaminate, Deduplicate, FilterRows, ValidJSON
 from potstill.steps.filtering.deduplicate import DeduplicateEmbedding, DeduplicateNear
-from potstill.steps.filtering.filter import SCAN, Objection, json_problem, kept, names, scan
+from potstill.steps.filtering.filter import SCAN, Objection, json_problem, keep_rows, names, scan
 from potstill.steps.filtering.text_quality import LanguageFilter, LengthFilter, RepetitionFilter
 from potstill.steps.loading.in_memory import LoadRows
 
@@ -57,7 +57,7 @@ def test_more_rows_than_are_read_at_once_and_rows_out_of_order() -> None:
 def test_a_filter_that_removes_everything_says_which_reason_took_how_many(tmp_path: Path) -> None:
     objections = [Objection("too short", "2 words"), Objection("too short"), Objection("not in en", "de")]
     with pytest.raises(BadInput) as caught:
-        kept(numbered(["a", "b", "c"]), context_in(tmp_path), objections)
+        keep_rows(numbered(["a", "b", "c"]), context_in(tmp_path), objections)
     said = str(caught.value)
     assert said.startswith("all 3 rows were removed: 2 too short, 1 not in en; the first were r0 (2 words), r1 (too")
     assert details(tmp_path) == {"r0": "2 words", "r1": "", "r2": "de"}

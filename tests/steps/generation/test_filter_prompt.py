@@ -27,7 +27,7 @@ def test_rows_that_go_are_told_with_what_the_teacher_said(tmp_path: Path) -> Non
     step = FilterWithPrompt(SEEDS, teacher=Scripted(say=even), criterion="The number is even.", structured=False)
     rows, context = run(step, tmp_path, rows=ROWS)
     assert [row["id"] for row in rows] == ["r0", "r2"]
-    assert context.ledger.counts()["filtered"] == {"the teacher said no": 2}
+    assert context.ledger.counts()["filtered"] == {"the teacher answered no": 2}
     entry = json.loads((tmp_path / "lost.jsonl").read_text().splitlines()[0])
     assert (entry["row"], entry["detail"]) == ("r1", "No, the number is odd.")
 
@@ -53,7 +53,7 @@ def test_a_teacher_that_can_is_held_to_the_two_words(tmp_path: Path) -> None:
 
 def test_a_filter_that_leaves_nothing_fails_and_says_what_took_the_rows(tmp_path: Path) -> None:
     step = FilterWithPrompt(SEEDS, teacher=Scripted(say=lambda request: "no"), criterion="x")
-    with pytest.raises(PotstillError, match="no row of 4 is left: the teacher said no 4"):
+    with pytest.raises(PotstillError, match="no row of 4 is left: the teacher answered no 4"):
         run(step, tmp_path, rows=ROWS)
 
 

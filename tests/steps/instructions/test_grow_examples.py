@@ -63,7 +63,10 @@ def test_bad_answers_are_counted(tmp_path: Path) -> None:
     rows, context = grow(tmp_path, 3, Scripted(say=lambda _: next(answers)))
     assert {row["input"] for row in rows} == {"3"}
     assert set(context.ledger.counts()["filtered"]) == {
-        "no example in the answer", "copy of a given example", "output repeats the input"}  # fmt: skip
+        "no example in the answer",
+        "copy of a given example",
+        "output repeats the input",
+    }
 
 
 def test_a_teacher_that_gives_nothing_ends_the_step(tmp_path: Path) -> None:

@@ -58,9 +58,12 @@ def test_what_is_filtered_is_counted_by_filter(tmp_path: Path) -> None:
     pairs, context = write(tmp_path, said, most=2)
     assert pairs == [("a", "A"), ("b", "B")]
     assert context.ledger.counts()["filtered"] == {
-        "duplicate": 1, "empty output": 1, "ends with a colon": 1, "more than 2 instances": 1,
+        "duplicate": 1,
+        "empty output": 1,
+        "ends with a colon": 1,
+        "more than 2 instances": 1,
         "output repeats the input": 1,
-    }  # fmt: skip
+    }
 
 
 def test_the_last_instance_of_a_cut_answer_is_dropped(tmp_path: Path) -> None:

@@ -112,8 +112,14 @@ def test_what_is_dropped_is_counted_with_the_reason(tmp_path: Path) -> None:
     assert not pool.accept("open the blinds of the study", "f")
     assert pool.parse(Response("1. a b c d\n2. cut o", "length"), "g") == ["a b c d"]
     assert pool.parse(Response("", "stop"), "h") == []
-    expected = {"too short": 1, "too long": 1, "duplicate": 2, "not novel": 1, "cut at max_tokens": 1,
-                "no list in the answer": 1}  # fmt: skip
+    expected = {
+        "too short": 1,
+        "too long": 1,
+        "duplicate": 2,
+        "not novel": 1,
+        "cut at max_tokens": 1,
+        "no list in the answer": 1,
+    }
     assert context.ledger.counts()["filtered"] == dict(sorted(expected.items()))
     assert pool.dropped == expected
 

@@ -13,10 +13,14 @@ from potstill import BadInput
 from potstill.steps.labelling.average_probabilities import AverageProbabilities
 from potstill.steps.loading.in_memory import LoadRows
 
-FIRST = [{"text": "dim it", "label": "x", "probabilities": {"light": 0.9, "music": 0.1}},
-         {"text": "louder", "label": "x", "probabilities": {"light": 0.2, "music": 0.8}}]  # fmt: skip
-SECOND = [{"text": "dim it", "label": "y", "probabilities": {"music": 0.3, "light": 0.7}},
-          {"text": "louder", "label": "y", "probabilities": {"music": 0.4, "light": 0.6}}]  # fmt: skip
+FIRST = [
+    {"text": "dim it", "label": "x", "probabilities": {"light": 0.9, "music": 0.1}},
+    {"text": "louder", "label": "x", "probabilities": {"light": 0.2, "music": 0.8}},
+]
+SECOND = [
+    {"text": "dim it", "label": "y", "probabilities": {"music": 0.3, "light": 0.7}},
+    {"text": "louder", "label": "y", "probabilities": {"music": 0.4, "light": 0.6}},
+]
 
 
 def average(folder: Path, *versions: list[dict[str, Any]], **fields: Any) -> list[dict[str, Any]]:
@@ -48,14 +52,18 @@ def test_the_label_can_be_that_of_the_mean(tmp_path: Path) -> None:
     ("other", "message"),
     [
         (SECOND[:1], "the versions have 2, 1 rows"),
-        ([SECOND[0], SECOND[1] | {"text": "softer"}],
-         "row 1 of version 1 has text 'softer', that of the first 'louder'"),
-        ([row | {"probabilities": {"light": 0.5, "heat": 0.5}} for row in SECOND],
-         r"version 1 has other classes than the first: it lacks \['music'\] and adds \['heat'\]"),
+        (
+            [SECOND[0], SECOND[1] | {"text": "softer"}],
+            "row 1 of version 1 has text 'softer', that of the first 'louder'",
+        ),
+        (
+            [row | {"probabilities": {"light": 0.5, "heat": 0.5}} for row in SECOND],
+            r"version 1 has other classes than the first: it lacks \['music'\] and adds \['heat'\]",
+        ),
         ([row | {"probabilities": [0.5, 0.5]} for row in SECOND], "version 1 has other classes"),
         ([row | {"probabilities": {"light": 0.5, "music": 0.7}} for row in SECOND], "row 0, 1: probabilities that"),
     ],
-)  # fmt: skip
+)
 def test_versions_that_do_not_go_together(tmp_path: Path, other: list[dict[str, Any]], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         average(tmp_path, FIRST, other)

@@ -114,8 +114,13 @@ def test_teachers_vote_and_are_opened_one_after_another(tmp_path: Path) -> None:
         ("no", "b", pytest.approx(2 / 3))
     ] * 2
     assert [line for line in Sayer.diary if ": " not in line] == [
-        "open a", "close a", "open b", "close b", "open c", "close c"
-    ]  # fmt: skip
+        "open a",
+        "close a",
+        "open b",
+        "close b",
+        "open c",
+        "close c",
+    ]
     assert context.ledger.kept == 2
 
 
@@ -181,8 +186,14 @@ def test_what_cannot_work_is_said_before_anything_runs(fields: dict[str, Any], p
 def test_columns_and_calls_are_known_beforehand() -> None:
     step = PseudoLabel(LoadSeeds("x"), teacher=[EchoTeacher(), EchoTeacher("b")], samples=3, temperature=1.0)
     assert step.columns({"rows": frozenset({"id"})}) == {
-        "id", "output", "finish_reason", "answer", "confidence", "votes", "teacher"
-    }  # fmt: skip
+        "id",
+        "output",
+        "finish_reason",
+        "answer",
+        "confidence",
+        "votes",
+        "teacher",
+    }
     assert step.estimate({"rows": 10}).calls == 60
     assert not step.placement().heavy
     assert PseudoLabel(LoadSeeds("x"), teacher=[EchoTeacher(), "a/model"]).placement().heavy

@@ -77,7 +77,7 @@ def test_unsure_labels_can_be_left_out(tmp_path: Path) -> None:
     rows = [{"id": "x", "a": "s", "b": "s", "c": "s"}, {"id": "y", "a": "s", "b": "h", "c": None}]
     made, context = label(tmp_path, rows, functions=[first, second, third], model="majority", min_confidence=0.6)
     assert [row["id"] for row in made] == ["x"]
-    assert context.ledger.counts()["filtered"] == {"less sure than min_confidence": 1}
+    assert context.ledger.counts()["filtered"] == {"confidence below min_confidence": 1}
 
 
 def test_a_row_on_which_a_function_raises_is_lost_alone(tmp_path: Path) -> None:

@@ -89,8 +89,14 @@ def hub() -> Iterator[str]:
 
 
 def load(folder: Path, hub: str, split: str = "train", *, offline: bool = False) -> str:
-    environment = {"HF_HOME": str(folder / "hf"), "HF_ENDPOINT": hub, "HF_HUB_OFFLINE": str(int(offline)),
-                   "PATH": "", "HOME": str(folder), "PYTHONPATH": str(Path(fakes.__file__).parent)}  # fmt: skip
+    environment = {
+        "HF_HOME": str(folder / "hf"),
+        "HF_ENDPOINT": hub,
+        "HF_HUB_OFFLINE": str(int(offline)),
+        "PATH": "",
+        "HOME": str(folder),
+        "PYTHONPATH": str(Path(fakes.__file__).parent),
+    }
     command = [sys.executable, "-c", PROGRAM, str(folder / "store"), split]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -99,9 +105,7 @@ def load(folder: Path, hub: str, split: str = "train", *, offline: bool = False)
 
 @pytest.mark.slow
 def test_a_data_set_is_loaded_by_its_commit_and_then_found_offline(tmp_path: Path, hub: str) -> None:
-    assert load(tmp_path, hub, offline=True).startswith(
-        "refused: LoadHub.source: the data set 'me/tiny' can't be found"
-    )
+    assert load(tmp_path, hub, offline=True).startswith("refused: LoadHub.source: the dataset 'me/tiny' can't be found")
     loaded = load(tmp_path, hub)
     assert loaded.startswith("['on', 'off']")
     assert load(tmp_path, "http://127.0.0.1:9", offline=True) == loaded

@@ -40,8 +40,12 @@ def test_rows_of_a_json_list(tmp_path: Path) -> None:
 
 
 def test_the_format_of_self_instruct(tmp_path: Path) -> None:
-    task = {"id": "t", "instruction": "add", "is_classification": False,
-            "instances": [{"input": "1 1", "output": "2"}, {"input": "", "output": "3"}]}  # fmt: skip
+    task = {
+        "id": "t",
+        "instruction": "add",
+        "is_classification": False,
+        "instances": [{"input": "1 1", "output": "2"}, {"input": "", "output": "3"}],
+    }
     rows = list(LoadSeeds(write(tmp_path / "a.jsonl", json.dumps(task))).run())
     assert [(row["id"], row["input"], row["output"]) for row in rows] == [("t", "1 1", "2"), ("t#2", "", "3")]
     assert "instances" not in rows[0]

@@ -76,6 +76,14 @@ def test_an_encoder_needs_labels(tmp_path):
 
 def test_the_same_seed_cuts_the_same(tmp_path):
     path = folder(tmp_path / "model", "llama")
-    runs = [run(BonsaiPrune("m", calibration=ROWS, intermediate_size=24, align=8, submodels=4, step=1.0), path, ROWS,
-                tmp_path, name)[0] for name in ("one", "two")]  # fmt: skip
+    runs = [
+        run(
+            BonsaiPrune("m", calibration=ROWS, intermediate_size=24, align=8, submodels=4, step=1.0),
+            path,
+            ROWS,
+            tmp_path,
+            name,
+        )[0]
+        for name in ("one", "two")
+    ]
     assert (runs[0] / "model.safetensors").read_bytes() == (runs[1] / "model.safetensors").read_bytes()

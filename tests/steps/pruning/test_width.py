@@ -46,8 +46,11 @@ def test_the_folder_is_the_least_active_parts_cut_from_the_model(qwen, tmp_path)
     assert_same_outputs(compressing.logits(again, ids)[0], compressing.logits(loaded.model, ids)[0])
     assert again.config.head_dim == 8
     notes = context.notes
-    assert notes["shape"]["before"] | {"intermediate_size": 24, "num_attention_heads": 4, "num_key_value_heads": 2,
-                                       "hidden_size": 16} == notes["shape"]["after"]  # fmt: skip
+    assert (
+        notes["shape"]["before"]
+        | {"intermediate_size": 24, "num_attention_heads": 4, "num_key_value_heads": 2, "hidden_size": 16}
+        == notes["shape"]["after"]
+    )
     assert notes["parameters"]["after"] == again.num_parameters() < notes["parameters"]["before"]
     assert notes["agreement"]["kl"] > 0
     card = (out / "README.md").read_text()

@@ -45,8 +45,12 @@ def test_transformers_loads_the_very_weights_that_were_measured(classifier, tmp_
     out, context = quantize(classifier, tmp_path, method=method)
     loaded = transformers.AutoModelForSequenceClassification.from_pretrained(out, dtype="auto")
     whole = transformers.AutoModelForSequenceClassification.from_pretrained(classifier, dtype=torch.bfloat16)
-    for path in ("bert.embeddings.word_embeddings", "bert.embeddings.position_embeddings", "bert.pooler.dense",
-                 "bert.encoder.layer.0.output.dense"):  # fmt: skip
+    for path in (
+        "bert.embeddings.word_embeddings",
+        "bert.embeddings.position_embeddings",
+        "bert.pooler.dense",
+        "bert.encoder.layer.0.output.dense",
+    ):
         module, dense = loaded.get_submodule(path), whole.get_submodule(path).weight.float()
         read = module.weight.float() if "embeddings" in path else module._dequantize_weights(torch.bfloat16).float()
         assert read.shape == dense.shape and 0.02 < (read - dense).norm() / dense.norm() < 0.2, path
@@ -70,8 +74,11 @@ def test_it_takes_4_bits_a_weight_where_others_keep_16_for_embeddings(classifier
         for module in loaded.modules()
         if "Quantized" in type(module).__name__
     )
-    rest = sum(int((value != 0).sum()) for name, value in load_file(out / "model.safetensors").items()
-               if "LayerNorm" in name or name.endswith("bias") or name == "classifier.weight")  # fmt: skip
+    rest = sum(
+        int((value != 0).sum())
+        for name, value in load_file(out / "model.safetensors").items()
+        if "LayerNorm" in name or name.endswith("bias") or name == "classifier.weight"
+    )
     assert footprint(out).nonzero_parameters == nonzero + rest
     card = (out / "README.md").read_text()
     assert "embeddings and pooler int4, head 16-bit" in card and "vllm serve" not in card

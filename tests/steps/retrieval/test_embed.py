@@ -26,9 +26,14 @@ from scripted import run
 
 SEEDS = LoadSeeds("unused")
 TEXTS = [
-    "a cat", "the tax office is closed on Mondays", "a kitten", "how do I file my tax return?", "dogs bark",
-    "puppies yap a lot at night", "cats purr",
-]  # fmt: skip
+    "a cat",
+    "the tax office is closed on Mondays",
+    "a kitten",
+    "how do I file my tax return?",
+    "dogs bark",
+    "puppies yap a lot at night",
+    "cats purr",
+]
 ROWS = [{"id": f"r{number}", "text": text} for number, text in enumerate(TEXTS)]
 
 

@@ -140,8 +140,11 @@ def test_how_earlier_answers_ended_is_kept(tmp_path: Path) -> None:
     assert not problems_of(third)
     (row,) = rows_of(third, tmp_path)
     assert {name: row[name] for name in row if name.startswith("finish")} == {
-        "finish_reason": "stop", "finish_reason_1": "mine", "finish_reason_2": "stop", "finish_reason_3": "stop",
-    }  # fmt: skip
+        "finish_reason": "stop",
+        "finish_reason_1": "mine",
+        "finish_reason_2": "stop",
+        "finish_reason_3": "stop",
+    }
 
 
 def test_a_column_that_the_steps_own_variable_hides_from_a_template_is_named() -> None:

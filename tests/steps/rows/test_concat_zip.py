@@ -56,10 +56,14 @@ def test_more_rows_than_a_batch(tmp_path: Path) -> None:
 
 def test_what_is_known_of_columns_stays(tmp_path: Path) -> None:
     names = ClassLabel(names=["no", "yes"])
-    known = LoadRows(Dataset.from_dict({"l": [0, 1], "t": [["a"], ["b", "c"]]},
-                                       Features({"l": names, "t": List(Value("string"))})))  # fmt: skip
-    other = LoadRows(Dataset.from_dict({"l": [0], "t": [["a"]]}, Features({"l": ClassLabel(names=["a", "b"]),
-                                                                           "t": List(Value("string"))})))  # fmt: skip
+    known = LoadRows(
+        Dataset.from_dict({"l": [0, 1], "t": [["a"], ["b", "c"]]}, Features({"l": names, "t": List(Value("string"))}))
+    )
+    other = LoadRows(
+        Dataset.from_dict(
+            {"l": [0], "t": [["a"]]}, Features({"l": ClassLabel(names=["a", "b"]), "t": List(Value("string"))})
+        )
+    )
     bare = LoadRows([{"n": 1}, {"n": 2}])
     joined = Join(known, LoadRows([{"l": 1, "q": "x"}]), on="l", how="left")
     for step in (Concat([known, known]), Zip([known, bare]), Explode(known, "t"), joined):

@@ -58,12 +58,14 @@ def test_one_bad_row_is_lost_alone_and_tried_again(tmp_path: Path, step: Any) ->
 
 
 def test_a_function_that_fails_or_returns_something_else_fails_the_step(tmp_path: Path) -> None:
-    for number, (wrong, message) in enumerate((
-        (Map(ROWS, lambda row: 3), "returned a int, not a dict"),
-        (Map(ROWS, lambda row: {"m": 1}, adds=["n2"]), "returned m, which adds= does not name"),
-        (MapBatches(ROWS, lambda rows: 3), "must return a list of rows"),
-        (MapBatches(ROWS, lambda rows: ["x"]), "must return a list of rows"),
-    )):  # fmt: skip
+    for number, (wrong, message) in enumerate(
+        (
+            (Map(ROWS, lambda row: 3), "returned a int, not a dict"),
+            (Map(ROWS, lambda row: {"m": 1}, adds=["n2"]), "returned m, which adds= does not name"),
+            (MapBatches(ROWS, lambda rows: 3), "must return a list of rows"),
+            (MapBatches(ROWS, lambda rows: ["x"]), "must return a list of rows"),
+        )
+    ):
         with pytest.raises(StepFailed, match=message):
             rows_of(wrong, tmp_path / str(number))
 

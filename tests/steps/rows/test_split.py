@@ -65,7 +65,7 @@ def test_three_parts_with_the_same_test_set(tmp_path: Path) -> None:
 def test_a_validation_set_must_be_asked_for() -> None:
     data = Split(LoadSeeds("unused"), validation=0.1)
     assert (data.validation.name, data.test.name) == ("validation", "test")
-    with pytest.raises(AttributeError, match="makes no validation set unless told its share"):
+    with pytest.raises(AttributeError, match="makes no validation set without a share for it"):
         Split(LoadSeeds("unused")).validation.name  # noqa: B018
 
 
@@ -73,7 +73,10 @@ def test_strata_have_equal_shares_to_the_row(tmp_path: Path) -> None:
     rows = {"id": [f"r{number}" for number in range(300)], "label": [("a", "b", "b")[n % 3] for n in range(300)]}
     parts = split(tmp_path, rows, test=0.1, validation=0.2, stratified="label")
     assert {name: Counter(part["label"]) for name, part in parts.items()} == {
-        "test": {"a": 10, "b": 20}, "validation": {"a": 20, "b": 40}, "train": {"a": 70, "b": 140}}  # fmt: skip
+        "test": {"a": 10, "b": 20},
+        "validation": {"a": 20, "b": 40},
+        "train": {"a": 70, "b": 140},
+    }
     assert split(tmp_path, rows, test=0.1, stratified="label")["test"]["id"] == parts["test"]["id"]
 
 

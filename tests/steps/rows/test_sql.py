@@ -22,8 +22,10 @@ def sql(query: str) -> SQL:
 
 
 def test_a_query_over_two_tables(tmp_path: Path) -> None:
-    step = sql("WITH s AS (SELECT k, sum(n) AS n, avg(n) AS mean FROM rows GROUP BY k) "
-               "SELECT name, n, mean, 0.5 AS half FROM s JOIN names USING (k) ORDER BY name")  # fmt: skip
+    step = sql(
+        "WITH s AS (SELECT k, sum(n) AS n, avg(n) AS mean FROM rows GROUP BY k) "
+        "SELECT name, n, mean, 0.5 AS half FROM s JOIN names USING (k) ORDER BY name"
+    )
     assert rows_of(step, tmp_path) == [
         {"name": "Ada", "n": 4, "mean": 2.0, "half": 0.5},
         {"name": "Bob", "n": 2, "mean": 2.0, "half": 0.5},

@@ -16,8 +16,10 @@ OTHER = 'return text + "1"'
 
 def changed(project: Project) -> Files:
     """Return the project with another word."""
-    return {path: text.replace('"OLD"', '"NEW"') if path.endswith(".py") else text.replace("OLD", "NEW")
-            for path, text in project.files.items()}  # fmt: skip
+    return {
+        path: text.replace('"OLD"', '"NEW"') if path.endswith(".py") else text.replace("OLD", "NEW")
+        for path, text in project.files.items()
+    }
 
 
 def comment(project: Project) -> Files:
@@ -29,20 +31,26 @@ def docstring(project: Project) -> Files:
     """Return the project with another docstring in a function that is not used, where nothing reads docstrings."""
     if "docstring" in project.ways:
         return comment(project)
-    return {path: text.replace('"""Do nothing."""', '"""Do\n    nothing at all.\n    """')
-            for path, text in project.files.items()}  # fmt: skip
+    return {
+        path: text.replace('"""Do nothing."""', '"""Do\n    nothing at all.\n    """')
+        for path, text in project.files.items()
+    }
 
 
 def layout(project: Project) -> Files:
     """Return the project as another formatter would write it."""
-    return {path: ast.unparse(ast.parse(text)) + "\n" if path.endswith(".py") else text
-            for path, text in project.files.items()}  # fmt: skip
+    return {
+        path: ast.unparse(ast.parse(text)) + "\n" if path.endswith(".py") else text
+        for path, text in project.files.items()
+    }
 
 
 def lines(project: Project) -> Files:
     """Return the project with empty lines in front of every definition."""
-    return {path: text.replace("\ndef ", "\n\n\n\ndef ").replace("\nclass ", "\n\n\nclass ")
-            for path, text in project.files.items()}  # fmt: skip
+    return {
+        path: text.replace("\ndef ", "\n\n\n\ndef ").replace("\nclass ", "\n\n\nclass ")
+        for path, text in project.files.items()
+    }
 
 
 def unused(project: Project) -> Files:
@@ -50,8 +58,10 @@ def unused(project: Project) -> Files:
     if project.dynamic or any(word in way for word in WHOLE for way in project.ways):
         return comment(project)
     more = "\ndef more():\n    return 1\n"
-    return {path: text.replace(OTHER, "return text * 2") + (more if path.endswith(".py") else "")
-            for path, text in project.files.items()}  # fmt: skip
+    return {
+        path: text.replace(OTHER, "return text * 2") + (more if path.endswith(".py") else "")
+        for path, text in project.files.items()
+    }
 
 
 def more_files(project: Project) -> Files:

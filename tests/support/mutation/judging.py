@@ -20,9 +20,12 @@ from typing import Any
 from mutation import edits
 from mutation.generator import draw
 
-LIBRARIES = ("jinja2", "numpy", "pandas", "pyarrow", "pydantic", "potstill.engine.step", "potstill.engine.encoding",
-             "asyncio", "inspect", "potstill.engine.code.values", "potstill.engine.code.statements", "textwrap",
-             "typing_extensions")  # fmt: skip
+LIBRARIES = tuple(
+    """
+    jinja2 numpy pandas pyarrow pydantic potstill.engine.step potstill.engine.encoding asyncio inspect
+    potstill.engine.code.values potstill.engine.code.statements textwrap typing_extensions
+    """.split()
+)
 """What every project's process finds imported already."""
 
 
@@ -46,8 +49,10 @@ class Tally:
     def __str__(self) -> str:
         """Return the figures in one line."""
         kinds = ", ".join(f"{name} {count}" for name, count in self.neutral.most_common())
-        return (f"{self.edits} edits of each kind: {len(self.stale)} stale, {len(self.refused)} refused, "
-                f"{len(self.missed)} false misses, {len(self.broken)} broken ({kinds})")  # fmt: skip
+        return (
+            f"{self.edits} edits of each kind: {len(self.stale)} stale, {len(self.refused)} refused, "
+            f"{len(self.missed)} false misses, {len(self.broken)} broken ({kinds})"
+        )
 
 
 def judge(seeds: Iterable[int]) -> Tally:

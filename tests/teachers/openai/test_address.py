@@ -26,10 +26,20 @@ def test_what_is_asked_stands_between_path_and_query(text: str, url: str) -> Non
 
 @pytest.mark.parametrize(
     ("host", "loopback"),
-    [("localhost", True), ("127.0.0.1", True), ("127.8.9.1", True), ("[::1]", True), ("x.localhost", True),
-     ("0.0.0.0", True), ("LOCALHOST", True), ("10.0.0.1", False), ("example.org", False), ("127.0.0.1.nip.io", False),
-     ("localhost.example.org", False)],
-)  # fmt: skip
+    [
+        ("localhost", True),
+        ("127.0.0.1", True),
+        ("127.8.9.1", True),
+        ("[::1]", True),
+        ("x.localhost", True),
+        ("0.0.0.0", True),
+        ("LOCALHOST", True),
+        ("10.0.0.1", False),
+        ("example.org", False),
+        ("127.0.0.1.nip.io", False),
+        ("localhost.example.org", False),
+    ],
+)
 def test_this_machine_is_known_in_any_spelling(host: str, loopback: bool) -> None:
     assert Address(f"http://{host}:80/v1").is_loopback is loopback
     assert Address(f"http://{host}:80/v1").is_private is loopback
@@ -54,11 +64,18 @@ def test_a_key_in_the_query_is_refused_and_not_shown(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "word"),
-    [("a/v1", "no http"), ("ftp://a/v1", "no http"), ("http://", "no http"), ("http://me:pw@a/v1", "password"),
-     ("http://a/v1/chat/completions", "added to it"), ("https://a/v1/completions?api-version=1", "added to it"),
-     ("http://a:port/v1", "can't be read"), ("http://[::1/v1", "can't be read"),
-     ("https://a/v1#key=secret", "behind #, which no server ever gets")],
-)  # fmt: skip
+    [
+        ("a/v1", "no http"),
+        ("ftp://a/v1", "no http"),
+        ("http://", "no http"),
+        ("http://me:pw@a/v1", "password"),
+        ("http://a/v1/chat/completions", "added to it"),
+        ("https://a/v1/completions?api-version=1", "added to it"),
+        ("http://a:port/v1", "can't be read"),
+        ("http://[::1/v1", "can't be read"),
+        ("https://a/v1#key=secret", "behind #, which no server ever gets"),
+    ],
+)
 def test_what_is_no_address_is_refused(text: str, word: str) -> None:
     (problem,) = Address(text).problems("MY_KEY")
     assert word in problem

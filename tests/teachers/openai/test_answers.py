@@ -105,10 +105,22 @@ def test_every_name_of_an_end_is_known_in_any_spelling() -> None:
 
 @pytest.mark.parametrize(
     ("finish", "expected"),
-    [("stop", "stop"), ("eos", "stop"), ("end_turn", "stop"), ("STOP", "stop"), ("MAX_TOKENS", "length"),
-     ("length", "length"), ("max_tokens", "length"), (None, "stop"), ("", "stop"), ("SAFETY", "error"),
-     ("content_filter", "error"), ("tool_calls", "stop"), ("weird", "error")],
-)  # fmt: skip
+    [
+        ("stop", "stop"),
+        ("eos", "stop"),
+        ("end_turn", "stop"),
+        ("STOP", "stop"),
+        ("MAX_TOKENS", "length"),
+        ("length", "length"),
+        ("max_tokens", "length"),
+        (None, "stop"),
+        ("", "stop"),
+        ("SAFETY", "error"),
+        ("content_filter", "error"),
+        ("tool_calls", "stop"),
+        ("weird", "error"),
+    ],
+)
 def test_an_end_means_what_the_server_means_by_it(finish: Any, expected: str) -> None:
     response = read({"content": HELLO}, finish)
     assert response.finish_reason == expected
@@ -139,10 +151,17 @@ def test_an_answer_without_a_choice_is_asked_again(answer: Any) -> None:
 
 @pytest.mark.parametrize(
     ("error", "status"),
-    [({"code": 429, "message": "slow down"}, 429), ({"code": "502", "message": "x"}, 502), ("broken", 500),
-     ({"type": "invalid_request_error", "message": "x"}, 400), ({"code": "context_length_exceeded"}, 400),
-     ({"message": "x", "status": 403}, 403), ({"code": "rate_limit_exceeded"}, 429), ({"type": "server_error"}, 500)],
-)  # fmt: skip
+    [
+        ({"code": 429, "message": "slow down"}, 429),
+        ({"code": "502", "message": "x"}, 502),
+        ("broken", 500),
+        ({"type": "invalid_request_error", "message": "x"}, 400),
+        ({"code": "context_length_exceeded"}, 400),
+        ({"message": "x", "status": 403}, 403),
+        ({"code": "rate_limit_exceeded"}, 429),
+        ({"type": "server_error"}, 500),
+    ],
+)
 def test_an_error_inside_a_200_has_the_status_that_it_names(error: Any, status: int) -> None:
     for answer in ({"error": error}, {"error": error, "choices": []}, {"choices": [{"error": error}]}):
         with pytest.raises(ErrorInside) as caught:
@@ -228,9 +247,26 @@ def test_answers_changed_at_random_are_read_or_refused_and_never_make_an_empty_l
         "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
     }
     odd: tuple[Any, ...] = (
-        None, True, -1, float("inf"), float("nan"), 10**30, "", " ", "\ud83d", "<think>a", "<think>a</think>b", [], {},
-        {"type": "text"}, [{"type": "text", "text": ["a", {"text": "b"}]}], [[[[]]]], {"error": 1}, "stop", "length",
-    )  # fmt: skip
+        None,
+        True,
+        -1,
+        float("inf"),
+        float("nan"),
+        10**30,
+        "",
+        " ",
+        "\ud83d",
+        "<think>a",
+        "<think>a</think>b",
+        [],
+        {},
+        {"type": "text"},
+        [{"type": "text", "text": ["a", {"text": "b"}]}],
+        [[[[]]]],
+        {"error": 1},
+        "stop",
+        "length",
+    )
 
     def changed(value: Any) -> Any:
         if draw.random() < 0.08:

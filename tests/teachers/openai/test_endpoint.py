@@ -18,7 +18,7 @@ from faulty_server import FaultyServer, faulty_server
 from potstill.engine.running import services
 from potstill.errors import BadInput, PotstillError
 from potstill.teachers.cache.response_cache import Asker
-from potstill.teachers.openai import dispatch
+from potstill.teachers.openai import lanes
 from potstill.teachers.openai.budget import Price
 from potstill.teachers.openai.endpoint import Endpoint
 from potstill.teachers.protocol import Request, Response, Sampling, Structured
@@ -30,7 +30,7 @@ PRICE = Price(prompt=1.0, completion=10.0)
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatch, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(lanes, "FIRST_WAIT", 0.01)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
 
 
@@ -145,8 +145,10 @@ def test_a_server_that_wants_hours_ends_the_step_and_keeps_what_is_done(server: 
     server.retry_after = "7200"
     context = context_in(tmp_path)
     prompts = ["a", "b", "429 x1", "c"]
-    with pytest.raises(PotstillError, match="asks to wait 7200 s"), Asker(Endpoint(server.url, "m", concurrency=1),
-                                                                         context) as asker:  # fmt: skip
+    with (
+        pytest.raises(PotstillError, match="asks to wait 7200 s"),
+        Asker(Endpoint(server.url, "m", concurrency=1), context) as asker,
+    ):
         list(asker.ask((prompt, request(prompt)) for prompt in prompts))
     assert context.store_journal.count("responses") == 2
 
@@ -231,7 +233,7 @@ def test_a_server_that_is_down_is_said_after_the_retries() -> None:
 
 
 def test_a_server_that_comes_up_late_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatch, "FIRST_WAIT", 0.3)
+    monkeypatch.setattr(lanes, "FIRST_WAIT", 0.3)
     port = services.free_port()
     up, done = threading.Event(), threading.Event()
 

@@ -12,8 +12,14 @@ from potstill.teachers.protocol import Response
 
 CHAT = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hello"}]
 FIELDS: dict[str, Any] = {
-    "model": "m", "temperature": 0.0, "top_p": 1.0, "max_tokens": 9, "messages": CHAT, "seed": 5, "stop": ["END"],
-}  # fmt: skip
+    "model": "m",
+    "temperature": 0.0,
+    "top_p": 1.0,
+    "max_tokens": 9,
+    "messages": CHAT,
+    "seed": 5,
+    "stop": ["END"],
+}
 
 
 @pytest.mark.parametrize(
@@ -21,14 +27,20 @@ FIELDS: dict[str, Any] = {
     [
         ("Unsupported parameter: 'seed' is not supported with this model.", "seed", {"seed"}),
         ("Unrecognized request argument supplied: seed", "", {"seed"}),
-        ('{"detail":[{"type":"extra_forbidden","loc":["body","seed"],"msg":"Extra inputs are not permitted"}]}',
-         "", {"seed"}),
+        (
+            '{"detail":[{"type":"extra_forbidden","loc":["body","seed"],"msg":"Extra inputs are not permitted"}]}',
+            "",
+            {"seed"},
+        ),
         ("{'detail': [{'type': 'extra_forbidden', 'loc': ('body', 'seed'), 'msg': 'Extra inputs'}]}", "", {"seed"}),
         ("property 'seed' is unsupported", "", {"seed"}),
         ('Invalid JSON payload received. Unknown name "seed": Cannot find field.', "", {"seed"}),
         ("Unknown parameter: 'seed'. Supported parameters: temperature, top_p, stop.", "", {"seed"}),
-        ("'temperature' does not support 0.0 with this model. Only the default (1) value is supported.",
-         "temperature", {"temperature"}),
+        (
+            "'temperature' does not support 0.0 with this model. Only the default (1) value is supported.",
+            "temperature",
+            {"temperature"},
+        ),
         ("`temperature` is deprecated for this model.", "", {"temperature"}),
         ("`temperature` and `top_p` cannot both be specified for this model. Please use only one.", "", {"top_p"}),
         ("Unsupported parameter: 'stop' is not supported with this model.", "", {"stop"}),
@@ -40,7 +52,7 @@ FIELDS: dict[str, Any] = {
         ("body.seed: extra fields not permitted", "", {"seed"}),
         ("top_p is not allowed when temperature is 0", "", {"top_p"}),
     ],
-)  # fmt: skip
+)
 def test_a_field_that_a_server_does_not_know_is_left_out(said: str, parameter: str, gone: set[str]) -> None:
     fit = Fit()
     assert fit.learn(Refusal(400, said, parameter=parameter), fit.fitted(FIELDS))

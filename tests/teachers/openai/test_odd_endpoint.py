@@ -16,7 +16,7 @@ from odd_server import Answer, Asked, odd_server, refused, said
 from potstill.engine.encoding import digest
 from potstill.errors import BadInput
 from potstill.teachers.cache.response_cache import Asker
-from potstill.teachers.openai import connection, dispatch
+from potstill.teachers.openai import connection, lanes
 from potstill.teachers.openai.budget import BudgetSpent
 from potstill.teachers.openai.endpoint import Endpoint
 from potstill.teachers.openai.outcome import EVERYONES
@@ -28,7 +28,7 @@ KEY = "sk-very-secret"
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatch, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(lanes, "FIRST_WAIT", 0.01)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
 
 
@@ -137,9 +137,14 @@ def test_an_error_inside_a_200_is_a_refusal_where_it_says_so(tmp_path: Path) -> 
         ask(Endpoint(server.url, "m"), tmp_path)
 
 
-@pytest.mark.parametrize("answer", [said(None, usage={"prompt_tokens": 100, "completion_tokens": 900}, reasoning="x"),
-                                    (200, {"choices": [], "usage": {"prompt_tokens": 100, "completion_tokens": 900}}),
-                                    (200, b"not json")])  # fmt: skip
+@pytest.mark.parametrize(
+    "answer",
+    [
+        said(None, usage={"prompt_tokens": 100, "completion_tokens": 900}, reasoning="x"),
+        (200, {"choices": [], "usage": {"prompt_tokens": 100, "completion_tokens": 900}}),
+        (200, b"not json"),
+    ],
+)
 def test_what_was_paid_for_counts_in_the_budget_read_or_not(answer: Answer, tmp_path: Path) -> None:
     with odd_server(lambda _: answer) as server:
         teacher = Endpoint(server.url, "m", concurrency=2, max_retries=5, max_tokens_total=4_000)
@@ -261,10 +266,14 @@ def test_what_changes_the_question_is_in_the_key_and_what_spells_it_is_not() -> 
 
 @pytest.mark.parametrize(
     ("fields", "word"),
-    [({"extra_body": {"stream": True}}, "'stream' is what Potstill itself writes"), ({"without": "seed"}, "a tuple"),
-     ({"extra_body": {"a": object()}}, "can't be sent as JSON"), ({"system_role": "boss"}, "system_role must be"),
-     ({"extra_headers": {"a": "b\nc"}}, "printable ASCII")],
-)  # fmt: skip
+    [
+        ({"extra_body": {"stream": True}}, "'stream' is what Potstill itself writes"),
+        ({"without": "seed"}, "a tuple"),
+        ({"extra_body": {"a": object()}}, "can't be sent as JSON"),
+        ({"system_role": "boss"}, "system_role must be"),
+        ({"extra_headers": {"a": "b\nc"}}, "printable ASCII"),
+    ],
+)
 def test_what_can_not_be_sent_is_refused_by_the_plan(fields: Any, word: str) -> None:
     assert word in "; ".join(map(str, Endpoint("http://a/v1", "m", **fields).check()))
 

@@ -15,7 +15,7 @@ from potstill.engine.encoding import digest
 from potstill.engine.running.services import free_port
 from potstill.errors import BadInput
 from potstill.teachers.cache.response_cache import Asker
-from potstill.teachers.openai import dispatch
+from potstill.teachers.openai import lanes
 from potstill.teachers.openai.endpoint import Endpoint
 from potstill.teachers.openai.pool import Pool
 from potstill.teachers.protocol import Request, Response, Sampling
@@ -23,7 +23,7 @@ from potstill.teachers.protocol import Request, Response, Sampling
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatch, "FIRST_WAIT", 0.05)
+    monkeypatch.setattr(lanes, "FIRST_WAIT", 0.05)
 
 
 @pytest.fixture

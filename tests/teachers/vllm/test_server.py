@@ -127,8 +127,9 @@ def test_given_texts_are_scored_as_by_the_engine(served: Any, engine: Any) -> No
 
 
 def test_answers_are_held_to_a_form(served: Any) -> None:
-    schema = json.dumps({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"],
-                         "additionalProperties": False})  # fmt: skip
+    schema = json.dumps(
+        {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
+    )
     forms = [Structured(json_schema=schema), Structured(regex="(yes|no)!"), Structured(choice=("left", "right"))]
     schemed, matched, chosen = answers(served, [request("x", Sampling(structured=form)) for form in forms])
     assert isinstance(json.loads(schemed.text)["n"], int)
@@ -213,8 +214,9 @@ def test_an_endpoint_of_it_completes_and_holds_to_forms(endpoint: Any) -> None:
     (response,) = through(endpoint(api="completions", vllm=True), [rendered])
     assert response.completion_tokens == 4
     assert response.top_ids.shape == (4, 3)  # type: ignore[union-attr]
-    schema = json.dumps({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"],
-                         "additionalProperties": False})  # fmt: skip
+    schema = json.dumps(
+        {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
+    )
     (schemed,) = through(endpoint(), [request("x", Sampling(structured=Structured(json_schema=schema)))])
     assert isinstance(json.loads(schemed.text)["n"], int)
     (chosen,) = through(endpoint(vllm=True), [request("x", Sampling(structured=Structured(choice=("on", "off"))))])

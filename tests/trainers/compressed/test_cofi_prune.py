@@ -64,8 +64,9 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, student):
             raise KeyboardInterrupt
 
     context = learning.context(tmp_path / "cut", progress=stop)
-    train = HardLabel(None, student="x", epochs=3, batch_size=4, learning_rate=1e-3, schedule="constant",
-                      checkpoint_every=2)  # fmt: skip
+    train = HardLabel(
+        None, student="x", epochs=3, batch_size=4, learning_rate=1e-3, schedule="constant", checkpoint_every=2
+    )
     step = CoFiPrune(str(student), train=train, intermediate_size=64, align=32)
     with pytest.raises(KeyboardInterrupt):
         step.run(learning.dataset(ROWS), str(student), context=context)

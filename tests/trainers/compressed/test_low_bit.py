@@ -81,9 +81,10 @@ def test_training_beats_converting_and_writes_what_it_computed_with(tmp_path, kn
 
 
 @pytest.mark.parametrize(
-    "step", [Ternary(None, student="x"), Binary(None, student="x"), QAT(None, student="x"),
-             QAT(None, student="x", bits=4)], ids=["ternary", "binary", "int8", "int4"]
-)  # fmt: skip
+    "step",
+    [Ternary(None, student="x"), Binary(None, student="x"), QAT(None, student="x"), QAT(None, student="x", bits=4)],
+    ids=["ternary", "binary", "int8", "int4"],
+)
 def test_the_model_after_training_is_the_model_in_training(tmp_path, student, step):
     model = load(student)
     form = step.form()

@@ -155,7 +155,10 @@ def test_classes_are_sorted_numbers_by_value():
 
 def test_the_usual_learning_rate_falls_with_size():
     assert [f"{default_learning_rate(size):.1e}" for size in (10**6, 22_700_000, 110_000_000)] == [
-        "1.0e-03", "1.9e-04", "4.0e-05"]  # fmt: skip
+        "1.0e-03",
+        "1.9e-04",
+        "4.0e-05",
+    ]
 
 
 def test_rows_without_text_or_label_are_left_out_and_long_texts_are_cut(tmp_path, encoder):

@@ -112,8 +112,9 @@ def test_the_parts_are_those_of_the_papers(student, teacher):
         torch.testing.assert_close(made[name], value[None])
     patient, _ = parts(student, teacher, [LONG], Weights(**ALL, match="first"))
     unit = torch.nn.functional.normalize
-    apart = [unit(project(a.hidden_states[i + 1][0, 0]), dim=0) - unit(b.hidden_states[j + 1][0, 0], dim=0)
-             for i, j in pairs]  # fmt: skip
+    apart = [
+        unit(project(a.hidden_states[i + 1][0, 0]), dim=0) - unit(b.hidden_states[j + 1][0, 0], dim=0) for i, j in pairs
+    ]
     torch.testing.assert_close(patient["hidden"], 0.7 * sum(each.square().sum() for each in apart)[None] / 2)
 
 

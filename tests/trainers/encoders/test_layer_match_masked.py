@@ -30,8 +30,13 @@ def teacher(tmp_path_factory):
 
 def train(folder, student, teacher, made=None, **fields):
     context = learning.context(folder)
-    step = LayerMatch(None, student=str(student), teacher=str(teacher), task="masked-lm",
-                      **{"batch_size": 5, "learning_rate": 5e-3, **fields})  # fmt: skip
+    step = LayerMatch(
+        None,
+        student=str(student),
+        teacher=str(teacher),
+        task="masked-lm",
+        **{"batch_size": 5, "learning_rate": 5e-3, **fields},
+    )
     step.run(learning.dataset(TEXTS if made is None else made), str(student), str(teacher), context)
     return context
 

@@ -46,8 +46,19 @@ def part(seed: int, labels: list[int]) -> dict[str, torch.Tensor]:
 
 
 def plan(weight: float) -> Plan:
-    schedule = Schedule(epochs=1, batch_size=2, learning_rate=RATE, decay="linear", warmup=0, weight_decay=0, clip=1e9,
-                        seed=0, budget=100, checkpoint_every=1, bf16=False)  # fmt: skip
+    schedule = Schedule(
+        epochs=1,
+        batch_size=2,
+        learning_rate=RATE,
+        decay="linear",
+        warmup=0,
+        weight_decay=0,
+        clip=1e9,
+        seed=0,
+        budget=100,
+        checkpoint_every=1,
+        bf16=False,
+    )
     return Plan(schedule, teacher_rate=1.0, unlabelled=2, alpha=1.0, temperature=1.0, weight=weight)
 
 
@@ -56,8 +67,17 @@ def teachers_gradient(labels: tuple[int, ...], weight: float) -> torch.Tensor:
     student, teacher = learner(Toy(1), RATE), learner(Toy(2), 1.0)
     before = teacher.model.weight.detach().clone()
     reading = Reading(Any, lambda model, given: model(given["input_ids"]))
-    loop = MetaLoop(student, teacher, Any, Any, reading, plan(weight), Any, baseline=Baseline(0.0),
-                    sample=lambda logits, temperature: torch.tensor(labels))  # fmt: skip
+    loop = MetaLoop(
+        student,
+        teacher,
+        Any,
+        Any,
+        reading,
+        plan(weight),
+        Any,
+        baseline=Baseline(0.0),
+        sample=lambda logits, temperature: torch.tensor(labels),
+    )
     loop.step([part(3, [0, 2, 1])], [part(4, [0, 0])])
     return before - teacher.model.weight.detach()
 

@@ -83,8 +83,7 @@ def test_bad_rows_are_left_out_and_bad_teachers_refused(tmp_path, encoder):
     made[0]["labels"] = made[0]["labels"][:-1]
     made[1]["tokens"], made[2]["labels"] = [], [None, None, None]
     context = train(tmp_path / "run", encoder, made, epochs=1)
-    assert context.ledger.counts()["filtered"] == {
-        "not as many labels as words": 1, "no words": 1, "no label": 1}  # fmt: skip
+    assert context.ledger.counts()["filtered"] == {"not as many labels as words": 1, "no words": 1, "no label": 1}
     with pytest.raises(BadInput, match="is a BertModel and no token classifier: give a folder that TokenClassifier"):
         train(tmp_path / "teacher", encoder, teacher=encoder)
     assert [p.field for p in TokenClassifier(None, student="x", alpha=0.5).check()] == ["alpha"]

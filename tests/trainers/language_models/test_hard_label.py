@@ -186,7 +186,8 @@ def test_contradicting_parameters_are_all_reported():
 
 
 def test_the_loss_from_states_is_that_of_the_logits():
-    from potstill.trainers.language_models.hard_label import CHUNK_TOKENS, hard_objective
+    from potstill.trainers.language_models.base import CHUNK_TOKENS
+    from potstill.trainers.language_models.chunked_losses import hard_objective
     from potstill.trainers.language_models.lazy_logits import Projection
 
     generator = torch.Generator().manual_seed(0)

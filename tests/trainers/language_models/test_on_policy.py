@@ -291,9 +291,17 @@ def test_trl_still_has_what_the_vllm_sampler_names():
     assert {"sync_weights", "generate"} <= set(dir(generation.VLLMGeneration))
     names = set(signature(generation.VLLMGeneration.__init__).parameters)
     assert names >= {
-        "model", "accelerator", "processing_class", "mode", "gpu_memory_utilization", "max_model_length",
-        "max_num_seqs", "temperature", "max_completion_length", "logprobs",
-    }  # fmt: skip
+        "model",
+        "accelerator",
+        "processing_class",
+        "mode",
+        "gpu_memory_utilization",
+        "max_model_length",
+        "max_num_seqs",
+        "temperature",
+        "max_completion_length",
+        "logprobs",
+    }
     made = generation.SamplingParams(
         temperature=1.0, max_tokens=4, stop_token_ids=[2], allowed_token_ids=None, seed=1, detokenize=False
     )

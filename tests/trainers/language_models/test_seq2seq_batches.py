@@ -171,8 +171,10 @@ def test_adapters_learn_and_are_merged(tmp_path, student):
     context = train(tmp_path, student, epochs=2, batch_size=8, lora=LoRA(rank=4))
     after = learning.weights(context.out)
     assert before.keys() == after.keys()
-    assert not torch.equal(before["encoder.block.0.layer.0.SelfAttention.q.weight"].bfloat16(),
-                           after["encoder.block.0.layer.0.SelfAttention.q.weight"])  # fmt: skip
+    assert not torch.equal(
+        before["encoder.block.0.layer.0.SelfAttention.q.weight"].bfloat16(),
+        after["encoder.block.0.layer.0.SelfAttention.q.weight"],
+    )
     assert len(translating.translations(context.out, translating.rows(1))) == 1
 
 

@@ -104,6 +104,8 @@ def test_a_padding_token_that_is_the_end_of_turn_changes_nothing(tmp_path, stude
     settings = json.loads((same / "tokenizer_config.json").read_text())
     (same / "tokenizer_config.json").write_text(json.dumps(settings | {"pad_token": settings["eos_token"]}))
     fields = {"epochs": 1, "batch_size": 4, "warmup": 0}
-    runs = [train(tmp_path / f"run{n}", each, learning.rows(4), str(teacher), **fields) for n, each in
-            enumerate((student, same))]  # fmt: skip
+    runs = [
+        train(tmp_path / f"run{n}", each, learning.rows(4), str(teacher), **fields)
+        for n, each in enumerate((student, same))
+    ]
     assert torch.equal(*map(curve, runs))

@@ -224,8 +224,10 @@ def test_soft_labels_stay_with_their_rows_when_rows_are_shuffled_and_split(tmp_p
     shuffled = learning.dataset(rows).shuffle(seed=3).filter(lambda row: True).to_list()
     assert [row["id"] for row in shuffled] != [row["id"] for row in rows]
     torch.testing.assert_close(curve(train(tmp_path / "b", student, shuffled, **fields)), plain, rtol=1e-4, atol=0)
-    swapped = [row | {"teacher_top_logprobs": other["teacher_top_logprobs"]} for row, other in
-               zip(rows, altered(learning.with_soft_labels(learning.rows(12), student, 8)), strict=True)]  # fmt: skip
+    swapped = [
+        row | {"teacher_top_logprobs": other["teacher_top_logprobs"]}
+        for row, other in zip(rows, altered(learning.with_soft_labels(learning.rows(12), student, 8)), strict=True)
+    ]
     assert not torch.allclose(curve(train(tmp_path / "c", student, swapped, **fields)), plain, rtol=1e-3)
 
 

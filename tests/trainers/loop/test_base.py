@@ -10,11 +10,10 @@ from potstill.engine.code import class_code
 from potstill.engine.encoding import keyed_fields
 from potstill.errors import BadInput, MissingExtra, PotstillError
 from potstill.trainers import HardLabel, LoRA, SoftLabel
-from potstill.trainers.loop.base import in_bf16, schedule_of
 from potstill.trainers.loop.checkpoints import best_step, is_exhausted
 from potstill.trainers.loop.context import set_up
-from potstill.trainers.loop.failure_messages import memory_explained
 from potstill.trainers.loop.lora import check_targets
+from potstill.trainers.loop.session import in_bf16, memory_explained, schedule_of
 
 FIELDS = {"epochs": 6, "batch_size": 4, "learning_rate": 2e-3}
 

@@ -56,8 +56,10 @@ def test_adapters_that_are_not_merged_are_an_adapters_folder(tmp_path, learned):
 
     context = train(tmp_path, learned, lora=LoRA(rank=4, merge=False))
     assert {path.name for path in context.out.iterdir()} == {
-        "adapter_config.json", "adapter_model.safetensors", "README.md"
-    }  # fmt: skip
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "README.md",
+    }
     assert str(learned) not in (context.out / "adapter_config.json").read_text()
     assert json.loads((context.out / "adapter_config.json").read_text())["r"] == adapter_rank(context.out) == 4
     assert adapter_identity(context.out)

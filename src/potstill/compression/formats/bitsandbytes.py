@@ -1,7 +1,7 @@
 """Writer of the checkpoints that transformers loads through bitsandbytes: LLM.int8() and NF4.
 
-Names and types follow what bitsandbytes 0.50 and transformers 5.19 save. The library is not run: after an evaluation on
-a CPU it holds 4-bit weights in another order and saves wrong ones without an error.
+Names and types follow what bitsandbytes 0.50 and transformers 5.19 save. The library itself is not called: after an
+evaluation on a CPU it holds 4-bit weights in another order and silently saves wrong ones.
 
 Shapes: O output features, I input features.
 """
@@ -19,13 +19,14 @@ from potstill.compression.quantization.nf4 import BLOCK, NF4, SCALE_BLOCK, dynam
 from potstill.compression.quantization.rounding import Quantized
 
 LEAST_THRESHOLD = 1e-30
-"""What is written for a threshold of 0, at which the library would have no outliers, in place of nothing but them."""
+"""Written for a threshold of 0: bitsandbytes reads 0 as "no outliers", the paper as "every feature is one"."""
 
 
 def int8_tensors(weight: Quantized) -> dict[str, Tensor]:
     """Return what is stored in place of a linear layer's weight, by name: the scale is kept as each row's absmax."""
     return {
         "weight": weight.values,
+        # bitsandbytes stores the absmax of a row and divides by 127 itself
         "SCB": weight.scale[:, 0].float() * 127,
         "weight_format": torch.tensor(0, dtype=torch.uint8),  # rows in order
     }
@@ -43,11 +44,13 @@ def nf4_tensors(weight: NF4, dtype: torch.dtype) -> dict[str, Tensor]:
         "nested_offset": float(weight.offset),
     }
     return {
+        # bitsandbytes stores 4-bit weights as a column [O * I / 2, 1]
         "weight": weight.packed()[:, None],
         "weight.absmax": weight.scale,
         "weight.quant_map": levels().clone(),
         "weight.nested_absmax": weight.second_scale,
         "weight.nested_quant_map": dynamic_levels().clone(),
+        # a JSON text as bytes: safetensors holds tensors only
         "weight.quant_state.bitsandbytes__nf4": torch.tensor(list(json.dumps(state).encode()), dtype=torch.uint8),
     }
 

@@ -1,4 +1,4 @@
-"""What all formats of quantized checkpoints share: tensors in place of some weights, and a config that says so."""
+"""Shared by quantized checkpoint formats: tensors in place of some weights, and a `quantization_config`."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ def checkpoint(model: PretrainedModel, layers: Mapping[str, Mapping[str, Tensor]
             tensors |= {f"{path}.{part}": tensor for part, tensor in layers[path].items()}
         else:
             tensors[name] = value
+    # safetensors refuses tensors that share storage; transformers ties them again when it loads
     for name in tied(model):
         tensors.pop(name, None)
     return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}

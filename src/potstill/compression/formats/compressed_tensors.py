@@ -56,6 +56,7 @@ class Scheme:
             "group_size": self.group_size,
             "dynamic": False,
         }
+        # dynamic: the scale of a token is computed while serving, so none is stored
         per_token = {**shared, "symmetric": True, "strategy": "token", "dynamic": True}
         inputs = None if self.group_size else per_token
         return {"targets": list(targets), "weights": weights, "input_activations": inputs, "output_activations": None}
@@ -75,6 +76,7 @@ def pack_int4(values: Tensor) -> Tensor:
     rows, width = values.shape
     if width % PER_INT32:
         raise ValueError(f"{width} values a row can't be packed by {PER_INT32}")
+    # int64, since eight nibbles fill 32 bits and the sign bit of int32 would be hit
     nibbles = (values.to(torch.int64) + 8).reshape(rows, width // PER_INT32, PER_INT32)
     packed = (nibbles << _shifts(values)).sum(-1)
     # two's complement: the values from 2^31 up are the negative ones
@@ -94,6 +96,7 @@ def layer_tensors(weight: Quantized) -> dict[str, Tensor]:
     shape = torch.tensor(weight.values.shape, dtype=torch.int64)
     tensors = {"weight_packed": pack_int4(weight.values), "weight_shape": shape, "weight_scale": weight.scale}
     if weight.zero is not None:
+        # along O, as the format has it: the number of groups need not be a multiple of 8
         tensors["weight_zero_point"] = pack_int4(weight.zero.T).T
     return tensors
 
@@ -110,6 +113,7 @@ def quantization_config(layers: Mapping[str, Scheme], ignored: Sequence[str]) ->
         by_scheme.setdefault(scheme, []).append(path)
     if len(by_scheme) == 1:
         scheme = next(iter(by_scheme))
+        # one scheme for all linear layers but those in `ignore`
         groups, fmt = [scheme.group(["Linear"])], scheme.format
     else:
         groups = [{**scheme.group(paths), "format": scheme.format} for scheme, paths in by_scheme.items()]

@@ -36,6 +36,7 @@ def pack(values: Tensor) -> Tensor:
     """Pack `values` int8 [O, I] of -8 to 7 into uint8 [O, I / 2]: each plus 8, the first in the lower four bits."""
     if values.shape[1] % 2:
         raise ValueError(f"{values.shape[1]} values a row can't be packed by 2")
+    # offset binary, not two's complement: that is how the format's reader takes them apart
     nibbles = (values + 8).to(torch.uint8)
     return nibbles[:, ::2] | (nibbles[:, 1::2] << 4)
 

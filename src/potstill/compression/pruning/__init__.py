@@ -1,1 +1,1 @@
-"""The math of zeros and of smaller shapes: which weights, units, heads and blocks go."""
+"""The math of pruning: which weights, units, heads and blocks are removed."""

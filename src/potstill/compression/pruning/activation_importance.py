@@ -1,4 +1,4 @@
-"""How active units, heads and channels are: the importance of Minitron (Muralidharan et al. 2024, section 2.2).
+"""Importance of units, heads and channels by activation (Minitron, Muralidharan et al. 2024, section 2.2).
 
 Forward passes alone. Per text the absolute activation is averaged over the sequence, then the L2 norm is taken over the
 texts, the aggregation that the paper found best; a head's activation is the L2 norm of its output.
@@ -53,12 +53,14 @@ def activity(model: PretrainedModel, batches: Sequence[Tensor]) -> Activity:
     squares: dict[nn.Module, Tensor] = {}
 
     def take(module: nn.Module, active: Tensor) -> None:
+        # mean over tokens, then squares summed over texts: the L2 norm over the batch (section 2.2)
         squares[module] = squares.get(module, torch.zeros(())) + active.mean(1).square().sum(0).cpu()
 
     def unit(module: nn.Module, args: tuple[Tensor, ...]) -> None:
         take(module, args[0].float().abs())
 
     def head(module: nn.Module, args: tuple[Tensor, ...]) -> None:
+        # the input of the output projection is the heads' outputs side by side
         take(module, torch.linalg.vector_norm(args[0].float().reshape(*args[0].shape[:2], heads, -1), dim=-1))
 
     def channel(module: nn.Module, _: tuple[Tensor, ...], out: Tensor) -> None:
@@ -77,5 +79,6 @@ def activity(model: PretrainedModel, batches: Sequence[Tensor]) -> Activity:
 
 def best(importance: Tensor, count: int) -> Tensor:
     """Return the `count` most important along the last dimension, in their old order; of equal ones the first."""
+    # `topk` breaks ties differently from device to device; a stable sort doesn't
     order = torch.sort(importance, dim=-1, descending=True, stable=True).indices
     return order[..., :count].sort(-1).values

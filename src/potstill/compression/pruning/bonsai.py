@@ -89,12 +89,13 @@ def candidates(model: PretrainedModel, batches: Sequence[Batch], goal: Goal) -> 
     """Return the candidates of a round that ends at `goal`: per layer the lowest by the prior, twice as many as go."""
     units, groups = priors(model, [batch.ids for batch in batches])
     read = [*zip(readers_of_units(model), units, strict=True), *zip(readers_of_heads(model), groups, strict=True)]
-    found = []
+    per_layer = []
     for number, (layer, prior) in enumerate(read):
         gone = len(prior) - (goal.units if number < len(units) else goal.groups)
+        # twice as many as go, so that each half of a pair leaves out just as many as the round will cut
         members = torch.sort(prior, stable=True).indices[: 2 * gone]
-        found.append(Candidates(layer, members, prior[members], gone, len(prior)))
-    return found
+        per_layer.append(Candidates(layer, members, prior[members], gone, len(prior)))
+    return per_layer
 
 
 @torch.no_grad()
@@ -109,6 +110,7 @@ def regressed(
     """Try `submodels` sub-models without some candidates, and return what the candidates are worth."""
     model.eval()
     masks, merits = [], []
+    # layers that lose nothing have no candidates, and would only add columns without information
     chosen = [one for one in chosen if one.gone]
     layers = [one.layer for one in chosen]
     for _ in range(max(submodels // 2, 2)):
@@ -117,7 +119,9 @@ def regressed(
             stays = [both[side] for both in sides]
             with gated(layers, [one.gate(mask) for one, mask in zip(chosen, stays, strict=True)]):
                 merits.append(float(utility(model, batches)))
+            # both halves of a pair are tried, so every candidate is left out about as often as it stays
             masks.append(torch.cat(stays))
+    # layers' priors have different scales; the regression pools the candidates of all layers
     guess = torch.cat([one.prior / one.prior.mean().clamp_min(1e-12) for one in chosen])
     return fit(torch.stack(masks), torch.tensor(merits), guess)
 
@@ -133,12 +137,12 @@ def cut(model: PretrainedModel, every: Sequence[Candidates], worth: Tensor | Non
     losing = [one for one in every if one.gone]
     parts = [one.prior for one in losing] if worth is None else torch.split(worth, [len(one.members) for one in losing])
     by_layer = {id(one.layer): part for one, part in zip(losing, parts, strict=True)}
-    kept = [one.kept(by_layer.get(id(one.layer), one.prior)) for one in every]
+    staying = [one.kept(by_layer.get(id(one.layer), one.prior)) for one in every]
     blocks = len(every) // 2
     if any(one.gone for one in every[:blocks]):
-        cut_units(model, kept[:blocks])
+        cut_units(model, staying[:blocks])
     if any(one.gone for one in every[blocks:]):
-        cut_groups(model, kept[blocks:])
+        cut_groups(model, staying[blocks:])
 
 
 def goals(units: int, groups: int, end: Goal, share: float) -> list[Goal]:
@@ -149,11 +153,12 @@ def goals(units: int, groups: int, end: Goal, share: float) -> list[Goal]:
     """
     lost = max((units - end.units) / units, (groups - end.groups) / groups)
     rounds = max(round(lost / share), 1)
-    made = [
+    per_round = [
         Goal(
             units - round((units - end.units) * number / rounds),
             groups - round((groups - end.groups) * number / rounds),
         )
         for number in range(1, rounds + 1)
     ]
-    return [goal for place, goal in enumerate(made) if place == 0 or goal != made[place - 1]]
+    # rounding can give two rounds the same goal; the second would cut nothing
+    return [goal for place, goal in enumerate(per_round) if place == 0 or goal != per_round[place - 1]]

@@ -1,4 +1,4 @@
-"""Which blocks a model can do without.
+"""Importance of transformer blocks, by which they are dropped.
 
 Shapes: B texts, T tokens, H hidden channels.
 """
@@ -30,14 +30,15 @@ def block_influence(model: PretrainedModel, batches: Sequence[Tensor]) -> list[f
         model: a model of transformers.
         batches: token ids [B, T], each batch of texts of one length.
     """
-    found = []
+    influences = []
     for block in walk(model, batches):
         total, count = 0.0, 0
         for before, after in zip(block.inputs, block.outputs(), strict=True):
+            # float32: cosines of blocks that change little differ in digits that bfloat16 doesn't have
             cosine = torch.cosine_similarity(before.float(), after.float(), dim=-1)
             total, count = total + float(cosine.sum()), count + cosine.numel()
-        found.append(1 - total / max(count, 1))
-    return found
+        influences.append(1 - total / max(count, 1))
+    return influences
 
 
 def rise_of_loss(
@@ -50,12 +51,12 @@ def rise_of_loss(
         batches: texts with what is to be predicted.
         progress: called with the number of blocks tried.
     """
-    whole, found = loss(model, batches), []
+    base_loss, rises = loss(model, batches), []
     for number, block in enumerate(blocks_of(model)[1]):
         with left_out(block):
-            found.append(loss(model, batches) - whole)
+            rises.append(loss(model, batches) - base_loss)
         progress(number + 1)
-    return found
+    return rises
 
 
 @contextmanager
@@ -65,6 +66,7 @@ def left_out(block: nn.Module) -> Iterator[None]:
     def through(states: Tensor, *_: object, **__: object) -> Tensor:
         return states
 
+    # newer transformers blocks return the states alone, not a tuple
     block.forward = through
     try:
         yield
@@ -73,7 +75,7 @@ def left_out(block: nn.Module) -> Iterator[None]:
 
 
 def number_layers(model: PretrainedModel) -> None:
-    """Number the blocks' attentions anew, so that each finds its own place in the key-value cache."""
+    """Renumber the attention layers (`layer_idx`), which index the key-value cache."""
     for number, block in enumerate(blocks_of(model)[1]):
         for module in block.modules():
             if hasattr(module, "layer_idx"):

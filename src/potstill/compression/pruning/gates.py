@@ -1,4 +1,4 @@
-"""Gates on what the blocks' projections read: to leave units or heads out, or to see how the loss hangs on them.
+"""Gates on what the blocks' projections read: to leave units or heads out, or to take the loss's gradient for them.
 
 Shapes: B texts, T tokens, I input features of a layer.
 """
@@ -36,7 +36,7 @@ def readers_of_heads(model: PretrainedModel) -> list[nn.Linear]:
 
 @torch.no_grad()
 def run_hooked(model: PretrainedModel, batches: Sequence[Tensor], handles: Sequence[RemovableHandle]) -> None:
-    """Run the model without its head on `batches` of token ids [B, T] for what hooks see, and take the hooks away."""
+    """Run the model without its head on `batches` of token ids [B, T] for the hooks, then remove them."""
     try:
         for batch in batches:
             model.base_model(input_ids=batch.to(model.device))
@@ -50,6 +50,7 @@ def gated(layers: Sequence[nn.Module], gates: Sequence[Tensor]) -> Iterator[None
     """Multiply the inputs [B, T, I] of `layers` by `gates`, each [I] or [B, 1, I], while the context is open."""
 
     def hook(gate: Tensor) -> Hook:
+        # one factor per input feature: multiplying the input is masking the part that made it
         return lambda _, args: (args[0] * gate.to(args[0]), *args[1:])
 
     handles = [layer.register_forward_pre_hook(hook(gate)) for layer, gate in zip(layers, gates, strict=True)]
@@ -79,6 +80,7 @@ def zero_groups(model: PretrainedModel, gone: Sequence[Sequence[int]], per_group
         attended.weight[:, queries] = 0
         rows: tuple[Tensor, ...] = (queries, shared, shared)
         if arch.is_fused:
+            # rows of the fused projection: queries first [width], then keys and values [width / per_group each]
             rows = (torch.cat([queries, shared + width, shared + width + width // per_group]),)
         for path, zeroed in zip(arch.queries, rows, strict=True):
             layer = linear(block, path)

@@ -22,15 +22,18 @@ SMALLEST = 1e-6
 def sample(log_alpha: Tensor, uniform: Tensor) -> Tensor:
     """Return gates drawn with `uniform` noise between 0 and 1, of the shape of `log_alpha`."""
     noise = uniform.clamp(SMALLEST, 1 - SMALLEST)
+    # section 2.2: s = sigmoid((log u - log(1 - u) + log alpha) / beta)
     concrete = torch.sigmoid((noise.log() - (1 - noise).log() + log_alpha) / TEMPERATURE)
     return (concrete * (HIGH - LOW) + LOW).clamp(0, 1)
 
 
 def open_probability(log_alpha: Tensor) -> Tensor:
     """Return the probability that a gate is not 0."""
+    # section 2.2: P(gate != 0) = sigmoid(log alpha - beta log(-gamma / zeta))
     return torch.sigmoid(log_alpha - TEMPERATURE * math.log(-LOW / HIGH))
 
 
 def expected(log_alpha: Tensor) -> Tensor:
     """Return the gates that are used after training: no noise, clipped alike."""
+    # the paper's test-time estimator, without noise and temperature
     return (torch.sigmoid(log_alpha) * (HIGH - LOW) + LOW).clamp(0, 1)

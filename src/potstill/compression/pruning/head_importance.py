@@ -1,4 +1,4 @@
-"""How much the loss hangs on attention heads (Michel et al. 2019, "Are Sixteen Heads Really Better than One?").
+"""Sensitivity of the loss to attention heads (Michel et al. 2019, "Are Sixteen Heads Really Better than One?").
 
 Shapes: B texts, L blocks, G key-value groups, I features that the heads make.
 """
@@ -38,6 +38,7 @@ def head_importance(
     total, count = torch.zeros(len(layers), groups), 0
     for batch in batches:
         size = len(batch.ids)
+        # a gate per text, not per batch: the absolute value is taken of each text's gradient, before the sum
         gates = [torch.ones(size, groups, device=model.device, requires_grad=True) for _ in layers]
         wide = [
             gate.repeat_interleave(layer.in_features // groups, 1)[:, None]
@@ -47,6 +48,8 @@ def head_importance(
             losses, owner = predictions(model, batch, cross_entropy)
             owner = owner.to(losses.device)
             per_text = torch.zeros(size, device=losses.device).index_add(0, owner, losses)
+            # summed over texts, each a mean over its tokens: the texts' gates are separate, so one backward pass serves
+            # all
             mean = (per_text / owner.bincount(minlength=size)).sum()
             mean.backward()  # type: ignore[no-untyped-call] # torch
         total += torch.stack([torch.as_tensor(gate.grad).abs().sum(0) for gate in gates]).cpu()

@@ -30,7 +30,7 @@ COARSE_AND_FINE = (ATTENTION, GROUPS, FEED_FORWARD, UNITS)
 
 @dataclass(frozen=True)
 class Costs:
-    """Weights of the projections that hang on one part, for each hidden channel."""
+    """Projection weights that belong to one part, per hidden channel."""
 
     group: int
     """Of a key-value group: its rows of query, key and value, and the columns that read it."""
@@ -40,6 +40,7 @@ class Costs:
     @classmethod
     def of(cls, shape: Shape, projections: int) -> Costs:
         """Return those of a model whose units come from so many `projections`: 2 with a gate, otherwise 1."""
+        # queries and output projection have per_group heads each, keys and values one each
         return cls(2 * (shape.per_group + 1) * shape.head_size, projections + 1)
 
 
@@ -56,6 +57,8 @@ class L0Masks(nn.Module):
         self.shape, self.costs, self.ratio = shape, costs, ratio
         self.scaled = nn.ParameterDict({kind: nn.Parameter(torch.zeros(sizes[kind])) for kind in kinds})
         for parameter in self.scaled.values():
+            # without the hook the chain rule would multiply the gradient by the ratio too, and SGD would step by its
+            # square
             parameter.register_hook(scaled_by(1 / ratio))
         self.now: dict[str, Tensor] = {}
 
@@ -111,13 +114,13 @@ class L0Masks(nn.Module):
             limits = self._limits(1 - goal)
         else:
             limits = {kind: _between(self.log_alpha(kind), goal[kind]) for kind in self.scaled}
-        made = {}
+        built = {}
         for kind, limit in limits.items():
-            kept = self._above(kind, limit)
+            stays = self._above(kind, limit)
             # where too much was closed, what opens again is at least half open
             gates = hard_concrete.expected(self.log_alpha(kind) - limit.clamp_max(0))
-            made[kind] = kept if kind == HIDDEN else kept * gates
-        return made
+            built[kind] = stays if kind == HIDDEN else stays * gates
+        return built
 
     def _limits(self, left: float) -> dict[str, Tensor]:
         """Return the thresholds of log alpha that leave the share `left` of the weights, or a bit more."""
@@ -130,11 +133,13 @@ class L0Masks(nn.Module):
 
     def _limit(self, kinds: list[str], left: float, others: Mapping[str, Tensor], likely: bool) -> dict[str, Tensor]:
         """Return the highest threshold for `kinds` beside those of `others`; only what is `likely` to go may go."""
+        # candidate thresholds: halfway between two neighbouring values, and below all of them
         values = torch.unique(torch.cat([self.log_alpha(kind).flatten() for kind in kinds]))
         steps = torch.cat([values[:1] - 1, (values[1:] + values[:-1]) / 2])
         if likely:
             steps = torch.cat([values[:1] - 1, steps[1:][steps[1:] < 0], steps.new_zeros(int(values[0] < 0))])
         low, high = 0, len(steps) - 1
+        # what is left falls as the threshold rises, so that the highest one that leaves enough is found by bisection
         while low < high:
             middle = (low + high + 1) // 2
             enough = self._left({**others, **dict.fromkeys(kinds, steps[middle])}) >= left - EXACT
@@ -158,13 +163,14 @@ class Lagrangian(nn.Module):
     """
 
     seen: Tensor
-    """Targets learned from so far: part of checkpoints, so that a resumed run goes on where it was."""
+    """Targets trained on so far: part of checkpoints, so that a resumed run continues the warmup."""
     start: Tensor
     wanted: Tensor
 
     def __init__(self, start: Tensor, wanted: Tensor, total: int, warmup: float, ratio: float = 1.0) -> None:
         """Constrain J values to `wanted` [J]; training will take `total` targets."""
         super().__init__()
+        # float64: a float32 count stops growing at 2^24
         self.register_buffer("seen", torch.zeros((), dtype=torch.float64))
         self.register_buffer("start", start, persistent=False)
         self.register_buffer("wanted", wanted, persistent=False)
@@ -172,6 +178,7 @@ class Lagrangian(nn.Module):
         self.linear = nn.Parameter(torch.zeros(len(wanted)))
         self.quadratic = nn.Parameter(torch.zeros(len(wanted)))
         for parameter in (self.linear, self.quadratic):
+            # minus: the optimizer descends, and the multipliers have to ascend (max over lambda, min over the weights)
             parameter.register_hook(scaled_by(-1 / ratio))  # type: ignore[no-untyped-call] # torch's own
 
     def goal(self) -> Tensor:

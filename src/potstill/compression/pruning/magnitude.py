@@ -34,6 +34,7 @@ def magnitudes(weight: Tensor, run: int = 1, by_deviation: bool = False) -> Tens
         size = size.reshape(len(size), -1, run).mean(2)
     if not by_deviation:
         return size
+    # zeros of earlier pruning would shrink the deviation, and the layer would be pruned less each time
     left = weight[weight != 0].float()
     return size / left.std().clamp_min(torch.finfo(torch.float32).tiny) if len(left) > 1 else size
 
@@ -49,12 +50,12 @@ def prune_masks(weights: Sequence[Tensor], sparsity: float, scope: Scope, run: i
     ]
     if scope == "layer":
         parts = [(score, size, weight.numel()) for score, size, weight in zip(scores, runs, weights, strict=True)]
-        found: Iterator[Tensor] = (
+        layer_masks: Iterator[Tensor] = (
             next(masks.among([one], [size], masks.share_of(total, sparsity))) for one, size, total in parts
         )
     else:
-        found = masks.among(scores, runs, masks.share_of(sum(weight.numel() for weight in weights), sparsity))
-    for mask, size in zip(found, runs, strict=True):
+        layer_masks = masks.among(scores, runs, masks.share_of(sum(weight.numel() for weight in weights), sparsity))
+    for mask, size in zip(layer_masks, runs, strict=True):
         yield mask.repeat_interleave(size, dim=1)
 
 

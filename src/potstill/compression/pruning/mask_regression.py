@@ -1,4 +1,4 @@
-"""What each part of a model is worth, by regression of a figure of merit on random sub-models (Bonsai).
+"""Importance of a model's parts, by regression of a metric (the merit) on random sub-models (Bonsai).
 
 Dery et al. 2024, "Everybody Prune Now: Structured Pruning of LLMs with only Forward Passes", section 3: sub-models are
 drawn around a prior, in pairs that leave out complementary halves of the candidates, and a linear model of the merit
@@ -57,8 +57,10 @@ def fit(masks: Tensor, merits: Tensor, prior: Tensor) -> Regression:
         prior: [N], at least 0, higher is better.
     """
     inputs = masks.double() - masks.double().mean(0)
+    # standardized, so that one grid of penalties fits perplexities and accuracies
     target = (merits.double() - merits.double().mean()) / merits.double().std().clamp_min(1e-12)
     guess = prior.double() / prior.double().mean().clamp_min(1e-12)
+    # pairs stay together: the complement in the training fold would give the held-out merit away
     folds = (torch.arange(len(masks)) // 2) % min(FOLDS, max(len(masks) // 2, 1))
     grid = [(penalty, pulled) for pulled in (True, False) for penalty in PENALTIES]
     scores = [_cross_validated(inputs, target, guess, folds, *choice) for choice in grid]

@@ -1,4 +1,4 @@
-"""A model under learned masks: the gates while it is trained, and what is left of it afterwards.
+"""A model under learned masks: gates during training, and what remains of it afterwards.
 
 Shapes: B texts, T tokens, H hidden channels, L blocks, I input features of a layer.
 """
@@ -51,6 +51,8 @@ class Masked:
                     self._handles.append(layer.register_forward_hook(self._added(whole, number)))
         if HIDDEN in kinds:
             self._handles.append(blocks[0].register_forward_pre_hook(self._first))
+            # closed channels are zero, but a norm divides by the number of channels, which must be that of the open
+            # ones
             for norm in hidden_norms(model):
                 norm.forward = self._normed(norm)
                 self._norms.append(norm)
@@ -92,12 +94,13 @@ class Masked:
             count, values = gates.sum(), states.float()
             if centred:
                 values = values - (values * gates).sum(-1, keepdim=True) / count
+            # RMSNorm and LayerNorm in one: both divide by the root mean square of the (centred) open channels
             power = (values.square() * gates).sum(-1, keepdim=True) / count
             values = values * torch.rsqrt(power + tiny) * norm.weight
             if centred and norm.bias is not None:
                 values = values + norm.bias
-            made: Tensor = (values * gates).to(states.dtype)
-            return made
+            normed: Tensor = (values * gates).to(states.dtype)
+            return normed
 
         return forward
 
@@ -131,6 +134,7 @@ def build_in(model: PretrainedModel, gates: Gates, shape: Shape) -> None:
         attended.weight.mul_(groups.repeat_interleave(shape.per_group * shape.head_size).to(attended.weight))
         down.weight.mul_(units.to(down.weight))
         for reader, whole in ((attended, ATTENTION), (down, FEED_FORWARD)):
+            # the sub-layer's gate scales all that it adds to the residual stream, its bias too
             if whole in gates and reader.bias is not None:
                 reader.bias.mul_(gates[whole][number].to(reader.bias))
         gone.append((groups == 0).nonzero()[:, 0].tolist())
@@ -145,8 +149,8 @@ def build_in(model: PretrainedModel, gates: Gates, shape: Shape) -> None:
 
 def _of_block(gates: Gates, part: str, whole: str, number: int, count: int) -> Tensor:
     """Return the gates of a block's parts, each times that of the sub-layer."""
-    found = gates[part][number] if part in gates else torch.ones(count)
-    return found * gates[whole][number].to(found) if whole in gates else found
+    part_gates = gates[part][number] if part in gates else torch.ones(count)
+    return part_gates * gates[whole][number].to(part_gates) if whole in gates else part_gates
 
 
 def cut(model: PretrainedModel, gates: Gates, counts: Mapping[str, int]) -> None:
@@ -167,7 +171,7 @@ def _highest(gates: Tensor, count: int) -> Tensor:
 
 
 def unevenness(gates: Gates) -> str:
-    """Return why a model under these gates can't be cut to a smaller one that loads without code, or nothing."""
+    """Return why a model under these gates can't be cut to a smaller one that loads without code, or ""."""
     texts = []
     for kind, name in ((ATTENTION, "attention"), (FEED_FORWARD, "feed-forward")):
         closed = [number for number, gate in enumerate(gates.get(kind, torch.ones(0)).tolist()) if not gate]

@@ -1,4 +1,4 @@
-"""Which weights go, given a score for each: the same choices for magnitude, Wanda and SparseGPT.
+"""Pruning masks from scores, shared by magnitude pruning, Wanda and SparseGPT.
 
 A mask is bool and True where a weight stays. Of equal scores the first go, so every choice is exact and repeatable.
 
@@ -32,6 +32,7 @@ def share_of(count: int, sparsity: float) -> int:
 
 def by_row(score: Tensor, count: int) -> Tensor:
     """Return the mask [O, I] without the `count` lowest of each row of `score` [O, I]."""
+    # stable, so that of equal scores the first go, on every device
     order = torch.sort(score, dim=1, stable=True).indices[:, :count]
     return torch.ones_like(score, dtype=torch.bool).scatter_(1, order, False)
 
@@ -51,7 +52,7 @@ def among(scores: Sequence[Callable[[], Tensor]], sizes: Sequence[int], count: i
     """Yield for each tensor of scores the mask without the lowest of all of them, `count` weights in total.
 
     The bits of a score, counted by their upper and then by their lower half, give the threshold exactly: scores are
-    made again for each of the three passes instead of held, so the memory is that of one tensor.
+    recomputed in each of the three passes and not held, so the memory is that of one tensor.
 
     Args:
         scores: each makes the scores [O, G] of one layer, at least 0.
@@ -71,6 +72,7 @@ def among(scores: Sequence[Callable[[], Tensor]], sizes: Sequence[int], count: i
 
 def _first_to_stay(scores: Sequence[Callable[[], Tensor]], sizes: Sequence[int], count: int) -> tuple[int, int]:
     """Return the bits of the lowest score whose weights can't all go, and what is left of `count` by then."""
+    # a histogram of the upper 16 bits, then of the lower 16 within the bin that holds the threshold
     upper, rest = _first_beyond((_bits(make()) >> HALF for make in scores), sizes, count)
     within = (bits[bits >> HALF == upper] % 2**HALF for bits in (_bits(make()) for make in scores))
     lower, rest = _first_beyond(within, sizes, rest)

@@ -1,4 +1,4 @@
-"""Where zeros may stand: anywhere, or N of every M consecutive input features kept (Mishra et al. 2021).
+"""Sparsity patterns: unstructured, or N of every M consecutive input features kept (Mishra et al. 2021).
 
 "2:4" keeps 2 of every 4 (arXiv 2104.08378, section 3). Knows of no tensors, so that steps can check a pattern early.
 """
@@ -41,13 +41,13 @@ def parse(text: str) -> NM | None:
     """
     if text == UNSTRUCTURED:
         return None
-    found = re.fullmatch(r"(\d+):(\d+)", text)
-    if found is None or not 0 < int(found[1]) < int(found[2]):
+    match = re.fullmatch(r"(\d+):(\d+)", text)
+    if match is None or not 0 < int(match[1]) < int(match[2]):
         raise BadInput(
             f"{text!r} is no pattern: give {UNSTRUCTURED!r}, or N:M with 0 < N < M, such as '2:4' for 2 weights kept "
             "of every 4"
         )
-    return NM(int(found[1]), int(found[2]))
+    return NM(int(match[1]), int(match[2]))
 
 
 def check_widths(widths: Mapping[str, int], run: int, what: str) -> None:
@@ -64,8 +64,11 @@ def check_widths(widths: Mapping[str, int], run: int, what: str) -> None:
     odd = [f"{path} has {width}" for path, width in widths.items() if width % run]
     if not odd:
         return
-    fitting = [size for size in range(2, max(min(widths.values()), 128) + 1)
-               if all(width % size == 0 for width in widths.values())]  # fmt: skip
+    fitting = [
+        size
+        for size in range(2, max(min(widths.values()), 128) + 1)
+        if all(width % size == 0 for width in widths.values())
+    ]
     named = ", ".join(map(str, fitting[:8])) or "none"
     more = f" and {len(odd) - 3} more" if len(odd) > 3 else ""
     raise BadInput(

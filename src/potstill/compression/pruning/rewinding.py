@@ -1,4 +1,4 @@
-"""Masks to compare a lottery ticket's with (Frankle and Carbin 2018, arXiv 1803.03635; Chen et al. 2020, 2007.12223).
+"""Control masks for lottery tickets (Frankle and Carbin 2018, arXiv 1803.03635; Chen et al. 2020, 2007.12223).
 
 A mask is bool and True where a weight stays.
 
@@ -39,5 +39,5 @@ def _spread(sizes: Mapping[str, int], zeros: int, generator: torch.Generator) ->
     """Return how many of `zeros`, drawn over all weights, fall into each layer."""
     places = torch.randperm(sum(sizes.values()), generator=generator)[:zeros]
     edges = torch.tensor(list(sizes.values())).cumsum(0)
-    found = torch.bincount(torch.bucketize(places, edges, right=True), minlength=len(sizes))
-    return dict(zip(sizes, found.tolist(), strict=True))
+    counts = torch.bincount(torch.bucketize(places, edges, right=True), minlength=len(sizes))
+    return dict(zip(sizes, counts.tolist(), strict=True))

@@ -93,8 +93,10 @@ def problems(kind: str, old: Shape, new: Shape, align: int) -> Iterator[str]:
         yield f"heads={new.heads}: the model has {old.heads}, so take 1 to {old.heads}"
     elif new.heads % old.per_group:
         fitting = ", ".join(str(count) for count in range(old.per_group, old.heads + 1, old.per_group))
-        yield (f"heads={new.heads} splits a key-value group: {old.per_group} query heads share a key-value head, so "
-               f"take one of {fitting}")  # fmt: skip
+        yield (
+            f"heads={new.heads} splits a key-value group: {old.per_group} query heads share a key-value head, so "
+            f"take one of {fitting}"
+        )
     else:
         yield from _heads(kind, old, new, align)
 
@@ -103,8 +105,10 @@ def _heads(kind: str, old: Shape, new: Shape, align: int) -> Iterator[str]:
     """Yield what is wrong with whole key-value groups."""
     width = new.heads * new.head_size
     if new.heads != old.heads and width % align:
-        yield (f"heads={new.heads} of {new.head_size} features are {width}, not a multiple of {align}: take other "
-               f"heads, or align={_largest_divisor(width, align)}")  # fmt: skip
+        yield (
+            f"heads={new.heads} of {new.head_size} features are {width}, not a multiple of {align}: take other "
+            f"heads, or align={_largest_divisor(width, align)}"
+        )
     changed = (new.heads, new.hidden) != (old.heads, old.hidden)
     if changed and kind not in FREE_HEADS and width != new.hidden:
         yield (
@@ -135,6 +139,7 @@ def _width(name: str, old: int, new: int, align: int) -> Iterator[str]:
 
 def _largest_divisor(size: int, align: int) -> int:
     """Return the largest power of two below `align` that divides `size`."""
+    # `size & -size` is the lowest set bit: the largest power of two that divides it
     return min(size & -size, 1 << (max(align, 1).bit_length() - 1))
 
 

@@ -25,15 +25,15 @@ Kept = Sequence[int] | Tensor
 """What stays, by number from 0, in the order that it is to have."""
 
 
-def cut_units(model: PretrainedModel, kept: Sequence[Kept]) -> None:
-    """Leave only the `kept` feed-forward units, equally many in every block.
+def cut_units(model: PretrainedModel, keep: Sequence[Kept]) -> None:
+    """Leave only the `keep` feed-forward units, equally many in every block.
 
     Args:
         model: a model of transformers whose layers are `nn.Linear` (see `architecture.with_linear_layers`).
-        kept: per block the units that stay.
+        keep: per block the units that stay.
     """
     arch = architecture_of(model)
-    chosen = _even(model, kept)
+    chosen = _even(model, keep)
     for block, index in zip(blocks_of(model)[1], chosen, strict=True):
         for path in arch.units:
             keep_outputs(linear(block, path), index)
@@ -41,23 +41,25 @@ def cut_units(model: PretrainedModel, kept: Sequence[Kept]) -> None:
     setattr(model.config, arch.unit_field, len(chosen[0]))
 
 
-def cut_groups(model: PretrainedModel, kept: Sequence[Kept]) -> None:
-    """Leave only the `kept` key-value groups: each a key and value head with the query heads that share it.
+def cut_groups(model: PretrainedModel, keep: Sequence[Kept]) -> None:
+    """Leave only the `keep` key-value groups: each a key and value head with the query heads that share it.
 
     Where queries share nothing (GPT-2, BERT) a group is one head.
 
     Args:
         model: a model of transformers whose layers are `nn.Linear`.
-        kept: per block the groups that stay, equally many.
+        keep: per block the groups that stay, equally many.
     """
     arch, config = architecture_of(model), model.config
-    chosen = _even(model, kept)
+    chosen = _even(model, keep)
     size, groups = head_width(model), key_value_heads(config)
     per_group = config.num_attention_heads // groups
     _say_head_width(model)
     for block, index in zip(blocks_of(model)[1], chosen, strict=True):
         queries, shared = features(index, per_group * size), features(index, size)
         if arch.is_fused:
+            # in a fused projection the keys start behind all queries (per_group * groups * size), the values behind the
+            # keys
             parts = [queries, *(shared + groups * size * part for part in (per_group, per_group + 1))]
             keep_outputs(linear(block, arch.queries[0]), torch.cat(parts))
         else:
@@ -70,20 +72,21 @@ def cut_groups(model: PretrainedModel, kept: Sequence[Kept]) -> None:
         config.num_key_value_heads = len(chosen[0])
 
 
-def cut_hidden(model: PretrainedModel, kept: Kept) -> None:
-    """Leave only the `kept` hidden channels: of embeddings, norms, every projection, pooler and head.
+def cut_hidden(model: PretrainedModel, keep: Kept) -> None:
+    """Leave only the `keep` hidden channels: of embeddings, norms, every projection, pooler and head.
 
     Args:
         model: a model of transformers whose layers are `nn.Linear`.
-        kept: the channels that stay, the same in every block, since the residual stream passes through all.
+        keep: the channels that stay, the same in every block, since the residual stream passes through all.
     """
     arch, config = architecture_of(model), model.config
     path, blocks = blocks_of(model)
-    index = torch.as_tensor(kept, dtype=torch.long)
+    index = torch.as_tensor(keep, dtype=torch.long)
     old = int(config.hidden_size)
     _say_head_width(model)
+    # GPT-2 leaves `n_inner` None, which stands for 4 times the hidden size, and would change with it
     setattr(config, arch.unit_field, linear(blocks[0], arch.down).in_features)
-    made: dict[int, tuple[Tensor, nn.Parameter]] = {}
+    tied: dict[int, tuple[Tensor, nn.Parameter]] = {}
     for block in blocks:
         for name in (*arch.queries, *arch.units):
             keep_inputs(linear(block, name), index)
@@ -93,7 +96,7 @@ def cut_hidden(model: PretrainedModel, kept: Kept) -> None:
             _keep_norm(block.get_submodule(name), index)
     for name, module in model.named_modules():
         if not name.startswith(f"{path}."):
-            _cut_around(name, module, index, old, made)
+            _cut_around(name, module, index, old, tied)
     config.hidden_size = len(index)
 
 
@@ -130,39 +133,41 @@ def keep_inputs(layer: nn.Linear, index: Tensor) -> None:
 
 
 def _part(weight: Tensor, index: Tensor, dimension: int) -> nn.Parameter:
-    kept = weight.data.index_select(dimension, index.to(weight.device))
-    return nn.Parameter(kept, requires_grad=weight.requires_grad)
+    sliced = weight.data.index_select(dimension, index.to(weight.device))
+    return nn.Parameter(sliced, requires_grad=weight.requires_grad)
 
 
 def _keep_norm(norm: nn.Module, index: Tensor) -> None:
     for name, value in list(norm.named_parameters(recurse=False)):
         setattr(norm, name, _part(value, index, 0))
     if isinstance(norm, nn.LayerNorm):
+        # LayerNorm checks its input's width against it; RMSNorm has no such attribute
         norm.normalized_shape = (len(index),)
 
 
 def _cut_around(
-    name: str, module: nn.Module, index: Tensor, old: int, made: dict[int, tuple[Tensor, nn.Parameter]]
+    name: str, module: nn.Module, index: Tensor, old: int, tied: dict[int, tuple[Tensor, nn.Parameter]]
 ) -> None:
-    """Cut a module outside of the blocks; `made` keeps tied weights one, and the old ones from being freed."""
+    """Cut a module outside of the blocks; `tied` maps ids of old weights to the cut ones."""
     if isinstance(module, nn.Embedding) and module.embedding_dim == old:
-        module.weight = _once(module.weight, index, made)
+        module.weight = _once(module.weight, index, tied)
         module.embedding_dim = len(index)
     elif isinstance(module, nn.Linear) and module.in_features == old:
         # pooler and heads of BERT and RoBERTa call what makes hidden channels again `dense`
         if name.rpartition(".")[2] == "dense" and module.out_features == old:
             keep_outputs(module, index)
-        module.weight = _once(module.weight, index, made)
+        module.weight = _once(module.weight, index, tied)
         module.in_features = len(index)
     elif not isinstance(module, (nn.Embedding, nn.Linear)) and _is_norm(module, old):
         _keep_norm(module, index)
 
 
-def _once(weight: Tensor, index: Tensor, made: dict[int, tuple[Tensor, nn.Parameter]]) -> nn.Parameter:
-    """Return `weight` with only some columns; the same object for the same weight."""
-    if id(weight) not in made:
-        made[id(weight)] = weight, _part(weight, index, 1)
-    return made[id(weight)][1]
+def _once(weight: Tensor, index: Tensor, tied: dict[int, tuple[Tensor, nn.Parameter]]) -> nn.Parameter:
+    """Return `weight` with only some columns; tied weights stay one object."""
+    if id(weight) not in tied:
+        # the old weight is held too: once freed, its id could be given to another tensor
+        tied[id(weight)] = weight, _part(weight, index, 1)
+    return tied[id(weight)][1]
 
 
 def _is_norm(module: nn.Module, width: int) -> bool:
@@ -177,26 +182,26 @@ def head_width(model: PretrainedModel) -> int:
 
 
 def _say_head_width(model: PretrainedModel) -> None:
-    """Write the size of a head into the config, where the type has a field for it: it follows from no other anymore."""
+    """Write the head size into the config, if it has a field for it: hidden size / heads no longer gives it."""
     if hasattr(model.config, "head_dim"):
         model.config.head_dim = head_width(model)
 
 
 def _tell_attention(block: nn.Module, heads: int, size: int) -> None:
-    """Tell GPT-2's attention where its fused projection is split; other types see it from the tensors."""
+    """Update where GPT-2's attention splits its fused projection; other types infer it from the tensors."""
     for module in block.modules():
         if hasattr(module, "split_size"):
             module.split_size = heads * size  # type: ignore[assignment] # a plain attribute of GPT2Attention
             module.num_heads = heads  # type: ignore[assignment]
 
 
-def _even(model: PretrainedModel, kept: Iterable[Kept]) -> list[Tensor]:
+def _even(model: PretrainedModel, keep: Iterable[Kept]) -> list[Tensor]:
     """Return what stays in each block as indices.
 
     Raises:
         ValueError: not the same number for each block.
     """
-    chosen = [torch.as_tensor(one, dtype=torch.long) for one in kept]
+    chosen = [torch.as_tensor(one, dtype=torch.long) for one in keep]
     blocks = len(blocks_of(model)[1])
     sizes = {len(one) for one in chosen}
     if len(chosen) != blocks or len(sizes) != 1 or 0 in sizes:

@@ -1,4 +1,4 @@
-"""What weights with zeros would take in formats that leave zeros out; nothing here is a format that runtimes load.
+"""Size of sparse weights in formats that omit zeros, as a measure only: no runtime loads them.
 
 Shapes: O output features, I input features.
 """
@@ -30,8 +30,8 @@ class SparseStorage:
 
     def __add__(self, other: SparseStorage) -> SparseStorage:
         """Return what both take."""
-        mine, theirs = vars(self), vars(other)
-        return SparseStorage(**{name: mine[name] + theirs[name] for name in mine})
+        own, addend = vars(self), vars(other)
+        return SparseStorage(**{name: own[name] + addend[name] for name in own})
 
 
 def sparse_storage(weight: Tensor) -> SparseStorage:

@@ -1,4 +1,4 @@
-"""SparseGPT: pruning that makes up for each weight in those behind it (Frantar and Alistarh 2023, arXiv 2301.00774).
+"""SparseGPT: pruning with errors compensated in later columns (Frantar and Alistarh 2023, arXiv 2301.00774).
 
 GPTQ's loop over the columns, with a mask instead of rounding, or besides it.
 
@@ -48,7 +48,7 @@ class Pruned:
 def prune_layer(
     weight: Tensor, hessian: Hessian, sparsity: float, pattern: NM | None, damping: float, rounding: Rounding | None
 ) -> Pruned:
-    """Prune `weight` [O, I], and quantize what is left if `rounding` says so.
+    """Prune `weight` [O, I], and quantize the rest if there is a `rounding`.
 
     Where the greedy order does worse on the calibration tokens than Wanda's mask or the magnitude's without any update,
     or than rounding after pruning (a scale is chosen before its weights are updated), the best of these is taken: the
@@ -56,12 +56,13 @@ def prune_layer(
     """
     mean, idle = hessian.mean(), hessian.mean().diagonal() == 0
 
-    def error(made: Pruned) -> float:
-        return float(gptq.layer_error(weight, made.weight, mean).sum())
+    def error(pruned: Pruned) -> float:
+        return float(gptq.layer_error(weight, pruned.weight, mean).sum())
 
     best = prune(weight, hessian.factor(damping), sparsity, pattern, rounding, idle)
     least = error(best)
-    others = [weight * kept for kept in _simple(weight, mean, sparsity, pattern)]
+    # a greedy order has no guarantee, so the simple masks are tried as well; they cost one product each
+    others = [weight * mask for mask in _simple(weight, mean, sparsity, pattern)]
     if rounding is not None:
         others.append(prune(weight, hessian.factor(damping), sparsity, pattern, idle=idle).weight)
     for values in others:
@@ -81,7 +82,7 @@ def prune(
 ) -> Pruned:
     """Prune `weight` [O, I] column by column (algorithm 1).
 
-    Of every `BLOCK` columns the share `sparsity` goes that costs least by w^2 / [H^-1]_cc, whatever row it is in; with
+    Of every `BLOCK` columns the share `sparsity` goes that costs least by w^2 / [H^-1]_cc, over all rows; with
     a `pattern` it is chosen in each of its groups when the loop comes to it (section 3.3). Each weight that goes is
     made up for in the columns behind it, and with a `rounding` the error of the others is too (section 3.5). Weights
     that are 0 go first.
@@ -94,34 +95,36 @@ def prune(
         rounding: how the others are quantized.
         idle: bool [I], inputs that were never active: their weights cost nothing.
     """
+    # a block must end where a group ends, or the group's mask would be chosen before its weights are updated
     block = BLOCK if pattern is None else max(BLOCK - BLOCK % pattern.group, pattern.group)
-    kept = torch.ones_like(weight, dtype=torch.bool)
+    mask = torch.ones_like(weight, dtype=torch.bool)
     gone, costs = weight == 0, factor.diagonal().square()
     quantizer = None if rounding is None else _Quantizer(rounding, weight)
 
     def choose(rest: Tensor, start: int, stop: int) -> None:
         cost = rest[:, start:stop].square() / costs[start:stop]
+        # below every real cost, so weights that are already 0 count into the sparsity first
         cost[gone[:, start:stop]] = -1
         if idle is not None:
             cost[:, idle[start:stop]] = cost[:, idle[start:stop]].clamp_max(0)
         if pattern is not None:
-            kept[:, start:stop] = masks.by_pattern(cost, pattern)
+            mask[:, start:stop] = masks.by_pattern(cost, pattern)
         else:
-            kept[:, start:stop] = masks.overall(cost, masks.share_of(cost.numel(), sparsity))
+            mask[:, start:stop] = masks.overall(cost, masks.share_of(cost.numel(), sparsity))
 
     def change(rest: Tensor, column: int, stop: int) -> Tensor:
         if pattern is not None and column % pattern.group == 0:
             choose(rest, column, column + pattern.group)
         elif pattern is None and column % block == 0:
             choose(rest, column, stop)
-        stays = kept[:, column] & ~gone[:, column]
+        stays = mask[:, column] & ~gone[:, column]
         if quantizer is None:
             return rest[:, column] * stays
-        return quantizer.column(rest, kept, column, stays)
+        return quantizer.column(rest, mask, column, stays)
 
-    made = gptq.compensated(weight, factor, change, block)
+    pruned = gptq.compensated(weight, factor, change, block)
     if quantizer is None:
-        return Pruned(made)
+        return Pruned(pruned)
     quantized = quantizer.whole()
     return Pruned(quantized.dequantize(), quantized)
 
@@ -136,14 +139,14 @@ class _Quantizer:
         self.values = torch.zeros(weight.shape, dtype=torch.int8, device=weight.device)
         self.scales: list[Tensor] = []
 
-    def column(self, rest: Tensor, kept: Tensor, column: int, stays: Tensor) -> Tensor:
+    def column(self, rest: Tensor, mask: Tensor, column: int, stays: Tensor) -> Tensor:
         """Return what the column of `rest` [O, I] becomes [O], 0 where it does not stay.
 
-        The scale of a group is that of its weights that are `kept` [O, I], as far as that is known by now.
+        The scale of a group is that of its weights that the mask `mask` [O, I] keeps, as far as it is chosen by now.
         """
         if column % self.size == 0:
             group = slice(column, column + self.size)
-            left = rest[:, group] * kept[:, group]
+            left = rest[:, group] * mask[:, group]
             self.scales.append(rounding.absmax_scale(left, self.how.bits, self.how.scale_type))
         scale = self.scales[-1][:, 0].float()
         integers = rounding.round_with(rest[:, column], scale, self.how.bits) * stays

@@ -20,7 +20,8 @@ class InputNorms:
         self.squares = torch.zeros(width, dtype=torch.float32, device=device)
 
     def add(self, inputs: Tensor) -> None:
-        """Take in `inputs` [N, I]."""
+        """Update with `inputs` [N, I]."""
+        # squares are summed and the root is taken once at the end: norms of batches don't add up
         self.squares += inputs.float().square().sum(0)
 
     def norms(self) -> Tensor:

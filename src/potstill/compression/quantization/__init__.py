@@ -1,1 +1,1 @@
-"""The math of fewer bits: rounding, its error and what makes up for it."""
+"""The math of quantization: rounding, its error and how it is compensated."""

@@ -1,4 +1,4 @@
-"""Activations as a quantized model's kernels round them, in the model that is not rounded itself."""
+"""Fake quantization of activations, as a quantized model's kernels round them."""
 
 from __future__ import annotations
 

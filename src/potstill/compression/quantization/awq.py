@@ -1,4 +1,4 @@
-"""AWQ: weights that see large activations scaled up before they are rounded (Lin et al. 2023, arXiv 2306.00978).
+"""AWQ: activation-aware scaling of weights before rounding (Lin et al. 2023, arXiv 2306.00978).
 
 Of s = s_X^alpha, where s_X is the mean magnitude of each input feature, the alpha is searched that leaves the least
 error in the layers' outputs (section 3.2); alpha 0 is plain rounding, so that the error is never
@@ -35,7 +35,7 @@ class Inputs(Hessian):
         self.magnitudes = torch.zeros(width, dtype=torch.float32, device=device)
 
     def add(self, inputs: Tensor) -> None:
-        """Take in `inputs` [N, I]."""
+        """Update with `inputs` [N, I]."""
         super().add(inputs)
         self.magnitudes += inputs.float().abs().sum(0)
 
@@ -47,6 +47,7 @@ class Inputs(Hessian):
 def candidate(magnitude: Tensor, alpha: float) -> Tensor:
     """Return s [I] for one `alpha`, its geometric middle at 1 so that the weights keep their order of magnitude."""
     scale = magnitude.clamp_min(SMALLEST) ** alpha
+    # as in the authors' code; any constant factor gives the same function
     return scale / (scale.max() * scale.min()).sqrt()
 
 
@@ -97,6 +98,7 @@ def quantize_block(
     how = (bits, group_size, scale_type, symmetric)
     inputs = block.record(lambda layer: Inputs(layer.in_features, layer.weight.device))
     weights = {path: layer.weight.detach().float() for path, layer in block.layers.items()}
+    # all scales are searched before any is applied: folding one changes weights that a later search reads
     searched = []
     for fold in folds:
         readers = [f"{block.name}.{reader}" for reader in fold.readers]
@@ -105,15 +107,17 @@ def quantize_block(
         searched.append((fold, readers, scale))
     divisors: dict[str, Tensor] = {}
     for fold, readers, scale in searched:
-        made = _divide(block.module.get_submodule(fold.source), f"{block.name}.{fold.source}", scale, weights)
+        divisor = _divide(block.module.get_submodule(fold.source), f"{block.name}.{fold.source}", scale, weights)
         for reader in readers:
-            weights[reader] = weights[reader] * made
-            divisors[reader] = made
+            weights[reader] = weights[reader] * divisor
+            divisors[reader] = divisor
     quantized = {}
     for path, layer in block.layers.items():
         scale = divisors.get(path, weights[path].new_ones(layer.in_features))
+        # the inputs were recorded before scaling; x / s has the Hessian H_ij / (s_i s_j)
         hessian = inputs[path].mean() / scale[:, None] / scale
         candidates = [rounding.quantize(weights[path], *how), clipping.quantize(weights[path], hessian, *how)]
+        # rows are independent, so each may be clipped or not
         quantized[path] = best_by_row(weights[path], candidates, hessian)
         layer.weight.copy_(quantized[path].dequantize())
     return quantized

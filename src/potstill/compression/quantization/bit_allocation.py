@@ -54,31 +54,32 @@ def greedy(layers: Sequence[Sequence[Choice]], budget: int) -> list[int]:
 def knapsack(layers: Sequence[Sequence[Choice]], budget: int) -> list[int]:
     """Return the number of the choice for each of the `layers` with the least sum of harms within the `budget`.
 
-    Exact dynamic programming over the layers: of all ways to spend the same or more, only that with the least harm is
-    gone on with. Of equal harms the cheapest is taken.
+    Exact dynamic programming over the layers: a partial allocation is kept only if none that costs as little does
+    less harm. Of equal harms the cheapest is taken.
 
     Raises:
         ValueError: even the cheapest choices cost more than the `budget`.
     """
     _check(layers, budget)
-    # what the layers behind need at least, so that no way is kept that can't be finished
+    # least cost of the remaining layers: prunes partial allocations that can't be completed within the budget
     rest = [cheapest(layers[number + 1 :]) for number in range(len(layers))]
-    kept: list[tuple[int, float]] = [(0, 0.0)]
+    frontier: list[tuple[int, float]] = [(0, 0.0)]
     steps: list[list[tuple[int, int]]] = []  # per layer and way: the way it came from, and the choice
     for choices, needed in zip(layers, rest, strict=True):
         ways = sorted(
             (cost + choice.cost, harm + choice.harm, before, number)
-            for before, (cost, harm) in enumerate(kept)
+            for before, (cost, harm) in enumerate(frontier)
             for number, choice in enumerate(choices)
             if cost + choice.cost + needed <= budget
         )
-        kept, step = [], []
+        frontier, step = [], []
         for cost, harm, before, number in ways:
-            if not kept or harm < kept[-1][1]:
-                kept.append((cost, harm))
+            # sorted by cost: only a lower harm than that of everything cheaper is worth its cost (Pareto front)
+            if not frontier or harm < frontier[-1][1]:
+                frontier.append((cost, harm))
                 step.append((before, number))
         steps.append(step)
-    way, chosen = len(kept) - 1, []
+    way, chosen = len(frontier) - 1, []
     for step in reversed(steps):
         way, number = step[way]
         chosen.append(number)
@@ -97,8 +98,9 @@ def in_order(layers: Sequence[Sequence[Choice]], budget: int) -> list[int]:
     chosen, left = [], budget - cheapest(layers)
     for choices in layers:
         least = min(choice.cost for choice in choices)
-        number = max((n for n, choice in enumerate(choices) if choice.cost - least <= left),
-                     key=lambda n: choices[n].cost)  # fmt: skip
+        number = max(
+            (n for n, choice in enumerate(choices) if choice.cost - least <= left), key=lambda n: choices[n].cost
+        )
         left -= choices[number].cost - least
         chosen.append(number)
     return chosen

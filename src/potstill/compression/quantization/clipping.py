@@ -1,4 +1,4 @@
-"""Groups of weights whose range is cut where that lowers the error of the layer's outputs.
+"""Clipping search: the range of a group is cut where that lowers the error of the layer's outputs.
 
 The weight clipping that AWQ's authors apply after scaling, and the search for a grid of GPTQ's authors, both in the
 code that they published: a grid that does not reach the largest weights is finer for all others.
@@ -42,16 +42,18 @@ def quantize(
     groups = weight.float().reshape(rows, width // group_size, group_size)
     parts = None if hessian is None else _diagonal_blocks(hessian, group_size)
     best, integers = rounding.fit_grid(groups, bits, scale_type, symmetric), torch.zeros_like(groups)
+    # the first share, 1, always beats infinity: every group has a grid even where no cut helps
     least = torch.full(groups.shape[:2], float("inf"), device=weight.device)
     for share in SHARES:
         grid = rounding.fit_grid(groups, bits, scale_type, symmetric, share)
-        made = grid.integers(groups)
-        difference = grid.values(made) - groups
+        rounded = grid.integers(groups)
+        difference = grid.values(rounded) - groups
+        # cross terms between groups are left out: each group is searched by itself
         weighted = difference if parts is None else torch.einsum("ogs,gst->ogt", difference, parts)
         error = (weighted * difference).sum(-1)
         better = error < least
         least = torch.where(better, error, least)
-        integers = torch.where(better[..., None], made, integers)
+        integers = torch.where(better[..., None], rounded, integers)
         best = _merged(best, grid, better[..., None])
     values = integers.to(torch.int8).reshape(rows, width)
     return Quantized(values, best.scale.squeeze(-1), bits, None if best.zero is None else best.zero.squeeze(-1))

@@ -1,4 +1,4 @@
-"""What a model loses when a part of it is rounded, to second order: all parts in one backward pass over each text.
+"""Second-order sensitivity of a model to rounding its parts: all parts in one backward pass per text.
 
 For a small change of the weights the divergence of what a model puts out is half the square of that change in the
 metric of its Fisher information: KL = 1/2 d' F d, with F the mean of g g' over predictions drawn from the model itself
@@ -66,12 +66,16 @@ def divergences(
             """Add the slope of each text [B] along what rounding the layer changes."""
             for number, width in enumerate(bits):
                 if width < 16:
+                    # recomputed here, inside the backward pass, and not stored: one layer's change is in memory at a
+                    # time
                     change = output_change(layers[path].weight.data, inputs, width)
                     to[part_of[path], number] += (gradient.float() * change).flatten(1).sum(1).cpu()
 
         with one_block_held(model), _listening(layers, add), torch.enable_grad():
             scores = _drawn(model, batch, generator)
             scores.sum().backward()  # type: ignore[no-untyped-call] # torch
+        # squared per text, after the sum over its tokens: the scores of a text's predictions are independent with mean
+        # 0
         total += slopes.double().square().sum(2)
         count, done = count + len(scores), done + len(batch.ids) // DRAWS
         progress(done)
@@ -116,11 +120,12 @@ def _listening(layers: Mapping[str, nn.Linear], add: Callable[[str, Tensor, Tens
     """Call `add(path, inputs, gradient of the outputs)` for each layer, in the backward pass."""
 
     def listener(path: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        def listen(_: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
-            if not made.requires_grad:
+        def listen(_: nn.Module, args: tuple[Tensor, ...], outputs: Tensor) -> None:
+            # the forward pass of a checkpointed block has no graph; the hook is set when the block is recomputed
+            if not outputs.requires_grad:
                 return
-            inputs = given[0].detach()
-            made.register_hook(lambda gradient: add(path, inputs, gradient))  # type: ignore[no-untyped-call] # torch
+            inputs = args[0].detach()
+            outputs.register_hook(lambda gradient: add(path, inputs, gradient))  # type: ignore[no-untyped-call] # torch
 
         return listen
 

@@ -22,6 +22,7 @@ def scale_of(values: Tensor, scale_type: torch.dtype = torch.float32) -> Tensor:
 
 def round_with(values: Tensor, scale: Tensor) -> Tensor:
     """Return the nearest E4M3 numbers to `values` / `scale`."""
+    # torch's cast gives NaN beyond the largest number: E4M3FN has no infinity to saturate to
     return (values.float() / scale.float()).clamp(-LARGEST, LARGEST).to(torch.float8_e4m3fn)
 
 

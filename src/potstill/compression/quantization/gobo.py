@@ -66,6 +66,7 @@ def cluster(weights: Tensor, bits: int) -> Tensor:
     with the least are returned.
     """
     ordered = weights.double().sort().values
+    # equal population, not equal width: the paper's start
     edges = torch.linspace(0, len(ordered), 2**bits + 1, device=weights.device).round().long()
     totals = torch.cat([ordered.new_zeros(1), ordered.cumsum(0)])
     centroids = _means(totals, edges, ordered.new_zeros(2**bits))
@@ -75,6 +76,7 @@ def cluster(weights: Tensor, bits: int) -> Tensor:
         inner = torch.searchsorted(ordered, (centroids[:-1] + centroids[1:]) / 2)
         edges = torch.cat([inner.new_zeros(1), inner, inner.new_full((1,), len(ordered))])
         distance = float((ordered - centroids.repeat_interleave(edges.diff())).abs().sum())
+        # unlike k-means the L1 distance may rise, since centroids are means and not medians
         if distance >= least:
             break
         best, least = centroids, distance

@@ -1,4 +1,4 @@
-"""GPTQ: rounding that makes up for each column's error in the columns not yet rounded (Frantar et al. 2022).
+"""GPTQ: rounding that compensates each column's error in the columns not yet rounded (Frantar et al. 2022).
 
 Shapes: O output features, I input features, G groups of inputs, N tokens.
 """
@@ -28,8 +28,9 @@ class Hessian:
         self._by_activity: dict[float, tuple[Tensor, Tensor]] = {}
 
     def add(self, inputs: Tensor) -> None:
-        """Take in `inputs` [N, I]."""
+        """Update with `inputs` [N, I]."""
         values = inputs.float()
+        # in place: the matrix of a wide layer takes hundreds of MB
         self.total.addmm_(values.T, values)
         self.tokens += len(values)
 
@@ -38,16 +39,17 @@ class Hessian:
         return self.total / max(self.tokens, 1)
 
     def by_activity(self, damping: float) -> tuple[Tensor, Tensor]:
-        """Return the features from the most active to the least [I], and `inverse_factor` in that order, made once."""
+        """Return the features from the most active to the least [I], and `inverse_factor` in that order; cached."""
         if damping not in self._by_activity:
             matrix = self.mean()
+            # the diagonal is the mean square of each input
             order = matrix.diagonal().argsort(descending=True, stable=True)
             factor, taken = damped_factor(matrix[order][:, order], damping)
             self._by_activity[damping], self.damped = (order, factor), max(self.damped, taken)
         return self._by_activity[damping]
 
     def factor(self, damping: float) -> Tensor:
-        """Return `inverse_factor` of the mean, worked out once for the layers that share these inputs."""
+        """Return `inverse_factor` of the mean, cached for the layers that share these inputs."""
         if damping not in self._factors:
             self._factors[damping], taken = damped_factor(self.mean(), damping)
             self.damped = max(self.damped, taken)
@@ -76,12 +78,14 @@ def damped_factor(hessian: Tensor, damping: float) -> tuple[Tensor, float]:
         )
     matrix: Tensor = hessian.clone()
     diagonal = matrix.diagonal()
+    # `diagonal` is a view, so this changes `matrix`
     diagonal[diagonal == 0] = 1
     mean = float(diagonal.mean())
     while damping <= 1:
         damped = matrix + damping * mean * torch.eye(len(matrix), device=matrix.device)
         lower, failed = torch.linalg.cholesky_ex(damped)
         if not failed:
+            # the rows of this factor are what the sequence of inverse-Hessian updates would give (section 4, step 3)
             upper, failed = torch.linalg.cholesky_ex(torch.cholesky_inverse(lower), upper=True)
             if not failed and torch.isfinite(upper).all():
                 return torch.as_tensor(upper), damping
@@ -101,7 +105,7 @@ def layer_error(weight: Tensor, approximation: Tensor, hessian: Tensor) -> Tenso
 def compensated(
     weight: Tensor, factor: Tensor, change: Callable[[Tensor, int, int], Tensor], block: int = BLOCK
 ) -> Tensor:
-    """Return `weight` [O, I], each column changed, with its error made up for in the columns after it (algorithm 1).
+    """Return `weight` [O, I], each column changed, with its error compensated in the columns after it (algorithm 1).
 
     Args:
         weight: [O, I].
@@ -117,9 +121,11 @@ def compensated(
         errors = torch.zeros(rows, stop - start, device=weight.device)
         for column in range(start, stop):
             changed = change(rest, column, stop)
+            # equation 2, with the inverse Hessian's entries read from its Cholesky factor
             error = (rest[:, column] - changed) / factor[column, column]
             rest[:, column:stop] -= torch.outer(error, factor[column, column:stop])
-            rest[:, column] = changed  # exactly, not to the last bit but one
+            # the update gives it up to a rounding error; what is stored must be exact
+            rest[:, column] = changed
             errors[:, column - start] = error
         rest[:, stop:] -= errors @ factor[start:stop, stop:]
     return rest
@@ -202,31 +208,32 @@ def quantize_together(
     symmetric: bool = True,
 ) -> dict[str, Quantized]:
     """Quantize `weights` [O, I] that read the same inputs as one, since rows don't depend on each other; by name."""
+    # stacked rows share the Hessian's factorization and the loop over columns
     whole = torch.cat(list(weights.values()))
-    made = quantize_layer(whole, hessian, bits, group_size, damping, scale_type, symmetric)
-    found: dict[str, Quantized] = {}
+    quantized = quantize_layer(whole, hessian, bits, group_size, damping, scale_type, symmetric)
+    by_name: dict[str, Quantized] = {}
     start = 0
     for name, weight in weights.items():
         rows = slice(start, start + len(weight))
         # copies, because parts that share their storage can't be saved
-        zero = None if made.zero is None else made.zero[rows].clone()
-        found[name] = Quantized(made.values[rows].clone(), made.scale[rows].clone(), bits, zero)
+        zero = None if quantized.zero is None else quantized.zero[rows].clone()
+        by_name[name] = Quantized(quantized.values[rows].clone(), quantized.scale[rows].clone(), bits, zero)
         start = rows.stop
-    return found
+    return by_name
 
 
 def best_by_row(weight: Tensor, candidates: Sequence[Quantized], hessian: Tensor) -> Quantized:
     """Return of each row [I] of `weight` the candidate with the least `layer_error`; they are stored alike."""
-    errors = torch.stack([layer_error(weight, made.dequantize(), hessian) for made in candidates])
+    errors = torch.stack([layer_error(weight, one.dequantize(), hessian) for one in candidates])
     best = errors.argmin(0)
 
     def chosen(parts: Sequence[Tensor]) -> Tensor:
         return torch.stack(list(parts))[best, torch.arange(len(best), device=best.device)]
 
-    zeros = [made.zero for made in candidates if made.zero is not None]
+    zeros = [one.zero for one in candidates if one.zero is not None]
     return Quantized(
-        chosen([made.values for made in candidates]),
-        chosen([made.scale for made in candidates]),
+        chosen([one.values for one in candidates]),
+        chosen([one.scale for one in candidates]),
         candidates[0].bits,
         chosen(zeros) if zeros else None,
     )

@@ -47,13 +47,16 @@ def by_columns(
     zero = torch.zeros_like(scale)
     if whole.zero is not None:
         zero = torch.stack([whole.zero.float().T[order.columns // group_size] for order in orders])
+    # pruned weights must stay 0, though compensation changes them before their column comes
     gone = rest == 0
     sparse = bool(gone.any())
     values = torch.empty_like(rest)
     for start in range(0, width, BLOCK):
         stop = min(start + BLOCK, width)
+        # lazy batch updates: one large product per block instead of one per column
         errors = torch.empty_like(rest[:, start:stop])
         for column in range(start, stop):
+            # the scale of a group is taken when its first column comes, from weights that hold the compensation so far
             if column % group_size == 0:
                 group = slice(column, column + group_size)
                 for number, order in enumerate(orders):
@@ -64,11 +67,13 @@ def by_columns(
             integers = torch.round(rest[:, column] / scale[:, column])
             integers = integers.add_(zero[:, column]).clamp_(-top, top - 1)
             if sparse:
+                # compensation would bring pruned weights back
                 integers = torch.where(gone[:, column], zero[:, column], integers)
             values[:, column] = integers
             reached = (integers - zero[:, column]) * scale[:, column]
             error = (rest[:, column] - reached) / factor[:, column, column, None]
             errors[:, column - start] = error
+            # within the block the error reaches later columns at once; those behind it get all errors in one product
             row = factor[:, column, column + 1 : stop, None]
             rest[:, column + 1 : stop].baddbmm_(row, error[:, None], alpha=-1)
         rest[:, stop:].baddbmm_(factor[:, start:stop, stop:].transpose(1, 2), errors, alpha=-1)
@@ -78,7 +83,7 @@ def by_columns(
 def _gathered(
     order: Order, values: Tensor, scale: Tensor, zero: Tensor, group_size: int, bits: int, like: Quantized
 ) -> Quantized:
-    """Return what was found in an `order`, each [I, O], in that of the features, stored as in `like`."""
+    """Return the results of an `order`, each [I, O], back in the order of the features and stored as in `like`."""
     back = order.columns.argsort()
 
     def stored(parts: Tensor, dtype: torch.dtype, step: int) -> Tensor:

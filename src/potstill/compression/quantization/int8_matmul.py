@@ -21,6 +21,7 @@ def int8_matmul(inputs: Tensor, weight: Tensor) -> Tensor:
     """
     if inputs.dtype != torch.int8 or weight.dtype != torch.int8:
         raise TypeError(f"inputs are {inputs.dtype} and weights {weight.dtype}; both must be int8")
+    # widened first: torch sums the products of int8 tensors in int8
     return inputs.to(torch.int32) @ weight.to(torch.int32).T
 
 

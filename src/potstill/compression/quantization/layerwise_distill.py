@@ -1,4 +1,4 @@
-"""Layer-by-layer distillation: a quantized block learns to do what it did before (ZeroQuant, Yao et al. 2022).
+"""Layer-by-layer distillation: a quantized block learns to reproduce its outputs (ZeroQuant, Yao et al. 2022).
 
 Shapes: B texts, T tokens, H hidden features, O output features, I input features.
 """
@@ -30,7 +30,7 @@ class Distilled:
 
 
 def distill_block(block: Block, fake: FakeQuantization, passes: int, learning_rate: float) -> Distilled:
-    """Train the linear layers of `block` to give its full-precision outputs again with weights as in `fake`.
+    """Train the linear layers of `block` to reproduce its full-precision outputs with weights as in `fake`.
 
     Yao et al. 2022 ("ZeroQuant"), layer-by-layer knowledge distillation: the mean squared error of the block's outputs,
     both blocks on the same inputs, and an optimizer for this block alone. The real weights learn in float32 by Adam,
@@ -40,7 +40,7 @@ def distill_block(block: Block, fake: FakeQuantization, passes: int, learning_ra
     Args:
         block: of `walk`; its weights are replaced by those that the integers stand for.
         fake: how weights, and inputs, are rounded.
-        passes: over the block's inputs.
+        passes: epochs over the block's inputs.
         learning_rate: of the first step.
     """
     layers = block.layers
@@ -48,10 +48,10 @@ def distill_block(block: Block, fake: FakeQuantization, passes: int, learning_ra
     real = {layer: _trainable(layer.weight) for layer in layers.values()}
     fake.begin(layers.values(), real)
     try:
-        first, error, kept = _train(block, targets, list(real.values()), passes, learning_rate)
+        first, error, weights = _train(block, targets, list(real.values()), passes, learning_rate)
     finally:
         restore(layers.values())
-    quantized = {path: fake.quantize(weight) for path, weight in zip(layers, kept, strict=True)}
+    quantized = {path: fake.quantize(weight) for path, weight in zip(layers, weights, strict=True)}
     with torch.no_grad():
         for path, layer in layers.items():
             layer.weight.copy_(quantized[path].dequantize())
@@ -64,6 +64,7 @@ def _trainable(weight: Tensor) -> Tensor:
     mask = real != 0
     real.requires_grad_()
     if not mask.all():
+        # without it pruned weights would grow back
         real.register_hook(lambda gradient: gradient * mask)  # type: ignore[no-untyped-call] # torch's own
     return real
 
@@ -73,8 +74,9 @@ def _train(
 ) -> tuple[float, float, list[Tensor]]:
     """Train `weights` in place; return the error at the start, the lowest error, and the weights that had it."""
     optimizer = torch.optim.Adam(weights, lr=learning_rate)
+    # before any step: rounding alone is a candidate, so training never makes a block worse
     first = best = mean_error(block, targets)
-    kept = [weight.detach().clone() for weight in weights]
+    best_weights = [weight.detach().clone() for weight in weights]
     steps = passes * len(targets)
     for number in range(passes):
         for batch, target in enumerate(targets):
@@ -88,8 +90,8 @@ def _train(
             optimizer.step()
         error = mean_error(block, targets)
         if error < best:
-            best, kept = error, [weight.detach().clone() for weight in weights]
-    return first, best, kept
+            best, best_weights = error, [weight.detach().clone() for weight in weights]
+    return first, best, best_weights
 
 
 @torch.no_grad()

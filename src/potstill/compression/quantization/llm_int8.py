@@ -36,5 +36,6 @@ def matmul(inputs: Tensor, weight: Tensor, threshold: float) -> Tensor:
 def fake_quantize_inputs(inputs: Tensor, threshold: float) -> Tensor:
     """Return `inputs` [..., I] with all but the outlier features rounded to int8 token by token, in their own type."""
     outliers = outlier_features(inputs, threshold)
+    # outliers out before the scale is taken, or they would set it for all other features
     rest = torch.where(outliers, torch.zeros_like(inputs), inputs)
     return torch.where(outliers, inputs, rounding.fake_quantize_tokens(rest))

@@ -60,6 +60,7 @@ def levels() -> Tensor:
     """
     outermost = ((1 - 1 / 30) + (1 - 1 / 32)) / 2
     normal = torch.special.ndtri
+    # 9 and 8 points from the tail to the median, whose last one is 0 in both and added once below
     positive = normal(torch.linspace(outermost, 0.5, 9, dtype=torch.float64)[:-1])
     negative = -normal(torch.linspace(outermost, 0.5, 8, dtype=torch.float64)[:-1])
     every = torch.cat([negative, torch.zeros(1, dtype=torch.float64), positive]).sort().values
@@ -73,12 +74,13 @@ def dynamic_levels() -> Tensor:
     A sign, then zeros that count the exponent from 10^-6 to 1, then a fraction of the bits left, linear from 0.1 to 1:
     precise for small numbers and large ones alike. 0 and 1 are among them.
     """
-    found = [0.0, 1.0]
+    numbers = [0.0, 1.0]
     for bits in range(7):
         edges = torch.linspace(0.1, 1, 2**bits + 1, dtype=torch.float32)
+        # midpoints of the intervals, each decade with one bit of fraction more than the one below
         fractions = (edges[:-1] + edges[1:]) / 2 * 10.0 ** (bits - 6)
-        found += fractions.tolist() + (-fractions).tolist()
-    return torch.tensor(sorted(found), dtype=torch.float32)
+        numbers += fractions.tolist() + (-fractions).tolist()
+    return torch.tensor(sorted(numbers), dtype=torch.float32)
 
 
 def quantize(weight: Tensor) -> NF4:

@@ -70,6 +70,7 @@ def absmax_scale(weight: Tensor, bits: int, scale_type: torch.dtype = torch.floa
     """
     scale = weight.float().abs().amax(dim=-1, keepdim=True) / (2 ** (bits - 1) - 1)
     scale = scale.to(scale_type)
+    # a row of zeros: any scale but 0 will do
     return torch.where(scale == 0, torch.ones_like(scale), scale)
 
 
@@ -83,11 +84,13 @@ def fit_grid(
     """
     if symmetric:
         return Grid(absmax_scale(weight.float() * share, bits, scale_type), None, bits)
+    # the range must hold 0, or a pruned weight would have no integer
     low = weight.float().amin(dim=-1, keepdim=True).clamp_max(0) * share
     high = weight.float().amax(dim=-1, keepdim=True).clamp_min(0) * share
     scale = ((high - low) / (2**bits - 1)).to(scale_type)
     scale = torch.where(scale == 0, torch.ones_like(scale), scale)
     top = 2 ** (bits - 1)
+    # shifted by `top`, because the integers are stored signed: -low / scale is 0 to 2^bits - 1
     zero = (torch.round(-low / scale.float()) - top).clamp(-top, top - 1)
     return Grid(scale, zero.to(torch.int8), bits)
 

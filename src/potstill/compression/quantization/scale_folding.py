@@ -1,4 +1,4 @@
-"""Where the inputs of linear layers can be scaled for free: the divisor goes into what made them.
+"""Fold scales of linear layers' inputs into the preceding norm or layer, at no cost.
 
 Shapes: O output features, I input features.
 """
@@ -55,6 +55,7 @@ def everywhere(model: PretrainedModel) -> list[Fold]:
     """
     architecture, config = architecture_of(model), model.config
     folds = behind_norms(model)
+    # a value head that query heads share feeds several inputs of the output projection, one scale each
     own_values = getattr(config, "num_key_value_heads", None) in (None, config.num_attention_heads)
     if own_values and not architecture.is_fused:
         folds.append(Fold(architecture.queries[-1], (architecture.attended,)))
@@ -73,10 +74,11 @@ def into_norm(norm: nn.Module, divisors: Tensor) -> Tensor:
     weight: Any = norm.weight
     before = weight.float()
     after = (before / divisors).to(weight.dtype)
+    # a quotient below the dtype's range would erase the feature
     after = torch.where((after == 0) | ~torch.isfinite(after), weight, after)
-    made = torch.where(after == 0, torch.ones_like(before), before / after.float())
+    divided_by = torch.where(after == 0, torch.ones_like(before), before / after.float())
     weight.copy_(after)
     bias: Any = getattr(norm, "bias", None)
     if bias is not None:
-        bias.copy_(bias.float() / made)
-    return made
+        bias.copy_(bias.float() / divided_by)
+    return divided_by

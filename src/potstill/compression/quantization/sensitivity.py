@@ -1,4 +1,4 @@
-"""What a model loses when one part of it is rounded, and what rounding it saves: the table that mixed precision needs.
+"""Sensitivity of a model to rounding each part, and the storage that it saves: the table for mixed precision.
 
 Shapes: O output features, I input features.
 """
@@ -89,7 +89,7 @@ def divergences(
 @contextmanager
 def rounded_alone(layers: Mapping[str, nn.Linear], bits: int) -> Iterator[None]:
     """Round `layers` while the context is open, and at 8 bits their inputs too, as they are served."""
-    kept = {path: layer.weight.data.clone() for path, layer in layers.items()}
+    originals = {path: layer.weight.data.clone() for path, layer in layers.items()}
     try:
         for layer in layers.values():
             layer.weight.data.copy_(rounded_to(layer.weight.data, bits).dequantize())
@@ -97,4 +97,4 @@ def rounded_alone(layers: Mapping[str, nn.Linear], bits: int) -> Iterator[None]:
             yield
     finally:
         for path, layer in layers.items():
-            layer.weight.data.copy_(kept[path])
+            layer.weight.data.copy_(originals[path])

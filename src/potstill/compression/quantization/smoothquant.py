@@ -25,7 +25,7 @@ class InputAbsmax:
         self.largest = torch.zeros(width, dtype=torch.float32, device=device)
 
     def add(self, inputs: Tensor) -> None:
-        """Take in `inputs` [N, I]."""
+        """Update with `inputs` [N, I]."""
         self.largest = torch.maximum(self.largest, inputs.float().abs().amax(0))
 
 

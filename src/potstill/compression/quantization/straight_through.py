@@ -1,4 +1,4 @@
-"""Weights of few bits that can be trained: the forward pass sees the rounded weight, the gradient goes to the real one.
+"""Straight-through estimation: the forward pass uses the rounded weight, the gradient goes to the real one.
 
 The straight-through estimator (Bengio et al. 2013) of binarized networks (Courbariaux et al. 2016), with the weights of
 BitNet b1.58 and XNOR-Net, and those of ordinary integer quantization.
@@ -31,8 +31,8 @@ def straight_through(real: Tensor, rounded: Tensor, limit: float | None = None) 
 
     The limit is the clipping of Courbariaux et al. 2016 ("Binarized Neural Networks"), equation 4, where it is 1.
     """
-    made: Tensor = _StraightThrough.apply(real, rounded, limit)  # type: ignore[no-untyped-call] # torch's own
-    return made
+    output: Tensor = _StraightThrough.apply(real, rounded, limit)  # type: ignore[no-untyped-call] # torch's own
+    return output
 
 
 class _StraightThrough(torch.autograd.Function):
@@ -40,6 +40,7 @@ class _StraightThrough(torch.autograd.Function):
     def forward(ctx: FunctionCtx, real: Tensor, rounded: Tensor, limit: float | None) -> Tensor:
         # real + (rounded - real) would be off by a rounding error: not the weight that is written
         ctx.save_for_backward(*(() if limit is None else (real.abs() <= limit,)))
+        # a copy: autograd treats an input that `forward` returns itself as a view of it
         return rounded.to(real.dtype, copy=True)
 
     @staticmethod
@@ -54,6 +55,7 @@ def ternary(weight: Tensor, scale_type: torch.dtype = torch.bfloat16) -> Quantiz
 
     Ma et al. 2024 ("The Era of 1-bit LLMs: All Large Language Models are in 1.58 Bits"), section 2, equations 1 to 3.
     """
+    # [1, 1], the shape of one group over all rows
     scale = _scale(weight.float().abs().mean().reshape(1, 1), scale_type)
     values = torch.round(weight.float() / scale.float()).clamp_(-1, 1)
     return Quantized(values.to(torch.int8), scale, 2)

@@ -11,9 +11,18 @@ SPEEDS: Final = ("low", "medium", "high")
 GENRES: Final = ("jazz", "rock", "pop", "classical", "news")
 REASONS: Final = ("unknown_device", "unsupported_action", "out_of_range")
 ROOMS: Final = (
-    "living_room", "bedroom", "kitchen", "bathroom", "office", "garage", "hallway", "garden", "dining_room",
-    "kids_room", "home",
-)  # fmt: skip
+    "living_room",
+    "bedroom",
+    "kitchen",
+    "bathroom",
+    "office",
+    "garage",
+    "hallway",
+    "garden",
+    "dining_room",
+    "kids_room",
+    "home",
+)
 
 # Values of each action: an inclusive range of numbers, a choice of words, or None where the action takes none.
 SCHEMA: Final[dict[str, dict[str, Range]]] = {
@@ -33,9 +42,14 @@ SCHEMA: Final[dict[str, dict[str, Range]]] = {
 
 # Actions that take a value but may go without (null).
 OPTIONAL_VALUE: Final = frozenset(
-    {("thermostat", "raise"), ("thermostat", "lower"), ("speaker", "play"), ("coffee_maker", "brew"),
-     ("sprinkler", "on")}
-)  # fmt: skip
+    {
+        ("thermostat", "raise"),
+        ("thermostat", "lower"),
+        ("speaker", "play"),
+        ("coffee_maker", "brew"),
+        ("sprinkler", "on"),
+    }
+)
 
 
 def action(device: str, room: str, name: str, value: Value) -> str:

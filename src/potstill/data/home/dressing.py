@@ -11,9 +11,11 @@ from potstill.data.home.lexicon import FIXES, PAUSED, POLITE, REASONS, SETTINGS,
 
 _QUESTION: Final = re.compile(r"(can|could|what|what's|who|how|how's|will|when|where|is|may|why|shall|did)\b", re.I)
 _DOUBLED: Final = frozenset(
-    ["get", "set", "shut", "put", "stop", "cut", "dim", "run", "let", "begin", "flip", "drop", "hit", "hum", "sit",
-     "quit", "pop", "rip", "knit", "swim", "hug", "chat", "trim", "pet", "rub", "plug", "unplug", "skip", "wrap", "hop"]
-)  # fmt: skip
+    """
+    get set shut put stop cut dim run let begin flip drop hit hum sit quit pop rip knit swim hug chat trim pet rub plug
+    unplug skip wrap hop
+    """.split()
+)
 _SPACES: Final = re.compile(r"\s+([,.?!:]|$)|\s{2,}")
 
 

@@ -5,7 +5,8 @@ from random import Random
 from typing import Final
 
 from potstill.data.home.frames import Frame
-from potstill.data.home.lexicon import CHOICES, DEVICE_ROOMS, HERE, NOUNS, ROOM_NAMES, WHOLE, WHOLE_NAMES, Noun, Room
+from potstill.data.home.lexicon import CHOICES, NOUNS, Noun
+from potstill.data.home.rooms import DEVICE_ROOMS, HERE, ROOM_NAMES, WHOLE, WHOLE_NAMES, Room
 from potstill.data.home.things import TASK_CHOICES, THINGS
 
 _NAMED: Final = frozenset(["pre", "post", "tail", "front", "baretail", "barefront", "room"])
@@ -14,8 +15,23 @@ _PLURAL_ARTICLES: Final = ("the",) * 14 + ("my",) * 2 + ("our", "", "", "all the
 _BARE: Final = ("",) * 12 + ("the", "my")
 _ALL: Final = ("all the",) * 5 + ("all",) * 2 + ("all of the", "all my", "all our", "all of my")
 _ROOM_ARTICLES: Final = ("the",) * 17 + ("my", "my", "our")
-_MASS: Final = frozenset(["music", "tunes", "lighting", "heat", "security", "air conditioning", "heating", "irrigation",
-                          "watering", "cooling", "ventilation", "A/C", "AC"])  # fmt: skip
+_MASS: Final = frozenset(
+    [
+        "music",
+        "tunes",
+        "lighting",
+        "heat",
+        "security",
+        "air conditioning",
+        "heating",
+        "irrigation",
+        "watering",
+        "cooling",
+        "ventilation",
+        "A/C",
+        "AC",
+    ]
+)
 _THINGS: Final = tuple(Noun(text, text.endswith(("ts", "es", "ows", "els", "phones")), "") for text in THINGS)
 
 

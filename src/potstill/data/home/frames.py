@@ -26,8 +26,20 @@ _LINE: Final = re.compile(r"(?P<kind>[vwtsc]) (?:(?P<weight>\d+)\*)?(?P<text>.*?
 _GROUP: Final = re.compile(r"\(([^()]*)\)")
 _SLOT: Final = re.compile(r"\{(\w+)\}")
 _TIGHT: Final = re.compile(r"^ (volume|brightness|colou?r|sound|position|speed|temperature|vol|loudness|audio)\b")
-_PLACES: Final = {"none": 24.0, "pre": 24.0, "post": 11.0, "tail": 14.0, "front": 4.0, "here": 3.0, "whole": 4.0,
-                  "all": 4.0, "baretail": 6.0, "barefront": 3.0, "room": 24.0, "house": 3.0}  # fmt: skip
+_PLACES: Final = {
+    "none": 24.0,
+    "pre": 24.0,
+    "post": 11.0,
+    "tail": 14.0,
+    "front": 4.0,
+    "here": 3.0,
+    "whole": 4.0,
+    "all": 4.0,
+    "baretail": 6.0,
+    "barefront": 3.0,
+    "room": 24.0,
+    "house": 3.0,
+}
 _HOMELY: Final = frozenset(["oven", "coffee_maker", "alarm", "sprinkler", "refuse"])
 
 
@@ -138,9 +150,15 @@ def _frames(group: str, table: str) -> Iterator[Frame]:
         ranged = any(slot in text for slot in ("{val}", "{lvl}", "{num}"))
         for place in places:
             yield Frame(
-                f"{group}:{text}@{place}", group, kind, place, pieces(text), fixed,
-                scale * _place_weight(place, group), ranged,
-            )  # fmt: skip
+                f"{group}:{text}@{place}",
+                group,
+                kind,
+                place,
+                pieces(text),
+                fixed,
+                scale * _place_weight(place, group),
+                ranged,
+            )
 
 
 def _unsupported() -> str:

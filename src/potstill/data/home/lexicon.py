@@ -1,4 +1,4 @@
-"""Words for rooms and devices, and the polite or chatty frame put around a command."""
+"""Words for devices, and the polite or chatty frame put around a command."""
 
 from typing import Final, NamedTuple
 
@@ -26,106 +26,67 @@ def _nouns(table: str) -> tuple[Noun, ...]:
 
 
 NOUNS: Final[dict[str, tuple[Noun, ...]]] = {
-    "light": _nouns("34 lights+, 28 light, 10 lamp, 4 lamps+, 4 ceiling light, 2 ceiling lights+, 2 overhead light, "
-                    "2 overhead lights+, 2 bulb, 1 bulbs+, 2 light bulb, 2 floor lamp, 2 desk lamp, 2 table lamp, "
-                    "1 bedside lamp, 1 reading lamp, 1 LED lights+, 2 lighting, 1 main light, 1 spotlights+, "
-                    "1 reading light, 1 standing lamp, 1 night light, 1 light fixture, 1 ceiling lamp"),
+    "light": _nouns(
+        "34 lights+, 28 light, 10 lamp, 4 lamps+, 4 ceiling light, 2 ceiling lights+, 2 overhead light, "
+        "2 overhead lights+, 2 bulb, 1 bulbs+, 2 light bulb, 2 floor lamp, 2 desk lamp, 2 table lamp, "
+        "1 bedside lamp, 1 reading lamp, 1 LED lights+, 2 lighting, 1 main light, 1 spotlights+, "
+        "1 reading light, 1 standing lamp, 1 night light, 1 light fixture, 1 ceiling lamp"
+    ),
     "heat": _nouns("14 heating, 9 heater, 6 radiator, 4 heat, 2 radiators+, 1 heaters+, 1 central heating@n"),
     "cool": _nouns("10 air conditioning, 9 AC, 7 air conditioner, 3 aircon, 2 A/C, 2 air con, 1 cooling"),
-    "thermo": _nouns("20 thermostat, 8 heating, 7 temperature, 6 heater, 4 radiator, 4 AC, 4 air conditioning, "
-                     "3 air conditioner, 2 heat, 1 room temperature@n, 1 temp, 1 aircon"),
+    "thermo": _nouns(
+        "20 thermostat, 8 heating, 7 temperature, 6 heater, 4 radiator, 4 AC, 4 air conditioning, "
+        "3 air conditioner, 2 heat, 1 room temperature@n, 1 temp, 1 aircon"
+    ),
     "setback": _nouns("18 temperature, 18 thermostat, 14 heating, 9 heater, 6 radiator, 4 heat, 2 temp"),
-    "climate": _nouns("12 heating, 8 heater, 12 thermostat, 5 radiator, 8 air conditioning, 8 AC, 5 air conditioner, "
-                      "2 radiators+, 2 heat, 2 aircon, 1 central heating@n, 1 A/C"),
+    "climate": _nouns(
+        "12 heating, 8 heater, 12 thermostat, 5 radiator, 8 air conditioning, 8 AC, 5 air conditioner, "
+        "2 radiators+, 2 heat, 2 aircon, 1 central heating@n, 1 A/C"
+    ),
     "temp": _nouns("12 temperature, 1 temp, 1 room temperature@n"),
     "fan": _nouns("30 fan, 8 ceiling fan, 4 fans+, 2 ventilator, 1 standing fan, 1 floor fan, 1 desk fan, 1 tower fan"),
-    "blinds": _nouns("20 blinds+, 14 curtains+, 9 shades+, 9 shutters+, 4 blind, 3 curtain, 2 shade, 1 window blinds+, "
-                     "2 drapes+, 1 roller blinds+, 1 window shades+, 1 roller shutters+, 2 shutter"),
-    "lock": _nouns("14 front door@n, 8 back door@n, 10 door@n, 5 doors+@n, 2 main door@n, 2 side door@n, "
-                   "1 entrance door@n, 1 house door@n, 1 entry door@n, 30 door@r, 3 doors+@r, 4 lock@r, 2 deadbolt, "
-                   "1 patio door@n, 1 smart lock, 3 door lock, 1 front door lock@n, 1 back door lock@n"),
-    "boltable": _nouns("14 front door@n, 8 back door@n, 10 door@n, 2 main door@n, 4 deadbolt, 30 door@r, 5 lock@r, "
-                       "3 lock@n, 2 door lock, 1 smart lock"),
+    "blinds": _nouns(
+        "20 blinds+, 14 curtains+, 9 shades+, 9 shutters+, 4 blind, 3 curtain, 2 shade, 1 window blinds+, "
+        "2 drapes+, 1 roller blinds+, 1 window shades+, 1 roller shutters+, 2 shutter"
+    ),
+    "lock": _nouns(
+        "14 front door@n, 8 back door@n, 10 door@n, 5 doors+@n, 2 main door@n, 2 side door@n, "
+        "1 entrance door@n, 1 house door@n, 1 entry door@n, 30 door@r, 3 doors+@r, 4 lock@r, 2 deadbolt, "
+        "1 patio door@n, 1 smart lock, 3 door lock, 1 front door lock@n, 1 back door lock@n"
+    ),
+    "boltable": _nouns(
+        "14 front door@n, 8 back door@n, 10 door@n, 2 main door@n, 4 deadbolt, 30 door@r, 5 lock@r, "
+        "3 lock@n, 2 door lock, 1 smart lock"
+    ),
     "smartlock": _nouns("4 lock, 3 smart lock, 3 deadbolt, 3 door lock"),
     "tv": _nouns("30 TV, 16 tv, 14 television, 9 telly, 3 screen, 2 TV set, 2 smart TV, 1 television set"),
     "music": _nouns("30 music, 8 radio, 5 stereo, 1 tunes+, 1 song@n"),
-    "speaker": _nouns("24 speaker, 7 speakers+, 12 music, 10 radio, 9 stereo, 4 sound system, 1 hi-fi, "
-                    "2 smart speaker, "
-                      "1 music system, 1 Bluetooth speaker, 1 music player"),
-    "player": _nouns("18 speaker, 5 speakers+, 12 radio, 10 stereo, 4 sound system, 1 hi-fi, 2 smart speaker, "
-                     "1 music system, 1 Bluetooth speaker"),
-    "vacuum": _nouns("24 vacuum, 11 robot vacuum, 12 vacuum cleaner, 7 robot, 7 hoover, 7 roomba, 3 cleaning robot, "
-                     "1 robot cleaner, 1 vacuum robot, 1 robot hoover, 1 vac, 1 robovac"),
+    "speaker": _nouns(
+        "24 speaker, 7 speakers+, 12 music, 10 radio, 9 stereo, 4 sound system, 1 hi-fi, "
+        "2 smart speaker, "
+        "1 music system, 1 Bluetooth speaker, 1 music player"
+    ),
+    "player": _nouns(
+        "18 speaker, 5 speakers+, 12 radio, 10 stereo, 4 sound system, 1 hi-fi, 2 smart speaker, "
+        "1 music system, 1 Bluetooth speaker"
+    ),
+    "vacuum": _nouns(
+        "24 vacuum, 11 robot vacuum, 12 vacuum cleaner, 7 robot, 7 hoover, 7 roomba, 3 cleaning robot, "
+        "1 robot cleaner, 1 vacuum robot, 1 robot hoover, 1 vac, 1 robovac"
+    ),
     "oven": _nouns("30 oven, 1 electric oven, 1 convection oven"),
-    "coffee": _nouns("16 coffee maker, 16 coffee machine, 3 espresso machine, 2 coffee pot, 1 coffeemaker, "
-                     "1 espresso maker"),
-    "alarm": _nouns("26 alarm, 14 security system, 11 alarm system, 4 security, 2 burglar alarm, 2 house alarm@n, "
-                    "1 security alarm, 1 home alarm@n, 1 home security@n, 1 intruder alarm"),
-    "sprinkler": _nouns("20 sprinklers+, 22 sprinkler, 6 sprinkler system, 6 irrigation, 4 irrigation system, "
-                        "2 watering system, 2 watering"),
-}  # fmt: skip
-
-
-class Room(NamedTuple):
-    """One way to name a room."""
-
-    room: str
-    text: str
-    before: str  # the form that stands before a noun
-    place: str  # the preposition phrase that stands after a noun or sentence
-
-
-def _rooms() -> dict[str, tuple[Room, ...]]:
-    """The names of every room, repeated by weight."""
-    table = {
-        "living_room": "13 living room, 4 lounge, 4 sitting room, 1 livingroom",
-        "bedroom": "16 bedroom, 2 master bedroom, 1 main bedroom",
-        "kitchen": "16 kitchen", "bathroom": "16 bathroom, 1 bath",
-        "office": "12 office, 7 study, 2 home office", "garage": "16 garage",
-        "hallway": "12 hallway, 6 corridor, 4 hall",
-        "garden": "14 garden, 5 yard, 4 lawn, 5 backyard, 1 back yard, 1 back garden",
-        "dining_room": "16 dining room, 1 dining area",
-        "kids_room": "5 kids room, 5 kids' room, 4 kid's room, 6 nursery, 4 children's room, 1 children's bedroom, "
-                     "1 kids bedroom, 1 kids' bedroom",
-    }  # fmt: skip
-    rooms: dict[str, tuple[Room, ...]] = {}
-    for room, names in table.items():
-        variants: list[Room] = []
-        for item in names.split(","):
-            weight, text = item.split(maxsplit=1)
-            place = "on" if text == "lawn" else "in"
-            variants += [Room(room, text, text, place)] * int(weight)
-        rooms[room] = tuple(variants)
-    return rooms
-
-
-ROOM_NAMES: Final = _rooms()
-
-_INDOOR: Final = ["living_room", "bedroom", "kitchen", "bathroom", "office", "hallway", "dining_room", "kids_room",
-                  "garage"]  # fmt: skip
-_ALL: Final = [*_INDOOR, "garden"]
-
-# The rooms of each device, repeated by weight.
-DEVICE_ROOMS: Final[dict[str, list[str]]] = {
-    "light": _ALL * 2, "thermostat": _INDOOR * 8 + ["garden"], "fan": _INDOOR * 8 + ["garden"],
-    "blinds": _INDOOR * 8 + ["garden"], "lock": [*_ALL, "garage", "garage"],
-    "tv": [*_ALL, *_INDOOR, "living_room", "bedroom", "kids_room", "living_room"], "speaker": _ALL * 2,
-    "vacuum": _INDOOR * 8 + ["garden"], "oven": ["kitchen"] * 60 + _ALL,
-    "coffee_maker": ["kitchen"] * 30 + ["office"] * 12 + ["dining_room"] * 4 + _ALL,
-    "alarm": ["garage"] * 10 + ["office"] * 4 + _ALL * 2, "sprinkler": ["garden"], "none": _ALL,
-}  # fmt: skip
-
-WHOLE: Final = (
-    "everywhere", "in the whole house", "in every room", "throughout the house", "all over the house", "in all rooms",
-    "in the entire house", "in all the rooms", "around the house", "in the house", "at home", "in the whole apartment",
-    "in the apartment", "in the whole home", "everywhere in the house", "in the home", "all around the house",
-    "in my house", "in our home", "across the whole house",
-)  # fmt: skip
-WHOLE_NAMES: Final = (
-    "the whole house", "the entire house", "the house", "every room", "all the rooms", "all rooms", "my house",
-    "the apartment", "the whole apartment", "the whole home",
-)  # fmt: skip
-HERE: Final = ("in here", "in here", "in here", "here", "in this room")
+    "coffee": _nouns(
+        "16 coffee maker, 16 coffee machine, 3 espresso machine, 2 coffee pot, 1 coffeemaker, 1 espresso maker"
+    ),
+    "alarm": _nouns(
+        "26 alarm, 14 security system, 11 alarm system, 4 security, 2 burglar alarm, 2 house alarm@n, "
+        "1 security alarm, 1 home alarm@n, 1 home security@n, 1 intruder alarm"
+    ),
+    "sprinkler": _nouns(
+        "20 sprinklers+, 22 sprinkler, 6 sprinkler system, 6 irrigation, 4 irrigation system, "
+        "2 watering system, 2 watering"
+    ),
+}
 
 
 def _weighted(table: str) -> tuple[str, ...]:
@@ -150,13 +111,16 @@ CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "win": _weighted("8*|the window"),
     "its": _weighted("10*it's|3*it is|its"),
     "im": _weighted("10*I'm|3*I am|2*we're|we are|everyone is"),
-    "ineed": _weighted("4*I need|4*I want|3*I'd like|we need|3*I could use|3*give me|I would like|2*can I get|"
-                       "2*can I have|get me|could I have|may I have|I fancy|I'd love|let me have"),
+    "ineed": _weighted(
+        "4*I need|4*I want|3*I'd like|we need|3*I could use|3*give me|I would like|2*can I get|"
+        "2*can I have|get me|could I have|may I have|I fancy|I'd love|let me have"
+    ),
     "its_": _weighted("2*its|2*the"),
     "back": _weighted("back to|to|back to|over to|on to"),
-    "basenow": _weighted("4*base|4*dock|2*charging station|3*charger|2*docking station|charging dock|charging base|"
-                         "home base|station"),
-}  # fmt: skip
+    "basenow": _weighted(
+        "4*base|4*dock|2*charging station|3*charger|2*docking station|charging dock|charging base|home base|station"
+    ),
+}
 
 WAKES: Final = _weighted("""
     4*hey assistant,|3*assistant,|3*computer,|2*ok house,|hey house,|3*hey google,|3*alexa,|2*ok google,|hey siri,|
@@ -210,9 +174,28 @@ TAILS: Final = _weighted("""
 
 # Tails that must be set off by a comma.
 PAUSED: Final = frozenset(
-    ["would you", "will you", "could you", "can you", "mate", "ok", "okay", "cheers", "buddy", "my friend", "dear",
-     "assistant", "computer", "alexa", "I'm leaving", "I'm going out", "I'm tired", "I'm going to bed", "it's late"]
-)  # fmt: skip
+    [
+        "would you",
+        "will you",
+        "could you",
+        "can you",
+        "mate",
+        "ok",
+        "okay",
+        "cheers",
+        "buddy",
+        "my friend",
+        "dear",
+        "assistant",
+        "computer",
+        "alexa",
+        "I'm leaving",
+        "I'm going out",
+        "I'm tired",
+        "I'm going to bed",
+        "it's late",
+    ]
+)
 
 SIGHS: Final = _weighted(
     "ugh,|wow,|man,|honestly,|oh no,|I think|I feel like|god,|damn,|hmm,|ouch,|oh dear,|geez,|"

@@ -44,57 +44,89 @@ THINGS: Final = _split("""
 
 # Small free choices inside the tasks.
 TASK_CHOICES: Final[dict[str, tuple[str, ...]]] = {
-    "food_": _split("a pizza, pizza, a burger, sushi, a sandwich, food, some food, tea, a cup of tea, a snack, dinner, "
-                    "a glass of water, ice cream, a beer, a glass of wine, breakfast, some toast, hot chocolate"),
-    "amount": _split("20, 50 percent, 30 degrees, 22 degrees, 100, half, 40%, 75 percent, 10, level 5, 80, "
-                     "sixty percent, ten degrees, 60 degrees, 5, 180 degrees, full, maximum, low, high, 25%, 15"),
+    "food_": _split(
+        "a pizza, pizza, a burger, sushi, a sandwich, food, some food, tea, a cup of tea, a snack, dinner, "
+        "a glass of water, ice cream, a beer, a glass of wine, breakfast, some toast, hot chocolate"
+    ),
+    "amount": _split(
+        "20, 50 percent, 30 degrees, 22 degrees, 100, half, 40%, 75 percent, 10, level 5, 80, "
+        "sixty percent, ten degrees, 60 degrees, 5, 180 degrees, full, maximum, low, high, 25%, 15"
+    ),
     "pc": _split("20 percent, 50 percent, 40, 30%, half, 75 percent, 80%, sixty percent, 10, ten percent, 25, maximum"),
     "heat_": _split("20 degrees, 22 degrees, 25 degrees, 180 degrees, twenty degrees, 18 degrees, 30 C, 21°C"),
     "hot": _split("180 degrees, 200 degrees, 220, 150 degrees, two hundred degrees, 190, 200°C, 100 degrees"),
     "num_": _split("5, five, 3, seven, 12, twenty, 101, 8, two, 40"),
-    "food": _split("a pizza, some pizza, a burger, sushi, some sushi, a sandwich, some tacos, a salad, pasta, a cake, "
-                   "some cookies, groceries, some groceries, Chinese food, Thai food, dinner, lunch, breakfast, "
-                   "some ice cream, a steak, noodles, fries, some wine, a bottle of wine, beer, milk, bread, eggs, "
-                   "some fruit, a birthday cake, two pizzas, a large pepperoni pizza, Indian food, chicken wings, "
-                   "a hot dog, soup, pancakes, an omelette, a smoothie, tea, a cup of tea, hot chocolate, lemonade, "
-                   "orange juice, a glass of water, a beer, a cocktail, a snack, popcorn, some toast, bacon, rice"),
-    "goods": _split("flowers, a new phone, toilet paper, new shoes, a book, a birthday present, a gift, diapers, "
-                    "dog food, cat food, batteries, paper towels, a new laptop, concert tickets, movie tickets, "
-                    "train tickets, a plane ticket, detergent, shampoo, a new sofa, a jacket, headphones, a bike, "
-                    "stamps, some roses, a toothbrush, a car"),
-    "person": _split("mom, dad, my mom, my mother, my dad, my sister, my brother, grandma, my wife, my husband, John, "
-                     "Anna, my boss, the doctor, the dentist, the police, the fire department, an ambulance, Sarah, "
-                     "my friend, Tom, the neighbors, the plumber, the babysitter, my son, my daughter, Maria, Peter, "
-                     "the electrician, the school, my colleague, Alex, the landlord, uncle Bob, everyone, my team"),
+    "food": _split(
+        "a pizza, some pizza, a burger, sushi, some sushi, a sandwich, some tacos, a salad, pasta, a cake, "
+        "some cookies, groceries, some groceries, Chinese food, Thai food, dinner, lunch, breakfast, "
+        "some ice cream, a steak, noodles, fries, some wine, a bottle of wine, beer, milk, bread, eggs, "
+        "some fruit, a birthday cake, two pizzas, a large pepperoni pizza, Indian food, chicken wings, "
+        "a hot dog, soup, pancakes, an omelette, a smoothie, tea, a cup of tea, hot chocolate, lemonade, "
+        "orange juice, a glass of water, a beer, a cocktail, a snack, popcorn, some toast, bacon, rice"
+    ),
+    "goods": _split(
+        "flowers, a new phone, toilet paper, new shoes, a book, a birthday present, a gift, diapers, "
+        "dog food, cat food, batteries, paper towels, a new laptop, concert tickets, movie tickets, "
+        "train tickets, a plane ticket, detergent, shampoo, a new sofa, a jacket, headphones, a bike, "
+        "stamps, some roses, a toothbrush, a car"
+    ),
+    "person": _split(
+        "mom, dad, my mom, my mother, my dad, my sister, my brother, grandma, my wife, my husband, John, "
+        "Anna, my boss, the doctor, the dentist, the police, the fire department, an ambulance, Sarah, "
+        "my friend, Tom, the neighbors, the plumber, the babysitter, my son, my daughter, Maria, Peter, "
+        "the electrician, the school, my colleague, Alex, the landlord, uncle Bob, everyone, my team"
+    ),
     "ride": _split("a taxi, a cab, an Uber, a car, a ride, a limo, a rental car, a bus, a Lyft"),
-    "trip": _split("a flight, a flight to Paris, a hotel, a hotel room, a table for two, a restaurant, a table, "
-                   "a train ticket, a trip to Rome, a vacation, a flight to London, an appointment, a massage, "
-                   "a doctor's appointment, a haircut, a meeting, tickets, a cruise, a tennis court, a flight home"),
-    "pet": _split("the cat, the dog, my cat, my dog, the fish, the hamster, the rabbit, the bird, the parrot, "
-                  "the baby, the goldfish, the chickens, the puppy, the kids, the horse, the pets, "
-                    "the kitten, the turtle"),
-    "paper": _split("an email, a text, a letter, a message, a text message, an SMS, a postcard, a WhatsApp, a fax, "
-                    "a report, an email"),
-    "event": _split("a meeting, an appointment, my dentist appointment, a birthday party, an event, lunch with Anna, "
-                    "a reminder, a call, the meeting, a note"),
-    "when": _split("tomorrow, at noon, at 5, for Monday, next week, at 3 pm, on Friday, at seven, in the morning, "
-                   "tomorrow morning, at 8 o'clock, in an hour"),
-    "topic": _split("the weather, the capital of France, the meaning of life, the time, the stock market, the score, "
-                    "the exchange rate, my schedule, the date, my balance, the traffic, the population of China, "
-                    "the square root of nine, the forecast, the distance to the moon, the answer, the date today"),
-    "chore": _split("the laundry, the dishes, the ironing, my homework, the homework, the shopping, my taxes, the bed, "
-                    "the gardening, the cooking, the paperwork, my work, the grocery shopping, the bills, my job, "
-                    "my hair, the washing, the washing up, my math homework"),
-    "mess": _split("the car, the windows, the dishes, the clothes, the dog, the toilet, the bathtub, the sink, "
-                   "my shirt, the mirror, my shoes, the table, the fridge, the laundry, the pots, "
-                    "the barbecue, the gutters"),
+    "trip": _split(
+        "a flight, a flight to Paris, a hotel, a hotel room, a table for two, a restaurant, a table, "
+        "a train ticket, a trip to Rome, a vacation, a flight to London, an appointment, a massage, "
+        "a doctor's appointment, a haircut, a meeting, tickets, a cruise, a tennis court, a flight home"
+    ),
+    "pet": _split(
+        "the cat, the dog, my cat, my dog, the fish, the hamster, the rabbit, the bird, the parrot, "
+        "the baby, the goldfish, the chickens, the puppy, the kids, the horse, the pets, "
+        "the kitten, the turtle"
+    ),
+    "paper": _split(
+        "an email, a text, a letter, a message, a text message, an SMS, a postcard, a WhatsApp, a fax, "
+        "a report, an email"
+    ),
+    "event": _split(
+        "a meeting, an appointment, my dentist appointment, a birthday party, an event, lunch with Anna, "
+        "a reminder, a call, the meeting, a note"
+    ),
+    "when": _split(
+        "tomorrow, at noon, at 5, for Monday, next week, at 3 pm, on Friday, at seven, in the morning, "
+        "tomorrow morning, at 8 o'clock, in an hour"
+    ),
+    "topic": _split(
+        "the weather, the capital of France, the meaning of life, the time, the stock market, the score, "
+        "the exchange rate, my schedule, the date, my balance, the traffic, the population of China, "
+        "the square root of nine, the forecast, the distance to the moon, the answer, the date today"
+    ),
+    "chore": _split(
+        "the laundry, the dishes, the ironing, my homework, the homework, the shopping, my taxes, the bed, "
+        "the gardening, the cooking, the paperwork, my work, the grocery shopping, the bills, my job, "
+        "my hair, the washing, the washing up, my math homework"
+    ),
+    "mess": _split(
+        "the car, the windows, the dishes, the clothes, the dog, the toilet, the bathtub, the sink, "
+        "my shirt, the mirror, my shoes, the table, the fridge, the laundry, the pots, "
+        "the barbecue, the gutters"
+    ),
     "made": _split("a joke, a story, a bedtime story, a poem, a riddle, a fairy tale, a fun fact, a secret"),
-    "place": _split("the airport, the nearest gas station, work, the supermarket, the hospital, Berlin, the store, "
-                    "a good restaurant, the post office, school, the beach, the train station, the bank"),
-    "job": _split("the roof, the sink, the leak, the fence, my car, my bike, the bed, the wall, the toilet, "
-                  "my computer, the wifi, the dripping tap, the stairs, the broken window, the chair, "
-                    "my phone, my glasses"),
+    "place": _split(
+        "the airport, the nearest gas station, work, the supermarket, the hospital, Berlin, the store, "
+        "a good restaurant, the post office, school, the beach, the train station, the bank"
+    ),
+    "job": _split(
+        "the roof, the sink, the leak, the fence, my car, my bike, the bed, the wall, the toilet, "
+        "my computer, the wifi, the dripping tap, the stairs, the broken window, the chair, "
+        "my phone, my glasses"
+    ),
     "lang": _split("French, Spanish, German, Italian, Chinese, Japanese, Latin, Polish"),
-    "span": _split("10 minutes, five minutes, an hour, 30 seconds, two hours, 20 minutes, a minute, three minutes, "
-                   "half an hour, 45 minutes, 90 seconds, fifteen minutes"),
-}  # fmt: skip
+    "span": _split(
+        "10 minutes, five minutes, an hour, 30 seconds, two hours, 20 minutes, a minute, three minutes, "
+        "half an hour, 45 minutes, 90 seconds, fifteen minutes"
+    ),
+}

@@ -6,11 +6,12 @@ from typing import Final, NamedTuple
 
 from potstill.data.home.actions import COLORS, GENRES, SPEEDS
 
-_ONES: Final = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-    "thirteen",
-    "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
-)  # fmt: skip
+_ONES: Final = tuple(
+    """
+    zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+    eighteen nineteen
+    """.split()
+)
 _TENS: Final = ("", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 
 
@@ -146,56 +147,92 @@ class Kind(NamedTuple):
     special: tuple[Spoken, ...] = ()
 
 
+def _numbers(text: str) -> tuple[int, ...]:
+    """The numbers in a text."""
+    return tuple(int(word) for word in text.split())
+
+
+def _texts(text: str) -> tuple[str, ...]:
+    """The parts of a text between commas."""
+    return tuple(part.strip() for part in text.split(","))
+
+
 _FULL: Final = tuple(Spoken(100, word) for word in ("full", "max", "maximum", "full", "the maximum", "the max"))
 _HALF: Final = (Spoken(50, "half"),) * 4
-_BIG: Final = (101, 105, 110, 120, 125, 130, 140, 150, 150, 160, 175, 180, 200, 200, 220, 250, 300, 300, 350, 400, 500,
-               500, 600, 700, 750, 800, 900, 999, 1000, 1000, 2000, 5000, 10000)  # fmt: skip
-_NEGATIVE: Final = (-1, -2, -5, -5, -8, -10, -10, -15, -20, -30, -40, -50, -100)
-_MORE: Final = (11, 12, 13, 14, 15, 15, 16, 18, 20, 20, 25, 30, 40, 50, 100)
-_HOT: Final = (31, 32, 33, 34, 35, 36, 38, 40, 40, 42, 45, 50, 50, 55, 60, 65, 70, 72, 75, 80, 85, 90, 90, 95, 99, 100,
-               100, 110, 120, 150, 200, 250, 300, 400, 500, 1000)  # fmt: skip
+_VOLUME_WORDS: Final = (
+    *_FULL,
+    *_HALF,
+    Spoken(100, "full volume"),
+    Spoken(100, "maximum volume"),
+    Spoken(50, "half volume"),
+)
+_BRIGHTNESS_WORDS: Final = (
+    *_FULL,
+    *_HALF,
+    Spoken(100, "full brightness"),
+    Spoken(100, "maximum brightness"),
+    Spoken(50, "half brightness"),
+    Spoken(100, "max brightness"),
+    Spoken(25, "a quarter"),
+)
+_POSITION_WORDS: Final = (*_FULL, *_HALF, *_HALF, Spoken(50, "halfway"), Spoken(50, "half way"))
+
+_NEGATIVE: Final = _numbers("-1 -2 -5 -5 -8 -10 -10 -15 -20 -30 -40 -50 -100")
+_BIG: Final = _numbers("""
+    101 105 110 120 125 130 140 150 150 160 175 180 200 200 220 250 300 300 350 400 500 500 600 700 750 800 900 999 1000
+    1000 2000 5000 10000
+""")
+_MORE: Final = _numbers("11 12 13 14 15 15 16 18 20 20 25 30 40 50 100")
+_COLD: Final = (*_numbers("0 1 2 3 4 5 5 6 7 8 9"), *_NEGATIVE)
+_HOT: Final = _numbers("""
+    31 32 33 34 35 36 38 40 40 42 45 50 50 55 60 65 70 72 75 80 85 90 90 95 99 100 100 110 120 150 200 250 300 400 500
+    1000
+""")
+_COOL_OVEN: Final = _numbers("0 1 2 3 5 5 8 10 10 12 15 20 20 25 30 30 35 40 40 45 48 49")
+_HOT_OVEN: Final = _numbers("""
+    251 255 260 270 275 280 290 300 300 310 320 325 350 350 375 400 400 425 450 500 500 550 600 700 750 800 900 900 999
+    1000 1000 1200 1500 2000 3000 5000
+""")
+_MANY_CUPS: Final = _numbers("""
+    9 9 10 10 11 12 12 13 14 15 16 18 20 20 24 25 30 40 50 50 60 80 99 100 100 200 500 1000
+""")
+_LONG: Final = _numbers("""
+    61 62 65 70 75 80 90 90 95 99 100 120 120 120 150 180 180 200 240 240 300 300 360 400 480 500 600 600 720 900 999
+    1000 1440
+""")
 
 KINDS: Final[dict[str, Kind]] = {
-    "light.set_brightness": Kind(
-        1, 100, percent, 5, (0, 0, 0, *_NEGATIVE), _BIG,
-        (*_FULL, *_HALF, Spoken(100, "full brightness"), Spoken(100, "maximum brightness"),
-         Spoken(50, "half brightness"), Spoken(100, "max brightness"), Spoken(25, "a quarter")),
-    ),
-    "thermostat.set_temperature": Kind(
-        10, 30, degrees, 1, (0, 1, 2, 3, 4, 5, 5, 6, 7, 8, 9, *_NEGATIVE), _HOT),
+    "light.set_brightness": Kind(1, 100, percent, 5, (0, 0, 0, *_NEGATIVE), _BIG, _BRIGHTNESS_WORDS),
+    "thermostat.set_temperature": Kind(10, 30, degrees, 1, _COLD, _HOT),
     "thermostat.raise": Kind(1, 10, steps, 1, (11,), _MORE),
     "thermostat.lower": Kind(1, 10, steps, 1, (11,), _MORE),
-    "blinds.set_position": Kind(
-        0, 100, percent, 5, _NEGATIVE, _BIG, (*_FULL, *_HALF, *_HALF, Spoken(50, "halfway"), Spoken(50, "half way"))),
-    "tv.set_volume": Kind(
-        0, 100, volume, 5, _NEGATIVE, _BIG,
-        (*_FULL, *_HALF, Spoken(100, "full volume"), Spoken(100, "maximum volume"), Spoken(50, "half volume"))),
-    "speaker.set_volume": Kind(
-        0, 100, volume, 5, _NEGATIVE, _BIG,
-        (*_FULL, *_HALF, Spoken(100, "full volume"), Spoken(100, "maximum volume"), Spoken(50, "half volume"))),
-    "oven.preheat": Kind(
-        50, 250, oven_degrees, 10, (0, 1, 2, 3, 5, 5, 8, 10, 10, 12, 15, 20, 20, 25, 30, 30, 35, 40, 40, 45, 48, 49),
-        (251, 255, 260, 270, 275, 280, 290, 300, 300, 310, 320, 325, 350, 350, 375, 400, 400, 425, 450, 500, 500, 550,
-         600, 700, 750, 800, 900, 900, 999, 1000, 1000, 1200, 1500, 2000, 3000, 5000)),
-    "coffee_maker.brew": Kind(
-        1, 8, cups, 1, (0, 0), (9, 9, 10, 10, 11, 12, 12, 13, 14, 15, 16, 18, 20, 20, 24, 25, 30, 40, 50, 50, 60, 80,
-                                99, 100, 100, 200, 500, 1000)),
-    "sprinkler.on": Kind(
-        1, 60, minutes, 5, (0,), (61, 62, 65, 70, 75, 80, 90, 90, 95, 99, 100, 120, 120, 120, 150, 180, 180, 200, 240,
-                                  240, 300, 300, 360, 400, 480, 500, 600, 600, 720, 900, 999, 1000, 1440)),
-}  # fmt: skip
+    "blinds.set_position": Kind(0, 100, percent, 5, _NEGATIVE, _BIG, _POSITION_WORDS),
+    "tv.set_volume": Kind(0, 100, volume, 5, _NEGATIVE, _BIG, _VOLUME_WORDS),
+    "speaker.set_volume": Kind(0, 100, volume, 5, _NEGATIVE, _BIG, _VOLUME_WORDS),
+    "oven.preheat": Kind(50, 250, oven_degrees, 10, _COOL_OVEN, _HOT_OVEN),
+    "coffee_maker.brew": Kind(1, 8, cups, 1, (0, 0), _MANY_CUPS),
+    "sprinkler.on": Kind(1, 60, minutes, 5, (0,), _LONG),
+}
 
 WORDS_IN: Final[dict[str, tuple[str, ...]]] = {
-    "light.set_color": COLORS, "fan.set_speed": SPEEDS, "speaker.play": GENRES[:4],
-}  # fmt: skip
+    "light.set_color": COLORS,
+    "fan.set_speed": SPEEDS,
+    "speaker.play": GENRES[:4],
+}
 WORDS_OUT: Final[dict[str, tuple[str, ...]]] = {
-    "light.set_color": ("pink", "brown", "black", "turquoise", "cyan", "gold", "silver", "magenta", "teal", "gray",
-                        "grey", "beige", "indigo", "lavender", "rainbow", "maroon", "hot pink"),
-    "fan.set_speed": ("turbo", "level 9", "level 10", "speed 12", "speed 9", "level 20", "300 percent", "500%",
-                      "ultra", "hyper speed", "level 15", "speed 100", "level 100", "one thousand percent"),
-    "speaker.play": ("metal", "heavy metal", "country", "hip hop", "blues", "reggae", "techno", "folk", "soul", "punk",
-                     "opera", "rap", "disco", "salsa", "house", "electronic", "funk", "indie", "latin", "gospel"),
-}  # fmt: skip
+    "light.set_color": _texts(
+        "pink, brown, black, turquoise, cyan, gold, silver, magenta, teal, gray, grey, beige, indigo, lavender, "
+        "rainbow, maroon, hot pink"
+    ),
+    "fan.set_speed": _texts(
+        "turbo, level 9, level 10, speed 12, speed 9, level 20, 300 percent, 500%, ultra, hyper speed, level 15, "
+        "speed 100, level 100, one thousand percent"
+    ),
+    "speaker.play": _texts(
+        "metal, heavy metal, country, hip hop, blues, reggae, techno, folk, soul, punk, opera, rap, disco, salsa, "
+        "house, electronic, funk, indie, latin, gospel"
+    ),
+}
 _FAST: Final = (Spoken("high", "full"), Spoken("high", "maximum"), Spoken("high", "max"), Spoken("high", "full blast"))
 
 

@@ -14,23 +14,27 @@ from collections.abc import Iterable, Iterator
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
-from potstill.engine.code.names import Chain
+from potstill.engine.code.names import bound_for_good, chains
 from potstill.engine.code.origins import is_first_party, is_own_module, is_own_name
 from potstill.engine.code.sources import function_node
 from potstill.engine.code.syntax import Function, statements
 
-_QUIET = frozenset({"print", "logging", "warnings", "sys", "potstill", "typing", "abc", "enum", "dataclasses",
-                    "functools", "os", "posixpath", "contextlib", "collections", "tqdm", "rich", "matplotlib",
-                    "unittest", "pytest", "attr", "attrs", "pydantic", "pathlib", "shutil", "subprocess", "time", "gc",
-                    "faulthandler", "signal", "atexit", "threading", "multiprocessing", "argparse"})  # fmt: skip
+_QUIET = frozenset(
+    """
+    print logging warnings sys potstill typing abc enum dataclasses functools os posixpath contextlib collections tqdm
+    rich matplotlib unittest pytest attr attrs pydantic pathlib shutil subprocess time gc faulthandler signal atexit
+    threading multiprocessing argparse
+    """.split()
+)
 """Roots whose calls change nothing that a step computes: what they say, where they look, how classes are built."""
-_LOUD = frozenset({
-    ("os", "environ"), ("os", "environb"), ("os", "putenv"), ("os", "unsetenv"), ("os", "chdir"), ("os", "umask"),
-    ("time", "tzset"), ("sys", "modules"), ("sys", "meta_path"), ("sys", "path_hooks"), ("sys", "argv"),
-    ("sys", "setrecursionlimit"), ("sys", "set_int_max_str_digits"), ("unittest", "mock"),
-    ("warnings", "simplefilter"), ("warnings", "filterwarnings"), ("warnings", "resetwarnings"),
-    ("warnings", "filters"),
-})  # fmt: skip
+_LOUD = frozenset(
+    tuple(name.split("."))
+    for name in """
+    os.environ os.environb os.putenv os.unsetenv os.chdir os.umask sys.argv sys.meta_path sys.modules sys.path_hooks
+    sys.set_int_max_str_digits sys.setrecursionlimit time.tzset unittest.mock warnings.filters warnings.filterwarnings
+    warnings.resetwarnings warnings.simplefilter
+    """.split()
+)
 """Parts of them that do."""
 _READERS = frozenset({"getattr", "vars", "iter", "next", "type", "super"})
 """Builtins that give out what belongs to their first argument."""
@@ -39,7 +43,6 @@ _WRITERS = frozenset({"setattr", "delattr"})
 _THIS = frozenset({"self", "cls", "mcls", "mcs"})
 _MADE = ("__new__", "__init__", "__post_init__")
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 class Actions:
@@ -55,7 +58,7 @@ class Actions:
     @functools.cached_property
     def _still_to_come(self) -> frozenset[str]:
         """The variables that the module gives a value to in only one way: without one, what uses them has not run."""
-        return _bound_for_good(tuple(self._body)) - self._space.keys()
+        return bound_for_good(tuple(self._body)) - self._space.keys()
 
     def acting(self, body: list[ast.stmt], own: dict[str, Any] | None = None) -> Iterator[ast.stmt]:
         """Yield the statements, at any depth of blocks, that act on a library.
@@ -245,25 +248,6 @@ def _assigned(node: Function) -> tuple[str, ...]:
     return tuple(names)
 
 
-@functools.lru_cache(maxsize=256)
-def _bound_for_good(body: tuple[ast.stmt, ...]) -> frozenset[str]:
-    """Return the variables that the blocks of a module assign and never delete, and that nothing inner is called."""
-    bound: set[str] = set()
-    other: set[str] = set()
-    waiting: list[tuple[ast.AST, bool]] = [(node, True) for node in body]
-    while waiting:
-        node, outer = waiting.pop()
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            (bound if outer and isinstance(node.ctx, ast.Store) else other).add(node.id)
-        elif isinstance(node, ast.arg):
-            other.add(node.arg)
-        elif isinstance(node, ast.ExceptHandler):
-            other.add(node.name or "")
-        outer = outer and not isinstance(node, (*_DEFINITIONS, ast.ClassDef, ast.Lambda, *_COMPREHENSIONS))
-        waiting += [(inner, outer) for inner in ast.iter_child_nodes(node)]
-    return frozenset(bound - other)
-
-
 @functools.lru_cache(maxsize=2**16)
 def _head(node: ast.stmt) -> tuple[tuple[ast.Call, ...], tuple[ast.NamedExpr, ...]]:
     """Return the calls, and the assignments in expressions, of a plain statement or of the head of a block."""
@@ -306,21 +290,3 @@ def _member(value: object, name: str) -> Any:
         return held[name]
     owner = value if isinstance(value, type) else type(value)
     return next((vars(base)[name] for base in owner.__mro__ if name in vars(base)), None)
-
-
-@functools.lru_cache(maxsize=2**17)
-def chains(node: ast.AST) -> tuple[Chain, ...]:
-    """Return the names in a piece of syntax, each with the attributes taken from it."""
-    result: list[Chain] = []
-    taken: set[int] = set()
-    for one in ast.walk(node):  # outermost first
-        chain: list[str] = []
-        inner: ast.AST = one
-        while isinstance(inner, ast.Attribute):
-            chain.append(inner.attr)
-            taken.add(id(inner))
-            inner = inner.value
-        if isinstance(inner, ast.Name) and id(inner) not in taken and (one is inner or chain):
-            taken.add(id(inner))
-            result.append((inner.id, *reversed(chain)))
-    return tuple(result)

@@ -17,16 +17,16 @@ from potstill.engine.code import lookup
 from potstill.engine.code.origins import MADE_BY_CODE, is_own_name, known_as, public_name
 from potstill.engine.code.walk import Encoded, Walk
 
-_MACHINERY = frozenset({
-    "__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__firstlineno__", "__static_attributes__",
-    "__abstractmethods__", "_abc_impl", "__parameters__", "__annotations__", "__annotate__",
-    "__annotate_func__", "__annotations_cache__", "__dataclass_fields__", "__dataclass_params__",
-    "__classcell__", "__type_params__", "__isabstractmethod__", "__signature__",
-    "__non_callable_proto_members__", "__protocol_attrs__", "_is_protocol", "_is_runtime_protocol",
-    "__attrs_own_setattr__", "__replace__", "__attrs_props__", "__orig_class__", "__class_vars__",
-    "__private_attributes__", "__slotnames__", "__callable_proto_members_only__", "__readonly_keys__",
-    "__mutable_keys__", "__closed__", "__extra_items__",
-})  # fmt: skip
+_MACHINERY = frozenset(
+    """
+    __module__ __qualname__ __doc__ __dict__ __weakref__ __firstlineno__ __static_attributes__ __abstractmethods__
+    _abc_impl __parameters__ __annotations__ __annotate__ __annotate_func__ __annotations_cache__ __dataclass_fields__
+    __dataclass_params__ __classcell__ __type_params__ __isabstractmethod__ __signature__ __non_callable_proto_members__
+    __protocol_attrs__ _is_protocol _is_runtime_protocol __attrs_own_setattr__ __replace__ __attrs_props__
+    __orig_class__ __class_vars__ __private_attributes__ __slotnames__ __callable_proto_members_only__ __readonly_keys__
+    __mutable_keys__ __closed__ __extra_items__
+    """.split()
+)
 """Members that the interpreter, `dataclass` and its kin write; what they were given is covered elsewhere."""
 _ROWS_OUTPUT = "potstill.step.RowsOutput"
 """What declares an output of a step, as keys call it; the names of all of them are in the step's `outputs`."""

@@ -65,9 +65,14 @@ def _pandas(walk: Walk, value: Any, kind: str, label: str) -> Encoded | None:
     if kind == "DataFrame":
         walk.remember(value, label)
         columns = [_pandas(walk, value.iloc[:, place], "Series", label) for place in range(value.shape[1])]
-        return ["frame", _pandas(walk, value.columns, "Index", label), columns,
-                _pandas(walk, value.index, "Index", label), walk.encode(dict(value.attrs), label),
-                value.flags.allows_duplicate_labels]  # fmt: skip
+        return [
+            "frame",
+            _pandas(walk, value.columns, "Index", label),
+            columns,
+            _pandas(walk, value.index, "Index", label),
+            walk.encode(dict(value.attrs), label),
+            value.flags.allows_duplicate_labels,
+        ]
     if kind not in ("Series", "Index"):
         return None
     walk.remember(value, label)
@@ -75,8 +80,15 @@ def _pandas(walk: Walk, value: Any, kind: str, label: str) -> Encoded | None:
     index = _pandas(walk, value.index, "Index", label) if kind == "Series" else []
     content = _array(walk, value.to_numpy(), label)
     steps = str(getattr(value, "freq", None)) if kind == "Index" else ""
-    return [kind, str(value.dtype), walk.encode(names, label), content, index or [], steps,
-            _categories(walk, value, label)]  # fmt: skip
+    return [
+        kind,
+        str(value.dtype),
+        walk.encode(names, label),
+        content,
+        index or [],
+        steps,
+        _categories(walk, value, label),
+    ]
 
 
 def _categories(walk: Walk, value: Any, label: str) -> Encoded:
@@ -182,9 +194,14 @@ def _jinja(walk: Walk, value: Any, kind: str, label: str) -> Encoded | None:
     if kind == "Template":
         walk.remember(value, label)
         blocks = {name: block.__code__ for name, block in value.blocks.items()}
-        return ["template", value.name, walk.encode(value.root_render_func.__code__, label),
-                walk.encode_named(blocks, label), walk.encode(value.environment, label),
-                walk.encode_named({k: v for k, v in value.globals.items() if isinstance(k, str)}, label)]  # fmt: skip
+        return [
+            "template",
+            value.name,
+            walk.encode(value.root_render_func.__code__, label),
+            walk.encode_named(blocks, label),
+            walk.encode(value.environment, label),
+            walk.encode_named({k: v for k, v in value.globals.items() if isinstance(k, str)}, label),
+        ]
     if kind == "Environment":
         walk.remember(value, label)
         state = {name: one for name, one in vars(value).items() if name not in ("cache", "_lexer", "extensions")}
@@ -208,6 +225,12 @@ def _ctypes(walk: Walk, value: object, kind: str, label: str) -> Encoded | None:
 
 
 _BY_LIBRARY: dict[str, Callable[[Walk, Any, str, str], Encoded | None]] = {
-    "numpy": _numpy, "pandas": _pandas, "pyarrow": _arrow, "datasets": _datasets, "torch": _torch, "jinja2": _jinja,
-    "ctypes": _ctypes, "_ctypes": _ctypes,
-}  # fmt: skip
+    "numpy": _numpy,
+    "pandas": _pandas,
+    "pyarrow": _arrow,
+    "datasets": _datasets,
+    "torch": _torch,
+    "jinja2": _jinja,
+    "ctypes": _ctypes,
+    "_ctypes": _ctypes,
+}

@@ -91,9 +91,13 @@ def _own(walk: Walk, function: FunctionType, label: str) -> Encoded:
     variables = [["name", *walk_chain] for walk_chain in lookup.globals_of(walk, function, names, label)]
     imports = lookup.imports_of(walk, function, names, label)
     return [
-        "function", _source(walk, function, label), *_carried(walk, function, label), variables, imports,
+        "function",
+        _source(walk, function, label),
+        *_carried(walk, function, label),
+        variables,
+        imports,
         _captured(walk, function, dict(names.locals), label),
-    ]  # fmt: skip
+    ]
 
 
 def _library(walk: Walk, function: FunctionType, label: str) -> Encoded:

@@ -19,18 +19,35 @@ if TYPE_CHECKING:
     import queue
 
 _COUNTING: dict[str, tuple[str, ...]] = {
-    "_thread.lock": (), "_thread.RLock": (), "threading.Condition": (), "threading.Barrier": ("_parties", "_action"),
+    "_thread.lock": (),
+    "_thread.RLock": (),
+    "threading.Condition": (),
+    "threading.Barrier": ("_parties", "_action"),
     "threading.Thread": ("_target", "_args", "_kwargs", "function", "args", "kwargs", "interval"),
-    "threading.Event": ("_flag",), "threading.Semaphore": ("_value",), "logging.Logger": ("name",),
-    "logging.Handler": (), "concurrent.futures._base.Executor": ("_initializer", "_initargs"),
-    "ssl.SSLContext": (), "_ssl._SSLContext": (), "asyncio.events.AbstractEventLoop": (), "_abc._abc_data": (),
-    "pydantic_core._pydantic_core.SchemaValidator": (), "pydantic_core._pydantic_core.SchemaSerializer": (),
-    "pydantic.plugin._schema_validator.PluggableSchemaValidator": (), "pydantic._internal._mock_val_ser.MockValSer": (),
-    "jinja2.utils.LRUCache": (), "_contextvars.Token": (), "potstill.pipeline.Pipeline": (),
-    "warnings.catch_warnings": (), "rich.console.Console": (), "tqdm.std.tqdm": (), "_json.Scanner": (),
-    "multiprocessing.context.BaseContext": (), "importlib._bootstrap.ModuleSpec": (),
+    "threading.Event": ("_flag",),
+    "threading.Semaphore": ("_value",),
+    "logging.Logger": ("name",),
+    "logging.Handler": (),
+    "concurrent.futures._base.Executor": ("_initializer", "_initargs"),
+    "ssl.SSLContext": (),
+    "_ssl._SSLContext": (),
+    "asyncio.events.AbstractEventLoop": (),
+    "_abc._abc_data": (),
+    "pydantic_core._pydantic_core.SchemaValidator": (),
+    "pydantic_core._pydantic_core.SchemaSerializer": (),
+    "pydantic.plugin._schema_validator.PluggableSchemaValidator": (),
+    "pydantic._internal._mock_val_ser.MockValSer": (),
+    "jinja2.utils.LRUCache": (),
+    "_contextvars.Token": (),
+    "potstill.pipeline.Pipeline": (),
+    "warnings.catch_warnings": (),
+    "rich.console.Console": (),
+    "tqdm.std.tqdm": (),
+    "_json.Scanner": (),
+    "multiprocessing.context.BaseContext": (),
+    "importlib._bootstrap.ModuleSpec": (),
     "_frozen_importlib.ModuleSpec": (),
-}  # fmt: skip
+}
 """Types, and the attributes of theirs that count. A scanner of JSON is made from its decoder, which is seen."""
 
 

@@ -18,13 +18,35 @@ from potstill.moved import namesake
 
 _PLACE = frozenset({"__file__", "__name__", "__spec__", "__package__", "__path__", "__loader__", "__cached__"})
 """Variables of a module that say where it lies, which changes no result."""
-_BY_NAME = frozenset({"builtins.eval", "builtins.exec", "builtins.globals", "gc.get_objects", "sys._getframe",
-                      "inspect.currentframe", "inspect.stack", "inspect.getmodule", "_pickle.loads",
-                      "_pickle.load", "_pickle.Unpickler"})  # fmt: skip
-_BY_IMPORT = frozenset({"builtins.__import__", "importlib.import_module", "runpy.run_path",
-                        "runpy.run_module", "importlib.util.spec_from_file_location", "pkgutil.iter_modules",
-                        "importlib.util.find_spec", "pkgutil.walk_packages", "pkgutil.resolve_name",
-                        "pydoc.locate"})  # fmt: skip
+_BY_NAME = frozenset(
+    {
+        "builtins.eval",
+        "builtins.exec",
+        "builtins.globals",
+        "gc.get_objects",
+        "sys._getframe",
+        "inspect.currentframe",
+        "inspect.stack",
+        "inspect.getmodule",
+        "_pickle.loads",
+        "_pickle.load",
+        "_pickle.Unpickler",
+    }
+)
+_BY_IMPORT = frozenset(
+    {
+        "builtins.__import__",
+        "importlib.import_module",
+        "runpy.run_path",
+        "runpy.run_module",
+        "importlib.util.spec_from_file_location",
+        "pkgutil.iter_modules",
+        "importlib.util.find_spec",
+        "pkgutil.walk_packages",
+        "pkgutil.resolve_name",
+        "pydoc.locate",
+    }
+)
 _MACHINE = frozenset({"sys", "os", "posix", "platform", "time", "socket", "getpass", "site", "sysconfig", "tempfile"})
 """Modules whose plain values say where a program runs, not what it does."""
 _SCALARS = (str, bytes, int, float, bool, complex, type(None))

@@ -18,10 +18,12 @@ from potstill.engine.code.syntax import module_text, sha
 from potstill.engine.code.walk import Encoded, Walk
 from potstill.engine.digests import file_digest
 
-MACHINERY = frozenset({
-    "__name__", "__doc__", "__package__", "__loader__", "__spec__", "__file__", "__cached__", "__builtins__",
-    "__path__", "__annotations__", "__warningregistry__", "__conditional_annotations__",
-})  # fmt: skip
+MACHINERY = frozenset(
+    """
+    __name__ __doc__ __package__ __loader__ __spec__ __file__ __cached__ __builtins__ __path__ __annotations__
+    __warningregistry__ __conditional_annotations__
+    """.split()
+)
 """Variables that the interpreter gives every module."""
 MOST_FILES = 2000
 """Python files of a project that are read where code imports by a computed name."""
@@ -160,9 +162,10 @@ def project_sources(walk: Walk, folder: str) -> Encoded:
     entry = module_file(sys.modules["__main__"])
     for here, folders, files in os.walk(folder):
         folders[:] = sorted(
-            name for name in folders
+            name
+            for name in folders
             if not name.startswith(".") and name not in _NO_SOURCE and not (Path(here) / name / "pyvenv.cfg").exists()
-        )  # fmt: skip
+        )
         for name in sorted(files):
             if name.endswith(".py"):
                 path = Path(here) / name

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 _CONTENT = (dict, list, tuple, set, frozenset, str, bytes, bytearray, int, float, complex)
-_UNSEEN = frozenset({
-    "__weakref__", "__dict__", "__pydantic_validator__", "__pydantic_serializer__", "__pydantic_core_schema__",
-    "__pydantic_fields_set__", "core_schema", "validator", "serializer", "_parent_depth", "_cached_hash",
-    "ns_resolver", "_parent_namespace", "__return_pydantic_validator__",
-})  # fmt: skip
+_UNSEEN = frozenset(
+    """
+    __weakref__ __dict__ __pydantic_validator__ __pydantic_serializer__ __pydantic_core_schema__ __pydantic_fields_set__
+    core_schema validator serializer _parent_depth _cached_hash ns_resolver _parent_namespace
+    __return_pydantic_validator__
+    """.split()
+)
 """Attributes that are machinery or are computed from the others."""
 _FILES = (io.TextIOWrapper, io.BufferedReader, io.BufferedRandom, io.BufferedRWPair, io.FileIO)
 """Files that may be read; a subclass of the user's is no less one."""

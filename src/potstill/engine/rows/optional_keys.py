@@ -168,8 +168,9 @@ def _as(cells: list[Any], kind: pa.DataType) -> pa.Array:
     import pyarrow as pa
 
     if is_json(kind):
-        return objects_of([None if cell is None else {name: v for name, v in cell.items() if v is not None}
-                           for cell in cells])  # fmt: skip
+        return objects_of(
+            [None if cell is None else {name: v for name, v in cell.items() if v is not None} for cell in cells]
+        )
     names = [part.name for part in kind]
     return pa.array([None if cell is None else {name: cell.get(name) for name in names} for cell in cells], kind)
 

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from potstill.engine.rows import optional_keys, sizes
 from potstill.engine.rows.casting import recast_table
+from potstill.engine.rows.common_types import unified
 from potstill.engine.rows.features import FeatureLog
 from potstill.engine.rows.flaws import Flawed, FlawLog
 from potstill.engine.rows.objects import holds_json
-from potstill.engine.rows.types import Unfit, said, stored_schema, unified
+from potstill.engine.rows.types import Unfit, said, stored_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa

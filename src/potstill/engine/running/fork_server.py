@@ -13,8 +13,8 @@ import sys
 from typing import Any
 
 from potstill.engine.running import carried
-from potstill.engine.running.execute import Spec
 from potstill.engine.running.nursery import Nursery
+from potstill.engine.running.spec import Spec
 from potstill.engine.running.threads import limit_threads
 
 

@@ -24,11 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from potstill.engine.code import class_code
-from potstill.engine.running.execute import Spec, detached, machine, versions
 from potstill.engine.running.messages import receive, send
 from potstill.engine.running.nursery import Nursery, forked, run_child
 from potstill.engine.running.own_code import is_unchangeable
 from potstill.engine.running.process_state import ProcessState
+from potstill.engine.running.provenance import machine, versions
+from potstill.engine.running.spec import Spec, detached
 from potstill.engine.running.threads import limit_threads
 from potstill.engine.running.traces import Trace, trace_of
 from potstill.engine.step import Step

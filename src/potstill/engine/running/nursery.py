@@ -22,8 +22,9 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
-from potstill.engine.running.execute import Outcome, Spec, execute
+from potstill.engine.running.execute import execute
 from potstill.engine.running.messages import receive, send
+from potstill.engine.running.spec import Outcome, Spec
 from potstill.errors import described
 
 LEAVE_SECONDS = 3.0

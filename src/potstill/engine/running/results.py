@@ -10,7 +10,7 @@ from typing import Any
 
 from potstill.engine.rows import files
 from potstill.engine.step import Step
-from potstill.engine.store.artifacts import write_json
+from potstill.engine.store.disk import write_json
 from potstill.engine.store.manifests import BESIDE_PAYLOAD
 from potstill.errors import BadInput
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from potstill.engine.context import Ancestor
 from potstill.engine.graph import Graph, edges, replace_nodes, step_of
 from potstill.engine.keys.identity import Codes, fixed_fields, key_of, step_identity
 from potstill.engine.keys.inputs import source_of
 from potstill.engine.records import Interrupted, Record, Run, Watcher
-from potstill.engine.running.execute import Input, Outcome, Spec, detached, edge_fields
+from potstill.engine.running import lineage
 from potstill.engine.running.executor import Executor
 from potstill.engine.running.interrupts import Interrupts
 from potstill.engine.running.services import Services, named_in
+from potstill.engine.running.spec import Input, Outcome, Spec, detached, edge_fields
 from potstill.engine.step import Node, Output, Step
 from potstill.engine.store import key_locks
 from potstill.engine.store.artifacts import Artifact, Store
@@ -144,7 +143,9 @@ class Runner:
     def _settle(self, step: Step, record: Record) -> bool:
         """Take a hit from the store, or start the step under its key's lock."""
         fixed = fixed_fields(step)
-        identity = step_identity(step, self._artifact, self._codes, self._lineage_digests(step), fixed)
+        identity = step_identity(
+            step, self._artifact, self._codes, lineage.digests(self.graph, step, self._artifact), fixed
+        )
         record.key = key_of(identity)
         if record.key in self._busy:
             return self._later(step)
@@ -289,28 +290,10 @@ class Runner:
             identity=identity,
             inputs=names,
             sources=tuple(source_of(self.graph.name(p), self._artifact(p)) for p in self.graph.parents(step)),
-            lineage=tuple(self._ancestors(step)) if type(step).wants_lineage else (),
+            lineage=tuple(lineage.ancestors(self.graph, step, self._artifact)),
             threads=self.threads,
             access=self.services.access if self.services else None,
             node=id(step),
             edges=inputs,
             fixed=fixed,
         )
-
-    def _ancestors(self, step: Step) -> Iterator[Ancestor]:
-        """Yield the ancestors of a step with their manifests."""
-        for ancestor in self.graph.ancestors([step])[:-1]:
-            artifact = self._artifact(ancestor)
-            parents = tuple(self.graph.name(parent) for parent in self.graph.parents(ancestor))
-            name = self.graph.name(ancestor)
-            yield Ancestor(name, type(ancestor).__name__, artifact.key, parents, artifact.manifest)
-
-    def _lineage_digests(self, step: Step) -> list[list[str]] | None:
-        """Return what a step that reads its lineage depends on beyond its direct inputs."""
-        if not type(step).wants_lineage:
-            return None
-        ancestors = self.graph.ancestors([step])[:-1]
-        return [
-            [self.graph.name(ancestor), self._artifact(ancestor).key, self._artifact(ancestor).digest()]
-            for ancestor in ancestors
-        ]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from potstill.engine.processes import Process, end_group, run_goes_on
-from potstill.engine.store.artifacts import write_json
+from potstill.engine.store.disk import write_json
 
 GRACE_SECONDS = 10.0
 """Seconds that a service may take to end before it is killed."""

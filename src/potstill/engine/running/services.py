@@ -35,7 +35,7 @@ from potstill.engine.running.service_state import (
     read_state,
     stop,
 )
-from potstill.engine.store.artifacts import writing
+from potstill.engine.store.disk import writing
 from potstill.engine.store.file_locks import ALONE, lock_file
 from potstill.errors import PotstillError
 

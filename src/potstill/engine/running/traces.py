@@ -17,18 +17,20 @@ from typing import Any, cast
 from potstill.engine.code.origins import is_own_name
 from potstill.engine.running.own_code import PLAIN
 
-_PURE = frozenset({
-    "__future__", "base64", "bisect", "collections", "copy", "dataclasses", "datetime", "difflib", "fractions",
-    "functools", "hashlib", "heapq", "html", "itertools", "json", "math", "operator", "potstill", "re",
-    "statistics", "string", "struct", "textwrap", "time", "typing", "unicodedata", "uuid",
-})  # fmt: skip
+_PURE = frozenset(
+    """
+    __future__ base64 bisect collections copy dataclasses datetime difflib fractions functools hashlib heapq html
+    itertools json math operator potstill re statistics string struct textwrap time typing unicodedata uuid
+    """.split()
+)
 """Modules that keep no settings; of a step's `__future__` and `typing` nothing is left when it runs."""
-_BUILTINS = frozenset({
-    "abs", "all", "any", "ascii", "bin", "bool", "bytearray", "bytes", "callable", "chr", "complex", "dict",
-    "divmod", "enumerate", "filter", "float", "format", "frozenset", "hash", "hex", "int", "isinstance",
-    "issubclass", "iter", "len", "list", "map", "max", "min", "next", "oct", "ord", "pow", "print", "range",
-    "repr", "reversed", "round", "set", "slice", "sorted", "str", "sum", "tuple", "type", "zip",
-})  # fmt: skip
+_BUILTINS = frozenset(
+    """
+    abs all any ascii bin bool bytearray bytes callable chr complex dict divmod enumerate filter float format frozenset
+    hash hex int isinstance issubclass iter len list map max min next oct ord pow print range repr reversed round set
+    slice sorted str sum tuple type zip
+    """.split()
+)
 """Builtins that change nothing but what they return."""
 _SETTERS = frozenset(["setLevel", "addHandler", "removeHandler", "addFilter", "removeFilter"])
 """Methods of the one lasting object that a step is given: the context's logger."""

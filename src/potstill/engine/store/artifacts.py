@@ -13,7 +13,6 @@ STORE/pins/            what each run uses that goes on or did not finish, for `g
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import logging
 import os
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from potstill.engine.digests import file_digest
+from potstill.engine.store.disk import flush, write_whole, writing
 from potstill.engine.store.journal import Journal
 from potstill.engine.store.manifests import (
     BESIDE_PAYLOAD,
@@ -38,7 +38,7 @@ from potstill.engine.store.manifests import (
 )
 from potstill.engine.store.pins import all_pins
 from potstill.engine.store.run_records import RunRecords
-from potstill.errors import BadInput, StoreError
+from potstill.errors import BadInput
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -215,15 +215,15 @@ class Store:
             manifest["digests"] = content_digests(manifest["files"], manifest["outputs"])
             for name, path in files.items():
                 if name not in BESIDE_PAYLOAD:
-                    _flush(path)
-            _write_whole(payload / "manifest.json", lined(sealed(manifest)))
+                    flush(path)
+            write_whole(payload / "manifest.json", lined(sealed(manifest)))
             for folder in {path.parent for path in files.values()} | {payload}:
-                _flush(folder)
+                flush(folder)
             if not target.parent.is_dir():
                 target.parent.mkdir(parents=True, exist_ok=True)
             self._remove(key)
             payload.rename(target)
-            _flush(target.parent)
+            flush(target.parent)
             if not manifest["counts"]["retryable"]:
                 self.journal.drop(key)
             shutil.rmtree(payload.parent, ignore_errors=True)
@@ -247,56 +247,3 @@ class Store:
             folders = [self.root / "artifacts", self.root / "work"]
             used |= {path.name for folder in folders if folder.is_dir() for path in folder.iterdir()}
         return used
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write JSON so that the file is either the old or the new one, never a part of it."""
-    _write_whole(path, json.dumps(value, indent=1))
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write a file that is either the old or the new one, also after a power cut."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
-@contextlib.contextmanager
-def writing(root: Path) -> Iterator[None]:
-    """Turn the operating system's refusals into an error that names the store and the remedy."""
-    try:
-        yield
-    except OSError as error:
-        if not _is_about(error, root):
-            raise
-        remedies = {
-            errno.ENOSPC: "the disk is full: free space, or `potstill gc`",
-            errno.EDQUOT: "the disk quota is used up: free space, or `potstill gc`",
-            errno.EFBIG: "a file may not grow that large: raise the limit",
-            errno.EIO: "the disk fails: choose another store with --store or POTSTILL_STORE",
-            errno.EROFS: "the store is read-only: choose another with --store or POTSTILL_STORE",
-            errno.EACCES: "no right to write there: choose another store with --store or POTSTILL_STORE",
-            errno.EPERM: "no right to write there: choose another store with --store or POTSTILL_STORE",
-        }
-        remedy = remedies.get(error.errno or 0, "choose another store with --store or POTSTILL_STORE")
-        raise StoreError(f"the store {root} can't be written ({error}); {remedy}. What it held is intact") from error
-
-
-def _is_about(error: OSError, root: Path) -> bool:
-    """Return whether an error is the store's, and not of something that a step reads or writes elsewhere."""
-    if error.filename is None:
-        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
-    place = Path(os.fsdecode(error.filename)).absolute()
-    return place.is_relative_to(root) or root.is_relative_to(place)
-
-
-def _flush(path: Path) -> None:
-    """Make the operating system write a file or folder to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -19,7 +19,8 @@ from typing import Any
 
 from potstill.engine.digests import walk
 from potstill.engine.encoding import KEY_LENGTH
-from potstill.engine.store.artifacts import Store, writing
+from potstill.engine.store.artifacts import Store
+from potstill.engine.store.disk import writing
 from potstill.engine.store.key_locks import try_lock
 from potstill.engine.store.manifests import read_manifest
 from potstill.engine.store.pins import Pins, all_pins, collecting
@@ -103,8 +104,9 @@ def described(collected: Collected, *, dry_run: bool) -> list[str]:
     if collected.doubtful:
         size = sum(item.size for item in collected.doubtful)
         lines.append(f"{len(collected.doubtful)} more ({size / 1e6:,.1f} MB) were kept; --yes deletes them too:")
-    lines += [f"  {item.key}  {item.size / 1e6:10,.2f} MB  {item.name or '(work)'}: {item.why}"
-              for item in collected.doubtful]  # fmt: skip
+    lines += [
+        f"  {item.key}  {item.size / 1e6:10,.2f} MB  {item.name or '(work)'}: {item.why}" for item in collected.doubtful
+    ]
     return lines
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from potstill.engine.store.artifacts import writing
+from potstill.engine.store.disk import writing
 from potstill.engine.store.file_locks import ALONE, AT_ONCE, lock_file
 
 

@@ -131,8 +131,13 @@ class RunRecords:
 
 def _plain(entry: Entry) -> dict[str, Any]:
     """Return the entry as its line holds it."""
-    return {**asdict(entry.origin), "step": entry.step, "key": entry.key, "time": entry.time or time.time(),
-            "identity": entry.identity}  # fmt: skip
+    return {
+        **asdict(entry.origin),
+        "step": entry.step,
+        "key": entry.key,
+        "time": entry.time or time.time(),
+        "identity": entry.identity,
+    }
 
 
 def _entry(value: Mapping[str, Any]) -> Entry | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from potstill.engine.store.artifacts import Artifact, Lookup, Store, writing
+from potstill.engine.store.artifacts import Artifact, Lookup, Store
+from potstill.engine.store.disk import writing
 from potstill.engine.store.pins import Pin
 from potstill.engine.store.run_records import Entry, Origin
 from potstill.errors import RequestError, StoreError

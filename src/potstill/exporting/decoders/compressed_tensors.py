@@ -55,8 +55,10 @@ class CompressedTensors:
         on_cpu = not torch.cuda.is_available()
         lacking = unserved(source.folder, self.processor)
         if self.needs_kernels and lacking:
-            problems.append(f'{lacking}, or export the 16-bit model to format="onnx" or "gguf"; kernels=False makes '
-                            "the folder unchecked for elsewhere")  # fmt: skip
+            problems.append(
+                f'{lacking}, or export the 16-bit model to format="onnx" or "gguf"; kernels=False makes '
+                "the folder unchecked for elsewhere"
+            )
         if problems:
             raise BadInput(*problems)
         if self.needs_kernels and importlib.util.find_spec("vllm") is None:

@@ -98,9 +98,16 @@ def tables_in_nibbles(graph: GraphProto, group: int) -> list[str]:
             done.append(name)
         read = [f"{name}_int4", node.input[1], f"{name}_scale"]
         yield helper.make_node(
-            "GatherBlockQuantized", read, list(node.output), name=node.name, domain=CONTRIB,
-            gather_axis=0, quantize_axis=1, block_size=group, bits=4,
-        )  # fmt: skip
+            "GatherBlockQuantized",
+            read,
+            list(node.output),
+            name=node.name,
+            domain=CONTRIB,
+            gather_axis=0,
+            quantize_axis=1,
+            block_size=group,
+            bits=4,
+        )
 
     _rewrite(graph, (new for node in graph.node for new in written(node)))
     return done

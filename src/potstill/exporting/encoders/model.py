@@ -79,8 +79,10 @@ def classifier(folder: Path, name: str, model: PretrainedModel, tokenizer: Token
     """
     config = model.config
     if config.problem_type not in (None, "single_label_classification") or config.num_labels < 2:
-        raise BadInput(f"the model {folder} gives {config.num_labels} labels as {config.problem_type}, not one of "
-                       "several: give a classifier with one label a text")  # fmt: skip
+        raise BadInput(
+            f"the model {folder} gives {config.num_labels} labels as {config.problem_type}, not one of "
+            "several: give a classifier with one label a text"
+        )
     _check(folder, config, tokenizer)
     limit = _limit(config, tokenizer, None)
 
@@ -103,8 +105,10 @@ def sentence_encoder(folder: Path, name: str, encoder: SentenceModel) -> Encoder
     """
     transformer: Any = getattr(encoder[0], "model", None) or getattr(encoder[0], "auto_model", None)  # before version 6
     if transformer is None or not hasattr(transformer, "config"):
-        raise BadInput(f"the first module of the sentence encoder {folder} is a {type(encoder[0]).__name__}: only "
-                       "transformers can be exported")  # fmt: skip
+        raise BadInput(
+            f"the first module of the sentence encoder {folder} is a {type(encoder[0]).__name__}: only "
+            "transformers can be exported"
+        )
     tokenizer = encoder.tokenizer
     _check(folder, transformer.config, tokenizer)
     limit = _limit(transformer.config, tokenizer, encoder.max_seq_length)
@@ -160,14 +164,20 @@ def _check(folder: Path, config: ModelConfig, tokenizer: Tokenizer) -> None:
     """
     problems = []
     if config.model_type not in TYPES:
-        problems.append(f"the model {folder} is of type {config.model_type!r}, which ExportEncoder does not write; "
-                        f"supported are {', '.join(TYPES)}")  # fmt: skip
+        problems.append(
+            f"the model {folder} is of type {config.model_type!r}, which ExportEncoder does not write; "
+            f"supported are {', '.join(TYPES)}"
+        )
     if not getattr(tokenizer, "is_fast", False) or len(tokenizer) < 2:
-        problems.append(f"the model {folder} has no tokenizer for texts that the package tokenizers reads: save a "
-                        "fast tokenizer (tokenizer.json) beside it")  # fmt: skip
+        problems.append(
+            f"the model {folder} has no tokenizer for texts that the package tokenizers reads: save a "
+            "fast tokenizer (tokenizer.json) beside it"
+        )
     elif tokenizer.pad_token_id is None:
-        problems.append(f"the tokenizer of {folder} has no padding token, so texts of different lengths make no batch: "
-                        "set its pad_token")  # fmt: skip
+        problems.append(
+            f"the tokenizer of {folder} has no padding token, so texts of different lengths make no batch: "
+            "set its pad_token"
+        )
     if problems:
         raise BadInput(*problems)
 

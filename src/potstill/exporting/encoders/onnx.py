@@ -66,8 +66,10 @@ class EncoderONNX:
         need_packages("onnx", ("onnxruntime", "onnx", "onnx_ir"), "ExportEncoder")
         size = sum(weight.numel() * 4 for weight in model.network.parameters())
         if size > LARGEST:
-            raise BadInput(f"the model {model.folder} has {size / 1e9:.1f} GB of weights in float32, and one ONNX file "
-                           'holds 2 GB: take format="openvino"')  # fmt: skip
+            raise BadInput(
+                f"the model {model.folder} has {size / 1e9:.1f} GB of weights in float32, and one ONNX file "
+                'holds 2 GB: take format="openvino"'
+            )
 
     def write(self, model: EncoderModel, folder: Path) -> Mapping[str, object]:
         """Write the model."""
@@ -162,8 +164,12 @@ def compressed(
         products_in_bytes(graph.graph)
         return graph
     quantizer = MatMulNBitsQuantizer(
-        graph, bits=BITS[precision], block_size=GROUP, is_symmetric=True, accuracy_level=ACCURACY_LEVEL,
+        graph,
+        bits=BITS[precision],
+        block_size=GROUP,
+        is_symmetric=True,
+        accuracy_level=ACCURACY_LEVEL,
         op_types_to_quantize=("MatMul",),
-    )  # fmt: skip
+    )
     quantizer.process()
     return quantizer.model.model

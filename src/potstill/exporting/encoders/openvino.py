@@ -47,8 +47,10 @@ class EncoderOpenVINO:
         widths = {layer.in_features for layer in model.network.modules() if isinstance(layer, nn.Linear)}
         odd = sorted(width for width in widths if width % GROUP)
         if odd:
-            raise BadInput(f"rows of {', '.join(map(str, odd))} features don't fit groups of {GROUP}: take "
-                           'precision="int8", or format="onnx", which fills the last group up')  # fmt: skip
+            raise BadInput(
+                f"rows of {', '.join(map(str, odd))} features don't fit groups of {GROUP}: take "
+                'precision="int8", or format="onnx", which fills the last group up'
+            )
 
     def write(self, model: EncoderModel, folder: Path) -> Mapping[str, object]:
         """Write the model."""

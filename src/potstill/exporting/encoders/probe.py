@@ -97,8 +97,10 @@ def judge(kind: Kind, before: TextAnswers, fresh: TextAnswers, tolerance: float)
     apart = distances(kind, before.said, before.said)
     spread = float(apart[~np.eye(len(apart), dtype=bool)].mean())
     if spread < NO_SPREAD:
-        raise BadInput("the model says the same to all probe texts, so that nothing can be compared: give texts of its "
-                       "task as probe=")  # fmt: skip
+        raise BadInput(
+            "the model says the same to all probe texts, so that nothing can be compared: give texts of its "
+            "task as probe="
+        )
     moved = np.diagonal(distances(kind, before.said, fresh.said))
     figures = {"change": float(moved.mean()), "change, as a share": float(moved.mean()) / spread}
     problems = _other_tokens(before, fresh)
@@ -140,8 +142,10 @@ def _other_classes(mine: NDArray[Any], fresh: TextAnswers, tolerance: float) -> 
     wrong = int((leads > tolerance).sum())
     if wrong <= tolerance * len(mine):
         return []
-    return [f"{fresh.runtime} names another class for {wrong} of {len(mine)} probe texts, whose class leads by up to "
-            f"{leads.max():.2g}: take a higher precision, or allow it with tolerance="]  # fmt: skip
+    return [
+        f"{fresh.runtime} names another class for {wrong} of {len(mine)} probe texts, whose class leads by up to "
+        f"{leads.max():.2g}: take a higher precision, or allow it with tolerance="
+    ]
 
 
 def _other_tokens(before: TextAnswers, fresh: TextAnswers) -> list[str]:

@@ -1,1 +1,1 @@
-"""What steps that compress models share, and those that change shapes or types alone."""
+"""Steps that change a model's layers, vocabulary or dtype, and the base of all compression steps."""

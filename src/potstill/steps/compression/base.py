@@ -1,4 +1,4 @@
-"""Steps that make a model smaller: their fields, what they are run on, and how they are written."""
+"""Base classes of compression steps: their fields, calibration rows, and writing the result."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class CalibratedStep(Step):
 
 
 class FittedStep(CalibratedStep):
-    """Can't do without the texts: the smaller model is fitted to them, or has to be judged by them."""
+    """Requires calibration texts: the smaller model is fitted to them or scored on them."""
 
     _: KW_ONLY
     calibration: Rows = field()

@@ -1,4 +1,4 @@
-"""Calibration texts: what a compressed model will really see, the training rows' chats with their answers, or texts."""
+"""Calibration texts: the training rows' chats with their answers, as the model will see them, or plain texts."""
 
 from __future__ import annotations
 
@@ -72,6 +72,7 @@ def test_split_behind(rows: object) -> str | None:
         if isinstance(node, Output) and node.name == "test":
             return type(node.step).__name__
         step = step_of(node)
+        # only rows carry rows on: a model trained on a split doesn't pass its rows
         if id(step) not in seen and step.makes in ("rows", "anything"):
             seen.add(id(step))
             waiting += [parent for _, parent in edges(step)]
@@ -114,27 +115,29 @@ def calibration_texts(
     """
     import torch
 
-    from potstill.compression.architecture import known
+    from potstill.compression.architecture import architecture_for
 
     _check_length(config, max_length)
-    if text is None and known(config.model_type).is_encoder:
+    if text is None and architecture_for(config.model_type).is_encoder:
         raise BadInput(f"a {config.model_type} model reads texts and no chats: name their column with text=")
 
     texts: list[tuple[Tensor, int]] = []
     numbers: list[int] = []
     cut = 0
+    # a whole permutation and not `samples` numbers: rows without an answer are skipped
     for number in random.Random(seed).sample(range(len(rows)), len(rows)):
         row = rows[number]
         if text is None:
-            found = chat.encoded_row(tokenizer, prompt, row)
-            if found is None:
+            encoded = chat.encoded_row(tokenizer, prompt, row)
+            if encoded is None:
                 continue
-            ids, prompt_length = found
+            ids, prompt_length = encoded
         elif not row.get(text):
             continue
         else:
             ids, prompt_length = tokenizer(row[text])["input_ids"], 0
         cut += len(ids) > max_length
+        # cut at the end: of a long chat the prompt stays and the answer is cut
         texts.append((torch.tensor(ids[:max_length]), min(prompt_length, max_length)))
         numbers.append(number)
         if len(texts) == samples:

@@ -1,4 +1,4 @@
-"""A student made of some of its teacher's layers."""
+"""A student initialised from some of its teacher's layers."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 class KeepLayers(Step):
     """Make a student of some of a teacher's layers: alternate ones, or any others.
 
-    Embeddings, head, tokenizer and every kept layer's weights are the teacher's, and the config counts the layers
-    anew; nothing is trained. DistilBERT starts from one layer out of two, since both share the width (Sanh et al. 2019,
-    arXiv 1910.01108, section 3). For encoders and causal models whose layers stand in one list; one without a head
-    keeps none. All layers kept make the teacher again.
+    Embeddings, head, tokenizer and every kept layer's weights are the teacher's, and the config's layer count is
+    updated; nothing is trained. DistilBERT starts from one layer out of two, since both share the width (Sanh et al.
+    2019, arXiv 1910.01108, section 3). For encoders and causal models whose layers stand in one list; one without a
+    head keeps none. All layers kept make the teacher again.
 
     >>> show(KeepLayers(encoder, every=2))
     {'parameters': 17389824, 'zeros': 0.0, 'bits': 32}
@@ -58,7 +58,7 @@ class KeepLayers(Step):
         """Write the student's folder.
 
         Raises:
-            BadInput: the teacher has no such layers, or they can't be told.
+            BadInput: the teacher has no such layers, or no single list of layers.
         """
         folder = folder_of(model)
         loaded = Loaded(folder, with_head(folder), None)
@@ -108,13 +108,14 @@ def blocks(model: PretrainedModel) -> tuple[str, int]:
         if isinstance(module, torch.nn.ModuleList) and len(module) == count
     ]
     # a list inside of a layer (of experts, say) is no list of layers
-    found = [name for name in lists if not any(name.startswith(f"{other}.") for other in lists)]
-    if len(found) != 1 or getattr(model.config, "is_encoder_decoder", False):
+    outermost = [name for name in lists if not any(name.startswith(f"{other}.") for other in lists)]
+    if len(outermost) != 1 or getattr(model.config, "is_encoder_decoder", False):
         raise BadInput(
-            f"a {type(model).__name__} has no single list of its {count} layers ({', '.join(found) or 'none found'}): "
+            f"a {type(model).__name__} has no single list of its {count} layers "
+            f"({', '.join(outermost) or 'none found'}): "
             "take an encoder such as BERT, or a causal model, whose layers don't share their weights"
         )
-    return found[0], count
+    return outermost[0], count
 
 
 def keep(model: PretrainedModel, path: str, chosen: Sequence[int]) -> None:
@@ -128,12 +129,14 @@ def keep(model: PretrainedModel, path: str, chosen: Sequence[int]) -> None:
     parent, _, name = path.rpartition(".")
     old = model.get_submodule(path)
     assert isinstance(old, torch.nn.ModuleList)
-    kept = [
+    # a layer chosen twice is copied, or the two would share their weights in training too
+    layers = [
         old[layer] if layer not in chosen[:place] else copy.deepcopy(old[layer]) for place, layer in enumerate(chosen)
     ]
-    setattr(model.get_submodule(parent), name, torch.nn.ModuleList(kept))
+    setattr(model.get_submodule(parent), name, torch.nn.ModuleList(layers))
     config = model.config.get_text_config()
     for key, value in list(vars(config).items()):
+        # a key like `layer_types`; a list of the same length under another name may count something else
         if "layer" in key and isinstance(value, (list, tuple)) and len(value) == len(old):
             setattr(config, key, [value[layer] for layer in chosen])
     config.num_hidden_layers = len(chosen)

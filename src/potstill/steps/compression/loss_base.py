@@ -1,4 +1,4 @@
-"""What steps that measure a model's loss on its calibration share: of classes, or of the answers' tokens."""
+"""Batches for steps that measure a model's loss on the calibration rows: of classes, or of the answers' tokens."""
 
 from __future__ import annotations
 
@@ -26,8 +26,13 @@ def loss_batches(loaded: Loaded, drawn: Calibration, rows: Dataset, label: str |
     if label is not None:
         return batches_of(drawn.texts, _classes(loaded, drawn, rows, label))
     if architecture_of(loaded.model).is_encoder:
-        raise BadInput(Problem("", "label", "an encoder predicts no next token: give a classifier, and name the column "
-                               "of its classes with label="))  # fmt: skip
+        raise BadInput(
+            Problem(
+                "",
+                "label",
+                "an encoder predicts no next token: give a classifier, and name the column of its classes with label=",
+            )
+        )
     return batches_of(drawn.texts)
 
 
@@ -39,10 +44,10 @@ def _classes(loaded: Loaded, drawn: Calibration, rows: Dataset, label: str) -> l
     """
     if not hasattr(loaded.model, "classifier") and not hasattr(loaded.model, "score"):
         raise BadInput(Problem("", "label", f"a {type(loaded.model).__name__} has no classes: leave label= out"))
-    known = {str(name): int(number) for number, name in loaded.model.config.id2label.items()}
-    named = [str(rows[number][label]) for number in drawn.numbers]
-    strange = sorted(set(named) - set(known))
-    if strange:
-        text = f"{', '.join(strange[:5])} are no classes of the model, which knows {', '.join(list(known)[:5])}"
+    number_of = {str(name): int(number) for number, name in loaded.model.config.id2label.items()}
+    labels = [str(rows[number][label]) for number in drawn.numbers]
+    unknown = sorted(set(labels) - set(number_of))
+    if unknown:
+        text = f"{', '.join(unknown[:5])} are no classes of the model, which knows {', '.join(list(number_of)[:5])}"
         raise BadInput(Problem("", "label", f"{text}: name the right column, or take the model that was trained on it"))
-    return [known[name] for name in named]
+    return [number_of[name] for name in labels]

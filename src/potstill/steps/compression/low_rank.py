@@ -1,4 +1,4 @@
-"""Weights of low rank."""
+"""Low-rank approximation of linear layers by SVD."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ METHODS = {
 
 
 class LowRank(FittedStep):
-    """Bring the blocks' linear layers to a low rank by an SVD that knows what matters.
+    """Reduce the blocks' linear layers to a low rank by a weighted SVD.
 
-    Block by block on the outputs of the blocks before, as they then are: nearest in what a layer puts out (SVD-LLM,
-    Wang et al. 2024, section 3.1), or in its weights, by the loss that hangs on each of its rows (FWSVD, Hsu et al.
-    2022, section 3), for which a gradient is taken once. The folder holds the products of the factors
+    Block by block on the outputs of the blocks already reduced: closest in a layer's outputs (SVD-LLM, Wang et al.
+    2024, section 3.1), or in its weights, rows weighted by their Fisher information (FWSVD, Hsu et al. 2022, section
+    3), for which one gradient is taken. The folder holds the products of the factors
     as ordinary weights, because stock runtimes load no factors: it is neither smaller nor faster. Notes and card say
     what the factors alone would take. A layer whose rank is full stays as it is. Training afterwards would fill the
     rank again, so there is no `recover`.
@@ -57,8 +57,8 @@ class LowRank(FittedStep):
     rank: Annotated[int, Ge(1)] | None = None
     """In place of `budget`: the rank of every layer, or its full rank where that is less."""
     method: Literal["whitened", "fisher", "plain"] = "whitened"
-    """`whitened` is nearest in what layers put out on the calibration, `fisher` in their weights by what the loss hangs
-    on (a classifier's needs `label`), `plain` in their weights."""
+    """`whitened` is closest in the layers' outputs on the calibration rows, `fisher` in their weights by Fisher
+    information (a classifier needs `label`), `plain` in their weights."""
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns that the calibration rows must have."""
@@ -77,6 +77,7 @@ class LowRank(FittedStep):
         loaded = folder.load(model)
         drawn = draw(self, loaded, calibration)
         before = outputs(loaded.model, drawn.measured)
+        # before the loop: gradients of the unchanged model, taken for all layers at once
         rows = self._information(loaded, drawn, calibration, context)
         spared, ranks = self._reduce(loaded.model, drawn.batches(), rows, context)
         total = loaded.model.num_parameters()
@@ -118,6 +119,7 @@ class LowRank(FittedStep):
                 grams = block.record(lambda layer: Gram(layer.in_features, layer.weight.device))
             for path, layer in block.layers.items():
                 ranks[path] = self._rank(layer)
+                # a full-rank product would change the weights by its rounding error only
                 if ranks[path] < min(layer.weight.shape):
                     gram = grams[path].total if grams else None
                     factors = factorize(layer.weight.data, ranks[path], gram, rows.get(path))

@@ -1,4 +1,4 @@
-"""Blocks that share their weights."""
+"""Weight sharing between neighbouring blocks."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ STORED = "every block written out, since the model type shares none: no smaller 
 class ShareWeights(FittedStep):
     """Give neighbouring blocks the mean of their weights (groups that share, as in ALBERT, Lan et al. 2020, 3.1).
 
-    ALBERT is trained so from the start; a trained model that is made to share is hurt badly, and has to be trained
-    after. Trainers know nothing of the sharing: train, and share again what has drifted apart. The folder holds every
-    block, because ordinary model types share none; notes and card say what storing each group once would take. All
-    blocks in groups of their own make the model again.
+    ALBERT is trained so from the start; a trained model loses much quality by sharing, and has to be trained
+    afterwards. Trainers don't tie the blocks: train, then share again what has drifted apart. The folder holds every
+    block, because ordinary model types share none; notes and card say what storing each group once would take. With
+    every block in a group of its own the model is unchanged.
 
     >>> rows = LoadRows([{"instruction": "turn on the light", "output": "on"}] * 16)
     >>> show(ShareWeights(student, calibration=rows, groups=2))
@@ -56,13 +56,17 @@ class ShareWeights(FittedStep):
         before = outputs(loaded.model, drawn.measured)
         shared = grouped(count, self.groups)
         spared = share(loaded.model, shared)
+        # counts every block: the means are copied into each, not tied, since no model type could load that
         total = loaded.model.num_parameters()
         figures = compared(loaded.model, before, outputs(loaded.model, drawn.measured))
         parameters = {"before": total, "stored once": total - spared}
         context.notes |= {"calibration": drawn.figures(), "agreement": figures, "parameters": parameters}
         context.notes |= {"groups": shared, "storage": STORED}
-        recipe = {"method": "means of neighbouring blocks (as ALBERT shares, Lan et al. 2020)", "groups": shared,
-                  "storage": STORED}  # fmt: skip
+        recipe = {
+            "method": "means of neighbouring blocks (as ALBERT shares, Lan et al. 2020)",
+            "groups": shared,
+            "storage": STORED,
+        }
         details = {**{f"calibration {name}": value for name, value in figures.items()}}
         details |= {f"parameters {name}": value for name, value in parameters.items()}
         return publish(loaded, context, f"{self.groups} shared blocks", recipe, details)

@@ -1,4 +1,4 @@
-"""A model without the tokens that its texts never use."""
+"""Trim a model's vocabulary to the tokens that its texts use."""
 
 from __future__ import annotations
 
@@ -91,15 +91,16 @@ class TrimVocabulary(CompressionStep):
             raise BadInput(f"a {type(loaded.model).__name__} has an encoder and a decoder: take one of both alone")
         content = _content(loaded)
         old = int(loaded.model.get_input_embeddings().weight.shape[0])
-        kept = self._kept(loaded, content, rows, context)
+        kept_ids = self._kept(loaded, content, rows, context)
         before = loaded.model.num_parameters()
-        vocabulary.cut_vocabulary(loaded.model, kept)
+        vocabulary.cut_vocabulary(loaded.model, kept_ids)
         loaded.save(context.out)
-        _write_tokenizer(context.out, vocabulary.trimmed(content, kept), kept)
+        _write_tokenizer(context.out, vocabulary.trimmed(content, kept_ids), kept_ids)
+        # the written files, not the objects in memory: what users load is what is compared
         self._compare(loaded.tokenizer, AutoTokenizer.from_pretrained(context.out), rows, context)
-        context.notes |= {"tokens": {"before": old, "after": len(kept)}}
+        context.notes |= {"tokens": {"before": old, "after": len(kept_ids)}}
         context.notes |= {"parameters": {"before": before, "after": loaded.model.num_parameters()}}
-        self._write_card(loaded, old, len(kept), context)
+        self._write_card(loaded, old, len(kept_ids), context)
         return context.out
 
     def _kept(self, loaded: Loaded, content: Mapping[str, Any], rows: Dataset, context: Context) -> list[int]:
@@ -116,15 +117,18 @@ class TrimVocabulary(CompressionStep):
         if not counts:
             raise BadInput(Problem("", "fields", f"no row has a text in {', '.join(self._columns)}: name their column"))
         used = {number for number, count in counts.items() if count >= self.min_count}
+        # positions of RoBERTa are counted from the padding token's id, so the ids up to it must not move
         used |= set(range(vocabulary.first_fixed(loaded.model)))
         for name in CONFIGS:
             used |= vocabulary.named_ids(_json(loaded.folder / name))
-        kept = vocabulary.kept_tokens(content, used)
+        kept_ids = vocabulary.kept_tokens(content, used)
         size = int(loaded.model.get_input_embeddings().weight.shape[0])
-        if kept[-1] >= size:
-            raise BadInput(f"the tokenizer has token {kept[-1]}, but the model's vocabulary ends at {size - 1}: they "
-                           "don't belong together")  # fmt: skip
-        return kept
+        if kept_ids[-1] >= size:
+            raise BadInput(
+                f"the tokenizer has token {kept_ids[-1]}, but the model's vocabulary ends at {size - 1}: "
+                "they don't belong together"
+            )
+        return kept_ids
 
     def _tokens(self, tokenizer: Tokenizer, rows: Dataset) -> Iterator[list[int]]:
         """Yield the ids of each text, or chat, uncut."""
@@ -133,9 +137,9 @@ class TrimVocabulary(CompressionStep):
                 yield from tokenizer(texts, truncation=False, padding=False)["input_ids"]
             return
         for row in rows:
-            found = chat.encoded_row(tokenizer, self.prompt, row)
-            if found is not None:
-                yield found[0]
+            encoded = chat.encoded_row(tokenizer, self.prompt, row)
+            if encoded is not None:
+                yield encoded[0]
 
     def _compare(self, old: Tokenizer, new: Tokenizer, rows: Dataset, context: Context) -> None:
         """Note how long the texts are in tokens, and make sure that they are cut as before.
@@ -156,8 +160,11 @@ class TrimVocabulary(CompressionStep):
 
     def _write_card(self, loaded: Loaded, old: int, new: int, context: Context) -> None:
         base = name_of(loaded.folder)
-        recipe = {"method": "unused tokens cut (Abdaoui et al. 2020)", "tokens": f"{old} -> {new}",
-                  "least count of a token": self.min_count}  # fmt: skip
+        recipe = {
+            "method": "unused tokens cut (Abdaoui et al. 2020)",
+            "tokens": f"{old} -> {new}",
+            "least count of a token": self.min_count,
+        }
         figures = {"parameters": loaded.model.num_parameters(), "tokens": new}
         title = f"{base}, {new} tokens"
         write_card(context.out, title=title, made_from=base, recipe=recipe, figures=figures, task=loaded.task)
@@ -166,9 +173,9 @@ class TrimVocabulary(CompressionStep):
 def _texts(rows: Dataset, fields: Sequence[str]) -> Iterator[list[str]]:
     """Yield the texts in the columns `fields` in portions; cells without any are left out."""
     for part in rows.select_columns(list(fields)).iter(TEXTS):
-        found = [text for name in fields for text in part[name] if isinstance(text, str) and text]
-        if found:
-            yield found
+        texts = [text for name in fields for text in part[name] if isinstance(text, str) and text]
+        if texts:
+            yield texts
 
 
 def _content(loaded: Loaded) -> Any:
@@ -182,29 +189,31 @@ def _content(loaded: Loaded) -> Any:
         return _json(path)
     backend = getattr(loaded.tokenizer, "backend_tokenizer", None)
     if backend is None:
-        raise BadInput(f"a {type(loaded.tokenizer).__name__} has no tokenizer.json, so it can't be trimmed: save the "
-                       "model with a fast tokenizer")  # fmt: skip
+        raise BadInput(
+            f"a {type(loaded.tokenizer).__name__} has no tokenizer.json, so it can't be trimmed: save the "
+            "model with a fast tokenizer"
+        )
     return json.loads(backend.to_str())
 
 
-def _write_tokenizer(out: Path, content: Mapping[str, Any], kept: Sequence[int]) -> None:
-    """Write all files of `out` in which tokens have ids, numbered anew."""
+def _write_tokenizer(out: Path, content: Mapping[str, Any], kept_ids: Sequence[int]) -> None:
+    """Write all files of `out` that hold token ids, renumbered."""
     from potstill.compression.vocabulary import renumbered
 
-    new = {old: number for number, old in enumerate(kept)}
+    new = {old: number for number, old in enumerate(kept_ids)}
     words = content["model"]["vocab"]
     # without spaces: the file is a good part of a small model's folder
     (out / "tokenizer.json").write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")), "utf-8")
     for name in (*CONFIGS, "tokenizer_config.json", "added_tokens.json"):
         if not (out / name).is_file():
             continue
-        found = renumbered(_json(out / name), new)
+        config = renumbered(_json(out / name), new)
         if name == "added_tokens.json":
-            found = {token: new[number] for token, number in found.items()}
-        if "added_tokens_decoder" in found:
-            entries = found["added_tokens_decoder"].items()
-            found["added_tokens_decoder"] = {str(new[int(number)]): token for number, token in entries}
-        _write(out / name, found)
+            config = {token: new[number] for token, number in config.items()}
+        if "added_tokens_decoder" in config:
+            entries = config["added_tokens_decoder"].items()
+            config["added_tokens_decoder"] = {str(new[int(number)]): token for number, token in entries}
+        _write(out / name, config)
     if (out / "vocab.json").is_file():
         _write(out / "vocab.json", words)
     if (out / "vocab.txt").is_file():

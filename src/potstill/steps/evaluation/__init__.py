@@ -1,1 +1,1 @@
-"""Steps that measure models and data."""
+"""Steps that evaluate models and data."""

@@ -1,4 +1,4 @@
-"""Measuring a classifier of texts: accuracy with its interval, F1 by class, what it mixes up, speed and size."""
+"""Evaluate a text classifier: accuracy with its interval, F1 by class, confusions, speed and size."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ class EvaluateClassifier(ClassEvaluation):
         self.refuse_rows(sets, self._problem)
         reader = self._reader(folder_of(model, exports=True), context.threads)
 
-        def score(name: str, labels: Sequence[Any], said: Sequence[str]) -> dict[str, Any]:
-            return self._score([str(label) for label in labels], said, reader.names, name)
+        def score(name: str, labels: Sequence[Any], predicted: Sequence[str]) -> dict[str, Any]:
+            return self._score([str(label) for label in labels], predicted, reader.names, name)
 
         return self.measured(reader, sets, score, context)
 
     def _problem(self, text: object, label: object) -> str:
-        """Return what is wrong with a row, or nothing."""
+        """Return what is wrong with a row, or an empty string."""
         if isinstance(text, str) and label is not None:
             return ""
         return f"it needs a text in {self.text!r} and a label in {self.label!r}"
@@ -92,14 +92,15 @@ class EvaluateClassifier(ClassEvaluation):
             )
         names, tokenizer = class_names(config), AutoTokenizer.from_pretrained(folder)
         positions = getattr(config, "max_position_embeddings", None) or self.max_length
+        # a tokenizer without a limit of its own has a huge number there
         limit = min(self.max_length, tokenizer.model_max_length, positions)
 
         def encode(texts: list[str]) -> Any:
             kind = "np" if exported else "pt"
             return tokenizer(texts, padding=True, truncation=True, max_length=limit, return_tensors=kind)
 
-        def decode(found: list[int], batch: object) -> list[str]:
-            return [names[number] for number in found]
+        def decode(numbers: list[int], batch: object) -> list[str]:
+            return [names[class_number] for class_number in numbers]
 
         classes = by_torch(model) if model is not None else by_runtime(folder, threads)
         return Reader(
@@ -109,13 +110,13 @@ class EvaluateClassifier(ClassEvaluation):
     def _score(
         self, expected: Sequence[str], predicted: Sequence[str], names: Sequence[str], test: str
     ) -> dict[str, Any]:
-        """Return the figures of one test set.
+        """Return the metrics of one test set.
 
         Raises:
             BadInput: none of its labels is a class of the model.
         """
         unknown = self.unknown(expected, names, test)
-        right = [ours == theirs for ours, theirs in zip(predicted, expected, strict=True)]
+        right = [prediction == label for prediction, label in zip(predicted, expected, strict=True)]
         accuracy = wilson(sum(right), len(expected))
         scores = class_scores(expected, predicted)
         return {

@@ -1,4 +1,4 @@
-"""What steps that measure a classifier share: their fields, how texts are read, speed and size.
+"""Shared by steps that evaluate a classifier: fields, batched inference, speed and size.
 
 Protocol: texts are read in batches, sorted by length, in the type of the weights, after one warm-up batch; one that is
 longer than the model reads is cut at its end, as in training. `rows_per_s` is of the whole way from texts to classes,
@@ -76,22 +76,22 @@ class ClassEvaluation(Step):
     ) -> dict[str, Any]:
         """Return the metrics of a classifier on test sets by name.
 
-        `score` makes the figures of one set from its name, its column of labels, and what the `reader` says to each of
-        its rows.
+        `score` computes the metrics of one set from its name, its column of labels, and the `reader`'s predictions.
         """
-        made: dict[str, Any] = {}
+        results: dict[str, Any] = {}
         count = seconds = 0.0
         for name, test in sets.items():
             started = time.perf_counter()
-            said = reader.read(test[self.text], context)
+            predicted = reader.read(test[self.text], context)
             seconds += time.perf_counter() - started
             count += len(test)
-            made[name] = score(name, test[self.label], said)
-            made[name]["row_digest"] = row_digest(zip(test[self.text], test[self.label], strict=True))
+            results[name] = score(name, test[self.label], predicted)
+            # by which a report knows that two models saw the same rows, and may pair them
+            results[name]["row_digest"] = row_digest(zip(test[self.text], test[self.label], strict=True))
             context.ledger.keep(len(test))
         size = footprint(reader.folder)
         return {
-            "sets": made,
+            "sets": results,
             "classes": len(reader.names),
             "rows_per_s": count / seconds,
             "model_rows_per_s": count / reader.seconds,
@@ -127,12 +127,12 @@ class ClassEvaluation(Step):
         Raises:
             BadInput: none of its labels is a class of the model.
         """
-        found, known = set(expected), list(names)
-        unknown = sorted(found - set(known))
-        if unknown and len(unknown) == len(found):
+        labels, classes = set(expected), list(names)
+        unknown = sorted(labels - set(classes))
+        if unknown and len(unknown) == len(labels):
             raise BadInput(
                 f"no label of the test set {test!r} is a class of the model: it has {', '.join(unknown[:5])}, ...; the "
-                f"model knows {', '.join(known[:5])}, ...; name the right column with label="
+                f"model knows {', '.join(classes[:5])}, ...; name the right column with label="
             )
         return unknown
 
@@ -160,7 +160,7 @@ class Reader:
     encode: Callable[[list[Any]], Any]
     """Returns the inputs of a batch of texts."""
     decode: Callable[[list[Any], Any], list[Any]]
-    """Returns what is said to each text, from the numbers of the most probable classes and the inputs."""
+    """Returns the prediction for each text, from the numbers of the most probable classes and the inputs."""
     batch_size: int
     """Texts that are read at once."""
     runtime: str = ""
@@ -169,27 +169,30 @@ class Reader:
     """How long the model has computed, after its first batch."""
 
     def read(self, texts: Iterable[Any], context: Context) -> list[Any]:
-        """Return what the model says to each text, telling the progress."""
+        """Return the prediction for each text; reports progress."""
         given = list(texts)
+        # warm-up: the first batch pays for lazy initialisation, and is not counted
         if not self.seconds:
             for _ in self._batches(given, range(min(self.batch_size, len(given)))):
                 pass
             self.seconds = 0.0
-        made: dict[int, Any] = {}
-        for numbers, said in self._batches(given, sorted(range(len(given)), key=lambda number: len(given[number]))):
-            made |= dict(zip(numbers, said, strict=True))
-            context.progress(len(made), len(given))
-        return [made[number] for number in range(len(given))]
+        outputs: dict[int, Any] = {}
+        # by length, so that little of a batch is padding; the dict puts the results back in order
+        order = sorted(range(len(given)), key=lambda number: len(given[number]))
+        for numbers, predicted in self._batches(given, order):
+            outputs |= dict(zip(numbers, predicted, strict=True))
+            context.progress(len(outputs), len(given))
+        return [outputs[number] for number in range(len(given))]
 
     def _batches(self, texts: Sequence[Any], order: Sequence[int]) -> Iterator[tuple[Sequence[int], list[Any]]]:
-        """Yield the numbers of the texts of a batch, and what is said to them."""
+        """Yield the numbers of the texts of a batch, and the predictions for them."""
         for start in range(0, len(order), self.batch_size):
             numbers = order[start : start + self.batch_size]
             batch = self.encode([texts[number] for number in numbers])
             started = time.perf_counter()
-            found = self.classes(batch)
+            best = self.classes(batch)
             self.seconds += time.perf_counter() - started
-            yield numbers, self.decode(found, batch)
+            yield numbers, self.decode(best, batch)
 
 
 def class_names(config: ModelConfig) -> list[str]:
@@ -198,27 +201,27 @@ def class_names(config: ModelConfig) -> list[str]:
 
 
 def by_torch(model: PretrainedModel) -> Callable[[Any], list[Any]]:
-    """Return how a loaded `model` finds the numbers of the most probable classes of a batch."""
+    """Return a function to the most probable classes of a batch, run by the loaded `model`."""
     import torch
 
     def classes(batch: Any) -> list[Any]:
         with torch.inference_mode():
             logits = model(**batch.to(model.device)).logits
-        found: list[Any] = logits.argmax(dim=-1).tolist()  # waits for a GPU
-        return found
+        best: list[Any] = logits.argmax(dim=-1).tolist()  # waits for a GPU
+        return best
 
     return classes
 
 
 def by_runtime(folder: Path, threads: int) -> Callable[[Any], list[Any]]:
-    """Return how the runtime that the classifier in `folder` was exported for finds the classes of a batch."""
+    """Return a function to the most probable classes of a batch, run by the exported classifier's runtime."""
     from potstill.exporting.reading import session
 
     logits = session(folder, threads)
 
     def classes(batch: Mapping[str, NDArray[Any]]) -> list[Any]:
-        found: list[Any] = logits({name: batch[name].astype("int64") for name in batch}).argmax(-1).tolist()
-        return found
+        best: list[Any] = logits({name: batch[name].astype("int64") for name in batch}).argmax(-1).tolist()
+        return best
 
     return classes
 

@@ -1,4 +1,4 @@
-"""Figures on how varied the texts of some rows are."""
+"""Diversity metrics of texts."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Diversity(Step):
         return {"rows": (self.column,), "seeds": (self.column,)}
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
-        """Make figures, no rows."""
+        """Make metrics, no rows."""
         return Estimate()
 
     def run(
@@ -110,7 +110,7 @@ class Diversity(Step):
         tokenizer: ModelSource | None,
         context: Context,
     ) -> dict[str, Any]:
-        """Return the figures.
+        """Return the metrics.
 
         Raises:
             BadInput: there are no rows.
@@ -133,7 +133,7 @@ class Diversity(Step):
         return figures
 
     def _of_all(self, rows: Dataset, tokenizer: ModelSource | None) -> dict[str, Any]:
-        """Return the figures for which every text is read once."""
+        """Return the metrics for which every text is read once."""
         from potstill.text.diversity import DistinctNgrams, distribution
 
         counters = {n: DistinctNgrams(n) for n in self.ngrams}
@@ -166,6 +166,7 @@ class Diversity(Step):
             verbs[verb] += count
         top = []
         for verb, count in sorted(verbs.items(), key=lambda item: (-item[1], item[0]))[: self.top_verbs]:
+            # negated counts sort the most frequent first and equal ones by name
             objects = sorted(((-here, noun) for (other, noun), here in pairs.items() if other == verb))
             shown = {noun: -here for here, noun in objects[: self.top_objects]}
             top.append({"verb": verb, "rows": count, "objects": shown})

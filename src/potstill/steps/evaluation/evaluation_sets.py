@@ -1,4 +1,4 @@
-"""What steps that measure a model share: one test set or several, by name."""
+"""Shared by evaluation steps: one test set or several, by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An exported language model that answers chats: measured as any other, by the runtime that it is meant for."""
+"""An exported language model as a teacher: it answers chats through the runtime that it was exported for."""
 
 from __future__ import annotations
 
@@ -82,10 +82,11 @@ class ExportedSession:
                 text = f"the prompt has {len(ids)} tokens and the model reads {self.room}: shorten it"
                 yield number, Response(text, "error", len(ids), retryable=False)
                 continue
-            made = list(self.runtime.continued(ids, min(left, request.sampling.max_tokens)))
-            ended = bool(made) and made[-1] in self._ends()
-            text = self.tokenizer.decode(made, skip_special_tokens=True)
-            yield number, Response(text, "stop" if ended else "length", len(ids), len(made))
+            tokens = list(self.runtime.continued(ids, min(left, request.sampling.max_tokens)))
+            # runtimes return the end token too; without one the answer was cut
+            ended = bool(tokens) and tokens[-1] in self._ends()
+            text = self.tokenizer.decode(tokens, skip_special_tokens=True)
+            yield number, Response(text, "stop" if ended else "length", len(ids), len(tokens))
 
     def _ends(self) -> set[int]:
         """Return the tokens that end an answer: all special ones do, as none is part of its text."""

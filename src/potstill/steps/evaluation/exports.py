@@ -1,4 +1,4 @@
-"""What can be known to be wrong, before anything runs, with an export that a step is to measure."""
+"""Checks, before anything runs, that an evaluation step can read an export."""
 
 from __future__ import annotations
 

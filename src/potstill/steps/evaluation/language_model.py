@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
@@ -19,20 +19,13 @@ from annotated_types import Ge, Interval
 from potstill.engine.step import Estimate, Model, Output, Rows, Step
 from potstill.errors import BadInput, Problem
 from potstill.metrics.answers import (
-    Proportion,
-    against_most_common,
-    canonical,
-    exact_match,
-    packed,
     percentile,
-    row_digest,
-    valid_json,
-    wilson,
 )
 from potstill.models.footprint import footprint, peak_memory
 from potstill.models.identity import export_in, is_local
 from potstill.models.preload import ENGINE
 from potstill.prompts import Template
+from potstill.steps.evaluation.answer_scores import Question, examples, score
 from potstill.steps.evaluation.evaluation_sets import by_name, columns_of, exchange_in, missing_sets
 from potstill.steps.evaluation.exports import export_problems
 from potstill.steps.evaluation.read_model import ReadByTransformers, warn_if_read
@@ -48,22 +41,6 @@ if TYPE_CHECKING:
 
 WARM_UP_BATCH = 32
 """Rows of the warm-up batch: enough for the engine to meet its usual batch shapes."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """One test row as the model meets it."""
-
-    set: str
-    """Name of the test set."""
-    row: str
-    """Id of the row."""
-    instruction: str
-    """What is asked, for the list of mistakes."""
-    expected: str
-    """The right answer."""
-    request: Request
-    """What the model gets."""
 
 
 class Evaluate(Step):
@@ -246,63 +223,6 @@ def size_on_disk(folder: Path | None) -> dict[str, Any]:
         return dict.fromkeys((*names, "bits_per_weight"))
     made = footprint(folder)
     return {**asdict(made), "bits_per_weight": made.bits_per_weight}
-
-
-def score(questions: Sequence[Question], responses: Sequence[Response]) -> dict[str, dict[str, Any]]:
-    """Return, by test set, the share of exact answers and of valid JSON, each with its 95 % interval.
-
-    Which rows are right is kept too, so that two models on the same rows can be compared row by row.
-    """
-    by_set: dict[str, list[tuple[Question, Response]]] = {}
-    for question, response in zip(questions, responses, strict=True):
-        by_set.setdefault(question.set, []).append((question, response))
-    return {name: _set_score(pairs) for name, pairs in by_set.items()}
-
-
-def _set_score(pairs: Sequence[tuple[Question, Response]]) -> dict[str, Any]:
-    reasons = [response.finish_reason for _, response in pairs]
-    right = [is_right(question, response) for question, response in pairs]
-    answers = [canonical(question.expected) for question, _ in pairs]
-    texts = [answer or question.expected.strip() for answer, (question, _) in zip(answers, pairs, strict=True)]
-    valid = sum(response.finish_reason != "error" and valid_json(response.text) for _, response in pairs)
-    return {
-        "n": len(pairs),
-        **_share("exact_match", wilson(sum(right), len(pairs))),
-        **_share("valid_json", wilson(valid, len(pairs))),
-        "cut": reasons.count("length"),
-        "errors": reasons.count("error"),
-        "expects_json": all(answer is not None for answer in answers),
-        **against_most_common(texts, right),
-        "row_right": packed(right),
-        "row_digest": row_digest((question.instruction, question.expected) for question, _ in pairs),
-    }
-
-
-def _share(name: str, share: Proportion) -> dict[str, float]:
-    return {name: share.value, f"{name}_low": share.low, f"{name}_high": share.high}
-
-
-def is_right(question: Question, response: Response) -> bool:
-    """Return whether `response` is the expected answer; a failed request never is."""
-    return response.finish_reason != "error" and exact_match(response.text, question.expected)
-
-
-def examples(questions: Sequence[Question], responses: Sequence[Response], each: int) -> list[dict[str, str]]:
-    """Return the first `each` wrong answers of every test set."""
-    kept: dict[str, list[dict[str, str]]] = {}
-    for question, response in zip(questions, responses, strict=True):
-        found = kept.setdefault(question.set, [])
-        if len(found) < each and not is_right(question, response):
-            found.append(
-                {
-                    "set": question.set,
-                    "instruction": question.instruction,
-                    "expected": question.expected,
-                    "answer": response.text,
-                    "finish_reason": response.finish_reason,
-                }
-            )
-    return [example for found in kept.values() for example in found]
 
 
 def _answers(session: Session, requests: Sequence[Request], context: Context) -> list[Response]:

@@ -1,4 +1,4 @@
-"""Who computes the losses of windows of text: transformers, or the runtime that a model was exported for."""
+"""Losses of windows of text, computed by transformers or by the runtime that a model was exported for."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ def opened(folder: Path, threads: int, window: int) -> Iterator[Source]:
     runtime = fresh_process.opened(reader.name, folder, window)
 
     def losses(windows: Sequence[list[int]]) -> list[float]:
+        # fsum: exact, so that the sum doesn't depend on the order of tokens
         return [-math.fsum(runtime.log_probabilities(ids, len(ids))) for ids in windows]
 
     try:
@@ -51,7 +52,7 @@ def opened(folder: Path, threads: int, window: int) -> Iterator[Source]:
 
 
 def _by_torch(folder: Path) -> Callable[[Sequence[list[int]]], list[float]]:
-    """Return how a Hugging Face folder's model finds the losses, on the GPU if there is one."""
+    """Return a function that computes losses with a Hugging Face folder's model, on the GPU if there is one."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -62,7 +63,7 @@ def _by_torch(folder: Path) -> Callable[[Sequence[list[int]]], list[float]]:
 
     def losses(windows: Sequence[list[int]]) -> list[float]:
         with torch.inference_mode():
-            found: list[float] = window_losses(loaded, torch.tensor(windows).to(loaded.device)).tolist()
-        return found
+            sums: list[float] = window_losses(loaded, torch.tensor(windows).to(loaded.device)).tolist()
+        return sums
 
     return losses

@@ -1,4 +1,4 @@
-"""Measuring a language model on running text: perplexity with its interval, speed and size.
+"""Evaluate a language model on running text: perplexity with its interval, speed and size.
 
 Protocol: windows of one width are read in batches in the type of the weights, after one warm-up batch; logits are
 compared in float32. Perplexities of a token compare only between models of one tokenizer, bits per byte between all.
@@ -86,20 +86,21 @@ class EvaluatePerplexity(Step):
         streams = self._streams(folder, sets)
         self._check(folder, streams)
         with opened(folder, context.threads, self.window) as source:
+            # warm-up batch, not counted
             self._read(source, next(iter(streams.values())), first=True)
             started = time.perf_counter()
-            found: dict[str, Loss] = {}
+            losses: dict[str, Loss] = {}
             for name, own in streams.items():
-                found[name] = self._read(source, own)
-                context.progress(len(found), len(streams), note=name)
+                losses[name] = self._read(source, own)
+                context.progress(len(losses), len(streams), note=name)
                 context.ledger.keep(len(sets[name]))
             seconds = time.perf_counter() - started
             memory = peak_memory()
         size = footprint(folder)
         return {
-            "sets": {name: loss.figures() | self._pairing(streams[name]) for name, loss in found.items()},
-            # who only reads the file says nothing of how fast it is served, and in how much memory
-            "tokens_per_s": sum(loss.tokens for loss in found.values()) / seconds if source.is_serving else None,
+            "sets": {name: loss.figures() | self._pairing(streams[name]) for name, loss in losses.items()},
+            # transformers reading a GGUF says nothing of llama.cpp's speed and memory
+            "tokens_per_s": sum(loss.tokens for loss in losses.values()) / seconds if source.is_serving else None,
             **asdict(size),
             "bits_per_weight": size.bits_per_weight,
             "peak_memory_bytes": memory if source.is_serving else None,
@@ -113,7 +114,7 @@ class EvaluatePerplexity(Step):
         }
 
     def _pairing(self, own: Stream) -> dict[str, str]:
-        """Return by which figures of another model on the same windows are known."""
+        """Return the digest by which results on the same windows are paired."""
         return {"row_digest": row_digest([self.window, *own.tokens])}
 
     def _streams(self, folder: Path, sets: Mapping[str, Dataset]) -> dict[str, Stream]:

@@ -1,4 +1,4 @@
-"""A model that vLLM serves elsewhere, but not on this processor: transformers reads it, so that its answers count."""
+"""Fallback to transformers for models that vLLM can't serve on this CPU: answers are measured, speed isn't."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReadByTransformers(Transformers):
-    """Answers as the model does; says nothing of how fast it is served, and in how much memory."""
+    """Gives the model's answers; its speed and memory are not those of serving."""
 
     is_serving: ClassVar[bool] = False
 

@@ -1,4 +1,4 @@
-"""What each stage of a compression made of a model's size."""
+"""Model sizes after each stage of a compression."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class SizeTable(Step):
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str]:
         """Return the columns of the table."""
-        known = ("stage", "bytes", "parameters", "nonzero_parameters", "bits", "factor", "times")
-        return frozenset((*known, *(("within_budget",) if self.budget is not None else ())))
+        columns = ("stage", "bytes", "parameters", "nonzero_parameters", "bits", "factor", "times")
+        return frozenset((*columns, *(("within_budget",) if self.budget is not None else ())))
 
     def run(self, models: Sequence[Any], context: Context) -> list[dict[str, Any]]:
         """Return the rows.
@@ -69,6 +69,7 @@ class SizeTable(Step):
         names = self.stages or tuple(name_of(folder) for folder in folders)
         rows = []
         for number, (name, size) in enumerate(zip(names, sizes, strict=True)):
+            # the first is compared with itself: its factor is 1
             before = sizes[max(number - 1, 0)]
             times = sizes[0].weights_bytes / size.weights_bytes
             row = {

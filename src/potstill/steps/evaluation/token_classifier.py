@@ -1,4 +1,4 @@
-"""Measuring a classifier of words: F1 of the spans that it finds, accuracy of its labels, speed and size."""
+"""Evaluate a token classifier: F1 of spans, accuracy of word labels, speed and size."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ class EvaluateTokenClassifier(ClassEvaluation):
         self.refuse_rows(sets, self._problem)
         reader = self._reader(folder_of(model))
 
-        def score(name: str, labels: Sequence[Any], said: Sequence[Any]) -> dict[str, Any]:
-            return self._score(labels, said, reader.names, name)
+        def score(name: str, labels: Sequence[Any], predicted: Sequence[Any]) -> dict[str, Any]:
+            return self._score(labels, predicted, reader.names, name)
 
         return self.measured(reader, sets, score, context)
 
     def _problem(self, words: object, labels: object) -> str:
-        """Return what is wrong with a row, or nothing."""
+        """Return what is wrong with a row, or an empty string."""
         if not isinstance(words, list) or not isinstance(labels, list):
             words = labels = []
         if words and len(labels) == len(words) and all(isinstance(word, str) for word in words):
@@ -80,8 +80,10 @@ class EvaluateTokenClassifier(ClassEvaluation):
 
         kinds = AutoConfig.from_pretrained(folder).architectures or ["nothing"]
         if not any(kind.endswith(KIND) for kind in kinds):
-            raise BadInput(f"the model {folder} is a {', '.join(kinds)} and no token classifier: give a folder that "
-                           "TokenClassifier made")  # fmt: skip
+            raise BadInput(
+                f"the model {folder} is a {', '.join(kinds)} and no token classifier: give a folder that "
+                "TokenClassifier made"
+            )
         model = load_model(folder, KIND)
         tokenizer = reads_words(AutoTokenizer.from_pretrained(folder), folder)
         positions = getattr(model.config, "max_position_embeddings", None) or self.max_length
@@ -102,39 +104,41 @@ class EvaluateTokenClassifier(ClassEvaluation):
         def label_words(row: list[int], words: list[int | None]) -> dict[int, str]:
             return {word: str(model.config.id2label[row[place]]) for word, place in first_tokens(words).items()}
 
-        def decode(found: list[list[int]], batch: Any) -> list[dict[int, str]]:
-            return [label_words(row, batch.word_ids(number)) for number, row in enumerate(found)]
+        def decode(numbers: list[list[int]], batch: Any) -> list[dict[int, str]]:
+            return [label_words(row, batch.word_ids(row_number)) for row_number, row in enumerate(numbers)]
 
         return Reader(folder, class_names(model.config), by_torch(model), encode, decode, self.batch_size)
 
     def _score(
-        self, labels: Sequence[Sequence[Any]], said: Sequence[Mapping[int, str]], names: Sequence[str], test: str
+        self, labels: Sequence[Sequence[Any]], word_labels: Sequence[Mapping[int, str]], names: Sequence[str], test: str
     ) -> dict[str, Any]:
-        """Return the figures of one test set; `said` are the labels of the words that were read, by their number.
+        """Return the metrics of one test set; `word_labels` are those of the words that were read, by number.
 
         Raises:
             BadInput: no word has a label, or none of the labels is a class of the model.
         """
         counted = [[number for number, label in enumerate(row) if named(label)] for row in labels]
         expected = [[str(row[n]) for n in numbers] for row, numbers in zip(labels, counted, strict=True)]
-        predicted = [[row.get(n, OUTSIDE) for n in numbers] for row, numbers in zip(said, counted, strict=True)]
-        theirs, ours = list(chain(*expected)), list(chain(*predicted))
-        if not theirs:
+        # words beyond the model's length count as O, that is, as wrong where they have a label
+        predicted = [[row.get(n, OUTSIDE) for n in numbers] for row, numbers in zip(word_labels, counted, strict=True)]
+        expected_words, predicted_words = list(chain(*expected)), list(chain(*predicted))
+        if not expected_words:
             raise BadInput(f"no word of the test set {test!r} has a label in {self.label!r}: name the right column")
-        unknown = self.unknown(set(theirs) - {OUTSIDE}, names, test)
+        unknown = self.unknown(set(expected_words) - {OUTSIDE}, names, test)
         scores = span_scores(expected, predicted)
+        unread = sum(n not in row for row, numbers in zip(word_labels, counted, strict=True) for n in numbers)
         return {
             "n": len(expected),
-            "words": len(theirs),
-            "accuracy": sum(a == b for a, b in zip(theirs, ours, strict=True)) / len(theirs),
+            "words": len(expected_words),
+            "accuracy": sum(a == b for a, b in zip(expected_words, predicted_words, strict=True)) / len(expected_words),
             "spans": scores.total.n,
             "precision": scores.total.precision,
             "recall": scores.total.recall,
             "f1": scores.total.f1,
             "macro_f1": macro_f1(scores.types) if scores.types else 0.0,
             "worst": self.lowest(scores.types),
-            "mixed_up": self.mixed_up(theirs, ours, "words"),
-            "unread_words": sum(n not in row for row, numbers in zip(said, counted, strict=True) for n in numbers),
+            "mixed_up": self.mixed_up(expected_words, predicted_words, "words"),
+            "unread_words": unread,
             "unknown_labels": unknown,
-            "row_right": packed([ours == theirs for ours, theirs in zip(predicted, expected, strict=True)]),
+            "row_right": packed([own == right for own, right in zip(predicted, expected, strict=True)]),
         }

@@ -1,4 +1,4 @@
-"""Measuring translations, or other outputs with one right form each: BLEU, chrF, speed and size.
+"""Evaluate translations, or other outputs with one reference each: BLEU, chrF, speed and size.
 
 Protocol: rows are read in batches, sorted by length, after one warm-up batch; the journal is left alone, because the
 speed counts. Compare only models that were measured by the same search, type and batch size on the same machine.
@@ -90,17 +90,18 @@ class EvaluateTranslation(SearchStep):
         folder = folder_of(model)
         decoder = Decoder(folder, self.dtype, context.threads)
         prompts = self._prompts(sets, decoder)
+        # warm-up batch, not counted
         self._write(decoder, [ids for own in prompts.values() for ids in own][: self.batch_size])
-        found: dict[str, list[Hypothesis]] = {}
+        outputs_of: dict[str, list[Hypothesis]] = {}
         started = time.perf_counter()
         for name, own in prompts.items():
-            found[name] = self._write(decoder, own, context)
+            outputs_of[name] = self._write(decoder, own, context)
         seconds = time.perf_counter() - started
         memory, size = peak_memory(), footprint(folder)
-        outputs = [output for own in found.values() for output in own]
+        outputs = [output for own in outputs_of.values() for output in own]
         context.ledger.keep(len(outputs))
         return {
-            "sets": {name: self._score(found[name], sets[name]) for name in sets},
+            "sets": {name: self._score(outputs_of[name], sets[name]) for name in sets},
             "tokens_per_s": sum(output.tokens for output in outputs) / seconds,
             "rows_per_s": len(outputs) / seconds,
             **asdict(size),
@@ -117,7 +118,7 @@ class EvaluateTranslation(SearchStep):
             BadInput: a set has no rows, or a row can't be measured.
         """
         problems = [f"the test set {name!r} has no rows: give at least one" for name in sets if not len(sets[name])]
-        made: dict[str, list[list[int]]] = {name: [] for name in sets}
+        prompts: dict[str, list[list[int]]] = {name: [] for name in sets}
         for name, rows in sets.items():
             for number, row in enumerate(rows):
                 place = f"row {row.get('id', number)!r} of the test set {name!r}"
@@ -131,28 +132,29 @@ class EvaluateTranslation(SearchStep):
                 refusal = decoder.refusal(ids, self.max_tokens)
                 if refusal:
                     problems.append(f"{place}: {refusal}; lower max_tokens, or leave the row out")
-                made[name].append(ids)
+                prompts[name].append(ids)
         if problems:
             raise BadInput(*problems)
-        return made
+        return prompts
 
     def _write(
         self, decoder: Decoder, prompts: Sequence[list[int]], context: Context | None = None
     ) -> list[Hypothesis]:
-        """Return the best output to each prompt, telling the progress."""
+        """Return the best output to each prompt; reports progress."""
+        # longest first: memory runs out in the first batch or never
         order = sorted(range(len(prompts)), key=lambda number: len(prompts[number]), reverse=True)
-        found: dict[int, Hypothesis] = {}
+        best: dict[int, Hypothesis] = {}
         search = search_of(self)
         for first in range(0, len(order), self.batch_size):
             batch = order[first : first + self.batch_size]
-            made = decoder.write([prompts[number] for number in batch], search, [0] * len(batch))
-            found |= {number: search.ranked(own)[0] for number, own in zip(batch, made, strict=True)}
+            hypotheses = decoder.write([prompts[number] for number in batch], search, [0] * len(batch))
+            best |= {number: search.ranked(own)[0] for number, own in zip(batch, hypotheses, strict=True)}
             if context is not None:
-                context.progress(len(found), len(prompts))
-        return [found[number] for number in range(len(prompts))]
+                context.progress(len(best), len(prompts))
+        return [best[number] for number in range(len(prompts))]
 
     def _score(self, outputs: Sequence[Hypothesis], rows: Dataset) -> dict[str, Any]:
-        """Return the figures of one test set."""
+        """Return the metrics of one test set."""
         texts, references = [output.text for output in outputs], list(rows[self.reference])
         shown = zip(texts[: self.examples], references[: self.examples], strict=True)
         return {

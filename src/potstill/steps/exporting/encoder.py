@@ -1,4 +1,4 @@
-"""ExportEncoder: a classifier or sentence encoder as one runtime serves it, checked in a process of its own."""
+"""ExportEncoder: write a classifier or sentence encoder for one runtime, checked in a fresh process."""
 
 from __future__ import annotations
 
@@ -31,9 +31,16 @@ if TYPE_CHECKING:
 TASKS: Mapping[Kind, Task] = {"classes": "text-classification", "vectors": "sentence-similarity"}
 """What a model does, as the Hub calls it."""
 PASSED_ON = (
-    "tokenizer*", "vocab*", "merges.txt", "added_tokens.json", "special_tokens_map.json", "*.model", "LICENSE*",
-    "LICENCE*", "NOTICE*",
-)  # fmt: skip
+    "tokenizer*",
+    "vocab*",
+    "merges.txt",
+    "added_tokens.json",
+    "special_tokens_map.json",
+    "*.model",
+    "LICENSE*",
+    "LICENCE*",
+    "NOTICE*",
+)
 """Files of the model's folder that the export holds too."""
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "sentencepiece.bpe.model")
 """Files of which a folder with a tokenizer has one."""
@@ -120,6 +127,7 @@ class ExportEncoder(Step):
         context.progress(1, 3, note="writing")
         _carry(source, context.out)
         recipe = exporter.write(source, context.out)
+        # before the check, which runs the script in SERVE.md; rewritten with the statement after it
         write_serving(context.out, exporter.serving(source), "")
         context.progress(2, 3, note="asking what was written")
         fresh = fresh_answers(exporter.package(), context.out, texts, self.time_limit, context.threads)
@@ -203,15 +211,21 @@ def _check(folder: Path, config: ModelConfig, kind: str) -> None:
     """
     method = (getattr(config, "quantization_config", None) or {}).get("quant_method")
     if method:
-        raise BadInput(f"the model {folder} is quantized already ({method}), and the formats quantize by themselves: "
-                       f"export the model that it was made from{_made_from(folder)}")  # fmt: skip
+        raise BadInput(
+            f"the model {folder} is quantized already ({method}), and the formats quantize by themselves: "
+            f"export the model that it was made from{_made_from(folder)}"
+        )
     if kind.endswith(("ForCausalLM", "LMHeadModel")):
-        raise BadInput(f"the model {folder} is a {kind}: ExportEncoder writes classifiers and sentence encoders; "
-                       "for language models take Export")  # fmt: skip
+        raise BadInput(
+            f"the model {folder} is a {kind}: ExportEncoder writes classifiers and sentence encoders; "
+            "for language models take Export"
+        )
     is_encoder = (folder / checkpoint.SENTENCE[0]).is_file() or kind.endswith("Model")
     if not is_encoder and not kind.endswith("ForSequenceClassification"):
-        raise BadInput(f"the model {folder} is a {kind}: ExportEncoder writes models that name a class of a text, or "
-                       "give its vector; train a Classifier or SentenceEncoder from it")  # fmt: skip
+        raise BadInput(
+            f"the model {folder} is a {kind}: ExportEncoder writes models that name a class of a text, or "
+            "give its vector; train a Classifier or SentenceEncoder from it"
+        )
     if not any((folder / name).is_file() for name in TOKENIZERS):
         raise BadInput(f"the model {folder} has no tokenizer for texts: save one there (tokenizer.json)")
 

@@ -1,4 +1,4 @@
-"""Export: a folder that one runtime serves, checked in a process of its own."""
+"""Export: write a language model for one runtime, checked in a fresh process."""
 
 from __future__ import annotations
 
@@ -111,9 +111,9 @@ class Export(Step):
 
     def check(self) -> Iterable[Problem]:
         """Yield a precision that the format doesn't have."""
-        known = PRECISIONS[self.format]
-        if self.precision is not None and self.precision not in known:
-            text = f"format {self.format!r} can't store {self.precision!r}: it has {', '.join(map(repr, known))}"
+        supported = PRECISIONS[self.format]
+        if self.precision is not None and self.precision not in supported:
+            text = f"format {self.format!r} can't store {self.precision!r}: it has {', '.join(map(repr, supported))}"
             yield Problem("", "precision", text)
 
     def run(self, model: ModelSource, context: Context, probe: Dataset | None = None) -> Path:
@@ -136,11 +136,12 @@ class Export(Step):
         _carry(source, context.out)
         written = exporter.write(source, context.out)
         write_serving(context.out, exporter.serving(source), "")
+        # asked again: writing may have quantized the model in memory, and a reader of the file must answer just like it
         held = answers_of(memory, asked) if written.is_exact else None
         context.progress(2, 4, note="asking what was written")
         figures, by = self._checked(exporter, context, asked, before, held)
         deployable = exporter.serving_runtime() in by
-        statement = _told(deployable, by, exporter)
+        statement = _statement(deployable, by, exporter)
         context.progress(3, 4, note=statement)
         write_serving(context.out, exporter.serving(source), statement)
         self._write_card(source, written, context, figures, deployable)
@@ -185,10 +186,10 @@ class Export(Step):
     def _checked(
         self, exporter: Exporter, context: Context, asked: Probe, before: Answers, held: Answers | None
     ) -> tuple[Mapping[str, float], dict[str, str]]:
-        """Ask everyone who can read the export; return the figures of who serves it, and who answered, by name.
+        """Run the probe in every runtime that reads the export; return the serving one's metrics, and all by name.
 
         Raises:
-            PotstillError: someone can't read it, or answers otherwise.
+            PotstillError: a runtime can't read it, or answers otherwise.
         """
         from potstill.exporting.decoders.fresh_process import fresh_answers
         from potstill.exporting.verdict import judge
@@ -200,6 +201,7 @@ class Export(Step):
         # the last only reads the file, so it goes first: what it finds says more than a kernel that is off
         for reader in reversed(readers):
             fresh = fresh_answers(reader, context.out, asked, self.time_limit, context.threads)
+            # these load the file into transformers, where the model in memory is: their answers must be the same
             reads = reader in ("transformers", "gguf-transformers")
             figures = judge(before, held if reads else None, fresh, rise)
             by[reader] = fresh.runtime
@@ -237,8 +239,10 @@ def load(model: ModelSource, *, quantized: bool) -> Source:
     config = AutoConfig.from_pretrained(folder)
     kinds = config.architectures or ["no architecture"]
     if not kinds[0].endswith(("ForCausalLM", "LMHeadModel")):
-        raise BadInput(f"the model {folder} is a {kinds[0]}: Export writes causal language models; encoders are "
-                       "served from their own folder by transformers")  # fmt: skip
+        raise BadInput(
+            f"the model {folder} is a {kinds[0]}: Export writes causal language models; encoders are "
+            "served from their own folder by transformers"
+        )
     stored = getattr(config, "quantization_config", None)
     if stored and not quantized:
         raise BadInput(
@@ -259,8 +263,8 @@ def _carry(source: Source, out: Path) -> None:
         generation.save_pretrained(out)
 
 
-def _told(deployable: bool, by: Mapping[str, str], exporter: Exporter) -> str:
-    """Return in a sentence who checked the export."""
+def _statement(deployable: bool, by: Mapping[str, str], exporter: Exporter) -> str:
+    """Return a sentence on which runtimes checked the export."""
     checked = f"Checked in a fresh process by {' and '.join(by.values())}."
     if deployable:
         return checked

@@ -1,1 +1,1 @@
-"""Steps that keep some rows and drop others."""
+"""Steps that filter rows."""

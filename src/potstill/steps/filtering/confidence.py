@@ -1,4 +1,4 @@
-"""Keeping what a labeller is sure of: the threshold of self-training, with a cap for each class."""
+"""Keeping confident labels: the threshold of self-training, with a cap for each class."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from annotated_types import Ge, Interval
 from potstill.engine.rows.files import tables
 from potstill.errors import BadInput, Problem
 from potstill.labelling.class_shares import class_shares
-from potstill.steps.filtering.filter import Objection, kept
+from potstill.steps.filtering.filter import Objection, keep_rows
 from potstill.steps.rows.base import RowsStep
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ BINS = 10
 
 
 class KeepConfident(RowsStep):
-    """Keeps the rows whose most probable class is probable enough, and if asked the surest few of each class.
+    """Keeps the rows with a confidence of at least `threshold`, and at most `per_class` of each predicted class.
 
     Confidence is the largest of a row's `probabilities`, as `RunTaskModel` and `ClassifyWithTeacher` write them. A
-    threshold alone prefers the classes that are easy already, and a student trained on its own sure answers leans to
-    them more each round; `per_class` keeps the classes in balance. What went is counted by reason, and the manifest
+    threshold alone prefers the classes that are easy already, and a student trained on its own confident answers leans
+    to them more each round; `per_class` keeps the classes in balance. What went is counted by reason, and the manifest
     notes how many rows had which confidence.
 
     >>> rows = LoadRows([{"text": "what a joy", "probabilities": {"bad": 0.04, "good": 0.96}},
@@ -43,7 +43,7 @@ class KeepConfident(RowsStep):
     threshold: Annotated[float, Interval(ge=0, le=1)] = 0.9
     """Least confidence of a row that stays."""
     per_class: Annotated[int, Ge(1)] | None = None
-    """Most rows that stay of each predicted class, the surest first; None keeps all above the threshold."""
+    """Most rows that stay of each predicted class, the most confident first; None keeps all above the threshold."""
     column: str = "probabilities"
     """Where they are: a list, or a probability by class name."""
 
@@ -55,7 +55,7 @@ class KeepConfident(RowsStep):
         """Return the rows that stay.
 
         Raises:
-            BadInput: there are none to choose from, or none is sure enough.
+            BadInput: there are none to choose from, or none is confident enough.
         """
         import numpy as np
 
@@ -68,14 +68,13 @@ class KeepConfident(RowsStep):
         context.notes["confidence"] = counts
         above = sure >= self.threshold
         if not above.any():
-            found = ", ".join(f"{count} at {place}" for place, count in counts.items())
-            text = (
-                f"no row is as sure as {self.threshold:g}; the surest is {sure.max():.4f}. Of {len(sure)} rows, {found}"
-            )
-            raise BadInput(Problem("", "threshold", f"{text}: lower the threshold, or train the labeller longer"))
+            distribution = ", ".join(f"{count} at {place}" for place, count in counts.items())
+            text = f"no row has a confidence of {self.threshold:g}; the highest is {sure.max():.4f}"
+            remedy = f"Of {len(sure)} rows, {distribution}: lower the threshold, or train the labeller longer"
+            raise BadInput(Problem("", "threshold", f"{text}. {remedy}"))
         stays = above if self.per_class is None else surest(sure, best, above, self.per_class)
         context.notes["classes_kept"] = len(np.unique(best[stays]))
-        return kept(rows, context, self._objections(sure, above, stays))
+        return keep_rows(rows, context, self._objections(sure, above, stays))
 
     def _objections(
         self, sure: NDArray[np.float64], above: NDArray[np.bool_], stays: NDArray[np.bool_]
@@ -85,9 +84,9 @@ class KeepConfident(RowsStep):
             if stay:
                 yield None
             elif enough:
-                yield Objection(f"not among the {self.per_class} surest of its class", f"{confidence:.4f}")
+                yield Objection(f"not among the {self.per_class} most confident of its class", f"{confidence:.4f}")
             else:
-                yield Objection(f"less sure than {self.threshold:g}", f"{confidence:.4f}")
+                yield Objection(f"confidence below {self.threshold:g}", f"{confidence:.4f}")
 
 
 def confidences(rows: Dataset, column: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -107,11 +106,12 @@ def confidences(rows: Dataset, column: str) -> tuple[NDArray[np.float64], NDArra
 def surest(
     sure: NDArray[np.float64], best: NDArray[np.int64], above: NDArray[np.bool_], count: int
 ) -> NDArray[np.bool_]:
-    """Return which of the rows `above` are the `count` surest of their class; of equal ones the first."""
+    """Return which of the rows `above` are the `count` most confident of their class; of equal ones the first."""
     import numpy as np
 
     stays = np.zeros(len(sure), bool)
     for label in np.unique(best[above]):
+        # a stable sort of the negated values: of equal confidences the first rows stay
         places = np.flatnonzero(above & (best == label))
         stays[places[np.argsort(-sure[places], kind="stable")[:count]]] = True
     return stays

@@ -1,4 +1,4 @@
-"""Keeping evaluation texts out of the training rows."""
+"""Decontamination: drop training rows that overlap with evaluation texts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from annotated_types import Ge
 
 from potstill.engine.step import Rows
-from potstill.steps.filtering.filter import Objection, kept, names, scan
+from potstill.steps.filtering.filter import Objection, keep_rows, names, scan
 from potstill.steps.rows.base import RowsStep
 from potstill.text.overlap import EvaluationTexts
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 class Decontaminate(RowsStep):
     """Drops rows that overlap with a test set, so that what is measured was not trained on.
 
-    A row goes if its text equals one of a test set, whatever the case, spacing and punctuation, or shares `ngram` words
-    in a row with one (Brown et al. 2020, "Language models are few-shot learners", appendix C). The ledger names the
-    test row and the words.
+    A row goes if its text equals one of a test set, regardless of case, spacing and punctuation, or shares `ngram`
+    words in a row with one (Brown et al. 2020, "Language models are few-shot learners", appendix C). The ledger names
+    the test row and the words.
 
     >>> test = LoadRows([{"id": "t1", "instruction": "Who was the first person to walk on the moon?"}])
     >>> rows = LoadRows([{"instruction": "Answer: who was the first person to walk on the moon"},
@@ -56,20 +56,21 @@ class Decontaminate(RowsStep):
         """Return the rows that overlap with none of the test sets; the test sets' n-grams are held in memory."""
         tests = against if isinstance(against, (list, tuple)) else [against]
         labels = context.inputs.get("against", [])
+        # run outside of a pipeline, the context names no inputs
         if len(labels) != len(tests):
             labels = [f"against[{number}]" for number in range(len(tests))]
-        known = EvaluationTexts(self.ngram, self.shortest)
+        test_texts = EvaluationTexts(self.ngram, self.shortest)
         column = self.against_column or self.column
         for label, test in zip(labels, tests, strict=True):
             for name, row in zip(names(test), scan(test, [column]), strict=True):
-                known.add(row[column], f"row {name} of {label}")
-        return kept(rows, context, (_objection(known, row[self.column]) for row in scan(rows, [self.column])))
+                test_texts.add(row[column], f"row {name} of {label}")
+        return keep_rows(rows, context, (_objection(test_texts, row[self.column]) for row in scan(rows, [self.column])))
 
 
-def _objection(known: EvaluationTexts, text: object) -> Objection | None:
+def _objection(test_texts: EvaluationTexts, text: object) -> Objection | None:
     """Return what is wrong with a row's text, with the evidence."""
-    found = known.overlap(text)
-    if found is None:
+    overlap = test_texts.overlap(text)
+    if overlap is None:
         return None
-    shared = f"shares {found.words} words in a row with the test set" if found.words else "in the test set"
-    return Objection(shared, f"{found.owner}: {found.text}")
+    shared = f"shares {overlap.words} words in a row with the test set" if overlap.words else "in the test set"
+    return Objection(shared, f"{overlap.owner}: {overlap.text}")

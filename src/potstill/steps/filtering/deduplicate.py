@@ -1,4 +1,4 @@
-"""Steps that keep the first of several rows that say the same: word for word, nearly so, or in meaning."""
+"""Deduplication: exact, by n-grams (MinHash), or by embeddings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from potstill.engine.step import Model, Placement
 from potstill.errors import BadInput, Problem
 from potstill.models.preload import ENCODER
 from potstill.models.sentence_encoder import Encoder
-from potstill.steps.filtering.filter import Objection, cells, kept, name_of, scan
+from potstill.steps.filtering.filter import Objection, cells, keep_rows, name_of, scan
 from potstill.steps.rows.base import RowsStep, TextFilterStep
 from potstill.text.ngrams import Unit, normal, plain
 
@@ -30,7 +30,7 @@ BLOCK = 1024
 
 
 class Deduplicate(RowsStep):
-    """Keeps the first of several rows that say the same, whatever their case, spacing and punctuation.
+    """Keeps the first of several equal rows, regardless of case, spacing and punctuation.
 
     Symbols that mean something are no punctuation: C, C++ and C# differ, as do 5 + 3 and 5 - 3, or two emoji.
 
@@ -58,9 +58,11 @@ class Deduplicate(RowsStep):
         """Return the first row of each kind; 16 bytes a row are remembered, and some 100 while they are sorted."""
         import numpy as np
 
-        said = ("\0".join(normal(row[name]) for name in self.fields) for row in scan(rows, self.fields))
-        digests = (hashlib.blake2b(text.encode(), digest_size=16).digest() for text in said)
+        # a separator, or ("ab", "c") would equal ("a", "bc")
+        normalized = ("\0".join(normal(row[name]) for name in self.fields) for row in scan(rows, self.fields))
+        digests = (hashlib.blake2b(text.encode(), digest_size=16).digest() for text in normalized)
         marks = np.fromiter(digests, dtype="S16", count=len(rows))
+        # `return_index` gives each digest's first row, which is the one that stays
         _, first, kind = np.unique(marks, return_index=True, return_inverse=True)
         name = name_of(rows)
         likes = first[kind]
@@ -68,7 +70,7 @@ class Deduplicate(RowsStep):
             None if like == number else Objection("duplicate", f"like {name(int(like))}")
             for number, like in enumerate(likes)
         )
-        return kept(rows, context, objections)
+        return keep_rows(rows, context, objections)
 
 
 class DeduplicateNear(TextFilterStep):
@@ -87,7 +89,7 @@ class DeduplicateNear(TextFilterStep):
 
     _: KW_ONLY
     column: str = "instruction"
-    """Column that is compared, whatever its case, spacing and punctuation."""
+    """Column that is compared, regardless of case, spacing and punctuation."""
     threshold: Annotated[float, Interval(gt=0, le=1)] = 0.7
     """Jaccard similarity from which two rows are alike; below the 0.8 usual for documents, since in a short text one
     word more or less changes several of few n-grams."""
@@ -110,8 +112,9 @@ class DeduplicateNear(TextFilterStep):
         near = NearCopies(self.threshold, self.ngram, self.unit, self.permutations, self.seed)
         texts = (plain(row[self.column]) for row in scan(rows, [self.column]))
         cell = cells(rows, self.column)
-        found = near.find(texts, lambda number: plain(cell(number)))
-        return kept(rows, context, _objections(rows, found, "near duplicate", "Jaccard"))
+        # candidates' texts are read again from disk, so that only minima are held
+        matches = near.find(texts, lambda number: plain(cell(number)))
+        return keep_rows(rows, context, _objections(rows, matches, "near duplicate", "Jaccard"))
 
 
 class DeduplicateEmbedding(RowsStep):
@@ -170,7 +173,8 @@ class DeduplicateEmbedding(RowsStep):
             blocks = self._given(rows)
         else:
             blocks = Encoder(encoder, context).chunks(plain(row[self.column]) for row in scan(rows, [self.column]))
-        return kept(rows, context, _objections(rows, find_alike(blocks, self.threshold), "near in meaning", "cosine"))
+        matches = find_alike(blocks, self.threshold)
+        return keep_rows(rows, context, _objections(rows, matches, "near in meaning", "cosine"))
 
     def _given(self, rows: Dataset) -> Iterator[Vectors]:
         """Yield the embeddings that the rows have.
@@ -193,9 +197,11 @@ class DeduplicateEmbedding(RowsStep):
             yield unit_vectors(values)
 
 
-def _objections(rows: Dataset, found: Iterable[Alike | None], reason: str, measure: str) -> Iterator[Objection | None]:
+def _objections(
+    rows: Dataset, matches: Iterable[Alike | None], reason: str, measure: str
+) -> Iterator[Objection | None]:
     """Yield the objection to each row that is like an earlier one, which is named."""
     name = name_of(rows)
-    for alike in found:
-        said = "" if alike is None else f"like {name(alike.number)} ({measure} {alike.similarity:.3f})"
-        yield Objection(reason, said) if said else None
+    for alike in matches:
+        detail = "" if alike is None else f"like {name(alike.number)} ({measure} {alike.similarity:.3f})"
+        yield Objection(reason, detail) if detail else None

@@ -1,4 +1,4 @@
-"""Filters by a text's own form: length, language, repetition."""
+"""Text quality filters: length, language, repetition."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from annotated_types import Ge, Interval
 
 from potstill.engine.step import Model, Placement
 from potstill.errors import BadInput, MissingExtra, Problem
-from potstill.steps.filtering.filter import SCAN, Objection, kept, scan
+from potstill.steps.filtering.filter import SCAN, Objection, keep_rows, scan
 from potstill.steps.rows.base import TextFilterStep
 from potstill.text.ngrams import plain
 from potstill.text.repetition import repeated_ngrams, repeated_parts
@@ -65,24 +65,24 @@ class LengthFilter(TextFilterStep):
         count = measure(self.unit, tokenizer)
         tables = rows.select_columns([self.column]).with_format("arrow").iter(batch_size=SCAN)
         texts = ([plain(text) for text in table[self.column].to_pylist()] for table in tables)
-        return kept(rows, context, (self._objection(length) for batch in texts for length in count(batch)))
+        return keep_rows(rows, context, (self._objection(length) for batch in texts for length in count(batch)))
 
     def _objection(self, length: int) -> Objection | None:
         """Return what is wrong with a text of this length."""
         if length < self.at_least:
-            return Objection(f"shorter than {self._said(self.at_least)}", self._said(length))
+            return Objection(f"shorter than {self._length_text(self.at_least)}", self._length_text(length))
         if self.at_most is not None and length > self.at_most:
-            return Objection(f"longer than {self._said(self.at_most)}", self._said(length))
+            return Objection(f"longer than {self._length_text(self.at_most)}", self._length_text(length))
         return None
 
-    def _said(self, length: int) -> str:
+    def _length_text(self, length: int) -> str:
         return f"{length} {self.unit}{'' if length == 1 else 's'}"
 
 
 def measure(
     unit: Literal["character", "word", "token"], tokenizer: ModelSource | None = None
 ) -> Callable[[list[str]], list[int]]:
-    """Return a function that measures texts; for tokens, `tokenizer` is the model whose they are."""
+    """Return a function that measures texts; for tokens, `tokenizer` is the model whose tokens are counted."""
     if unit == "character":
         return lambda texts: [len(text) for text in texts]
     if unit == "word":
@@ -133,21 +133,22 @@ class LanguageFilter(TextFilterStep):
             from py3langid.langid import MODEL_FILE, LanguageIdentifier
         except ImportError as error:
             raise MissingExtra("the language filter", "py3langid", "data") from error
+        # the package's own functions give unnormalized scores, which are no confidence
         identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-        known = sorted(identifier.labels)
-        unknown = sorted(set(self.languages) - set(known))
+        supported = sorted(identifier.labels)
+        unknown = sorted(set(self.languages) - set(supported))
         if unknown:
-            what = f"{', '.join(unknown)} is not known: take ISO 639 codes out of {', '.join(known)}"
+            what = f"{', '.join(unknown)} is not known: take ISO 639 codes out of {', '.join(supported)}"
             raise BadInput(Problem("", "languages", what))
         texts = (plain(row[self.column]) for row in scan(rows, [self.column]))
-        return kept(rows, context, (self._objection(*identifier.classify(text)) for text in texts))
+        return keep_rows(rows, context, (self._objection(*identifier.classify(text)) for text in texts))
 
     def _objection(self, language: str, confidence: float) -> Objection | None:
         """Return what is wrong with a text in this language."""
-        found = f"{language}, probability {confidence:.2f}"
+        detected = f"{language}, probability {confidence:.2f}"
         if confidence < self.min_confidence:
-            return Objection("in no certain language", found)
-        return None if language in self.languages else Objection(f"not in {' or '.join(self.languages)}", found)
+            return Objection("in no certain language", detected)
+        return None if language in self.languages else Objection(f"not in {' or '.join(self.languages)}", detected)
 
 
 class RepetitionFilter(TextFilterStep):
@@ -188,7 +189,7 @@ class RepetitionFilter(TextFilterStep):
 
     def run(self, rows: Dataset, context: Context) -> Dataset:
         """Return the rows that stay."""
-        return kept(rows, context, (self._objection(plain(row[self.column])) for row in scan(rows, [self.column])))
+        return keep_rows(rows, context, (self._objection(plain(row[self.column])) for row in scan(rows, [self.column])))
 
     def _objection(self, text: str) -> Objection | None:
         """Return the first share of the text that is too large."""

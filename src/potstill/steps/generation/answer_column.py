@@ -1,4 +1,4 @@
-"""The answer to each question, as it is, in a column: what steps share that ask for texts."""
+"""Shared by steps that ask for texts: each answer goes into a column as it is."""
 
 from __future__ import annotations
 

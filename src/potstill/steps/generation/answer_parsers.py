@@ -1,6 +1,6 @@
-"""What a teacher's text says: one of several choices, a score, JSON, the groups of a regular expression.
+"""Parsers of a teacher's answer: one of several choices, a score, JSON, the groups of a regular expression.
 
-Each parser raises ValueError where the text says none of it; none of them evaluates anything.
+Each parser raises ValueError where the text holds no such value; none of them evaluates code.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def one_of(choices: Sequence[str]) -> Callable[[str], str]:
-    """Return a parser that finds which of `choices` a text says; see `potstill.text.choice`.
+    """Return a parser that finds which of `choices` a text names; see `potstill.text.choice`.
 
     >>> one_of(["yes", "no"])("**No**, because it rhymes.")
     'no'
@@ -60,6 +60,7 @@ def fields(schema: Mapping[str, Any]) -> Callable[[str], dict[str, Any]]:
     names = schema_fields(schema)
 
     def parse(text: str) -> dict[str, Any]:
+        # a text may hold several JSON values, such as a draft: the first that fits the schema counts
         values = list(json_values(text))
         faults = [_fault(validator, value) for value in values]
         if "" not in faults:
@@ -71,7 +72,7 @@ def fields(schema: Mapping[str, Any]) -> Callable[[str], dict[str, Any]]:
 
 
 def _fault(validator: Validator, value: object) -> str:
-    """Return where and why a value does not fit a schema, or nothing."""
+    """Return where and why a value does not fit a schema, or an empty string."""
     try:
         errors = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.path)))
     except RecursionError:
@@ -90,9 +91,9 @@ def groups(pattern: str) -> Callable[[str], dict[str, Any]]:
 
     def parse(text: str) -> dict[str, Any]:
         # thoughts go first, unless the pattern asks for them
-        found = compiled.fullmatch(split_reasoning(text)[1].strip()) or compiled.fullmatch(text.strip())
-        if found is None:
+        match = compiled.fullmatch(split_reasoning(text)[1].strip()) or compiled.fullmatch(text.strip())
+        if match is None:
             raise ValueError(f"does not match {pattern!r}")
-        return found.groupdict() or {"value": found.group()}
+        return match.groupdict() or {"value": match.group()}
 
     return parse

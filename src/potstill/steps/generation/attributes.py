@@ -1,4 +1,4 @@
-"""Rows from a prompt whose attributes vary (Yu et al. 2023, "LLM as Attributed Training Data Generator", section 3)."""
+"""Generate rows from a prompt with varied attributes (Yu et al. 2023, "LLM as Attributed Training Data Generator")."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class DataFromAttributedPrompt(GenerationStep):
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher, the prompt or the attributes."""
         yield from super().check()
-        yield from prompt_problems(self.prompt, known=self.attributes, wanted=tuple(self.attributes))
+        yield from prompt_problems(self.prompt, allowed=self.attributes, wanted=tuple(self.attributes))
         if not self.attributes:
             yield Problem("", "attributes", "has none: give at least one, or take DataFromPrompt")
         for name, values in self.attributes.items():
@@ -88,12 +88,13 @@ class DataFromAttributedPrompt(GenerationStep):
         names = list(self.attributes)
         values = {name: list(self.attributes[name]) for name in names}
         for name in names:
+            # seeded by name, so that adding an attribute doesn't reshuffle the others
             random.Random(f"{self.seed}/{name}").shuffle(values[name])
         sizes = [len(values[name]) for name in names]
         for number in range(self.n):
             chosen = {name: values[name][place] for name, place in zip(names, dealt(number, sizes), strict=True)}
-            made = f"made-{number}"
-            yield Question({"id": made, **chosen}, made, (rendered(self.prompt, chosen),), number)
+            row_id = f"made-{number}"
+            yield Question({"id": row_id, **chosen}, row_id, (rendered(self.prompt, chosen),), number)
 
 
 def dealt(number: int, sizes: Sequence[int]) -> list[int]:

@@ -1,4 +1,4 @@
-"""What steps that ask a teacher have in common: who is asked, what may be lost, and how answers are drawn."""
+"""Base classes of steps that ask a teacher: the teacher, the failure limit, and the sampling."""
 
 from __future__ import annotations
 
@@ -68,4 +68,5 @@ class GenerationStep(AskingStep):
     reasoning: str = ""
     """Column of what the teacher thought before each answer; empty leaves the thoughts out."""
 
+    # the field came later: at its default it must not change the keys of older stores
     unkeyed_defaults: ClassVar[frozenset[str]] = frozenset({"reasoning"})

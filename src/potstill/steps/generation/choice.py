@@ -1,4 +1,4 @@
-"""Steps whose teacher gives one of a few answers to each question: yes or no, a grade, the better of two texts."""
+"""Base class of steps whose teacher gives one of a few answers: yes or no, a grade, the better of two texts."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from potstill.teachers.protocol import Sampling
 
 
 class ChoiceStep(AskingStep):
-    """Asks until the answer says one of the choices; the first try is greedy."""
+    """Asks until the answer names one of the choices; the first try is greedy."""
 
     _: KW_ONLY
     structured: bool = True
-    """Whether a teacher that can is held to the choices while it writes; otherwise they are found in what it says."""
+    """Whether decoding is constrained to the choices where the teacher can; else they are parsed from the answer."""
     max_tokens: Annotated[int, Ge(1)] = 64
     """Longest answer, in tokens."""
     max_tries: Annotated[int, Ge(1)] = 3
-    """Times an answer that says none of the choices is asked for; after the first, greedy one, at temperature 0.7."""
+    """Times an answer that names none of the choices is asked for; after the first, greedy one, at temperature 0.7."""
 
 
 def tries_for_choice(step: ChoiceStep, choices: tuple[str, ...], teacher: object) -> Tries:

@@ -1,4 +1,4 @@
-"""Holding a teacher to a form while it writes, where it can be held to one."""
+"""Constrained decoding, where the teacher supports it."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from potstill.teachers.protocol import Structured
 
 
 def can_be_held(teacher: object, field: str = "choice") -> bool:
-    """Return whether `teacher` can be held to a form given in this `field` of `Structured`.
+    """Return whether `teacher` supports constrained decoding by this `field` of `Structured`.
 
-    One that can't be held to all of them names those that it can in `gives_forms`.
+    A teacher that supports only some of them names those in `gives_forms`.
     """
     gives = getattr(as_teacher(teacher), "gives_forms", None)
     return gives is None or field in gives
 
 
 def held(form: Structured, teacher: object, wanted: bool = True) -> Structured | None:
-    """Return `form`; None if `teacher` can't be held to it, or that is not `wanted`."""
+    """Return the constraint `form`; None if `teacher` doesn't support it, or it is not `wanted`."""
     field = "json_schema" if form.json_schema else "regex" if form.regex else "choice"
     return form if wanted and can_be_held(teacher, field) else None
 
 
 def held_to(choices: tuple[str, ...], teacher: object, wanted: bool = True) -> Structured | None:
-    """Return the form that holds `teacher` to one of `choices`; None if it can't be held, or that is not `wanted`."""
+    """Return the constraint to one of `choices`; None if `teacher` doesn't support it, or it is not `wanted`."""
     return held(Structured(choice=choices), teacher, wanted)

@@ -1,4 +1,4 @@
-"""What a model writes by a search: greedily, with a beam, or the best of several samples."""
+"""Decode outputs with a model: greedily, by beam search, or the best of several samples."""
 
 from __future__ import annotations
 
@@ -93,6 +93,7 @@ class Decode(SearchStep):
             return None
         renamed = {"reference"} if "output" in rows else set()
         new = {"output", "score"} | renamed | ({"hypotheses"} if self.keep else set())
+        # soft labels belong to the old output, so they are dropped with it
         return answered(rows, added(self, rows - {"output", *TOP_COLUMNS, *HIDDEN_COLUMNS}, new))
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
@@ -113,10 +114,10 @@ class Decode(SearchStep):
         chats = rendered_rows(self.prompt, rows, context)
         prompts = (Prompt(name, row, chat) for name, row, chat in chats)
         if is_teacher(model):
-            found = asked(model, prompts, search, self.seed, context)
+            decoded = asked(model, prompts, search, self.seed, context)
         else:
-            found = searched(model, prompts, search, self.seed, self.dtype, self.batch_size, context)
-        for done, (prompt, outputs) in enumerate(found, 1):
+            decoded = searched(model, prompts, search, self.seed, self.dtype, self.batch_size, context)
+        for done, (prompt, outputs) in enumerate(decoded, 1):
             context.progress(done, len(rows))
             reason = "" if outputs and (self.keep_cut or outputs[0].finish_reason == "stop") else "cut at max_tokens"
             if reason:
@@ -132,20 +133,20 @@ class Decode(SearchStep):
 
     def _row(self, row: Mapping[str, Any], outputs: Sequence[Hypothesis]) -> dict[str, Any]:
         """Return a row with its outputs, of which the first is the best."""
-        made = {name: value for name, value in row.items() if name not in (*TOP_COLUMNS, *HIDDEN_COLUMNS)}
+        new_row = {name: value for name, value in row.items() if name not in (*TOP_COLUMNS, *HIDDEN_COLUMNS)}
         if "output" in row:
-            made["reference"] = row["output"]
-        best = self._told(outputs[0])
+            new_row["reference"] = row["output"]
+        best = self._output_columns(outputs[0])
         if self.keep:
-            made["hypotheses"] = [self._told(output) for output in outputs[: self.keep]]
-        kept = {earlier(made): made[REASON]} if REASON in made else {}
-        return {**made, **kept, **best}
+            new_row["hypotheses"] = [self._output_columns(output) for output in outputs[: self.keep]]
+        previous = {earlier(new_row): new_row[REASON]} if REASON in new_row else {}
+        return {**new_row, **previous, **best}
 
-    def _told(self, output: Hypothesis) -> dict[str, Any]:
+    def _output_columns(self, output: Hypothesis) -> dict[str, Any]:
         """Return an output's columns."""
         score = output.score(self.length_penalty)
-        known = score if score > float("-inf") else None
-        return {"output": output.text, "finish_reason": output.finish_reason, "score": known}
+        finite_score = score if score > float("-inf") else None
+        return {"output": output.text, "finish_reason": output.finish_reason, "score": finite_score}
 
 
 def row_name(row: Mapping[str, Any], number: int) -> str:

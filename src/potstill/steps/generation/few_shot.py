@@ -1,4 +1,4 @@
-"""Rows asked after worked examples (Brown et al. 2020, "Language Models are Few-Shot Learners", section 2)."""
+"""Few-shot prompting (Brown et al. 2020, "Language Models are Few-Shot Learners", section 2)."""
 
 from __future__ import annotations
 
@@ -86,6 +86,7 @@ class FewShotPrompt(GenerationStep):
 
     def _questions(self, rows: Dataset, examples: Dataset) -> Iterator[Question[dict[str, Any]]]:
         """Yield each row's prompt."""
+        # drawn once: equal prompt beginnings hit the engine's prefix cache
         shown = self._draw(examples, "all")
         for number, row in enumerate(rows):
             name = row_name(row, number)

@@ -1,4 +1,4 @@
-"""Rows chosen by a teacher: a criterion, and yes or no for each."""
+"""Filter rows by a teacher's yes or no to a criterion."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ CHOICES = ("yes", "no")
 class FilterWithPrompt(ChoiceStep):
     """Keeps the rows for which the teacher says that a criterion is met; each row that goes is in the ledger.
 
-    The teacher is held to the two words where it can be; set `structured` to False for a template that asks for the
-    reasons too: they then stand in the ledger beside the rows that went.
+    Decoding is constrained to the two words where the teacher can; set `structured` to False for a template that asks
+    for the reasons too: they then stand in the ledger beside the rows that went.
 
     >>> rows = LoadRows([{"instruction": "open the garage"}, {"instruction": "close the garage"}])
     >>> kept = FilterWithPrompt(rows, teacher=teacher, criterion="It can be done in a house.")
@@ -84,7 +84,7 @@ class FilterWithPrompt(ChoiceStep):
                 context.ledger.keep()
                 yield row
             else:
-                context.ledger.lose(name, "filtered", f"the teacher said {answer.value}", answer.text)
+                context.ledger.lose(name, "filtered", f"the teacher answered {answer.value}", answer.text)
         if len(rows) and not context.ledger.kept:
             lost = ", ".join(f"{reason} {count}" for (_, reason), count in context.ledger.lost.most_common())
             raise PotstillError(

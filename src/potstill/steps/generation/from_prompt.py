@@ -1,4 +1,4 @@
-"""Rows from nothing but an instruction."""
+"""Generate rows from one instruction."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class DataFromPrompt(GenerationStep):
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher or the prompt."""
         yield from super().check()
-        yield from prompt_problems(self.prompt, known=("instruction",), wanted=("instruction",))
+        yield from prompt_problems(self.prompt, allowed=("instruction",), wanted=("instruction",))
         if self.n > 1 and self.temperature == 0:
             yield Problem("", "n", f"{self.n} greedy answers are {self.n} times the same: set temperature, e.g. to 1.0")
 
@@ -66,5 +66,5 @@ class DataFromPrompt(GenerationStep):
         """Yield the one prompt, as often as answers are wanted."""
         chats = (render(self.prompt, {"instruction": self.instruction}),)
         for number in range(self.n):
-            made = f"made-{number}"
-            yield Question({"id": made}, made, chats, number)
+            row_id = f"made-{number}"
+            yield Question({"id": row_id}, row_id, chats, number)

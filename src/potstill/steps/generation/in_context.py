@@ -1,4 +1,4 @@
-"""Other rows in the prompt of each (Brown et al. 2020, "Language Models are Few-Shot Learners")."""
+"""Shared by in-context steps: examples in the prompt of each row (Brown et al. 2020)."""
 
 from __future__ import annotations
 

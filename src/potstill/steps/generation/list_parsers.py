@@ -1,4 +1,4 @@
-"""Reading what a teacher wrote freely: lists, and records of labelled lines. Pure functions on text."""
+"""Parsers of free-form answers: lists, and records of labelled lines. Pure functions on text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEADING = re.compile(r"\W{0,99}(?:example|instance|item)\s{0,9}#?\d{1,9}\W*", re
 def parse_list(text: str) -> list[str]:
     r"""Return the items of a numbered or bulleted list; without one, each line is an item.
 
-    Lines before the first number are talk; a line without a number goes on with the item before it.
+    Lines before the first number are dropped; a line without a number continues the item before it.
 
     >>> parse_list("Sure!\n9. Dim the\n lamp\n10) **Open the blinds**\n11. 1. Lock the door")
     ['Dim the lamp', 'Open the blinds', 'Lock the door']
@@ -28,9 +28,9 @@ def parse_list(text: str) -> list[str]:
         return [item for item in map(bare, lines) if item]
     items: list[list[str]] = []
     for line in lines:
-        found = NUMBER.match(line)
-        if found:
-            items.append([line[found.end() :]])
+        match = NUMBER.match(line)
+        if match:
+            items.append([line[match.end() :]])
         elif items:
             items[-1].append(line)
     return [item for item in (_unnumbered(" ".join(parts)) for parts in items) if item]
@@ -39,7 +39,7 @@ def parse_list(text: str) -> list[str]:
 def parse_records(text: str, names: Iterable[str]) -> list[dict[str, str]]:
     r"""Return the records of lines such as `Input: ...`; a name that comes again starts the next record.
 
-    A value goes on until the next name or a heading such as `Example 2`; what stands before the first name is talk.
+    A value goes on until the next name or a heading such as `Example 2`; what stands before the first name is dropped.
 
     >>> parse_records("Example 1\nInput: 2 + 2\nOutput: 4\n\n**Input:** 1 +\n1\nOutput: 2", ["input", "output"])
     [{'input': '2 + 2', 'output': '4'}, {'input': '1 +\n1', 'output': '2'}]
@@ -49,12 +49,12 @@ def parse_records(text: str, names: Iterable[str]) -> list[dict[str, str]]:
     records: list[dict[str, list[str]]] = [{}]
     current = ""
     for line in text.splitlines():
-        found = label.fullmatch(line)
-        if found:
-            current = found[1].lower()
+        match = label.fullmatch(line)
+        if match:
+            current = match[1].lower()
             if current in records[-1]:
                 records.append({})
-            records[-1][current] = [found[2]]
+            records[-1][current] = [match[2]]
         elif HEADING.fullmatch(line):
             current = ""
             records += [{}] if records[-1] else []
@@ -66,11 +66,12 @@ def parse_records(text: str, names: Iterable[str]) -> list[dict[str, str]]:
 def _unnumbered(text: str) -> str:
     """Return an item without further numbers before it: lists within lists have one for each level."""
     item = bare(text)
+    # bounded, because a text of nothing but list marks would be quadratic
     for _ in range(DEEPEST):
-        found = INNER.match(item)
-        if found is None or found.end() == len(item):
+        match = INNER.match(item)
+        if match is None or match.end() == len(item):
             break
-        item = bare(item[found.end() :])
+        item = bare(item[match.end() :])
     return item
 
 

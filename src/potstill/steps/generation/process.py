@@ -1,4 +1,4 @@
-"""One instruction applied to a column: translate it, summarise it, rewrite it."""
+"""Apply one instruction to a column: translate, summarise, rewrite."""
 
 from __future__ import annotations
 

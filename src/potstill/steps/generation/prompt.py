@@ -1,4 +1,4 @@
-"""Each row as a prompt: the plainest use of a teacher."""
+"""Prompt a teacher with each row."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 class Prompt(GenerationStep):
     """Asks the teacher each row, rendered by a template, and puts the answer beside it.
 
-    With `n` answers a row, the row comes n times in a row, told apart by the column `sample`: each answer stands or
-    falls alone, and raising `n` asks only for those that are new. An answer that was cut is not trusted: its row is
-    lost, or with `keep_cut` marked by its `finish_reason`.
+    With `n` answers a row, the row is repeated n times, numbered by the column `sample`: each answer is kept or lost by
+    itself, and raising `n` asks only for the new ones. An answer that was cut is not trusted: its row is lost, or with
+    `keep_cut` marked by its `finish_reason`.
 
     >>> rows = LoadRows([{"instruction": "turn on the lamp in the kitchen"}])
     >>> show(Select(Prompt(rows, teacher=teacher, prompt="home.jinja"), ["output", "finish_reason"]))
@@ -67,8 +67,8 @@ class Prompt(GenerationStep):
         Raises:
             BadInput: the rows have one of these already.
         """
-        made = columns_with_answer(self, inputs.get("rows"), ("sample",) if self.n > 1 else ())
-        return None if self.parse else made
+        columns = columns_with_answer(self, inputs.get("rows"), ("sample",) if self.n > 1 else ())
+        return None if self.parse else columns
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Assume answers of full length: an upper bound."""
@@ -81,8 +81,8 @@ class Prompt(GenerationStep):
         tries = tries_of(self, self.max_tries if self.parse else 1)
         for row, (answer,) in asked(teacher, questions, parse, tries, context, len(rows) * self.n):
             context.ledger.keep()
-            made = row_with_answer(self, row, answer)
-            yield {**made, **new_columns(row, answer.value)} if self.parse else made
+            answered_row = row_with_answer(self, row, answer)
+            yield {**answered_row, **new_columns(row, answer.value)} if self.parse else answered_row
 
     def _questions(self, rows: Dataset) -> Iterator[Question[dict[str, Any]]]:
         """Yield each row's prompt, `n` times."""
@@ -100,13 +100,13 @@ def new_columns(row: Mapping[str, Any], value: object) -> dict[str, Any]:
     Raises:
         BadInput: the row has one of these already.
     """
-    made = as_columns(value)
-    taken = sorted(row.keys() & made.keys())
+    columns = as_columns(value)
+    taken = sorted(row.keys() & columns.keys())
     if taken:
         raise BadInput(
             Problem("", "parse", f"returns {', '.join(taken)}, which the rows have already: let it give other names")
         )
-    return made
+    return columns
 
 
 def as_columns(value: object) -> dict[str, Any]:

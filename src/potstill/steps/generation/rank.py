@@ -1,4 +1,4 @@
-"""Rows graded by a teacher, best first."""
+"""Score rows by a teacher and sort them, best first."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ GIVEN = ("criterion", "low", "high")
 class RankWithPrompt(ChoiceStep):
     """Has the teacher grade each row against a criterion, sorts them by `score`, and keeps the best `top`.
 
-    A teacher that can is held to whole numbers while it writes; otherwise one number, also a broken one, is looked for
-    in what it says. Rows with equal scores stay in their order. Only the scores are held in memory.
+    Decoding is constrained to whole numbers where the teacher can; otherwise one number, also a fraction, is parsed
+    from the answer. Rows with equal scores stay in their order. Only the scores are held in memory.
 
     >>> rows = LoadRows([{"id": "a", "instruction": "open the garage"}, {"id": "b", "instruction": "close it"}])
     >>> best = RankWithPrompt(rows, teacher=teacher, criterion="It names a part of the house.", top=0.5)
@@ -97,6 +97,7 @@ class RankWithPrompt(ChoiceStep):
         graded = [(answer.value, number) for number, (answer,) in answered]
         if len(rows) and not graded:
             raise PotstillError(f"no row of {len(rows)} got a score: look at what was lost")
+        # equal scores stay in the order of the rows
         graded.sort(key=lambda pair: (-pair[0], pair[1]))
         stay = share(self.top, len(graded))
         for place_, (value, number) in enumerate(graded):

@@ -1,4 +1,4 @@
-"""Rows asked after what is nearest to each: worked examples (Liu et al. 2022) or passages (Lewis et al. 2020)."""
+"""Prompting with retrieval: nearest examples (Liu et al. 2022) or passages (RAG, Lewis et al. 2020)."""
 
 from __future__ import annotations
 
@@ -97,6 +97,7 @@ class FewShotPromptWithRetrieval(GenerationStep):
         nearest = neighbours(rows, self.column, examples, self.column, self.k, encoder, context)
 
         def given(numbers: list[int]) -> dict[str, Any]:
+            # the nearest last: a model follows most what stands next to the question
             return {"examples": [examples[number] for number in reversed(numbers)], "task": self.task}
 
         questions = with_neighbours(rows, nearest, self.prompt, given)
@@ -188,6 +189,6 @@ def with_neighbours(
 ) -> Iterator[Question[dict[str, Any]]]:
     """Yield each row's prompt with what is `given` for its `nearest` [N, k]; what is to `keep` joins the row."""
     for number, row in enumerate(rows):
-        found = given([int(other) for other in nearest[number]])
-        tag = {**row, **{name: found[name] for name in keep}}
-        yield Question(tag, row_name(row, number), (rendered(template, {**row, **found}),))
+        variables = given([int(other) for other in nearest[number]])
+        tag = {**row, **{name: variables[name] for name in keep}}
+        yield Question(tag, row_name(row, number), (rendered(template, {**row, **variables}),))

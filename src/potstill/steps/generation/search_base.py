@@ -1,4 +1,4 @@
-"""Steps in which a model writes by a search, run by transformers."""
+"""Base class of steps that decode by a search, run by transformers."""
 
 from __future__ import annotations
 

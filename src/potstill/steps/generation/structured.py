@@ -1,4 +1,4 @@
-"""Answers in a form: JSON of a schema, text of a regular expression, or one of several choices, made into columns."""
+"""Structured output: JSON of a schema, text of a regular expression, or one of several choices, as columns."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class StructuredGeneration(AskingStep):
     """Has the teacher answer in a form, checks the answer against it, and makes its parts columns.
 
     The properties of a JSON object, or the named groups of a regular expression, become columns; any other answer
-    becomes the column `value`. A teacher that can is held to the form while it writes; the prompt states it too, since
-    a model that has not seen it writes worse under it.
+    becomes the column `value`. Decoding is constrained to the form where the teacher can; the prompt states it too,
+    since a model that has not seen it writes worse under the constraint.
 
     >>> rows = LoadRows([{"id": "a", "instruction": "Is the sea blue?"}])
     >>> answers = StructuredGeneration(rows, teacher=teacher, regex="(?P<number>[0-9]) stars?", max_tokens=8)
@@ -57,7 +57,7 @@ class StructuredGeneration(AskingStep):
     output: Annotated[str, MinLen(1)] = "output"
     """Column of the answer's text."""
     structured: bool = True
-    """Whether a teacher that can is held to the form; otherwise answers that don't have it are asked again."""
+    """Whether decoding is constrained to the form where the teacher can; else answers without it are asked again."""
     temperature: Annotated[float, Ge(0)] = 0.0
     """0 takes the most probable answer."""
     top_p: Annotated[float, Interval(gt=0, le=1)] = 1.0
@@ -98,6 +98,7 @@ class StructuredGeneration(AskingStep):
 
     def run(self, rows: Dataset, teacher: TeacherSource, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows with the parts of their answers, in order."""
+        # engines read neither Python's named groups nor their names; the parser below still uses them
         form = Structured(self.json_schema, unnamed(self.regex), self.choice)
         constraint = held(form, teacher, self.structured)
         sampling = Sampling(self.temperature, self.top_p, self.max_tokens, structured=constraint)
@@ -129,7 +130,7 @@ class StructuredGeneration(AskingStep):
 
 
 def in_words(json_schema: str, regex: str, choice: tuple[str, ...]) -> str:
-    """Return the form as it is told to the teacher."""
+    """Return the form in words, for the prompt."""
     if json_schema:
         return f"Answer with JSON that fits this schema, and with nothing else: {json_schema}"
     if regex:
@@ -138,7 +139,7 @@ def in_words(json_schema: str, regex: str, choice: tuple[str, ...]) -> str:
 
 
 def schema_problem(text: str) -> str:
-    """Return why `text` is no JSON schema whose answers can be columns, or nothing."""
+    """Return why `text` is no JSON schema whose answers can be columns, or an empty string."""
     from jsonschema import SchemaError
     from jsonschema.validators import validator_for
 

@@ -1,1 +1,1 @@
-"""Steps that make instruction data: the published recipes."""
+"""Steps that generate instruction data by published recipes."""

@@ -1,4 +1,4 @@
-"""Instructions for texts that are there already (Li et al. 2023, "Self-Alignment with Instruction Backtranslation")."""
+"""Instruction backtranslation (Li et al. 2023, "Self-Alignment with Instruction Backtranslation")."""
 
 from __future__ import annotations
 
@@ -142,7 +142,8 @@ def read_score(text: str) -> int:
         ValueError: it has none.
     """
     text = after_thoughts(text)
-    found = SCORE.findall(text) or re.findall(r"\A\W*([1-5])\W*\Z", text)
-    if not found:
+    scores = SCORE.findall(text) or re.findall(r"\A\W*([1-5])\W*\Z", text)
+    if not scores:
         raise ValueError("no line with Score: and a number from 1 to 5")
-    return int(found[-1])
+    # the last one, since a rating ends the explanation before it
+    return int(scores[-1])

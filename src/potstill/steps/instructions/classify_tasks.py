@@ -1,4 +1,4 @@
-"""Which instructions are classifications (Wang et al. 2023, "Self-Instruct", section 2.2, step 2)."""
+"""Detect classification tasks (Wang et al. 2023, "Self-Instruct", section 2.2, step 2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Instructions made harder and more varied, round after round (Xu et al. 2023, "WizardLM", section 3)."""
+"""Evol-Instruct: instructions made harder and more varied in rounds (Xu et al. 2023, "WizardLM", section 3)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TOGETHER = 1024
 
 @dataclass
 class _Line:
-    """An instruction and what became of it so far."""
+    """An instruction and its latest evolution."""
 
     name: str
     text: str
@@ -104,8 +104,8 @@ class EvolInstruct(AskingStep):
         count = rows.get("rows")
         if count is None:
             return Estimate()
-        made = count * self.rounds
-        return Estimate(made, 3 * made, 4 * made * self.max_tokens)
+        evolutions = count * self.rounds
+        return Estimate(evolutions, 3 * evolutions, 4 * evolutions * self.max_tokens)
 
     def run(self, rows: Dataset, teacher: TeacherSource, context: Context) -> Iterator[dict[str, Any]]:
         """Yield what survives.
@@ -145,11 +145,12 @@ class EvolInstruct(AskingStep):
             yield _row(step, number, answer)
 
     def _evolutions(self, lines: list[_Line], number: int) -> Iterator[Question[tuple[_Line, str]]]:
-        """Yield the question that evolves each line; the same operation in a later round is drawn anew."""
+        """Yield the question that evolves each line; each round is sampled with another seed."""
         for line in lines:
             operation = random.Random(f"{self.seed}/{line.name}/{number}").choice(self.operations)
             variables = {"operation": operation, "method": OPERATIONS[operation], "words": self.words}
             chat = rendered(self.prompt, {"instruction": line.text, **variables})
+            # the round goes into the seed: after an elimination the prompt may be the same as before
             yield Question((line, operation), f"{line.name} round {number}", (chat,), number - 1)
 
     def _comparisons(self, steps: list[_Step], number: int) -> Iterator[Question[_Step]]:

@@ -1,4 +1,4 @@
-"""How an instruction is evolved, and which evolutions failed (Xu et al. 2023, "WizardLM", sections 3.2 and 3.3)."""
+"""Operations and elimination rules of Evol-Instruct (Xu et al. 2023, "WizardLM", sections 3.2 and 3.3)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def read_evolved(text: str) -> str:
 
 
 def instruction_fault(before: str, after: str) -> str:
-    """Return why an evolved instruction is eliminated before it is answered, or nothing (section 3.3, rule 4).
+    """Return why an evolved instruction is eliminated before it is answered, or an empty string (section 3.3, rule 4).
 
     >>> instruction_fault("Name a river.", "Rewritten instruction: name two rivers.")
     'repeats words of the prompt'
@@ -60,7 +60,7 @@ def instruction_fault(before: str, after: str) -> str:
 
 
 def answer_fault(answer: str) -> str:
-    """Return what an answer says against its instruction, or nothing (section 3.3, rules 2 and 3).
+    """Return what an answer says against its instruction, or an empty string (section 3.3, rules 2 and 3).
 
     >>> answer_fault("Sorry, I can't help with that.")
     'teacher declined'

@@ -1,4 +1,4 @@
-"""Examples of one task, grown from a few of them (Viswanathan et al. 2023, "Prompt2Model": its dataset generator)."""
+"""Generate examples of one task from a few of them (Viswanathan et al. 2023, "Prompt2Model", dataset generator)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DETAILS = 3
 
 
 class GrowFromExamples(AskingStep):
-    """Grows a data set of one task: each prompt shows some of the examples made so far, ever more boldly sampled.
+    """Grows a dataset of one task: each prompt shows some of the examples made so far, ever more boldly sampled.
 
     Several rows may have the same input: let `Consensus` choose among their outputs.
 
@@ -48,7 +48,7 @@ class GrowFromExamples(AskingStep):
     prompt: Template = "grow.jinja"
     """Gets `instruction`, `examples` and `detail` (0, 1, 2 in turn); the answer has lines with Input: and Output:."""
     first_temperature: Annotated[float, Ge(0)] = 0.5
-    """At the start: sure answers, from which the pool is built (the paper's code)."""
+    """At the start: safe answers, from which the pool is built (the paper's code)."""
     last_temperature: Annotated[float, Ge(0)] = 1.7
     """When all is done; in between it rises in proportion (the paper's code)."""
     anneal_over: Annotated[int, Ge(1)] | None = None
@@ -97,36 +97,37 @@ class GrowFromExamples(AskingStep):
                 Problem("", "task", f"must be one row, got {len(task)}: grow each task by a step of its own")
             )
         instruction, given = task[0]["instruction"], given_examples(task[0])
-        made: list[Instance] = []
+        grown: list[Instance] = []
         number = barren = 0
+        # reports=False: progress counts accepted examples, not requests
         with Asker(as_teacher(teacher), context, reports=False) as asker:
-            while len(made) < self.target:
+            while len(grown) < self.target:
                 number += 1
-                before = len(made)
-                yield from self._round(instruction, given, made, number, asker, context)
-                context.progress(len(made), self.target, tokens=asker.usage["completion_tokens"])
-                barren = 0 if len(made) > before else barren + 1
+                before = len(grown)
+                yield from self._round(instruction, given, grown, number, asker, context)
+                context.progress(len(grown), self.target, tokens=asker.usage["completion_tokens"])
+                barren = 0 if len(grown) > before else barren + 1
                 if barren == self.patience:
-                    raise PotstillError(self._given_up(len(made), number, context))
+                    raise PotstillError(self._given_up(len(grown), number, context))
 
     def _round(
         self,
         instruction: str,
         given: tuple[Instance, ...],
-        made: list[Instance],
+        grown: list[Instance],
         number: int,
         asker: Asker,
         context: Context,
     ) -> Iterator[dict[str, Any]]:
-        """Ask one round; add what is good to the examples `made`, up to the target, and yield their rows."""
-        heat = self.temperature_at(len(made))
-        for response in self._responses(instruction, [*given, *made], heat, number, asker, context):
+        """Ask one round; add valid examples to `grown`, up to the target, and yield their rows."""
+        heat = self.temperature_at(len(grown))
+        for response in self._responses(instruction, [*given, *grown], heat, number, asker, context):
             for instance in self._read(response, given, number, context):
-                if len(made) == self.target:
+                if len(grown) == self.target:
                     return
-                made.append(instance)
+                grown.append(instance)
                 context.ledger.keep()
-                yield self._row(instruction, instance, len(made), heat, number)
+                yield self._row(instruction, instance, len(grown), heat, number)
 
     def _responses(
         self, instruction: str, pool: list[Instance], heat: float, number: int, asker: Asker, context: Context
@@ -169,13 +170,13 @@ class GrowFromExamples(AskingStep):
     ) -> Iterator[Instance]:
         """Yield the examples in a response that are good."""
         try:
-            found = read_instances(response.text)
+            instances = read_instances(response.text)
         except ValueError as error:
             context.ledger.lose(
                 f"round {number}", "filtered", "no example in the answer", f"{error}: {response.text!r}"
             )
             return
-        for instance in found:
+        for instance in instances:
             reason = objection(instance, needs_input=True) or ("copy of a given example" if instance in given else "")
             if reason:
                 context.ledger.lose(f"round {number}", "filtered", reason, repr(instance))
@@ -187,15 +188,15 @@ class GrowFromExamples(AskingStep):
         pair = {"input": instance.input, "output": instance.output}
         return {"id": f"grown-{count}", "instruction": instruction, **pair, "temperature": heat, "round": number}
 
-    def _given_up(self, made: int, rounds: int, context: Context) -> str:
+    def _given_up(self, count: int, rounds: int, context: Context) -> str:
         """Return why the step stops short of its target."""
         return (
-            f"the teacher gave no example in {self.patience} rounds: {made} of {self.target} after {rounds} rounds; "
+            f"the teacher gave no example in {self.patience} rounds: {count} of {self.target} after {rounds} rounds; "
             f"dropped: {context.ledger.counts()['filtered']}. Look at lost.jsonl; give examples, or another teacher"
         )
 
 
 def given_examples(task: Mapping[str, Any]) -> tuple[Instance, ...]:
-    """Return the examples that stand in the row of a task."""
+    """Return the examples in the row of a task."""
     pairs = [pair for pair in task.get("examples") or () if pair["output"] is not None]
     return tuple(Instance(str(pair.get("input") or ""), str(pair["output"])) for pair in pairs)

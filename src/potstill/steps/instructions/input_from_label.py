@@ -112,8 +112,8 @@ class InputFromLabel(AskingStep):
                     for text in self._accepted(shelf, prompt, response, seen, context):
                         context.ledger.keep()
                         yield self._row(shelf.label, text)
-                made = sum(shelf.made for shelf in labels)
-                context.progress(made, len(labels) * self.per_label, tokens=asker.usage["completion_tokens"])
+                accepted = sum(shelf.made for shelf in labels)
+                context.progress(accepted, len(labels) * self.per_label, tokens=asker.usage["completion_tokens"])
                 open_ = [s for s in open_ if s.made < self.per_label and s.barren < self.patience]
         for shelf in labels:
             for number in range(shelf.made, self.per_label):
@@ -144,6 +144,7 @@ class InputFromLabel(AskingStep):
         sampling = Sampling(self.temperature, self.top_p, self.max_tokens)
         for shelf in shelves:
             for _ in range(-(-(self.per_label - shelf.made) // self.per_prompt)):
+                # seeded by label and number alone: other labels, or a larger `per_label`, change no earlier prompt
                 draw = random.Random(f"{self.seed}/{shelf.label}/{shelf.asked}")
                 shown = {
                     "label": shelf.label,
@@ -188,7 +189,7 @@ class InputFromLabel(AskingStep):
         return items
 
     def _objection(self, text: str, shelf: Shelf, seen: set[str]) -> str:
-        """Return why a text is not wanted, or nothing."""
+        """Return why a text is not wanted, or an empty string."""
         words = len(chunks_of(text))
         if not self.min_words <= words <= self.max_words:
             return "too short" if words < self.min_words else "too long"

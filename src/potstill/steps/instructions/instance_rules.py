@@ -1,4 +1,4 @@
-"""Which instances of a task are kept (Wang et al. 2023, "Self-Instruct", section 2.2 and the paper's code)."""
+"""Parsing and filtering of task instances (Wang et al. 2023, "Self-Instruct", section 2.2 and the paper's code)."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def read_instances(text: str) -> list[Instance]:
         ValueError: there is none.
     """
     records = parse_records(after_thoughts(text), ("input", "output", "label"))
-    found = [
+    instances = [
         Instance(without_none(record.get("input", "")), record.get("output", record.get("label", "")))
         for record in records
     ]
-    if not found:
+    if not instances:
         raise ValueError("no lines that start with Input: or Output:")
-    return found
+    return instances
 
 
 def without_none(text: str) -> str:
-    """Return `text`, or nothing where it says that there is nothing.
+    """Return `text`, or an empty string where it says that there is nothing.
 
     >>> without_none("(none)")
     ''
@@ -47,7 +47,7 @@ def without_none(text: str) -> str:
 
 
 def objection(instance: Instance, *, needs_input: bool) -> str:
-    """Return why an instance is not wanted, or nothing.
+    """Return why an instance is not wanted, or an empty string.
 
     >>> objection(Instance("a", "a"), needs_input=False)
     'output repeats the input'
@@ -56,6 +56,7 @@ def objection(instance: Instance, *, needs_input: bool) -> str:
         return "empty output"
     if instance.input == instance.output:
         return "output repeats the input"
+    # a colon at the end announces a list that was cut off or never written
     if instance.input.endswith(":") or instance.output.endswith(":"):
         return "ends with a colon"
     return "no input" if needs_input and not instance.input else ""

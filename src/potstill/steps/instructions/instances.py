@@ -74,8 +74,8 @@ class WriteInstances(AskingStep):
             BadInput: the rows have one of these already.
         """
         rows = inputs.get("rows")
-        made = added(self, rows, ("input", "output"), given=("examples", "most"))
-        return None if made is None else made | {"id"}
+        columns = added(self, rows, ("input", "output"), given=("examples", "most"))
+        return None if columns is None else columns | {"id"}
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Assume two instances a task, and answers of full length."""
@@ -91,6 +91,7 @@ class WriteInstances(AskingStep):
         sampling = Sampling(
             self.temperature, self.top_p, self.max_tokens, self.stop, presence_penalty=self.presence_penalty
         )
+        # a cut answer may hold whole instances
         tries = Tries(sampling, self.max_tries, self.seed, keep_cut=True)
         questions = (
             Question((row_name(row, number), row), row_name(row, number), (self._messages(row),))
@@ -116,21 +117,22 @@ class WriteInstances(AskingStep):
         self, name: str, row: Mapping[str, Any], answer: Answer[list[Instance]], context: Context
     ) -> Iterable[Instance]:
         """Return the instances of one task that pass the filters; the others go to the ledger with the reason."""
-        found = answer.value
+        instances = answer.value
         if answer.finish_reason == "length":
             context.ledger.lose(name, "filtered", "cut at max_tokens", f"max_tokens={self.max_tokens}")
-            found = found[:-1]
-        kept: dict[Instance, None] = {}
-        for instance in found:
+            # the cut is in the last one; those before it are whole
+            instances = instances[:-1]
+        passed: dict[Instance, None] = {}
+        for instance in instances:
             reason = objection(instance, needs_input=bool(row["is_classification"]))
-            reason = reason or ("duplicate" if instance in kept else "")
-            reason = reason or (f"more than {self.most} instances" if len(kept) == self.most else "")
+            reason = reason or ("duplicate" if instance in passed else "")
+            reason = reason or (f"more than {self.most} instances" if len(passed) == self.most else "")
             if reason:
                 context.ledger.lose(name, "filtered", reason, f"{instance.input!r} -> {instance.output!r}")
             else:
-                kept[instance] = None
-        if contradicts(kept):
-            for instance in kept:
+                passed[instance] = None
+        if contradicts(passed):
+            for instance in passed:
                 context.ledger.lose(name, "filtered", "same input, different outputs", repr(instance.input))
             return ()
-        return kept
+        return passed

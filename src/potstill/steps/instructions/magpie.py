@@ -1,4 +1,4 @@
-"""Instructions out of nothing: an aligned model writes the user's turn itself (Xu et al. 2024, "Magpie", section 2)."""
+"""Instructions without seeds: an aligned model writes the user's turn itself (Xu et al. 2024, "Magpie", section 2)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 TOGETHER = 1024
 """Instructions asked for side by side at most."""
 MARK = "the-turn-starts-here"
-"""Stands for the user's words while the chat template is cut."""
+"""Marker in place of the user's words, at which the rendered chat is cut."""
 
 
 class Magpie(AskingStep):
@@ -98,22 +98,24 @@ class Magpie(AskingStep):
         """
         from potstill.steps.instructions.pool import Pool
 
+        # a user's words may begin with anything and ask for anything
         rules = Rules(self.min_words, self.max_words, (), (), plain_start=False)
         pool = Pool(rules, self.novelty, context)
         prefix = user_prefix(teacher, self.system) if self.prefix is None else self.prefix
-        drawn, made, fruitful = 0, 0, 0
+        drawn, finished, fruitful = 0, 0, 0
         with Asker(as_teacher(teacher), context, reports=False) as asker:
-            while made < self.target:
-                draws = range(drawn, drawn + min(self.target - made, TOGETHER))
+            while finished < self.target:
+                draws = range(drawn, drawn + min(self.target - finished, TOGETHER))
+                # draws are numbered through, each its own seed: a larger target continues where this one ended
                 drawn = draws.stop
                 texts = list(self._written(draws, prefix, pool, asker))
                 fruitful = drawn if texts else fruitful
                 for row in self._answered(texts, asker, context):
-                    made += 1
+                    finished += 1
                     yield row
-                context.progress(made, self.target, tokens=asker.usage["completion_tokens"])
+                context.progress(finished, self.target, tokens=asker.usage["completion_tokens"])
                 if drawn - fruitful >= self.patience:
-                    raise PotstillError(self._given_up(made, drawn, prefix, pool))
+                    raise PotstillError(self._given_up(finished, drawn, prefix, pool))
 
     def _written(self, draws: range, prefix: str, pool: Pool, asker: Asker) -> Iterator[str]:
         """Yield the instructions of some draws that are good and new."""
@@ -125,7 +127,7 @@ class Magpie(AskingStep):
                 yield text
 
     def _read(self, response: Response, name: str, context: Context) -> str:
-        """Return the instruction in a response, or nothing."""
+        """Return the instruction in a response, or an empty string."""
         text = response.text.strip()
         if response.finish_reason == "error":
             lose_error(context, name, response)
@@ -144,10 +146,10 @@ class Magpie(AskingStep):
             row = {"id": _name(text), "instruction": text, "output": answer.text}
             yield {**row, "finish_reason": answer.finish_reason}
 
-    def _given_up(self, made: int, drawn: int, prefix: str, pool: Pool) -> str:
+    def _given_up(self, finished: int, drawn: int, prefix: str, pool: Pool) -> str:
         """Return why the step stops short of its target."""
         return (
-            f"the teacher writes nothing new any more: {made} of {self.target} pairs after {drawn} draws; "
+            f"the teacher writes nothing new any more: {finished} of {self.target} pairs after {drawn} draws; "
             f"dropped: {pool.reasons()}. Lower target, raise novelty or temperature, or check the prefix "
             f"{prefix[-200:]!r}"
         )
@@ -168,8 +170,8 @@ def user_prefix(teacher: TeacherSource, system: str = "") -> str:
     tokenizer = AutoTokenizer.from_pretrained(model, revision=model_identity(model).get("commit"))
     check_tokenizer(tokenizer)
     chat = with_system(getattr(teacher, "system", ""), with_system(system, [{"role": "user", "content": MARK}]))
-    before, found, _ = str(tokenizer.apply_chat_template(chat, tokenize=False)).partition(MARK)
-    if not found:
+    before, marker, _ = str(tokenizer.apply_chat_template(chat, tokenize=False)).partition(MARK)
+    if not marker:
         raise BadInput(Problem("", "prefix", f"the chat template of {model} drops the user's words: give the prefix"))
     return before
 

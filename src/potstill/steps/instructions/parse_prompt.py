@@ -1,4 +1,4 @@
-"""An instruction and examples out of one free description: Prompt2Model's parser (Viswanathan et al. 2023)."""
+"""Parse a task description into an instruction and examples (Prompt2Model's parser, Viswanathan et al. 2023)."""
 
 from __future__ import annotations
 
@@ -110,16 +110,16 @@ def read_task(text: str) -> tuple[str, list[dict[str, str]]]:
     faults = [_task_fault(value) for value in values]
     if "" not in faults:
         raise ValueError(faults[0])
-    found = values[faults.index("")]
-    examples = [{name: _as_text(pair.get(name)) for name in ("input", "output")} for pair in found.get("examples", [])]
-    return found["instruction"].strip(), examples
+    task = values[faults.index("")]
+    examples = [{name: _as_text(pair.get(name)) for name in ("input", "output")} for pair in task.get("examples", [])]
+    return task["instruction"].strip(), examples
 
 
-def _task_fault(found: object) -> str:
-    """Return why a JSON value is no task, or nothing."""
-    if not isinstance(found, dict):
+def _task_fault(value: object) -> str:
+    """Return why a JSON value is no task, or an empty string."""
+    if not isinstance(value, dict):
         return "no JSON object"
-    instruction, examples = found.get("instruction"), found.get("examples", [])
+    instruction, examples = value.get("instruction"), value.get("examples", [])
     if not isinstance(instruction, str) or not instruction.strip():
         return "no instruction in the object"
     if not isinstance(examples, list) or not all(isinstance(pair, dict) and pair.get("output") for pair in examples):

@@ -1,4 +1,4 @@
-"""The pool of instructions that a teacher is shown some of, and what may not come into it (Wang et al. 2023)."""
+"""The pool of instructions from which prompts are sampled, and its novelty filter (Wang et al. 2023)."""
 
 from __future__ import annotations
 
@@ -50,6 +50,7 @@ class Pool:
 
     def draw(self, random_: random.Random, count: int, machine_made: int) -> list[str]:
         """Return `count` examples for one prompt, up to `machine_made` of them so, shuffled (section 2.2)."""
+        # in the first rounds there are few machine-made ones: seeds fill their places
         machine = min(machine_made, len(self.made))
         shown = random_.sample(self.seeds, min(count - machine, len(self.seeds)))
         shown += random_.sample(self.made, machine)
@@ -83,7 +84,7 @@ class Pool:
         return ", ".join(f"{reason} {count}" for reason, count in self.dropped.most_common()) or "nothing was written"
 
     def _known(self, text: str) -> str:
-        """Return why an instruction is not new, or nothing."""
+        """Return why an instruction is not new, or an empty string."""
         if fold(text) in self._texts:
             return "duplicate"
         return "not novel" if self.rouge.nearest(text)[0] > self.novelty else ""

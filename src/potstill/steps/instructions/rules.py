@@ -1,4 +1,4 @@
-"""What an instruction must be like to be worth keeping: length, words, beginning (Wang et al. 2023, section 2.2)."""
+"""Heuristic rules that an instruction must pass: length, words, beginning (Wang et al. 2023, section 2.2)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,20 @@ from typing import Any
 from potstill.text.words import chunks_of, phrase_pattern
 
 BLOCKED_WORDS = (
-    "image", "images", "graph", "graphs", "picture", "pictures", "file", "files", "map", "maps",
-    "draw", "plot", "go to",
-)  # fmt: skip
+    "image",
+    "images",
+    "graph",
+    "graphs",
+    "picture",
+    "pictures",
+    "file",
+    "files",
+    "map",
+    "maps",
+    "draw",
+    "plot",
+    "go to",
+)
 """Words of tasks that a model of text alone can't do (section 2.2 and the paper's code)."""
 BLOCKED_STARTS = ("Write a program",)
 """Beginnings that teachers fall into, and whose tasks take more than an answer (the paper's code)."""
@@ -20,7 +31,7 @@ BLOCKED_STARTS = ("Write a program",)
 
 @dataclass(frozen=True)
 class Rules:
-    """What an instruction must be like, whatever the pool holds."""
+    """Rules for a single instruction, independent of the pool."""
 
     min_words: int = 4
     """Fewest words."""
@@ -34,7 +45,7 @@ class Rules:
     """Whether it must start with a letter or a digit, of any script (the paper's code: an ASCII one)."""
 
     def objection(self, text: str) -> str:
-        """Return why an instruction is not wanted, or nothing.
+        """Return why an instruction is not wanted, or an empty string.
 
         >>> Rules().objection("Draw a map of the old town")
         'blocked word'
@@ -52,7 +63,7 @@ class Rules:
 
     @cached_property
     def _blocked(self) -> Any:
-        """Return the pattern of all blocked words, or nothing without any."""
+        """Return the compiled pattern of all blocked words, or None without any."""
         import regex
 
         words = "|".join(map(phrase_pattern, self.blocked_words))

@@ -1,4 +1,4 @@
-"""New instructions written by a teacher from examples of them, in rounds (Wang et al. 2023, "Self-Instruct")."""
+"""Self-Instruct: a teacher writes new instructions from examples, in rounds (Wang et al. 2023, "Self-Instruct")."""
 
 from __future__ import annotations
 
@@ -140,6 +140,7 @@ class SelfInstruct(AskingStep):
         pool = self._pool(seeds, context)
         if self.include_seeds:
             yield from (self._row(text, "seed", 0, context) for text in pool.seeds)
+        # reports=False: progress counts accepted instructions, not requests
         with Asker(as_teacher(teacher), context, reports=False) as asker:
             yield from self._grown(pool, asker, context)
 
@@ -180,6 +181,7 @@ class SelfInstruct(AskingStep):
 
     def _round(self, pool: Pool, asker: Asker, number: int) -> Iterator[str]:
         """Ask one round of prompts; yield what is accepted, at most up to the target."""
+        # a list: all prompts are drawn from the pool as it was before the round's first answer
         for prompt, response in asker.ask(list(self._requests(pool, number))):
             source = f"round {number}, prompt {prompt}"
             if response.finish_reason == "error":

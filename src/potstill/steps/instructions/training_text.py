@@ -1,4 +1,4 @@
-"""Instances as training text in many forms (Wang et al. 2023, "Self-Instruct", section 2.3)."""
+"""Encode instances as training text in varied formats (Wang et al. 2023, "Self-Instruct", section 2.3)."""
 
 from __future__ import annotations
 
@@ -120,6 +120,7 @@ class EncodeInstructions(Step):
     def _prompt(self, row: Mapping[str, Any]) -> str:
         """Return the prompt of one row."""
         task, given = str(row["instruction"]), str(row.get("input") or "").strip()
+        # seeded by the row's content, so that its form doesn't depend on the rows before it
         draw = random.Random(f"{self.seed}/{task}/{given}/{row['output']}")
         if len(LABEL.findall(given)) == 1 and LABEL.match(given) and draw.random() < self.plain:
             given = LABEL.sub("", given)

@@ -1,4 +1,4 @@
-"""Labelled rows and rows that classifiers are sure of, as one set to learn from."""
+"""Combine labelled rows and confident pseudo-labels into one training set."""
 
 from __future__ import annotations
 
@@ -55,8 +55,12 @@ class AddPseudoLabels(Step):
         if not self.keep:
             yield Problem("", "keep", "names no column: give at least that of the text")
         if self.soft and len(self.picks) > 1:
-            yield Problem("", "soft", f"there are {len(self.picks)} labellers, so whose probabilities? Average them "
-                                      "first with AverageProbabilities")  # fmt: skip
+            yield Problem(
+                "",
+                "soft",
+                f"there are {len(self.picks)} labellers, so whose probabilities? Average them "
+                "first with AverageProbabilities",
+            )
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns that are read."""
@@ -73,20 +77,21 @@ class AddPseudoLabels(Step):
 
     def run(self, rows: Dataset, picks: Sequence[Dataset], context: Context) -> Iterator[dict[str, Any]]:
         """Yield the picks that are added, then the labelled rows; some 100 bytes a row are held in memory."""
-        known = {self._key(row) for row in scan(rows, self.keep)}
-        said: dict[str, str | None] = {}
+        seen = {self._key(row) for row in scan(rows, self.keep)}
+        label_of: dict[str, str | None] = {}
+        # two passes: a row's labels are compared over all labellers before any is accepted
         for row in self._picked(picks):
             label = str(row["label"])
-            said[self._key(row)] = label if said.get(self._key(row), label) == label else None
+            label_of[self._key(row)] = label if label_of.get(self._key(row), label) == label else None
         for number, row in enumerate(self._picked(picks)):
             key = self._key(row)
-            if key in known or said[key] is None:
-                reason = "labelled already" if key in known else TWO
+            if key in seen or label_of[key] is None:
+                reason = "labelled already" if key in seen else TWO
                 context.ledger.lose(str(number), "filtered", reason, f"{row[self.keep[0]]!r:.80}")
                 continue
-            known.add(key)
+            seen.add(key)
             context.ledger.keep()
-            yield self._made(row, said[key], row[SOFT] if self.soft else None)
+            yield self._made(row, label_of[key], row[SOFT] if self.soft else None)
         context.notes["pseudo_labelled"] = context.ledger.kept
         for row in scan(rows, [*self.keep, self.label]):
             context.ledger.keep()
@@ -98,7 +103,7 @@ class AddPseudoLabels(Step):
             yield from scan(part, [*self.keep, "label", *([SOFT] if self.soft else [])])
 
     def _key(self, row: Mapping[str, Any]) -> str:
-        """Return what tells a row from others."""
+        """Return a digest that identifies a row."""
         return digest(["row", [row[name] for name in self.keep]])
 
     def _made(self, row: Mapping[str, Any], label: str | None, shares: object) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Several labellers' probabilities as one: an ensemble of teachers, in probability space."""
+"""Average the probabilities of several labellers: an ensemble of teachers in probability space."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ class AverageProbabilities(Step):
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Count the rows of one version."""
-        known = rows.get("rows")
-        return Estimate(rows=None if known is None else known // len(self.rows))
+        total = rows.get("rows")
+        return Estimate(rows=None if total is None else total // len(self.rows))
 
     def run(self, rows: list[Dataset], context: Context) -> pa.RecordBatchReader:
         """Return the rows, a batch at a time.
@@ -123,8 +123,13 @@ class AverageProbabilities(Step):
                 text = f"version {number} has other classes than the first: it lacks {lacks} and adds {has}"
                 raise BadInput(Problem("", "rows", f"{text}; average classifiers of one set of classes"))
         if self.relabel and not named[0]:
-            raise BadInput(Problem("", "relabel", f"the {self.column} are lists, which name no class: write them with "
-                                                  "ClassProbabilities"))  # fmt: skip
+            raise BadInput(
+                Problem(
+                    "",
+                    "relabel",
+                    f"the {self.column} are lists, which name no class: write them with ClassProbabilities",
+                )
+            )
         return named[0]
 
     def _schema(self, schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
@@ -133,9 +138,9 @@ class AverageProbabilities(Step):
 
         kind = pa.struct([(name, pa.float32()) for name in names]) if names else pa.list_(pa.float32())
         written = {self.column: kind, **({"label": pa.string(), "score": pa.float32()} if self.relabel else {})}
-        for name, made in written.items():
+        for name, field_type in written.items():
             place = schema.get_field_index(name)
-            field = pa.field(name, made)
+            field = pa.field(name, field_type)
             schema = schema.append(field) if place < 0 else schema.set(place, field)
         return schema
 
@@ -146,20 +151,23 @@ class AverageProbabilities(Step):
         import numpy as np
         import pyarrow as pa
 
+        # averaged in float64, stored as float32 like the labellers' own
         values = mean.astype(np.float32)
         kind = schema.field(self.column).type
         if names:
             parts = [pa.array(values[:, number]) for number in range(len(names))]
-            made: dict[str, Any] = {self.column: pa.StructArray.from_arrays(parts, fields=list(kind))}
+            new_columns: dict[str, Any] = {self.column: pa.StructArray.from_arrays(parts, fields=list(kind))}
         else:
             starts = np.arange(len(values) + 1, dtype=np.int32) * values.shape[1]
-            made = {self.column: pa.ListArray.from_arrays(starts, values.reshape(-1))}
+            new_columns = {self.column: pa.ListArray.from_arrays(starts, values.reshape(-1))}
         if self.relabel:
             best = values.argmax(axis=1)
-            made |= {"label": pa.array([names[number] for number in best], pa.string()),
-                     "score": pa.array(values[np.arange(len(values)), best])}  # fmt: skip
-        return pa.table([made.get(name, table[name] if name in table.column_names else None) for name in schema.names],
-                        schema=schema)  # fmt: skip
+            new_columns |= {
+                "label": pa.array([names[number] for number in best], pa.string()),
+                "score": pa.array(values[np.arange(len(values)), best]),
+            }
+        every = {name: table[name] for name in table.column_names} | new_columns
+        return pa.table([every.get(name) for name in schema.names], schema=schema)
 
 
 def _ordered(shares: ClassShares, names: Sequence[str]) -> NDArray[np.float64]:
@@ -182,8 +190,7 @@ def _same_rows(group: Sequence[pa.Table], column: str, first: int) -> None:
                     raise BadInput(Problem("", "rows", f"{text}: average classifiers of one set of classes"))
             elif name not in OWN and name in table.column_names and not table[name].equals(group[0][name]):
                 pairs = zip(group[0][name].to_pylist(), table[name].to_pylist(), strict=True)
-                place, (ours, theirs) = next((n, pair) for n, pair in enumerate(pairs) if pair[0] != pair[1])
-                text = (
-                    f"row {first + place} of version {number} has {name} {theirs!r:.40}, that of the first {ours!r:.40}"
-                )
+                place, (expected, other) = next((n, pair) for n, pair in enumerate(pairs) if pair[0] != pair[1])
+                where = f"row {first + place} of version {number}"
+                text = f"{where} has {name} {other!r:.40}, that of the first {expected!r:.40}"
                 raise BadInput(Problem("", "rows", f"{text}: label the same rows, in one order, with each"))

@@ -1,4 +1,4 @@
-"""What a classifier thinks of rows that have their labels: the signal that a student learns beside them."""
+"""A teacher classifier's probabilities for labelled rows: the soft targets of distillation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ClassProbabilities(ClassifierStep):
     """Adds a classifier's `probabilities` of its classes, by name, and leaves everything else as it is.
 
     Made for distillation: a `label` that is there stays, where `RunTaskModel` would write its own. By name, because two
-    classifiers may have the same classes in another order, which a list can't tell. Finished chunks survive a kill.
+    classifiers may have the same classes in another order, which a list doesn't show. Finished chunks survive a kill.
 
     >>> rows = LoadRows([{"text": "play some jazz", "label": "music"}])
     >>> show(ClassProbabilities(rows, classifier))
@@ -61,12 +61,14 @@ class ClassProbabilities(ClassifierStep):
             done = 0
             for table in tables(rows):
                 given = list(texts_in(({self.column: text} for text in table[self.column].to_pylist()), self.column))
-                made = [self._shares(given[first : first + CHUNK], classifier, struct)
-                        for first in range(0, len(given), CHUNK)]  # fmt: skip
+                shares = [
+                    self._shares(given[first : first + CHUNK], classifier, struct)
+                    for first in range(0, len(given), CHUNK)
+                ]
                 done += len(given)
                 context.ledger.keep(len(given))
                 context.progress(done, len(rows))
-                columns = [*table.columns, pa.chunked_array(made, struct)]
+                columns = [*table.columns, pa.chunked_array(shares, struct)]
                 yield from pa.table(columns, schema=schema).to_batches()
             classifier.warn_of_cut()
 
@@ -77,5 +79,6 @@ class ClassProbabilities(ClassifierStep):
         import pyarrow as pa
 
         values = classifier.chunk(texts)
-        return pa.StructArray.from_arrays([pa.array(values[:, number]) for number in range(values.shape[1])],
-                                          fields=list(struct))  # fmt: skip
+        return pa.StructArray.from_arrays(
+            [pa.array(values[:, number]) for number in range(values.shape[1])], fields=list(struct)
+        )

@@ -1,17 +1,16 @@
-"""Classification by a teacher: how probable it finds each label's text, freed of what it prefers anyway."""
+"""Zero-shot classification by a teacher: calibrated probabilities of each label's text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import KW_ONLY
-from functools import partial
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, MinLen
 
 from potstill.engine.step import Estimate, Model, Placement, Rows
 from potstill.errors import PotstillError, Problem
-from potstill.labelling.calibration import average, calibrated, probabilities, text_score
+from potstill.labelling.calibration import average, freed, probabilities, text_score
 from potstill.labelling.vote import majority
 from potstill.models.chat import Messages
 from potstill.prompts import Template, render, rendered, required_variables
@@ -20,7 +19,7 @@ from potstill.steps.generation.constraints import held_to
 from potstill.steps.labelling.ensemble_query import Job, Panel, panel_problems
 from potstill.steps.rows.added import added
 from potstill.teachers.cache.parse_retry import UNREADABLE, Question, Tries, asked, lose_once, row_name
-from potstill.teachers.cache.response_cache import lose_error, request_seed
+from potstill.teachers.cache.response_cache import as_teacher, lose_error, request_seed
 from potstill.teachers.ensemble import Ensemble, as_ensemble, scores
 from potstill.teachers.placement import placed
 from potstill.teachers.protocol import Request, Response, Sampling
@@ -42,13 +41,14 @@ class ClassifyWithTeacher(AskingStep):
     """Gives every row the label whose text the teacher finds most probable as the whole answer.
 
     Each label's text is scored as the response, its end included, so labels of several tokens and labels that start
-    alike are compared exactly. What the teacher prefers whatever it reads is taken out with content-free inputs (Zhao
-    et al. 2021, arXiv 2102.09690). New columns: `label`, `confidence`, `probabilities` (by label);
-    with several teachers `votes` (each member's label).
+    alike are compared exactly. The teacher's prior preference for some labels is calibrated away with content-free
+    inputs (Zhao et al. 2021, arXiv 2102.09690). New columns: `label`, `confidence`, `probabilities` (by label); with
+    several teachers `votes` (each member's label).
 
-    A teacher that can't score given text (a served one, an API) answers with a label instead, held to them where it can
-    be: one greedy answer a row, read as `StructuredGeneration` reads a choice, asked again where it is not clear, and
-    lost with the reason after `max_tries`. With more `samples` its probabilities are the shares of its clear choices.
+    A teacher that can't score given text (a served one, an API) answers with a label instead, with constrained decoding
+    where it can: one greedy answer a row, read as `StructuredGeneration` reads a choice, asked again where it is not
+    clear, and lost with the reason after `max_tries`. With more `samples` its probabilities are the shares of its clear
+    choices.
 
     >>> from potstill.teachers.transformers import Transformers
     >>> rows = LoadRows([{"instruction": "turn on the lamp"}])
@@ -126,24 +126,25 @@ class ClassifyWithTeacher(AskingStep):
     ) -> Iterator[dict[str, Any]]:
         """Yield the labelled rows in order."""
         ensemble = as_ensemble(teacher, "average")
-        panel = Panel(ensemble, context)
+        panel = Panel([as_teacher(member) for member in ensemble.members], ensemble.how, context)
         ways = [self._way(member) for member in panel.teachers]
         context.notes["classes"] = list(self._texts())
         if len(ways) == 1 and ways[0] is not None and self.samples == 1:
             yield from self._one_answer(rows, panel.teachers[0], ways[0], context)
             return
-        jobs = partial(self._jobs, rows, panel, ways, context, set())
+        jobs = _Jobs(self, rows, panel, ways, context)
         biases: list[list[list[float]]] = [[] for _ in panel.teachers]
-        for job, responses in panel.answers(jobs, self._total(len(rows), ways)):
+        scored = (len(rows) + len(self.content_free)) * len(self.classes)
+        for job, responses in panel.answers(jobs, len(rows) * self.samples if ways[0] else scored):
             if _lost(job, responses, context):
                 continue
-            found = self._members(job, responses, ways, context)
+            by_member = self._members(job, responses, ways, context)
             if not job.row:
-                for member, shares in found.items():
+                for member, shares in by_member.items():
                     biases[member].append(shares)
-            elif freed := _freed(found, biases):
+            elif calibrated_shares := freed(by_member, biases):
                 context.ledger.keep()
-                yield {**job.row, **self._columns(freed, panel.names, ensemble)}
+                yield {**job.row, **self._columns(calibrated_shares, panel.names, ensemble)}
             else:
                 context.ledger.lose(job.name, "permanent", UNREADABLE, responses[0].text)
 
@@ -153,9 +154,8 @@ class ClassifyWithTeacher(AskingStep):
         """Yield the rows with the one label that the teacher answers."""
         labels = {text: label for label, text in self._texts().items()}
         tries = Tries(way, self.max_tries, self.seed)
-        for row, (answer,) in asked(
-            teacher, self._questions(rows, context), self._reader.read, tries, context, len(rows)
-        ):
+        questions = self._questions(rows, context)
+        for row, (answer,) in asked(teacher, questions, self._reader.read, tries, context, len(rows)):
             context.ledger.keep()
             label = labels[answer.value]
             shares = {name: float(name == label) for name in self._texts()}
@@ -196,25 +196,6 @@ class ClassifyWithTeacher(AskingStep):
         temperature = 1.0 if self.samples > 1 else 0.0
         return Sampling(temperature, max_tokens=longest if form else max(longest, self.max_tokens), structured=form)
 
-    def _total(self, rows: int, ways: Ways) -> int:
-        """Return the number of requests, which matters for the progress of one teacher only."""
-        return rows * self.samples if ways[0] else (rows + len(self.content_free)) * len(self.classes)
-
-    def _jobs(self, rows: Dataset, panel: Panel, ways: Ways, context: Context, unfit: set[str]) -> Iterator[Job]:
-        """Yield the content-free inputs (jobs without a row), then the rows; those that don't fit are lost, once."""
-        scorers = [member for member, way in enumerate(ways) if way is None]
-        for text in self.content_free if scorers else ():
-            messages = render(self.prompt, self._given(dict.fromkeys(self._shown(), text)))
-            asked = [one for member in scorers for one in self._asked(member, None, messages)]
-            yield Job(f"content-free input {text!r}", {}, tuple(asked))
-        for number, row in enumerate(rows):
-            chat = rendered(self.prompt, self._given(row))
-            if not isinstance(chat, list):
-                lose_once(context, row_name(row, number), chat, unfit)
-                continue
-            asked = [one for member in panel.members(chat) for one in self._asked(member, ways[member], chat)]
-            yield Job(str(row.get("id", number)), row, tuple(asked))
-
     def _given(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return what the prompt shows of a row, with the classes."""
         shown = {"instruction": row[self.text]} if self.text in row else {}
@@ -223,8 +204,7 @@ class ClassifyWithTeacher(AskingStep):
     def _asked(self, member: int, way: Sampling | None, messages: Messages) -> Iterator[tuple[int, Request]]:
         """Yield the requests to one member about one chat."""
         if way is None:
-            texts = self._texts().values()
-            yield from ((member, Request(messages, SCORING, continuation=text)) for text in texts)
+            yield from ((member, Request(messages, SCORING, continuation=text)) for text in self._texts().values())
             return
         for draw in range(self.samples):
             yield member, Request(messages, way, request_seed(self.seed, messages, draw))
@@ -232,20 +212,19 @@ class ClassifyWithTeacher(AskingStep):
     def _members(self, job: Job, responses: Sequence[Response], ways: Ways, context: Context) -> dict[int, list[float]]:
         """Return the probabilities of the labels by member; none for one that chose no label."""
         texts = list(self._texts().values())
-        found: dict[int, list[float]] = {}
+        by_member: dict[int, list[float]] = {}
         for member in dict.fromkeys(member for member, _ in job.asked):
             own = [r for (asked, _), r in zip(job.asked, responses, strict=True) if asked == member]
             if ways[member] is None:
-                found[member] = probabilities([text_score(_token_logprobs(r), self.length) for r in own])
+                by_member[member] = probabilities([text_score(_token_logprobs(r), self.length) for r in own])
             else:
                 chosen = [text for text in map(self._choice, own) if text is not None]
-                unclear = context.notes.setdefault("unclear_choices", 0)
-                context.notes["unclear_choices"] = unclear + len(own) - len(chosen)
-                found[member] = [chosen.count(text) / len(chosen) for text in texts] if chosen else []
-        return found
+                context.notes["unclear_choices"] = context.notes.get("unclear_choices", 0) + len(own) - len(chosen)
+                by_member[member] = [chosen.count(text) / len(chosen) for text in texts] if chosen else []
+        return by_member
 
     def _choice(self, response: Response) -> str | None:
-        """Return the label's text that a response says for certain, or nothing."""
+        """Return the label's text that a response clearly names, or None."""
         try:
             return self._reader.read(response.text) if response.finish_reason == "stop" else None
         except ValueError:
@@ -267,10 +246,32 @@ class ClassifyWithTeacher(AskingStep):
         return new if len(names) == 1 else {**new, "votes": votes}
 
 
-def _freed(found: Mapping[int, list[float]], biases: Sequence[list[list[float]]]) -> dict[int, list[float]]:
-    """Return the probabilities of the members that chose, freed of their `biases`, where they have some."""
-    chose = {member: shares for member, shares in found.items() if shares}
-    return {member: calibrated(own, biases[member]) if biases[member] else own for member, own in chose.items()}
+@dataclass(frozen=True)
+class _Jobs(Iterable[Job]):
+    """The content-free inputs (jobs without a row), then the rows; those that don't fit are lost, once."""
+
+    step: ClassifyWithTeacher
+    rows: Dataset
+    panel: Panel
+    ways: Ways
+    context: Context
+    unfit: set[str] = field(default_factory=set)  # lost already
+
+    def __iter__(self) -> Iterator[Job]:
+        step = self.step
+        scorers = [member for member, way in enumerate(self.ways) if way is None]
+        for text in step.content_free if scorers else ():
+            messages = render(step.prompt, step._given(dict.fromkeys(step._shown(), text)))
+            asked = [one for member in scorers for one in step._asked(member, None, messages)]
+            yield Job(f"content-free input {text!r}", {}, tuple(asked))
+        for number, row in enumerate(self.rows):
+            chat = rendered(step.prompt, step._given(row))
+            if not isinstance(chat, list):
+                lose_once(self.context, row_name(row, number), chat, self.unfit)
+                continue
+            members = self.panel.everyone or (self.panel.member_of(chat),)
+            asked = [one for member in members for one in step._asked(member, self.ways[member], chat)]
+            yield Job(str(row.get("id", number)), row, tuple(asked))
 
 
 def _token_logprobs(response: Response) -> list[float]:
@@ -285,7 +286,7 @@ def _token_logprobs(response: Response) -> list[float]:
 
 
 def _lost(job: Job, responses: Sequence[Response], context: Context) -> bool:
-    """Record a failed job; say whether it failed.
+    """Record a failed job; return whether it failed.
 
     Raises:
         PotstillError: a content-free input failed, without which no row can be calibrated.

@@ -1,4 +1,4 @@
-"""One answer for each input, by the majority of several (Wang et al. 2023, "Self-consistency", section 2).
+"""One answer per input by majority vote (Wang et al. 2023, "Self-consistency", section 2).
 
 Viswanathan et al. 2023, "Prompt2Model", filter generated examples by it; ties go to the shortest.
 """
@@ -102,7 +102,7 @@ class Consensus(Step):
             raise PotstillError(f"no input of {len(inputs)} is left: {context.ledger.counts()['filtered']}")
 
     def _objection(self, count: int, samples: int) -> str:
-        """Return why an input is dropped, or nothing."""
+        """Return why an input is dropped, or an empty string."""
         if samples < self.min_samples:
             return f"fewer than {self.min_samples} samples"
         return f"no answer has {self.min_share:g} of the votes" if count < self.min_share * samples else ""
@@ -114,5 +114,6 @@ def winner(answers: Counter[str]) -> tuple[str, int]:
     >>> winner(Counter(["four", "4", "4", "four", "5"]))
     ('4', 2)
     """
+    # `min` takes the first of equal keys, and a Counter keeps the order of arrival
     best = min(answers, key=lambda answer: (-answers[answer], len(answer)))
     return best, answers[best]

@@ -1,15 +1,16 @@
-"""Asking one or several teachers several things about each row; for steps that put the answers together."""
+"""Query one or several teachers about each row, for steps that combine their answers."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from potstill.engine.encoding import digest, digest_encoded
-from potstill.teachers.cache.response_cache import Asker, as_teacher, teacher_problems
-from potstill.teachers.ensemble import Ensemble, names_of
+from potstill.teachers.cache.response_cache import Asker, ask, teacher_problems
+from potstill.teachers.ensemble import Ensemble, How, names_of
 from potstill.teachers.response_codec import interpreted
 
 if TYPE_CHECKING:
@@ -34,27 +35,30 @@ class Job:
     """(number of the member, request)."""
 
 
-Jobs = Callable[[], Iterable[Job]]
-"""Makes the jobs anew at each call: they are gone through once a member, so that no row is held in memory."""
+Jobs = Iterable[Job]
+"""What is asked about each row; iterated once a member, it begins again each time, so that no row is held in memory."""
 
 
 class Panel:
     """The members of an ensemble, ready to be asked."""
 
-    def __init__(self, ensemble: Ensemble, context: Context) -> None:
-        """Ask `ensemble` on behalf of the step behind `context`."""
-        self.teachers: list[Teacher] = [as_teacher(member) for member in ensemble.members]
-        self.names = names_of(self.teachers)
+    def __init__(self, teachers: Sequence[Teacher], how: How, context: Context) -> None:
+        """Ask `teachers`, who decide by `how`, on behalf of the step behind `context`."""
+        self.teachers = teachers
+        self.everyone = range(len(teachers)) if how != "round_robin" else range(0)
+        """Numbers of the members that are asked about each chat; empty where each chat has a member of its own."""
         self._context = context
-        self._marks = [digest(teacher.identity()) for teacher in self.teachers]
-        self._how = ensemble.how
+        self._marks = [digest(teacher.identity()) for teacher in teachers]
 
-    def members(self, messages: Messages) -> Sequence[int]:
-        """Return the numbers of the members that are asked about a chat."""
-        everyone = range(len(self.teachers))
-        if self._how != "round_robin":
-            return everyone
-        return [max(everyone, key=lambda member: digest_encoded([self._marks[member], messages]))]
+    @cached_property
+    def names(self) -> list[str]:
+        """A name for each member."""
+        return names_of(self.teachers)
+
+    def member_of(self, messages: Messages) -> int:
+        """Return the number of the one member that is asked about a chat."""
+        # rendezvous hashing: adding a member moves only the chats that it takes over
+        return max(range(len(self.teachers)), key=lambda member: digest_encoded([self._marks[member], messages]))
 
     def answers(self, jobs: Jobs, total: int) -> Iterator[tuple[Job, list[Response]]]:
         """Yield each of the `total` jobs with the responses to its requests, in order."""
@@ -65,34 +69,33 @@ class Panel:
 
     def _alone(self, jobs: Jobs, total: int) -> Iterator[tuple[Job, list[Response]]]:
         """Ask the only member, and yield as it answers."""
-        tagged = (((job, number), request) for job in jobs() for number, (_, request) in enumerate(job.asked))
+        tagged = (((job, number), request) for job in jobs for number, (_, request) in enumerate(job.asked))
         waiting: list[Response] = []
-        with Asker(self.teachers[0], self._context) as asker:
-            for (job, number), response in asker.ask(tagged, total):
-                waiting.append(response)
-                if number == len(job.asked) - 1:
-                    yield job, waiting
-                    waiting = []
+        for (job, number), response in ask(self.teachers[0], tagged, self._context, total):
+            waiting.append(response)
+            if number == len(job.asked) - 1:
+                yield job, waiting
+                waiting = []
 
     def _together(self, jobs: Jobs) -> Iterator[tuple[Job, list[Response]]]:
         """Let each member answer everything, one after another; then put their answers together from the journal."""
         askers = [Asker(teacher, self._context) for teacher in self.teachers]
         failed: dict[str, Response] = {}
         for member, asker in enumerate(askers):
-            mine = (request for job in jobs() for number, request in job.asked if number == member)
+            mine = (request for job in jobs for number, request in job.asked if number == member)
             with asker:
                 for key, response in asker.ask((asker.key(request), request) for request in mine):
                     if response.finish_reason == "error":
                         failed[key] = response  # errors are not in the journal
-        source = iter(jobs())
+        source = iter(jobs)
         while batch := list(itertools.islice(source, BATCH)):
             keys = [[(member, askers[member].key(request)) for member, request in job.asked] for job in batch]
-            known = dict(failed)
+            stored = dict(failed)
             for member, asker in enumerate(askers):
-                known |= asker.known([key for row in keys for number, key in row if number == member])
+                stored |= asker.known([key for row in keys for number, key in row if number == member])
             for job, row in zip(batch, keys, strict=True):
                 requests = [request for _, request in job.asked]
-                yield job, [interpreted(known[key], request) for (_, key), request in zip(row, requests, strict=True)]
+                yield job, [interpreted(stored[key], request) for (_, key), request in zip(row, requests, strict=True)]
 
 
 def panel_problems(ensemble: Ensemble, *, top_k: int = 0) -> Iterator[Problem]:

@@ -43,7 +43,7 @@ class HiddenLabels(GivenTextStep):
     """
 
     def placement(self) -> Placement:
-        """Return a process of the step's own: the model is loaded there, whatever runs it as a teacher."""
+        """Return a process of the step's own: transformers loads the model there for any kind of teacher."""
         return Placement(heavy=True, preload=MODEL)
 
     def check(self) -> Iterable[Problem]:
@@ -94,8 +94,8 @@ class _Reader:
         self._head = Head.of(self._model, self._dtype)
         self._system = getattr(teacher, "system", "")
         self._prompt, self._column, self._checked = prompt, column, False
-        made = sidecar_of(teacher, prompt=prompt, k=0, mode="hidden")
-        self._sidecar: Sidecar = replace(made, dtype=self._dtype, engine=_engine())
+        sidecar = sidecar_of(teacher, prompt=prompt, k=0, mode="hidden")
+        self._sidecar: Sidecar = replace(sidecar, dtype=self._dtype, engine=_engine())
 
     def labelled(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the row with its soft labels."""
@@ -106,11 +106,13 @@ class _Reader:
         from potstill.teachers.protocol import with_system
 
         answer = given_text(row, self._prompt, self._column)
+        # a cut answer has no end token, whose state would be stored for it
         if answer is None or row.get("finish_reason") == "length":
             return None
         ids, prompt = encode(self._tokenizer, with_system(self._system, render(self._prompt, row)), answer)
         states, logits = hidden_states.capture(self._model, ids, prompt)
         bits = hidden_states.bits_of(states, self._dtype)
+        # only once: what a model does after its output layer doesn't depend on the row
         if not self._checked:
             hidden_states.check_rebuilt(self._head, bits, logits)
             self._checked = True

@@ -1,4 +1,4 @@
-"""Between a teacher's outputs and the data's own: what a student of sequence-level distillation learns."""
+"""Interpolate between a teacher's outputs and the references, for sequence-level distillation."""
 
 from __future__ import annotations
 
@@ -69,20 +69,21 @@ class Interpolate(Step):
         """Yield the rows; the notes say how many changed."""
         changed = 0
         for number, row in enumerate(rows):
-            made = {name: value for name, value in row.items() if name != "hypotheses"}
+            new_row = {name: value for name, value in row.items() if name != "hypotheses"}
             reference = row["reference"]
             if not isinstance(reference, str) or not reference.strip():
                 raise BadInput(f"row {row.get('id', number)!r} has no reference, got {reference!r}")
             if self.nearest:
-                made |= nearest(row["hypotheses"], reference)
+                new_row |= nearest(row["hypotheses"], reference)
+            # seeds are 31 bits, drawn from a hash: a row's choice doesn't depend on the other rows
             if request_seed(self.seed, number, reference) < self.gold * 2**31:
-                made |= {"output": reference} | ({"finish_reason": "stop"} if "finish_reason" in made else {})
-            changed += made["output"] != row["output"]
-            yield made
+                new_row |= {"output": reference} | ({"finish_reason": "stop"} if "finish_reason" in new_row else {})
+            changed += new_row["output"] != row["output"]
+            yield new_row
         context.notes["changed"] = changed
 
 
 def nearest(hypotheses: Sequence[Mapping[str, Any]], reference: str) -> Mapping[str, Any]:
     """Return the hypothesis most like the reference; of equals the first, which the teacher finds best."""
-    whole = [found for found in hypotheses if found.get("finish_reason", "stop") == "stop"] or hypotheses
-    return max(whole, key=lambda found: sentence_bleu(found["output"], reference))
+    whole = [hypothesis for hypothesis in hypotheses if hypothesis.get("finish_reason", "stop") == "stop"] or hypotheses
+    return max(whole, key=lambda hypothesis: sentence_bleu(hypothesis["output"], reference))

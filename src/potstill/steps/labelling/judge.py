@@ -1,4 +1,4 @@
-"""Which of two texts is better, asked in both orders (Zheng et al. 2023, "Judging LLM-as-a-Judge", section 3.4)."""
+"""Pairwise LLM judge, asked in both orders (Zheng et al. 2023, "Judging LLM-as-a-Judge", section 3.4)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class JudgePairsWithPrompt(ChoiceStep):
     """Has the teacher compare two columns of each row: `verdict` is `first`, `second` or `tie`.
 
     Judges favour a place, most of them the first, so each pair is asked in both orders, and a judge that contradicts
-    itself has found a tie; `agreed` says whether it did not. Equal texts are a tie without being asked. Rows without a
+    itself counts as a tie; `agreed` is False then. Equal texts are a tie without being asked. Rows without a
     verdict are lost.
 
     >>> rows = LoadRows([{"instruction": "Name a colour.", "a": "Blue.", "b": "The sea."}])
@@ -80,8 +80,8 @@ class JudgePairsWithPrompt(ChoiceStep):
         answered = asked(teacher, self._questions(rows), one_of(CHOICES), tries, context, 2 * len(rows))
         for row, answers in answered:
             context.ledger.keep()
-            found = verdict([answer.value for answer in answers])
-            yield {**row, "verdict": found.better, "agreed": found.agreed}
+            result = verdict([answer.value for answer in answers])
+            yield {**row, "verdict": result.better, "agreed": result.agreed}
 
     def _questions(self, rows: Dataset) -> Iterator[Question[dict[str, Any]]]:
         """Yield each pair in both orders."""

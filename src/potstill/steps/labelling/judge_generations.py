@@ -1,4 +1,4 @@
-"""Two teachers' answers to the same prompts, judged: chosen and rejected, as preference training wants them."""
+"""Judge two teachers' answers to the same prompts, as chosen and rejected pairs for preference training."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class JudgeGenerationPairsWithPrompt(ChoiceStep):
     Let none of the two that wrote judge, for judges favour themselves (Zheng et al. 2023, section 3.3).
 
     Makes the row of `first` with `chosen`, `rejected`, `chosen_from` (`first` or `second`) and `tie`. Each pair is
-    asked in both orders (Zheng et al. 2023, section 3.4), and a judge that contradicts itself has found a tie. Of a
+    asked in both orders (Zheng et al. 2023, section 3.4), and a judge that contradicts itself counts as a tie. Of a
     tie, `chosen` is the answer of `first`, which says nothing: drop ties before preference training, here with
     `keep_ties=False`.
 
@@ -84,18 +84,18 @@ class JudgeGenerationPairsWithPrompt(ChoiceStep):
         """Yield the judged pairs, in the order of `first`.
 
         Raises:
-            BadInput: a row can't be told from another, or no row has a partner.
+            BadInput: the match column isn't unique, or no row has a partner.
         """
         pairs = matched(first, second, self.match)
         tries = tries_for_choice(self, CHOICES, teacher)
         questions = self._questions(first, second, pairs, context)
         for (row, answer), answers in asked(teacher, questions, one_of(CHOICES), tries, context, 2 * len(pairs)):
-            found = verdict([answer.value for answer in answers])
-            if found.better == TIE and not self.keep_ties:
+            result = verdict([answer.value for answer in answers])
+            if result.better == TIE and not self.keep_ties:
                 context.ledger.lose(str(row[self.match]), "filtered", TIE)
                 continue
             context.ledger.keep()
-            yield self._judged(row, answer, found)
+            yield self._judged(row, answer, result)
 
     def _questions(
         self, first: Dataset, second: Dataset, pairs: Mapping[int, int], context: Context
@@ -109,13 +109,13 @@ class JudgeGenerationPairsWithPrompt(ChoiceStep):
             chats = both_orders(self.prompt, row, row[self.output], other, self.criterion)
             yield Question((row, other), str(row[self.match]), chats)
 
-    def _judged(self, row: Mapping[str, Any], other: str, found: Verdict) -> dict[str, Any]:
+    def _judged(self, row: Mapping[str, Any], other: str, result: Verdict) -> dict[str, Any]:
         """Return the row of a pair."""
         mine = row[self.output]
-        source = "second" if found.better == "second" else "first"
+        source = "second" if result.better == "second" else "first"
         chosen, rejected = (other, mine) if source == "second" else (mine, other)
         rest = {name: value for name, value in row.items() if name != self.output}
-        tie = found.better == TIE
+        tie = result.better == TIE
         return {**rest, "chosen": chosen, "rejected": rejected, "chosen_from": source, "tie": tie}
 
 

@@ -1,4 +1,4 @@
-"""Labels from rules of one's own, combined by a model of how often each rule is right."""
+"""Weak supervision: labeling functions combined by a label model of their accuracies."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from potstill.engine.context import Context
 
 ENOUGH = 3
-"""Labellers from which on their accuracies can be told from their votes."""
+"""Fewest labellers whose accuracies can be estimated from their votes."""
 
 
 class LabelingFunctions(Step):
-    """Labels rows by rules and heuristics, each a function row -> label, or None where it has nothing to say.
+    """Labels rows by rules and heuristics, each a function row -> label, or None to abstain.
 
     Data programming (Ratner et al. 2016, arXiv 1605.07723): many cheap rules that overlap and conflict, combined by a
     model that learns from their agreement alone how often each is right. New columns: `label`, `confidence` (its
@@ -99,25 +99,26 @@ class LabelingFunctions(Step):
 
         path = context.work / "votes"
         classes = self._vote(rows, path, context)
+        # votes on disk: the label model sees distinct patterns only, and rows are labelled in a second pass
         votes = np.memmap(path, np.int32, mode="r").reshape(-1, 1 + len(self.functions))
         patterns, counts = np.unique(votes[:, 1:], axis=0, return_counts=True)
         order = sorted(range(len(classes)), key=lambda number: repr(classes[number]))
         shares = self._learn(patterns.astype(np.int64), counts.astype(np.float64), classes, context)
-        found = {pattern.tobytes(): share for pattern, share in zip(patterns, shares, strict=True)}
+        posteriors = {pattern.tobytes(): share for pattern, share in zip(patterns, shares, strict=True)}
         for number, *cast in votes:
             row = rows[int(number)]
             if max(cast) < 0:
                 context.ledger.lose(str(row.get("id", number)), "filtered", "no function votes")
                 continue
-            share = found[np.array(cast, np.int32).tobytes()]
+            share = posteriors[np.array(cast, np.int32).tobytes()]
             # of equal ones the first in the order of the labels, which doesn't depend on that of the rows
             best = max(order, key=lambda label: round(float(share[label]), 12))
             if share[best] < self.min_confidence:
-                context.ledger.lose(str(row.get("id", number)), "filtered", "less sure than min_confidence")
+                context.ledger.lose(str(row.get("id", number)), "filtered", "confidence below min_confidence")
                 continue
             context.ledger.keep()
-            said = [None if vote < 0 else classes[vote] for vote in cast]
-            yield {**row, "label": classes[best], "confidence": float(share[best]), "votes": said}
+            row_votes = [None if vote < 0 else classes[vote] for vote in cast]
+            yield {**row, "label": classes[best], "confidence": float(share[best]), "votes": row_votes}
 
     def _vote(self, rows: Dataset, path: Path, context: Context) -> list[Any]:
         """Write the number of each row and its votes to `path`; return the classes, which the votes are numbers of."""
@@ -141,7 +142,7 @@ class LabelingFunctions(Step):
             raise BadInput(Problem("", "functions", f"none of {', '.join(names)} gives any row a label"))
         return list(numbers)
 
-    def _check_label(self, name: str, label: object, known: Mapping[Any, int]) -> None:
+    def _check_label(self, name: str, label: object, class_numbers: Mapping[Any, int]) -> None:
         """Refuse what is no label, or none of the given classes."""
         if label is None:
             return
@@ -149,7 +150,7 @@ class LabelingFunctions(Step):
             raise BadInput(
                 Problem("", "functions", f"{name} returned {label!r}: a label is a text or a whole number, or None")
             )
-        if self.classes and label not in known:
+        if self.classes and label not in class_numbers:
             raise BadInput(
                 Problem("", "functions", f"{name} returned {label!r}, which is none of the classes {self.classes}")
             )

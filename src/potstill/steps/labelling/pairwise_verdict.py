@@ -1,4 +1,4 @@
-"""Two orders of one pair, and what they say together (Zheng et al. 2023, section 3.4)."""
+"""Pairwise judging in both orders, and the combined verdict (Zheng et al. 2023, section 3.4)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GIVEN = ("first", "second", "criterion")
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a judge thinks of a pair."""
+    """A judge's verdict on a pair."""
 
     better: str
     """`first`, `second` or `tie`."""
@@ -35,15 +35,15 @@ def both_orders(template: str, row: Mapping[str, Any], first: object, second: ob
     return tuple(rendered(template, {**row, "first": a, "second": b, "criterion": criterion}) for a, b in orders)
 
 
-def verdict(said: Sequence[str]) -> Verdict:
-    """Return what the answers to both orders, or to none, come to: only a preference stated twice is one.
+def verdict(answers: Sequence[str]) -> Verdict:
+    """Return the verdict of the answers to both orders, or to none: only a preference stated twice counts.
 
     >>> verdict(["A", "B"]), verdict(["A", "A"]).better, verdict(["tie", "B"]).better
     (Verdict(better='first', agreed=True), 'tie', 'tie')
     """
-    if not said:
+    if not answers:
         return Verdict("tie", agreed=True)
-    straight, swapped = said
+    straight, swapped = answers
     places = {"A": "first", "B": "second", "tie": "tie"}
     mirrored = {"A": "second", "B": "first", "tie": "tie"}
     agreed = places[straight] == mirrored[swapped]

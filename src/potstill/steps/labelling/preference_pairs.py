@@ -1,4 +1,4 @@
-"""Judged or graded rows as pairs of a chosen and a rejected answer, as preference training wants them."""
+"""Chosen and rejected pairs from judged or scored rows, for preference training."""
 
 from __future__ import annotations
 
@@ -152,6 +152,7 @@ class PairsFromScores(Step):
         Raises:
             BadInput: it is no number.
         """
+        # a bool is an int in Python
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             raise BadInput(Problem("", "score", f"row {number} has {value!r} in {self.score}: grade it, or drop it"))
         return float(value)

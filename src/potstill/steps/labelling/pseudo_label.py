@@ -1,10 +1,10 @@
-"""Labels written by a teacher, and in the same pass the distributions that they were drawn from."""
+"""Pseudo-labels by a teacher, with the distributions that they were drawn from (soft labels) in the same pass."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import KW_ONLY, dataclass
-from functools import cache, partial
+from dataclasses import KW_ONLY, dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Interval
@@ -17,7 +17,7 @@ from potstill.steps.generation.base import AskingStep
 from potstill.steps.labelling.ensemble_query import Job, Panel, panel_problems
 from potstill.steps.rows.added import added, answered, with_answer
 from potstill.teachers.cache.parse_retry import lose_once, row_name
-from potstill.teachers.cache.response_cache import lose_error, request_seed
+from potstill.teachers.cache.response_cache import as_teacher, lose_error, request_seed
 from potstill.teachers.cache.soft_labels import (
     TOP_COLUMNS,
     Sidecar,
@@ -158,23 +158,26 @@ class PseudoLabel(AskingStep):
         tokenizer: ModelSource | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Yield the labelled rows in order."""
-        panel, mass = Panel(as_ensemble(teacher), context), Mass()
-        jobs = partial(self._jobs, rows, panel, context, set())
+        ensemble, mass = as_ensemble(teacher), Mass()
+        panel = Panel([as_teacher(member) for member in ensemble.members], ensemble.how, context)
+        # made once a member, when its first row comes
         sidecar = cache(lambda member: self._sidecar(panel.teachers[member], tokenizer))
-        for job, responses in panel.answers(jobs, len(rows) * self.samples * self._asked()):
+        for job, responses in panel.answers(
+            _Jobs(self, rows, panel, context), len(rows) * self.samples * self._asked()
+        ):
             chosen = self._decide(job, responses, context)
             if chosen is None:
                 continue
-            number, made = chosen
+            number, columns = chosen
             member, response = job.asked[number][0], responses[number]
-            if len(panel.names) > 1:
-                made["teacher"] = panel.names[member]
+            if len(panel.teachers) > 1:
+                columns["teacher"] = panel.names[member]
             if self.top_k:
                 labels = token_labels(response, self.top_k)
                 mass.add(labels.tail)
-                made |= labels.columns(sidecar(member))
+                columns |= labels.columns(sidecar(member))
             context.ledger.keep()
-            yield self._row(job.row, response, made)
+            yield self._row(job.row, response, columns)
         if self.top_k:
             mass.report(self.top_k, context)
 
@@ -194,20 +197,6 @@ class PseudoLabel(AskingStep):
         """Return whether answers are compared at all."""
         return self.samples > 1 or self._asked() > 1 or bool(self.answer)
 
-    def _jobs(self, rows: Dataset, panel: Panel, context: Context, unfit: set[str]) -> Iterator[Job]:
-        """Yield what is asked about each row that can be put into the prompt; the others are lost, once."""
-        sampling = Sampling(self.temperature, self.top_p, self.max_tokens, self.stop, self.top_k)
-        for number, row in enumerate(rows):
-            messages = rendered(self.prompt, row)
-            if not isinstance(messages, list):
-                lose_once(context, row_name(row, number), messages, unfit)
-                continue
-            # the first is the one that a single sample would be
-            draws = [(messages, draw) if draw else (messages,) for draw in range(self.samples)]
-            seeds = [request_seed(self.seed, *draw) if self.temperature > 0 else 0 for draw in draws]
-            asked = [(m, Request(messages, sampling, seed)) for m in panel.members(messages) for seed in seeds]
-            yield Job(str(row.get("id", number)), row, tuple(asked))
-
     def _decide(self, job: Job, responses: list[Response], context: Context) -> tuple[int, dict[str, Any]] | None:
         """Return the number of the response to keep, and the columns of the vote; None if the row is lost."""
         failed = next((response for response in responses if response.finish_reason == "error"), None)
@@ -221,10 +210,11 @@ class PseudoLabel(AskingStep):
         if not self._votes():
             return 0, {}
         vote = self._count_votes(job.name, responses, context)
-        return None if vote is None else (vote.first, vote_columns(vote))
+        return None if vote is None else (vote.first, vote.columns())
 
     def _count_votes(self, name: str, responses: list[Response], context: Context) -> Vote | None:
         """Return what the whole answers vote for; None, and the row `name` is lost, if they say nothing."""
+        # a cut answer votes for nothing, but counts in the confidence
         texts = [None if response.finish_reason == "length" else response.text for response in responses]
         try:
             vote = majority([None if text is None else answer_in(text, self.answer) for text in texts])
@@ -241,10 +231,31 @@ class PseudoLabel(AskingStep):
         return sidecar_of(teacher, prompt=self.prompt, k=self.top_k, mode="generated", tokenizer=tokenizer)
 
 
-def vote_columns(vote: Vote) -> dict[str, Any]:
-    """Return the columns that tell how a vote went."""
-    votes = [{"answer": answer, "count": count} for answer, count in vote.counts]
-    return {"answer": vote.answer, "confidence": vote.confidence, "votes": votes}
+@dataclass(frozen=True)
+class _Jobs(Iterable[Job]):
+    """What is asked about each row that can be put into the prompt; the others are lost, once."""
+
+    step: PseudoLabel
+    rows: Dataset
+    panel: Panel
+    context: Context
+    unfit: set[str] = field(default_factory=set)
+    """Rows that are lost already."""
+
+    def __iter__(self) -> Iterator[Job]:
+        step = self.step
+        sampling = Sampling(step.temperature, step.top_p, step.max_tokens, step.stop, step.top_k)
+        for number, row in enumerate(self.rows):
+            messages = rendered(step.prompt, row)
+            if not isinstance(messages, list):
+                lose_once(self.context, row_name(row, number), messages, self.unfit)
+                continue
+            # the first is the one that a single sample would be
+            draws = [(messages, draw) if draw else (messages,) for draw in range(step.samples)]
+            seeds = [request_seed(step.seed, *draw) if step.temperature > 0 else 0 for draw in draws]
+            members = self.panel.everyone or (self.panel.member_of(messages),)
+            asked = [(member, Request(messages, sampling, seed)) for member in members for seed in seeds]
+            yield Job(str(row.get("id", number)), row, tuple(asked))
 
 
 def token_labels(response: Response, top_k: int) -> TokenLabels:

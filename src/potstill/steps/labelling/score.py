@@ -1,4 +1,4 @@
-"""How probable a teacher finds given text, and its distributions at every token of it."""
+"""Log-probabilities of given text under a teacher, and its distributions at every token."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Scored = Iterator[tuple[str, dict[str, Any], Response]]
 
 
 class ScoreText(GivenTextStep):
-    """Has the teacher read a given answer to every row, and says how probable it finds it.
+    """Scores a given answer to every row: its log-probability under the teacher.
 
     New columns: `logprob` (of the whole answer and its end, natural logarithm), `tokens`, `mean_logprob` (of a token;
     its negative's exponential is the perplexity).
@@ -69,6 +69,7 @@ class ScoreText(GivenTextStep):
         for _, row, response in scored(rows, teacher, self.prompt, self.column, 0, context):
             if response.token_logprobs is None:
                 raise PotstillError("the teacher gave no log-probabilities of the given text: take VLLM")
+            # float64: a sum of many float32 log-probabilities loses digits with the length
             total, count = float(response.token_logprobs.sum(dtype="float64")), len(response.token_logprobs)
             context.ledger.keep()
             yield {**row, "logprob": total, "tokens": count, "mean_logprob": total / count}
@@ -89,7 +90,7 @@ class SoftLabels(GivenTextStep):
 
     _: KW_ONLY
     top_k: Annotated[int, Ge(1)] = 32
-    """Log-probabilities kept a token; on text that it didn't write a teacher is less sure, so 64 may be needed."""
+    """Log-probabilities kept a token; on text that it didn't write a teacher is less confident, so 64 may be needed."""
 
     version: ClassVar[int] = 2  # a null is no text of a prompt
 

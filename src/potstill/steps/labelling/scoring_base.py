@@ -1,4 +1,4 @@
-"""Steps whose teacher reads an answer that is given, and writes nothing."""
+"""Base class of steps whose teacher scores a given answer and generates nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two halves of a text: views for co-training where the data have no natural ones."""
+"""Split a text into two halves, as views for co-training."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ class Halves(RowsStep):
         Raises:
             BadInput: one of them is there already.
         """
-        known = inputs.get("rows")
-        taken = sorted(known & set(self.into)) if known is not None else []
+        present = inputs.get("rows")
+        taken = sorted(present & set(self.into)) if present is not None else []
         if taken:
             raise BadInput(
                 Problem("", "into", f"the rows have a column {', '.join(taken)} already: choose another name")
             )
-        return None if known is None else known | frozenset(self.into)
+        return None if present is None else present | frozenset(self.into)
 
     def run(self, rows: Dataset) -> Iterator[dict[str, Any]]:
         """Yield the rows with their halves."""

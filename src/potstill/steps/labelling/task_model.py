@@ -1,4 +1,4 @@
-"""A classifier as labeller: fast, cheap, and sure of what it was trained for."""
+"""A classifier as labeller: fast and cheap, for the task that it was trained on."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RunTaskModel(ClassifierStep):
     """Labels each row's text with a Hugging Face sequence classifier: `label`, `score`, `probabilities`.
 
     `score` is the probability of the label, and `probabilities` has those of all labels by name: two models may have
-    the same labels in another order, which a list would not tell. Rows of like length share a batch; finished chunks
+    the same labels in another order, which a list would not show. Rows of like length share a batch; finished chunks
     survive a kill. A text that is longer than the model reads is cut, and counted in a warning.
 
     >>> rows = LoadRows([{"instruction": "play some jazz"}, {"instruction": "dim the lamp"}])
@@ -68,10 +68,10 @@ class RunTaskModel(ClassifierStep):
         while chunk := list(islice(texts, CHUNK)):
             for probabilities in classifier.chunk(chunk):
                 best = int(probabilities.argmax())
-                found = {"label": classifier.labels[best], "score": float(probabilities[best])}
+                prediction = {"label": classifier.labels[best], "score": float(probabilities[best])}
                 context.ledger.keep()
                 shares = dict(zip(classifier.labels, probabilities.tolist(), strict=True))
-                yield {**next(waiting), **found, "probabilities": shares}
+                yield {**next(waiting), **prediction, "probabilities": shares}
             done += len(chunk)
             context.progress(done, len(rows))
         classifier.warn_of_cut()
@@ -104,20 +104,21 @@ class Classifier:
         self._loaded: tuple[Any, Any] | None = None
 
     def chunk(self, texts: list[str]) -> NDArray[np.float32]:
-        """Return the probabilities [N, L] of a chunk from the journal, or make and journal them."""
+        """Return the probabilities [N, L] of a chunk from the journal, or compute and journal them."""
         import numpy as np
 
+        # without the batch size: padding changes the last bit of a probability at most
         key = digest(["labels", self._name, texts])
-        kept = self._context.journal.get(key)
-        if kept is None:
-            made, cut = self._classify(texts)
-            kept = {"cut": cut, "probabilities": made.tobytes()}
-            self._context.journal.put(key, kept)
-        self.cut += kept["cut"]
-        return np.frombuffer(kept["probabilities"], np.float32).reshape(-1, len(self.labels))
+        entry = self._context.journal.get(key)
+        if entry is None:
+            values, cut = self._classify(texts)
+            entry = {"cut": cut, "probabilities": values.tobytes()}
+            self._context.journal.put(key, entry)
+        self.cut += entry["cut"]
+        return np.frombuffer(entry["probabilities"], np.float32).reshape(-1, len(self.labels))
 
     def warn_of_cut(self) -> None:
-        """Say that texts were too long, if any were."""
+        """Warn of texts that were too long, if any were."""
         if self.cut:
             text = f"{self.cut} texts are longer than the classifier reads: only their beginnings count"
             self._context.notes.setdefault("warnings", []).append(text)
@@ -133,8 +134,9 @@ class Classifier:
         longest = _longest(tokenizer, model)
         tokens = tokenizer(texts, truncation=False, verbose=False)["input_ids"]
         lengths = [len(ids) for ids in tokens]
+        # by length, so that little of a batch is padding
         order = sorted(range(len(texts)), key=lengths.__getitem__)
-        made = np.empty((len(texts), len(self.labels)), np.float32)
+        values = np.empty((len(texts), len(self.labels)), np.float32)
         for start in range(0, len(order), self._batch_size):
             places = order[start : start + self._batch_size]
             given = tokenizer(
@@ -145,8 +147,8 @@ class Classifier:
                 return_tensors="pt",
             ).to(model.device)
             with torch.inference_mode():
-                made[places] = torch.softmax(model(**given).logits.float(), dim=-1).cpu().numpy()
-        return made, sum(length > longest for length in lengths)
+                values[places] = torch.softmax(model(**given).logits.float(), dim=-1).cpu().numpy()
+        return values, sum(length > longest for length in lengths)
 
 
 def _load(name: str) -> tuple[Any, Any]:
@@ -163,6 +165,6 @@ def _load(name: str) -> tuple[Any, Any]:
 
 
 def _longest(tokenizer: Tokenizer, model: PretrainedModel) -> int:
-    """Return how many tokens the model reads: the tokenizer says so, or else the number of positions."""
+    """Return the model's context in tokens: the tokenizer's limit, at most the number of positions."""
     positions = getattr(model.config, "max_position_embeddings", None) or 512
     return int(min(tokenizer.model_max_length, positions))

@@ -1,4 +1,4 @@
-"""Loading rows from CSV, as RFC 4180 has it, with a header line."""
+"""Load rows from CSV with a header line (RFC 4180)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class LoadCSV(RecordsStep):
     """Whether `nan`, `inf` and `-inf` are numbers of `float` columns."""
 
     def _parameter_problems(self) -> list[Problem]:
-        """Return what is wrong with the parameters, whatever the files hold."""
+        """Return the problems of the parameters alone, without a look at the files."""
         wrong = super()._parameter_problems()
         if not wrong:
             nested = [name for name, given in self.schema.items() if kind_of(given).name in ("list", "dict")]
@@ -78,8 +78,8 @@ class LoadCSV(RecordsStep):
 
     def _head(self, path: Path) -> list[str]:
         """Return the header line of a file."""
-        found = (line for _, line in lines(path, Findings(""), self.encoding))
-        return next(csv.reader(found, delimiter=self.delimiter), [])
+        text_lines = (line for _, line in lines(path, Findings(""), self.encoding))
+        return next(csv.reader(text_lines, delimiter=self.delimiter), [])
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,9 @@ def _records(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield `(place, row)` for each line; a cell that is not of its column's kind is a finding."""
     csv.field_size_limit(LONGEST_BYTES)  # the default of 128 KiB is less than many a text
-    found = (line for _, line in lines(path, findings, form.encoding))
-    cells = csv.reader(found, delimiter=form.delimiter, strict=True)
+    text_lines = (line for _, line in lines(path, findings, form.encoding))
+    # strict: without it a stray quote swallows the lines up to the next one
+    cells = csv.reader(text_lines, delimiter=form.delimiter, strict=True)
     head: list[str] | None = None
     number = 1
     while True:
@@ -126,6 +127,7 @@ def _records(
                 )
             else:
                 yield place, _row(dict(zip(head, row, strict=True)), place, findings, kinds, form)
+        # cells may span lines: the reader's own count, not that of rows
         number = cells.line_num + 1
 
 
@@ -156,7 +158,7 @@ def _row(
 
 
 def _value(cell: str, kind: Kind, form: Form) -> Any:
-    """Return what a cell stands for; a number by what files write, which is less than Python's own reading takes.
+    """Return what a cell stands for; numbers in a stricter syntax than Python's own parsing.
 
     Raises:
         ValueError: it stands for nothing of this kind.

@@ -1,4 +1,4 @@
-"""Steps that read files record by record: what is wrong is said for all files at once, and memory stays small."""
+"""Base class of steps that stream files record by record, and report the problems of all files together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CHUNK_ROWS = 2_000
-"""Rows that are held as Python objects at a time; these take ten times the room of what they say."""
+"""Rows held as Python objects at a time, which take ten times the memory of their content."""
 
 
 class RecordsStep(Step):
@@ -60,11 +60,11 @@ class RecordsStep(Step):
         return {}
 
     def _parameter_problems(self) -> list[Problem]:
-        """Return what is wrong with the parameters, whatever the files hold."""
+        """Return the problems of the parameters alone, without a look at the files."""
         return list(schema_problems(self._types()))
 
     def _survey(self, paths: list[Path]) -> tuple[Survey, list[Problem]]:
-        """Look through the files; returns what they hold, and what is wrong."""
+        """Scan the files; return what they hold, and their problems."""
         return survey(paths, self._types(), self._records())
 
 
@@ -80,13 +80,14 @@ def read(paths: list[Path], schema: Mapping[str, Any], records: Records) -> pa.R
     """
     import pyarrow as pa
 
-    found, problems = survey(paths, schema, records)
+    seen, problems = survey(paths, schema, records)
     if problems:
         raise BadInput(*problems)
-    arrow = found.arrow()
+    arrow = seen.arrow()
 
     def batches() -> Iterator[pa.RecordBatch]:
         for path in paths:
+            # problems were reported by the survey: this pass reads a file known to be right
             for chunk in _chunks(record for _, record in records(path, Findings(str(path)))):
                 yield from as_table(chunk, arrow).to_batches()
 
@@ -94,17 +95,17 @@ def read(paths: list[Path], schema: Mapping[str, Any], records: Records) -> pa.R
 
 
 def survey(paths: list[Path], schema: Mapping[str, Any], records: Records) -> tuple[Survey, list[Problem]]:
-    """Look through all files; returns what they hold, and what is wrong."""
-    found = Survey({name: kind_of(given) for name, given in schema.items()})
+    """Scan all files; return what they hold, and their problems."""
+    seen = Survey({name: kind_of(given) for name, given in schema.items()})
     problems: list[Problem] = []
     for path in paths:
         findings = Findings(str(path))
         for chunk in _chunks(_objects(records(path, findings), findings)):
-            found.look(chunk, findings)
+            seen.look(chunk, findings)
         problems += [Problem("", "path", problem.message) for problem in findings.problems()]
-    if not found.rows and not problems:
+    if not seen.rows and not problems:
         problems.append(Problem("", "path", f"no rows in {', '.join(map(str, paths))}: give a file that has some"))
-    return found, problems
+    return seen, problems
 
 
 def _objects(records: Iterable[tuple[str, Any]], findings: Findings) -> Iterator[tuple[str, dict[str, Any]]]:

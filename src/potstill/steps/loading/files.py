@@ -1,4 +1,4 @@
-"""Files that rows are loaded from: a path, several, or a glob; keyed by content, unpacked while they are read."""
+"""Input files: a path, several, or a glob; keyed by content, decompressed while they are read."""
 
 from __future__ import annotations
 
@@ -58,20 +58,21 @@ def matched(given: str | Path | Sequence[str | Path]) -> list[Path]:
     Raises:
         BadInput: a file is missing, or is a folder, or a glob matches none; all of them together.
     """
-    found: list[Path] = []
+    paths: list[Path] = []
     problems = []
     for item in [given] if isinstance(given, (str, Path)) else given:
         path = Path(item).expanduser()
         anchor = Path(path.anchor)
+        # an existing file wins over a glob, since names may hold brackets
         names = [path] if path.exists() else sorted(anchor.glob(str(path.relative_to(anchor))))
-        found += [name for name in names if name.is_file()]
+        paths += [name for name in names if name.is_file()]
         if path.is_dir():
             problems.append(Problem("", "path", f"{item} is a folder: name its files, as in {path / '*'}"))
         elif not names:
             problems.append(Problem("", "path", no_such_file(item)))
-    if problems or not found:
+    if problems or not paths:
         raise BadInput(*(problems or [Problem("", "path", "names no file: give at least one")]))
-    return found
+    return paths
 
 
 def are_small(paths: Sequence[Path]) -> bool:
@@ -82,7 +83,7 @@ def are_small(paths: Sequence[Path]) -> bool:
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a file, unpacked if it is packed with gzip or xz, whatever its name."""
+    """Open a file, decompressed if its content is gzip or xz; the name doesn't count."""
     unpack = _unpacker(path)
     if unpack is None:
         with path.open("rb") as plain:

@@ -1,4 +1,4 @@
-"""Loading data sets: from the Hugging Face Hub by commit, and from a folder that `datasets` saved."""
+"""Load datasets from the Hugging Face Hub by commit, or from a folder that `datasets` saved."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class LoadHub(Step):
-    """Reads one split of a data set of the Hugging Face Hub; the commit that is loaded is the key.
+    """Reads one split of a dataset of the Hugging Face Hub; the commit that is loaded is the key.
 
     A branch is looked up once a run; offline, it is what the local cache holds. Give a commit as `revision` for rows
-    that never change. No code of the data set is run. Where neither the Hub nor the cache has it, the pipeline says so
+    that never change. No code of the dataset is run. Where neither the Hub nor the cache has it, the pipeline says so
     before anything runs.
 
     >>> clinc = LoadHub("clinc/clinc_oos", config="plus", split="train[:1000]")
@@ -37,7 +37,7 @@ class LoadHub(Step):
     split: str = "train"
     """Split, also a slice such as `train[:1000]`."""
     config: str = ""
-    """Configuration, where the data set has several."""
+    """Configuration, where the dataset has several."""
     revision: str = "main"
     """Branch, tag or commit."""
     source: HubRevision = field(init=False)
@@ -48,13 +48,14 @@ class LoadHub(Step):
 
     def __post_init__(self) -> None:
         """Join name and revision."""
+        # frozen dataclass
         object.__setattr__(self, "source", HubRevision(self.dataset, self.revision))
 
     def run(self) -> Dataset:
         """Download the split (or take it from the cache), and return it, mapped from disk.
 
         Raises:
-            BadInput: the data set has no such configuration or split.
+            BadInput: the dataset has no such configuration or split.
         """
         from datasets import load_dataset
 
@@ -68,7 +69,7 @@ class LoadHub(Step):
 
 @dataclass(frozen=True)
 class HubRevision:
-    """A data set of the Hub at a branch, tag or commit."""
+    """A dataset of the Hub at a branch, tag or commit."""
 
     dataset: str
     """Name on the Hub."""
@@ -106,13 +107,13 @@ class HubRevision:
             remedy = (
                 "run it once where the Hub can be reached, or load a file with LoadParquet or a folder with LoadFolder"
             )
-            text = f"the data set {self.dataset!r} can't be found: it is not in the local cache, and {where} ({error})"
+            text = f"the dataset {self.dataset!r} can't be found: it is not in the local cache, and {where} ({error})"
             raise BadInput(f"{text}; {remedy}") from error
         return str(commit)
 
 
 def _cached_commit(dataset: str, revision: str) -> str:
-    """Return the commit that the local cache holds for a branch or tag, or nothing.
+    """Return the commit that the local cache holds for a branch or tag, or an empty string.
 
     Loading by commit leaves no note of the branch; of `main`, the commit that came last into the cache is taken.
     """
@@ -146,24 +147,24 @@ class LoadFolder(Step):
     makes: ClassVar[str] = "rows"
 
     def check(self) -> Iterable[Problem]:
-        """Yield a problem if the folder holds no data set, or not this split."""
+        """Yield a problem if the folder holds no dataset, or not this split."""
         problem = self._problem()
         if problem:
             yield problem
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the data set."""
+        """Return the columns of the dataset."""
         return None if self._problem() else frozenset(self._read().column_names)
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
-        """Count the rows of the data set."""
+        """Count the rows of the dataset."""
         return Estimate(rows=None if self._problem() else len(self._read()))
 
     def run(self) -> Dataset:
         """Return the rows, mapped from disk.
 
         Raises:
-            BadInput: the folder holds no data set, or not this split.
+            BadInput: the folder holds no dataset, or not this split.
         """
         problem = self._problem()
         if problem:
@@ -171,7 +172,7 @@ class LoadFolder(Step):
         return self._read()
 
     def _read(self) -> Any:
-        """Return the data set."""
+        """Return the dataset."""
         from datasets import Dataset
 
         return Dataset.load_from_disk(str(Path(self.folder) / self.split))

@@ -1,4 +1,4 @@
-"""Rows that are in memory already: a list of dicts, a pandas frame, an Arrow table or a data set."""
+"""Load rows from memory: a list of dicts, a pandas frame, an Arrow table or a dataset."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from potstill.engine.encoding import digest
 from potstill.engine.rows.casting import recast_table, records
+from potstill.engine.rows.common_types import common_schema
 from potstill.engine.rows.features import FeatureLog, special
 from potstill.engine.rows.flaws import Flawed, FlawLog
 from potstill.engine.rows.parts import Layout
 from potstill.engine.rows.sources import is_frame, tables
-from potstill.engine.rows.types import common_schema, stored_schema
+from potstill.engine.rows.types import stored_schema
 from potstill.engine.step import Estimate, Step
 from potstill.errors import BadInput, Problem
 from potstill.steps.loading.schema import Findings, Schema, Survey, as_table, kind_of, schema_problems
@@ -30,7 +31,7 @@ DIGEST_ROWS = 10_000
 
 
 class LoadRows(Step):
-    """Takes rows from memory; their content is the key, so that equal rows are a hit whatever object holds them.
+    """Takes rows from memory; their content is the key, so that equal rows are a hit in any container.
 
     What is changed in the object afterwards is not seen.
 
@@ -59,7 +60,7 @@ class LoadRows(Step):
         if problem or wrong:
             yield from [Problem("", "rows", problem)] if problem else wrong
             return
-        yield from (Problem("", "rows", found.message) for found in self._survey()[1].problems())
+        yield from (Problem("", "rows", finding.message) for finding in self._survey()[1].problems())
         if not self.rows.count:
             yield Problem("", "rows", "no rows: give at least one")
 
@@ -79,7 +80,7 @@ class LoadRows(Step):
         return as_table(self.rows.records(), survey.arrow())
 
     def _survey(self) -> tuple[Survey, Findings]:
-        """Look through the rows; a table without a schema to hold it against is right as it is."""
+        """Scan the rows; a table without a schema to check it against is valid as it is."""
         survey, findings = Survey({name: kind_of(given) for name, given in self.schema.items()}), Findings("rows")
         if self.rows.table is None or self.schema:
             survey.look(((f"row {number}", row) for number, row in enumerate(self.rows.records())), findings)
@@ -87,7 +88,7 @@ class LoadRows(Step):
 
 
 class Snapshot:
-    """Rows as they were when the step was made; no dataclass, so that nobody looks for steps in every cell."""
+    """Rows as they were when the step was made; no dataclass, or the graph would search every cell for steps."""
 
     def __init__(self, rows: object) -> None:
         """Copy `rows`: a list of dicts as such, everything else as an Arrow table."""
@@ -102,6 +103,7 @@ class Snapshot:
                 log.add(*(problem.message for problem in error.problems))
             self.problem = "\n".join(log.messages())
         elif isinstance(rows, Iterable) and not isinstance(rows, (str, bytes, Mapping)):
+            # a step's key must not change when the caller edits the rows later
             listed = copy.deepcopy(list(rows))
             strange = next((number for number, row in enumerate(listed) if not isinstance(row, Mapping)), None)
             if strange is not None:
@@ -138,19 +140,20 @@ class Snapshot:
     @cached_property
     def _digest(self) -> str:
         """The digest of names, types and values; a text, a number and a truth value differ."""
-        found = hashlib.sha256()
+        hasher = hashlib.sha256()
         if self.table is None:
             for row in self._dicts:
-                found.update(
+                hasher.update(
                     repr([(name, _mark(value)) for name, value in row.items()]).encode("utf-8", "surrogatepass")
                 )
         else:
-            found.update(str([(field.name, str(field.type)) for field in self.table.schema]).encode())
-            known = special(self.table.schema)
-            found.update(json.dumps(known, sort_keys=True).encode() if known else b"")
+            hasher.update(str([(field.name, str(field.type)) for field in self.table.schema]).encode())
+            metadata = special(self.table.schema)
+            hasher.update(json.dumps(metadata, sort_keys=True).encode() if metadata else b"")
             for start in range(0, self.table.num_rows, DIGEST_ROWS):
-                found.update(repr(self.table.slice(start, DIGEST_ROWS).to_pylist()).encode("utf-8", "surrogatepass"))
-        return found.hexdigest()
+                # values, not Arrow buffers: equal rows in other chunks or with other padding must hash alike
+                hasher.update(repr(self.table.slice(start, DIGEST_ROWS).to_pylist()).encode("utf-8", "surrogatepass"))
+        return hasher.hexdigest()
 
 
 def _mark(value: object) -> str:
@@ -162,7 +165,7 @@ def _mark(value: object) -> str:
 
 
 def _as_arrow(rows: Any, log: FlawLog) -> pa.Table | None:
-    """Return a frame, a table or a data set as an Arrow table of its own, as rows are kept; None if it can't be.
+    """Return a frame, a table or a dataset as an Arrow table of its own, as rows are kept; None if it can't be.
 
     Raises:
         BadInput: it is no rows.

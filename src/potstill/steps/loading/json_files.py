@@ -1,4 +1,4 @@
-"""Loading rows from JSON: an object a line, or one list of objects; read in parts, so that any size fits."""
+"""Load rows from JSON Lines, or from one JSON list; streamed, so that any size fits."""
 
 from __future__ import annotations
 
@@ -58,8 +58,11 @@ def _records(path: Path, findings: Findings, field: str = "") -> Iterator[tuple[
         yield from items(path, findings, field)
         return
     if is_one_object(path):
-        findings.add("", "is one JSON object, not a list of rows: say field= with the name of its list, as in "
-                         "LoadJSON(..., field='data')")  # fmt: skip
+        findings.add(
+            "",
+            "is one JSON object, not a list of rows: say field= with the name of its list, as in "
+            "LoadJSON(..., field='data')",
+        )
         return
     for number, line in lines(path, findings):
         if line.strip():
@@ -76,6 +79,7 @@ def _starts_list(file: BinaryIO) -> bool:
             part = file.read(4096)
         except (OSError, EOFError, lzma.LZMAError):
             return False  # reading the lines says what is wrong
+        # UTF-16 and UTF-32 put zero bytes around ASCII characters
         text = part.replace(b"\0", b"").lstrip(codecs.BOM_UTF8 + codecs.BOM_UTF16 + b" \t\r\n")
         if text or not part:
             return text.startswith(b"[")

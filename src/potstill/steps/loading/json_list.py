@@ -1,4 +1,4 @@
-"""The items of one JSON list, decoded one by one while the file is read."""
+"""Incremental parser of one JSON list, item by item."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LONGEST_TOKEN = 64
 def items(path: Path, findings: Findings, field: str = "") -> Iterator[tuple[str, Any]]:
     """Yield `(place, value)` for the items of a list, which may stand under a name in an object.
 
-    What follows an error can't be told, so it ends there.
+    What follows an error can't be parsed, so reading ends there.
     """
     with opened(path) as file:
         text = _Text(file, marked(path, "utf-8")[0])
@@ -80,13 +80,13 @@ def _enter(text: _Text, name: str, findings: Findings, field: str) -> bool:
         return False
     text.skip("{")
     while text.peek() != "}":
-        found = text.value()
+        key = text.value()
         text.peek()
         text.skip(":")
         text.peek()
-        if found == name:
+        if key == name:
             return True
-        names.append(str(found))
+        names.append(str(key))
         text.value()
         text.peek()
         text.skip(",")
@@ -140,7 +140,7 @@ class _Text:
         return self._window[self._start : self._start + 40].strip()
 
     def peek(self) -> str:
-        """Return the next character that is no space, or nothing at the end."""
+        """Return the next character that is no space, or an empty string at the end."""
         while True:
             at = self._start
             if self._window[at : at + 1] == "\ufeff":
@@ -171,19 +171,20 @@ class _Text:
                 if self._ended or not cut:
                     raise
             else:
+                # a number that touches the window's end may go on: 12 of 123
                 if end < len(self._window) or self._ended:
                     self._use(end)
                     return value
             self._more()
 
     def _more(self) -> None:
-        """Read as much again as is unused, so that a long item takes linear time."""
-        kept = self._window[self._start :]
-        if len(kept) > LONGEST_BYTES:
+        """Read as much as is unused, which doubles the window, so that a long item takes linear time."""
+        unused = self._window[self._start :]
+        if len(unused) > LONGEST_BYTES:
             raise ValueError(f"an item {TOO_LONG}")
-        data = self.file.read(max(PART_BYTES, len(kept)))
+        data = self.file.read(max(PART_BYTES, len(unused)))
         self._ended = not data
-        self._window, self._start = kept + self._decoder.decode(data, final=self._ended), 0
+        self._window, self._start = unused + self._decoder.decode(data, final=self._ended), 0
 
     def _use(self, end: int) -> None:
         """Drop the text up to `end`, and count its lines."""

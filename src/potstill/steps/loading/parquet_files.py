@@ -1,4 +1,4 @@
-"""Loading rows from Parquet files, one row group at a time."""
+"""Load rows from Parquet files, one row group at a time."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import KW_ONLY, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from potstill.engine.rows.casting import as_objects, recast_table
+from potstill.engine.rows.common_types import common_schema
 from potstill.engine.rows.features import common_metadata
 from potstill.engine.rows.files import GROUP_BYTES, GROUP_ROWS
 from potstill.engine.rows.flaws import Flawed
 from potstill.engine.rows.objects import is_json
 from potstill.engine.rows.reading import batches, schema_of
-from potstill.engine.rows.types import common_schema
 from potstill.engine.step import Estimate, Step
 from potstill.errors import BadInput, Problem
 from potstill.steps.loading.files import Files, matched
@@ -91,6 +91,7 @@ class LoadParquet(Step):
                 asked = pa.schema([_asked(part, self.schema) for part in described], described.metadata)
                 common, wrong = common_schema([*parts, asked])
                 for message in (*_mismatches(described, self.schema), *wrong):
+                    # the file's own name is in the message already
                     findings.add("", message.replace(f" of input {len(parts)}", ""))
                 parts += [asked] if not findings.count else []
             problems += [Problem("", "path", problem.message) for problem in findings.problems()]
@@ -100,13 +101,13 @@ class LoadParquet(Step):
         problems += [Problem("", "path", message) for message in unlike]
         return common, problems
 
-    def _promised(self, found: pa.Schema) -> pa.Schema:
+    def _promised(self, inferred: pa.Schema) -> pa.Schema:
         """Return the schema with the types that the user names."""
         import pyarrow as pa
 
         plain = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
         wanted = {name: plain.get(kind_of(given).name) for name, given in self.schema.items()}
-        return pa.schema([part.with_type(wanted.get(part.name) or part.type) for part in found])
+        return pa.schema([part.with_type(wanted.get(part.name) or part.type) for part in inferred])
 
     def _batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         """Yield the rows of all files; missing values where none may be are an error.
@@ -188,6 +189,6 @@ def _mismatches(described: pa.Schema, schema: Mapping[str, Any]) -> Iterator[str
             if not kind.optional:
                 yield f"no field {name!r} (it has {', '.join(described.names)})"
             continue
-        found = described.field(name).type
-        if not (tests[kind.name](found) or (kinds.is_null(found) and kind.optional)):
-            yield f"field {name!r} must be {WORDS[kind.name]}, but it holds {found}"
+        actual = described.field(name).type
+        if not (tests[kind.name](actual) or (kinds.is_null(actual) and kind.optional)):
+            yield f"field {name!r} must be {WORDS[kind.name]}, but it holds {actual}"

@@ -1,4 +1,4 @@
-"""The types of columns that are loaded: named simply, checked value by value, turned into an Arrow schema."""
+"""Column types of loaded files: named simply, checked value by value, converted to an Arrow schema."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from potstill.engine.rows.arrow_values import column, is_text
 from potstill.engine.rows.casting import as_objects, recast
+from potstill.engine.rows.common_types import unified
 from potstill.engine.rows.flaws import Flawed
 from potstill.engine.rows.objects import is_json
-from potstill.engine.rows.types import Unfit, unified
+from potstill.engine.rows.types import Unfit
 from potstill.errors import BadInput, Problem
 
 if TYPE_CHECKING:
@@ -58,11 +59,11 @@ class Kind:
     """Whether values may be missing."""
 
     def objection(self, value: object) -> str:
-        """Return what is wrong with a value, or nothing; a whole number is a number too."""
+        """Return what is wrong with a value, or an empty string; a whole number is a number too."""
         if value is None:
             return "" if self.optional else f"must be {WORDS[self.name]}, but is missing (say {self.name}? to allow it)"
-        found = kind_name(value)
-        if found == self.name or (found, self.name) == ("int", "float"):
+        actual = kind_name(value)
+        if actual == self.name or (actual, self.name) == ("int", "float"):
             return ""
         return f"must be {WORDS[self.name]}, got {value!r:.60}"
 
@@ -93,7 +94,8 @@ def schema_problems(schema: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def kind_name(value: object) -> str:
-    """Return the simple type of a value, or nothing for others such as dates."""
+    """Return the simple type of a value, or an empty string for others such as dates."""
+    # bool before int: True is an int in Python
     for name, kind in (("bool", bool), ("str", str), ("int", int), ("float", float), ("dict", Mapping)):
         if isinstance(value, kind):
             return name
@@ -126,7 +128,7 @@ class Findings:
 
 @dataclass
 class Survey:
-    """Looks through records once: names what is wrong, and finds the one Arrow schema that holds them all."""
+    """Scans records once: reports problems, and infers the one Arrow schema that holds them all."""
 
     schema: Mapping[str, Kind]
     """What the user says about the columns; others are taken as they come."""
@@ -145,6 +147,7 @@ class Survey:
             self.names.update(dict.fromkeys(record))
             for message in self._wrong(record, place):
                 findings.add(place, message)
+        # after the first problem the load fails anyway, and wrong values would spoil the types
         if not findings.count:
             self._infer(records, findings)
 
@@ -190,8 +193,8 @@ class Survey:
         for name in self.names:
             cells = [record.get(name) for _, record in records]
             try:
-                found = column(cells).type
-                self._types[name] = unified(self._types.get(name, found), found)
+                inferred = column(cells).type
+                self._types[name] = unified(self._types.get(name, inferred), inferred)
             except Flawed as error:
                 for flaw in error.inside(name).flaws:
                     also = f", but {flaw.other} in {records[flaw.other_row][0]}" if flaw.other else ""
@@ -209,7 +212,7 @@ def plain_type(name: str) -> pa.DataType | None:
 
 
 def as_table(records: list[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-    """Return records that a survey found right as a table.
+    """Return records that a survey has checked as a table.
 
     Raises:
         BadInput: a whole number is changed by a fraction that came later.

@@ -1,4 +1,4 @@
-"""JSON schemas whose regular expressions have a limit of time, as answers are texts that nobody chose."""
+"""JSON schema validation with a time limit on regular expressions, since answers are untrusted text."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ def validator_class(schema: Schema) -> type[Validator]:
     from jsonschema.validators import extend, validator_for
 
     base = validator_for(schema)
+    # jsonschema matches patternProperties with `re` here, which has no time limit: names are matched first
     others = base.VALIDATORS["additionalProperties"]
 
     def additional(validator: Validator, allowed: Any, instance: object, part: Schema) -> Iterator[ValidationError]:
         """Check properties that neither `properties` nor a pattern names."""
         wanted = part.get("patternProperties", {})
         matched = [name for name in _names(instance) if any(pattern(text).search(name) for text in wanted)]
-        known = {**part.get("properties", {}), **dict.fromkeys(matched)}
-        yield from others(validator, allowed, instance, {"properties": known}) or ()
+        covered = {**part.get("properties", {}), **dict.fromkeys(matched)}
+        yield from others(validator, allowed, instance, {"properties": covered}) or ()
 
     keywords = {"pattern": _text, "patternProperties": _properties, "additionalProperties": additional}
     return extend(base, keywords)  # type: ignore[no-any-return, no-untyped-call, unused-ignore]

@@ -1,4 +1,4 @@
-"""Loading seed tasks from a JSON or JSONL file; every problem in the file is named with its line and field."""
+"""Load seed tasks from a JSON or JSONL file; every problem in the file is reported with its line and field."""
 
 from __future__ import annotations
 
@@ -79,6 +79,7 @@ def read_seeds(path: Path, required: tuple[str, ...]) -> Reading:
     """Read a file of seed tasks; each row must have the `required` fields, in the same types as the others."""
     reading = Reading()
     try:
+        # some editors put a byte order mark in front, which is no JSON
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         return Reading(problems=[f"{path} can't be read as UTF-8 text: {error}"])
@@ -117,6 +118,7 @@ def _records(text: str, path: Path, problems: list[str]) -> Iterator[tuple[str, 
         except (ValueError, RecursionError) as error:
             problems.append(f"{path} can't be read: {_oddity(error)}")
         return
+    # not `splitlines`, which would also split at U+2028 within a JSON string
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue

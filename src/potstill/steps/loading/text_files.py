@@ -1,4 +1,4 @@
-"""Loading texts: a line a row, or a file a row."""
+"""Load texts: a row per line, or per file."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class LoadText(RecordsStep):
         return frozenset((self.column,))
 
     def _parameter_problems(self) -> list[Problem]:
-        """Return what is wrong with the parameters, whatever the files hold."""
+        """Return the problems of the parameters alone, without a look at the files."""
         return [*super()._parameter_problems(), *encoding_problems(self.encoding)]
 
     def _records(self) -> Records:

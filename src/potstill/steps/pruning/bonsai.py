@@ -103,14 +103,15 @@ class BonsaiPrune(SizedStep):
         figures: list[dict[str, float]] = []
         for number, goal in enumerate(rounds):
             context.progress(number, len(rounds), note=f"{goal.units} units and {goal.groups} key-value groups a block")
+            # the prior is taken again in each round: what was cut changed the activations
             every = candidates(model, batches, goal)
             if not self.submodels:
                 cut(model, every, None)
                 figures.append({})
                 continue
-            found = regressed(model, batches, every, self._utility(), self.submodels, generator)
-            cut(model, every, found.worth)
-            figures.append({"tau": found.tau, "prior_tau": found.prior_tau})
+            regression = regressed(model, batches, every, self._utility(), self.submodels, generator)
+            cut(model, every, regression.worth)
+            figures.append({"tau": regression.tau, "prior_tau": regression.prior_tau})
         return figures
 
     def _utility(self) -> Callable[[Any, Sequence[Batch]], float]:

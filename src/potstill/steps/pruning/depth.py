@@ -1,4 +1,4 @@
-"""Shallower models: blocks that matter least are left out."""
+"""Depth pruning: the least important blocks are dropped."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class DepthPrune(CutStep):
     """Leave out the blocks that matter least (ShortGPT, Men et al. 2024, section 3).
 
     A block's score is its influence, 1 - the mean cosine of the hidden states before and behind it, or by how much the
-    loss rises without it. All blocks kept give the model again. Fewer blocks make a model faster than narrower ones
-    do at the same size, and cost more quality (Minitron, Muralidharan et al. 2024): train it with `recover`. Notes hold
-    every block's score; `KeepLayers` takes given blocks without looking at any text.
+    loss rises without it. With all blocks kept the model is unchanged. Fewer blocks make a model faster than narrower
+    ones do at the same size, and cost more quality (Minitron, Muralidharan et al. 2024): train it with `recover`. Notes
+    hold every block's score; `KeepLayers` takes given blocks without looking at any text.
 
     >>> rows = LoadRows([{"instruction": "turn on the light", "output": "on"}] * 16)
     >>> show(DepthPrune(student, calibration=rows, layers=3))
@@ -67,7 +67,9 @@ class DepthPrune(CutStep):
         self._check_count(original.shape.layers)
         scores = [] if self.kept else self._scores(loaded, original, calibration, context)
         chosen = self.kept or most(scores, self.layers or 0)
+        # all at once by the scores of the whole model, as in the paper: they are not taken again after each block
         keep(loaded.model, blocks_of(loaded.model)[0], chosen)
+        # attention reads its slot of the key-value cache by number: gaps would index beyond the cache
         number_layers(loaded.model)
         context.notes |= {"kept": list(chosen), "scores": {self.score: scores} if scores else {}}
         method = f"blocks of least {self.score} left out (ShortGPT, Men et al. 2024)" if scores else "given blocks kept"

@@ -1,4 +1,4 @@
-"""Attention heads cut by how much the loss hangs on them."""
+"""Attention heads pruned by the gradient of the loss for their gates."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class HeadPrune(CutStep):
-    """Take away the attention heads on which the loss hangs least (Michel et al. 2019, section 4.1).
+    """Prune the attention heads to which the loss is least sensitive (Michel et al. 2019, section 4.1).
 
     Importance is the mean over texts of |dL / d gate|, one gate for each key-value group, since the query heads that
     share keys can only go together. Every block keeps as many heads, and the folder is a smaller model of the same
@@ -63,16 +63,19 @@ class HeadPrune(CutStep):
         loaded = folder.load(model)
         original = remember(self, loaded, calibration)
         old = original.shape
-        found = list(self._problems(loaded.model.config.model_type, old))
-        if found:
-            raise BadInput(*found)
+        problems = list(self._problems(loaded.model.config.model_type, old))
+        if problems:
+            raise BadInput(*problems)
         batches = loss_batches(loaded, original.drawn, calibration, self.label)
         total = len(original.drawn.texts)
         importance = head_importance(loaded.model, batches, lambda done: context.progress(done, total))
         self._take(loaded.model, importance, old, context)
         context.notes["importance"] = [[float(f"{value:.4g}") for value in block] for block in importance.tolist()]
-        recipe = {"method": "heads by gradient of their gates (Michel et al. 2019)", "heads kept": self.heads,
-                  "heads are": "zero: no smaller and no faster" if self.masked else "cut out"}  # fmt: skip
+        recipe = {
+            "method": "heads by gradient of their gates (Michel et al. 2019)",
+            "heads kept": self.heads,
+            "heads are": "zero: no smaller and no faster" if self.masked else "cut out",
+        }
         return publish_cut(loaded, original, context, f"{self.heads} of {old.heads} heads", recipe)
 
     def _take(self, model: PretrainedModel, importance: Tensor, old: Shape, context: Context) -> None:
@@ -84,6 +87,7 @@ class HeadPrune(CutStep):
 
         groups = self.heads // old.per_group
         if self.masked:
+            # by layer only here: the scale of gradients differs between blocks, which matters where blocks compete
             gone = least(by_layer(importance), (old.groups - groups) * old.layers)
             zero_groups(model, gone, old.per_group, old.head_size)
             context.notes["zeroed groups"] = gone

@@ -1,4 +1,4 @@
-"""Magnitude pruning: small weights go, whatever they multiply."""
+"""Magnitude pruning: the smallest weights become zero, regardless of their inputs."""
 
 from __future__ import annotations
 
@@ -58,8 +58,11 @@ class MagnitudePrune(CompressionStep):
         yield from super().check()
         yield from pattern_problems(self.pattern, self.sparsity)
         if self.pattern != "unstructured" and self.granularity != "fine-grained":
-            yield Problem("", "granularity", f"is {self.granularity}, but the pattern {self.pattern} is of single "
-                                             'weights: set "fine-grained"')  # fmt: skip
+            yield Problem(
+                "",
+                "granularity",
+                f'is {self.granularity}, but the pattern {self.pattern} is of single weights: set "fine-grained"',
+            )
 
     def expanded(self) -> Step:
         """Return the trainer that recovers the pruned model, or this step."""
@@ -94,6 +97,7 @@ class MagnitudePrune(CompressionStep):
         else:
             run = {"fine-grained": 1, "vector": self.vector, "structured": None}[self.granularity]
             masks = prune_masks(weights, self.sparsity, self.scope, run)
+        # `weights` are the layers' own tensors, and masks come one at a time
         for number, (weight, mask) in enumerate(zip(weights, masks, strict=True)):
             weight.mul_(mask)
             context.progress(number + 1, len(weights))

@@ -1,4 +1,4 @@
-"""The training after pruning: the step that prunes stands for the trainer whose student is what it left."""
+"""Recovery training after pruning: the pruning step expands to a trainer whose student is the pruned model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TRAINERS: WeakKeyDictionary[Step, Step] = WeakKeyDictionary()
 
 
 def recovered(step: Step, trainer: Step | None, *, zeros: bool = False) -> Step:
-    """Return the `trainer` with what `step` prunes for its student, or the step itself where there is no trainer.
+    """Return the `trainer` with the model pruned by `step` as its student, or the step itself without a trainer.
 
     With `zeros` the training must keep those that pruning left.
 
@@ -24,6 +24,7 @@ def recovered(step: Step, trainer: Step | None, *, zeros: bool = False) -> Step:
     """
     if trainer is None:
         return step
+    # steps are compared by identity in a graph, so asking twice must give the same trainer
     if step not in _TRAINERS:
         _TRAINERS[step] = _trainer_of(step, trainer, zeros)
     return _TRAINERS[step]

@@ -1,4 +1,4 @@
-"""A pruned model's mask on the weights of another: what makes a lottery ticket, and its controls."""
+"""A pruned model's mask on another model's weights: a lottery ticket, and its controls."""
 
 from __future__ import annotations
 
@@ -61,6 +61,7 @@ class Rewind(Step):
         """
         from potstill.compression.pruning.rewinding import controlled
 
+        # zeros are read before the other model is loaded, so that only one is in memory
         masks, loaded = _masks(model), folder.load(weights)
         layers = _layers(loaded.model)
         _check_alike({path: layer.weight.data for path, layer in layers.items()}, masks)

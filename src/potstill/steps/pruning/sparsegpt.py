@@ -1,4 +1,4 @@
-"""SparseGPT: pruning whose error is made up for, with quantization of what survives if wanted."""
+"""SparseGPT: pruning with error compensation, and optional quantization of the surviving weights."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from potstill.steps.pruning.unstructured import (
     NO_GAIN,
     LayerwisePrune,
     check_pattern,
-    measured,
+    measure_zeros,
     prune_blocks,
     publish_pruned,
 )
-from potstill.steps.quantization.base import Card, publish_quantized, reference, solved
+from potstill.steps.quantization.base import Card, naming_layer, publish_quantized, reference
 from potstill.steps.quantization.int4 import check_widths
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class SparseGPTPrune(LayerwisePrune):
-    """Prune the blocks' linear layers, and make up for it in the weights that stay (Frantar and Alistarh 2023).
+    """Prune the blocks' linear layers, compensated in the weights that stay (Frantar and Alistarh 2023).
 
     arXiv 2301.00774, algorithm 1: column by column with GPTQ's solver; the mask is chosen for 128 columns at once, or
     group by group with a `pattern`. No layer's error on the calibration tokens is above that of Wanda's or the
@@ -93,18 +93,19 @@ class SparseGPTPrune(LayerwisePrune):
         from potstill.compression.pruning.sparsegpt import prune_layer
         from potstill.compression.quantization.gptq import Hessian
 
+        # 16-bit only where it is stored so: the integers' scales are in the model's own type
         loaded = folder.load(model, half=self.bits is not None)
         self._check_type(loaded.model)
         self._check_layers(block_layers(loaded.model))
         before, pattern = reference(self, loaded, calibration), parse(self.pattern)
         quantized: dict[str, Quantized] = {}
 
-        def change(path: str, weight: Tensor, kept: Hessian) -> Tensor:
-            with solved(path, kept, self.damping, context):
-                made = prune_layer(weight, kept, self.sparsity, pattern, self.damping, self._rounding(weight))
-            if made.quantized is not None:
-                quantized[path] = made.quantized
-            return made.weight
+        def change(path: str, weight: Tensor, hessian: Hessian) -> Tensor:
+            with naming_layer(path, hessian, self.damping, context):
+                pruned = prune_layer(weight, hessian, self.sparsity, pattern, self.damping, self._rounding(weight))
+            if pruned.quantized is not None:
+                quantized[path] = pruned.quantized
+            return pruned.weight
 
         prune_blocks(
             loaded.model,
@@ -119,9 +120,10 @@ class SparseGPTPrune(LayerwisePrune):
             "calibration rows": len(before.drawn.texts),
             "damping": self.damping,
         }
+        # stored as integers a zero takes as many bits as any value, so the sizes of sparse formats are noted only here
         if not quantized:
             return publish_pruned(loaded, recipe, figures, context, sparsity=self.sparsity, pattern=self.pattern)
-        zeros = measured(loaded.model).sparsity
+        zeros = measure_zeros(loaded.model).sparsity
         context.notes |= {"sparsity": zeros}
         stored = f"int4 in groups of {self.group_size}" if self.bits == 4 else "int8 per channel, activations per token"
         recipe |= {"sparsity": self.sparsity, "pattern": self.pattern, "weights": stored, "storage": NO_GAIN}

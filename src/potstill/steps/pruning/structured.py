@@ -1,4 +1,4 @@
-"""Steps that cut a model to a smaller one: what is remembered of it before, its sizes after, and how it is written."""
+"""Structured pruning steps: a snapshot of the model before, its target sizes, and how the result is written."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ POOLED = ("word_embedding_dimension", "embedding_dimension")
 
 @dataclass(frozen=True)
 class Original:
-    """What is kept of a model that will be cut, to compare it with."""
+    """Snapshot of a model before it is pruned, to compare with."""
 
     drawn: Calibration
     """Texts that it is run on."""
@@ -46,7 +46,7 @@ class Original:
 
 
 class CutStep(CalibratedStep):
-    """Takes away blocks or heads by what they do on the texts, such as how much the loss hangs on them."""
+    """Removes blocks or heads by their importance on the calibration texts."""
 
     _: KW_ONLY
     calibration: Rows = field()
@@ -102,7 +102,7 @@ class SizedStep(CalibratedStep):
 
 
 def remember(step: CalibratedStep, loaded: Loaded, calibration: Dataset) -> Original:
-    """Return what the model that `step` cuts will be compared with."""
+    """Return a snapshot of the model that `step` will cut."""
     from potstill.compression.agreement import outputs
     from potstill.compression.pruning.shapes import shape_of
 
@@ -126,11 +126,13 @@ def wanted(step: SizedStep, loaded: Loaded, old: Shape) -> Shape:
     else:
         new = shapes.with_heads(old, given.get("heads", old.heads))
         new = replace(new, units=given.get("intermediate_size", old.units), hidden=given.get("hidden_size", old.hidden))
-    found = list(shapes.problems(kind, old, new, step.align))
-    if not found and new == old:
-        found = [f"nothing would be cut: {given or step.sparsity} leaves the model as it is; lower align or the sizes"]
-    if found:
-        raise BadInput(*found)
+    problems = list(shapes.problems(kind, old, new, step.align))
+    if not problems and new == old:
+        problems = [
+            f"nothing would be cut: {given or step.sparsity} leaves the model as it is; lower align or the sizes"
+        ]
+    if problems:
+        raise BadInput(*problems)
     return new
 
 
@@ -156,12 +158,12 @@ def publish_cut(
     details |= {f"parameters {name}": value for name, value in parameters.items()}
     rows = {"calibration rows": len(original.drawn.texts)}
     out = publish(loaded, context, suffix, {**recipe, **changed, **rows}, details)
-    _tell_pooling(out, old.hidden, new.hidden)
+    _update_pooling(out, old.hidden, new.hidden)
     return out
 
 
 def agreement_of(loaded: Loaded, original: Original) -> dict[str, float]:
-    """Return how much the cut model agrees with the original; nothing where they make vectors of unlike width."""
+    """Return how much the cut model agrees with the original; empty where their vectors have different widths."""
     from torch import nn
 
     from potstill.compression.agreement import agreement, outputs
@@ -181,8 +183,10 @@ def can_narrow(loaded: Loaded) -> None:
     """
     for path, settings in _sentence_modules(loaded.folder):
         if "in_features" in settings:
-            raise BadInput(f"hidden_size: the layer {path.name} of the sentence encoder reads all hidden channels: "
-                           "keep hidden_size, or cut the bare transformer")  # fmt: skip
+            raise BadInput(
+                f"hidden_size: the layer {path.name} of the sentence encoder reads all hidden channels: "
+                "keep hidden_size, or cut the bare transformer"
+            )
 
 
 def _head_of(model: PretrainedModel) -> Any:
@@ -196,6 +200,7 @@ def _head_of(model: PretrainedModel) -> Any:
     old = model.lm_head
     with torch.device("meta"):
         head = torch.nn.Linear(old.in_features, old.out_features, bias=old.bias is not None)
+    # the meta device: a layer is made only to hold the old tensors, which a cut replaces and doesn't change
     head.weight, head.bias = old.weight, old.bias
     return head
 
@@ -207,8 +212,8 @@ def _sentence_modules(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
             yield path.parent, json.loads(path.read_text(encoding="utf-8"))
 
 
-def _tell_pooling(out: Path, old: int, new: int) -> None:
-    """Tell a sentence encoder's pooling how many hidden channels are left."""
+def _update_pooling(out: Path, old: int, new: int) -> None:
+    """Write the new hidden size into the config of a sentence encoder's pooling."""
     for path, settings in _sentence_modules(out):
         counted = [name for name in POOLED if settings.get(name) == old]
         if counted and old != new:

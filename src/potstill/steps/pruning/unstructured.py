@@ -1,4 +1,4 @@
-"""Steps that set single weights to zero: their fields, the loop over the blocks, and what the zeros would save.
+"""Unstructured pruning steps: their fields, the loop over the blocks, and the storage that the zeros would save.
 
 Always those of the blocks' linear layers; embeddings and head stay.
 """
@@ -75,8 +75,11 @@ def pattern_problems(pattern: str, sparsity: float) -> Iterator[Problem]:
         return
     if parsed is not None and abs(parsed.sparsity - sparsity) > 1e-6:
         share = f"{parsed.sparsity:.6g}"
-        yield Problem("", "sparsity", f"is {sparsity}, but the pattern {pattern} makes {share} of the weights zero: "
-                                      f"set sparsity={share}")  # fmt: skip
+        yield Problem(
+            "",
+            "sparsity",
+            f"is {sparsity}, but the pattern {pattern} makes {share} of the weights zero: set sparsity={share}",
+        )
 
 
 def check_pattern(layers: Mapping[str, Any], pattern: str) -> None:
@@ -98,20 +101,22 @@ def prune_blocks(
     change: Callable[[str, Tensor, Kept], Tensor],
     context: Context,
 ) -> None:
-    """Change the weights of `model` block by block, given what `record` keeps of each layer's inputs."""
+    """Change the weights of `model` block by block, given the statistic `record(layer)` of each layer's inputs."""
     from potstill.compression.architecture import blocks_of
     from potstill.compression.layerwise import walk
 
     total = len(blocks_of(model)[1])
     for number, block in enumerate(walk(model, batches)):
-        kept = block.record(record)
+        # recorded before any weight of the block changes: the statistics are of the inputs that its layers were fitted
+        # to
+        statistics = block.record(record)
         for path, layer in block.layers.items():
-            layer.weight.data.copy_(change(path, layer.weight.data, kept[path]))
+            layer.weight.data.copy_(change(path, layer.weight.data, statistics[path]))
         context.progress(number + 1, total, note=block.name)
 
 
-def measured(model: PretrainedModel) -> Result:
-    """Return what the zeros in the blocks' linear layers come to."""
+def measure_zeros(model: PretrainedModel) -> Result:
+    """Return the share and storage of zeros in the blocks' linear layers."""
     from potstill.compression.layerwise import block_layers
     from potstill.compression.pruning.sparse_storage import total
 
@@ -133,14 +138,14 @@ def publish_pruned(
 
     `figures` were measured on the calibration texts; `sparsity` and `pattern` are what was asked for.
     """
-    result = measured(loaded.model)
+    result = measure_zeros(loaded.model)
     context.notes |= {"sparsity": result.sparsity, "storage": {"note": NO_GAIN, **vars(result.storage)}}
     dense = max(result.storage.dense, 1)
-    would = {"CSR": result.storage.csr, "bit mask": result.storage.bitmask, "zstd": result.storage.zstd}
+    alternatives = {"CSR": result.storage.csr, "bit mask": result.storage.bitmask, "zstd": result.storage.zstd}
     details = {
         **{f"calibration {name}": value for name, value in figures.items()},
         "zeros": result.sparsity,
-        **{f"pruned layers as {name}, share of their bytes": size / dense for name, size in would.items()},
+        **{f"pruned layers as {name}, share of their bytes": size / dense for name, size in alternatives.items()},
     }
-    made = {**recipe, "sparsity": sparsity, "pattern": pattern, "storage": NO_GAIN}
-    return publish(loaded, context, f"{sparsity:.0%} pruned", made, details)
+    full_recipe = {**recipe, "sparsity": sparsity, "pattern": pattern, "storage": NO_GAIN}
+    return publish(loaded, context, f"{sparsity:.0%} pruned", full_recipe, details)

@@ -1,4 +1,4 @@
-"""Narrower models by how active their parts are (Minitron)."""
+"""Width pruning by activations (Minitron)."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ class WidthPrune(SizedStep):
         return publish_cut(loaded, original, context, "narrower", recipe)
 
 
-def cut_least_active(model: PretrainedModel, found: Activity, old: Shape, new: Shape) -> None:
+def cut_least_active(model: PretrainedModel, activity: Activity, old: Shape, new: Shape) -> None:
     """Cut `model` from the sizes `old` to `new`, by the activity that was measured."""
     from potstill.compression.pruning.activation_importance import best
     from potstill.compression.pruning.slicing import cut_groups, cut_hidden, cut_units
 
     if new.units < old.units:
-        cut_units(model, list(best(found.units, new.units)))
+        cut_units(model, list(best(activity.units, new.units)))
     if new.heads < old.heads:
-        cut_groups(model, list(best(found.groups(old.per_group), new.groups)))
+        cut_groups(model, list(best(activity.groups(old.per_group), new.groups)))
     if new.hidden < old.hidden:
-        cut_hidden(model, best(found.hidden, new.hidden))
+        cut_hidden(model, best(activity.hidden, new.hidden))

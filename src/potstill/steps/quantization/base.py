@@ -1,4 +1,4 @@
-"""What steps that store weights in fewer bits share: measuring, rounding, and the folder with its card."""
+"""Shared by quantizing steps: measuring, rounding, and writing the folder with its card."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BITSANDBYTES = "bitsandbytes"
 
 @dataclass(frozen=True)
 class Reference:
-    """What a model put out on the calibration texts before it was changed."""
+    """Outputs of the original model on the calibration texts."""
 
     loaded: Loaded
     """The model, which is changed after this."""
@@ -39,7 +39,7 @@ class Reference:
     """Per text, see `compression.agreement.outputs`."""
 
     def measure(self, context: Context) -> dict[str, float]:
-        """Return and note how far the model agrees with what it was."""
+        """Return and note the agreement with the original model."""
         from potstill.compression.agreement import compared, outputs
 
         figures = compared(self.loaded.model, self.outputs, outputs(self.loaded.model, self.drawn.measured))
@@ -51,7 +51,7 @@ class Reference:
 
 
 def reference(step: CalibratedStep, loaded: Loaded, rows: Dataset) -> Reference:
-    """Draw the calibration texts of `step`, and keep what the model puts out on them.
+    """Draw the calibration texts of `step`, and record the model's outputs on them.
 
     Raises:
         BadInput: there are no usable rows, too few tokens, or the model can't read them.
@@ -63,8 +63,8 @@ def reference(step: CalibratedStep, loaded: Loaded, rows: Dataset) -> Reference:
 
 
 @contextmanager
-def solved(path: str, hessian: Hessian, damping: float, context: Context) -> Iterator[None]:
-    """Name the layer at `path` if its `hessian` is of no use, and note it if it took more than `damping`.
+def naming_layer(path: str, hessian: Hessian, damping: float, context: Context) -> Iterator[None]:
+    """Add the layer's `path` to errors of its `hessian`, and note one that needed more than `damping`.
 
     Raises:
         BadInput: it is not finite, or can't be inverted.
@@ -120,6 +120,7 @@ def publish_as(loaded: Loaded, write: Callable[[Path], None], context: Context, 
     loaded.carry(context.out)
     base = name_of(loaded.folder)
     recipe = {**card.recipe, "format": card.fmt}
+    # a step that quantizes them too has named them already
     recipe.setdefault("embeddings and head", "16-bit")
     if card.fmt == BITSANDBYTES:
         recipe["runs in"] = "transformers with bitsandbytes; vLLM does not load it"

@@ -1,4 +1,4 @@
-"""Encoders in 4-bit integers, their embeddings too."""
+"""Quantize encoders to int4, embeddings included."""
 
 from __future__ import annotations
 
@@ -123,6 +123,7 @@ def around_the_blocks(model: PretrainedModel) -> dict[str, Any]:
             f"a {model.config.model_type} model is no encoder, and vLLM reads no 4-bit embeddings: take QuantizeInt4, "
             "and TrimVocabulary for fewer embeddings"
         )
+    # an output layer tied to the embeddings would read them packed, which transformers' format can't
     if model.get_output_embeddings() is not None:
         raise BadInput(
             f"a {type(model).__name__} predicts tokens with its embeddings, which then can't be 4-bit: take a "
@@ -132,6 +133,7 @@ def around_the_blocks(model: PretrainedModel) -> dict[str, Any]:
     return {
         path: module
         for path, module in model.named_modules()
+        # `module in inside` leaves a classifier's head out, which stands outside of the base model
         if isinstance(module, nn.Embedding | nn.Linear) and module in inside and path not in blocks
     }
 
@@ -148,8 +150,10 @@ def _check_widths(model: PretrainedModel) -> None:
     widths = {layer.in_features for layer in block_layers(model).values()}
     odd = sorted(width for width in widths if BLOCK % width and width % BLOCK)
     if odd:
-        raise BadInput(f"rows of {', '.join(map(str, odd))} features don't fit: they must divide {BLOCK} or be a "
-                       "multiple of it; take QuantizeInt8, which fits any width")  # fmt: skip
+        raise BadInput(
+            f"rows of {', '.join(map(str, odd))} features don't fit: they must divide {BLOCK} or be a "
+            "multiple of it; take QuantizeInt8, which fits any width"
+        )
 
 
 def _to_nearest(module: nn.Linear | nn.Embedding) -> Quantized:
@@ -157,9 +161,9 @@ def _to_nearest(module: nn.Linear | nn.Embedding) -> Quantized:
     from potstill.compression.quantization import clipping
 
     weight = module.weight.data
-    made = clipping.quantize(weight, None, 4, weight.shape[1], weight.dtype)
-    weight.copy_(made.dequantize())
-    return made
+    rounded = clipping.quantize(weight, None, 4, weight.shape[1], weight.dtype)
+    weight.copy_(rounded.dequantize())
+    return rounded
 
 
 def _by_gptq(weight: Tensor, hessian: Hessian, damping: float) -> Quantized:

@@ -1,4 +1,4 @@
-"""Quantization to 8-bit floating point."""
+"""Quantize to FP8 (E4M3)."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ class QuantizeFP8(CalibratedStep):
         quantized = round_layers(layers, lambda weight: fp8.quantize(weight, weight.dtype))
         figures: dict[str, float] = {}
         if before:
+            # kernels round activations at run time; the model in memory must do so too for an honest agreement
             with quantized_activations(list(layers.values()), fp8.fake_quantize_tokens):
                 figures = before.measure(context)
         recipe = {"method": "W8A8 in FP8 (E4M3)", "weights": "FP8 per channel", "activations": "FP8 per token"}

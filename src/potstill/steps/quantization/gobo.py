@@ -1,4 +1,4 @@
-"""GOBO: dictionaries of weights, as a measure of what could be stored."""
+"""GOBO: weights as centroids and outliers; measures the storage, which no runtime reads."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ class GOBO(CalibratedStep):
 
         loaded = folder.load(model)
         before = reference(self, loaded, calibration) if calibration is not None else None
-        made = {}
+        coded = {}
         for path, bits in self._bits(loaded.model).items():
             weight = loaded.model.get_submodule(path).get_parameter("weight").data
-            made[path] = gobo.quantize(weight, bits, self.log_probability)
-            weight.copy_(made[path].dequantize())
+            coded[path] = gobo.quantize(weight, bits, self.log_probability)
+            weight.copy_(coded[path].dequantize())
         figures = before.measure(context) if before else {}
-        context.notes["stored"] = size = stored_size(loaded.model, made)
+        context.notes["stored"] = size = stored_size(loaded.model, coded)
         recipe = {
             "method": "GOBO (Zadeh et al. 2020)",
             "bits": self.bits,
@@ -74,23 +74,23 @@ class GOBO(CalibratedStep):
 
         from potstill.compression.layerwise import block_layers
 
-        found = dict.fromkeys(block_layers(model), self.bits)
+        bits_of = dict.fromkeys(block_layers(model), self.bits)
         if self.embedding_bits:
             embeddings = (path for path, module in model.named_modules() if isinstance(module, nn.Embedding))
-            found |= dict.fromkeys(embeddings, self.embedding_bits)
-        return found
+            bits_of |= dict.fromkeys(embeddings, self.embedding_bits)
+        return bits_of
 
 
-def stored_size(model: PretrainedModel, made: Mapping[str, Gobo]) -> dict[str, float]:
-    """Return what the model would take with dictionaries in place of the weights in `made`, and without."""
+def stored_size(model: PretrainedModel, layers: Mapping[str, Gobo]) -> dict[str, float]:
+    """Return what the model would take with dictionaries in place of the weights in `layers`, and without."""
     parameters = sum(value.numel() for value in model.parameters())
     width = next(model.parameters()).element_size()
-    coded = sum(weight.codes.numel() for weight in made.values())
-    bits = sum(weight.stored_bits() for weight in made.values())
+    coded = sum(weight.codes.numel() for weight in layers.values())
+    bits = sum(weight.stored_bits() for weight in layers.values())
     rest = (parameters - coded) * width
     return {
         "stored bytes": rest + -(-bits // 8),
         "bytes before": parameters * width,
         "stored bits a coded weight": bits / max(coded, 1),
-        "share of outliers": sum(len(weight.values) for weight in made.values()) / max(coded, 1),
+        "share of outliers": sum(len(weight.values) for weight in layers.values()) / max(coded, 1),
     }

@@ -1,4 +1,4 @@
-"""Quantization to 4-bit integers."""
+"""Quantize to int4 weights (W4A16) by GPTQ, AWQ or round-to-nearest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from annotated_types import Interval
 from potstill.errors import BadInput
 from potstill.models import folder
 from potstill.steps.compression.base import FittedStep
-from potstill.steps.quantization.base import Card, publish_quantized, reference, round_layers, solved
+from potstill.steps.quantization.base import Card, naming_layer, publish_quantized, reference, round_layers
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -115,7 +115,8 @@ def gptq_layers(
         hessians = block.record(lambda layer: Hessian(layer.in_features, layer.weight.device))
         for hessian, paths in sharing(hessians):
             weights = {path: block.layers[path].weight.data for path in paths}
-            with solved(paths[0], hessian, damping, context):
+            with naming_layer(paths[0], hessian, damping, context):
+                # query, key and value (gate and up) read one input: as one matrix they need one factorization
                 quantized |= quantize_together(weights, hessian, 4, group_size, damping, model.dtype, symmetric)
             for path, weight in weights.items():
                 weight.copy_(quantized[path].dequantize())

@@ -1,4 +1,4 @@
-"""Quantization to 8-bit integers."""
+"""Quantize to int8 weights and activations (W8A8), with SmoothQuant if wanted."""
 
 from __future__ import annotations
 

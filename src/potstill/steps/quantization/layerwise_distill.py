@@ -1,4 +1,4 @@
-"""Quantization whose blocks learn, one after another, to do what they did before."""
+"""Quantization with layer-by-layer distillation: each block is trained to reproduce its full-precision outputs."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 class LayerwiseDistill(FittedStep):
-    """Quantize block by block, each trained to give the full-precision block's outputs again (ZeroQuant, Yao 2022).
+    """Quantize block by block, each trained to reproduce the full-precision block's outputs (ZeroQuant, Yao 2022).
 
     The layer-by-layer knowledge distillation of the paper: the weights of one block learn through their rounding, by
     the mean squared error of its outputs on the calibration texts, which come through the blocks already quantized. No
-    labels, no second model, and the optimizer of one block only. A block that training doesn't better is rounded. W4A16
-    or W8A8 (activations quantized per token, in training too), in a folder that vLLM and transformers load. Embeddings
-    and head stay 16-bit. Notes hold each block's error before and after, and the agreement with the 16-bit model on the
-    calibration answers (optimistic, since the weights were fitted to them).
+    labels, no second model, and the optimizer of one block only. A block that training doesn't improve is rounded.
+    W4A16 or W8A8 (activations quantized per token, in training too), in a folder that vLLM and transformers load.
+    Embeddings and head stay 16-bit. Notes hold each block's error before and after, and the agreement with the 16-bit
+    model on the calibration answers (optimistic, since the weights were fitted to them).
 
     >>> rows = LoadRows([{"instruction": "turn on the light", "output": "on"}] * 16)
     >>> show(LayerwiseDistill(student, calibration=rows, passes=2))
@@ -46,7 +46,7 @@ class LayerwiseDistill(FittedStep):
     group_size: Literal[32, 64, 128] = 32
     """Of `bits=4`: input features that share a scale."""
     passes: Annotated[int, Ge(1)] = 10
-    """Passes of each block over the calibration texts."""
+    """Epochs of each block over the calibration texts."""
     learning_rate: Annotated[float, Gt(0)] = 1e-4
     """Learning rate of a block's weights at the start; a tenth of the usual one or less, as they start from a
     solution."""
@@ -94,15 +94,16 @@ class LayerwiseDistill(FittedStep):
 
         total, fake = len(blocks_of(model)[1]), self._fake(model.dtype)
         quantized: dict[str, Quantized] = {}
-        told = []
+        errors = []
         for number, block in enumerate(walk(model, batches)):
-            made = distill_block(block, fake, self.passes, self.learning_rate)
-            quantized |= made.quantized
-            told.append({"block": block.name, "rounded": made.rounded_error, "distilled": made.error})
+            distilled = distill_block(block, fake, self.passes, self.learning_rate)
+            quantized |= distilled.quantized
+            errors.append({"block": block.name, "rounded": distilled.rounded_error, "distilled": distilled.error})
             if self.bits == 8:
+                # later blocks then train on what int8 kernels will feed them
                 served.enter_context(quantized_activations(list(block.layers.values())))
             context.progress(number + 1, total, note=block.name)
-        context.notes["blocks"] = told
+        context.notes["blocks"] = errors
         return quantized
 
     def _fake(self, dtype: torch.dtype) -> FakeQuantization:

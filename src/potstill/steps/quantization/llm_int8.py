@@ -1,4 +1,4 @@
-"""Int8 with outlier features in half precision, for transformers."""
+"""LLM.int8(): int8 with outlier features in half precision, for transformers."""
 
 from __future__ import annotations
 
@@ -55,6 +55,7 @@ class LLMInt8(CalibratedStep):
         stored.refuse_other_layers(loaded.model, BITSANDBYTES)
         before = reference(self, loaded, calibration) if calibration is not None else None
         layers = block_layers(loaded.model)
+        # float32 scales: bitsandbytes stores SCB so
         quantized = round_layers(layers, lambda weight: rounding.quantize(weight, 8, None, torch.float32))
         figures: dict[str, float] = {}
         if before:

@@ -29,7 +29,7 @@ Bits = Literal[4, 8, 16]
 
 
 class MixedPrecision(FittedStep):
-    """Store each layer in as many bits as it needs: least harm within a budget (HAWQ-V3, Yao et al. 2020).
+    """Store each layer in as many bits as it needs: least harm within a bit budget (HAWQ-V3, Yao et al. 2020).
 
     As there, harms add up and choosing is an integer program; a harm is the KL divergence on the calibration texts when
     that layer alone is rounded to 4 bits (W4A16 in groups of 32), to 8 (W8A8), or left in 16. Layers that a server
@@ -51,7 +51,7 @@ class MixedPrecision(FittedStep):
     """What a layer can get."""
     allocation: Literal["knapsack", "greedy", "order"] = "knapsack"
     """`knapsack` is exact for harms that add up; `greedy` goes by the best ratio of harm to bits; `order` gives the
-    first layers the most, whatever the harm: a control at the same size."""
+    first layers the most, regardless of harm: a control at the same size."""
     sensitivity: Literal["curvature", "trial"] = "curvature"
     """How harms are found: to second order, in one backward pass over the texts for all layers (`compression.curvature`
     says how); or by `trial`, a pass over 32 texts at most for every layer and choice, whose time grows with the square
@@ -118,6 +118,7 @@ class MixedPrecision(FittedStep):
         """
         from potstill.compression.quantization import sensitivity
 
+        # vLLM merges q, k, v (gate, up) into one matrix, which has one scheme
         units = sensitivity.fused_units(before.loaded.model)
         parts = [{path: layers[path] for path in unit} for unit in units]
         harms = (self._tried if self.sensitivity == "trial" else self._curved)(parts, before, context)

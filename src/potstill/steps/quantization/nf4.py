@@ -1,4 +1,4 @@
-"""4-bit normal floats, for transformers."""
+"""NF4: 4-bit normal floats, for transformers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A vector for each row's text, by a sentence encoder (Reimers and Gurevych 2019, "Sentence-BERT")."""
+"""Embed texts with a sentence encoder (Reimers and Gurevych 2019, "Sentence-BERT")."""
 
 from __future__ import annotations
 

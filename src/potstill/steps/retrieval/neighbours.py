@@ -1,4 +1,4 @@
-"""For each of many texts the nearest of others: what prompting steps that retrieve share."""
+"""Nearest neighbours of texts, for prompting steps that retrieve."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def neighbours(
 ) -> NDArray[np.int32]:
     """Return, for each of N rows, the numbers [N, k] of the nearest `others`, nearest first.
 
-    The encoder is gone when this returns: its memory is free for a teacher.
+    The encoder is freed when this returns, so that its memory is there for a teacher.
 
     Raises:
         BadInput: there are no others, or a text is missing.
@@ -33,5 +33,5 @@ def neighbours(
         raise BadInput(Problem("", "", f"no rows with a column {other_column} to retrieve from: give at least one"))
     encoder = Encoder(model, context)
     index = Nearest(encoder.matrix(texts_in(others, other_column)), threads=context.threads)
-    found = [index.search(vectors, k)[1].astype(np.int32) for vectors in encoder.chunks(texts_in(rows, column))]
-    return np.concatenate(found) if found else np.zeros((0, k), np.int32)
+    chunks = [index.search(vectors, k)[1].astype(np.int32) for vectors in encoder.chunks(texts_in(rows, column))]
+    return np.concatenate(chunks) if chunks else np.zeros((0, k), np.int32)

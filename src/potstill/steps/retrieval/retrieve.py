@@ -1,4 +1,4 @@
-"""For each query the documents nearest to it (Karpukhin et al. 2020, "Dense Passage Retrieval", section 3)."""
+"""Retrieve the documents nearest to each query (Karpukhin et al. 2020, "Dense Passage Retrieval", section 3)."""
 
 from __future__ import annotations
 
@@ -93,16 +93,17 @@ class Retrieve(Step):
         names = [str(name) for name in documents["id"]] if "id" in documents.column_names else None
         waiting = iter(queries)
         for vectors in self._queries(queries, model, context):
+            # one more than asked for, since the query's own document is dropped afterwards
             for scores, numbers in zip(*index.search(vectors, self.k + self.others_only), strict=True):
                 row = next(waiting)
                 own = str(row["id"]) if self.others_only else None
-                found = [
+                hits = [
                     (int(number), float(score))
                     for number, score in zip(numbers, scores, strict=True)
                     if number >= 0 and (own is None or names is None or names[number] != own)
                 ][: self.k]
                 context.ledger.keep()
-                yield {**row, **self._passages(found, documents, names)}
+                yield {**row, **self._passages(hits, documents, names)}
 
     def _documents(self, documents: Dataset, model: ModelSource | None, context: Context) -> NDArray[np.float32]:
         """Return the documents' vectors, [N, D]."""
@@ -123,12 +124,12 @@ class Retrieve(Step):
             yield as_matrix(queries[start : start + CHUNK][self.embedding], self.embedding)
 
     def _passages(
-        self, found: list[tuple[int, float]], documents: Dataset, names: list[str] | None
+        self, hits: list[tuple[int, float]], documents: Dataset, names: list[str] | None
     ) -> dict[str, list[Any]]:
         """Return the new columns of a query; documents without an id are named by their number."""
-        numbers = [number for number, _ in found]
+        numbers = [number for number, _ in hits]
         return {
             "passages": documents[numbers][self.document_column] if numbers else [],
             "passage_ids": [names[number] if names else str(number) for number in numbers],
-            "passage_scores": [score for _, score in found],
+            "passage_scores": [score for _, score in hits],
         }

@@ -1,4 +1,4 @@
-"""How alike two columns are: the cosine of their vectors."""
+"""Cosine similarity of two columns."""
 
 from __future__ import annotations
 
@@ -130,4 +130,5 @@ def cosine(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:
     length = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         value = np.einsum("nd,nd->n", a, b) / length
+    # rounding can push the cosine of equal vectors a little past 1
     return np.where(length > 0, np.clip(value, -1.0, 1.0), np.nan)

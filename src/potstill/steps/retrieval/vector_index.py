@@ -50,6 +50,7 @@ class Nearest:
         import numpy as np
 
         scores, numbers = self._index.search(np.ascontiguousarray(queries, np.float32), min(k, self.size))
+        # faiss leaves the order of ties open, which would make runs differ
         order = np.lexsort((numbers, -scores), axis=1)
         return np.take_along_axis(scores, order, 1), np.take_along_axis(numbers, order, 1)
 

@@ -1,4 +1,4 @@
-"""Columns that a step puts beside those of its rows: none replaces one that is there."""
+"""Columns that a step adds to its rows; none may replace an existing one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REASON = "finish_reason"
 def added(
     step: Step, rows: frozenset[str] | None, new: Iterable[str], edge: str = "rows", given: Iterable[str] = ()
 ) -> frozenset[str] | None:
-    """Return the columns of `rows` and the `new` ones of `step`; None where those of the rows are not known.
+    """Return the columns of `rows` and the `new` ones of `step`; None where those of the rows are unknown.
 
     Args:
         step: whose columns they are.
@@ -41,11 +41,11 @@ def added(
     return rows | set(new)
 
 
-def answered(rows: frozenset[str] | None, made: frozenset[str] | None) -> frozenset[str] | None:
-    """Return the columns `made` of `rows`, with those that tell how the newest answer and earlier ones ended."""
-    if rows is None or made is None:
+def answered(rows: frozenset[str] | None, columns: frozenset[str] | None) -> frozenset[str] | None:
+    """Return the `columns` made of `rows`, with the finish reasons of the newest answer and of earlier ones."""
+    if rows is None or columns is None:
         return None
-    return made | {REASON} | ({earlier(rows)} if REASON in rows else set())
+    return columns | {REASON} | ({earlier(rows)} if REASON in rows else set())
 
 
 def earlier(columns: Collection[str]) -> str:
@@ -57,20 +57,21 @@ def earlier(columns: Collection[str]) -> str:
 
 
 def with_answer(row: Mapping[str, Any], output: str, text: str, reason: str) -> dict[str, Any]:
-    """Return the row with an answer in `output` and how it ended; how an earlier one did is kept beside it."""
-    kept = {earlier(row): row[REASON]} if REASON in row else {}
-    return {**row, **kept, output: text, REASON: reason}
+    """Return the row with an answer in `output` and its finish reason; an earlier answer's is renamed and kept."""
+    previous = {earlier(row): row[REASON]} if REASON in row else {}
+    return {**row, **previous, output: text, REASON: reason}
 
 
 def _own_variables(step: Step) -> frozenset[str]:
     """Return the variables of the step's templates that are the user's own; built-in ones mean what the step gives."""
+    # compared by text, since a template field may hold a name, a path or the text itself
     built_in = {path.read_text(encoding="utf-8") for path in FOLDER.glob("*.jinja")}
     texts = [value for field in ("prompt", "curate") if isinstance(value := getattr(step, field, None), str)]
     return frozenset(name for text in texts if template_text(text) not in built_in for name in required_variables(text))
 
 
 def _replaced(step: Step, name: str, edge: str) -> Problem:
-    """Return that the step would replace a column."""
+    """Return the problem that the step would replace a column."""
     fields = [field.name for field in dataclasses.fields(step) if getattr(step, field.name) == name]
     other = f", or choose another name with {fields[0]}=" if fields else ""
     text = f"has a column {name} already, which {type(step).__name__} would replace"
@@ -78,11 +79,11 @@ def _replaced(step: Step, name: str, edge: str) -> Problem:
 
 
 def _hidden(step: Step, name: str, edge: str) -> Problem:
-    """Return that a template can't show a column."""
+    """Return the problem that a template can't show a column."""
     text = f"has a column {name}, which the template can't show, as {type(step).__name__} gives its own {name}"
     return Problem("", edge, f"{text}: {_rename(name)}")
 
 
 def _rename(name: str) -> str:
-    """Return how a column is put out of the way."""
+    """Return how to rename or drop a column."""
     return f'rename it first, Rename(rows, {{"{name}": "earlier_{name}"}}), or leave it out, Drop(rows, ["{name}"])'

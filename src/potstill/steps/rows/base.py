@@ -1,4 +1,4 @@
-"""Steps that choose among rows, or put them in another order or form, one by one."""
+"""Base classes of steps that filter, reorder or reshape rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choosing, naming and leaving out columns."""
+"""Selecting, renaming and dropping columns."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ class Drop(_NamedColumns):
         Raises:
             BadInput: none is left.
         """
-        known = inputs.get("rows")
-        if known is not None and not known - frozenset(self.names):
-            raise BadInput(Problem("", "names", f"leaves no column: the rows have only {', '.join(sorted(known))}"))
-        return None if known is None else known - frozenset(self.names)
+        present = inputs.get("rows")
+        if present is not None and not present - frozenset(self.names):
+            raise BadInput(Problem("", "names", f"leaves no column: the rows have only {', '.join(sorted(present))}"))
+        return None if present is None else present - frozenset(self.names)
 
     def run(self, rows: Dataset) -> Dataset:
         """Return the rows without these columns."""
@@ -96,13 +96,13 @@ class Rename(RowsStep):
         Raises:
             BadInput: another column has one of the new names.
         """
-        known = inputs.get("rows")
-        if known is None:
+        present = inputs.get("rows")
+        if present is None:
             return None
-        taken = sorted((known - self.names.keys()) & set(self.names.values()))
+        taken = sorted((present - self.names.keys()) & set(self.names.values()))
         if taken:
             raise BadInput(Problem("", "names", f"the rows have a column {', '.join(taken)} already: drop it first"))
-        return (known - self.names.keys()) | frozenset(self.names.values())
+        return (present - self.names.keys()) | frozenset(self.names.values())
 
     def run(self, rows: Dataset) -> Dataset:
         """Return the rows with the new names."""

@@ -1,4 +1,4 @@
-"""Rows of several steps as one: below one another, or side by side."""
+"""Concatenate the rows of several steps, or zip their columns."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from operator import add
 from typing import TYPE_CHECKING, ClassVar
 
 from potstill.engine.rows.casting import recast_table
+from potstill.engine.rows.common_types import common_schema
 from potstill.engine.rows.features import common_metadata
 from potstill.engine.rows.files import beside, tables
 from potstill.engine.rows.flaws import Flawed
-from potstill.engine.rows.types import common_schema
 from potstill.engine.step import Estimate, Rows, Step
 from potstill.errors import BadInput, Problem
 
@@ -47,11 +47,11 @@ class Concat(Step):
             BadInput: some lack a column, and `fill` does not say that this is meant.
         """
         parts = [inputs.get(f"rows[{number}]") for number in range(len(self.rows))]
-        known = [part for part in parts if part is not None]
+        resolved = [part for part in parts if part is not None]
         if not self.fill:
             _same(parts)
-            return known[0] if known else None
-        return frozenset().union(*known) if len(known) == len(parts) else None
+            return resolved[0] if resolved else None
+        return frozenset().union(*resolved) if len(resolved) == len(parts) else None
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Count the rows of all."""
@@ -81,6 +81,7 @@ class Concat(Step):
                     try:
                         yield from recast_table(table, schema).to_batches()
                     except Flawed as error:
+                        # flaws count rows from the table's start; users know the number in the whole input
                         flaws = error.inside("", partial(add, start)).flaws
                         raise BadInput(*(Problem("", "rows", f"input {number}, {flaw}") for flaw in flaws)) from error
                     start += table.num_rows
@@ -110,16 +111,17 @@ class Zip(Step):
             BadInput: two steps have the same column.
         """
         parts = [inputs.get(f"rows[{number}]") for number in range(len(self.rows))]
-        known = [part for part in parts if part is not None]
-        twice = sorted(name for name, times in Counter(name for part in known for name in part).items() if times > 1)
+        resolved = [part for part in parts if part is not None]
+        twice = sorted(name for name, times in Counter(name for part in resolved for name in part).items() if times > 1)
         if twice:
             raise BadInput(Problem("", "rows", f"several have a column {', '.join(twice)}: drop or rename all but one"))
-        return frozenset().union(*known) if len(known) == len(parts) else None
+        return frozenset().union(*resolved) if len(resolved) == len(parts) else None
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Count the rows of one."""
-        known = rows.get("rows")
-        return Estimate(rows=None if known is None else known // len(self.rows))
+        total = rows.get("rows")
+        # `rows` counts the rows of all inputs together, which are equally many
+        return Estimate(rows=None if total is None else total // len(self.rows))
 
     def run(self, rows: list[Dataset]) -> pa.RecordBatchReader:
         """Return the rows side by side, a batch at a time.
@@ -146,15 +148,18 @@ class Zip(Step):
 
 
 def _same(parts: Iterable[frozenset[str] | None]) -> None:
-    """Check that all have the same columns, as far as they are known.
+    """Check that all inputs have the same columns, where the columns are known.
 
     Raises:
         BadInput: naming what each lacks.
     """
-    known = {number: part for number, part in enumerate(parts) if part is not None}
-    together = frozenset().union(*known.values())
-    lacking = [f"input {number} lacks {', '.join(sorted(together - part))}" for number, part in known.items()
-               if together - part]  # fmt: skip
+    by_input = {number: part for number, part in enumerate(parts) if part is not None}
+    together = frozenset().union(*by_input.values())
+    lacking = [
+        f"input {number} lacks {', '.join(sorted(together - part))}"
+        for number, part in by_input.items()
+        if together - part
+    ]
     if lacking:
         text = f"the columns differ: {'; '.join(lacking)}"
         raise BadInput(Problem("", "rows", f"{text}. Rename or drop them, or say fill=True to leave them empty there"))

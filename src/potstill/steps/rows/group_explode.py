@@ -1,4 +1,4 @@
-"""Rows from lists, and lists from rows."""
+"""Explode lists into rows, and group rows into lists and aggregates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from potstill.engine.context import Context
 
 Aggregation = Literal["count", "count_distinct", "sum", "mean", "min", "max", "stddev", "first", "last", "any", "all"]
-"""What may be made of a group's values; missing ones don't count."""
+"""Aggregations of a group's values; missing values don't count."""
 _NUMBER = "\0number"
 
 
@@ -80,7 +80,7 @@ class Explode(Step):
         return pa.RecordBatchReader.from_batches(schema, batches())
 
     def _exploded(self, table: pa.Table, schema: pa.Schema, context: Context) -> pa.Table:
-        """Return one table exploded; says in the ledger what was left out."""
+        """Return one table exploded; rows without items go to the ledger."""
         import numpy as np
         import pyarrow as pa
         import pyarrow.compute as pc
@@ -90,8 +90,10 @@ class Explode(Step):
         columns = {name: table[name].take(pa.array(parents)) for name in table.column_names}
         columns[self.column] = items(lists)
         if "id" in columns and schema.field("id").type == pa.string() and self.column != "id":
+            # `parents` is sorted, so the first position of a value is where its list begins
             starts = np.searchsorted(parents, parents)
             places = np.arange(len(parents)) - starts
+            # the first item keeps the id, so that lists of one change nothing
             marks = pa.array([f"#{place + 1}" if place else "" for place in places], pa.string())
             columns["id"] = pc.binary_join_element_wise(columns["id"], marks, "")
         context.ledger.keep(len(parents))
@@ -129,8 +131,8 @@ class Group(Step):
         """Yield what is wrong with the parameters."""
         if not self.by:
             yield Problem("", "by", "names no column: give at least one")
-        made = [*names(self.by), *self.collect, *self.aggregate]
-        for name in sorted({name for name in made if made.count(name) > 1}):
+        new_columns = [*names(self.by), *self.collect, *self.aggregate]
+        for name in sorted({name for name in new_columns if new_columns.count(name) > 1}):
             yield Problem("", "aggregate", f"column {name!r} would be made twice: give the new one another name")
 
     def needs(self) -> Mapping[str, Iterable[str]]:
@@ -155,21 +157,22 @@ class Group(Step):
         collected = rows.select_columns(list(self.collect)).with_format("arrow")[:] if self.collect else None
 
         def table(start: int, count: int) -> pa.Table:
-            made: dict[str, Any] = {name: plain[name].slice(start, count) for name in names(self.by)}
+            columns: dict[str, Any] = {name: plain[name].slice(start, count) for name in names(self.by)}
             lists = numbers.slice(start, count)
             for name in self.collect:
                 assert collected is not None
                 values = take(collected[name], lists.flatten()).combine_chunks()
-                made[name] = pa.ListArray.from_arrays(_offsets(lists), values)
+                columns[name] = pa.ListArray.from_arrays(_offsets(lists), values)
             for name, (column, function) in self.aggregate.items():
-                made[name] = plain[f"{column}_{function}"].slice(start, count)
-            return pa.table(made)
+                columns[name] = plain[f"{column}_{function}"].slice(start, count)
+            return pa.table(columns)
 
         batches = (
             batch
             for start in range(0, groups.num_rows, GROUP_ROWS)
             for batch in table(start, GROUP_ROWS).combine_chunks().to_batches()
         )
+        # an empty slice has the schema, which a reader needs before its first batch
         return pa.RecordBatchReader.from_batches(table(0, 0).schema, batches)
 
     def _groups(self, rows: Dataset) -> pa.Table:
@@ -187,6 +190,7 @@ class Group(Step):
         except (pa.ArrowNotImplementedError, pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowKeyError) as error:
             kinds = ", ".join(f"{name}: {table.schema.field(name).type}" for name in wanted)
             raise BadInput(Problem("", "by", f"these columns can't be grouped so ({kinds}): {error}")) from error
+        # Arrow promises no order of groups: sorted by each group's first row
         return groups.sort_by(f"{_NUMBER}_min").drop_columns([f"{_NUMBER}_min"])
 
 

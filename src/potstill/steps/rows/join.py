@@ -1,4 +1,4 @@
-"""Rows of two steps, matched by what they have in common."""
+"""Join the rows of two steps on equal columns."""
 
 from __future__ import annotations
 
@@ -105,18 +105,18 @@ class Join(Step):
         return pa.RecordBatchReader.from_batches(schema, batches())
 
     def _known(self, schema: pa.Schema, left: Dataset, right: Dataset) -> pa.Schema:
-        """Return the schema of the result with what both sides know of their columns.
+        """Return the schema of the result with the column metadata of both sides.
 
         Raises:
-            BadInput: they know different things of a column that is matched.
+            BadInput: the metadata of a matched column differ.
         """
-        theirs = right.select_columns([name for name in right.column_names if name not in left.column_names])
-        both = [left.features.arrow_schema, theirs.features.arrow_schema]
+        right_only = right.select_columns([name for name in right.column_names if name not in left.column_names])
+        both = [left.features.arrow_schema, right_only.features.arrow_schema]
         shared = right.select_columns(list(names(self.on)))
-        known, wrong = common_metadata(schema, [*both, shared.features.arrow_schema])
+        described, wrong = common_metadata(schema, [*both, shared.features.arrow_schema])
         if wrong:
             raise BadInput(*(Problem("", "on", text) for text in wrong))
-        return known
+        return described
 
     def _pairs(self, left: pa.Table, right: pa.Table) -> pa.Table:
         """Return the numbers of the rows that go together, in order; a side without a match is missing."""
@@ -124,15 +124,16 @@ class Join(Step):
         import pyarrow as pa
 
         on = list(names(self.on))
-        ours = left.select(on).append_column(LEFT, pa.array(np.arange(left.num_rows)))
-        theirs = right.select(on).append_column(RIGHT, pa.array(np.arange(right.num_rows)))
+        left_keys = left.select(on).append_column(LEFT, pa.array(np.arange(left.num_rows)))
+        right_keys = right.select(on).append_column(RIGHT, pa.array(np.arange(right.num_rows)))
         try:
-            found = ours.join(theirs, keys=on, join_type=TYPES[self.how], use_threads=False)
+            # only keys and row numbers are joined: Arrow joins no nested columns, and the pairs fit in memory
+            joined = left_keys.join(right_keys, keys=on, join_type=TYPES[self.how], use_threads=False)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
-            kinds = "; ".join(f"{name}: {ours.field(name).type} and {theirs.field(name).type}" for name in on)
+            kinds = "; ".join(f"{name}: {left_keys.field(name).type} and {right_keys.field(name).type}" for name in on)
             raise BadInput(Problem("", "on", f"the columns can't be compared ({kinds})")) from error
-        sides = [name for name in (LEFT, RIGHT) if name in found.column_names]
-        return found.select(sides).sort_by([(name, "ascending") for name in sides])
+        sides = [name for name in (LEFT, RIGHT) if name in joined.column_names]
+        return joined.select(sides).sort_by([(name, "ascending") for name in sides])
 
 
 def _pair_bytes(left: pa.Table, right: pa.Table, pairs: pa.Table) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Rows made from rows by a function of one's own; its code is part of the key."""
+"""Map rows with a function of the user's; its code is part of the key."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class Map(Step):
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
         """Return the columns of the rows and those that are added, if they are named."""
-        known = inputs.get("rows")
-        return known | frozenset(self.adds) if self.adds and known is not None else None
+        present = inputs.get("rows")
+        return present | frozenset(self.adds) if self.adds and present is not None else None
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Assume that all rows stay."""
@@ -57,24 +57,26 @@ class Map(Step):
 
     def run(self, rows: Dataset, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows with what the function returns for them."""
-        known = {*rows.column_names, *self.adds}
-        return context.each(rows, lambda row: self._changed(row, known))
+        allowed = {*rows.column_names, *self.adds}
+        return context.each(rows, lambda row: self._changed(row, allowed))
 
-    def _changed(self, row: dict[str, Any], known: set[str]) -> dict[str, Any] | None:
+    def _changed(self, row: dict[str, Any], allowed: set[str]) -> dict[str, Any] | None:
         """Return a row with what the function returns for it; the function gets a copy.
 
         Raises:
             BadInput: the function returns something else, or columns that were not named.
         """
-        made = self.function(copied(row))
-        if made is None:
+        # a copy, since a function may change its argument
+        new_columns = self.function(copied(row))
+        if new_columns is None:
             return None
-        if not isinstance(made, Mapping):
-            raise BadInput(f"the function returned a {type(made).__name__}, not a dict of columns: {made!r:.60}")
-        strange = sorted(made.keys() - known)
-        if self.adds and strange:
-            raise BadInput(f"the function returned {', '.join(strange)}, which adds= does not name")
-        return {**row, **made}
+        if not isinstance(new_columns, Mapping):
+            kind = type(new_columns).__name__
+            raise BadInput(f"the function returned a {kind}, not a dict of columns: {new_columns!r:.60}")
+        unnamed = sorted(new_columns.keys() - allowed)
+        if self.adds and unnamed:
+            raise BadInput(f"the function returned {', '.join(unnamed)}, which adds= does not name")
+        return {**row, **new_columns}
 
 
 class MapBatches(Step):
@@ -110,26 +112,26 @@ class MapBatches(Step):
         """Yield the rows that the function returns."""
         source, number = iter(rows), 0
         while batch := [dict(row) for row in itertools.islice(source, self.batch_size)]:
-            made = self._kept(batch, context)
-            if made is None:
+            results = self._kept(batch, context)
+            if results is None:
                 for place, row in enumerate(batch):
                     yield from self._alone(row, number + place, context)
             else:
-                context.ledger.keep(len(made))
-                yield from made
+                context.ledger.keep(len(results))
+                yield from results
             number += len(batch)
 
     def _alone(self, row: dict[str, Any], number: int, context: Context) -> Iterator[dict[str, Any]]:
         """Yield what the function returns for one row of a batch that failed; it is lost if it fails alone too."""
         try:
-            made = self._made([row], context)
+            results = self._made([row], context)
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - one bad row must not take its siblings with it
             context.ledger.lose(str(row.get("id", number)), "retryable", described(error))
             return
-        context.ledger.keep(len(made))
-        yield from made
+        context.ledger.keep(len(results))
+        yield from results
 
     def _kept(self, batch: list[dict[str, Any]], context: Context) -> list[dict[str, Any]] | None:
         """Return what the function returns for a batch, or None if it raises."""
@@ -149,9 +151,10 @@ class MapBatches(Step):
         Raises:
             BadInput: the function returns something else than a list of dicts.
         """
+        # a digest of digests: the batch is never one large string in memory
         key = digest(["batch", *map(digest, batch)])
-        kept = context.journal.get_parts(key)
-        if kept is None:
+        stored = context.journal.get_parts(key)
+        if stored is None:
             returned: Any = self.function(copied(batch))
             rows = (
                 list(returned) if isinstance(returned, Iterable) and not isinstance(returned, (str, Mapping)) else None
@@ -159,5 +162,5 @@ class MapBatches(Step):
             if rows is None or not all(isinstance(row, Mapping) for row in rows):
                 raise BadInput(f"the function must return a list of rows (dicts), got {returned!r:.60}")
             parts = chunks(map(checked, rows), GROUP_ROWS, GROUP_BYTES)
-            kept = context.journal.kept_parts(key, (list(part) for part in parts))
-        return kept
+            stored = context.journal.kept_parts(key, (list(part) for part in parts))
+        return stored

@@ -1,4 +1,4 @@
-"""What a prompt template asks for, known before anything runs."""
+"""Columns and variables that a prompt template needs, checked before anything runs."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def prompt_columns(template: str, given: Collection[str] = ()) -> tuple[str, ...
 
 
 def prompt_problems(
-    template: str, *, known: Collection[str] | None = None, wanted: Collection[str] = ()
+    template: str, *, allowed: Collection[str] | None = None, wanted: Collection[str] = ()
 ) -> Iterator[Problem]:
-    """Yield what is wrong with a `prompt` field: its syntax, variables beyond `known`, or `wanted` ones it lacks.
+    """Yield what is wrong with a `prompt` field: its syntax, variables beyond `allowed`, or `wanted` ones it lacks.
 
-    `known` is None where rows give further variables: those are checked against the rows' columns.
+    `allowed` is None where rows give further variables: those are checked against the rows' columns.
     """
     from jinja2 import TemplateSyntaxError
 
@@ -31,13 +31,13 @@ def prompt_problems(
     except TemplateSyntaxError as error:
         yield Problem("", "prompt", f"the template has a mistake in line {error.lineno}: {error.message}")
         return
-    strange = sorted(set(required_variables(template)) - set(known)) if known is not None else []
-    if strange:
-        has = ", ".join(sorted(known or ())) or "none"
-        yield Problem("", "prompt", f"the template uses {', '.join(strange)}, which nothing gives; known are: {has}")
-    idle = sorted(set(wanted) - used)
-    if idle:
-        yield Problem("", "prompt", f"the template never uses {', '.join(idle)}: put {{{{ {idle[0]} }}}} into it")
+    undefined = sorted(set(required_variables(template)) - set(allowed)) if allowed is not None else []
+    if undefined:
+        has = ", ".join(sorted(allowed or ())) or "none"
+        yield Problem("", "prompt", f"the template uses {', '.join(undefined)}, which nothing gives; known are: {has}")
+    unused = sorted(set(wanted) - used)
+    if unused:
+        yield Problem("", "prompt", f"the template never uses {', '.join(unused)}: put {{{{ {unused[0]} }}}} into it")
 
 
 def all_variables(template: str) -> frozenset[str]:
@@ -58,19 +58,20 @@ def item_fields(template: str, items: str) -> tuple[str, ...]:
     try:
         tree = environment().parse(template_text(template))
     except TemplateSyntaxError:
-        return ()  # `prompt_problems` tells it
-    found: set[str] = set()
+        return ()  # `prompt_problems` reports it
+    fields: set[str] = set()
     for loop in tree.find_all(nodes.For):
         over, item = loop.iter, loop.target
         if isinstance(over, nodes.Name) and over.name == items and isinstance(item, nodes.Name):
+            # a field that the template tests with `is defined` may be missing
             optional = {_field(test.node, item.name) for test in loop.find_all(nodes.Test) if test.name == "defined"}
             read = {_field(node, item.name) for node in loop.find_all((nodes.Getattr, nodes.Getitem))}
-            found |= {name for name in read - optional if name}
-    return tuple(sorted(found))
+            fields |= {name for name in read - optional if name}
+    return tuple(sorted(fields))
 
 
 def _field(node: nodes.Node, item: str) -> str:
-    """Return the name of the field of `item` that a node reads, or nothing."""
+    """Return the name of the field of `item` that a node reads, or an empty string."""
     from jinja2 import nodes
 
     if not isinstance(node, (nodes.Getattr, nodes.Getitem)) or not isinstance(node.node, nodes.Name):

@@ -1,4 +1,4 @@
-"""Which rows, in which order: sorted, shuffled, the first ones, all but the first ones, every n-th one."""
+"""Sort, shuffle, take, skip and shard rows."""
 
 from __future__ import annotations
 
@@ -103,8 +103,8 @@ class Take(RowsStep):
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Count the rows that are kept."""
-        known = rows.get("rows")
-        return Estimate(rows=None if known is None else min(known, self.count))
+        total = rows.get("rows")
+        return Estimate(rows=None if total is None else min(total, self.count))
 
     def run(self, rows: Dataset) -> Dataset:
         """Return the first rows."""
@@ -124,8 +124,8 @@ class Skip(RowsStep):
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Count the rows that are left."""
-        known = rows.get("rows")
-        return Estimate(rows=None if known is None else max(known - self.count, 0))
+        total = rows.get("rows")
+        return Estimate(rows=None if total is None else max(total - self.count, 0))
 
     def run(self, rows: Dataset) -> Dataset:
         """Return the rows after the first ones."""
@@ -154,8 +154,8 @@ class Shard(RowsStep):
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Count the rows of this shard."""
-        known = rows.get("rows")
-        return Estimate(rows=None if known is None else len(range(self.index, known, self.count)))
+        total = rows.get("rows")
+        return Estimate(rows=None if total is None else len(range(self.index, total, self.count)))
 
     def run(self, rows: Dataset) -> Dataset:
         """Return the rows of this shard."""
@@ -163,7 +163,7 @@ class Shard(RowsStep):
 
 
 def chosen(rows: Dataset, numbers: range) -> Dataset:
-    """Return the rows with these numbers; a data set can't choose an empty range behind its end."""
+    """Return the rows with these numbers; a dataset can't choose an empty range behind its end."""
     return rows.select(numbers if numbers else [])
 
 

@@ -1,4 +1,4 @@
-"""A test set that stays the same when rows are added."""
+"""Split rows into train, validation and test by hash, so that adding rows moves none."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Split(Step):
     """Rows to learn from: all that no other part has."""
     validation = RowsOutput(
         only_with="validation_share",
-        otherwise="Split makes no validation set unless told its share: Split(..., validation=0.1)",
+        otherwise="Split makes no validation set without a share for it: Split(..., validation=0.1)",
     )
     """Rows to choose between models by."""
     test = RowsOutput()
@@ -72,8 +72,15 @@ class Split(Step):
         name: str | None = None,
     ) -> None:
         """Part `rows`, shares of them into the test and validation sets; see the fields."""
-        fields = {"rows": rows, "test_share": test, "validation_share": validation, "by": by, "stratified": stratified,
-                  "seed": seed, "name": name}  # fmt: skip
+        fields = {
+            "rows": rows,
+            "test_share": test,
+            "validation_share": validation,
+            "by": by,
+            "stratified": stratified,
+            "seed": seed,
+            "name": name,
+        }
         for field, value in fields.items():
             object.__setattr__(self, field, value)
 
@@ -150,6 +157,7 @@ def stratify(
     for name in sorted(strata):
         waiting = sorted(strata[name], key=lambda number: (marks[number], number))
         for part, portion in shares.items():
+            # running totals: rounding each stratum by itself would let the errors of many small strata add up
             wished[part] += portion * len(strata[name])
             count = min(math.floor(wished[part] + 0.5) - given[part], len(waiting))
             given[part] += count

@@ -1,4 +1,4 @@
-"""Rows made by an SQL query over the rows of other steps, in DuckDB (Raasveldt and Muehleisen 2019)."""
+"""Query rows with SQL in DuckDB (Raasveldt and Muehleisen 2019)."""
 
 from __future__ import annotations
 
@@ -68,17 +68,17 @@ class SQL(Step):
                 yield Problem("", "query", text)
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return the columns of the query's result, as far as it can be told without the columns' types.
+        """Return the columns of the query's result, where it can be inferred without the columns' types.
 
         Raises:
             BadInput: the query names a table or a column that is not there.
         """
-        known = {name: inputs.get(f"tables[{name}]") for name in self.tables}
-        if any(columns is None for columns in known.values()):
+        by_table = {name: inputs.get(f"tables[{name}]") for name in self.tables}
+        if any(columns is None for columns in by_table.values()):
             return None
         duckdb = _duckdb()
         connection = duckdb.connect(":memory:", config=SETTINGS)
-        for name, columns in known.items():
+        for name, columns in by_table.items():
             listed = ", ".join(f"NULL AS {_quoted(column)}" for column in sorted(columns or ()))
             connection.execute(f"CREATE VIEW {_quoted(name)} AS SELECT {listed}")
         try:
@@ -105,6 +105,7 @@ class SQL(Step):
         for name, rows in tables.items():
             connection.register(name, rows.with_format("arrow")[:])
         connection.execute("SET TimeZone = 'UTC'")  # else the machine's, in all texts and parts of times with a zone
+        # locks the settings above against the query
         connection.execute("SET lock_configuration = true")
         try:
             relation = connection.sql(self.query)
@@ -160,5 +161,5 @@ def _plain(schema: pa.Schema) -> pa.Schema:
 
 
 def _quoted(name: str) -> str:
-    """Return a name as SQL has it, whatever is in it."""
+    """Return a name as a quoted SQL identifier."""
     return '"' + name.replace('"', '""') + '"'

@@ -1,4 +1,4 @@
-"""Whether a query can give another result each time, by what the engine says of its functions and its syntax tree."""
+"""Detect non-deterministic SQL queries by the engine's function catalogue and the query's syntax tree."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from typing import Any, Protocol
 PURE_TABLES = frozenset({"range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree"})
 """Functions in the place of a table that depend on their arguments alone; all others read the engine or the machine."""
 CLOCK_TYPES = ("DATE", "TIME")
-"""What types of values of the clock begin with."""
+"""Prefixes of the types that clock functions return."""
 
 
 class Connection(Protocol):
     """`duckdb.DuckDBPyConnection`, as far as it is used here."""
 
     def __hash__(self) -> int:
-        """Return what tells one connection from another."""
+        """Return a hash of the connection's identity."""
 
     def execute(self, query: str, parameters: object = None) -> Any:
         """Run a query, and return what gives its rows."""
 
 
 def changing(connection: Connection, query: str) -> list[str]:
-    """Return what in a query gives another result each time, in words; nothing if it always gives the same.
+    """Return what is non-deterministic in a query, in words; empty if it always gives the same result.
 
     Every part of a query counts, wherever it stands: functions by their stability, macros by what they are made of,
     samples without a seed, the clock's values without brackets, and tables that the engine fills itself.
     """
-    found: dict[str, None] = {}
+    reasons: dict[str, None] = {}
     for node in _nodes(_tree(connection, query)):
         for reason in _reasons(connection, node):
-            found[reason] = None
-    return list(found)
+            reasons[reason] = None
+    return list(reasons)
 
 
 def _reasons(connection: Connection, node: dict[str, Any]) -> Iterator[str]:
-    """Yield what is changing in one node of the syntax tree."""
+    """Yield what is non-deterministic in one node of the syntax tree."""
     kind = node.get("class") or node.get("type")
     if node.get("error") is True:
         yield f"what can't be looked into ({node.get('error_message')})"
@@ -88,6 +88,7 @@ def _is_changing(connection: Connection, name: str) -> bool:
 def _is_clock(connection: Connection, name: str) -> bool:
     """Return whether a bare word, such as `current_date`, is a value of the clock where no column has the name."""
     try:
+        # described without any table: a name that still has a type is not a column
         kind = str(connection.execute(f'DESCRIBE SELECT "{name.replace(chr(34), chr(34) * 2)}"').fetchone()[1])
     except Exception:  # noqa: BLE001 - the engine's errors: it is a column's name
         return False

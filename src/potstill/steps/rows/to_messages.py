@@ -1,4 +1,4 @@
-"""Conversations in one shape, whatever shape a data set has them in."""
+"""Convert conversations of several formats to one list of messages."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ToMessages(Step):
     column: Annotated[str, MinLen(1)] = "messages"
     """Where the conversations are; the column is left out of the result, if it isn't the one that is written."""
     system: str = ""
-    """Column of a text that is the system turn, for data sets that keep it apart; an empty text or null is none."""
+    """Column of a text that is the system turn, for datasets that keep it apart; an empty text or null is none."""
     output: Annotated[str, MinLen(1)] = "messages"
     """Column of the conversations in their new shape."""
     max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.01
@@ -91,11 +91,11 @@ class ToMessages(Step):
         from potstill.prompts.values import UnfitRow
 
         turns = conversation(row[self.column])
-        said = row[self.system] if self.system else None
-        if said is None or said == "":
+        system = row[self.system] if self.system else None
+        if system is None or system == "":
             return turns
-        if not isinstance(said, str):
+        if not isinstance(system, str):
             raise UnfitRow(f"{self.system} is no text")
         if turns[0]["role"] == "system":
             raise UnfitRow(f"a system turn in the conversation beside the column {self.system}")
-        return [{"role": "system", "content": said}, *turns]
+        return [{"role": "system", "content": system}, *turns]

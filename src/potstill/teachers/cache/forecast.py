@@ -55,25 +55,21 @@ class Count:
         raise Counted
 
 
-_CURRENT: ContextVar[Count | None] = ContextVar("count of a dry run", default=None)
-
-
-def current() -> Count | None:
-    """Return the count of the dry run that goes on here, or None: then requests are for a teacher."""
-    return _CURRENT.get()
+CURRENT: ContextVar[Count | None] = ContextVar("count of a dry run", default=None)
+"""The count of the dry run that goes on here, or None: then requests are for a teacher."""
 
 
 @contextmanager
 def counting() -> Iterator[Count]:
     """Count requests instead of asking, until the block ends."""
     count = Count()
-    token = _CURRENT.set(count)
+    token = CURRENT.set(count)
     try:
         yield count
     except Counted:
         pass
     finally:
-        _CURRENT.reset(token)
+        CURRENT.reset(token)
 
 
 def still_to_ask(step: Step, rows: Mapping[str, int | None], trial: Trial) -> Estimate:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from potstill.engine.encoding import digest, digest_encoded
 from potstill.engine.step import Output, Step
 from potstill.errors import PotstillError, Problem
-from potstill.teachers.cache import forecast
-from potstill.teachers.protocol import Throttled, Usage, is_teacher
+from potstill.teachers.cache.forecast import CURRENT
+from potstill.teachers.protocol import Throttled, is_teacher
 from potstill.teachers.response_codec import interpreted, pack, spelled, storable, unpack
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Asker:
         self._journal = context.store_journal.scoped(NAMESPACE)
         self._reports = reports
         self._identity = digest(["response", type(teacher).__name__, teacher.identity()])
+        self.forecast = CURRENT.get()
         self._open = ExitStack()
         self._session: Session | None = None
         self._unsaved: dict[str, Response] = {}
@@ -103,8 +104,8 @@ class Asker:
 
     def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Response]]:
         """Ask the teacher, which is opened at the first time; in a dry run, count the requests and end it."""
-        if (count := forecast.current()) is not None:
-            count.take(requests)
+        if self.forecast is not None:
+            self.forecast.take(requests)
         if self._session is None:
             self._session = self._open.enter_context(self._teacher.open(threads=self._context.threads))
         return self._session.generate(requests)
@@ -126,12 +127,12 @@ class Asker:
 
     def _count(self, response: Response) -> None:
         """Count what a response took, with the tries before it."""
-        billed = response.earlier + Usage(response.prompt_tokens, response.completion_tokens, response.cost)
+        before = response.earlier
         self.usage["calls"] += 1
-        self.usage["prompt_tokens"] += billed.prompt
-        self.usage["completion_tokens"] += billed.completion
-        if billed.cost:
-            self.usage["cost"] += billed.cost  # type: ignore[assignment]  # dollars
+        self.usage["prompt_tokens"] += before.prompt + response.prompt_tokens
+        self.usage["completion_tokens"] += before.completion + response.completion_tokens
+        if cost := before.cost + response.cost:
+            self.usage["cost"] += cost  # type: ignore[assignment]  # dollars
         if response.finish_reason == "error":
             self.usage["errors"] += 1
         self._note_changes(response)
@@ -251,8 +252,8 @@ class _RequestQueue(Generic[Tag]):
                 continue
             if key in cached:
                 self._ready[key] = self._asker.read(cached[key], request)
-                if (count := forecast.current()) is not None:
-                    count.cached += 1
+                if self._asker.forecast is not None:
+                    self._asker.forecast.cached += 1
             else:
                 self._to_ask.append((key, request))
         return bool(batch)

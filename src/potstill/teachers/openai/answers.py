@@ -34,8 +34,14 @@ UNNAMED = ("", "null", "none", "unknown", "unspecified")
 CALLS = ("tool_use", "tool_call", "tool_calls", "function_call", "server_tool_use", "mcp_call")
 """Types of parts that call a tool."""
 THOUGHTS = (
-    "reasoning_content", "reasoning", "thinking", "thought", "reasoning_text", "reasoning_details", "thinking_blocks",
-)  # fmt: skip
+    "reasoning_content",
+    "reasoning",
+    "thinking",
+    "thought",
+    "reasoning_text",
+    "reasoning_details",
+    "thinking_blocks",
+)
 """Fields of a message in which servers give what the model thought; the first that holds text is taken."""
 TEXT_PARTS = ("text", "output_text", "input_text", "")
 """Types of parts of a content that are the answer's text."""
@@ -145,9 +151,15 @@ def response_of(choice: Mapping[str, Any], usage: Usage | None, max_tokens: int)
 
     def lost(why: str) -> Response:
         return Response(
-            why, "error", billed.prompt, billed.completion, retryable=False, cost=billed.cost,
-            reasoning=content.reasoning, unusable=True,
-        )  # fmt: skip
+            why,
+            "error",
+            billed.prompt,
+            billed.completion,
+            retryable=False,
+            cost=billed.cost,
+            reasoning=content.reasoning,
+            unusable=True,
+        )
 
     if end == "failed":
         raise UnreadableAnswer(f"the server ended the answer with {named!r}")

@@ -19,9 +19,10 @@ from potstill.teachers.openai.address import SECRET_NAME, Address
 from potstill.teachers.openai.aimd_window import Window
 from potstill.teachers.openai.budget import FREE, Budget, Price
 from potstill.teachers.openai.client import Secrets, Wire
-from potstill.teachers.openai.dispatch import Dispatcher, Job, Lane
+from potstill.teachers.openai.dispatch import Dispatcher
 from potstill.teachers.openai.event_loop import event_loop, wait_for
 from potstill.teachers.openai.fitting import Fit, SystemRole
+from potstill.teachers.openai.lanes import Job, Lane
 from potstill.teachers.openai.payloads import PATHS, Form, request_body
 from potstill.teachers.openai.sending import Sender
 from potstill.teachers.protocol import Request, Response
@@ -90,11 +91,11 @@ class Endpoint:
     heavy: ClassVar[bool] = False
     gives_scores: ClassVar[bool] = False
     unkeyed: ClassVar[frozenset[str]] = frozenset(
-        {
-            "vllm", "max_tokens_as", "api_key_env", "api_key_header", "insecure", "redirect_hosts", "concurrency",
-            "timeout", "max_retries", "max_tokens_total", "max_cost", "price",
-        }
-    )  # fmt: skip
+        """
+        vllm max_tokens_as api_key_env api_key_header insecure redirect_hosts concurrency timeout max_retries
+        max_tokens_total max_cost price
+    """.split()
+    )
 
     @property
     def label(self) -> str:

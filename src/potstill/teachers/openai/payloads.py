@@ -95,8 +95,9 @@ def request_body(form: Form, request: Request) -> Body:
         fields["seed"] = request.seed
     fields |= held_to(sampling) if form.vllm else _schema(sampling)
     if sampling.top_k:
-        fields |= {"logprobs": sampling.top_k} if api == "completions" else {
-            "logprobs": True, "top_logprobs": sampling.top_k}  # fmt: skip
+        fields |= (
+            {"logprobs": sampling.top_k} if api == "completions" else {"logprobs": True, "top_logprobs": sampling.top_k}
+        )
         # as ids: several tokens may have the same text, and parts of a character have none
         fields |= {"return_tokens_as_token_ids": True, "return_token_ids": True}
     return Body(PATHS[api], fields, sampling.top_k)

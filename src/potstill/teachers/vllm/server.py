@@ -23,8 +23,9 @@ from potstill.teachers.openai.address import Address
 from potstill.teachers.openai.aimd_window import Window
 from potstill.teachers.openai.answers import ending
 from potstill.teachers.openai.budget import FREE, Budget
-from potstill.teachers.openai.dispatch import Dispatcher, Job, Lane
+from potstill.teachers.openai.dispatch import Dispatcher
 from potstill.teachers.openai.event_loop import event_loop, wait_for
+from potstill.teachers.openai.lanes import Job, Lane
 from potstill.teachers.openai.outcome import Outcome, Trouble
 from potstill.teachers.openai.payloads import finite, held_to, top_entries, with_entries
 from potstill.teachers.protocol import Request, Response, Usage

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import KW_ONLY
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from potstill.errors import Problem
 from potstill.trainers.compressed.low_bit import LowBit, low_bit_problems, train_in_few_bits
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 CLIP = 1.0
 """Real weights beyond it get no gradient, as the sign no longer depends on them."""
@@ -59,7 +60,13 @@ class Binary(SoftFields, CausalTraining):
         return {**super().recipe(), **soft_recipe(self), **details}
 
     def run(
-        self, rows: Dataset, student: Any, teacher: Any, context: Context, *, validation: Dataset | None = None
+        self,
+        rows: Dataset,
+        student: ModelSource,
+        teacher: ModelSource | None,
+        context: Context,
+        *,
+        validation: Dataset | None = None,
     ) -> Path:
         """Train the student on `rows` and write its folder.
 

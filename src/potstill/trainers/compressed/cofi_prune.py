@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, InitVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge, Interval
 
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 
 class CoFiHardLabel(MaskFields, CausalTraining):
@@ -76,7 +77,7 @@ class CoFiHardLabel(MaskFields, CausalTraining):
         """Return the parameters that the model card names."""
         return {**super().recipe(), **mask_recipe(self.masks)}
 
-    def run(self, rows: Dataset, student: Any, context: Context, *, validation: Dataset | None = None) -> Path:
+    def run(self, rows: Dataset, student: ModelSource, context: Context, *, validation: Dataset | None = None) -> Path:
         """Train the student on `rows` under masks, and write its folder."""
         return learn_answers(self, rows, student, context, validation, loss_on=self.loss_on)
 
@@ -100,12 +101,19 @@ class CoFiSoftLabel(MaskFields, SoftFields, CausalTraining):
         return {**super().recipe(), **soft_recipe(self), **mask_recipe(self.masks)}
 
     def run(
-        self, rows: Dataset, student: Any, teacher: Any, context: Context, *, validation: Dataset | None = None
+        self,
+        rows: Dataset,
+        student: ModelSource,
+        teacher: ModelSource | None,
+        context: Context,
+        *,
+        validation: Dataset | None = None,
     ) -> Path:
         """Train the student on `rows` under masks, and write its folder."""
         inputs = {"rows": rows, "student": student, "teacher": teacher}
         with set_up(self, inputs, context, validation) as training:
-            return fit(self, *soft_lesson(self, rows, student, teacher, training, how=self))
+            lesson = soft_lesson(self, rows, student, teacher, training, how=self)
+            return fit(self, *lesson, training)
 
 
 class CoFiClassifier(MaskFields, ClassTraining):
@@ -138,7 +146,13 @@ class CoFiClassifier(MaskFields, ClassTraining):
         return {**super().recipe(), **mask_recipe(self.masks)}
 
     def run(
-        self, rows: Dataset, student: Any, context: Context, teacher: Any = None, *, validation: Dataset | None = None
+        self,
+        rows: Dataset,
+        student: ModelSource,
+        context: Context,
+        teacher: ModelSource | None = None,
+        *,
+        validation: Dataset | None = None,
     ) -> Path:
         """Train the student on `rows` under masks, and write its folder."""
         inputs = {"rows": rows, "student": student, "teacher": teacher}
@@ -166,7 +180,13 @@ class CoFiLayerMatch(MaskFields, LayerFields, ClassTraining):
         return {**super().recipe(), **layer_recipe(self), **mask_recipe(self.masks)}
 
     def run(
-        self, rows: Dataset, student: Any, teacher: Any, context: Context, *, validation: Dataset | None = None
+        self,
+        rows: Dataset,
+        student: ModelSource,
+        teacher: ModelSource,
+        context: Context,
+        *,
+        validation: Dataset | None = None,
     ) -> Path:
         """Train the student on `rows` under masks, and write its folder."""
         inputs = {"rows": rows, "student": student, "teacher": teacher}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from potstill.errors import Problem
 from potstill.trainers.language_models.base import CausalTraining, fit, prepare
-from potstill.trainers.language_models.hard_label import hard_objective, text_example
+from potstill.trainers.language_models.hard_label import text_example
 from potstill.trainers.language_models.soft_lesson import SoftFields, soft_lesson, soft_problems
 from potstill.trainers.language_models.stored_labels import kind_of
 from potstill.trainers.loop import student_model as students
@@ -23,9 +23,11 @@ from potstill.trainers.loop.context import set_up
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.compression.quantization.rounding import Quantized
     from potstill.compression.quantization.straight_through import FakeQuantization
     from potstill.engine.context import Context
+    from potstill.models.protocols import Tokenizer
     from potstill.trainers.loop.examples import Example
     from potstill.trainers.loop.objective import Objective
     from potstill.trainers.loop.schedule import Schedule
@@ -62,14 +64,16 @@ def train_in_few_bits(
     Raises:
         BadInput: the student's architecture isn't known, or the teacher's distributions don't go with it.
     """
+    from potstill.trainers.language_models.chunked_losses import hard_objective
+
     rows, student, teacher = inputs["rows"], inputs["student"], inputs["teacher"]
 
-    def example_of(row: Mapping[str, Any], tokenizer: Any) -> Example | str:
+    def example_of(row: Mapping[str, Any], tokenizer: Tokenizer) -> Example | str:
         return text_example(row, tokenizer, step.prompt, loss_on=how.loss_on)
 
     with set_up(step, inputs, context, validation) as training:
         if teacher is not None or kind_of(rows.column_names):
-            return fit(step, *soft_lesson(step, rows, student, teacher, training, how=how))
+            return fit(step, *soft_lesson(step, rows, student, teacher, training, how=how), training)
         prepared = prepare(step, rows, students.folder_of(student), training, example_of)
         return fit(step, prepared, hard_objective, training)
 
@@ -85,7 +89,7 @@ class LowBit:
     quantized: dict[str, Quantized] = field(default_factory=dict)
     """After training: the weights by path."""
 
-    def begin(self, model: Any, objective: Objective, schedule: Schedule, targets: int) -> Objective:
+    def begin(self, model: PretrainedModel, objective: Objective, schedule: Schedule, targets: int) -> Objective:
         """Put fake quantization into the linear layers of the blocks.
 
         Raises:
@@ -99,7 +103,7 @@ class LowBit:
         self.fake.begin(block_layers(model).values())
         return objective
 
-    def end(self, model: Any, context: Context) -> None:
+    def end(self, model: PretrainedModel, context: Context) -> None:
         """Replace the weights by their rounded values."""
         from potstill.compression.architecture import with_own_layers
         from potstill.compression.layerwise import block_layers

@@ -21,6 +21,7 @@ from potstill.errors import BadInput
 from potstill.trainers.loop.objective import Losses, Objective, losses_of
 
 if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.engine.context import Context
     from potstill.trainers.compressed.masks import Masks
     from potstill.trainers.loop.schedule import Schedule
@@ -54,11 +55,11 @@ class UnderMasks:
     pruning: Pruning
     """The masks."""
 
-    def __call__(self, logits: Any, batch: Mapping[str, Tensor]) -> Tensor:
+    def __call__(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the loss [N] of the targets."""
         return self.losses(logits, batch).total()
 
-    def losses(self, logits: Any, batch: Mapping[str, Tensor]) -> Losses:
+    def losses(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Losses:
         """Return the parts of the loss, with the Lagrangian's penalty."""
         plain = losses_of(self.objective, logits, batch)
         first = next(iter(plain.parts.values()))
@@ -79,7 +80,7 @@ class MaskForm:
         self._wanted = masks
         self._masked: Masked | None = None
 
-    def begin(self, model: Any, objective: Objective, schedule: Schedule, targets: int) -> Objective:
+    def begin(self, model: PretrainedModel, objective: Objective, schedule: Schedule, targets: int) -> Objective:
         """Put gates into `model`.
 
         Raises:
@@ -128,7 +129,7 @@ class MaskForm:
         goal = torch.cat(wanted)
         return torch.ones_like(goal), goal
 
-    def end(self, model: Any, context: Context) -> None:
+    def end(self, model: PretrainedModel, context: Context) -> None:
         """Multiply the gates into the weights, and remove the pruned parts where every block keeps as many."""
         pruning: Pruning = getattr(model, PART)
         assert self._masked is not None

@@ -16,7 +16,9 @@ from potstill.trainers.loop import student_model as students
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
     from potstill.trainers.loop.objective import Objective
     from potstill.trainers.loop.schedule import Schedule
 
@@ -72,7 +74,13 @@ class QAT(SoftFields, CausalTraining):
         return {**super().recipe(), **soft_recipe(self), **details}
 
     def run(
-        self, rows: Dataset, student: Any, teacher: Any, context: Context, *, validation: Dataset | None = None
+        self,
+        rows: Dataset,
+        student: ModelSource,
+        teacher: ModelSource | None,
+        context: Context,
+        *,
+        validation: Dataset | None = None,
     ) -> Path:
         """Train the student on `rows` and write its folder.
 
@@ -90,7 +98,7 @@ class Packed(LowBit):
     group: int | None = None
     """Input features that share a scale; None is all of a row."""
 
-    def begin(self, model: Any, objective: Objective, schedule: Schedule, targets: int) -> Objective:
+    def begin(self, model: PretrainedModel, objective: Objective, schedule: Schedule, targets: int) -> Objective:
         """Put fake quantization into the linear layers of the blocks.
 
         Raises:

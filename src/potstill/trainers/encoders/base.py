@@ -17,12 +17,16 @@ from potstill.trainers.encoders import class_names as classes
 from potstill.trainers.encoders import class_teacher
 from potstill.trainers.encoders.class_names import SOFT
 from potstill.trainers.loop import student_model as students
-from potstill.trainers.loop.base import Training, learn, schedule_of, start, stored
+from potstill.trainers.loop.base import Training
+from potstill.trainers.loop.session import learn, schedule_of
+from potstill.trainers.loop.token_store import stored
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource, Tokenizer
     from potstill.trainers.encoders.class_teacher import ClassTeacher
     from potstill.trainers.loop.context import TrainingContext
     from potstill.trainers.loop.examples import Example, Examples
@@ -77,7 +81,7 @@ class Prepared:
 
     folder: Path
     """Where the student came from."""
-    tokenizer: Any
+    tokenizer: Tokenizer
     """Its tokenizer, with a padding token."""
     examples: Examples
     """The tokenized rows."""
@@ -88,19 +92,26 @@ class Prepared:
     teacher: Path | None
     """Folder of a live teacher."""
 
+    @property
+    def padding(self) -> int:
+        """Return the padding token."""
+        assert self.tokenizer.pad_token_id is not None  # who prepares a student gives it one
+        return self.tokenizer.pad_token_id
+
     def load_teacher(self, attention: str | None = None) -> ClassTeacher | None:
         """Return the live teacher of texts, if there is one."""
         return None if self.teacher is None else class_teacher.load(self.teacher, self.names, attention)
 
 
-def prepare(step: ClassTraining, rows: Dataset, student: Any, teacher: Any, context: TrainingContext) -> Prepared:
+def prepare(
+    step: ClassTraining, rows: Dataset, student: ModelSource, teacher: ModelSource | None, context: TrainingContext
+) -> Prepared:
     """Tokenize the rows.
 
     Raises:
         BadInput: student or teacher is no model, they tokenize differently, the labels make no classes or others than
             the teacher's, or no row is left to train on.
     """
-    start(context)
     folder = students.folder_of(student)
     tokenizer = students.load_tokenizer(folder)
     if tokenizer.pad_token is None:
@@ -128,7 +139,7 @@ class _Reader:
     """Turns rows into tokens."""
 
     step: ClassTraining
-    tokenizer: Any
+    tokenizer: Tokenizer
     names: Sequence[str]
     limit: int
     """Longest text, in tokens."""
@@ -161,7 +172,7 @@ class _Reader:
 def fit(
     step: ClassTraining,
     prepared: Prepared,
-    model: Any,
+    model: PretrainedModel,
     objective: Objective,
     reading: Reading,
     recipe: Mapping[str, object],
@@ -175,22 +186,15 @@ def fit(
     finish(model)
     model.save_pretrained(context.out)
     save_tokenizer(prepared.tokenizer, context.out)
-    base = name_of(prepared.folder)
     classes = {"classes": len(prepared.names)} if prepared.names else {}
-    named = {"learning rate": schedule.learning_rate, **classes, **recipe}
+    named = {**step.recipe(), "learning rate": schedule.learning_rate, **classes, **recipe}
+    base = name_of(prepared.folder)
     title = f"{base}, trained by {type(step).__name__}"
-    write_card(
-        context.out,
-        title=title,
-        made_from=base,
-        recipe={**step.recipe(), **named},
-        figures=figures,
-        task=task,
-    )
+    write_card(context.out, title=title, made_from=base, recipe=named, figures=figures, task=task)
     return context.out
 
 
-def longest(wanted: int, tokenizer: Any, folder: Path) -> int:
+def longest(wanted: int, tokenizer: Tokenizer, folder: Path) -> int:
     """Return the longest text that a model can read, up to `wanted` tokens."""
     from transformers import AutoConfig
 
@@ -253,7 +257,7 @@ def load(
     return model
 
 
-def renew_head(model: Any) -> None:
+def renew_head(model: PretrainedModel) -> None:
     """Give the linear layers outside of the encoder new weights, normal with the spread that the config names."""
     import torch
 

@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from potstill.errors import BadInput
 from potstill.trainers.loop import student_model as students
+from potstill.trainers.loop.session import trains_in_bf16
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from potstill.compression.pretrained import ModelOutput
+    from potstill.models.protocols import Tokenizer
 
 SEQUENCE = "ForSequenceClassification"
 """End of the name of an architecture that predicts one class a text."""
@@ -40,7 +44,7 @@ class ClassTeacher:
         with torch.no_grad():
             return self.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], **wanted)
 
-    def sorted(self, output: Any) -> Tensor:
+    def sorted(self, output: ModelOutput) -> Tensor:
         """Return the logits [B, C] in an output."""
         return self._in_order(output.logits)
 
@@ -79,7 +83,7 @@ def class_names(folder: Path, kind: str = SEQUENCE) -> list[str]:
     return [str(config.id2label[number]) for number in range(config.num_labels)]
 
 
-def check_tokens(student: Any, teacher: Any) -> None:
+def check_tokens(student: Tokenizer, teacher: Tokenizer) -> None:
     """Check that two tokenizers split texts alike, since the teacher reads the student's tokens.
 
     Raises:
@@ -113,7 +117,7 @@ def load(
     import torch
     import transformers
 
-    dtype = torch.bfloat16 if students.trains_in_bf16() else torch.float32
+    dtype = torch.bfloat16 if trains_in_bf16() else torch.float32
     model = getattr(transformers, f"AutoModel{kind}").from_pretrained(
         folder, dtype=dtype, use_safetensors=True, **({"attn_implementation": attention} if attention else {})
     )
@@ -124,6 +128,6 @@ def load(
     return ClassTeacher(model, [place[name] for name in names], read)
 
 
-def padding_of(tokenizer: Any) -> int:
+def padding_of(tokenizer: Tokenizer) -> int:
     """Return a tokenizer's padding token, else its end-of-sequence token."""
     return int(tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from potstill.engine.step import Model
 from potstill.errors import Problem, RequestError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
     from potstill.trainers.encoders.class_teacher import ClassTeacher
     from potstill.trainers.loop.context import TrainingContext
     from potstill.trainers.loop.objective import Losses
@@ -60,7 +61,13 @@ class Classifier(ClassTraining):
         yield from teacher_problems(self, self.teacher)
 
     def run(
-        self, rows: Dataset, student: Any, context: Context, teacher: Any = None, *, validation: Dataset | None = None
+        self,
+        rows: Dataset,
+        student: ModelSource,
+        context: Context,
+        teacher: ModelSource | None = None,
+        *,
+        validation: Dataset | None = None,
     ) -> Path:
         """Train the student on `rows` and write its folder.
 
@@ -94,7 +101,9 @@ def teacher_problems(step: ClassTraining, teacher: object) -> Iterator[Problem]:
         yield Problem("", "alpha", "is 0, so the teacher has no weight: raise it, or leave teacher= out")
 
 
-def learn_classes(step: ClassTraining, rows: Dataset, student: Any, teacher: Any, context: TrainingContext) -> Path:
+def learn_classes(
+    step: ClassTraining, rows: Dataset, student: ModelSource, teacher: ModelSource | None, context: TrainingContext
+) -> Path:
     """Train the student on labels and the teacher's probabilities of them, and write its folder.
 
     Raises:
@@ -103,7 +112,7 @@ def learn_classes(step: ClassTraining, rows: Dataset, student: Any, teacher: Any
     from potstill.trainers.encoders.text_batches import reading
 
     prepared = prepare(step, rows, student, teacher, context)
-    padding = prepared.tokenizer.pad_token_id
+    padding = prepared.padding
     model = load(prepared.folder, prepared.names, padding, step.seed)
     objective = ClassObjective(prepared.alpha, step.temperature, prepared.load_teacher())
     recipe = {"alpha": prepared.alpha, "temperature": step.temperature} if prepared.alpha else {}

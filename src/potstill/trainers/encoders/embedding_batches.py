@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from potstill.trainers.loop.examples import Example, micro_batches
 from potstill.trainers.loop.objective import Losses
@@ -95,7 +94,7 @@ def _repeats(texts: Sequence[Sequence[int]], rows: int) -> NDArray[np.bool_]:
     return repeats
 
 
-def vectors(model: Any, batch: Mapping[str, Tensor]) -> Tensor:
+def vectors(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
     """Return the vectors [K B, D] of a batch's texts."""
     inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
     embeddings: Tensor = model(inputs)["sentence_embedding"]

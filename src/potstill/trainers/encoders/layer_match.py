@@ -16,8 +16,11 @@ from potstill.trainers.loop.context import set_up
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from torch import nn
 
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
     from potstill.trainers.encoders.layer_objective import Weights
     from potstill.trainers.loop.context import TrainingContext
 
@@ -86,7 +89,13 @@ class LayerMatch(LayerFields, ClassTraining):
         return {**super().recipe(), **layer_recipe(self)}
 
     def run(
-        self, rows: Dataset, student: Any, teacher: Any, context: Context, *, validation: Dataset | None = None
+        self,
+        rows: Dataset,
+        student: ModelSource,
+        teacher: ModelSource,
+        context: Context,
+        *,
+        validation: Dataset | None = None,
     ) -> Path:
         """Train the student on `rows` and write its folder.
 
@@ -121,7 +130,13 @@ def layer_recipe(how: LayerFields) -> dict[str, object]:
 
 
 def learn_layers(
-    step: ClassTraining, rows: Dataset, student: Any, teacher: Any, context: TrainingContext, *, how: LayerFields
+    step: ClassTraining,
+    rows: Dataset,
+    student: ModelSource,
+    teacher: ModelSource,
+    context: TrainingContext,
+    *,
+    how: LayerFields,
 ) -> Path:
     """Train the student on the teacher's distribution and layers, and write its folder.
 
@@ -153,7 +168,7 @@ def _weights(how: LayerFields) -> Weights:
     return Weights(alpha, how.temperature, how.cosine, how.hidden, how.attention, how.match)
 
 
-def _projection(model: Any, width: int, teacher_width: int, weights: Weights) -> dict[str, Any]:
+def _projection(model: PretrainedModel, width: int, teacher_width: int, weights: Weights) -> dict[str, Any]:
     """Return, where widths differ, the map from the student's width to the teacher's, trained with the `model`."""
     import torch
 
@@ -164,7 +179,7 @@ def _projection(model: Any, width: int, teacher_width: int, weights: Weights) ->
     return {"project": getattr(model, PROJECTION)}
 
 
-def _unproject(model: Any) -> None:
+def _unproject(model: nn.Module) -> None:
     """Remove the projection from a trained student."""
     if hasattr(model, PROJECTION):
         delattr(model, PROJECTION)

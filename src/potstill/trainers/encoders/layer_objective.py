@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
@@ -19,6 +19,9 @@ from potstill.trainers import losses
 from potstill.trainers.encoders.layer_map import Pairs
 from potstill.trainers.encoders.text_batches import label_loss
 from potstill.trainers.loop.objective import Losses, agreement
+
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import ModelOutput
 
 
 @dataclass(frozen=True)
@@ -109,13 +112,13 @@ class LayerObjective:
                 parts[name] = weight * part(seen, teacher_output)[seen.rows]
         return Losses(parts, {"agreement": agreement(seen.logits.detach(), teacher_logits.argmax(dim=-1))})
 
-    def _cosine(self, seen: Seen, teacher_output: Any) -> Tensor:
+    def _cosine(self, seen: Seen, teacher_output: ModelOutput) -> Tensor:
         """Return [B] 1 - cosine of the last hidden states: Sanh et al. 2019, arXiv 1910.01108, section 2."""
         present = seen.present
         states = self.project(seen.output.hidden_states[-1][present])
         return row_means(losses.cosine(states, teacher_output.hidden_states[-1][present]), present)
 
-    def _hidden(self, seen: Seen, teacher_output: Any) -> Tensor:
+    def _hidden(self, seen: Seen, teacher_output: ModelOutput) -> Tensor:
         """Return [B] the mean over the pairs of the distance of hidden states."""
         compare = self._all if self.weights.match == "all" else self._first
         # hidden_states[0] are the embeddings: the output of layer i is at i + 1
@@ -135,7 +138,7 @@ class LayerObjective:
         apart = unit(self.project(student[:, 0]).float(), dim=-1) - unit(teacher[:, 0].float(), dim=-1)
         return apart.square().sum(dim=-1)
 
-    def _attention(self, seen: Seen, teacher_output: Any) -> Tensor:
+    def _attention(self, seen: Seen, teacher_output: ModelOutput) -> Tensor:
         """Return [B] the mean over the pairs of the distance of attention maps."""
         present = seen.present
         student_maps, teacher_maps = seen.output.attentions, teacher_output.attentions

@@ -20,12 +20,13 @@ from potstill.trainers.encoders.base import ClassTraining, Prepared
 from potstill.trainers.encoders.layer_objective import Seen, Weights
 from potstill.trainers.encoders.text_batches import reading as plain
 from potstill.trainers.loop import student_model as students
-from potstill.trainers.loop.base import start, stored
 from potstill.trainers.loop.schedule import Reading
+from potstill.trainers.loop.token_store import stored
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.trainers.loop.context import TrainingContext
     from potstill.trainers.loop.examples import Example
 
@@ -76,7 +77,7 @@ class Order:
 def classify(order: Order) -> Sides:
     """Return both sides of a training of a classifier."""
     prepared = classification.prepare(order.step, order.rows, order.student, order.teacher, order.context)
-    padding = prepared.tokenizer.pad_token_id
+    padding = prepared.padding
     model = classification.load(prepared.folder, prepared.names, padding, order.step.seed, order.attention)
     teacher = prepared.load_teacher(order.attention)
     assert teacher is not None
@@ -92,7 +93,7 @@ def classify(order: Order) -> Sides:
     )
 
 
-def read_classes(model: Any, batch: Mapping[str, Tensor], wanted: Mapping[str, bool]) -> Any:
+def read_classes(model: PretrainedModel, batch: Mapping[str, Tensor], wanted: Mapping[str, bool]) -> Any:
     """Return the forward pass of a classifier on a micro-batch: a `Seen`, whose targets are the rows."""
     inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
     output = model(**inputs, **wanted)
@@ -102,7 +103,6 @@ def read_classes(model: Any, batch: Mapping[str, Tensor], wanted: Mapping[str, b
 
 def fill_masks(order: Order) -> Sides:
     """Return both sides of a training of a masked language model."""
-    start(order.context)
     folder, teacher_folder = students.folder_of(order.student), students.folder_of(order.teacher)
     tokenizer, teacher_tokenizer = students.load_tokenizer(folder), students.load_tokenizer(teacher_folder)
     class_teacher.check_tokens(tokenizer, teacher_tokenizer)
@@ -130,7 +130,7 @@ def fill_masks(order: Order) -> Sides:
     return Sides(prepared, student, teacher, ask, masking.targets, masking.reading(wanted), "fill-mask")
 
 
-def sizes(model: Any) -> tuple[int, int]:
+def sizes(model: PretrainedModel) -> tuple[int, int]:
     """Return a model's number of layers, and its width."""
     config = model.config.get_text_config()
     return int(config.num_hidden_layers), int(config.hidden_size)

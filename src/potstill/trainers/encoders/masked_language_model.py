@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,9 +21,13 @@ from torch import Tensor
 
 from potstill.errors import BadInput
 from potstill.trainers.encoders.layer_objective import Seen
-from potstill.trainers.loop import student_model as students
 from potstill.trainers.loop.examples import Example, micro_batches
 from potstill.trainers.loop.schedule import Reading
+from potstill.trainers.loop.session import trains_in_bf16
+
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import ModelOutput, PretrainedModel
+    from potstill.models.protocols import Tokenizer
 
 SHARE = 0.15
 """Share of a row's tokens that are targets; at least one is."""
@@ -55,7 +59,7 @@ class Masking:
     """The padding token."""
 
     @classmethod
-    def of(cls, tokenizer: Any) -> Masking:
+    def of(cls, tokenizer: Tokenizer) -> Masking:
         """Return how a tokenizer's texts are masked.
 
         Raises:
@@ -93,7 +97,7 @@ class Masking:
         }
         return {name: torch.from_numpy(array) for name, array in batch.items()}
 
-    def read(self, model: Any, batch: Mapping[str, Tensor], wanted: Mapping[str, bool]) -> Any:
+    def read(self, model: PretrainedModel, batch: Mapping[str, Tensor], wanted: Mapping[str, bool]) -> Any:
         """Return the forward pass of a model on a micro-batch with sampled targets: a `Seen`."""
         ids, chosen = self.drawn(batch)
         rows, places = chosen.nonzero(as_tuple=True)
@@ -116,7 +120,7 @@ class Masking:
         changed = chosen & (fate >= MASKED) & (fate < MASKED + CHANGED)
         return torch.where(changed, others, shown), chosen
 
-    def targets(self, output: Any, seen: Seen) -> Tensor:
+    def targets(self, output: ModelOutput, seen: Seen) -> Tensor:
         """Return the logits [N, V] of the targets in a teacher's output."""
         logits: Tensor = output.logits[seen.rows, seen.places, : self.vocabulary]
         return logits
@@ -140,7 +144,7 @@ def load_teacher(folder: Path, attention: str | None) -> Any:
     if not any(kind.endswith("ForMaskedLM") for kind in kinds):
         raise BadInput(f"the teacher {folder} is a {', '.join(kinds)} and no masked language model: give one that was "
                        "saved by AutoModelForMaskedLM")  # fmt: skip
-    dtype = torch.bfloat16 if students.trains_in_bf16() else torch.float32
+    dtype = torch.bfloat16 if trains_in_bf16() else torch.float32
     model = _load(folder, dtype, attention).eval().requires_grad_(False)
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
 

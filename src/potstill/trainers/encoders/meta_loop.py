@@ -18,6 +18,7 @@ from potstill.trainers.losses import cross_entropy
 from potstill.trainers.losses.meta_feedback import Baseline, draw, feedback
 
 if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.engine.context import Context
 
 FILE = "meta.pt"
@@ -228,13 +229,14 @@ class MetaLoop:
         return int(state["step"])
 
 
-def learner(model: Any, rate: float, schedule: Schedule, steps: int) -> Learner:
+def learner(model: PretrainedModel, rate: float, schedule: Schedule, steps: int) -> Learner:
     """Return `model` on its device, with AdamW at a peak learning rate of `rate`."""
     from transformers import get_scheduler
 
     model = model.to("cuda" if torch.cuda.is_available() else "cpu")
     if schedule.gradient_checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        checkpointed: Any = model
+        checkpointed.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     # no weight decay of biases and norms
     groups = [

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt
 
@@ -16,21 +16,23 @@ from potstill.trainers.encoders import class_teacher
 from potstill.trainers.encoders.base import ClassTraining, Prepared, default_learning_rate, fit, load, longest, prepare
 from potstill.trainers.encoders.classifier import ClassObjective
 from potstill.trainers.loop import student_model as students
-from potstill.trainers.loop.base import schedule_of
 from potstill.trainers.loop.context import set_up
+from potstill.trainers.loop.session import memory_explained, schedule_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from datasets import Dataset
 
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
     from potstill.trainers.encoders.meta_loop import Plan
     from potstill.trainers.loop.examples import Example, Examples
 
 
 class MetaPseudoLabels(ClassTraining):
-    """Train a classifier on labels that a teacher samples for unlabelled texts, and the teacher on their effect.
+    """Train a classifier on a teacher's sampled labels of unlabelled texts, while the teacher learns from their effect.
 
     Pham et al. 2020 ("Meta Pseudo Labels", arXiv 2003.10580, section 2 and appendix A): at each step the teacher
     samples labels, the student takes a step on them, and how much that lowered its loss on labelled rows, to first
@@ -80,9 +82,9 @@ class MetaPseudoLabels(ClassTraining):
         self,
         rows: Dataset,
         unlabelled: Dataset,
-        student: Any,
+        student: ModelSource,
         context: Context,
-        teacher: Any = None,
+        teacher: ModelSource | None = None,
         *,
         validation: Dataset | None = None,
     ) -> Path:
@@ -100,7 +102,7 @@ class MetaPseudoLabels(ClassTraining):
             teacher_folder = prepared.folder if teacher is None else students.folder_of(teacher)
             class_teacher.check_tokens(prepared.tokenizer, students.load_tokenizer(teacher_folder))
             pool = self._pool(unlabelled, prepared, teacher_folder, training)
-            padding = prepared.tokenizer.pad_token_id
+            padding = prepared.padding
             model = load(prepared.folder, prepared.names, padding, self.seed)
             if self.hold_zeros:
                 students.hold_zero_weights(model)
@@ -110,13 +112,14 @@ class MetaPseudoLabels(ClassTraining):
                       "unlabelled rows": len(pool)}  # fmt: skip
             return fit(last, prepared, model, ClassObjective(0.0, 1.0), reading(padding), recipe, training)
 
-    def _meta(self, model: Any, guide: Any, prepared: Prepared, pool: Examples, context: Context) -> None:
+    def _meta(
+        self, model: PretrainedModel, guide: PretrainedModel, prepared: Prepared, pool: Examples, context: Context
+    ) -> None:
         """Train student and teacher together."""
         import torch
 
         from potstill.trainers.encoders.meta_loop import Endless, MetaLoop, learner
         from potstill.trainers.encoders.text_batches import reading
-        from potstill.trainers.loop.failure_messages import memory_explained
 
         plan = self._plan(model, guide)
         steps = plan.steps(len(pool))
@@ -125,12 +128,12 @@ class MetaPseudoLabels(ClassTraining):
         teacher = learner(guide, plan.teacher_rate, plan.schedule, steps)
         labelled = Endless(prepared.examples, self.batch_size, self.seed)
         unlabelled = Endless(pool, plan.unlabelled, self.seed)
-        loop = MetaLoop(student, teacher, labelled, unlabelled, reading(prepared.tokenizer.pad_token_id), plan, context)
+        loop = MetaLoop(student, teacher, labelled, unlabelled, reading(prepared.padding), plan, context)
         with memory_explained(plan.schedule):
             loop.run(steps)
         context.notes["meta_curve"] = loop.curve
 
-    def _plan(self, model: Any, guide: Any) -> Plan:
+    def _plan(self, model: PretrainedModel, guide: PretrainedModel) -> Plan:
         """Return the hyperparameters of both."""
         from potstill.trainers.encoders.meta_loop import Plan
 

@@ -14,15 +14,18 @@ from potstill.errors import Problem
 from potstill.models.card import name_of, write_card
 from potstill.models.sentence_encoder import load_float32
 from potstill.trainers.loop import student_model as students
-from potstill.trainers.loop.base import Training, learn, schedule_of, start, stored
+from potstill.trainers.loop.base import Training
 from potstill.trainers.loop.context import set_up
+from potstill.trainers.loop.session import learn, schedule_of
+from potstill.trainers.loop.token_store import stored
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
     from potstill.trainers.loop.context import TrainingContext
-    from potstill.trainers.loop.examples import Example
+    from potstill.trainers.loop.examples import Example, Examples
     from potstill.trainers.loop.objective import Objective
     from potstill.trainers.loop.schedule import Reading
 
@@ -100,7 +103,13 @@ class SentenceEncoder(Training):
         return {**super().recipe(), "loss": loss, **({} if self.teacher is not None else {"scale": self.scale})}
 
     def run(
-        self, rows: Dataset, student: Any, context: Context, teacher: Any = None, *, validation: Dataset | None = None
+        self,
+        rows: Dataset,
+        student: ModelSource,
+        context: Context,
+        teacher: ModelSource | None = None,
+        *,
+        validation: Dataset | None = None,
     ) -> Path:
         """Train the student on `rows` and write its folder.
 
@@ -112,11 +121,10 @@ class SentenceEncoder(Training):
         with set_up(self, inputs, context, validation) as training:
             return self._trained(rows, students.folder_of(student), teacher, training)
 
-    def _trained(self, rows: Dataset, folder: Path, teacher: Any, context: TrainingContext) -> Path:
+    def _trained(self, rows: Dataset, folder: Path, teacher: ModelSource | None, context: TrainingContext) -> Path:
         """Train the encoder in `folder`, and return the folder that is written."""
         from potstill.trainers.encoders import embedding_batches
 
-        start(context)
         model = load_float32(folder, self.seed)
         if self.max_length is not None:
             model.max_seq_length = min(self.max_length, model.max_seq_length or self.max_length)
@@ -133,7 +141,13 @@ class SentenceEncoder(Training):
         return self._fit(folder, model, examples, objective, reading, context)
 
     def _fit(
-        self, folder: Path, model: Any, examples: Any, objective: Objective, reading: Reading, context: TrainingContext
+        self,
+        folder: Path,
+        model: Any,
+        examples: Examples,
+        objective: Objective,
+        reading: Reading,
+        context: TrainingContext,
     ) -> Path:
         """Train, and write the folder."""
         schedule = schedule_of(self, default_learning_rate(sum(each.numel() for each in model.parameters())))

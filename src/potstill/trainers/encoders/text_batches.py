@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,6 +18,9 @@ from torch import Tensor
 from potstill.trainers.loop.examples import Example, micro_batches
 from potstill.trainers.loop.schedule import Reading
 from potstill.trainers.losses import cross_entropy
+
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
 
 UNLABELLED = -1
 """Class of a row without a label, which has only the teacher's part of the loss."""
@@ -59,7 +62,7 @@ def collate(examples: Sequence[Example], padding: int) -> dict[str, Tensor]:
     return {name: torch.from_numpy(array) for name, array in batch.items()}
 
 
-def class_logits(model: Any, batch: Mapping[str, Tensor]) -> Tensor:
+def class_logits(model: PretrainedModel, batch: Mapping[str, Tensor]) -> Tensor:
     """Return the logits [B, C]."""
     logits: Tensor = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
     return logits

@@ -16,13 +16,14 @@ from potstill.trainers.encoders import class_names, class_teacher
 from potstill.trainers.encoders.base import ClassTraining, Prepared, fit, load, longest
 from potstill.trainers.encoders.classifier import ClassObjective
 from potstill.trainers.loop import student_model as students
-from potstill.trainers.loop.base import start, stored
 from potstill.trainers.loop.context import set_up
+from potstill.trainers.loop.token_store import stored
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
     from potstill.trainers.loop.context import TrainingContext
     from potstill.trainers.loop.examples import Example
 
@@ -61,7 +62,13 @@ class TokenClassifier(ClassTraining):
             yield Problem("", "alpha", "is 0, so the teacher has no weight: raise it, or leave teacher= out")
 
     def run(
-        self, rows: Dataset, student: Any, context: Context, teacher: Any = None, *, validation: Dataset | None = None
+        self,
+        rows: Dataset,
+        student: ModelSource,
+        context: Context,
+        teacher: ModelSource | None = None,
+        *,
+        validation: Dataset | None = None,
     ) -> Path:
         """Train the student on `rows` and write its folder.
 
@@ -73,7 +80,7 @@ class TokenClassifier(ClassTraining):
         inputs = {"rows": rows, "student": student, "teacher": teacher}
         with set_up(self, inputs, context, validation) as training:
             prepared = _prepare(self, rows, student, teacher, training)
-            padding = prepared.tokenizer.pad_token_id
+            padding = prepared.padding
             model = load(prepared.folder, prepared.names, padding, self.seed, kind=KIND)
             read = reading(padding, len(prepared.names))
             live_teacher = None
@@ -84,14 +91,15 @@ class TokenClassifier(ClassTraining):
             return fit(self, prepared, model, objective, read, recipe, training, task="token-classification")
 
 
-def _prepare(step: TokenClassifier, rows: Dataset, student: Any, teacher: Any, context: TrainingContext) -> Prepared:
+def _prepare(
+    step: TokenClassifier, rows: Dataset, student: ModelSource, teacher: ModelSource | None, context: TrainingContext
+) -> Prepared:
     """Tokenize the rows.
 
     Raises:
         BadInput: student or teacher is no model, they tokenize differently, the labels make no classes or others than
             the teacher's, or no row is left to train on.
     """
-    start(context)
     folder = students.folder_of(student)
     tokenizer = reads_words(students.load_tokenizer(folder), folder)
     teacher_classes = teacher_folder = None

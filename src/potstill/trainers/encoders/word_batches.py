@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,6 +18,9 @@ from torch import Tensor
 
 from potstill.trainers.loop.examples import Example, micro_batches
 from potstill.trainers.loop.schedule import Reading
+
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
 
 
 def tagged(ids: Sequence[int], targets: Sequence[tuple[int, int]], count: int) -> Example:
@@ -53,7 +56,7 @@ def collate(examples: Sequence[Example], padding: int, count: int) -> dict[str, 
     return {name: torch.from_numpy(array) for name, array in batch.items()}
 
 
-def word_logits(model: Any, batch: Mapping[str, Tensor]) -> Tensor:
+def word_logits(model: PretrainedModel, batch: Mapping[str, Tensor]) -> Tensor:
     """Return the logits [N, C] of the targets."""
     logits: Tensor = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
     return logits[batch["rows"], batch["places"]]

@@ -16,6 +16,7 @@ from potstill.trainers.loop.schedule import CAUSAL, Reading
 if TYPE_CHECKING:
     from potstill.models.card import Task
     from potstill.models.chat import Messages
+    from potstill.models.protocols import ModelSource
     from potstill.trainers.loop.examples import Example
 
 
@@ -72,7 +73,7 @@ def architecture_of(folder: str | Path) -> Architecture:
     return ENCODER_DECODER if encoder_decoder.is_encoder_decoder(folder) else CAUSAL_MODEL
 
 
-def check_alike(student: Path, teacher: Any, kind: str) -> None:
+def check_alike(student: Path, teacher: ModelSource | None, kind: str) -> None:
     """Check that a teacher can be compared with the student token by token.
 
     Args:

@@ -17,19 +17,23 @@ from potstill.errors import BadInput, Problem
 from potstill.models.card import name_of, write_card
 from potstill.prompts import Template, answer_columns, conversation_hint
 from potstill.trainers.loop import student_model as students
-from potstill.trainers.loop.base import Training, in_bf16, learn, schedule_of, start, stored
+from potstill.trainers.loop.base import Training
 from potstill.trainers.loop.lora import LoRA, QLoRA, why_no_zeros
+from potstill.trainers.loop.token_store import stored
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource, Tokenizer
     from potstill.trainers.language_models.architecture import Architecture
     from potstill.trainers.loop.context import TrainingContext
     from potstill.trainers.loop.examples import Example, Examples
     from potstill.trainers.loop.objective import Objective
     from potstill.trainers.loop.schedule import Reading
 
+CHUNK_TOKENS = 256
+"""Tokens whose logits are in memory at once: with a vocabulary of 150,000, 150 MB a copy."""
 LORA_LEARNING_RATE = 2e-4
 """Learning rate of adapters where none is given: that of the QLoRA paper up to 13 billion parameters (its table 9)."""
 
@@ -108,16 +112,18 @@ class Prepared:
 
     folder: Path
     """Where the student came from."""
-    tokenizer: Any
+    tokenizer: Tokenizer
     """Its tokenizer."""
     examples: Examples
     """The tokenized rows."""
     architecture: Architecture
     """What kind of model it is."""
+    reading: Reading
+    """How it reads a batch: as its architecture does, unless the trainer says otherwise."""
 
 
-Lesson = tuple[Prepared, "Objective", "TrainingContext", "Callable[[Any], Reading] | None"]
-"""What `fit` takes besides the step."""
+Lesson = tuple[Prepared, "Objective"]
+"""What a student learns: its rows, and the objective on them."""
 ExampleOf = Callable[[Mapping[str, Any], Any], "Example | str"]
 """Tokenizes a row, or returns why it can't be trained on."""
 
@@ -125,7 +131,7 @@ ExampleOf = Callable[[Mapping[str, Any], Any], "Example | str"]
 def prepare(
     step: CausalTraining,
     rows: Dataset,
-    student: Any,
+    student: ModelSource,
     context: TrainingContext,
     example_of: ExampleOf,
     length: Callable[[Example], int] | None = None,
@@ -140,12 +146,12 @@ def prepare(
     from potstill.prompts.values import UnfitRow
     from potstill.trainers.language_models.architecture import architecture_of
 
-    start(context)
     folder = students.folder_of(student)
     tokenizer = students.load_tokenizer(folder)
     architecture = architecture_of(folder)
     architecture.check_tokenizer(tokenizer)
-    positions = getattr(AutoConfig.from_pretrained(folder), "max_position_embeddings", None)
+    config = AutoConfig.from_pretrained(folder)
+    reading, positions = architecture.reading(config), getattr(config, "max_position_embeddings", None)
 
     def fitting(row: Mapping[str, Any]) -> Example | str:
         try:
@@ -157,7 +163,7 @@ def prepare(
         tokens, span = (length(example),) * 2 if length else (len(example.ids), architecture.span(example))
         return _unfit(example, tokens, step.max_length, span, positions) or example
 
-    return Prepared(folder, tokenizer, stored(rows, fitting, context), architecture)
+    return Prepared(folder, tokenizer, stored(rows, fitting, context), architecture, reading)
 
 
 def _unfit(example: Example, tokens: int, longest: int, span: int, positions: int | None) -> str:
@@ -178,16 +184,18 @@ def fit(
 ) -> Path:
     """Train the student, write its folder, and return that.
 
-    `reading_of` returns how the trained model reads batches, where that is not the way of its architecture.
+    `reading_of` the model that is trained is how it reads its batches, where that takes the model itself: one that
+    writes them. Otherwise it reads them as `prepared` says.
     """
     import torch
 
     from potstill.trainers.language_models.packing import packed
+    from potstill.trainers.loop.session import learn, schedule_of
 
     # before the model is loaded: new adapter weights are drawn from it
     torch.manual_seed(step.seed)
     model = _trainable(step, prepared, context)
-    reading = reading_of(model) if reading_of else prepared.architecture.reading(model.config)
+    reading = reading_of(model) if reading_of else prepared.reading
     reading = packed(reading, model) if step.packing else reading
     paged = isinstance(step.adapter(), QLoRA)
     schedule = schedule_of(step, step.usual_rate(model.num_parameters()), paged)
@@ -206,6 +214,7 @@ def _trainable(step: CausalTraining, prepared: Prepared, context: Context) -> An
     import torch
 
     from potstill.trainers.loop import lora
+    from potstill.trainers.loop.session import in_bf16
 
     adapter = step.adapter()
     if adapter is not None:
@@ -225,9 +234,9 @@ def _write(
     """Write the trained model's folder; without a `model`, the adapters in the work folder merged or as they are."""
     from potstill.trainers.loop import lora
 
-    base, adapter = name_of(prepared.folder), step.adapter()
+    adapter = step.adapter()
     if adapter is not None and not adapter.merge:
-        lora.keep_apart(context.work / "adapter", context.out, base)
+        lora.keep_apart(context.work / "adapter", context.out, name_of(prepared.folder))
         recipe = {**recipe, "use": "an adapter, not a model: put it on the model that it was made from"}
     else:
         if model is None:
@@ -235,7 +244,7 @@ def _write(
             gc.collect()
             model = lora.merge(prepared.folder, context.work / "adapter", step.hold_zeros)
         students.save(model, prepared.tokenizer, context.out)
+    base = name_of(prepared.folder)
     title = f"{base}, trained by {type(step).__name__}"
-    recipe = {**step.recipe(), **recipe}
     task = prepared.architecture.task
-    write_card(context.out, title=title, made_from=base, recipe=recipe, figures=figures, task=task)
+    write_card(context.out, title=title, made_from=base, recipe={**step.recipe(), **recipe}, figures=figures, task=task)

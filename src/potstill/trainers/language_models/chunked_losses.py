@@ -17,8 +17,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from potstill.trainers.language_models.lazy_logits import Projection
+from potstill.trainers.language_models.base import CHUNK_TOKENS
+from potstill.trainers.language_models.lazy_logits import Logits, Projection
 from potstill.trainers.loop.objective import Losses
+from potstill.trainers.losses import cross_entropy
 
 ChunkLoss = Callable[[Tensor, slice], Losses]
 """Returns the losses [n] of a chunk from the student's logits [n, V] and which tokens these are."""
@@ -40,6 +42,14 @@ def chunked(student: Projection, loss: ChunkLoss, chunk: int) -> Losses:
     )
 
 
+def hard_objective(logits: Logits, batch: Mapping[str, Tensor]) -> Tensor:
+    """Return the cross-entropy [N] of the targets from logits [N, V], or from a `Projection`, chunk by chunk."""
+    labels = batch["labels"]
+    if not isinstance(logits, Projection):
+        return cross_entropy(logits, labels)
+    return chunked(logits, lambda made, rows: Losses({"hard": cross_entropy(made, labels[rows])}), CHUNK_TOKENS).total()
+
+
 class _Chunked(torch.autograd.Function):
     """Takes gradients chunk by chunk."""
 
@@ -57,7 +67,7 @@ class _Chunked(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, upstream: Tensor | None, _: Any) -> tuple[Any, ...]:
+    def backward(ctx: Any, upstream: Tensor | None, _: Tensor | None) -> tuple[Any, ...]:
         """Return the gradients, given how much each part of each token's loss counts."""
         if ctx.gradients is None:
             raise RuntimeError("the gradients of a chunked loss were taken already: compute the loss again")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -25,6 +25,9 @@ from potstill.trainers.language_models.soft_objective import load_teacher
 from potstill.trainers.loop import student_model as students
 from potstill.trainers.loop.examples import Example, collate, micro_batches, target_logits
 from potstill.trainers.loop.schedule import Reading
+
+if TYPE_CHECKING:
+    from potstill.models.protocols import ModelSource
 
 NONE = -1
 """Index of a target's pair where it has none."""
@@ -81,7 +84,7 @@ def collate_pairs(examples: Sequence[Example]) -> dict[str, Tensor]:
     return batch | {"pair": torch.from_numpy(np.concatenate(pairs))}
 
 
-def live_partner(teacher: Any) -> Callable[[Mapping[str, Tensor]], Tensor | Projection]:
+def live_partner(teacher: ModelSource) -> Callable[[Mapping[str, Tensor]], Tensor | Projection]:
     """Return the logits of the model behind `teacher` at the pair of each target; those without one get any."""
     model, states = load_teacher(teacher), TargetStates(target_logits)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY
+from dataclasses import KW_ONLY, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,17 +17,13 @@ from potstill.trainers.loop.context import set_up
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from torch import Tensor
 
     from potstill.engine.context import Context
     from potstill.models.chat import Messages
+    from potstill.models.protocols import ModelSource, Tokenizer
     from potstill.trainers.language_models.architecture import Architecture
-    from potstill.trainers.language_models.lazy_logits import Logits
     from potstill.trainers.loop.examples import Example
-    from potstill.trainers.loop.schedule import Reading
 
-CHUNK_TOKENS = 256
-"""Tokens whose logits are in memory at once: with a vocabulary of 150,000, 150 MB a copy."""
 Encode = Callable[[Any, "Messages", str], tuple[list[int], int]]
 """Returns a tokenizer's tokens of a prompt and its answer, and how many are the prompt's."""
 
@@ -51,13 +47,19 @@ class HardLabel(CausalTraining):
     """Which turns of a conversation are learned: the `last` answer, those of the `assistant`, or `all` with what is
     between them. For causal models; the rows' `prompt` is then a template of conversations, `chat.jinja`."""
 
-    def run(self, rows: Dataset, student: Any, context: Context, *, validation: Dataset | None = None) -> Path:
+    def run(self, rows: Dataset, student: ModelSource, context: Context, *, validation: Dataset | None = None) -> Path:
         """Train the student on `rows` and write its folder."""
         return learn_answers(self, rows, student, context, validation, loss_on=self.loss_on)
 
 
 def learn_answers(
-    step: CausalTraining, rows: Dataset, student: Any, context: Context, validation: Dataset | None, *, loss_on: LossOn
+    step: CausalTraining,
+    rows: Dataset,
+    student: ModelSource,
+    context: Context,
+    validation: Dataset | None,
+    *,
+    loss_on: LossOn,
 ) -> Path:
     """Train the student on the text of the turns asked for, and write its folder.
 
@@ -65,21 +67,20 @@ def learn_answers(
         BadInput: the student can't learn these turns, or there are no rows to learn from.
     """
     from potstill.trainers.language_models.architecture import architecture_of
+    from potstill.trainers.language_models.chunked_losses import hard_objective
     from potstill.trainers.language_models.lazy_logits import before_the_output_layer
 
     folder = students.folder_of(student)
     architecture = architecture_of(folder)
     check_loss_on(loss_on, architecture)
 
-    def example_of(row: Mapping[str, Any], tokenizer: Any) -> Example | str:
+    def example_of(row: Mapping[str, Any], tokenizer: Tokenizer) -> Example | str:
         return text_example(row, tokenizer, step.prompt, architecture.encode, loss_on)
-
-    def reading_of(model: Any) -> Reading:
-        return before_the_output_layer(architecture.reading(model.config))
 
     with set_up(step, {"rows": rows, "student": student}, context, validation) as training:
         prepared = prepare(step, rows, folder, training, example_of)
-        return fit(step, prepared, hard_objective, training, reading_of)
+        reading = before_the_output_layer(prepared.reading)
+        return fit(step, replace(prepared, reading=reading), hard_objective, training)
 
 
 def check_loss_on(loss_on: LossOn, architecture: Architecture) -> None:
@@ -95,7 +96,7 @@ def check_loss_on(loss_on: LossOn, architecture: Architecture) -> None:
 
 
 def text_example(
-    row: Mapping[str, Any], tokenizer: Any, prompt: str, encode: Encode = encode_chat, loss_on: LossOn = "last"
+    row: Mapping[str, Any], tokenizer: Tokenizer, prompt: str, encode: Encode = encode_chat, loss_on: LossOn = "last"
 ) -> Example | str:
     """Return the tokens of a row's prompt, answer and end, or why they can't be trained on."""
     import numpy as np
@@ -113,16 +114,3 @@ def text_example(
         return Example(ids, length)
     ids, length, learned = turns.encode(tokenizer, render(prompt, row), output, loss_on)
     return Example(ids, length, learned=np.array(learned))
-
-
-def hard_objective(logits: Logits, batch: Mapping[str, Tensor]) -> Tensor:
-    """Return the cross-entropy [N] of the targets from logits [N, V], or from a `Projection`, chunk by chunk."""
-    from potstill.trainers.language_models.chunked_losses import chunked
-    from potstill.trainers.language_models.lazy_logits import Projection
-    from potstill.trainers.loop.objective import Losses
-    from potstill.trainers.losses import cross_entropy
-
-    labels = batch["labels"]
-    if not isinstance(logits, Projection):
-        return cross_entropy(logits, labels)
-    return chunked(logits, lambda made, rows: Losses({"hard": cross_entropy(made, labels[rows])}), CHUNK_TOKENS).total()

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Union
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from potstill.models.hidden_states import CLOSE, Head, after_head
-from potstill.trainers.loop.lora import evaluating
+from potstill.trainers.loop.student_model import evaluating
 
 if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.trainers.loop.schedule import Reading
 
 
@@ -93,7 +94,7 @@ class TargetStates:
         self._logits = logits
         self._rebuilds: dict[int, bool] = {}
 
-    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> Any:
+    def __call__(self, model: PretrainedModel, batch: Mapping[str, Tensor]) -> Any:
         """Return the `Projection` of the targets of `batch`, or their logits [N, V]."""
         bare = getattr(model, "module", model)  # without a wrapper such as DataParallel
         if id(bare) not in self._rebuilds:
@@ -112,13 +113,13 @@ class TargetStates:
         return projection(bare, seen[0][select])
 
 
-def projection(model: Any, states: Tensor) -> Projection:
+def projection(model: PretrainedModel, states: Tensor) -> Projection:
     """Return the logits of `model` from states [N, H] that enter its output layer."""
     head = model.get_output_embeddings()
     return Projection(states, head.weight, head.bias, *after_head(model.config))
 
 
-def rebuilds(model: Any) -> bool:
+def rebuilds(model: PretrainedModel) -> bool:
     """Return whether a model's logits are what `projection` makes of its states."""
     head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
     # adapters and quantized layers compute otherwise than by their weight
@@ -148,7 +149,7 @@ def _computed(states: Tensor) -> Tensor:
 def _take(seen: list[Tensor]) -> Callable[[Any, Any], Any]:
     """Return a hook that keeps the input of a layer, and passes it an empty one."""
 
-    def hook(_: Any, given: Any) -> Any:
+    def hook(_: nn.Module, given: tuple[Tensor, ...]) -> Any:
         seen.append(_computed(given[0]))
         return (given[0][:, :0],)
 

@@ -23,7 +23,9 @@ from potstill.trainers.loop.context import set_up
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource, Tokenizer
     from potstill.trainers.language_models.rollouts import Sampler, Writing
     from potstill.trainers.loop.context import TrainingContext
     from potstill.trainers.loop.examples import Example
@@ -125,14 +127,20 @@ class OnPolicy(CausalTraining):
         return rest | {name: value for name, value in (written or [{}])[-1].items() if name != "step"}
 
     def run(
-        self, rows: Dataset, student: Any, teacher: Any, context: Context, *, validation: Dataset | None = None
+        self,
+        rows: Dataset,
+        student: ModelSource,
+        teacher: ModelSource,
+        context: Context,
+        *,
+        validation: Dataset | None = None,
     ) -> Path:
         """Train the student on `rows` and write its folder."""
         inputs = {"rows": rows, "student": student, "teacher": teacher}
         with set_up(self, inputs, context, validation) as training:
             return self._trained(rows, students.folder_of(student), teacher, training)
 
-    def _trained(self, rows: Dataset, folder: Path, teacher: Any, context: TrainingContext) -> Path:
+    def _trained(self, rows: Dataset, folder: Path, teacher: ModelSource, context: TrainingContext) -> Path:
         """Train the student in `folder`, and return the folder that is written."""
         from potstill.trainers.language_models.on_policy_objective import OnPolicyObjective, drawn
         from potstill.trainers.language_models.rollouts import Mixture, steps_to_come
@@ -142,7 +150,7 @@ class OnPolicy(CausalTraining):
         check_pair(folder, teacher, context)
         longest = self._longest_prompt(folder)
 
-        def example_of(row: Mapping[str, Any], tokenizer: Any) -> Example | str:
+        def example_of(row: Mapping[str, Any], tokenizer: Tokenizer) -> Example | str:
             example = self._example(row, tokenizer)
             if isinstance(example, str) or example.prompt <= longest:
                 return example
@@ -153,13 +161,13 @@ class OnPolicy(CausalTraining):
         divergence = Divergence(self.divergence, self.beta)
         soft = SoftObjective(1.0, self.temperature, divergence, live(teacher, CAUSAL), CHUNK)
 
-        def reading_of(model: Any) -> Reading:
+        def reading_of(model: PretrainedModel) -> Reading:
             sampler = self._sampler(model, prepared, writing)
             return drawn(Mixture(sampler, self.on_policy_share, self.seed, steps_to_come(context.common_work)))
 
         return fit(self, prepared, OnPolicyObjective(soft, writing.ends), context, reading_of)
 
-    def _example(self, row: Mapping[str, Any], tokenizer: Any) -> Example | str:
+    def _example(self, row: Mapping[str, Any], tokenizer: Tokenizer) -> Example | str:
         """Return a row's prompt with its answer; where no answers are scored, with an end token in place of one."""
         from potstill.models.chat import prompt_ids
         from potstill.trainers.loop.examples import Example
@@ -195,7 +203,7 @@ class OnPolicy(CausalTraining):
         ends = ends_of(prepared.folder, prepared.tokenizer)
         return Writing(self.max_tokens, self.sampling_temperature, ends, min(sizes))
 
-    def _sampler(self, model: Any, prepared: Prepared, writing: Writing) -> Sampler:
+    def _sampler(self, model: PretrainedModel, prepared: Prepared, writing: Writing) -> Sampler:
         """Return what generates the texts of `model`.
 
         Raises:
@@ -215,7 +223,7 @@ class OnPolicy(CausalTraining):
         return VLLMSampler(model, prepared.tokenizer, prepared.folder, writing, self.max_length, self.vllm_memory)
 
 
-def check_pair(student: Path, teacher: Any, context: Context) -> None:
+def check_pair(student: Path, teacher: ModelSource, context: Context) -> None:
     """Check that a teacher can score what a student generates.
 
     Raises:
@@ -251,7 +259,7 @@ def check_pair(student: Path, teacher: Any, context: Context) -> None:
         context.logger.warning(text)
 
 
-def ends_of(folder: Path, tokenizer: Any) -> tuple[int, ...]:
+def ends_of(folder: Path, tokenizer: Tokenizer) -> tuple[int, ...]:
     """Return the tokens at which the model in `folder` stops writing when it is served: its end of turn first."""
     from transformers import GenerationConfig
 

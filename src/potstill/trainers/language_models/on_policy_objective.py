@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -18,6 +18,9 @@ from potstill.trainers.language_models.soft_objective import SoftObjective
 from potstill.trainers.loop.examples import Example
 from potstill.trainers.loop.objective import Losses
 from potstill.trainers.loop.schedule import CAUSAL, Reading
+
+if TYPE_CHECKING:
+    from potstill.trainers.language_models.lazy_logits import Logits
 
 
 def drawn(draw: Draw) -> Reading:
@@ -38,11 +41,11 @@ class OnPolicyObjective:
     ends: tuple[int, ...]
     """Tokens that end a text."""
 
-    def __call__(self, logits: Any, batch: Mapping[str, Tensor]) -> Tensor:
+    def __call__(self, logits: Logits, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the loss [N] of the generated tokens from the student's `Logits`."""
         return self.losses(logits, batch).total()
 
-    def losses(self, logits: Any, batch: Mapping[str, Tensor]) -> Losses:
+    def losses(self, logits: Logits, batch: Mapping[str, Tensor]) -> Losses:
         """Return the loss [N], and metrics of the texts."""
         soft = self.soft.losses(logits, batch)
         return replace(soft, metrics={**soft.metrics, **rates(batch, self.ends)})

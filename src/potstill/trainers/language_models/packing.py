@@ -11,15 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from potstill.errors import BadInput
 from potstill.trainers.loop.examples import Example, collate, micro_batches
-from potstill.trainers.loop.lora import evaluating
 from potstill.trainers.loop.schedule import CAUSAL, Reading
+from potstill.trainers.loop.student_model import evaluating
+
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
 
 CLOSE = 1e-3
 """Tolerance of logits of packed rows, relative to the largest logit: kernels sum in another order."""
@@ -27,7 +30,7 @@ PROBE = (5, 3)
 """Lengths of the two rows that a model is tested on."""
 
 
-def packed(reading: Reading, model: Any) -> Reading:
+def packed(reading: Reading, model: PretrainedModel) -> Reading:
     """Return a reading that packs the rows of a batch, for `model`.
 
     Raises:
@@ -76,7 +79,7 @@ def pack(examples: Sequence[Example]) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def _keeps_apart(model: Any) -> bool:
+def _keeps_apart(model: PretrainedModel) -> bool:
     """Return whether the logits of packed rows are those of the rows alone."""
     vocabulary = int(model.config.get_text_config().vocab_size)
     rows = [Example([(7 * place + length) % vocabulary for place in range(length)], 1) for length in PROBE]
@@ -88,6 +91,6 @@ def _keeps_apart(model: Any) -> bool:
     return bool((alone - together).abs().max() <= CLOSE * alone.abs().max())
 
 
-def _moved(part: dict[str, Tensor], device: Any) -> dict[str, Tensor]:
+def _moved(part: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
     """Return the tensors on the model's device."""
     return {name: tensor.to(device) for name, tensor in part.items()}

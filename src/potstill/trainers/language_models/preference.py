@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource, Tokenizer
     from potstill.trainers.loop.examples import Example, Examples
 
 SLOWER = 0.05
@@ -62,7 +63,7 @@ class Preference(CausalTraining):
         named = {"margin": "margin of rewards", "accuracy": "share of pairs in order"}
         return {**learned, **{text: last[name] for name, text in named.items() if name in last}}
 
-    def run(self, rows: Dataset, student: Any, context: Context, *, validation: Dataset | None = None) -> Path:
+    def run(self, rows: Dataset, student: ModelSource, context: Context, *, validation: Dataset | None = None) -> Path:
         """Train the student on `rows` and write its folder."""
         from potstill.trainers.language_models.architecture import ENCODER_DECODER, architecture_of
         from potstill.trainers.language_models.preference_batches import PAIRS, PreferenceObjective, longest
@@ -73,13 +74,13 @@ class Preference(CausalTraining):
                 "Preference trains causal models; for an encoder-decoder take HardLabel on the chosen answers"
             )
 
-        def example_of(row: Mapping[str, Any], tokenizer: Any) -> Example | str:
+        def example_of(row: Mapping[str, Any], tokenizer: Tokenizer) -> Example | str:
             return pair_example(row, tokenizer, self.prompt)
 
         with set_up(self, {"rows": rows, "student": student}, context, validation) as training:
             prepared = prepare(self, rows, folder, training, example_of, length=longest)
-            prepared = replace(prepared, examples=self._referenced(prepared, training))
-            return fit(self, prepared, PreferenceObjective(self.beta), training, lambda model: PAIRS)
+            prepared = replace(prepared, examples=self._referenced(prepared, training), reading=PAIRS)
+            return fit(self, prepared, PreferenceObjective(self.beta), training)
 
     def _referenced(self, prepared: Prepared, context: Context) -> Examples:
         """Return the pairs with the reference model's log-probabilities."""
@@ -87,9 +88,9 @@ class Preference(CausalTraining):
 
         from potstill.trainers.language_models.preference_batches import with_reference
         from potstill.trainers.loop import lora
-        from potstill.trainers.loop.base import in_bf16
+        from potstill.trainers.loop.session import in_bf16, trains_in_bf16
 
-        adapter, dtype = self.adapter(), torch.bfloat16 if students.trains_in_bf16() else torch.float32
+        adapter, dtype = self.adapter(), torch.bfloat16 if trains_in_bf16() else torch.float32
         # loaded like the student that is trained, 4 bits included, so that it starts from margins of 0
         if adapter is None:
             model = students.load_model(prepared.folder, torch.float32)
@@ -105,7 +106,7 @@ class Preference(CausalTraining):
         return replace(read, validation=validation)
 
 
-def pair_example(row: Mapping[str, Any], tokenizer: Any, prompt: str) -> Example | str:
+def pair_example(row: Mapping[str, Any], tokenizer: Tokenizer, prompt: str) -> Example | str:
     """Return the tokens of a row's prompt and of both answers with their ends, or why they can't be trained on."""
     from potstill.models.chat import encode
     from potstill.trainers.language_models.preference_batches import pair

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -24,6 +24,9 @@ from potstill.trainers.loop.objective import Losses
 from potstill.trainers.loop.schedule import Reading
 from potstill.trainers.losses.dense import gathered_log_softmax
 from potstill.trainers.losses.preference import dpo
+
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
 
 CHOSEN, REJECTED = 0, 1
 """Which answer of a pair a target belongs to."""
@@ -134,7 +137,7 @@ class PreferenceObjective:
         return Losses({"preference": dpo(chosen, rejected, self.beta)}, metrics)
 
 
-def with_reference(examples: Examples, model: Any, budget: int, *, bf16: bool, folder: Path) -> Examples:
+def with_reference(examples: Examples, model: PretrainedModel, budget: int, *, bf16: bool, folder: Path) -> Examples:
     """Return pairs with the log-probability of each target under `model`, stored in a file in `folder`.
 
     Computed once, before training, so that no second model is in memory beside the student. Texts are read as in

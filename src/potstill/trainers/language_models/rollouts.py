@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import Any, Protocol, overload
+from typing import TYPE_CHECKING, Any, Protocol, overload
 from zlib import crc32
 
 import numpy as np
@@ -23,6 +23,9 @@ from transformers import GenerationConfig, LogitsProcessor
 
 from potstill.trainers.loop.checkpoints import last_checkpoint, step_of
 from potstill.trainers.loop.examples import Example, micro_batches
+
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
 
 
 class Sampler(Protocol):
@@ -58,7 +61,7 @@ class TransformersSampler:
     the other rows of a batch, and how many are generated at once, can't change a row's text beyond rounding.
     """
 
-    def __init__(self, model: Any, writing: Writing, rows_at_once: int) -> None:
+    def __init__(self, model: PretrainedModel, writing: Writing, rows_at_once: int) -> None:
         """Sample from `model`, so many rows at once."""
         self._model = model
         self._writing = writing
@@ -73,7 +76,9 @@ class TransformersSampler:
                 written += self._write(model, prompts[part], seeds[part])
         return written
 
-    def _write(self, model: Any, prompts: Sequence[Sequence[int]], seeds: NDArray[np.uint64]) -> list[list[int]]:
+    def _write(
+        self, model: PretrainedModel, prompts: Sequence[Sequence[int]], seeds: NDArray[np.uint64]
+    ) -> list[list[int]]:
         """Return the texts of rows generated at once; prompts are padded on the left, and the padding masked."""
         writing, width = self._writing, max(len(prompt) for prompt in prompts)
         ids = torch.tensor([[writing.ends[0]] * (width - len(prompt)) + list(prompt) for prompt in prompts])
@@ -91,7 +96,7 @@ class TransformersSampler:
         own, model.generation_config = model.generation_config, plain
         try:
             tokens = model.generate(
-                ids.to(model.device),
+                inputs=ids.to(model.device),
                 attention_mask=mask.to(model.device),
                 generation_config=plain,
                 logits_processor=[Draws(uniform.to(model.device), width, writing)],
@@ -102,9 +107,10 @@ class TransformersSampler:
 
 
 @contextmanager
-def writing_mode(model: Any) -> Iterator[Any]:
+def writing_mode(model: PretrainedModel) -> Iterator[PretrainedModel]:
     """Yield the model without wrappers, in evaluation mode and without gradients."""
-    base = model.get_base_model() if hasattr(model, "peft_config") else model
+    wrapped: Any = model
+    base = wrapped.get_base_model() if hasattr(model, "peft_config") else model
     training = base.training
     base.eval()
     try:

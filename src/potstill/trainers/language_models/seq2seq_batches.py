@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,8 +20,11 @@ from potstill.errors import BadInput
 from potstill.trainers.loop.examples import Example
 from potstill.trainers.loop.schedule import Reading
 
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import ModelConfig, PretrainedModel
 
-def reading(config: Any) -> Reading:
+
+def reading(config: ModelConfig) -> Reading:
     """Return how the encoder-decoder with this `config` reads rows.
 
     Raises:
@@ -89,7 +92,7 @@ def present(rows: Sequence[Any]) -> Any:
     return np.arange(lengths.max()) < lengths[:, None]
 
 
-def target_logits(model: Any, batch: Mapping[str, Tensor]) -> Tensor:
+def target_logits(model: PretrainedModel, batch: Mapping[str, Tensor]) -> Tensor:
     """Return the logits [N, V] at the targets."""
     output = model(
         input_ids=batch["input_ids"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from potstill.errors import Problem
 from potstill.trainers.language_models.base import CausalTraining, fit
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.engine.context import Context
+    from potstill.models.protocols import ModelSource
 
 
 class SoftLabel(SoftFields, CausalTraining):
@@ -52,9 +53,16 @@ class SoftLabel(SoftFields, CausalTraining):
         return {**super().recipe(), **soft_recipe(self)}
 
     def run(
-        self, rows: Dataset, student: Any, teacher: Any, context: Context, *, validation: Dataset | None = None
+        self,
+        rows: Dataset,
+        student: ModelSource,
+        teacher: ModelSource | None,
+        context: Context,
+        *,
+        validation: Dataset | None = None,
     ) -> Path:
         """Train the student on `rows` and write its folder."""
         inputs = {"rows": rows, "student": student, "teacher": teacher}
         with set_up(self, inputs, context, validation) as training:
-            return fit(self, *soft_lesson(self, rows, student, teacher, training, how=self))
+            lesson = soft_lesson(self, rows, student, teacher, training, how=self)
+            return fit(self, *lesson, training)

@@ -6,7 +6,7 @@ Such a trainer takes `SoftFields` beside the base of its family, and passes itse
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -19,17 +19,19 @@ from potstill.models.turns import LossOn
 from potstill.prompts import answer_columns
 from potstill.teachers.cache.soft_labels import TOP_COLUMNS, teacher_digest
 from potstill.trainers.language_models import vocabulary_check
-from potstill.trainers.language_models.base import CausalTraining, ExampleOf, Lesson, prepare
+from potstill.trainers.language_models.base import CHUNK_TOKENS, CausalTraining, ExampleOf, Lesson, prepare
 from potstill.trainers.language_models.divergence import BETA, SKEW, Divergence
 from potstill.trainers.language_models.divergence import Name as DivergenceName
-from potstill.trainers.language_models.hard_label import CHUNK_TOKENS, check_loss_on, text_example
+from potstill.trainers.language_models.hard_label import check_loss_on, text_example
 from potstill.trainers.language_models.stored_labels import Kind, StoredLabels, kind_of
 from potstill.trainers.loop import student_model as students
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from potstill.models.protocols import ModelSource, Tokenizer
     from potstill.trainers.language_models.architecture import Architecture
+    from potstill.trainers.language_models.base import Prepared
     from potstill.trainers.language_models.soft_objective import Teacher
     from potstill.trainers.loop.context import TrainingContext
     from potstill.trainers.loop.examples import Example
@@ -119,9 +121,15 @@ def soft_problems(how: SoftFields, student: object) -> Iterator[Problem]:
 
 
 def soft_lesson(
-    step: CausalTraining, rows: Dataset, student: Any, teacher: Any, context: TrainingContext, *, how: SoftFields
+    step: CausalTraining,
+    rows: Dataset,
+    student: ModelSource,
+    teacher: ModelSource | None,
+    context: TrainingContext,
+    *,
+    how: SoftFields,
 ) -> Lesson:
-    """Return the tokenized rows, the objective, the context, and how the student reads.
+    """Return the tokenized rows with how the student reads them, and the objective.
 
     Raises:
         BadInput: the teacher's distributions are missing, or don't go with the student.
@@ -138,12 +146,12 @@ def soft_lesson(
     example_of = _from_text(how, step.prompt, teacher, architecture)
     prepared = prepare(step, rows, folder, context, _from_stored(stored) if kind else example_of)
     context.notes["soft_labels"] = {"top": "stored", "hidden": "hidden states", "": "live"}[kind]
-    answer = _answering(how, kind, folder, teacher, stored)
+    answer = _answering(how, kind, prepared, teacher, stored)
     objective = SoftObjective(how.alpha, how.temperature, distance(how), answer, how.chunk_tokens)
-    return prepared, objective, context, lambda model: _reading(how, architecture, model.config)
+    return replace(prepared, reading=_reading(how, prepared.reading)), objective
 
 
-def _architecture(how: SoftFields, student: Path, teacher: Any, kind: Kind) -> Architecture:
+def _architecture(how: SoftFields, student: Path, teacher: ModelSource | None, kind: Kind) -> Architecture:
     """Return what kind of model the student is.
 
     Raises:
@@ -164,44 +172,48 @@ def _from_stored(stored: StoredLabels) -> ExampleOf:
     return lambda row, tokenizer: stored.example(row)
 
 
-def _from_text(how: SoftFields, prompt: str, teacher: Any, architecture: Architecture) -> ExampleOf:
+def _from_text(how: SoftFields, prompt: str, teacher: ModelSource | None, architecture: Architecture) -> ExampleOf:
     """Return a function that tokenizes a row for a live teacher."""
     from potstill.trainers.language_models.cross_tokenizer import with_partner
 
-    partner = None if distance(how).one_vocabulary else with_partner(students.folder_of(teacher), prompt)
+    partner = None
+    if teacher is not None and not distance(how).one_vocabulary:
+        partner = with_partner(students.folder_of(teacher), prompt)
 
-    def example_of(row: Mapping[str, Any], tokenizer: Any) -> Example | str:
+    def example_of(row: Mapping[str, Any], tokenizer: Tokenizer) -> Example | str:
         example = text_example(row, tokenizer, prompt, architecture.encode, how.loss_on)
         return example if partner is None else partner(row, example)
 
     return example_of
 
 
-def _answering(how: SoftFields, kind: Kind, student: Path, teacher: Any, stored: StoredLabels) -> Teacher | None:
+def _answering(
+    how: SoftFields, kind: Kind, prepared: Prepared, teacher: ModelSource | None, stored: StoredLabels
+) -> Teacher | None:
     """Return the function of a batch to the teacher's logits; None where the rows hold its distributions."""
-    from potstill.trainers.language_models.architecture import architecture_of
     from potstill.trainers.language_models.cross_tokenizer import live_partner
     from potstill.trainers.language_models.soft_objective import from_states, live
 
     if kind == "top":
         return None
+    assert teacher is not None  # `check_source` has asked for one
     if kind == "hidden":
         return from_states(students.folder_of(teacher), *stored.dtypes)
     if not distance(how).one_vocabulary:
         return live_partner(teacher)
-    return live(teacher, architecture_of(student).reading_of(student))
+    return live(teacher, prepared.reading)
 
 
-def _reading(how: SoftFields, architecture: Architecture, config: Any) -> Reading:
-    """Return how the student reads a batch."""
+def _reading(how: SoftFields, whole: Reading) -> Reading:
+    """Return how the student reads a batch: as in `whole`, but for the output layer."""
     from potstill.trainers.language_models.cross_tokenizer import in_pairs
     from potstill.trainers.language_models.lazy_logits import before_the_output_layer
 
-    reading = before_the_output_layer(architecture.reading(config))
+    reading = before_the_output_layer(whole)
     return reading if distance(how).one_vocabulary else in_pairs(reading)
 
 
-def check_source(how: SoftFields, kind: Kind, teacher: Any) -> None:
+def check_source(how: SoftFields, kind: Kind, teacher: ModelSource | None) -> None:
     """Check that the teacher's distributions are available for the divergence.
 
     Raises:
@@ -238,7 +250,7 @@ def check_source(how: SoftFields, kind: Kind, teacher: Any) -> None:
         )
 
 
-def check_vocabulary(student: Path, teacher: Any) -> int:
+def check_vocabulary(student: Path, teacher: ModelSource | None) -> int:
     """Return the size of the student's output layer; its vocabulary must be the teacher's, if there is one.
 
     Raises:

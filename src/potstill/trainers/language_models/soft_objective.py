@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -22,6 +22,10 @@ from potstill.trainers.language_models.lazy_logits import Logits, Projection, Ta
 from potstill.trainers.loop import student_model as students
 from potstill.trainers.loop.objective import Losses, agreement
 from potstill.trainers.loop.schedule import Reading
+from potstill.trainers.loop.session import trains_in_bf16
+
+if TYPE_CHECKING:
+    from potstill.models.protocols import ModelSource
 
 Teacher = Callable[[Mapping[str, Tensor]], Logits]
 """Returns a teacher's logits at the targets of a batch."""
@@ -45,11 +49,11 @@ class SoftObjective:
     chunk: int
     """Tokens whose logits are in memory at once."""
 
-    def __call__(self, logits: Any, batch: Mapping[str, Tensor]) -> Tensor:
+    def __call__(self, logits: Logits, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the loss [N] of the targets from the student's `Logits`."""
         return self.losses(logits, batch).total()
 
-    def losses(self, logits: Any, batch: Mapping[str, Tensor]) -> Losses:
+    def losses(self, logits: Logits, batch: Mapping[str, Tensor]) -> Losses:
         """Return the parts of the loss from the student's `Logits`."""
         # a teacher without weight is not run
         with torch.no_grad():
@@ -123,7 +127,7 @@ def _agreement(student: Tensor, teacher: Tensor) -> Tensor:
     return (there >= student.amax(-1)).float()
 
 
-def live(teacher: Any, reading: Reading) -> Teacher:
+def live(teacher: ModelSource, reading: Reading) -> Teacher:
     """Return the function of a batch to the logits of the model behind `teacher`, read as the student reads it."""
     model, states = load_teacher(teacher), TargetStates(reading.logits)
     return lambda batch: states(model, batch)
@@ -135,8 +139,8 @@ def from_states(folder: Path, dtype: str) -> Teacher:
     return lambda batch: Projection.stored(head, batch["teacher_hidden"])
 
 
-def load_teacher(teacher: Any) -> Any:
+def load_teacher(teacher: ModelSource) -> Any:
     """Return the teacher's model: in evaluation mode, without gradients, never quantized for speed."""
-    dtype = torch.bfloat16 if students.trains_in_bf16() else torch.float32
+    dtype = torch.bfloat16 if trains_in_bf16() else torch.float32
     model = students.load_model(students.folder_of(teacher), dtype).eval().requires_grad_(False)
     return model.to("cuda" if torch.cuda.is_available() else "cpu")

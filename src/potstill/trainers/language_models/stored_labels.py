@@ -20,6 +20,7 @@ from potstill.trainers.language_models import vocabulary_check
 
 if TYPE_CHECKING:
     from potstill.engine.context import Context
+    from potstill.models.protocols import Tokenizer
     from potstill.trainers.loop.examples import Example
 
 Kind = Literal["top", "hidden", ""]
@@ -35,7 +36,7 @@ def kind_of(columns: list[str]) -> Kind:
 class StoredLabels:
     """Turns rows with soft labels into examples for one student."""
 
-    def __init__(self, tokenizer: Any, prompt: str, vocabulary_size: int, teacher: str, context: Context) -> None:
+    def __init__(self, tokenizer: Tokenizer, prompt: str, vocabulary_size: int, teacher: str, context: Context) -> None:
         """Read for a student with this `tokenizer`, `vocabulary_size` logits and the template `prompt`.
 
         `teacher` is the digest that the soft labels must be of; empty takes any.

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from potstill.compression.pretrained import PretrainedModel
+    from potstill.models.protocols import Tokenizer
     from potstill.trainers.language_models.rollouts import Writing
 
 ROWS = 256
@@ -27,7 +29,13 @@ class VLLMSampler:
     """Generates a student's texts by vLLM, with the weights of the current step."""
 
     def __init__(
-        self, model: Any, tokenizer: Any, folder: Path, writing: Writing, longest: int, gpu_memory: float
+        self,
+        model: PretrainedModel,
+        tokenizer: Tokenizer,
+        folder: Path,
+        writing: Writing,
+        longest: int,
+        gpu_memory: float,
     ) -> None:
         """Generate for `model`, from `folder`, at most `longest` tokens with the prompt, in a share of the GPU."""
         self._model = model
@@ -79,7 +87,7 @@ class VLLMSampler:
         from accelerate import Accelerator
 
         # trl has vLLM load the model by this name, which a model made in memory lacks
-        self._model.name_or_path = str(self._folder)
+        setattr(self._model, "name_or_path", str(self._folder))  # noqa: B010 - the type knows no such name
         return VLLMGeneration(
             model=self._model,
             accelerator=Accelerator(),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from potstill.engine.json_text import json_in
 
@@ -58,7 +57,7 @@ def _first(here: Mapping[str, int], there: Mapping[str, int]) -> str | None:
     return min(differing, key=lambda token: here[token], default=None)
 
 
-def plain_folder(model: Any) -> Path | None:
+def plain_folder(model: object) -> Path | None:
     """Return the folder of `model`, if it is one that exists already or a teacher that names one; else None."""
     named = getattr(model, "model", model)
     if not isinstance(named, (str, Path)):

@@ -1,31 +1,20 @@
-"""What all trainers share: their fields, and the way from tokenized rows to trained weights."""
+"""The fields that all trainers share; `session.py` trains by them."""
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Iterable
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Interval
 
 from potstill.engine.step import Model, Rows, Step
-from potstill.errors import BadInput, Problem
+from potstill.errors import Problem
 from potstill.models.preload import TRAINER
-from potstill.trainers.loop import student_model as students
-from potstill.trainers.loop.checkpoints import VALIDATION, best_step, evaluations
-from potstill.trainers.loop.token_store import stored as stored
-from potstill.trainers.loop.trackers import Tracker, check_trackers, missing_trackers, tracker_folder, write_csv
+from potstill.trainers.loop.trackers import Tracker, missing_trackers
 
 if TYPE_CHECKING:
-    from potstill.engine.context import Context
-    from potstill.trainers.loop.context import TrainingContext
-    from potstill.trainers.loop.examples import Examples
-    from potstill.trainers.loop.hf_trainer import StudentTrainer
-    from potstill.trainers.loop.objective import Objective
     from potstill.trainers.loop.parametrization import Form
-    from potstill.trainers.loop.schedule import Reading, Schedule
 
 
 class Training(Step):
@@ -118,139 +107,3 @@ class Training(Step):
             "seed": self.seed,
             **({"zeros": "held"} if self.hold_zeros else {}),
         }
-
-
-def start(context: Context) -> None:
-    """Set up the libraries of a trainer's process."""
-    import torch
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    torch.set_num_threads(max(1, context.threads))
-
-
-def learn(
-    model: Any,
-    examples: Examples,
-    objective: Objective,
-    schedule: Schedule,
-    reading: Reading,
-    context: TrainingContext,
-    more: bool = False,
-) -> dict[str, float]:
-    """Train `model` in place; return the metrics for its card: only those that a resumed run would have the same.
-
-    A step that trains several times sets `more` for all but the last: the other processes then go on with it.
-
-    Raises:
-        PotstillError: memory ran out, or a loss or gradient was NaN or infinite.
-    """
-    from potstill.trainers.loop import loop, lora
-    from potstill.trainers.loop.failure_messages import memory_explained
-    from potstill.trainers.loop.launcher import LearnedError
-
-    form = context.form
-    if form is not None:
-        # first: it may replace layers, and the hooks that hold zeros are on their weights
-        objective = form.begin(model, objective, schedule, math.ceil(schedule.epochs * int(examples.targets[-1])))
-    if schedule.hold_zeros:
-        hold = lora.hold_zero_weights if hasattr(model, "peft_config") else students.hold_zero_weights
-        context.notes["zeros_held"] = hold(model)
-    started = time.perf_counter()
-    with memory_explained(schedule):
-        trainer = loop.train(model, examples, objective, schedule, context, reading)
-    if trainer.group.rank and not more:
-        raise LearnedError
-    if form is not None:
-        form.end(model, context)
-    metrics = _metrics(trainer, examples, schedule)
-    _note(trainer, schedule, time.perf_counter() - started, context)
-    context.notes |= metrics
-    return metrics
-
-
-def _note(trainer: StudentTrainer, schedule: Schedule, seconds: float, context: Context) -> None:
-    """Note the curve, the speed and the memory of a training, which are no part of the result."""
-    from potstill.trainers.loop import hf_trainer
-
-    history = trainer.state.log_history
-    curve = [entry for entry in history if "loss" in entry]
-    context.notes |= {
-        "curve": curve,
-        "learning_rate": schedule.learning_rate,
-        "precision": "bfloat16" if schedule.bf16 else "float32",
-        "processes": trainer.group.size,
-        "tokens_per_second": round(trainer.tokens_seen / seconds, 1),
-        "peak_memory_bytes": hf_trainer.peak_memory(),
-    }
-    if evaluations(history):
-        context.notes["evaluations"] = [entry for entry in history if VALIDATION in entry]
-    if "csv" in schedule.report_to and not trainer.group.rank:
-        write_csv(history, tracker_folder(context))
-
-
-def schedule_of(step: Training, usual_rate: float, paged: bool = False) -> Schedule:
-    """Return the schedule of `step`; `usual_rate` is the learning rate where none is given.
-
-    The state of a `paged` optimizer moves to the CPU when the GPU is full, as in QLoRA.
-
-    Raises:
-        BadInput: this machine can't train in that way.
-    """
-    from potstill.trainers.loop.schedule import Schedule
-
-    check_trackers(step.report_to)
-    return Schedule(
-        epochs=step.epochs,
-        batch_size=step.batch_size,
-        learning_rate=step.learning_rate or usual_rate,
-        decay=step.schedule,
-        warmup=step.warmup,
-        weight_decay=step.weight_decay,
-        clip=step.clip,
-        seed=step.seed,
-        budget=step.micro_batch_tokens,
-        checkpoint_every=step.checkpoint_every,
-        bf16=in_bf16(step.precision),
-        evaluate_every=step.evaluate_every,
-        patience=step.patience,
-        gradient_checkpointing=step.gradient_checkpointing,
-        sharding=step.sharding,
-        paged=paged,
-        report_to=step.report_to,
-        hold_zeros=step.hold_zeros,
-    )
-
-
-def in_bf16(precision: str) -> bool:
-    """Return whether a model computes in bfloat16.
-
-    Raises:
-        BadInput: it is asked for, and the GPU does not support it.
-    """
-    import torch
-
-    if precision != "bfloat16":
-        return precision == "auto" and students.trains_in_bf16()
-    # emulated bfloat16 counts as supported by default, and is slower than float32
-    if torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False):
-        raise BadInput(
-            f"precision is bfloat16, which {torch.cuda.get_device_name()} does not compute: set precision='float32', "
-            "or 'auto' to take what the machine has"
-        )
-    return True
-
-
-def _metrics(trainer: StudentTrainer, examples: Examples, schedule: Schedule) -> dict[str, float]:
-    """Return the metrics of a training for the model card."""
-    history = trainer.state.log_history
-    losses = [entry["loss"] for entry in history if "loss" in entry]
-    validation_losses = dict(evaluations(history))
-    best = best_step(history)
-    return {
-        "rows": len(examples),
-        "steps": trainer.state.global_step,
-        "target tokens": int(examples.targets[-1]),
-        **({"last loss": losses[-1]} if losses else {}),
-        **({"best step": best, "validation loss": validation_losses[best]} if best is not None else {}),
-    }

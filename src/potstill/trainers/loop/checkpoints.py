@@ -11,6 +11,8 @@ from potstill.engine.json_text import json_in
 
 VALIDATION = "validation_loss"
 """Name of the loss on the validation rows in the trainer's log."""
+STATE = "trainer_state.json"
+"""File of a checkpoint with the steps taken and the log."""
 
 
 def step_of(checkpoint: Path) -> int:
@@ -24,12 +26,20 @@ def last_checkpoint(folder: Path) -> Path | None:
     for checkpoint in newest_first:
         # the state is written last, so a checkpoint that has it, in one piece, has everything else
         try:
-            json_in((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+            json_in((checkpoint / STATE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             shutil.rmtree(checkpoint, ignore_errors=True)
             continue
         return checkpoint
     return None
+
+
+def is_finished(checkpoint: Path, total: int, patience: int) -> bool:
+    """Return whether a checkpoint is the last: all `total` steps are taken, or the training was stopped early."""
+    if step_of(checkpoint) >= total:
+        return True
+    state = json_in((checkpoint / STATE).read_text(encoding="utf-8"))
+    return is_exhausted(state["log_history"], patience)
 
 
 def evaluations(history: Sequence[Mapping[str, Any]]) -> list[tuple[int, float]]:

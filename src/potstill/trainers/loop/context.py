@@ -34,8 +34,8 @@ class TrainingContext(Context):
 
     validation: Dataset | None = None
     """Rows to evaluate on."""
-    shared: Path | None = None
-    """Work folder of process 0, in the other processes of a training."""
+    common_work: Path = Path()
+    """Work folder that all processes of a training read: that of process 0."""
     form: Form | None = None
     """The parametrization of the weights in training, if any."""
 
@@ -43,12 +43,7 @@ class TrainingContext(Context):
     def around(cls, context: Context, validation: Dataset | None, form: Form | None) -> TrainingContext:
         """Return a copy of `context` with more fields; notes, ledger and journals stay the same objects."""
         plain = {field.name: getattr(context, field.name) for field in dataclasses.fields(Context)}
-        return cls(**plain, validation=validation, form=form)
-
-    @property
-    def common_work(self) -> Path:
-        """Return the work folder that all processes of a training read: that of process 0."""
-        return self.shared or self.work
+        return cls(**plain, validation=validation, common_work=context.work, form=form)
 
 
 @contextmanager
@@ -62,16 +57,28 @@ def set_up(
     up already, and `context` is returned as it is.
     """
     if isinstance(context, TrainingContext):
+        _start(context)
         yield context
         return
     training = TrainingContext.around(context, validation, step.form())
     if step.processes == 1:
+        _start(training)
         yield training
     else:
         with _launched(step, inputs, training) as process:
+            _start(process)
             yield process
     if training.form is not None:
         training.form.publish(context.out, context)
+
+
+def _start(context: Context) -> None:
+    """Set up the libraries of a trainer's process."""
+    import torch
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    torch.set_num_threads(max(1, context.threads))
 
 
 @contextmanager

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from transformers import TrainerCallback
 
 from potstill.trainers.loop.checkpoints import best_folder, best_step, drop_beaten, is_exhausted
 
 if TYPE_CHECKING:
+    from transformers import TrainerControl, TrainerState, TrainingArguments
+
     from potstill.trainers.loop.examples import Examples
     from potstill.trainers.loop.hf_trainer import StudentTrainer
     from potstill.trainers.loop.schedule import Schedule
@@ -30,7 +32,7 @@ class Evaluator(TrainerCallback):  # type: ignore[misc] # transformers is not ty
         self._folder = folder
         self._every = schedule.evaluate_every or schedule.steps_a_pass(len(trainer.train_dataset))
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         """Evaluate if it is time, and at the very end."""
         if state.global_step % self._every and state.global_step < state.max_steps:
             return
@@ -46,7 +48,14 @@ class Evaluator(TrainerCallback):  # type: ignore[misc] # transformers is not ty
             control.should_log = control.should_training_stop = True
             control.should_save = writes
 
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def take_best(self) -> None:
+        """Load the best weights into the trained model, unless these are its last ones."""
+        state = self._trainer.state
+        best = best_step(state.log_history)
+        if best is not None and best != state.global_step:
+            self._trainer._load_from_checkpoint(str(best_folder(self._folder, best)))
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         """Delete the weights that are no longer the best by the log in this checkpoint."""
         if not self._trainer.group.rank:
             drop_beaten(self._folder, state.log_history)

@@ -12,12 +12,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
 
 TYPES: dict[str, type[np.generic]] = {
     "tokens": np.int32,
@@ -28,6 +31,7 @@ TYPES: dict[str, type[np.generic]] = {
     "learned": np.bool_,
 }
 """Files of the work folder and what they hold."""
+Item = TypeVar("Item")
 POOL = 8
 """Batches whose rows are sorted by length together: enough to save 90 % of the padding, few enough to stay mixed."""
 
@@ -59,7 +63,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Examples:
-    """All rows in tokens: flat arrays and where each row starts in them."""
+    """All tokenized rows: flat arrays and where each row starts in them."""
 
     tokens: NDArray[np.int32]
     """Tokens of all rows, one after another."""
@@ -236,13 +240,13 @@ def collate(examples: Sequence[Example]) -> dict[str, Tensor]:
     return {name: torch.from_numpy(array) for name, array in batch.items()}
 
 
-def _given(array: Any) -> Any:
+def _given(array: Item | None) -> Item:
     """Return the soft labels of a row that has some, as all rows of a batch do."""
     assert array is not None
     return array
 
 
-def target_logits(model: Any, batch: Mapping[str, Tensor]) -> Tensor:
+def target_logits(model: PretrainedModel, batch: Mapping[str, Tensor]) -> Tensor:
     """Return the logits [N, V] at the targets' positions; the output layer is computed at few others."""
     # packed rows each start at position 0; without packing the model counts itself
     positions = {"position_ids": batch["position_ids"]} if "position_ids" in batch else {}

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from potstill.engine.running import out_of_memory
-from potstill.errors import PotstillError
 
 if TYPE_CHECKING:
     from potstill.trainers.loop.schedule import Schedule
@@ -42,28 +38,3 @@ def named(rows: Sequence[int], folder: Path) -> str:
             ids = {number: repr(json.loads(line)) for number, line in enumerate(file) if number in first}
     more = f" and {len(rows) - len(first)} more" if len(rows) > len(first) else ""
     return f"the rows {', '.join(ids.get(number, f'number {number}') for number in first)}{more}"
-
-
-@contextmanager
-def memory_explained(schedule: Schedule) -> Iterator[None]:
-    """Add to an out-of-memory error what to change.
-
-    Raises:
-        PotstillError: memory ran out.
-    """
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        if not out_of_memory.ran_out(error):
-            raise
-        raise PotstillError(out_of_memory.explained(error, "while training", _remedies(schedule))) from error
-
-
-def _remedies(schedule: Schedule) -> str:
-    """Return what to change, the cheapest first."""
-    checkpointing = "" if schedule.gradient_checkpointing else "set gradient_checkpointing=True, "
-    adapters = "" if schedule.paged else ", or train a language model with qlora=True"
-    return (
-        f"lower micro_batch_tokens ({schedule.budget} now; it changes no result), {checkpointing}"
-        f"take shorter rows (max_length) or a smaller batch_size ({schedule.batch_size} now){adapters}"
-    )

@@ -65,7 +65,7 @@ def _split(model: nn.Module) -> list[FSDPModule]:
     return [module for module in model.modules() if isinstance(module, FSDPModule)]
 
 
-def whole_tensors(values: Any, keep: bool) -> Any:
+def whole_tensors(values: object, keep: bool) -> Any:
     """Return nested dicts and lists with whole tensors instead of this process's parts, in memory.
 
     Collective: all processes must call it; one that doesn't `keep` the tensors gets None for each.
@@ -117,7 +117,7 @@ class ShardedTrainer(StudentTrainer):
         names = {name for name, _ in (*self.model.named_parameters(), *self.model.named_buffers())}
         save_file({name: tensors[name].contiguous() for name in sorted(names & tensors.keys())}, folder / WEIGHTS)
 
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+    def _save_checkpoint(self, model: nn.Module, trial: object) -> None:
         """Write a checkpoint, its state last, and delete the one before."""
         folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
         self.save_model(str(folder))
@@ -132,7 +132,7 @@ class ShardedTrainer(StudentTrainer):
             if other != folder:
                 shutil.rmtree(other, ignore_errors=True)
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         """Read weights, and keep this process's part.
 
         Raises:

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
-from transformers import PrinterCallback, Trainer, TrainerCallback
+from torch import Tensor, nn
+from transformers import PrinterCallback, Trainer, TrainerState
 
 from potstill.errors import BadInput, PotstillError
 from potstill.trainers.loop import failure_messages
-from potstill.trainers.loop.checkpoints import last_checkpoint
+from potstill.trainers.loop.checkpoints import STATE, is_finished, last_checkpoint, step_of
 from potstill.trainers.loop.examples import Example, Examples, LengthBatches
-from potstill.trainers.loop.lora import evaluating
 from potstill.trainers.loop.objective import Tally, losses_of
-from potstill.trainers.loop.process_group import Group
+from potstill.trainers.loop.student_model import evaluating
 
 if TYPE_CHECKING:
+    from logging import Logger
+
+    from transformers import TrainingArguments
+
+    from potstill.trainers.loop.evaluation_callback import Evaluator
     from potstill.trainers.loop.objective import Objective
+    from potstill.trainers.loop.process_group import Group
     from potstill.trainers.loop.schedule import Reading, Schedule
 
 
@@ -59,19 +64,19 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
 
     def __init__(
         self,
-        model: Any,
-        arguments: Any,
+        model: nn.Module,
+        arguments: TrainingArguments,
         examples: Examples,
         objective: Objective,
         schedule: Schedule,
         reading: Reading,
-        callbacks: Sequence[TrainerCallback],
+        group: Group,
         ids: Path,
     ) -> None:
-        """Prepare to train `model` on `examples`, whose ids lie in the folder `ids`."""
-        super().__init__(model=model, args=arguments, train_dataset=examples, callbacks=list(callbacks))
+        """Prepare to train `model` in `group` on `examples`, whose ids lie in the folder `ids`."""
+        super().__init__(model=model, args=arguments, train_dataset=examples)
         self.remove_callback(PrinterCallback)
-        self.group = Group.current()
+        self.group = group
         self.tokens_seen = 0
         self._objective = objective
         self._reading = reading
@@ -81,6 +86,28 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
         self._logged = (time.perf_counter(), 0)
         self._rows: Sequence[int] = ()
         self._loss = torch.zeros(())
+
+    def complete(self, total: int, logger: Logger, evaluator: Evaluator | None) -> None:
+        """Train up to step `total`, from the newest checkpoint if there is one.
+
+        With an `evaluator`, the model ends with the weights of the lowest validation loss.
+        """
+        if evaluator is not None:
+            self.add_callback(evaluator)
+        folder = Path(self.args.output_dir)
+        # process 0 alone looks and cleans up, so that all resume from the same one
+        checkpoint = self.group.gather(last_checkpoint(folder) if not self.group.rank else None)[0]
+        if checkpoint is not None and is_finished(checkpoint, total, self._schedule.patience):
+            # Trainer.train would take one step more when the last epoch is fractional
+            self._load_from_checkpoint(str(checkpoint))
+            self.state = TrainerState.load_from_json(str(checkpoint / STATE))
+        else:
+            if checkpoint is not None:
+                logger.info("resuming from step %d of %d", step_of(checkpoint), total)
+            self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if evaluator is not None:
+            evaluator.take_best()
+        self.finish()
 
     def get_train_dataloader(self) -> Any:
         """Return the batches, each its rows' numbers and a list of this process's micro-batches."""
@@ -111,7 +138,7 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
     def finish(self) -> None:
         """Bring the model into the state that it is used in after training."""
 
-    def _get_num_items_in_batch(self, batch_samples: list[Any], device: Any) -> int:
+    def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> int:
         """Return the number of targets of a batch, in all processes, and count its tokens.
 
         Raises:
@@ -130,8 +157,11 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
             raise BadInput(f"a batch of {rows} holds nothing to learn: leave these rows out")
         return targets
 
-    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
+    def training_step(
+        self, model: nn.Module, inputs: Mapping[str, Any], num_items_in_batch: int | None = None
+    ) -> Tensor:
         """Accumulate the gradients of one batch over its micro-batches and the processes; return its loss."""
+        assert num_items_in_batch  # what `_get_num_items_in_batch` has counted
         model.train()
         self._rows = inputs["rows"]
         if self.group.size > 1:
@@ -143,17 +173,17 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
             batch = self._prepare_inputs(part)
             losses = losses_of(self._objective, self._reading.logits(model, batch), batch)
             each = losses.total()
+            if weight:
+                self._tally.add(each, losses)
             # the number of targets of the whole batch, not of this micro-batch: gradients add up to the batch's mean
             loss = each.sum() * weight / num_items_in_batch
             self.accelerator.backward(loss)
             total += loss.detach()
-            if weight:
-                self._tally.add(each, losses)
         self.add_gradients()
         self._loss = self.group.total(total)
         return self._loss
 
-    def _clip_grad_norm(self, model: Any) -> Any:
+    def _clip_grad_norm(self, model: nn.Module) -> Any:
         """Clip the gradient and return its norm; a step with a loss or norm that is not finite is not taken.
 
         Raises:
@@ -210,7 +240,7 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
                         tally.add(losses.total(), losses)
         return tally.means(self.group)
 
-    def floating_point_ops(self, inputs: Any) -> int:
+    def floating_point_ops(self, inputs: object) -> int:
         """Return 0: the count is not used, and counting takes time at every step."""
         return 0
 

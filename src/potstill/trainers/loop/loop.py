@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,6 @@ import torch
 from transformers import TrainingArguments
 
 from potstill.trainers.loop import trackers
-from potstill.trainers.loop.checkpoints import best_folder, best_step, is_exhausted, last_checkpoint, step_of
 from potstill.trainers.loop.evaluation_callback import Evaluator
 from potstill.trainers.loop.examples import Examples
 from potstill.trainers.loop.hf_trainer import StudentTrainer
@@ -21,12 +19,13 @@ from potstill.trainers.loop.progress_callback import Reporter
 from potstill.trainers.loop.schedule import CAUSAL, CURVE_POINTS, SCHEDULERS, WSD_DECAY, Reading, Schedule
 
 if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.engine.context import Context
     from potstill.trainers.loop.context import TrainingContext
 
 
 def train(
-    model: Any,
+    model: PretrainedModel,
     examples: Examples,
     objective: Objective,
     schedule: Schedule,
@@ -42,27 +41,14 @@ def train(
     """
     folder = context.common_work / "checkpoints"
     total = schedule.steps(len(examples))
-    reporter = Reporter(context)
     group = Group.current()
     arguments = _arguments(folder, schedule, total, group, context)
     ids = context.common_work / "examples"
-    trainer = _trainer_class(schedule, group)(model, arguments, examples, objective, schedule, reading, [reporter], ids)
-    reporter.tokens = lambda: trainer.tokens_seen
-    if examples.validation is not None:
-        trainer.add_callback(Evaluator(trainer, examples.validation, schedule, folder))
-    checkpoint = _newest(folder, group)
-    if checkpoint is not None and is_finished(checkpoint, total, schedule):
-        # Trainer.train would take one step more when the last epoch is fractional
-        trainer._load_from_checkpoint(str(checkpoint))
-        trainer.state = trainer.state.load_from_json(str(checkpoint / "trainer_state.json"))
-    else:
-        if checkpoint is not None:
-            context.logger.info("resuming from step %d of %d", step_of(checkpoint), total)
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    best = best_step(trainer.state.log_history)
-    if best is not None and best != trainer.state.global_step:
-        trainer._load_from_checkpoint(str(best_folder(folder, best)))
-    trainer.finish()
+    trainer = _trainer_class(schedule, group)(model, arguments, examples, objective, schedule, reading, group, ids)
+    trainer.add_callback(Reporter(trainer, context))
+    validation = examples.validation
+    evaluator = None if validation is None else Evaluator(trainer, validation, schedule, folder)
+    trainer.complete(total, context.logger, evaluator)
     return trainer
 
 
@@ -75,26 +61,17 @@ def _trainer_class(schedule: Schedule, group: Group) -> type[StudentTrainer]:
     return ShardedTrainer
 
 
-def _newest(folder: Path, group: Group) -> Path | None:
-    """Return the checkpoint to resume from: that which process 0 finds, as only one may read and clean the folder."""
-    newest = last_checkpoint(folder) if not group.rank else None
-    return group.gather(newest)[0]
-
-
-def is_finished(checkpoint: Path, total: int, schedule: Schedule) -> bool:
-    """Return whether a checkpoint is the last: all steps are taken, or the training was stopped early."""
-    if step_of(checkpoint) >= total:
-        return True
-    state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-    return is_exhausted(state["log_history"], schedule.patience)
-
-
 def _arguments(folder: Path, schedule: Schedule, total: int, group: Group, context: Context) -> Any:
-    """Return the arguments of `transformers.Trainer`."""
+    """Return the arguments of `transformers.Trainer`.
+
+    Raises:
+        MissingExtra: the library of a tracker is not installed.
+    """
     log_every = max(1, total // CURVE_POINTS)
     cuda = torch.cuda.is_available()
     libraries = [tracker for tracker in schedule.report_to if tracker != "csv" and not group.rank]
     if libraries:
+        trackers.check_trackers(libraries)
         trackers.direct_tensorboard(context)
     arguments = TrainingArguments(
         output_dir=str(folder),

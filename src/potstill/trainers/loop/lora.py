@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +15,10 @@ from annotated_types import Ge, Interval
 from potstill.errors import BadInput
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    import torch
+    from torch import Tensor, nn
+
+    from potstill.compression.pretrained import PretrainedModel
 
 ALL_LINEAR = "all-linear"
 """Target that stands for every linear layer but the output one."""
@@ -54,7 +56,7 @@ class QLoRA(LoRA):
     """Whether the scales are quantized too, which saves 0.37 bits a parameter."""
 
 
-def load_base(student: str | Path, adapter: LoRA, dtype: Any) -> Any:
+def load_base(student: str | Path, adapter: LoRA, dtype: torch.dtype) -> Any:
     """Load the frozen model that the adapters are attached to: in 4 bits for `QLoRA`, otherwise as float32."""
     import torch
     from transformers import BitsAndBytesConfig
@@ -75,25 +77,7 @@ def load_base(student: str | Path, adapter: LoRA, dtype: Any) -> Any:
     )
 
 
-@contextmanager
-def evaluating(model: Any) -> Iterator[None]:
-    """Have `model` in evaluation mode, but for its 4-bit layers; afterwards it is in the mode that it was in.
-
-    At its first evaluation on a CPU bitsandbytes repacks a layer's weights in place, and refuses some shapes. What a
-    4-bit layer computes does not depend on the mode otherwise.
-    """
-    mode = model.training
-    model.eval()
-    for module in model.modules():
-        if type(module).__name__ == "Linear4bit":
-            module.training = True
-    try:
-        yield
-    finally:
-        model.train(mode)
-
-
-def attach(base: Any, adapter: LoRA, task: str = "CAUSAL_LM") -> Any:
+def attach(base: PretrainedModel, adapter: LoRA, task: str = "CAUSAL_LM") -> Any:
     """Return `base` frozen, with new float32 adapters (drawn from torch's generator); `task` is peft's name of it.
 
     Raises:
@@ -115,7 +99,7 @@ def attach(base: Any, adapter: LoRA, task: str = "CAUSAL_LM") -> Any:
     return get_peft_model(base, config)
 
 
-def check_targets(base: Any, adapter: LoRA) -> None:
+def check_targets(base: nn.Module, adapter: LoRA) -> None:
     """Check that `base` has every layer that is to get an adapter.
 
     Raises:
@@ -136,7 +120,7 @@ def check_targets(base: Any, adapter: LoRA) -> None:
         )
 
 
-def linear_layers(model: Any) -> list[str]:
+def linear_layers(model: nn.Module) -> list[str]:
     """Return the names of the layers that an adapter can go onto."""
     import torch
     from transformers.pytorch_utils import Conv1D
@@ -154,7 +138,7 @@ def why_no_zeros(adapter: LoRA) -> str:
     return "" if adapter.merge else "adapters that stay apart fill the zeros again: merge them"
 
 
-def hold_zero_weights(model: Any) -> int:
+def hold_zero_weights(model: nn.Module) -> int:
     """Keep the adapters of `model` from changing frozen weights that are exactly zero; return how many these are.
 
     Each layer then computes with W + mask * (alpha / rank * B A), just what `merge` writes: what an adapter adds at a

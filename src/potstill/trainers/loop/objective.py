@@ -60,13 +60,12 @@ def agreement(logits: Tensor, teacher: Tensor) -> Tensor:
     return (logits.gather(-1, teacher[:, None])[:, 0] >= logits.amax(-1)).float()
 
 
+@dataclass
 class Tally:
     """Sums of losses and metrics over targets, on the device: no step waits for a transfer to the CPU."""
 
-    def __init__(self) -> None:
-        """Start empty."""
-        self._sums: dict[str, Tensor] = {}
-        self._count = 0
+    _sums: dict[str, Tensor] = field(default_factory=dict)
+    _count: int = 0
 
     def add(self, loss: Tensor, losses: Losses) -> None:
         """Add the `loss` [N] of some targets, its parts, and metrics of them."""

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from transformers import TrainerCallback
 
 if TYPE_CHECKING:
+    from transformers import TrainerControl, TrainerState, TrainingArguments
+
     from potstill.engine.context import Context
+    from potstill.trainers.loop.hf_trainer import StudentTrainer
 
 
 class Reporter(TrainerCallback):  # type: ignore[misc] # transformers is not typed
     """Reports progress, losses and metrics to the run's display and to the step's log."""
 
-    def __init__(self, context: Context) -> None:
-        """Report to `context`."""
+    def __init__(self, trainer: StudentTrainer, context: Context) -> None:
+        """Report the progress of `trainer` to `context`."""
+        self._trainer = trainer
         self._context = context
         self._notes: dict[str, str] = {}
-        self.tokens: Callable[[], int] = lambda: 0
-        """Returns the number of tokens computed so far."""
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         """Report the step."""
         note = ", ".join(self._notes.values())
-        self._context.progress(state.global_step, state.max_steps, tokens=self.tokens(), note=note)
+        self._context.progress(state.global_step, state.max_steps, tokens=self._trainer.tokens_seen, note=note)
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, float] | None = None, **_: Any) -> None:
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, float] | None = None,
+        **_: object,
+    ) -> None:
         """Report what was measured."""
         for name in ("loss", "validation_loss"):
             if name in (logs or {}):

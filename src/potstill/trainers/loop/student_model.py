@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from potstill.errors import BadInput
 from potstill.models.chat import save_tokenizer
@@ -12,10 +13,14 @@ from potstill.models.encoder_decoder import model_class
 from potstill.models.identity import folder_of as folder_of
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    import torch
+    from torch import Tensor, nn
+
+    from potstill.compression.pretrained import PretrainedModel
+    from potstill.models.protocols import Tokenizer
 
 
-def load_tokenizer(folder: Path) -> Any:
+def load_tokenizer(folder: Path) -> Tokenizer:
     """Return the tokenizer in `folder`.
 
     Raises:
@@ -24,13 +29,14 @@ def load_tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(folder)
+        tokenizer: Tokenizer = AutoTokenizer.from_pretrained(folder)
+        return tokenizer
     except (OSError, ValueError) as error:
         text = str(error).strip().partition("\n")[0]
         raise BadInput(f"the model {folder} has no tokenizer that can be read: save one beside it ({text})") from error
 
 
-def load_model(folder: Path, dtype: Any) -> Any:
+def load_model(folder: Path, dtype: torch.dtype) -> PretrainedModel:
     """Return the language model in `folder`, causal or encoder-decoder, as `dtype`.
 
     Raises:
@@ -41,20 +47,8 @@ def load_model(folder: Path, dtype: Any) -> Any:
     method = (getattr(AutoConfig.from_pretrained(folder), "quantization_config", None) or {}).get("quant_method")
     if method:
         raise BadInput(f"the model {folder} is quantized ({method}): train the 16-bit one and quantize it afterwards")
-    return model_class(folder).from_pretrained(folder, dtype=dtype, use_safetensors=True)
-
-
-def trains_in_bf16() -> bool:
-    """Return whether bfloat16 is the faster type here: on a GPU that has it, and on a CPU with AMX tiles.
-
-    AVX-512 BF16 alone is not enough: measured on two cores that have it, matrix products took twice as long as in
-    float32 and attention's backward pass five times as long.
-    """
-    import torch
-
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+    model: PretrainedModel = model_class(folder).from_pretrained(folder, dtype=dtype, use_safetensors=True)
+    return model
 
 
 def default_learning_rate(parameters: int) -> float:
@@ -66,7 +60,7 @@ def default_learning_rate(parameters: int) -> float:
     return float(min(1e-3, 1e-3 * (1e6 / max(parameters, 1)) ** 0.5))
 
 
-def hold_zero_weights(model: Any) -> int:
+def hold_zero_weights(model: nn.Module) -> int:
     """Keep weights of linear layers that are exactly zero at zero while training; return how many they are.
 
     Their gradient is cut before it is clipped and used, so AdamW's update and weight decay of them are zero as well.
@@ -76,7 +70,8 @@ def hold_zero_weights(model: Any) -> int:
     from transformers.pytorch_utils import Conv1D
 
     # a SentenceTransformer wraps its model and has no output layer to ask for
-    held, output = 0, model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+    head_of = getattr(model, "get_output_embeddings", None)
+    held, output = 0, None if head_of is None else head_of()
     for layer in model.modules():
         if not isinstance(layer, (torch.nn.Linear, Conv1D)) or layer is output or not layer.weight.requires_grad:
             continue
@@ -94,7 +89,25 @@ def _masked_by(mask: Tensor) -> Callable[[Tensor], Tensor]:
     return lambda gradient: gradient * mask.to(gradient.device)
 
 
-def save(model: Any, tokenizer: Any, folder: Path) -> None:
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Have `model` in evaluation mode, but for its 4-bit layers; afterwards it is in the mode that it was in.
+
+    At its first evaluation on a CPU bitsandbytes repacks a layer's weights in place, and refuses some shapes. What a
+    4-bit layer computes does not depend on the mode otherwise.
+    """
+    mode = model.training
+    model.eval()
+    for module in model.modules():
+        if type(module).__name__ == "Linear4bit":
+            module.training = True
+    try:
+        yield
+    finally:
+        model.train(mode)
+
+
+def save(model: PretrainedModel, tokenizer: Tokenizer, folder: Path) -> None:
     """Write `model` as bfloat16 safetensors with tokenizer, chat template and generation config."""
     import torch
 
@@ -110,7 +123,7 @@ def save(model: Any, tokenizer: Any, folder: Path) -> None:
     pad = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     model.generation_config.pad_token_id = pad
     model.config.pad_token_id = pad
-    # the Trainer turns it off for training
+    # gradient checkpointing has turned it off
     model.config.use_cache = True
     model.save_pretrained(folder)
     model.generation_config.save_pretrained(folder)

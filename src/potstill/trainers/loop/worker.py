@@ -65,7 +65,7 @@ def context_of(order: launcher.Order, folder: Path, rank: int) -> TrainingContex
         seed=order.seed,
         threads=order.threads,
         validation=order.validation,
-        shared=folder.parent,
+        common_work=folder.parent,
         form=order.step.form(),
     )
 

@@ -12,6 +12,10 @@ from typing import Final
 from potstill.data.home.phrasings import chores, climate, guards, light, media, openings
 
 PHRASINGS: Final[dict[str, str]] = {
-    **light.PHRASINGS, **climate.PHRASINGS, **openings.PHRASINGS, **media.PHRASINGS, **chores.PHRASINGS,
+    **light.PHRASINGS,
+    **climate.PHRASINGS,
+    **openings.PHRASINGS,
+    **media.PHRASINGS,
+    **chores.PHRASINGS,
     **guards.PHRASINGS,
-}  # fmt: skip
+}

@@ -1,0 +1,166 @@
+"""What each command does: it prints, in words or with `--json` as one JSON object, and returns the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from potstill.engine.terminal import say
+from potstill.errors import RequestError
+
+if TYPE_CHECKING:
+    from potstill.engine.pipeline import Pipeline
+    from potstill.engine.records import Run
+
+DONE, FAILED, WRONG = 0, 1, 2
+"""Exit codes."""
+
+
+def _loaded(options: argparse.Namespace) -> Pipeline:
+    """Return the pipeline that the options mean, with `--set` applied."""
+    from potstill.engine.loader import load
+    from potstill.engine.settings import changed
+
+    pipeline = load(options.file, options.own)
+    options.pipeline = pipeline.name
+    return changed(pipeline, options.settings) if options.settings else pipeline
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run a pipeline."""
+    if options.executor == "ray":
+        raise RequestError("the ray executor is not built yet; use --executor local")
+    return _execute(_loaded(options), options)
+
+
+def demo(options: argparse.Namespace) -> int:
+    """Run the main job."""
+    from importlib.resources import files
+
+    options.file = str(files("potstill") / "pipelines" / "demo.py")
+    return run(options)
+
+
+def _execute(pipeline: Pipeline, options: argparse.Namespace) -> int:
+    """Run a pipeline and print what became of it."""
+    from potstill.engine.progress import watcher_for
+
+    watcher = watcher_for(sys.stderr)
+    try:
+        run = pipeline.execute(
+            watcher=watcher, store=options.store, only=options.only, jobs=options.jobs, threads=options.threads
+        )
+    finally:
+        watcher.close()
+    for record in run.failed:
+        say(f"error: {record.name} failed; its log: potstill log {record.key} --store {run.store}", sys.stderr)
+    if not options.json:
+        _print_outputs(run)
+    wrong = any(record.bad_request for record in run.failed)
+    print_json(options, run.as_json())
+    return (WRONG if wrong else FAILED) if run.failed else DONE
+
+
+def _print_outputs(run: Run) -> None:
+    """Print where the outputs are."""
+    for name, record in run.outputs.items():
+        say(f"{name}: {record.artifact.path if record.artifact else record.status}")
+
+
+def plan(options: argparse.Namespace) -> int:
+    """Show what a run would do."""
+    pipeline = _loaded(options)
+    planned = pipeline.plan(store=options.store, only=options.only)
+    for step in planned:
+        why = f": {'; '.join(step.reasons)}" if step.reasons else ""
+        say(f"{step.status:4}  {step.name}{why}")
+    misses = [step for step in planned if step.status == "miss"]
+    cost = {
+        part: sum(getattr(step.estimate, part) for step in misses)
+        for part in ("calls", "cached", "tokens", "dollars", "disk")
+    }
+    say(f"{len(planned) - len(misses)} hits, {len(misses)} misses: about {_priced(cost)}")
+    print_json(options, {"pipeline": pipeline.name, "steps": [step.as_json() for step in planned], **cost})
+    return DONE
+
+
+def _priced(cost: Mapping[str, float]) -> str:
+    """Return in words what a run will cost."""
+    kept = f" ({cost['cached']:,} more are answered already)" if cost["cached"] else ""
+    price = f", ${cost['dollars']:,.2f}" if cost["dollars"] else ""
+    disk = f"{cost['disk'] / 1e6:,.1f} MB of disk"
+    return f"{cost['calls']:,} teacher calls{kept}, {cost['tokens']:,} tokens{price}, {disk}"
+
+
+def ls(options: argparse.Namespace) -> int:
+    """List the artifacts."""
+    from potstill.engine.inventory import listing
+
+    entries = listing(options.store)
+    for entry in entries:
+        size = f"{entry['size'] / 1e6:10,.2f} MB"
+        say(f"{entry['key']}  {entry['status']:7}  {size}  {entry['type']:16} {entry['name']}")
+    print_json(options, {"artifacts": entries})
+    return DONE
+
+
+def show(options: argparse.Namespace) -> int:
+    """Show one artifact."""
+    from potstill.engine.inventory import description, show
+
+    entry = description(options.store, options.key)
+    if not options.json:
+        say(show(entry))
+    print_json(options, entry)
+    return DONE
+
+
+def log(options: argparse.Namespace) -> int:
+    """Print a step's log."""
+    from potstill.engine.inventory import log
+
+    say(log(options.store, options.key), end="")
+    return DONE
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Hash everything again."""
+    from potstill.engine.inventory import verify
+
+    checked, damaged = verify(options.store)
+    for key, damage in damaged.items():
+        say(f"{key}: {damage}")
+    say(f"{checked} artifacts checked, {len(damaged)} damaged")
+    print_json(options, {"checked": checked, "damaged": damaged})
+    return FAILED if damaged else DONE
+
+
+def gc(options: argparse.Namespace) -> int:
+    """Delete what no remembered run uses; what is doubtful only on consent."""
+    from potstill.engine.pipeline import open_store
+    from potstill.engine.store.garbage import collect, described
+
+    store = open_store(options.store)
+    collected = collect(store, consent=options.yes, dry_run=options.dry_run)
+    say("\n".join(described(collected, dry_run=options.dry_run)))
+    if collected.doubtful and not options.dry_run and not options.json and sys.stdin.isatty() and sys.stdout.isatty():
+        answer = input(f"Delete these {len(collected.doubtful)} too? [y/N] ")
+        if answer.strip().lower() in ("y", "yes"):
+            say("\n".join(described(collect(store, consent=True), dry_run=False)))
+    print_json(options, collected.as_json())
+    return FAILED if collected.problems else DONE
+
+
+def no_run(options: argparse.Namespace, status: str, problems: list[str]) -> dict[str, Any]:
+    """Return what `--json` prints of a run that did not begin."""
+    name, store = getattr(options, "pipeline", None), getattr(options, "store", None)
+    return {"pipeline": name, "status": status, "store": store, "steps": [], "outputs": {}, "problems": problems}
+
+
+def print_json(options: argparse.Namespace, value: Any) -> None:
+    """Print the result as the last line, if asked to."""
+    if getattr(options, "json", False):
+        say(json.dumps(value))

@@ -1,0 +1,13 @@
+from potstill.recipes.born_again import BornAgain as BornAgain
+from potstill.recipes.co_training import CoTraining as CoTraining
+from potstill.recipes.compress import Compress as Compress
+from potstill.recipes.ensemble import Ensemble as Ensemble
+from potstill.recipes.lessons import Averaged as Averaged
+from potstill.recipes.lessons import Train as Train
+from potstill.recipes.lessons import TrainCausal as TrainCausal
+from potstill.recipes.lessons import TrainClassifier as TrainClassifier
+from potstill.recipes.lottery_ticket import LotteryTicket as LotteryTicket
+from potstill.recipes.self_training import SelfTraining as SelfTraining
+from potstill.recipes.sequence_level import SequenceLevel as SequenceLevel
+from potstill.recipes.students import Course as Course
+from potstill.recipes.teaching_assistant import TeachingAssistant as TeachingAssistant

@@ -1,0 +1,92 @@
+"""How a language model's answers to test rows are scored, and which mistakes are kept as examples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from potstill.metrics.answers import (
+    Proportion,
+    against_most_common,
+    canonical,
+    exact_match,
+    packed,
+    row_digest,
+    valid_json,
+    wilson,
+)
+from potstill.teachers.protocol import Request, Response
+
+
+@dataclass(frozen=True)
+class Question:
+    """One test row as the model meets it."""
+
+    set: str
+    """Name of the test set."""
+    row: str
+    """Id of the row."""
+    instruction: str
+    """What is asked, for the list of mistakes."""
+    expected: str
+    """The right answer."""
+    request: Request
+    """What the model gets."""
+
+
+def score(questions: Sequence[Question], responses: Sequence[Response]) -> dict[str, dict[str, Any]]:
+    """Return, by test set, the share of exact answers and of valid JSON, each with its 95 % interval.
+
+    Which rows are right is kept too, so that two models on the same rows can be compared row by row.
+    """
+    by_set: dict[str, list[tuple[Question, Response]]] = {}
+    for question, response in zip(questions, responses, strict=True):
+        by_set.setdefault(question.set, []).append((question, response))
+    return {name: _set_score(pairs) for name, pairs in by_set.items()}
+
+
+def _set_score(pairs: Sequence[tuple[Question, Response]]) -> dict[str, Any]:
+    reasons = [response.finish_reason for _, response in pairs]
+    right = [is_right(question, response) for question, response in pairs]
+    answers = [canonical(question.expected) for question, _ in pairs]
+    texts = [answer or question.expected.strip() for answer, (question, _) in zip(answers, pairs, strict=True)]
+    valid = sum(response.finish_reason != "error" and valid_json(response.text) for _, response in pairs)
+    return {
+        "n": len(pairs),
+        **_share("exact_match", wilson(sum(right), len(pairs))),
+        **_share("valid_json", wilson(valid, len(pairs))),
+        "cut": reasons.count("length"),
+        "errors": reasons.count("error"),
+        "expects_json": all(answer is not None for answer in answers),
+        **against_most_common(texts, right),
+        "row_right": packed(right),
+        "row_digest": row_digest((question.instruction, question.expected) for question, _ in pairs),
+    }
+
+
+def _share(name: str, share: Proportion) -> dict[str, float]:
+    return {name: share.value, f"{name}_low": share.low, f"{name}_high": share.high}
+
+
+def is_right(question: Question, response: Response) -> bool:
+    """Return whether `response` is the expected answer; a failed request never is."""
+    return response.finish_reason != "error" and exact_match(response.text, question.expected)
+
+
+def examples(questions: Sequence[Question], responses: Sequence[Response], each: int) -> list[dict[str, str]]:
+    """Return the first `each` wrong answers of every test set."""
+    kept: dict[str, list[dict[str, str]]] = {}
+    for question, response in zip(questions, responses, strict=True):
+        found = kept.setdefault(question.set, [])
+        if len(found) < each and not is_right(question, response):
+            found.append(
+                {
+                    "set": question.set,
+                    "instruction": question.instruction,
+                    "expected": question.expected,
+                    "answer": response.text,
+                    "finish_reason": response.finish_reason,
+                }
+            )
+    return [example for found in kept.values() for example in found]

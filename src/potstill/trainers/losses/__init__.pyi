@@ -1,0 +1,12 @@
+from potstill.trainers.losses.dense import cross_entropy as cross_entropy
+from potstill.trainers.losses.dense import forward_kl as forward_kl
+from potstill.trainers.losses.dense import jensen_shannon as jensen_shannon
+from potstill.trainers.losses.dense import mean_squared_error as mean_squared_error
+from potstill.trainers.losses.dense import reverse_kl as reverse_kl
+from potstill.trainers.losses.dense import skew_kl as skew_kl
+from potstill.trainers.losses.dense import skew_reverse_kl as skew_reverse_kl
+from potstill.trainers.losses.dense import total_variation as total_variation
+from potstill.trainers.losses.layers import attention_match as attention_match
+from potstill.trainers.losses.layers import cosine as cosine
+from potstill.trainers.losses.topk import topk_tail_divergence as topk_tail_divergence
+from potstill.trainers.losses.unaligned import uld as uld
