@@ -244,7 +244,7 @@ def _write(
             gc.collect()
             model = lora.merge(prepared.folder, context.work / "adapter", step.hold_zeros)
         students.save(model, prepared.tokenizer, context.out)
-    base = name_of(prepared.folder)
+    recipe, base = {**step.recipe(), **recipe}, name_of(prepared.folder)
     title = f"{base}, trained by {type(step).__name__}"
     task = prepared.architecture.task
-    write_card(context.out, title=title, made_from=base, recipe={**step.recipe(), **recipe}, figures=figures, task=task)
+    write_card(context.out, title=title, made_from=base, recipe=recipe, figures=figures, task=task)
