@@ -51,9 +51,11 @@ def calibrated(given: Sequence[float], content_free: Sequence[Sequence[float]]) 
     return [weight / total for weight in weights]
 
 
-def freed(found: Mapping[int, list[float]], biases: Sequence[list[list[float]]]) -> dict[int, list[float]]:
-    """Return the probabilities of the members that chose, freed of their `biases`, where they have some."""
-    chose = {member: shares for member, shares in found.items() if shares}
+def calibrate_members(
+    by_member: Mapping[int, list[float]], biases: Sequence[list[list[float]]]
+) -> dict[int, list[float]]:
+    """Return the probabilities of the members that chose, calibrated by their `biases`, where they have some."""
+    chose = {member: shares for member, shares in by_member.items() if shares}
     return {member: calibrated(own, biases[member]) if biases[member] else own for member, own in chose.items()}
 
 

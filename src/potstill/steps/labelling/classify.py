@@ -10,7 +10,7 @@ from annotated_types import Ge, MinLen
 
 from potstill.engine.step import Estimate, Model, Placement, Rows
 from potstill.errors import PotstillError, Problem
-from potstill.labelling.calibration import average, freed, probabilities, text_score
+from potstill.labelling.calibration import average, calibrate_members, probabilities, text_score
 from potstill.labelling.vote import majority
 from potstill.models.chat import Messages
 from potstill.prompts import Template, render, rendered, required_variables
@@ -142,7 +142,7 @@ class ClassifyWithTeacher(AskingStep):
             if not job.row:
                 for member, shares in by_member.items():
                     biases[member].append(shares)
-            elif calibrated_shares := freed(by_member, biases):
+            elif calibrated_shares := calibrate_members(by_member, biases):
                 context.ledger.keep()
                 yield {**job.row, **self._columns(calibrated_shares, panel.names, ensemble)}
             else:
