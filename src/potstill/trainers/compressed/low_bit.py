@@ -125,7 +125,7 @@ def stored_size(quantized: Mapping[str, Quantized], bits: float) -> dict[str, fl
     return {
         "weights": weights,
         "bits": round(bits, 2),
-        "bytes": 2 * weights,
+        "bytes": 2 * weights,  # bfloat16, as the folder stores them
         "packed_bytes": math.ceil((bits * weights + SCALE_BITS * scales) / 8),
         "zeros": round(zeros / max(weights, 1), 4),
     }

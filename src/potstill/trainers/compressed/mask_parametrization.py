@@ -137,6 +137,7 @@ class MaskForm:
         delattr(model, PART)
         masks, counts = pruning.masks, pruning.counts
         expected = float(masks.expected_sparsity().detach())
+        # the trained gates are sampled: these are fixed, and held to the target
         gates = masks.final(counts or float(self._wanted.sparsity or 0))
         whole = {kind: torch.ones_like(masks.open_probability(kind)) for kind in ("hidden", *COARSE_AND_FINE)}
         left = masks.remaining({**whole, **{kind: (one > 0).float() for kind, one in gates.items()}})

@@ -121,6 +121,7 @@ class Packed(LowBit):
 
         # the integers of the last forward pass are packed: the bfloat16 weights in the folder would round otherwise
         model = students.load_model(folder, torch.bfloat16)
+        # a sharded folder has an index too, which would point to files that are gone
         for path in folder.glob("model*.safetensors*"):
             path.unlink()
         compressed_tensors.save(model, self.quantized, folder)
