@@ -154,7 +154,7 @@ class MetaLoop:
         # without dropout: the feedback is of the weights after the step, not of a random subnetwork
         self.student.model.eval()
         labelled_loss = self._backward(self.student, labelled)
-        # h of the paper, see `feedback`; taken() also resets the gradient, which is not a step's
+        # h of the paper, see `feedback`; `taken` resets the gradient, so that no step uses it
         h = float(feedback(before, [weight.detach() for weight in self.student.weights], self.student.taken()))
         advantage = self.plan.weight * self.baseline.advantage(h)
         # the teacher's gradient: that of the labelled loss, plus the advantage times that of the sampled labels

@@ -152,7 +152,7 @@ class SentenceEncoder(Training):
         """Train, and write the folder."""
         schedule = schedule_of(self, default_learning_rate(sum(each.numel() for each in model.parameters())))
         figures = learn(model, examples, objective, schedule, reading, context)
-        # sentence-transformers passes them to the tokenizer, which would save them
+        # loading leaves them among the tokenizer's arguments, which are saved with it
         for note in ("is_local", "local_files_only"):
             model.tokenizer.init_kwargs.pop(note, None)
         model.save_pretrained(str(context.out), create_model_card=False)
@@ -201,8 +201,8 @@ def _taught(
         return {VECTOR: teacher.encode(given, batch_size=64, show_progress_bar=False)}
 
     def taught(given: Dataset, name: str) -> Dataset:
-        # the file appears when it is complete, and a resumed run reads it; the fingerprint is given, as that of a
-        # model's method can't be hashed the same in each process
+        # the file appears when it is complete, and a resumed run reads it; the fingerprint is given, as
+        # `datasets` may hash a model otherwise in the next process
         file = str(context.work / f"{name}.arrow")
         return given.map(
             vectors, batched=True, batch_size=CHUNK, input_columns=[columns[0]], cache_file_name=file,

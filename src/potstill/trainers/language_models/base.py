@@ -192,7 +192,7 @@ def fit(
     from potstill.trainers.language_models.packing import packed
     from potstill.trainers.loop.session import learn, schedule_of
 
-    # before the model is loaded: new adapter weights are drawn from it
+    # before the model is loaded: new adapter weights are drawn from this generator
     torch.manual_seed(step.seed)
     model = _trainable(step, prepared, context)
     reading = reading_of(model) if reading_of else prepared.reading
