@@ -74,7 +74,7 @@ steps.labelling < steps: add_pseudo_labels=pseudo_labels average_probabilities=a
     task_model
 steps.labelling < steps.bases: classifier_base=classifier scoring_base=given_text
 steps.loading < steps: csv_files=load_csv files hub=load_hub in_memory=load_rows json_files=load_json json_list
-    parquet_files=load_parquet schema schema_patterns seeds=load text_files=load_text
+    parquet_files=load_parquet schema seeds=load text_files=load_text
 steps.loading < steps.bases: file_reader=records
 steps.pruning < steps: bonsai=bonsai_prune depth=depth_prune heads=head_prune magnitude=magnitude_prune rewind
     sparsegpt=sparsegpt_prune wanda=prune width=width_prune
@@ -95,7 +95,7 @@ teachers.openai < teachers: account address aimd_window=window answers budget cl
     event_loop fitting outcome payloads=bodies pool sending
 teachers.vllm < teachers: arguments=vllm_arguments engine=vllm_engine server teacher=vllm
 text < .: patterns
-text < steps: bit_lcs rouge_novelty=novelty
+text < steps: bit_lcs rouge_novelty=novelty schema_patterns
 text < text: diversity=variety
 trainers.compressed < trainers: binary cofi_prune low_bit mask_parametrization=mask_form qat ternary
 trainers.encoders < trainers: base=class_training class_names=classes class_teacher classifier

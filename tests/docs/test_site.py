@@ -16,14 +16,20 @@ import pytest
 import yaml
 
 import potstill
-from potstill import recipes, steps, trainers
+from potstill import metrics, recipes, steps, trainers
 from potstill.cli import _parser
 from potstill.lazy_names import stub_names
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
-FACES = {"potstill": potstill, "potstill.steps": steps, "potstill.trainers": trainers, "potstill.recipes": recipes}
+FACES = {
+    "potstill": potstill,
+    "potstill.metrics": metrics,
+    "potstill.recipes": recipes,
+    "potstill.steps": steps,
+    "potstill.trainers": trainers,
+}
 
 
 def canonical(name: str) -> str:

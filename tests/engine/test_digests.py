@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -114,3 +115,23 @@ def test_a_note_is_used_for_its_own_file_alone(tmp_path: Path, monkeypatch: pyte
     one, two = digests.cache_folder().iterdir()
     one.write_bytes(two.read_bytes())
     assert file_digest(tmp_path / "one") != file_digest(tmp_path / "two")
+
+
+BESIDE_FILES: dict[str, Callable[[Path], None]] = {
+    "an empty folder": lambda path: path.mkdir(),
+    "an empty folder in a folder": lambda path: (path / "inner").mkdir(parents=True),
+    "a pipe": lambda path: os.mkfifo(path),
+}
+
+
+@pytest.mark.parametrize("beside", BESIDE_FILES.values(), ids=BESIDE_FILES.keys())
+def test_what_a_list_of_a_folder_shows_counts_where_it_is_asked_for(
+    folder: Path, beside: Callable[[Path], None]
+) -> None:
+    files, listed = path_digest(folder), path_digest(folder, listed=True)
+    assert files == listed
+    beside(folder / "one")
+    assert path_digest(folder) == files
+    one = path_digest(folder, listed=True)
+    (folder / "one").rename(folder / "two")
+    assert len({listed, one, path_digest(folder, listed=True)}) == 3

@@ -325,3 +325,28 @@ def test_the_order_in_a_layer_avoids_crossings():
 
 def test_an_empty_graph_draws_nothing():
     assert layers([]).boxes == ()
+
+
+def test_measures_are_columns_with_intervals_and_faults_are_said(tmp_path):
+    from potstill.metrics import TER, score_rows
+
+    def fails(answer, gold):
+        raise KeyError(EVIL)
+
+    measured = [metrics(195, 20_000_000), metrics(180), metrics(170, 900_000)]
+    answers, golds = ["the cat sat on it", "a dog", "a cat"], ["the cat sat on a mat", "a dog", "the dog"]
+    for one in measured[1:]:
+        found = score_rows(["exact_match", "token_f1", TER(), fails], answers, golds).figures()
+        one["sets"] = {name: {**scores, "measures": found} for name, scores in one["sets"].items()}
+    folder = written(measured, context(tmp_path / "out"))
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    made = Tags(page)
+    assert "script" not in made.tags
+    names = re.findall(r'<td class="[^"]*" data-name="([^"]+)">', page)
+    assert names.count("token_f1, hand") == names.count("ter, hand") == len(measured)
+    assert "exact_match, hand" not in names  # has its column already
+    assert "ter (lower is better)" in made.text
+    assert f"fails failed at 3 rows of hand for small (the first: row 0: KeyError: {EVIL!r}" in made.text
+    table = (folder / "metrics.csv").read_text().splitlines()
+    assert "measures.token_f1_low" in table[0].split(",")
+    assert json.loads((folder / "metrics.json").read_text())["models"][1]["sets"]["hand"]["measures"]["ter"]["n"] == 3

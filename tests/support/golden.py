@@ -22,7 +22,7 @@ import own_steps
 import potstill
 from fakes import context_in
 from golden_recipes import RECIPES
-from potstill import recipes, steps, trainers
+from potstill import metrics, recipes, steps, trainers
 from potstill.engine.encoding import digest, digest_encoded, encode
 from potstill.engine.graph import build, step_of
 from potstill.engine.keys.identity import Codes, encoded, fixed_fields, key_of, step_identity
@@ -44,6 +44,25 @@ REQUEST = Request([{"role": "user", "content": "What is two and two?"}], Samplin
 OVERRIDES: Mapping[str, list[Any]] = {
     "recover": [trainers.HardLabel(Given("rows"), student=Given("a model"))],
     "schema": [{"text": str, "level": "int?"}],
+    "Evaluate.measures": [
+        ("exact_match", "rouge_l"),
+        (
+            metrics.ExactMatch(),
+            metrics.ExactMatch(ignore=("case",), json=False),
+            metrics.Contains(),
+            metrics.Matches("a+", whole=True),
+            metrics.TokenF1(),
+            metrics.ROUGE("2"),
+            metrics.BLEU(lowercase=True),
+            metrics.ChrF(),
+            metrics.TER(),
+            metrics.NumericAnswer(tolerance=0.5),
+            metrics.Label(("yes", "no")),
+            metrics.ValidJSON(),
+            metrics.JSONSchema({"type": "object"}),
+            metrics.JSONFields(fields=("a",)),
+        ),
+    ],
     "LoadHub.dataset": ["someone/rows"],
     "LoadHub.revision": [COMMIT[::-1]],
     "LoadRows.rows": [[{"text": "one", "count": 1}, {"text": "two", "count": None}]],

@@ -111,12 +111,27 @@ def combine(digests: Iterable[tuple[str, str]]) -> str:
     return hashlib.sha256(json.dumps(sorted(digests)).encode()).hexdigest()
 
 
-def path_digest(path: Path, skip: Iterable[str] = ()) -> str:
-    """Return the digest of a file's content, or of a folder's files by relative path without those named in `skip`."""
+def path_digest(path: Path, skip: Iterable[str] = (), *, listed: bool = False) -> str:
+    """Return the digest of a file's content, or of a folder's files by relative path without those named in `skip`.
+
+    With `listed`, what a list of the folder shows beside files counts too.
+    """
     if path.is_file():
         return file_digest(path)
     left_out = set(skip)
-    return combine((name, digest) for name, digest in contents(path).items() if Path(name).name not in left_out)
+    found = {**(_without_content(path) if listed else {}), **contents(path)}
+    return combine((name, digest) for name, digest in found.items() if Path(name).name not in left_out)
+
+
+def _without_content(folder: Path) -> dict[str, str]:
+    """Return what stands below `folder` and holds nothing, by relative path: empty folders, pipes, sockets."""
+    found: dict[str, str] = {}
+    for path in folder.rglob("*"):
+        if path.is_dir() and not any(path.iterdir()):
+            found[str(path.relative_to(folder))] = "empty folder"
+        elif not path.is_dir() and not path.is_file() and not path.is_symlink():
+            found[str(path.relative_to(folder))] = "no file"
+    return found
 
 
 def no_such_file(path: str | Path) -> str:

@@ -20,10 +20,11 @@ from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, Metho
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, cast
 
 from potstill.engine.code import class_code, object_code
+from potstill.engine.code.functions import given_attributes, is_cache
 from potstill.engine.code.origins import public_name
 from potstill.engine.code.states import identity_method
 from potstill.engine.digests import no_such_file, path_digest
-from potstill.errors import BadInput, RequestError
+from potstill.errors import BadInput, PotstillError, RequestError, described
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,11 +49,14 @@ class FileContent:
         """Return what the key holds for the file or folder at `value`.
 
         Raises:
-            BadInput: nothing is there.
+            BadInput: nothing is there, or a pipe or device, whose content is gone once it is read.
         """
-        if not Path(value).exists():
+        path = Path(value)
+        if not path.exists():
             raise BadInput(no_such_file(value))
-        return {"content": path_digest(Path(value))}
+        if not (path.is_file() or path.is_dir()):
+            raise BadInput(f"{value} is neither a file nor a folder: what it gives can't be part of a key")
+        return {"content": path_digest(path, listed=True)}
 
 
 File = Annotated[str | Path, FileContent()]
@@ -113,7 +117,7 @@ class _Encoder:
     def _encode_held(self, value: object) -> Any:
         """Encode what may hold other values."""
         if identity_method(type(value)) is not None and not isinstance(value, type):
-            identity = encode(cast(Identified, value).identity())
+            identity = encode(_identity(cast(Identified, value)))
             return ["identity", type(value).__qualname__, identity, *_own_code(type(value))]
         if isinstance(value, enum.Enum):
             return ["enum", type(value).__qualname__, self.encode(value.value), value.name, *_own_code(type(value))]
@@ -128,7 +132,9 @@ class _Encoder:
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             field = self._field or (lambda cls, name, item: self.encode(item))
             fields = {name: field(type(value), name, item) for name, item in keyed_fields(value)}
-            return ["dataclass", type(value).__qualname__, fields, *_own_code(type(value))]
+            others = {name: self.encode(one) for name, one in beside_fields(value).items()}
+            more = [["beside its fields", others]] if others else []
+            return ["dataclass", type(value).__qualname__, fields, *_own_code(type(value)), *more]
         return self._callable(value)
 
     def _mapping(self, value: Mapping[Any, Any]) -> Any:
@@ -143,8 +149,8 @@ class _Encoder:
             return ["partial", self.encode(value.func), self.encode(value.args), self.encode(value.keywords)]
         if isinstance(value, MethodType):
             return ["method", self.encode(value.__func__), self.encode(value.__self__)]
-        if hasattr(value, "cache_info") and hasattr(value, "__wrapped__"):
-            return self.encode(value.__wrapped__)  # functools.cache changes no result
+        if is_cache(value) and not given_attributes(value):
+            return self.encode(value.__wrapped__)  # type: ignore[attr-defined]  # functools.cache changes no result
         if isinstance(value, BuiltinFunctionType) and not isinstance(value.__self__, (ModuleType, type(None))):
             return ["method", value.__name__, self.encode(value.__self__)]  # e.g. `allowed.__contains__`
         if isinstance(value, MethodDescriptorType):
@@ -154,8 +160,8 @@ class _Encoder:
         name = public_name(value) if isinstance(value, (type, FunctionType, BuiltinFunctionType)) else ""
         if name:
             return ["name", name]
-        if hasattr(value, "dtype") and hasattr(value, "tobytes") and not getattr(value.dtype, "hasobject", False):
-            array = cast("np.ndarray[Any, Any]", value)
+        array = cast("np.ndarray[Any, Any]", value)
+        if type(value).__module__ == "numpy" and hasattr(value, "tobytes") and not array.dtype.hasobject:
             return ["array", str(array.dtype), list(array.shape), hashlib.sha256(array.tobytes()).hexdigest()]
         if type(value) is object:
             raise BadInput(_refusal(value))
@@ -190,6 +196,45 @@ def _own_code(cls: type) -> list[Any]:
     return [["code", cls.__qualname__, own]] if own else []
 
 
+def _identity(value: Identified) -> object:
+    """Return what an object says it is.
+
+    Raises:
+        BadInput: it fails to say.
+    """
+    try:
+        return value.identity()
+    except PotstillError:
+        raise
+    except Exception as error:
+        raise BadInput(f"identity() of a {type(value).__qualname__} raises {described(error)}") from error
+
+
+def beside_fields(value: DataclassInstance) -> dict[str, Any]:
+    """Return what an object of a user's dataclass holds beside its fields, where these don't tell it.
+
+    What a frozen one holds it has made from its fields; from `InitVar`s too, if it has any.
+    """
+    cls = type(value)
+    kinds = {str(getattr(one, "_field_type", "")) for one in cls.__dataclass_fields__.values()}
+    if public_name(cls) or (cls.__dataclass_params__.frozen and "_FIELD_INITVAR" not in kinds):  # type: ignore[attr-defined]
+        return {}
+    held = {name: one for name, one in getattr(value, "__dict__", {}).items() if name not in cls.__dataclass_fields__}
+    return {name: one for name, one in held.items() if not isinstance(_member(cls, name), functools.cached_property)}
+
+
+def _member(cls: type, name: str) -> object:
+    """Return a member of a class as it stands there, or None."""
+    return next((vars(base)[name] for base in cls.__mro__ if name in vars(base)), None)
+
+
+def _moment(value: datetime | time) -> Any:
+    """Encode a time; a zone of the user's own by what it is made of, as its `repr` need not tell."""
+    zone = value.tzinfo
+    own = zone is not None and not public_name(type(zone))
+    return [type(value).__name__, repr(value), *([object_code(zone)] if own else [])]
+
+
 def keyed_fields(value: DataclassInstance) -> list[tuple[str, Any]]:
     """Return the fields of a dataclass that its key covers: all but those that its `unkeyed` lists, and the name."""
     excluded: frozenset[str] = getattr(value, "unkeyed", frozenset())
@@ -222,6 +267,7 @@ _SCALARS: Mapping[type, Callable[[Any], Any]] = {
     type(None): lambda value: ["none"],
     bytes: lambda value: ["bytes", value.hex()],
     ByContent: lambda value: ["identity", "ByContent", ["dict", [["str", "content"], ["str", value.digest]]]],
-    **dict.fromkeys((date, datetime, time, timedelta, Decimal), lambda value: [type(value).__name__, repr(value)]),
+    **dict.fromkeys((datetime, time), _moment),
+    **dict.fromkeys((date, timedelta, Decimal), lambda value: [type(value).__name__, repr(value)]),
 }
 """How values without parts are encoded."""

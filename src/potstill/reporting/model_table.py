@@ -11,6 +11,7 @@ from potstill.engine.context import Ancestor
 from potstill.errors import BadInput
 from potstill.reporting.gold import authors
 from potstill.reporting.kinds import ANSWERS, BITS, CLASSES, READING, Figure, Kind, kind_of, number
+from potstill.reporting.measures import measure_figures, with_measures
 
 SPARSE = 0.2
 """Share of zeros from which a model counts as pruned."""
@@ -53,7 +54,7 @@ class Measured:
     def sets(self) -> Mapping[str, Mapping[str, Any]]:
         """Return its figures by test set."""
         sets: Mapping[str, Mapping[str, Any]] = self.metrics["sets"]
-        return sets
+        return {name: with_measures(scores) for name, scores in sets.items()}
 
     @property
     def bytes(self) -> float | None:
@@ -126,7 +127,8 @@ class Section:
     @property
     def beside(self) -> tuple[Figure, ...]:
         """Return the other figures that any model has."""
-        every, main = (self.kind.main, *self.kind.beside), self.main
+        measures = measure_figures(scores for model in self.models for scores in model.sets.values())
+        every, main = (self.kind.main, *self.kind.beside, *measures), self.main
         return tuple(one for one in every if one.name != main.name and self._is_shown(one))
 
     def count(self, name: str) -> int | None:

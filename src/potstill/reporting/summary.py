@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from potstill.reporting.choice import Choice
 from potstill.reporting.comparing import Difference
 from potstill.reporting.kinds import number
+from potstill.reporting.measures import measure_faults
 from potstill.reporting.model_table import Measured, Section
 from potstill.reporting.number_formats import decimal, percent, size, times
 
@@ -100,9 +101,10 @@ def caveats(section: Section) -> list[str]:
             "most of it, so models of a few megabytes hardly differ."
         )
     failed = [(model, sum(number(own, "errors") or 0 for own in model.sets.values())) for model in models]
-    return sentences + [
+    sentences += [
         f"{count:.0f} requests to {model.label} failed and count as wrong." for model, count in failed if count
     ]
+    return sentences + [text for model in models for text in measure_faults(model.label, model.sets)]
 
 
 def scores(model: Measured, section: Section, reference: Measured | None = None) -> str:

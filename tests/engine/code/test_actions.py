@@ -60,6 +60,33 @@ ACTIONS = {
     "what warnings do": "import warnings\nwarnings.filterwarnings('ignore', message='OLD')",
     "what warnings do, by another name": "from warnings import simplefilter as treat\nword = 'OLD'\n"
     "treat('error' if word == 'NEW' else 'ignore')",
+    "in a list": f"kept = [codecs.register_error('own', {HANDLER})]",
+    "in a test": f"if codecs.register_error('own', {HANDLER}) is None:\n    pass",
+    "in an assertion": f"assert codecs.register_error('own', {HANDLER}) is None",
+    "in a loop's head": f"for nothing in [codecs.register_error('own', {HANDLER})]:\n    pass",
+    "as a default": f"def enter(by=codecs.register_error('own', {HANDLER})):\n    return by",
+    "kept in a function": f"def enter():\n    nothing = codecs.register_error('own', {HANDLER})\nenter()",
+    "returned by a function": f"def enter():\n    return codecs.register_error('own', {HANDLER})\nkept = enter()",
+    "kept in a class": f"class Setup:\n    kept = [codecs.register_error('own', {HANDLER})]",
+    "by a partial": f"import functools\nenter = functools.partial(codecs.register_error, 'own', {HANDLER})\nenter()",
+    "by a function that is handed on": "def enter(by):\n    codecs.register_error('own', by)\n"
+    f"kept = list(map(enter, [{HANDLER}]))",
+    "by a context": "class Entry:\n    def __enter__(self):\n"
+    f"        codecs.register_error('own', {HANDLER})\n    def __exit__(self, *error):\n        pass\n"
+    "with Entry():\n    pass",
+    "by an operator": f"class Entry:\n    def __add__(self, other):\n        codecs.register_error('own', {HANDLER})\n"
+    "kept = Entry() + 1",
+    "by a property": "class Entry:\n    @property\n    def word(self):\n"
+    f"        codecs.register_error('own', {HANDLER})\nkept = Entry().word",
+    "by a member that is named": "class Entry:\n    def __set_name__(self, owner, name):\n"
+    f"        codecs.register_error('own', {HANDLER})\nclass Setup:\n    entry = Entry()",
+    "by a metaclass's namespace": "class Meta(type):\n    @classmethod\n    def __prepare__(cls, name, bases):\n"
+    f"        codecs.register_error('own', {HANDLER})\n        return {{}}\nclass Entry(metaclass=Meta):\n    pass",
+    "by a metaclass's call": "class Meta(type):\n    def __call__(cls):\n"
+    f"        codecs.register_error('own', {HANDLER})\nclass Entry(metaclass=Meta):\n    pass\nkept = Entry()",
+    "a setting that gives the old one": "import csv\nold = csv.field_size_limit(ord('OLD'[0]) * 10000)\n"
+    "csv.field_size_limit(131072)",
+    "a context that is asked for": "import decimal\nown = decimal.getcontext()\nown.prec = ord('OLD'[0])",
     "a class entered in another": "import collections.abc\nclass Own:\n    word = 'OLD'\n"
     "collections.abc.Sized.register(Own)",
 }
@@ -76,6 +103,10 @@ NOTHING = {
     "a chain of methods": "class Entry:\n    def put(self, word):\n        self.word = word\n        return self\n"
     "entry = Entry().put('OLD').put('x')",
     "what has not run": "if __name__ == '__main__':\n    words = list('OLD')\n    words.append('OLD')",
+    "a frame of a library's": "import pandas\nframe = pandas.DataFrame()\nframe['word'] = 'OLD'",
+    "a function that is handed on": "def word(text):\n    return 'OLD'\nkept = list(map(word, 'ab'))",
+    "a property of one's own": "class Entry:\n    @property\n    def word(self):\n        return 'OLD'\n"
+    "kept = Entry().word",
     "a message": "print('OLD', end='')",
     "a warning": "import warnings\nwith warnings.catch_warnings(record=True):\n    warnings.warn('OLD')",
     "a logger": "import logging\nlogging.getLogger('own').setLevel('OLD'[:0] or 'INFO')",

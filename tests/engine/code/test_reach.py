@@ -6,11 +6,11 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NewType
 
 import pytest
 
-from potstill.engine.code import class_code
+from potstill.engine.code import class_code, object_code
 from potstill.errors import RequestError
 
 HERE = "import pathlib\nTEXT = pathlib.Path(__file__).with_name('data.txt').read_text()\n"
@@ -124,6 +124,59 @@ CASES = {
     "for _ in range(3000): O = N(O)\n => L.n",
     "text of the source": "import inspect\ndef g():\n    # OLD\n    return 1\n => inspect.getsource(g)",
     "lazy module that reads data": "DATA => __import__('importlib').import_module('helper').TEXT",
+    "bound of a type variable": "import typing\nT = typing.TypeVar('T', bound=typing.Literal['OLD']) => T.__bound__",
+    "kinds of a type variable": "import typing\nT = typing.TypeVar('T', int, typing.Literal['OLD'])"
+    " => T.__constraints__",
+    "new type": f"import typing\nT = typing.NewType('T', (int, str)[{PICK} - 1]) => T.__supertype__",
+    "field of a class that is no dataclass": "import dataclasses\nclass C:\n    w = dataclasses.field(default='OLD')\n"
+    " => C.w.default",
+    "table of an enumeration": "import enum\nclass C(enum.Enum):\n    A = 1\n    __labels__ = {'A': 'OLD'}\n"
+    " => C.__labels__['A']",
+    "property of an enumeration": "import enum\nclass C(enum.Enum):\n    A = 1\n    @enum.property\n"
+    "    def word(self): return 'OLD'\n => C.A.word",
+    "private attribute of a member": "import enum\nclass C(enum.Enum):\n    def __new__(cls, v, w):\n"
+    "        o = object.__new__(cls)\n        o._value_, o._word = v, w\n        return o\n    A = 1, 'OLD'\n"
+    " => C.A._word",
+    "cache of one's own": "class Memo:\n    def __init__(self, f): self.__wrapped__ = f\n"
+    "    def cache_info(self): pass\n    def __call__(self): return 'OLD'\n@Memo\ndef f(): return 'x'\n => f()",
+    "attribute of a cached function": "import functools\n@functools.lru_cache\ndef f(): return 1\nf.w = 'OLD' => f.w",
+    "attribute of a static method": "f = staticmethod(len)\nf.w = 'OLD' => f.w",
+    "property of one's own kind": "class P(property):\n    def __get__(self, o, k=None): return 'OLD'\nclass C:\n"
+    "    @P\n    def w(self): return 'x'\n => C().w",
+    "cached property of one's own kind": "import functools\nclass P(functools.cached_property):\n"
+    "    def __get__(self, o, k=None): return 'OLD'\nclass C:\n    @P\n    def w(self): return 'x'\n => C().w",
+    "class method of one's own kind": "class P(classmethod):\n    def __get__(self, o, k=None): return 'OLD'\n"
+    "class C:\n    @P\n    def w(cls): return 'x'\n => C.w",
+    "partial of one's own kind": "import functools\nclass P(functools.partial):\n    def __call__(self): return 'OLD'\n"
+    "f = P(print) => f()",
+    "reference of one's own kind": "import weakref\nclass R(weakref.ref):\n    def get(self): return 'OLD'\n"
+    "class C: pass\no = C()\nr = R(o) => r.get()",
+    "what a dead reference calls": "import weakref\nclass C: pass\no = C()\nr = weakref.ref(o, lambda _: 'OLD')"
+    " => r.__callback__(0)",
+    "what the end of an object calls": "import weakref\nclass C: pass\no = C()\nr = weakref.finalize(o, lambda: 'OLD')"
+    " => r.peek()[1]()",
+    "repeated object": "import itertools\nclass C:\n    def __repr__(self): return 'x'\no = C()\no.w = 'OLD'\n"
+    "I = itertools.repeat(o) => next(I).w",
+    "text of a property": "class C:\n    w = property(lambda self: 1, doc='OLD')\n => C.w.__doc__",
+    "value of an annotation": "W = 'OLD'\ndef f(x: W): pass\n => f.__annotations__['x']",
+    "value of a method's annotation": "import inspect, typing\nW = typing.Literal['OLD']\nclass C:\n"
+    "    def f(self, x: W): pass\n => str(inspect.signature(C.f))",
+    "given annotation": "def f(x): pass\nf.__annotations__['x'] = 'OLD' => f.__annotations__['x']",
+    "docstring by getattr": "def f(): 'OLD'\n => getattr(f, '__doc__')",
+    "global by getattr": "def f(): pass\nW = 'OLD' => getattr(f, '__globals__')['W']",
+    "given name of a function": "def f(): pass\nf.__name__ = 'OLD' => f.__name__",
+    "given name of a class": "class C: pass\nC.__name__ = 'OLD' => C.__name__",
+    "class entered in one's own by another metaclass": "import abc\nclass M(abc.ABCMeta): pass\n"
+    "class A(metaclass=M): pass\nclass C: pass\nif 'OLD' == 'O' 'LD': A.register(C)\n => issubclass(C, A)",
+    "method that later Pythons write": "class C:\n    def __replace__(self): return 'OLD'\n => C().__replace__()",
+    "modules by getattr": "import helper, sys\nhelper.WORD = 'OLD' => getattr(sys, 'modules')['helper'].f()",
+    "modules by another name": "import helper\nfrom sys import modules\nhelper.WORD = 'OLD' => modules['helper'].f()",
+    "modules of the interpreter's variables": "import helper, sys\nhelper.WORD = 'OLD'"
+    " => vars(sys)['modules']['helper'].f()",
+    "told by a frame of one's own kind": "import pandas as pd\nclass F(pd.DataFrame): _metadata = ['word']\n"
+    "D = F()\nD.word = 'OLD' => D.word",
+    "attribute of a series": "import pandas as pd\nT = pd.Series([1])\nT.attrs['w'] = 'OLD' => T.attrs['w']",
+    "mock": "from unittest.mock import MagicMock\nM = MagicMock(return_value='OLD') => M()",
     "circular imports": "import helper => helper.back()",
 }
 HELPER = "WORD = 'x'\ndef f():\n    return WORD\ndef back():\n    import main_of_test\n    return main_of_test.word()\n"
@@ -184,6 +237,13 @@ def test_what_can_not_be_seen_is_refused_by_name_with_the_remedy(
 def test_locks_loggers_and_sentinels_are_taken(step: Callable[[str, str], Any]) -> None:
     case = "import logging, threading\nA, B, C = threading.Lock(), logging.getLogger(__name__), object() => (A, B, C)"
     assert class_code(step(case, "OLD"))
+
+
+def test_a_new_type_is_the_same_whatever_the_pipelines_file_is_called() -> None:
+    types = [NewType("Number", int), NewType("Number", int)]
+    for made, name in zip(types, ("__main__", "__mp_main__"), strict=True):
+        made.__module__ = name
+    assert object_code(types[0]) == object_code(types[1])
 
 
 @pytest.mark.parametrize(

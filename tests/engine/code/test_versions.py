@@ -58,6 +58,27 @@ class Pr(typing.Protocol):
     def f(self)->int: ...
 @contextlib.contextmanager
 def cm(): yield 1
+class OwnProperty(property): pass
+class OwnCached(functools.cached_property): pass
+class OwnClassMethod(classmethod): pass
+class K(enum.Enum):
+    A=1
+    __labels__={"A":"a"}
+    @enum.property
+    def loud(self): return 1
+class H:
+    @OwnProperty
+    def p(self): "Text"
+    @OwnCached
+    def c(self): return 1
+    @OwnClassMethod
+    def m(cls): return 1
+    def __replace__(self): return self
+Bound=typing.TypeVar("Bound", bound="H")
+New=typing.NewType("New", int)
+def annotated(x: New, y: typing.Optional[tuple[int, ...]], z: typing.Callable[[int], str]) -> None: pass
+def read(): return annotated.__annotations__, New, Bound, K, H
+annotated.__name__ = "other"
 @functools.lru_cache
 def cached(): return 1
 @functools.singledispatch
@@ -74,6 +95,7 @@ CTR=collections.Counter("aab")
 class TD(typing.TypedDict):
     a:int
 def use():
+    read()
     with cm() as x: pass
     return TABLE,P,Mode.A,F.X,S2.Q,N(1),M,D(),DS(),B(),G,Pr,cached(),sd(1),OBJ,PT,CTR,TD, f"{x!r:>10}"
 """

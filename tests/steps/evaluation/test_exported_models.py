@@ -11,6 +11,7 @@ from datasets import Dataset
 import exported
 import running
 import tiny_encoders
+from fakes import context_in
 from potstill.engine.context import Context
 from potstill.engine.ledger import Ledger
 from potstill.errors import BadInput
@@ -75,8 +76,7 @@ def written(tmp_path_factory, causal, classifier):
 
 
 def measured(step, folder, rows, out):
-    context = Context("evaluate", "key", out, out, None, None, Ledger(), logging.getLogger())
-    return step.run(str(folder), Dataset.from_list(rows), context)
+    return step.run(str(folder), Dataset.from_list(rows), context_in(out))
 
 
 def rows(given):
@@ -117,8 +117,7 @@ def test_an_exported_language_model_answers_as_the_model_does(fmt, causal, writt
 
     step = Evaluate("model", None, max_tokens=6, latency_requests=1, warmup=0)
     teacher = Transformers(str(causal), dtype="float32")
-    context = Context("evaluate", "key", tmp_path, tmp_path, None, None, Ledger(), logging.getLogger())
-    given = step.run(teacher, Dataset.from_list(ASKED), context)
+    given = step.run(teacher, Dataset.from_list(ASKED), context_in(tmp_path))
     made = measured(step, written(fmt), ASKED, tmp_path)
     answers = [[example["answer"] for example in one["examples"]] for one in (given, made)]
     assert answers[0] == answers[1] and len(answers[0]) == 2

@@ -14,6 +14,7 @@ from fakes import EchoTeacher, calls
 from potstill.compression.cpu_kernels import unserved
 from potstill.engine.context import Context
 from potstill.engine.ledger import Ledger
+from potstill.engine.store.journal import Journal
 from potstill.errors import BadInput
 from potstill.metrics.answers import wilson
 from potstill.steps.evaluation.answer_scores import Question, examples, score
@@ -25,7 +26,18 @@ from potstill.teachers.protocol import Request, Response, Sampling
 
 def context(folder, threads=1):
     folder.mkdir(parents=True, exist_ok=True)
-    return Context("evaluate", "key", folder, folder, None, None, Ledger(), logging.getLogger(), threads=threads)
+    journal = Journal(folder / "journal.sqlite")
+    return Context(
+        "evaluate",
+        "key",
+        folder,
+        folder,
+        journal.scoped("key"),
+        journal,
+        Ledger(),
+        logging.getLogger(),
+        threads=threads,
+    )
 
 
 def question(number=0, expected='{"a":1}', name="test"):

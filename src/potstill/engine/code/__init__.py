@@ -78,6 +78,7 @@ def _python(walk: Walk) -> dict[str, str]:
 def _more(walk: Walk, module: object) -> None:
     """Add what the code that was reached depends on beside the names in it."""
     from potstill.engine.code import modules, scripts, statements
+    from potstill.engine.code.functions import annotation_values
     from potstill.engine.code.syntax import sha
 
     starts = list(walk.spaces.values())
@@ -105,6 +106,12 @@ def _more(walk: Walk, module: object) -> None:
             chosen = [(name, text) for name, text in walk.texts.items() if name.endswith("(annotations)") == wanted]
             texts = [(name, text if isinstance(text, str) else text.__doc__ or "") for name, text in chosen]
             walk.parts[flag] = [flag, sha(repr(sorted(texts)))]
+    if "annotations" in walk.flags:
+        for label, function in list(walk.annotated.items()):
+            held = annotation_values(walk, function, label)
+            if held:
+                walk.parts[f"{label} (values of annotations)"] = held
+        walk.annotated.clear()
     if "source" in walk.flags:
         sources = [[one.__name__ if not is_entry(one.__name__) else "", modules.raw(one)] for one in reached]
         walk.parts["text of the source"] = ["text", sources]

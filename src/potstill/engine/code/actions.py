@@ -10,11 +10,24 @@ import ast
 import builtins
 import functools
 import os
+import re
 from collections.abc import Iterable, Iterator
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
-from potstill.engine.code.names import bound_for_good, chains
+from potstill.engine.code.expressions import (
+    DEFINITIONS,
+    assigned_in,
+    bound_for_good,
+    calls_in,
+    chains,
+    expressions_in,
+    head,
+    is_asked_for,
+    places_in,
+    root_of,
+)
+from potstill.engine.code.names import Chain
 from potstill.engine.code.origins import is_first_party, is_own_module, is_own_name
 from potstill.engine.code.sources import function_node
 from potstill.engine.code.syntax import Function, statements
@@ -36,13 +49,16 @@ _LOUD = frozenset(
     """.split()
 )
 """Parts of them that do."""
-_READERS = frozenset({"getattr", "vars", "iter", "next", "type", "super"})
-"""Builtins that give out what belongs to their first argument."""
 _WRITERS = frozenset({"setattr", "delattr"})
 """Builtins that write to their first argument."""
 _THIS = frozenset({"self", "cls", "mcls", "mcs"})
+_TOLD = re.compile(r"(?:^|_)(?:set|seed|reset|register|install|enable|disable|patch|configure|init|limit)(?:_|$)"
+                   r"|^set(?!diff|xor)")  # fmt: skip
+"""Names of functions that are called for what they do, though they may give something: the old setting, a handle."""
+_HOOKS = ("__new__", "__init__", "__prepare__")
+"""What a metaclass does when a class is made."""
 _MADE = ("__new__", "__init__", "__post_init__")
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_TAKEN = (ast.Attribute, ast.Subscript)
 
 
 class Actions:
@@ -66,7 +82,7 @@ class Actions:
         `own` holds the local variables of a function that are its own; its inner functions count as called ones.
         """
         for node in statements(body):
-            if isinstance(node, (*_DEFINITIONS, ast.ClassDef)):
+            if isinstance(node, (*DEFINITIONS, ast.ClassDef)):
                 if self._defines(node, own):
                     yield node
                 continue
@@ -82,15 +98,19 @@ class Actions:
         """Return whether defining a function or class acts on a library."""
         if any(self._registers(decorator, node, own or {}) for decorator in node.decorator_list):
             return True
+        given = [call for expression in expressions_in(node) for call in calls_in(expression)]
+        if any(self._own_call_acts(call, own or {}) or self._is_told(call, own or {}) for call in given):
+            return True
         if isinstance(node, ast.ClassDef):
             value = self._space.get(node.name)
             below = value.__mro__[1:] if isinstance(value, type) else ()
             hooks = [vars(base).get("__init_subclass__") for base in below]
             # metaclasses but `type` and `object`, which do nothing lasting
-            hooks += [vars(kind).get(name) for kind in type(value).__mro__[:-2] for name in ("__new__", "__init__")]
+            hooks += [vars(kind).get(name) for kind in type(value).__mro__[:-2] for name in _HOOKS]
+            hooks += [_member(one, "__set_name__") for one in (vars(value).values() if isinstance(value, type) else ())]
             if isinstance(value, type) and any(self._function_acts(hook, None) for hook in hooks):
                 return True
-            return any(True for _ in self.acting([line for line in node.body if not isinstance(line, _DEFINITIONS)]))
+            return any(True for _ in self.acting([line for line in node.body if not isinstance(line, DEFINITIONS)]))
         return own is not None and any(True for _ in self.acting(node.body, {**own, **_locals(node, None)}))
 
     def _registers(self, decorator: ast.expr, node: ast.stmt, own: dict[str, Any]) -> bool:
@@ -98,7 +118,7 @@ class Actions:
         call = ast.Call(decorator, [], [])
         if self._call_acts(call, own) and not self._is_foreign(decorator, own):
             return True
-        if any(self._own_call_acts(one, own) for one in _calls(decorator)):
+        if any(self._own_call_acts(one, own) for one in calls_in(decorator)):
             return True
         name = getattr(node, "name", "")
         value = self._space.get(name)
@@ -109,11 +129,13 @@ class Actions:
         """Return whether a plain statement, or the head of a block, acts on a library."""
         if isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Delete)):
             targets = node.targets if isinstance(node, (ast.Assign, ast.Delete)) else [node.target]
-            places = [one for target in targets for one in _places(target)]
+            places = [one for target in targets for one in places_in(target)]
             if any(self._is_foreign(place, own, writes=True) for place in places):
                 return True
-        calls, named = _head(node)
-        if any(self._own_call_acts(call, own) for call in calls):
+        calls, named = head(node)
+        if any(self._own_call_acts(call, own) or self._is_told(call, own) for call in calls):
+            return True
+        if any(self._named_acts(chain, own) for one in expressions_in(node) for chain in chains(one)):
             return True
         if isinstance(node, ast.Expr):
             return any(self._call_acts(call, own) for call in calls)
@@ -154,10 +176,27 @@ class Actions:
     def _callee_acts(self, value: object, owner: type | None) -> bool:
         """Return whether calling a function, class or object acts on a library."""
         if isinstance(value, type) and is_own_name(value.__module__):
-            return any(self._function_acts(_member(value, name), value) for name in _MADE)
+            made = any(self._function_acts(_member(value, name), value) for name in _MADE)
+            return made or self._function_acts(_member(type(value), "__call__"), type(value))
         if not isinstance(value, (FunctionType, MethodType, staticmethod, classmethod, functools.partial)):
             owner, value = type(value), _member(value, "__call__") if is_own_name(type(value).__module__) else None
         return self._function_acts(value, owner)
+
+    def _named_acts(self, chain: Chain, own: dict[str, Any]) -> bool:
+        """Return whether a function of the user's that is handed on acts, or what Python itself calls of an object."""
+        value: Any = None if chain[0] in own else self._space.get(chain[0])
+        for name in chain[1:]:
+            value = _member(value, name)
+        if isinstance(value, (FunctionType, MethodType, functools.partial)):
+            return self._function_acts(value, None)
+        cls = value if isinstance(value, type) else type(value)
+        return is_own_name(cls.__module__) and any(self._function_acts(one, cls) for one in _implicit(cls))
+
+    def _is_told(self, call: ast.Call, own: dict[str, Any]) -> bool:
+        """Return whether a call acts as its name says, whatever is done with what it gives."""
+        chain = next(iter(chains(call.func)), ("",))
+        known = getattr(self._space.get(chain[0]), "__name__", "") if len(chain) == 1 else ""
+        return bool(_TOLD.search(chain[-1]) or _TOLD.search(known)) and self._is_foreign(call.func, own)
 
     def _function_acts(self, value: object, owner: type | None) -> bool:
         """Return whether a function of the user's, or one that it wraps, acts on a library."""
@@ -171,16 +210,18 @@ class Actions:
             node = function_node(value.__code__, value.__code__.co_filename)
             inner = Actions(value.__globals__, (), self._known)
             inner._borrowed = self._borrowed if value.__globals__ is self._space else set()
-            body = node.body if isinstance(node, _DEFINITIONS) else []
+            body = node.body if isinstance(node, DEFINITIONS) else []
             self._known[id(value)] = any(True for _ in inner.acting(body, _locals(node, owner) if node else {}))
         return self._known[id(value)]
 
     def _is_foreign(self, target: ast.expr, own: dict[str, Any], writes: bool = False) -> bool:
         """Return whether an expression starts at a library or a builtin that may keep what it is given."""
-        root = _root(target)
+        root = root_of(target)
         if not isinstance(root, ast.Name) or root.id in own:
             return False
         value = self._space.get(root.id)
+        while isinstance(value, functools.partial):
+            value = value.func
         if value is os.environ or value is os.environb or root.id in self._borrowed:
             return True
         chain = next(iter(chains(target)), ())
@@ -206,25 +247,14 @@ def _is_quiet(module: str) -> bool:
     return module.partition(".")[0] in _QUIET
 
 
-def _root(target: ast.expr) -> ast.expr:
-    """Return what an expression starts at."""
-    while True:
-        if isinstance(target, ast.Call):
-            reads = isinstance(target.func, ast.Name) and target.func.id in _READERS and target.args
-            target = target.args[0] if reads else target.func
-        elif isinstance(target, (ast.Attribute, ast.Subscript, ast.Starred)):
-            target = target.value
-        else:
-            return target
-
-
-def _places(target: ast.expr) -> Iterator[ast.expr]:
-    """Yield the attributes and items that an assignment writes to."""
-    if isinstance(target, (ast.Tuple, ast.List)):
-        for one in target.elts:
-            yield from _places(one)
-    elif isinstance(target, (ast.Attribute, ast.Subscript)):
-        yield target
+def _implicit(cls: type) -> Iterator[object]:
+    """Yield the methods of a class of the user's that Python calls where the code names none: operators, properties."""
+    for base in cls.__mro__:
+        for name, value in vars(base).items() if is_own_name(base.__module__) else ():
+            if isinstance(value, property):
+                yield from (value.fget, value.fset, value.fdel)
+            elif name.startswith("__") and isinstance(value, (FunctionType, staticmethod, classmethod)):
+                yield value
 
 
 def _locals(node: Function, owner: type | None) -> dict[str, Any]:
@@ -232,35 +262,7 @@ def _locals(node: Function, owner: type | None) -> dict[str, Any]:
     this: dict[str, Any] = {
         argument.arg: owner for argument in node.args.args[:1] if owner is not None or argument.arg in _THIS
     }
-    return this | dict.fromkeys(_assigned(node))
-
-
-# what follows asks the syntax alone, which stays as it is: every class of a project looks at the same modules
-@functools.lru_cache(maxsize=2**16)
-def _assigned(node: Function) -> tuple[str, ...]:
-    """Return the variables that a function gives something to that it made."""
-    names: list[str] = []
-    for one in ast.walk(node):
-        if isinstance(one, ast.Assign) and not isinstance(one.value, (ast.Name, ast.Attribute, ast.Subscript)):
-            names += [target.id for target in one.targets if isinstance(target, ast.Name)]
-        elif isinstance(one, ast.withitem) and isinstance(one.optional_vars, ast.Name):
-            names.append(one.optional_vars.id)
-    return tuple(names)
-
-
-@functools.lru_cache(maxsize=2**16)
-def _head(node: ast.stmt) -> tuple[tuple[ast.Call, ...], tuple[ast.NamedExpr, ...]]:
-    """Return the calls, and the assignments in expressions, of a plain statement or of the head of a block."""
-    expressions = [one for one in ast.iter_child_nodes(node) if isinstance(one, (ast.expr, ast.withitem))]
-    inner = [one for expression in expressions for one in ast.walk(expression)]
-    calls = tuple(one for one in inner if isinstance(one, ast.Call))
-    return calls, tuple(one for one in inner if isinstance(one, ast.NamedExpr))
-
-
-@functools.lru_cache(maxsize=2**16)
-def _calls(expression: ast.expr) -> tuple[ast.Call, ...]:
-    """Return the calls in an expression."""
-    return tuple(one for one in ast.walk(expression) if isinstance(one, ast.Call))
+    return this | dict.fromkeys(assigned_in(node))
 
 
 def _borrowed(body: Iterable[ast.stmt], space: dict[str, Any]) -> Iterator[str]:
@@ -269,11 +271,13 @@ def _borrowed(body: Iterable[ast.stmt], space: dict[str, Any]) -> Iterator[str]:
         if isinstance(node, ast.ImportFrom) and not node.level:
             names = [alias.asname or alias.name for alias in node.names]
             yield from (name for name in names if _is_table(space.get(name)) and not is_own_name(node.module))
-        elif isinstance(node, ast.Assign) and isinstance(node.value, (ast.Attribute, ast.Subscript)):
-            root = _root(node.value)
-            module = space.get(root.id) if isinstance(root, ast.Name) else None
-            if isinstance(module, ModuleType) and not is_own_module(module):
-                yield from (t.id for t in node.targets if isinstance(t, ast.Name) and not _is_quiet(module.__name__))
+        elif isinstance(node, ast.Assign) and (isinstance(node.value, _TAKEN) or is_asked_for(node.value)):
+            root = root_of(node.value)
+            value = space.get(root.id) if isinstance(root, ast.Name) else None
+            name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None) or ""
+            library = isinstance(value, ModuleType) or is_asked_for(node.value)
+            if library and value is not None and not is_own_name(name) and not _is_quiet(name):
+                yield from (target.id for target in node.targets if isinstance(target, ast.Name))
 
 
 def _is_table(value: object) -> bool:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import abc
-import ast
 import dataclasses
 import enum
 import functools
 import sys
 from _abc import _get_dump  # type: ignore[import-not-found]
-from collections.abc import Iterator
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import Any, is_typeddict
 
 from potstill.engine.code import lookup
-from potstill.engine.code.origins import MADE_BY_CODE, is_own_name, known_as, public_name
+from potstill.engine.code.names import names_in
+from potstill.engine.code.origins import MADE_BY_CODE, is_first_party, is_own_name, known_as, public_name
 from potstill.engine.code.walk import Encoded, Walk
 
 _MACHINERY = frozenset(
@@ -30,6 +29,8 @@ _MACHINERY = frozenset(
 """Members that the interpreter, `dataclass` and its kin write; what they were given is covered elsewhere."""
 _ROWS_OUTPUT = "potstill.step.RowsOutput"
 """What declares an output of a step, as keys call it; the names of all of them are in the step's `outputs`."""
+_MEMBER = frozenset({"_value_", "_name_", "__objclass__", "_sort_order_", "_inverted_", "_hashable_values_"})
+"""Attributes that every member of an enumeration has."""
 _PARAMETERS = ("init", "repr", "eq", "order", "unsafe_hash", "frozen")
 _FIELD = ("default", "default_factory", "init", "repr", "hash", "compare", "kw_only", "metadata")
 
@@ -57,10 +58,13 @@ def _class(walk: Walk, cls: type, label: str) -> Encoded:
 
     content: Encoded = ["class", walk.encode_all(cls.__bases__, label), walk.encode(type(cls), label)]
     content += [_members(walk, cls, label), _fields(walk, cls, label), _annotations(walk, cls, label)]
-    if type(cls) is abc.ABCMeta:
+    if isinstance(cls, abc.ABCMeta):
         # an ABCMeta has no public way to list the classes that were registered with it
         registered = [reference() for reference in _get_dump(cls)[0]]
-        content.append(encode_set(walk, registered, label, cls))
+        if registered or type(cls) is abc.ABCMeta:
+            content.append(encode_set(walk, registered, label, cls))
+    if not cls.__qualname__.endswith(cls.__name__):
+        content.append(["called", cls.__name__])
     if issubclass(cls, enum.Enum):
         content.append(["boundary", str(getattr(cls, "_boundary_", None))])
         content.append(_enum_members(walk, cls, label))
@@ -102,13 +106,15 @@ def _is_code(value: object) -> bool:
 
 def _is_machinery(cls: type, name: str, value: object) -> bool:
     """Return whether a member was written by the interpreter or a library for this class from what else is covered."""
-    if name in _MACHINERY or name.startswith("__pydantic_") or _is_unkeyed(cls, name):
+    inner = value.__func__ if isinstance(value, (staticmethod, classmethod)) else value
+    if _is_unkeyed(cls, name) or public_name(type(value)) == _ROWS_OUTPUT:
         return True
-    if isinstance(value, dataclasses.Field) or public_name(type(value)) == _ROWS_OUTPUT:
+    if name in _MACHINERY or name.startswith("__pydantic_"):
+        return not isinstance(inner, FunctionType) or not is_first_party(inner.__code__.co_filename)
+    if isinstance(value, dataclasses.Field) and "__dataclass_fields__" in vars(cls):
         return True
     if name == "__orig_bases__":  # those of a protocol or typed dict say no more than its members
         return getattr(cls, "_is_protocol", False) or is_typeddict(cls)
-    inner = value.__func__ if isinstance(value, (staticmethod, classmethod)) else value
     if name == "__subclasshook__" and inner.__module__ in ("typing", "typing_extensions"):
         return True
     if isinstance(inner, FunctionType):
@@ -116,8 +122,9 @@ def _is_machinery(cls: type, name: str, value: object) -> bool:
     if "_fields" in vars(cls) and issubclass(cls, tuple) and type(value).__name__ == "_tuplegetter":
         return True
     if issubclass(cls, enum.Enum):
-        hidden = name.startswith("_") and name.endswith("_")
-        return hidden or name in cls.__members__ or isinstance(value, enum.property)
+        hidden = name.startswith("_") and name.endswith("_") and (name[:2] != "__" or callable(value))
+        redirect = isinstance(value, enum.property) and getattr(value, "fget", None) is None
+        return hidden or name in cls.__members__ or redirect
     return False
 
 
@@ -174,7 +181,7 @@ def _annotations(walk: Walk, cls: type, label: str) -> list[Encoded]:
         if _is_unkeyed(cls, name):
             continue
         if isinstance(value, str):
-            chains = sorted(set(_names(value)))
+            chains = sorted(set(names_in(value)))
             named = [lookup.follow_global(walk, space, chain, label) for chain in chains if chain[0] in space]
             annotations.append([name, value, named])
         else:
@@ -182,20 +189,11 @@ def _annotations(walk: Walk, cls: type, label: str) -> list[Encoded]:
     return annotations
 
 
-def _names(text: str) -> Iterator[tuple[str, ...]]:
-    """Yield the names in an annotation."""
-    try:
-        tree = ast.parse(text, mode="eval")
-    except SyntaxError:
-        return
-    yield from ((node.id,) for node in ast.walk(tree) if isinstance(node, ast.Name))
-
-
 def _enum_members(walk: Walk, cls: type[enum.Enum], label: str) -> list[Encoded]:
     """Return the members of an enumeration in their order, with their values and attributes."""
     members: list[Encoded] = []
     for name, member in cls.__members__.items():
-        state = {key: value for key, value in vars(member).items() if not key.startswith("_") and key != "name"}
+        state = {key: value for key, value in vars(member).items() if key != "name" and key not in _MEMBER}
         members.append([name, member.name, walk.encode(member.value, label), walk.encode_named(state, label)])
     return members
 

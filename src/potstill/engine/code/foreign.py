@@ -30,6 +30,8 @@ def encode_foreign(walk: Walk, value: object, label: str) -> Encoded | None:
         if encoded is not None:
             extra = [] if cls is type(value) else [walk.encode(type(value), label)]
             attributes = getattr(value, "__dict__", {}) if extra and cls.__module__.startswith("numpy") else {}
+            told = getattr(value, "_metadata", ()) if extra and cls.__module__.startswith("pandas") else ()
+            attributes = attributes | {name: getattr(value, name, None) for name in told}
             return [*encoded, *extra, *walk.encode_named(dict(attributes), label)]
     return None
 
@@ -76,6 +78,7 @@ def _pandas(walk: Walk, value: Any, kind: str, label: str) -> Encoded | None:
     if kind not in ("Series", "Index"):
         return None
     walk.remember(value, label)
+    attributes = dict(getattr(value, "attrs", {}))
     names = list(value.names) if kind == "Index" else [value.name]
     index = _pandas(walk, value.index, "Index", label) if kind == "Series" else []
     content = _array(walk, value.to_numpy(), label)
@@ -88,6 +91,7 @@ def _pandas(walk: Walk, value: Any, kind: str, label: str) -> Encoded | None:
         index or [],
         steps,
         _categories(walk, value, label),
+        *([walk.encode(attributes, label)] if attributes else []),
     ]
 
 

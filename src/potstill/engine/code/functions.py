@@ -1,9 +1,12 @@
 """What functions and other callables are made of."""
 
 from __future__ import annotations
+import __future__
 
 import dis
 import functools
+import sys
+import typing
 from collections.abc import Callable
 from types import (
     BuiltinFunctionType,
@@ -19,8 +22,8 @@ from types import (
 from typing import Any
 
 from potstill.engine.code import lookup
-from potstill.engine.code.names import names_used
-from potstill.engine.code.origins import is_first_party, is_own_name, known_as, public_name
+from potstill.engine.code.names import names_in, names_used
+from potstill.engine.code.origins import MADE_BY_CODE, is_first_party, is_own_name, known_as, public_name
 from potstill.engine.code.pythons import encoded_in_311, name_in_311
 from potstill.engine.code.sources import function_node
 from potstill.engine.code.syntax import annotations_text, docstring, function_text, sha
@@ -28,6 +31,11 @@ from potstill.engine.code.walk import Encoded, Walk
 
 _READERS = frozenset({"__annotations__", "get_type_hints", "get_annotations", "signature", "getfullargspec"})
 """Names whose use means that code may read annotations."""
+_FUTURE = __future__.annotations.compiler_flag
+"""Flag of code whose annotations are texts, as they are written."""
+WRAPPERS = frozenset({*functools.WRAPPER_ASSIGNMENTS, "__wrapped__", "cache_parameters", "__type_params__",
+                       "__isabstractmethod__"})  # fmt: skip
+"""Attributes that what wraps a function has from it, or from its own class."""
 _FLAGS = {
     "docstrings": frozenset({"__doc__", "getdoc"}),
     "source": frozenset({"getsource", "getsourcelines", "getsourcefile", "__code__", "co_code", "co_consts"}),
@@ -53,9 +61,29 @@ def encode_callable(walk: Walk, value: object, label: str) -> Encoded | None:
     if isinstance(value, functools.partial):
         parts = [walk.encode(value.func, label), walk.encode(value.args, label), walk.encode(value.keywords, label)]
         return ["partial", *parts, *walk.encode_named(vars(value), label)]
-    if hasattr(value, "cache_info") and hasattr(value, "__wrapped__"):  # functools.cache changes no result
-        return walk.encode(value.__wrapped__, label)
+    if is_cache(value):
+        more = added(walk, value, label)
+        wrapped = walk.encode(value.__wrapped__, label)  # type: ignore[attr-defined]
+        return ["remembered", wrapped, *more] if more else wrapped
     return None
+
+
+def is_cache(value: object) -> bool:
+    """Return whether a library's object only remembers what a function gave, as `functools.cache` makes one."""
+    cls = type(value)
+    return not is_own_name(cls.__module__) and hasattr(cls, "cache_info") and hasattr(value, "__wrapped__")
+
+
+def added(walk: Walk, wrapper: object, label: str) -> list[Encoded]:
+    """Return what stands for the attributes that a wrapper of a function was given."""
+    return walk.encode_named(given_attributes(wrapper), label)
+
+
+def given_attributes(wrapper: object) -> dict[str, Any]:
+    """Return the attributes that a wrapper of a function was given beside those that it has from the function."""
+    held = getattr(getattr(wrapper, "__wrapped__", None), "__dict__", {})
+    given = getattr(wrapper, "__dict__", {})
+    return {name: one for name, one in given.items() if name not in WRAPPERS and held.get(name) is not one}
 
 
 def _function(walk: Walk, function: FunctionType) -> Encoded:
@@ -82,7 +110,7 @@ def _own(walk: Walk, function: FunctionType, label: str) -> Encoded:
     names = names_used(code)
     walk.words |= names.words
     for flag, words in _FLAGS.items():
-        named = bool(words & names.attributes)
+        named = bool(words & names.attributes) or any(word.startswith("__") for word in words & names.words)
         if flag != "imports":  # a global by these names is looked at itself
             named |= any(words & set(chain) for chain in names.globals)
         if named or any(use.attribute in words for use in names.imports):
@@ -116,16 +144,48 @@ def _source(walk: Walk, function: FunctionType, label: str) -> Encoded:
         walk.by_instructions()
         return ["instructions", sha(instructions(function.__code__))]
     walk.texts[f"{label} (annotations)"] = annotations_text(node)
+    if function.__annotations__:
+        walk.annotated[label] = function
     return ["source", sha(function_text(node))]
+
+
+def annotation_values(walk: Walk, function: FunctionType, label: str) -> list[Encoded]:
+    """Return what the annotations of a function hold beside types of libraries, which their text names."""
+    found: list[Encoded] = []
+    for name, value in sorted(function.__annotations__.items()):
+        if isinstance(value, str):
+            known = {word: function.__globals__.get(word) for (word,) in names_in(value)}
+            own = {w: one for w, one in known.items() if not _is_librarys(one) and id(one) not in walk.classes}
+            written = function.__code__.co_flags & _FUTURE or repr(value) in str(walk.texts[f"{label} (annotations)"])
+            found += [[name, value, *walk.encode_named(own, label)]] if own or not written else []
+        elif not _is_librarys(value) and id(value) not in walk.classes:  # what was reached is covered
+            found.append([name, walk.encode(value, label)])
+    return found
+
+
+def _is_librarys(value: object) -> bool:
+    """Return whether an annotation is a type of a library, or made of such alone."""
+    if value is None or value is ... or isinstance(value, ModuleType) or public_name(value):
+        return True
+    if isinstance(value, list):  # of a Callable
+        return all(map(_is_librarys, value))
+    if isinstance(value, type) and not value.__flags__ & MADE_BY_CODE:
+        return True
+    known = getattr(sys.modules.get(type(value).__module__), str(getattr(value, "_name", "")), None)
+    inner = typing.get_args(value)
+    return known is value or (bool(inner) and typing.get_origin(value) is not typing.Literal
+                              and all(map(_is_librarys, inner)))  # fmt: skip
 
 
 def _carried(walk: Walk, function: FunctionType, label: str) -> list[Encoded]:
     """Return what a function carries beside its code: defaults and attributes."""
     attributes = {name: value for name, value in vars(function).items() if name != "__type_params__"}
+    name = function.__name__
     return [
         walk.encode_all(function.__defaults__ or (), label),
         walk.encode_named(function.__kwdefaults__ or {}, label),
         walk.encode_named(attributes, label),
+        *([["called", name]] if name != function.__code__.co_name and "__wrapped__" not in attributes else []),
     ]
 
 

@@ -6,6 +6,7 @@ import contextvars
 import functools
 import gc
 import itertools
+import operator
 import re
 import struct
 import threading
@@ -19,6 +20,8 @@ from potstill.engine.code.walk import Encoded, Walk
 if TYPE_CHECKING:
     import hashlib
 
+_SHOWN = frozenset({str, bytes, int, float, bool, complex, type(None), type})
+"""Types of values that an iterator's `repr` shows in full."""
 _COMPARED = type(functools.cmp_to_key(lambda one, other: 0))
 
 
@@ -29,7 +32,9 @@ def encode_held(walk: Walk, value: object, label: str) -> Encoded | None:
         if encoded is not None:
             return encoded
     if isinstance(value, (itertools.count, itertools.repeat)):
-        return ["iterator", repr(value)]
+        held = [one for one in gc.get_referents(value) if type(one) not in _SHOWN]
+        times = operator.length_hint(value, -1) if held else repr(value)
+        return ["iterator", times, *walk.encode_all(held, label)]
     if type(value) is datetime or type(value) is time:
         return [type(value).__name__, repr(value.replace(tzinfo=None)), walk.encode(value.tzinfo, label)]
     if type(value) is _COMPARED:  # its function is in no attribute
@@ -59,7 +64,10 @@ def _reference(walk: Walk, value: object, label: str) -> Encoded | None:
     from potstill.engine.code.values import encode_set
 
     if isinstance(value, weakref.ref):
-        return ["reference", walk.encode(value(), label)]
+        called = [walk.encode(value.__callback__, label)] if value.__callback__ is not None else []
+        return ["reference", walk.encode(value(), label), *called]
+    if isinstance(value, weakref.finalize):
+        return ["at the end of", walk.encode(value.peek(), label)]
     if isinstance(value, (weakref.WeakSet, weakref.WeakKeyDictionary, weakref.WeakValueDictionary)):
         walk.remember(value, label)
         items = list(value) if isinstance(value, weakref.WeakSet) else list(value.items())

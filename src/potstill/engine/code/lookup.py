@@ -131,7 +131,8 @@ def _of_library(walk: Walk, module: ModuleType, chain: Chain) -> Encoded:
         if not isinstance(value, ModuleType) or attribute not in vars(value):
             break
         owner, value, name = value, vars(value)[attribute], attribute
-    if value is sys.modules:
+    named = chain[:1] == ("__dict__",) or (not chain and "modules" in walk.words)  # as in getattr(sys, "modules")
+    if value is sys.modules or (module is sys and named):
         walk.flag("names")
     path = f"{known_as(owner.__name__)}.{name}" if value is not owner else name
     if _is_put_there(value):

@@ -30,11 +30,6 @@ _ATTRIBUTE = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
 _NOTHING = frozenset({"EXTENDED_ARG", "CACHE", "NOP", "PUSH_NULL", "RESUME", "SWAP", "POP_TOP"})
 """Instructions that may stand between those of a chain or an import."""
 _IMPORTERS = frozenset({"import_module", "__import__"})
-_INNER = (
-    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda),
-    *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
-)
-"""Syntax whose variables are not those of the module around it."""
 
 
 @dataclass(frozen=True)
@@ -205,38 +200,10 @@ class _Reader:
         return self._steps[place].opname if place < len(self._steps) else ""
 
 
-@functools.lru_cache(maxsize=2**17)
-def chains(node: ast.AST) -> tuple[Chain, ...]:
-    """Return the names in a piece of syntax, each with the attributes taken from it."""
-    result: list[Chain] = []
-    taken: set[int] = set()
-    for one in ast.walk(node):  # outermost first
-        chain: list[str] = []
-        inner: ast.AST = one
-        while isinstance(inner, ast.Attribute):
-            chain.append(inner.attr)
-            taken.add(id(inner))
-            inner = inner.value
-        if isinstance(inner, ast.Name) and id(inner) not in taken and (one is inner or chain):
-            taken.add(id(inner))
-            result.append((inner.id, *reversed(chain)))
-    return tuple(result)
-
-
-@functools.lru_cache(maxsize=256)
-def bound_for_good(body: tuple[ast.stmt, ...]) -> frozenset[str]:
-    """Return the variables that the blocks of a module assign and never delete, and that nothing inner is called."""
-    bound: set[str] = set()
-    other: set[str] = set()
-    waiting: list[tuple[ast.AST, bool]] = [(node, True) for node in body]
-    while waiting:
-        node, outer = waiting.pop()
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            (bound if outer and isinstance(node.ctx, ast.Store) else other).add(node.id)
-        elif isinstance(node, ast.arg):
-            other.add(node.arg)
-        elif isinstance(node, ast.ExceptHandler):
-            other.add(node.name or "")
-        outer = outer and not isinstance(node, _INNER)
-        waiting += [(inner, outer) for inner in ast.iter_child_nodes(node)]
-    return frozenset(bound - other)
+def names_in(text: str) -> Iterator[Chain]:
+    """Yield the names in an annotation."""
+    try:
+        tree = ast.parse(text, mode="eval")
+    except SyntaxError:
+        return
+    yield from ((node.id,) for node in ast.walk(tree) if isinstance(node, ast.Name))

@@ -12,7 +12,7 @@ from typing import Any
 
 from potstill.engine.code import lookup
 from potstill.engine.code.actions import Actions
-from potstill.engine.code.names import chains
+from potstill.engine.code.expressions import chains
 from potstill.engine.code.origins import file_label, module_file
 from potstill.engine.code.sources import module_source
 from potstill.engine.code.syntax import sha, statement_text

@@ -7,9 +7,12 @@ import copyreg
 import dataclasses
 import io
 import sys
+import threading
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
+from potstill.engine.code.functions import WRAPPERS
 from potstill.engine.code.origins import MADE_BY_CODE, is_own_name, known_as, public_name
 from potstill.engine.code.walk import Encoded, Walk
 from potstill.engine.signatures import parameters
@@ -29,6 +32,8 @@ _UNSEEN = frozenset(
     """.split()
 )
 """Attributes that are machinery or are computed from the others."""
+_CACHED_PROPERTY = ("func", "attrname", "lock")
+"""Attributes of `functools.cached_property`; 3.12 has no lock any more."""
 _FILES = (io.TextIOWrapper, io.BufferedReader, io.BufferedRandom, io.BufferedRWPair, io.FileIO)
 """Files that may be read; a subclass of the user's is no less one."""
 
@@ -61,6 +66,17 @@ def encode_object(walk: Walk, value: object, label: str) -> Encoded:
     if own or _is_plain_python(cls):
         return ["object", named, *_state(walk, value, cls, label), *raised]
     return [*_reduced(walk, value, named, label), *raised]
+
+
+def own_kind(walk: Walk, value: object, label: str) -> list[Encoded]:
+    """Return the class and attributes of a thing of a known kind whose class is the user's; nothing for all others."""
+    cls = type(value)
+    if isinstance(value, (type, threading.local)) or public_name(cls) or not cls.__flags__ & MADE_BY_CODE:
+        return []
+    walk.remember(value, label)
+    held = {} if isinstance(value, ModuleType) else _attributes(value, cls)  # those of a module are its names
+    attributes = {name: one for name, one in held.items() if name not in (*WRAPPERS, *_CACHED_PROPERTY)}
+    return [["of", walk.encode(cls, label), *walk.encode_named(attributes, label)]]
 
 
 def _raised_from(walk: Walk, value: object, label: str) -> list[Encoded]:
@@ -110,11 +126,10 @@ def _keyed(value: DataclassInstance) -> dict[str, Any]:
 
 def _dispatcher(walk: Walk, value: object, label: str) -> Encoded | None:
     """Return what stands for the function of `singledispatchmethod`; None for anything else."""
-    dispatcher = getattr(value, "dispatcher", None)
-    if type(value).__name__ == "singledispatchmethod" and dispatcher is not None:
-        method = cast("functools.singledispatchmethod[Any]", value)
-        return ["dispatch", walk.encode(method.func, label), walk.encode(dispatcher, label)]
-    return None
+    if type(value).__name__ != "singledispatchmethod":  # asked first: a mock has a dispatcher, and one more each time
+        return None
+    method = cast("functools.singledispatchmethod[Any]", value)
+    return ["dispatch", walk.encode(method.func, label), walk.encode(method.dispatcher, label)]
 
 
 def _is_plain_python(cls: type) -> bool:
@@ -135,8 +150,8 @@ def _state(walk: Walk, value: object, cls: type, label: str) -> list[Encoded]:
     hidden = base is not None and not _is_plain_python(base) and (not base.__dictoffset__ or _has_hidden_state(cls))
     if content is None and hidden:
         parts.append(_reduced(walk, value, [], label))
-    factory = getattr(value, "default_factory", None)
-    if content is dict and factory is not None:
+    factory = getattr(value, "default_factory", None) if content is dict else None
+    if factory is not None:
         parts.append(["factory", walk.encode(factory, label)])
     if public_name(cls):
         walk.texts[f"{label} (text of a {cls.__name__})"] = str(

@@ -12,6 +12,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 from potstill.engine.code.origins import is_own_name
@@ -46,6 +47,8 @@ class Walk:
         """The user's classes that were reached, by id."""
         self.texts: dict[str, str | type] = {}
         """Docstrings, or the classes that have them, by label: they count if code that was reached reads docstrings."""
+        self.annotated: dict[str, FunctionType] = {}
+        """Functions that have annotations, by label: the values of these count if code that was reached reads them."""
         self.flags: set[str] = set()
         """What the code that was reached reads beside values: `names`, `imports`, `docstrings`, `source`, ..."""
         self.words: set[str] = set()

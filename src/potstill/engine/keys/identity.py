@@ -64,7 +64,8 @@ def step_identity(
         output = node.name if isinstance(node, Output) else ""
         return source.path if inside else encoding.ByContent(source.digest(output))
 
-    for name, own in encoding.keyed_fields(step):
+    beside = encoding.beside_fields(step).items()
+    for name, own in [*encoding.keyed_fields(step), *beside]:
         if name == "name":
             continue
         value = (fixed or {}).get(name, own)

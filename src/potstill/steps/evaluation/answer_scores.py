@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from potstill.metrics.answers import (
@@ -33,6 +33,10 @@ class Question:
     """The right answer."""
     request: Request
     """What the model gets."""
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    """The whole row, for measures that look at other columns."""
+    cluster: str | None = None
+    """What the row comes from, such as its passage or its seed task."""
 
 
 def score(questions: Sequence[Question], responses: Sequence[Response]) -> dict[str, dict[str, Any]]:

@@ -21,13 +21,16 @@ from potstill.errors import BadInput, Problem
 from potstill.metrics.answers import (
     percentile,
 )
+from potstill.metrics.measures.by_name import AnyMeasure
 from potstill.models.footprint import footprint, peak_memory
 from potstill.models.identity import export_in, is_local
 from potstill.models.preload import ENGINE
 from potstill.prompts import Template
+from potstill.steps.evaluation.answer_rows import measure_problems, measures_in, scored_sets, write_rows
 from potstill.steps.evaluation.answer_scores import Question, examples, score
 from potstill.steps.evaluation.evaluation_sets import by_name, columns_of, exchange_in, missing_sets
 from potstill.steps.evaluation.exports import export_problems
+from potstill.steps.evaluation.measured_answers import MeasuredAnswers, Timing, keep, kept, measurement_key
 from potstill.steps.evaluation.read_model import ReadByTransformers, warn_if_read
 from potstill.teachers.protocol import Request, Response, Sampling, Session, Teacher
 from potstill.teachers.response_codec import without_thoughts
@@ -45,6 +48,9 @@ WARM_UP_BATCH = 32
 
 class Evaluate(Step):
     """Answer the test rows with a model and measure quality, speed and size.
+
+    Each row is kept with its answer and its scores in `rows.parquet`, beside the figures. A measurement is kept in the
+    store: scoring anew, with other measures or right answers, asks no model again.
 
     A model folder is served by vLLM, what Export wrote by its own runtime; a GGUF without llama-cpp-python is read by
     transformers, which dequantizes it, so that its speed and memory stay unknown.
@@ -72,22 +78,30 @@ class Evaluate(Step):
     """Wrong answers a test set that are kept as examples."""
     max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.0
     """Share of rows for which the teacher may fail; they count as wrong. 0, for a flaky server is no score."""
+    measures: Sequence[AnyMeasure] = ()
+    """What the answers are scored by besides exact match and valid JSON: measures of `potstill.metrics`, their names,
+    or functions of the answer and the right one (and the row)."""
+    cluster: str = ""
+    """Column that says which rows come from one source, such as a passage or a seed task; rows of one cluster count as
+    alike in the intervals of `measures`. A row without a value there is alone."""
 
     version: ClassVar[int] = 2  # thoughts are no part of an answer
+    unkeyed_defaults: ClassVar[frozenset[str]] = frozenset({"measures", "cluster"})
     makes: ClassVar[str] = "metrics"
     heavy: ClassVar[bool] = True
     alone: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = ENGINE
 
     def check(self) -> Iterable[Problem]:
-        """Yield a problem if there is no test set, or the model is an export that can't be measured."""
+        """Yield a problem if there is no test set, no such measure, or an export that can't be measured."""
         yield from missing_sets(self.rows)
+        yield from measure_problems(self.measures)
         if isinstance(self.model, (Step, Output, str, Path)):  # a teacher says itself what it serves
             yield from export_problems(self.model, "language models", type(self).__name__)
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns of a test set."""
-        return {"rows": columns_of(self.prompt)}
+        return {"rows": (*columns_of(self.prompt), *([self.cluster] if self.cluster else []))}
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Return one request a row, and those of warm-up and latency."""
@@ -100,6 +114,45 @@ class Evaluate(Step):
         questions = self.questions(by_name(rows))
         teacher = as_teacher(model)
         warn_if_read(teacher, context)
+        measured = self._measured(teacher, model, questions, context)
+        responses, timing = measured.responses, measured.timing
+        _record(questions, responses, context)
+        scored = scored_sets(questions, responses, self.measures, clustered=bool(self.cluster))
+        write_rows(context.out, questions, responses, scored)
+        sets = score(questions, responses)
+        written = sum(response.completion_tokens for response in responses)
+        return {
+            "sets": {name: sets[name] | measures_in(scored.get(name)) for name in sets},
+            "tokens_per_s": written / timing.seconds if timing.serves else None,
+            "first_token_ms_p50": 1000 * percentile(timing.latencies, 0.5) if timing.serves else None,
+            "first_token_ms_p95": 1000 * percentile(timing.latencies, 0.95) if timing.serves else None,
+            **size_on_disk(weights_folder(model)),
+            "peak_memory_bytes": timing.memory,
+            "engine": self._engine(teacher, context)
+            | {"completion_tokens": written, "seconds": timing.seconds}
+            | ({"runtime": timing.runtime} if timing.runtime else {}),
+            "examples": examples(questions, responses, self.mistakes),
+        }
+
+    def _measured(
+        self, teacher: Teacher, model: TeacherSource, questions: Sequence[Question], context: Context
+    ) -> MeasuredAnswers:
+        """Return the answers and how fast they came, from the journal if it has them."""
+        requests = [question.request for question in questions]
+        protocol = {"latency": self.latency_requests, "warmup": self.warmup, "threads": context.threads}
+        key = measurement_key(teacher, requests, protocol)
+        found = kept(context.store_journal, key, len(requests))
+        if found is not None:
+            context.logger.info("measured before, on the same prompts: answers and speeds are those, no model is asked")
+            return found
+        made = self._measure(teacher, model, questions, context)
+        keep(context.store_journal, key, made)
+        return made
+
+    def _measure(
+        self, teacher: Teacher, model: TeacherSource, questions: Sequence[Question], context: Context
+    ) -> MeasuredAnswers:
+        """Ask the model."""
         with teacher.open(threads=context.threads) as session:
             latencies = self.latencies(session, questions)
             started = time.perf_counter()
@@ -110,20 +163,7 @@ class Evaluate(Step):
             serves = getattr(teacher, "is_serving", True)
             memory = peak_memory() if folder is not None and serves else None
             runtime = getattr(session, "title", "")
-        _record(questions, responses, context)
-        written = sum(response.completion_tokens for response in responses)
-        return {
-            "sets": score(questions, responses),
-            "tokens_per_s": written / seconds if serves else None,
-            "first_token_ms_p50": 1000 * percentile(latencies, 0.5) if serves else None,
-            "first_token_ms_p95": 1000 * percentile(latencies, 0.95) if serves else None,
-            **size_on_disk(folder),
-            "peak_memory_bytes": memory,
-            "engine": self._engine(teacher, context)
-            | {"completion_tokens": written, "seconds": seconds}
-            | ({"runtime": runtime} if runtime else {}),
-            "examples": examples(questions, responses, self.mistakes),
-        }
+        return MeasuredAnswers(responses, Timing(latencies, seconds, memory, runtime, serves))
 
     def _engine(self, teacher: Teacher, context: Context) -> dict[str, Any]:
         """Return how the model was run."""
@@ -154,7 +194,9 @@ class Evaluate(Step):
                     problems.append(f"row {row_id!r} of the test set {name!r}: {exchange}")
                     continue
                 asked, chat, expected = exchange
-                collected.append(Question(name, row_id, asked, expected, Request(chat, sampling)))
+                source = row[self.cluster] if self.cluster else None
+                cluster = None if source is None else str(source)
+                collected.append(Question(name, row_id, asked, expected, Request(chat, sampling), row, cluster))
         if problems:
             raise BadInput(*problems)
         return collected

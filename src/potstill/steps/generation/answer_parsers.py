@@ -54,7 +54,7 @@ def fields(schema: Mapping[str, Any]) -> Callable[[str], dict[str, Any]]:
     """
     from referencing import Registry
 
-    from potstill.steps.loading.schema_patterns import validator_class
+    from potstill.text.schema_patterns import validator_class
 
     validator = validator_class(schema)(schema, registry=Registry())  # an empty one: nothing is fetched
     names = schema_fields(schema)

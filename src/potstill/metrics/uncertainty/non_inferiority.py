@@ -1,0 +1,107 @@
+"""Whether a student loses at most so much against its teacher: proven, which is more than that no loss was found.
+
+A student passes if the lower end of the interval of (student - teacher) is above -`within`. Failing says either that it
+loses more or that there are too few rows to tell, and `Verdict.worse` which of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+from numpy.typing import ArrayLike
+
+from potstill.metrics.significance import holm, normal_p, student_p
+from potstill.metrics.uncertainty.interval import LEVEL, Interval
+from potstill.metrics.uncertainty.means import mean_interval
+from potstill.metrics.uncertainty.paired_shares import bonett_price
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether one student is within the bound."""
+
+    difference: Interval
+    """Student minus teacher, with its interval."""
+    within: float
+    """The loss that is allowed, on the scale of the figure."""
+    p: float
+    """One-sided p that the student loses that much or more; of several students, corrected."""
+    passed: bool
+    """Whether it is proven that it loses less."""
+    worse: bool
+    """Whether it is proven that it loses more."""
+
+
+def non_inferior_shares(student_only: int, teacher_only: int, n: int, within: float, level: float = LEVEL) -> Verdict:
+    """Return whether a student's share of right answers is at most `within` below its teacher's, on the same n rows.
+
+    By the interval of Bonett and Price, whose standard error does not depend on what is to be proven, so that interval
+    and p say the same. The error is (1 - level) / 2, half of that of a two-sided test, as ICH E9 (1998), section 5.5,
+    asks for.
+
+    >>> non_inferior_shares(20, 22, 1000, within=0.02).passed, non_inferior_shares(2, 3, 100, within=0.02).passed
+    (True, False)
+    """
+    found = bonett_price(student_only, teacher_only, n, level)
+    middle = (student_only - teacher_only) / (n + 2)
+    return _verdict(found, within, _upper(normal_p, (middle + within) / found.error), level)
+
+
+def non_inferior_means(
+    student: ArrayLike,
+    teacher: ArrayLike,
+    within: float,
+    clusters: Sequence[Hashable] | None = None,
+    level: float = LEVEL,
+) -> Verdict:
+    """Return whether a student's mean score is at most `within` below its teacher's, on the same rows.
+
+    By Student's interval of the paired differences, clustered where `clusters` are given. Differences that are all the
+    same have no spread to learn from: then a difference of 0 passes, and nothing is said of any other one.
+
+    Raises:
+        ValueError: there are not as many scores of both.
+    """
+    import numpy as np
+
+    ours, theirs = np.asarray(student, dtype=float), np.asarray(teacher, dtype=float)
+    if ours.shape != theirs.shape:
+        raise ValueError(f"a student and its teacher are paired on the same rows, got {ours.shape} and {theirs.shape}")
+    found = mean_interval(ours - theirs, clusters, level)
+    if not found.error > 0:
+        p = 0.0 if found.value > -within and math.isfinite(found.low) else 1.0
+        return _verdict(found, within, p, level)
+    freedom = (len(ours) if clusters is None else len(set(clusters))) - 1
+    return _verdict(found, within, _upper(lambda t: student_p(t, freedom), (found.value + within) / found.error), level)
+
+
+def corrected(verdicts: Mapping[str, Verdict], level: float = LEVEL) -> dict[str, Verdict]:
+    """Return the verdicts on several students, corrected so that one that passes wrongly is as rare as of one alone.
+
+    By Holm's method on their p. A student passes with its corrected p.
+    """
+    raised = holm([verdict.p for verdict in verdicts.values()])
+    return {
+        name: Verdict(one.difference, one.within, p, one.passed and p < (1 - level) / 2, one.worse)
+        for (name, one), p in zip(verdicts.items(), raised, strict=True)
+    }
+
+
+def _verdict(found: Interval, within: float, p: float, level: float) -> Verdict:
+    """Return the verdict of an interval.
+
+    Raises:
+        ValueError: `within` is no loss.
+    """
+    if not within >= 0:
+        raise ValueError(f"within={within} is no loss: give what may be lost, such as 0.02, or 0")
+    return Verdict(found, within, p, found.low > -within and p < (1 - level) / 2, found.high < -within)
+
+
+def _upper(two_sided: object, value: float) -> float:
+    """Return the probability of a number above `value`, from the function that gives both tails."""
+    assert callable(two_sided)
+    half = float(two_sided(abs(value))) / 2
+    return half if value >= 0 else 1 - half

@@ -1,0 +1,113 @@
+"""Every test row with the model's answer and its scores, kept as a file beside the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from potstill.errors import BadInput, Problem
+from potstill.metrics.measures.by_name import AnyMeasure, measures_of
+from potstill.metrics.measures.scoring import score_rows
+from potstill.metrics.measures.translation import needs_sacrebleu
+from potstill.metrics.translation import missing_sacrebleu
+from potstill.steps.evaluation.answer_scores import Question, is_right
+
+if TYPE_CHECKING:
+    from potstill.metrics.measures.scoring import Scored
+    from potstill.teachers.protocol import Response
+
+FILE = "rows.parquet"
+"""Name of the file."""
+PREFIX = "score_"
+"""What the columns of scores begin with."""
+
+
+def measure_problems(measures: Iterable[AnyMeasure]) -> Iterator[Problem]:
+    """Yield what is wrong with the value of a field `measures`."""
+    try:
+        named = measures_of(measures)
+    except BadInput as error:
+        yield from (Problem("", "measures", problem.message) for problem in error.problems)
+        return
+    missing = missing_sacrebleu("the measures BLEU, ChrF and TER")
+    if missing is not None and any(needs_sacrebleu(measure) for measure in named.values()):
+        yield Problem("", "measures", str(missing))
+
+
+def scored_sets(
+    questions: Sequence[Question], responses: Sequence[Response], measures: Sequence[AnyMeasure], clustered: bool
+) -> dict[str, Scored]:
+    """Return the scores of the answers by test set; a failed request counts as an empty answer."""
+    if not measures:
+        return {}
+    found = {}
+    for name in dict.fromkeys(question.set for question in questions):
+        pairs = [(one, other) for one, other in zip(questions, responses, strict=True) if one.set == name]
+        found[name] = score_rows(
+            measures,
+            [_answer(response) for _, response in pairs],
+            [question.expected for question, _ in pairs],
+            [{**question.columns, "id": question.row} for question, _ in pairs],
+            clusters=[one.cluster or number for number, (one, _) in enumerate(pairs)] if clustered else None,
+        )
+    return found
+
+
+def measures_in(scored: Scored | None) -> dict[str, Any]:
+    """Return what the figures of a test set hold of its measures: nothing without any."""
+    return {} if scored is None else {"measures": scored.figures()}
+
+
+def write_rows(
+    folder: Path, questions: Sequence[Question], responses: Sequence[Response], scored: dict[str, Scored]
+) -> None:
+    """Write all rows into `folder`; the same rows always give the same bytes."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    folder.mkdir(parents=True, exist_ok=True)
+    names = list(dict.fromkeys(name for one in scored.values() for name in one.rows))
+    texts = ("id", "set", "input", "gold", "answer", "finish_reason", "cluster")
+    counts = ("prompt_tokens", "completion_tokens")
+    schema = pa.schema(
+        [
+            *((name, pa.string()) for name in texts),
+            *((name, pa.int64()) for name in counts),
+            ("exact_match", pa.bool_()),
+            *((f"{PREFIX}{name}", pa.float64()) for name in names),
+        ]
+    )
+    rows = list(_rows(questions, responses, scored))
+    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), folder / FILE, compression="zstd")
+
+
+def _rows(
+    questions: Sequence[Question], responses: Sequence[Response], scored: dict[str, Scored]
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows in their order."""
+    scores = {name: iter(one.table()) for name, one in scored.items()}
+    for question, response in zip(questions, responses, strict=True):
+        own = next(scores[question.set]) if scores else {}
+        yield {
+            "id": _written(question.row),
+            "set": _written(question.set),
+            "input": _written(question.instruction),
+            "gold": _written(question.expected),
+            "answer": _written(response.text),
+            "finish_reason": response.finish_reason,
+            "cluster": None if question.cluster is None else _written(question.cluster),
+            "prompt_tokens": response.prompt_tokens,
+            "completion_tokens": response.completion_tokens,
+            "exact_match": is_right(question, response),
+            **{f"{PREFIX}{name}": value for name, value in own.items()},
+        }
+
+
+def _answer(response: Response) -> str:
+    return "" if response.finish_reason == "error" else response.text
+
+
+def _written(text: str) -> str:
+    """Return a text as UTF-8 holds it: half a character, which a model may write, becomes a question mark."""
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,157 @@
+"""Evaluate with measures: rows are kept with their scores, and scoring anew asks no model again."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow.parquet
+import pytest
+from datasets import Dataset
+
+from fakes import EchoTeacher, calls, context_in
+from potstill import Pipeline, RequestError
+from potstill.metrics import BLEU, ROUGE, ExactMatch, JSONSchema, TokenF1
+from potstill.steps import Evaluate, LoadRows
+from potstill.steps.evaluation.answer_rows import FILE, write_rows
+from potstill.steps.evaluation.answer_scores import Question, score
+from potstill.teachers.protocol import Request, Response, Sampling
+
+TEXTS = [f"command {number}" for number in range(6)]
+
+
+def starts_alike(answer, gold, row):
+    return answer[:3] == row["start"]
+
+
+def raises(answer, gold):
+    raise KeyError("no such thing")
+
+
+def rows(outputs, **columns):
+    count = len(outputs)
+    named = {name: values[:count] for name, values in columns.items()}
+    return Dataset.from_dict(
+        {"id": [f"r{n}" for n in range(count)], "instruction": TEXTS[:count], "output": outputs, **named}
+    )
+
+
+def table(folder):
+    return pyarrow.parquet.read_table(folder / FILE).to_pylist()
+
+
+def evaluated(folder, given, teacher=None, **options):
+    teacher = teacher or EchoTeacher(log=str(folder / "calls"))
+    context = context_in(folder)
+    return Evaluate(teacher, given, latency_requests=2, **options).run(teacher, given, context), context
+
+
+def test_every_row_is_kept_with_its_answer_and_scores(tmp_path):
+    given = rows(["a", "b", "c"], start=["ech", "no ", "ech"], passage=["p", "p", None])
+    made, context = evaluated(
+        tmp_path, given, measures=["token_f1", ROUGE("L"), starts_alike, raises], cluster="passage"
+    )
+    kept = table(context.out)
+    assert [row["id"] for row in kept] == ["r0", "r1", "r2"]
+    assert [row["cluster"] for row in kept] == ["p", "p", None]
+    first = kept[0]
+    assert (first["set"], first["input"], first["gold"], first["finish_reason"]) == ("test", TEXTS[0], "a", "stop")
+    assert first["answer"]
+    assert first["completion_tokens"] > 0
+    assert first["exact_match"] is False
+    assert [row["score_raises"] for row in kept] == [None] * 3
+    measures = made["sets"]["test"]["measures"]
+    assert list(measures) == ["token_f1", "rouge_l", "starts_alike", "raises"]
+    assert measures["raises"]["failed"] == 3
+    assert measures["raises"]["errors"][0] == "row 'r0': KeyError: 'no such thing'"
+    assert measures["token_f1"]["n"] == 3
+    json.dumps(made, allow_nan=False)
+
+
+def test_without_measures_the_figures_are_as_before_and_rows_are_kept_too(tmp_path):
+    made, context = evaluated(tmp_path, {"a": rows(["x"]), "b": rows(["y", "z"])})
+    assert all("measures" not in one for one in made["sets"].values())
+    kept = table(context.out)
+    assert [row["set"] for row in kept] == ["a", "b", "b"]
+    assert not [name for name in kept[0] if name.startswith("score_")]
+
+
+def test_other_measures_and_other_right_answers_ask_no_model_again(tmp_path):
+    log = tmp_path / "calls"
+    before, _ = evaluated(tmp_path, rows(["a", "b"]))
+    asked = len(calls(log))
+    assert asked
+    after, context = evaluated(tmp_path, rows(["b", "c"]), measures=[ExactMatch(), BLEU()])
+    assert len(calls(log)) == asked
+    assert after["tokens_per_s"] == before["tokens_per_s"]
+    assert after["first_token_ms_p95"] == before["first_token_ms_p95"]
+    assert after["engine"] == before["engine"]
+    assert table(context.out)[0]["gold"] == "b"
+    assert after["sets"]["test"]["measures"]["bleu"]["signature"]
+
+
+@pytest.mark.parametrize("other", [{"max_tokens": 3}, {"warmup": 1}, {"prompt": "text.jinja"}])
+def test_another_decoding_prompt_or_protocol_is_another_measurement(tmp_path, other):
+    log = tmp_path / "calls"
+    evaluated(tmp_path, rows(["a", "b"]))
+    asked = len(calls(log))
+    options = {**other, "prompt": "{{ instruction }}!"} if "prompt" in other else other
+    evaluated(tmp_path, rows(["a", "b"]), **options)
+    assert len(calls(log)) > asked
+
+
+def test_another_model_is_another_measurement(tmp_path):
+    log = str(tmp_path / "calls")
+    evaluated(tmp_path, rows(["a"]))
+    asked = len(calls(tmp_path / "calls"))
+    evaluated(tmp_path, rows(["a"]), EchoTeacher(log=log, words=9))
+    assert len(calls(tmp_path / "calls")) > asked
+
+
+def test_a_measurement_with_a_failed_request_is_not_kept(tmp_path):
+    log = tmp_path / "calls"
+    teacher = EchoTeacher(log=str(log), failing=(TEXTS[1],))
+    made, context = evaluated(tmp_path, rows(["a", "injected failure"]), teacher, measures=["exact_match", "token_f1"])
+    assert made["sets"]["test"]["measures"]["exact_match"]["value"] == 0.0  # it counts as an empty answer
+    assert table(context.out)[1]["finish_reason"] == "error"
+    asked = len(calls(log))
+    evaluated(tmp_path, rows(["a", "injected failure"]), teacher)
+    assert len(calls(log)) == 2 * asked
+
+
+def test_hostile_answers_are_written(tmp_path):
+    text = "half \ud800 <script>\u202e\0" + "x" * 1_000_000
+    question = Question("test", "1", text, text, Request([], Sampling()))
+    write_rows(tmp_path / "hostile", [question], [Response(text, "stop")], {})
+    (kept,) = table(tmp_path / "hostile")
+    assert kept["answer"] == text.replace("\ud800", "?")
+    once = (tmp_path / "hostile" / FILE).read_bytes()
+    write_rows(tmp_path / "hostile", [question], [Response(text, "stop")], {})
+    assert (tmp_path / "hostile" / FILE).read_bytes() == once
+    assert score([question], [Response(text, "stop")])["test"]["exact_match"] == 1.0
+
+
+def test_what_is_no_measure_is_refused_before_anything_runs(tmp_path):
+    step = Evaluate(EchoTeacher(), LoadRows([{"instruction": "a", "output": "b"}]), measures=["exact_mach", ExactMatch])
+    problems = [f"{one.field}: {one.message}" for one in step.check()]
+    assert "measures: there is no measure 'exact_mach', did you mean 'exact_match'?" in problems[0]
+    assert "call it, ExactMatch()" in problems[1]
+
+
+@pytest.mark.slow
+def test_a_run_keeps_the_rows_and_a_hit_changes_nothing(tmp_path):
+    data = LoadRows([{"instruction": text, "output": "b", "passage": "p"} for text in TEXTS])
+
+    def pipeline(**options):
+        return Pipeline("tiny", outputs={"score": Evaluate(EchoTeacher(), data, **options)})
+
+    plain = pipeline().run(store=tmp_path / "store")
+    run = pipeline(measures=[TokenF1(), JSONSchema({"type": "object"}), "rouge_1"]).run(store=tmp_path / "store")
+    again = pipeline(measures=[TokenF1(), JSONSchema({"type": "object"}), "rouge_1"]).run(store=tmp_path / "store")
+    assert run["score"].key == again["score"].key != plain["score"].key
+    figures = json.loads((run["score"].path / "metrics.json").read_text())
+    assert figures["sets"]["test"]["measures"]["token_f1"]["n"] == 6
+    assert figures["tokens_per_s"] == json.loads((plain["score"].path / "metrics.json").read_text())["tokens_per_s"]
+    assert len(table(run["score"].path)) == 6
+    unknown = pipeline(cluster="pasage")
+    with pytest.raises(RequestError, match="pasage"):
+        unknown.run(store=tmp_path / "store")
