@@ -1,4 +1,4 @@
-"""Methods made of other steps: they build a graph of steps and trainers, hand out its students and stand for the last.
+"""Recipes: they build a graph of steps and trainers, contain its students and stand for the last.
 
 May import steps, trainers and the engine; never pipelines. Nothing imports it but pipelines, and `trainers`, which
 offers these names too and loads them when they are first used.

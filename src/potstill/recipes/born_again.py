@@ -1,4 +1,4 @@
-"""Born-again networks: a student as large as its teacher becomes the teacher of the next."""
+"""Born-again networks: a student of its teacher's size becomes the teacher of the next."""
 
 from __future__ import annotations
 

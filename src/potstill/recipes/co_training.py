@@ -1,4 +1,4 @@
-"""Co-training: two views of the same rows label for each other."""
+"""Co-training: students of two views of the same rows label for each other."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ class CoTraining(Course):
     """Train, for each round, a student of each view, and at the end one that reads the whole text.
 
     Blum and Mitchell 1998 ("Combining labeled and unlabeled data with co-training", table 1): two students learn from
-    the labelled rows, each from its own view; each labels the unlabelled rows of which it is surest, `per_class` of
-    each class, for both; and again. A row that is easy in one view teaches the other what it looks like there.
+    the labelled rows, each from its own view; each labels the unlabelled rows on which it is most confident,
+    `per_class` of each class, for both; and again. A row that is easy in one view teaches the other what it looks like
+    there.
 
     The proof takes two views that are each enough to tell the class, and independent given it. Web pages and the words
     of links to them come near; texts seldom do. Two columns (title and body) are each informative, but share a topic.
-    `Halves` of one text share its phrases. Two different `students` on one column are no views at all: what is left is
-    that they err differently (Goldman and Zhou 2000, "Enhancing supervised learning with unlabeled data"). The more
+    `Halves` of one text share its phrases. Two different `students` on one column are no views at all: they only err
+    differently (Goldman and Zhou 2000, "Enhancing supervised learning with unlabeled data"). The more
     the assumption is broken, the more each only confirms the other's mistakes.
 
-    Differences from table 1: all unlabelled rows are candidates instead of a pool of 75; every round labels them anew
+    Differences from table 1: all unlabelled rows are candidates instead of a pool of 75; every round labels them again
     and takes `per_class` more, so that a label may be revised; a row that the two label differently is left out; and
     every class counts alike, where the paper takes 1 positive to 3 negative rows.
 
@@ -79,13 +80,14 @@ class CoTraining(Course):
         train, columns = lesson(self.train), tuple(dict.fromkeys((self.text, *self.views)))
         pool, data = Select(self.unlabelled, columns), self.labelled
         for number in range(1, self.rounds + 1):
-            sure: list[Rows] = []
+            confident: list[Rows] = []
             for view, start in zip(self.views, starts, strict=True):
                 model = train(self._seen(data, view), start, None)
                 yield model
                 tagged = RunTaskModel(pool, model, column=view)
-                sure.append(KeepConfident(tagged, threshold=self.threshold, per_class=self.per_class * number))
-            data = AddPseudoLabels(self.labelled, sure, keep=columns, label=self.label)
+                # counts grow with the rounds, as every round selects from all rows again instead of adding to a pool
+                confident.append(KeepConfident(tagged, threshold=self.threshold, per_class=self.per_class * number))
+            data = AddPseudoLabels(self.labelled, confident, keep=columns, label=self.label)
         yield train(Select(data, [self.text, self.label]), student, None)
 
     def _seen(self, rows: Rows, view: str) -> Rows:
@@ -99,5 +101,5 @@ def _view_problems(views: Sequence[str], starts: Sequence[Model]) -> Iterator[Pr
     if len(starts) != 2:
         yield Problem("", "students", f"must be two models, one for each view, got {len(starts)}")
     if len(set(views)) == 1 and len(starts) == 2 and starts[0] is starts[1]:
-        text = f"are the same column {views[0]!r} for the same student, so neither has anything to tell the other"
+        text = f"are the same column {views[0]!r} for the same student, so neither can teach the other anything"
         yield Problem("", "views", f"{text}: name two columns (Halves makes two), or give two students=")

@@ -1,4 +1,4 @@
-"""Compressions one after another: distil, prune, quantize, with the table of what each is worth."""
+"""Compressions one after another: distil, prune, quantize, with a table of the sizes after each."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Compress(Course):
     """
 
     model: Model
-    """Where the recipe starts, and what sizes are held against: the teacher."""
+    """Where the recipe starts, and what sizes are compared with: the teacher."""
     stages: Mapping[str, Stage]
     """What is done, by name and in order; the first may train another student on the teacher's labels."""
     _: KW_ONLY
     budget: float | None = None
-    """How many times smaller than `model` the last one is to be; the table says whether it is."""
+    """How many times smaller than `model` the last one is to be; the table states whether it is."""
 
     def __post_init__(self) -> None:
         """Build the steps of the stages.

@@ -14,8 +14,8 @@ class Ensemble(Course):
     """Train the student of several teachers, whose probabilities are averaged with weights.
 
     Hinton et al. 2015 (arXiv 1503.02531, sections 2 and 3): the arithmetic mean of the teachers' distributions is the
-    soft target. Each teacher labels the rows in a step of its own, so another teacher asks only that one. The ensembles
-    of Furlanello et al. 2018 are `Ensemble(rows, teachers=BornAgain(...), ...)`.
+    soft target. Each teacher labels the rows in a step of its own, so adding a teacher runs only that one. The
+    ensembles of Furlanello et al. 2018 are `Ensemble(rows, teachers=BornAgain(...), ...)`.
 
     >>> rows = LoadRows([{"text": "what a joy", "label": "good"}, {"text": "so dull", "label": "bad"}])
     >>> [only] = Ensemble(rows, teachers=["one", "other"], weights=(0.7, 0.3), student=encoder)
@@ -31,7 +31,7 @@ class Ensemble(Course):
     student: InitVar[Model] = field()
     """Where the student starts; `.student` of the recipe is the trained one."""
     weights: Sequence[float] = ()
-    """How much each teacher counts; they add up to 1. Empty counts all the same."""
+    """Weight of each teacher; they add up to 1. Empty weighs all alike."""
     train: Train | Trainer = CLASSIFIERS
     """How it is trained: a `Classifier` with its parameters, or a `Train` that takes an `Averaged`."""
 

@@ -1,4 +1,4 @@
-"""One lesson of a method: how a student is trained on rows, alone or after a teacher."""
+"""One training of a recipe: how a student is trained on rows, with a teacher or without."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from potstill.trainers.language_models.soft_label import SoftLabel
 
 @dataclass(frozen=True)
 class Averaged:
-    """Several teachers that stand where one does: the weighted mean of their probabilities."""
+    """Several teachers in place of one: the weighted mean of their probabilities."""
 
     teachers: tuple[Model, ...]
     """Steps, folders or Hub ids."""
     weights: tuple[float, ...] = ()
-    """How much each counts; they add up to 1. Empty counts all the same."""
+    """Weight of each; they add up to 1. Empty weighs all alike."""
 
 
 class Train(Protocol):
     """Makes the step that trains a student."""
 
     def __call__(self, rows: Rows, student: Model, teacher: Model | Averaged | None) -> Step:
-        """Return the step that trains `student` on `rows`, after `teacher` if there is one."""
+        """Return the step that trains `student` on `rows`, distilled from `teacher` if there is one."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +93,14 @@ Trainer = Classifier | HardLabel | SoftLabel
 
 
 def lesson(train: Train | Trainer) -> Train:
-    """Return what makes each training step, given that or a trainer to be like."""
+    """Return `train`, or for a trainer the `Train` that takes its parameters."""
     if isinstance(train, Classifier):
         return TrainClassifier(train)
     return TrainCausal(train) if isinstance(train, (HardLabel, SoftLabel)) else train
 
 
 def train_problems(train: object) -> Iterator[Problem]:
-    """Yield that `train` neither is a trainer to be like nor makes one."""
+    """Yield that `train` is neither a trainer nor callable."""
     if not callable(train) and not isinstance(train, Trainer):
         text = "must be a Classifier, HardLabel or SoftLabel, or make a trainer from (rows, student, teacher)"
         yield Problem("", "train", f"{text}; got a {type(train).__name__}")
@@ -127,7 +127,7 @@ def reseeded(step: Step, by: int) -> Step:
 
 
 def no_list(models: object, field: str) -> Iterator[Problem]:
-    """Yield that `models` are none, or one alone."""
+    """Yield that `models` is one model instead of a list, or empty."""
     one = isinstance(models, (str, Step)) and not isinstance(models, Course)
     if one or not isinstance(models, Iterable) or (isinstance(models, Sized) and not len(models)):
         yield Problem("", field, f"must be a list of at least one model, got {models!r:.60}")

@@ -1,4 +1,4 @@
-"""Lottery tickets: a sparse model that learns as well as a whole one, found by pruning and going back."""
+"""Lottery tickets: a sparse model that trains as well as a dense one, found by pruning and rewinding."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from potstill.steps.pruning.rewind import Rewind
 class LotteryTicket(Course):
     """Train a dense student, and after it `rounds` sparser and sparser ones: iterative magnitude pruning.
 
-    Frankle and Carbin 2018 (arXiv 1803.03635, section 1): train, prune the smallest of the weights that are left, give
-    the others back the values from before training, and train again with the zeros held. Each round takes the same
-    share of what is left, so that the last has `sparsity`. The weights go back to `student`: to the initial ones if it
-    is a model from nothing, to the pretrained ones otherwise (Chen et al. 2020, arXiv 2007.12223), or with `rewind` to
-    those after some training (Frankle et al. 2020, arXiv 1912.05671).
+    Frankle and Carbin 2018 (arXiv 1803.03635, section 1): train, prune the smallest of the remaining weights, rewind
+    the others to their values from before training, and train again with the zeros held. Each round takes the same
+    share of what is left, so that the last has `sparsity`. The weights are rewound to `student`: to the initial ones if
+    it is a model from nothing, to the pretrained ones otherwise (Chen et al. 2020, arXiv 2007.12223), or with `rewind`
+    to those after some training (Frankle et al. 2020, arXiv 1912.05671).
 
     >>> rows = LoadRows([{"text": "what a joy", "label": "good"}, {"text": "so dull", "label": "bad"}])
     >>> found = LotteryTicket(rows, student=encoder, sparsity=0.75, rounds=2)
@@ -41,18 +41,18 @@ class LotteryTicket(Course):
     sparsity: Annotated[float, Interval(gt=0, lt=1)] = 0.5
     """Share of zeros in the blocks' linear layers of the last student."""
     rounds: Annotated[int, Ge(1)] = 3
-    """How often is pruned."""
+    """How often the model is pruned."""
     rewind: Annotated[float, Ge(0)] = 0.0
-    """Passes over the rows after which the weights are those that one goes back to; such a short training has its own
-    schedule, that of `train` drawn together, so name `schedule="constant"` there for the weights that the long one
-    passes through. 0 goes back to `student`."""
+    """Epochs after which the weights are those that are rewound to; such a short training has its own
+    schedule, that of `train` compressed, so set `schedule="constant"` there for the weights that the long one
+    passes through. 0 rewinds to `student`."""
     scope: Literal["global", "layer"] = "global"
     """Whether weights are compared over all layers, or within each."""
     control: Literal["none", "random", "shuffled"] = "none"
-    """What the last student's zeros are, to see what the found ones are worth: `random` are as many over all layers,
-    `shuffled` as many in each layer; `none` are the found ones."""
+    """Where the last student's zeros are, as a control of the pruned ones: `random` are as many over all layers,
+    `shuffled` as many in each layer; `none` are the pruned ones."""
     seed: int = 0
-    """Of a control's draw."""
+    """Of a control's random choice."""
     train: Train | Trainer = CLASSIFIERS
     """How each is trained: a `Classifier`, `HardLabel` or `SoftLabel` with the parameters of all, or a `Train`."""
 
@@ -76,7 +76,8 @@ class LotteryTicket(Course):
         _check_trainer(last, needs_epochs=self.rewind > 0)
         point = _with(last, epochs=self.rewind, name=None) if self.rewind else student
         for number in range(1, self.rounds + 1):
-            # rounded, so that the last one's key is that of the sparsity asked for
+            # s_n = 1 - (1 - s)^(n / N) takes an equal share of the remaining weights each round; rounded, so that the
+            # last one's key is that of the sparsity asked for
             share = round(1 - (1 - self.sparsity) ** (number / self.rounds), 9)
             pruned = MagnitudePrune(last, sparsity=share, scope=self.scope)
             zeros = self.control if number == self.rounds else "none"

@@ -1,4 +1,4 @@
-"""Self-training: a student labels what nobody labelled, and learns again from what it is sure of."""
+"""Self-training: a student labels unlabelled rows, and the next one learns the confident labels, too."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from potstill.steps.rows.columns import Select
 class SelfTraining(Course):
     """Train a student of the labelled rows alone, and one for each round of labelling the others.
 
-    In a round the last student labels all unlabelled rows, those at least as sure as `threshold` join the labelled
-    ones, and a new student learns from both, from the start again. The scheme is Scudder's (1965, "Probability of error
-    of some adaptive pattern-recognition machines") and Yarowsky's (1995, "Unsupervised word sense disambiguation
-    rivaling supervised methods", section 3, steps 3b to 3d): every round labels everything anew, so that a row may
+    In a round the last student labels all unlabelled rows, those with a confidence of at least `threshold` join the
+    labelled ones, and a new student is trained on both from the start. The scheme is Scudder's (1965, "Probability of
+    error of some adaptive pattern-recognition machines") and Yarowsky's (1995, "Unsupervised word sense disambiguation
+    rivaling supervised methods", section 3, steps 3b to 3d): every round labels all rows again, so that a row may
     change its label or lose it, and an early mistake need not stay.
 
-    What a student is sure of is what it knows already, and of the easy classes it is sure first: they grow each round
-    at the cost of the others. `per_class` holds the balance, at the price of sure rows that are left out; it suits
+    A student is confident on what it knows already, and on easy classes first: these grow each round at the cost of the
+    others. `per_class` keeps the balance, at the price of confident rows that are left out; it suits
     unlabelled rows whose classes are about as frequent as those of the labelled ones.
 
     >>> rows = LoadRows([{"text": "what a joy", "label": "good"}, {"text": "so dull", "label": "bad"}])
@@ -46,7 +46,7 @@ class SelfTraining(Course):
     rounds: Annotated[int, Ge(1)] = 3
     """How often the unlabelled rows are labelled."""
     threshold: Annotated[float, Interval(ge=0, le=1)] = 0.9
-    """Least probability of the label, from 0 to 1; a student that fits few rows well is too sure of all."""
+    """Least probability of the label, from 0 to 1; a student fitted to few rows is overconfident."""
     per_class: Annotated[int, Ge(1)] | None = None
     """Most rows that are added of each class; None adds all above the threshold."""
     soft: bool = False
@@ -69,12 +69,12 @@ class SelfTraining(Course):
     def _rounds(self, student: Model) -> Iterator[Step]:
         """Yield the students in order."""
         train = lesson(self.train)
-        known, texts = Select(self.labelled, [self.text, self.label]), Select(self.unlabelled, [self.text])
-        last = train(known, student, None)
+        labelled, texts = Select(self.labelled, [self.text, self.label]), Select(self.unlabelled, [self.text])
+        last = train(labelled, student, None)
         yield last
         for _ in range(self.rounds):
             tagged = RunTaskModel(texts, last, column=self.text)
-            sure = KeepConfident(tagged, threshold=self.threshold, per_class=self.per_class)
-            rows = AddPseudoLabels(known, [sure], keep=(self.text,), label=self.label, soft=self.soft)
+            confident = KeepConfident(tagged, threshold=self.threshold, per_class=self.per_class)
+            rows = AddPseudoLabels(labelled, [confident], keep=(self.text,), label=self.label, soft=self.soft)
             last = train(rows, student, None)
             yield last

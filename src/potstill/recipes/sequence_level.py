@@ -1,4 +1,4 @@
-"""Sequence-level distillation: the student learns what its teacher writes instead of the data's own targets."""
+"""Sequence-level distillation: the student learns its teacher's outputs instead of the dataset's targets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SEARCH = ("beams", "samples", "length_penalty", "max_tokens", "max_failed")
 
 
 class SequenceLevel(StandIn):
-    """Train a student on what its teacher writes to the rows.
+    """Train a student on its teacher's outputs for the rows.
 
     Kim and Rush 2016 ("Sequence-Level Knowledge Distillation", arXiv 1606.07947, section 3.2): the mode of the
     teacher's distribution over whole outputs, found by beam search, stands for that distribution. The student then
@@ -50,32 +50,33 @@ class SequenceLevel(StandIn):
     student: Model
     """Where the student starts."""
     teacher: Model
-    """Who writes: a model that transformers runs, or for `greedy` and `best_of` also a teacher (`VLLM(...)`)."""
+    """Model that generates the outputs: one that transformers runs, or for `greedy` and `best_of` also a teacher
+    (`VLLM(...)`)."""
     decode: Method | Decode = "greedy"
-    """How the output is searched for; the paper took a beam of 5. A `Decode` says all of it, its prompt included; its
+    """How the output is searched for; the paper took a beam of 5. A `Decode` sets all parameters, its prompt too; its
     rows and model are replaced."""
     beams: int = 5
     """Width of the beam; this and those up to `max_failed` count where `decode` is no `Decode`."""
     samples: int = 10
-    """Outputs that `best_of` draws and ranks by their log-probability."""
+    """Outputs that `best_of` samples and ranks by their log-probability."""
     temperature: InitVar[float] = 1.0
-    """Of that drawing."""
+    """Of that sampling."""
     length_penalty: float = 1.0
     """Power of the length that divides a log-probability."""
     max_tokens: int = 128
     """Longest output."""
     max_failed: float = 0.01
-    """Share of the rows to which the teacher may fail to write."""
+    """Share of the rows for which the teacher may fail."""
     interpolate: bool = False
     """Whether of the beam, or of the samples, the output that is nearest to the row's own is learned (section 3.3,
     where the paper took a beam of 35)."""
     gold: Annotated[float, Interval(ge=0, le=1)] = 0.0
     """Share of the rows that keep their own output."""
     word_level: Annotated[float, Interval(ge=0, le=1)] = 0.0
-    """Weight of the teacher's distribution at each token of what it wrote (section 3.1), with a live teacher of the
+    """Weight of the teacher's distribution at each token of its output (section 3.1), with a live teacher of the
     student's vocabulary and architecture; 0 leaves it out."""
     seed: InitVar[int] = 0
-    """Of the choice of rows for `gold`, and of the drawing where `decode` is no `Decode`."""
+    """Of the choice of rows for `gold`, and of the sampling where `decode` is no `Decode`."""
     train: TrainCausal | HardLabel | SoftLabel = TrainCausal()
     """The trainer with the student's parameters, also for encoder-decoders; its rows, student and teacher are replaced.
     `TrainCausal(like=...)` means the same."""
@@ -95,7 +96,7 @@ class SequenceLevel(StandIn):
             yield Problem("", "train", f"{text}; got a {type(self.train).__name__}")
 
     def _decode_problems(self, temperature: float) -> Iterator[Problem]:
-        """Yield what does not go with the way of decoding."""
+        """Yield the parameters that don't go with the decoding method."""
         method = self.decode
         if isinstance(self.decode, Decode):
             method = self.decode.method
@@ -121,7 +122,7 @@ class SequenceLevel(StandIn):
             yield train(written, self.student, None)
 
     def _decoded(self, rows: Rows, prompt: str, temperature: float, seed: int) -> Decode:
-        """Return the step in which the teacher writes; the very `Decode` that was given, where nothing differs."""
+        """Return the step in which the teacher generates; the given `Decode` itself, where nothing differs."""
         step = self.decode
         if not isinstance(step, Decode):
             search = {name: getattr(self, name) for name in SEARCH}
@@ -130,5 +131,6 @@ class SequenceLevel(StandIn):
             )
         if self.interpolate and not step.keep:
             step = dataclasses.replace(step, keep=step.beams if step.method == "beam" else step.samples)
+        # the object itself, not an equal copy: it may be shared by other students, or have a name in the pipeline
         same = step.rows is rows and step.model == self.teacher
         return step if same else dataclasses.replace(step, rows=rows, model=self.teacher)

@@ -1,4 +1,4 @@
-"""What a recipe hands out: every student that it trains."""
+"""The students of a recipe, as a sequence of steps."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from potstill.engine.step import Step
 
 
 class Course(Recipe, Sequence[Step]):
-    """The steps that train a recipe's students, in the order in which they learn; what they learn from hangs on them.
+    """The steps that train a recipe's students, in the order of training; their inputs are reached through them.
 
-    Where one model belongs it stands for the last student.
+    Where one model is expected it stands for the last student.
     """
 
     def __init__(self, students: Iterable[Step]) -> None:
-        """Hand out `students`.
+        """Contain `students`.
 
         Raises:
             BadInput: there are none.

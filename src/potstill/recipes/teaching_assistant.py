@@ -1,4 +1,4 @@
-"""Teaching assistants: a large teacher teaches a small student through sizes in between."""
+"""Teaching assistants: a large teacher is distilled to a small student through sizes in between."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ def test_kill_9_in_training_resumes_from_its_checkpoint(project: Project) -> Non
     resumed = project.run("--only", "student")
     assert resumed.statuses() == {"data": "hit", "student": "ran"}
     log = project.cli("log", resumed.step("student")["key"]).out
-    assert "going on from step 6 of 24" in log
+    assert "resuming from step 6 of 24" in log
     assert "step 1 of 24" not in log
     interrupted = payloads(project.store)
     shutil.rmtree(project.store)

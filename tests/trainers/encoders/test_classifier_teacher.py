@@ -138,7 +138,7 @@ def test_two_teachers_and_a_teacher_without_a_say_are_found_before_anything_runs
     student = Classifier(both, student=str(teacher), teacher=str(teacher), alpha=0.0)
     with pytest.raises(RequestError) as caught:
         Pipeline("x", outputs={"student": student}).plan()
-    assert "alpha: is 0, so the teacher has no say" in str(caught.value)
+    assert "alpha: is 0, so the teacher has no weight" in str(caught.value)
     student = Classifier(both, student=str(teacher), teacher=str(teacher))
     with pytest.raises(RequestError, match="teacher: the rows hold probabilities and a teacher is given too"):
         Pipeline("x", outputs={"student": student}).plan()

@@ -125,7 +125,7 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn(teacher):
     made = objective(teacher, weights, pairs=uniform(4, 4)).losses(read_classes(model, batch, weights.wanted()), batch)
     for values in made.parts.values():
         torch.testing.assert_close(values, torch.zeros(2), atol=1e-5, rtol=0)
-    assert made.figures["agreement"].tolist() == [1.0, 1.0]
+    assert made.metrics["agreement"].tolist() == [1.0, 1.0]
 
 
 def test_row_means_are_of_the_tokens_that_are_there():

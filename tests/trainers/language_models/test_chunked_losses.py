@@ -54,7 +54,7 @@ def test_equals_autograd_of_the_dense_form(name):
             found = chunked(student, loss, chunk)
             torch.testing.assert_close(found.total(), expected.total())
             assert list(found.parts) == ["soft", "hard"]
-            torch.testing.assert_close(found.figures["divergence"], expected.figures["divergence"])
+            torch.testing.assert_close(found.metrics["divergence"], expected.metrics["divergence"])
             # all targets count the same; or each otherwise; or one part alone
             for count in (
                 lambda made: made.total().sum() / 7,
@@ -81,7 +81,7 @@ def test_only_what_learns_gets_a_gradient():
 def test_without_targets_there_is_an_empty_loss_and_no_gradient():
     states, weight = leaves(False)
     made = chunked(Projection(states[:0], weight, None), mixture(count=0), 4)
-    assert made.total().shape == (0,) and list(made.figures) == ["divergence"]
+    assert made.total().shape == (0,) and list(made.metrics) == ["divergence"]
     (found,) = torch.autograd.grad(made.total().sum(), weight)
     assert found.abs().max() == 0
 

@@ -49,7 +49,7 @@ def test_targets_without_a_pair_count_nothing_for_the_teacher():
     expected = 2 * uld(ours, theirs, 2.0)
     expected[2] = 0
     torch.testing.assert_close(made.total(), expected)
-    assert "agreement" not in made.figures
+    assert "agreement" not in made.metrics
 
 
 def test_a_teacher_of_another_vocabulary_teaches(tmp_path, student, other):

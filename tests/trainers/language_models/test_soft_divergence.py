@@ -61,14 +61,14 @@ def test_the_objective_is_the_weighted_sum_of_its_parts():
     made = objective.losses(ours, batch)
     torch.testing.assert_close(made.parts["soft"], 0.3 * 4 * skew_kl(ours, theirs, 2.0, 0.2))
     torch.testing.assert_close(made.parts["hard"], 0.7 * cross_entropy(ours, batch["labels"]))
-    torch.testing.assert_close(made.figures["agreement"], (ours.argmax(-1) == theirs.argmax(-1)).float())
+    torch.testing.assert_close(made.metrics["agreement"], (ours.argmax(-1) == theirs.argmax(-1)).float())
     assert torch.equal(objective(ours, batch), made.total())
 
     kept = theirs.log_softmax(-1).topk(4)
     batch |= {"teacher_ids": kept.indices.flip(-1), "teacher_logprobs": kept.values.flip(-1)}
     made = SoftObjective(1.0, 1.0, Divergence(), None, 256).losses(ours, batch)
     torch.testing.assert_close(made.total(), topk_tail_divergence(ours, kept.indices, kept.values))
-    assert torch.equal(made.figures["agreement"], (ours.argmax(-1) == theirs.argmax(-1)).float())
+    assert torch.equal(made.metrics["agreement"], (ours.argmax(-1) == theirs.argmax(-1)).float())
 
 
 def test_stored_top_k_takes_forward_kl_only(tmp_path, student, teacher):

@@ -45,4 +45,4 @@ def test_an_objective_says_the_same_with_it_and_without(models):
         plain = objective.losses(student, {"labels": torch.zeros(N, dtype=torch.long)})
         fused = objective.fused(student, teacher, divergence.kernel_beta)
         torch.testing.assert_close(fused.total(), plain.total(), atol=1e-4, rtol=1e-4)
-        torch.testing.assert_close(fused.figures["divergence"], plain.figures["divergence"], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(fused.metrics["divergence"], plain.metrics["divergence"], atol=1e-4, rtol=1e-4)

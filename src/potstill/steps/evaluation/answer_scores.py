@@ -80,11 +80,11 @@ def is_right(question: Question, response: Response) -> bool:
 
 def examples(questions: Sequence[Question], responses: Sequence[Response], each: int) -> list[dict[str, str]]:
     """Return the first `each` wrong answers of every test set."""
-    kept: dict[str, list[dict[str, str]]] = {}
+    by_set: dict[str, list[dict[str, str]]] = {}
     for question, response in zip(questions, responses, strict=True):
-        found = kept.setdefault(question.set, [])
-        if len(found) < each and not is_right(question, response):
-            found.append(
+        wrong = by_set.setdefault(question.set, [])
+        if len(wrong) < each and not is_right(question, response):
+            wrong.append(
                 {
                     "set": question.set,
                     "instruction": question.instruction,
@@ -93,4 +93,4 @@ def examples(questions: Sequence[Question], responses: Sequence[Response], each:
                     "finish_reason": response.finish_reason,
                 }
             )
-    return [example for found in kept.values() for example in found]
+    return [example for wrong in by_set.values() for example in wrong]

@@ -105,9 +105,9 @@ class Evaluate(Step):
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Return one request a row, and those of warm-up and latency."""
-        known = rows.get("rows")
-        calls = self.warmup + self.latency_requests + (known or 0) + min(known or 0, WARM_UP_BATCH)
-        return Estimate(calls=calls, tokens=(known or 0) * self.max_tokens)
+        count = rows.get("rows")
+        calls = self.warmup + self.latency_requests + (count or 0) + min(count or 0, WARM_UP_BATCH)
+        return Estimate(calls=calls, tokens=(count or 0) * self.max_tokens)
 
     def run(self, model: TeacherSource, rows: Dataset | Mapping[str, Dataset], context: Context) -> dict[str, Any]:
         """Measure `model` on `rows`."""
@@ -159,7 +159,7 @@ class Evaluate(Step):
             responses = _answers(session, [question.request for question in questions], context)
             seconds = time.perf_counter() - started
             folder = weights_folder(model)  # only now: the teacher may have just downloaded it
-            # who only reads an export's file says nothing of how fast it is served, and in how much memory
+            # a teacher that only reads an export's file is no measure of the runtime's speed and memory
             serves = getattr(teacher, "is_serving", True)
             memory = peak_memory() if folder is not None and serves else None
             runtime = getattr(session, "title", "")
@@ -184,31 +184,33 @@ class Evaluate(Step):
             BadInput: a set without rows, or a row without a question or its answer; all of them together.
         """
         sampling = Sampling(temperature=0.0, max_tokens=self.max_tokens)
-        made: list[Question] = []
+        collected: list[Question] = []
         problems = [f"the test set {name!r} has no rows: give at least one" for name in sets if not len(sets[name])]
         for name, rows in sets.items():
             for number, row in enumerate(cast("Iterable[dict[str, Any]]", rows)):
                 row_id = str(row.get("id", number))
-                found = exchange_in(self.prompt, row)
-                if isinstance(found, str):
-                    problems.append(f"row {row_id!r} of the test set {name!r}: {found}")
+                exchange = exchange_in(self.prompt, row)
+                if isinstance(exchange, str):
+                    problems.append(f"row {row_id!r} of the test set {name!r}: {exchange}")
                     continue
-                asked, chat, expected = found
+                asked, chat, expected = exchange
                 source = row[self.cluster] if self.cluster else None
                 cluster = None if source is None else str(source)
-                made.append(Question(name, row_id, asked, expected, Request(chat, sampling), row, cluster))
+                collected.append(Question(name, row_id, asked, expected, Request(chat, sampling), row, cluster))
         if problems:
             raise BadInput(*problems)
-        return made
+        return collected
 
     def latencies(self, session: Session, questions: Sequence[Question]) -> list[float]:
         """Warm the model up, then return the seconds to the first token of single requests.
 
         The rows come from the far end of the list, so that with enough rows none has its prompt cached by the warm-up.
         """
+        # the first requests pay for compilation and caches, and are not measured
         batch = [question.request for question in questions[:WARM_UP_BATCH]]
         for _ in session.generate(batch):
             pass
+        # one token: the time to it is that of the prompt, whatever the answer's length
         short = Sampling(temperature=0.0, max_tokens=1)
         seconds = []
         for number in range(self.warmup + self.latency_requests):
@@ -259,27 +261,27 @@ def weights_folder(model: object) -> Path | None:
 
 
 def size_on_disk(folder: Path | None) -> dict[str, Any]:
-    """Return the figures of `footprint`, or nulls for a model that is not on this machine."""
+    """Return the sizes of `footprint`, or nulls for a model that is not on this machine."""
     names = ("weights_bytes", "folder_bytes", "parameters", "nonzero_parameters")
     if folder is None:
         return dict.fromkeys((*names, "bits_per_weight"))
-    made = footprint(folder)
-    return {**asdict(made), "bits_per_weight": made.bits_per_weight}
+    size = footprint(folder)
+    return {**asdict(size), "bits_per_weight": size.bits_per_weight}
 
 
 def _answers(session: Session, requests: Sequence[Request], context: Context) -> list[Response]:
-    """Return the responses in the order of `requests`, telling the progress."""
-    made: dict[int, Response] = {}
+    """Return the responses in the order of `requests`, and report progress."""
+    answers: dict[int, Response] = {}
     tokens = 0
     for index, response in session.generate(requests):
-        made[index] = without_thoughts(response)
+        answers[index] = without_thoughts(response)
         tokens += response.completion_tokens
-        context.progress(len(made), len(requests), tokens=tokens)
-    return [made[index] for index in range(len(requests))]
+        context.progress(len(answers), len(requests), tokens=tokens)
+    return [answers[index] for index in range(len(requests))]
 
 
 def _record(questions: Sequence[Question], responses: Sequence[Response], context: Context) -> None:
-    """Tell the ledger which requests failed."""
+    """Note in the ledger which requests failed."""
     for question, response in zip(questions, responses, strict=True):
         if response.finish_reason == "error":
             state: State = "retryable" if response.retryable else "permanent"

@@ -210,12 +210,12 @@ class CoFiPrune(StandIn):
 
     CoFi (Xia et al. 2022, arXiv 2204.00408, section 3): hard concrete masks (Louizos et al. 2018) over attention and
     feed-forward sub-layers, heads (here key-value groups) and feed-forward units; a Lagrangian with two multipliers
-    takes the expected `sparsity` to its goal. What comes out is uneven, so that it can't be made smaller here: zeros
+    takes the expected `sparsity` to its target. The result is uneven, so that it can't be made smaller here: zeros
     in a dense folder, and notes that say why. A fixed shape instead (`heads`, `intermediate_size`, `hidden_size`; Xia
     et al. 2023, Sheared LLaMA, arXiv 2310.06694, section 2.1) has a Lagrangian for each size, and the folder is a
     smaller model that transformers and vLLM load. Distillation from the unpruned model is that of the trainer:
     `SoftLabel(teacher=model)` or `Classifier(teacher=model)` for its distribution, `LayerMatch(hidden=1)` for its
-    layers too (paired one by one, while CoFi seeks the pairs anew in each step).
+    layers too (paired in a fixed way, while CoFi searches for the pairs again in each step).
 
     The step is read like the trainer under masks that it stands for: its `learning_rate` and `warmup` are those of
     `train`, and what is set here is in its `masks`.
@@ -232,7 +232,7 @@ class CoFiPrune(StandIn):
     train: Training
     """`HardLabel`, `SoftLabel`, `Classifier` or `LayerMatch`; its student becomes `model`."""
     sparsity: Annotated[float, Interval(gt=0, lt=1)] | None = None
-    """Share of the blocks' projection weights that goes, wherever it hurts least; or a fixed shape:"""
+    """Share of the blocks' projection weights to prune, wherever it hurts least; or a fixed shape:"""
     intermediate_size: Annotated[int, Ge(1)] | None = None
     """Feed-forward units that stay in each block; None keeps all."""
     heads: Annotated[int, Ge(1)] | None = None
@@ -244,7 +244,7 @@ class CoFiPrune(StandIn):
     learning_rate: InitVar[float] = Masks.learning_rate
     """Of masks and multipliers."""
     warmup: InitVar[float] = Masks.warmup
-    """Share of the training over which the goal is approached."""
+    """Share of the training in which the target moves linearly to its value."""
 
     def __post_init__(self, learning_rate: float, warmup: float) -> None:
         """Build the trainer under masks.
@@ -264,7 +264,7 @@ class CoFiPrune(StandIn):
         train = built(self.train)
         kind = PRUNING.get(type(train))
         if kind is None:
-            known = ", ".join(known.__name__ for known in PRUNING)
-            raise BadInput(Problem("", "train", f"a {type(train).__name__} can't train under masks: take {known}"))
+            names = ", ".join(trainer.__name__ for trainer in PRUNING)
+            raise BadInput(Problem("", "train", f"a {type(train).__name__} can't train under masks: take {names}"))
         fields = {field.name: getattr(train, field.name) for field in dataclasses.fields(train)}
         yield kind(**{**fields, "student": self.model, "name": self.name, "masks": masks})

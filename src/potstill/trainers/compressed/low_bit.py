@@ -1,4 +1,4 @@
-"""Training of weights of few bits: the forward pass rounds, the gradient passes straight through.
+"""Training of low-bit weights by the straight-through estimator: only the forward pass rounds.
 
 The linear layers of the blocks round their weights in each forward pass; their real weights, in float32, get the
 gradient. Embeddings, norms and head stay as they are. For decoders.
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 SCALE_BITS = 16
 """Bits of a stored scale."""
 TRITS = math.log2(3)
-"""Bits of a value out of three."""
+"""Bits of a ternary value: log2(3)."""
 
 
 def low_bit_problems(step: CausalTraining, how: SoftFields) -> Iterator[Problem]:
-    """Yield what is wrong with the parameters of a trainer of weights of few bits, beyond those of any other."""
+    """Yield what is wrong with the parameters of a trainer of low-bit weights, beyond the checks of any trainer."""
     yield from soft_problems(how, step.student)
     if step.adapter() is not None:
         text = "adapters can't be merged into weights of few bits: train without lora and qlora"
@@ -56,7 +56,7 @@ def train_in_few_bits(
     *,
     how: SoftFields,
 ) -> Path:
-    """Train the student of `inputs` on its rows in the form of `step`, and write its folder.
+    """Train the student of `inputs` on its rows with the fake quantization of `step`, and write its folder.
 
     Without a `teacher` and without soft labels in the rows the loss is cross-entropy on `output`; with one of them it
     is that of `SoftLabel`.
@@ -80,7 +80,7 @@ def train_in_few_bits(
 
 @dataclass
 class LowBit:
-    """Weights of few bits as the `Form` of a training."""
+    """Low-bit weights as the `Form` of a training."""
 
     fake: FakeQuantization
     """What the layers compute with."""
@@ -90,20 +90,21 @@ class LowBit:
     """After training: the weights by path."""
 
     def begin(self, model: PretrainedModel, objective: Objective, schedule: Schedule, targets: int) -> Objective:
-        """Let the linear layers of the blocks round.
+        """Put fake quantization into the linear layers of the blocks.
 
         Raises:
-            BadInput: it isn't known where they are.
+            BadInput: the architecture is unknown.
         """
         from potstill.compression.architecture import with_linear_layers
         from potstill.compression.layerwise import block_layers
 
+        # GPT-2's Conv1D becomes Linear, whose rows are output channels: each has its own scale
         with_linear_layers(model)
         self.fake.begin(block_layers(model).values())
         return objective
 
     def end(self, model: PretrainedModel, context: Context) -> None:
-        """Round the weights for good."""
+        """Replace the weights by their rounded values."""
         from potstill.compression.architecture import with_own_layers
         from potstill.compression.layerwise import block_layers
         from potstill.compression.quantization.straight_through import settle
@@ -117,14 +118,14 @@ class LowBit:
 
 
 def stored_size(quantized: Mapping[str, Quantized], bits: float) -> dict[str, float]:
-    """Return what the weights of the blocks take now, as 16-bit numbers, and what they would take packed."""
+    """Return the size of the blocks' weights as stored, in 16 bits, and as they could be packed."""
     weights = sum(weight.values.numel() for weight in quantized.values())
     scales = sum(weight.scale.numel() for weight in quantized.values())
     zeros = sum(int((weight.values == 0).sum()) for weight in quantized.values())
     return {
         "weights": weights,
         "bits": round(bits, 2),
-        "bytes": 2 * weights,
+        "bytes": 2 * weights,  # bfloat16, as the folder stores them
         "packed_bytes": math.ceil((bits * weights + SCALE_BITS * scales) / 8),
         "zeros": round(zeros / max(weights, 1), 4),
     }

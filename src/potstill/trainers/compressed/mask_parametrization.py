@@ -1,4 +1,4 @@
-"""Learned masks as the form of a training: gates in the model, their Lagrangian in the loss, and a cut at the end.
+"""Learned masks as the `Form` of a training: gates in the model, their Lagrangian in the loss, pruning at the end.
 
 Shapes: N targets, J constraints.
 """
@@ -32,15 +32,15 @@ NO_GAIN = "zeros in a dense model: no smaller and no faster"
 
 
 class Pruning(nn.Module):
-    """The masks of a model, and what holds them to their goal."""
+    """The masks of a model, and the Lagrangian that takes them to their target."""
 
     def __init__(self, masks: L0Masks, lagrangian: Lagrangian, counts: Mapping[str, int] | None) -> None:
-        """Learn `masks`, to so many parts of each kind, or to a sparsity where there are no `counts`."""
+        """Learn `masks`: `counts` are how many parts of each kind stay; None aims at a sparsity."""
         super().__init__()
         self.masks, self.lagrangian, self.counts = masks, lagrangian, counts
 
     def reached(self) -> Tensor:
-        """Return the values [J] that are constrained, as they are now."""
+        """Return the current values [J] of the constraints."""
         if self.counts is None:
             return self.masks.expected_sparsity().reshape(1)
         return self.masks.shares(tuple(self.counts))
@@ -51,7 +51,7 @@ class UnderMasks:
     """An objective with the Lagrangian of the masks."""
 
     objective: Objective
-    """What is learned besides."""
+    """The loss beside them."""
     pruning: Pruning
     """The masks."""
 
@@ -60,22 +60,23 @@ class UnderMasks:
         return self.losses(logits, batch).total()
 
     def losses(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Losses:
-        """Return the parts of the loss; each target carries the whole penalty, since a batch's loss is their mean."""
-        made = losses_of(self.objective, logits, batch)
-        first = next(iter(made.parts.values()))
-        figures = {"sparsity": self.pruning.masks.expected_sparsity().detach().expand(len(first))}
-        parts = dict(made.parts)
+        """Return the parts of the loss, with the Lagrangian's penalty."""
+        plain = losses_of(self.objective, logits, batch)
+        first = next(iter(plain.parts.values()))
+        metrics = {"sparsity": self.pruning.masks.expected_sparsity().detach().expand(len(first))}
+        parts = dict(plain.parts)
         if self.pruning.training:
+            # to each target the whole penalty: the loss of a batch is the mean over its targets
             parts["masks"] = self.pruning.lagrangian.penalty(self.pruning.reached()).to(first).expand(len(first))
             self.pruning.lagrangian.seen += len(first)
-        return Losses(parts, {**made.figures, **figures})
+        return Losses(parts, {**plain.metrics, **metrics})
 
 
 class MaskForm:
     """Masks as a `Form`."""
 
     def __init__(self, masks: Masks) -> None:
-        """Make a model as small as `masks` say."""
+        """Prune a model to the size in `masks`."""
         self._wanted = masks
         self._masked: Masked | None = None
 
@@ -83,17 +84,19 @@ class MaskForm:
         """Put gates into `model`.
 
         Raises:
-            BadInput: it is of an unknown kind, or can't have the shape that is wanted.
+            BadInput: its architecture is unknown, or can't have the target shape.
         """
         arch = architecture_of(model)
         with_linear_layers(model)
         shape = shapes.shape_of(model)
         counts = None if self._wanted.sparsity is not None else self._counts(model.config.model_type, shape)
         kinds = COARSE_AND_FINE if counts is None else tuple(counts)
+        # one optimizer trains weights and masks: parameters scaled by the ratio of their rates move that much faster
         ratio = self._wanted.learning_rate / schedule.learning_rate
         masks = L0Masks(shape, Costs.of(shape, len(arch.units)), kinds, ratio)
         start, goal = self._goal(masks, counts)
         pruning = Pruning(masks, Lagrangian(start, goal, targets, self._wanted.warmup, ratio), counts)
+        # a part of the model, so that optimizer and checkpoints take it along
         model.add_module(PART, pruning.to(model.device))
         self._masked = Masked(model, masks)
         return UnderMasks(objective, pruning)
@@ -107,16 +110,16 @@ class MaskForm:
         wanted = self._wanted
         new = shapes.with_heads(old, wanted.heads or old.heads)
         new = replace(new, units=wanted.intermediate_size or old.units, hidden=wanted.hidden_size or old.hidden)
-        found = list(shapes.problems(kind, old, new, wanted.align))
-        if not found and new == old:
-            found = ["nothing would be pruned: the model has this shape already"]
-        if found:
-            raise BadInput(*found)
+        problems = list(shapes.problems(kind, old, new, wanted.align))
+        if not problems and new == old:
+            problems = ["nothing would be pruned: the model has this shape already"]
+        if problems:
+            raise BadInput(*problems)
         sizes = {GROUPS: (old.groups, new.groups), UNITS: (old.units, new.units), HIDDEN: (old.hidden, new.hidden)}
         return {name: after for name, (before, after) in sizes.items() if after != before}
 
     def _goal(self, masks: L0Masks, counts: Mapping[str, int] | None) -> tuple[Tensor, Tensor]:
-        """Return the constrained values [J] of the whole model, and those that are wanted."""
+        """Return the constrained values [J] of the unpruned model, and their targets."""
         if counts is None:
             return torch.zeros(1), torch.tensor([float(self._wanted.sparsity or 0)])
         wanted = [
@@ -127,13 +130,14 @@ class MaskForm:
         return torch.ones_like(goal), goal
 
     def end(self, model: PretrainedModel, context: Context) -> None:
-        """Build the gates into the weights, and cut if every block is to keep as many."""
+        """Multiply the gates into the weights, and remove the pruned parts where every block keeps as many."""
         pruning: Pruning = getattr(model, PART)
         assert self._masked is not None
         self._masked.release()
         delattr(model, PART)
         masks, counts = pruning.masks, pruning.counts
         expected = float(masks.expected_sparsity().detach())
+        # the trained gates are sampled: these are fixed, and held to the target
         gates = masks.final(counts or float(self._wanted.sparsity or 0))
         whole = {kind: torch.ones_like(masks.open_probability(kind)) for kind in ("hidden", *COARSE_AND_FINE)}
         left = masks.remaining({**whole, **{kind: (one > 0).float() for kind, one in gates.items()}})

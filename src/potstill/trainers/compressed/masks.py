@@ -1,4 +1,4 @@
-"""How small a student is to become under masks that are learned with its weights, and what trainers say of them."""
+"""The target size of a student under learned masks, and the checks of trainers that learn them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Masks:
     """How small a model is to become under learned masks: by a share, or to a fixed shape."""
 
     sparsity: Annotated[float, Interval(gt=0, lt=1)] | None = None
-    """Share of the blocks' projection weights that goes, wherever it hurts least; blocks come out unlike each other."""
+    """Share of the blocks' projection weights to prune, wherever it hurts least; blocks end up uneven."""
     intermediate_size: Annotated[int, Ge(1)] | None = None
     """Of a fixed shape: feed-forward units that stay in each block; None keeps all."""
     heads: Annotated[int, Ge(1)] | None = None
@@ -34,10 +34,10 @@ class Masks:
     learning_rate: Annotated[float, Gt(0)] = 0.1
     """Learning rate of masks and multipliers; Xia et al. 2023 take 1.0 for 3,200 steps, short trainings need much."""
     warmup: Annotated[float, Interval(ge=0, le=1)] = 0.2
-    """Share of the training over which the goal is approached."""
+    """Share of the training in which the target moves linearly to its value."""
 
     def problems(self) -> Iterator[Problem]:
-        """Yield that nothing is given to reach, or too much."""
+        """Yield that no target is given, or two."""
         sizes = {name: getattr(self, name) for name in ("intermediate_size", "heads", "hidden_size")}
         given = [name for name, value in sizes.items() if value is not None]
         if self.sparsity is None and not given:
@@ -48,10 +48,10 @@ class Masks:
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class MaskFields:
-    """How a student is pruned while it learns; it stands before the base of a trainer's family."""
+    """How a student is pruned while it is trained; a mix-in before the base of a trainer's family."""
 
     unkeyed: ClassVar[frozenset[str]] = Training.unkeyed - {"micro_batch_tokens", "processes"}
-    # gates are drawn part by part, so that parts of another size, or processes, draw others
+    # gates are sampled for each micro-batch, so micro-batches of another size, or processes, sample others
 
     masks: Masks = Masks()
     """How small the student is to become."""
@@ -64,7 +64,7 @@ class MaskFields:
 
 
 def mask_problems(step: Training, masks: Masks) -> Iterator[Problem]:
-    """Yield what is wrong with the `masks`, and with what a student can't learn beside them."""
+    """Yield what is wrong with the `masks`, and which parameters of `step` don't go with them."""
     yield from masks.problems()
     if step.processes > 1:
         yield Problem("", "processes", "would draw masks of their own: train in one process")
@@ -74,14 +74,14 @@ def mask_problems(step: Training, masks: Masks) -> Iterator[Problem]:
 
 
 def adapter_problems(step: CausalTraining) -> Iterator[Problem]:
-    """Yield the adapters of a student that is cut."""
+    """Yield that a student with adapters can't be pruned."""
     for name, given in (("lora", step.lora), ("qlora", step.qlora)):
         if given:
             yield Problem("", name, "adapters can't be cut with the weights under them: train without")
 
 
 def mask_recipe(masks: Masks) -> dict[str, object]:
-    """Return what the model card tells of `masks`."""
+    """Return what the model card states of `masks`."""
     goal = {name: value for name, value in dataclasses.asdict(masks).items() if value is not None}
     details = {f"masks: {name}": value for name, value in goal.items()}
     return {"pruning": "learned masks (CoFi, Xia et al. 2022)", **details}

@@ -1,4 +1,4 @@
-"""Quantization-aware training: a student that learns with the integer weights that it will be served with."""
+"""Quantization-aware training: a student is trained with the integer weights that it will be served with."""
 
 from __future__ import annotations
 
@@ -99,27 +99,29 @@ class Packed(LowBit):
     """Input features that share a scale; None is all of a row."""
 
     def begin(self, model: PretrainedModel, objective: Objective, schedule: Schedule, targets: int) -> Objective:
-        """Let the linear layers of the blocks round.
+        """Put fake quantization into the linear layers of the blocks.
 
         Raises:
-            BadInput: the format can't hold them.
+            BadInput: the format can't store them.
         """
         from potstill.compression.formats import checkpoint as stored
         from potstill.compression.layerwise import block_layers
 
-        made = super().begin(model, objective, schedule, targets)
+        objective = super().begin(model, objective, schedule, targets)
         stored.refuse_other_layers(model, "compressed-tensors")
         if self.group is not None:
             check_layers(block_layers(model), self.group)
-        return made
+        return objective
 
     def publish(self, folder: Path, context: Context) -> None:
-        """Put the integers in place of the 16-bit weights."""
+        """Replace the 16-bit weights by the integers."""
         import torch
 
         from potstill.compression.formats import compressed_tensors
 
+        # the integers of the last forward pass are packed: the bfloat16 weights in the folder would round otherwise
         model = students.load_model(folder, torch.bfloat16)
+        # a sharded folder has an index too, which would point to files that are gone
         for path in folder.glob("model*.safetensors*"):
             path.unlink()
         compressed_tensors.save(model, self.quantized, folder)

@@ -1,4 +1,4 @@
-"""What the trainers of classifiers share: labelled texts as rows, a teacher's classes, and the folder they write."""
+"""What trainers of classifiers share: labelled texts as rows, a teacher's classes, and the folder they write."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class ClassTraining(Training):
     """The fields of trainers of classifiers.
 
     Classes are known by name and numbered in the order of their names. A row without text is left out, and one without
-    label too, unless a teacher says something to it: then the teacher's part of the loss is all that it adds. A longer
-    text is cut. Writes a float32 folder for `AutoModelForSequenceClassification`.
+    label too, unless a teacher's probabilities are learned: then it has only that part of the loss. A longer text is
+    truncated. Writes a float32 folder for `AutoModelForSequenceClassification`.
     """
 
-    # with dropout, parts of another size draw different numbers, and so do several processes
+    # dropout samples other masks for micro-batches of another size, and for several processes
     unkeyed: ClassVar[frozenset[str]] = Training.unkeyed - {"micro_batch_tokens", "processes"}
 
     _: KW_ONLY
@@ -60,9 +60,9 @@ class ClassTraining(Training):
     """Weight of the teacher's distribution, the rest being the label's. None is 0.5 where there is a teacher or its
     `probabilities`, and 0 where there is none."""
     temperature: Annotated[float, Gt(0)] = 1.0
-    """Softens both distributions; 2 to 4 shows the student more of what the teacher finds alike."""
+    """Softens both distributions; 2 to 4 shows more of how similar the teacher finds the classes."""
     max_length: Annotated[int, Ge(3)] = 256
-    """Longest text, in tokens; of a longer one the start is read."""
+    """Longest text, in tokens; longer ones are truncated."""
 
     def check(self) -> Iterator[Problem]:
         """Yield what is wrong with the parameters."""
@@ -84,7 +84,7 @@ class Prepared:
     tokenizer: Tokenizer
     """Its tokenizer, with a padding token."""
     examples: Examples
-    """The rows in tokens."""
+    """The tokenized rows."""
     names: Sequence[str]
     """The classes in order."""
     alpha: float
@@ -109,7 +109,7 @@ def prepare(
     """Tokenize the rows.
 
     Raises:
-        BadInput: student or teacher is no model, they cut texts differently, the labels make no classes or others than
+        BadInput: student or teacher is no model, they tokenize differently, the labels make no classes or others than
             the teacher's, or no row is left to train on.
     """
     folder = students.folder_of(student)
@@ -117,20 +117,21 @@ def prepare(
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     stores, limit = SOFT in rows.column_names, longest(step.max_length, tokenizer, folder)
-    teachers = above = None
+    teacher_classes = teacher_folder = None
     if teacher is not None:
         if stores:
             raise BadInput(TWICE)
-        above = students.folder_of(teacher)
-        theirs = students.load_tokenizer(above)
-        class_teacher.check_tokens(tokenizer, theirs)
-        teachers, limit = class_teacher.class_names(above), longest(limit, theirs, above)
-    found = classes.ordered(rows.unique(step.label)) if step.label in rows.column_names else []
-    names = classes.chosen(found, step.classes, teachers, step.label)
-    alpha = (0.5 if step.alpha is None else step.alpha) if stores or above else 0.0
-    reads = _Reader(step, tokenizer, names, limit, stores and alpha > 0, above is not None, context)
+        teacher_folder = students.folder_of(teacher)
+        teacher_tokenizer = students.load_tokenizer(teacher_folder)
+        class_teacher.check_tokens(tokenizer, teacher_tokenizer)
+        teacher_classes = class_teacher.class_names(teacher_folder)
+        limit = longest(limit, teacher_tokenizer, teacher_folder)
+    labels = classes.ordered(rows.unique(step.label)) if step.label in rows.column_names else []
+    names = classes.chosen(labels, step.classes, teacher_classes, step.label)
+    alpha = (0.5 if step.alpha is None else step.alpha) if stores or teacher_folder else 0.0
+    reads = _Reader(step, tokenizer, names, limit, stores and alpha > 0, teacher_folder is not None, context)
     context.notes |= {"classes": len(names), "alpha": alpha, "cut_texts": 0}
-    return Prepared(folder, tokenizer, stored(rows, reads.example, context), names, alpha, above)
+    return Prepared(folder, tokenizer, stored(rows, reads.example, context), names, alpha, teacher_folder)
 
 
 @dataclass(frozen=True)
@@ -143,9 +144,9 @@ class _Reader:
     limit: int
     """Longest text, in tokens."""
     stores: bool
-    """Whether the rows hold probabilities that are learned from."""
+    """Whether the rows hold probabilities that are learned."""
     live: bool
-    """Whether a teacher reads along."""
+    """Whether a live teacher reads the rows too."""
     context: Context
 
     def example(self, row: Mapping[str, Any]) -> Example | str:
@@ -155,13 +156,14 @@ class _Reader:
         text, label = row[self.step.text], row.get(self.step.label)
         if not isinstance(text, str) or not text.strip():
             return "no text"
-        known = named(label)
-        if not known and not self.live and not (self.stores and row[SOFT] is not None):
+        has_label = named(label)
+        if not has_label and not self.live and not (self.stores and row[SOFT] is not None):
             return "no label"
-        if known and str(label) not in self.names:
+        if has_label and str(label) not in self.names:
             return "a label that is no class"
-        number = self.names.index(str(label)) if known else UNLABELLED
+        number = self.names.index(str(label)) if has_label else UNLABELLED
         ids = self.tokenizer(text, truncation=True, max_length=self.limit)["input_ids"]
+        # tokenized a second time only where the text may have been truncated
         cut = len(ids) == self.limit and len(self.tokenizer(text)["input_ids"]) > self.limit
         self.context.notes["cut_texts"] += cut
         return labelled(ids, number, classes.shares(row, number, self.names) if self.stores else None)
@@ -219,7 +221,7 @@ def load(
 ) -> Any:
     """Return the encoder in `folder` with a head for the classes `names`: its own if it was trained for just these.
 
-    `kind` is the end of the architecture's name that says what is classified.
+    `kind` is the end of the architecture's name: what is classified.
 
     Raises:
         BadInput: it can't classify, or is quantized.
@@ -233,6 +235,7 @@ def load(
         raise BadInput(f"the model {folder} is quantized: train the unquantized one")
     config.id2label = dict(enumerate(names))
     config.label2id = {name: number for number, name in enumerate(names)}
+    # decoders classify at the last token that is no padding
     config.pad_token_id = padding
     if kind == class_teacher.SEQUENCE:
         config.problem_type = "single_label_classification"
@@ -248,6 +251,7 @@ def load(
         )
     except ValueError as error:
         raise BadInput(f"the model {folder} ({config.model_type}) can't classify: {error}") from error
+    # a head of as many other classes would be loaded without a word
     if not same:
         renew_head(model)
     return model

@@ -16,7 +16,7 @@ MOST_NAMED = 10
 
 
 def shares(row: Mapping[str, Any], label: int, names: Sequence[str]) -> list[float]:
-    """Return the teacher's probabilities of the classes in a row; without any it is sure of the `label`.
+    """Return the teacher's probabilities of the classes in a row; without any the `label` has probability 1.
 
     Raises:
         BadInput: they are not one probability for each class.
@@ -29,12 +29,13 @@ def shares(row: Mapping[str, Any], label: int, names: Sequence[str]) -> list[flo
         strange = sorted(set(given) - set(names))
         if strange:
             raise BadInput(f"{name}: {SOFT} names {listed(strange)}, which are no classes")
-        given = [given.get(known) or 0.0 for known in names]
+        given = [given.get(each) or 0.0 for each in names]
     if len(given) != len(names):
         raise BadInput(f"{name}: {len(given)} {SOFT} for {len(names)} classes: name all of them in classes=")
     total = math.fsum(given)
     if min(given) < 0 or not math.isclose(total, 1.0, abs_tol=0.01):
         raise BadInput(f"{name}: {SOFT} must be at least 0 and add up to 1, got {list(given)!r:.120}")
+    # rounded in a file, they add up to 1 but for a percent
     return [value / total for value in given]
 
 
@@ -49,22 +50,22 @@ def ordered(labels: Iterable[Any]) -> list[str]:
 
 
 def found_order(names: Iterable[str]) -> Callable[[str], Any]:
-    """Return the key by which these names of classes are sorted."""
+    """Return the key by which these names of classes are sorted: as numbers if all are."""
     return int if all(name.lstrip("-").isdecimal() for name in names) else str
 
 
-def chosen(found: Sequence[str], given: Sequence[str], teachers: Sequence[str] | None, column: str) -> list[str]:
-    """Return the names of all classes in order: the `given` ones, else the teacher's, else those `found` in the rows.
+def chosen(occurring: Sequence[str], given: Sequence[str], teachers: Sequence[str] | None, column: str) -> list[str]:
+    """Return the names of all classes in order: the `given` ones, else the teacher's, else those in the rows.
 
     Raises:
-        BadInput: there are fewer than two, the teacher knows others, or the rows have labels that are none of them.
+        BadInput: there are fewer than two, the teacher's differ, or the rows have labels that are none of them.
     """
     if teachers is not None and given and set(given) != set(teachers):
         raise BadInput(f"classes= and the teacher's classes differ: {_difference(given, teachers)}; leave classes= out")
-    names = ordered(given or teachers or found)
+    names = ordered(given or teachers or occurring)
     if len(names) < 2:
         raise BadInput(f"the column {column!r} names fewer than two classes: {names}")
-    strange = [name for name in found if name not in set(names)]
+    strange = [name for name in occurring if name not in set(names)]
     if strange:
         remedy = "add them to classes=, or leave the rows out"
         if teachers is not None:
@@ -75,8 +76,8 @@ def chosen(found: Sequence[str], given: Sequence[str], teachers: Sequence[str] |
 
 def _difference(given: Iterable[str], teachers: Iterable[str]) -> str:
     """Return which names only one side has."""
-    ours, theirs = sorted(set(given) - set(teachers)), sorted(set(teachers) - set(given))
-    parts = (("only in classes=", ours), ("only the teacher has", theirs))
+    only_given, only_teacher = sorted(set(given) - set(teachers)), sorted(set(teachers) - set(given))
+    parts = (("only in classes=", only_given), ("only the teacher has", only_teacher))
     return "; ".join(f"{where} {listed(names)}" for where, names in parts if names)
 
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from potstill.models.protocols import Tokenizer
 
 SEQUENCE = "ForSequenceClassification"
-"""End of the name of the architecture that names one class a text."""
+"""End of the name of an architecture that predicts one class a text."""
 PROBE = "Turn ON the lights, s'il vous plaît: 12% (at 6 o'clock)!"
-"""Text that tokenizers with different rules cut differently, even with one vocabulary."""
+"""Text that tokenizers with different rules split differently, even with one vocabulary."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class ClassTeacher:
     """How targets are read where they aren't the rows: returns the logits of a model's targets."""
 
     def output(self, batch: Mapping[str, Tensor], **wanted: bool) -> Any:
-        """Return what the model says to a batch, with the `wanted` inner states."""
+        """Return the model's output for a batch, with hidden states or attention maps if `wanted`."""
         import torch
 
         with torch.no_grad():
@@ -84,7 +84,7 @@ def class_names(folder: Path, kind: str = SEQUENCE) -> list[str]:
 
 
 def check_tokens(student: Tokenizer, teacher: Tokenizer) -> None:
-    """Check that two tokenizers cut texts alike, since the teacher reads the student's tokens.
+    """Check that two tokenizers split texts alike, since the teacher reads the student's tokens.
 
     Raises:
         BadInput: they don't.

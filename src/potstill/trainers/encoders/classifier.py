@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Classifier(ClassTraining):
-    """Train an encoder with a new head to name the class of a text; all weights learn.
+    """Train an encoder with a new head to classify texts; all weights are trained.
 
     The loss is cross-entropy on `label`. With a `teacher`, or its `probabilities` in the rows, it is alpha *
     temperature^2 * KL(teacher || student) + (1 - alpha) * cross-entropy (Hinton et al. 2015, arXiv 1503.02531,
@@ -40,8 +40,8 @@ class Classifier(ClassTraining):
     _: KW_ONLY
     teacher: Model | None = None
     """A classifier of the same classes, in any order, and with the student's tokenizer: it reads each batch beside the
-    student. Not with a column `probabilities`, which is a teacher that has spoken: one for each of the sorted classes,
-    or by name; None in a row is sure of the label."""
+    student. Not together with a column `probabilities`, which holds a teacher's: one for each of the sorted classes, or
+    by name; None in a row gives the label probability 1."""
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns that the rows must have."""
@@ -80,13 +80,13 @@ class Classifier(ClassTraining):
 
 
 def class_columns(step: ClassTraining, teacher: object) -> tuple[str, ...]:
-    """Return the columns that the rows of a classifier must have: the label where it counts, and a stored teacher."""
+    """Return the columns that the rows must have: text, the label unless alpha is 1, and stored probabilities."""
     stored = (SOFT,) if step.alpha and teacher is None else ()
     return (step.text, *(() if step.alpha == 1 else (step.label,)), *stored)
 
 
 def check_one_teacher(teacher: object, columns: Collection[str] | None) -> None:
-    """Check that rows with these `columns` don't hold another teacher's words.
+    """Check that rows with these `columns` don't hold another teacher's probabilities.
 
     Raises:
         RequestError: they do.
@@ -96,9 +96,9 @@ def check_one_teacher(teacher: object, columns: Collection[str] | None) -> None:
 
 
 def teacher_problems(step: ClassTraining, teacher: object) -> Iterator[Problem]:
-    """Yield that a teacher has no say."""
+    """Yield that a teacher has no weight."""
     if teacher is not None and step.alpha == 0:
-        yield Problem("", "alpha", "is 0, so the teacher has no say: raise it, or leave teacher= out")
+        yield Problem("", "alpha", "is 0, so the teacher has no weight: raise it, or leave teacher= out")
 
 
 def learn_classes(
@@ -128,14 +128,14 @@ class ClassObjective:
     temperature: float
     """Softens both distributions."""
     teacher: ClassTeacher | None = None
-    """Reads along; without one the batches hold its log-probabilities."""
+    """A live teacher; without one the batches hold its log-probabilities."""
 
     def __call__(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the loss [B] of the rows from the student's logits [B, C]."""
         return self.losses(logits, batch).total()
 
     def losses(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Losses:
-        """Return both parts of the loss, and how often student and teacher name the same class."""
+        """Return both parts of the loss, and for each row whether student and teacher predict the same class."""
         from potstill.trainers.encoders.text_batches import label_loss
         from potstill.trainers.loop.objective import Losses, agreement
         from potstill.trainers.losses import forward_kl
@@ -143,9 +143,9 @@ class ClassObjective:
         hard = (1 - self.alpha) * label_loss(logits, batch["labels"])
         if not self.alpha:
             return Losses({"hard": hard})
-        # log-probabilities are logits that sum to one: softening them is exact
-        theirs = batch["teacher_logprobs"] if self.teacher is None else self.teacher.logits(batch)
-        divergence = forward_kl(logits, theirs, self.temperature)
-        same = agreement(logits.detach(), theirs.argmax(dim=-1))
+        # log p = z - logsumexp(z), and softmax(z / T) ignores a constant: softening log-probabilities is exact
+        teacher_logits = batch["teacher_logprobs"] if self.teacher is None else self.teacher.logits(batch)
+        divergence = forward_kl(logits, teacher_logits, self.temperature)
+        same = agreement(logits.detach(), teacher_logits.argmax(dim=-1))
         parts = {"hard": hard, "soft": self.alpha * self.temperature**2 * divergence}
         return Losses(parts, {"agreement": same, "divergence": divergence.detach()})

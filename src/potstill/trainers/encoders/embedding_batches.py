@@ -1,7 +1,7 @@
-"""Groups of texts as batches, and the losses of a sentence encoder's vectors.
+"""Groups of texts as batches, and the losses of a sentence encoder's embeddings.
 
-A row is one text or several that belong together: an anchor, what it goes with, perhaps what it doesn't; or a text and
-its translation. It is stored as their number, their lengths, their tokens one after another, and a place for a target.
+A row is one text or several that belong together: an anchor, a positive, perhaps a negative; or a text and its
+translation. It is stored as their number, their lengths, their tokens one after another, and a place for a target.
 
 Shapes: B rows, K texts a row, M = B (K - 1) candidates, T tokens, D size of a vector.
 """
@@ -22,7 +22,7 @@ from potstill.trainers.loop.objective import Losses
 from potstill.trainers.loop.schedule import Reading
 
 TARGET = 0
-"""What stands in the place of a row's target, which isn't a token."""
+"""Placeholder for a row's target, which is no token."""
 
 
 def packed(texts: Sequence[Sequence[int]], vector: NDArray[np.float32] | None = None) -> Example:
@@ -49,7 +49,7 @@ def unpacked(example: Example) -> list[list[int]]:
 
 
 def contrastive_reading(padding: int) -> Reading:
-    """Return how anchors and candidates are read: a whole batch at once, since each anchor is held against all."""
+    """Return how anchors and candidates are read: a whole batch at once, since each anchor is compared with all."""
     return Reading(lambda examples, budget: [collate(examples, padding)], vectors)
 
 
@@ -62,8 +62,9 @@ def collate(examples: Sequence[Example], padding: int) -> dict[str, Tensor]:
     """Return rows as tensors, padded on the right.
 
     Returns:
-        `input_ids` and `attention_mask` [K B, T], all first texts before all second ones; `labels` [B], which say
-        nothing; `repeats` [B, M], which candidates read like an anchor's own; with a teacher its `vectors` [B, D].
+        `input_ids` and `attention_mask` [K B, T], all first texts before all second ones; `labels` [B], unused but for
+        their number; `repeats` [B, M], which candidates equal an anchor's positive; with a teacher its `vectors` [B,
+        D].
     """
     rows = [unpacked(example) for example in examples]
     texts = [row[place] for place in range(len(rows[0])) for row in rows]
@@ -86,17 +87,18 @@ def collate(examples: Sequence[Example], padding: int) -> dict[str, Tensor]:
 def _repeats(texts: Sequence[Sequence[int]], rows: int) -> NDArray[np.bool_]:
     """Return [B, M] which candidates have the tokens of an anchor's own, and aren't it."""
     numbers: dict[tuple[int, ...], int] = {}
+    # equal texts get one number
     kinds = np.array([numbers.setdefault(tuple(text), len(numbers)) for text in texts[rows:]], dtype=np.int64)
-    found: NDArray[np.bool_] = kinds[None, :] == kinds[:rows, None]
-    np.fill_diagonal(found, False)
-    return found
+    repeats: NDArray[np.bool_] = kinds[None, :] == kinds[:rows, None]
+    np.fill_diagonal(repeats, False)
+    return repeats
 
 
 def vectors(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
     """Return the vectors [K B, D] of a batch's texts."""
     inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
-    made: Tensor = model(inputs)["sentence_embedding"]
-    return made
+    embeddings: Tensor = model(inputs)["sentence_embedding"]
+    return embeddings
 
 
 def ranking(anchors: Tensor, candidates: Tensor, repeats: Tensor, scale: float) -> Tensor:
@@ -107,7 +109,7 @@ def ranking(anchors: Tensor, candidates: Tensor, repeats: Tensor, scale: float) 
     Args:
         anchors: [B, D].
         candidates: [M, D]; number b is anchor b's own, and those from B on are nobody's.
-        repeats: [B, M] candidates that don't count against an anchor, because they read like its own.
+        repeats: [B, M] candidates left out of an anchor's softmax, because they equal its positive.
         scale: what cosines are multiplied by.
 
     Returns:
@@ -116,6 +118,7 @@ def ranking(anchors: Tensor, candidates: Tensor, repeats: Tensor, scale: float) 
     unit = torch.nn.functional.normalize
     scores = scale * unit(anchors.float(), dim=-1) @ unit(candidates.float(), dim=-1).T
     scores = scores.masked_fill(repeats, float("-inf"))
+    # cross-entropy with label b for anchor b: logsumexp of the row, less its diagonal
     return scores.logsumexp(dim=-1) - scores.diagonal()
 
 
@@ -145,9 +148,9 @@ class Distilled:
         Reimers and Gurevych 2020 (arXiv 2004.09813), section 2. What the student says, the `logits`, are its vectors
         [K B, D].
         """
-        theirs = batch["vectors"].float()
-        parts = logits.float().view(-1, *theirs.shape)
-        errors = (parts - theirs).square().mean(dim=-1)
+        targets = batch["vectors"].float()
+        parts = logits.float().view(-1, *targets.shape)
+        errors = (parts - targets).square().mean(dim=-1)
         names = ("text", "translation")
-        figures = {"cosine": torch.cosine_similarity(parts[0].detach(), theirs, dim=-1)}
-        return Losses(dict(zip(names, errors, strict=False)), figures)
+        metrics = {"cosine": torch.cosine_similarity(parts[0].detach(), targets, dim=-1)}
+        return Losses(dict(zip(names, errors, strict=False)), metrics)

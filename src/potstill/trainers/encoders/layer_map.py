@@ -1,6 +1,6 @@
 """Which layer of a student learns from which layer of its teacher.
 
-Layers are numbered from 0; a pair is (student's layer, teacher's layer), and means what both layers put out.
+Layers are numbered from 0; a pair is (student's layer, teacher's layer), and compares the outputs of both.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ def uniform(student: int, teacher: int) -> list[tuple[int, int]]:
     >>> uniform(3, 6), uniform(2, 3)
     ([(0, 1), (1, 3), (2, 5)], [(0, 1), (1, 2)])
     """
+    # -(-a // b) rounds up
     return [(layer, -(-(layer + 1) * teacher // student) - 1) for layer in range(student)]
 
 

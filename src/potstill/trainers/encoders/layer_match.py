@@ -1,4 +1,4 @@
-"""A student that learns what its teacher says, and what goes on in the teacher's layers."""
+"""Training on a teacher's distribution, hidden states and attention maps."""
 
 from __future__ import annotations
 
@@ -30,24 +30,25 @@ PROJECTION = "layer_projection"
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class LayerFields:
-    """What a student is told of its teacher's layers; fields only, no step."""
+    """How a student is compared with its teacher's layers; fields only, no step."""
 
     teacher: Model
     """A classifier of the same classes, in any order, or a masked language model; with the student's tokenizer. It
     reads each batch too."""
     task: Literal["classification", "masked-lm"] = "classification"
-    """What the student learns to do: name classes, or fill masks in `text`, of which each time 15 % are drawn anew."""
+    """What the student learns to do: predict classes, or masked tokens of `text`, 15 % of them, sampled at each
+    reading."""
     alpha: Annotated[float, Interval(ge=0, le=1)] | None = 5 / 7
     """Weight of the teacher's distribution, the rest being the label's: DistilBERT's 5 to 2. 1 takes no labels."""
     temperature: Annotated[float, Gt(0)] = 2.0
     """Softens both distributions; DistilBERT's."""
     cosine: Annotated[float, Ge(0)] = 1 / 7
-    """Weight of the last hidden states' directions: DistilBERT's 1 beside 5 and 2."""
+    """Weight of the cosine loss of the last hidden states: DistilBERT's 1 beside 5 and 2."""
     hidden: Annotated[float, Ge(0)] = 0.0
     """Weight of the hidden states of paired layers; TinyBERT has 1."""
     attention: Annotated[float, Ge(0)] = 0.0
     """Weight of the attention maps of paired layers; TinyBERT has 1. They are probabilities here, small ones, and the
-    student's have gone through its dropout; computing them takes the slower, plain attention."""
+    student's after its dropout; computing them takes the slower, eager attention."""
     match: Literal["all", "first"] = "all"
     """What `hidden` compares: the mean squared error at `all` tokens (TinyBERT), or the squared distance of unit
     vectors at the `first`, which an encoder classifies by (PKD)."""
@@ -137,7 +138,7 @@ def learn_layers(
     *,
     how: LayerFields,
 ) -> Path:
-    """Train the student on what the teacher says and on what goes on in it, and write its folder.
+    """Train the student on the teacher's distribution and layers, and write its folder.
 
     Raises:
         BadInput: student or teacher can't do the task; their classes, tokenizers or layers don't go together.
@@ -149,34 +150,36 @@ def learn_layers(
     weights = _weights(how)
     read = layer_tasks.classify if how.task == "classification" else layer_tasks.fill_masks
     sides = read(layer_tasks.Order(step, rows, student, teacher, weights, context))
-    (ours, width), (theirs, teachers_width) = layer_tasks.sizes(sides.student), layer_tasks.sizes(sides.teacher)
-    pairs = checked(how.layers, ours, theirs)
+    layers, width = layer_tasks.sizes(sides.student)
+    teacher_layers, teacher_width = layer_tasks.sizes(sides.teacher)
+    pairs = checked(how.layers, layers, teacher_layers)
     context.notes["layer_pairs"] = [list(pair) for pair in pairs]
-    projection = _projection(sides.student, width, teachers_width, weights)
+    projection = _projection(sides.student, width, teacher_width, weights)
     objective = LayerObjective(weights, pairs, sides.ask, sides.targets, **projection)
     model, reading = sides.student, sides.reading
     return fit(step, sides.prepared, model, objective, reading, {}, context, _unproject, sides.task)
 
 
 def _weights(how: LayerFields) -> Weights:
-    """Return how much each part of the loss counts."""
+    """Return the weights of the parts of the loss."""
     from potstill.trainers.encoders.layer_objective import Weights
 
     alpha = 0.5 if how.alpha is None else how.alpha
     return Weights(alpha, how.temperature, how.cosine, how.hidden, how.attention, how.match)
 
 
-def _projection(model: PretrainedModel, ours: int, theirs: int, weights: Weights) -> dict[str, Any]:
-    """Return, where widths differ, the map from the student's width to the teacher's, which learns with the `model`."""
+def _projection(model: PretrainedModel, width: int, teacher_width: int, weights: Weights) -> dict[str, Any]:
+    """Return, where widths differ, the map from the student's width to the teacher's, trained with the `model`."""
     import torch
 
-    if ours == theirs or not (weights.cosine or weights.hidden):
+    if width == teacher_width or not (weights.cosine or weights.hidden):
         return {}
-    model.add_module(PROJECTION, torch.nn.Linear(ours, theirs, bias=False))
+    # a part of the model, so that optimizer and checkpoints take it along
+    model.add_module(PROJECTION, torch.nn.Linear(width, teacher_width, bias=False))
     return {"project": getattr(model, PROJECTION)}
 
 
 def _unproject(model: nn.Module) -> None:
-    """Take the projection away from a trained student."""
+    """Remove the projection from a trained student."""
     if hasattr(model, PROJECTION):
         delattr(model, PROJECTION)

@@ -1,4 +1,4 @@
-"""What a student minimises that learns from its teacher's layers: up to five parts, each a value for each target.
+"""The objective of a student that learns from its teacher's layers: up to five parts, with a value for each target.
 
 A target is a row to classify, or a masked token. Parts that compare tokens are means over a row's tokens, which each
 target of the row gets: so neither padding nor the split of a batch changes them.
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Seen:
-    """A part of a batch as the student has read it."""
+    """A micro-batch after the student's forward pass."""
 
     inputs: Mapping[str, Tensor]
     """`input_ids` and `attention_mask` [B, T], as the teacher reads them too."""
     output: Any
-    """What the model returned, with the inner states that were asked for."""
+    """The model's output, with hidden states and attention maps if they are compared."""
     logits: Tensor
     """[N, C] of the targets."""
     labels: Tensor
@@ -39,7 +39,7 @@ class Seen:
     rows: Tensor
     """[N] the row of each target."""
     places: Tensor
-    """[N] the place of each target in its row, where it has one."""
+    """[N] the position of each target in its row, where it has one."""
 
     @property
     def present(self) -> Tensor:
@@ -49,14 +49,14 @@ class Seen:
 
 @dataclass(frozen=True)
 class Weights:
-    """How much each part counts."""
+    """Weights of the parts of the loss."""
 
     alpha: float
     """The teacher's distribution, times temperature^2; the labels' cross-entropy has 1 - alpha."""
     temperature: float
     """Softens both distributions."""
     cosine: float
-    """Direction of the last hidden states."""
+    """Cosine loss of the last hidden states."""
     hidden: float
     """Distance of the hidden states of paired layers."""
     attention: float
@@ -65,7 +65,7 @@ class Weights:
     """Whether hidden states are compared at all tokens, or, as unit vectors, at the first."""
 
     def wanted(self) -> dict[str, bool]:
-        """Return the inner states that models are to return."""
+        """Return the arguments by which models return hidden states and attention maps."""
         return {
             "output_hidden_states": bool(self.cosine or self.hidden),
             "output_attentions": bool(self.attention),
@@ -77,7 +77,7 @@ class LayerObjective:
     """The weighted sum of the parts that have a weight."""
 
     weights: Weights
-    """How much each part counts."""
+    """Weights of the parts."""
     pairs: Pairs
     """Layers that are compared."""
     teacher: Callable[[Mapping[str, Tensor]], Any]
@@ -85,64 +85,66 @@ class LayerObjective:
     targets: Callable[[Any, Seen], Tensor]
     """Returns the logits [N, C] of the targets in the teacher's output."""
     project: Callable[[Tensor], Tensor] = lambda states: states
-    """Takes the student's hidden states to the teacher's size."""
+    """Maps the student's hidden states to the teacher's size."""
 
     def __call__(self, logits: Any, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the loss [N] of the targets."""
         return self.losses(logits, batch).total()
 
     def losses(self, logits: Any, batch: Mapping[str, Tensor]) -> Losses:
-        """Return the parts [N] of the loss; `logits` is what the student has `Seen`."""
+        """Return the parts [N] of the loss; `logits` is a `Seen`."""
         seen: Seen = logits
-        weights, theirs = self.weights, self.teacher(seen.inputs)
-        teachers = self.targets(theirs, seen)
-        made: dict[str, Tensor] = {}
+        weights, teacher_output = self.weights, self.teacher(seen.inputs)
+        teacher_logits = self.targets(teacher_output, seen)
+        parts: dict[str, Tensor] = {}
         if weights.alpha < 1:
-            made["hard"] = (1 - weights.alpha) * label_loss(seen.logits, seen.labels)
+            parts["hard"] = (1 - weights.alpha) * label_loss(seen.logits, seen.labels)
         if weights.alpha:
-            soft = losses.forward_kl(seen.logits, teachers, weights.temperature)
-            made["soft"] = weights.alpha * weights.temperature**2 * soft
+            soft = losses.forward_kl(seen.logits, teacher_logits, weights.temperature)
+            parts["soft"] = weights.alpha * weights.temperature**2 * soft
         for name, weight, part in (
             ("cosine", weights.cosine, self._cosine),
             ("hidden", weights.hidden, self._hidden),
             ("attention", weights.attention, self._attention),
         ):
             if weight:
-                made[name] = weight * part(seen, theirs)[seen.rows]
-        return Losses(made, {"agreement": agreement(seen.logits.detach(), teachers.argmax(dim=-1))})
+                # each target of a row gets the row's mean
+                parts[name] = weight * part(seen, teacher_output)[seen.rows]
+        return Losses(parts, {"agreement": agreement(seen.logits.detach(), teacher_logits.argmax(dim=-1))})
 
-    def _cosine(self, seen: Seen, theirs: ModelOutput) -> Tensor:
+    def _cosine(self, seen: Seen, teacher_output: ModelOutput) -> Tensor:
         """Return [B] 1 - cosine of the last hidden states: Sanh et al. 2019, arXiv 1910.01108, section 2."""
         present = seen.present
-        ours = self.project(seen.output.hidden_states[-1][present])
-        return row_means(losses.cosine(ours, theirs.hidden_states[-1][present]), present)
+        states = self.project(seen.output.hidden_states[-1][present])
+        return row_means(losses.cosine(states, teacher_output.hidden_states[-1][present]), present)
 
-    def _hidden(self, seen: Seen, theirs: ModelOutput) -> Tensor:
+    def _hidden(self, seen: Seen, teacher_output: ModelOutput) -> Tensor:
         """Return [B] the mean over the pairs of the distance of hidden states."""
         compare = self._all if self.weights.match == "all" else self._first
-        # number 0 of the states is what enters the first layer
+        # hidden_states[0] are the embeddings: the output of layer i is at i + 1
         each = [
-            compare(seen.output.hidden_states[ours + 1], theirs.hidden_states[other + 1], seen.present)
-            for ours, other in self.pairs
+            compare(seen.output.hidden_states[layer + 1], teacher_output.hidden_states[teacher_layer + 1], seen.present)
+            for layer, teacher_layer in self.pairs
         ]
         return torch.stack(each).mean(dim=0)
 
-    def _all(self, ours: Tensor, theirs: Tensor, present: Tensor) -> Tensor:
+    def _all(self, student: Tensor, teacher: Tensor, present: Tensor) -> Tensor:
         """Return [B] the mean squared error: Jiao et al. 2020, TinyBERT, arXiv 1909.10351, section 3.1."""
-        return row_means(losses.mean_squared_error(self.project(ours[present]), theirs[present]), present)
+        return row_means(losses.mean_squared_error(self.project(student[present]), teacher[present]), present)
 
-    def _first(self, ours: Tensor, theirs: Tensor, present: Tensor) -> Tensor:
+    def _first(self, student: Tensor, teacher: Tensor, present: Tensor) -> Tensor:
         """Return [B] the squared distance of unit vectors at the first token: Sun et al. 2019, arXiv 1908.09355."""
         unit = torch.nn.functional.normalize
-        apart = unit(self.project(ours[:, 0]).float(), dim=-1) - unit(theirs[:, 0].float(), dim=-1)
+        apart = unit(self.project(student[:, 0]).float(), dim=-1) - unit(teacher[:, 0].float(), dim=-1)
         return apart.square().sum(dim=-1)
 
-    def _attention(self, seen: Seen, theirs: ModelOutput) -> Tensor:
+    def _attention(self, seen: Seen, teacher_output: ModelOutput) -> Tensor:
         """Return [B] the mean over the pairs of the distance of attention maps."""
         present = seen.present
+        student_maps, teacher_maps = seen.output.attentions, teacher_output.attentions
         each = [
-            row_means(losses.attention_match(seen.output.attentions[ours], theirs.attentions[other], present), present)
-            for ours, other in self.pairs
+            row_means(losses.attention_match(student_maps[layer], teacher_maps[teacher_layer], present), present)
+            for layer, teacher_layer in self.pairs
         ]
         return torch.stack(each).mean(dim=0)
 

@@ -1,4 +1,4 @@
-"""What a student of layers is trained for: each task says how rows are read, and by which models.
+"""The tasks of `LayerMatch`: how rows are read, and by which models.
 
 Shapes: B rows, T tokens, N targets.
 """
@@ -48,12 +48,12 @@ class Sides:
     reading: Reading
     """How the student reads rows."""
     task: Task
-    """What the student will do."""
+    """The student's task, as the Hub calls it."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """What both tasks are given."""
+    """The arguments of both tasks."""
 
     step: ClassTraining
     """The trainer."""
@@ -64,13 +64,13 @@ class Order:
     teacher: Any
     """The teacher's."""
     weights: Weights
-    """How much each part of the loss counts."""
+    """Weights of the parts of the loss."""
     context: TrainingContext
-    """What it trains in."""
+    """The context of its `run`."""
 
     @property
     def attention(self) -> str | None:
-        """Return the implementation of attention that shows its maps, if they are wanted."""
+        """Return the implementation of attention that returns its maps, if they are compared."""
         return "eager" if self.weights.attention else None
 
 
@@ -94,7 +94,7 @@ def classify(order: Order) -> Sides:
 
 
 def read_classes(model: PretrainedModel, batch: Mapping[str, Tensor], wanted: Mapping[str, bool]) -> Any:
-    """Return what a classifier makes of a part of a batch: a `Seen`, whose targets are the rows."""
+    """Return the forward pass of a classifier on a micro-batch: a `Seen`, whose targets are the rows."""
     inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
     output = model(**inputs, **wanted)
     rows = torch.arange(len(batch["labels"]), device=output.logits.device)
@@ -103,12 +103,12 @@ def read_classes(model: PretrainedModel, batch: Mapping[str, Tensor], wanted: Ma
 
 def fill_masks(order: Order) -> Sides:
     """Return both sides of a training of a masked language model."""
-    folder, above = students.folder_of(order.student), students.folder_of(order.teacher)
-    tokenizer, theirs = students.load_tokenizer(folder), students.load_tokenizer(above)
-    class_teacher.check_tokens(tokenizer, theirs)
+    folder, teacher_folder = students.folder_of(order.student), students.folder_of(order.teacher)
+    tokenizer, teacher_tokenizer = students.load_tokenizer(folder), students.load_tokenizer(teacher_folder)
+    class_teacher.check_tokens(tokenizer, teacher_tokenizer)
     masking = masked_language_model.Masking.of(tokenizer)
     limit = classification.longest(order.step.max_length, tokenizer, folder)
-    limit = classification.longest(limit, theirs, above)
+    limit = classification.longest(limit, teacher_tokenizer, teacher_folder)
 
     def example(row: Mapping[str, Any]) -> Example | str:
         text = row[order.step.text]
@@ -119,8 +119,8 @@ def fill_masks(order: Order) -> Sides:
         )
 
     examples = stored(order.rows, example, order.context)
-    prepared = Prepared(folder, tokenizer, examples, (), order.weights.alpha, above)
-    teacher, wanted = masked_language_model.load_teacher(above, order.attention), order.weights.wanted()
+    prepared = Prepared(folder, tokenizer, examples, (), order.weights.alpha, teacher_folder)
+    teacher, wanted = masked_language_model.load_teacher(teacher_folder, order.attention), order.weights.wanted()
 
     def ask(inputs: Mapping[str, Tensor]) -> Any:
         with torch.no_grad():

@@ -1,7 +1,8 @@
 """Masked language models that learn from a masked language model: plain text, no labels.
 
-15 % of a row's tokens are targets, drawn anew each time it is read: of these 80 % are masked, 10 % become another token
-and 10 % stay (Devlin et al. 2019, arXiv 1810.04805, section 3.1). Teacher and student read the same.
+15 % of a row's tokens are targets, sampled each time it is read (dynamic masking): of these 80 % are masked, 10 %
+become another token and 10 % stay (Devlin et al. 2019, arXiv 1810.04805, section 3.1). Teacher and student read the
+same.
 
 Shapes: B rows, T tokens, N targets, V vocabulary.
 """
@@ -35,11 +36,12 @@ MASKED, CHANGED = 0.8, 0.1
 
 
 def example(ids: Sequence[int], special: Sequence[int]) -> Example | str:
-    """Return a text's tokens as a row with as many targets as will be drawn, or why it can't be learned."""
+    """Return a text's tokens as a row with as many targets as will be sampled, or why it can't be trained on."""
     usual = sum(token not in special for token in ids)
     if not usual:
         return "no text"
     targets = max(1, round(SHARE * usual))
+    # placeholders: the number of targets must be known before they are sampled, as the loss is divided by it
     return Example([*ids, *[0] * targets], len(ids))
 
 
@@ -52,7 +54,7 @@ class Masking:
     special: tuple[int, ...]
     """Tokens that are never targets, such as those at the ends."""
     vocabulary: int
-    """Tokens that another one is drawn from."""
+    """Number of tokens that replacements are sampled from."""
     padding: int
     """The padding token."""
 
@@ -72,15 +74,15 @@ class Masking:
         return cls(tokenizer.mask_token_id, tuple(tokenizer.all_special_ids), len(tokenizer), padding)
 
     def reading(self, wanted: Mapping[str, bool]) -> Reading:
-        """Return how a student reads rows, with the `wanted` inner states."""
+        """Return how a student reads rows, with hidden states or attention maps if `wanted`."""
         return Reading(partial(micro_batches, collated=self.collate), partial(self.read, wanted=wanted))
 
     def collate(self, examples: Sequence[Example]) -> dict[str, Tensor]:
         """Return rows as tensors, padded on the right.
 
         Returns:
-            `input_ids` and `attention_mask` [B, T]; `counts` [B] the targets of each row; `labels` [N], which are
-            known when they are drawn.
+            `input_ids` and `attention_mask` [B, T]; `counts` [B] the targets of each row; `labels` [N], zeros
+            until the targets are sampled.
         """
         lengths = np.array([example.prompt for example in examples])
         input_ids = np.full((len(examples), lengths.max()), self.padding, dtype=np.int64)
@@ -96,18 +98,20 @@ class Masking:
         return {name: torch.from_numpy(array) for name, array in batch.items()}
 
     def read(self, model: PretrainedModel, batch: Mapping[str, Tensor], wanted: Mapping[str, bool]) -> Any:
-        """Return what a model makes of a part of a batch in which targets are drawn: a `Seen`."""
+        """Return the forward pass of a model on a micro-batch with sampled targets: a `Seen`."""
         ids, chosen = self.drawn(batch)
         rows, places = chosen.nonzero(as_tuple=True)
         inputs = {"input_ids": ids, "attention_mask": batch["attention_mask"]}
         output = model(**inputs, **wanted)
+        # without the rows that pad the output layer, in which teacher and student may differ
         logits = output.logits[rows, places, : self.vocabulary]
         return Seen(inputs, output, logits, batch["input_ids"][chosen], rows, places)
 
     def drawn(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return the tokens that are shown [B, T], and which are targets [B, T]."""
+        """Return the model's input tokens [B, T], and which are targets [B, T]."""
         ids = batch["input_ids"]
         usual = batch["attention_mask"].bool() & ~torch.isin(ids, torch.tensor(self.special, device=ids.device))
+        # random ranks: the `counts` usual tokens of each row with the highest numbers are targets; others rank last
         order = torch.rand(ids.shape, device=ids.device).masked_fill(~usual, -1.0).argsort(dim=1, descending=True)
         chosen = order.argsort(dim=1) < batch["counts"][:, None]
         fate = torch.rand(ids.shape, device=ids.device)

@@ -1,4 +1,4 @@
-"""The loop of meta pseudo-labels: teacher and student take turns, and a killed run goes on where it was."""
+"""The loop of meta pseudo-labels: teacher and student take turns, and a killed run resumes from its checkpoint."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ Part = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Plan:
-    """How teacher and student learn together."""
+    """The hyperparameters of both models."""
 
     schedule: Schedule
-    """The student's: passes over the unlabelled rows, labelled rows a step."""
+    """The student's: epochs of the unlabelled rows, and labelled rows a step."""
     teacher_rate: float
-    """The teacher's highest learning rate."""
+    """The teacher's peak learning rate."""
     unlabelled: int
     """Unlabelled rows a step."""
     alpha: float
-    """Weight of the drawn labels in the student's loss; the rest is the labelled rows'."""
+    """Weight of the sampled labels in the student's loss; the labelled rows have 1 - alpha."""
     temperature: float
-    """Softens the distribution from which labels are drawn."""
+    """Softens the distribution from which labels are sampled."""
     weight: float
     """Of the feedback in the teacher's gradient."""
 
@@ -49,7 +49,7 @@ class Plan:
 
 
 class Endless:
-    """Batches by the number of the step, pass after pass."""
+    """Batches by the number of the step, epoch after epoch."""
 
     def __init__(self, examples: Examples, batch_size: int, seed: int) -> None:
         """Cut `examples` into batches."""
@@ -71,38 +71,38 @@ class Learner:
     """A model with its optimizer."""
 
     model: Any
-    """What learns."""
+    """The model."""
     optimizer: Any
     """Of all its weights."""
     scheduler: Any
     """Of the learning rate."""
     clip: float
-    """Highest norm of the gradient."""
+    """Norm of the gradient to which larger ones are clipped."""
 
     def __post_init__(self) -> None:
-        """List the weights that learn."""
+        """List the trainable weights."""
         self.weights: list[Tensor] = [weight for weight in self.model.parameters() if weight.requires_grad]
 
     def taken(self) -> list[Tensor]:
-        """Return the gradients, and forget them."""
-        found = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in self.weights]
+        """Return the gradients, and reset them."""
+        gradients = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in self.weights]
         self.optimizer.zero_grad(set_to_none=True)
-        return found
+        return gradients
 
     def step(self) -> None:
-        """Take a step along the gradients, and forget them."""
+        """Take a step along the gradients, and reset them."""
         torch.nn.utils.clip_grad_norm_(self.weights, self.clip)
         self.optimizer.step()
         self.scheduler.step()
         self.optimizer.zero_grad(set_to_none=True)
 
     def state(self) -> dict[str, Any]:
-        """Return all that a later process needs to go on."""
+        """Return the state for a checkpoint."""
         parts = (self.model, self.optimizer, self.scheduler)
         return dict(zip(("model", "optimizer", "scheduler"), (part.state_dict() for part in parts), strict=True))
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state`."""
+        """Restore a `state`."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
@@ -140,9 +140,10 @@ class MetaLoop:
             self.context.progress(step + 1, steps, note=f"teacher and student, loss {figures['student']:.4f}")
 
     def step(self, labelled: Sequence[Part], unlabelled: Sequence[Part]) -> dict[str, float]:
-        """Let both learn once; return their losses and the feedback."""
+        """Train both for a step; return their losses and the feedback."""
+        # kept until the feedback is known: the gradient of the teacher's loss on the labels it has sampled
         self.teacher.model.train()
-        teacher_says = self._backward(self.teacher, unlabelled, drawing=True)
+        teacher_drawn = self._backward(self.teacher, unlabelled, drawing=True)
         drawn = self.teacher.taken()
         before = [weight.detach().clone() for weight in self.student.weights]
         self.student.model.train()
@@ -150,42 +151,51 @@ class MetaLoop:
         if self.plan.alpha < 1:
             loss += self._backward(self.student, labelled, 1 - self.plan.alpha)
         self.student.step()
-        # dropout would judge the step by another student than the one that is kept
+        # without dropout: the feedback is of the weights after the step, not of a random subnetwork
         self.student.model.eval()
-        found = self._backward(self.student, labelled)
+        labelled_loss = self._backward(self.student, labelled)
+        # h of the paper, see `feedback`; `taken` resets the gradient, so that no step uses it
         h = float(feedback(before, [weight.detach() for weight in self.student.weights], self.student.taken()))
         advantage = self.plan.weight * self.baseline.advantage(h)
+        # the teacher's gradient: that of the labelled loss, plus the advantage times that of the sampled labels
         supervised = self._backward(self.teacher, labelled)
         for weight, gradient in zip(self.teacher.weights, drawn, strict=True):
             weight.grad = gradient * advantage if weight.grad is None else weight.grad + gradient * advantage
         self.teacher.step()
-        return {"student": loss, "student_labelled": found, "teacher": supervised, "teacher_drawn": teacher_says,
-                "feedback": h}  # fmt: skip
+        return {
+            "student": loss,
+            "student_labelled": labelled_loss,
+            "teacher": supervised,
+            "teacher_drawn": teacher_drawn,
+            "feedback": h,
+        }
 
     def _backward(
         self, learner: Learner, parts: Sequence[Part], weight: float = 1.0, *, drawing: bool = False
     ) -> float:
-        """Add the gradient of a batch's mean cross-entropy; with `drawing` the model first draws its labels."""
+        """Add the gradient of a batch's mean cross-entropy; with `drawing` the model first samples its labels."""
         count, total = sum(len(part["labels"]) for part in parts), 0.0
         for part in parts:
             device = part["input_ids"].device
             with torch.autocast(device.type, torch.bfloat16, enabled=self.plan.schedule.bf16):
                 logits = self.reading.logits(learner.model, part)
             if drawing:
+                # into the batch itself: the student learns the same labels after it
                 part["labels"] = self.sample(logits, self.plan.temperature)
+            # divided by the rows of the whole batch: micro-batches add up to its mean
             loss = weight * cross_entropy(logits, part["labels"]).sum() / count
             loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
         return total
 
     def _parts(self, examples: Sequence[Example]) -> list[Part]:
-        """Return rows as tensors where the models are."""
+        """Return rows as micro-batches on the models' device."""
         device = self.student.weights[0].device
         split = self.reading.parts(examples, self.plan.schedule.budget)
         return [{name: tensor.to(device) for name, tensor in part.items()} for part in split]
 
     def _save(self, step: int, steps: int) -> None:
-        """Write a checkpoint in place of the last one; after the last step only the student's weights count."""
+        """Replace the checkpoint; after the last step it holds the student's weights only."""
         state: dict[str, Any] = {"step": step, "curve": self.curve}
         if step < steps:
             state |= {
@@ -198,10 +208,10 @@ class MetaLoop:
             state["weights"] = self.student.model.state_dict()
         path = self.context.work / FILE
         torch.save(state, path.with_suffix(".part"))
-        os.replace(path.with_suffix(".part"), path)  # noqa: PTH105 - says that it is one rename
+        os.replace(path.with_suffix(".part"), path)  # noqa: PTH105 - one atomic rename: a kill leaves the old checkpoint or the new
 
     def _resume(self) -> int:
-        """Go on from the checkpoint, if there is one; return how many steps are done."""
+        """Restore the checkpoint, if there is one; return the number of steps done."""
         path = self.context.work / FILE
         if not path.exists():
             return 0
@@ -215,12 +225,12 @@ class MetaLoop:
             self.baseline = Baseline(state["baseline"])
             torch.set_rng_state(state["random"][0])
             torch.cuda.set_rng_state_all(state["random"][1:])
-        self.context.logger.info("going on after step %d", state["step"])
+        self.context.logger.info("resuming after step %d", state["step"])
         return int(state["step"])
 
 
 def learner(model: PretrainedModel, rate: float, schedule: Schedule, steps: int) -> Learner:
-    """Return `model`, moved to where it computes, with AdamW at a learning rate of at most `rate`."""
+    """Return `model` on its device, with AdamW at a peak learning rate of `rate`."""
     from transformers import get_scheduler
 
     model = model.to("cuda" if torch.cuda.is_available() else "cpu")
@@ -228,6 +238,7 @@ def learner(model: PretrainedModel, rate: float, schedule: Schedule, steps: int)
         checkpointed: Any = model
         checkpointed.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     weights = [weight for weight in model.parameters() if weight.requires_grad]
+    # no weight decay of biases and norms
     groups = [
         {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": schedule.weight_decay},
         {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},

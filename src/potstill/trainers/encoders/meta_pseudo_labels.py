@@ -1,4 +1,4 @@
-"""Meta pseudo-labels: a teacher that labels for a student learns from what its labels did to it."""
+"""Meta pseudo-labels: a teacher learns from how its pseudo-labels change the student."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ if TYPE_CHECKING:
 
 
 class MetaPseudoLabels(ClassTraining):
-    """Train a classifier on labels that a teacher draws for unlabelled texts, while the teacher learns from the effect.
+    """Train a classifier on a teacher's sampled labels of unlabelled texts, while the teacher learns from their effect.
 
-    Pham et al. 2020 ("Meta Pseudo Labels", arXiv 2003.10580, section 2 and appendix A): at each step the teacher draws
-    labels, the student takes a step on them, and how much that lowered its loss on labelled rows, to first order, makes
-    the drawn labels more or less probable (`losses/meta_feedback.py`); beside it the teacher learns the labelled rows.
-    At the end the student, which has seen drawn labels only, is fine-tuned on the labelled rows. Left out is the
-    paper's loss on augmented inputs (UDA), as texts have no augmentation that is sure to keep the class; a moving
-    average of the feedback is subtracted, which changes its variance and not its mean.
+    Pham et al. 2020 ("Meta Pseudo Labels", arXiv 2003.10580, section 2 and appendix A): at each step the teacher
+    samples labels, the student takes a step on them, and how much that lowered its loss on labelled rows, to first
+    order, makes the sampled labels more or less probable (`losses/meta_feedback.py`); the teacher learns the labelled
+    rows, too. At the end the student, which has seen sampled labels only, is fine-tuned on the labelled rows. Left out
+    is the paper's loss on augmented inputs (UDA), as texts have no augmentation that is sure to keep the class; a
+    moving average of the feedback is subtracted, which changes its variance and not its mean.
 
-    `epochs` are passes over the unlabelled rows; `batch_size` counts the labelled rows of a step. `alpha` below 1 is no
-    part of the paper: the rest of the student's loss is then the labelled rows'. `temperature` softens what labels are
-    drawn from. `validation` chooses among the weights of the fine-tuning. It takes three times the memory and about
-    five times the time of `Classifier`.
+    `epochs` are those of the unlabelled rows; `batch_size` counts the labelled rows of a step. `alpha` below 1 is not
+    in the paper: the labelled rows then have 1 - alpha of the student's loss. `temperature` softens the distribution
+    that labels are sampled from. `validation` chooses among the weights of the fine-tuning. It takes three times the
+    memory and about five times the time of `Classifier`.
 
     >>> rows = LoadRows([{"text": "what a joy", "label": "good"}, {"text": "so dull", "label": "bad"}])
     >>> texts = LoadRows([{"text": "a joy to see"}, {"text": "dull"}])
@@ -59,14 +59,14 @@ class MetaPseudoLabels(ClassTraining):
     """Where the teacher starts, with the student's tokenizer: such as a `Classifier` of the labelled rows; None starts
     it where the student starts, with another new head."""
     teacher_learning_rate: Annotated[float, Gt(0)] | None = None
-    """Highest learning rate of the teacher; None takes that of the student, or the usual one for the teacher's size."""
+    """Peak learning rate of the teacher; None takes that of the student, or the usual one for the teacher's size."""
     unlabelled_batch_size: Annotated[int, Ge(1)] | None = None
     """Unlabelled rows a step; None takes as many as labelled ones."""
     feedback: Annotated[float, Ge(0)] = 1.0
-    """Weight of the feedback, which multiplies the mean gradient of a batch's drawn labels as in the paper; 0 lets the
-    teacher learn the labelled rows alone, to see what the feedback is worth."""
+    """Weight of the feedback, which multiplies the mean gradient of a batch's sampled labels as in the paper; 0 lets
+    the teacher learn the labelled rows alone, as a control."""
     finetune_epochs: Annotated[float, Gt(0)] = 3.0
-    """Passes over the labelled rows at the end."""
+    """Epochs of the fine-tuning on the labelled rows at the end."""
 
     def check(self) -> Iterator[Problem]:
         """Yield what is wrong with the parameters."""
@@ -91,7 +91,7 @@ class MetaPseudoLabels(ClassTraining):
         """Train both and write the student's folder.
 
         Raises:
-            BadInput: a model can't be trained, the two cut texts differently, the labels make no classes, or no
+            BadInput: a model can't be trained, the two tokenize differently, the labels make no classes, or no
                 unlabelled row has a text.
         """
         from potstill.trainers.encoders.text_batches import reading
@@ -99,14 +99,14 @@ class MetaPseudoLabels(ClassTraining):
         inputs = {"rows": rows, "unlabelled": unlabelled, "student": student, "teacher": teacher}
         with set_up(self, inputs, context, validation) as training:
             prepared = prepare(self, rows, student, None, training)
-            above = prepared.folder if teacher is None else students.folder_of(teacher)
-            class_teacher.check_tokens(prepared.tokenizer, students.load_tokenizer(above))
-            pool = self._pool(unlabelled, prepared, above, training)
+            teacher_folder = prepared.folder if teacher is None else students.folder_of(teacher)
+            class_teacher.check_tokens(prepared.tokenizer, students.load_tokenizer(teacher_folder))
+            pool = self._pool(unlabelled, prepared, teacher_folder, training)
             padding = prepared.padding
             model = load(prepared.folder, prepared.names, padding, self.seed)
             if self.hold_zeros:
                 students.hold_zero_weights(model)
-            self._meta(model, load(above, prepared.names, padding, self.seed + 1), prepared, pool, training)
+            self._meta(model, load(teacher_folder, prepared.names, padding, self.seed + 1), prepared, pool, training)
             last = dataclasses.replace(self, epochs=self.finetune_epochs)
             recipe = {"epochs": self.epochs, "fine-tuning epochs": self.finetune_epochs, "feedback": self.feedback,
                       "unlabelled rows": len(pool)}  # fmt: skip
@@ -115,7 +115,7 @@ class MetaPseudoLabels(ClassTraining):
     def _meta(
         self, model: PretrainedModel, guide: PretrainedModel, prepared: Prepared, pool: Examples, context: Context
     ) -> None:
-        """Let student and teacher learn together."""
+        """Train student and teacher together."""
         import torch
 
         from potstill.trainers.encoders.meta_loop import Endless, MetaLoop, learner
@@ -134,7 +134,7 @@ class MetaPseudoLabels(ClassTraining):
         context.notes["meta_curve"] = loop.curve
 
     def _plan(self, model: PretrainedModel, guide: PretrainedModel) -> Plan:
-        """Return how both learn."""
+        """Return the hyperparameters of both."""
         from potstill.trainers.encoders.meta_loop import Plan
 
         usual = [default_learning_rate(each.num_parameters()) for each in (model, guide)]
@@ -148,7 +148,7 @@ class MetaPseudoLabels(ClassTraining):
         )
 
     def _pool(self, rows: Dataset, prepared: Prepared, teacher: Path, context: Context) -> Examples:
-        """Return the unlabelled rows in tokens.
+        """Return the tokenized unlabelled rows.
 
         Raises:
             BadInput: there is none with a text.

@@ -1,4 +1,4 @@
-"""Sentence encoders: vectors learned from pairs that belong together, or from another encoder's vectors."""
+"""Sentence encoders: embeddings learned from pairs that belong together, or from another encoder's embeddings."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 VECTOR = "teacher's vector"
 """Column with the teacher's vectors, while the rows are read."""
 CHUNK = 1024
-"""Texts that the teacher reads together, sorted by length."""
+"""Texts that the teacher reads at a time, sorted by length."""
 
 
 class SentenceEncoder(Training):
@@ -40,10 +40,10 @@ class SentenceEncoder(Training):
 
     Without a teacher each `anchor` is to find its `positive` among all positives and negatives of the batch (multiple
     negatives ranking: Henderson et al. 2017, arXiv 1705.00652, section 4.4); a larger `batch_size` makes that harder,
-    and sets the memory. Texts that read like the right one don't count against it. With a `teacher` the student's
+    and sets the memory. Texts equal to the positive are left out of the negatives. With a `teacher` the student's
     vector of each `text`, and of its `translation` if that column is named, is to be the teacher's of the text (mean
-    squared error: Reimers and Gurevych 2020, arXiv 2004.09813, section 2); where the teacher's vectors are longer, the
-    student gets a linear layer more. A student that is a plain encoder is given mean pooling. Writes a folder for
+    squared error: Reimers and Gurevych 2020, arXiv 2004.09813, section 2); where their sizes differ, the student
+    gets a linear layer on top. A student that is a plain encoder gets mean pooling. Writes a folder for
     `SentenceTransformer`.
 
     >>> rows = LoadRows([{"anchor": "what a joy", "positive": "lovely"}, {"anchor": "so dull", "positive": "a bore"}])
@@ -52,7 +52,7 @@ class SentenceEncoder(Training):
     """
 
     preload: ClassVar[tuple[str, ...]] = (*Training.preload, "sentence_transformers")
-    # with dropout, other parts draw different numbers
+    # dropout samples other masks for micro-batches of another size, and for several processes
     unkeyed: ClassVar[frozenset[str]] = Training.unkeyed - {"micro_batch_tokens", "processes"}
 
     _: KW_ONLY
@@ -63,15 +63,15 @@ class SentenceEncoder(Training):
     positive: str = "positive"
     """Column with the text it is to find."""
     negative: str | None = None
-    """Column with a text that looks right and isn't."""
+    """Column with a hard negative: a text that looks right and isn't."""
     scale: Annotated[float, Gt(0)] = 20.0
-    """What cosines are multiplied by before they compete; 20, a temperature of 0.05, is sentence-transformers'."""
+    """What cosines are multiplied by before the softmax; 20, a temperature of 0.05, is sentence-transformers'."""
     text: str = "text"
     """Column with the text; with a teacher."""
     translation: str | None = None
     """Column with the same in another language, which is to get the same vector."""
     max_length: Annotated[int, Ge(3)] | None = None
-    """Longest text, in tokens, of which the start is read; None is what the student reads."""
+    """Longest text, in tokens, longer ones being truncated; None is the student's own limit."""
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns that the rows must have."""
@@ -88,12 +88,12 @@ class SentenceEncoder(Training):
         """Yield what is wrong with the parameters."""
         yield from super().check()
         if self.teacher is None and self.processes > 1:
-            text = "but an anchor is held against all texts of its batch, which takes one process: set 1"
+            text = "but an anchor is compared with all texts of its batch, which takes one process: set 1"
             yield Problem("", "processes", f"is {self.processes}, {text}")
         if self.teacher is None and self.batch_size < 2:
-            yield Problem("", "batch_size", "is 1, so no anchor has another text to be told from: take 2 or more")
+            yield Problem("", "batch_size", "is 1, so no anchor has a negative: take 2 or more")
         if self.teacher is None and self.translation:
-            yield Problem("", "translation", "is named, but without a teacher nothing says which vector it is to get")
+            yield Problem("", "translation", "is named, but only a teacher gives the vector that it is to have")
 
     def recipe(self) -> dict[str, object]:
         """Return the parameters that the model card names."""
@@ -152,6 +152,7 @@ class SentenceEncoder(Training):
         """Train, and write the folder."""
         schedule = schedule_of(self, default_learning_rate(sum(each.numel() for each in model.parameters())))
         figures = learn(model, examples, objective, schedule, reading, context)
+        # loading leaves them among the tokenizer's arguments, which are saved with it
         for note in ("is_local", "local_files_only"):
             model.tokenizer.init_kwargs.pop(note, None)
         model.save_pretrained(str(context.out), create_model_card=False)
@@ -189,7 +190,7 @@ class _Reader:
 def _taught(
     rows: Dataset, columns: list[str], teacher: Any, context: TrainingContext
 ) -> tuple[Dataset, TrainingContext]:
-    """Return the rows, and the surroundings with the validation rows, with the teacher's vector of the first column."""
+    """Return the rows, and the context with the validation rows, with the teacher's vector of the first column."""
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -200,7 +201,8 @@ def _taught(
         return {VECTOR: teacher.encode(given, batch_size=64, show_progress_bar=False)}
 
     def taught(given: Dataset, name: str) -> Dataset:
-        # the file appears when it is whole, and a run that goes on takes it
+        # the file appears when it is complete, and a resumed run reads it; the fingerprint is given, as
+        # `datasets` may hash a model otherwise in the next process
         file = str(context.work / f"{name}.arrow")
         return given.map(
             vectors, batched=True, batch_size=CHUNK, input_columns=[columns[0]], cache_file_name=file,
@@ -221,9 +223,9 @@ def _widen(model: Any, width: int) -> None:
     except ModuleNotFoundError:  # before version 6
         from sentence_transformers.models import Dense
 
-    ours = model.get_sentence_embedding_dimension()
-    if width and ours != width:
-        layer = Dense(ours, width, activation_function=torch.nn.Identity())
+    size = model.get_sentence_embedding_dimension()
+    if width and size != width:
+        layer = Dense(size, width, activation_function=torch.nn.Identity())
         model.add_module(str(len(model)), layer)
 
 

@@ -1,6 +1,6 @@
 """Labelled texts as batches: what a classifier reads.
 
-A row is stored like those of language models: its tokens, and in the place of a target token the number of its class.
+A row is stored like those of language models: its tokens, and as its target the number of its class.
 
 Shapes: B rows, T tokens, C classes.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from potstill.compression.pretrained import PretrainedModel
 
 UNLABELLED = -1
-"""Number of the class of a row without a label, of which only a teacher's part of the loss counts."""
+"""Class of a row without a label, which has only the teacher's part of the loss."""
 LEAST = 1e-9
 """Smallest probability of a class: 0 has no logarithm."""
 
@@ -70,5 +70,6 @@ def class_logits(model: PretrainedModel, batch: Mapping[str, Tensor]) -> Tensor:
 
 def label_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the cross-entropy [B] of the labels [B] from logits [B, C]; 0 where a row has no label."""
-    known = labels != UNLABELLED
-    return cross_entropy(logits, labels.clamp(min=0)) * known
+    has_label = labels != UNLABELLED
+    # clamped only to gather: -1 is no index
+    return cross_entropy(logits, labels.clamp(min=0)) * has_label

@@ -1,4 +1,4 @@
-"""Token classification: an encoder with a new head learns a label for each word, and what a teacher says of it."""
+"""Token classification: an encoder with a new head learns a label for each word, or a teacher's distribution."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 
 class TokenClassifier(ClassTraining):
-    """Train an encoder with a new head to label each word of a text; all weights learn.
+    """Train an encoder with a new head to label each word of a text; all weights are trained.
 
-    A word is labelled at its first token, and its other tokens learn nothing (Devlin et al. 2019, arXiv 1810.04805,
+    A word is labelled at its first token, and its other tokens have no loss (Devlin et al. 2019, arXiv 1810.04805,
     section 5.3). The loss of a word is cross-entropy; with a `teacher` it is alpha * temperature^2 * KL(teacher ||
     student) + (1 - alpha) * cross-entropy (Hinton et al. 2015, arXiv 1503.02531, section 2). Every word of a batch
     weighs the same. Writes a float32 folder for `AutoModelForTokenClassification`.
@@ -59,7 +59,7 @@ class TokenClassifier(ClassTraining):
         if self.teacher is None and self.alpha:
             yield Problem("", "alpha", f"is {self.alpha:g} without a teacher: give teacher=, or leave alpha= out")
         if self.teacher is not None and self.alpha == 0:
-            yield Problem("", "alpha", "is 0, so the teacher has no say: raise it, or leave teacher= out")
+            yield Problem("", "alpha", "is 0, so the teacher has no weight: raise it, or leave teacher= out")
 
     def run(
         self,
@@ -83,10 +83,10 @@ class TokenClassifier(ClassTraining):
             padding = prepared.padding
             model = load(prepared.folder, prepared.names, padding, self.seed, kind=KIND)
             read = reading(padding, len(prepared.names))
-            above = None
+            live_teacher = None
             if prepared.teacher is not None:
-                above = class_teacher.load(prepared.teacher, prepared.names, kind=KIND, read=read.logits)
-            objective = ClassObjective(prepared.alpha, self.temperature, above)
+                live_teacher = class_teacher.load(prepared.teacher, prepared.names, kind=KIND, read=read.logits)
+            objective = ClassObjective(prepared.alpha, self.temperature, live_teacher)
             recipe = {"alpha": prepared.alpha, "temperature": self.temperature} if prepared.alpha else {}
             return fit(self, prepared, model, objective, read, recipe, training, task="token-classification")
 
@@ -97,25 +97,26 @@ def _prepare(
     """Tokenize the rows.
 
     Raises:
-        BadInput: student or teacher is no model, they cut texts differently, the labels make no classes or others than
+        BadInput: student or teacher is no model, they tokenize differently, the labels make no classes or others than
             the teacher's, or no row is left to train on.
     """
     folder = students.folder_of(student)
     tokenizer = reads_words(students.load_tokenizer(folder), folder)
-    teachers = above = None
+    teacher_classes = teacher_folder = None
     limit = longest(step.max_length, tokenizer, folder)
     if teacher is not None:
-        above = students.folder_of(teacher)
-        theirs = reads_words(students.load_tokenizer(above), above)
-        class_teacher.check_tokens(tokenizer, theirs)
-        teachers, limit = class_teacher.class_names(above, KIND), longest(limit, theirs, above)
+        teacher_folder = students.folder_of(teacher)
+        teacher_tokenizer = reads_words(students.load_tokenizer(teacher_folder), teacher_folder)
+        class_teacher.check_tokens(tokenizer, teacher_tokenizer)
+        teacher_classes = class_teacher.class_names(teacher_folder, KIND)
+        limit = longest(limit, teacher_tokenizer, teacher_folder)
     has = step.label in rows.column_names
-    found = class_names.ordered({label for labels in rows[step.label] for label in labels or ()}) if has else []
-    names = class_names.chosen(found, step.classes, teachers, step.label)
-    alpha = (0.5 if step.alpha is None else step.alpha) if above else 0.0
+    occurring = class_names.ordered({label for labels in rows[step.label] for label in labels or ()}) if has else []
+    names = class_names.chosen(occurring, step.classes, teacher_classes, step.label)
+    alpha = (0.5 if step.alpha is None else step.alpha) if teacher_folder else 0.0
     context.notes |= {"classes": len(names), "alpha": alpha, "cut_texts": 0}
-    reads = _Reader(step, tokenizer, names, limit, above is not None, context)
-    return Prepared(folder, tokenizer, stored(rows, reads.example, context), names, alpha, above)
+    reads = _Reader(step, tokenizer, names, limit, teacher_folder is not None, context)
+    return Prepared(folder, tokenizer, stored(rows, reads.example, context), names, alpha, teacher_folder)
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ class _Reader:
     limit: int
     """Longest text, in tokens."""
     live: bool
-    """Whether a teacher reads along."""
+    """Whether a live teacher reads the rows too."""
     context: Context
 
     def example(self, row: Mapping[str, Any]) -> Example | str:

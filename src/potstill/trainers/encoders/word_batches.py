@@ -1,7 +1,7 @@
 """Texts whose words have labels, as batches.
 
-A row is stored like those of language models: its tokens, then a number for each target, which holds its place among
-the tokens and its class.
+A row is stored like those of language models: its tokens, then a number for each target, which encodes its position
+and its class.
 
 Shapes: B rows, T tokens, N targets, C classes.
 """
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 def tagged(ids: Sequence[int], targets: Sequence[tuple[int, int]], count: int) -> Example:
     """Return a text's tokens with its targets: (place, number of the class, -1 for none) of `count` classes."""
+    # class -1 becomes 0, so that divmod by count + 1 gives both back
     return Example([*ids, *(place * (count + 1) + number + 1 for place, number in targets)], len(ids))
 
 

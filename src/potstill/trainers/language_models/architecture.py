@@ -1,4 +1,4 @@
-"""What differs between causal models and encoder-decoders: how a row becomes tokens, and how a model reads these."""
+"""What differs between causal models and encoder-decoders: tokenization of a row, and the forward pass."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Architecture:
-    """One of the two."""
+    """A causal model or an encoder-decoder, as trainers treat it."""
 
     name: str
     """For messages."""
     check_tokenizer: Callable[[Any], None]
-    """Raises BadInput if a tokenizer can't write such a model's rows."""
+    """Raises BadInput if a tokenizer can't encode rows for such a model."""
     encode: Callable[[Any, Messages, str], tuple[list[int], int]]
     """Returns the tokens of a prompt and its answer, and how many are the prompt's."""
     span: Callable[[Example], int]
@@ -69,7 +69,7 @@ ENCODER_DECODER = Architecture(
 
 
 def architecture_of(folder: str | Path) -> Architecture:
-    """Return what the model in `folder` is."""
+    """Return the architecture of the model in `folder`."""
     return ENCODER_DECODER if encoder_decoder.is_encoder_decoder(folder) else CAUSAL_MODEL
 
 
@@ -84,22 +84,22 @@ def check_alike(student: Path, teacher: ModelSource | None, kind: str) -> None:
     Raises:
         BadInput: only one of them is an encoder-decoder, or their decoders start with different tokens.
     """
-    ours = architecture_of(student)
-    if kind and ours is ENCODER_DECODER:
+    student_kind = architecture_of(student)
+    if kind and student_kind is ENCODER_DECODER:
         raise BadInput(
             "the student is an encoder-decoder, and the rows hold soft labels, which causal models make: leave the "
             "teacher_* columns out and give teacher=, an encoder-decoder of the same vocabulary"
         )
     if kind or teacher is None:
         return
-    theirs = architecture_of(folder_of(teacher))
-    if theirs is not ours:
+    teacher_kind = architecture_of(folder_of(teacher))
+    if teacher_kind is not student_kind:
         raise BadInput(
-            f"the teacher is {theirs.name} and the student {ours.name}: they read different tokens, so the "
-            "student can learn from what the teacher writes only: SequenceLevel"
+            f"the teacher is {teacher_kind.name} and the student {student_kind.name}: they read different tokens, so "
+            "the student can learn from what the teacher writes only: SequenceLevel"
         )
     starts = [_start(folder) for folder in (folder_of(teacher), student)]
-    if ours is ENCODER_DECODER and starts[0] != starts[1]:
+    if student_kind is ENCODER_DECODER and starts[0] != starts[1]:
         raise BadInput(
             f"the teacher's decoder starts with token {starts[0]}, the student's with {starts[1]}: set "
             "decoder_start_token_id in the student's config.json to the teacher's"

@@ -1,4 +1,4 @@
-"""What the trainers of language models share: prompts and answers as rows, adapters, and a model folder to serve.
+"""What trainers of language models share: prompts and answers as rows, adapters, and the model folder they write.
 
 Causal models and encoder-decoders alike: what differs between them is in `architecture.py`.
 """
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from potstill.trainers.loop.schedule import Reading
 
 CHUNK_TOKENS = 256
-"""Tokens whose logits are there at once: with 150,000 of them each, 150 MB a copy."""
+"""Tokens whose logits are in memory at once: with a vocabulary of 150,000, 150 MB a copy."""
 LORA_LEARNING_RATE = 2e-4
 """Learning rate of adapters where none is given: that of the QLoRA paper up to 13 billion parameters (its table 9)."""
 
@@ -53,10 +53,10 @@ class CausalTraining(Training):
     max_length: Annotated[int, Ge(2)] = 512
     """Longest row, in tokens, prompt included; longer ones are left out, as a cut answer teaches to stop anywhere."""
     packing: bool = False
-    """Whether rows stand behind one another in one sequence instead of being padded to the longest: the same result,
-    for causal models. Batches are of similar lengths anyway, so it pays on GPUs, and on a CPU it doesn't."""
+    """Whether rows are concatenated to one sequence instead of padded to the longest: the same result, for causal
+    models. As batches are of similar lengths anyway, it is faster on GPUs only."""
     lora: LoRA | None = None
-    """Train low-rank adapters instead of the weights; they are merged at the end unless it says otherwise."""
+    """Train low-rank adapters instead of the weights; they are merged at the end unless `merge` is False."""
     qlora: QLoRA | bool = False
     """The same over a base in 4 bits; True takes the defaults of `QLoRA`."""
 
@@ -65,10 +65,10 @@ class CausalTraining(Training):
         return {"rows": answer_columns(self.prompt)}
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
-        """Return None, as no rows are made.
+        """Return None, as a trainer makes no rows.
 
         Raises:
-            BadInput: the rows hold conversations, which the template doesn't show.
+            BadInput: the rows hold conversations, which the template doesn't render.
         """
         hint = conversation_hint(self.prompt, inputs.get("rows") or ())
         if hint:
@@ -97,7 +97,7 @@ class CausalTraining(Training):
         return LORA_LEARNING_RATE if self.adapter() else students.default_learning_rate(parameters)
 
     def figures(self, learned: Mapping[str, float], context: Context) -> Mapping[str, float]:
-        """Return the figures for the model card from those of the training, and from its curve in the notes."""
+        """Return the metrics for the model card from those of the training, and from its curve in the notes."""
         return learned
 
     def recipe(self) -> dict[str, object]:
@@ -115,7 +115,7 @@ class Prepared:
     tokenizer: Tokenizer
     """Its tokenizer."""
     examples: Examples
-    """The rows in tokens."""
+    """The tokenized rows."""
     architecture: Architecture
     """What kind of model it is."""
     reading: Reading
@@ -123,9 +123,9 @@ class Prepared:
 
 
 Lesson = tuple[Prepared, "Objective"]
-"""What a student learns: its rows, and what it minimises on them."""
+"""What a student learns: its rows, and the objective on them."""
 ExampleOf = Callable[[Mapping[str, Any], Any], "Example | str"]
-"""Turns a row, given the tokenizer, into tokens, or says why it can't."""
+"""Tokenizes a row, or returns why it can't be trained on."""
 
 
 def prepare(
@@ -136,7 +136,7 @@ def prepare(
     example_of: ExampleOf,
     length: Callable[[Example], int] | None = None,
 ) -> Prepared:
-    """Tokenize the rows; `length` is that of an example which holds more than one text.
+    """Tokenize the rows; `length` returns that of an example, where it holds more than one text.
 
     Raises:
         BadInput: the student is no model, can't write chats if it is a causal one, or no row is left to train on.
@@ -155,13 +155,13 @@ def prepare(
 
     def fitting(row: Mapping[str, Any]) -> Example | str:
         try:
-            made = example_of(row, tokenizer)
+            example = example_of(row, tokenizer)
         except UnfitRow as unfit:
             return unfit.reason
-        if isinstance(made, str):
-            return made
-        tokens, span = (length(made),) * 2 if length else (len(made.ids), architecture.span(made))
-        return _unfit(made, tokens, step.max_length, span, positions) or made
+        if isinstance(example, str):
+            return example
+        tokens, span = (length(example),) * 2 if length else (len(example.ids), architecture.span(example))
+        return _unfit(example, tokens, step.max_length, span, positions) or example
 
     return Prepared(folder, tokenizer, stored(rows, fitting, context), architecture, reading)
 
@@ -192,6 +192,7 @@ def fit(
     from potstill.trainers.language_models.packing import packed
     from potstill.trainers.loop.session import learn, schedule_of
 
+    # before the model is loaded: new adapter weights are drawn from this generator
     torch.manual_seed(step.seed)
     model = _trainable(step, prepared, context)
     reading = reading_of(model) if reading_of else prepared.reading
@@ -201,7 +202,7 @@ def fit(
     learned = learn(model, prepared.examples, objective, schedule, reading, context)
     if step.adapter() is not None:
         model.save_pretrained(context.work / "adapter")
-    # the trained copy goes first: with adapters another one is loaded, and both need not fit into memory
+    # the trained model is freed first: merging adapters loads the base again, and both may not fit into memory
     whole = None if step.adapter() else model
     del model, reading
     _write(step, whole, prepared, {"learning rate": schedule.learning_rate}, step.figures(learned, context), context)
@@ -209,7 +210,7 @@ def fit(
 
 
 def _trainable(step: CausalTraining, prepared: Prepared, context: Context) -> Any:
-    """Return the student with what is to learn: all weights, or adapters."""
+    """Return the student to train: with all weights, or frozen with adapters."""
     import torch
 
     from potstill.trainers.loop import lora
@@ -239,10 +240,11 @@ def _write(
         recipe = {**recipe, "use": "an adapter, not a model: put it on the model that it was made from"}
     else:
         if model is None:
+            # trainer and callbacks refer to each other, so only the collector frees the trained model
             gc.collect()
             model = lora.merge(prepared.folder, context.work / "adapter", step.hold_zeros)
         students.save(model, prepared.tokenizer, context.out)
-    made, base = {**step.recipe(), **recipe}, name_of(prepared.folder)
+    recipe, base = {**step.recipe(), **recipe}, name_of(prepared.folder)
     title = f"{base}, trained by {type(step).__name__}"
     task = prepared.architecture.task
-    write_card(context.out, title=title, made_from=base, recipe=made, figures=figures, task=task)
+    write_card(context.out, title=title, made_from=base, recipe=recipe, figures=figures, task=task)

@@ -2,7 +2,7 @@
 
 Their answers' tokens are taken in pairs, the n-th with the n-th, as in the universal logit distillation of Boizard et
 al. 2024 (arXiv 2402.12030), wherever in the text these are; what is left over of the longer answer has no pair. The
-closer the tokenizers, the more of the pairs say something.
+more alike the tokenizers, the more pairs stand for the same text.
 
 Shapes: B rows, T tokens, N targets of the student, V vocabulary.
 """
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from potstill.models.protocols import ModelSource
 
 NONE = -1
-"""Place of a target's pair, where it has none."""
+"""Index of a target's pair where it has none."""
 READ = ("input_ids", "keep", "select")
-"""What a causal model reads of a batch."""
+"""Tensors of a batch that a causal model reads."""
 
 
 def with_partner(folder: Path, prompt: str) -> Callable[[Mapping[str, Any], Example | str], Example | str]:
-    """Return what adds the tokens of a row for the teacher in `folder`, or says why it can't read that row.
+    """Return a function that adds a row's tokens for the teacher in `folder`, or returns why it can't read the row.
 
     Raises:
         BadInput: its tokenizer can't write chats.
@@ -66,31 +66,32 @@ def in_pairs(reading: Reading) -> Reading:
 
 
 def collate_pairs(examples: Sequence[Example]) -> dict[str, Tensor]:
-    """Return one part of a batch as tensors.
+    """Return one micro-batch as tensors.
 
     Returns:
-        What `collate` does of the student's tokens; of the teacher's what it reads, as `partner_...`; `pair` [N] the
-        place of each target's pair among the teacher's targets.
+        Those of `collate` for the student's tokens; for the teacher's those that it reads, as `partner_...`; `pair` [N]
+        the index of each target's pair among the teacher's targets.
     """
     partners = [example.partner for example in examples if example.partner is not None]
-    theirs = collate(partners)
+    teacher_batch = collate(partners)
     pairs, first = [], 0
     for example, partner in zip(examples, partners, strict=True):
-        ours, count = (len(each.ids) - each.prompt for each in (example, partner))
-        places = np.arange(ours)
+        length, count = (len(each.ids) - each.prompt for each in (example, partner))
+        places = np.arange(length)
         pairs.append(np.where(places < count, first + places, NONE))
         first += count
-    made = collate(examples) | {f"partner_{name}": theirs[name] for name in READ}
-    return made | {"pair": torch.from_numpy(np.concatenate(pairs))}
+    batch = collate(examples) | {f"partner_{name}": teacher_batch[name] for name in READ}
+    return batch | {"pair": torch.from_numpy(np.concatenate(pairs))}
 
 
 def live_partner(teacher: ModelSource) -> Callable[[Mapping[str, Tensor]], Tensor | Projection]:
-    """Return what the model behind `teacher` says to the pair of each target, and anything where there is none."""
+    """Return the logits of the model behind `teacher` at the pair of each target; those without one get any."""
     model, states = load_teacher(teacher), TargetStates(target_logits)
 
-    def says(batch: Mapping[str, Tensor]) -> Tensor | Projection:
-        made = states(model, {name: batch[f"partner_{name}"] for name in READ})
+    def paired_logits(batch: Mapping[str, Tensor]) -> Tensor | Projection:
+        logits = states(model, {name: batch[f"partner_{name}"] for name in READ})
+        # the objective sets the loss of targets without a pair to 0
         places = batch["pair"].clamp(min=0)
-        return replace(made, states=made.states[places]) if isinstance(made, Projection) else made[places]
+        return replace(logits, states=logits.states[places]) if isinstance(logits, Projection) else logits[places]
 
-    return says
+    return paired_logits

@@ -1,4 +1,4 @@
-"""Which divergence a student minimises, and what temperature does to it: the one place of the squared factor.
+"""The divergence between teacher and student, and the factor that makes up for the temperature.
 
 Shapes: N target tokens, V vocabulary.
 """
@@ -33,10 +33,10 @@ SKEW = 0.1
 
 @dataclass(frozen=True)
 class Divergence:
-    """A way to tell how far a student's distribution is from its teacher's."""
+    """A divergence of a student's distribution from its teacher's."""
 
     name: Name = "forward_kl"
-    """Which."""
+    """Its name."""
     beta: float = BETA
     """Of `jensen_shannon`, from 0 to 1."""
     skew: float = SKEW
@@ -86,12 +86,12 @@ class Divergence:
         return {"forward_kl": 0.0, "reverse_kl": 1.0, "jensen_shannon": self.beta}.get(self.name)
 
     def recipe(self) -> dict[str, object]:
-        """Return what the model card names."""
+        """Return the parameters that the model card names."""
         own = {"beta": self.beta} if self.name == "jensen_shannon" else {}
         return {"divergence": self.name, **own, **({"skew": self.skew} if self.name.startswith("skew") else {})}
 
     def problems(self, temperature: float) -> Iterator[Problem]:
-        """Yield which parameters say nothing about this divergence."""
+        """Yield which parameters have no effect on this divergence."""
         if self.beta != BETA and self.name != "jensen_shannon":
             yield Problem("", "beta", f'is {self.beta:g}, but {self.name} has none: set divergence="jensen_shannon"')
         if self.skew != SKEW and not self.name.startswith("skew"):

@@ -1,4 +1,4 @@
-"""Training on text: the teacher's answers as the only truth."""
+"""Training on text: cross-entropy on the answers' tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logits that were not made yet: the states that enter a model's output layer, and what it makes of them.
+"""Lazy logits: hidden states and the output layer, multiplied chunk by chunk.
 
 Shapes: N target tokens, n of them in a chunk, H hidden size, V vocabulary.
 """
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Projection:
-    """Logits that were not made yet."""
+    """Logits that are not computed yet."""
 
     states: Tensor
-    """[N, H] what enters the output layer, in the type to compute in."""
+    """[N, H] inputs of the output layer, in the dtype to compute in."""
     weight: Tensor
     """[V, H]."""
     bias: Tensor | None
@@ -55,26 +55,26 @@ class Projection:
         return self.shaped(self.raw(rows).float())
 
     def raw(self, rows: slice) -> Tensor:
-        """Return what the output layer's matrix makes of some tokens."""
+        """Return the product of the output layer's matrix with the states of some tokens, plus its bias."""
         dtype = self.states.dtype
         bias = None if self.bias is None else self.bias.to(dtype)
         return torch.nn.functional.linear(self.states[rows], self.weight.to(dtype), bias)
 
-    def shaped(self, made: Tensor) -> Tensor:
-        """Return logits from what the matrix makes."""
-        made = made if self.scale == 1 else made * self.scale
-        return made if self.softcap is None else self.softcap * torch.tanh(made / self.softcap)
+    def shaped(self, logits: Tensor) -> Tensor:
+        """Return logits from that product: scaled and soft-capped, where the model does so."""
+        logits = logits if self.scale == 1 else logits * self.scale
+        return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
 
     @classmethod
     def stored(cls, head: Head, bits: Tensor) -> Projection:
-        """Return what a teacher's output `head` makes of its stored hidden states, given by their bits [N, H]."""
+        """Return the logits of a teacher's output `head` from its stored hidden states, given by their bits [N, H]."""
         states = head.states(bits)
         bias = None if head.bias is None else head.bias.to(bits.device)
         return cls(states, head.weight.to(bits.device), bias, head.scale, head.softcap)
 
 
 Logits = Union[Tensor, Projection]
-"""Logits [N, V] of targets, made or not."""
+"""Logits [N, V] of targets, computed or not."""
 
 
 def before_the_output_layer(reading: Reading) -> Reading:
@@ -85,27 +85,27 @@ def before_the_output_layer(reading: Reading) -> Reading:
 class TargetStates:
     """Reads a batch like a model's own reading, but stops before the output layer where that can be done later.
 
-    It can where the output layer is a plain matrix and its logits, rebuilt from the states, are the model's: tried once
-    on two tokens, as architectures change their logits in various ways. For another model the logits are returned.
+    It can where the output layer is a plain matrix and the logits rebuilt from its inputs are the model's: tested once
+    on two tokens, as architectures change their logits in various ways. For other models the logits are returned.
     """
 
     def __init__(self, logits: Callable[[Any, Mapping[str, Tensor]], Tensor]) -> None:
         """Read as `logits` does, which returns [N, V]."""
         self._logits = logits
-        self._known: dict[int, bool] = {}
+        self._rebuilds: dict[int, bool] = {}
 
     def __call__(self, model: PretrainedModel, batch: Mapping[str, Tensor]) -> Any:
         """Return the `Projection` of the targets of `batch`, or their logits [N, V]."""
-        bare = getattr(model, "module", model)  # without the wrapper of several processes
-        if id(bare) not in self._known:
-            self._known[id(bare)] = rebuilds(bare)
-        if not self._known[id(bare)]:
+        bare = getattr(model, "module", model)  # without a wrapper such as DataParallel
+        if id(bare) not in self._rebuilds:
+            self._rebuilds[id(bare)] = rebuilds(bare)
+        if not self._rebuilds[id(bare)]:
             return self._logits(model, batch)
         head, select = bare.get_output_embeddings(), batch["select"]
         seen: list[Tensor] = []
         hooks = [head.register_forward_pre_hook(_take(seen)), head.register_forward_hook(_nothing(seen))]
         try:
-            # the whole model is called, not its inner one: several processes add up gradients there
+            # the whole model is called, not its inner one: FSDP gathers weights and reduces gradients by its hooks
             self._logits(model, batch)
         finally:
             for hook in hooks:
@@ -114,7 +114,7 @@ class TargetStates:
 
 
 def projection(model: PretrainedModel, states: Tensor) -> Projection:
-    """Return what `model` makes of states [N, H] that enter its output layer."""
+    """Return the logits of `model` from states [N, H] that enter its output layer."""
     head = model.get_output_embeddings()
     return Projection(states, head.weight, head.bias, *after_head(model.config))
 
@@ -141,13 +141,13 @@ def rebuilds(model: PretrainedModel) -> bool:
 
 
 def _computed(states: Tensor) -> Tensor:
-    """Return states in the type that the model computes in."""
+    """Return states in the dtype that the model computes in: autocast would cast them in the layer itself."""
     kind = states.device.type
     return states.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else states
 
 
 def _take(seen: list[Tensor]) -> Callable[[Any, Any], Any]:
-    """Return a hook that keeps what enters a layer, and lets nothing in."""
+    """Return a hook that keeps the input of a layer, and passes it an empty one."""
 
     def hook(_: nn.Module, given: tuple[Tensor, ...]) -> Any:
         seen.append(_computed(given[0]))
@@ -157,5 +157,6 @@ def _take(seen: list[Tensor]) -> Callable[[Any, Any], Any]:
 
 
 def _nothing(seen: list[Tensor]) -> Callable[[Any, Any, Any], Tensor]:
-    """Return a hook that puts one zero a token in place of the logits, cheap to carry through the rest of the model."""
-    return lambda layer, given, made: made.new_zeros(1).expand(*seen[0].shape[:-1], 1)
+    """Return a hook that puts one zero a token in place of the logits, cheap for the rest of the model."""
+    # expanded, not allocated: the rest of the forward pass may index, scale or slice it like logits
+    return lambda layer, given, output: output.new_zeros(1).expand(*seen[0].shape[:-1], 1)

@@ -1,4 +1,4 @@
-"""On-policy distillation: the student writes, the teacher says how it would have gone on."""
+"""On-policy distillation: the student generates, and the teacher scores each of its tokens."""
 
 from __future__ import annotations
 
@@ -36,32 +36,32 @@ REMEDY = (
     "SequenceLevel, which learns from the teacher's text, or a loss made for two vocabularies (ULD)"
 )
 CHUNK = 256
-"""Tokens whose logits are there at once."""
+"""Tokens whose logits are in memory at once."""
 
 
 class OnPolicy(CausalTraining):
-    """Train a student on its own texts: it writes, the teacher scores every token, and the student moves closer.
+    """Train a student on texts that it generates itself, by the divergence from the teacher at every token.
 
     Generalized knowledge distillation (Agarwal et al. 2024, arXiv 2306.13649, algorithm 1), with the reverse KL of
     MiniLLM (Gu et al. 2024, arXiv 2306.08543) token by token unless `divergence` says otherwise. At each step the
-    student as it is then answers every prompt of the batch; the loss is temperature^2 * divergence, averaged over the
-    tokens written, and nothing is learned through the drawing itself. So the student learns from its own mistakes,
-    which others' texts don't hold, and needs no answers: rows hold what `prompt` needs. Both models must share one
-    vocabulary and end their turns alike. A resumed run draws the same texts.
+    current student answers every prompt of the batch; the loss is temperature^2 * divergence, averaged over the
+    generated tokens, and no gradient flows through the sampling. So the student learns from its own mistakes, which
+    other texts don't contain, and needs no answers: rows hold what `prompt` needs. Both models must share one
+    vocabulary and end their turns alike. A resumed run samples the same texts.
 
     >>> rows = LoadRows([{"instruction": "turn on the lamp"}, {"instruction": "lock the front door"}])
     >>> show(OnPolicy(rows, student=student, teacher=student, epochs=1, max_tokens=4))
     {'parameters': 1049984, 'zeros': 0.0, 'bits': 16}
     """
 
-    # each process draws for its rows: of equal prompts in a batch their number decides what each gets
+    # each process samples for its rows: the draws of equal prompts in a batch depend on their order in it
     unkeyed: ClassVar[frozenset[str]] = (CausalTraining.unkeyed - {"processes"}) | {"rows_at_once", "vllm_memory"}
 
     _: KW_ONLY
     teacher: Model
     """Model that scores the student's tokens: a teacher, a step, a folder or a Hub id; loaded beside the student."""
     divergence: Literal["reverse_kl", "forward_kl", "jensen_shannon"] = "reverse_kl"
-    """How to tell the distributions apart. Reverse KL keeps a small student to what the teacher finds likely, forward
+    """Divergence of the distributions. Reverse KL keeps a small student to what the teacher finds likely, forward
     KL makes it cover all of it, `jensen_shannon` lies between them."""
     beta: Annotated[float, Interval(ge=0, le=1)] = BETA
     """Of `jensen_shannon`: the teacher's share of the mixture. 0 is forward KL, 1 reverse KL; 0.5 treats both alike."""
@@ -69,21 +69,21 @@ class OnPolicy(CausalTraining):
     """Chance of a row, each time it comes, to be answered by the student; otherwise its own `output` is scored. The
     lambda of GKD, which draws it for a batch instead of a row."""
     max_tokens: Annotated[int, Ge(1)] = 256
-    """Longest text that the student writes; a prompt that leaves less room within `max_length` is left out."""
+    """Longest text that the student generates; a prompt that leaves less room within `max_length` is left out."""
     temperature: Annotated[float, Gt(0)] = 1.0
-    """Softens both distributions in the loss, which is multiplied by its square: so much the gradient shrinks."""
+    """Softens both distributions in the loss, which is multiplied by its square, as the gradient shrinks by that."""
     sampling_temperature: Annotated[float, Gt(0)] = 1.0
-    """Divides the logits that the student draws from; at 1, which GKD uses, it writes what it will write."""
+    """Divides the logits that the student samples from; at 1, as in GKD, texts are those of its own distribution."""
     sampler: Literal["auto", "transformers", "vllm"] = "auto"
-    """What writes the student's texts. vLLM needs a GPU and holds a second copy of the student; `auto` takes it where
-    there is one."""
+    """Engine that generates the student's texts. vLLM needs a GPU and holds a second copy of the student; `auto` takes
+    it where there is one."""
     rows_at_once: Annotated[int, Ge(1)] = 64
-    """Texts that transformers writes at once; sets the memory."""
+    """Texts that transformers generates at once; sets the memory."""
     vllm_memory: Annotated[float, Interval(gt=0, lt=1)] = 0.3
     """Share of the GPU's memory that vLLM may take."""
 
     def needs(self) -> Mapping[str, Iterable[str]]:
-        """Return what the prompt needs, and the answers if some of them are scored."""
+        """Return the columns that the prompt needs, and the answers if some of them are scored."""
         answers = answer_columns(self.prompt) if self.on_policy_share < 1 else ()
         return {"rows": (*required_variables(self.prompt), *answers)}
 
@@ -100,9 +100,9 @@ class OnPolicy(CausalTraining):
         if self.sharding:
             yield Problem("", "sharding", "splits the student, but each process needs it whole to write: leave it out")
         folders = [vocabulary_check.plain_folder(model) for model in (self.teacher, self.student)]
-        known = [vocabulary_check.vocabulary_of(folder) if folder else None for folder in folders]
-        if known[0] is not None and known[1] is not None:
-            message = vocabulary_check.difference(known[0], known[1], REMEDY)
+        vocabularies = [vocabulary_check.vocabulary_of(folder) if folder else None for folder in folders]
+        if vocabularies[0] is not None and vocabularies[1] is not None:
+            message = vocabulary_check.difference(vocabularies[0], vocabularies[1], REMEDY)
             if message:
                 yield Problem("", "student", message)
 
@@ -119,7 +119,7 @@ class OnPolicy(CausalTraining):
         }
 
     def figures(self, learned: Mapping[str, float], context: Context) -> Mapping[str, float]:
-        """Return the figures of the training, with what became of the student's texts at its end."""
+        """Return the metrics of the training, with those of the student's texts at its end."""
         from potstill.trainers.language_models.on_policy_objective import lengths
 
         context.notes["written"] = written = [lengths(point) for point in context.notes["curve"]]
@@ -168,7 +168,7 @@ class OnPolicy(CausalTraining):
         return fit(self, prepared, OnPolicyObjective(soft, writing.ends), context, reading_of)
 
     def _example(self, row: Mapping[str, Any], tokenizer: Tokenizer) -> Example | str:
-        """Return a row's prompt with its answer, or, where none is scored, with an end to stand for one."""
+        """Return a row's prompt with its answer; where no answers are scored, with an end token in place of one."""
         from potstill.models.chat import prompt_ids
         from potstill.trainers.loop.examples import Example
 
@@ -194,7 +194,7 @@ class OnPolicy(CausalTraining):
         return int(longest)
 
     def _writing(self, prepared: Prepared, teacher: Path) -> Writing:
-        """Return how the student writes."""
+        """Return how the student's texts are generated."""
         from transformers import AutoConfig
 
         from potstill.trainers.language_models.rollouts import Writing
@@ -204,7 +204,7 @@ class OnPolicy(CausalTraining):
         return Writing(self.max_tokens, self.sampling_temperature, ends, min(sizes))
 
     def _sampler(self, model: PretrainedModel, prepared: Prepared, writing: Writing) -> Sampler:
-        """Return what writes the texts of `model`.
+        """Return what generates the texts of `model`.
 
         Raises:
             BadInput: vLLM is asked for where it can't run.
@@ -224,7 +224,7 @@ class OnPolicy(CausalTraining):
 
 
 def check_pair(student: Path, teacher: ModelSource, context: Context) -> None:
-    """Check that a teacher can score what a student writes.
+    """Check that a teacher can score what a student generates.
 
     Raises:
         BadInput: it can't, or the student would not learn to stop.
@@ -239,18 +239,21 @@ def check_pair(student: Path, teacher: ModelSource, context: Context) -> None:
             "the teacher has a system prompt of its own, which the student's tokens don't hold: put it into the "
             "template's system block"
         )
-    ours, theirs = (students.load_tokenizer(folder) for folder in (student, students.folder_of(teacher)))
-    message = vocabulary_check.difference(theirs.get_vocab(), ours.get_vocab(), REMEDY)
+    student_tokenizer, teacher_tokenizer = (
+        students.load_tokenizer(folder) for folder in (student, students.folder_of(teacher))
+    )
+    message = vocabulary_check.difference(teacher_tokenizer.get_vocab(), student_tokenizer.get_vocab(), REMEDY)
     if message:
         raise BadInput(message)
-    if ours.eos_token_id != theirs.eos_token_id:
+    if student_tokenizer.eos_token_id != teacher_tokenizer.eos_token_id:
         raise BadInput(
-            f"the student ends its turn with {ours.eos_token!r}, the teacher with {theirs.eos_token!r}: scored by this "
-            "teacher it would never learn to stop, and its texts would grow. Put the teacher's chat_template.jinja and "
-            "its eos_token (tokenizer_config.json) into the student's folder, train it on the teacher's texts with "
-            "HardLabel or SequenceLevel first, and take the result as the student here"
+            f"the student ends its turn with {student_tokenizer.eos_token!r}, the teacher with "
+            f"{teacher_tokenizer.eos_token!r}: scored by this teacher it would never learn to stop, and its texts "
+            "would grow. Put the teacher's chat_template.jinja and its eos_token (tokenizer_config.json) into the "
+            "student's folder, train it on the teacher's texts with HardLabel or SequenceLevel first, and take the "
+            "result as the student here"
         )
-    if ours.chat_template != theirs.chat_template:
+    if student_tokenizer.chat_template != teacher_tokenizer.chat_template:
         text = "the student's chat template isn't the teacher's, which scores texts after prompts of a form new to it"
         context.notes.setdefault("warnings", []).append(text)
         context.logger.warning(text)

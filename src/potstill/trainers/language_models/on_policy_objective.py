@@ -1,6 +1,6 @@
-"""What a student minimises on texts that it wrote itself, and what is told of these texts.
+"""The objective on texts that a student generated itself, and metrics of these texts.
 
-Shapes: N tokens written, B texts.
+Shapes: N generated tokens, B texts.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 def drawn(draw: Draw) -> Reading:
-    """Return how a causal model reads batches whose texts are drawn first."""
+    """Return how a causal model reads batches whose texts are generated first."""
 
-    def parts(rows: Sequence[Example], budget: int) -> Any:  # as good as a list of parts
+    def parts(rows: Sequence[Example], budget: int) -> Any:  # used like a list of micro-batches
         return DrawnBatch(rows, budget, draw)
 
     return replace(before_the_output_layer(CAUSAL), parts=parts)
@@ -34,28 +34,28 @@ def drawn(draw: Draw) -> Reading:
 
 @dataclass(frozen=True)
 class OnPolicyObjective:
-    """The divergence from the teacher; tells of the texts, too."""
+    """The divergence from the teacher, with metrics of the texts."""
 
     soft: SoftObjective
-    """What is minimised."""
+    """The divergence."""
     ends: tuple[int, ...]
     """Tokens that end a text."""
 
     def __call__(self, logits: Logits, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return the loss [N] of the tokens written from the student's logits, made or not."""
+        """Return the loss [N] of the generated tokens from the student's `Logits`."""
         return self.losses(logits, batch).total()
 
     def losses(self, logits: Logits, batch: Mapping[str, Tensor]) -> Losses:
-        """Return the loss [N], and what is told of the texts."""
-        found = self.soft.losses(logits, batch)
-        return replace(found, figures={**found.figures, **rates(batch, self.ends)})
+        """Return the loss [N], and metrics of the texts."""
+        soft = self.soft.losses(logits, batch)
+        return replace(soft, metrics={**soft.metrics, **rates(batch, self.ends)})
 
 
 def rates(batch: Mapping[str, Tensor], ends: Sequence[int]) -> dict[str, Tensor]:
-    """Return [N] of each token its share of a text, and of a text that was cut.
+    """Return [N] each token's share of its text, and the same where the text was cut.
 
-    Their means over any tokens are texts, and cut ones, for each token: from these, unlike from means of lengths, the
-    figures of several steps and processes can be had.
+    The mean over any tokens is the number of texts, or of cut ones, per token: unlike mean lengths, these can be
+    averaged over the tokens of several steps and processes.
     """
     counts = batch["select"].sum(dim=1)
     last = batch["labels"][counts.cumsum(dim=0) - 1]

@@ -1,8 +1,8 @@
-"""Packing: rows behind one another in one sequence, so that nothing is computed for padding.
+"""Packing: rows concatenated to one sequence, so that nothing is computed for padding.
 
 Each row's positions start at 0 again, by which transformers' masks keep a row from seeing those before it; so packing
 changes what is computed, not the result. Krell et al. 2021 (arXiv 2107.02027, section 3.2) call for just these two:
-positions that start anew, and a mask between the rows.
+positions that restart, and a mask between the rows.
 
 Shapes: T input tokens of all rows of a part, R target positions, N target tokens (N = R).
 """
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from potstill.compression.pretrained import PretrainedModel
 
 CLOSE = 1e-3
-"""How far logits of packed rows may be from those of rows alone, of the largest: kernels add up in another order."""
+"""Tolerance of logits of packed rows, relative to the largest logit: kernels sum in another order."""
 PROBE = (5, 3)
-"""Tokens of the two rows that a model is tried on."""
+"""Lengths of the two rows that a model is tested on."""
 
 
 def packed(reading: Reading, model: PretrainedModel) -> Reading:
@@ -45,8 +45,9 @@ def packed(reading: Reading, model: PretrainedModel) -> Reading:
 
 
 def packed_batches(examples: Sequence[Example], budget: int) -> list[dict[str, Tensor]]:
-    """Split a batch into parts of at most `budget` tokens, whose rows are packed; a part has at least one row."""
+    """Split a batch into micro-batches of packed rows, of at most `budget` tokens and at least one row each."""
     parts: list[list[Example]] = []
+    # greedy, longest first: a row goes to the last micro-batch or opens another
     room = 0
     for example in sorted(examples, key=lambda example: len(example.ids), reverse=True):
         length = len(example.ids) - 1
@@ -59,7 +60,7 @@ def packed_batches(examples: Sequence[Example], budget: int) -> list[dict[str, T
 
 
 def pack(examples: Sequence[Example]) -> dict[str, Tensor]:
-    """Return one part of a batch as tensors: as `examples.collate` does, with B = 1.
+    """Return one micro-batch as tensors, as `examples.collate` does, with B = 1.
 
     Returns:
         `input_ids` and `position_ids` [1, T]; `keep` [R]; `select` [1, R]; `labels` [N] and what else belongs to them.
@@ -67,7 +68,7 @@ def pack(examples: Sequence[Example]) -> dict[str, Tensor]:
     lengths = [len(example.ids) - 1 for example in examples]
     starts = [sum(lengths[:number]) for number in range(len(lengths))]
     keep = [torch.from_numpy(start + example.targets() - 1) for example, start in zip(examples, starts, strict=True)]
-    # what belongs to targets stands row by row already, whichever way the rows are laid out
+    # tensors of targets are row by row already, however the inputs are laid out
     batch = collate(examples)
     tokens = torch.cat([torch.as_tensor(example.ids[:-1], dtype=torch.int64) for example in examples])
     batch["input_ids"] = tokens[None]
@@ -79,7 +80,7 @@ def pack(examples: Sequence[Example]) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def _keeps_apart(model: PretrainedModel) -> bool:
-    """Return whether the model answers packed rows as it does rows alone."""
+    """Return whether the logits of packed rows are those of the rows alone."""
     vocabulary = int(model.config.get_text_config().vocab_size)
     rows = [Example([(7 * place + length) % vocabulary for place in range(length)], 1) for length in PROBE]
     with evaluating(model):

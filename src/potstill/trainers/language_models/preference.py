@@ -28,7 +28,7 @@ At 7 billion parameters that is 6e-7, near the 1e-6 of Rafailov et al. 2023 (app
 
 
 class Preference(CausalTraining):
-    """Train a student to prefer what was preferred: direct preference optimization.
+    """Train a student to prefer chosen to rejected answers: direct preference optimization (DPO).
 
     The loss of a pair is -log sigmoid(beta (log-ratio of `chosen` - log-ratio of `rejected`)), where a log-ratio is how
     much likelier the student finds an answer than the reference model does (Rafailov et al. 2023, arXiv 2305.18290,
@@ -43,10 +43,10 @@ class Preference(CausalTraining):
 
     _: KW_ONLY
     beta: Annotated[float, Gt(0)] = 0.1
-    """How much the student is held to its start: the larger, the closer it stays. 0.1 as in the paper."""
+    """Strength of the constraint to the reference: the larger, the closer the student stays. 0.1 as in the paper."""
 
     def needs(self) -> Mapping[str, Iterable[str]]:
-        """Return both answers, and what the prompt needs."""
+        """Return the columns of both answers, and those that the prompt needs."""
         return {"rows": ("chosen", "rejected", *required_variables(self.prompt))}
 
     def usual_rate(self, parameters: int) -> float:
@@ -58,7 +58,7 @@ class Preference(CausalTraining):
         return {**super().recipe(), "beta": self.beta}
 
     def figures(self, learned: Mapping[str, float], context: Context) -> Mapping[str, float]:
-        """Return the figures of the training, with how well the pairs are told apart at its end."""
+        """Return the metrics of the training, with margin and accuracy of the pairs at its end."""
         last = (context.notes["curve"] or [{}])[-1]
         named = {"margin": "margin of rewards", "accuracy": "share of pairs in order"}
         return {**learned, **{text: last[name] for name, text in named.items() if name in last}}
@@ -83,7 +83,7 @@ class Preference(CausalTraining):
             return fit(self, prepared, PreferenceObjective(self.beta), training)
 
     def _referenced(self, prepared: Prepared, context: Context) -> Examples:
-        """Return the pairs with the reference model's view of them."""
+        """Return the pairs with the reference model's log-probabilities."""
         import torch
 
         from potstill.trainers.language_models.preference_batches import with_reference

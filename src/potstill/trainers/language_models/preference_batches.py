@@ -1,7 +1,7 @@
-"""Two answers to one prompt, the better and the worse: as tokens, as batches, and how likely a model finds them.
+"""Pairs of a chosen and a rejected answer to one prompt: tokens, batches, and log-probabilities.
 
-A pair is an `Example` whose targets are the chosen answer's tokens and then the rejected one's; its `top_ids` say which
-of the two a token belongs to, its `top_logprobs` what the reference model gives it.
+A pair is an `Example` whose targets are the chosen answer's tokens and then the rejected one's; its `top_ids` mark
+which of the two a token belongs to, its `top_logprobs` the reference model's log-probability of it.
 
 Shapes: P pairs, S = 2 P texts, chosen and rejected in turn, T input tokens, N target tokens, V vocabulary.
 """
@@ -33,7 +33,7 @@ CHOSEN, REJECTED = 0, 1
 
 
 def pair(prompt: Sequence[int], chosen: Sequence[int], rejected: Sequence[int]) -> Example:
-    """Return the tokens of a pair, not yet read by a reference model."""
+    """Return the tokens of a pair, without the reference model's log-probabilities."""
     which = np.repeat([CHOSEN, REJECTED], [len(chosen), len(rejected)]).astype(np.int32)
     return Example([*prompt, *chosen, *rejected], len(prompt), top_ids=which[:, None])
 
@@ -61,11 +61,11 @@ def longest(example: Example) -> int:
 
 
 def pair_parts(examples: Sequence[Example], budget: int) -> list[dict[str, Tensor]]:
-    """Split a batch of pairs into parts of at most `budget` tokens, padding included; a part has at least one pair."""
+    """Split a batch of pairs into micro-batches of at most `budget` tokens, padding included, of at least one pair."""
     parts: list[list[Example]] = []
     width = 0
     for example in sorted(examples, key=longest, reverse=True):
-        # the first pair of a part holds its longest text
+        # the first pair of a micro-batch holds its longest text, which all are padded to
         if parts and 2 * (len(parts[-1]) + 1) * (width - 1) <= budget:
             parts[-1].append(example)
         else:
@@ -87,10 +87,11 @@ def collate_pairs(examples: Sequence[Example]) -> dict[str, Tensor]:
     lengths = torch.tensor([len(text.ids) - text.prompt for text in both])
     batch["targets"] = batch.pop("labels")
     batch["text"] = torch.repeat_interleave(torch.arange(len(both)), lengths)
+    # what the loss is divided by is the number of labels: one for each pair, whatever its length
     batch["labels"] = torch.zeros(len(examples), dtype=torch.long)
     if both[0].top_logprobs is not None:
-        known = np.concatenate([text.top_logprobs[:, 0] for text in both if text.top_logprobs is not None])
-        batch["reference"] = torch.from_numpy(np.ascontiguousarray(known))
+        reference = np.concatenate([text.top_logprobs[:, 0] for text in both if text.top_logprobs is not None])
+        batch["reference"] = torch.from_numpy(np.ascontiguousarray(reference))
     return batch
 
 
@@ -105,45 +106,46 @@ def target_logprobs(logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
 
 @dataclass(frozen=True)
 class PreferenceObjective:
-    """Direct preference optimization; the batches hold what the reference model says."""
+    """Direct preference optimization; the batches hold the reference model's log-probabilities."""
 
     beta: float
-    """How much the student is held to the reference model."""
+    """Strength of the constraint to the reference model."""
 
     def __call__(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the loss [P] of the pairs from the student's logits [N, V]."""
         return self.losses(logits, batch).total()
 
     def losses(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Losses:
-        """Return the loss [P], and by how much each pair's chosen answer is ahead.
+        """Return the loss [P], and the margin, accuracy and rewards of each pair.
 
         The margin is the difference of the implicit rewards, beta log(student / reference), of both answers (Rafailov
         et al. 2023, section 5.1); accuracy is the share of pairs where it is above 0.
         """
         gained = target_logprobs(logits, batch) - batch["reference"]
+        # log(student / reference) of each text, the sum over its tokens; texts are chosen and rejected in turn
         count = 2 * len(batch["labels"])
         ratios = gained.new_zeros(count).index_add(0, batch["text"], gained).view(-1, 2)
         chosen, rejected = ratios.unbind(dim=1)
         rewards = self.beta * ratios.detach()
         margin = rewards[:, CHOSEN] - rewards[:, REJECTED]
-        figures = {
+        metrics = {
             "margin": margin,
             "accuracy": (margin > 0).float(),
             "chosen_reward": rewards[:, CHOSEN],
             "rejected_reward": rewards[:, REJECTED],
         }
-        return Losses({"preference": dpo(chosen, rejected, self.beta)}, figures)
+        return Losses({"preference": dpo(chosen, rejected, self.beta)}, metrics)
 
 
 def with_reference(examples: Examples, model: PretrainedModel, budget: int, *, bf16: bool, folder: Path) -> Examples:
-    """Return pairs with what `model` says of each target, which is kept in a file in `folder`.
+    """Return pairs with the log-probability of each target under `model`, stored in a file in `folder`.
 
-    Read once, before training, so that no second model lies beside the student. A text is read like in training: the
-    same kernels and precision, so that the first step's margins are 0 but for rounding.
+    Computed once, before training, so that no second model is in memory beside the student. Texts are read as in
+    training, with the same kernels and precision, so that the first step's margins are 0 but for rounding.
     """
     folder.mkdir(parents=True, exist_ok=True)
     count = int(examples.targets[-1])
-    known = np.memmap(folder / "reference", np.float32, mode="w+", shape=(count, 1))
+    logprobs = np.memmap(folder / "reference", np.float32, mode="w+", shape=(count, 1))
     device = next(model.parameters()).device
     training = model.training
     model.eval()
@@ -152,10 +154,10 @@ def with_reference(examples: Examples, model: PretrainedModel, budget: int, *, b
             batch = {key: value.to(device) for key, value in collate_pairs([examples[n] for n in numbers]).items()}
             seen = target_logprobs(target_logits(model, batch), batch).float().cpu().numpy()
             where = np.concatenate([np.arange(examples.targets[n], examples.targets[n + 1]) for n in numbers])
-            known[where, 0] = seen
+            logprobs[where, 0] = seen
     model.train(training)
-    known.flush()
-    return replace(examples, top_logprobs=known)
+    logprobs.flush()
+    return replace(examples, top_logprobs=logprobs)
 
 
 def _groups(examples: Examples, budget: int) -> Iterator[list[int]]:

@@ -1,7 +1,7 @@
 """Rows as batches of an encoder-decoder: the prompt goes into the encoder, the answer is what the decoder predicts.
 
-A row is stored like those of causal models: its prompt's tokens, then its targets. A model with dropout draws other
-numbers when a batch is split another way; without dropout the split can't change the result.
+A row is stored like those of causal models: its prompt's tokens, then its targets. A model with dropout samples other
+masks when a batch is split another way; without dropout the split can't change the result.
 
 Shapes: B rows, S source tokens, T target tokens, N targets of all rows.
 """
@@ -28,7 +28,7 @@ def reading(config: ModelConfig) -> Reading:
     """Return how the encoder-decoder with this `config` reads rows.
 
     Raises:
-        BadInput: the config doesn't say which token the decoder starts with.
+        BadInput: the config does not name the token that the decoder starts with.
     """
     start = getattr(config, "decoder_start_token_id", None)
     if start is None:
@@ -41,13 +41,14 @@ def reading(config: ModelConfig) -> Reading:
 
 
 def parts(examples: Sequence[Example], budget: int, start: int, padding: int) -> list[dict[str, Tensor]]:
-    """Split a batch into parts of at most `budget` tokens of both sides, padding included; a part has at least a row.
+    """Split a batch into micro-batches of at most `budget` tokens of both sides, padding included, of at least a row.
 
     `start` is the token that the decoder reads first.
     """
     split: list[list[Example]] = []
     source = target = 0
     for example in sorted(examples, key=lambda example: len(example.ids), reverse=True):
+        # here the first row need not be the longest of both sides
         widest = max(source, example.prompt), max(target, len(example.ids) - example.prompt)
         if split and (len(split[-1]) + 1) * sum(widest) <= budget:
             split[-1].append(example)
@@ -59,18 +60,18 @@ def parts(examples: Sequence[Example], budget: int, start: int, padding: int) ->
 
 
 def collate(examples: Sequence[Example], start: int, padding: int) -> dict[str, Tensor]:
-    """Return one part of a batch as tensors, padded on the right.
+    """Return one micro-batch as tensors, padded on the right.
 
     Returns:
-        `input_ids` and `attention_mask` [B, S]; `decoder_input_ids` [B, T], the targets one place later; `select`
-        [B, T] which places of the decoder predict a target; `labels` [N] the targets, row by row.
+        `input_ids` and `attention_mask` [B, S]; `decoder_input_ids` [B, T], the targets shifted right; `select`
+        [B, T] which positions of the decoder predict a target; `labels` [N] the targets, row by row.
     """
     sources = [np.asarray(example.ids[: example.prompt], dtype=np.int64) for example in examples]
     targets = [np.asarray(example.ids[example.prompt :], dtype=np.int64) for example in examples]
     batch = {
         "input_ids": padded(sources, padding),
         "attention_mask": present(sources).astype(np.int64),
-        # a decoder, like a causal model, can't see the padding on its right: it takes no mask
+        # a decoder is causal: its tokens don't attend to the padding on the right, so it takes no mask
         "decoder_input_ids": padded([np.concatenate([[start], ids[:-1]]) for ids in targets], padding),
         "select": present(targets),
         "labels": np.concatenate(targets),
@@ -80,9 +81,9 @@ def collate(examples: Sequence[Example], start: int, padding: int) -> dict[str, 
 
 def padded(rows: Sequence[Any], padding: int) -> Any:
     """Return rows of tokens as one array, filled up on the right."""
-    made = np.full((len(rows), max(map(len, rows))), padding, dtype=np.int64)
-    made[present(rows)] = np.concatenate(rows)
-    return made
+    array = np.full((len(rows), max(map(len, rows))), padding, dtype=np.int64)
+    array[present(rows)] = np.concatenate(rows)
+    return array
 
 
 def present(rows: Sequence[Any]) -> Any:

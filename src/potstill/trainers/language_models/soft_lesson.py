@@ -1,6 +1,6 @@
-"""Learning from a teacher's distributions: the fields that say how, and the way from rows to a loss.
+"""Learning from a teacher's distributions: the fields of such trainers, and the way from rows to a loss.
 
-What trains so takes `SoftFields` beside the base of its family, and gives itself as `how` to the functions here.
+Such a trainer takes `SoftFields` beside the base of its family, and passes itself as `how` to the functions here.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ class SoftFields:
     """Model to compare with where the rows hold no soft labels, and whose vocabulary is checked: a teacher, a step, a
     folder or a Hub id."""
     alpha: Annotated[float, Interval(ge=0, le=1)] = 0.5
-    """Weight of the teacher's distribution; the rest is the text's."""
+    """Weight of the divergence from the teacher; cross-entropy on the text has 1 - alpha."""
     temperature: Annotated[float, Gt(0)] = 1.0
     """Softens both distributions; with stored top-k soft labels it must be 1. The loss is multiplied by its square, by
-    itself for `total_variation` and `uld`: so much the gradient shrinks."""
+    itself for `total_variation` and `uld`, to keep the scale of the gradient."""
     divergence: DivergenceName = "forward_kl"
-    """How to tell the distributions apart. Forward KL makes the student cover all that the teacher finds likely,
+    """Divergence of the distributions. Forward KL makes the student cover all that the teacher finds likely,
     reverse KL keep to some of it; the others lie between them, or are bounded. Stored top-k soft labels take
     `forward_kl`. For another vocabulary there is `uld`: the teacher reads the row in its own tokens, and the n-th of
     the answer is compared with the student's n-th, by sorted probabilities (Boizard et al. 2024, arXiv 2402.12030)."""
@@ -81,11 +81,11 @@ class SoftFields:
     """Which turns of a conversation are learned: the `last` answer, those of the `assistant`, or `all` with what is
     between them. Other than the last take a teacher beside the student: stored soft labels are of the last answer."""
     chunk_tokens: Annotated[int, Ge(1)] = CHUNK_TOKENS
-    """Tokens whose logits are there at once: sets the memory, not the result."""
+    """Tokens whose logits are in memory at once: sets the memory, not the result."""
 
 
 def distance(how: SoftFields) -> Divergence:
-    """Return how the distributions are told apart."""
+    """Return the divergence of the distributions."""
     return Divergence(how.divergence, how.beta, how.skew)
 
 
@@ -112,10 +112,10 @@ def soft_problems(how: SoftFields, student: object) -> Iterator[Problem]:
     if not distance(how).one_vocabulary:
         return
     folders = [vocabulary_check.plain_folder(model) for model in (how.teacher, student)]
-    known = [vocabulary_check.vocabulary_of(folder) if folder else None for folder in folders]
-    if known[0] is not None and known[1] is not None:
+    vocabularies = [vocabulary_check.vocabulary_of(folder) if folder else None for folder in folders]
+    if vocabularies[0] is not None and vocabularies[1] is not None:
         names = (name_of(str(folders[0])), name_of(str(folders[1])))
-        message = vocabulary_check.difference(known[0], known[1], names=names)
+        message = vocabulary_check.difference(vocabularies[0], vocabularies[1], names=names)
         if message:
             yield Problem("", "student", message)
 
@@ -129,10 +129,10 @@ def soft_lesson(
     *,
     how: SoftFields,
 ) -> Lesson:
-    """Return the rows in tokens with how the student reads them, and what is minimised.
+    """Return the tokenized rows with how the student reads them, and the objective.
 
     Raises:
-        BadInput: the teacher's distributions can't be had, or don't go with the student.
+        BadInput: the teacher's distributions are missing, or don't go with the student.
     """
     from potstill.trainers.language_models.soft_objective import SoftObjective
 
@@ -155,7 +155,7 @@ def _architecture(how: SoftFields, student: Path, teacher: ModelSource | None, k
     """Return what kind of model the student is.
 
     Raises:
-        BadInput: one that can't learn so.
+        BadInput: it can't learn from this teacher.
     """
     from potstill.trainers.language_models.architecture import ENCODER_DECODER, architecture_of, check_alike
 
@@ -168,12 +168,12 @@ def _architecture(how: SoftFields, student: Path, teacher: ModelSource | None, k
 
 
 def _from_stored(stored: StoredLabels) -> ExampleOf:
-    """Return what makes an example of a row that holds soft labels."""
+    """Return a function that tokenizes a row with soft labels."""
     return lambda row, tokenizer: stored.example(row)
 
 
 def _from_text(how: SoftFields, prompt: str, teacher: ModelSource | None, architecture: Architecture) -> ExampleOf:
-    """Return what makes an example of a row for a teacher beside the student."""
+    """Return a function that tokenizes a row for a live teacher."""
     from potstill.trainers.language_models.cross_tokenizer import with_partner
 
     partner = None
@@ -181,8 +181,8 @@ def _from_text(how: SoftFields, prompt: str, teacher: ModelSource | None, archit
         partner = with_partner(students.folder_of(teacher), prompt)
 
     def example_of(row: Mapping[str, Any], tokenizer: Tokenizer) -> Example | str:
-        made = text_example(row, tokenizer, prompt, architecture.encode, how.loss_on)
-        return made if partner is None else partner(row, made)
+        example = text_example(row, tokenizer, prompt, architecture.encode, how.loss_on)
+        return example if partner is None else partner(row, example)
 
     return example_of
 
@@ -190,7 +190,7 @@ def _from_text(how: SoftFields, prompt: str, teacher: ModelSource | None, archit
 def _answering(
     how: SoftFields, kind: Kind, prepared: Prepared, teacher: ModelSource | None, stored: StoredLabels
 ) -> Teacher | None:
-    """Return what the teacher says to a batch, if the rows don't hold all of it."""
+    """Return the function of a batch to the teacher's logits; None where the rows hold its distributions."""
     from potstill.trainers.language_models.cross_tokenizer import live_partner
     from potstill.trainers.language_models.soft_objective import from_states, live
 
@@ -214,10 +214,10 @@ def _reading(how: SoftFields, whole: Reading) -> Reading:
 
 
 def check_source(how: SoftFields, kind: Kind, teacher: ModelSource | None) -> None:
-    """Check that the distributions asked for can be had.
+    """Check that the teacher's distributions are available for the divergence.
 
     Raises:
-        BadInput: they can't.
+        BadInput: they are not.
     """
     if kind == "top" and how.temperature != 1:
         raise BadInput(f"temperature is {how.temperature:g}, but {WHY_NOT_SOFTENED}: set temperature=1, or {REMEDY}")
@@ -260,8 +260,11 @@ def check_vocabulary(student: Path, teacher: ModelSource | None) -> int:
 
     if teacher is not None:
         folder = students.folder_of(teacher)
-        theirs, ours = (students.load_tokenizer(each).get_vocab() for each in (folder, student))
-        message = vocabulary_check.difference(theirs, ours, names=(name_of(folder), name_of(student)))
+        teacher_vocabulary, student_vocabulary = (
+            students.load_tokenizer(each).get_vocab() for each in (folder, student)
+        )
+        names = (name_of(folder), name_of(student))
+        message = vocabulary_check.difference(teacher_vocabulary, student_vocabulary, names=names)
         if message:
             raise BadInput(message)
     return int(AutoConfig.from_pretrained(student).vocab_size)

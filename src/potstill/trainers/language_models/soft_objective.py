@@ -1,4 +1,4 @@
-"""What a student minimises that learns from its teacher's distributions.
+"""The objective of a student that learns from its teacher's distributions.
 
 Shapes: N target tokens, n of them in a chunk, V vocabulary, K kept entries a token, H hidden size.
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from potstill.models.protocols import ModelSource
 
 Teacher = Callable[[Mapping[str, Tensor]], Logits]
-"""Returns what a teacher says to the targets of a batch."""
+"""Returns a teacher's logits at the targets of a batch."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class SoftObjective:
     temperature: float
     """Softens both distributions."""
     divergence: Divergence
-    """How to tell them apart."""
+    """Divergence of the two."""
     teacher: Teacher | None
-    """What the teacher says, or None where the batches hold its top-k log-probabilities."""
+    """Returns the teacher's logits; None where the batches hold its top-k log-probabilities."""
     chunk: int
-    """Tokens whose logits are there at once."""
+    """Tokens whose logits are in memory at once."""
 
     def __call__(self, logits: Logits, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the loss [N] of the targets from the student's `Logits`."""
@@ -55,6 +55,7 @@ class SoftObjective:
 
     def losses(self, logits: Logits, batch: Mapping[str, Tensor]) -> Losses:
         """Return the parts of the loss from the student's `Logits`."""
+        # a teacher without weight is not run
         with torch.no_grad():
             teacher = None if self.teacher is None or not self.alpha else self.teacher(batch)
 
@@ -70,15 +71,15 @@ class SoftObjective:
         return chunked(logits, of_chunk, self.chunk)
 
     def fused(self, student: Projection, teacher: Projection, beta: float) -> Losses:
-        """Return the losses by trl's kernel: for the divergence alone, as cross-entropy would take another pass."""
+        """Return the losses by trl's kernel: for the divergence alone, as cross-entropy would take a second pass."""
         shared = min(student.size, teacher.size)
         apart = trl_kernel.divergence(student.cut(shared), teacher.cut(shared), beta, self.temperature)
         return Losses({"soft": self.divergence.factor(self.temperature) * apart}, {"divergence": apart.detach()})
 
     def _losses(self, student: Tensor, teacher: Logits | None, stored: Mapping[str, Tensor], rows: slice) -> Losses:
-        """Return the losses of some targets from the student's logits [n, V] and what the batch holds of them."""
+        """Return the losses of some targets from the student's logits [n, V] and the batch's tensors of them."""
         parts: dict[str, Tensor] = {}
-        figures: dict[str, Tensor] = {}
+        metrics: dict[str, Tensor] = {}
         if self.alpha > 0:
             if teacher is None:
                 apart, alike = _from_top(student, stored["teacher_ids"], stored["teacher_logprobs"])
@@ -87,28 +88,29 @@ class SoftObjective:
             else:
                 apart, alike = self._from_pairs(student, teacher, stored["pair"], rows), None
             parts["soft"] = self.alpha * self.divergence.factor(self.temperature) * apart
-            figures = {"divergence": apart.detach(), **({} if alike is None else {"agreement": alike})}
+            metrics = {"divergence": apart.detach(), **({} if alike is None else {"agreement": alike})}
         if self.alpha < 1:
             parts["hard"] = (1 - self.alpha) * losses.cross_entropy(student, stored["labels"])
-        return Losses(parts, figures)
+        return Losses(parts, metrics)
 
     def _from_logits(self, student: Tensor, teacher: Logits, rows: slice) -> tuple[Tensor, Tensor]:
-        """Return the divergence [n] from what a teacher says, and whether the same token is most probable."""
-        # output layers may be padded to different sizes beyond the one vocabulary; cut before normalizing
+        """Return the divergence [n] from a teacher's logits, and whether the same token is most probable."""
+        # output layers of one vocabulary may be padded to different sizes: cut before the softmax normalizes over it
         shared = min(student.shape[-1], teacher.shape[-1] if isinstance(teacher, Tensor) else teacher.size)
         with torch.no_grad():
-            theirs = teacher[rows, :shared] if isinstance(teacher, Tensor) else teacher.cut(shared).logits(rows)
-        return self.divergence(student[:, :shared], theirs, self.temperature), _agreement(student.detach(), theirs)
+            teacher_logits = teacher[rows, :shared] if isinstance(teacher, Tensor) else teacher.cut(shared).logits(rows)
+        divergence = self.divergence(student[:, :shared], teacher_logits, self.temperature)
+        return divergence, _agreement(student.detach(), teacher_logits)
 
     def _from_pairs(self, student: Tensor, teacher: Logits, pair: Tensor, rows: slice) -> Tensor:
-        """Return the divergence [n] from what a teacher of another vocabulary says; 0 for targets without a pair."""
+        """Return the divergence [n] from logits over another vocabulary; 0 for targets without a pair."""
         with torch.no_grad():
-            theirs = teacher[rows] if isinstance(teacher, Tensor) else teacher.logits(rows)
-        return torch.where(pair >= 0, self.divergence(student, theirs, self.temperature), 0.0)
+            teacher_logits = teacher[rows] if isinstance(teacher, Tensor) else teacher.logits(rows)
+        return torch.where(pair >= 0, self.divergence(student, teacher_logits, self.temperature), 0.0)
 
 
 STORED = ("labels", "teacher_ids", "teacher_logprobs", "pair")
-"""What batches may hold of each target that a chunk needs its share of."""
+"""Tensors of a batch with an entry for each target, of which a chunk takes its rows."""
 
 
 def _from_top(student: Tensor, ids: Tensor, logprobs: Tensor) -> tuple[Tensor, Tensor]:
@@ -119,20 +121,20 @@ def _from_top(student: Tensor, ids: Tensor, logprobs: Tensor) -> tuple[Tensor, T
 
 def _agreement(student: Tensor, teacher: Tensor) -> Tensor:
     """Return 1 for each target where the teacher's highest logit is the student's too, otherwise 0."""
-    # twelve times slower would be the place of a maximum, which PyTorch on a CPU doesn't vectorize
+    # argmax would be twelve times slower: PyTorch does not vectorize it on a CPU
     highest = teacher >= teacher.amax(-1, keepdim=True)
     there = torch.where(highest, student[:, : teacher.shape[-1]], -torch.inf).amax(-1)
     return (there >= student.amax(-1)).float()
 
 
 def live(teacher: ModelSource, reading: Reading) -> Teacher:
-    """Return what the model behind `teacher` says, which reads the student's batches as the student does."""
+    """Return the function of a batch to the logits of the model behind `teacher`, read as the student reads it."""
     model, states = load_teacher(teacher), TargetStates(reading.logits)
     return lambda batch: states(model, batch)
 
 
 def from_states(folder: Path, dtype: str) -> Teacher:
-    """Return what the model in `folder` says, from its hidden states of `dtype` in the batches."""
+    """Return the function of a batch to the logits of the model in `folder`, from its hidden states of `dtype`."""
     head = Head.load(folder, dtype)
     return lambda batch: Projection.stored(head, batch["teacher_hidden"])
 

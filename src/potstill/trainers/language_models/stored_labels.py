@@ -1,4 +1,4 @@
-"""Stored soft labels as training examples; every sidecar is checked against the student before it is believed."""
+"""Stored soft labels as training examples; every sidecar is checked against the student before it is used."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class StoredLabels:
     """Turns rows with soft labels into examples for one student."""
 
     def __init__(self, tokenizer: Tokenizer, prompt: str, vocabulary_size: int, teacher: str, context: Context) -> None:
-        """Read for a student with this `tokenizer`, which knows `vocabulary_size` ids and is shown `prompt`.
+        """Read for a student with this `tokenizer`, `vocabulary_size` logits and the template `prompt`.
 
         `teacher` is the digest that the soft labels must be of; empty takes any.
         """
@@ -56,7 +56,7 @@ class StoredLabels:
     def example(self, row: Mapping[str, Any]) -> Example | str:
         """Return the tokens of a row's chat and of the answer, with the teacher's distribution at each of these.
 
-        The targets are the tokens that the teacher wrote or read, not the text tokenized anew, so that they align.
+        The targets are the tokens that the teacher generated or read, not the text tokenized again, so that they align.
 
         Raises:
             BadInput: the soft labels are for another tokenizer, template, teacher or vocabulary, or damaged.
@@ -81,7 +81,7 @@ class StoredLabels:
         return Example(ids, len(prompt), labels.top_ids, labels.top_logprobs)
 
     def _check_ids(self, row: Mapping[str, Any], largest: int) -> None:
-        """Check that the student knows all ids."""
+        """Check that all ids are in the student's vocabulary."""
         if largest >= self._size:
             raise BadInput(
                 f"row {row.get('id', '')!r}: its soft labels hold token {largest}, the student knows {self._size}: "
@@ -103,44 +103,44 @@ class StoredLabels:
 
     def _mismatches(self, sidecar: Sidecar) -> Iterator[str]:
         """Yield why soft labels with this sidecar can't be used."""
-        for name, theirs, ours, remedy in (
+        for name, stored, expected, remedy in (
             ("tokenizer", sidecar.tokenizer, tokenizer_digest(self._tokenizer), vocabulary_check.REMEDY),
             (
                 "chat template",
                 sidecar.template,
                 template_digest(self._tokenizer),
                 "teacher and student must read the same prompt tokens: give the student the teacher's chat template, "
-                "or label the rows anew",
+                "or label the rows again",
             ),
         ):
-            if not theirs:
+            if not stored:
                 yield (
                     f"don't say which {name} they were made with, so they can't be checked against the student's: "
                     "label the rows with PseudoLabel(tokenizer=...), the model that the teacher serves"
                 )
-            elif theirs != ours:
-                yield f"were made with another {name} ({theirs}, the student's is {ours}): {remedy}"
+            elif stored != expected:
+                yield f"were made with another {name} ({stored}, the student's is {expected}): {remedy}"
         if self._teacher and sidecar.teacher != self._teacher:
             yield (
                 f"are of another teacher ({sidecar.teacher}) than the one given ({self._teacher}): leave teacher= out, "
                 "or label the rows with this one"
             )
-        for known in self._checked.values():
+        for earlier in self._checked.values():
             if (sidecar.k, sidecar.mode == "hidden", sidecar.mode == "hidden" and sidecar.dtype) != (
-                known.k, known.mode == "hidden", known.mode == "hidden" and known.dtype
+                earlier.k, earlier.mode == "hidden", earlier.mode == "hidden" and earlier.dtype
             ):  # fmt: skip
                 yield (
-                    f"hold k={sidecar.k} ({sidecar.mode}, {sidecar.dtype}), those of earlier rows k={known.k} "
-                    f"({known.mode}, {known.dtype}): make them all in one way"
+                    f"hold k={sidecar.k} ({sidecar.mode}, {sidecar.dtype}), those of earlier rows k={earlier.k} "
+                    f"({earlier.mode}, {earlier.dtype}): make them all in one way"
                 )
 
     def _warn_of_prompt(self, sidecar: Sidecar) -> None:
-        """Say that the teacher saw another prompt: right where a prompt is to be distilled away, else a mistake."""
+        """Warn that the teacher saw another prompt: right where a prompt is to be distilled away, else a mistake."""
         if sidecar.prompt == prompt_digest(self._prompt):
             return
         text = (
             "the soft labels were made with another prompt template than the student is shown: right only where the "
-            "student shall do without the teacher's prompt"
+            "student is to work without the teacher's prompt"
         )
         self._context.notes.setdefault("warnings", []).append(text)
         self._context.logger.warning(text)

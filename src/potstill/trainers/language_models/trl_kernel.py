@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def usable(student: Projection) -> bool:
-    """Return whether the kernel is at hand and worth it: on a CPU it takes twice as long as chunks do."""
+    """Return whether the kernel is installed and faster: on a CPU it takes twice as long as chunks do."""
     return student.states.is_cuda and find_spec("trl") is not None
 
 
@@ -35,6 +35,7 @@ def divergence(student: Projection, teacher: Projection, beta: float, temperatur
 
     from potstill.trainers.losses.dense import nonnegative
 
+    # positional: autograd functions take no keywords
     value, _ = ChunkedDivergenceFunction.apply(
         student.states,
         student.weight,

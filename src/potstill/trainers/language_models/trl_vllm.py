@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from potstill.trainers.language_models.rollouts import Writing
 
 ROWS = 256
-"""Texts that vLLM writes at once."""
+"""Texts that vLLM generates at once."""
 
 
 class VLLMSampler:
-    """Writes a student's texts through vLLM, after giving it the weights of this very step."""
+    """Generates a student's texts by vLLM, with the weights of the current step."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class VLLMSampler:
         longest: int,
         gpu_memory: float,
     ) -> None:
-        """Write for `model`, loaded from `folder`, at most `longest` tokens with the prompt, in a share of the GPU."""
+        """Generate for `model`, from `folder`, at most `longest` tokens with the prompt, in a share of the GPU."""
         self._model = model
         self._tokenizer = tokenizer
         self._folder = folder
@@ -46,7 +46,7 @@ class VLLMSampler:
         self._gpu_memory = gpu_memory
 
     def __call__(self, prompts: Sequence[Sequence[int]], seeds: NDArray[np.uint64]) -> list[list[int]]:
-        """Return what the student now writes after each prompt; the seeds are those of vLLM's own generators."""
+        """Return what the current student generates after each prompt; the seeds are those of vLLM's own generators."""
         from trl.generation.vllm_generation import SamplingParams
 
         writing, engine = self._writing, self._engine
@@ -62,20 +62,20 @@ class VLLMSampler:
             )
             for seed in seeds
         ]
-        made = engine.llm.generate(
+        outputs = engine.llm.generate(
             [{"prompt_token_ids": list(prompt)} for prompt in prompts], sampling_params=parameters, use_tqdm=False
         )
-        return [writing.cut(output.outputs[0].token_ids) for output in made]
+        return [writing.cut(output.outputs[0].token_ids) for output in outputs]
 
     @property
     def _allowed(self) -> list[int] | None:
-        """Return the ids that may be drawn, where these aren't all: naming them costs vLLM a mask."""
-        known = self._writing.vocabulary
-        return list(range(known)) if known < self._model.config.vocab_size else None
+        """Return the ids that may be sampled; None for all, as listing them costs vLLM a mask."""
+        size = self._writing.vocabulary
+        return list(range(size)) if size < self._model.config.vocab_size else None
 
     @cached_property
     def _engine(self) -> Any:
-        """Return trl's engine: made at the first text, when the training has set up its devices.
+        """Return trl's engine, created at the first text: by then the training has set up its devices.
 
         Raises:
             MissingExtra: trl or vLLM is not installed.
@@ -86,7 +86,7 @@ class VLLMSampler:
             raise MissingExtra('OnPolicy(sampler="vllm")', "trl", "train") from error
         from accelerate import Accelerator
 
-        # where it is loaded from: a student that was made in memory has no name
+        # trl has vLLM load the model by this name, which a model made in memory lacks
         setattr(self._model, "name_or_path", str(self._folder))  # noqa: B010 - the type knows no such name
         return VLLMGeneration(
             model=self._model,

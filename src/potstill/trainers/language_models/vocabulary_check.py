@@ -1,4 +1,4 @@
-"""Whether teacher and student number their tokens alike: soft labels mean nothing otherwise."""
+"""Whether teacher and student share a vocabulary with the same ids, without which soft labels mean nothing."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ def difference(
         )
         if token is not None
     ]
-    theirs, ours = (f"{name}: " if name else "" for name in names)
+    teacher_name, student_name = (f"{name}: " if name else "" for name in names)
     return (
-        f"the student's vocabulary ({ours}{len(student)} tokens) differs from the teacher's ({theirs}{len(teacher)} "
-        f"tokens; {'; '.join(examples)}): {remedy}"
+        f"the student's vocabulary ({student_name}{len(student)} tokens) differs from the teacher's "
+        f"({teacher_name}{len(teacher)} tokens; {'; '.join(examples)}): {remedy}"
     )
 
 
 def _first(here: Mapping[str, int], there: Mapping[str, int]) -> str | None:
-    """Return the token with the lowest id whose id differs over there."""
+    """Return the token with the lowest id whose id differs in the other vocabulary."""
     differing = [token for token in here if there.get(token) != here[token]]
     return min(differing, key=lambda token: here[token], default=None)
 

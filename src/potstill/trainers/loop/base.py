@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class Training(Step):
-    """The fields of every trainer; a subclass says what is learned, in a `run` that trains within `set_up`.
+    """The fields of every trainer; a subclass defines the objective, in a `run` that trains within `set_up`.
 
     Trains in float32 (bfloat16 arithmetic where that is faster), with AdamW. Every target of a batch weighs the same.
-    Rows that can't be trained on are left out and counted with the reason. A killed run goes on from its last
-    checkpoint. A step whose loss or gradient is no finite number is not taken: the training fails and names the rows.
+    Rows that can't be trained on are left out and counted with the reason. A killed run resumes from its last
+    checkpoint. A step whose loss or gradient is NaN or infinite is not taken: the training fails and names the rows.
     """
 
     makes: ClassVar[str] = "model"
@@ -39,36 +39,36 @@ class Training(Step):
     student: Model
     """Model to train: a step, a local folder or a Hub id."""
     epochs: Annotated[float, Gt(0)] = 3.0
-    """Passes over the rows."""
+    """Epochs: how often all rows are learned."""
     learning_rate: Annotated[float, Gt(0)] | None = None
-    """Highest learning rate. None takes one for the student's size (1e-3 at a million parameters or less, 4e-5 at 0.6
+    """Peak learning rate. None takes one for the student's size (1e-3 at a million parameters or less, 4e-5 at 0.6
     billion), and 2e-4 for adapters."""
     schedule: Literal["cosine", "linear", "constant", "wsd"] = "cosine"
-    """Shape of the learning rate's way down to 0; `constant` stays up, and `wsd` does so until the last fifth."""
+    """Decay of the learning rate to 0; `constant` has none, and `wsd` (warmup, stable, decay) one in the last fifth."""
     warmup: Annotated[float, Interval(ge=0, lt=1)] = 0.05
-    """Share of the steps over which the learning rate rises."""
+    """Share of the steps in which the learning rate rises linearly."""
     batch_size: Annotated[int, Ge(1)] = 64
     """Rows a step; part of the result, unlike `micro_batch_tokens`."""
     weight_decay: Annotated[float, Ge(0)] = 0.01
     """Weight decay of AdamW, for matrices."""
     clip: Annotated[float, Gt(0)] = 1.0
-    """Highest norm of the gradient."""
+    """Norm of the whole gradient to which larger ones are clipped."""
     seed: int = 0
-    """Seed of the order of rows, of new weights and of dropout."""
+    """Seed of the shuffling of rows, of new weights and of dropout."""
     micro_batch_tokens: Annotated[int, Ge(1)] = 4096
-    """Tokens computed at once, padding included: sets the memory, not the result, as a batch's gradients add up."""
+    """Tokens of a micro-batch, padding included: sets the memory, not the result, as a batch's gradients add up."""
     checkpoint_every: Annotated[int, Ge(1)] = 100
-    """Steps between checkpoints: what a kill can cost at most."""
+    """Steps between checkpoints: at most this many are lost when a run is killed."""
     hold_zeros: bool = False
     """Whether weights of linear layers that are exactly zero stay zero: for the training after pruning."""
     validation: Rows | None = None
     """Rows to evaluate on while training; the weights with the lowest loss there are kept, else the last ones."""
     evaluate_every: Annotated[int, Ge(0)] = 0
-    """Steps between evaluations; 0 evaluates after each pass over the rows."""
+    """Steps between evaluations; 0 evaluates after each epoch."""
     patience: Annotated[int, Ge(0)] = 0
-    """Evaluations without a lower loss after which training stops; 0 never stops early."""
+    """Early stopping: evaluations without a lower loss after which training stops; 0 never stops early."""
     gradient_checkpointing: bool = False
-    """Compute activations again for the gradient instead of keeping them: a third more time for much less memory."""
+    """Recompute activations in the backward pass instead of keeping them: a third more time for much less memory."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of the model; weights, loss and optimizer are float32. `auto` takes bfloat16 where it is faster."""
     processes: Annotated[int, Ge(1)] = 1
@@ -77,7 +77,7 @@ class Training(Step):
     """Whether the processes split weights, gradients and optimizer state (FSDP), for a student that one GPU can hold
     but not train."""
     report_to: tuple[Tracker, ...] = ()
-    """Who is told of the curve besides the manifest: `csv` and `tensorboard` write to `runs/` in the working directory,
+    """Where metrics are logged besides the manifest: `csv` and `tensorboard` write to `runs/` in the working directory,
     `trackio`, `wandb` and `mlflow` to where these are set up to."""
 
     def check(self) -> Iterable[Problem]:
@@ -94,7 +94,7 @@ class Training(Step):
             yield Problem("", "report_to", str(error))
 
     def form(self) -> Form | None:
-        """Return the form that the weights take while they are trained, anew each time; None leaves them plain."""
+        """Return a new parametrization of the weights for one training; None trains them as they are."""
         return None
 
     def recipe(self) -> dict[str, object]:

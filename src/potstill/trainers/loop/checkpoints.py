@@ -1,4 +1,4 @@
-"""Checkpoints in a work folder: the newest, from which a killed training goes on, and the best, which it ends with."""
+"""Checkpoints in a work folder: the newest, from which a killed training resumes, and the best, which it ends with."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def step_of(checkpoint: Path) -> int:
 
 def last_checkpoint(folder: Path) -> Path | None:
     """Return the newest complete checkpoint in `folder` and delete those that a kill left half written."""
-    found = sorted(folder.glob("checkpoint-*"), key=step_of, reverse=True)
-    for checkpoint in found:
+    newest_first = sorted(folder.glob("checkpoint-*"), key=step_of, reverse=True)
+    for checkpoint in newest_first:
         # the state is written last, so a checkpoint that has it, in one piece, has everything else
         try:
             json_in((checkpoint / STATE).read_text(encoding="utf-8"))
@@ -35,7 +35,7 @@ def last_checkpoint(folder: Path) -> Path | None:
 
 
 def is_finished(checkpoint: Path, total: int, patience: int) -> bool:
-    """Return whether nothing is left to do after a checkpoint: all `total` steps are taken, or it was stopped early."""
+    """Return whether a checkpoint is the last: all `total` steps are taken, or the training was stopped early."""
     if step_of(checkpoint) >= total:
         return True
     state = json_in((checkpoint / STATE).read_text(encoding="utf-8"))
@@ -53,15 +53,16 @@ def evaluations(history: Sequence[Mapping[str, Any]]) -> list[tuple[int, float]]
 
 def best_step(history: Sequence[Mapping[str, Any]]) -> int | None:
     """Return the step with the lowest loss on the validation rows, the first of several; None without evaluations."""
-    found = evaluations(history)
-    return min(found, key=lambda evaluation: evaluation[1])[0] if found else None
+    evaluated = evaluations(history)
+    return min(evaluated, key=lambda evaluation: evaluation[1])[0] if evaluated else None
 
 
 def is_exhausted(history: Sequence[Mapping[str, Any]], patience: int) -> bool:
     """Return whether the last `patience` evaluations brought no lower loss; never with a patience of 0."""
-    found = evaluations(history)
+    evaluated = evaluations(history)
     best = best_step(history)
-    return bool(patience) and sum(step > best for step, _ in found if best is not None) >= patience
+    # from the log alone, so that a resumed run stops at the same step
+    return bool(patience) and sum(step > best for step, _ in evaluated if best is not None) >= patience
 
 
 def best_folder(folder: Path, step: int) -> Path:
@@ -72,7 +73,7 @@ def best_folder(folder: Path, step: int) -> Path:
 def drop_beaten(folder: Path, history: Sequence[Mapping[str, Any]]) -> None:
     """Delete weights that are not the best any more.
 
-    Only after a checkpoint that knows of the better ones: a run that goes on from an older one may still end with them.
+    Only after a checkpoint whose log has the better ones: a run that resumes from an older one may still end with them.
     """
     for path in folder.glob("best-*"):
         if step_of(path) != best_step(history):

@@ -1,4 +1,4 @@
-"""What a trainer's `run` trains in: the step's surroundings, validation rows, and the other processes."""
+"""The context of a trainer's `run`: the step's context, validation rows, and the other processes."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
 
 
 class Trainable(Protocol):
-    """What is asked of a trainer here."""
+    """What is read of a trainer here."""
 
     @property
     def processes(self) -> int:
         """Return how many processes train together."""
 
     def form(self) -> Form | None:
-        """Return the form that the weights take while they are trained, if any."""
+        """Return the parametrization of the weights in training, if any."""
 
 
 @dataclass
 class TrainingContext(Context):
-    """A step's surroundings, with what every trainer shares and no single one has to hand on."""
+    """A step's context, with what every trainer needs and none has to pass on itself."""
 
     validation: Dataset | None = None
     """Rows to evaluate on."""
     common_work: Path = Path()
     """Work folder that all processes of a training read: that of process 0."""
     form: Form | None = None
-    """The form that the weights take while they are trained."""
+    """The parametrization of the weights in training, if any."""
 
     @classmethod
     def around(cls, context: Context, validation: Dataset | None, form: Form | None) -> TrainingContext:
-        """Return `context` with more; notes, ledger and journals stay the same objects."""
+        """Return a copy of `context` with more fields; notes, ledger and journals stay the same objects."""
         plain = {field.name: getattr(context, field.name) for field in dataclasses.fields(Context)}
         return cls(**plain, validation=validation, common_work=context.work, form=form)
 
@@ -50,11 +50,11 @@ class TrainingContext(Context):
 def set_up(
     step: Trainable, inputs: Mapping[str, Any], context: Context, validation: Dataset | None
 ) -> Iterator[TrainingContext]:
-    """Give the `run` of a trainer what it trains in; the step's model must be in `context.out` when it leaves.
+    """Yield the context that the `run` of a trainer trains in; it must write its model to `context.out` before it ends.
 
-    `inputs` is what `run` was given, by name, but for `context` and `validation`: where the step asks for several
-    processes, the others run the same with it. In one of those, or in a trainer that another one runs, all is set up
-    already and `context` says so.
+    `inputs` are the arguments of `run` by name, but for `context` and `validation`: where the step asks for several
+    processes, the others call `run` with the same. In one of those, or in a trainer that another one runs, all is set
+    up already, and `context` is returned as it is.
     """
     if isinstance(context, TrainingContext):
         _start(context)
@@ -83,7 +83,7 @@ def _start(context: Context) -> None:
 
 @contextmanager
 def _launched(step: Trainable, inputs: Mapping[str, Any], training: TrainingContext) -> Iterator[TrainingContext]:
-    """Be process 0 of several; give its surroundings."""
+    """Start the other processes; yield the context of process 0."""
     from potstill.trainers.loop import launcher
 
     process = dataclasses.replace(training, threads=max(1, training.threads // step.processes))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Evaluator(TrainerCallback):  # type: ignore[misc] # transformers is not typed
-    """Evaluates now and then, keeps the best weights, and stops a training that doesn't get better.
+    """Evaluates at intervals, keeps the best weights, and stops a training early that no longer improves.
 
     What it decides follows from the trainer's log alone, which is part of a checkpoint; so a run that was killed
     decides the same.
@@ -36,10 +36,10 @@ class Evaluator(TrainerCallback):  # type: ignore[misc] # transformers is not ty
         """Evaluate if it is time, and at the very end."""
         if state.global_step % self._every and state.global_step < state.max_steps:
             return
-        figures = self._trainer.mean_loss(self._validation)
+        metrics = self._trainer.mean_loss(self._validation)
         due = control.should_log
-        self._trainer.log({f"validation_{name}": value for name, value in figures.items()})
-        control.should_log = due  # logging takes it for done
+        self._trainer.log({f"validation_{name}": value for name, value in metrics.items()})
+        control.should_log = due  # `log` resets it, but the training loss of this step is still to be logged
         history = state.log_history
         writes = args.save_strategy != "no"
         if best_step(history) == state.global_step and writes:
@@ -49,13 +49,13 @@ class Evaluator(TrainerCallback):  # type: ignore[misc] # transformers is not ty
             control.should_save = writes
 
     def take_best(self) -> None:
-        """Give the trained model the best weights, where these aren't its last ones."""
+        """Load the best weights into the trained model, unless these are its last ones."""
         state = self._trainer.state
         best = best_step(state.log_history)
         if best is not None and best != state.global_step:
             self._trainer._load_from_checkpoint(str(best_folder(self._folder, best)))
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        """Delete the weights that this checkpoint knows to be beaten."""
+        """Delete the weights that are no longer the best by the log in this checkpoint."""
         if not self._trainer.group.rank:
             drop_beaten(self._folder, state.log_history)

@@ -1,6 +1,6 @@
 """Rows as token arrays, and arrays as batches: what a trainer reads.
 
-The arrays lie in files of the work folder and are mapped, so that memory doesn't grow with the number of rows.
+The arrays lie in files of the work folder and are memory-mapped, so that memory doesn't grow with the number of rows.
 
 Shapes: B rows, T input tokens, R positions that some row of the batch predicts from, N target tokens, K kept entries,
 H hidden size.
@@ -49,11 +49,11 @@ class Example:
     top_logprobs: NDArray[np.float32] | None = None
     """[T, K] their log-probabilities."""
     hidden: NDArray[np.int16] | None = None
-    """[T, H] the bits of the teacher's last hidden states, which are half floats of one or the other kind."""
+    """[T, H] the bits of the teacher's last hidden states, which are float16 or bfloat16: numpy has no bfloat16."""
     partner: Example | None = None
     """The same row in the tokens of a teacher whose vocabulary is another."""
     learned: NDArray[np.bool_] | None = None
-    """[T] which of the tokens behind the prompt are targets, where not all are: others' turns of a conversation."""
+    """[T] which of the tokens after the prompt are targets, where not all are: the user's turns are none."""
 
     def targets(self) -> NDArray[np.int64]:
         """Return [N] the places in `ids` of the tokens that are targets."""
@@ -63,7 +63,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Examples:
-    """All rows in tokens: flat arrays and where each row starts in them."""
+    """All tokenized rows: flat arrays and where each row starts in them."""
 
     tokens: NDArray[np.int32]
     """Tokens of all rows, one after another."""
@@ -98,7 +98,7 @@ class Examples:
             for array in (self.top_ids, self.top_logprobs, self.hidden, self.learned)
         )
         partner = None if self.partners is None else self.partners[index]
-        # an array is as good as a sequence
+        # an array is indexed and sliced like a sequence, but is none by its type
         return Example(ids, prompt, top_ids, top_logprobs, hidden, partner, learned)  # type: ignore[arg-type]
 
     def lengths(self) -> NDArray[np.int64]:
@@ -125,15 +125,17 @@ def store(examples: Iterable[Example], folder: Path) -> Examples:
                     widths[name] = array.shape[-1]
                     file[name].write(np.ascontiguousarray(array, dtype=TYPES[name]).tobytes())
     flat: dict[str, NDArray[Any]] = {
+        # an empty file can't be mapped
         name: np.memmap(folder / name, dtype, mode="r") if (folder / name).stat().st_size else np.zeros(0, dtype)
         for name, dtype in TYPES.items()
     }
     top_ids, top_logprobs, hidden = (
         flat[name].reshape(-1, widths[name]) if widths[name] else None for name in ("top_ids", "top_logprobs", "hidden")
     )
-    theirs = Examples(flat["partner_tokens"], *partners.arrays(), None, None) if widths["partner_tokens"] else None
+    read_by_partner = widths["partner_tokens"]
+    partner_rows = Examples(flat["partner_tokens"], *partners.arrays(), None, None) if read_by_partner else None
     learned = flat["learned"] if widths["learned"] else None
-    return Examples(flat["tokens"], *places.arrays(), top_ids, top_logprobs, hidden, None, theirs, learned)
+    return Examples(flat["tokens"], *places.arrays(), top_ids, top_logprobs, hidden, None, partner_rows, learned)
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,7 @@ class LengthBatches:
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the order; a resumed run gets that of the run it continues."""
+        """Choose the order of an epoch; a resumed run gets that of the run it continues."""
         self._epoch = epoch
 
     def __len__(self) -> int:
@@ -186,13 +188,13 @@ class LengthBatches:
 
 
 def micro_batches(examples: Sequence[Example], budget: int, collated: Collate | None = None) -> list[dict[str, Tensor]]:
-    """Split a batch into parts of at most `budget` tokens, padding included; a part has at least one row.
+    """Split a batch into micro-batches of at most `budget` tokens, padding included, of at least one row each.
 
-    `collated` makes a part's rows tensors; without it they are read by a causal model.
+    `collated` collates the rows of one; the default is `collate`, for causal models.
     """
     parts: list[list[Example]] = []
     for example in sorted(examples, key=lambda example: len(example.ids), reverse=True):
-        # the first row of a part is its longest
+        # the first row of a micro-batch is its longest, which all are padded to; its last token is no input
         if parts and (len(parts[-1]) + 1) * (len(parts[-1][0].ids) - 1) <= budget:
             parts[-1].append(example)
         else:
@@ -201,14 +203,14 @@ def micro_batches(examples: Sequence[Example], budget: int, collated: Collate | 
 
 
 Collate = Callable[[Sequence[Example]], dict[str, Tensor]]
-"""Makes the rows of one part of a batch tensors."""
+"""Collates the rows of one micro-batch."""
 
 
 def collate(examples: Sequence[Example]) -> dict[str, Tensor]:
-    """Return one part of a batch as tensors.
+    """Return one micro-batch as tensors.
 
-    Rows are padded on the right, where a causal model's other positions can't see it: that takes no attention mask,
-    and no token id says what is padding (it may well be the end-of-turn token). The last token is a target only.
+    Rows are padded on the right, which no earlier position of a causal model attends to: that takes no attention mask,
+    and no token id marks padding (it may well be the end-of-turn token). The last token is a target only.
 
     Returns:
         `input_ids` [B, T]; `keep` [R] the positions for which logits are needed; `select` [B, R] which of those are
@@ -220,6 +222,7 @@ def collate(examples: Sequence[Example]) -> dict[str, Tensor]:
     for row, example in enumerate(examples):
         input_ids[row, : len(example.ids) - 1] = example.ids[:-1]
     targets = [example.targets() for example in examples]
+    # a token is predicted at the position before it
     first = min(int(places[0]) for places in targets) - 1
     keep = np.arange(first, length)
     select = np.zeros((len(examples), len(keep)), dtype=np.bool_)
@@ -244,8 +247,8 @@ def _given(array: Item | None) -> Item:
 
 
 def target_logits(model: PretrainedModel, batch: Mapping[str, Tensor]) -> Tensor:
-    """Return the logits [N, V] at the targets' positions; the output layer runs on few others."""
-    # packed rows have positions of their own; in others they just count up
+    """Return the logits [N, V] at the targets' positions; the output layer is computed at few others."""
+    # packed rows each start at position 0; without packing the model counts itself
     positions = {"position_ids": batch["position_ids"]} if "position_ids" in batch else {}
     output = model(input_ids=batch["input_ids"], logits_to_keep=batch["keep"], use_cache=False, **positions)
     logits: Tensor = output.logits

@@ -1,4 +1,4 @@
-"""What goes wrong while a student trains, in words that help."""
+"""Messages of failures of a training, with what to do about them."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 MOST_NAMED = 10
 """Rows that a message names; more are only counted."""
 IDS = "ids.jsonl"
-"""File beside the rows in tokens: the id of each, one a line."""
+"""File beside the tokenized rows: the id of each, one a line."""
 
 
-def blown_up(what: str, value: float, step: int, rows: str, schedule: Schedule, checkpoint: Path | None) -> str:
-    """Return what to say of a loss or gradient that is no finite number."""
-    kept = f"; the weights of step {checkpoint.name.rpartition('-')[2]} are kept in {checkpoint}" if checkpoint else ""
+def not_finite(what: str, value: float, step: int, rows: str, schedule: Schedule, checkpoint: Path | None) -> str:
+    """Return the message for a loss or gradient that is NaN or infinite."""
+    saved = f"; the weights of step {checkpoint.name.rpartition('-')[2]} are kept in {checkpoint}" if checkpoint else ""
     return (
         f"the {what} became {value} at step {step}, in a batch of {rows}: look at these, lower the learning_rate "
-        f"({schedule.learning_rate:g} now) or raise the warmup{kept}"
+        f"({schedule.learning_rate:g} now) or raise the warmup{saved}"
     )
 
 
 def named(rows: Sequence[int], folder: Path) -> str:
-    """Return rows by their ids, which lie in `folder`, in words.
+    """Return a text that names rows by their ids, which lie in `folder`.
 
     >>> named([4, 2], Path("nowhere"))
     'the rows number 2, number 4'

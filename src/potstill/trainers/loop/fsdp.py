@@ -22,7 +22,7 @@ from potstill.errors import BadInput
 from potstill.trainers.loop.hf_trainer import Part, StudentTrainer
 
 WEIGHTS, OPTIMIZER, SCHEDULER, STATE = "model.safetensors", "optimizer.pt", "scheduler.pt", "trainer_state.json"
-"""Files of a checkpoint: whole, so that a training can go on from it with another number of processes."""
+"""Files of a checkpoint: unsharded, so that a training can resume from it with another number of processes."""
 
 
 def shard(model: nn.Module, size: int) -> None:
@@ -32,8 +32,9 @@ def shard(model: nn.Module, size: int) -> None:
     for module in model.modules():
         if type(module).__name__ in layers:
             fully_shard(module, mesh=mesh)
-    # what lies outside of the layers stays gathered until the gradient is there: an objective may use it too
+    # embedding and output layer stay gathered until the backward pass: an objective may use the output layer too
     fully_shard(model, mesh=mesh, reshard_after_forward=False)
+    # sums, not the means that FSDP takes by default: the loss is divided by the targets of the whole batch already
     for unit in _split(model):
         unit.set_gradient_divide_factor(1.0)
         unit.set_force_sum_reduction_for_comms(True)
@@ -43,30 +44,31 @@ def make_whole(model: nn.Module) -> None:
     """Give every process the whole weights again, in its memory, as if `model` had never been split."""
     for module in _split(model):
         module.reshard()
-    whole: dict[int, nn.Parameter] = {}  # one for each, as the output layer may share the embedding's
+    whole: dict[int, nn.Parameter] = {}  # by identity, as the output layer may share the embedding's
     for layer in model.modules():
         for name, parameter in layer._parameters.items():
             if isinstance(parameter, DTensor):
                 if id(parameter) not in whole:
                     whole[id(parameter)] = nn.Parameter(parameter.full_tensor().cpu(), parameter.requires_grad)
                 layer._parameters[name] = whole[id(parameter)]
+    # FSDP has no call that undoes it
     for module in _split(model):
         state = module._get_fsdp_state()
         state._pre_forward_hook_handle.remove()
         state._post_forward_hook_handle.remove()
-        module.__class__ = type(module).__bases__[1]  # FSDP put a class of its own before the model's
+        module.__class__ = type(module).__bases__[1]  # fully_shard made a subclass of FSDPModule and the model's class
     model.cpu()
 
 
 def _split(model: nn.Module) -> list[FSDPModule]:
-    """Return the modules that are gathered and split as one."""
+    """Return the modules that are gathered and sharded as one."""
     return [module for module in model.modules() if isinstance(module, FSDPModule)]
 
 
 def whole_tensors(values: object, keep: bool) -> Any:
     """Return nested dicts and lists with whole tensors instead of this process's parts, in memory.
 
-    All processes must ask; one that doesn't `keep` them only helps.
+    Collective: all processes must call it; one that doesn't `keep` the tensors gets None for each.
     """
     if isinstance(values, DTensor):
         whole = values.full_tensor()
@@ -97,21 +99,21 @@ class ShardedTrainer(StudentTrainer):
         make_whole(self.model)
 
     def even(self, parts: Sequence[Part], spare: Sequence[Part]) -> list[tuple[Part, int]]:
-        """Return parts with their weight, as many in each process: they compute every layer together."""
+        """Return micro-batches with their weight, as many in each process: gathering a layer takes all of them."""
         missing = max(self.group.gather(len(parts))) - len(parts)
         return [*((part, 1) for part in parts), *[(spare[0], 0)] * missing]
 
     def add_gradients(self) -> None:
-        """Do nothing: they were added up when they were made."""
+        """Do nothing: FSDP reduces gradients in the backward pass."""
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Write the whole weights; process 0 does it, with the others' help."""
+        """Gather the weights, and write them from process 0."""
         tensors = whole_tensors(self.model.state_dict(), not self.group.rank)
         if self.group.rank:
             return
         folder = Path(output_dir or self.args.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        # a tied weight is named once
+        # safetensors refuses tensors that share memory: named_parameters lists a tied weight once
         names = {name for name, _ in (*self.model.named_parameters(), *self.model.named_buffers())}
         save_file({name: tensors[name].contiguous() for name in sorted(names & tensors.keys())}, folder / WEIGHTS)
 
@@ -138,21 +140,22 @@ class ShardedTrainer(StudentTrainer):
         """
         path = Path(resume_from_checkpoint) / WEIGHTS
         if not path.exists():
-            raise BadInput(f"sharding: the checkpoint {path.parent} holds no {WEIGHTS}: go on as it began, without")
-        found = load_file(path)
-        known = {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
+            raise BadInput(f"sharding: the checkpoint {path.parent} holds no {WEIGHTS}: resume as it began, without")
+        tensors = load_file(path)
+        own = {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
         with torch.no_grad():
-            for name, tensor in found.items():
-                known[name].copy_(part_of(tensor, known[name]))
+            for name, tensor in tensors.items():
+                own[name].copy_(part_of(tensor, own[name]))
 
     def _load_optimizer_and_scheduler(self, checkpoint: str) -> None:
-        """Read what the optimizer knows, and keep this process's part."""
+        """Read the optimizer's state, and keep this process's part."""
         state = torch.load(Path(checkpoint) / OPTIMIZER, map_location="cpu", weights_only=True)
         parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        for number, kept in state["state"].items():
+        for number, moments in state["state"].items():
             like = parameters[number]
-            for name, value in kept.items():
+            for name, value in moments.items():
+                # moments have the shape of the weight; the count of steps is one number, the same in all processes
                 if isinstance(value, Tensor) and value.shape == like.shape:
-                    kept[name] = part_of(value, like)
+                    moments[name] = part_of(value, like)
         self.optimizer.load_state_dict(state)
         self.lr_scheduler.load_state_dict(torch.load(Path(checkpoint) / SCHEDULER, weights_only=True))

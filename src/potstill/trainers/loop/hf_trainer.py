@@ -1,4 +1,4 @@
-"""`transformers.Trainer` with our own batches, loss, figures and refusal to go on with broken numbers."""
+"""`transformers.Trainer` with batches, loss normalization and metrics of our own, which stops at NaN or infinity."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 
 Part = dict[str, Tensor]
-"""Rows that are computed at once."""
+"""A micro-batch: rows that are computed at once."""
 
 
 class Numbered(torch.utils.data.Dataset[tuple[int, Example]]):
-    """Rows that know their numbers."""
+    """Rows with their numbers, by which a failing batch is named."""
 
     def __init__(self, examples: Examples) -> None:
         """Number `examples`."""
@@ -54,12 +54,13 @@ class Numbered(torch.utils.data.Dataset[tuple[int, Example]]):
 class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
     """Trains on the sum of the targets' losses, divided by their number in the whole batch.
 
-    A batch is computed in parts of a token budget, shared among the processes, whose gradients add up, so its split
-    can't change the result: a mean of the parts' means, as many trainers take, gives tokens in short parts more weight.
+    A batch is computed in micro-batches of a token budget, shared among the processes. Their gradients add up, so the
+    split can't change the result: a mean of the micro-batches' means, as many trainers take, gives tokens in short ones
+    more weight.
     """
 
     spares = False
-    """Whether batches hold a spare part, for processes that compute as many parts as the others."""
+    """Whether batches hold a spare micro-batch, for processes that must compute as many as the others."""
 
     def __init__(
         self,
@@ -87,28 +88,29 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
         self._loss = torch.zeros(())
 
     def complete(self, total: int, logger: Logger, evaluator: Evaluator | None) -> None:
-        """Train up to step `total`, from the newest checkpoint on; which one that is, process 0 says.
+        """Train up to step `total`, from the newest checkpoint if there is one.
 
-        Where an `evaluator` watches, the model ends with the weights that it found best.
+        With an `evaluator`, the model ends with the weights of the lowest validation loss.
         """
         if evaluator is not None:
             self.add_callback(evaluator)
         folder = Path(self.args.output_dir)
+        # process 0 alone looks and cleans up, so that all resume from the same one
         checkpoint = self.group.gather(last_checkpoint(folder) if not self.group.rank else None)[0]
         if checkpoint is not None and is_finished(checkpoint, total, self._schedule.patience):
-            # the loop itself would take one step more when an epoch is cut short
+            # Trainer.train would take one step more when the last epoch is fractional
             self._load_from_checkpoint(str(checkpoint))
             self.state = TrainerState.load_from_json(str(checkpoint / STATE))
         else:
             if checkpoint is not None:
-                logger.info("going on from step %d of %d", step_of(checkpoint), total)
+                logger.info("resuming from step %d of %d", step_of(checkpoint), total)
             self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if evaluator is not None:
             evaluator.take_best()
         self.finish()
 
     def get_train_dataloader(self) -> Any:
-        """Return the batches, each its rows' numbers and a list of this process's parts."""
+        """Return the batches, each its rows' numbers and a list of this process's micro-batches."""
         schedule, examples = self._schedule, self.train_dataset
 
         def parts(batch: Sequence[tuple[int, Example]]) -> dict[str, Any]:
@@ -120,13 +122,13 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
         return self.accelerator.prepare(loader)
 
     def _parts(self, rows: Sequence[Example], batch: Sequence[Example]) -> dict[str, Any]:
-        """Return the parts of this process's `rows`, and a spare one of the whole `batch` if that is needed."""
+        """Return the micro-batches of this process's `rows`, and a spare one of the whole `batch` if that is needed."""
         split, budget = self._reading.parts, self._schedule.budget
         shortest = min(batch, key=lambda example: len(example.ids))
         return {"parts": split(rows, budget) if rows else [], "spare": split([shortest], budget) if self.spares else []}
 
     def even(self, parts: Sequence[Part], spare: Sequence[Part]) -> list[tuple[Part, int]]:
-        """Return the parts to compute with the weight of each."""
+        """Return the micro-batches to compute with the weight of each."""
         return [(part, 1) for part in parts]
 
     def add_gradients(self) -> None:
@@ -134,7 +136,7 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
         self.group.add_gradients(self.model)
 
     def finish(self) -> None:
-        """Leave the model as it is used after training."""
+        """Bring the model into the state that it is used in after training."""
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> int:
         """Return the number of targets of a batch, in all processes, and count its tokens.
@@ -142,6 +144,7 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
         Raises:
             BadInput: there is none.
         """
+        # the Trainer counts `labels` of a flat batch; ours are lists of micro-batches, shared among the processes
         parts = [part for batch in batch_samples for part in batch["parts"]]
         targets = sum(len(part["labels"]) for part in parts)
         tokens = sum(part["input_ids"].numel() for part in parts)
@@ -157,12 +160,12 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
     def training_step(
         self, model: nn.Module, inputs: Mapping[str, Any], num_items_in_batch: int | None = None
     ) -> Tensor:
-        """Add up the gradients of one batch, part by part and process by process; return its loss."""
+        """Accumulate the gradients of one batch over its micro-batches and the processes; return its loss."""
         assert num_items_in_batch  # what `_get_num_items_in_batch` has counted
         model.train()
         self._rows = inputs["rows"]
         if self.group.size > 1:
-            # processes drop other units, and those of a step don't depend on where a resumed run began
+            # dropout differs between processes, and that of a step does not depend on where a run was resumed
             step = self._schedule.seed * 1_000_003 + self.state.global_step
             torch.manual_seed((step * self.group.size + self.group.rank) % 2**63)
         total = torch.zeros((), device=self.args.device)
@@ -172,6 +175,7 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
             each = losses.total()
             if weight:
                 self._tally.add(each, losses)
+            # the number of targets of the whole batch, not of this micro-batch: gradients add up to the batch's mean
             loss = each.sum() * weight / num_items_in_batch
             self.accelerator.backward(loss)
             total += loss.detach()
@@ -180,29 +184,30 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
         return self._loss
 
     def _clip_grad_norm(self, model: nn.Module) -> Any:
-        """Clip the gradient and return its norm; a step with a broken number is not taken.
+        """Clip the gradient and return its norm; a step with a loss or norm that is not finite is not taken.
 
         Raises:
-            PotstillError: the loss or the norm is no finite number.
+            PotstillError: the loss or the norm is NaN or infinite.
         """
         norm = super()._clip_grad_norm(model)
-        norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # of a model that is split
+        norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # a DTensor under FSDP
+        # one transfer from the GPU for both: a sum with NaN or infinity is not finite either
         if not math.isfinite(float(norm + self._loss)):
             loss, step = float(self._loss), self.state.global_step + 1
             what, value = ("gradient", float(norm)) if math.isfinite(loss) else ("loss", loss)
             checkpoint = last_checkpoint(Path(self.args.output_dir)) if not self.group.rank else None
             rows = failure_messages.named(self._rows, self._ids)
-            raise PotstillError(failure_messages.blown_up(what, value, step, rows, self._schedule, checkpoint))
+            raise PotstillError(failure_messages.not_finite(what, value, step, rows, self._schedule, checkpoint))
         return norm
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Log the loss's parts, what else the objective tells, speed and memory beside the loss."""
+        """Log the parts of the loss, the metrics of the objective, speed and memory beside the loss."""
         if "loss" in logs:
-            logs |= self._told()
+            logs |= self._more_logs()
         super().log(logs, start_time)
 
-    def _told(self) -> dict[str, float]:
-        """Return what is told of the steps since the last time."""
+    def _more_logs(self) -> dict[str, float]:
+        """Return what is logged beside the loss, of the steps since the last time."""
         means = self._tally.means(self.group)
         (before, seen), now = self._logged, time.perf_counter()
         self._logged = now, self.tokens_seen
@@ -213,21 +218,22 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
         }
 
     def mean_loss(self, examples: Examples) -> dict[str, float]:
-        """Return the mean loss and figures of the targets of `examples`, as training computes them, without learning.
+        """Return the mean loss and metrics over the targets of `examples`, computed as in training.
 
-        The generators are left as they were, so that a training with evaluations goes like one without.
+        The random generators are left as they were, so that evaluations do not change the training.
         """
         tally, rows = Tally(), self._schedule.batch_size
+        # sorted by length, so that micro-batches hold little padding
         order = examples.lengths().argsort(kind="stable").tolist()
         chunks = [order[start : start + rows] for start in range(0, len(order), rows)]
         devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
         with torch.random.fork_rng(devices), torch.no_grad(), evaluating(self.model):
             torch.manual_seed(self._schedule.seed)
             for start in range(0, len(chunks), self.group.size):
-                # at the end some processes have no chunk, but may have to compute along
-                ours = chain.from_iterable(self.group.share(chunks[start : start + self.group.size]))
-                made = self._parts([examples[number] for number in ours], [examples[chunks[start][0]]])
-                for part, weight in self.even(made["parts"], made["spare"]):
+                # at the end some processes have no chunk, but under FSDP must compute a spare one with the others
+                numbers = chain.from_iterable(self.group.share(chunks[start : start + self.group.size]))
+                split = self._parts([examples[number] for number in numbers], [examples[chunks[start][0]]])
+                for part, weight in self.even(split["parts"], split["spare"]):
                     batch = self._prepare_inputs(part)
                     losses = losses_of(self._objective, self._reading.logits(self.model, batch), batch)
                     if weight:
@@ -235,7 +241,7 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
         return tally.means(self.group)
 
     def floating_point_ops(self, inputs: object) -> int:
-        """Return 0: nobody reads the count, and counting takes time at every step."""
+        """Return 0: the count is not used, and counting takes time at every step."""
         return 0
 
 

@@ -1,8 +1,8 @@
 """Several processes of one training: the step's own is number 0, the others run the same step beside it.
 
 Every process reads the same rows, loads the student itself, on a GPU of its own where there are any, and takes its
-share of each batch (`process_group.py`). Process 0 alone writes checkpoints and the model; the others leave when the
-student has learned, and die with it.
+share of each batch (`process_group.py`). Process 0 alone writes checkpoints and the model; the others exit when the
+student is trained, and die with it.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 ORDER = "order"
-"""The file that says what the other processes run."""
+"""File with what the other processes run."""
 START_SECONDS = 600.0
 """How long the other processes may take to import their libraries."""
 LEAVE_SECONDS = 30.0
-"""How long they may take to leave, or to say why they failed."""
+"""How long they may take to exit, or to write why they failed."""
 LOST = 3
 """Exit code of a process that fails only because another one is gone: the reason is that one's."""
 COLLECTIVE = timedelta(hours=2)
-"""How long a process waits for the others: reading many rows takes its time."""
+"""Timeout of a collective operation: tokenizing many rows in one process may take long."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class Order:
     """What the other processes run."""
 
     step: Any
-    """The step, its edges replaced by what stands behind them."""
+    """The step, its edges replaced by the paths behind them."""
     inputs: Mapping[str, Any]
-    """What its `run` gets, but for the surroundings."""
+    """Arguments of its `run`, but for the context."""
     name: str
     """Name of the step."""
     key: str
@@ -65,7 +65,7 @@ class Order:
 
 
 class LearnedError(BaseException):
-    """Raised in a process other than 0 when the student has learned: the rest is process 0's."""
+    """Raised in a process other than 0 when the student is trained: process 0 does the rest."""
 
 
 @contextmanager
@@ -105,7 +105,7 @@ def read_order(folder: Path) -> Order:
     """Return what the other processes run, with the user's modules as this training has them.
 
     Raises:
-        PotstillError: somebody else has written the file, which holds code.
+        PotstillError: another user has written the file, which holds code.
     """
     import cloudpickle
 
@@ -119,8 +119,9 @@ def read_order(folder: Path) -> Order:
 
 
 def _write_for_us(file: Path, data: bytes) -> None:
-    """Write a file that holds code, which nobody else may read or replace, whatever the umask is."""
+    """Write a file that holds code, which no other user may read or replace, whatever the umask is."""
     file.parent.chmod(0o700)
+    # O_EXCL: a file or link that another user has put there is not followed
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
         stream.write(data)
 
@@ -140,14 +141,14 @@ def check_devices(size: int) -> None:
 
 @contextmanager
 def joined(folder: Path, rank: int, size: int) -> Iterator[None]:
-    """Belong to the group of processes that meet in `folder`."""
+    """Join the process group whose rendezvous file is in `folder`."""
     import torch
     from torch import distributed
 
-    # it would say that a group that it hasn't made is not used
+    # transformers warns of a process group that it has not initialized itself
     logging.getLogger("transformers.training_args").setLevel(logging.ERROR)
     if sys.platform == "linux":
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # one machine: no name of it need resolve
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # one machine: its host name need not resolve
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     meeting = f"file://{(folder / 'meeting').absolute()}"
     distributed.init_process_group(backend, init_method=meeting, rank=rank, world_size=size, timeout=COLLECTIVE)
@@ -185,24 +186,25 @@ def _die_with(parent: int) -> None:
     import ctypes
 
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG
+    # the parent may have died before that call
     if os.getppid() != parent:
         os._exit(1)
 
 
 def ready_file(folder: Path, rank: int) -> Path:
-    """Return the file by which a process says that it is about to join."""
+    """Return the file by which a process signals that it is about to join."""
     return folder / f"ready-{rank}"
 
 
 def error_file(folder: Path, rank: int) -> Path:
-    """Return the file in which a process says why it failed."""
+    """Return the file in which a process writes why it failed."""
     return folder / f"error-{rank}.txt"
 
 
 @contextmanager
 def _watched(workers: Sequence[subprocess.Popen[bytes]], folder: Path) -> Iterator[None]:
-    """End this process if another one dies: on GPUs nothing else interrupts the wait for its numbers."""
+    """End this process if another one dies: on GPUs nothing else interrupts a collective operation."""
     import torch
 
     done = threading.Event()
@@ -213,7 +215,7 @@ def _watched(workers: Sequence[subprocess.Popen[bytes]], folder: Path) -> Iterat
                 print(_problem(workers, folder), file=sys.stderr, flush=True)
                 os._exit(1)
 
-    if torch.cuda.is_available():  # on a CPU the connection's end is an error
+    if torch.cuda.is_available():  # with gloo a closed connection raises an error
         threading.Thread(target=watch, name="potstill-processes", daemon=True).start()
     try:
         yield
@@ -231,7 +233,7 @@ def _await_ready(workers: Sequence[subprocess.Popen[bytes]], folder: Path) -> No
 
 
 def _leave(workers: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Wait a while for the others to leave."""
+    """Wait a while for the others to exit."""
     deadline = time.monotonic() + LEAVE_SECONDS
     for worker in workers:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -241,9 +243,9 @@ def _leave(workers: Sequence[subprocess.Popen[bytes]]) -> None:
 def _problem(workers: Sequence[subprocess.Popen[bytes]], folder: Path) -> str | None:
     """Return why another process failed, if one did."""
     for rank, worker in enumerate(workers, 1):
-        said = error_file(folder, rank)
-        if said.exists():
-            return f"process {rank} of {len(workers) + 1} failed: {said.read_text(encoding='utf-8')}"
+        report = error_file(folder, rank)
+        if report.exists():
+            return f"process {rank} of {len(workers) + 1} failed: {report.read_text(encoding='utf-8')}"
         if worker.returncode and worker.returncode != LOST:
             code = worker.returncode
             how = signal.Signals(-code).name if -code in set(signal.Signals) else f"exit code {code}"

@@ -1,4 +1,4 @@
-"""The training loop: from a model, rows in tokens and an objective to trained weights, whatever interrupts it."""
+"""The training loop: from a model, tokenized rows and an objective to trained weights; it resumes when killed."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def train(
     context: TrainingContext,
     reading: Reading = CAUSAL,
 ) -> StudentTrainer:
-    """Train `model` in place, going on from the last checkpoint in the work folder; return the trainer.
+    """Train `model` in place, from the last checkpoint in the work folder if there is one; return the trainer.
 
     With validation rows among the `examples` the model ends with the weights that had the lowest loss on them.
-    Checkpoints hold float32 weights, the optimizer's state, the schedule and the generators' states; the order of rows
+    Checkpoints hold float32 weights, the states of optimizer, scheduler and random generators; the order of rows
     follows from seed and epoch. So a run that was killed ends with the same weights as one that was not, to the last
     bit if both ran on one kind of processor with as many threads.
     """
@@ -53,7 +53,7 @@ def train(
 
 
 def _trainer_class(schedule: Schedule, group: Group) -> type[StudentTrainer]:
-    """Return the trainer for a model that each process holds whole, or for one that they split."""
+    """Return the trainer for a model that each process holds whole, or for one that is sharded."""
     if not schedule.sharding or group.size == 1:
         return StudentTrainer
     from potstill.trainers.loop.fsdp import ShardedTrainer
@@ -62,10 +62,10 @@ def _trainer_class(schedule: Schedule, group: Group) -> type[StudentTrainer]:
 
 
 def _arguments(folder: Path, schedule: Schedule, total: int, group: Group, context: Context) -> Any:
-    """Return what `transformers.Trainer` needs to know.
+    """Return the arguments of `transformers.Trainer`.
 
     Raises:
-        MissingExtra: a library that is to be told of the training is not installed.
+        MissingExtra: the library of a tracker is not installed.
     """
     log_every = max(1, total // CURVE_POINTS)
     cuda = torch.cuda.is_available()
@@ -76,6 +76,7 @@ def _arguments(folder: Path, schedule: Schedule, total: int, group: Group, conte
     arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=schedule.epochs,
+        # one "batch" of the loader is a whole batch: micro-batches are cut in StudentTrainer, not by accumulation steps
         per_device_train_batch_size=schedule.batch_size,
         learning_rate=schedule.learning_rate,
         lr_scheduler_type=SCHEDULERS[schedule.decay],
@@ -91,10 +92,11 @@ def _arguments(folder: Path, schedule: Schedule, total: int, group: Group, conte
         gradient_checkpointing_kwargs={"use_reentrant": False},
         logging_strategy="steps",
         logging_steps=log_every,
+        # by default the Trainer logs a mean of earlier losses in place of NaN
         logging_nan_inf_filter=False,
-        # processes that hold the same weights leave the writing to one of them
+        # without sharding process 0 has all weights and writes alone; sharded, all take part in gathering them
         save_strategy="no" if group.rank and not schedule.sharding else "steps",
-        # a checkpoint falls on a point of the curve, so that a resumed run draws the same one
+        # checkpoints fall on logged steps: the sums between two logs are not part of a checkpoint
         save_steps=-(-schedule.checkpoint_every // log_every) * log_every,
         save_total_limit=1,
         report_to=libraries,
@@ -106,13 +108,13 @@ def _arguments(folder: Path, schedule: Schedule, total: int, group: Group, conte
         remove_unused_columns=False,
     )
     if cuda:
-        # on several GPUs the trainer would split the list of parts over them
+        # with several visible GPUs the Trainer would wrap the model in DataParallel
         arguments._n_gpu = 1
     return arguments
 
 
 def _shape(schedule: Schedule, total: int) -> dict[str, Any]:
-    """Return what else the scheduler of the learning rate needs."""
+    """Return further arguments of the learning rate's scheduler."""
     if schedule.decay != "wsd":
         return {}
     return {"num_decay_steps": max(1, math.ceil(WSD_DECAY * total)), "decay_type": "1-sqrt"}

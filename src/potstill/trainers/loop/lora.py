@@ -1,4 +1,4 @@
-"""Low-rank adapters on a frozen student, in full precision (LoRA) or over 4-bit weights (QLoRA), merged or apart."""
+"""Low-rank adapters on a frozen student, in full precision (LoRA) or on 4-bit weights (QLoRA), merged or not."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ALL_LINEAR = "all-linear"
 
 @dataclass(frozen=True)
 class LoRA:
-    """Low-rank adapters: W + alpha / rank * B A, where only A and B learn.
+    """Low-rank adapters: W + alpha / rank * B A, where only A and B are trained.
 
     Hu et al. 2021 (arXiv 2106.09685), section 4.1.
     """
@@ -57,7 +57,7 @@ class QLoRA(LoRA):
 
 
 def load_base(student: str | Path, adapter: LoRA, dtype: torch.dtype) -> Any:
-    """Load the frozen model that the adapters go onto: in 4 bits for `QLoRA`, otherwise as float32."""
+    """Load the frozen model that the adapters are attached to: in 4 bits for `QLoRA`, otherwise as float32."""
     import torch
     from transformers import BitsAndBytesConfig
 
@@ -78,7 +78,7 @@ def load_base(student: str | Path, adapter: LoRA, dtype: torch.dtype) -> Any:
 
 
 def attach(base: PretrainedModel, adapter: LoRA, task: str = "CAUSAL_LM") -> Any:
-    """Return `base` frozen, with fresh float32 adapters on it (drawn from torch's generator); `task` is peft's name.
+    """Return `base` frozen, with new float32 adapters (drawn from torch's generator); `task` is peft's name of it.
 
     Raises:
         BadInput: the model has none of the layers that are to get one.
@@ -87,6 +87,7 @@ def attach(base: PretrainedModel, adapter: LoRA, task: str = "CAUSAL_LM") -> Any
 
     check_targets(base, adapter)
     if isinstance(adapter, QLoRA):
+        # casts the layers that stay unquantized, such as norms, to float32
         base = prepare_model_for_kbit_training(base, use_gradient_checkpointing=False)
     config = LoraConfig(
         r=adapter.rank,
@@ -129,19 +130,19 @@ def linear_layers(model: nn.Module) -> list[str]:
 
 
 def why_no_zeros(adapter: LoRA) -> str:
-    """Return why weights that are zero can't stay zero with these adapters, or nothing."""
+    """Return why weights that are zero can't stay zero with these adapters; empty if they can."""
     if isinstance(adapter, QLoRA):
-        return "zeros of 4-bit weights can't be told from small ones: take lora, or train all weights"
+        return "zeros of 4-bit weights can't be distinguished from small ones: take lora, or train all weights"
     if adapter.dropout:
         return "adapters with dropout can't be kept off the zeros: set it to 0"
     return "" if adapter.merge else "adapters that stay apart fill the zeros again: merge them"
 
 
 def hold_zero_weights(model: nn.Module) -> int:
-    """Keep frozen weights that are exactly zero out of what the adapters of `model` learn; return how many they are.
+    """Keep the adapters of `model` from changing frozen weights that are exactly zero; return how many these are.
 
-    Each layer then computes with W + mask * (alpha / rank * B A), just what `merge` writes: what an adapter would put
-    in place of a zero is taken off its output again.
+    Each layer then computes with W + mask * (alpha / rank * B A), just what `merge` writes: what an adapter adds at a
+    zero is subtracted from its output again.
     """
     from peft.tuners.lora import LoraLayer
 
@@ -155,14 +156,14 @@ def hold_zero_weights(model: nn.Module) -> int:
 
 
 def _without(zeros: Tensor) -> Callable[[Any, tuple[Tensor, ...], Tensor], Tensor]:
-    """Return a hook that takes off an adapted layer's output what the adapter adds to the weights at `zeros`.
+    """Return a hook that subtracts from an adapted layer's output what the adapter adds to the weights at `zeros`.
 
     It needs the whole update B A, a matrix as large as the weight, at every pass.
     """
 
     def hook(layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         excess = layer.get_delta_weight(layer.active_adapter[0]) * zeros.to(output.device)
-        # Conv1D, GPT-2's layer, stores its inputs first
+        # Conv1D, GPT-2's layer, stores its weight as [inputs, outputs]
         surplus: Tensor = inputs[0].to(excess.dtype) @ (excess if layer.fan_in_fan_out else excess.T)
         return output - surplus
 
@@ -174,7 +175,7 @@ def merge(student: str | Path, adapter_folder: Path, hold_zeros: bool = False) -
 
     With `hold_zeros` weights of linear layers that are zero stay zero.
 
-    The base is loaded anew and unquantized. Merging into the 4-bit model that was trained would round the update away,
+    The base is loaded again, unquantized. Merging into the 4-bit model that was trained would round the update away,
     and bitsandbytes repacks a 4-bit model's weights in place at its first evaluation on a CPU, after which merging,
     dequantizing and saving it give wrong weights without an error.
     """
@@ -187,17 +188,18 @@ def merge(student: str | Path, adapter_folder: Path, hold_zeros: bool = False) -
     layers = linear_layers(base) if hold_zeros else []
     zeros = {name: base.get_submodule(name).weight == 0 for name in layers}
     merged = PeftModel.from_pretrained(base, str(adapter_folder)).merge_and_unload(safe_merge=True)
+    # the sum of a zero and an update is none: masked after merging, as the hooks did in training
     for name, places in zeros.items():
         merged.get_submodule(name).weight.data[places] = 0
     return merged
 
 
 def keep_apart(adapter_folder: Path, out: Path, base: str) -> None:
-    """Write the adapters of `adapter_folder` into `out` as what goes onto the model that is called `base`."""
+    """Write the adapters of `adapter_folder` to `out`, to be loaded on the model named `base`."""
     out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(adapter_folder / "adapter_model.safetensors", out / "adapter_model.safetensors")
     config = json.loads((adapter_folder / "adapter_config.json").read_text(encoding="utf-8"))
-    # the folder that the base was loaded from means nothing elsewhere
+    # peft notes the folder that the base was loaded from, which exists on this machine only
     config["base_model_name_or_path"] = base
     text = json.dumps(config, indent=2, sort_keys=True) + "\n"
     (out / "adapter_config.json").write_text(text, encoding="utf-8")

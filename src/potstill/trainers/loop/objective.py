@@ -1,4 +1,4 @@
-"""What a student minimises, and what is told of it while it learns."""
+"""Training objectives, and the metrics that are logged with them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Objective(Protocol):
-    """What a student minimises."""
+    """A loss of a student, target by target."""
 
     def __call__(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the loss [N] of each target from the student's logits [N, V] and the batch they come from."""
@@ -21,12 +21,12 @@ class Objective(Protocol):
 
 @dataclass(frozen=True)
 class Losses:
-    """The losses of some targets part by part, and what else is told of them."""
+    """The losses of some targets part by part, and metrics of them."""
 
     parts: Mapping[str, Tensor]
     """[N] each, by name and weighted: they add up to the loss."""
-    figures: Mapping[str, Tensor] = field(default_factory=dict)
-    """[N] each, no part of the loss: such as `agreement` with the teacher and the unweighted `divergence` from it."""
+    metrics: Mapping[str, Tensor] = field(default_factory=dict)
+    """[N] each, by name, only logged: such as `agreement` with the teacher and the unweighted `divergence` from it."""
 
     def total(self) -> Tensor:
         """Return the loss [N]."""
@@ -38,49 +38,50 @@ class Losses:
 
 @runtime_checkable
 class InParts(Protocol):
-    """An objective that tells its parts; called as an `Objective`, it returns `losses(...).total()`."""
+    """An objective with named parts; called as an `Objective`, it returns `losses(...).total()`."""
 
     def losses(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Losses:
         """Return the parts of the loss from the student's logits [N, V] and the batch they come from."""
 
 
 def losses_of(objective: Objective, logits: Tensor, batch: Mapping[str, Tensor]) -> Losses:
-    """Return the losses of `objective`, in parts if it tells any."""
+    """Return the losses of `objective`, in parts if it has any."""
     if isinstance(objective, InParts):
         return objective.losses(logits, batch)
     return Losses({"loss": objective(logits, batch)})
 
 
 def agreement(logits: Tensor, teacher: Tensor) -> Tensor:
-    """Return 1 for each target to which student [N, V] and teacher find the same token most probable, otherwise 0.
+    """Return 1 for each target where student [N, V] and teacher have the same most probable token, otherwise 0.
 
     `teacher` [N] is the teacher's most probable token of each.
     """
-    # the highest value is found faster than its place
+    # amax is faster than argmax, which PyTorch does not vectorize on a CPU
     return (logits.gather(-1, teacher[:, None])[:, 0] >= logits.amax(-1)).float()
 
 
 @dataclass
 class Tally:
-    """Sums over targets of what is told, on the device: nothing waits for it until it is read."""
+    """Sums of losses and metrics over targets, on the device: no step waits for a transfer to the CPU."""
 
     _sums: dict[str, Tensor] = field(default_factory=dict)
     _count: int = 0
 
     def add(self, loss: Tensor, losses: Losses) -> None:
-        """Add the `loss` [N] of some targets, its parts, and what else is told of them."""
-        for name, values in {**losses.parts, **losses.figures, "loss": loss}.items():
+        """Add the `loss` [N] of some targets, its parts, and metrics of them."""
+        for name, values in {**losses.parts, **losses.metrics, "loss": loss}.items():
             total = values.detach().float().sum()
             self._sums[name] = self._sums[name] + total if name in self._sums else total
         self._count += len(loss)
 
     def means(self, group: Group) -> dict[str, float]:
-        """Return the means over the targets of all processes, and start anew."""
+        """Return the means over the targets of all processes, and reset."""
         sums: dict[str, float] = {}
         count = 0
-        for theirs, number in group.gather(({name: float(total) for name, total in self._sums.items()}, self._count)):
+        # sums and counts are gathered, not means: processes have different numbers of targets
+        for totals, number in group.gather(({name: float(total) for name, total in self._sums.items()}, self._count)):
             count += number
-            for name, total in theirs.items():
+            for name, total in totals.items():
                 sums[name] = sums.get(name, 0.0) + total
         self._sums, self._count = {}, 0
         return {name: total / max(count, 1) for name, total in sums.items()}

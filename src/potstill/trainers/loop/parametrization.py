@@ -1,4 +1,4 @@
-"""The form that a model's weights take while they are trained: few bits, or under masks that are learned."""
+"""Parametrizations of weights that are active in training: fake quantization, and learned masks."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 class Form(Protocol):
-    """Changes a model before it is trained, and what it minimises; afterwards it leaves an ordinary model."""
+    """Parametrizes the weights of a model and extends its objective; after training it leaves an ordinary model."""
 
     def begin(self, model: PretrainedModel, objective: Objective, schedule: Schedule, targets: int) -> Objective:
-        """Change `model` in place, which will learn from so many `targets` in all; return what it is to minimise.
+        """Parametrize `model` in place, for a training on so many `targets` in all; return its objective.
 
         Raises:
-            BadInput: the model can't take this form.
+            BadInput: the model can't be parametrized so.
         """
 
     def end(self, model: PretrainedModel, context: Context) -> None:
-        """Leave `model` with the weights that it computed with, as its kind has them."""
+        """Replace the parametrization of `model` by the weights that it computed with."""
 
     def publish(self, folder: Path, context: Context) -> None:
-        """Change what was written to `folder`, if this form is stored in another way than plain weights."""
+        """Rewrite the model in `folder`, if such weights are stored in another format."""

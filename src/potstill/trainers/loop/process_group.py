@@ -1,4 +1,4 @@
-"""The processes that train one student together: each computes its share of every batch, and they add up.
+"""Data parallelism: the processes of a training each compute their share of every batch, and add up the gradients.
 
 The loss of a batch is the sum over its targets divided by their number in the whole batch, so it and its gradient are
 sums over the processes: the same as in one process but for rounding. Every process holds the whole student; gradients
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, distributed
 
 BUCKET = 32 * 2**20
-"""Numbers that are sent at once: few enough to need little memory, enough to keep the connection busy."""
+"""Elements of an all-reduce: few enough to need little memory, enough to use the bandwidth."""
 
 Item = TypeVar("Item")
 
@@ -31,7 +31,7 @@ class Group:
 
     @classmethod
     def current(cls) -> Group:
-        """Return the group that this process belongs to, if need be one of its own."""
+        """Return the group that this process belongs to; one of size 1 without torch.distributed."""
         if distributed.is_available() and distributed.is_initialized():
             return cls(distributed.get_rank(), distributed.get_world_size())
         return cls()
@@ -55,10 +55,11 @@ class Group:
         return values
 
     def add_gradients(self, model: torch.nn.Module) -> None:
-        """Replace each gradient by its sum over the processes; one that no process has stays none."""
+        """Replace each gradient by its sum over the processes; one that no process has stays None."""
         if self.size == 1:
             return
         learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        # all processes must reduce the same list: a weight may have no gradient in a process without such rows
         have = torch.tensor([float(parameter.grad is not None) for parameter in learning], device=learning[0].device)
         somewhere = self.total(have).tolist()
         gradients = [
@@ -76,7 +77,7 @@ class Group:
 
 
 def _buckets(gradients: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-    """Yield the gradients in groups of one type that are sent at once."""
+    """Yield the gradients in groups of one dtype that are reduced together."""
     bucket: list[Tensor] = []
     for gradient in gradients:
         full = sum(each.numel() for each in bucket) + gradient.numel() > BUCKET

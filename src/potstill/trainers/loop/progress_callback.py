@@ -1,4 +1,4 @@
-"""Who watches a training while it runs: the run's display, and the step's log."""
+"""Progress of a training on the run's display and in the step's log."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Reporter(TrainerCallback):  # type: ignore[misc] # transformers is not typed
-    """Reports progress, loss and figures to the run's display and to the step's log."""
+    """Reports progress, losses and metrics to the run's display and to the step's log."""
 
     def __init__(self, trainer: StudentTrainer, context: Context) -> None:
-        """Report how `trainer` gets on to `context`."""
+        """Report the progress of `trainer` to `context`."""
         self._trainer = trainer
         self._context = context
         self._notes: dict[str, str] = {}
@@ -44,7 +44,7 @@ class Reporter(TrainerCallback):  # type: ignore[misc] # transformers is not typ
 
 
 def shown(logs: Mapping[str, float], name: str) -> str:
-    """Return a loss and the figures beside it in words, for people who watch.
+    """Return a loss and the metrics beside it as a line of text.
 
     >>> shown({"loss": 1.25, "agreement": 0.8, "epoch": 1.0}, "loss")
     'loss 1.2500, agreement 80 %'

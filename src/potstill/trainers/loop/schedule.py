@@ -1,4 +1,4 @@
-"""How a training goes: how a kind of model reads rows, and how long, how fast and in what parts it learns."""
+"""How a kind of model reads rows, and the hyperparameters of a training."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Reading:
     """How a kind of model reads rows."""
 
     parts: Callable[[Sequence[Example], int], list[dict[str, Tensor]]]
-    """Splits a batch into parts of at most so many tokens, which hold `input_ids` and `labels`, one for each target."""
+    """Splits a batch into micro-batches of at most so many tokens, with `input_ids` and one of `labels` a target."""
     logits: Callable[[Any, Mapping[str, Tensor]], Tensor]
-    """Returns what the model says [N, V] to the targets of a part."""
+    """Returns the model's logits [N, V] at the targets of a micro-batch."""
 
 
 CAUSAL = Reading(micro_batches, target_logits)
@@ -41,42 +41,42 @@ CAUSAL = Reading(micro_batches, target_logits)
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long, how fast and in what parts to train."""
+    """The hyperparameters of a training."""
 
     epochs: float
-    """Passes over the rows."""
+    """How often all rows are learned."""
     batch_size: int
     """Rows a step."""
     learning_rate: float
-    """At its highest."""
+    """Its peak."""
     decay: str
-    """Shape of its way down: one of `SCHEDULERS`."""
+    """Its decay: one of `SCHEDULERS`."""
     warmup: float
-    """Share of the steps over which it rises."""
+    """Share of the steps in which it rises."""
     weight_decay: float
     """Of AdamW, for matrices."""
     clip: float
-    """Highest norm of the gradient."""
+    """Norm of the gradient to which larger ones are clipped."""
     seed: int
-    """Of the order of rows and of dropout."""
+    """Of the shuffling of rows and of dropout."""
     budget: int
-    """Tokens computed at once."""
+    """Tokens of a micro-batch."""
     checkpoint_every: int
     """Steps between checkpoints."""
     bf16: bool
     """Whether the model runs in bfloat16; its weights, the loss and the optimizer stay in float32."""
     evaluate_every: int = 0
-    """Steps between evaluations; 0 evaluates after each pass."""
+    """Steps between evaluations; 0 evaluates after each epoch."""
     patience: int = 0
     """Evaluations without a lower loss after which training stops; 0 never does."""
     gradient_checkpointing: bool = False
-    """Whether activations are computed again for the gradient instead of being kept."""
+    """Whether activations are recomputed in the backward pass instead of being kept."""
     sharding: bool = False
-    """Whether several processes split the model."""
+    """Whether the model is sharded over several processes."""
     paged: bool = False
-    """Whether the optimizer's state may leave a GPU that is full, as QLoRA does it."""
+    """Whether the optimizer's state moves to the CPU when the GPU is full, as in QLoRA."""
     report_to: tuple[trackers.Tracker, ...] = ()
-    """Who is told of the training."""
+    """Where metrics are logged."""
     hold_zeros: bool = False
     """Whether weights that are zero stay zero."""
 
@@ -85,5 +85,5 @@ class Schedule:
         return math.ceil(self.epochs * self.steps_a_pass(rows))
 
     def steps_a_pass(self, rows: int) -> int:
-        """Return the number of optimizer steps of one pass over so many rows."""
+        """Return the number of optimizer steps of one epoch of so many rows."""
         return -(-rows // self.batch_size)

@@ -1,4 +1,4 @@
-"""The session of a training: the schedule that its fields ask for, and from rows in tokens to trained weights."""
+"""The session of a training: the schedule that its fields ask for, and from tokenized rows to trained weights."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 
 def schedule_of(step: Training, usual_rate: float, paged: bool = False) -> Schedule:
-    """Return how `step` trains; `usual_rate` is the learning rate where none is given.
+    """Return the schedule of `step`; `usual_rate` is the learning rate where none is given.
 
-    A `paged` optimizer leaves a full GPU, as QLoRA's does.
+    The state of a `paged` optimizer moves to the CPU when the GPU is full, as in QLoRA.
 
     Raises:
         BadInput: this machine can't train in that way.
@@ -58,15 +58,16 @@ def schedule_of(step: Training, usual_rate: float, paged: bool = False) -> Sched
 
 
 def in_bf16(precision: str) -> bool:
-    """Return whether a model is to compute in bfloat16.
+    """Return whether a model computes in bfloat16.
 
     Raises:
-        BadInput: it is asked for, and the GPU hasn't got it.
+        BadInput: it is asked for, and the GPU does not support it.
     """
     import torch
 
     if precision != "bfloat16":
         return precision == "auto" and trains_in_bf16()
+    # emulated bfloat16 counts as supported by default, and is slower than float32
     if torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False):
         raise BadInput(
             f"precision is bfloat16, which {torch.cuda.get_device_name()} does not compute: set precision='float32', "
@@ -97,18 +98,19 @@ def learn(
     context: TrainingContext,
     more: bool = False,
 ) -> dict[str, float]:
-    """Train `model` in place; return the figures for its card: nothing that a resumed run would tell differently.
+    """Train `model` in place; return the metrics for its card: only those that a resumed run would have the same.
 
-    A step that learns several times says that there is `more` to come: the other processes of a training stay with it.
+    A step that trains several times sets `more` for all but the last: the other processes then go on with it.
 
     Raises:
-        PotstillError: memory ran out, or a loss or gradient was no finite number.
+        PotstillError: memory ran out, or a loss or gradient was NaN or infinite.
     """
     from potstill.trainers.loop import loop, lora
     from potstill.trainers.loop.launcher import LearnedError
 
     form = context.form
     if form is not None:
+        # first: it may replace layers, and the hooks that hold zeros are on their weights
         objective = form.begin(model, objective, schedule, math.ceil(schedule.epochs * int(examples.targets[-1])))
     if schedule.hold_zeros:
         hold = lora.hold_zero_weights if hasattr(model, "peft_config") else students.hold_zero_weights
@@ -120,18 +122,18 @@ def learn(
         raise LearnedError
     if form is not None:
         form.end(model, context)
-    figures = _figures(trainer, examples, schedule)
+    metrics = _metrics(trainer, examples, schedule)
     _note(trainer, schedule, time.perf_counter() - started, context)
-    context.notes |= figures
-    return figures
+    context.notes |= metrics
+    return metrics
 
 
 @contextmanager
 def memory_explained(schedule: Schedule) -> Iterator[None]:
-    """Explain what helps where memory runs out.
+    """Add to an out-of-memory error what to change.
 
     Raises:
-        PotstillError: it did.
+        PotstillError: memory ran out.
     """
     try:
         yield
@@ -151,8 +153,8 @@ def _remedies(schedule: Schedule) -> str:
     )
 
 
-def _figures(trainer: StudentTrainer, examples: Examples, schedule: Schedule) -> dict[str, float]:
-    """Return what the model card tells of the training."""
+def _metrics(trainer: StudentTrainer, examples: Examples, schedule: Schedule) -> dict[str, float]:
+    """Return the metrics of a training for the model card."""
     history = trainer.state.log_history
     losses = [entry["loss"] for entry in history if "loss" in entry]
     return {
@@ -171,7 +173,7 @@ def _best_of(history: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def _note(trainer: StudentTrainer, schedule: Schedule, seconds: float, context: Context) -> None:
-    """Write down how the training went: what is no part of the result."""
+    """Note the curve, the speed and the memory of a training, which are no part of the result."""
     from potstill.trainers.loop import hf_trainer
 
     history = trainer.state.log_history

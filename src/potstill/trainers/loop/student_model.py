@@ -1,4 +1,4 @@
-"""A student as trainers load and save it."""
+"""Loading and saving of students, and their zeros held in training."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     """Return the tokenizer in `folder`.
 
     Raises:
-        BadInput: there is none.
+        BadInput: it has none that can be loaded.
     """
     from transformers import AutoTokenizer
 
@@ -69,7 +69,7 @@ def hold_zero_weights(model: nn.Module) -> int:
     import torch
     from transformers.pytorch_utils import Conv1D
 
-    # an encoder of sentences wraps its model, and can't be asked for its output layer: it has none
+    # a SentenceTransformer wraps its model and has no output layer to ask for
     head_of = getattr(model, "get_output_embeddings", None)
     held, output = 0, None if head_of is None else head_of()
     for layer in model.modules():
@@ -79,6 +79,7 @@ def hold_zero_weights(model: nn.Module) -> int:
         zeros = int((~mask).sum())
         if zeros:
             held += zeros
+            # a hook on the weight, not a mask in the forward pass: the weights stay plain for saving and merging
             layer.weight.register_hook(_masked_by(mask))
     return held
 
@@ -95,7 +96,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     At its first evaluation on a CPU bitsandbytes repacks a layer's weights in place, and refuses some shapes. What a
     4-bit layer computes does not depend on the mode otherwise.
     """
-    learned = model.training
+    mode = model.training
     model.eval()
     for module in model.modules():
         if type(module).__name__ == "Linear4bit":
@@ -103,7 +104,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     try:
         yield
     finally:
-        model.train(learned)
+        model.train(mode)
 
 
 def save(model: PretrainedModel, tokenizer: Tokenizer, folder: Path) -> None:
@@ -111,16 +112,18 @@ def save(model: PretrainedModel, tokenizer: Tokenizer, folder: Path) -> None:
     import torch
 
     folder.mkdir(parents=True, exist_ok=True)
+    # rounded once, at the end: training keeps float32 weights, as small updates vanish in bfloat16
     model = model.to(torch.bfloat16)
     ends = model.generation_config.eos_token_id
-    known = [] if ends is None else ends if isinstance(ends, list) else [ends]
-    if tokenizer.eos_token_id not in known:
-        # every training text ends with it, so that is where the student stops
+    stops = [] if ends is None else ends if isinstance(ends, list) else [ends]
+    if tokenizer.eos_token_id not in stops:
+        # every training text ends with it, so the student must stop there
         model.generation_config.eos_token_id = tokenizer.eos_token_id
         model.config.eos_token_id = tokenizer.eos_token_id
     pad = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     model.generation_config.pad_token_id = pad
     model.config.pad_token_id = pad
+    # gradient checkpointing has turned it off
     model.config.use_cache = True
     model.save_pretrained(folder)
     model.generation_config.save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""Rows in tokens, as a trainer stores them before it learns; what can't be trained on is left out with the reason."""
+"""Tokenized rows, stored before training; rows that can't be trained on are left out with the reason."""
 
 from __future__ import annotations
 
@@ -20,51 +20,53 @@ if TYPE_CHECKING:
     from potstill.trainers.loop.examples import Example, Examples
 
 ExampleOf = Callable[[Mapping[str, Any]], "Example | str"]
-"""Turns a row into tokens, or says why it can't."""
+"""Tokenizes a row, or returns why it can't be trained on."""
 
 
 def stored(rows: Dataset, example_of: ExampleOf, context: TrainingContext) -> Examples:
-    """Return the rows in tokens, and with them the validation rows, if there are any.
+    """Return the tokenized rows, with the validation rows if there are any.
 
-    Rows that `example_of` gives a reason for instead are left out and counted.
+    Rows for which `example_of` returns a reason are left out and counted.
 
     Raises:
         BadInput: no row is left to train on, or none to evaluate on.
     """
     lost = Counter[str]()
-    kept = _tokenized(rows, example_of, context.work / "examples", lost, context.ledger)
-    if not len(kept):
+    examples = _tokenized(rows, example_of, context.work / "examples", lost, context.ledger)
+    if not len(examples):
         raise BadInput(f"no row to train on: {_reasons(lost)}")
     if lost:
-        context.logger.warning("left out %d of %d rows: %s", lost.total(), lost.total() + len(kept), dict(lost))
+        context.logger.warning("left out %d of %d rows: %s", lost.total(), lost.total() + len(examples), dict(lost))
     if context.validation is None:
-        return kept
-    return replace(kept, validation=_validated(context.validation, example_of, context))
+        return examples
+    return replace(examples, validation=_validated(context.validation, example_of, context))
 
 
 def _validated(rows: Dataset, example_of: ExampleOf, context: Context) -> Examples:
-    """Return the validation rows in tokens.
+    """Return the tokenized validation rows.
 
     Raises:
         BadInput: none is left, or they lack a column that the training rows have.
     """
     lost = Counter[str]()
     try:
-        kept = _tokenized(rows, example_of, context.work / "validation", lost, None)
+        examples = _tokenized(rows, example_of, context.work / "validation", lost, None)
     except KeyError as error:
         raise BadInput(f"validation: the rows have no column {error}: make them as the training rows are") from error
-    if not len(kept):
+    if not len(examples):
         raise BadInput(f"validation: no row to evaluate on: {_reasons(lost)}")
-    context.notes["validation rows"] = len(kept)
+    context.notes["validation rows"] = len(examples)
     if lost:
-        context.logger.warning("evaluates on %d of %d rows: %s", len(kept), lost.total() + len(kept), dict(lost))
-    return kept
+        context.logger.warning(
+            "evaluates on %d of %d rows: %s", len(examples), lost.total() + len(examples), dict(lost)
+        )
+    return examples
 
 
 def _tokenized(
     rows: Dataset, example_of: ExampleOf, folder: Path, lost: Counter[str], ledger: Ledger | None
 ) -> Examples:
-    """Write rows in tokens, and their ids beside them, to `folder`; count those that are `lost`, with the reason."""
+    """Write tokenized rows, and their ids beside them, to `folder`; count those that are `lost`, with the reason."""
     from potstill.trainers.loop.examples import store
     from potstill.trainers.loop.failure_messages import IDS
 
@@ -72,22 +74,22 @@ def _tokenized(
 
     def examples(ids: IO[str]) -> Iterator[Example]:
         for number, row in enumerate(rows):
-            made = example_of(row)
+            example = example_of(row)
             name = str(row.get("id", number))
-            if isinstance(made, str):
-                lost[made] += 1
+            if isinstance(example, str):
+                lost[example] += 1
                 if ledger is not None:
-                    ledger.lose(name, "filtered", made)
+                    ledger.lose(name, "filtered", example)
             else:
                 if ledger is not None:
                     ledger.keep()
                 ids.write(json.dumps(name) + "\n")
-                yield made
+                yield example
 
     with (folder / IDS).open("w", encoding="utf-8") as ids:
         return store(examples(ids), folder)
 
 
 def _reasons(lost: Counter[str]) -> str:
-    """Return in words why rows were lost."""
+    """Return a text of why rows were lost."""
     return ", ".join(f"{count} x {reason}" for reason, count in lost.most_common()) or "there is none"

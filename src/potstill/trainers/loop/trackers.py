@@ -31,7 +31,7 @@ def check_trackers(trackers: Sequence[Tracker]) -> None:
 
 
 def missing_trackers(trackers: Sequence[Tracker]) -> list[MissingExtra]:
-    """Return what to say of those `trackers` whose library is not installed."""
+    """Return an error for each of the `trackers` whose library is not installed."""
     missing = [tracker for tracker in trackers if tracker != "csv" and find_spec(tracker) is None]
     return [MissingExtra(f'report_to=("{tracker}",)', tracker, tracker) for tracker in missing]
 
@@ -42,13 +42,15 @@ def tracker_folder(context: Context) -> Path:
 
 
 def direct_tensorboard(context: Context) -> None:
-    """Tell TensorBoard's callback where to write, unless the user has."""
+    """Set where TensorBoard's callback writes, unless the user has."""
+    # transformers reads it from the environment only
     os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(tracker_folder(context)))
 
 
 def write_csv(curve: Sequence[Mapping[str, Any]], folder: Path) -> Path:
     """Write a curve as `curve.csv` in `folder`, one line for each point."""
     folder.mkdir(parents=True, exist_ok=True)
+    # the log has training losses and evaluations, with different keys
     names = dict.fromkeys(name for point in curve for name in point)
     path = folder / "curve.csv"
     with path.open("w", encoding="utf-8", newline="") as file:

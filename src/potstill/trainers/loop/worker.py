@@ -17,15 +17,15 @@ from potstill.trainers.loop.context import TrainingContext
 
 
 def main(folder: Path, rank: int, size: int) -> int:
-    """Train as process `rank` of `size`; say in a file why it failed."""
+    """Train as process `rank` of `size`; write the reason of a failure to a file."""
     try:
         order = launcher.read_order(folder)
-        import torch  # noqa: F401 - before the others wait for this process
+        import torch  # noqa: F401 - slow imports come before the process group waits for this process
         import transformers  # noqa: F401
 
         launcher.ready_file(folder, rank).touch()
         with launcher.joined(folder, rank, size), contextlib.suppress(launcher.LearnedError):
-            order.step.run(**order.inputs, context=surroundings(order, folder, rank))
+            order.step.run(**order.inputs, context=context_of(order, folder, rank))
     except Exception as error:  # noqa: BLE001 - whatever a step raises is process 0's to report
         if lost_another(error):
             return launcher.LOST
@@ -40,14 +40,15 @@ def lost_another(error: Exception) -> bool:
     """Return whether this is what a collective operation raises when another process is gone."""
     from torch.distributed import DistError
 
+    # gloo raises a plain RuntimeError
     gone = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
     return isinstance(error, DistError) or (
         isinstance(error, RuntimeError) and any(text in str(error) for text in gone)
     )
 
 
-def surroundings(order: launcher.Order, folder: Path, rank: int) -> TrainingContext:
-    """Return surroundings whose files nobody reads; what is written for good is process 0's."""
+def context_of(order: launcher.Order, folder: Path, rank: int) -> TrainingContext:
+    """Return a context with a folder of its own, which is thrown away: only process 0 writes results."""
     own = folder / str(rank)
     for name in ("work", "out"):
         (own / name).mkdir(parents=True)
@@ -73,4 +74,4 @@ if __name__ == "__main__":
     code = main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)  # a thread of a library must not keep it
+    os._exit(code)  # a thread of a library must not keep the process alive

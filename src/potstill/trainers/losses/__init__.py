@@ -1,4 +1,4 @@
-"""Losses of a student, one value a token, in float32; whoever calls them adds up and divides.
+"""Losses of a student, one value a token, in float32; the caller sums and normalizes.
 
 Pure functions. Positions that don't count, such as padding, are left out by the caller, before anything is computed of
 them. Logits of output layers that were padded to different sizes are cut by the caller, who checked the vocabularies.

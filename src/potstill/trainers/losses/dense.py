@@ -63,6 +63,7 @@ def reverse_kl(student_logits: Tensor, teacher_logits: Tensor, temperature: floa
         [N].
     """
     student, teacher = softened(student_logits, temperature), softened(teacher_logits, temperature)
+    # clamped, as log p is the divisor here: a token that the teacher rules out would cost infinity
     return nonnegative(_kl(student, teacher.clamp(min=LOWEST)))
 
 
@@ -87,6 +88,7 @@ def jensen_shannon(student_logits: Tensor, teacher_logits: Tensor, temperature: 
     if beta == 1:
         return reverse_kl(student_logits, teacher_logits, temperature)
     student, teacher = _bounded(student_logits, teacher_logits, temperature)
+    # log m = log(beta p + (1 - beta) q), in log space, where small probabilities don't underflow
     mixture = torch.logaddexp(teacher + math.log(beta), student + math.log1p(-beta))
     return nonnegative(beta * _kl(teacher, mixture) + (1 - beta) * _kl(student, mixture))
 
@@ -132,7 +134,8 @@ def skew_reverse_kl(student_logits: Tensor, teacher_logits: Tensor, temperature:
 
 
 def _skewed(first: Tensor, second: Tensor, skew: float) -> Tensor:
-    """Return the divergence [N] of log-probabilities [N, V] from their mixture with others."""
+    """Return KL(first || skew first + (1 - skew) second) [N] from log-probabilities [N, V]."""
+    # the ratio in it is at most 1 / skew: neither the value nor the gradient can explode
     return nonnegative(_kl(first, torch.logaddexp(first + math.log(skew), second + math.log1p(-skew))))
 
 
@@ -180,11 +183,13 @@ def softened(logits: Tensor, temperature: float) -> Tensor:
 
 def gathered_log_softmax(logits: Tensor, ids: Tensor) -> Tensor:
     """Return the log-probabilities [N, K] of `ids`, without an [N, V] array of all of them."""
+    # log softmax(z)_i = z_i - logsumexp(z)
     return logits.gather(-1, ids.long()) - logits.logsumexp(dim=-1, keepdim=True)
 
 
 def nonnegative(divergence: Tensor) -> Tensor:
     """Return a divergence whose values that rounding took below 0 are 0; the gradient stays."""
+    # what is added is a constant for the gradient, which clamp alone would set to 0 below 0
     return divergence + (divergence.detach().clamp(min=0) - divergence.detach())
 
 

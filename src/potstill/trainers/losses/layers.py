@@ -22,6 +22,7 @@ def cosine(student_states: Tensor, teacher_states: Tensor) -> Tensor:
         [N], from 0 to 2.
     """
     similarity = torch.cosine_similarity(student_states.float(), teacher_states.float(), dim=-1)
+    # rounding may take a cosine above 1, and the loss below 0
     return 1 - similarity.clamp(max=1)
 
 
@@ -43,7 +44,7 @@ def attention_match(student_maps: Tensor, teacher_maps: Tensor, present: Tensor)
     student, teacher = student_maps.float(), teacher_maps.float()
     if student.shape[1] != teacher.shape[1]:
         student, teacher = student.mean(dim=1, keepdim=True), teacher.mean(dim=1, keepdim=True)
-    # selected before it is squared: scores of padding may be -inf
+    # selected before it is squared: scores of padding may be -inf, and 0 * inf is NaN
     pairs = (present[:, :, None] & present[:, None, :])[:, None]
     apart = torch.where(pairs, student - teacher, 0.0).square().mean(dim=1).sum(dim=-1)
     return (apart / present.sum(dim=-1, keepdim=True).clamp(min=1))[present]

@@ -1,4 +1,4 @@
-"""The feedback of meta pseudo-labels, as pure functions: how much a student's step on drawn labels helped it.
+"""The feedback of meta pseudo-labels, as pure functions: how much a student's step on sampled labels helped it.
 
 Shapes: B rows, C classes.
 """
@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 MOMENTUM = 0.99
-"""How much of a moving average stays at each step."""
+"""Decay of the moving average."""
 
 
 def draw(logits: Tensor, temperature: float) -> Tensor:
-    """Return labels [B] drawn from the softened distributions of `logits` [B, C], by torch's generator."""
+    """Return labels [B] sampled from the softened distributions of `logits` [B, C], by torch's generator."""
     shares = torch.softmax(logits.detach().float() / temperature, dim=-1)
     return torch.multinomial(shares, 1).squeeze(-1)
 
@@ -41,18 +41,18 @@ def feedback(before: Sequence[Tensor], after: Sequence[Tensor], gradients: Seque
 
 
 class Baseline:
-    """A moving average of what is fed back; the teacher learns from the difference to it.
+    """A moving average of the feedback; the teacher learns from the difference to it, its advantage.
 
-    Subtracting what does not depend on the labels drawn leaves the expected gradient as it is and lowers its variance
+    Subtracting what does not depend on the sampled labels leaves the expected gradient as it is and lowers its variance
     (Williams 1992, "Simple statistical gradient-following algorithms for connectionist reinforcement learning").
     """
 
     def __init__(self, value: float | None = None) -> None:
-        """Start from `value`, or from the first one that is seen."""
+        """Start from `value`, or from the first feedback."""
         self.value = value
 
     def advantage(self, value: float) -> float:
         """Return by how much `value` is above the average of those before it, and take it in; 0 for the first."""
-        known = value if self.value is None else self.value
-        self.value = MOMENTUM * known + (1 - MOMENTUM) * value
-        return value - known
+        average = value if self.value is None else self.value
+        self.value = MOMENTUM * average + (1 - MOMENTUM) * value
+        return value - average

@@ -17,9 +17,10 @@ def dpo(chosen: Tensor, rejected: Tensor, beta: float) -> Tensor:
     Args:
         chosen: [P] log-probability of the chosen answer, less that under the reference model.
         rejected: [P] the same of the rejected answer.
-        beta: above 0; how much the student is held to the reference model.
+        beta: above 0; the larger, the closer the student stays to the reference model.
 
     Returns:
         [P], log 2 where student and reference agree.
     """
+    # logsigmoid, not the log of a sigmoid, which underflows to log 0 for pairs far in the wrong order
     return -torch.nn.functional.logsigmoid(beta * (chosen.float() - rejected.float()))

@@ -11,7 +11,7 @@ from torch import Tensor
 from potstill.trainers.losses.dense import gathered_log_softmax, nonnegative
 
 SATURATED = -1e-7
-"""Log mass from which on all of it counts as captured; closer to 0, float32 can't tell the rest from rounding."""
+"""Log mass from which on all of it counts as captured; closer to 0, the rest is within float32's rounding."""
 
 
 def topk_tail_divergence(student_logits: Tensor, teacher_ids: Tensor, teacher_logprobs: Tensor) -> Tensor:
@@ -33,18 +33,20 @@ def topk_tail_divergence(student_logits: Tensor, teacher_ids: Tensor, teacher_lo
     teacher = teacher_logprobs.float()
     student = gathered_log_softmax(student_logits.float(), teacher_ids)
     weight = teacher.exp()
-    # an engine that samples from a nucleus says -inf of what is outside of it
-    kept = (weight * torch.where(weight > 0, teacher - student, 0.0)).sum(dim=-1)
+    # an engine that samples from a nucleus returns -inf outside of it: 0 log 0 = 0
+    over_kept = (weight * torch.where(weight > 0, teacher - student, 0.0)).sum(dim=-1)
     teacher_mass, student_mass = teacher.logsumexp(dim=-1), student.logsumexp(dim=-1)
     teacher_tail = _log1mexp(teacher_mass.clamp(max=SATURATED))
     student_tail = _log1mexp(student_mass.clamp(max=SATURATED))
+    # the bucket of the other V - K tokens: P log(P / Q), with P = 1 - sum of the kept p, Q = 1 - sum of the kept q
     tail = teacher_tail.exp() * (teacher_tail - student_tail)
     # a teacher whose whole mass was kept has no tail: its bucket is 0 * log 0 = 0
-    return nonnegative(kept + torch.where(teacher_mass < SATURATED, tail, torch.zeros_like(tail)))
+    return nonnegative(over_kept + torch.where(teacher_mass < SATURATED, tail, torch.zeros_like(tail)))
 
 
 def _log1mexp(x: Tensor) -> Tensor:
     """Return log(1 - exp(x)) for x < 0 without cancellation (Maechler 2012, equation 7)."""
-    # each branch gets an argument at which it is finite, or the unused one's infinite gradient turns into a NaN
+    # each branch gets an argument at which it is finite: an infinite gradient of the unused one times 0 would be NaN
+    # switches at -log 2, where both forms lose the least
     near, far = x.clamp(min=-0.6931472), x.clamp(max=-0.6931472)
     return torch.where(x > -0.6931472, torch.log(-torch.expm1(near)), torch.log1p(-torch.exp(far)))

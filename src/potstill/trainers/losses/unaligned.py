@@ -31,6 +31,7 @@ def uld(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> T
         softened(logits, temperature).exp().sort(dim=-1, descending=True).values
         for logits in (student_logits, teacher_logits)
     )
+    # sum |p_(i) - q_(i)| over the ranks i: the optimal transport when all tokens are equally far apart
     missing = teacher.shape[-1] - student.shape[-1]
     student, teacher = pad(student, (0, max(missing, 0))), pad(teacher, (0, max(-missing, 0)))
     return (student - teacher).abs().sum(dim=-1)
