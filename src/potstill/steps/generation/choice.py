@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from annotated_types import Ge
 
@@ -15,6 +15,8 @@ from potstill.teachers.protocol import Sampling
 
 class ChoiceStep(AskingStep):
     """Asks until the answer names one of the choices; the first try is greedy."""
+
+    version: ClassVar[int] = 3  # an answer that speaks of itself is no choice
 
     _: KW_ONLY
     structured: bool = True

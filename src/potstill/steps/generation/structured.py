@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Interval, MinLen
 
@@ -42,6 +42,8 @@ class StructuredGeneration(AskingStep):
     >>> show(Select(answers, ["id", "finish_reason"]))
     {'id': 'a', 'finish_reason': 'stop'}
     """
+
+    version: ClassVar[int] = 3  # an answer that speaks of itself is no choice
 
     rows: Rows
     """What is asked."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Interval
 
@@ -39,6 +39,8 @@ class GrowFromExamples(AskingStep):
         >>> [grown.temperature_at(made) for made in (0, 50, 100)]
         [0.5, 1.1, 1.7]
     """
+
+    version: ClassVar[int] = 3  # lists are read in all forms that teachers write
 
     task: Rows
     """One row: `instruction`, and `examples` where there are some, as `ParsePrompt` makes it."""

@@ -77,6 +77,7 @@ class InputFromLabel(AskingStep):
     patience: Annotated[int, Ge(1)] = 5
     """Prompts of a label in a row that may give nothing before the label is given up."""
 
+    version: ClassVar[int] = 3  # lists are read in all forms that teachers write
     unordered: ClassVar[frozenset[str]] = frozenset({"descriptions"})
 
     def check(self) -> Iterable[Problem]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Interval
 
@@ -38,6 +38,8 @@ class WriteInstances(AskingStep):
         >>> sorted(instances.columns({"rows": frozenset({"instruction", "is_classification"})}))
         ['id', 'input', 'instruction', 'is_classification', 'output']
     """
+
+    version: ClassVar[int] = 3  # lists are read in all forms that teachers write
 
     rows: Rows
     """Tasks: `instruction`, `is_classification`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Interval
 
@@ -53,6 +53,8 @@ class SelfInstruct(AskingStep):
         {'origin': 'teacher', 'round': 1}
         {'origin': 'teacher', 'round': 1}
     """
+
+    version: ClassVar[int] = 3  # lists are read in all forms that teachers write
 
     seeds: Rows
     """Human-made instructions (column `instruction`)."""

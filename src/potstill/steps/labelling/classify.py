@@ -57,7 +57,7 @@ class ClassifyWithTeacher(AskingStep):
     {'instruction': 'turn on the lamp', 'label': ...}
     """
 
-    version: ClassVar[int] = 4  # one answer a row, read like any choice
+    version: ClassVar[int] = 5  # an answer that speaks of itself is no choice
 
     rows: Rows
     """What is to be classified."""

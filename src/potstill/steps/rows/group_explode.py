@@ -125,6 +125,7 @@ class Group(Step):
     aggregate: Mapping[str, tuple[str, Aggregation]] = field(default_factory=dict)
     """New columns: name to (column, what is made of its values)."""
 
+    version: ClassVar[int] = 2  # sums do not wrap around, and means of decimals are not rounded
     makes: ClassVar[str] = "rows"
 
     def check(self) -> Iterable[Problem]:
