@@ -163,9 +163,15 @@ modules by name, it asks for the old one. `tests/support/golden_keys.json` tells
 _NOW = {old: new for new, old in MOVED.items() if new not in _SPLIT}
 _GONE = frozenset({"potstill.arrow", "potstill.steps.bases"})
 """Packages whose modules lie in several rooms, or beside others, now."""
-_TAKEN = {name: _NOW.pop(name) for name in (
-    "potstill.metrics", "potstill.models", "potstill.teachers.vllm", "potstill.trainers.loop",
-)}  # fmt: skip
+_TAKEN = {
+    name: _NOW.pop(name)
+    for name in (
+        "potstill.metrics",
+        "potstill.models",
+        "potstill.teachers.vllm",
+        "potstill.trainers.loop",
+    )
+}
 """Old modules whose name is that of a room now, which hands out what was in them."""
 
 

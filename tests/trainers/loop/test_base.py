@@ -128,8 +128,17 @@ def test_a_wsd_schedule_stays_up_until_the_last_fifth(tmp_path, student):
 def test_a_broken_number_names_the_rows_and_keeps_the_last_good_checkpoint(tmp_path, student):
     rows = [row | {"id": f"command {row['id']}"} for row in learning.rows(4)]
     with pytest.raises(PotstillError, match=r"became .* batch of the rows 'command .', 'command .'") as caught:
-        train(tmp_path, student, rows, epochs=20, batch_size=2, learning_rate=1e30, clip=1e30, warmup=0,
-              checkpoint_every=1)  # fmt: skip
+        train(
+            tmp_path,
+            student,
+            rows,
+            epochs=20,
+            batch_size=2,
+            learning_rate=1e30,
+            clip=1e30,
+            warmup=0,
+            checkpoint_every=1,
+        )
     [kept] = (tmp_path / "work" / "checkpoints").glob("checkpoint-*")
     assert f"are kept in {kept}" in str(caught.value) and "lower the learning_rate (1e+30 now)" in str(caught.value)
     from safetensors.torch import load_file

@@ -52,8 +52,10 @@ _LOUD = frozenset(
 _WRITERS = frozenset({"setattr", "delattr"})
 """Builtins that write to their first argument."""
 _THIS = frozenset({"self", "cls", "mcls", "mcs"})
-_TOLD = re.compile(r"(?:^|_)(?:set|seed|reset|register|install|enable|disable|patch|configure|init|limit)(?:_|$)"
-                   r"|^set(?!diff|xor)")  # fmt: skip
+_TOLD = re.compile(
+    r"(?:^|_)(?:set|seed|reset|register|install|enable|disable|patch|configure|init|limit)(?:_|$)"
+    r"|^set(?!diff|xor)"
+)
 """Names of functions that are called for what they do, though they may give something: the old setting, a handle."""
 _HOOKS = ("__new__", "__init__", "__prepare__")
 """What a metaclass does when a class is made."""

@@ -33,8 +33,9 @@ _READERS = frozenset({"__annotations__", "get_type_hints", "get_annotations", "s
 """Names whose use means that code may read annotations."""
 _FUTURE = __future__.annotations.compiler_flag
 """Flag of code whose annotations are texts, as they are written."""
-WRAPPERS = frozenset({*functools.WRAPPER_ASSIGNMENTS, "__wrapped__", "cache_parameters", "__type_params__",
-                       "__isabstractmethod__"})  # fmt: skip
+WRAPPERS = frozenset(
+    {*functools.WRAPPER_ASSIGNMENTS, "__wrapped__", "cache_parameters", "__type_params__", "__isabstractmethod__"}
+)
 """Attributes that what wraps a function has from it, or from its own class."""
 _FLAGS = {
     "docstrings": frozenset({"__doc__", "getdoc"}),
@@ -173,8 +174,9 @@ def _is_librarys(value: object) -> bool:
         return True
     known = getattr(sys.modules.get(type(value).__module__), str(getattr(value, "_name", "")), None)
     inner = typing.get_args(value)
-    return known is value or (bool(inner) and typing.get_origin(value) is not typing.Literal
-                              and all(map(_is_librarys, inner)))  # fmt: skip
+    return known is value or (
+        bool(inner) and typing.get_origin(value) is not typing.Literal and all(map(_is_librarys, inner))
+    )
 
 
 def _carried(walk: Walk, function: FunctionType, label: str) -> list[Encoded]:

@@ -76,8 +76,9 @@ def class_names(folder: Path, kind: str = SEQUENCE) -> list[str]:
     kinds = config.architectures or ["nothing"]
     if not any(each.endswith(kind) for each in kinds):
         what, maker = ("sequence", "Classifier") if kind == SEQUENCE else ("token", "TokenClassifier")
-        raise BadInput(f"the teacher {folder} is a {', '.join(kinds)} and no {what} classifier: give a folder that "
-                       f"{maker} made")  # fmt: skip
+        raise BadInput(
+            f"the teacher {folder} is a {', '.join(kinds)} and no {what} classifier: give a folder that {maker} made"
+        )
     if config.problem_type not in (None, "single_label_classification"):
         raise BadInput(f"the teacher {folder} was trained for {config.problem_type}: give one with one label a text")
     return [str(config.id2label[number]) for number in range(config.num_labels)]

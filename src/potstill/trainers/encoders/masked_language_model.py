@@ -142,8 +142,10 @@ def load_teacher(folder: Path, attention: str | None) -> Any:
 
     kinds = AutoConfig.from_pretrained(folder).architectures or ["nothing"]
     if not any(kind.endswith("ForMaskedLM") for kind in kinds):
-        raise BadInput(f"the teacher {folder} is a {', '.join(kinds)} and no masked language model: give one that was "
-                       "saved by AutoModelForMaskedLM")  # fmt: skip
+        raise BadInput(
+            f"the teacher {folder} is a {', '.join(kinds)} and no masked language model: give one that was "
+            "saved by AutoModelForMaskedLM"
+        )
     dtype = torch.bfloat16 if trains_in_bf16() else torch.float32
     model = _load(folder, dtype, attention).eval().requires_grad_(False)
     return model.to("cuda" if torch.cuda.is_available() else "cpu")

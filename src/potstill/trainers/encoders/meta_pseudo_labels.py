@@ -108,8 +108,12 @@ class MetaPseudoLabels(ClassTraining):
                 students.hold_zero_weights(model)
             self._meta(model, load(teacher_folder, prepared.names, padding, self.seed + 1), prepared, pool, training)
             last = dataclasses.replace(self, epochs=self.finetune_epochs)
-            recipe = {"epochs": self.epochs, "fine-tuning epochs": self.finetune_epochs, "feedback": self.feedback,
-                      "unlabelled rows": len(pool)}  # fmt: skip
+            recipe = {
+                "epochs": self.epochs,
+                "fine-tuning epochs": self.finetune_epochs,
+                "feedback": self.feedback,
+                "unlabelled rows": len(pool),
+            }
             return fit(last, prepared, model, ClassObjective(0.0, 1.0), reading(padding), recipe, training)
 
     def _meta(

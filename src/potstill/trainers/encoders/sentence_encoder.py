@@ -205,9 +205,14 @@ def _taught(
         # `datasets` may hash a model otherwise in the next process
         file = str(context.work / f"{name}.arrow")
         return given.map(
-            vectors, batched=True, batch_size=CHUNK, input_columns=[columns[0]], cache_file_name=file,
-            load_from_cache_file=True, new_fingerprint=f"{context.key[:32]}-{name}",
-        )  # fmt: skip
+            vectors,
+            batched=True,
+            batch_size=CHUNK,
+            input_columns=[columns[0]],
+            cache_file_name=file,
+            load_from_cache_file=True,
+            new_fingerprint=f"{context.key[:32]}-{name}",
+        )
 
     if context.validation is not None:
         context = replace(context, validation=taught(context.validation, "taught-validation"))

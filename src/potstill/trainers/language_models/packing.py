@@ -39,8 +39,10 @@ def packed(reading: Reading, model: PretrainedModel) -> Reading:
     if reading.parts is not CAUSAL.parts:
         raise BadInput("packing is for causal models and rows of one text each: leave packing out")
     if not _keeps_apart(model):
-        raise BadInput(f"a {model.config.model_type} model lets packed rows see each other, as its attention does not "
-                       "go by their positions: leave packing out")  # fmt: skip
+        raise BadInput(
+            f"a {model.config.model_type} model lets packed rows see each other, as its attention does not "
+            "go by their positions: leave packing out"
+        )
     return replace(reading, parts=packed_batches)
 
 

@@ -127,8 +127,10 @@ class StoredLabels:
             )
         for earlier in self._checked.values():
             if (sidecar.k, sidecar.mode == "hidden", sidecar.mode == "hidden" and sidecar.dtype) != (
-                earlier.k, earlier.mode == "hidden", earlier.mode == "hidden" and earlier.dtype
-            ):  # fmt: skip
+                earlier.k,
+                earlier.mode == "hidden",
+                earlier.mode == "hidden" and earlier.dtype,
+            ):
                 yield (
                     f"hold k={sidecar.k} ({sidecar.mode}, {sidecar.dtype}), those of earlier rows k={earlier.k} "
                     f"({earlier.mode}, {earlier.dtype}): make them all in one way"
