@@ -94,8 +94,15 @@ def _looking_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentPa
     condition = 'only rows that meet a condition in DuckDB\'s SQL, e.g. "length(output) > 99"'
     showing.add_argument("--where", default="", metavar="EXPR", help=condition)
     showing.add_argument("--output", default="", metavar="NAME", help="which output's rows, if it has several")
+    losing = _command(subparsers, "lost", "show what filters and failures took, by reason", commands.lost)
+    losing.add_argument("--examples", type=_positive, default=3, metavar="N", help="rows a reason (default: 3)")
+    comparing = _command(subparsers, "diff", "show what differs between two runs, step by step", commands.diff)
+    run = "a pipeline's name or file, of which the last run is meant; or a key, with all that it was made from"
+    for place in ("first", "second"):
+        comparing.add_argument(place, metavar="RUN", help=run)
+    _store_option(comparing)
     logging = _command(subparsers, "log", "print the log of a step", commands.log)
-    for one in (showing, logging):
+    for one in (showing, losing, logging):
         one.add_argument("key", metavar="KEY", help="key of an artifact, or the start of one")
         _store_option(one)
 

@@ -137,6 +137,28 @@ def _show_rows(options: argparse.Namespace) -> int:
     return DONE
 
 
+def lost(options: argparse.Namespace) -> int:
+    """Show what filters and failures took."""
+    from potstill.looking.lost import described, losses
+
+    found = losses(options.store, options.key, options.examples)
+    if not options.json:
+        say(described(found))
+    print_json(options, found.as_json())
+    return DONE
+
+
+def diff(options: argparse.Namespace) -> int:
+    """Show what differs between two runs."""
+    from potstill.looking.diff import compare, described
+
+    steps = compare(options.store, options.first, options.second)
+    if not options.json:
+        say(described(steps))
+    print_json(options, {"first": options.first, "second": options.second, "steps": [one.as_json() for one in steps]})
+    return DONE
+
+
 def log(options: argparse.Namespace) -> int:
     """Print a step's log."""
     from potstill.engine.inventory import log

@@ -98,7 +98,7 @@ def test_a_condition_that_cant_be_used_is_refused(store: tuple[str, dict[str, st
 
 def test_outputs_are_named(store: tuple[str, dict[str, str]]) -> None:
     assert [row["n"] for row in excerpt(store[0], store[1]["parts"], 9, output="test").rows] == [3]
-    with pytest.raises(RequestError, match="--output train|test"):
+    with pytest.raises(RequestError, match=r"--output train\|test"):
         excerpt(store[0], store[1]["parts"], 9)
     with pytest.raises(RequestError, match="did you mean train"):
         excerpt(store[0], store[1]["parts"], 9, output="trian")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from potstill.engine.terminal import plain as inert
 from potstill.looking.rows import Excerpt, plain
@@ -92,9 +91,3 @@ def _widths(wanted: Sequence[int], width: int) -> list[int]:
         widths[number] = max(1, min(want, room // (len(wanted) - place)))
         room -= widths[number]
     return widths
-
-
-def listed(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width: int) -> str:
-    """Return any rows as a table without the lines below it."""
-    excerpt = Excerpt("", "", "", dict.fromkeys(columns, ""), len(rows), None, rows)
-    return table(excerpt, width).rpartition("\n")[0]

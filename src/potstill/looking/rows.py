@@ -11,6 +11,7 @@ from typing import Any
 
 from potstill.engine.inventory import complete_key, whole_artifact
 from potstill.engine.pipeline import open_store
+from potstill.engine.rows.files import first_rows
 from potstill.engine.store.artifacts import Artifact
 from potstill.errors import BadInput, MissingExtra, RequestError
 
@@ -103,20 +104,6 @@ def _shape(files: Sequence[Path]) -> tuple[dict[str, str], int]:
     schema = parquet.read_schema(files[0])
     total = sum(int(parquet.read_metadata(file).num_rows) for file in files)
     return {field.name: str(field.type) for field in schema}, total
-
-
-def first_rows(files: Sequence[Path], count: int) -> list[dict[str, Any]]:
-    """Return the first `count` rows of Parquet files; no more is read than that takes."""
-    from pyarrow import parquet
-
-    rows: list[dict[str, Any]] = []
-    for file in files:
-        with parquet.ParquetFile(file) as opened:
-            for batch in opened.iter_batches(batch_size=max(1, min(count, 1_000))):
-                rows += batch.slice(0, count - len(rows)).to_pylist()
-                if len(rows) >= count:
-                    return rows
-    return rows
 
 
 def _matching(
