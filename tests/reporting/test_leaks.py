@@ -31,8 +31,8 @@ def test_each_test_set_has_a_line_and_examples() -> None:
     counts, examples = leak_tables([check(easy=FOUND, hard={"rows": 5})])
     assert counts.head == ("Test set", "Rows", "Equal", "Words in a row", "Nearly equal", "Same meaning", "In any way")
     assert counts.lines == (
-        ("easy", "200", "3 (1.5\u202f%)", NONE, NONE, NONE, "3 (1.5\u202f%)"),
-        ("hard", "5", *[NONE] * 5),
+        ("leaks: easy", "200", "3 (1.5\u202f%)", NONE, NONE, NONE, "3 (1.5\u202f%)"),
+        ("leaks: hard", "5", *[NONE] * 5),
     )
     assert len(examples.lines) == 5 and len(examples.lines[0][2]) < 200
     both = leak_tables([check(easy=FOUND), check(easy={"rows": 5})])

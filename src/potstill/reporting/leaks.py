@@ -36,7 +36,7 @@ def leak_tables(checks: Sequence[Evaluation]) -> list[Table]:
         return []
     lines = tuple(
         (
-            _place(one, name, len(checks)),
+            f"{one.label}: {name}",
             _count(scores, "rows"),
             *(_found(scores.get(way)) for way in WAYS),
         )
@@ -44,7 +44,7 @@ def leak_tables(checks: Sequence[Evaluation]) -> list[Table]:
         for name, scores in (_sets(one) or {}).items()
     )
     counts = Table("Test rows in the training rows", ("Test set", "Rows", *WAYS.values()), lines)
-    shown = tuple(line for one in checks for line in _examples(one, len(checks)))
+    shown = tuple(line for one in checks for line in _examples(one))
     examples = Table("Test rows in the training rows: examples", ("Test set", "Test row", "Training row"), shown)
     return [counts, *([examples] if shown else [])]
 
@@ -57,11 +57,6 @@ def _sets(evaluation: Evaluation) -> dict[str, Mapping[str, Any]] | None:
     if not isinstance(sets, Mapping) or not sets or not all(isinstance(one, Mapping) for one in sets.values()):
         return None
     return {str(name): scores for name, scores in sets.items()}
-
-
-def _place(check: Evaluation, name: str, checks: int) -> str:
-    """Return what a line is about: the test set, and which check if there are several."""
-    return name if checks == 1 else f"{check.label}: {name}"
 
 
 def _count(scores: Mapping[str, Any], name: str) -> str:
@@ -78,11 +73,11 @@ def _found(found: object) -> str:
     return _count(found, "rows") + ("" if share is None else f" ({percent(share)})")
 
 
-def _examples(check: Evaluation, checks: int) -> Iterator[tuple[str, str, str]]:
+def _examples(check: Evaluation) -> Iterator[tuple[str, str, str]]:
     """Yield the first examples of each test set."""
     for name, scores in (_sets(check) or {}).items():
         examples = scores.get("examples")
         for example in examples[:EXAMPLES] if isinstance(examples, list) else ():
             if isinstance(example, Mapping):
-                texts = (cut(str(example.get(one) or ""), LONGEST) for one in ("text", "train_text"))
-                yield (_place(check, name, checks), *texts)
+                test, train = (cut(str(example.get(one) or ""), LONGEST) for one in ("text", "train_text"))
+                yield f"{check.label}: {name}", test, train
