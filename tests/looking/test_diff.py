@@ -81,6 +81,12 @@ def test_steps_of_other_names_belong_together_by_place_and_type(tmp_path: Path) 
     steps = compare(str(tmp_path), first, second)
     assert [step.name for step in steps] == ["rows", "dropped", "small / large"]
     rows = made(tmp_path).steps["rows"].key
+    other = made(tmp_path, note="x").steps["dropped"].key
+    assert [step.state for step in compare(str(tmp_path), first, other)] == [
+        "same",
+        "same content",
+        "only in the first",
+    ]
     assert [step.state for step in compare(str(tmp_path), rows, first)] == ["same", *["only in the second"] * 2]
 
 

@@ -87,7 +87,7 @@ class StepDiff:
 def compare(store: str | None, first: str, second: str) -> list[StepDiff]:
     """Return the steps of two runs side by side, in the order of the first; see `steps_of` for what a run is.
 
-    Steps belong together by name; those left over if they are the only ones of their type, or each a run's last.
+    Steps belong together by name; those left over by type, if each is a run's last or the only one left of its type.
 
     Raises:
         RequestError: there is no such run, or several.
@@ -102,7 +102,8 @@ def paired(first: Sequence[RunStep], second: Sequence[RunStep]) -> list[StepDiff
     mates = {step.name: by_name[step.name] for step in first if step.name in by_name}
     left = [step for step in first if step.name not in mates]
     others = [step for step in second if step.name not in mates]
-    if left and others and left[-1] is first[-1] and others[-1] is second[-1]:
+    ends = left and others and left[-1] is first[-1] and others[-1] is second[-1]
+    if ends and left[-1].type == others[-1].type:
         mates[left.pop().name] = others.pop()
     for step in left:
         same = [[one for one in steps if one.type == step.type] for steps in (left, others)]
