@@ -83,14 +83,28 @@ def _parser() -> argparse.ArgumentParser:
     consent = "delete what an unfinished run, another machine or another file made, too"
     collecting.add_argument("--yes", action="store_true", help=consent)
     _store_option(collecting)
-    for name, text, function in (
-        ("show", "show one artifact with its lineage", commands.show),
-        ("log", "print the log of a step", commands.log),
-    ):
-        one = _command(subparsers, name, text, function)
+    _looking_commands(subparsers)
+    return parser
+
+
+def _looking_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands that look at one artifact, or compare two runs."""
+    showing = _command(subparsers, "show", "show one artifact with its lineage, or its rows", commands.show)
+    showing.add_argument("--rows", type=_positive, metavar="N", help="its first N rows, in place of its lineage")
+    condition = 'only rows that meet a condition in DuckDB\'s SQL, e.g. "length(output) > 99"'
+    showing.add_argument("--where", default="", metavar="EXPR", help=condition)
+    showing.add_argument("--output", default="", metavar="NAME", help="which output's rows, if it has several")
+    losing = _command(subparsers, "lost", "show what filters and failures took, by reason", commands.lost)
+    losing.add_argument("--examples", type=_positive, default=3, metavar="N", help="rows a reason (default: 3)")
+    comparing = _command(subparsers, "diff", "show what differs between two runs, step by step", commands.diff)
+    run = "a pipeline's name or file, of which the last run is meant; or a key, with all that it was made from"
+    for place in ("first", "second"):
+        comparing.add_argument(place, metavar="RUN", help=run)
+    _store_option(comparing)
+    logging = _command(subparsers, "log", "print the log of a step", commands.log)
+    for one in (showing, losing, logging):
         one.add_argument("key", metavar="KEY", help="key of an artifact, or the start of one")
         _store_option(one)
-    return parser
 
 
 class _Version(argparse.Action):

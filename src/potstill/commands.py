@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DONE, FAILED, WRONG = 0, 1, 2
 """Exit codes."""
+ROWS = 20
+"""Rows that `show --where` prints unless it is told how many."""
 
 
 def _loaded(options: argparse.Namespace) -> Pipeline:
@@ -108,13 +110,52 @@ def ls(options: argparse.Namespace) -> int:
 
 
 def show(options: argparse.Namespace) -> int:
-    """Show one artifact."""
+    """Show one artifact, or its rows."""
+    if options.rows is not None or options.where or options.output:
+        return _show_rows(options)
     from potstill.engine.inventory import description, show
 
     entry = description(options.store, options.key)
     if not options.json:
         say(show(entry))
     print_json(options, entry)
+    return DONE
+
+
+def _show_rows(options: argparse.Namespace) -> int:
+    """Show rows of one artifact."""
+    import shutil
+
+    from potstill.looking.row_table import table
+    from potstill.looking.rows import excerpt
+
+    count = ROWS if options.rows is None else options.rows
+    found = excerpt(options.store, options.key, count, options.where, options.output)
+    if not options.json:
+        say(table(found, shutil.get_terminal_size().columns))
+    print_json(options, found.as_json())
+    return DONE
+
+
+def lost(options: argparse.Namespace) -> int:
+    """Show what filters and failures took."""
+    from potstill.looking.lost import described, losses
+
+    found = losses(options.store, options.key, options.examples)
+    if not options.json:
+        say(described(found))
+    print_json(options, found.as_json())
+    return DONE
+
+
+def diff(options: argparse.Namespace) -> int:
+    """Show what differs between two runs."""
+    from potstill.looking.diff import compare, described
+
+    steps = compare(options.store, options.first, options.second)
+    if not options.json:
+        say(described(steps))
+    print_json(options, {"first": options.first, "second": options.second, "steps": [one.as_json() for one in steps]})
     return DONE
 
 
@@ -163,4 +204,5 @@ def no_run(options: argparse.Namespace, status: str, problems: list[str]) -> dic
 def print_json(options: argparse.Namespace, value: Any) -> None:
     """Print the result as the last line, if asked to."""
     if getattr(options, "json", False):
-        say(json.dumps(value))
+        # delete is the one character that acts on a terminal and that JSON leaves as it is
+        say(json.dumps(value).replace("\x7f", "\\u007f"))

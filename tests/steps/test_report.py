@@ -350,3 +350,9 @@ def test_measures_are_columns_with_intervals_and_faults_are_said(tmp_path):
     table = (folder / "metrics.csv").read_text().splitlines()
     assert "measures.token_f1_low" in table[0].split(",")
     assert json.loads((folder / "metrics.json").read_text())["models"][1]["sets"]["hand"]["measures"]["ter"]["n"] == 3
+
+
+def test_what_was_not_looked_for_is_said(page):
+    from potstill.reporting.leaks import NOT_DONE
+
+    assert page.count(NOT_DONE) == 1

@@ -27,6 +27,7 @@ from potstill.steps import (
     EvaluatePerplexity,
     EvaluateTokenClassifier,
     EvaluateTranslation,
+    LeakCheck,
     LoadRows,
     Report,
     SizeTable,
@@ -46,7 +47,7 @@ FIELDS = {
     EvaluateTranslation: {"max_tokens": 4},
     EvaluatePerplexity: {"window": 16},
 }
-OTHERS = ("SizeTable", "own")
+OTHERS = ("SizeTable", "LeakCheck", "own")
 KINDS = [*(kind.__name__ for kind in ROWS), *OTHERS]
 
 
@@ -84,8 +85,12 @@ def made(tmp_path_factory):
         found[kind.__name__] = json.loads(json.dumps(result))
     folders = [str(causal), models[EvaluateClassifier]]
     table = SizeTable(folders, stages=("before", "after")).run(folders, learning.context(tmp_path_factory.mktemp("t")))
+    both = [Dataset.from_list(ROWS[Diversity]), Dataset.from_list(ROWS[Diversity][:2])]
+    leaks = LeakCheck(LoadRows(ROWS[Diversity]), LoadRows(ROWS[Diversity])).run(
+        *both, None, learning.context(tmp_path_factory.mktemp("l"))
+    )
     own = {"score": 0.93, "by": {"hard": {"n": 3}, "odd": [1, "<b>", None]}, "note": "x" * 500, "": {}}
-    return {**found, "SizeTable": Dataset.from_list(table), "own": own}
+    return {**found, "SizeTable": Dataset.from_list(table), "LeakCheck": leaks, "own": own}
 
 
 def report(given, folder, **fields):
@@ -160,6 +165,7 @@ def odd(draw, depth=0):
     names = """
         sets test n exact_match accuracy f1 spans bleu perplexity tokens bytes row_right row_digest row_scores majority
         majority_p weights_bytes parameters engine nonzero_parameters examples mixed_up errors bits_per_byte classes own
+        leaks any rows share
     """.split()
     return {
         name: odd(draw, depth + 1) if depth < 3 and draw.random() < 0.3 else draw.choice(ODD)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,20 +79,40 @@ def complete_key(store: Store, start: str) -> str:
     fitting = [key for key in keys if key.startswith(start)]
     if len(fitting) != 1:
         what = "no artifact" if not fitting else f"{len(fitting)} artifacts"
-        raise RequestError(f"{what} in {store.root} with a key that starts with {start!r}; see `potstill ls`")
+        hint = _near(store, keys, start) if not fitting else "give more of it, or see `potstill ls`"
+        raise RequestError(f"{what} in {store.root} with a key that starts with {start!r}: {hint}")
     return fitting[0]
+
+
+def _near(store: Store, keys: Sequence[str], start: str) -> str:
+    """Return in words what may be meant by a key that is not there: the nearest key, or a step of that name."""
+    close = difflib.get_close_matches(start, sorted({key[: len(start)] for key in keys}), n=1)
+    if close:
+        return f"did you mean {next(key for key in keys if key.startswith(close[0]))}?"
+    by_name = {entry.step: entry.key for entry in store.runs.entries()[0]}
+    near = difflib.get_close_matches(start, list(by_name), n=1)
+    return f"did you mean {by_name[near[0]]}, the step {near[0]!r}?" if near else "see `potstill ls`"
+
+
+def whole_artifact(store: Store, key: str) -> Artifact:
+    """Return the artifact of a key.
+
+    Raises:
+        RequestError: it is not complete.
+    """
+    lookup = store.lookup(key)
+    if lookup.artifact is None:
+        why = lookup.damage or "it is being made, or its step failed"
+        raise RequestError(f"the artifact {key} is not complete: {why}")
+    return lookup.artifact
 
 
 def description(store: str | None, start: str) -> dict[str, Any]:
     """Return an artifact's manifest and, for each ancestor, its key, name and whether it is still there."""
     opened = open_store(store)
-    key = complete_key(opened, start)
-    lookup = opened.lookup(key)
-    if lookup.artifact is None:
-        why = lookup.damage or "it is being made, or its step failed"
-        raise RequestError(f"the artifact {key} is not complete: {why}")
+    whole = whole_artifact(opened, complete_key(opened, start))
     lineage: dict[str, dict[str, Any]] = {}
-    waiting = list(lookup.artifact.manifest["input_keys"])
+    waiting = list(whole.manifest["input_keys"])
     while waiting:
         parent = waiting.pop(0)
         if parent in lineage:
@@ -103,9 +124,8 @@ def description(store: str | None, start: str) -> dict[str, Any]:
             "type": artifact.manifest["type"] if artifact else None,
         }
         waiting += list(artifact.manifest["input_keys"]) if artifact else []
-    path = lookup.artifact.path
-    metrics = read_metrics(path / "metrics.json")
-    return {**lookup.artifact.manifest, "path": str(path), "metrics": metrics, "lineage": list(lineage.values())}
+    metrics = read_metrics(whole.path / "metrics.json")
+    return {**whole.manifest, "path": str(whole.path), "metrics": metrics, "lineage": list(lineage.values())}
 
 
 def read_metrics(path: Path) -> dict[str, Any]:

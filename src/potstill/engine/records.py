@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from potstill.engine import notebook
 from potstill.engine.context import Progress
 from potstill.engine.store.artifacts import Artifact
 from potstill.errors import StepFailed
@@ -110,6 +111,24 @@ class Run(Mapping[str, Artifact]):
     def failed(self) -> list[Record]:
         """The steps that failed."""
         return [record for record in self.records if record.status == "failed"]
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: a line for every step, the outputs named."""
+        made = {record.key: name for name, record in self.outputs.items()}
+        lines = [
+            [
+                record.name,
+                record.type,
+                f"failed: {record.error}" if record.status == "failed" else record.status,
+                record.artifact.rows if record.artifact else None,
+                round(record.seconds, 1),
+                made.get(record.key) if record.key else None,
+                record.key[:12],
+            ]
+            for record in self.records
+        ]
+        head = ["step", "type", "status", "rows", "seconds", "output", "key"]
+        return notebook.table(f"{self.pipeline}: {len(self.records)} steps in {self.store}", head, lines)
 
     def as_json(self, status: str = "") -> dict[str, Any]:
         """Return the run as `--json` prints it."""

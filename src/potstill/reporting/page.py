@@ -59,6 +59,8 @@ class Page:
     """Whether any step lost rows that failed."""
     versions: Sequence[tuple[str, str]]
     machines: Sequence[str]
+    missing: str = ""
+    """What was not looked at, in a sentence."""
 
 
 def page(

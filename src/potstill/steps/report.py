@@ -11,6 +11,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -89,6 +90,7 @@ class Report(Step):
     def run(self, evaluations: Sequence[Any] | Mapping[str, Any], context: Context) -> Path:
         """Write the page and the tables."""
         from potstill.reporting.choice import choice_of
+        from potstill.reporting.leaks import NOT_DONE, leak_tables, parted
         from potstill.reporting.model_table import evaluations_of, sections_of
         from potstill.reporting.others import own_figures, row_tables
         from potstill.reporting.page import page
@@ -97,8 +99,11 @@ class Report(Step):
         names = self._names(context.inputs.get("evaluations", []))
         every = evaluations_of(_figures(evaluations), names, context.lineage)
         sections = sections_of(every, self.reference, context.lineage)
-        own = own_figures(every)
-        written = page(self.title, every, sections, [*row_tables(every), *([own] if own else [])], context.lineage)
+        leaks, others = parted(every)
+        own = own_figures(others)
+        tables = [*leak_tables(leaks), *row_tables(others), *([own] if own else [])]
+        written = page(self.title, every, sections, tables, context.lineage)
+        written = replace(written, missing=NOT_DONE if sections and not leaks else "")
         models = [plain(model) for section in sections for model in section.models]
         models += [{"model": one.label, "step": one.step, "figures": one.metrics} for one in every if one.kind is None]
         choices = [summarized(choice_of(section)) for section in sections]

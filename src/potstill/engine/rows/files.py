@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from potstill.errors import BadInput
 
@@ -101,6 +101,20 @@ def opened(folder: Path, names: Iterable[str] | None = None) -> Dataset:
     scratch = Path(tempfile.mkdtemp(prefix="potstill-"))
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
     return read(folder, scratch, names)
+
+
+def first_rows(files: Iterable[Path], count: int) -> list[dict[str, Any]]:
+    """Return the first `count` rows of Parquet files; no more is read than that takes."""
+    from pyarrow import parquet
+
+    rows: list[dict[str, Any]] = []
+    for file in files:
+        with parquet.ParquetFile(file) as opened:
+            for batch in opened.iter_batches(batch_size=max(1, min(count, 1_000))):
+                rows += batch.slice(0, count - len(rows)).to_pylist()
+                if len(rows) >= count:
+                    return rows
+    return rows
 
 
 def ranges(rows: Dataset, most_rows: int | None = None) -> Iterator[tuple[int, int]]:

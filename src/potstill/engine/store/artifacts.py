@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from potstill.engine import notebook
 from potstill.engine.digests import file_digest
 from potstill.engine.store.disk import flush, write_whole, writing
 from potstill.engine.store.journal import Journal
@@ -44,6 +45,10 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 _log = logging.getLogger("potstill")
+SHOWN = 5
+"""Rows that a notebook shows of an artifact."""
+FIGURES = 20
+"""Figures that it shows."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,25 @@ class Artifact:
         rows = "" if self.rows is None else f", {self.rows:,} rows"
         part = f".{self.output}" if self.output else ""
         return f"<{self.manifest['makes']} of {self.manifest['name']}{part}{rows}: {self.path}>"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the first rows, or the figures, or what it is and where."""
+        rows, name = self.rows, f"{self.manifest['name']}{f'.{self.output}' if self.output else ''}"
+        try:
+            if rows is not None:
+                from potstill.engine.rows.files import first_rows
+
+                shown = first_rows((self.path / "data" / self.output / part for part in self.parts(self.output)), SHOWN)
+                head = list(dict.fromkeys(column for row in shown for column in row))
+                lines: list[list[object]] = [[row.get(column) for column in head] for row in shown]
+                return notebook.table(f"{name}: {rows:,} rows, of which the first {len(shown)}", head, lines)
+            if self.manifest["makes"] == "metrics":
+                figures = list(self.metrics.items())
+                more = f", of which the first {FIGURES}" if len(figures) > FIGURES else ""
+                return notebook.table(f"{name}: figures{more}", ["figure", "value"], figures[:FIGURES])
+        except (OSError, ValueError, KeyError) as error:
+            return notebook.table(f"{name}: it can't be read", ["why"], [[error]])
+        return notebook.table(name, ["what", "where"], [[self.manifest["makes"], self.path]])
 
     def dataset(self) -> Dataset:
         """Return its rows as a `datasets.Dataset`, which does not fill the memory."""
