@@ -6,6 +6,7 @@ machine to the next by more than a test of arithmetic can allow. Tests of bfloat
 
 from __future__ import annotations
 
+import decimal
 import gc
 import importlib.util
 import os
@@ -74,9 +75,10 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def environment() -> Iterator[None]:
-    """Restore the environment after each test: code of steps that a test loads into its own process may set some."""
+    """Restore the environment and the decimal context after each test: steps that it loads into its process set some."""
     before = dict(os.environ)
-    yield
+    with decimal.localcontext():
+        yield
     for name in set(os.environ) - set(before):
         del os.environ[name]
     os.environ.update(before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -161,3 +162,10 @@ def test_a_store_that_is_there_keeps_its_rights(tmp_path: Path) -> None:
     (tmp_path / "store").chmod(0o777)
     Store(tmp_path / "store").prepare()
     assert (tmp_path / "store").stat().st_mode & 0o777 == 0o777
+
+
+def test_several_runs_may_make_the_store_at_once(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        for turn in range(50):
+            made = [pool.submit(Store(tmp_path / str(turn) / "store").prepare) for _ in range(8)]
+            assert [one.result() for one in made] == [None] * 8

@@ -166,7 +166,9 @@ class Store:
             StoreError: it can't be made.
         """
         with writing(self.root):
-            if not self.root.is_dir():
+            if self.root.is_dir():
+                return
+            with contextlib.suppress(FileExistsError):  # another run has made it just now
                 self.root.mkdir(parents=True)
                 mode = self.root.stat().st_mode
                 if mode & stat.S_IWOTH:

@@ -132,7 +132,8 @@ def marked(path: Path, encoding: str) -> tuple[str, bytes]:
 
 def undecodable(encoding: str, error: UnicodeError) -> str:
     """Return what is wrong with a text that is not in its encoding, and what to do."""
-    if not isinstance(error, UnicodeDecodeError):  # UTF-16 or UTF-32 without the mark that says which
+    # UTF-16 or UTF-32 without the mark that says which; only Python 3.13 makes it a UnicodeDecodeError
+    if not isinstance(error, UnicodeDecodeError) or error.reason.endswith("BOM"):
         return f"is not {encoding}: {error}: say the order of its bytes, as in encoding='{encoding}-le'"
     name = "UTF-8" if encoding == "utf-8" else encoding
     remedy = "say encoding= (such as latin-1 or cp1252) in LoadCSV or LoadText, or convert the file with iconv"
