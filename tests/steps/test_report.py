@@ -21,6 +21,7 @@ from potstill.reporting.scatter import Point, scatter, text_box
 from potstill.steps import Evaluate, LoadRows
 from potstill.steps.report import Report
 
+DIFFERENCE = ("difference", "difference_low", "difference_high", "difference_by")
 EVIL = "<script>alert('x')</script>\"&"
 
 
@@ -176,7 +177,9 @@ def test_every_model_is_in_the_table_and_once_in_each_plot(page):
 
 
 def test_csv_and_json_hold_the_same_figures_as_the_evaluations(report):
-    models = json.loads((report / "metrics.json").read_text())["models"]
+    table = json.loads((report / "metrics.json").read_text())
+    models, [section] = table["models"], table["sections"]
+    differences = {(one["model"], one["set"]): one for one in section["differences"]}
     assert [model["model"] for model in models] == ["engine-label", EVIL, "small"]
     assert [model["size_ratio"] for model in models] == [1.0, 20.0, 20_000_000 / 900_000]
     for model, given in zip(models, MEASURED, strict=True):
@@ -188,7 +191,8 @@ def test_csv_and_json_hold_the_same_figures_as_the_evaluations(report):
     ]
     for row in rows:
         model = next(model for model in models if model["model"] == row["model"])
-        every = {**model, **model["sets"][row["set"]], "set": row["set"], "kind": "Answers"}
+        difference = differences.get((row["model"], row["set"]), dict.fromkeys(DIFFERENCE, ""))
+        every = {**model, **model["sets"][row["set"]], **difference, "set": row["set"], "kind": "Answers"}
         assert row == {name: str(every[name]) for name in row}
 
 
