@@ -12,6 +12,8 @@ from html.parser import HTMLParser
 import pytest
 
 import running
+from fakes import EchoTeacher
+from potstill import Pipeline
 from potstill.engine.context import Ancestor, Context
 from potstill.engine.ledger import Ledger
 from potstill.errors import BadInput
@@ -354,3 +356,40 @@ def test_measures_are_columns_with_intervals_and_faults_are_said(tmp_path):
     table = (folder / "metrics.csv").read_text().splitlines()
     assert "measures.token_f1_low" in table[0].split(",")
     assert json.loads((folder / "metrics.json").read_text())["models"][1]["sets"]["hand"]["measures"]["ter"]["n"] == 3
+
+
+def test_the_verdict_comes_first_and_is_escaped(page, report):
+    made = Tags(page)
+    first, lead = page.index('<p class="verdict">'), page.index('<p class="lead">')
+    assert first < lead and made.text.index("Verdict.") < made.text.index("count as equal")
+    # 195 of 200 right, and 180: without pairs, nothing is proven
+    assert "No model is proven to lose at most 2 points of exact match against engine-label." in page
+    [section] = json.loads((report / "metrics.json").read_text())["sections"]
+    verdict = section["verdict"]
+    assert (verdict["within"], verdict["against"], verdict["has_teacher"]) == (0.02, "engine-label", True)
+    assert [one["model"] for one in verdict["models"]] == [EVIL, "small"]
+    assert verdict["smallest"] is None and verdict["fastest"] == []
+    assert {one["by"] for model in verdict["models"] for one in model["sets"]} == {"unpaired shares"}
+
+
+def test_another_bound_is_another_verdict(tmp_path):
+    made = written(MEASURED, context(tmp_path / "out"), within=0.3)
+    page = (made / "index.html").read_text()
+    assert "proven to lose at most 30 points of exact match against engine-label" in page
+    assert "The smallest and the fastest of them is" in page or "The smallest of them is small: 900" in page
+    assert [str(one) for one in running.problems_of(Report([LoadRows([{"a": 1}])], within=1.5)) if "within" in str(one)]
+
+
+@pytest.mark.slow
+def test_a_run_pairs_the_rows_that_evaluations_kept(tmp_path):
+    data = LoadRows([{"instruction": f"command {n}", "output": f"{n}", "passage": f"p{n // 2}"} for n in range(40)])
+    scores = {
+        name: Evaluate(EchoTeacher(words=words), data, cluster="passage", latency_requests=1)
+        for name, words in (("teacher", 3), ("student", 5))
+    }
+    run = Pipeline("paired", outputs={"report": Report(scores)}).run(store=tmp_path / "store")
+    [section] = json.loads((run["report"].path / "metrics.json").read_text())["sections"]
+    [difference] = section["differences"]
+    assert difference["difference_by"] == "clustered errors"
+    [student] = section["verdict"]["models"]
+    assert student["sets"][0]["rows"] == 40

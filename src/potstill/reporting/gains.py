@@ -30,6 +30,7 @@ LOGARITHMS = frozenset({"perplexity", "bits_per_byte"})
 """Figures that are compared by the loss of a token."""
 By = Literal["Bonett-Price", "clustered errors", "paired means", "paired bootstrap", "unpaired shares"]
 """How the interval is made; all but the last pair the rows."""
+UNPAIRED: Literal["unpaired shares"] = "unpaired shares"
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Gain:
     @property
     def is_paired(self) -> bool:
         """Return whether the rows were paired."""
-        return self.by != "unpaired shares"
+        return self.by != UNPAIRED
 
     def smallest_margin(self, students: int) -> float:
         """Return the smallest bound that a model which loses nothing is found to keep four times of five."""
@@ -234,10 +235,13 @@ def _unpaired(mine: Mapping[str, Any], yours: Mapping[str, Any], figure: Figure,
     one, other, n, m = figure.of(mine), figure.of(yours), number(mine, "n"), number(yours, "n")
     if figure.name not in SHARES or one is None or other is None or not n or not m or min(n, m) < 1:
         return None
-    found = agresti_caffo(round(one * n), int(n), round(other * m), int(m))
-    middle = (round(one * n) + 1) / (n + 2) - (round(other * m) + 1) / (m + 2)
-    p = _tail((middle + margin) / found.error)
-    return Verdict(found, margin, p, False, False), int(min(n, m)), "unpaired shares"
+    mine_n, yours_n = int(n), int(m)
+    right, others = min(mine_n, round(one * mine_n)), min(yours_n, round(other * yours_n))
+    found = agresti_caffo(right, mine_n, others, yours_n)
+    if not found.error > 0:
+        return None  # more rows than a float can tell apart
+    middle = (right + 1) / (mine_n + 2) - (others + 1) / (yours_n + 2)
+    return Verdict(found, margin, _tail((middle + margin) / found.error), False, False), min(mine_n, yours_n), UNPAIRED
 
 
 def _tail(z: float) -> float:

@@ -152,8 +152,8 @@ def _needed(ruling: Ruling) -> list[str]:
     gain, unit = missing.gain, "windows" if ruling.figure.name in ("perplexity", "bits_per_byte") else "rows"
     bound = margin_text(ruling.figure, missing.smallest)
     text = (
-        f"With the {count(gain.rows)} {unit} of {gain.set}, a model that loses nothing is proven, four times of five, to "
-        f"lose at most {bound}"
+        f"With the {count(gain.rows)} {unit} of {gain.set}, a model that loses nothing is proven, four times of five, "
+        f"to lose at most {bound}"
     )
     if missing.rows is None:
         return [f"{text}."]

@@ -202,7 +202,9 @@ def _set_cells(model: Measured, choice: Choice) -> Iterator[Cell]:
         small = tuple(filter(None, (main.range(scores), verdict, gain_note(gain, main))))
         yield Cell(main.shown(main.of(scores)), small, strong=True)
         for figure in section.beside:
-            yield Cell(figure.shown(figure.of(scores)), tuple(filter(None, (figure.range(scores),))))
+            yield Cell(
+                figure.shown(figure.of(scores)), tuple(filter(None, (figure.range(scores), figure.note(scores))))
+            )
 
 
 def _speed_cells(model: Measured, section: Section) -> Iterator[Cell]:
