@@ -158,6 +158,10 @@ def test_clustered_rows_count_as_fewer():
         {"teacher": TEACHER, "student": TEACHER}, rows={"student": {"test": KeptRows((), ("a",) * 2_000, ())}}
     )
     assert not same.proven  # one passage says nothing of others
+    pairs = tuple(f"pair {row // 1_000}" for row in range(2_000))
+    alike = {"teacher": answered(()), "student": answered((0, 1_000))}
+    two, _ = ruled(alike, rows={name: {"test": KeptRows((), pairs, ())} for name in alike})
+    assert not two.proven  # of two sources that lose the same, nothing is known of a third
 
 
 def test_perplexities_are_compared_by_their_ratio():

@@ -188,13 +188,21 @@ def _shares(mine: Sequence[bool], yours: Sequence[bool], sources: list[str] | No
     if sources is None:
         return plain, len(mine), "Bonett-Price"
     clustered = non_inferior_means([float(one) for one in mine], [float(one) for one in yours], margin, sources)
+    many = len(set(sources))
     if not clustered.difference.error > 0:
-        # no row differs, or there is one cluster: as many rows as there are clusters, none of which differs
-        plain = _no_row_differs(len(set(sources)), margin, 1.0) if list(mine) == list(yours) else clustered
-        return plain, len(mine), "clustered errors"
+        if not math.isfinite(clustered.difference.low):
+            return clustered, len(mine), "clustered errors"  # one cluster says nothing of others
+        same = list(mine) == list(yours)
+        # where no cluster differs, each counts as a row; where all differ alike, few of them show nothing
+        found = _no_row_differs(many, margin, 1.0) if same else _at_least(plain, 2.0 ** (1 - many))
+        return found, len(mine), "clustered errors"
     one, other = plain.difference, clustered.difference
     wider = Interval(one.value, min(one.low, other.low), max(one.high, other.high), max(one.error, other.error))
-    return replace(plain, difference=wider, p=max(plain.p, clustered.p)), len(mine), "clustered errors"
+    return (
+        replace(plain, difference=wider, p=max(plain.p, clustered.p, 2.0 ** (1 - many))),
+        len(mine),
+        "clustered errors",
+    )
 
 
 def _spans(kept: tuple[KeptRows | None, KeptRows | None], margin: float) -> Found | None:
