@@ -28,7 +28,9 @@ def ruling_words(ruling: Ruling, section: Section, lineage: Sequence[Ancestor]) 
     if not ruling.is_usable:
         return [*start, *sentences, f"{baseline} itself is not usable, so that losing little against it says nothing."]
     if ruling.missing is None and not any(one.gains for one in ruling.students):
-        sentences.append("What was kept of them allows no such test: measure them on the same rows.")
+        sentences.append(
+            "What was kept of them allows no such test: measure them on the same rows, of several sources."
+        )
         return [*start, *sentences]
     return [*start, *sentences, *_nearest(ruling), *_worse(ruling), *_needed(ruling), *_unpaired(ruling)]
 
@@ -125,7 +127,7 @@ def _others(ruling: Ruling) -> list[str]:
     sentences = [f"Of {listing(open_ones)} it is not proven."] if open_ones else []
     untested = [one.model.label for one in ruling.students if not one.gains]
     if untested:
-        sentences.append(f"{listing(untested)} could not be tested: not measured on the same rows.")
+        sentences.append(f"{listing(untested)} could not be tested: there are no rows of both, or of one source.")
     return [*sentences, *_worse(ruling)]
 
 
