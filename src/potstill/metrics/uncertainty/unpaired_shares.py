@@ -21,7 +21,7 @@ def agresti_caffo(first: int, first_n: int, second: int, second_n: int, level: f
 
     >>> found = agresti_caffo(7, 10, 3, 10)
     >>> round(found.low, 4), round(found.high, 4)
-    (-0.0394, 0.7061)
+    (-0.0439, 0.7105)
     """
     if not (0 <= first <= first_n and 0 <= second <= second_n and min(first_n, second_n) > 0):
         raise ValueError(f"{first} of {first_n} and {second} of {second_n} rows are no shares")
