@@ -202,9 +202,8 @@ def _set_cells(model: Measured, choice: Choice) -> Iterator[Cell]:
         small = tuple(filter(None, (main.range(scores), verdict, gain_note(gain, main))))
         yield Cell(main.shown(main.of(scores)), small, strong=True)
         for figure in section.beside:
-            yield Cell(
-                figure.shown(figure.of(scores)), tuple(filter(None, (figure.range(scores), figure.note(scores))))
-            )
+            notes = filter(None, (figure.range(scores), figure.note(scores)))
+            yield Cell(figure.shown(figure.of(scores)), tuple(notes))
 
 
 def _speed_cells(model: Measured, section: Section) -> Iterator[Cell]:
@@ -230,8 +229,8 @@ def _caption(section: Section) -> str:
     unit = ", in percent" if section.main.unit == "share" else ""
     parts = [f"Small figures are 95\u202f% intervals{unit}", sets]
     held = f"“better”, “worse” and “maybe chance” hold a model against {section.reference.label}"
-    paired = f"figures with a sign are the difference from {section.reference.label}, with its interval"
-    parts += [held, paired] if len(section.models) > 1 else []
+    signed = f"figures with a sign are the difference from {section.reference.label}, with its interval"
+    parts += [held, signed] if len(section.models) > 1 else []
     return "; ".join(filter(None, parts)) + ". “Smaller” compares bytes of weights with the reference's."
 
 
