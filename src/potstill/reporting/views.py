@@ -226,8 +226,7 @@ def _caption(section: Section) -> str:
     """Return what the table's small figures are, and how large the test sets are."""
     counted = [(name, section.count(name)) for name in section.sets]
     sets = ", ".join(f"{name}: {count(rows)} {section.kind.unit}" for name, rows in counted if rows is not None)
-    unit = ", in percent" if section.main.unit == "share" else ""
-    parts = [f"Small figures are 95\u202f% intervals{unit}", sets]
+    parts = ["Small figures are 95\u202f% intervals" + (", in percent" if section.main.unit == "share" else ""), sets]
     held = f"“better”, “worse” and “maybe chance” hold a model against {section.reference.label}"
     signed = f"figures with a sign are the difference from {section.reference.label}, with its interval"
     parts += [held, signed] if len(section.models) > 1 else []
