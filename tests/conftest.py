@@ -75,7 +75,7 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def environment() -> Iterator[None]:
-    """Restore the environment and the decimal context after each test: steps that it loads into its process set them."""
+    """Restore the environment and the decimal context after each test: steps in its process set them."""
     before = dict(os.environ)
     with decimal.localcontext():
         yield

@@ -12,6 +12,8 @@ from html.parser import HTMLParser
 import pytest
 
 import running
+from fakes import EchoTeacher
+from potstill import Pipeline
 from potstill.engine.context import Ancestor, Context
 from potstill.engine.ledger import Ledger
 from potstill.errors import BadInput
@@ -21,6 +23,7 @@ from potstill.reporting.scatter import Point, scatter, text_box
 from potstill.steps import Evaluate, LoadRows
 from potstill.steps.report import Report
 
+DIFFERENCE = ("difference", "difference_low", "difference_high", "difference_by")
 EVIL = "<script>alert('x')</script>\"&"
 
 
@@ -176,7 +179,9 @@ def test_every_model_is_in_the_table_and_once_in_each_plot(page):
 
 
 def test_csv_and_json_hold_the_same_figures_as_the_evaluations(report):
-    models = json.loads((report / "metrics.json").read_text())["models"]
+    table = json.loads((report / "metrics.json").read_text())
+    models, [section] = table["models"], table["sections"]
+    differences = {(one["model"], one["set"]): one for one in section["differences"]}
     assert [model["model"] for model in models] == ["engine-label", EVIL, "small"]
     assert [model["size_ratio"] for model in models] == [1.0, 20.0, 20_000_000 / 900_000]
     for model, given in zip(models, MEASURED, strict=True):
@@ -188,7 +193,8 @@ def test_csv_and_json_hold_the_same_figures_as_the_evaluations(report):
     ]
     for row in rows:
         model = next(model for model in models if model["model"] == row["model"])
-        every = {**model, **model["sets"][row["set"]], "set": row["set"], "kind": "Answers"}
+        difference = differences.get((row["model"], row["set"]), dict.fromkeys(DIFFERENCE, ""))
+        every = {**model, **model["sets"][row["set"]], **difference, "set": row["set"], "kind": "Answers"}
         assert row == {name: str(every[name]) for name in row}
 
 
@@ -356,3 +362,40 @@ def test_what_was_not_looked_for_is_said(page):
     from potstill.reporting.leaks import NOT_DONE
 
     assert page.count(NOT_DONE) == 1
+
+
+def test_the_verdict_comes_first_and_is_escaped(page, report):
+    made = Tags(page)
+    first, lead = page.index('<p class="verdict">'), page.index('<p class="lead">')
+    assert first < lead and made.text.index("Verdict.") < made.text.index("count as equal")
+    # 195 of 200 right, and 180: without pairs, nothing is proven
+    assert "No model is proven to lose at most 2 points of exact match against engine-label." in page
+    [section] = json.loads((report / "metrics.json").read_text())["sections"]
+    verdict = section["verdict"]
+    assert (verdict["within"], verdict["against"], verdict["has_teacher"]) == (0.02, "engine-label", True)
+    assert [one["model"] for one in verdict["models"]] == [EVIL, "small"]
+    assert verdict["smallest"] is None and verdict["fastest"] == []
+    assert {one["by"] for model in verdict["models"] for one in model["sets"]} == {"unpaired shares"}
+
+
+def test_another_bound_is_another_verdict(tmp_path):
+    made = written(MEASURED, context(tmp_path / "out"), within=0.3)
+    page = (made / "index.html").read_text()
+    assert "proven to lose at most 30 points of exact match against engine-label" in page
+    assert "The smallest and the fastest of them is" in page or "The smallest of them is small: 900" in page
+    assert [str(one) for one in running.problems_of(Report([LoadRows([{"a": 1}])], within=1.5)) if "within" in str(one)]
+
+
+@pytest.mark.slow
+def test_a_run_pairs_the_rows_that_evaluations_kept(tmp_path):
+    data = LoadRows([{"instruction": f"command {n}", "output": f"{n}", "passage": f"p{n // 2}"} for n in range(40)])
+    scores = {
+        name: Evaluate(EchoTeacher(words=words), data, cluster="passage", latency_requests=1)
+        for name, words in (("teacher", 3), ("student", 5))
+    }
+    run = Pipeline("paired", outputs={"report": Report(scores)}).run(store=tmp_path / "store")
+    [section] = json.loads((run["report"].path / "metrics.json").read_text())["sections"]
+    [difference] = section["differences"]
+    assert difference["difference_by"] == "clustered errors"
+    [student] = section["verdict"]["models"]
+    assert student["sets"][0]["rows"] == 40

@@ -40,6 +40,8 @@ class Ancestor:
     """Names of the steps it was made from."""
     manifest: Mapping[str, Any]
     """Its manifest: parameters, counts, seconds, digests, usage."""
+    folder: Path | None = None
+    """Where its artifact lies."""
 
 
 @dataclass

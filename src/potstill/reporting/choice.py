@@ -79,11 +79,11 @@ def choice_of(section: Section) -> Choice:
     judged = {model.label: _judged(model, figure) for model in section.models}
     unusable = {label: verdict for label, verdict in judged.items() if verdict is not None}
     usable = [model for model in candidates if model.label not in unusable]
-    best = max(usable, key=lambda model: _rank(model, figure), default=None)
+    best = max(usable, key=lambda model: rank(model, figure), default=None)
     among = compared([(best, one) for one in usable if one is not best], figure, section.sets) if best else ()
     equals = tuple(model for model in usable if model is best or _equal(model, among))
     against = compared([(one, section.reference) for one in others], figure, section.sets)
-    chosen = _smallest(equals, figure)
+    chosen = smallest_of(equals, figure)
     return Choice(section, tuple(candidates), unusable, best, equals, chosen, among, against)
 
 
@@ -93,16 +93,16 @@ def _equal(model: Measured, among: Sequence[Difference]) -> bool:
     return bool(own) and not any(one.is_sure for one in own) and any(one.smallest < SURE for one in own)
 
 
-def _smallest(models: Sequence[Measured], figure: Figure) -> Measured | None:
+def smallest_of(models: Sequence[Measured], figure: Figure) -> Measured | None:
     """Return the model that deploys smallest; of those of about the same size, the one with the best figure."""
     sizes = [model.bytes or math.inf for model in models]
     if not models:
         return None
     alike = [model for model, size in zip(models, sizes, strict=True) if size <= ALIKE * min(sizes)]
-    return max(alike, key=lambda model: _rank(model, figure))
+    return max(alike, key=lambda model: rank(model, figure))
 
 
-def _rank(model: Measured, figure: Figure) -> tuple[float, float]:
+def rank(model: Measured, figure: Figure) -> tuple[float, float]:
     """Return what models are ordered by: the figure, then the size."""
     mean = model.mean(figure)
     worth = -math.inf if mean is None else mean if figure.rises else -mean

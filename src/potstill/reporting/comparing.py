@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from potstill.metrics.answers import Z95, unpacked
+from potstill.metrics.kept_rows import KeptRows
 from potstill.metrics.significance import holm, mcnemar, normal_p, paired_means, two_shares
 from potstill.reporting.kinds import BITS, Figure, number
 from potstill.reporting.model_table import Measured
@@ -77,11 +78,21 @@ def _paired(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[float,
     """Return p, test and smallest p from what both did on each of the same rows, where they kept it."""
     if not first.get("row_digest") or first.get("row_digest") != second.get("row_digest"):
         return None
-    mine, yours = _rights(first), _rights(second)
+    mine, yours = rights(first), rights(second)
     if mine is not None and yours is not None and len(mine) == len(yours):
         only_mine = sum(a and not b for a, b in zip(mine, yours, strict=True))
         only_yours = sum(b and not a for a, b in zip(mine, yours, strict=True))
         return mcnemar(only_mine, only_yours), "McNemar's test", mcnemar(len(mine), 0)
+    pairs = paired_scores(first, second)
+    if pairs is None:
+        return None
+    # two pairs may differ by the same amount, and then any difference looks significant: few pairs show nothing
+    smallest = 2.0 ** (1 - len(pairs))
+    return paired_means([a for a, _ in pairs], [b for _, b in pairs]), "a t-test on pairs", smallest
+
+
+def paired_scores(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[tuple[float, float]] | None:
+    """Return the scores of both models row by row, if both kept as many finite ones, and more than one."""
     scores, others = first.get("row_scores"), second.get("row_scores")
     if not isinstance(scores, list) or not isinstance(others, list) or len(scores) != len(others) or len(scores) < 2:
         return None
@@ -91,13 +102,13 @@ def _paired(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[float,
         return None
     if not all(math.isfinite(value) for pair in pairs for value in pair):
         return None
-    # two pairs may differ by the same amount, and then any difference looks significant: few pairs show nothing
-    smallest = 2.0 ** (1 - len(scores))
-    return paired_means([a for a, _ in pairs], [b for _, b in pairs]), "a t-test on pairs", smallest
+    return pairs
 
 
-def _rights(scores: Mapping[str, Any]) -> list[bool] | None:
-    """Return which rows a model got right, if that was kept."""
+def rights(scores: Mapping[str, Any], kept: KeptRows | None = None) -> list[bool] | None:
+    """Return which rows a model got right, if that was kept, in its figures or its file of rows."""
+    if kept is not None and kept.right and len(kept.right) == number(scores, "n"):
+        return list(kept.right)
     text, count = scores.get("row_right"), number(scores, "n")
     return unpacked(text, int(count)) if isinstance(text, str) and count and count >= 1 else None
 

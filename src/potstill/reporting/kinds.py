@@ -55,6 +55,11 @@ class Figure:
             return ""
         return interval(*bounds) if self.unit == "share" else f"{decimal(bounds[0])} to {decimal(bounds[1])}"
 
+    def note(self, scores: Mapping[str, Any] | None) -> str:
+        """Return what a calibrated model would show, of a figure that is not 0 for it, as text; or nothing."""
+        expected = number(scores, f"{self.name}_of_calibrated")
+        return "" if expected is None else f"{self.shown(expected)} if calibrated"
+
     def is_nothing(self, value: float) -> bool:
         """Return whether a value is no better than that of a model that has learned nothing."""
         return value <= self.least if self.rises else value >= self.least
@@ -113,7 +118,11 @@ SPANS = Kind(
 CLASSES = Kind(
     "Classes of texts",
     Figure("accuracy", "Accuracy", "share"),
-    (Figure("macro_f1", "Macro F1", "share"),),
+    (
+        Figure("macro_f1", "Macro F1", "share"),
+        Figure("brier", "Brier score", rises=False),
+        Figure("calibration_error", "Calibration error", "share", rises=False),
+    ),
     speeds=(ROWS_PER_S,),
 )
 TRANSLATIONS = Kind(

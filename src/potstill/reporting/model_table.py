@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from potstill.engine.context import Ancestor
 from potstill.errors import BadInput
+from potstill.metrics.kept_rows import KeptRows, read
 from potstill.reporting.gold import authors
 from potstill.reporting.kinds import ANSWERS, BITS, CLASSES, READING, Figure, Kind, kind_of, number
 from potstill.reporting.measures import measure_figures, with_measures
@@ -33,6 +34,8 @@ class Evaluation:
     """What that step returned."""
     kind: Kind | None
     """Of which kind that is; `None` for a user's own figures."""
+    rows: Mapping[str, KeptRows] = field(default_factory=dict)
+    """Rows that the step kept, by test set."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class Measured:
     """How many times smaller its weights are than the reference's; unknown for a model behind an address."""
     reference: bool = False
     """Whether it is the one that the others are compared with."""
+    rows: Mapping[str, KeptRows] = field(default_factory=dict)
+    """Rows that the step kept, by test set."""
 
     @property
     def sets(self) -> Mapping[str, Mapping[str, Any]]:
@@ -159,8 +164,12 @@ def evaluations_of(given: object, names: Sequence[str], lineage: Sequence[Ancest
     values = list(given.values()) if isinstance(given, Mapping) else list(given) if isinstance(given, Iterable) else []
     kinds = [kind_of(value) for value in values]
     labels = [str(key) for key in given] if isinstance(given, Mapping) else _labels(values, kinds, names, lineage)
+    folders = {ancestor.name: ancestor.folder for ancestor in lineage}
     rows = zip(labels, names, values, kinds, strict=True)
-    return [Evaluation(label, step, value, kind) for label, step, value, kind in rows]
+    return [
+        Evaluation(label, step, value, kind, read(folders.get(step)) if kind is not None else {})
+        for label, step, value, kind in rows
+    ]
 
 
 def sections_of(evaluations: Sequence[Evaluation], reference: str, lineage: Sequence[Ancestor] = ()) -> list[Section]:
@@ -197,7 +206,7 @@ def _section(kind: Kind, evaluations: Sequence[Evaluation], reference: str, line
     return Section(
         kind,
         tuple(
-            Measured(one.label, one.step, one.metrics, ratio, reference=number == chosen)
+            Measured(one.label, one.step, one.metrics, ratio, reference=number == chosen, rows=one.rows)
             for number, (one, ratio) in enumerate(zip(evaluations, ratios, strict=True))
         ),
         frozenset(

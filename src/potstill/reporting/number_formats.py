@@ -8,6 +8,8 @@ from pathlib import Path
 
 NONE = "\u2013"
 """Stands for what was not, or can't be, measured."""
+MINUS = "\u2212"
+"""Minus sign, as long as a plus."""
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -57,6 +59,16 @@ def decimal(number: float | None) -> str:
     if number is None:
         return NONE
     return f"{number:,.0f}" if number >= 100 else _three(number)
+
+
+def signed(number: float) -> str:
+    """Return a number with its sign and one decimal, e.g. `+0.7`; 0 has none.
+
+    >>> signed(0.66), signed(-0.04)
+    ('+0.7', '0.0')
+    """
+    text = f"{abs(number):.1f}"
+    return text if text == "0.0" else f"{'+' if number > 0 else MINUS}{text}"
 
 
 def times(ratio: float | None) -> str:

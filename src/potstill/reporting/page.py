@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from potstill.engine.context import Ancestor
+from potstill.reporting.choice import Choice
 from potstill.reporting.graph_layout import Layers, Node, layers
 from potstill.reporting.model_table import Evaluation, Section
 from potstill.reporting.number_formats import plain
 from potstill.reporting.others import Table
+from potstill.reporting.ruling import Ruling
 from potstill.reporting.views import View, view_of
 
 
@@ -66,7 +68,7 @@ class Page:
 def page(
     title: str,
     evaluations: Sequence[Evaluation],
-    sections: Sequence[Section],
+    sections: Sequence[tuple[Choice, Ruling | None]],
     tables: Sequence[Table],
     lineage: Sequence[Ancestor],
 ) -> Page:
@@ -75,14 +77,14 @@ def page(
     Args:
         title: its heading; empty makes one.
         evaluations: all that the report is about.
-        sections: those of known kinds.
+        sections: what those of known kinds come to, and under the bound of the report.
         tables: the others.
         lineage: all steps behind them.
     """
-    views = [view_of(section, lineage) for section in sections]
+    views = [view_of(choice, ruling, lineage) for choice, ruling in sections]
     flows = [flow for flow in map(_flow, lineage) if flow]
     return Page(
-        title=title or _title(sections, views),
+        title=title or _title([choice.section for choice, _ in sections], views),
         views=views,
         tables=tables,
         graph=_graph({one.label for one in evaluations}, lineage),

@@ -9,7 +9,9 @@ from dataclasses import asdict
 from typing import Any
 
 from potstill.reporting.choice import Choice
+from potstill.reporting.gains import Gain, gain_of
 from potstill.reporting.model_table import Measured, Section
+from potstill.reporting.ruling import Ruling, Student
 
 FIGURES = (
     "tokens_per_s",
@@ -30,11 +32,13 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def flat(sections: Sequence[Section]) -> list[dict[str, Any]]:
     """Return one row a model and test set; the figures of a set are its numbers, those of all kinds side by side."""
+    gains = {id(section): gains_of(section) for section in sections}
     rows = [
         {"model": model.label, "kind": section.kind.title, "set": name}
         | _numbers(scores)
         | {figure: model.metrics[figure] for figure in FIGURES if figure in model.metrics}
         | {"size_ratio": model.size_ratio}
+        | _difference(gains[id(section)].get((model.label, name)))
         for section in sections
         for model in section.models
         for name, scores in model.sets.items()
@@ -58,7 +62,64 @@ def summarized(choice: Choice) -> dict[str, Any]:
         "chosen": choice.chosen.label if choice.chosen else None,
         "equals": [model.label for model in choice.equals],
         "unusable": {label: verdict.text for label, verdict in choice.unusable.items()},
+        "differences": [
+            {"model": label, "against": gain.second, "set": name} | _difference(gain)
+            for (label, name), gain in gains_of(choice.section).items()
+        ],
         "tests": [asdict(difference) for difference in (*choice.among, *choice.against)],
+    }
+
+
+def gains_of(section: Section) -> dict[tuple[str, str], Gain]:
+    """Return what each model gains against the reference, by its label and the test set, where that is known."""
+    found = {
+        (model.label, name): gain_of(model, section.reference, section.main, name, 0.0)
+        for model in section.models
+        if not model.reference
+        for name in model.sets
+    }
+    return {place: gain for place, gain in found.items() if gain is not None}
+
+
+def ruled(ruling: Ruling | None, words: Sequence[str]) -> dict[str, Any] | None:
+    """Return the verdict as JSON: the bound, the models that are proven to keep it, and what each is against it."""
+    if ruling is None:
+        return None
+    missing = ruling.missing
+    return {
+        "within": ruling.within,
+        "against": ruling.baseline.label,
+        "has_teacher": ruling.has_teacher,
+        "smallest": ruling.smallest.label if ruling.smallest else None,
+        "fastest": [{"model": model.label, "runtime": runtime} for runtime, model in ruling.fastest],
+        "models": [_student(one) for one in ruling.students],
+        "smallest_margin": missing.smallest if missing else None,
+        "rows_needed": missing.rows if missing else None,
+        "text": " ".join(words),
+    }
+
+
+def _student(student: Student) -> dict[str, Any]:
+    """Return one model against the bound as JSON."""
+    names = ("set", "value", "low", "high", "margin", "rows", "by")
+    return {
+        "model": student.model.label,
+        "proven": student.is_proven,
+        "worse": student.is_worse,
+        "p": student.p,
+        "sets": [{name: getattr(gain, name) for name in names} for gain in student.gains],
+    }
+
+
+def _difference(gain: Gain | None) -> dict[str, Any]:
+    """Return the columns of a difference from the reference; none where it is not known."""
+    if gain is None:
+        return {}
+    return {
+        "difference": gain.value,
+        "difference_low": gain.low,
+        "difference_high": gain.high,
+        "difference_by": gain.by,
     }
 
 

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from potstill.engine.context import Ancestor
-from potstill.reporting.choice import Choice, choice_of
+from potstill.reporting.choice import Choice
+from potstill.reporting.gains import gain_note, gain_of
 from potstill.reporting.gold import authors
 from potstill.reporting.kinds import Figure, number
 from potstill.reporting.model_table import Measured, Section
 from potstill.reporting.number_formats import NONE, count, decimal, percent, short_count, size, times
+from potstill.reporting.ruling import Ruling
+from potstill.reporting.ruling_words import ruling_words
 from potstill.reporting.scatter import Point, Scatter, scatter
 from potstill.reporting.summary import Tile, caveats, listing, p_value, praise, summary, tiles
 
@@ -103,6 +106,8 @@ class View:
     title: str
     figure: str
     """What the models are compared by, within a sentence."""
+    ruling: Sequence[str]
+    """What to deploy if so much may be lost, sentence by sentence; nothing for one model alone."""
     summary: Sequence[str]
     best: str
     """Label of the chosen model, or empty where none is worth it."""
@@ -119,15 +124,16 @@ class View:
     wrongs: Sequence[Wrong]
 
 
-def view_of(section: Section, lineage: Sequence[Ancestor]) -> View:
+def view_of(choice: Choice, ruling: Ruling | None, lineage: Sequence[Ancestor]) -> View:
     """Return a section as it is shown."""
-    choice = choice_of(section)
+    section = choice.section
     named = praise(choice)
     best = choice.chosen.label if choice.chosen and named else ""
     columns = [*_set_columns(section), *_speed_columns(section), *_size_columns()]
     return View(
         title=section.kind.title,
         figure=section.main.in_text,
+        ruling=ruling_words(ruling, section, lineage) if ruling else [],
         summary=summary(choice),
         best=best,
         praise=named,
@@ -192,10 +198,12 @@ def _set_cells(model: Measured, choice: Choice) -> Iterator[Cell]:
         if difference is not None:
             verdict = f"{'better' if difference.gain > 0 else 'worse'}, {p_value(difference)}"
             verdict = verdict if difference.is_sure else "maybe chance"
-        small = tuple(filter(None, (main.range(scores), verdict)))
+        gain = None if model.reference else gain_of(model, section.reference, main, name, 0.0)
+        small = tuple(filter(None, (main.range(scores), verdict, gain_note(gain, main))))
         yield Cell(main.shown(main.of(scores)), small, strong=True)
         for figure in section.beside:
-            yield Cell(figure.shown(figure.of(scores)), tuple(filter(None, (figure.range(scores),))))
+            notes = filter(None, (figure.range(scores), figure.note(scores)))
+            yield Cell(figure.shown(figure.of(scores)), tuple(notes))
 
 
 def _speed_cells(model: Measured, section: Section) -> Iterator[Cell]:
@@ -218,10 +226,10 @@ def _caption(section: Section) -> str:
     """Return what the table's small figures are, and how large the test sets are."""
     counted = [(name, section.count(name)) for name in section.sets]
     sets = ", ".join(f"{name}: {count(rows)} {section.kind.unit}" for name, rows in counted if rows is not None)
-    unit = ", in percent" if section.main.unit == "share" else ""
-    parts = [f"Small figures are 95\u202f% intervals{unit}", sets]
+    parts = ["Small figures are 95\u202f% intervals" + (", in percent" if section.main.unit == "share" else ""), sets]
     held = f"“better”, “worse” and “maybe chance” hold a model against {section.reference.label}"
-    parts += [held] if len(section.models) > 1 else []
+    signed = f"figures with a sign are the difference from {section.reference.label}, with its interval"
+    parts += [held, signed] if len(section.models) > 1 else []
     return "; ".join(filter(None, parts)) + ". “Smaller” compares bytes of weights with the reference's."
 
 

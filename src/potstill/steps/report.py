@@ -14,14 +14,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from annotated_types import Interval
 
 from potstill.engine.step import Metrics, Output, Rows, Step
 from potstill.errors import BadInput, Problem
 
 if TYPE_CHECKING:
     from potstill.engine.context import Context
+    from potstill.reporting.choice import Choice
     from potstill.reporting.page import Page
+    from potstill.reporting.ruling import Ruling
 
 TEMPLATE = "report.html.jinja"
 SIZES = frozenset({"stage", "bytes"})
@@ -34,8 +38,10 @@ class Report(Step):
     """Write a page that compares what was measured, with plot, graph, data counts and lineage.
 
     Models that were measured in the same way stand in one section: answers, classes, spans, translations, perplexities.
-    In each, a model that does nothing useful is named as such, those whose differences may be chance count as equal,
-    and of equals the one that deploys smallest is chosen. Tables of sizes and any other figures are shown as they are.
+    The verdict comes first: the smallest and the fastest model that are proven to lose at most `within` against the
+    teacher, or what is missing for a proof. In each section, a model that does nothing useful is named as such,
+    those whose differences may be chance count as equal, and of equals the one that deploys smallest is chosen.
+    Tables of sizes and any other figures are shown as they are.
 
     >>> answer = '{"device":"light","room":"kitchen","action":"on","value":null}'
     >>> rows = LoadRows([{"instruction": "turn on the light in the kitchen", "output": answer}])
@@ -50,10 +56,14 @@ class Report(Step):
     """Heading; by default it names the reference."""
     reference: str = ""
     """Label of the model that the others are held against; by default the first, usually the teacher."""
+    within: Annotated[float, Interval(ge=0, lt=1)] = 0.02
+    """What a model may lose against the teacher for the verdict: 0.02 is 2 points of a share, 2 points of chrF, or 2 %
+    of perplexity. The smallest and the fastest model that are proven to lose no more are named."""
 
     makes: ClassVar[str] = "report"
     wants_lineage: ClassVar[bool] = True
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3  # a verdict, differences with intervals, leaks
+    unkeyed_defaults: ClassVar[frozenset[str]] = frozenset({"within"})
 
     def check(self) -> Iterable[Problem]:
         """Yield a problem if there is nothing to report, or no such reference."""
@@ -94,24 +104,34 @@ class Report(Step):
         from potstill.reporting.model_table import evaluations_of, sections_of
         from potstill.reporting.others import own_figures, row_tables
         from potstill.reporting.page import page
-        from potstill.reporting.tables import as_csv, flat, plain, summarized
+        from potstill.reporting.tables import as_csv, flat, plain, ruled, summarized
 
         names = self._names(context.inputs.get("evaluations", []))
         every = evaluations_of(_figures(evaluations), names, context.lineage)
         sections = sections_of(every, self.reference, context.lineage)
+        judged = [(choice := choice_of(one), self._ruling(choice, context)) for one in sections]
         leaks, others = parted(every)
         own = own_figures(others)
         tables = [*leak_tables(leaks), *row_tables(others), *([own] if own else [])]
-        written = page(self.title, every, sections, tables, context.lineage)
+        written = page(self.title, every, judged, tables, context.lineage)
         written = replace(written, missing=NOT_DONE if sections and not leaks else "")
         models = [plain(model) for section in sections for model in section.models]
         models += [{"model": one.label, "step": one.step, "figures": one.metrics} for one in every if one.kind is None]
-        choices = [summarized(choice_of(section)) for section in sections]
+        choices = [
+            summarized(choice) | {"verdict": ruled(ruling, view.ruling)}
+            for (choice, ruling), view in zip(judged, written.views, strict=True)
+        ]
         table = {"title": written.title, "models": models, "sections": choices}
         _write(context.out / "metrics.json", json.dumps(finite(table), indent=1) + "\n")
         _write(context.out / "metrics.csv", as_csv(flat(sections)))
         _write(context.out / "index.html", html(written))
         return context.out
+
+    def _ruling(self, choice: Choice, context: Context) -> Ruling | None:
+        """Return what a section comes to under the bound."""
+        from potstill.reporting.ruling import ruling_of
+
+        return ruling_of(choice, self.within, self.reference, context.lineage)
 
     def _names(self, steps: Sequence[str]) -> list[str]:
         """Return the names of what was given: of the `steps` in their order, and none for figures that no step made."""

@@ -11,8 +11,9 @@ from datasets import Dataset
 from fakes import EchoTeacher, calls, context_in
 from potstill import Pipeline, RequestError
 from potstill.metrics import BLEU, ROUGE, ExactMatch, JSONSchema, TokenF1
+from potstill.metrics.kept_rows import FILE
 from potstill.steps import Evaluate, LoadRows
-from potstill.steps.evaluation.answer_rows import FILE, write_rows
+from potstill.steps.evaluation.answer_rows import write_rows
 from potstill.steps.evaluation.answer_scores import Question, score
 from potstill.teachers.protocol import Request, Response, Sampling
 

@@ -1,7 +1,9 @@
 """EvaluateClassifier: right figures for a model whose answers are known, and errors that name the way out."""
 
 import logging
+import math
 
+import pyarrow.parquet
 import pytest
 from datasets import Dataset
 
@@ -10,6 +12,8 @@ from potstill.engine.context import Context
 from potstill.engine.ledger import Ledger
 from potstill.errors import BadInput
 from potstill.metrics.answers import wilson
+from potstill.metrics.kept_rows import FILE, read
+from potstill.steps.evaluation.class_rows import Answer, calibration, class_rows
 from potstill.steps.evaluation.classifier import EvaluateClassifier
 
 TEXTS = ["turn on the light", "open the blinds", "turn on the light in the kitchen please", "start the vacuum"]
@@ -109,3 +113,28 @@ def test_bad_test_sets_are_named(tmp_path, classifier):
     with pytest.raises(BadInput, match="no model at"):
         measure(tmp_path / "missing", rows(TEXTS, ["light"] * 4), tmp_path)
     assert [problem.field for problem in EvaluateClassifier("model", {}).check()] == ["rows"]
+
+
+def test_rows_are_kept_with_the_probability_of_the_answer(tmp_path, classifier):
+    made = measure(classifier, rows(TEXTS, ["light", "other", "light", "light"]), tmp_path, batch_size=3)
+    kept = pyarrow.parquet.read_table(tmp_path / FILE).to_pylist()
+    assert [row["answer"] for row in kept] == ["light", "other", "light", "other"]
+    assert [row["correct"] for row in kept] == [True, True, True, False]
+    assert [(row["id"], row["set"], row["input"], row["gold"]) for row in kept] == [
+        (str(number), "test", text, label)
+        for number, (text, label) in enumerate(zip(TEXTS, ["light", "other", "light", "light"], strict=True))
+    ]
+    assert all(0.5 <= row["probability"] <= 1 for row in kept)
+    test = made["sets"]["test"]
+    assert test["brier"] == pytest.approx(
+        sum((row["probability"] - row["correct"]) ** 2 for row in kept) / len(kept), abs=1e-6
+    )
+    assert 0 <= test["calibration_error_of_calibrated"] <= test["calibration_error_of_calibrated_high"] <= 1
+    assert read(tmp_path)["test"].right == (True, True, True, False)
+
+
+def test_probabilities_that_are_none_have_no_calibration():
+    assert calibration([Answer("a", math.nan)], [True]) == {} == calibration([], [])
+    assert calibration([Answer("a", 1.0000001)], [True])["brier"] == 0
+    [row] = class_rows("test", ["0"], ["x"], [1], [Answer("1", math.nan)])
+    assert row["probability"] is None and row["correct"]

@@ -1,7 +1,9 @@
 """EvaluateTokenClassifier: right figures for a tagger whose labels are known, and errors that name the way out."""
 
+import json
 import logging
 
+import pyarrow.parquet
 import pytest
 from datasets import Dataset
 
@@ -9,6 +11,7 @@ import tiny
 from potstill.engine.context import Context
 from potstill.engine.ledger import Ledger
 from potstill.errors import BadInput
+from potstill.metrics.kept_rows import FILE, SPANS, read
 from potstill.steps.evaluation.token_classifier import EvaluateTokenClassifier
 
 CLASSES = ("O", "B-ROOM", "I-ROOM", "B-DEVICE")
@@ -148,3 +151,16 @@ def test_bad_test_sets_and_models_are_named(tmp_path, tagger):
         measure(tmp_path / "missing", rows(TEXTS, split(TRUE)), tmp_path)
     assert [problem.field for problem in EvaluateTokenClassifier("model", {}).check()] == ["rows"]
     assert EvaluateTokenClassifier("model", {}).needs() == {"rows": ("tokens", "labels")}
+
+
+def test_rows_are_kept_with_their_spans(tmp_path, tagger):
+    texts, labels = [text.split() for text in TEXTS], split(TRUE)
+    made = measure(tagger, rows(TEXTS, labels), tmp_path)
+    kept = pyarrow.parquet.read_table(tmp_path / FILE).to_pylist()
+    assert [json.loads(row["gold"]) for row in kept] == labels
+    assert [json.loads(row["input"]) for row in kept] == texts
+    right, found, there = (sum(row[name] for row in kept) for name in SPANS)
+    test = made["sets"]["test"]
+    assert there == test["spans"]
+    assert (right / found if found else 0) == test["precision"] and right / there == test["recall"]
+    assert read(tmp_path)["test"].spans == ((1, 1, 1), (1, 1, 1), (0, 1, 1), (0, 0, 1))

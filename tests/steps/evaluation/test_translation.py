@@ -1,10 +1,12 @@
 """EvaluateTranslation: right figures for a model that is known, and errors that name the row."""
 
+import pyarrow.parquet
 import pytest
 
 import learning
 import translating
 from potstill.errors import BadInput
+from potstill.metrics.kept_rows import FILE
 from potstill.steps.evaluation.translation import EvaluateTranslation
 
 
@@ -31,6 +33,10 @@ def test_what_was_learned_by_heart_gets_full_marks_by_either_search(tmp_path, mo
         assert good["examples"][0] == {"output": known[0]["output"], "reference": known[0]["output"]}
         assert made["tokens_per_s"] > 0 and made["parameters"] > 1000 and made["engine"]["method"] == method
         assert context.ledger.counts()["kept"] == 16
+        kept = pyarrow.parquet.read_table(context.out / FILE).to_pylist()
+        assert [row["set"] for row in kept] == ["known"] * 8 + ["wrong"] * 8
+        assert [row["score_chrf"] for row in kept[:8]] == good["row_scores"]
+        assert (kept[0]["answer"], kept[8]["gold"]) == (known[0]["output"], wrong[0]["output"])
 
 
 def test_rows_that_cant_be_measured_are_named_together(tmp_path, model):

@@ -15,7 +15,7 @@ def ancestors(graph: Graph, step: Step, artifact: Callable[[Step], Artifact]) ->
     for ancestor in _behind(graph, step):
         made = artifact(ancestor)
         parents = tuple(graph.name(parent) for parent in graph.parents(ancestor))
-        yield Ancestor(graph.name(ancestor), type(ancestor).__name__, made.key, parents, made.manifest)
+        yield Ancestor(graph.name(ancestor), type(ancestor).__name__, made.key, parents, made.manifest, made.path)
 
 
 def digests(graph: Graph, step: Step, artifact: Callable[[Step], Artifact]) -> list[list[str]] | None:

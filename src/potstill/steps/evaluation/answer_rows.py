@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from potstill.errors import BadInput, Problem
+from potstill.metrics.kept_rows import write
 from potstill.metrics.measures.by_name import AnyMeasure, measures_of
 from potstill.metrics.measures.scoring import score_rows
 from potstill.metrics.measures.translation import needs_sacrebleu
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from potstill.metrics.measures.scoring import Scored
     from potstill.teachers.protocol import Response
 
-FILE = "rows.parquet"
-"""Name of the file."""
 PREFIX = "score_"
 """What the columns of scores begin with."""
 
@@ -63,23 +62,15 @@ def write_rows(
     folder: Path, questions: Sequence[Question], responses: Sequence[Response], scored: dict[str, Scored]
 ) -> None:
     """Write all rows into `folder`; the same rows always give the same bytes."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    folder.mkdir(parents=True, exist_ok=True)
     names = list(dict.fromkeys(name for one in scored.values() for name in one.rows))
     texts = ("id", "set", "input", "gold", "answer", "finish_reason", "cluster")
-    counts = ("prompt_tokens", "completion_tokens")
-    schema = pa.schema(
-        [
-            *((name, pa.string()) for name in texts),
-            *((name, pa.int64()) for name in counts),
-            ("exact_match", pa.bool_()),
-            *((f"{PREFIX}{name}", pa.float64()) for name in names),
-        ]
-    )
-    rows = list(_rows(questions, responses, scored))
-    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), folder / FILE, compression="zstd")
+    columns = {
+        **dict.fromkeys(texts, "text"),
+        **dict.fromkeys(("prompt_tokens", "completion_tokens"), "count"),
+        "exact_match": "flag",
+        **dict.fromkeys((f"{PREFIX}{name}" for name in names), "number"),
+    }
+    write(folder, columns, _rows(questions, responses, scored))
 
 
 def _rows(
@@ -90,13 +81,13 @@ def _rows(
     for question, response in zip(questions, responses, strict=True):
         own = next(scores[question.set]) if scores else {}
         yield {
-            "id": _written(question.row),
-            "set": _written(question.set),
-            "input": _written(question.instruction),
-            "gold": _written(question.expected),
-            "answer": _written(response.text),
+            "id": question.row,
+            "set": question.set,
+            "input": question.instruction,
+            "gold": question.expected,
+            "answer": response.text,
             "finish_reason": response.finish_reason,
-            "cluster": None if question.cluster is None else _written(question.cluster),
+            "cluster": question.cluster,
             "prompt_tokens": response.prompt_tokens,
             "completion_tokens": response.completion_tokens,
             "exact_match": is_right(question, response),
@@ -106,8 +97,3 @@ def _rows(
 
 def _answer(response: Response) -> str:
     return "" if response.finish_reason == "error" else response.text
-
-
-def _written(text: str) -> str:
-    """Return a text as UTF-8 holds it: half a character, which a model may write, becomes a question mark."""
-    return text.encode("utf-8", "replace").decode()

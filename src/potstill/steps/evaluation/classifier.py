@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,12 +10,14 @@ from potstill.errors import BadInput
 from potstill.metrics.answers import against_most_common, packed, wilson
 from potstill.metrics.classification import class_scores, macro_f1
 from potstill.models.identity import export_in, folder_of
+from potstill.steps.evaluation.class_rows import CLASS_COLUMNS, Answer, calibration, class_rows
 from potstill.steps.evaluation.classifier_base import (
     ClassEvaluation,
     Reader,
     by_runtime,
     by_torch,
     class_names,
+    ids_of,
     load_model,
 )
 from potstill.steps.evaluation.evaluation_sets import by_name
@@ -35,6 +37,10 @@ KIND = "ForSequenceClassification"
 class EvaluateClassifier(ClassEvaluation):
     """Let a classifier name the class of test texts, and measure quality, speed and size.
 
+    Each row is kept with its answer and the probability of that in `rows.parquet`, beside the figures. `brier` and
+    `calibration_error` say whether the probabilities hold, `calibration_error_of_calibrated` what a calibrated model
+    shows on as many rows.
+
     A test label that the model has no class for is always wrong; such labels are listed. What ExportEncoder wrote is
     measured by the runtime that it was written for.
 
@@ -46,6 +52,7 @@ class EvaluateClassifier(ClassEvaluation):
 
     version: ClassVar[int] = 2
     reads: ClassVar[Reads] = "classifiers"
+    row_columns: ClassVar[Mapping[str, str]] = CLASS_COLUMNS
 
     def run(self, model: ModelSource, rows: Dataset | Mapping[str, Dataset], context: Context) -> dict[str, Any]:
         """Measure `model` on `rows`.
@@ -60,8 +67,12 @@ class EvaluateClassifier(ClassEvaluation):
         self.refuse_rows(sets, self._problem)
         reader = self._reader(folder_of(model, exports=True), context.threads)
 
-        def score(name: str, labels: Sequence[Any], predicted: Sequence[str]) -> dict[str, Any]:
-            return self._score([str(label) for label in labels], predicted, reader.names, name)
+        def score(
+            name: str, test: Dataset, answers: Sequence[Answer]
+        ) -> tuple[dict[str, Any], Iterable[Mapping[str, Any]]]:
+            labels = [str(label) for label in test[self.label]]
+            rows = class_rows(name, ids_of(test), test[self.text], labels, answers)
+            return self._score(labels, answers, reader.names, name), rows
 
         return self.measured(reader, sets, score, context)
 
@@ -108,7 +119,7 @@ class EvaluateClassifier(ClassEvaluation):
         )
 
     def _score(
-        self, expected: Sequence[str], predicted: Sequence[str], names: Sequence[str], test: str
+        self, expected: Sequence[str], answers: Sequence[Answer], names: Sequence[str], test: str
     ) -> dict[str, Any]:
         """Return the metrics of one test set.
 
@@ -116,6 +127,7 @@ class EvaluateClassifier(ClassEvaluation):
             BadInput: none of its labels is a class of the model.
         """
         unknown = self.unknown(expected, names, test)
+        predicted = [str(answer.prediction) for answer in answers]
         right = [prediction == label for prediction, label in zip(predicted, expected, strict=True)]
         accuracy = wilson(sum(right), len(expected))
         scores = class_scores(expected, predicted)
@@ -128,6 +140,7 @@ class EvaluateClassifier(ClassEvaluation):
             "worst": self.lowest(scores),
             "mixed_up": self.mixed_up(expected, predicted, "rows"),
             "unknown_labels": unknown,
+            **calibration(answers, right),
             **against_most_common(expected, right),
             "row_right": packed(right),
         }

@@ -7,6 +7,7 @@ longer than the model reads is cut at its end, as in training. `rows_per_s` is o
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,8 +20,10 @@ from annotated_types import Ge
 from potstill.engine.step import Model, Rows, Step
 from potstill.errors import BadInput, Problem
 from potstill.metrics.answers import row_digest
+from potstill.metrics.kept_rows import write
 from potstill.models.footprint import footprint, peak_memory
 from potstill.models.preload import MODEL
+from potstill.steps.evaluation.class_rows import TEXTS, Answer
 from potstill.steps.evaluation.evaluation_sets import missing_sets
 from potstill.steps.evaluation.exports import Reads, export_problems
 
@@ -57,6 +60,8 @@ class ClassEvaluation(Step):
     preload: ClassVar[tuple[str, ...]] = MODEL
     reads: ClassVar[Reads] = "nothing"
     """Which exports the step measures."""
+    row_columns: ClassVar[Mapping[str, str]] = TEXTS
+    """What is kept of each row, by column."""
 
     def check(self) -> Iterable[Problem]:
         """Yield a problem if there is no test set, or the model is an export that can't be measured."""
@@ -71,24 +76,28 @@ class ClassEvaluation(Step):
         self,
         reader: Reader,
         sets: Mapping[str, Dataset],
-        score: Callable[[str, Sequence[Any], Sequence[Any]], dict[str, Any]],
+        score: Callable[[str, Dataset, Sequence[Answer]], tuple[dict[str, Any], Iterable[Mapping[str, Any]]]],
         context: Context,
     ) -> dict[str, Any]:
-        """Return the metrics of a classifier on test sets by name.
+        """Return the metrics of a classifier on test sets by name, and keep all rows beside them.
 
-        `score` computes the metrics of one set from its name, its column of labels, and the `reader`'s predictions.
+        `score` computes the metrics of one set from its name, its rows, and the `reader`'s answers, and says what is
+        kept of each row.
         """
         results: dict[str, Any] = {}
+        kept: list[Mapping[str, Any]] = []
         count = seconds = 0.0
         for name, test in sets.items():
             started = time.perf_counter()
-            predicted = reader.read(test[self.text], context)
+            answers = reader.read(test[self.text], context)
             seconds += time.perf_counter() - started
             count += len(test)
-            results[name] = score(name, test[self.label], predicted)
+            results[name], rows = score(name, test, answers)
+            kept += rows
             # by which a report knows that two models saw the same rows, and may pair them
             results[name]["row_digest"] = row_digest(zip(test[self.text], test[self.label], strict=True))
             context.ledger.keep(len(test))
+        write(context.out, self.row_columns, kept)
         size = footprint(reader.folder)
         return {
             "sets": results,
@@ -155,8 +164,9 @@ class Reader:
     """Where it is."""
     names: list[str]
     """Names of its classes."""
-    classes: Callable[[Any], list[Any]]
-    """Returns the numbers of the most probable classes, from the inputs of a batch."""
+    classes: Callable[[Any], tuple[list[Any], list[float]]]
+    """Returns the numbers of the most probable classes, and how probable they are, from the inputs of a batch; of words
+    the probabilities are left out."""
     encode: Callable[[list[Any]], Any]
     """Returns the inputs of a batch of texts."""
     decode: Callable[[list[Any], Any], list[Any]]
@@ -168,31 +178,37 @@ class Reader:
     seconds: float = 0.0
     """How long the model has computed, after its first batch."""
 
-    def read(self, texts: Iterable[Any], context: Context) -> list[Any]:
-        """Return the prediction for each text; reports progress."""
+    def read(self, texts: Iterable[Any], context: Context) -> list[Answer]:
+        """Return the answer to each text; reports progress."""
         given = list(texts)
         # warm-up: the first batch pays for lazy initialisation, and is not counted
         if not self.seconds:
             for _ in self._batches(given, range(min(self.batch_size, len(given)))):
                 pass
             self.seconds = 0.0
-        outputs: dict[int, Any] = {}
+        outputs: dict[int, Answer] = {}
         # by length, so that little of a batch is padding; the dict puts the results back in order
         order = sorted(range(len(given)), key=lambda number: len(given[number]))
-        for numbers, predicted in self._batches(given, order):
-            outputs |= dict(zip(numbers, predicted, strict=True))
+        for numbers, answers in self._batches(given, order):
+            outputs |= dict(zip(numbers, answers, strict=True))
             context.progress(len(outputs), len(given))
         return [outputs[number] for number in range(len(given))]
 
-    def _batches(self, texts: Sequence[Any], order: Sequence[int]) -> Iterator[tuple[Sequence[int], list[Any]]]:
-        """Yield the numbers of the texts of a batch, and the predictions for them."""
+    def _batches(self, texts: Sequence[Any], order: Sequence[int]) -> Iterator[tuple[Sequence[int], list[Answer]]]:
+        """Yield the numbers of the texts of a batch, and the answers to them."""
         for start in range(0, len(order), self.batch_size):
             numbers = order[start : start + self.batch_size]
             batch = self.encode([texts[number] for number in numbers])
             started = time.perf_counter()
-            best = self.classes(batch)
+            best, probable = self.classes(batch)
             self.seconds += time.perf_counter() - started
-            yield numbers, self.decode(best, batch)
+            decoded = self.decode(best, batch)
+            yield numbers, [Answer(*pair) for pair in zip(decoded, probable or [math.nan] * len(decoded), strict=True)]
+
+
+def ids_of(rows: Dataset) -> list[str]:
+    """Return the id of each row, or its number."""
+    return [str(one) for one in (rows["id"] if "id" in rows.column_names else range(len(rows)))]
 
 
 def class_names(config: ModelConfig) -> list[str]:
@@ -200,28 +216,35 @@ def class_names(config: ModelConfig) -> list[str]:
     return [str(config.id2label[number]) for number in range(config.num_labels)]
 
 
-def by_torch(model: PretrainedModel) -> Callable[[Any], list[Any]]:
-    """Return a function to the most probable classes of a batch, run by the loaded `model`."""
+def by_torch(model: PretrainedModel) -> Callable[[Any], tuple[list[Any], list[float]]]:
+    """Return a function to the most probable classes of a batch, and their probabilities, run by the loaded `model`."""
     import torch
 
-    def classes(batch: Any) -> list[Any]:
+    def classes(batch: Any) -> tuple[list[Any], list[float]]:
         with torch.inference_mode():
             logits = model(**batch.to(model.device)).logits
-        best: list[Any] = logits.argmax(dim=-1).tolist()  # waits for a GPU
-        return best
+            best = logits.argmax(dim=-1)
+            whole = logits.ndim == 2  # one class a text
+            probable = logits.float().softmax(-1).gather(-1, best[:, None])[:, 0] if whole else best.new_empty(0)
+        return best.tolist(), probable.tolist()  # waits for a GPU
 
     return classes
 
 
-def by_runtime(folder: Path, threads: int) -> Callable[[Any], list[Any]]:
-    """Return a function to the most probable classes of a batch, run by the exported classifier's runtime."""
+def by_runtime(folder: Path, threads: int) -> Callable[[Any], tuple[list[Any], list[float]]]:
+    """Return a function to the most probable classes of a batch, and their probabilities, by an export's runtime."""
+    import numpy as np
+
     from potstill.exporting.reading import session
 
     logits = session(folder, threads)
 
-    def classes(batch: Mapping[str, NDArray[Any]]) -> list[Any]:
-        best: list[Any] = logits({name: batch[name].astype("int64") for name in batch}).argmax(-1).tolist()
-        return best
+    def classes(batch: Mapping[str, NDArray[Any]]) -> tuple[list[Any], list[float]]:
+        made = logits({name: batch[name].astype("int64") for name in batch})
+        best = made.argmax(-1)
+        # softmax at the largest: the exponentials of the others are at most 1
+        probable = 1 / np.exp(made.astype(float) - made.max(-1, keepdims=True)).sum(-1)
+        return best.tolist(), probable.tolist()
 
     return classes
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from potstill.errors import BadInput
 from potstill.labelling.class_names import named
@@ -14,7 +14,15 @@ from potstill.metrics.classification import macro_f1
 from potstill.metrics.spans import OUTSIDE, span_scores
 from potstill.models.identity import folder_of
 from potstill.models.word_tokens import KIND, first_tokens, reads_words
-from potstill.steps.evaluation.classifier_base import ClassEvaluation, Reader, by_torch, class_names, load_model
+from potstill.steps.evaluation.class_rows import WORD_COLUMNS, Answer, word_rows
+from potstill.steps.evaluation.classifier_base import (
+    ClassEvaluation,
+    Reader,
+    by_torch,
+    class_names,
+    ids_of,
+    load_model,
+)
 from potstill.steps.evaluation.evaluation_sets import by_name
 
 if TYPE_CHECKING:
@@ -33,6 +41,8 @@ class EvaluateTokenClassifier(ClassEvaluation):
     labelled at its first token, as in training. One that the model doesn't read, because the text is too long, counts
     as O; one without a label is left out. A test label that the model has no class for is always wrong.
 
+    Each row is kept with its labels and how many spans are right in `rows.parquet`, beside the figures.
+
     >>> rows = LoadRows([{"tokens": ["see", "New", "York"], "labels": ["O", "B-PLACE", "I-PLACE"]}])
     >>> tagger = TokenClassifier(rows, student=encoder, epochs=12, learning_rate=5e-4)
     >>> show(EvaluateTokenClassifier(tagger, rows))
@@ -43,6 +53,8 @@ class EvaluateTokenClassifier(ClassEvaluation):
     """Column with the words of a text, a list."""
     label: str = "labels"
     """Column with as many labels; None, or one without a name, is a word that has none."""
+
+    row_columns: ClassVar[Mapping[str, str]] = WORD_COLUMNS
 
     def run(self, model: ModelSource, rows: Dataset | Mapping[str, Dataset], context: Context) -> dict[str, Any]:
         """Measure `model` on `rows`.
@@ -57,8 +69,12 @@ class EvaluateTokenClassifier(ClassEvaluation):
         self.refuse_rows(sets, self._problem)
         reader = self._reader(folder_of(model))
 
-        def score(name: str, labels: Sequence[Any], predicted: Sequence[Any]) -> dict[str, Any]:
-            return self._score(labels, predicted, reader.names, name)
+        def score(
+            name: str, test: Dataset, answers: Sequence[Answer]
+        ) -> tuple[dict[str, Any], Iterable[Mapping[str, Any]]]:
+            expected, predicted, unread = counted_labels(test[self.label], [answer.prediction for answer in answers])
+            rows = word_rows(name, ids_of(test), test[self.text], expected, predicted)
+            return self._score(expected, predicted, reader.names, name) | {"unread_words": unread}, rows
 
         return self.measured(reader, sets, score, context)
 
@@ -110,23 +126,18 @@ class EvaluateTokenClassifier(ClassEvaluation):
         return Reader(folder, class_names(model.config), by_torch(model), encode, decode, self.batch_size)
 
     def _score(
-        self, labels: Sequence[Sequence[Any]], word_labels: Sequence[Mapping[int, str]], names: Sequence[str], test: str
+        self, expected: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], names: Sequence[str], test: str
     ) -> dict[str, Any]:
-        """Return the metrics of one test set; `word_labels` are those of the words that were read, by number.
+        """Return the metrics of one test set.
 
         Raises:
             BadInput: no word has a label, or none of the labels is a class of the model.
         """
-        counted = [[number for number, label in enumerate(row) if named(label)] for row in labels]
-        expected = [[str(row[n]) for n in numbers] for row, numbers in zip(labels, counted, strict=True)]
-        # words beyond the model's length count as O, that is, as wrong where they have a label
-        predicted = [[row.get(n, OUTSIDE) for n in numbers] for row, numbers in zip(word_labels, counted, strict=True)]
         expected_words, predicted_words = list(chain(*expected)), list(chain(*predicted))
         if not expected_words:
             raise BadInput(f"no word of the test set {test!r} has a label in {self.label!r}: name the right column")
         unknown = self.unknown(set(expected_words) - {OUTSIDE}, names, test)
         scores = span_scores(expected, predicted)
-        unread = sum(n not in row for row, numbers in zip(word_labels, counted, strict=True) for n in numbers)
         return {
             "n": len(expected),
             "words": len(expected_words),
@@ -138,7 +149,21 @@ class EvaluateTokenClassifier(ClassEvaluation):
             "macro_f1": macro_f1(scores.types) if scores.types else 0.0,
             "worst": self.lowest(scores.types),
             "mixed_up": self.mixed_up(expected_words, predicted_words, "words"),
-            "unread_words": unread,
             "unknown_labels": unknown,
             "row_right": packed([own == right for own, right in zip(predicted, expected, strict=True)]),
         }
+
+
+def counted_labels(
+    labels: Sequence[Sequence[Any]], word_labels: Sequence[Mapping[int, str]]
+) -> tuple[list[list[str]], list[list[str]], int]:
+    """Return the labels of the words that count, those predicted for them, and how many words were not read.
+
+    `word_labels` are those of the words that were read, by number.
+    """
+    counted = [[number for number, label in enumerate(row) if named(label)] for row in labels]
+    expected = [[str(row[n]) for n in numbers] for row, numbers in zip(labels, counted, strict=True)]
+    # words beyond the model's length count as O, that is, as wrong where they have a label
+    predicted = [[row.get(n, OUTSIDE) for n in numbers] for row, numbers in zip(word_labels, counted, strict=True)]
+    unread = sum(n not in row for row, numbers in zip(word_labels, counted, strict=True) for n in numbers)
+    return expected, predicted, unread

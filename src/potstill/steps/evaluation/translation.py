@@ -7,8 +7,9 @@ speed counts. Compare only models that were measured by the same search, type an
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, asdict
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge
@@ -16,6 +17,7 @@ from annotated_types import Ge
 from potstill.engine.step import Model, Rows
 from potstill.errors import BadInput, Problem
 from potstill.metrics.answers import row_digest
+from potstill.metrics.kept_rows import write
 from potstill.metrics.translation import corpus_scores, missing_sacrebleu, sentence_scores
 from potstill.models.footprint import footprint, peak_memory
 from potstill.models.identity import folder_of
@@ -33,11 +35,18 @@ if TYPE_CHECKING:
     from potstill.models.protocols import ModelSource
 
 FEATURE = "EvaluateTranslation"
+COLUMNS = {
+    **dict.fromkeys(("id", "set", "input", "gold", "answer", "finish_reason"), "text"),
+    "completion_tokens": "count",
+    "score_chrf": "number",
+}
+"""What is kept of each row, and what the columns hold."""
 
 
 class EvaluateTranslation(SearchStep):
     """Let a model translate test rows, and measure quality, speed and size.
 
+    Each row is kept with its translation and its chrF in `rows.parquet`, beside the figures.
     BLEU and chrF are sacrebleu's, from 0 to 100, with the signature that says how they were computed.
 
     >>> rows = LoadRows([{"instruction": "a cat on a mat", "output": "eine Katze auf einer Matte"}])
@@ -100,8 +109,11 @@ class EvaluateTranslation(SearchStep):
         memory, size = peak_memory(), footprint(folder)
         outputs = [output for own in outputs_of.values() for output in own]
         context.ledger.keep(len(outputs))
+        scored = {name: self._score(outputs_of[name], sets[name]) for name in sets}
+        rows = (self._rows(name, outputs_of[name], sets[name], scored[name]["row_scores"]) for name in sets)
+        write(context.out, COLUMNS, chain.from_iterable(rows))
         return {
-            "sets": {name: self._score(outputs_of[name], sets[name]) for name in sets},
+            "sets": scored,
             "tokens_per_s": sum(output.tokens for output in outputs) / seconds,
             "rows_per_s": len(outputs) / seconds,
             **asdict(size),
@@ -165,3 +177,20 @@ class EvaluateTranslation(SearchStep):
             "cut": sum(output.finish_reason != "stop" for output in outputs),
             "examples": [{"output": text, "reference": reference} for text, reference in shown],
         }
+
+    def _rows(
+        self, name: str, outputs: Sequence[Hypothesis], rows: Dataset, scores: Sequence[float]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield what is kept of the rows of the test set `name`."""
+        for number, (row, output, score) in enumerate(zip(rows, outputs, scores, strict=True)):
+            chat = rendered(self.prompt, row)
+            yield {
+                "id": str(row.get("id", number)),
+                "set": name,
+                "input": chat[-1]["content"] if isinstance(chat, list) else None,
+                "gold": row[self.reference],
+                "answer": output.text,
+                "finish_reason": output.finish_reason,
+                "completion_tokens": output.tokens,
+                "score_chrf": score,
+            }

@@ -1,0 +1,258 @@
+"""What a model gains or loses against another on a test set, with its interval, and whether the loss is within a bound.
+
+A gain is the model minus the other one, turned so that more is better: in shares, in points of chrF, or in nats a token
+(the logarithm of the perplexities' ratio). Rows of both are paired where both kept them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from potstill.metrics.kept_rows import KeptRows
+from potstill.metrics.significance import normal_p
+from potstill.metrics.uncertainty.bootstrap import paired_bootstrap
+from potstill.metrics.uncertainty.interval import Interval
+from potstill.metrics.uncertainty.non_inferiority import Verdict, non_inferior_means, non_inferior_shares
+from potstill.metrics.uncertainty.paired_shares import discordant
+from potstill.metrics.uncertainty.power import detectable
+from potstill.metrics.uncertainty.unpaired_shares import agresti_caffo
+from potstill.reporting.comparing import paired_scores, rights
+from potstill.reporting.kinds import Figure, number
+from potstill.reporting.model_table import Measured
+from potstill.reporting.number_formats import signed
+
+SHARES = frozenset({"exact_match", "accuracy"})
+"""Figures that are shares of rows."""
+LOGARITHMS = frozenset({"perplexity", "bits_per_byte"})
+"""Figures that are compared by the loss of a token."""
+By = Literal["Bonett-Price", "clustered errors", "paired means", "paired bootstrap", "unpaired shares"]
+"""How the interval is made; all but the last pair the rows."""
+UNPAIRED: Literal["unpaired shares"] = "unpaired shares"
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A model against another one on a test set."""
+
+    set: str
+    """The test set."""
+    first: str
+    """Label of the model."""
+    second: str
+    """Label of the one that it is held against."""
+    difference: Interval
+    """The model minus the other, with its 95 % interval; negative where it loses."""
+    p: float
+    """One-sided p that the model loses more than the bound."""
+    margin: float
+    """The bound, on the scale of the gain."""
+    rows: int
+    """Rows, or pairs of windows, behind it."""
+    by: By
+    """How the interval is made."""
+
+    @property
+    def value(self) -> float:
+        """Return the model minus the other."""
+        return self.difference.value
+
+    @property
+    def low(self) -> float:
+        """Return the lower end of the interval."""
+        return self.difference.low
+
+    @property
+    def high(self) -> float:
+        """Return the upper end of the interval."""
+        return self.difference.high
+
+    @property
+    def p_more(self) -> float:
+        """Return the one-sided p that the model loses less than the bound."""
+        return 1 - self.p
+
+    @property
+    def is_paired(self) -> bool:
+        """Return whether the rows were paired."""
+        return self.by != UNPAIRED
+
+    def smallest_margin(self, students: int) -> float:
+        """Return the smallest bound that a model which loses nothing is found to keep four times of five."""
+        return detectable(self.difference.error, alpha=0.05 / students)
+
+
+def gain_of(first: Measured, second: Measured, figure: Figure, name: str, within: float) -> Gain | None:
+    """Return what a model gains against another on a test set; `None` where what was kept does not say.
+
+    Args:
+        first: the model.
+        second: what it is held against.
+        figure: what models are compared by.
+        name: the test set.
+        within: what it may lose, as a share.
+    """
+    mine, yours = first.sets.get(name), second.sets.get(name)
+    if mine is None or yours is None:
+        return None
+    digests = mine.get("row_digest"), yours.get("row_digest")
+    if all(digests) and digests[0] != digests[1]:
+        return None  # the rows are not the same ones: the difference may be theirs
+    found = None
+    margin = margin_of(figure, within)
+    if all(digests):
+        kept = first.rows.get(name), second.rows.get(name)
+        found = _paired(mine, yours, kept, figure, margin)
+    found = found or _unpaired(mine, yours, figure, margin)
+    if found is None:
+        return None
+    verdict, rows, by = found
+    if not math.isfinite(verdict.difference.low):
+        return None
+    return Gain(name, first.label, second.label, verdict.difference, verdict.p, margin, rows, by)
+
+
+def margin_of(figure: Figure, within: float) -> float:
+    """Return a loss that is given as a share on the scale of the gain: of 0.02, e.g. 2 points of chrF."""
+    if figure.name in LOGARITHMS:
+        return math.log1p(within)
+    return within * 100 if figure.name == "bleu" else within
+
+
+def margin_text(figure: Figure, margin: float) -> str:
+    """Return e.g. `2 points of exact match`."""
+    if figure.name in LOGARITHMS:
+        return f"{100 * math.expm1(margin):.3g}\u202f% of perplexity"
+    if figure.name == "bleu":
+        return f"{margin:.3g} points of chrF"
+    return f"{100 * margin:.3g} points of {figure.in_text}"
+
+
+def gain_text(gain: Gain, figure: Figure) -> str:
+    """Return e.g. `+0.4 points (+0.1 to +0.7)`; of perplexities, by how much they differ, in percent."""
+    ends = (gain.value, gain.low, gain.high)
+    if figure.name in LOGARITHMS:
+        more, most, least = (100 * math.expm1(-end) for end in ends)
+        return f"{signed(more)}\u202f% ({signed(least)} to {signed(most)})"
+    value, low, high = ends if figure.name == "bleu" else (100 * end for end in ends)
+    return f"{signed(value)} {'chrF' if figure.name == 'bleu' else 'points'} ({signed(low)} to {signed(high)})"
+
+
+def gain_note(gain: Gain | None, figure: Figure) -> str:
+    """Return a difference with its interval, and whether rows were not paired; nothing where none is known."""
+    return "" if gain is None else gain_text(gain, figure) + ("" if gain.is_paired else ", unpaired")
+
+
+Found = tuple[Verdict, int, By]
+
+
+def _paired(
+    mine: Mapping[str, Any],
+    yours: Mapping[str, Any],
+    kept: tuple[KeptRows | None, KeptRows | None],
+    figure: Figure,
+    margin: float,
+) -> Found | None:
+    """Return what the same rows say of both models."""
+    if figure.name in SHARES:
+        bits = rights(mine, kept[0]), rights(yours, kept[1])
+        if bits[0] is None or bits[1] is None or len(bits[0]) != len(bits[1]):
+            return None
+        return _shares(bits[0], bits[1], _sources(kept, len(bits[0])), margin)
+    if figure.name == "f1":
+        return _spans(kept, margin)
+    scores = paired_scores(mine, yours)
+    if scores is None:
+        return None
+    sign, most = (-1.0, 1.0) if figure.name in LOGARITHMS else (1.0, 100.0)
+    ours, theirs = [sign * a for a, _ in scores], [sign * b for _, b in scores]
+    if ours == theirs:
+        return _no_row_differs(len(scores), margin, most), len(scores), "paired means"
+    verdict = non_inferior_means(ours, theirs, margin)
+    if not verdict.difference.error > 0:
+        return None  # all rows differ by the same: nothing is known of others
+    return _at_least(verdict, 2.0 ** (1 - len(scores))), len(scores), "paired means"
+
+
+def _sources(kept: tuple[KeptRows | None, KeptRows | None], count: int) -> list[str] | None:
+    """Return the clusters of the rows, if either model's rows say them."""
+    every = (one.sources for one in kept if one is not None)
+    return next((one for one in every if one is not None and len(one) == count), None)
+
+
+def _shares(mine: Sequence[bool], yours: Sequence[bool], sources: list[str] | None, margin: float) -> Found:
+    """Return what is known of two shares; of clustered rows, the wider of both intervals counts."""
+    plain = non_inferior_shares(*discordant(mine, yours), len(mine), margin)
+    if sources is None:
+        return plain, len(mine), "Bonett-Price"
+    clustered = non_inferior_means([float(one) for one in mine], [float(one) for one in yours], margin, sources)
+    many = len(set(sources))
+    if not clustered.difference.error > 0:
+        if not math.isfinite(clustered.difference.low):
+            return clustered, len(mine), "clustered errors"  # one cluster says nothing of others
+        same = list(mine) == list(yours)
+        # where no cluster differs, each counts as a row; where all differ alike, few of them show nothing
+        found = _no_row_differs(many, margin, 1.0) if same else _at_least(plain, 2.0 ** (1 - many))
+        return found, len(mine), "clustered errors"
+    one, other = plain.difference, clustered.difference
+    wider = Interval(one.value, min(one.low, other.low), max(one.high, other.high), max(one.error, other.error))
+    return (
+        replace(plain, difference=wider, p=max(plain.p, clustered.p, 2.0 ** (1 - many))),
+        len(mine),
+        "clustered errors",
+    )
+
+
+def _spans(kept: tuple[KeptRows | None, KeptRows | None], margin: float) -> Found | None:
+    """Return what is known of two F1s of spans, by drawing texts anew."""
+    mine, yours = kept
+    if mine is None or yours is None or not mine.spans or len(mine.spans) != len(yours.spans):
+        return None
+    if mine.spans == yours.spans:
+        return _no_row_differs(len(mine.spans), margin, 1.0), len(mine.spans), "paired bootstrap"
+    made = paired_bootstrap(mine.spans, yours.spans, _f1)
+    found = made.difference
+    if made.constant or not found.error > 0:
+        return None
+    p = max(_tail((found.value + margin) / found.error), 2.0 ** (1 - len(mine.spans)))
+    return Verdict(found, margin, p, False, False), len(mine.spans), "paired bootstrap"
+
+
+def _f1(sums: Sequence[float]) -> float:
+    """Return F1 from the counts of spans: right, found, there."""
+    right, found, there = sums
+    return 2 * right / (found + there) if found + there else 0.0
+
+
+def _no_row_differs(rows: int, margin: float, most: float) -> Verdict:
+    """Return what is known where no row differs: that few others will, by Bonett and Price, and each by `most`."""
+    found = non_inferior_shares(0, 0, rows, margin / most)
+    one = found.difference
+    return replace(found, difference=Interval(0.0, one.low * most, one.high * most, one.error * most))
+
+
+def _at_least(verdict: Verdict, p: float) -> Verdict:
+    """Return a verdict with a p that is no smaller than so few rows can show."""
+    return replace(verdict, p=max(verdict.p, p))
+
+
+def _unpaired(mine: Mapping[str, Any], yours: Mapping[str, Any], figure: Figure, margin: float) -> Found | None:
+    """Return what two shares alone say."""
+    one, other, n, m = figure.of(mine), figure.of(yours), number(mine, "n"), number(yours, "n")
+    if figure.name not in SHARES or one is None or other is None or not n or not m or min(n, m) < 1:
+        return None
+    mine_n, yours_n = int(n), int(m)
+    right, others = min(mine_n, round(one * mine_n)), min(yours_n, round(other * yours_n))
+    found = agresti_caffo(right, mine_n, others, yours_n)
+    if not found.error > 0:
+        return None  # more rows than a float can tell apart
+    middle = (right + 1) / (mine_n + 2) - (others + 1) / (yours_n + 2)
+    return Verdict(found, margin, _tail((middle + margin) / found.error), False, False), min(mine_n, yours_n), UNPAIRED
+
+
+def _tail(z: float) -> float:
+    """Return the probability of a normal number above `z`."""
+    half = normal_p(abs(z)) / 2
+    return half if z >= 0 else 1 - half

@@ -1,0 +1,194 @@
+"""Which students are proven to lose at most so much against the teacher, and which of them are smallest and fastest.
+
+A student is proven to keep the bound if it keeps it on every test set, with one error in forty allowed over all
+students together (Holm's method). That no loss was found is no proof.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from potstill.engine.context import Ancestor
+from potstill.metrics.significance import holm
+from potstill.reporting.choice import Choice, rank, smallest_of
+from potstill.reporting.gains import Gain, gain_of
+from potstill.reporting.kinds import Figure
+from potstill.reporting.model_table import Measured, Section
+
+ERROR = 0.025
+"""How often a student may be called within the bound that is not: half of a two-sided 0.05 (ICH E9, section 5.5)."""
+
+
+@dataclass(frozen=True)
+class Student:
+    """One model against the teacher."""
+
+    model: Measured
+    gains: tuple[Gain, ...]
+    """What it gains on each test set; empty where that is not known of all."""
+    p: float
+    """Probability that it loses more than the bound on some set; corrected over all students."""
+    is_proven: bool
+    """Whether it is proven to lose at most the bound on every set, and does anything at all."""
+    is_worse: bool
+    """Whether it is proven to lose more on some set."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What the rows could have shown."""
+
+    gain: Gain
+    """The set that says least, of the student that comes nearest."""
+    smallest: float
+    """The smallest bound that a student which loses nothing is found to keep there four times of five."""
+    rows: int | None
+    """How many rows find it so for the bound that was asked for; `None` where they suffice, or none do."""
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """What a section comes to under a bound."""
+
+    figure: Figure
+    """What models are compared by."""
+    baseline: Measured
+    """The teacher, or the best model where none is among them."""
+    has_teacher: bool
+    """Whether that is the teacher."""
+    is_usable: bool
+    """Whether that is shown to do anything at all."""
+    within: float
+    """What may be lost, as a share."""
+    students: tuple[Student, ...]
+    """All other models."""
+    smallest: Measured | None
+    """The smallest of those that are proven; `None` where no size is known."""
+    fastest: tuple[tuple[str, Measured], ...]
+    """The fastest of them by runtime: speeds of two runtimes are not compared."""
+    missing: Missing | None
+    """What the rows could have shown, where no student is proven."""
+
+    @property
+    def proven(self) -> list[Student]:
+        """Return the students that are proven to keep the bound."""
+        return [one for one in self.students if one.is_proven]
+
+
+def ruling_of(choice: Choice, within: float, named: str = "", lineage: Sequence[Ancestor] = ()) -> Ruling | None:
+    """Return what the models of a section come to; `None` where there is only one.
+
+    Args:
+        choice: the section, and which of its models do anything at all.
+        within: what a student may lose, as a share.
+        named: the label that the user named as the reference.
+        lineage: all steps behind the models, by which it is known which one taught others.
+    """
+    section = choice.section
+    if len(section.models) < 2:
+        return None
+    has_teacher = _is_teacher(section, named, lineage)
+    baseline = section.reference if has_teacher else max(section.models, key=lambda one: rank(one, section.main))
+    others = [model for model in section.models if model is not baseline]
+    found = [_gains(model, baseline, section, within) for model in others]
+    raised = holm([max((one.p for one in gains), default=1.0) for gains in found])
+    worse = holm([min((one.p_more * len(gains) for one in gains), default=1.0) for gains in found])
+    usable = baseline.label not in choice.unusable
+    students = tuple(
+        Student(
+            model, gains, p, usable and p < ERROR and model.label not in choice.unusable and _keeps(gains), more < ERROR
+        )
+        for model, gains, p, more in zip(others, found, raised, worse, strict=True)
+    )
+    proven = [one.model for one in students if one.is_proven]
+    return Ruling(
+        section.main,
+        baseline,
+        has_teacher,
+        usable,
+        within,
+        students,
+        smallest_of([one for one in proven if one.bytes], section.main),
+        _fastest(proven, section),
+        None if proven or not usable else _missing(students),
+    )
+
+
+def runtime_of(model: Measured) -> str:
+    """Return what ran a model when its speed was measured; empty where that was not kept."""
+    engine = model.metrics.get("engine")
+    names = [engine.get("runtime"), engine.get("teacher")] if isinstance(engine, dict) else []
+    return next((str(name) for name in names if name), "")
+
+
+def _gains(model: Measured, baseline: Measured, section: Section, within: float) -> tuple[Gain, ...]:
+    """Return what a model gains on each set that the baseline was measured on; nothing if one is not known."""
+    found = [gain_of(model, baseline, section.main, name, within) for name in baseline.sets]
+    known = tuple(gain for gain in found if gain is not None)
+    return known if len(known) == len(found) else ()
+
+
+def _keeps(gains: Sequence[Gain]) -> bool:
+    """Return whether every interval lies above the bound."""
+    return bool(gains) and all(one.low > -one.margin for one in gains)
+
+
+def _fastest(proven: Sequence[Measured], section: Section) -> tuple[tuple[str, Measured], ...]:
+    """Return the fastest model of each runtime."""
+    name = next((speed.name for speed in section.kind.speeds), "")
+    known = [(model, speed) for model in proven if (speed := model.figure(name)) is not None]
+    best: dict[str, tuple[Measured, float]] = {}
+    for model, speed in known:
+        runtime = runtime_of(model)
+        if runtime not in best or speed > best[runtime][1]:
+            best[runtime] = (model, speed)
+    return tuple((runtime, model) for runtime, (model, _) in best.items())
+
+
+def _missing(students: Sequence[Student]) -> Missing | None:
+    """Return what the rows could have shown of the student that comes nearest, on the set that says least."""
+    known = [one for one in students if one.gains and not one.is_worse]
+    if not known:
+        return None
+    nearest = min(known, key=lambda one: one.p)
+    gain = max(nearest.gains, key=lambda one: one.smallest_margin(len(students)))
+    smallest = gain.smallest_margin(len(students))
+    if not gain.margin or not gain.difference.error:
+        return Missing(gain, smallest, None)
+    # a standard error shrinks with the root of the rows
+    needed = math.ceil(gain.rows * (smallest / gain.margin) ** 2)
+    return Missing(gain, smallest, needed if needed > gain.rows else None)
+
+
+def _is_teacher(section: Section, named: str, lineage: Sequence[Ancestor]) -> bool:
+    """Return whether the reference taught the others: it was named, no step made it, or others were made from it."""
+    reference = section.reference
+    if named == reference.label:
+        return True
+    ancestors = {ancestor.name: ancestor for ancestor in lineage}
+    if reference.step not in ancestors:
+        # nothing is known of how it was made: a teacher is not known to be smaller than a student
+        return not any(one.size_ratio is not None and one.size_ratio < 1 for one in section.models)
+    own = makers(ancestors[reference.step])
+    others = [maker for one in section.models if one is not reference for maker in makers(ancestors.get(one.step))]
+    return not own or any(maker in _behind(other, ancestors) for maker in own for other in others)
+
+
+def makers(evaluating: Ancestor | None) -> list[str]:
+    """Return the steps that made the model which a step measured."""
+    inputs = {} if evaluating is None else evaluating.manifest.get("inputs") or {}
+    return [str(name) for name in inputs.get("model") or ()]
+
+
+def _behind(name: str, ancestors: dict[str, Ancestor]) -> set[str]:
+    """Return all steps behind a step, and itself."""
+    seen: set[str] = set()
+    waiting = [name]
+    while waiting:
+        one = waiting.pop()
+        if one not in seen:
+            seen.add(one)
+            waiting += ancestors[one].inputs if one in ancestors else ()
+    return seen
