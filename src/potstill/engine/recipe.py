@@ -35,16 +35,16 @@ class Recipe(Step):
             BadInput: naming the recipe and all that is `wrong`, or what a step says is.
         """
         mistyped = [*_parameter_problems(self, type_problem)]
-        found = mistyped or [*_parameter_problems(self, range_problem), *itertools.chain.from_iterable(wrong)]
+        problems = mistyped or [*_parameter_problems(self, range_problem), *itertools.chain.from_iterable(wrong)]
         try:
-            made = [] if found else [*steps]
+            built_steps = [] if problems else [*steps]
         except RequestError as error:
             raise BadInput(*(self._named(problem) for problem in error.problems)) from error
-        if not made:
-            raise BadInput(*(self._named(problem) for problem in found or [Problem("", "", "makes no step")]))
-        if self.name is not None and made[-1].name != self.name:
-            made[-1] = dataclasses.replace(built(made[-1]), name=self.name)
-        object.__setattr__(self, "_steps", tuple(made))
+        if not built_steps:
+            raise BadInput(*(self._named(problem) for problem in problems or [Problem("", "", "makes no step")]))
+        if self.name is not None and built_steps[-1].name != self.name:
+            built_steps[-1] = dataclasses.replace(built(built_steps[-1]), name=self.name)
+        object.__setattr__(self, "_steps", tuple(built_steps))
 
     def _named(self, problem: Problem) -> Problem:
         """Return the problem as one of this recipe, unless it is another step's."""
@@ -70,8 +70,8 @@ class StandIn(Recipe):
     def __init_subclass__(cls) -> None:
         """Make the subclass a frozen dataclass whose `InitVar` parameters are read from the step it stands for."""
         super().__init_subclass__()
-        kept = {field.name for field in dataclasses.fields(cls)}
-        for name in (parameters(cls.__init__).keys() - kept) & vars(cls).keys():
+        field_names = {field.name for field in dataclasses.fields(cls)}
+        for name in (parameters(cls.__init__).keys() - field_names) & vars(cls).keys():
             delattr(cls, name)  # the default, which would be read in place of the step's own value
             cls.__dataclass_fields__[name].default = dataclasses.MISSING  # `dataclasses.replace` asks for a value
 

@@ -93,7 +93,7 @@ def _name(store: Store, key: str) -> str:
 
 
 def _counted(counts: Mapping[str, Any]) -> dict[tuple[str, str], int]:
-    """Return the counts of a manifest by state and reason; failures are not told apart there."""
+    """Return the counts of a manifest by state and reason; failures are not distinguished there."""
     each = {("filtered", str(reason)): int(count) for reason, count in (counts.get("filtered") or {}).items()}
     return each | {("failed", str(reason)): int(count) for reason, count in (counts.get("failed") or {}).items()}
 
@@ -128,14 +128,14 @@ def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
                 yield value
 
 
-def described(found: Losses) -> str:
+def described(lost: Losses) -> str:
     """Return what was lost for a person to read."""
-    if not found.reasons:
-        return f"{found.name or found.key}: no row was lost"
-    of = "so far" if found.kept is None else f"of {found.total + found.kept:,} rows"
-    unfinished = "" if found.finished else " (the step is not done; `potstill log` says why)"
-    lines = [f"{found.name or found.key}: {found.total:,} lost {of}{unfinished}"]
-    for reason in found.reasons:
+    if not lost.reasons:
+        return f"{lost.name or lost.key}: no row was lost"
+    of = "so far" if lost.kept is None else f"of {lost.total + lost.kept:,} rows"
+    unfinished = "" if lost.finished else " (the step is not done; `potstill log` says why)"
+    lines = [f"{lost.name or lost.key}: {lost.total:,} lost {of}{unfinished}"]
+    for reason in lost.reasons:
         lines.append(f"{reason.count:8,}  {reason.state:9}  {reason.reason}")
         for example in reason.examples:
             detail = " ".join(example["detail"].split())

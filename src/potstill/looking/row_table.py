@@ -72,15 +72,15 @@ def _cell(text: str, size: int) -> str:
     if wide <= size:
         return text + " " * (size - wide)
     shown, _, more = text.partition("\0")
-    kept, taken = "", 0
+    visible, taken = "", 0
     mark = f"…+{len(shown) + int(more or 0):,}"
     for letter in shown:
         # the room for the mark is that of the longest that may be needed
         if taken + _size(letter) + len(mark) > size:
             break
-        kept, taken = kept + letter, taken + _size(letter)
-    mark = f"…+{len(shown) - len(kept) + int(more or 0):,}"
-    return (kept + mark)[:size] + " " * max(0, size - taken - len(mark))
+        visible, taken = visible + letter, taken + _size(letter)
+    mark = f"…+{len(shown) - len(visible) + int(more or 0):,}"
+    return (visible + mark)[:size] + " " * max(0, size - taken - len(mark))
 
 
 def _widths(wanted: Sequence[int], width: int) -> list[int]:

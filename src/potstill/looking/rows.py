@@ -90,11 +90,11 @@ def _files(artifact: Artifact, output: str) -> list[Path]:
         raise RequestError(f"{artifact.manifest['name']} has several outputs: give --output {'|'.join(outputs)}")
     if not outputs and EVALUATED in artifact.manifest["files"]:
         return [artifact.path / EVALUATED]
-    found = [artifact.path / "data" / output / name for name in artifact.parts(output)]
-    if not found:
+    paths = [artifact.path / "data" / output / name for name in artifact.parts(output)]
+    if not paths:
         text = f"{artifact.manifest['name']} made {artifact.manifest['makes']} and keeps no rows"
         raise RequestError(f"{text}; `potstill show {artifact.key[:12]}` shows what it has")
-    return found
+    return paths
 
 
 def _shape(files: Sequence[Path]) -> tuple[dict[str, str], int]:
@@ -126,14 +126,14 @@ def _matching(
         connection.execute("SET enable_external_access = false")
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET lock_configuration = true")
-        found = connection.from_parquet(paths).filter(where)
+        relation = connection.from_parquet(paths).filter(where)
         # by rows, not by the relation's own count, which is of a column's values
-        matching = int(found.aggregate("count(*)").fetchall()[0][0])
-        return matching, found.limit(count).to_arrow_table().to_pylist()
+        matching = int(relation.aggregate("count(*)").fetchall()[0][0])
+        return matching, relation.limit(count).to_arrow_table().to_pylist()
     except duckdb.Error as error:
-        known = ", ".join(f"{name} ({kind})" for name, kind in columns.items())
+        column_list = ", ".join(f"{name} ({kind})" for name, kind in columns.items())
         what = " ".join(str(error).split())[:300]
-        raise BadInput(f"--where {where!r}: {what}; the columns are {known}") from error
+        raise BadInput(f"--where {where!r}: {what}; the columns are {column_list}") from error
     finally:
         connection.close()
 

@@ -51,8 +51,8 @@ def steps_of(store: Store, run: str) -> list[RunStep]:
     try:
         key = complete_key(store, run)
     except RequestError as error:
-        known = {name for entry in recorded for name in (entry.origin.pipeline, entry.origin.file) if name}
-        near = difflib.get_close_matches(run, sorted(known), n=1)
+        names = {name for entry in recorded for name in (entry.origin.pipeline, entry.origin.file) if name}
+        near = difflib.get_close_matches(run, sorted(names), n=1)
         raise (RequestError(f"no run {run!r} in {store.root}: did you mean {near[0]}?") if near else error) from None
     return _lineage(store, key)
 
@@ -91,17 +91,19 @@ def _lineage(store: Store, key: str) -> list[RunStep]:
 
 def _walk(store: Store, key: str) -> Iterator[tuple[str, Artifact | None]]:
     """Yield each artifact behind `key` once, its inputs before it; a loop, as a lineage may be deep."""
-    found: dict[str, Artifact | None] = {}
+    artifacts: dict[str, Artifact | None] = {}
     done: set[str] = set()
     stack = [key]
     while stack:
         place = stack[-1]
-        if place not in found:
-            found[place] = store.lookup(place).artifact
-            artifact = found[place]
-            stack += [one for one in reversed(artifact.manifest["input_keys"]) if one not in found] if artifact else []
+        if place not in artifacts:
+            artifacts[place] = store.lookup(place).artifact
+            artifact = artifacts[place]
+            stack += (
+                [one for one in reversed(artifact.manifest["input_keys"]) if one not in artifacts] if artifact else []
+            )
             continue
         stack.pop()
         if place not in done:
             done.add(place)
-            yield place, found[place]
+            yield place, artifacts[place]

@@ -53,8 +53,8 @@ def write(folder: Path, columns: Mapping[str, str], rows: Iterable[Mapping[str, 
 
     folder.mkdir(parents=True, exist_ok=True)
     schema = pa.schema([(name, pa.type_for_alias(_TYPES[kind])) for name, kind in columns.items()])
-    made = [{name: written(one) if isinstance(one, str) else one for name, one in row.items()} for row in rows]
-    parquet.write_table(pa.Table.from_pylist(made, schema=schema), folder / FILE, compression="zstd")
+    records = [{name: written(one) if isinstance(one, str) else one for name, one in row.items()} for row in rows]
+    parquet.write_table(pa.Table.from_pylist(records, schema=schema), folder / FILE, compression="zstd")
 
 
 def read(folder: Path | None) -> dict[str, KeptRows]:

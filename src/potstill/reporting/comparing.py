@@ -105,10 +105,10 @@ def paired_scores(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[t
     return pairs
 
 
-def rights(scores: Mapping[str, Any], kept: KeptRows | None = None) -> list[bool] | None:
+def rights(scores: Mapping[str, Any], row_file: KeptRows | None = None) -> list[bool] | None:
     """Return which rows a model got right, if that was kept, in its figures or its file of rows."""
-    if kept is not None and kept.right and len(kept.right) == number(scores, "n"):
-        return list(kept.right)
+    if row_file is not None and row_file.right and len(row_file.right) == number(scores, "n"):
+        return list(row_file.right)
     text, count = scores.get("row_right"), number(scores, "n")
     return unpacked(text, int(count)) if isinstance(text, str) and count and count >= 1 else None
 

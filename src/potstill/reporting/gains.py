@@ -100,15 +100,15 @@ def gain_of(first: Measured, second: Measured, figure: Figure, name: str, within
     digests = mine.get("row_digest"), yours.get("row_digest")
     if all(digests) and digests[0] != digests[1]:
         return None  # the rows are not the same ones: the difference may be theirs
-    found = None
+    comparison = None
     margin = margin_of(figure, within)
     if all(digests):
-        kept = first.rows.get(name), second.rows.get(name)
-        found = _paired(mine, yours, kept, figure, margin)
-    found = found or _unpaired(mine, yours, figure, margin)
-    if found is None:
+        row_files = first.rows.get(name), second.rows.get(name)
+        comparison = _paired(mine, yours, row_files, figure, margin)
+    comparison = comparison or _unpaired(mine, yours, figure, margin)
+    if comparison is None:
         return None
-    verdict, rows, by = found
+    verdict, rows, by = comparison
     if not math.isfinite(verdict.difference.low):
         return None
     return Gain(name, first.label, second.label, verdict.difference, verdict.p, margin, rows, by)
@@ -145,44 +145,44 @@ def gain_note(gain: Gain | None, figure: Figure) -> str:
     return "" if gain is None else gain_text(gain, figure) + ("" if gain.is_paired else ", unpaired")
 
 
-Found = tuple[Verdict, int, By]
+Comparison = tuple[Verdict, int, By]
 
 
 def _paired(
     mine: Mapping[str, Any],
     yours: Mapping[str, Any],
-    kept: tuple[KeptRows | None, KeptRows | None],
+    row_files: tuple[KeptRows | None, KeptRows | None],
     figure: Figure,
     margin: float,
-) -> Found | None:
+) -> Comparison | None:
     """Return what the same rows say of both models."""
     if figure.name in SHARES:
-        bits = rights(mine, kept[0]), rights(yours, kept[1])
+        bits = rights(mine, row_files[0]), rights(yours, row_files[1])
         if bits[0] is None or bits[1] is None or len(bits[0]) != len(bits[1]):
             return None
-        return _shares(bits[0], bits[1], _sources(kept, len(bits[0])), margin)
+        return _shares(bits[0], bits[1], _sources(row_files, len(bits[0])), margin)
     if figure.name == "f1":
-        return _spans(kept, margin)
+        return _spans(row_files, margin)
     scores = paired_scores(mine, yours)
     if scores is None:
         return None
     sign, most = (-1.0, 1.0) if figure.name in LOGARITHMS else (1.0, 100.0)
-    ours, theirs = [sign * a for a, _ in scores], [sign * b for _, b in scores]
-    if ours == theirs:
+    first_scores, second_scores = [sign * a for a, _ in scores], [sign * b for _, b in scores]
+    if first_scores == second_scores:
         return _no_row_differs(len(scores), margin, most), len(scores), "paired means"
-    verdict = non_inferior_means(ours, theirs, margin)
+    verdict = non_inferior_means(first_scores, second_scores, margin)
     if not verdict.difference.error > 0:
         return None  # all rows differ by the same: nothing is known of others
     return _at_least(verdict, 2.0 ** (1 - len(scores))), len(scores), "paired means"
 
 
-def _sources(kept: tuple[KeptRows | None, KeptRows | None], count: int) -> list[str] | None:
+def _sources(row_files: tuple[KeptRows | None, KeptRows | None], count: int) -> list[str] | None:
     """Return the clusters of the rows, if either model's rows say them."""
-    every = (one.sources for one in kept if one is not None)
+    every = (one.sources for one in row_files if one is not None)
     return next((one for one in every if one is not None and len(one) == count), None)
 
 
-def _shares(mine: Sequence[bool], yours: Sequence[bool], sources: list[str] | None, margin: float) -> Found:
+def _shares(mine: Sequence[bool], yours: Sequence[bool], sources: list[str] | None, margin: float) -> Comparison:
     """Return what is known of two shares; of clustered rows, the wider of both intervals counts."""
     plain = non_inferior_shares(*discordant(mine, yours), len(mine), margin)
     if sources is None:
@@ -194,8 +194,8 @@ def _shares(mine: Sequence[bool], yours: Sequence[bool], sources: list[str] | No
             return clustered, len(mine), "clustered errors"  # one cluster says nothing of others
         same = list(mine) == list(yours)
         # where no cluster differs, each counts as a row; where all differ alike, few of them show nothing
-        found = _no_row_differs(many, margin, 1.0) if same else _at_least(plain, 2.0 ** (1 - many))
-        return found, len(mine), "clustered errors"
+        verdict = _no_row_differs(many, margin, 1.0) if same else _at_least(plain, 2.0 ** (1 - many))
+        return verdict, len(mine), "clustered errors"
     one, other = plain.difference, clustered.difference
     wider = Interval(one.value, min(one.low, other.low), max(one.high, other.high), max(one.error, other.error))
     return (
@@ -205,32 +205,32 @@ def _shares(mine: Sequence[bool], yours: Sequence[bool], sources: list[str] | No
     )
 
 
-def _spans(kept: tuple[KeptRows | None, KeptRows | None], margin: float) -> Found | None:
-    """Return what is known of two F1s of spans, by drawing texts anew."""
-    mine, yours = kept
+def _spans(row_files: tuple[KeptRows | None, KeptRows | None], margin: float) -> Comparison | None:
+    """Return what is known of two F1s of spans, by drawing texts with replacement."""
+    mine, yours = row_files
     if mine is None or yours is None or not mine.spans or len(mine.spans) != len(yours.spans):
         return None
     if mine.spans == yours.spans:
         return _no_row_differs(len(mine.spans), margin, 1.0), len(mine.spans), "paired bootstrap"
-    made = paired_bootstrap(mine.spans, yours.spans, _f1)
-    found = made.difference
-    if made.constant or not found.error > 0:
+    bootstrap = paired_bootstrap(mine.spans, yours.spans, _f1)
+    difference = bootstrap.difference
+    if bootstrap.constant or not difference.error > 0:
         return None
-    p = max(_tail((found.value + margin) / found.error), 2.0 ** (1 - len(mine.spans)))
-    return Verdict(found, margin, p, False, False), len(mine.spans), "paired bootstrap"
+    p = max(_tail((difference.value + margin) / difference.error), 2.0 ** (1 - len(mine.spans)))
+    return Verdict(difference, margin, p, False, False), len(mine.spans), "paired bootstrap"
 
 
 def _f1(sums: Sequence[float]) -> float:
     """Return F1 from the counts of spans: right, found, there."""
-    right, found, there = sums
-    return 2 * right / (found + there) if found + there else 0.0
+    right, predicted, gold = sums
+    return 2 * right / (predicted + gold) if predicted + gold else 0.0
 
 
 def _no_row_differs(rows: int, margin: float, most: float) -> Verdict:
     """Return what is known where no row differs: that few others will, by Bonett and Price, and each by `most`."""
-    found = non_inferior_shares(0, 0, rows, margin / most)
-    one = found.difference
-    return replace(found, difference=Interval(0.0, one.low * most, one.high * most, one.error * most))
+    verdict = non_inferior_shares(0, 0, rows, margin / most)
+    one = verdict.difference
+    return replace(verdict, difference=Interval(0.0, one.low * most, one.high * most, one.error * most))
 
 
 def _at_least(verdict: Verdict, p: float) -> Verdict:
@@ -238,18 +238,22 @@ def _at_least(verdict: Verdict, p: float) -> Verdict:
     return replace(verdict, p=max(verdict.p, p))
 
 
-def _unpaired(mine: Mapping[str, Any], yours: Mapping[str, Any], figure: Figure, margin: float) -> Found | None:
+def _unpaired(mine: Mapping[str, Any], yours: Mapping[str, Any], figure: Figure, margin: float) -> Comparison | None:
     """Return what two shares alone say."""
     one, other, n, m = figure.of(mine), figure.of(yours), number(mine, "n"), number(yours, "n")
     if figure.name not in SHARES or one is None or other is None or not n or not m or min(n, m) < 1:
         return None
     mine_n, yours_n = int(n), int(m)
     right, others = min(mine_n, round(one * mine_n)), min(yours_n, round(other * yours_n))
-    found = agresti_caffo(right, mine_n, others, yours_n)
-    if not found.error > 0:
+    difference = agresti_caffo(right, mine_n, others, yours_n)
+    if not difference.error > 0:
         return None  # more rows than a float can tell apart
     middle = (right + 1) / (mine_n + 2) - (others + 1) / (yours_n + 2)
-    return Verdict(found, margin, _tail((middle + margin) / found.error), False, False), min(mine_n, yours_n), UNPAIRED
+    return (
+        Verdict(difference, margin, _tail((middle + margin) / difference.error), False, False),
+        min(mine_n, yours_n),
+        UNPAIRED,
+    )
 
 
 def _tail(z: float) -> float:

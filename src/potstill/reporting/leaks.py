@@ -38,7 +38,7 @@ def leak_tables(checks: Sequence[Evaluation]) -> list[Table]:
         (
             f"{one.label}: {name}",
             _count(scores, "rows"),
-            *(_found(scores.get(way)) for way in WAYS),
+            *(_leaked(scores.get(way)) for way in WAYS),
         )
         for one in checks
         for name, scores in (_sets(one) or {}).items()
@@ -65,12 +65,12 @@ def _count(scores: Mapping[str, Any], name: str) -> str:
     return NONE if value is None else f"{value:,.0f}"
 
 
-def _found(found: object) -> str:
+def _leaked(figures: object) -> str:
     """Return how many rows were found in one way, with their share; a dash where nobody looked for such."""
-    if not isinstance(found, Mapping):
+    if not isinstance(figures, Mapping):
         return NONE
-    share = number(found, "share")
-    return _count(found, "rows") + ("" if share is None else f" ({percent(share)})")
+    share = number(figures, "share")
+    return _count(figures, "rows") + ("" if share is None else f" ({percent(share)})")
 
 
 def _examples(check: Evaluation) -> Iterator[tuple[str, str, str]]:

@@ -17,20 +17,22 @@ _ENDS = (("", "value"), ("_low", "low"), ("_high", "high"))
 def with_measures(scores: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the figures of a test set with those of its measures among them, each by a name of its own."""
     flat: dict[str, Any] = {}
-    for name, found in _measures(scores):
-        flat |= {f"{PREFIX}{name}{end}": found.get(key) for end, key in _ENDS}
+    for name, figures in _measures(scores):
+        flat |= {f"{PREFIX}{name}{end}": figures.get(key) for end, key in _ENDS}
     return {**scores, **flat} if flat else scores
 
 
 def measure_figures(sets: Iterable[Mapping[str, Any]]) -> list[Figure]:
     """Return the figures of the measures of some test sets, in the order in which they come up."""
-    found: dict[str, Figure] = {}
+    figures: dict[str, Figure] = {}
     for scores in sets:
         for name, one in _measures(scores):
             if name not in SHOWN_OTHERWISE:
                 unit: Unit = "share" if one.get("largest") == 1 else "number"
-                found.setdefault(name, Figure(f"{PREFIX}{name}", name, unit, one.get("higher_is_better") is not False))
-    return list(found.values())
+                figures.setdefault(
+                    name, Figure(f"{PREFIX}{name}", name, unit, one.get("higher_is_better") is not False)
+                )
+    return list(figures.values())
 
 
 def measure_faults(label: str, sets: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -50,6 +52,6 @@ def measure_faults(label: str, sets: Mapping[str, Mapping[str, Any]]) -> Iterato
 def _measures(scores: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the measures of a test set by name."""
     held = scores.get("measures")
-    for name, found in held.items() if isinstance(held, Mapping) else ():
-        if isinstance(found, Mapping):
-            yield str(name), found
+    for name, figures in held.items() if isinstance(held, Mapping) else ():
+        if isinstance(figures, Mapping):
+            yield str(name), figures

@@ -92,15 +92,15 @@ def ruling_of(choice: Choice, within: float, named: str = "", lineage: Sequence[
     has_teacher = _is_teacher(section, named, lineage)
     baseline = section.reference if has_teacher else max(section.models, key=lambda one: rank(one, section.main))
     others = [model for model in section.models if model is not baseline]
-    found = [_gains(model, baseline, section, within) for model in others]
-    raised = holm([max((one.p for one in gains), default=1.0) for gains in found])
-    worse = holm([min((one.p_more * len(gains) for one in gains), default=1.0) for gains in found])
+    gains_of_each = [_gains(model, baseline, section, within) for model in others]
+    raised = holm([max((one.p for one in gains), default=1.0) for gains in gains_of_each])
+    worse = holm([min((one.p_more * len(gains) for one in gains), default=1.0) for gains in gains_of_each])
     usable = baseline.label not in choice.unusable
     students = tuple(
         Student(
             model, gains, p, usable and p < ERROR and model.label not in choice.unusable and _keeps(gains), more < ERROR
         )
-        for model, gains, p, more in zip(others, found, raised, worse, strict=True)
+        for model, gains, p, more in zip(others, gains_of_each, raised, worse, strict=True)
     )
     proven = [one.model for one in students if one.is_proven]
     return Ruling(
@@ -125,9 +125,9 @@ def runtime_of(model: Measured) -> str:
 
 def _gains(model: Measured, baseline: Measured, section: Section, within: float) -> tuple[Gain, ...]:
     """Return what a model gains on each set that the baseline was measured on; nothing if one is not known."""
-    found = [gain_of(model, baseline, section.main, name, within) for name in baseline.sets]
-    known = tuple(gain for gain in found if gain is not None)
-    return known if len(known) == len(found) else ()
+    gains = [gain_of(model, baseline, section.main, name, within) for name in baseline.sets]
+    computed = tuple(gain for gain in gains if gain is not None)
+    return computed if len(computed) == len(gains) else ()
 
 
 def _keeps(gains: Sequence[Gain]) -> bool:
@@ -138,9 +138,9 @@ def _keeps(gains: Sequence[Gain]) -> bool:
 def _fastest(proven: Sequence[Measured], section: Section) -> tuple[tuple[str, Measured], ...]:
     """Return the fastest model of each runtime."""
     name = next((speed.name for speed in section.kind.speeds), "")
-    known = [(model, speed) for model in proven if (speed := model.figure(name)) is not None]
+    measured = [(model, speed) for model in proven if (speed := model.figure(name)) is not None]
     best: dict[str, tuple[Measured, float]] = {}
-    for model, speed in known:
+    for model, speed in measured:
         runtime = runtime_of(model)
         if runtime not in best or speed > best[runtime][1]:
             best[runtime] = (model, speed)
@@ -149,10 +149,10 @@ def _fastest(proven: Sequence[Measured], section: Section) -> tuple[tuple[str, M
 
 def _missing(students: Sequence[Student]) -> Missing | None:
     """Return what the rows could have shown of the student that comes nearest, on the set that says least."""
-    known = [one for one in students if one.gains and not one.is_worse]
-    if not known:
+    candidates = [one for one in students if one.gains and not one.is_worse]
+    if not candidates:
         return None
-    nearest = min(known, key=lambda one: one.p)
+    nearest = min(candidates, key=lambda one: one.p)
     gain = max(nearest.gains, key=lambda one: one.smallest_margin(len(students)))
     smallest = gain.smallest_margin(len(students))
     if not gain.margin or not gain.difference.error:

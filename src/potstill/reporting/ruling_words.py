@@ -54,8 +54,8 @@ def _proven(ruling: Ruling, section: Section, bound: str, lineage: Sequence[Ance
         if model.label in shown and not by:
             continue
         speed = _speed(model, section)
-        known = model.label in shown
-        text = f"{model.label}, {speed}" if known else _described(model, ruling, section)
+        is_shown = model.label in shown
+        text = f"{model.label}, {speed}" if is_shown else _described(model, ruling, section)
         sentences.append(f"The fastest{several}{by} is {text}." if several else f"{text}.")
         shown[model.label] = model
     if not shown:
@@ -139,10 +139,10 @@ def _worse(ruling: Ruling) -> list[str]:
 
 def _nearest(ruling: Ruling) -> list[str]:
     """Return the figures of the student that comes nearest."""
-    known = [one for one in ruling.students if one.gains and not one.is_worse]
-    if ruling.missing is None or not known:
+    candidates = [one for one in ruling.students if one.gains and not one.is_worse]
+    if ruling.missing is None or not candidates:
         return []
-    nearest = min(known, key=lambda one: one.p)
+    nearest = min(candidates, key=lambda one: one.p)
     return [f"The nearest is {nearest.model.label}: {'; '.join(_figures(nearest, ruling))}."]
 
 

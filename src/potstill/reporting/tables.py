@@ -72,13 +72,13 @@ def summarized(choice: Choice) -> dict[str, Any]:
 
 def gains_of(section: Section) -> dict[tuple[str, str], Gain]:
     """Return what each model gains against the reference, by its label and the test set, where that is known."""
-    found = {
+    gains = {
         (model.label, name): gain_of(model, section.reference, section.main, name, 0.0)
         for model in section.models
         if not model.reference
         for name in model.sets
     }
-    return {place: gain for place, gain in found.items() if gain is not None}
+    return {place: gain for place, gain in gains.items() if gain is not None}
 
 
 def ruled(ruling: Ruling | None, words: Sequence[str]) -> dict[str, Any] | None:

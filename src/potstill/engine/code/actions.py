@@ -52,7 +52,7 @@ _LOUD = frozenset(
 _WRITERS = frozenset({"setattr", "delattr"})
 """Builtins that write to their first argument."""
 _THIS = frozenset({"self", "cls", "mcls", "mcs"})
-_TOLD = re.compile(
+_COMMANDS = re.compile(
     r"(?:^|_)(?:set|seed|reset|register|install|enable|disable|patch|configure|init|limit)(?:_|$)"
     r"|^set(?!diff|xor)"
 )
@@ -71,7 +71,7 @@ class Actions:
         self._space = space
         self._body = body
         self._borrowed = set(_borrowed(body, space))
-        self._known = {} if judged is None else judged
+        self._judged = {} if judged is None else judged
 
     @functools.cached_property
     def _still_to_come(self) -> frozenset[str]:
@@ -101,7 +101,7 @@ class Actions:
         if any(self._registers(decorator, node, own or {}) for decorator in node.decorator_list):
             return True
         given = [call for expression in expressions_in(node) for call in calls_in(expression)]
-        if any(self._own_call_acts(call, own or {}) or self._is_told(call, own or {}) for call in given):
+        if any(self._own_call_acts(call, own or {}) or self._acts_by_name(call, own or {}) for call in given):
             return True
         if isinstance(node, ast.ClassDef):
             value = self._space.get(node.name)
@@ -135,7 +135,7 @@ class Actions:
             if any(self._is_foreign(place, own, writes=True) for place in places):
                 return True
         calls, named = head(node)
-        if any(self._own_call_acts(call, own) or self._is_told(call, own) for call in calls):
+        if any(self._own_call_acts(call, own) or self._acts_by_name(call, own) for call in calls):
             return True
         if any(self._named_acts(chain, own) for one in expressions_in(node) for chain in chains(one)):
             return True
@@ -178,8 +178,8 @@ class Actions:
     def _callee_acts(self, value: object, owner: type | None) -> bool:
         """Return whether calling a function, class or object acts on a library."""
         if isinstance(value, type) and is_own_name(value.__module__):
-            made = any(self._function_acts(_member(value, name), value) for name in _MADE)
-            return made or self._function_acts(_member(type(value), "__call__"), type(value))
+            constructor_acts = any(self._function_acts(_member(value, name), value) for name in _MADE)
+            return constructor_acts or self._function_acts(_member(type(value), "__call__"), type(value))
         if not isinstance(value, (FunctionType, MethodType, staticmethod, classmethod, functools.partial)):
             owner, value = type(value), _member(value, "__call__") if is_own_name(type(value).__module__) else None
         return self._function_acts(value, owner)
@@ -194,11 +194,11 @@ class Actions:
         cls = value if isinstance(value, type) else type(value)
         return is_own_name(cls.__module__) and any(self._function_acts(one, cls) for one in _implicit(cls))
 
-    def _is_told(self, call: ast.Call, own: dict[str, Any]) -> bool:
+    def _acts_by_name(self, call: ast.Call, own: dict[str, Any]) -> bool:
         """Return whether a call acts as its name says, whatever is done with what it gives."""
         chain = next(iter(chains(call.func)), ("",))
-        known = getattr(self._space.get(chain[0]), "__name__", "") if len(chain) == 1 else ""
-        return bool(_TOLD.search(chain[-1]) or _TOLD.search(known)) and self._is_foreign(call.func, own)
+        defined_name = getattr(self._space.get(chain[0]), "__name__", "") if len(chain) == 1 else ""
+        return bool(_COMMANDS.search(chain[-1]) or _COMMANDS.search(defined_name)) and self._is_foreign(call.func, own)
 
     def _function_acts(self, value: object, owner: type | None) -> bool:
         """Return whether a function of the user's, or one that it wraps, acts on a library."""
@@ -207,14 +207,14 @@ class Actions:
         value = getattr(value, "__wrapped__", value)
         if not isinstance(value, FunctionType) or not is_first_party(value.__code__.co_filename):
             return False
-        if id(value) not in self._known:
-            self._known[id(value)] = False  # while it is judged: one that calls itself acts by what else it does
+        if id(value) not in self._judged:
+            self._judged[id(value)] = False  # while it is judged: one that calls itself acts by what else it does
             node = function_node(value.__code__, value.__code__.co_filename)
-            inner = Actions(value.__globals__, (), self._known)
+            inner = Actions(value.__globals__, (), self._judged)
             inner._borrowed = self._borrowed if value.__globals__ is self._space else set()
             body = node.body if isinstance(node, DEFINITIONS) else []
-            self._known[id(value)] = any(True for _ in inner.acting(body, _locals(node, owner) if node else {}))
-        return self._known[id(value)]
+            self._judged[id(value)] = any(True for _ in inner.acting(body, _locals(node, owner) if node else {}))
+        return self._judged[id(value)]
 
     def _is_foreign(self, target: ast.expr, own: dict[str, Any], writes: bool = False) -> bool:
         """Return whether an expression starts at a library or a builtin that may keep what it is given."""

@@ -208,13 +208,13 @@ def _pydantic(walk: Walk, cls: Any, label: str) -> Encoded:
         for name, one in (getattr(decorators, kind).items() if isinstance(getattr(decorators, kind), dict) else ())
     ]
     fields = [
-        [name, walk.encode_named({key: getattr(field, key, None) for key in field.__slots__ if _is_told(key)}, label)]
+        [name, walk.encode_named({key: getattr(field, key, None) for key in field.__slots__ if _is_given(key)}, label)]
         for name, field in cls.__pydantic_fields__.items()
     ]
     privates = walk.encode_named(dict(getattr(cls, "__private_attributes__", {})), label)
     return ["pydantic", walk.encode(dict(cls.model_config), label), fields, methods, privates, cls.__doc__ or ""]
 
 
-def _is_told(slot: str) -> bool:
+def _is_given(slot: str) -> bool:
     """Return whether a slot of a pydantic field holds what the field was given."""
     return not slot.startswith("_")

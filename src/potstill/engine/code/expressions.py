@@ -85,7 +85,7 @@ def is_asked_for(node: ast.expr) -> bool:
 @functools.lru_cache(maxsize=2**17)
 def chains(node: ast.AST) -> tuple[Chain, ...]:
     """Return the names in a piece of syntax, each with the attributes taken from it."""
-    found: list[Chain] = []
+    every_chain: list[Chain] = []
     taken: set[int] = set()
     for one in ast.walk(node):  # outermost first
         chain: list[str] = []
@@ -96,8 +96,8 @@ def chains(node: ast.AST) -> tuple[Chain, ...]:
             inner = inner.value
         if isinstance(inner, ast.Name) and id(inner) not in taken and (one is inner or chain):
             taken.add(id(inner))
-            found.append((inner.id, *reversed(chain)))
-    return tuple(found)
+            every_chain.append((inner.id, *reversed(chain)))
+    return tuple(every_chain)
 
 
 @functools.lru_cache(maxsize=256)

@@ -30,8 +30,8 @@ def encode_foreign(walk: Walk, value: object, label: str) -> Encoded | None:
         if encoded is not None:
             extra = [] if cls is type(value) else [walk.encode(type(value), label)]
             attributes = getattr(value, "__dict__", {}) if extra and cls.__module__.startswith("numpy") else {}
-            told = getattr(value, "_metadata", ()) if extra and cls.__module__.startswith("pandas") else ()
-            attributes = attributes | {name: getattr(value, name, None) for name in told}
+            metadata_names = getattr(value, "_metadata", ()) if extra and cls.__module__.startswith("pandas") else ()
+            attributes = attributes | {name: getattr(value, name, None) for name in metadata_names}
             return [*encoded, *extra, *walk.encode_named(dict(attributes), label)]
     return None
 

@@ -152,16 +152,16 @@ def _source(walk: Walk, function: FunctionType, label: str) -> Encoded:
 
 def annotation_values(walk: Walk, function: FunctionType, label: str) -> list[Encoded]:
     """Return what the annotations of a function hold beside types of libraries, which their text names."""
-    found: list[Encoded] = []
+    encoded: list[Encoded] = []
     for name, value in sorted(function.__annotations__.items()):
         if isinstance(value, str):
-            known = {word: function.__globals__.get(word) for (word,) in names_in(value)}
-            own = {w: one for w, one in known.items() if not _is_librarys(one) and id(one) not in walk.classes}
+            named_values = {word: function.__globals__.get(word) for (word,) in names_in(value)}
+            own = {w: one for w, one in named_values.items() if not _is_librarys(one) and id(one) not in walk.classes}
             written = function.__code__.co_flags & _FUTURE or repr(value) in str(walk.texts[f"{label} (annotations)"])
-            found += [[name, value, *walk.encode_named(own, label)]] if own or not written else []
+            encoded += [[name, value, *walk.encode_named(own, label)]] if own or not written else []
         elif not _is_librarys(value) and id(value) not in walk.classes:  # what was reached is covered
-            found.append([name, walk.encode(value, label)])
-    return found
+            encoded.append([name, walk.encode(value, label)])
+    return encoded
 
 
 def _is_librarys(value: object) -> bool:
@@ -172,9 +172,9 @@ def _is_librarys(value: object) -> bool:
         return all(map(_is_librarys, value))
     if isinstance(value, type) and not value.__flags__ & MADE_BY_CODE:
         return True
-    known = getattr(sys.modules.get(type(value).__module__), str(getattr(value, "_name", "")), None)
+    library_value = getattr(sys.modules.get(type(value).__module__), str(getattr(value, "_name", "")), None)
     inner = typing.get_args(value)
-    return known is value or (
+    return library_value is value or (
         bool(inner) and typing.get_origin(value) is not typing.Literal and all(map(_is_librarys, inner))
     )
 

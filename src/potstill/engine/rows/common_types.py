@@ -22,9 +22,9 @@ def common_schema(schemas: Iterable[pa.Schema]) -> tuple[pa.Schema, list[str]]:
         stored_part, problems = stored_schema(schema)
         wrong += problems
         for part in stored_part:
-            known = fields.setdefault(part.name, part.with_nullable(True))
+            earlier = fields.setdefault(part.name, part.with_nullable(True))
             try:
-                fields[part.name] = known.with_type(unified(known.type, part.type))
+                fields[part.name] = earlier.with_type(unified(earlier.type, part.type))
             except Unfit as error:
                 wrong.append(f"column {part.name!r} of input {number} does not go with those before it ({error})")
     return pa.schema(fields.values()), wrong

@@ -85,16 +85,16 @@ def _plain(cells: Sequence[Any], feature: Any, kind: pa.DataType) -> pa.Array:
     Raises:
         Flawed: they are of another.
     """
-    made, flaws = [], []
+    filled, flaws = [], []
     for row, cell in enumerate(cells):
         try:
-            made.append(_filled(cell, feature))
+            filled.append(_filled(cell, feature))
         except ValueError as error:
             flaws.append(Flaw(row, str(error), "add it to them, or leave it out"))
     if flaws:
         raise Flawed(flaws)
     wanted = stored(kind)
-    exact = recast(column(made), _with_double(wanted))
+    exact = recast(column(filled), _with_double(wanted))
     return exact if exact.type.equals(wanted) else exact.cast(wanted)
 
 
@@ -136,5 +136,5 @@ def _encoded(name: str, cells: Sequence[Any], features: Features) -> Any:
     from datasets.table import embed_table_storage
 
     own = Features({name: features[name]})
-    made = [own.encode_example({name: cell}) for cell in cells]
-    return embed_table_storage(pa.Table.from_pylist(made, schema=own.arrow_schema)).column(0)
+    examples = [own.encode_example({name: cell}) for cell in cells]
+    return embed_table_storage(pa.Table.from_pylist(examples, schema=own.arrow_schema)).column(0)

@@ -92,9 +92,9 @@ def _is_beyond(array: pa.Array) -> bool:
         return _is_beyond(array.flatten())
     seconds = 86_400 if pa.types.is_date(kind) else 1
     ticks = 10 ** (3 * _UNITS.index(kind.unit)) if pa.types.is_timestamp(kind) else 1
-    found = pc.min_max(array.view(pa.int32() if pa.types.is_date(kind) else pa.int64())).as_py()
-    return found["min"] is not None and not all(
-        _FIRST <= found[end] * seconds // ticks <= _LAST for end in ("min", "max")
+    bounds = pc.min_max(array.view(pa.int32() if pa.types.is_date(kind) else pa.int64())).as_py()
+    return bounds["min"] is not None and not all(
+        _FIRST <= bounds[end] * seconds // ticks <= _LAST for end in ("min", "max")
     )
 
 
@@ -104,15 +104,15 @@ def _each(read: Callable[[Any], Any], cells: Sequence[Any]) -> list[Any]:
     Raises:
         Flawed: some can't be read.
     """
-    made, flaws = [], []
+    results, flaws = [], []
     for row, cell in enumerate(cells):
         try:
-            made.append(read(cell))
+            results.append(read(cell))
         except (ValueError, OverflowError) as error:
             flaws.append(Flaw(row, f"holds {cell!r:.60}, which can't be kept", str(error)))
     if flaws:
         raise Flawed(flaws)
-    return made
+    return results
 
 
 def _unit(dtype: Any) -> str:
@@ -135,7 +135,7 @@ def _span(cell: Any) -> Any:
     return cell
 
 
-def _unchanged(cell: np.timedelta64 | np.datetime64, made: Any) -> Any:
+def _unchanged(cell: np.timedelta64 | np.datetime64, converted: Any) -> Any:
     """Return what was made of NumPy's time, if it is as exact; None where it is not a time.
 
     Raises:
@@ -143,13 +143,13 @@ def _unchanged(cell: np.timedelta64 | np.datetime64, made: Any) -> Any:
     """
     import pandas as pd
 
-    if pd.isna(made):
+    if pd.isna(converted):
         return None
-    if not datetime.MINYEAR <= getattr(made, "year", datetime.MINYEAR) <= datetime.MAXYEAR:
+    if not datetime.MINYEAR <= getattr(converted, "year", datetime.MINYEAR) <= datetime.MAXYEAR:
         raise ValueError("columns hold the years 1 to 9999")
-    if _unit(cell.dtype)[-2:] in ("ps", "fs", "as") and made.to_numpy() != cell:
+    if _unit(cell.dtype)[-2:] in ("ps", "fs", "as") and converted.to_numpy() != cell:
         raise ValueError("columns hold nothing finer than nanoseconds: give a number")
-    return made
+    return converted
 
 
 def _moment(cell: datetime.date | np.datetime64 | pd.Timestamp | None) -> Any:

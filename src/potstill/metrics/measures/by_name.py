@@ -46,7 +46,7 @@ def measures_of(given: Iterable[AnyMeasure]) -> dict[str, Measure]:
     >>> list(measures_of(["exact_match", "ROUGE-L", len, len]))
     ['exact_match', 'rouge_l', 'len', 'len 2']
     """
-    made: dict[str, Measure] = {}
+    by_name: dict[str, Measure] = {}
     problems = []
     for one in [given] if isinstance(given, str) else given:
         try:
@@ -54,11 +54,11 @@ def measures_of(given: Iterable[AnyMeasure]) -> dict[str, Measure]:
         except (TypeError, ValueError) as error:
             problems.append(str(error))
             continue
-        alike = sum(name == measure.name or name.startswith(f"{measure.name} ") for name in made)
-        made[f"{measure.name} {alike + 1}" if alike else measure.name] = measure
+        alike = sum(name == measure.name or name.startswith(f"{measure.name} ") for name in by_name)
+        by_name[f"{measure.name} {alike + 1}" if alike else measure.name] = measure
     if problems:
         raise BadInput(*problems)
-    return made
+    return by_name
 
 
 def _named(name: str) -> Measure:
@@ -67,12 +67,12 @@ def _named(name: str) -> Measure:
     Raises:
         ValueError: there is none.
     """
-    plain = {_plain(known): known for known in (*NAMED, *_OWN_OPTIONS)}
-    found = plain.get(_plain(name), "")
-    if found in NAMED:
-        return NAMED[found]
-    if found:
-        raise ValueError(f"the measure {name!r} has options that a name can't hold: write {_OWN_OPTIONS[found]}")
+    plain = {_plain(one): one for one in (*NAMED, *_OWN_OPTIONS)}
+    full_name = plain.get(_plain(name), "")
+    if full_name in NAMED:
+        return NAMED[full_name]
+    if full_name:
+        raise ValueError(f"the measure {name!r} has options that a name can't hold: write {_OWN_OPTIONS[full_name]}")
     near = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.5)
     hint = f", did you mean {plain[near[0]]!r}?" if near else ";"
     raise ValueError(f"there is no measure {name!r}{hint} known are {', '.join(sorted(NAMED))}")

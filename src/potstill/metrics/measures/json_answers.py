@@ -108,8 +108,8 @@ class JSONFields(CorpusMeasure):
 
     def counts(self, answers: Sequence[str], golds: Sequence[Gold]) -> list[list[float]]:
         """Return the fields that are right and those that there are, of each row."""
-        found = [self._nearest(answer, gold) for answer, gold in zip(answers, golds, strict=True)]
-        return [[right.total(), there.total()] for right, there in found]
+        fields = [self._nearest(answer, gold) for answer, gold in zip(answers, golds, strict=True)]
+        return [[right.total(), there.total()] for right, there in fields]
 
     def figure(self, sums: Sequence[float]) -> float:
         """Return the share of the fields that are right."""
@@ -119,31 +119,31 @@ class JSONFields(CorpusMeasure):
         """Return the share of all fields, and of each."""
         right, there = Counter[str](), Counter[str]()
         for answer, gold in zip(answers, golds, strict=True):
-            ours, all_of_them = self._nearest(answer, gold)
-            right.update(ours)
-            there.update(all_of_them)
+            right_here, all_here = self._nearest(answer, gold)
+            right.update(right_here)
+            there.update(all_here)
         parts = {name: right[name] / count for name, count in sorted(there.items())}
         return Score(self.figure([right.total(), there.total()]), parts=parts)
 
     def _nearest(self, answer: str, gold: Gold) -> tuple[Counter[str], Counter[str]]:
         """Return which fields are right and which there are, with the right answer of which most are."""
-        ours = _value(answer, self.among_words)
-        said = dict(_leaves(ours)) if isinstance(ours, dict) else {}
-        return max((self._compared(said, one) for one in golds_of(gold)), key=_share)
+        value = _value(answer, self.among_words)
+        answered = dict(_leaves(value)) if isinstance(value, dict) else {}
+        return max((self._compared(answered, one) for one in golds_of(gold)), key=_share)
 
-    def _compared(self, said: Mapping[str, str | None], gold: str) -> tuple[Counter[str], Counter[str]]:
+    def _compared(self, answered: Mapping[str, str | None], gold: str) -> tuple[Counter[str], Counter[str]]:
         """Return which fields are right and which there are."""
-        theirs = _value(gold, False)
-        if not isinstance(theirs, dict):
+        gold_value = _value(gold, False)
+        if not isinstance(gold_value, dict):
             raise ValueError(f"the right answer is no JSON object: {gold!r:.80}")
-        wanted = dict(_leaves(theirs))
-        names = [name for name in {**wanted, **said} if not self.fields or name in self.fields]
-        right = [name for name in names if name in wanted and name in said and wanted[name] == said[name]]
+        wanted = dict(_leaves(gold_value))
+        names = [name for name in {**wanted, **answered} if not self.fields or name in self.fields]
+        right = [name for name in names if name in wanted and name in answered and wanted[name] == answered[name]]
         return Counter(right), Counter(names)
 
 
-def _share(found: tuple[Counter[str], Counter[str]]) -> float:
-    right, there = found
+def _share(fields: tuple[Counter[str], Counter[str]]) -> float:
+    right, there = fields
     return right.total() / there.total() if there else 0.0
 
 

@@ -54,7 +54,7 @@ class Measure(Protocol):
 class CorpusMeasure(Measure, Protocol):
     """A measure whose figure of all rows is no mean: it is computed from sums over the rows.
 
-    That it is made of sums lets a bootstrap draw rows anew without comparing a text again.
+    That it is made of sums lets a bootstrap resample rows without comparing a text again.
     """
 
     def counts(self, answers: Sequence[str], golds: Sequence[Gold]) -> list[list[float]]:
@@ -140,8 +140,8 @@ def with_options(name: str, measure: object) -> str:
     own = cast(Any, measure)
     fields = dataclasses.fields(own)
     changed = [(one.name, getattr(own, one.name)) for one in fields if getattr(own, one.name) != one.default]
-    said = ", ".join(f"{option}={_option(value)}" for option, value in changed)
-    return f"{name}({said})" if said else name
+    listing = ", ".join(f"{option}={_option(value)}" for option, value in changed)
+    return f"{name}({listing})" if listing else name
 
 
 def _option(value: object) -> str:

@@ -16,36 +16,38 @@ from potstill.metrics.measures.measure import Gold, Measure, Row, best
 from potstill.text.words import words_of
 
 
-def f_measure(shared: int, ours: int, theirs: int) -> float:
+def f_measure(shared: int, answer_count: int, gold_count: int) -> float:
     """Return the harmonic mean of precision and recall of what is `shared`; 0 where nothing is."""
-    return 2 * shared / (ours + theirs) if shared else 0.0
+    return 2 * shared / (answer_count + gold_count) if shared else 0.0
 
 
-def shared_ngrams(ours: Sequence[str], theirs: Sequence[str], n: int) -> tuple[int, int, int]:
+def shared_ngrams(answer_words: Sequence[str], gold_words: Sequence[str], n: int) -> tuple[int, int, int]:
     """Return how many runs of n words two texts share, each as often as both have it, and how many each has."""
-    first, second = (Counter(zip(*(words[place:] for place in range(n)), strict=False)) for words in (ours, theirs))
+    first, second = (
+        Counter(zip(*(words[place:] for place in range(n)), strict=False)) for words in (answer_words, gold_words)
+    )
     return (first & second).total(), first.total(), second.total()
 
 
-def common_subsequence(ours: Sequence[str], theirs: Sequence[str]) -> int:
-    """Return the length of the longest common subsequence, a bit of one long number for each word of `ours`.
+def common_subsequence(answer_words: Sequence[str], gold_words: Sequence[str]) -> int:
+    """Return the length of the longest common subsequence, a bit of one long number for each word of the answer.
 
     H. Hyyrö, "Bit-parallel LCS-length computation revisited", AWOCA 2004, figure 3.
 
     >>> common_subsequence("the cat sat on the mat".split(), "the dog sat on a mat".split())
     4
     """
-    full = (1 << len(ours)) - 1
+    full = (1 << len(answer_words)) - 1
     places: dict[str, int] = {}
-    for place, word in enumerate(ours):
+    for place, word in enumerate(answer_words):
         places[word] = places.get(word, 0) | 1 << place
     vector = full
-    for word in theirs:
+    for word in gold_words:
         match = places.get(word, 0)
         if match:
             both = vector & match
             vector = ((vector + both) | (vector & ~match)) & full
-    return len(ours) - vector.bit_count()
+    return len(answer_words) - vector.bit_count()
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,10 @@ class TokenF1(Measure):
 
 
 def _token_f1(answer: str, gold: str) -> float:
-    ours, theirs = words_of(answer), words_of(gold)
-    if not ours or not theirs:
-        return float(ours == theirs)
-    return f_measure(*shared_ngrams(ours, theirs, 1))
+    answer_words, gold_words = words_of(answer), words_of(gold)
+    if not answer_words or not gold_words:
+        return float(answer_words == gold_words)
+    return f_measure(*shared_ngrams(answer_words, gold_words, 1))
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class ROUGE(Measure):
         return best(self._score, answer, gold)
 
     def _score(self, answer: str, gold: str) -> float:
-        ours, theirs = words_of(answer), words_of(gold)
+        answer_words, gold_words = words_of(answer), words_of(gold)
         if self.kind == "L":
-            return f_measure(common_subsequence(ours, theirs), len(ours), len(theirs))
-        return f_measure(*shared_ngrams(ours, theirs, int(self.kind)))
+            return f_measure(common_subsequence(answer_words, gold_words), len(answer_words), len(gold_words))
+        return f_measure(*shared_ngrams(answer_words, gold_words, int(self.kind)))

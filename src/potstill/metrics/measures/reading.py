@@ -37,9 +37,9 @@ def last_number(text: str) -> Decimal | None:
     plain = unicodedata.normalize("NFKC", re.sub(rf"(?<=\d)[{_SPACES}](?=\d{{3}})", "_", text).translate(_MINUS))
     final = [match[1] or match[2] for match in _FINAL.finditer(plain)]
     for place in (*final[-1:], plain):
-        found = _NUMBER.findall(place)
-        if found:
-            return _decimal(found[0] if place is not plain else found[-1])
+        numbers = _NUMBER.findall(place)
+        if numbers:
+            return _decimal(numbers[0] if place is not plain else numbers[-1])
     return None
 
 
@@ -77,10 +77,10 @@ class NumericAnswer(Measure):
         return best(self._same, answer, gold)
 
     def _same(self, answer: str, gold: str) -> bool:
-        ours, theirs = last_number(answer), last_number(gold)
-        if theirs is None:
+        answered, expected = last_number(answer), last_number(gold)
+        if expected is None:
             raise ValueError(f"the right answer holds no number: {gold!r:.80}")
-        return ours is not None and abs(ours - theirs) <= Decimal(str(self.tolerance)) * abs(theirs)
+        return answered is not None and abs(answered - expected) <= Decimal(str(self.tolerance)) * abs(expected)
 
 
 @dataclass(frozen=True)

@@ -166,10 +166,10 @@ def _scores(measure: Measure, answers: Sequence[str], golds: Sequence[Gold | Non
             missing += 1
         else:
             try:
-                found = measure.per_row(answer, gold if gold is not None else "", row)
-                value = None if found is None else float(found)
-                missing += found is None
-                bools, numbers = bools + isinstance(found, bool), numbers + (found is not None)
+                score = measure.per_row(answer, gold if gold is not None else "", row)
+                value = None if score is None else float(score)
+                missing += score is None
+                bools, numbers = bools + isinstance(score, bool), numbers + (score is not None)
             except Exception as error:  # noqa: BLE001 - a measure may be the user's own, and raise anything
                 errors.append(f"row {row.get('id', number)!r}: {described(error)}")
         if value is not None and not math.isfinite(value):
@@ -187,16 +187,16 @@ def _summary(
     seed: int,
 ) -> Summary:
     """Return the figure of one measure over the rows that have a score."""
-    kept = [number for number, value in enumerate(scores.values) if value is not None]
-    own = None if clusters is None else [clusters[number] for number in kept]
+    scored = [number for number, value in enumerate(scores.values) if value is not None]
+    own = None if clusters is None else [clusters[number] for number in scored]
     largest = 1.0 if scores.are_bools else measure.largest
     score, how, errors = Score(math.nan), "", scores.errors[:SHOWN]
     ends: Ends = (None, None)
     try:
-        if kept and isinstance(measure, CorpusMeasure):
-            texts, right = [answers[number] for number in kept], [golds[number] or "" for number in kept]
+        if scored and isinstance(measure, CorpusMeasure):
+            texts, right = [answers[number] for number in scored], [golds[number] or "" for number in scored]
             score, ends, how = measure.corpus(texts, right), _drawn(measure, texts, right, own, seed), "bootstrap"
-        elif kept:
+        elif scored:
             values = [value for value in scores.values if value is not None]
             score = Score(math.fsum(values) / len(values))
             ends, how = _ends(measure.is_share or scores.are_bools, largest, values, own)
@@ -206,7 +206,7 @@ def _summary(
         value=score.value if math.isfinite(score.value) else None,
         low=_finite(ends[0]),
         high=_finite(ends[1]),
-        n=len(kept),
+        n=len(scored),
         interval=how if _finite(ends[0]) is not None else "",
         higher_is_better=measure.higher_is_better,
         largest=largest,
@@ -226,13 +226,13 @@ def _ends(
     share = is_share and set(values) <= {0.0, 1.0}
     top = largest or 0.0
     if clusters is None and share:
-        found = wilson(round(math.fsum(values)), len(values))
-        return (found.low, found.high), "wilson"
+        proportion = wilson(round(math.fsum(values)), len(values))
+        return (proportion.low, proportion.high), "wilson"
     if len(set(values)) == 1 and values[0] in (0.0, top) and top:
         # no spread to learn from: a score at the end of its scale varies less than a share there
         count = len(values) if clusters is None else len(set(clusters))
-        found = wilson(count if values[0] else 0, count)
-        return (found.low * top, found.high * top), "wilson"
+        proportion = wilson(count if values[0] else 0, count)
+        return (proportion.low * top, proportion.high * top), "wilson"
     from potstill.metrics.uncertainty.means import mean_interval
 
     interval = mean_interval(values, clusters)
@@ -251,8 +251,8 @@ def _drawn(
         return None, None
     from potstill.metrics.uncertainty.bootstrap import bootstrap_interval
 
-    found = bootstrap_interval(measure.counts(answers, golds), measure.figure, clusters, draws=DRAWS, seed=seed)
-    return _apart(found.low, found.high)
+    interval = bootstrap_interval(measure.counts(answers, golds), measure.figure, clusters, draws=DRAWS, seed=seed)
+    return _apart(interval.low, interval.high)
 
 
 def _apart(low: float, high: float) -> Ends:

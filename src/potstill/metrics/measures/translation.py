@@ -43,8 +43,8 @@ class _SacreMeasure(CorpusMeasure):
     def counts(self, answers: Sequence[str], golds: Sequence[Gold]) -> list[list[float]]:
         """Return what sacrebleu sums up, of each row."""
         metric = _made(*self._metric)
-        found = metric._extract_corpus_statistics(list(answers), _streams(golds))
-        return [list(map(float, row)) for row in found]
+        statistics = metric._extract_corpus_statistics(list(answers), _streams(golds))
+        return [list(map(float, row)) for row in statistics]
 
     def figure(self, sums: Sequence[float]) -> float:
         """Return the figure that the sums over some rows make."""

@@ -1,4 +1,4 @@
-"""Intervals of figures that are computed from sums over the rows, such as BLEU: by drawing rows anew.
+"""Intervals of figures that are computed from sums over the rows, such as BLEU: by drawing rows with replacement.
 
 A row is drawn by counting it more than once in the sums, so that no text is compared again.
 
@@ -53,10 +53,10 @@ def bootstrap_interval(
         ValueError: there are no rows, or not as many clusters.
     """
     table = _table(counts, clusters)
-    made = np.array([figure(list(sums)) for sums in _draws(table, draws, seed)])
+    figures = np.array([figure(list(sums)) for sums in _draws(table, draws, seed)])
     value = figure(list(table.sum(axis=0)))
-    low, high = np.nanquantile(made, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(value, float(min(low, value)), float(max(high, value)), float(np.nanstd(made, ddof=1)))
+    low, high = np.nanquantile(figures, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(value, float(min(low, value)), float(max(high, value)), float(np.nanstd(figures, ddof=1)))
 
 
 def paired_bootstrap(
@@ -78,19 +78,19 @@ def paired_bootstrap(
     Raises:
         ValueError: there are no rows, or both models have not as many.
     """
-    ours, theirs = _table(first, clusters), _table(second, clusters)
-    if ours.shape != theirs.shape:
-        raise ValueError(f"models are paired on the same rows, got {ours.shape} and {theirs.shape}")
-    observed = figure(list(ours.sum(axis=0))) - figure(list(theirs.sum(axis=0)))
-    width = ours.shape[1]
-    drawn = _draws(np.hstack([ours, theirs]), draws, seed)
-    made = np.array([figure(list(sums[:width])) - figure(list(sums[width:])) for sums in drawn])
-    low, high = np.nanquantile(made, [(1 - level) / 2, (1 + level) / 2])
-    error = float(np.nanstd(made, ddof=1))
-    extreme = int((np.abs(made - np.nanmean(made)) >= abs(observed)).sum())
+    first_table, second_table = _table(first, clusters), _table(second, clusters)
+    if first_table.shape != second_table.shape:
+        raise ValueError(f"models are paired on the same rows, got {first_table.shape} and {second_table.shape}")
+    observed = figure(list(first_table.sum(axis=0))) - figure(list(second_table.sum(axis=0)))
+    width = first_table.shape[1]
+    drawn = _draws(np.hstack([first_table, second_table]), draws, seed)
+    differences = np.array([figure(list(sums[:width])) - figure(list(sums[width:])) for sums in drawn])
+    low, high = np.nanquantile(differences, [(1 - level) / 2, (1 + level) / 2])
+    error = float(np.nanstd(differences, ddof=1))
+    extreme = int((np.abs(differences - np.nanmean(differences)) >= abs(observed)).sum())
     p = 1.0 if observed == 0 else (1 + extreme) / (1 + draws)
     interval = Interval(observed, float(min(low, observed)), float(max(high, observed)), error)
-    return PairedBootstrap(interval, p, bool(np.ptp(made) == 0))
+    return PairedBootstrap(interval, p, bool(np.ptp(differences) == 0))
 
 
 def _table(counts: ArrayLike, clusters: Sequence[Hashable] | None) -> NDArray[np.float64]:

@@ -55,8 +55,8 @@ def brier(confidences: ArrayLike, right: ArrayLike) -> float:
     >>> round(brier([0.9, 0.6], [1, 0]), 3)
     0.185
     """
-    said, came = _checked(confidences, right)
-    return float(((said - came) ** 2).mean())
+    confidence, outcome = _checked(confidences, right)
+    return float(((confidence - outcome) ** 2).mean())
 
 
 def brier_of_classes(probabilities: ArrayLike, classes: Sequence[int]) -> float:
@@ -82,14 +82,14 @@ def reliability(confidences: ArrayLike, right: ArrayLike, bins: int = BINS) -> l
     Raises:
         ValueError: as in `brier`.
     """
-    said, came = _checked(confidences, right)
-    numbers = _bin_numbers(said, bins)
-    made = []
+    confidence, outcome = _checked(confidences, right)
+    numbers = _bin_numbers(confidence, bins)
+    filled_bins = []
     for number in np.unique(numbers):
         own = numbers == number
         count = int(own.sum())
-        made.append(Bin(count, float(said[own].mean()), wilson(round(came[own].sum()), count)))
-    return made
+        filled_bins.append(Bin(count, float(confidence[own].mean()), wilson(round(outcome[own].sum()), count)))
+    return filled_bins
 
 
 def calibration_error(
@@ -107,34 +107,34 @@ def calibration_error(
     Raises:
         ValueError: as in `brier`.
     """
-    said, came = _checked(confidences, right)
-    numbers = _bin_numbers(said, bins)
-    value = float(_errors(said, came[None], numbers, bins)[0])
+    confidence, outcome = _checked(confidences, right)
+    numbers = _bin_numbers(confidence, bins)
+    value = float(_errors(confidence, outcome[None], numbers, bins)[0])
     rng = np.random.default_rng(seed)
-    usual = np.concatenate([_drawn(rng, said, numbers, bins, block) for block in _blocks(draws, len(said))])
+    usual = np.concatenate([_drawn(rng, confidence, numbers, bins, block) for block in _blocks(draws, len(confidence))])
     as_much = (1 + int((usual >= value).sum())) / (1 + draws)
     return CalibrationError(value, float(usual.mean()), float(np.quantile(usual, 0.95)), as_much)
 
 
 def _drawn(
-    rng: np.random.Generator, said: NDArray[np.float64], numbers: NDArray[np.int64], bins: int, block: int
+    rng: np.random.Generator, confidence: NDArray[np.float64], numbers: NDArray[np.int64], bins: int, block: int
 ) -> NDArray[np.float64]:
     """Return the errors of a calibrated model in a block of draws."""
-    return _errors(said, (rng.random((block, len(said))) < said).astype(float), numbers, bins)
+    return _errors(confidence, (rng.random((block, len(confidence))) < confidence).astype(float), numbers, bins)
 
 
 def _errors(
-    said: NDArray[np.float64], came: NDArray[np.float64], numbers: NDArray[np.int64], bins: int
+    confidence: NDArray[np.float64], outcomes: NDArray[np.float64], numbers: NDArray[np.int64], bins: int
 ) -> NDArray[np.float64]:
     """Return the calibration error of each set of outcomes [B, n]."""
     member = np.eye(bins)[numbers]  # [n, bins]
-    gaps = np.abs(came @ member - said @ member)
-    return np.asarray(gaps.sum(axis=1) / len(said))
+    gaps = np.abs(outcomes @ member - confidence @ member)
+    return np.asarray(gaps.sum(axis=1) / len(confidence))
 
 
-def _bin_numbers(said: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
+def _bin_numbers(confidence: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
     """Return the number of each confidence's bin; those on an edge belong below it, as in Guo et al."""
-    return np.clip(np.ceil(said * bins).astype(np.int64) - 1, 0, bins - 1)
+    return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
 
 
 def _blocks(draws: int, rows: int) -> list[int]:
@@ -149,9 +149,11 @@ def _checked(confidences: ArrayLike, right: ArrayLike) -> tuple[NDArray[np.float
     Raises:
         ValueError: there are no rows, not as many of both, or a confidence is no probability.
     """
-    said, came = np.asarray(confidences, dtype=float), np.asarray(right, dtype=float)
-    if said.ndim != 1 or said.shape != came.shape or not said.size:
-        raise ValueError(f"each row needs a confidence and whether it is right, got {said.shape} and {came.shape}")
-    if not ((said >= 0) & (said <= 1)).all():
+    confidence, outcome = np.asarray(confidences, dtype=float), np.asarray(right, dtype=float)
+    if confidence.ndim != 1 or confidence.shape != outcome.shape or not confidence.size:
+        raise ValueError(
+            f"each row needs a confidence and whether it is right, got {confidence.shape} and {outcome.shape}"
+        )
+    if not ((confidence >= 0) & (confidence <= 1)).all():
         raise ValueError("confidences are probabilities from 0 to 1; some are not, or are NaN")
-    return said, came
+    return confidence, outcome

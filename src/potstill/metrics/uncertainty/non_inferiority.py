@@ -44,9 +44,9 @@ def non_inferior_shares(student_only: int, teacher_only: int, n: int, within: fl
     >>> non_inferior_shares(20, 22, 1000, within=0.02).passed, non_inferior_shares(2, 3, 100, within=0.02).passed
     (True, False)
     """
-    found = bonett_price(student_only, teacher_only, n, level)
+    difference = bonett_price(student_only, teacher_only, n, level)
     middle = (student_only - teacher_only) / (n + 2)
-    return _verdict(found, within, _upper(normal_p, (middle + within) / found.error), level)
+    return _verdict(difference, within, _upper(normal_p, (middle + within) / difference.error), level)
 
 
 def non_inferior_means(
@@ -66,15 +66,21 @@ def non_inferior_means(
     """
     import numpy as np
 
-    ours, theirs = np.asarray(student, dtype=float), np.asarray(teacher, dtype=float)
-    if ours.shape != theirs.shape:
-        raise ValueError(f"a student and its teacher are paired on the same rows, got {ours.shape} and {theirs.shape}")
-    found = mean_interval(ours - theirs, clusters, level)
-    if not found.error > 0:
-        p = 0.0 if found.value > -within and math.isfinite(found.low) else 1.0
-        return _verdict(found, within, p, level)
-    freedom = (len(ours) if clusters is None else len(set(clusters))) - 1
-    return _verdict(found, within, _upper(lambda t: student_p(t, freedom), (found.value + within) / found.error), level)
+    student_scores, teacher_scores = np.asarray(student, dtype=float), np.asarray(teacher, dtype=float)
+    if student_scores.shape != teacher_scores.shape:
+        shapes = f"{student_scores.shape} and {teacher_scores.shape}"
+        raise ValueError(f"a student and its teacher are paired on the same rows, got {shapes}")
+    difference = mean_interval(student_scores - teacher_scores, clusters, level)
+    if not difference.error > 0:
+        p = 0.0 if difference.value > -within and math.isfinite(difference.low) else 1.0
+        return _verdict(difference, within, p, level)
+    freedom = (len(student_scores) if clusters is None else len(set(clusters))) - 1
+    return _verdict(
+        difference,
+        within,
+        _upper(lambda t: student_p(t, freedom), (difference.value + within) / difference.error),
+        level,
+    )
 
 
 def corrected(verdicts: Mapping[str, Verdict], level: float = LEVEL) -> dict[str, Verdict]:
@@ -89,7 +95,7 @@ def corrected(verdicts: Mapping[str, Verdict], level: float = LEVEL) -> dict[str
     }
 
 
-def _verdict(found: Interval, within: float, p: float, level: float) -> Verdict:
+def _verdict(difference: Interval, within: float, p: float, level: float) -> Verdict:
     """Return the verdict of an interval.
 
     Raises:
@@ -97,7 +103,7 @@ def _verdict(found: Interval, within: float, p: float, level: float) -> Verdict:
     """
     if not within >= 0:
         raise ValueError(f"within={within} is no loss: give what may be lost, such as 0.02, or 0")
-    return Verdict(found, within, p, found.low > -within and p < (1 - level) / 2, found.high < -within)
+    return Verdict(difference, within, p, difference.low > -within and p < (1 - level) / 2, difference.high < -within)
 
 
 def _upper(two_sided: object, value: float) -> float:

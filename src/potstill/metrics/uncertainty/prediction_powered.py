@@ -45,24 +45,24 @@ def prediction_powered(
     >>> round(found.mean.value, 3), round(found.trust, 3)
     (0.899, 0.745)
     """
-    ours, paired, others = (np.asarray(one, dtype=float) for one in (human, judged, judged_only))
-    n, more = len(ours), len(others)
+    labels, paired, others = (np.asarray(one, dtype=float) for one in (human, judged, judged_only))
+    n, more = len(labels), len(others)
     if n < 2 or n != len(paired) or not more:
         raise ValueError(
             f"got {n} human labels, {len(paired)} of the judge on the same rows and {more} on others: give at least "
             "two, as many, and at least one"
         )
     spread = float(np.concatenate([paired, others]).var(ddof=1))
-    shared = float(np.cov(ours, paired)[0, 1])
+    shared = float(np.cov(labels, paired)[0, 1])
     trust = min(1.0, max(0.0, shared / ((1 + n / more) * spread))) if spread else 0.0
-    rest = _residuals(ours, paired, trust)
+    rest = _residuals(labels, paired, trust)
     variance = trust**2 * spread / more + float(rest.var(ddof=1)) / len(rest)
-    known = trust * float(others.mean())
-    value, middle = known + float((ours - trust * paired).mean()), known + float(rest.mean())
+    from_judge = trust * float(others.mean())
+    value, middle = from_judge + float((labels - trust * paired).mean()), from_judge + float(rest.mean())
     error = math.sqrt(variance)
     half = t_of(level, n - 1) * error
     interval = Interval(value, min(value, middle - half), max(value, middle + half), error)
-    as_good = float(ours.var(ddof=1)) / variance if variance else math.inf
+    as_good = float(labels.var(ddof=1)) / variance if variance else math.inf
     return PredictionPowered(interval, trust, as_good)
 
 

@@ -40,17 +40,17 @@ def scored_sets(
     """Return the scores of the answers by test set; a failed request counts as an empty answer."""
     if not measures:
         return {}
-    found = {}
+    by_set = {}
     for name in dict.fromkeys(question.set for question in questions):
         pairs = [(one, other) for one, other in zip(questions, responses, strict=True) if one.set == name]
-        found[name] = score_rows(
+        by_set[name] = score_rows(
             measures,
             [_answer(response) for _, response in pairs],
             [question.expected for question, _ in pairs],
             [{**question.columns, "id": question.row} for question, _ in pairs],
             clusters=[one.cluster or number for number, (one, _) in enumerate(pairs)] if clustered else None,
         )
-    return found
+    return by_set
 
 
 def measures_in(scored: Scored | None) -> dict[str, Any]:

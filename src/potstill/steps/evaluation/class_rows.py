@@ -37,17 +37,19 @@ def calibration(answers: Sequence[Answer], right: Sequence[bool]) -> dict[str, f
     0 for a calibrated model too, the more the fewer rows: what such a one has on average, and stays below in 19 of 20
     test sets, stands beside it.
     """
-    said = [answer.probability for answer in answers]
-    if not said or not all(math.isfinite(one) for one in said):
+    probabilities = [answer.probability for answer in answers]
+    if not probabilities or not all(math.isfinite(one) for one in probabilities):
         return {}
-    said = [min(1.0, max(0.0, one)) for one in said]  # a sum of rounded numbers may be a little more than 1
-    found = calibration_error(said, right)
+    probabilities = [
+        min(1.0, max(0.0, one)) for one in probabilities
+    ]  # a sum of rounded numbers may be a little more than 1
+    error = calibration_error(probabilities, right)
     return {
-        "brier": brier(said, right),
-        "calibration_error": found.value,
-        "calibration_error_of_calibrated": found.calibrated,
-        "calibration_error_of_calibrated_high": found.calibrated_high,
-        "calibration_error_p": found.p,
+        "brier": brier(probabilities, right),
+        "calibration_error": error.value,
+        "calibration_error_of_calibrated": error.calibrated,
+        "calibration_error_of_calibrated_high": error.calibrated_high,
+        "calibration_error_p": error.p,
     }
 
 
@@ -76,8 +78,8 @@ def word_rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of the test set `name`, of a classifier of words: labels of the words that count."""
     for row, words, gold, answer in zip(ids, texts, expected, predicted, strict=True):
-        there, found = spans(gold), spans(answer)
-        counts = (len(set(there) & set(found)), len(found), len(there))
+        gold_spans, predicted_spans = spans(gold), spans(answer)
+        counts = (len(set(gold_spans) & set(predicted_spans)), len(predicted_spans), len(gold_spans))
         yield {
             "id": row,
             "set": name,

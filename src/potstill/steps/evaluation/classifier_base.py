@@ -85,7 +85,7 @@ class ClassEvaluation(Step):
         kept of each row.
         """
         results: dict[str, Any] = {}
-        kept: list[Mapping[str, Any]] = []
+        all_rows: list[Mapping[str, Any]] = []
         count = seconds = 0.0
         for name, test in sets.items():
             started = time.perf_counter()
@@ -93,11 +93,11 @@ class ClassEvaluation(Step):
             seconds += time.perf_counter() - started
             count += len(test)
             results[name], rows = score(name, test, answers)
-            kept += rows
+            all_rows += rows
             # by which a report knows that two models saw the same rows, and may pair them
             results[name]["row_digest"] = row_digest(zip(test[self.text], test[self.label], strict=True))
             context.ledger.keep(len(test))
-        write(context.out, self.row_columns, kept)
+        write(context.out, self.row_columns, all_rows)
         size = footprint(reader.folder)
         return {
             "sets": results,
@@ -240,10 +240,10 @@ def by_runtime(folder: Path, threads: int) -> Callable[[Any], tuple[list[Any], l
     logits = session(folder, threads)
 
     def classes(batch: Mapping[str, NDArray[Any]]) -> tuple[list[Any], list[float]]:
-        made = logits({name: batch[name].astype("int64") for name in batch})
-        best = made.argmax(-1)
+        scores = logits({name: batch[name].astype("int64") for name in batch})
+        best = scores.argmax(-1)
         # softmax at the largest: the exponentials of the others are at most 1
-        probable = 1 / np.exp(made.astype(float) - made.max(-1, keepdims=True)).sum(-1)
+        probable = 1 / np.exp(scores.astype(float) - scores.max(-1, keepdims=True)).sum(-1)
         return best.tolist(), probable.tolist()
 
     return classes

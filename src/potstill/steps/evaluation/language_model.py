@@ -50,7 +50,7 @@ class Evaluate(Step):
     """Answer the test rows with a model and measure quality, speed and size.
 
     Each row is kept with its answer and its scores in `rows.parquet`, beside the figures. A measurement is kept in the
-    store: scoring anew, with other measures or right answers, asks no model again.
+    store: scoring again, with other measures or right answers, asks no model again.
 
     A model folder is served by vLLM, what Export wrote by its own runtime; a GGUF without llama-cpp-python is read by
     transformers, which dequantizes it, so that its speed and memory stay unknown.
@@ -141,13 +141,13 @@ class Evaluate(Step):
         requests = [question.request for question in questions]
         protocol = {"latency": self.latency_requests, "warmup": self.warmup, "threads": context.threads}
         key = measurement_key(teacher, requests, protocol)
-        found = kept(context.store_journal, key, len(requests))
-        if found is not None:
+        earlier = kept(context.store_journal, key, len(requests))
+        if earlier is not None:
             context.logger.info("measured before, on the same prompts: answers and speeds are those, no model is asked")
-            return found
-        made = self._measure(teacher, model, questions, context)
-        keep(context.store_journal, key, made)
-        return made
+            return earlier
+        measurement = self._measure(teacher, model, questions, context)
+        keep(context.store_journal, key, measurement)
+        return measurement
 
     def _measure(
         self, teacher: Teacher, model: TeacherSource, questions: Sequence[Question], context: Context
@@ -159,7 +159,7 @@ class Evaluate(Step):
             responses = _answers(session, [question.request for question in questions], context)
             seconds = time.perf_counter() - started
             folder = weights_folder(model)  # only now: the teacher may have just downloaded it
-            # a teacher that only reads an export's file is no measure of the runtime's speed and memory
+            # a teacher that only reads an export's file does not show the speed and memory of the runtime
             serves = getattr(teacher, "is_serving", True)
             memory = peak_memory() if folder is not None and serves else None
             runtime = getattr(session, "title", "")

@@ -138,13 +138,13 @@ class LeakCheck(Step):
             texts.look(row[self.column], name)
             for name, row in zip(names(train), scan(train, [self.column]), strict=True)
         ]
-        rows = [TestRow(*row, found) for row, found in zip(given, texts.found, strict=True)]
+        rows = [TestRow(*row, matches) for row, matches in zip(given, texts.found, strict=True)]
         ways = ["exact", *(way for way, on in (("ngram", self.ngram), ("near", self.near)) if on)]
         if encoder is not None:
             ways.append(MEANING)
             rows = self._with_meaning(rows, train, Encoder(encoder, context), every)
         write_rows(context.out / FILE, rows)
-        counts = Counter(way for found in every for way in found)
+        counts = Counter(way for matches in every for way in matches)
         looked = {way: counts[way] for way in ways} | {"any": sum(map(bool, every))}
         per_set = {name: self._figures([row for row in rows if row.set == name], ways, train) for name in sets}
         return {"leaks": {"checked": ways, "train": {"rows": len(train), **looked}, "sets": per_set}}
@@ -184,14 +184,14 @@ class LeakCheck(Step):
     def _figures(self, rows: Sequence[TestRow], ways: Sequence[str], train: Dataset) -> dict[str, Any]:
         """Return the counts of a test set, with its examples."""
         counts = {way: sum(row.has(way) for row in rows) for way in ways}
-        found = [row for row in rows if any(map(row.has, ways))]
+        leaked = [row for row in rows if any(map(row.has, ways))]
         figures: dict[str, Any] = {"rows": len(rows)}
         figures |= {
-            way: {"rows": count, "share": count / len(rows)} for way, count in {**counts, "any": len(found)}.items()
+            way: {"rows": count, "share": count / len(rows)} for way, count in {**counts, "any": len(leaked)}.items()
         }
         # those that are surest first, and else in their order
-        found.sort(key=lambda row: [not row.has(way) for way in ways])
-        shown = found[: self.examples]
+        leaked.sort(key=lambda row: [not row.has(way) for way in ways])
+        shown = leaked[: self.examples]
         texts = _texts_of(train, self.column, {_first(row) for row in shown}) if shown else {}
         return {**figures, "examples": [_example(row, texts) for row in shown]}
 
@@ -205,22 +205,22 @@ def _first(row: TestRow) -> str:
 def _texts_of(rows: Dataset, column: str, wanted: set[str]) -> dict[str, str]:
     """Return the texts of some rows by name."""
     cell: Callable[[int], Any] = cells(rows, column)
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for number, name in enumerate(names(rows)):
-        if name in wanted and name not in found:
-            found[name] = plain(cell(number))
-    return found
+        if name in wanted and name not in texts:
+            texts[name] = plain(cell(number))
+    return texts
 
 
 def _example(row: TestRow, texts: Mapping[str, str]) -> dict[str, Any]:
     """Return a test row, what of it was found where, and the training text."""
-    found = {way: getattr(row.found, way) for way in HOW if row.has(way)}
-    found |= {"shared": row.found.shared[:LONGEST]} if row.found.shared is not None else {}
-    found |= {"similarity": round(row.found.similarity, 6)} if row.found.similarity is not None else {}
-    found |= {MEANING: row.meaning, "cosine": row.cosine} if row.meaning is not None else {}
+    matches = {way: getattr(row.found, way) for way in HOW if row.has(way)}
+    matches |= {"shared": row.found.shared[:LONGEST]} if row.found.shared is not None else {}
+    matches |= {"similarity": round(row.found.similarity, 6)} if row.found.similarity is not None else {}
+    matches |= {MEANING: row.meaning, "cosine": row.cosine} if row.meaning is not None else {}
     train = _first(row)
     text = texts.get(train, "")[:LONGEST]
-    return {"test": row.id, "text": row.text[:LONGEST], **found, "train": train, "train_text": text}
+    return {"test": row.id, "text": row.text[:LONGEST], **matches, "train": train, "train_text": text}
 
 
 def write_rows(path: Path, rows: Sequence[TestRow]) -> None:

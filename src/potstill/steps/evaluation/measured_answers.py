@@ -1,7 +1,7 @@
 """What measuring a model gave: its answers, and how fast they came; kept in the store's journal.
 
-Scoring anew, with other measures or corrected right answers, then asks no model again. What is kept is a measurement as
-a whole: the model, the prompts, the decoding, the protocol of the timing, and the machine are its key.
+Scoring again, with other measures or corrected right answers, then asks no model again. What is kept is a measurement
+as a whole: the model, the prompts, the decoding, the protocol of the timing, and the machine are its key.
 """
 
 from __future__ import annotations
@@ -67,10 +67,10 @@ def kept(journal: Journal, key: str, count: int) -> MeasuredAnswers | None:
     if head is None:
         return None
     names = [_place(key, number) for number in range(count)]
-    found = own.get_many(names)
-    if len(found) < count:
+    entries = own.get_many(names)
+    if len(entries) < count:
         return None
-    return MeasuredAnswers([unpack(found[name]) for name in names], Timing(**head))
+    return MeasuredAnswers([unpack(entries[name]) for name in names], Timing(**head))
 
 
 def keep(journal: Journal, key: str, measured: MeasuredAnswers) -> None:

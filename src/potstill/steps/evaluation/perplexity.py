@@ -99,7 +99,7 @@ class EvaluatePerplexity(Step):
         size = footprint(folder)
         return {
             "sets": {name: loss.figures() | self._pairing(streams[name]) for name, loss in losses.items()},
-            # transformers reading a GGUF is no measure of llama.cpp's speed and memory
+            # transformers reading a GGUF does not show llama.cpp's speed and memory
             "tokens_per_s": sum(loss.tokens for loss in losses.values()) / seconds if source.is_serving else None,
             **asdict(size),
             "bits_per_weight": size.bits_per_weight,

@@ -43,8 +43,8 @@ def groups_of(table: pa.Table, by: Sequence[str], asked: Sequence[tuple[str, str
     # names of their own, because Arrow calls the sum of n n_sum, as a column may be called too
     keys, values = [f"\0{place}" for place in range(len(by))], [f"\0of{place}" for place in range(len(asked))]
     columns = {key: table[name] for key, name in zip(keys, by, strict=True)}
-    columns |= {own: _wide(table[name], made) for own, (name, made) in zip(values, asked, strict=True)}
-    functions = [(own, made) for own, (_, made) in zip(values, asked, strict=True)]
+    columns |= {own: _wide(table[name], function) for own, (name, function) in zip(values, asked, strict=True)}
+    functions = [(own, function) for own, (_, function) in zip(values, asked, strict=True)]
     try:
         # threads would mix up the order
         grouped = pa.table({**columns, NUMBER: np.arange(table.num_rows)}).group_by(keys, use_threads=False)
@@ -56,22 +56,22 @@ def groups_of(table: pa.Table, by: Sequence[str], asked: Sequence[tuple[str, str
     return Groups(
         {name: groups[key] for key, name in zip(keys, by, strict=True)},
         {
-            (name, made): _narrow(groups[f"{own}_{made}"], table[name].type, name, made)
-            for own, (name, made) in zip(values, asked, strict=True)
+            (name, function): _narrow(groups[f"{own}_{function}"], table[name].type, name, function)
+            for own, (name, function) in zip(values, asked, strict=True)
         },
         groups[f"{NUMBER}_list"].combine_chunks(),
     )
 
 
-def _wide(values: pa.ChunkedArray, made: str) -> pa.ChunkedArray:
+def _wide(values: pa.ChunkedArray, function: str) -> pa.ChunkedArray:
     """Return values in a type that holds what is made of them."""
     import pyarrow as pa
 
     kind = values.type
-    if made == "sum" and pa.types.is_integer(kind):
+    if function == "sum" and pa.types.is_integer(kind):
         return values.cast(pa.decimal128(38, 0)) if _may_wrap(values) else values
-    if made in ("sum", "mean") and pa.types.is_decimal(kind):
-        more = _MEAN_DIGITS if made == "mean" else 0
+    if function in ("sum", "mean") and pa.types.is_decimal(kind):
+        more = _MEAN_DIGITS if function == "mean" else 0
         more = min(more, _MOST_DIGITS - kind.precision)
         digits = kind.precision + more + len(str(len(values)))
         wide = pa.decimal128(38, kind.scale + more) if digits <= 38 else pa.decimal256(_MOST_DIGITS, kind.scale + more)
@@ -87,7 +87,7 @@ def _may_wrap(values: pa.ChunkedArray) -> bool:
     return bool(len(values) * max(abs(ends["min"] or 0), abs(ends["max"] or 0)) >= 2**63)
 
 
-def _narrow(result: pa.ChunkedArray, kind: pa.DataType, name: str, made: str) -> pa.ChunkedArray:
+def _narrow(result: pa.ChunkedArray, kind: pa.DataType, name: str, function: str) -> pa.ChunkedArray:
     """Return sums of whole numbers as whole numbers again.
 
     Raises:
@@ -95,7 +95,7 @@ def _narrow(result: pa.ChunkedArray, kind: pa.DataType, name: str, made: str) ->
     """
     import pyarrow as pa
 
-    if made != "sum" or not pa.types.is_integer(kind) or pa.types.is_integer(result.type):
+    if function != "sum" or not pa.types.is_integer(kind) or pa.types.is_integer(result.type):
         return result
     try:
         return result.cast(pa.uint64() if pa.types.is_unsigned_integer(kind) else pa.int64())

@@ -144,13 +144,13 @@ class Join(Step):
                     for schema in schemas
                 ]
         try:
-            ours, theirs = (
+            left_cast, right_cast = (
                 table if table.schema.equals(schema) else recast_table(table, schema)
                 for table, schema in zip((left, right), schemas, strict=True)
             )
         except Flawed as error:
             raise BadInput(*(Problem("", "on", str(flaw)) for flaw in error.flaws)) from error
-        return ours, theirs
+        return left_cast, right_cast
 
     def _pairs(self, left: pa.Table, right: pa.Table) -> pa.Table:
         """Return the numbers of the rows that go together, in order; a side without a match is missing."""
