@@ -34,6 +34,7 @@ def mcnemar(first_only: int, second_only: int) -> float:
     # in logarithms: 2**-trials is 0 as a float from 1,075 trials on
     halves = trials * math.log(2)
     tail = math.fsum(math.exp(_log_choose(trials, count) - halves) for count in range(fewer + 1))
+    # mid-p: of the observed split, each of the two tails takes only half the probability
     return min(1.0, 2 * tail - math.exp(_log_choose(trials, fewer) - halves))
 
 
@@ -104,6 +105,7 @@ def student_p(t: float, freedom: int) -> float:
     values = [math.cos(angle + number * width) ** power for number in range(steps)] + [0.0 if power else 1.0]
     weights = [1, *([4, 2] * (steps // 2))[: steps - 1], 1]
     area = width / 3 * math.fsum(weight * value for weight, value in zip(weights, values, strict=True))
+    # lgamma, not gamma: gamma of 172 is beyond a float
     constant = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2) - math.log(math.pi) / 2
     return min(1.0, 2 * math.exp(constant) * area)
 
@@ -120,6 +122,7 @@ def holm(values: Sequence[float]) -> list[float]:
     raised = [0.0] * len(values)
     highest = 0.0
     for rank, number in enumerate(sorted(range(len(values)), key=lambda number: values[number])):
+        # a larger p must not be corrected to less than a smaller one
         highest = max(highest, min(1.0, (len(values) - rank) * values[number]))
         raised[number] = highest
     return raised

@@ -63,6 +63,7 @@ def _class(walk: Walk, cls: type, label: str) -> Encoded:
         registered = [reference() for reference in _get_dump(cls)[0]]
         if registered or type(cls) is abc.ABCMeta:
             content.append(encode_set(walk, registered, label, cls))
+    # renamed after it was made: then the label, which is the qualified name, does not have it
     if not cls.__qualname__.endswith(cls.__name__):
         content.append(["called", cls.__name__])
     if issubclass(cls, enum.Enum):
@@ -140,6 +141,7 @@ def _is_generated(cls: type, function: FunctionType) -> bool:
     inner = getattr(function, "__wrapped__", function)
     if getattr(inner, "__code__", code).co_qualname.startswith("__create_fn__.<locals>."):
         return True
+    # attrs compiles its methods from a text under a name of this form
     if code.co_filename.startswith("<attrs generated"):
         return True
     name = known_as(str(space.get("__name__")))

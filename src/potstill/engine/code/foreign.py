@@ -47,6 +47,7 @@ def _numpy(walk: Walk, value: Any, kind: str, label: str) -> Encoded | None:
         return ["ufunc", name] if getattr(np, name, None) is value else walk.refuse(value, label)
     if kind not in ("ndarray", "generic"):
         return None
+    # code may ask whether it can write, so that a read-only array is another value
     fixed = kind == "ndarray" and not value.flags.writeable
     return [*_array(walk, value, label), *(["can't be written"] if fixed else [])]
 
@@ -56,7 +57,9 @@ def _array(walk: Walk, value: np.ndarray[Any, Any] | np.generic, label: str) -> 
     walk.remember(value, label)
     start: Encoded = ["array", str(value.dtype), list(value.shape)]
     mask = walk.encode(value.mask, label) if hasattr(value, "mask") and hasattr(value, "fill_value") else []
+    # of a masked array: what lies under the mask counts, as code may lift it
     value = getattr(value, "data", value) if mask else value
+    # the bytes of an array of objects are addresses
     if value.dtype.hasobject:
         return [*start, walk.encode(value.tolist(), label), mask]
     return [*start, hashlib.sha256(value.tobytes()).hexdigest(), mask]
@@ -66,6 +69,7 @@ def _pandas(walk: Walk, value: Any, kind: str, label: str) -> Encoded | None:
     """Return a frame, series or index of pandas by content: columns, types, index, names."""
     if kind == "DataFrame":
         walk.remember(value, label)
+        # by place: a frame may have two columns of one name
         columns = [_pandas(walk, value.iloc[:, place], "Series", label) for place in range(value.shape[1])]
         return [
             "frame",
@@ -111,6 +115,7 @@ def _arrow(walk: Walk, value: ArrowValue, kind: str, label: str) -> Encoded | No
         value, kind = pa.table({"": value}), "Table"
     if kind == "Table":
         sink = hashlib.sha256()
+        # as a stream of one chunk a batch: how a table is cut into chunks is no content
         with pa.ipc.new_stream(_Sink(sink), value.schema) as writer:
             whole = value.combine_chunks()
             for first in range(0, len(whole), _ROWS):  # taken out of what they may be a part of, by their offsets
@@ -180,9 +185,11 @@ def _torch(walk: Walk, value: Any, kind: str, label: str) -> Encoded | None:
         return ["torch", hashlib.sha256(value.get_state().numpy().tobytes()).hexdigest()]
     if kind != "Tensor" and kind != "TensorBase":
         return None
+    # no plain bytes behind it: sparse, quantized, or on the meta device
     if value.layout is not torch.strided or value.is_quantized or value.is_meta:
         return walk.refuse(value, label)
     walk.remember(value, label)
+    # viewed as bytes: NumPy has no bfloat16
     flat = value.detach().cpu().contiguous().flatten().view(torch.uint8)
     return [
         "tensor",

@@ -111,6 +111,7 @@ def _own(walk: Walk, function: FunctionType, label: str) -> Encoded:
     names = names_used(code)
     walk.words |= names.words
     for flag, words in _FLAGS.items():
+        # names with two underscores count as texts, too: getattr(f, "__doc__")
         named = bool(words & names.attributes) or any(word.startswith("__") for word in words & names.words)
         if flag != "imports":  # a global by these names is looked at itself
             named |= any(words & set(chain) for chain in names.globals)
@@ -140,6 +141,7 @@ def _library(walk: Walk, function: FunctionType, label: str) -> Encoded:
 def _source(walk: Walk, function: FunctionType, label: str) -> Encoded:
     """Return the digest of a function's source; of its instructions where no source gives them."""
     node = function_node(function.__code__, function.__code__.co_filename)
+    # apart from the source: it counts only where code that was reached reads docstrings
     walk.texts[label] = docstring(node) if node is not None else function.__doc__ or ""
     if node is None:
         walk.by_instructions()
@@ -199,6 +201,7 @@ def _captured(walk: Walk, function: FunctionType, uses: dict[str, Any], label: s
             value = cell.cell_contents
         except ValueError:  # not filled yet
             continue
+        # only what is used of a module: a change of the rest of it must not change the key
         if isinstance(value, ModuleType) and uses.get(variable):
             variables += [[variable, *lookup.follow(walk, value, chain, label)] for chain in uses[variable]]
         elif isinstance(value, (FunctionType, type, ModuleType)) or encoded_in_311(value) is not None:
@@ -223,8 +226,10 @@ def instructions(code: CodeType) -> str:
     lines = [code.co_exceptiontable.hex()]  # which instructions a `try` covers shows nowhere else
     for instruction in dis.get_instructions(code):
         operand = instruction.argval
+        # the order of a set of texts differs between processes (hash randomisation)
         if isinstance(operand, frozenset):
             operand = sorted(operand, key=repr)
+        # the `repr` of inner code has its address and file
         text = instructions(operand) if isinstance(operand, CodeType) else f"{type(operand).__name__} {operand!r}"
         lines.append(f"{instruction.opname} {text}")
     arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]

@@ -32,6 +32,7 @@ def encode_held(walk: Walk, value: object, label: str) -> Encoded | None:
         if encoded is not None:
             return encoded
     if isinstance(value, (itertools.count, itertools.repeat)):
+        # C objects without attributes: only the garbage collector knows what they refer to
         held = [one for one in gc.get_referents(value) if type(one) not in _SHOWN]
         times = operator.length_hint(value, -1) if held else repr(value)
         return ["iterator", times, *walk.encode_all(held, label)]
@@ -53,6 +54,7 @@ def _text(walk: Walk, value: object, label: str) -> Encoded | None:
         return ["format", value.format]
     if isinstance(value, memoryview):
         return ["view", value.format, list(value.shape or ()), walk.encode(value.tobytes(), label)]
+    # SHAKE, a XOF, has no digest without a length
     if type(value).__module__ in ("_hashlib", "_blake2", "_sha3") and not type(value).__name__.endswith("XOF"):
         taken = cast("hashlib._Hash", value)
         return ["digest", taken.name, taken.hexdigest()]

@@ -98,6 +98,7 @@ def follow(walk: Walk, module: ModuleType, chain: Chain, label: str) -> Encoded:
         return [name, *modules.package(walk, module.__name__)]
     if name in _PLACE:
         return [name]
+    # a submodule may be loaded and not, or no longer, be an attribute of its package
     value = space[name] if name in space else sys.modules.get(f"{module.__name__}.{name}")
     if isinstance(value, ModuleType):
         return [name, *follow(walk, value, tuple(rest), label)]

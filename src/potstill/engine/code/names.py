@@ -108,6 +108,7 @@ class _Reader:
     """Reads the instructions of one code object."""
 
     def __init__(self, code: CodeType, uses: _Uses) -> None:
+        # without fillers: which of them stand between two loads differs between versions of Python
         self._steps = [one for one in dis.get_instructions(code) if one.opname not in _NOTHING]
         self._uses = uses
         self._literal: set[int] = set()
@@ -121,6 +122,7 @@ class _Reader:
             elif step.opname in _LOCAL:
                 # one instruction may load two variables from Python 3.13 on
                 names = step.argval if isinstance(step.argval, tuple) else (step.argval,)
+                # only the last one lies on top of the stack, so that attributes are taken from it alone
                 for name in names[:-1]:
                     self._uses.locals.setdefault(str(name), set()).add(())
                 attributes, _ = self._attributes(index)
@@ -160,10 +162,12 @@ class _Reader:
         # IMPORT_NAME takes the level and the names from the stack: they are loaded just before it
         level, wanted = self._steps[index - 2].argval, self._steps[index - 1].argval
         level = level if isinstance(level, int) else 0
+        # `import a` loads None as its list of names, `from a import b` a tuple
         if wanted is None:
             place = index + 1
             while self._opname(place) == "IMPORT_FROM":  # `import a.b as c`
                 place += 1
+            # `import a.b` binds a, and `import a.b as c` takes b out of it by IMPORT_FROM
             base = module if place > index + 1 else module.partition(".")[0]
             self._uses.imports[(module, level, base, "", self._stored(place))] = None
             return

@@ -147,6 +147,7 @@ def _state(walk: Walk, value: object, cls: type, label: str) -> list[Encoded]:
     if content is None and not attributes and not cls.__dictoffset__ and not _has_slots(cls):
         return [_reduced(walk, value, [], label)]
     base = next((base for base in cls.__mro__ if public_name(base) and base is not object), None)
+    # what C holds beside the attributes shows in `__reduce_ex__` alone
     hidden = base is not None and not _is_plain_python(base) and (not base.__dictoffset__ or _has_hidden_state(cls))
     if content is None and hidden:
         parts.append(_reduced(walk, value, [], label))
@@ -178,8 +179,10 @@ def _has_slots(cls: type) -> bool:
 def _attributes(value: object, cls: type) -> dict[str, Any]:
     """Return the attributes of an object by name, those in slots included."""
     attributes: dict[str, Any] = {}
+    # as pickle does: with the names of private slots mangled
     for name in copyreg._slotnames(cls) or ():  # type: ignore[attr-defined]
         try:
+            # past the class's own __getattribute__, which may compute, log or refuse
             attributes[name] = object.__getattribute__(value, name)
         except AttributeError:
             continue
@@ -193,6 +196,7 @@ def _content(walk: Walk, value: Any, kind: type, label: str) -> list[Any]:
     from potstill.engine.code.values import encode_set
 
     if kind is dict:
+        # the builtin's own method here and below: a subclass may override it, and give something else
         return [[walk.encode(key, label), walk.encode(item, label)] for key, item in dict.items(value)]
     if kind in (set, frozenset):
         return encode_set(walk, kind.__iter__(value), label, value)
@@ -208,6 +212,7 @@ def _content(walk: Walk, value: Any, kind: type, label: str) -> list[Any]:
 def _reduced(walk: Walk, value: object, named: Encoded, label: str) -> Encoded:
     """Return what stands for an object of a library as `pickle` would take it apart."""
     try:
+        # protocols 0 and 1 refuse objects with slots
         reduced = value.__reduce_ex__(4)
     except Exception:  # noqa: BLE001 - whatever it raises, there is no state to see
         return _opened(walk, value, named, label)
@@ -242,5 +247,6 @@ def _opened(walk: Walk, value: object, named: Encoded, label: str) -> Encoded:
 
 def _holds_resources(cls: type) -> bool:
     """Return whether objects of a class stand for something outside of the program: a file or running code."""
+    # frames: of generators, coroutines and asynchronous generators that are under way
     names = ("fileno", "gi_frame", "cr_frame", "ag_frame")
     return any(hasattr(cls, name) for name in names) and not issubclass(cls, (io.StringIO, io.BytesIO))

@@ -133,6 +133,7 @@ def _fields(node: ast.AST, inside: bool) -> Iterator[tuple[str, Any, bool]]:
     """Yield (name, value, whether in a function) of the fields of a node that say what it does."""
     unread = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not node.decorator_list
     for name, value in ast.iter_fields(node):
+        # fields that 3.12 or 3.13 added are empty in older code: empty ones are left out everywhere
         if name in _UNSEEN or value is None or value == []:
             continue
         here = inside
@@ -167,6 +168,7 @@ def _joined(values: list[ast.expr]) -> list[ast.expr]:
         if not (isinstance(value, ast.Constant) and isinstance(value.value, str)):
             joined.append(value)
         elif isinstance(last, ast.Constant) and isinstance(last.value, str):
+            # versions of Python may cut the same text into other pieces
             joined[-1] = ast.Constant(last.value + value.value)
         elif value.value:
             joined.append(value)

@@ -35,6 +35,7 @@ def encode_value(walk: Walk, value: object, label: str) -> Encoded:
     earlier = walk.seen(value)
     if earlier is not None:
         return earlier
+    # the interpreter shares equal ones at will: whether two are one object says nothing
     if type(value) in (tuple, frozenset):
         return walk.written(value, lambda: _container(walk, value, label))
     for encode in (_container_of, _code, encode_foreign, _typing, encode_held, encode_inert):
@@ -140,11 +141,13 @@ def encode_set(walk: Walk, value: Iterable[Any], label: str, holder: object = No
         return walk.encode_all(items, label)
     if all(_plain(walk, item) is not None for item in items):
         return sorted((walk.encode(item, label) for item in items), key=json.dumps)
+    # the set holds something that leads back to it
     if place in walk.open_sets:
         return [["again"]]
 
     def alone(item: object) -> str:
         """Return the digest of one item by a walk of its own."""
+        # parts are numbered in the order of the visit: only a walk of its own gives an item one text
         inner = Walk(encode_value, walk.folder, walk.open_sets | {place})
         inner.parts[""] = inner.encode(item, "")
         inner.visit(lambda _: None)

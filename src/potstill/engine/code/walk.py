@@ -56,6 +56,7 @@ class Walk:
         self.read: set[str] = set()
         """Files of modules whose statements were judged."""
         self._places: dict[int, str] = {}
+        # objects are known by id(), which Python gives again once one is freed: all are held till the end
         self._alive: list[Any] = []
         self._named: dict[tuple[int, str], str] = {}
         self._written: dict[int, Encoded] = {}
@@ -65,6 +66,7 @@ class Walk:
 
     def encode(self, value: object, label: str) -> Encoded:
         """Return what stands for `value` in the part `label`."""
+        # a long linked list would end in a RecursionError: what lies deeper waits in the queue
         if self._depth >= DEPTH and id(value) not in self._places:
             return self.part(value, f"{label} (inside)", _deeper)
         self._depth += 1

@@ -199,6 +199,7 @@ def _common_names(cells: Sequence[Any]) -> tuple[str, ...]:
 
 def is_text(name: object) -> bool:
     """Return whether something is a text that can be written, so that it can name a column."""
+    # half a surrogate pair is a str that UTF-8 can't write
     return isinstance(name, str) and (name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name))
 
 

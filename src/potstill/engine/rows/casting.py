@@ -145,6 +145,7 @@ def _struct(array: pa.Array, kind: pa.DataType) -> pa.Array:
             flaws += error.inside(f".{part.name}").flaws
     if flaws:
         raise Flawed(flaws)
+    # `field` leaves out which objects are missing as a whole: the mask brings it back
     return pa.StructArray.from_arrays(parts, fields=list(kind), mask=array.is_null())
 
 
@@ -193,6 +194,7 @@ def _floats(array: pa.Array, kind: pa.DataType) -> pa.Array:
 
     # a safe cast refuses every integer beyond 2**53, also those that are exact as a float
     floats = pc.cast(array, kind, safe=False)
+    # there and back: exact where the same integer comes back
     same = pc.equal(pc.cast(floats, array.type, safe=False), array).fill_null(True)
     if pc.all(same).as_py() is False:
         remedy = "make all of the column texts or decimals"

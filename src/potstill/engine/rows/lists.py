@@ -32,6 +32,7 @@ def bounds(array: pa.Array) -> NDArray[np.int64]:
     """Return where each list begins among the `items`, and where the last one ends."""
     import numpy as np
 
+    # not `offsets`: those begin anywhere in a slice, and missing lists may have items
     lengths = array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
 
@@ -45,8 +46,10 @@ def items(array: pa.Array) -> pa.Array:
         return array.flatten()
     starts: Any = array.offsets.to_numpy()
     ends = bounds(array)
+    # no missing list has items behind it: a slice will do, and nothing is copied
     if int(starts[-1]) - int(starts[0]) == int(ends[-1]):
         return array.values.slice(int(starts[0]), int(ends[-1]))
     lengths = np.diff(ends)  # missing lists hold something
+    # each item's place among the values: its place among all items, moved by what is skipped before its list
     numbers = np.arange(int(ends[-1])) + np.repeat(starts[:-1] - ends[:-1], lengths)
     return array.values.take(pa.array(numbers))

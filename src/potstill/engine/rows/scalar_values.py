@@ -45,6 +45,7 @@ def integer_column(cells: Sequence[Any]) -> pa.Array:
             return pa.array(cells, pa.int64())
         except OverflowError:
             pass
+    # NumPy's uint64 may be larger and has a column type; a Python int has only int64
     large = [row for row, cell in enumerate(cells) if cell is not None and not -_LARGEST <= int(cell) < _LARGEST]
     if large and any(type(cells[row]) is int for row in large):
         raise Flawed(

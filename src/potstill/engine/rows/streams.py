@@ -94,6 +94,7 @@ def _plain(cells: Sequence[Any], feature: Any, kind: pa.DataType) -> pa.Array:
     if flaws:
         raise Flawed(flaws)
     wanted = stored(kind)
+    # first to 64 bits, by a cast that refuses any change; then rounded to the fewer bits that the feature says
     exact = recast(column(filled), _with_double(wanted))
     return exact if exact.type.equals(wanted) else exact.cast(wanted)
 

@@ -74,6 +74,7 @@ def _holds_times(kind: pa.DataType) -> bool:
     """Return whether a type holds dates or times anywhere in it."""
     import pyarrow as pa
 
+    # nanoseconds in 64 bits reach from 1677 to 2262, all of them years that Python has
     is_moment = pa.types.is_date(kind) or (pa.types.is_timestamp(kind) and kind.unit != "ns")
     return is_moment or any(_holds_times(kind.field(number).type) for number in range(kind.num_fields))
 
@@ -92,6 +93,7 @@ def _is_beyond(array: pa.Array) -> bool:
         return _is_beyond(array.flatten())
     seconds = 86_400 if pa.types.is_date(kind) else 1
     ticks = 10 ** (3 * _UNITS.index(kind.unit)) if pa.types.is_timestamp(kind) else 1
+    # as integers: `as_py` of a time beyond Python's years raises
     bounds = pc.min_max(array.view(pa.int32() if pa.types.is_date(kind) else pa.int64())).as_py()
     return bounds["min"] is not None and not all(
         _FIRST <= bounds[end] * seconds // ticks <= _LAST for end in ("min", "max")

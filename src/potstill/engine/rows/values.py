@@ -43,6 +43,7 @@ def unpack(packed: bytes) -> Any:
     Raises:
         ValueError: the bytes are not what this version's `pack` gives; also other errors of what they hold.
     """
+    # strict_map_key: keys of dicts may be numbers; surrogatepass: half an emoji is a text, too
     return msgpack.unpackb(packed, ext_hook=_restored, strict_map_key=False, unicode_errors="surrogatepass")
 
 
@@ -78,6 +79,7 @@ def _moment(value: datetime) -> msgpack.ExtType:
         return _text(_DATETIME, value.isoformat())
     if isinstance(zone, ZoneInfo) and zone.key:
         return _ext(_ZONED, value.replace(tzinfo=None).isoformat(), zone.key, value.fold)
+    # zones of other libraries: the instant, and the name by which zoneinfo has the zone
     return _ext(_INSTANT, value.astimezone(UTC).replace(tzinfo=None).isoformat(), _name_of(zone))
 
 

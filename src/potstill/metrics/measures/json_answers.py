@@ -137,6 +137,7 @@ class JSONFields(CorpusMeasure):
         if not isinstance(gold_value, dict):
             raise ValueError(f"the right answer is no JSON object: {gold!r:.80}")
         wanted = dict(_leaves(gold_value))
+        # fields that the answer makes up count, too: else inventing them would cost nothing
         names = [name for name in {**wanted, **answered} if not self.fields or name in self.fields]
         right = [name for name in names if name in wanted and name in answered and wanted[name] == answered[name]]
         return Counter(right), Counter(names)

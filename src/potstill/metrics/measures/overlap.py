@@ -41,12 +41,15 @@ def common_subsequence(answer_words: Sequence[str], gold_words: Sequence[str]) -
     places: dict[str, int] = {}
     for place, word in enumerate(answer_words):
         places[word] = places.get(word, 0) | 1 << place
+    # a bit turns 0 where the row of the usual table of lengths rises by one
     vector = full
     for word in gold_words:
         match = places.get(word, 0)
         if match:
             both = vector & match
+            # V = (V + (V & M)) | (V & ~M), with M the places of the word; as many bits as the answer has words
             vector = ((vector + both) | (vector & ~match)) & full
+    # all rises of the last row together are its last entry, the length
     return len(answer_words) - vector.bit_count()
 
 

@@ -34,11 +34,13 @@ def last_number(text: str) -> Decimal | None:
     >>> last_number("2 + 2 = 4, so 1,004 in all."), last_number("It is 7.\n#### -1,234.50")
     (Decimal('1004'), Decimal('-1234.50'))
     """
+    # before NFKC, which makes plain spaces of narrow ones: "1 000" would be two numbers
     plain = unicodedata.normalize("NFKC", re.sub(rf"(?<=\d)[{_SPACES}](?=\d{{3}})", "_", text).translate(_MINUS))
     final = [match[1] or match[2] for match in _FINAL.finditer(plain)]
     for place in (*final[-1:], plain):
         numbers = _NUMBER.findall(place)
         if numbers:
+            # behind #### the answer comes first, and words may follow; in prose the last number is the answer
             return _decimal(numbers[0] if place is not plain else numbers[-1])
     return None
 
@@ -80,6 +82,7 @@ class NumericAnswer(Measure):
         answered, expected = last_number(answer), last_number(gold)
         if expected is None:
             raise ValueError(f"the right answer holds no number: {gold!r:.80}")
+        # by its text: Decimal(0.1) is a little more than 0.1
         return answered is not None and abs(answered - expected) <= Decimal(str(self.tolerance)) * abs(expected)
 
 

@@ -198,6 +198,7 @@ def _summary(
             score, ends, how = measure.corpus(texts, right), _drawn(measure, texts, right, own, seed), "bootstrap"
         elif scored:
             values = [value for value in scores.values if value is not None]
+            # fsum is exact: the mean does not depend on the order of the rows
             score = Score(math.fsum(values) / len(values))
             ends, how = _ends(measure.is_share or scores.are_bools, largest, values, own)
     except Exception as error:  # noqa: BLE001 - as above: a figure that can't be had costs no other one

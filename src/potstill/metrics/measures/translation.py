@@ -43,6 +43,7 @@ class _SacreMeasure(CorpusMeasure):
     def counts(self, answers: Sequence[str], golds: Sequence[Gold]) -> list[list[float]]:
         """Return what sacrebleu sums up, of each row."""
         metric = _made(*self._metric)
+        # no public function of sacrebleu gives the counts row by row, which a bootstrap needs
         statistics = metric._extract_corpus_statistics(list(answers), _streams(golds))
         return [list(map(float, row)) for row in statistics]
 

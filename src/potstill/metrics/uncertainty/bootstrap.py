@@ -55,7 +55,9 @@ def bootstrap_interval(
     table = _table(counts, clusters)
     figures = np.array([figure(list(sums)) for sums in _draws(table, draws, seed)])
     value = figure(list(table.sum(axis=0)))
+    # a draw may have no figure, such as a share of no fields at all: it is NaN, and left out
     low, high = np.nanquantile(figures, [(1 - level) / 2, (1 + level) / 2])
+    # on few rows the figure itself may lie outside of its percentiles: the interval is widened to hold it
     return Interval(value, float(min(low, value)), float(max(high, value)), float(np.nanstd(figures, ddof=1)))
 
 
@@ -83,11 +85,14 @@ def paired_bootstrap(
         raise ValueError(f"models are paired on the same rows, got {first_table.shape} and {second_table.shape}")
     observed = figure(list(first_table.sum(axis=0))) - figure(list(second_table.sum(axis=0)))
     width = first_table.shape[1]
+    # side by side in one table, so that a draw takes the same rows of both models
     drawn = _draws(np.hstack([first_table, second_table]), draws, seed)
     differences = np.array([figure(list(sums[:width])) - figure(list(sums[width:])) for sums in drawn])
     low, high = np.nanquantile(differences, [(1 - level) / 2, (1 + level) / 2])
     error = float(np.nanstd(differences, ddof=1))
+    # centred on the mean of the draws: their spread stands for that under equality (Riezler and Maxwell 2005)
     extreme = int((np.abs(differences - np.nanmean(differences)) >= abs(observed)).sum())
+    # the observed difference counts as a draw, so that p is never 0
     p = 1.0 if observed == 0 else (1 + extreme) / (1 + draws)
     interval = Interval(observed, float(min(low, observed)), float(max(high, observed)), error)
     return PairedBootstrap(interval, p, bool(np.ptp(differences) == 0))

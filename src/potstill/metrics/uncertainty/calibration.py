@@ -73,6 +73,7 @@ def brier_of_classes(probabilities: ArrayLike, classes: Sequence[int]) -> float:
     table = np.asarray(probabilities, dtype=float)
     if table.ndim != 2 or not len(table) or len(table) != len(classes):
         raise ValueError(f"each of {len(classes)} rows needs the probabilities of its classes, got {table.shape}")
+    # the rows of the identity are one-hot labels
     return float(((table - np.eye(table.shape[1])[list(classes)]) ** 2).sum(axis=1).mean())
 
 
@@ -112,6 +113,7 @@ def calibration_error(
     value = float(_errors(confidence, outcome[None], numbers, bins)[0])
     rng = np.random.default_rng(seed)
     usual = np.concatenate([_drawn(rng, confidence, numbers, bins, block) for block in _blocks(draws, len(confidence))])
+    # the observed error counts as a draw, so that p is never 0
     as_much = (1 + int((usual >= value).sum())) / (1 + draws)
     return CalibrationError(value, float(usual.mean()), float(np.quantile(usual, 0.95)), as_much)
 
@@ -120,6 +122,7 @@ def _drawn(
     rng: np.random.Generator, confidence: NDArray[np.float64], numbers: NDArray[np.int64], bins: int, block: int
 ) -> NDArray[np.float64]:
     """Return the errors of a calibrated model in a block of draws."""
+    # consistency resampling: an outcome is right with the probability that its confidence states
     return _errors(confidence, (rng.random((block, len(confidence))) < confidence).astype(float), numbers, bins)
 
 
@@ -128,12 +131,14 @@ def _errors(
 ) -> NDArray[np.float64]:
     """Return the calibration error of each set of outcomes [B, n]."""
     member = np.eye(bins)[numbers]  # [n, bins]
+    # n_b / n * |acc_b - conf_b| = |sum of outcomes - sum of confidences| / n: the bin sizes cancel (equation 3)
     gaps = np.abs(outcomes @ member - confidence @ member)
     return np.asarray(gaps.sum(axis=1) / len(confidence))
 
 
 def _bin_numbers(confidence: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
     """Return the number of each confidence's bin; those on an edge belong below it, as in Guo et al."""
+    # a confidence of 0 would lie below the first bin, which is open there: hence the clip
     return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
 
 

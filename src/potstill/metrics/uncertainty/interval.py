@@ -55,11 +55,14 @@ def t_of(level: float, freedom: float) -> float:
     if freedom < 1:
         return math.inf
     normal = z_of(level)
+    # as in `student_p`, which is the normal tail from there on
     if freedom > 5_000:
         return normal
+    # Student's quantile is never below the normal one
     low, high = normal, normal * 2
     while student_p(high, int(freedom)) > 1 - level:
         low, high = high, high * 2
+    # 40 halvings leave 1e-12 of the bracket
     for _ in range(40):
         middle = (low + high) / 2
         low, high = (middle, high) if student_p(middle, int(freedom)) > 1 - level else (low, middle)

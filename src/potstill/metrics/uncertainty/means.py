@@ -34,6 +34,7 @@ def mean_interval(scores: ArrayLike, clusters: Sequence[Hashable] | None = None,
     if values.ndim != 1 or not values.size:
         raise ValueError(f"a mean needs one score a row and at least one row, got the shape {values.shape}")
     mean = float(values.mean())
+    # without clusters each row is one of its own, and the formula is the usual one
     sums = values - mean if clusters is None else cluster_sums(values - mean, clusters)
     count = len(sums)
     if count < 2:
@@ -53,6 +54,7 @@ def cluster_sums(values: NDArray[np.float64], clusters: Sequence[Hashable]) -> N
     numbers: dict[Hashable, int] = {}
     places = [numbers.setdefault(cluster, len(numbers)) for cluster in clusters]
     sums = np.zeros((len(numbers), *values.shape[1:]))
+    # `sums[places] += values` would add only one row of each cluster
     np.add.at(sums, places, values)
     return sums
 
@@ -81,12 +83,15 @@ def seeds_interval(scores: ArrayLike, level: float = LEVEL) -> Interval:
     seeds, rows = table.shape
     mean = float(table.mean())
     of_rows, of_seeds = table.mean(axis=0), table.mean(axis=1)
+    # what neither the row nor the seed explains: interaction and noise
     rest = table - of_rows - of_seeds[:, None] + mean
     ms_rest = float((rest**2).sum()) / ((seeds - 1) * (rows - 1))
+    # at least MS_e: else the component of the rows, MS_r - MS_e over the seeds, would be negative
     ms_rows = max(ms_rest, seeds * float(((of_rows - mean) ** 2).sum()) / (rows - 1))
     ms_seeds = max(ms_rest, rows * float(((of_seeds - mean) ** 2).sum()) / (seeds - 1))
     total = ms_rows + ms_seeds - ms_rest
     error = math.sqrt(total / (rows * seeds))
+    # Satterthwaite: total^2 over the sum of each MS^2 by its degrees of freedom
     spread = ms_rows**2 / (rows - 1) + ms_seeds**2 / (seeds - 1) + ms_rest**2 / ((rows - 1) * (seeds - 1))
     freedom = total**2 / spread if spread else seeds - 1
     return around(mean, error, t_of(level, max(1, math.floor(freedom))) * error)

@@ -45,6 +45,7 @@ def non_inferior_shares(student_only: int, teacher_only: int, n: int, within: fl
     (True, False)
     """
     difference = bonett_price(student_only, teacher_only, n, level)
+    # the adjusted difference in the middle of Bonett and Price's interval, not the plain one
     middle = (student_only - teacher_only) / (n + 2)
     return _verdict(difference, within, _upper(normal_p, (middle + within) / difference.error), level)
 
@@ -71,6 +72,7 @@ def non_inferior_means(
         shapes = f"{student_scores.shape} and {teacher_scores.shape}"
         raise ValueError(f"a student and its teacher are paired on the same rows, got {shapes}")
     difference = mean_interval(student_scores - teacher_scores, clusters, level)
+    # also where the error is NaN, of one cluster
     if not difference.error > 0:
         p = 0.0 if difference.value > -within and math.isfinite(difference.low) else 1.0
         return _verdict(difference, within, p, level)
@@ -109,5 +111,6 @@ def _verdict(difference: Interval, within: float, p: float, level: float) -> Ver
 def _upper(two_sided: object, value: float) -> float:
     """Return the probability of a number above `value`, from the function that gives both tails."""
     assert callable(two_sided)
+    # both distributions are symmetric: one tail is half of the two
     half = float(two_sided(abs(value))) / 2
     return half if value >= 0 else 1 - half

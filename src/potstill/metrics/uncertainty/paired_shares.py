@@ -34,6 +34,7 @@ def bonett_price(first_only: int, second_only: int, n: int, level: float = LEVEL
 
 def _adjusted(first_only: int, second_only: int, n: int) -> tuple[float, float]:
     """Return the middle of the interval and its standard error."""
+    # one row more of either kind of disagreement, hence two rows more in all
     first, second = (first_only + 1) / (n + 2), (second_only + 1) / (n + 2)
     return first - second, math.sqrt((first + second - (first - second) ** 2) / (n + 2))
 

@@ -43,6 +43,7 @@ def detectable_shares(discordant: int, n: int, power: float = POWER, alpha: floa
     low, high = 0.0, min(1.0, share)
     if _rows(high, share, power, alpha) > n:  # even if one model wins all of them
         return min(1.0, (_z(1 - alpha / 2) + _z(power)) * math.sqrt(share / n))
+    # solved by halving: the larger the difference, the fewer rows show it
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if _rows(middle, share, power, alpha) > n else (low, middle)

@@ -52,16 +52,20 @@ def prediction_powered(
             f"got {n} human labels, {len(paired)} of the judge on the same rows and {more} on others: give at least "
             "two, as many, and at least one"
         )
+    # var(f) over all rows that the judge labelled: they are drawn from one population
     spread = float(np.concatenate([paired, others]).var(ddof=1))
     shared = float(np.cov(labels, paired)[0, 1])
+    # cut to 0 and 1; a judge that always says the same has no spread to divide by
     trust = min(1.0, max(0.0, shared / ((1 + n / more) * spread))) if spread else 0.0
     rest = _residuals(labels, paired, trust)
     variance = trust**2 * spread / more + float(rest.var(ddof=1)) / len(rest)
     from_judge = trust * float(others.mean())
+    # the estimate is the plain one; its interval lies around that with the two rows more of `_residuals`
     value, middle = from_judge + float((labels - trust * paired).mean()), from_judge + float(rest.mean())
     error = math.sqrt(variance)
     half = t_of(level, n - 1) * error
     interval = Interval(value, min(value, middle - half), max(value, middle + half), error)
+    # n human labels have the variance var(human) / n: solved for n
     as_good = float(labels.var(ddof=1)) / variance if variance else math.inf
     return PredictionPowered(interval, trust, as_good)
 

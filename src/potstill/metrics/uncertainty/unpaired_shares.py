@@ -25,8 +25,10 @@ def agresti_caffo(first: int, first_n: int, second: int, second_n: int, level: f
     """
     if not (0 <= first <= first_n and 0 <= second <= second_n and min(first_n, second_n) > 0):
         raise ValueError(f"{first} of {first_n} and {second} of {second_n} rows are no shares")
+    # one success and one failure more of each, hence two rows more of each
     one, other = (first + 1) / (first_n + 2), (second + 1) / (second_n + 2)
     error = math.sqrt(one * (1 - one) / (first_n + 2) + other * (1 - other) / (second_n + 2))
     middle, half = one - other, z_of(level) * error
+    # the shrunk middle may leave the plain difference outside of a short interval: it is widened to hold it
     value = first / first_n - second / second_n
     return Interval(value, max(-1.0, min(value, middle - half)), min(1.0, max(value, middle + half)), error)
