@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from potstill.errors import BadInput
 from potstill.models import chat, encoder_decoder
+from potstill.models.positions import positions_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -108,12 +109,18 @@ class Decoder:
             raise BadInput(f"transformers can't load the model {folder}: {error}") from error
         own = model.generation_config
         named = own.eos_token_id if isinstance(own.eos_token_id, list) else [own.eos_token_id]
-        self.ends = sorted({self.tokenizer.eos_token_id, *(token for token in named if token is not None)})
+        self.ends = sorted(
+            {
+                self.tokenizer.eos_token_id,
+                chat.end_of_turn(self.tokenizer),
+                *(token for token in named if token is not None),
+            }
+        )
         settings = {name: _first(getattr(own, name, None), getattr(model.config, name, None)) for name in KEPT}
         self._kept = {name: value for name, value in settings.items() if value is not None}
         model.generation_config = GenerationConfig()  # or what ours leaves open would come from the model's own
         self.model: Any = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-        self.positions: int | None = getattr(model.config, "max_position_embeddings", None)
+        self.positions: int | None = positions_of(model.config)
 
     def ids(self, messages: Messages) -> list[int]:
         """Return the tokens of a prompt."""

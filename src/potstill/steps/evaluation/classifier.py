@@ -10,6 +10,7 @@ from potstill.errors import BadInput
 from potstill.metrics.answers import against_most_common, packed, wilson
 from potstill.metrics.classification import class_scores, macro_f1
 from potstill.models.identity import export_in, folder_of
+from potstill.models.positions import positions_of
 from potstill.steps.evaluation.classifier_base import (
     ClassEvaluation,
     Reader,
@@ -91,7 +92,7 @@ class EvaluateClassifier(ClassEvaluation):
                 f"the model {folder} is an export of a {kind}, which has no classes: give one of a classifier"
             )
         names, tokenizer = class_names(config), AutoTokenizer.from_pretrained(folder)
-        positions = getattr(config, "max_position_embeddings", None) or self.max_length
+        positions = positions_of(config) or self.max_length
         # a tokenizer without a limit of its own has a huge number there
         limit = min(self.max_length, tokenizer.model_max_length, positions)
 

@@ -13,6 +13,7 @@ from potstill.metrics.answers import packed
 from potstill.metrics.classification import macro_f1
 from potstill.metrics.spans import OUTSIDE, span_scores
 from potstill.models.identity import folder_of
+from potstill.models.positions import positions_of
 from potstill.models.word_tokens import KIND, first_tokens, reads_words
 from potstill.steps.evaluation.classifier_base import ClassEvaluation, Reader, by_torch, class_names, load_model
 from potstill.steps.evaluation.evaluation_sets import by_name
@@ -86,7 +87,7 @@ class EvaluateTokenClassifier(ClassEvaluation):
             )
         model = load_model(folder, KIND)
         tokenizer = reads_words(AutoTokenizer.from_pretrained(folder), folder)
-        positions = getattr(model.config, "max_position_embeddings", None) or self.max_length
+        positions = positions_of(model.config) or self.max_length
         limit = min(self.max_length, tokenizer.model_max_length, positions)
 
         def encode(texts: list[list[str]]) -> Any:

@@ -11,6 +11,7 @@ from annotated_types import MinLen
 
 from potstill.engine.encoding import digest
 from potstill.errors import BadInput, Problem
+from potstill.models.positions import positions_of
 from potstill.models.sentence_encoder import texts_in
 from potstill.steps.labelling.classifier_base import ClassifierStep
 from potstill.steps.rows.added import added
@@ -166,5 +167,5 @@ def _load(name: str) -> tuple[Any, Any]:
 
 def _longest(tokenizer: Tokenizer, model: PretrainedModel) -> int:
     """Return the model's context in tokens: the tokenizer's limit, at most the number of positions."""
-    positions = getattr(model.config, "max_position_embeddings", None) or 512
+    positions = positions_of(model.config) or 512
     return int(min(tokenizer.model_max_length, positions))

@@ -13,6 +13,7 @@ from potstill.errors import BadInput, Problem
 from potstill.labelling.class_names import named
 from potstill.models.card import Task, name_of, write_card
 from potstill.models.chat import save_tokenizer
+from potstill.models.positions import positions_of
 from potstill.trainers.encoders import class_names as classes
 from potstill.trainers.encoders import class_teacher
 from potstill.trainers.encoders.class_names import SOFT
@@ -198,7 +199,7 @@ def longest(wanted: int, tokenizer: Tokenizer, folder: Path) -> int:
     """Return the longest text that a model can read, up to `wanted` tokens."""
     from transformers import AutoConfig
 
-    positions = getattr(AutoConfig.from_pretrained(folder), "max_position_embeddings", None)
+    positions = positions_of(AutoConfig.from_pretrained(folder))
     return int(min(wanted, tokenizer.model_max_length, positions or wanted))
 
 

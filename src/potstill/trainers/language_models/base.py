@@ -15,6 +15,7 @@ from annotated_types import Ge
 
 from potstill.errors import BadInput, Problem
 from potstill.models.card import name_of, write_card
+from potstill.models.positions import positions_of
 from potstill.prompts import Template, answer_columns, conversation_hint
 from potstill.trainers.loop import student_model as students
 from potstill.trainers.loop.base import Training
@@ -151,7 +152,7 @@ def prepare(
     architecture = architecture_of(folder)
     architecture.check_tokenizer(tokenizer)
     config = AutoConfig.from_pretrained(folder)
-    reading, positions = architecture.reading(config), getattr(config, "max_position_embeddings", None)
+    reading, positions = architecture.reading(config), positions_of(config)
 
     def fitting(row: Mapping[str, Any]) -> Example | str:
         try:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from potstill.models.chat import check_tokenizer
+from potstill.models.positions import positions_of
 from potstill.trainers.language_models.hard_label import text_example
 from potstill.trainers.language_models.lazy_logits import Projection, TargetStates
 from potstill.trainers.language_models.soft_objective import load_teacher
@@ -45,7 +46,7 @@ def with_partner(folder: Path, prompt: str) -> Callable[[Mapping[str, Any], Exam
 
     tokenizer = students.load_tokenizer(folder)
     check_tokenizer(tokenizer)
-    positions = getattr(AutoConfig.from_pretrained(folder), "max_position_embeddings", None)
+    positions = positions_of(AutoConfig.from_pretrained(folder))
 
     def add(row: Mapping[str, Any], example: Example | str) -> Example | str:
         if isinstance(example, str):

@@ -267,4 +267,4 @@ def check_vocabulary(student: Path, teacher: ModelSource | None) -> int:
         message = vocabulary_check.difference(teacher_vocabulary, student_vocabulary, names=names)
         if message:
             raise BadInput(message)
-    return int(AutoConfig.from_pretrained(student).vocab_size)
+    return int(AutoConfig.from_pretrained(student).get_text_config().vocab_size)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from potstill.errors import BadInput
-from potstill.models.chat import save_tokenizer
+from potstill.models.chat import end_of_turn, save_tokenizer
 from potstill.models.encoder_decoder import model_class
 from potstill.models.identity import folder_of as folder_of
 
@@ -116,10 +116,12 @@ def save(model: PretrainedModel, tokenizer: Tokenizer, folder: Path) -> None:
     model = model.to(torch.bfloat16)
     ends = model.generation_config.eos_token_id
     stops = [] if ends is None else ends if isinstance(ends, list) else [ends]
-    if tokenizer.eos_token_id not in stops:
-        # every training text ends with it, so the student must stop there
-        model.generation_config.eos_token_id = tokenizer.eos_token_id
-        model.config.eos_token_id = tokenizer.eos_token_id
+    end = end_of_turn(tokenizer)
+    if end not in stops:
+        # every training text ends with it, so the student must stop there; the end of a text stays a stop
+        stops = end if end == tokenizer.eos_token_id else list(dict.fromkeys([end, tokenizer.eos_token_id, *stops]))
+        model.generation_config.eos_token_id = stops
+        model.config.eos_token_id = stops
     pad = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     model.generation_config.pad_token_id = pad
     model.config.pad_token_id = pad
