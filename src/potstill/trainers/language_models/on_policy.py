@@ -12,6 +12,7 @@ from annotated_types import Ge, Gt, Interval
 
 from potstill.engine.step import Model
 from potstill.errors import BadInput, Problem
+from potstill.models.loading import config_of
 from potstill.prompts import answer_columns, render, required_variables
 from potstill.trainers.language_models import vocabulary_check
 from potstill.trainers.language_models.base import CausalTraining, Prepared, fit, prepare
@@ -183,9 +184,7 @@ class OnPolicy(CausalTraining):
         Raises:
             BadInput: none does.
         """
-        from transformers import AutoConfig
-
-        positions = getattr(AutoConfig.from_pretrained(folder), "max_position_embeddings", None) or self.max_length
+        positions = getattr(config_of(folder), "max_position_embeddings", None) or self.max_length
         longest = min(self.max_length, positions) - self.max_tokens
         if longest < 1:
             raise BadInput(
@@ -195,11 +194,9 @@ class OnPolicy(CausalTraining):
 
     def _writing(self, prepared: Prepared, teacher: Path) -> Writing:
         """Return how the student's texts are generated."""
-        from transformers import AutoConfig
-
         from potstill.trainers.language_models.rollouts import Writing
 
-        sizes = (AutoConfig.from_pretrained(folder).vocab_size for folder in (prepared.folder, teacher))
+        sizes = (config_of(folder).vocab_size for folder in (prepared.folder, teacher))
         ends = ends_of(prepared.folder, prepared.tokenizer)
         return Writing(self.max_tokens, self.sampling_temperature, ends, min(sizes))
 
