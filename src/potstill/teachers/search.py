@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from potstill.errors import BadInput
 from potstill.models import chat, encoder_decoder
 from potstill.models.positions import positions_of
 
@@ -103,10 +102,7 @@ class Decoder:
         self.two_sided = encoder_decoder.is_encoder_decoder(folder)
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
         (encoder_decoder if self.two_sided else chat).check_tokenizer(self.tokenizer)
-        try:
-            model = encoder_decoder.model_class(folder).from_pretrained(folder, dtype=dtype, use_safetensors=True)
-        except (ValueError, OSError) as error:
-            raise BadInput(f"transformers can't load the model {folder}: {error}") from error
+        model = encoder_decoder.load(folder, "be loaded", {"dtype": dtype})
         own = model.generation_config
         named = own.eos_token_id if isinstance(own.eos_token_id, list) else [own.eos_token_id]
         self.ends = sorted(

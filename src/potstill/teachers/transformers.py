@@ -17,6 +17,7 @@ from annotated_types import Ge
 
 from potstill.engine.step import Model
 from potstill.errors import BadInput, MissingExtra, Problem
+from potstill.models.loading import pretrained
 from potstill.models.positions import positions_of
 from potstill.models.preload import MODEL
 from potstill.teachers.chat_tokens import Encoded, Renderer, refused
@@ -129,11 +130,10 @@ class Transformers:
         device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
             tokenizer = AutoTokenizer.from_pretrained(name, revision=commit, trust_remote_code=remote)
-            model = AutoModelForCausalLM.from_pretrained(
-                name, revision=commit, dtype=self.dtype, use_safetensors=True, trust_remote_code=remote
-            )
         except (ValueError, OSError) as error:
-            raise BadInput(f"transformers can't load the model {name!r}: {error}") from error
+            raise BadInput(f"transformers can't load the tokenizer of {name!r}: {error}") from error
+        options = {"revision": commit, "dtype": self.dtype, "trust_remote_code": remote}
+        model = pretrained(AutoModelForCausalLM, name, "be a teacher", options)
         check_tokenizer(tokenizer)
         ends = _ends(model.generation_config.eos_token_id) | {tokenizer.eos_token_id, end_of_turn(tokenizer)}
         # the model's own sampling, such as a repetition penalty, would change the distribution

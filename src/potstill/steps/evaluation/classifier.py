@@ -10,6 +10,7 @@ from potstill.errors import BadInput
 from potstill.metrics.answers import against_most_common, packed, wilson
 from potstill.metrics.classification import class_scores, macro_f1
 from potstill.models.identity import export_in, folder_of
+from potstill.models.loading import config_of
 from potstill.models.positions import positions_of
 from potstill.steps.evaluation.classifier_base import (
     ClassEvaluation,
@@ -78,14 +79,14 @@ class EvaluateClassifier(ClassEvaluation):
         Raises:
             BadInput: it was exported, and is no classifier.
         """
-        from transformers import AutoConfig, AutoTokenizer
+        from transformers import AutoTokenizer
 
         from potstill.exporting.reading import runtime_title
 
         exported = bool(export_in(folder))
         refuse_export(folder, self.reads, type(self).__name__)
         model = None if exported else load_model(folder, KIND)
-        config = AutoConfig.from_pretrained(folder) if model is None else model.config
+        config = config_of(folder) if model is None else model.config
         kind = (config.architectures or ["model of no known kind"])[0]
         if exported and not kind.endswith(KIND):
             raise BadInput(

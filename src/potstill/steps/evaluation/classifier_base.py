@@ -20,6 +20,7 @@ from potstill.engine.step import Model, Rows, Step
 from potstill.errors import BadInput, Problem
 from potstill.metrics.answers import row_digest
 from potstill.models.footprint import footprint, peak_memory
+from potstill.models.loading import pretrained
 from potstill.models.preload import MODEL
 from potstill.steps.evaluation.evaluation_sets import missing_sets
 from potstill.steps.evaluation.exports import Reads, export_problems
@@ -232,5 +233,5 @@ def load_model(folder: Path, kind: str) -> PretrainedModel:
     import transformers
 
     kind_of_model = getattr(transformers, f"AutoModel{kind}")
-    model: PretrainedModel = kind_of_model.from_pretrained(folder, dtype="auto", use_safetensors=True)
+    model = pretrained(kind_of_model, folder, "classify", {"dtype": "auto"})
     return model.eval().to("cuda" if torch.cuda.is_available() else "cpu")

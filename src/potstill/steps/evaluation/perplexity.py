@@ -19,6 +19,7 @@ from potstill.errors import BadInput, Problem
 from potstill.metrics.answers import row_digest
 from potstill.models.footprint import footprint, peak_memory
 from potstill.models.identity import folder_of
+from potstill.models.loading import config_of
 from potstill.models.positions import positions_of
 from potstill.models.preload import MODEL
 from potstill.steps.evaluation.evaluation_sets import by_name, missing_sets
@@ -136,14 +137,12 @@ class EvaluatePerplexity(Step):
         Raises:
             BadInput: with all problems together.
         """
-        from transformers import AutoConfig
-
         problems = [
             f"the test set {name!r} has no text in {self.text!r}: give rows that have"
             for name, own in streams.items()
             if len(own.tokens) < 2
         ]
-        longest = positions_of(AutoConfig.from_pretrained(folder))
+        longest = positions_of(config_of(folder))
         if longest is not None and self.window > longest:
             problems.append(f"window is {self.window}, but the model reads {longest} tokens at most: lower window")
         if problems:

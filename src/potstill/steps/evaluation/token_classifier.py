@@ -13,6 +13,7 @@ from potstill.metrics.answers import packed
 from potstill.metrics.classification import macro_f1
 from potstill.metrics.spans import OUTSIDE, span_scores
 from potstill.models.identity import folder_of
+from potstill.models.loading import config_of
 from potstill.models.positions import positions_of
 from potstill.models.word_tokens import KIND, first_tokens, reads_words
 from potstill.steps.evaluation.classifier_base import ClassEvaluation, Reader, by_torch, class_names, load_model
@@ -77,9 +78,9 @@ class EvaluateTokenClassifier(ClassEvaluation):
         Raises:
             BadInput: it is no classifier of words.
         """
-        from transformers import AutoConfig, AutoTokenizer
+        from transformers import AutoTokenizer
 
-        kinds = AutoConfig.from_pretrained(folder).architectures or ["nothing"]
+        kinds = config_of(folder).architectures or ["nothing"]
         if not any(kind.endswith(KIND) for kind in kinds):
             raise BadInput(
                 f"the model {folder} is a {', '.join(kinds)} and no token classifier: give a folder that "

@@ -11,6 +11,7 @@ from annotated_types import MinLen
 
 from potstill.engine.encoding import digest
 from potstill.errors import BadInput, Problem
+from potstill.models.loading import pretrained
 from potstill.models.positions import positions_of
 from potstill.models.sentence_encoder import texts_in
 from potstill.steps.labelling.classifier_base import ClassifierStep
@@ -158,7 +159,7 @@ def _load(name: str) -> tuple[Any, Any]:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-    model = AutoModelForSequenceClassification.from_pretrained(name, trust_remote_code=False, use_safetensors=True)
+    model = pretrained(AutoModelForSequenceClassification, name, "classify", {"trust_remote_code": False})
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     model.config.pad_token_id = tokenizer.pad_token_id

@@ -12,6 +12,7 @@ from annotated_types import Ge, Gt, Interval
 
 from potstill.engine.step import Model
 from potstill.errors import BadInput, Problem
+from potstill.models.loading import config_of
 from potstill.models.positions import positions_of
 from potstill.prompts import answer_columns, render, required_variables
 from potstill.trainers.language_models import vocabulary_check
@@ -184,9 +185,7 @@ class OnPolicy(CausalTraining):
         Raises:
             BadInput: none does.
         """
-        from transformers import AutoConfig
-
-        positions = positions_of(AutoConfig.from_pretrained(folder)) or self.max_length
+        positions = positions_of(config_of(folder)) or self.max_length
         longest = min(self.max_length, positions) - self.max_tokens
         if longest < 1:
             raise BadInput(
@@ -196,12 +195,9 @@ class OnPolicy(CausalTraining):
 
     def _writing(self, prepared: Prepared, teacher: Path) -> Writing:
         """Return how the student's texts are generated."""
-        from transformers import AutoConfig
-
         from potstill.trainers.language_models.rollouts import Writing
 
-        configs = (AutoConfig.from_pretrained(folder) for folder in (prepared.folder, teacher))
-        sizes = (config.get_text_config().vocab_size for config in configs)
+        sizes = (config_of(folder).get_text_config().vocab_size for folder in (prepared.folder, teacher))
         ends = ends_of(prepared.folder, prepared.tokenizer)
         return Writing(self.max_tokens, self.sampling_temperature, ends, min(sizes))
 

@@ -15,6 +15,7 @@ from annotated_types import Ge, Gt, Interval
 from potstill.engine.step import Model
 from potstill.errors import BadInput, Problem
 from potstill.models.card import name_of
+from potstill.models.loading import config_of
 from potstill.models.turns import LossOn
 from potstill.prompts import answer_columns
 from potstill.teachers.cache.soft_labels import TOP_COLUMNS, teacher_digest
@@ -256,8 +257,6 @@ def check_vocabulary(student: Path, teacher: ModelSource | None) -> int:
     Raises:
         BadInput: the vocabularies differ.
     """
-    from transformers import AutoConfig
-
     if teacher is not None:
         folder = students.folder_of(teacher)
         teacher_vocabulary, student_vocabulary = (
@@ -267,4 +266,4 @@ def check_vocabulary(student: Path, teacher: ModelSource | None) -> int:
         message = vocabulary_check.difference(teacher_vocabulary, student_vocabulary, names=names)
         if message:
             raise BadInput(message)
-    return int(AutoConfig.from_pretrained(student).get_text_config().vocab_size)
+    return int(config_of(student).get_text_config().vocab_size)
