@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 
 import compressing
@@ -119,7 +120,7 @@ def test_a_type_that_is_no_language_model_is_refused_in_a_line(tmp_path):
     encoder = tiny.encoder(tmp_path / "encoder")
     config = json.loads((encoder / "config.json").read_text()) | {"model_type": "vit"}
     (encoder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(BadInput, match="can't be trained: Unrecognized configuration class") as refusal:
+    with pytest.raises(BadInput, match="is of type vit, which can't be loaded as") as refusal:
         encoder_decoder.load(encoder, "be trained", {})
     assert len(str(refusal.value)) < 500
 
@@ -183,3 +184,76 @@ def test_what_was_written_is_compared_with_what_loads(tmp_path, model):
     changed(model, without_one_mlp)
     with pytest.raises(PotstillError, match=r"lacks model\.layers\.0\.mlp"):
         loading.check_written(model)
+
+
+@pytest.mark.parametrize(
+    ("config", "text"),
+    [
+        (transformers.Mistral3Config(), "mistral"),
+        (transformers.Qwen2_5_VLConfig(), "qwen2_5_vl_text"),
+        (transformers.LlavaConfig(), "llama"),
+    ],
+)
+def test_a_model_that_sees_and_is_no_causal_model_is_named(tmp_path, config, text):
+    config.save_pretrained(tmp_path)
+    with pytest.raises(
+        BadInput, match=f"of type {config.model_type}, which can't be loaded as AutoModelForCausalLM: it "
+    ) as refusal:
+        encoder_decoder.load(tmp_path, "be trained", {})
+    assert f"one of type {text}, which is its text part" in str(refusal.value)
+
+
+def test_a_vision_tower_beside_the_text_part_is_passed_over(tmp_path):
+    from potstill.exporting.probe import own_texts
+    from potstill.trainers.language_models.soft_lesson import check_vocabulary
+
+    text = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "head_dim": 16,
+        "vocab_size": 70,
+    }
+    vision = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+    sizes = {"image_size": 28, "patch_size": 14}
+    config = transformers.Gemma3Config(text_config=text, vision_config={**vision, **sizes}, mm_tokens_per_image=4)
+    transformers.Gemma3ForConditionalGeneration(config).save_pretrained(tmp_path)
+    assert check_vocabulary(tmp_path, None) == 70
+    loaded = encoder_decoder.load(tmp_path, "be trained", {}).eval()
+    assert len(own_texts(loaded, 0)[0][0]) > 1
+
+
+def test_a_decoders_first_token_is_found_among_the_settings_of_generation(tmp_path):
+    config = transformers.T5Config(d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, vocab_size=50)
+    config.save_pretrained(tmp_path)
+    stored = json.loads((tmp_path / "config.json").read_text())
+    stored.pop("decoder_start_token_id", None)
+    (tmp_path / "config.json").write_text(json.dumps(stored))
+    assert loading.config_of(tmp_path).decoder_start_token_id is None
+    (tmp_path / "generation_config.json").write_text(json.dumps({"decoder_start_token_id": 3}))
+    assert loading.config_of(tmp_path).decoder_start_token_id == 3
+
+
+ROPE = {
+    "llama3": {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64},
+    "yarn": {"factor": 4.0, "original_max_position_embeddings": 64},
+    "linear": {"factor": 2.0},
+    "dynamic": {"factor": 2.0},
+}
+
+
+@pytest.mark.parametrize("use", [train, keep_layers])
+@pytest.mark.parametrize("kind", ROPE)
+@pytest.mark.parametrize("old", [False, True], ids=["rope_parameters", "rope_scaling"])
+def test_how_positions_are_turned_is_kept(tmp_path, model, use, kind, old):
+    stored = json.loads((model / "config.json").read_text())
+    stored.pop("rope_parameters", None)
+    wanted = {"rope_type": kind, **ROPE[kind]}
+    named = {"rope_scaling": wanted, "rope_theta": 5e5} if old else {"rope_parameters": {**wanted, "rope_theta": 5e5}}
+    (model / "config.json").write_text(json.dumps(stored | named))
+    use(model, tmp_path)
+    [written] = [path for path in tmp_path.glob("*/config.json") if path.parent != model]
+    kept = loading.config_of(written.parent).rope_parameters
+    assert {name: kept[name] for name in (*wanted, "rope_theta")} == {**wanted, "rope_theta": 5e5}

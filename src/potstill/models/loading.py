@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from potstill.errors import BadInput, PotstillError
+from potstill.models.attention import apply_cap
 from potstill.models.weights import beside, weight_files
 
 if TYPE_CHECKING:
@@ -44,7 +45,20 @@ def config_of(folder: str | Path) -> ModelConfig:
             f"the model {folder} {kind}, which transformers {__version__} can't read: "
             f"{_first_line(error)}; give one of a type that it knows"
         ) from error
+    if getattr(config, "is_encoder_decoder", False) and getattr(config, "decoder_start_token_id", None) is None:
+        config.decoder_start_token_id = _decoder_start(folder)
     return config
+
+
+def _decoder_start(folder: str | Path) -> int | None:
+    """Return what a decoder reads first, by the settings of generation; transformers 5 saves it there only."""
+    from transformers import GenerationConfig
+
+    try:
+        start: int | None = GenerationConfig.from_pretrained(folder).decoder_start_token_id
+    except (OSError, ValueError):
+        return None
+    return start
 
 
 def quantized_as(folder: str | Path) -> str:
@@ -69,7 +83,7 @@ def pretrained(
         BadInput: it can't be loaded as `kind`, lacks weights, or has an adapter beside its weights.
     """
     if Path(folder).is_dir() and not options.get("trust_remote_code"):
-        config_of(folder)
+        _refuse_other_kinds(kind, folder, config_of(folder))
     problem = beside(Path(folder))
     if problem:
         raise BadInput(problem)
@@ -81,8 +95,28 @@ def pretrained(
         raise BadInput(f"{folder} holds an adapter: give a model that it was merged into")
     _refuse_missing(model, found, folder, new_head)
     repair_generation(model)
+    apply_cap(model)
     loaded: PretrainedModel = model
     return loaded
+
+
+def _refuse_other_kinds(kind: Any, folder: str | Path, config: ModelConfig) -> None:
+    """Make sure that the `Auto` class `kind` knows the type of the model in `folder`.
+
+    Raises:
+        BadInput: it doesn't, such as of many models that see images; the message names the text part.
+    """
+    known = getattr(kind, "_model_mapping", None)
+    if known is None or type(config) in known:
+        return
+    text = config.get_text_config()
+    what = f"the model {folder} is of type {config.model_type}, which can't be loaded as {kind.__name__}"
+    if text is not config:
+        raise BadInput(
+            f"{what}: it sees images too. Give a text model, such as one of type {text.model_type}, which is its text "
+            "part"
+        )
+    raise BadInput(f"{what}: give a model of such a type")
 
 
 def check_written(folder: Path) -> None:

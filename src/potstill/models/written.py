@@ -27,7 +27,8 @@ def check_layers(model: PretrainedModel, path: str, folder: Path) -> None:
     from potstill.compression.layer_kinds import differences
 
     try:
-        again, report = type(model).from_pretrained(folder, device_map="meta", output_loading_info=True)
+        kind: Any = type(model)
+        again, report = kind.from_pretrained(folder, device_map="meta", output_loading_info=True)
     except Exception as error:  # transformers checks configs with errors of its own, of many types
         raise BadInput(_refusal(model, f"the folder can't be loaded: {error}")) from error
     odd = sorted(set(_names(report, "missing_keys")) | set(_names(report, "mismatched_keys")))

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 ALL_LINEAR = "all-linear"
 """Target that stands for every linear layer but the output one and routers, experts included."""
 
+STATE_SPACE = frozenset(("falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h"))
+"""Types of models whose kernels read some weights themselves (those that peft refuses)."""
+READ_BY_KERNELS = ("out_proj", "conv1d")
+"""Names of these layers."""
+
 
 @dataclass(frozen=True)
 class LoRA:
@@ -94,7 +99,7 @@ def attach(base: PretrainedModel, adapter: LoRA, task: str = "CAUSAL_LM") -> Any
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
     check_targets(base, adapter)
-    targets = experts.targets_of(base, adapter.targets)
+    targets = experts.targets_of(base, allowed_targets(base, adapter.targets))
     if targets.parameters and adapter.dropout:
         raise BadInput(
             "dropout: adapters of experts have none, as their inputs are not seen apart: set it to 0, or name the "
@@ -112,6 +117,30 @@ def attach(base: PretrainedModel, adapter: LoRA, task: str = "CAUSAL_LM") -> Any
         task_type=task,
     )
     return get_peft_model(base, config)
+
+
+def allowed_targets(base: PretrainedModel, targets: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    """Return `targets` without the layers of state-space models that can't have an adapter.
+
+    Mamba's kernels read the weights of its output projection themselves, so that an adapter on it has no effect.
+
+    Raises:
+        BadInput: they name such a layer.
+    """
+    if base.config.model_type not in STATE_SPACE:
+        return targets
+    layers = linear_layers(base)
+    unfit = [name for name in layers if name.rpartition(".")[2] in READ_BY_KERNELS]
+    if targets == ALL_LINEAR:
+        head = base.get_output_embeddings()
+        return tuple(name for name in layers if name not in unfit and base.get_submodule(name) is not head)
+    named = sorted({name.rpartition(".")[2] for name in unfit if experts.matches(name, targets)})
+    if named:
+        raise BadInput(
+            f"targets name {', '.join(named)}, which Mamba's kernels read past an adapter: leave it out, or take "
+            f"{ALL_LINEAR!r}"
+        )
+    return targets
 
 
 def check_targets(base: nn.Module, adapter: LoRA) -> None:

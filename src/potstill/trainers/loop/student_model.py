@@ -126,9 +126,9 @@ def save(model: PretrainedModel, tokenizer: Tokenizer, folder: Path) -> None:
     end = end_of_turn(tokenizer)
     if end not in stops:
         # every training text ends with it, so the student must stop there; the end of a text stays a stop
-        stops = end if end == tokenizer.eos_token_id else list(dict.fromkeys([end, tokenizer.eos_token_id, *stops]))
-        model.generation_config.eos_token_id = stops
-        model.config.eos_token_id = stops
+        more = list(dict.fromkeys([end, tokenizer.eos_token_id, *stops]))
+        model.generation_config.eos_token_id = end if end == tokenizer.eos_token_id else more
+        model.config.eos_token_id = model.generation_config.eos_token_id
     pad = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     model.generation_config.pad_token_id = pad
     model.config.pad_token_id = pad
