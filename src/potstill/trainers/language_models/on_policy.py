@@ -104,7 +104,10 @@ class OnPolicy(CausalTraining):
         folders = [vocabulary_check.plain_folder(model) for model in (self.teacher, self.student)]
         vocabularies = [vocabulary_check.vocabulary_of(folder) if folder else None for folder in folders]
         if vocabularies[0] is not None and vocabularies[1] is not None:
-            message = vocabulary_check.difference(vocabularies[0], vocabularies[1], REMEDY)
+            paddings = [vocabulary_check.padding_in(folder) if folder else None for folder in folders]
+            message = vocabulary_check.difference(
+                vocabularies[0], vocabularies[1], REMEDY, paddings=(paddings[0], paddings[1])
+            )
             if message:
                 yield Problem("", "student", message)
 
@@ -241,7 +244,10 @@ def check_pair(student: Path, teacher: ModelSource, context: Context) -> None:
     student_tokenizer, teacher_tokenizer = (
         students.load_tokenizer(folder) for folder in (student, students.folder_of(teacher))
     )
-    message = vocabulary_check.difference(teacher_tokenizer.get_vocab(), student_tokenizer.get_vocab(), REMEDY)
+    paddings = (vocabulary_check.padding_in(students.folder_of(teacher)), vocabulary_check.padding_in(student))
+    message = vocabulary_check.difference(
+        teacher_tokenizer.get_vocab(), student_tokenizer.get_vocab(), REMEDY, paddings=paddings
+    )
     if message:
         raise BadInput(message)
     ends = [tokens.convert_ids_to_tokens([end_of_turn(tokens)])[0] for tokens in (student_tokenizer, teacher_tokenizer)]

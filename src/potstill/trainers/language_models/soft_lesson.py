@@ -116,7 +116,10 @@ def soft_problems(how: SoftFields, student: object) -> Iterator[Problem]:
     vocabularies = [vocabulary_check.vocabulary_of(folder) if folder else None for folder in folders]
     if vocabularies[0] is not None and vocabularies[1] is not None:
         names = (name_of(str(folders[0])), name_of(str(folders[1])))
-        message = vocabulary_check.difference(vocabularies[0], vocabularies[1], names=names)
+        paddings = [vocabulary_check.padding_in(folder) if folder else None for folder in folders]
+        message = vocabulary_check.difference(
+            vocabularies[0], vocabularies[1], names=names, paddings=(paddings[0], paddings[1])
+        )
         if message:
             yield Problem("", "student", message)
 
@@ -263,7 +266,8 @@ def check_vocabulary(student: Path, teacher: ModelSource | None) -> int:
             students.load_tokenizer(each).get_vocab() for each in (folder, student)
         )
         names = (name_of(folder), name_of(student))
-        message = vocabulary_check.difference(teacher_vocabulary, student_vocabulary, names=names)
+        paddings = (vocabulary_check.padding_in(folder), vocabulary_check.padding_in(student))
+        message = vocabulary_check.difference(teacher_vocabulary, student_vocabulary, names=names, paddings=paddings)
         if message:
             raise BadInput(message)
     return int(config_of(student).get_text_config().vocab_size)
