@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from potstill.models import chat, encoder_decoder
+from potstill.models.embeddings import check_tokens, embedded_tokens
 from potstill.models.positions import positions_of
 
 if TYPE_CHECKING:
@@ -116,13 +117,19 @@ class Decoder:
         self._kept = {name: value for name, value in settings.items() if value is not None}
         model.generation_config = GenerationConfig()  # or what ours leaves open would come from the model's own
         self.model: Any = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+        self._embedded = embedded_tokens(model)
         self.positions: int | None = positions_of(model.config)
 
     def ids(self, messages: Messages) -> list[int]:
-        """Return the tokens of a prompt."""
-        if self.two_sided:
-            return encoder_decoder.source_ids(self.tokenizer, messages)
-        return chat.prompt_ids(self.tokenizer, messages)
+        """Return the tokens of a prompt.
+
+        Raises:
+            BadInput: the model lacks one of them.
+        """
+        read = encoder_decoder.source_ids if self.two_sided else chat.prompt_ids
+        ids = read(self.tokenizer, messages)
+        check_tokens(max(ids, default=0), self._embedded)
+        return ids
 
     def refusal(self, ids: Sequence[int], max_tokens: int) -> str:
         """Return why a prompt of these tokens can't be answered by up to `max_tokens`, or nothing."""

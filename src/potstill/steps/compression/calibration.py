@@ -11,6 +11,7 @@ from potstill.engine.graph import edges, nodes_in, step_of
 from potstill.engine.step import Output
 from potstill.errors import BadInput, Problem
 from potstill.models import chat
+from potstill.models.embeddings import check_tokens
 from potstill.models.positions import positions_of
 
 if TYPE_CHECKING:
@@ -165,9 +166,4 @@ def _check_texts(texts: list[tuple[Tensor, int]], rows: int, config: ModelConfig
             "are needed; give more rows, or raise samples or max_length"
         )
     largest = max(int(ids.max()) for ids, _ in texts)
-    vocabulary = config.get_text_config().vocab_size
-    if largest >= vocabulary:
-        raise BadInput(
-            f"the tokenizer gives token {largest}, but the model's vocabulary ends at {vocabulary - 1}: "
-            "they don't belong together"
-        )
+    check_tokens(largest, config.get_text_config().vocab_size)

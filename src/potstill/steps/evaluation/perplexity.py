@@ -17,6 +17,7 @@ from annotated_types import Ge
 from potstill.engine.step import Model, Rows, Step
 from potstill.errors import BadInput, Problem
 from potstill.metrics.answers import row_digest
+from potstill.models.embeddings import check_tokens
 from potstill.models.footprint import footprint, peak_memory
 from potstill.models.identity import folder_of
 from potstill.models.loading import config_of
@@ -142,11 +143,14 @@ class EvaluatePerplexity(Step):
             for name, own in streams.items()
             if len(own.tokens) < 2
         ]
-        longest = positions_of(config_of(folder))
+        config = config_of(folder)
+        longest = positions_of(config)
         if longest is not None and self.window > longest:
             problems.append(f"window is {self.window}, but the model reads {longest} tokens at most: lower window")
         if problems:
             raise BadInput(*problems)
+        # an embedding may have more rows than that, but none may be fewer
+        check_tokens(max(max(own.tokens) for own in streams.values()), config.get_text_config().vocab_size)
 
     def _read(self, source: Source, own: Stream, *, first: bool = False) -> Loss:
         """Return the loss of a text, or of its first batch."""

@@ -128,9 +128,9 @@ class Masking:
 
 
 def load_student(folder: Path, seed: int, attention: str | None) -> Any:
-    """Return the masked language model in `folder`, in float32."""
+    """Return the masked language model in `folder`, in float32; a head that it lacks is drawn by `seed`."""
     torch.manual_seed(seed)
-    return _load(folder, torch.float32, attention)
+    return _load(folder, torch.float32, attention, new_head=True)
 
 
 def load_teacher(folder: Path, attention: str | None) -> Any:
@@ -150,7 +150,7 @@ def load_teacher(folder: Path, attention: str | None) -> Any:
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _load(folder: Path, dtype: torch.dtype, attention: str | None) -> Any:
+def _load(folder: Path, dtype: torch.dtype, attention: str | None, new_head: bool = False) -> Any:
     """Return the masked language model in `folder`.
 
     Raises:
@@ -161,4 +161,4 @@ def _load(folder: Path, dtype: torch.dtype, attention: str | None) -> Any:
     if quantized_as(folder):
         raise BadInput(f"the model {folder} is quantized: take the unquantized one")
     more = {"attn_implementation": attention} if attention else {}
-    return pretrained(AutoModelForMaskedLM, folder, "fill masks", {"dtype": dtype, **more})
+    return pretrained(AutoModelForMaskedLM, folder, "fill masks", {"dtype": dtype, **more}, new_head=new_head)
