@@ -5,7 +5,7 @@ from transformers import AutoTokenizer
 
 import tiny
 from potstill.errors import BadInput
-from potstill.models.chat import encode, prompt_ids
+from potstill.models.chat import encode, end_of_turn, prompt_ids
 
 MESSAGES = [{"role": "system", "content": "Answer with JSON."}, {"role": "user", "content": "turn on the light"}]
 
@@ -36,3 +36,70 @@ def test_a_tokenizer_that_can_not_chat_is_refused_with_all_reasons(tokenizer):
         encode(tokenizer, MESSAGES, "x")
     assert "no chat template" in str(caught.value)
     assert "no eos_token" in str(caught.value)
+
+
+GEMMA = (
+    "{{ bos_token }}{% for m in messages %}<start_of_turn>{{ m['role'] }}\n{{ m['content'] | trim }}<end_of_turn>\n"
+    "{% endfor %}{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
+)
+PHI_3 = (
+    "{% for m in messages %}<|{{ m['role'] }}|>\n{{ m['content'] }}<|end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>\n{% else %}{{ eos_token }}{% endif %}"
+)
+LLAMA_2 = (
+    "{% for m in messages %}{% if m['role'] == 'user' %}[INST] {{ m['content'] }} [/INST]{% else %} {{ m['content'] }} "
+    "{{ eos_token }}{% endif %}{% endfor %}"
+)
+LLAMA_3 = "{% for m in messages %}{{ m['role'] }}\n\n{{ m['content'] | trim }}<|eot_id|>{% endfor %}"
+THINKING = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% if m['role'] == 'assistant' %}<think>\n\n</think>\n\n"
+    "{% endif %}{{ m['content'] }}<|im_end|>\n{% endfor %}"
+)
+PLAIN = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
+NO_ANSWERS = "{% if messages[-1]['role'] != 'user' %}{{ raise_exception('users only') }}{% endif %}{{ messages }}"
+ENDS = {
+    "<end_of_turn>": GEMMA,
+    "<|end|>": PHI_3,
+    "<|eot_id|>": LLAMA_3,
+    "<|im_end|>": THINKING,
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_turn_ends_as_the_template_ends_it(tokenizer, end):
+    tokenizer.add_special_tokens({"additional_special_tokens": [end]})
+    tokenizer.eos_token, tokenizer.chat_template = "<|endoftext|>", ENDS[end]
+    ids, _ = encode(tokenizer, MESSAGES[1:], "on")
+    assert tokenizer.decode(ids).endswith(f"on{end}")
+    whole = [*MESSAGES[1:], {"role": "assistant", "content": "on"}]
+    assert f"on{end}" in tokenizer.apply_chat_template(whole, tokenize=False)
+
+
+@pytest.mark.parametrize("template", [LLAMA_2, PLAIN, NO_ANSWERS])
+def test_a_template_without_an_end_of_its_own_ends_turns_as_texts(tokenizer, template):
+    tokenizer.chat_template = template
+    assert end_of_turn(tokenizer) == tokenizer.eos_token_id
+
+
+def test_another_template_has_another_end(tokenizer):
+    assert end_of_turn(tokenizer) == tokenizer.eos_token_id
+    tokenizer.eos_token = "<|endoftext|>"
+    tokenizer.chat_template = PLAIN
+    assert end_of_turn(tokenizer) == tokenizer.eos_token_id
+    tokenizer.chat_template = THINKING
+    assert tokenizer.convert_ids_to_tokens([end_of_turn(tokenizer)]) == ["<|im_end|>"]
+
+
+def test_named_templates_need_a_default(tokenizer):
+    tokenizer.chat_template = {"tool_use": PLAIN, "rag": PLAIN}
+    with pytest.raises(BadInput, match="chat templates rag, tool_use, and none of them is called default"):
+        prompt_ids(tokenizer, MESSAGES)
+
+
+@pytest.mark.parametrize("refusal", ["{{ raise_exception('System role not supported') }}", ""])
+def test_a_template_without_a_system_role_reads_the_text_with_the_user(tokenizer, refusal):
+    tokenizer.chat_template = (
+        "{% for m in messages %}{% if m['role'] == 'system' %}" + refusal + "{% else %}"
+        "<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endif %}{% endfor %}"
+    )
+    assert "user\nAnswer with JSON.\n\nturn on the light<|im_end|>" in tokenizer.decode(prompt_ids(tokenizer, MESSAGES))

@@ -2,7 +2,8 @@
 
 - `architecture`: where each model type keeps its parts. `layerwise`: for each block record the inputs of its linear
   layers, change the weights, pass the new outputs on. `block_backward`: gradients in the memory of one block.
-  `agreement`: what a change did to the model. `low_rank` and `sharing` keep the shape.
+  `agreement`: what a change did to the model. `layer_kinds`: layers that alternate stay so. `low_rank` and `sharing`
+  keep the shape.
 - `pruning`: `magnitude`, `wanda`, `sparsegpt` say which weights go, `masks` and `nm_pattern` where zeros may stand,
   `rewinding` what the others go back to, `sparse_storage` what storing the zeros would save; `activation_importance`,
   `depth`, `head_importance`, `bonsai`, `hard_concrete` say which parts go, `slicing` cuts them, `shapes` knows which

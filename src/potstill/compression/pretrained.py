@@ -51,6 +51,8 @@ class ModelConfig(Protocol):
     bos_token_id: int | None
     eos_token_id: int | list[int] | None
     pad_token_id: int | None
+    decoder_start_token_id: int | None
+    """What a decoder reads first, of an encoder-decoder."""
     num_labels: int
     """Classes, of a classifier."""
     id2label: dict[int, str]

@@ -124,7 +124,7 @@ def own_texts(model: PretrainedModel, seed: int) -> list[tuple[list[int], int]]:
     """
     import torch
 
-    config = model.config
+    config = model.config.get_text_config()
     longest = min(LENGTH, getattr(config, "max_position_embeddings", None) or LENGTH)
     draw = torch.Generator().manual_seed(seed)
     ids = torch.randint(0, config.vocab_size, (TEXTS, min(GIVEN, longest - 1)), generator=draw)

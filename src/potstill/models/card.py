@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from potstill.models.loading import check_written
+
 SAME_TOKEN = 0.6
 """Top-1 agreement with the base model below which a compressed model is not fit to serve."""
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -39,6 +41,8 @@ def write_card(
 ) -> Path:
     """Write `folder`/README.md and return its path.
 
+    Every step that writes a model ends here, so what it wrote is checked here too (`loading.check_written`).
+
     Args:
         folder: a Hugging Face model folder.
         title: what the model is, in a few words.
@@ -48,7 +52,11 @@ def write_card(
         licence: a licence name as the Hub spells it (`apache-2.0`); `None` says that the base model's licence applies.
         task: what the model does, as the Hub calls it; says how the card loads it.
         served: whether vLLM loads it, if it generates text.
+
+    Raises:
+        PotstillError: the folder's model can't be loaded as it was written.
     """
+    check_written(folder)
     library = "sentence-transformers" if task == "sentence-similarity" else "transformers"
     front = {"library_name": library, "pipeline_tag": task, "tags": ["potstill"]}
     if licence:

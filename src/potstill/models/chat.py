@@ -1,12 +1,13 @@
 """Chat tokenization: one convention for training, calibration and evaluation.
 
 A training text is the chat template of the messages up to where the assistant starts, then the tokens of the answer,
-then the end-of-turn token. Teacher, student and test see the same prompt tokens.
+then the token by which the template ends a turn. Teacher, student and test see the same prompt tokens.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from potstill.errors import BadInput
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
 Messages = list[dict[str, str]]
 """A chat: `[{"role": "system" | "user" | "assistant", "content": text}, ...]`."""
+
+PROBE = "QxanswerxQ"
+"""An answer whose end is looked for in what a template renders; none changes such a word."""
+_ENDS: WeakKeyDictionary[Any, tuple[object, int]] = WeakKeyDictionary()
+"""Templates and their ends of turn, by tokenizer: one is rendered once, not for each row."""
 
 
 def check_tokenizer(tokenizer: Tokenizer) -> None:
@@ -32,6 +38,11 @@ def check_tokenizer(tokenizer: Tokenizer) -> None:
         problems.append(
             f"the tokenizer of {name} has no chat template: take an instruction-tuned model, "
             "or put a chat_template.jinja into its folder"
+        )
+    elif isinstance(tokenizer.chat_template, dict) and "default" not in tokenizer.chat_template:
+        problems.append(
+            f"the tokenizer of {name} has chat templates {', '.join(sorted(tokenizer.chat_template))}, and none of "
+            "them is called default: name one so, or put it into its folder as chat_template.jinja"
         )
     if getattr(tokenizer, "eos_token_id", None) is None:
         problems.append(
@@ -107,7 +118,34 @@ def encode(tokenizer: Tokenizer, messages: Messages, output: str) -> tuple[list[
     prompt = prompt_ids(tokenizer, messages)
     # the answer is tokenized by itself, so that the prompt's tokens are those that serving will produce
     answer = tokenizer(output, add_special_tokens=False)["input_ids"]
-    return [*prompt, *answer, tokenizer.eos_token_id], len(prompt)
+    return [*prompt, *answer, end_of_turn(tokenizer)], len(prompt)
+
+
+def end_of_turn(tokenizer: Tokenizer) -> int:
+    """Return the token by which the chat template ends an answer; the end of a text where it writes none.
+
+    They differ in Gemma (`<end_of_turn>`, `<eos>`), Phi, and base models with a template of ChatML: a student that is
+    trained to end a turn by the wrong one goes on writing when it is served.
+    """
+    template = getattr(tokenizer, "chat_template", None)
+    known = _ENDS.get(tokenizer)
+    if known is None or known[0] != template:
+        known = _ENDS[tokenizer] = (template, _end_by_template(tokenizer) if template else tokenizer.eos_token_id)
+    return known[1]
+
+
+def _end_by_template(tokenizer: Tokenizer) -> int:
+    """Return the first special token that the template writes behind an answer, or the end of a text."""
+    chat = [{"role": "user", "content": "a"}, {"role": "assistant", "content": PROBE}]
+    try:
+        rendered = str(tokenizer.apply_chat_template(chat, add_generation_prompt=False, tokenize=False))
+    except Exception:  # noqa: BLE001 - a template may refuse anything; this one says nothing of its ends then
+        return tokenizer.eos_token_id
+    found, behind_it = rendered.rpartition(PROBE)[1:]
+    behind = tokenizer(behind_it if found else "", add_special_tokens=False)["input_ids"]
+    special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+    special = (special | {*tokenizer.all_special_ids}) - {tokenizer.bos_token_id} | {tokenizer.eos_token_id}
+    return next((token for token in behind if token in special), tokenizer.eos_token_id)
 
 
 def encoded_row(tokenizer: Tokenizer, prompt: str, row: Mapping[str, Any]) -> tuple[list[int], int] | None:

@@ -6,21 +6,22 @@ with the special tokens that the tokenizer puts around a text; the decoder write
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from potstill.errors import BadInput
+from potstill.models.loading import config_of, pretrained
 
 if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.models.chat import Messages
     from potstill.models.protocols import Tokenizer
 
 
 def is_encoder_decoder(folder: str | Path) -> bool:
     """Return whether the model in `folder` is an encoder-decoder rather than a causal model."""
-    from transformers import AutoConfig
-
-    return bool(getattr(AutoConfig.from_pretrained(folder), "is_encoder_decoder", False))
+    return bool(getattr(config_of(folder), "is_encoder_decoder", False))
 
 
 def model_class(folder: str | Path) -> Any:
@@ -28,6 +29,15 @@ def model_class(folder: str | Path) -> Any:
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     return AutoModelForSeq2SeqLM if is_encoder_decoder(folder) else AutoModelForCausalLM
+
+
+def load(folder: str | Path, use: str, options: Mapping[str, Any]) -> PretrainedModel:
+    """Load the language model in `folder`, causal or encoder-decoder; see `loading.pretrained`.
+
+    Raises:
+        BadInput: it is none, or lacks weights.
+    """
+    return pretrained(model_class(folder), folder, use, options)
 
 
 def check_tokenizer(tokenizer: Tokenizer) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from potstill.errors import BadInput
 from potstill.models.card import Task
 from potstill.models.identity import folder_of
+from potstill.models.loading import config_of, pretrained, quantized_as
 
 if TYPE_CHECKING:
     import torch
@@ -95,12 +96,12 @@ def load(model: ModelSource, *, half: bool = False) -> Loaded:
         BadInput: it is no model folder, an adapter, quantized already, or of an architecture that can't be compressed.
     """
     import torch
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import AutoTokenizer
 
     from potstill.compression.architecture import architecture_for, with_linear_layers
 
     folder = folder_of(model)
-    config = AutoConfig.from_pretrained(folder)
+    config = config_of(folder)
     architecture_for(config.model_type)
     # a float16 model stays float16; None is an old config, whose weights are float32
     dtype = torch.bfloat16 if half and getattr(config, "dtype", None) in (None, torch.float32) else "auto"
@@ -127,8 +128,7 @@ def with_head(folder: Path, dtype: torch.dtype | str = "auto") -> PretrainedMode
     """
     import transformers
 
-    config = transformers.AutoConfig.from_pretrained(folder)
-    method = (getattr(config, "quantization_config", None) or {}).get("quant_method")
+    config, method = config_of(folder), quantized_as(folder)
     if method:
         raise BadInput(f"the model {folder} is quantized already ({method}): take the 16-bit model it was made from")
     names = config.architectures or ["no architecture"]
@@ -139,8 +139,7 @@ def with_head(folder: Path, dtype: torch.dtype | str = "auto") -> PretrainedMode
             "config.json under architectures"
         )
     # the class named in the config, not an Auto class: it has the head that the weights were saved with
-    model: PretrainedModel = kind.from_pretrained(folder, dtype=dtype, use_safetensors=True)
-    return model.eval()
+    return pretrained(kind, folder, f"be loaded as a {names[0]}", {"dtype": dtype}).eval()
 
 
 def _carry_sentence_modules(folder: Path, out: Path) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from potstill.engine.digests import walk
 from potstill.engine.store.manifests import BESIDE_PAYLOAD
 from potstill.models.identity import export_in
+from potstill.models.weights import weight_files
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,7 +74,7 @@ def footprint(folder: Path) -> Footprint:
     if export_in(folder):
         files = sorted({path for pattern in EXPORTED_WEIGHTS for path in folder.glob(pattern)})
         return Footprint(sum(path.stat().st_size for path in files), whole, None, None)
-    files = sorted(folder.glob("*.safetensors"))
+    files = weight_files(folder)
     counts = [count for file in files for count in _counts(file)]
     nonzero = [count for _, count in counts if count is not None]
     return Footprint(

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 
 from potstill.errors import BadInput
+from potstill.models.loading import config_of
+from potstill.models.weights import weight_files
 
 if TYPE_CHECKING:
     from potstill.compression.pretrained import ModelConfig, PretrainedModel
@@ -69,9 +71,9 @@ class Head:
         Raises:
             BadInput: its weights aren't found.
         """
-        from transformers import AutoConfig, AutoModelForCausalLM
+        from transformers import AutoModelForCausalLM
 
-        config = AutoConfig.from_pretrained(folder)
+        config = config_of(folder)
         # on the meta device the model takes no memory: only the names of its parameters are wanted
         with torch.device("meta"):
             empty = AutoModelForCausalLM.from_config(config)
@@ -148,7 +150,7 @@ def _tensor(folder: Path, names: list[str]) -> Tensor | None:
     """Return the first of the tensors called `names` in a model folder."""
     from safetensors import safe_open
 
-    for file in sorted(folder.glob("*.safetensors")):
+    for file in weight_files(folder):
         with safe_open(str(file), framework="pt") as tensors:
             for name in names:
                 if name in tensors.keys():  # noqa: SIM118 - it is no dict

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from potstill.engine.digests import path_digest
 from potstill.errors import BadInput, RequestError
+from potstill.models.weights import beside, no_model
 
 if TYPE_CHECKING:
     from potstill.models.protocols import ModelSource
@@ -16,6 +17,8 @@ NOT_THE_MODEL = ("README.md", "manifest.json", "log.txt", "lost.jsonl", ".gitatt
 """Files of a model folder that can't change what it answers."""
 OF_A_MODEL = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "LICENSE*", "LICENCE*", "NOTICE*")
 """Files that are downloaded of a model on the Hub: weights, tokenizer, configuration, licences; no pickles."""
+NOT_OF_A_MODEL = ("consolidated*", "original/*", "onnx/*", "openvino/*")
+"""Files that are not: second copies of the weights, which may be as large as the first."""
 EXPORTED = ("model.gguf", "genai_config.json", "openvino_model.xml", "model.onnx", "model.pte")
 """Files that mark a folder as exported for one runtime."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -57,13 +60,20 @@ def folder_of(model: ModelSource, *, exports: bool = False) -> Path:
     named = getattr(model, "model", model)
     if is_local(named):
         folder = Path(named).expanduser()
-        problem = folder_problem(folder, exports=exports)
+        # an adapter beside it changes no key, so it is no matter of `folder_problem`
+        problem = folder_problem(folder, exports=exports) or beside(folder)
         if problem:
             raise BadInput(problem)
         return folder
     from huggingface_hub import snapshot_download
 
-    return Path(snapshot_download(str(named), revision=hub_commit(str(named)), allow_patterns=list(OF_A_MODEL)))
+    commit, taken = hub_commit(str(named)), list(OF_A_MODEL)
+    folder = Path(
+        snapshot_download(str(named), revision=commit, allow_patterns=taken, ignore_patterns=list(NOT_OF_A_MODEL))
+    )
+    if beside(folder):
+        raise BadInput(beside(folder))
+    return folder
 
 
 def export_in(folder: Path) -> str:
@@ -78,7 +88,7 @@ def folder_problem(folder: Path, *, exports: bool = False) -> str:
     if not folder.exists():
         return f"no model at {folder}: the folder does not exist; give a model folder, a Hub id or a step"
     if not folder.is_dir() or not (folder / "config.json").is_file():
-        return f"no model at {folder}: it has no config.json; give a folder written by save_pretrained"
+        return no_model(folder)
     export = export_in(folder)
     if export:
         text = f"no model at {folder} for this step: it was exported ({export}); give the model that it was made from"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from potstill.engine.encoding import digest
 from potstill.errors import BadInput, MissingExtra, Problem
+from potstill.models.positions import positions_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,6 +101,7 @@ def load(name: str | Path) -> SentenceModel:
         raise MissingExtra("an encoder", "sentence-transformers", "embeddings") from error
     options = {"use_safetensors": True}
     model: SentenceModel = SentenceTransformer(str(name), trust_remote_code=False, model_kwargs=options)
+    keep_within_positions(model)
     return model
 
 
@@ -126,11 +128,25 @@ def load_float32(folder: Path, seed: int) -> Any:
         )
     except (OSError, ValueError) as error:
         raise BadInput(f"the model {folder} is no encoder of texts: {error}") from error
-    inner: Any = getattr(model[0], "model", None) or getattr(model[0], "auto_model", None)  # before version 6
+    keep_within_positions(model)
+    inner = _transformer(model)
     if hasattr(inner, "gradient_checkpointing_enable"):
         # the training loop asks the model as a whole
         model.gradient_checkpointing_enable = inner.gradient_checkpointing_enable
     return model
+
+
+def keep_within_positions(model: Any) -> None:
+    """Lower the length of texts to what the model reads; sentence-transformers counts positions that are not used."""
+    config = getattr(_transformer(model), "config", None)
+    positions = None if config is None else positions_of(config)
+    if positions is not None and (model.max_seq_length is None or model.max_seq_length > positions):
+        model.max_seq_length = positions
+
+
+def _transformer(model: Any) -> Any:
+    """Return the model of transformers within one of sentence-transformers."""
+    return getattr(model[0], "model", None) or getattr(model[0], "auto_model", None)  # before version 6
 
 
 def texts_in(rows: Iterable[Any], column: str, field: str = "column") -> Iterator[str]:

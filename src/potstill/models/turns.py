@@ -75,7 +75,7 @@ def _common(tokenizer: Tokenizer, text: str, ids: list[int]) -> tuple[int, bool]
 def _with_end(tokenizer: Tokenizer, ids: list[int], end: int) -> int:
     """Return the end of a turn with its end-of-turn token, if that follows, perhaps behind a blank."""
     for place in (end, end + 1):
-        if place < len(ids) and ids[place] == tokenizer.eos_token_id:
+        if place < len(ids) and ids[place] in (chat.end_of_turn(tokenizer), tokenizer.eos_token_id):
             blank = tokenizer.decode(ids[end:place]) if place > end else ""
             return place + 1 if not blank.strip() else end
     return end

@@ -54,7 +54,7 @@ class Renderer:
         encoded: list[Encoded | Response] = []
         for text, request in zip(texts, requests, strict=True):
             # as in `potstill.models.chat.encode`: the answer is tokenized by itself
-            answer = [] if request.continuation is None else [*next(answers), self.tokenizer.eos_token_id]
+            answer = [] if request.continuation is None else [*next(answers), chat.end_of_turn(self.tokenizer)]
             encoded.append(
                 self._fitting(next(prompts), answer, _opened(text, request)) if isinstance(text, str) else text
             )

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from potstill.errors import BadInput
 from potstill.models import chat, encoder_decoder
+from potstill.models.embeddings import check_tokens, embedded_tokens
+from potstill.models.positions import positions_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -102,24 +103,33 @@ class Decoder:
         self.two_sided = encoder_decoder.is_encoder_decoder(folder)
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
         (encoder_decoder if self.two_sided else chat).check_tokenizer(self.tokenizer)
-        try:
-            model = encoder_decoder.model_class(folder).from_pretrained(folder, dtype=dtype, use_safetensors=True)
-        except (ValueError, OSError) as error:
-            raise BadInput(f"transformers can't load the model {folder}: {error}") from error
+        model = encoder_decoder.load(folder, "be loaded", {"dtype": dtype})
         own = model.generation_config
         named = own.eos_token_id if isinstance(own.eos_token_id, list) else [own.eos_token_id]
-        self.ends = sorted({self.tokenizer.eos_token_id, *(token for token in named if token is not None)})
+        self.ends = sorted(
+            {
+                self.tokenizer.eos_token_id,
+                chat.end_of_turn(self.tokenizer),
+                *(token for token in named if token is not None),
+            }
+        )
         settings = {name: _first(getattr(own, name, None), getattr(model.config, name, None)) for name in KEPT}
         self._kept = {name: value for name, value in settings.items() if value is not None}
         model.generation_config = GenerationConfig()  # or what ours leaves open would come from the model's own
         self.model: Any = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-        self.positions: int | None = getattr(model.config, "max_position_embeddings", None)
+        self._embedded = embedded_tokens(model)
+        self.positions: int | None = positions_of(model.config)
 
     def ids(self, messages: Messages) -> list[int]:
-        """Return the tokens of a prompt."""
-        if self.two_sided:
-            return encoder_decoder.source_ids(self.tokenizer, messages)
-        return chat.prompt_ids(self.tokenizer, messages)
+        """Return the tokens of a prompt.
+
+        Raises:
+            BadInput: the model lacks one of them.
+        """
+        read = encoder_decoder.source_ids if self.two_sided else chat.prompt_ids
+        ids = read(self.tokenizer, messages)
+        check_tokens(max(ids, default=0), self._embedded)
+        return ids
 
     def refusal(self, ids: Sequence[int], max_tokens: int) -> str:
         """Return why a prompt of these tokens can't be answered by up to `max_tokens`, or nothing."""

@@ -17,6 +17,8 @@ from annotated_types import Ge
 
 from potstill.engine.step import Model
 from potstill.errors import BadInput, MissingExtra, Problem
+from potstill.models.loading import pretrained
+from potstill.models.positions import positions_of
 from potstill.models.preload import MODEL
 from potstill.teachers.chat_tokens import Encoded, Renderer, refused
 from potstill.teachers.protocol import Request, Response
@@ -120,7 +122,7 @@ class Transformers:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-        from potstill.models.chat import check_tokenizer
+        from potstill.models.chat import check_tokenizer, end_of_turn
         from potstill.teachers.constrained_decoding import Forms
 
         name, remote = str(self.model), self.trust_remote_code
@@ -128,17 +130,16 @@ class Transformers:
         device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
             tokenizer = AutoTokenizer.from_pretrained(name, revision=commit, trust_remote_code=remote)
-            model = AutoModelForCausalLM.from_pretrained(
-                name, revision=commit, dtype=self.dtype, use_safetensors=True, trust_remote_code=remote
-            )
         except (ValueError, OSError) as error:
-            raise BadInput(f"transformers can't load the model {name!r}: {error}") from error
+            raise BadInput(f"transformers can't load the tokenizer of {name!r}: {error}") from error
+        options = {"revision": commit, "dtype": self.dtype, "trust_remote_code": remote}
+        model = pretrained(AutoModelForCausalLM, name, "be a teacher", options)
         check_tokenizer(tokenizer)
-        ends = _ends(model.generation_config.eos_token_id) | {tokenizer.eos_token_id}
+        ends = _ends(model.generation_config.eos_token_id) | {tokenizer.eos_token_id, end_of_turn(tokenizer)}
         # the model's own sampling, such as a repetition penalty, would change the distribution
         model.generation_config = GenerationConfig()
         config = model.config.get_text_config()
-        limit = self.max_model_length or getattr(config, "max_position_embeddings", None) or 2**31
+        limit = self.max_model_length or positions_of(config) or 2**31
         renderer = Renderer(tokenizer, self.system, self.thinking, limit)
         forms = Forms(tokenizer, config.vocab_size, ends)
         model = model.to(device).eval()

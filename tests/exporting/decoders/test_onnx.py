@@ -6,7 +6,7 @@ import torch
 import exported
 import tiny
 from potstill.errors import BadInput
-from potstill.exporting.decoders.onnx import ONNX
+from potstill.exporting.decoders.onnx import BUILT, ONNX
 from potstill.exporting.probe import InMemory, answers_of, probe_of
 from potstill.steps.exporting.language_model import load
 
@@ -65,3 +65,24 @@ def test_an_architecture_that_the_builder_lacks(tmp_path):
     GPT2LMHeadModel(GPT2Config(vocab_size=400, n_embd=32, n_layer=1, n_head=2)).save_pretrained(tmp_path)
     with pytest.raises(BadInput, match="can't build a GPT2LMHeadModel here; supported are LlamaForCausalLM"):
         ONNX().check(load(str(tmp_path), quantized=False))
+
+
+@pytest.mark.parametrize(("window", "fits"), [(32, False), (4096, True), (None, True)])
+def test_a_window_shorter_than_what_is_read_is_refused(tmp_path, window, fits):
+    from transformers import MistralConfig, MistralForCausalLM
+
+    tiny.tokenizer(tmp_path)
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = MistralConfig(vocab_size=400, num_key_value_heads=1, sliding_window=window, **sizes)
+    MistralForCausalLM(config).save_pretrained(tmp_path)
+    source = load(str(tmp_path), quantized=False)
+    if fits:
+        ONNX().check(source)
+        return
+    with pytest.raises(BadInput, match="attention looks back on 32 tokens only"):
+        ONNX().check(source)
+
+
+def test_what_is_promised_is_built(tmp_path):
+    """SmolLM3 was named, and onnxruntime-genai 0.18 fails on it."""
+    assert "SmolLM3ForCausalLM" not in BUILT

@@ -6,11 +6,12 @@ import pytest
 import torch
 import transformers
 
+import kinds_of_models
 import learning
 import tiny
 from numeric import assert_same_outputs
 from potstill.errors import BadInput
-from potstill.steps.compression.keep_layers import KeepLayers
+from potstill.steps.compression.keep_layers import KeepLayers, blocks
 
 SIZES = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 32, "vocab_size": 50}
 NAMES = {"id2label": {0: "a", 1: "b", 2: "c"}, "label2id": {"a": 0, "b": 1, "c": 2}}
@@ -62,7 +63,7 @@ def test_all_layers_make_the_teacher_again(tmp_path, kind):
 @pytest.mark.parametrize("kind", TEACHERS)
 def test_alternate_layers_compute_what_the_teacher_computes_without_the_others(tmp_path, kind):
     model = teacher(tmp_path / "teacher", kind)
-    context = keep(tmp_path / "half", model)
+    context = keep(tmp_path / "half", model, layers=(0, 2))
     whole, half = loaded(model), loaded(context.out)
     path = {"distilbert": "distilbert.transformer.layer", "llama": "model.layers", "qwen3": "model.layers"}.get(
         kind, f"{kind}.encoder.layer"
@@ -131,3 +132,73 @@ def test_models_without_one_list_of_layers_are_refused(tmp_path):
     (model / "config.json").write_text(json.dumps({**config, "architectures": ["OwnModel"]}))
     with pytest.raises(BadInput, match="is a OwnModel, which transformers has no class for"):
         keep(tmp_path / "3", model)
+
+
+KEPT = {  # the default choice; without its kinds, the first of every two
+    "gemma2": [0, 1],
+    "gemma3": [0, 2, 3],
+    "gemma4": [0, 2, 3],
+    "gpt-oss": [0, 1],
+    "olmo3": [0, 2, 3],
+    "cohere2": [0, 2, 3],
+    "exaone4": [0, 2, 3],
+    "smollm3": [0, 2, 3],
+    "qwen3.5": [0, 2, 3],
+    "qwen3-moe": [0, 1, 3],
+    "gpt-neo": [0, 1],
+    "llama4": [0, 1, 3],
+}
+CHOICES = [(), (0, 1, 3), (0, 3), (1, 3), (3, 1, 1)]
+
+
+@pytest.mark.parametrize("layers", CHOICES, ids=str)
+@pytest.mark.parametrize("kind", kinds_of_models.CAUSAL)
+def test_a_student_loads_as_what_was_kept_or_is_refused(tmp_path, kind, layers):
+    model = kinds_of_models.causal(tmp_path / "teacher", kind)
+    if kind in ("deepseek-v3", "gemma4") and layers == (3, 1, 1):
+        # experts before dense layers, or no full attention last: their configs can't say so
+        with pytest.raises(BadInput, match="says by a layer's number what the layer is"):
+            keep(tmp_path / "run", model, layers=layers)
+        return
+    context = keep(tmp_path / "run", model, layers=layers)
+    kept = context.notes["kept"]
+    assert kept == (list(layers) or KEPT.get(kind, [0, 2]))
+    whole, student = loaded(model), loaded(context.out)
+    path, _ = blocks(whole)
+    if kept == sorted(set(kept)):
+        for number, layer in enumerate(whole.get_submodule(path)):
+            if number not in kept:
+                layer.forward = passed if kind != "gpt-neo" else passed_in_tuple
+        with torch.no_grad():
+            expected = whole(input_ids=IDS, use_cache=False).logits
+            assert_same_outputs(student(input_ids=IDS, use_cache=False).logits, expected)
+    assert student.generate(IDS, max_new_tokens=3, min_new_tokens=3, do_sample=False).shape[1] == IDS.shape[1] + 3
+
+
+def passed(hidden, *args, **kwargs):
+    return hidden
+
+
+def passed_in_tuple(hidden, *args, **kwargs):
+    return hidden, None
+
+
+def test_kinds_that_a_choice_leaves_out_are_said(tmp_path):
+    model = kinds_of_models.causal(tmp_path / "teacher", "gemma2")
+    assert keep(tmp_path / "run", model, layers=(0, 2)).notes["kinds left out"] == [1]
+
+
+def test_a_hybrid_keeps_attention(tmp_path):
+    model = kinds_of_models.causal(tmp_path / "teacher", "qwen3.5")
+    with pytest.raises(BadInput, match=r"layers \[0, 1\] hold no attention.*keep some of \[3\]"):
+        keep(tmp_path / "run", model, layers=(0, 1))
+
+
+def test_modernberts_first_layer_stays_first(tmp_path):
+    sizes = {**SIZES, "pad_token_id": 0, "local_attention": 8, "bos_token_id": 1, "eos_token_id": 2}
+    more = {"cls_token_id": 1, "sep_token_id": 2}
+    config = transformers.ModernBertConfig(**sizes, **more)
+    transformers.ModernBertForMaskedLM(config).save_pretrained(tmp_path / "teacher")
+    with pytest.raises(BadInput, match="loaded again"):
+        keep(tmp_path / "run", tmp_path / "teacher", layers=(1, 2))
+    assert keep(tmp_path / "2", tmp_path / "teacher").notes["kept"] == [0, 1, 3]

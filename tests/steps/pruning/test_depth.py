@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import shutil
+
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
@@ -92,3 +95,22 @@ def test_blocks_are_given_once():
     assert "give either" in str(*DepthPrune("m", calibration=None, layers=2, kept=(0,)).check())
     assert "must rise" in str(*DepthPrune("m", calibration=None, kept=(1, 0)).check())
     assert DepthPrune("m", calibration=None, layers=1, label="x", text="t").needs() == {"calibration": ("t", "x")}
+
+
+@pytest.mark.parametrize(
+    ("types", "fields", "kept", "gone"),
+    [
+        ("sfs", {"layers": 2}, [0, 1], None),  # by scores alone it were 0 and 2, and no full attention
+        ("ssf", {"layers": 2}, [0, 2], None),
+        ("sfs", {"kept": (0, 2)}, [0, 2], [1]),
+    ],
+)
+def test_each_kind_of_attention_keeps_a_block(qwen, tmp_path, types, fields, kept, gone):
+    mixed = shutil.copytree(qwen, tmp_path / "mixed")
+    config = json.loads((mixed / "config.json").read_text())
+    names = [{"s": "sliding_attention", "f": "full_attention"}[kind] for kind in types]
+    window = {"layer_types": names, "use_sliding_window": True, "sliding_window": 8}
+    (mixed / "config.json").write_text(json.dumps(config | window))
+    out, context = depth(mixed, tmp_path / "run", **fields)
+    assert context.notes["kept"] == kept and context.notes.get("kinds left out") == gone
+    assert AutoModelForCausalLM.from_pretrained(out).config.layer_types == [names[place] for place in kept]

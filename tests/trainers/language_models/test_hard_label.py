@@ -204,3 +204,17 @@ def test_a_row_whose_prompt_shows_a_null_is_left_out_by_name(tmp_path, student):
     context = train(tmp_path, student, rows=[*learning.rows(4), {"instruction": None, "output": "None"}], epochs=1)
     assert context.ledger.kept == 4
     assert context.ledger.lost == {("filtered", "null in column instruction"): 1}
+
+
+def test_a_student_stops_where_its_template_ends_a_turn(tmp_path, student):
+    """ChatML over a base model's tokenizer, whose texts end by another token: Qwen2.5's base, Gemma, Phi."""
+    same = shutil.copytree(student, tmp_path / "student")
+    settings = json.loads((same / "tokenizer_config.json").read_text())
+    (same / "tokenizer_config.json").write_text(json.dumps(settings | {"eos_token": "<|endoftext|>"}))
+    config = json.loads((same / "config.json").read_text())
+    (same / "config.json").write_text(json.dumps(config | {"eos_token_id": 0}))
+    (same / "generation_config.json").write_text(json.dumps({"eos_token_id": 0, "pad_token_id": 0}))
+    context = train(tmp_path, same, epochs=60, batch_size=8, learning_rate=5e-3)
+    assert json.loads((context.out / "generation_config.json").read_text())["eos_token_id"] == [2, 0]
+    rows = learning.rows()
+    assert learning.answers(context.out, rows) == [row["output"] for row in rows]

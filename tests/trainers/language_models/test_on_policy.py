@@ -228,6 +228,7 @@ def test_a_student_that_ends_its_turn_otherwise_is_refused_with_the_remedy(tmp_p
     base = shutil.copytree(student, tmp_path / "base")
     settings = json.loads((base / "tokenizer_config.json").read_text())
     (base / "tokenizer_config.json").write_text(json.dumps(settings | {"eos_token": "<|endoftext|>"}))
+    (base / "chat_template.jinja").write_text("{% for m in messages %}{{ m.content }}\n{% endfor %}")
     with pytest.raises(BadInput) as error:
         train(tmp_path / "run", base, sharp)
     for text in ("'<|endoftext|>'", "'<|im_end|>'", "chat_template.jinja", "HardLabel or SequenceLevel"):

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 import learning
+from potstill.errors import BadInput
 from potstill.trainers import HardLabel, LoRA, QLoRA
-from potstill.trainers.loop.lora import merge
+from potstill.trainers.loop.lora import attach, merge
 
 
 def rows():
@@ -92,3 +93,17 @@ def test_a_quantized_run_answers_like_its_4_bit_training(tmp_path, learned):
     before, after = (learning.answers(folder, rows()) for folder in (learned, context.out))
     assert not any('"heating"' in answer for answer in before)
     assert sum(answer == row["output"] for answer, row in zip(after, rows(), strict=True)) >= 7
+
+
+@pytest.mark.parametrize("kind", ["mamba", "mamba2"])
+def test_what_mambas_kernels_read_gets_no_adapter(kind):
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "vocab_size": 40, "state_size": 4}
+    heads = {"num_heads": 4, "head_dim": 8, "n_groups": 1} if kind == "mamba2" else {}
+    base = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **sizes, **heads))
+    names = {name.partition(".lora_A")[0].rpartition(".")[2] for name, _ in attach(base, LoRA()).named_parameters()}
+    assert "in_proj" in names and not names & {"out_proj", "lm_head"}
+    base = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **sizes, **heads))
+    with pytest.raises(BadInput, match="targets name out_proj, which Mamba's kernels read"):
+        attach(base, LoRA(targets=("in_proj", "out_proj")))

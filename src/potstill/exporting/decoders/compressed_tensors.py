@@ -11,6 +11,7 @@ from potstill.compression.cpu_kernels import CPUINFO, unserved
 from potstill.compression.quantization_config import quantization
 from potstill.errors import BadInput, MissingExtra
 from potstill.exporting.exporter import Serving, Source, Written
+from potstill.models.weights import INDEX, weight_files
 
 if TYPE_CHECKING:
     from potstill.exporting.exporter import RuntimeName
@@ -68,8 +69,9 @@ class CompressedTensors:
     def write(self, source: Source, folder: Path) -> Written:
         """Copy the weights and the config, or cast them."""
         if self.precision == "as is":
-            for path in (*source.folder.glob("*.safetensors*"), source.folder / "config.json"):
-                shutil.copyfile(path, folder / path.name)
+            for path in (*weight_files(source.folder), source.folder / INDEX, source.folder / "config.json"):
+                if path.is_file():
+                    shutil.copyfile(path, folder / path.name)
             return Written(True, (("weights", self._stored(source)),))
         import torch
 

@@ -23,7 +23,7 @@ Precision = Literal["int4", "int8", "f32"]
 """How the weights of the linear layers are stored."""
 PACKAGES = ("onnxruntime_genai", "onnxruntime", "onnx", "onnx_ir")
 """What the builder imports."""
-BUILT = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "SmolLM3ForCausalLM")
+BUILT = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
 """Architectures that the builder knows and that we compress."""
 RISE = {"f32": 0.005, "int8": 0.02, "int4": 0.25}
 """Normal rise of perplexity by precision."""
@@ -68,6 +68,13 @@ class ONNX:
         kind = type(source.model).__name__
         if kind not in BUILT:
             raise BadInput(f"onnxruntime-genai can't build a {kind} here; supported are {', '.join(BUILT)}")
+        window = getattr(source.model.config, "sliding_window", None)
+        if kind == "MistralForCausalLM" and window and window < LONGEST:
+            raise BadInput(
+                f"attention looks back on {window} tokens only (sliding_window), which the builder writes otherwise "
+                f"than transformers computes, and texts of up to {LONGEST} tokens are read: take another format, or a "
+                "model without a window"
+            )
 
     def write(self, source: Source, folder: Path) -> Written:
         """Build the model, and keep the tokenizer files that lie in `folder` already.

@@ -14,6 +14,7 @@ from potstill.engine.running import services
 from potstill.errors import PotstillError
 from potstill.exporting.folder import command_of
 from potstill.exporting.probe import InMemory, plain_tokens
+from potstill.models.loading import config_of, pretrained
 
 LONGEST = 512
 """Tokens of a text that the server makes room for."""
@@ -35,7 +36,7 @@ def reloaded(folder: Path) -> InMemory:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", use_safetensors=True).eval()
+    model = pretrained(AutoModelForCausalLM, folder, "be read", {"dtype": "auto"}).eval()
     quantized = getattr(model.config, "quantization_config", None)
     return InMemory(model if quantized else model.to(torch.float32), AutoTokenizer.from_pretrained(folder))
 
@@ -49,10 +50,10 @@ class Served:
         Raises:
             PotstillError: it did not come up.
         """
-        from transformers import AutoConfig, AutoTokenizer
+        from transformers import AutoTokenizer
 
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        longest = min(LONGEST, AutoConfig.from_pretrained(folder).max_position_embeddings)
+        longest = min(LONGEST, config_of(folder).max_position_embeddings)
         words = shlex.split(command_of(folder).partition("--port")[0])
         # the command's own python is found by its name; here it is the one that runs
         command = [sys.executable, "-P", *words[1:], *SETTINGS.split(), "--max-model-len", str(longest)]

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from potstill.errors import BadInput
+from potstill.models.positions import positions_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,8 +30,6 @@ TYPES = ("bert", "distilbert", "electra", "roberta", "xlm-roberta")
 """Model types that are tested in this form."""
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 """What a network may read."""
-OFFSET = ("roberta", "xlm-roberta")
-"""Those that count positions from behind the padding token's number on."""
 
 
 @dataclass(frozen=True)
@@ -190,8 +189,6 @@ def _inputs(model: nn.Module, tokenizer: Tokenizer) -> tuple[str, ...]:
 
 def _limit(config: ModelConfig, tokenizer: Tokenizer, wanted: int | None) -> int:
     """Return how many tokens the model reads."""
-    positions = config.max_position_embeddings
-    if config.model_type in OFFSET:
-        assert config.pad_token_id is not None  # positions are counted from behind it
-        positions -= config.pad_token_id + 1
+    positions = positions_of(config)
+    assert positions is not None  # each of the types that can be exported has a limit
     return int(min(tokenizer.model_max_length, positions, wanted or positions))

@@ -11,6 +11,8 @@ from potstill.engine.graph import edges, nodes_in, step_of
 from potstill.engine.step import Output
 from potstill.errors import BadInput, Problem
 from potstill.models import chat
+from potstill.models.embeddings import check_tokens
+from potstill.models.positions import positions_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -147,7 +149,7 @@ def calibration_texts(
 
 
 def _check_length(config: ModelConfig, max_length: int) -> None:
-    longest = getattr(config, "max_position_embeddings", None)
+    longest = positions_of(config)
     if longest is not None and max_length > longest:
         raise BadInput(f"max_length is {max_length}, but the model reads {longest} tokens at most: lower max_length")
 
@@ -164,8 +166,4 @@ def _check_texts(texts: list[tuple[Tensor, int]], rows: int, config: ModelConfig
             "are needed; give more rows, or raise samples or max_length"
         )
     largest = max(int(ids.max()) for ids, _ in texts)
-    if largest >= config.vocab_size:
-        raise BadInput(
-            f"the tokenizer gives token {largest}, but the model's vocabulary ends at {config.vocab_size - 1}: "
-            "they don't belong together"
-        )
+    check_tokens(largest, config.get_text_config().vocab_size)

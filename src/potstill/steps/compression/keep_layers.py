@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import KW_ONLY
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge
 
+from potstill.compression.layer_kinds import layer_kinds, lost, spread
 from potstill.engine.step import Model, Step
 from potstill.errors import BadInput, Problem
 from potstill.models.card import name_of, write_card
 from potstill.models.folder import Loaded, with_head
 from potstill.models.identity import folder_of
 from potstill.models.preload import MODEL
+from potstill.models.written import check_layers
 
 if TYPE_CHECKING:
     from potstill.compression.pretrained import PretrainedModel
@@ -35,6 +37,7 @@ class KeepLayers(Step):
     {'parameters': 17389824, 'zeros': 0.0, 'bits': 32}
     """
 
+    version: ClassVar[int] = 2  # kinds of layers that a model alternates are kept
     makes: ClassVar[str] = "model"
     heavy: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = MODEL
@@ -46,7 +49,9 @@ class KeepLayers(Step):
     """Numbers of the teacher's layers from 0, in the student's order; empty takes them by `every`. (0, 2, 4, 7, 9, 11)
     of 12 are those of DistilBERT as published."""
     every: Annotated[int, Ge(1)] = 2
-    """Where `layers` is empty: the first of each so many layers; 2 halves the depth, as in the paper."""
+    """Where `layers` is empty: the first of each so many layers; 2 halves the depth, as in the paper. In a model that
+    alternates kinds of layers (sliding and full attention, say) they are counted within each kind where else a kind
+    would be left out."""
 
     def check(self) -> Iterable[Problem]:
         """Yield the layers that no model has."""
@@ -63,9 +68,14 @@ class KeepLayers(Step):
         folder = folder_of(model)
         loaded = Loaded(folder, with_head(folder), None)
         path, count = blocks(loaded.model)
-        chosen = self._chosen(count)
+        kinds = layer_kinds(loaded.model, list(loaded.model.get_submodule(path).children()))
+        chosen = self._chosen(kinds)
         keep(loaded.model, path, chosen)
         loaded.save(context.out)
+        check_layers(loaded.model, path, context.out)
+        if gone := lost(kinds, chosen):
+            context.notes["kinds left out"] = gone
+            context.logger.warning("no layer like the teacher's %s is kept: the student lacks these kinds", gone)
         figures = {"parameters": loaded.model.num_parameters(), "layers": len(chosen)}
         context.notes |= {**figures, "kept": list(chosen), "of": count}
         base = name_of(loaded.folder)
@@ -79,13 +89,13 @@ class KeepLayers(Step):
         )
         return context.out
 
-    def _chosen(self, count: int) -> Sequence[int]:
-        """Return the layers to keep of `count`.
+    def _chosen(self, kinds: Sequence[Hashable]) -> Sequence[int]:
+        """Return the layers to keep, given the kind of each.
 
         Raises:
             BadInput: some don't exist.
         """
-        chosen = self.layers or tuple(range(0, count, self.every))
+        count, chosen = len(kinds), self.layers or spread(kinds, self.every)
         beyond = [layer for layer in chosen if layer >= count]
         if beyond:
             text = f"the model has {count} layers, numbered 0 to {count - 1}, so there is no layer"
@@ -121,22 +131,22 @@ def blocks(model: PretrainedModel) -> tuple[str, int]:
 def keep(model: PretrainedModel, path: str, chosen: Sequence[int]) -> None:
     """Leave only the `chosen` layers in the list at `path`, and count them in the config; then save it, don't run it.
 
-    A layer that is chosen twice is copied. Lists in the config that hold an entry for each layer (`layer_types`) are
-    cut alike.
+    A layer that is chosen twice is copied. Fields of the config that depend on a layer's number are cut alike.
+
+    Raises:
+        BadInput: the model would have no attention left, or its layers are tied to each other.
     """
     import torch
 
+    from potstill.compression.layer_kinds import check_can_generate, cut_config
+
+    check_can_generate(model, chosen)
     parent, _, name = path.rpartition(".")
     old = model.get_submodule(path)
     assert isinstance(old, torch.nn.ModuleList)
+    cut_config(model.config.get_text_config(), chosen, len(old))
     # a layer chosen twice is copied, or the two would share their weights in training too
     layers = [
         old[layer] if layer not in chosen[:place] else copy.deepcopy(old[layer]) for place, layer in enumerate(chosen)
     ]
     setattr(model.get_submodule(parent), name, torch.nn.ModuleList(layers))
-    config = model.config.get_text_config()
-    for key, value in list(vars(config).items()):
-        # a key like `layer_types`; a list of the same length under another name may count something else
-        if "layer" in key and isinstance(value, (list, tuple)) and len(value) == len(old):
-            setattr(config, key, [value[layer] for layer in chosen])
-    config.num_hidden_layers = len(chosen)

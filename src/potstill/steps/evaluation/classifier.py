@@ -10,6 +10,8 @@ from potstill.errors import BadInput
 from potstill.metrics.answers import against_most_common, packed, wilson
 from potstill.metrics.classification import class_scores, macro_f1
 from potstill.models.identity import export_in, folder_of
+from potstill.models.loading import config_of
+from potstill.models.positions import positions_of
 from potstill.steps.evaluation.class_rows import CLASS_COLUMNS, Answer, calibration, class_rows
 from potstill.steps.evaluation.classifier_base import (
     ClassEvaluation,
@@ -88,21 +90,21 @@ class EvaluateClassifier(ClassEvaluation):
         Raises:
             BadInput: it was exported, and is no classifier.
         """
-        from transformers import AutoConfig, AutoTokenizer
+        from transformers import AutoTokenizer
 
         from potstill.exporting.reading import runtime_title
 
         exported = bool(export_in(folder))
         refuse_export(folder, self.reads, type(self).__name__)
         model = None if exported else load_model(folder, KIND)
-        config = AutoConfig.from_pretrained(folder) if model is None else model.config
+        config = config_of(folder) if model is None else model.config
         kind = (config.architectures or ["model of no known kind"])[0]
         if exported and not kind.endswith(KIND):
             raise BadInput(
                 f"the model {folder} is an export of a {kind}, which has no classes: give one of a classifier"
             )
         names, tokenizer = class_names(config), AutoTokenizer.from_pretrained(folder)
-        positions = getattr(config, "max_position_embeddings", None) or self.max_length
+        positions = positions_of(config) or self.max_length
         # a tokenizer without a limit of its own has a huge number there
         limit = min(self.max_length, tokenizer.model_max_length, positions)
 

@@ -22,6 +22,7 @@ from potstill.errors import BadInput, Problem
 from potstill.metrics.answers import row_digest
 from potstill.metrics.kept_rows import write
 from potstill.models.footprint import footprint, peak_memory
+from potstill.models.loading import pretrained
 from potstill.models.preload import MODEL
 from potstill.steps.evaluation.class_rows import TEXTS, Answer
 from potstill.steps.evaluation.evaluation_sets import missing_sets
@@ -255,5 +256,5 @@ def load_model(folder: Path, kind: str) -> PretrainedModel:
     import transformers
 
     kind_of_model = getattr(transformers, f"AutoModel{kind}")
-    model: PretrainedModel = kind_of_model.from_pretrained(folder, dtype="auto", use_safetensors=True)
+    model = pretrained(kind_of_model, folder, "classify", {"dtype": "auto"})
     return model.eval().to("cuda" if torch.cuda.is_available() else "cpu")

@@ -13,6 +13,8 @@ from potstill.exporting.reading import format_in, reader_of
 from potstill.models.card import name_of
 from potstill.models.chat import prompt_ids
 from potstill.models.identity import model_identity
+from potstill.models.loading import config_of
+from potstill.models.positions import positions_of
 from potstill.teachers.protocol import Request, Response
 
 
@@ -41,13 +43,13 @@ class ExportedTeacher:
     def open(self, *, threads: int) -> Iterator[ExportedSession]:
         """Load the export by its runtime, and free it."""
         import torch
-        from transformers import AutoConfig, AutoTokenizer
+        from transformers import AutoTokenizer
 
         from potstill.exporting.decoders import fresh_process
 
         torch.set_num_threads(max(1, threads))
         folder = Path(self.model)
-        room = getattr(AutoConfig.from_pretrained(folder), "max_position_embeddings", None) or 0
+        room = positions_of(config_of(folder)) or 0
         runtime = fresh_process.opened(reader_of(format_in(folder)).name, folder, room)
         try:
             yield ExportedSession(runtime, AutoTokenizer.from_pretrained(folder), room)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from potstill.exporting.reading import format_in, reader_of
+from potstill.models.loading import pretrained
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def _by_torch(folder: Path) -> Callable[[Sequence[list[int]]], list[float]]:
 
     from potstill.metrics.perplexity import window_losses
 
-    loaded: Any = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", use_safetensors=True).eval()
+    loaded: Any = pretrained(AutoModelForCausalLM, folder, "predict tokens", {"dtype": "auto"}).eval()
     loaded = loaded.to("cuda") if torch.cuda.is_available() else loaded
 
     def losses(windows: Sequence[list[int]]) -> list[float]:

@@ -17,8 +17,11 @@ from annotated_types import Ge
 from potstill.engine.step import Model, Rows, Step
 from potstill.errors import BadInput, Problem
 from potstill.metrics.answers import row_digest
+from potstill.models.embeddings import check_tokens
 from potstill.models.footprint import footprint, peak_memory
 from potstill.models.identity import folder_of
+from potstill.models.loading import config_of
+from potstill.models.positions import positions_of
 from potstill.models.preload import MODEL
 from potstill.steps.evaluation.evaluation_sets import by_name, missing_sets
 from potstill.steps.evaluation.exports import export_problems, refuse_export
@@ -135,18 +138,19 @@ class EvaluatePerplexity(Step):
         Raises:
             BadInput: with all problems together.
         """
-        from transformers import AutoConfig
-
         problems = [
             f"the test set {name!r} has no text in {self.text!r}: give rows that have"
             for name, own in streams.items()
             if len(own.tokens) < 2
         ]
-        longest = getattr(AutoConfig.from_pretrained(folder), "max_position_embeddings", None)
+        config = config_of(folder)
+        longest = positions_of(config)
         if longest is not None and self.window > longest:
             problems.append(f"window is {self.window}, but the model reads {longest} tokens at most: lower window")
         if problems:
             raise BadInput(*problems)
+        # an embedding may have more rows than that, but none may be fewer
+        check_tokens(max(max(own.tokens) for own in streams.values()), config.get_text_config().vocab_size)
 
     def _read(self, source: Source, own: Stream, *, first: bool = False) -> Loss:
         """Return the loss of a text, or of its first batch."""

@@ -13,6 +13,8 @@ from potstill.metrics.answers import packed
 from potstill.metrics.classification import macro_f1
 from potstill.metrics.spans import OUTSIDE, span_scores
 from potstill.models.identity import folder_of
+from potstill.models.loading import config_of
+from potstill.models.positions import positions_of
 from potstill.models.word_tokens import KIND, first_tokens, reads_words
 from potstill.steps.evaluation.class_rows import WORD_COLUMNS, Answer, word_rows
 from potstill.steps.evaluation.classifier_base import (
@@ -92,9 +94,9 @@ class EvaluateTokenClassifier(ClassEvaluation):
         Raises:
             BadInput: it is no classifier of words.
         """
-        from transformers import AutoConfig, AutoTokenizer
+        from transformers import AutoTokenizer
 
-        kinds = AutoConfig.from_pretrained(folder).architectures or ["nothing"]
+        kinds = config_of(folder).architectures or ["nothing"]
         if not any(kind.endswith(KIND) for kind in kinds):
             raise BadInput(
                 f"the model {folder} is a {', '.join(kinds)} and no token classifier: give a folder that "
@@ -102,7 +104,7 @@ class EvaluateTokenClassifier(ClassEvaluation):
             )
         model = load_model(folder, KIND)
         tokenizer = reads_words(AutoTokenizer.from_pretrained(folder), folder)
-        positions = getattr(model.config, "max_position_embeddings", None) or self.max_length
+        positions = positions_of(model.config) or self.max_length
         limit = min(self.max_length, tokenizer.model_max_length, positions)
 
         def encode(texts: list[list[str]]) -> Any:

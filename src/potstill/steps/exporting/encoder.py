@@ -16,6 +16,7 @@ from potstill.errors import BadInput, Problem
 from potstill.models import folder as checkpoint
 from potstill.models.card import Task, name_of, write_card
 from potstill.models.identity import folder_of
+from potstill.models.loading import config_of
 from potstill.models.preload import MODEL
 from potstill.models.sentence_encoder import load_float32, texts_in
 
@@ -189,12 +190,12 @@ def load(model: ModelSource) -> EncoderModel:
         BadInput: it is neither, quantized, or without a tokenizer.
     """
     import torch
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import AutoTokenizer
 
     from potstill.exporting.encoders.model import classifier, sentence_encoder
 
     folder = folder_of(model)
-    config = AutoConfig.from_pretrained(folder)
+    config = config_of(folder)
     kind = (config.architectures or ["no architecture"])[0]
     _check(folder, config, kind)
     if kind.endswith("ForSequenceClassification"):

@@ -16,6 +16,7 @@ from potstill.exporting.exporter import Exporter, Source, Written
 from potstill.models import folder as checkpoint
 from potstill.models.card import name_of, write_card
 from potstill.models.identity import folder_of
+from potstill.models.loading import config_of, pretrained
 from potstill.models.preload import MODEL
 from potstill.prompts import Template
 from potstill.steps.compression.calibration import calibration_texts
@@ -233,10 +234,10 @@ def load(model: ModelSource, *, quantized: bool) -> Source:
         BadInput: it is no causal language model, or quantized.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     folder = folder_of(model)
-    config = AutoConfig.from_pretrained(folder)
+    config = config_of(folder)
     kinds = config.architectures or ["no architecture"]
     if not kinds[0].endswith(("ForCausalLM", "LMHeadModel")):
         raise BadInput(
@@ -250,7 +251,7 @@ def load(model: ModelSource, *, quantized: bool) -> Source:
             'take the 16-bit model it was made from, or format="compressed-tensors"'
         )
     dtype = "auto" if stored else torch.float32
-    loaded = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True).eval()
+    loaded = pretrained(AutoModelForCausalLM, folder, "be exported", {"dtype": dtype}).eval()
     return Source(folder, loaded, AutoTokenizer.from_pretrained(folder), name_of(folder))
 
 

@@ -82,11 +82,13 @@ class _Reader:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
+        from potstill.models.attention import apply_cap
         from potstill.models.hidden_states import Head
 
         load = partial(_load, str(teacher.model), teacher.identity()["model"].get("commit"))
         self._tokenizer = load(AutoTokenizer)
         model = load(AutoModelForCausalLM, dtype="auto", use_safetensors=True)
+        apply_cap(model)
         # most CPUs compute slowly in half precision, and a model that was saved in it loses nothing in float32
         self._dtype = "bfloat16" if model.dtype == torch.bfloat16 and torch.cuda.is_available() else "float16"
         model = model.to("cuda") if torch.cuda.is_available() else model.float()

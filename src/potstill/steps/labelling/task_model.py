@@ -11,6 +11,8 @@ from annotated_types import MinLen
 
 from potstill.engine.encoding import digest
 from potstill.errors import BadInput, Problem
+from potstill.models.loading import pretrained
+from potstill.models.positions import positions_of
 from potstill.models.sentence_encoder import texts_in
 from potstill.steps.labelling.classifier_base import ClassifierStep
 from potstill.steps.rows.added import added
@@ -157,7 +159,7 @@ def _load(name: str) -> tuple[Any, Any]:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-    model = AutoModelForSequenceClassification.from_pretrained(name, trust_remote_code=False, use_safetensors=True)
+    model = pretrained(AutoModelForSequenceClassification, name, "classify", {"trust_remote_code": False})
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     model.config.pad_token_id = tokenizer.pad_token_id
@@ -166,5 +168,5 @@ def _load(name: str) -> tuple[Any, Any]:
 
 def _longest(tokenizer: Tokenizer, model: PretrainedModel) -> int:
     """Return the model's context in tokens: the tokenizer's limit, at most the number of positions."""
-    positions = getattr(model.config, "max_position_embeddings", None) or 512
+    positions = positions_of(model.config) or 512
     return int(min(tokenizer.model_max_length, positions))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import KW_ONLY
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge
 
+from potstill.compression.layer_kinds import layer_kinds, lost, most
 from potstill.errors import BadInput, Problem
 from potstill.models import folder
+from potstill.models.written import check_layers
 from potstill.steps.compression.keep_layers import keep
 from potstill.steps.compression.loss_base import loss_batches
 from potstill.steps.pruning.structured import CutStep, publish_cut, remember
@@ -36,6 +38,8 @@ class DepthPrune(CutStep):
     >>> show(DepthPrune(student, calibration=rows, layers=3))
     {'parameters': 853056, 'zeros': 0.0, 'bits': 16}
     """
+
+    version: ClassVar[int] = 2  # kinds of layers that a model alternates are kept
 
     _: KW_ONLY
     layers: Annotated[int, Ge(1)] | None = None
@@ -65,16 +69,23 @@ class DepthPrune(CutStep):
         loaded = folder.load(model)
         original = remember(self, loaded, calibration)
         self._check_count(original.shape.layers)
+        path, blocks = blocks_of(loaded.model)
+        kinds = layer_kinds(loaded.model, list(blocks))
         scores = [] if self.kept else self._scores(loaded, original, calibration, context)
-        chosen = self.kept or most(scores, self.layers or 0)
+        chosen = self.kept or most(kinds, scores, self.layers or 0)
         # all at once by the scores of the whole model, as in the paper: they are not taken again after each block
-        keep(loaded.model, blocks_of(loaded.model)[0], chosen)
+        keep(loaded.model, path, chosen)
         # attention reads its slot of the key-value cache by number: gaps would index beyond the cache
         number_layers(loaded.model)
         context.notes |= {"kept": list(chosen), "scores": {self.score: scores} if scores else {}}
         method = f"blocks of least {self.score} left out (ShortGPT, Men et al. 2024)" if scores else "given blocks kept"
         recipe = {"method": method, "blocks kept": list(chosen), "of": original.shape.layers}
-        return publish_cut(loaded, original, context, f"{len(chosen)} of {original.shape.layers} layers", recipe)
+        out = publish_cut(loaded, original, context, f"{len(chosen)} of {original.shape.layers} layers", recipe)
+        check_layers(loaded.model, path, out)
+        if gone := lost(kinds, chosen):
+            context.notes["kinds left out"] = gone
+            context.logger.warning("no block like the model's %s is kept: the result lacks these kinds", gone)
+        return out
 
     def _check_count(self, count: int) -> None:
         """Check that the model has the blocks that are to stay.
@@ -97,12 +108,3 @@ class DepthPrune(CutStep):
             return block_influence(loaded.model, original.drawn.batches())
         batches = loss_batches(loaded, original.drawn, rows, self.label)
         return rise_of_loss(loaded.model, batches, lambda done: context.progress(done, original.shape.layers))
-
-
-def most(scores: Sequence[float], count: int) -> tuple[int, ...]:
-    """Return the places of the `count` highest scores, in order.
-
-    >>> most([0.3, 0.1, 0.2], 2)
-    (0, 2)
-    """
-    return tuple(sorted(sorted(range(len(scores)), key=lambda place: -scores[place])[:count]))

@@ -13,6 +13,8 @@ from potstill.errors import BadInput, Problem
 from potstill.labelling.class_names import named
 from potstill.models.card import Task, name_of, write_card
 from potstill.models.chat import save_tokenizer
+from potstill.models.loading import config_of, pretrained
+from potstill.models.positions import positions_of
 from potstill.trainers.encoders import class_names as classes
 from potstill.trainers.encoders import class_teacher
 from potstill.trainers.encoders.class_names import SOFT
@@ -196,9 +198,7 @@ def fit(
 
 def longest(wanted: int, tokenizer: Tokenizer, folder: Path) -> int:
     """Return the longest text that a model can read, up to `wanted` tokens."""
-    from transformers import AutoConfig
-
-    positions = getattr(AutoConfig.from_pretrained(folder), "max_position_embeddings", None)
+    positions = positions_of(config_of(folder))
     return int(min(wanted, tokenizer.model_max_length, positions or wanted))
 
 
@@ -229,7 +229,7 @@ def load(
     import torch
     import transformers
 
-    config = transformers.AutoConfig.from_pretrained(folder)
+    config = config_of(folder)
     same = list((config.id2label or {}).values()) == list(names)
     if getattr(config, "quantization_config", None):
         raise BadInput(f"the model {folder} is quantized: train the unquantized one")
@@ -240,17 +240,10 @@ def load(
     if kind == class_teacher.SEQUENCE:
         config.problem_type = "single_label_classification"
     torch.manual_seed(seed)
-    try:
-        model = getattr(transformers, f"AutoModel{kind}").from_pretrained(
-            folder,
-            config=config,
-            dtype=torch.float32,
-            use_safetensors=True,
-            ignore_mismatched_sizes=True,
-            **({"attn_implementation": attention} if attention else {}),
-        )
-    except ValueError as error:
-        raise BadInput(f"the model {folder} ({config.model_type}) can't classify: {error}") from error
+    options = {"config": config, "dtype": torch.float32, "ignore_mismatched_sizes": True}
+    if attention:
+        options["attn_implementation"] = attention
+    model = pretrained(getattr(transformers, f"AutoModel{kind}"), folder, "classify", options, new_head=True)
     # a head of as many other classes would be loaded without a word
     if not same:
         renew_head(model)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from potstill.errors import BadInput
+from potstill.models.loading import config_of, pretrained
 from potstill.trainers.loop import student_model as students
 from potstill.trainers.loop.session import trains_in_bf16
 
@@ -70,9 +71,7 @@ def class_names(folder: Path, kind: str = SEQUENCE) -> list[str]:
     Raises:
         BadInput: it is no classifier with one label a text.
     """
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(folder)
+    config = config_of(folder)
     kinds = config.architectures or ["nothing"]
     if not any(each.endswith(kind) for each in kinds):
         what, maker = ("sequence", "Classifier") if kind == SEQUENCE else ("token", "TokenClassifier")
@@ -119,9 +118,8 @@ def load(
     import transformers
 
     dtype = torch.bfloat16 if trains_in_bf16() else torch.float32
-    model = getattr(transformers, f"AutoModel{kind}").from_pretrained(
-        folder, dtype=dtype, use_safetensors=True, **({"attn_implementation": attention} if attention else {})
-    )
+    options = {"dtype": dtype, **({"attn_implementation": attention} if attention else {})}
+    model = pretrained(getattr(transformers, f"AutoModel{kind}"), folder, "classify", options)
     if model.config.pad_token_id is None:
         model.config.pad_token_id = padding_of(students.load_tokenizer(folder))
     place = {name: number for number, name in enumerate(class_names(folder, kind))}

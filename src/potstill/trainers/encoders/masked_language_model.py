@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from potstill.errors import BadInput
+from potstill.models.loading import config_of, pretrained, quantized_as
 from potstill.trainers.encoders.layer_objective import Seen
 from potstill.trainers.loop.examples import Example, micro_batches
 from potstill.trainers.loop.schedule import Reading
@@ -127,9 +128,9 @@ class Masking:
 
 
 def load_student(folder: Path, seed: int, attention: str | None) -> Any:
-    """Return the masked language model in `folder`, in float32."""
+    """Return the masked language model in `folder`, in float32; a head that it lacks is drawn by `seed`."""
     torch.manual_seed(seed)
-    return _load(folder, torch.float32, attention)
+    return _load(folder, torch.float32, attention, new_head=True)
 
 
 def load_teacher(folder: Path, attention: str | None) -> Any:
@@ -138,9 +139,7 @@ def load_teacher(folder: Path, attention: str | None) -> Any:
     Raises:
         BadInput: it has no head for it.
     """
-    from transformers import AutoConfig
-
-    kinds = AutoConfig.from_pretrained(folder).architectures or ["nothing"]
+    kinds = config_of(folder).architectures or ["nothing"]
     if not any(kind.endswith("ForMaskedLM") for kind in kinds):
         raise BadInput(
             f"the teacher {folder} is a {', '.join(kinds)} and no masked language model: give one that was "
@@ -151,19 +150,15 @@ def load_teacher(folder: Path, attention: str | None) -> Any:
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _load(folder: Path, dtype: torch.dtype, attention: str | None) -> Any:
+def _load(folder: Path, dtype: torch.dtype, attention: str | None, new_head: bool = False) -> Any:
     """Return the masked language model in `folder`.
 
     Raises:
         BadInput: it can't be one, or is quantized.
     """
-    from transformers import AutoConfig, AutoModelForMaskedLM
+    from transformers import AutoModelForMaskedLM
 
-    config = AutoConfig.from_pretrained(folder)
-    if getattr(config, "quantization_config", None):
+    if quantized_as(folder):
         raise BadInput(f"the model {folder} is quantized: take the unquantized one")
     more = {"attn_implementation": attention} if attention else {}
-    try:
-        return AutoModelForMaskedLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, **more)
-    except ValueError as error:
-        raise BadInput(f"the model {folder} ({config.model_type}) can't fill masks: {error}") from error
+    return pretrained(AutoModelForMaskedLM, folder, "fill masks", {"dtype": dtype, **more}, new_head=new_head)

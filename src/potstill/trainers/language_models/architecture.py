@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from potstill.errors import BadInput
 from potstill.models import chat, encoder_decoder
 from potstill.models.identity import folder_of
+from potstill.models.loading import config_of
 from potstill.trainers.language_models import seq2seq_batches
 from potstill.trainers.loop.schedule import CAUSAL, Reading
 
@@ -41,9 +42,7 @@ class Architecture:
 
     def reading_of(self, folder: Path) -> Reading:
         """Return how the model in `folder` reads rows."""
-        from transformers import AutoConfig
-
-        return self.reading(AutoConfig.from_pretrained(folder))
+        return self.reading(config_of(folder))
 
 
 CAUSAL_MODEL = Architecture(
@@ -108,6 +107,4 @@ def check_alike(student: Path, teacher: ModelSource | None, kind: str) -> None:
 
 def _start(folder: Path) -> int | None:
     """Return the token that a decoder reads first."""
-    from transformers import AutoConfig
-
-    return getattr(AutoConfig.from_pretrained(folder), "decoder_start_token_id", None)
+    return getattr(config_of(folder), "decoder_start_token_id", None)

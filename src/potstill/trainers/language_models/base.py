@@ -15,6 +15,8 @@ from annotated_types import Ge
 
 from potstill.errors import BadInput, Problem
 from potstill.models.card import name_of, write_card
+from potstill.models.loading import config_of
+from potstill.models.positions import positions_of
 from potstill.prompts import Template, answer_columns, conversation_hint
 from potstill.trainers.loop import student_model as students
 from potstill.trainers.loop.base import Training
@@ -141,8 +143,6 @@ def prepare(
     Raises:
         BadInput: the student is no model, can't write chats if it is a causal one, or no row is left to train on.
     """
-    from transformers import AutoConfig
-
     from potstill.prompts.values import UnfitRow
     from potstill.trainers.language_models.architecture import architecture_of
 
@@ -150,8 +150,8 @@ def prepare(
     tokenizer = students.load_tokenizer(folder)
     architecture = architecture_of(folder)
     architecture.check_tokenizer(tokenizer)
-    config = AutoConfig.from_pretrained(folder)
-    reading, positions = architecture.reading(config), getattr(config, "max_position_embeddings", None)
+    config = config_of(folder)
+    reading, positions = architecture.reading(config), positions_of(config)
 
     def fitting(row: Mapping[str, Any]) -> Example | str:
         try:

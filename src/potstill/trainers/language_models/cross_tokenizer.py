@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 
 from potstill.models.chat import check_tokenizer
+from potstill.models.loading import config_of
+from potstill.models.positions import positions_of
 from potstill.trainers.language_models.hard_label import text_example
 from potstill.trainers.language_models.lazy_logits import Projection, TargetStates
 from potstill.trainers.language_models.soft_objective import load_teacher
@@ -41,11 +43,9 @@ def with_partner(folder: Path, prompt: str) -> Callable[[Mapping[str, Any], Exam
     Raises:
         BadInput: its tokenizer can't write chats.
     """
-    from transformers import AutoConfig
-
     tokenizer = students.load_tokenizer(folder)
     check_tokenizer(tokenizer)
-    positions = getattr(AutoConfig.from_pretrained(folder), "max_position_embeddings", None)
+    positions = positions_of(config_of(folder))
 
     def add(row: Mapping[str, Any], example: Example | str) -> Example | str:
         if isinstance(example, str):

@@ -12,6 +12,8 @@ from annotated_types import Ge, Gt, Interval
 
 from potstill.engine.step import Model
 from potstill.errors import BadInput, Problem
+from potstill.models.loading import config_of
+from potstill.models.positions import positions_of
 from potstill.prompts import answer_columns, render, required_variables
 from potstill.trainers.language_models import vocabulary_check
 from potstill.trainers.language_models.base import CausalTraining, Prepared, fit, prepare
@@ -102,7 +104,10 @@ class OnPolicy(CausalTraining):
         folders = [vocabulary_check.plain_folder(model) for model in (self.teacher, self.student)]
         vocabularies = [vocabulary_check.vocabulary_of(folder) if folder else None for folder in folders]
         if vocabularies[0] is not None and vocabularies[1] is not None:
-            message = vocabulary_check.difference(vocabularies[0], vocabularies[1], REMEDY)
+            paddings = [vocabulary_check.padding_in(folder) if folder else None for folder in folders]
+            message = vocabulary_check.difference(
+                vocabularies[0], vocabularies[1], REMEDY, paddings=(paddings[0], paddings[1])
+            )
             if message:
                 yield Problem("", "student", message)
 
@@ -169,13 +174,13 @@ class OnPolicy(CausalTraining):
 
     def _example(self, row: Mapping[str, Any], tokenizer: Tokenizer) -> Example | str:
         """Return a row's prompt with its answer; where no answers are scored, with an end token in place of one."""
-        from potstill.models.chat import prompt_ids
+        from potstill.models.chat import end_of_turn, prompt_ids
         from potstill.trainers.loop.examples import Example
 
         if self.on_policy_share < 1:
             return text_example(row, tokenizer, self.prompt)
         prompt = prompt_ids(tokenizer, render(self.prompt, row))
-        return Example([*prompt, tokenizer.eos_token_id], len(prompt))
+        return Example([*prompt, end_of_turn(tokenizer)], len(prompt))
 
     def _longest_prompt(self, folder: Path) -> int:
         """Return the longest prompt, in tokens, that leaves room for a text.
@@ -183,9 +188,7 @@ class OnPolicy(CausalTraining):
         Raises:
             BadInput: none does.
         """
-        from transformers import AutoConfig
-
-        positions = getattr(AutoConfig.from_pretrained(folder), "max_position_embeddings", None) or self.max_length
+        positions = positions_of(config_of(folder)) or self.max_length
         longest = min(self.max_length, positions) - self.max_tokens
         if longest < 1:
             raise BadInput(
@@ -195,11 +198,9 @@ class OnPolicy(CausalTraining):
 
     def _writing(self, prepared: Prepared, teacher: Path) -> Writing:
         """Return how the student's texts are generated."""
-        from transformers import AutoConfig
-
         from potstill.trainers.language_models.rollouts import Writing
 
-        sizes = (AutoConfig.from_pretrained(folder).vocab_size for folder in (prepared.folder, teacher))
+        sizes = (config_of(folder).get_text_config().vocab_size for folder in (prepared.folder, teacher))
         ends = ends_of(prepared.folder, prepared.tokenizer)
         return Writing(self.max_tokens, self.sampling_temperature, ends, min(sizes))
 
@@ -229,6 +230,7 @@ def check_pair(student: Path, teacher: ModelSource, context: Context) -> None:
     Raises:
         BadInput: it can't, or the student would not learn to stop.
     """
+    from potstill.models.chat import end_of_turn
     from potstill.trainers.language_models.architecture import ENCODER_DECODER, architecture_of, check_alike
 
     check_alike(student, teacher, "")
@@ -242,13 +244,17 @@ def check_pair(student: Path, teacher: ModelSource, context: Context) -> None:
     student_tokenizer, teacher_tokenizer = (
         students.load_tokenizer(folder) for folder in (student, students.folder_of(teacher))
     )
-    message = vocabulary_check.difference(teacher_tokenizer.get_vocab(), student_tokenizer.get_vocab(), REMEDY)
+    paddings = (vocabulary_check.padding_in(students.folder_of(teacher)), vocabulary_check.padding_in(student))
+    message = vocabulary_check.difference(
+        teacher_tokenizer.get_vocab(), student_tokenizer.get_vocab(), REMEDY, paddings=paddings
+    )
     if message:
         raise BadInput(message)
-    if student_tokenizer.eos_token_id != teacher_tokenizer.eos_token_id:
+    ends = [tokens.convert_ids_to_tokens([end_of_turn(tokens)])[0] for tokens in (student_tokenizer, teacher_tokenizer)]
+    if ends[0] != ends[1]:
         raise BadInput(
-            f"the student ends its turn with {student_tokenizer.eos_token!r}, the teacher with "
-            f"{teacher_tokenizer.eos_token!r}: scored by this teacher it would never learn to stop, and its texts "
+            f"the student ends its turn with {ends[0]!r}, the teacher with {ends[1]!r}: scored by this "
+            "teacher it would never learn to stop, and its texts "
             "would grow. Put the teacher's chat_template.jinja and its eos_token (tokenizer_config.json) into the "
             "student's folder, train it on the teacher's texts with HardLabel or SequenceLevel first, and take the "
             "result as the student here"
@@ -263,9 +269,11 @@ def ends_of(folder: Path, tokenizer: Tokenizer) -> tuple[int, ...]:
     """Return the tokens at which the model in `folder` stops writing when it is served: its end of turn first."""
     from transformers import GenerationConfig
 
+    from potstill.models.chat import end_of_turn
+
     try:
         more = GenerationConfig.from_pretrained(folder).eos_token_id
     except OSError:
         more = None
     others = [] if more is None else more if isinstance(more, list) else [more]
-    return (tokenizer.eos_token_id, *(end for end in others if end != tokenizer.eos_token_id))
+    return tuple(dict.fromkeys((end_of_turn(tokenizer), tokenizer.eos_token_id, *others)))

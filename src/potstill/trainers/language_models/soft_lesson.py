@@ -15,6 +15,7 @@ from annotated_types import Ge, Gt, Interval
 from potstill.engine.step import Model
 from potstill.errors import BadInput, Problem
 from potstill.models.card import name_of
+from potstill.models.loading import config_of
 from potstill.models.turns import LossOn
 from potstill.prompts import answer_columns
 from potstill.teachers.cache.soft_labels import TOP_COLUMNS, teacher_digest
@@ -115,7 +116,10 @@ def soft_problems(how: SoftFields, student: object) -> Iterator[Problem]:
     vocabularies = [vocabulary_check.vocabulary_of(folder) if folder else None for folder in folders]
     if vocabularies[0] is not None and vocabularies[1] is not None:
         names = (name_of(str(folders[0])), name_of(str(folders[1])))
-        message = vocabulary_check.difference(vocabularies[0], vocabularies[1], names=names)
+        paddings = [vocabulary_check.padding_in(folder) if folder else None for folder in folders]
+        message = vocabulary_check.difference(
+            vocabularies[0], vocabularies[1], names=names, paddings=(paddings[0], paddings[1])
+        )
         if message:
             yield Problem("", "student", message)
 
@@ -256,15 +260,14 @@ def check_vocabulary(student: Path, teacher: ModelSource | None) -> int:
     Raises:
         BadInput: the vocabularies differ.
     """
-    from transformers import AutoConfig
-
     if teacher is not None:
         folder = students.folder_of(teacher)
         teacher_vocabulary, student_vocabulary = (
             students.load_tokenizer(each).get_vocab() for each in (folder, student)
         )
         names = (name_of(folder), name_of(student))
-        message = vocabulary_check.difference(teacher_vocabulary, student_vocabulary, names=names)
+        paddings = (vocabulary_check.padding_in(folder), vocabulary_check.padding_in(student))
+        message = vocabulary_check.difference(teacher_vocabulary, student_vocabulary, names=names, paddings=paddings)
         if message:
             raise BadInput(message)
-    return int(AutoConfig.from_pretrained(student).vocab_size)
+    return int(config_of(student).get_text_config().vocab_size)

@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from potstill.errors import BadInput
+from potstill.models import encoder_decoder
 from potstill.models.hidden_states import Head
+from potstill.models.loading import quantized_as
 from potstill.trainers import losses
 from potstill.trainers.language_models import trl_kernel
 from potstill.trainers.language_models.chunked_losses import chunked
@@ -140,7 +143,18 @@ def from_states(folder: Path, dtype: str) -> Teacher:
 
 
 def load_teacher(teacher: ModelSource) -> Any:
-    """Return the teacher's model: in evaluation mode, without gradients, never quantized for speed."""
+    """Return the teacher's model: in evaluation mode, without gradients, never quantized for speed.
+
+    Raises:
+        BadInput: its weights are quantized, or it can't be loaded.
+    """
+    folder = students.folder_of(teacher)
+    method = quantized_as(folder)
+    if method:
+        raise BadInput(
+            f"the teacher {folder} is quantized ({method}), and a live one is read in 16 bits: take its 16-bit form "
+            "or store its soft labels first (PseudoLabel(top_k=...)) with a server that runs it, and learn from those"
+        )
     dtype = torch.bfloat16 if trains_in_bf16() else torch.float32
-    model = students.load_model(students.folder_of(teacher), dtype).eval().requires_grad_(False)
+    model = encoder_decoder.load(folder, "be a live teacher", {"dtype": dtype}).eval().requires_grad_(False)
     return model.to("cuda" if torch.cuda.is_available() else "cpu")

@@ -71,7 +71,7 @@ class VLLMSampler:
     def _allowed(self) -> list[int] | None:
         """Return the ids that may be sampled; None for all, as listing them costs vLLM a mask."""
         size = self._writing.vocabulary
-        return list(range(size)) if size < self._model.config.vocab_size else None
+        return list(range(size)) if size < self._model.config.get_text_config().vocab_size else None
 
     @cached_property
     def _engine(self) -> Any:

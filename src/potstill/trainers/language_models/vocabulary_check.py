@@ -29,10 +29,41 @@ def vocabulary_of(folder: Path) -> dict[str, int] | None:
         return None
 
 
+def padding_in(folder: Path) -> str | None:
+    """Return the token that only pads texts, by `folder`/tokenizer_config.json; None where the end of a text does."""
+    path = folder / "tokenizer_config.json"
+    try:
+        named = json_in(path.read_text(encoding="utf-8"))
+        padding, end = (_content(named.get(field)) for field in ("pad_token", "eos_token"))
+    except (OSError, ValueError, AttributeError):
+        return None
+    return None if padding == end else padding
+
+
+def _content(token: object) -> str | None:
+    """Return the text of a special token, which is stored as one or with its settings."""
+    text = token.get("content") if isinstance(token, Mapping) else token
+    return text if isinstance(text, str) else None
+
+
 def difference(
-    teacher: Mapping[str, int], student: Mapping[str, int], remedy: str = REMEDY, names: tuple[str, str] = ("", "")
+    teacher: Mapping[str, int],
+    student: Mapping[str, int],
+    remedy: str = REMEDY,
+    names: tuple[str, str] = ("", ""),
+    paddings: tuple[str | None, str | None] = (None, None),
 ) -> str:
-    """Return how two vocabularies differ and what to do, or nothing; `names` are those of teacher and student."""
+    """Return how two vocabularies differ and what to do, or nothing.
+
+    Args:
+        teacher: the teacher's tokens.
+        student: the student's tokens.
+        remedy: what to do.
+        names: those of teacher and student.
+        paddings: their tokens that only pad. One that the other lacks (a `[PAD]` added to a Llama) makes no difference:
+            it is in no text.
+    """
+    teacher, student = _unpadded(teacher, student, paddings[0]), _unpadded(student, teacher, paddings[1])
     if teacher == student:
         return ""
     only_teacher, only_student = _first(teacher, student), _first(student, teacher)
@@ -49,6 +80,13 @@ def difference(
         f"the student's vocabulary ({student_name}{len(student)} tokens) differs from the teacher's "
         f"({teacher_name}{len(teacher)} tokens; {'; '.join(examples)}): {remedy}"
     )
+
+
+def _unpadded(here: Mapping[str, int], there: Mapping[str, int], padding: str | None) -> Mapping[str, int]:
+    """Return a vocabulary without its token for padding, where the other has neither that token nor its id."""
+    if padding is None or padding not in here or padding in there or here[padding] in there.values():
+        return here
+    return {token: number for token, number in here.items() if token != padding}
 
 
 def _first(here: Mapping[str, int], there: Mapping[str, int]) -> str | None:

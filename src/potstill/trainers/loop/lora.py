@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_types import Ge, Interval
 
 from potstill.errors import BadInput
+from potstill.trainers.loop import experts
+from potstill.trainers.loop.student_model import refuse_quantized
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +23,12 @@ if TYPE_CHECKING:
     from potstill.compression.pretrained import PretrainedModel
 
 ALL_LINEAR = "all-linear"
-"""Target that stands for every linear layer but the output one."""
+"""Target that stands for every linear layer but the output one and routers, experts included."""
+
+STATE_SPACE = frozenset(("falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h"))
+"""Types of models whose kernels read some weights themselves (those that peft refuses)."""
+READ_BY_KERNELS = ("out_proj", "conv1d")
+"""Names of these layers."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ class LoRA:
     """Share of the adapters' inputs that is dropped."""
     targets: str | tuple[str, ...] = ALL_LINEAR
     """Names of the layers that get an adapter, or a regular expression of them; `all-linear` is every linear layer but
-    the output one (QLoRA, section 4)."""
+    the output one (QLoRA, section 4) and routers, and the weights of all experts."""
     merge: bool = True
     """Whether the adapters are merged into the weights at the end, which costs nothing at inference (section 4.1).
     Otherwise the step makes an adapter's folder, for `VLLM(model, lora=step)`."""
@@ -57,14 +64,21 @@ class QLoRA(LoRA):
 
 
 def load_base(student: str | Path, adapter: LoRA, dtype: torch.dtype) -> Any:
-    """Load the frozen model that the adapters are attached to: in 4 bits for `QLoRA`, otherwise as float32."""
+    """Load the frozen model that the adapters are attached to: in 4 bits for `QLoRA`, otherwise as float32.
+
+    Raises:
+        BadInput: it can't be loaded, is quantized already, or is a mixture of experts that shall be held in 4 bits.
+    """
     import torch
     from transformers import BitsAndBytesConfig
 
-    from potstill.models.encoder_decoder import model_class
+    from potstill.models import encoder_decoder
 
+    # the adapters are merged into the 16-bit weights, which such a folder lacks
+    refuse_quantized(student)
     if not isinstance(adapter, QLoRA):
-        return model_class(student).from_pretrained(str(student), dtype=torch.float32, use_safetensors=True)
+        return encoder_decoder.load(student, "be trained", {"dtype": torch.float32})
+    experts.refuse_in_4_bits(student)
     quantization = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
@@ -72,20 +86,25 @@ def load_base(student: str | Path, adapter: LoRA, dtype: torch.dtype) -> Any:
         bnb_4bit_compute_dtype=dtype,
     )
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return model_class(student).from_pretrained(
-        str(student), dtype=torch.float32, use_safetensors=True, quantization_config=quantization, device_map=device
-    )
+    options = {"dtype": torch.float32, "quantization_config": quantization, "device_map": device}
+    return encoder_decoder.load(student, "be trained in 4 bits", options)
 
 
 def attach(base: PretrainedModel, adapter: LoRA, task: str = "CAUSAL_LM") -> Any:
     """Return `base` frozen, with new float32 adapters (drawn from torch's generator); `task` is peft's name of it.
 
     Raises:
-        BadInput: the model has none of the layers that are to get one.
+        BadInput: the model has none of the layers that are to get one, or one that can't.
     """
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
     check_targets(base, adapter)
+    targets = experts.targets_of(base, allowed_targets(base, adapter.targets))
+    if targets.parameters and adapter.dropout:
+        raise BadInput(
+            "dropout: adapters of experts have none, as their inputs are not seen apart: set it to 0, or name the "
+            f"targets without {', '.join(targets.parameters)}"
+        )
     if isinstance(adapter, QLoRA):
         # casts the layers that stay unquantized, such as norms, to float32
         base = prepare_model_for_kbit_training(base, use_gradient_checkpointing=False)
@@ -93,31 +112,78 @@ def attach(base: PretrainedModel, adapter: LoRA, task: str = "CAUSAL_LM") -> Any
         r=adapter.rank,
         lora_alpha=adapter.alpha,
         lora_dropout=adapter.dropout,
-        target_modules=adapter.targets if isinstance(adapter.targets, str) else list(adapter.targets),
+        target_modules=targets.modules,
+        target_parameters=targets.parameters or None,
         task_type=task,
     )
     return get_peft_model(base, config)
+
+
+def allowed_targets(base: PretrainedModel, targets: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    """Return `targets` without the layers of state-space models that can't have an adapter.
+
+    Mamba's kernels read the weights of its output projection themselves, so that an adapter on it has no effect.
+
+    Raises:
+        BadInput: they name such a layer.
+    """
+    if base.config.model_type not in STATE_SPACE:
+        return targets
+    layers = linear_layers(base)
+    unfit = [name for name in layers if name.rpartition(".")[2] in READ_BY_KERNELS]
+    if targets == ALL_LINEAR:
+        head = base.get_output_embeddings()
+        return tuple(name for name in layers if name not in unfit and base.get_submodule(name) is not head)
+    named = sorted({name.rpartition(".")[2] for name in unfit if experts.matches(name, targets)})
+    if named:
+        raise BadInput(
+            f"targets name {', '.join(named)}, which Mamba's kernels read past an adapter: leave it out, or take "
+            f"{ALL_LINEAR!r}"
+        )
+    return targets
 
 
 def check_targets(base: nn.Module, adapter: LoRA) -> None:
     """Check that `base` has every layer that is to get an adapter.
 
     Raises:
-        BadInput: it lacks one; the message lists what it has.
+        BadInput: it lacks one, and the message lists what it has; or one shares its weights with another.
     """
     if adapter.targets == ALL_LINEAR:
         return
-    layers = linear_layers(base)
+    _refuse_tied(base, adapter.targets)
+    layers = [*linear_layers(base), *experts.weights(base)]
     if isinstance(adapter.targets, str):
         missing = [] if any(re.fullmatch(adapter.targets, layer) for layer in layers) else [adapter.targets]
     else:
-        missing = [name for name in adapter.targets if not any(f".{layer}".endswith(f".{name}") for layer in layers)]
+        missing = [name for name in adapter.targets if not any(experts.matches(layer, (name,)) for layer in layers)]
     if missing or not adapter.targets:
         have = ", ".join(sorted({layer.rpartition(".")[2] for layer in layers}))
         raise BadInput(
             f"targets {', '.join(map(repr, missing)) or 'are empty'}: the model has no such layer; its linear layers "
             f"are {have}; name some of these, or take {ALL_LINEAR!r}"
         )
+
+
+def _refuse_tied(base: nn.Module, targets: str | tuple[str, ...]) -> None:
+    """Make sure that no target shares its weights with another module: merging would change that as well.
+
+    Raises:
+        BadInput: one does, such as the output layer of a model with tied embeddings.
+    """
+    by_weight: dict[int, list[str]] = {}
+    for name, module in base.named_modules():
+        weight = getattr(module, "weight", None)
+        if weight is not None:
+            by_weight.setdefault(id(weight), []).append(name)
+    for names in by_weight.values():
+        hit = [name for name in names if experts.matches(name, targets)]
+        if hit and len(names) > 1:
+            others = ", ".join(name for name in names if name != hit[0])
+            raise BadInput(
+                f"targets: {hit[0]} shares its weights with {others}, which an adapter merged into them would change "
+                "as well: leave it out"
+            )
 
 
 def linear_layers(model: nn.Module) -> list[str]:
@@ -143,11 +209,20 @@ def hold_zero_weights(model: nn.Module) -> int:
 
     Each layer then computes with W + mask * (alpha / rank * B A), just what `merge` writes: what an adapter adds at a
     zero is subtracted from its output again.
+
+    Raises:
+        BadInput: experts have adapters.
     """
     from peft.tuners.lora import LoraLayer
+    from peft.tuners.lora.layer import ParamWrapper
 
     held = 0
     for layer in model.modules():
+        if isinstance(layer, ParamWrapper):
+            raise BadInput(
+                "hold_zeros: zeros of experts can't be held under adapters: train all weights, or name targets outside "
+                "of the experts"
+            )
         if isinstance(layer, LoraLayer):
             zeros = layer.get_base_layer().weight == 0
             held += int(zeros.sum())
@@ -182,9 +257,9 @@ def merge(student: str | Path, adapter_folder: Path, hold_zeros: bool = False) -
     import torch
     from peft import PeftModel
 
-    from potstill.models.encoder_decoder import model_class
+    from potstill.models import encoder_decoder
 
-    base = model_class(student).from_pretrained(str(student), dtype=torch.float32, use_safetensors=True)
+    base = encoder_decoder.load(student, "be trained", {"dtype": torch.float32})
     layers = linear_layers(base) if hold_zeros else []
     zeros = {name: base.get_submodule(name).weight == 0 for name in layers}
     merged = PeftModel.from_pretrained(base, str(adapter_folder)).merge_and_unload(safe_merge=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from potstill.engine.running import out_of_memory
 from potstill.errors import BadInput, PotstillError
+from potstill.models.embeddings import check_tokens, embedded_tokens
 from potstill.trainers.loop import student_model as students
 from potstill.trainers.loop.checkpoints import VALIDATION, best_step, evaluations
 from potstill.trainers.loop.trackers import tracker_folder, write_csv
@@ -103,11 +104,13 @@ def learn(
     A step that trains several times sets `more` for all but the last: the other processes then go on with it.
 
     Raises:
+        BadInput: a row has a token that the model lacks.
         PotstillError: memory ran out, or a loss or gradient was NaN or infinite.
     """
     from potstill.trainers.loop import loop, lora
     from potstill.trainers.loop.launcher import LearnedError
 
+    check_tokens(int(examples.tokens.max()), embedded_tokens(model))
     form = context.form
     if form is not None:
         # first: it may replace layers, and the hooks that hold zeros are on their weights

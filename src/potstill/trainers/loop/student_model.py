@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from potstill.errors import BadInput
-from potstill.models.chat import save_tokenizer
-from potstill.models.encoder_decoder import model_class
+from potstill.models import encoder_decoder
+from potstill.models.chat import end_of_turn, save_tokenizer
 from potstill.models.identity import folder_of as folder_of
+from potstill.models.loading import quantized_as
 
 if TYPE_CHECKING:
     import torch
@@ -42,13 +43,19 @@ def load_model(folder: Path, dtype: torch.dtype) -> PretrainedModel:
     Raises:
         BadInput: it is quantized, so it can't be trained.
     """
-    from transformers import AutoConfig
+    refuse_quantized(folder)
+    return encoder_decoder.load(folder, "be trained", {"dtype": dtype})
 
-    method = (getattr(AutoConfig.from_pretrained(folder), "quantization_config", None) or {}).get("quant_method")
+
+def refuse_quantized(folder: str | Path) -> None:
+    """Make sure that the weights in `folder` are no quantized ones, on which adapters can't be merged either.
+
+    Raises:
+        BadInput: they are.
+    """
+    method = quantized_as(folder)
     if method:
         raise BadInput(f"the model {folder} is quantized ({method}): train the 16-bit one and quantize it afterwards")
-    model: PretrainedModel = model_class(folder).from_pretrained(folder, dtype=dtype, use_safetensors=True)
-    return model
 
 
 def default_learning_rate(parameters: int) -> float:
@@ -116,10 +123,12 @@ def save(model: PretrainedModel, tokenizer: Tokenizer, folder: Path) -> None:
     model = model.to(torch.bfloat16)
     ends = model.generation_config.eos_token_id
     stops = [] if ends is None else ends if isinstance(ends, list) else [ends]
-    if tokenizer.eos_token_id not in stops:
-        # every training text ends with it, so the student must stop there
-        model.generation_config.eos_token_id = tokenizer.eos_token_id
-        model.config.eos_token_id = tokenizer.eos_token_id
+    end = end_of_turn(tokenizer)
+    if end not in stops:
+        # every training text ends with it, so the student must stop there; the end of a text stays a stop
+        more = list(dict.fromkeys([end, tokenizer.eos_token_id, *stops]))
+        model.generation_config.eos_token_id = end if end == tokenizer.eos_token_id else more
+        model.config.eos_token_id = model.generation_config.eos_token_id
     pad = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     model.generation_config.pad_token_id = pad
     model.config.pad_token_id = pad

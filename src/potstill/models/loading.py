@@ -1,0 +1,216 @@
+"""The one way to load a model's weights: nothing is made up, put on unasked, or found out after the work is done."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from potstill.errors import BadInput, PotstillError
+from potstill.models.attention import apply_cap
+from potstill.models.weights import beside, weight_files
+
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import ModelConfig, PretrainedModel
+
+NAMED = 4
+"""Most tensors that a message names."""
+TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "forced_bos_token_id")
+"""What stays of settings of generation that transformers would not save again."""
+_LOG = logging.getLogger(__name__)
+
+
+def config_of(folder: str | Path) -> ModelConfig:
+    """Return the configuration of the model in `folder`.
+
+    Raises:
+        BadInput: transformers does not know its type, or knows it by code in the folder only, which is not run.
+    """
+    from transformers import AutoConfig, __version__
+
+    try:
+        config: ModelConfig = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except (ValueError, KeyError) as error:
+        from transformers import PretrainedConfig
+
+        stored, _ = PretrainedConfig.get_config_dict(folder)
+        kind = f"is of type {stored.get('model_type') or 'none'!r}"
+        if "auto_map" in stored:
+            raise BadInput(
+                f"the model {folder} {kind} and brings code of its own, which is not run: give one of a type that "
+                f"transformers {__version__} knows"
+            ) from error
+        raise BadInput(
+            f"the model {folder} {kind}, which transformers {__version__} can't read: "
+            f"{_first_line(error)}; give one of a type that it knows"
+        ) from error
+    if getattr(config, "is_encoder_decoder", False) and getattr(config, "decoder_start_token_id", None) is None:
+        config.decoder_start_token_id = _decoder_start(folder)
+    return config
+
+
+def _decoder_start(folder: str | Path) -> int | None:
+    """Return what a decoder reads first, by the settings of generation; transformers 5 saves it there only."""
+    from transformers import GenerationConfig
+
+    try:
+        start: int | None = GenerationConfig.from_pretrained(folder).decoder_start_token_id
+    except (OSError, ValueError):
+        return None
+    return start
+
+
+def quantized_as(folder: str | Path) -> str:
+    """Return how the weights in `folder` are quantized, an empty text if they are not."""
+    stored = getattr(config_of(folder), "quantization_config", None) or {}
+    return str(stored.get("quant_method") or "")
+
+
+def pretrained(
+    kind: Any, folder: str | Path, use: str, options: Mapping[str, Any], *, new_head: bool = False
+) -> PretrainedModel:
+    """Load the model in `folder`, a Hub id or a folder, as the class `kind` of transformers.
+
+    Args:
+        kind: an `Auto` class or the class of one architecture.
+        folder: where it lies.
+        use: what it is to do, to end a message.
+        options: further arguments of `from_pretrained`, such as `dtype`.
+        new_head: whether what lies outside of the base model may be missing, because it is drawn anew.
+
+    Raises:
+        BadInput: it can't be loaded as `kind`, lacks weights, or has an adapter beside its weights.
+    """
+    if Path(folder).is_dir() and not options.get("trust_remote_code"):
+        _refuse_other_kinds(kind, folder, config_of(folder))
+    problem = beside(Path(folder))
+    if problem:
+        raise BadInput(problem)
+    try:
+        model, found = kind.from_pretrained(folder, use_safetensors=True, output_loading_info=True, **options)
+    except (OSError, ValueError) as error:
+        raise BadInput(f"the model {folder} can't {use}: {_first_line(error)}") from error
+    if getattr(model, "_hf_peft_config_loaded", False):
+        raise BadInput(f"{folder} holds an adapter: give a model that it was merged into")
+    _refuse_missing(model, found, folder, new_head)
+    repair_generation(model)
+    apply_cap(model)
+    loaded: PretrainedModel = model
+    return loaded
+
+
+def _refuse_other_kinds(kind: Any, folder: str | Path, config: ModelConfig) -> None:
+    """Make sure that the `Auto` class `kind` knows the type of the model in `folder`.
+
+    Raises:
+        BadInput: it doesn't, such as of many models that see images; the message names the text part.
+    """
+    known = getattr(kind, "_model_mapping", None)
+    if known is None or type(config) in known:
+        return
+    text = config.get_text_config()
+    what = f"the model {folder} is of type {config.model_type}, which can't be loaded as {kind.__name__}"
+    if text is not config:
+        raise BadInput(
+            f"{what}: it sees images too. Give a text model, such as one of type {text.model_type}, which is its text "
+            "part"
+        )
+    raise BadInput(f"{what}: give a model of such a type")
+
+
+def check_written(folder: Path) -> None:
+    """Make sure that the model which a step wrote to `folder` loads: no weight of it is missing or left over.
+
+    Only the headers of its files are read. Quantized ones, whose names say how they are stored, are not checked.
+
+    Raises:
+        PotstillError: one is; the step has a bug, or its configuration does not fit what it wrote.
+    """
+    import transformers
+
+    files = weight_files(folder) if (folder / "config.json").is_file() else []
+    if not files or quantized_as(folder):
+        return
+    names = config_of(folder).architectures or ["AutoModel"]
+    kind = getattr(transformers, names[0], None)
+    if kind is None:
+        return
+    # on the meta device nothing is loaded, but transformers compares all names, tied and renamed ones too
+    model, found = kind.from_pretrained(folder, use_safetensors=True, output_loading_info=True, device_map="meta")
+    missing, over = _outside_pooler(_missing(found)), sorted(found["unexpected_keys"] or ())
+    if missing or over:
+        parts = [f"{what} {_some(which)}" for what, which in (("lacks", missing), ("leaves over", over)) if which]
+        raise PotstillError(
+            f"the {type(model).__name__} that was written can't be loaded as it is: it {' and '.join(parts)}; its "
+            "config.json doesn't fit its weights"
+        )
+
+
+def repair_generation(model: Any) -> None:
+    """Make the model's settings of generation ones that can be saved: transformers reads what it then refuses.
+
+    Sampling settings without `do_sample` mean sampling. Of others that are refused only the special tokens stay.
+    """
+    from transformers import GenerationConfig
+
+    own = getattr(model, "generation_config", None)
+    if own is None or _can_be_saved(own):
+        return
+    own.do_sample = True
+    if not _can_be_saved(own):
+        _LOG.warning("the model's generation_config.json is not valid: only its special tokens are kept")
+        kept = {name: getattr(own, name, None) for name in TOKENS}
+        model.generation_config = GenerationConfig(**kept)
+
+
+def _can_be_saved(settings: Any) -> bool:
+    try:
+        settings.validate(strict=True)
+    except ValueError:
+        return False
+    return True
+
+
+def _refuse_missing(model: Any, found: Mapping[str, Any], folder: str | Path, new_head: bool) -> None:
+    """Refuse a model of which weights were not found.
+
+    Raises:
+        BadInput: they would be random numbers.
+    """
+    missing = _missing(found)
+    if new_head:
+        start = f"{model.base_model_prefix}."
+        missing = [name for name in missing if name.startswith(start)]
+    # only classifiers of texts read it, and all others are saved without
+    if new_head or "ForSequenceClassification" not in type(model).__name__:
+        missing = _outside_pooler(missing)
+    if missing:
+        over = sorted(found["unexpected_keys"] or ())
+        others = f"; it holds {_some(over)}, which nothing reads" if over else ""
+        raise BadInput(
+            f"the model {folder} lacks weights of a {type(model).__name__}, which would be random: "
+            f"{_some(missing)}{others}; give a complete one, saved by save_pretrained"
+        )
+
+
+def _missing(found: Mapping[str, Any]) -> list[str]:
+    """Return the names of weights that were not found, or in another shape."""
+    mismatched = {entry if isinstance(entry, str) else entry[0] for entry in found.get("mismatched_keys") or ()}
+    return sorted({*(found["missing_keys"] or ()), *mismatched})
+
+
+def _outside_pooler(names: list[str]) -> list[str]:
+    """Return the names but those of a pooler: models that vectors are not taken from are saved without one."""
+    return [name for name in names if "pooler" not in name.split(".")]
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
+
+
+def _first_line(error: Exception) -> str:
+    """Return what an error of transformers says before it lists all that it knows."""
+    text = str(error).strip().partition("\n")[0]
+    return text.partition("Model type should be one of")[0].strip().rstrip(".")
