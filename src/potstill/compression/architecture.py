@@ -34,8 +34,6 @@ class Architecture:
     """Projection that reads the feed-forward units."""
     norms: tuple[str, ...]
     """Norms over the hidden size."""
-    final_norm: str | None
-    """Norm behind the last block, in the base model."""
     unit_field: str = "intermediate_size"
     """Field of the config that counts the feed-forward units."""
     is_encoder: bool = False
@@ -54,7 +52,6 @@ _LLAMA = Architecture(
     units=("mlp.gate_proj", "mlp.up_proj"),
     down="mlp.down_proj",
     norms=("input_layernorm", "post_attention_layernorm"),
-    final_norm="norm",
 )
 _GPT2 = Architecture(
     blocks="h",
@@ -63,7 +60,6 @@ _GPT2 = Architecture(
     units=("mlp.c_fc",),
     down="mlp.c_proj",
     norms=("ln_1", "ln_2"),
-    final_norm="ln_f",
     unit_field="n_inner",
 )
 _BERT = Architecture(
@@ -73,7 +69,6 @@ _BERT = Architecture(
     units=("intermediate.dense",),
     down="output.dense",
     norms=("attention.output.LayerNorm", "output.LayerNorm"),
-    final_norm=None,
     is_encoder=True,
 )
 ARCHITECTURES = {

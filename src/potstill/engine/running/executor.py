@@ -6,7 +6,7 @@ import os
 import pickle
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
@@ -145,7 +145,3 @@ class _Held:
         from potstill.engine.running import forks
 
         return Children(*forks.start(self._steps))
-
-
-ProgressFactory = Callable[[str], Progress]
-"""Makes the progress function of a step by its name."""
