@@ -10,6 +10,7 @@ import decimal
 import gc
 import importlib.util
 import os
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -35,7 +36,8 @@ HAS_TORCH = importlib.util.find_spec("torch") is not None
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Leave AMX alone."""
+    """Take Ctrl-C, which a shell ignores for what it runs in the background, and leave AMX alone."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if HAS_TORCH:
         import torch
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib
 import sys
 from collections.abc import Callable, Iterator
@@ -126,7 +127,9 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Code]:
         importlib.invalidate_caches()
         return class_code(importlib.import_module(NAME).S)
 
+    limit = csv.field_size_limit(131_072)
     yield code
+    csv.field_size_limit(limit)
     sys.modules.pop(NAME, None)
     sys.__dict__.pop("word", None)
 

@@ -82,7 +82,7 @@ def classifier(folder: Path, name: str, model: PretrainedModel, tokenizer: Token
             f"the model {folder} gives {config.num_labels} labels as {config.problem_type}, not one of "
             "several: give a classifier with one label a text"
         )
-    _check(folder, config, tokenizer)
+    check_type(folder, config, tokenizer)
     limit = _limit(config, tokenizer, None)
 
     def answer(text: str) -> NDArray[np.float32]:
@@ -109,7 +109,7 @@ def sentence_encoder(folder: Path, name: str, encoder: SentenceModel) -> Encoder
             "transformers can be exported"
         )
     tokenizer = encoder.tokenizer
-    _check(folder, transformer.config, tokenizer)
+    check_type(folder, transformer.config, tokenizer)
     limit = _limit(transformer.config, tokenizer, encoder.max_seq_length)
     prompts = tuple(sorted({prompt for prompt in encoder.prompts.values() if prompt}))
 
@@ -155,7 +155,7 @@ class _Network(nn.Module):
         return self.readout(self.model(**{**given, "attention_mask": added[:, None, None, :]}), mask)
 
 
-def _check(folder: Path, config: ModelConfig, tokenizer: Tokenizer) -> None:
+def check_type(folder: Path, config: ModelConfig, tokenizer: Tokenizer) -> None:
     """Make sure that type and tokenizer fit.
 
     Raises:

@@ -192,7 +192,7 @@ def load(model: ModelSource) -> EncoderModel:
     import torch
     from transformers import AutoTokenizer
 
-    from potstill.exporting.encoders.model import classifier, sentence_encoder
+    from potstill.exporting.encoders.model import check_type, classifier, sentence_encoder
 
     folder = folder_of(model)
     config = config_of(folder)
@@ -200,6 +200,7 @@ def load(model: ModelSource) -> EncoderModel:
     _check(folder, config, kind)
     if kind.endswith("ForSequenceClassification"):
         tokenizer = AutoTokenizer.from_pretrained(folder)
+        check_type(folder, config, tokenizer)  # before its weights are read, which may be those of another type
         return classifier(folder, name_of(folder), checkpoint.with_head(folder, torch.float32), tokenizer)
     return sentence_encoder(folder, name_of(folder), load_float32(folder, 0).float().eval())
 
