@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DONE, FAILED, WRONG = 0, 1, 2
 """Exit codes."""
 ROWS = 20
-"""Rows that `show --where` prints unless it is told how many."""
+"""Rows that `show --where` prints without `--rows`."""
 
 
 def _loaded(options: argparse.Namespace) -> Pipeline:

@@ -77,7 +77,7 @@ def pretrained(
         folder: where it lies.
         use: what it is to do, to end a message.
         options: further arguments of `from_pretrained`, such as `dtype`.
-        new_head: whether what lies outside of the base model may be missing, because it is drawn anew.
+        new_head: whether what lies outside of the base model may be missing, because it is newly initialized.
 
     Raises:
         BadInput: it can't be loaded as `kind`, lacks weights, or has an adapter beside its weights.

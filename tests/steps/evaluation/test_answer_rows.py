@@ -1,4 +1,4 @@
-"""Evaluate with measures: rows are kept with their scores, and scoring anew asks no model again."""
+"""Evaluate with measures: rows are kept with their scores, and scoring again asks no model again."""
 
 from __future__ import annotations
 

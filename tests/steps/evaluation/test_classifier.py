@@ -1,6 +1,5 @@
 """EvaluateClassifier: right figures for a model whose answers are known, and errors that name the way out."""
 
-import logging
 import math
 
 import pyarrow.parquet
@@ -8,8 +7,7 @@ import pytest
 from datasets import Dataset
 
 import tiny
-from potstill.engine.context import Context
-from potstill.engine.ledger import Ledger
+from evaluating import context
 from potstill.errors import BadInput
 from potstill.metrics.answers import wilson
 from potstill.metrics.kept_rows import FILE, read
@@ -45,20 +43,6 @@ def classifier(tmp_path_factory):
         model.classifier.weight[0, 0], model.classifier.weight[1, 1] = 10.0, 3.0
     model.save_pretrained(folder)
     return folder
-
-
-def context(folder, progress=None):
-    return Context(
-        "evaluate",
-        "key",
-        folder,
-        folder,
-        None,
-        None,
-        Ledger(),
-        logging.getLogger(),
-        **({"progress": progress} if progress else {}),
-    )
 
 
 def rows(texts, labels):

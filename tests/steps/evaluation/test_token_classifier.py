@@ -1,15 +1,13 @@
 """EvaluateTokenClassifier: right figures for a tagger whose labels are known, and errors that name the way out."""
 
 import json
-import logging
 
 import pyarrow.parquet
 import pytest
 from datasets import Dataset
 
 import tiny
-from potstill.engine.context import Context
-from potstill.engine.ledger import Ledger
+from evaluating import context
 from potstill.errors import BadInput
 from potstill.metrics.kept_rows import FILE, SPANS, read
 from potstill.steps.evaluation.token_classifier import EvaluateTokenClassifier
@@ -42,20 +40,6 @@ def tagger(tmp_path_factory):
         model.classifier.weight.copy_(torch.eye(32)[: len(CLASSES)])
     model.save_pretrained(folder)
     return folder
-
-
-def context(folder, progress=None):
-    return Context(
-        "evaluate",
-        "key",
-        folder,
-        folder,
-        None,
-        None,
-        Ledger(),
-        logging.getLogger(),
-        **({"progress": progress} if progress else {}),
-    )
 
 
 def rows(texts, labels):

@@ -5,6 +5,7 @@ The figure of all rows is computed from sums over them and is no mean; the score
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,14 +19,15 @@ Kind = Literal["BLEU", "CHRF", "TER"]
 Options = tuple[tuple[str, Any], ...]
 
 
-class _SacreMeasure(CorpusMeasure):
-    """What the three have in common; `_metric` names sacrebleu's class and its options."""
+class _SacreMeasure(CorpusMeasure, ABC):
+    """What the three have in common."""
 
     largest: ClassVar[float | None] = 100.0
 
     @property
+    @abstractmethod
     def _metric(self) -> tuple[Kind, Options]:
-        raise NotImplementedError
+        """The name of sacrebleu's class, and its options."""
 
     @property
     def _of_a_row(self) -> Options:

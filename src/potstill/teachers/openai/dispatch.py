@@ -101,7 +101,7 @@ class _Flight:
     _resting: set[asyncio.TimerHandle] = field(default_factory=set)
     _alarm: asyncio.TimerHandle | None = None
     _end: Exception | None = None
-    _told: bool = False
+    _is_reported: bool = False
 
     def feed(self, jobs: list[Job]) -> None:
         """Take requests."""
@@ -110,7 +110,7 @@ class _Flight:
 
     async def cancel(self) -> None:
         """Drop what is unfinished."""
-        self._end, self._told = self._end or RuntimeError("dropped"), True
+        self._end, self._is_reported = self._end or RuntimeError("dropped"), True
         for handle in [*self._resting, *([self._alarm] if self._alarm else [])]:
             handle.cancel()
         tasks = list(self._flying)
@@ -127,8 +127,8 @@ class _Flight:
             self._send()
         except Exception as error:  # noqa: BLE001 - the consumer raises it
             self._end = self._end or error
-        if self._end is not None and not self._flying and not self._told:
-            self._told = True
+        if self._end is not None and not self._flying and not self._is_reported:
+            self._is_reported = True
             self.put(self._end)
 
     def _send(self) -> None:

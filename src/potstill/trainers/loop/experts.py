@@ -27,7 +27,7 @@ ALL_LINEAR = "all-linear"
 
 @dataclass(frozen=True)
 class Targets:
-    """What gets an adapter, as peft is told it."""
+    """What gets an adapter, as parameters of peft's configuration."""
 
     modules: str | list[str]
     """Names of layers, or a regular expression."""
