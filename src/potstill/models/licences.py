@@ -64,6 +64,10 @@ TEACHERS = ("teacher", "teachers", "judge", "reward")
 """Parameters that name a model whose answers a step learns from."""
 DATA = ("path", "paths", "folder", "dataset", "rows")
 """Parameters of steps that load data which name where it lies."""
+COMPARED = frozenset({"against"})
+"""Edges of rows that a step only compares with: nothing of them goes into its result."""
+OWN_ROWS = "rows of the pipeline itself"
+"""What rows that stand in a pipeline's own file are called."""
 _HEAD = 20_000
 _DEEPEST = 6
 
@@ -105,6 +109,8 @@ class Source:
     step: str
     """The step that took it."""
     licence: Licence
+    is_on_hub: bool = False
+    """Whether its name is one of the Hub."""
 
 
 def most_restrictive(licences: Iterable[Licence]) -> Licence:
@@ -145,15 +151,11 @@ def front_matter(card: Path) -> dict[str, Any]:
     """Return the front matter of a card; nothing where there is none that can be read."""
     if not card.is_file():
         return {}
-    text = card.read_text(encoding="utf-8", errors="replace")
-    match = re.match(r"---\s*\n(.*?)\n---\s*(\n|$)", text, re.DOTALL)
-    if match is None:
-        return {}
-    import yaml
+    from huggingface_hub import metadata_load
 
     try:
-        front = yaml.safe_load(match[1])
-    except yaml.YAMLError:
+        front = metadata_load(card)
+    except Exception:  # noqa: BLE001 - a file of somebody's own, in which the parser may trip over anything
         return {}
     return front if isinstance(front, dict) else {}
 
@@ -176,21 +178,21 @@ def hub_licence(name: str, kind: Literal["model", "dataset"]) -> Licence:
 def sources_of(lineage: Iterable[Ancestor]) -> list[Source]:
     """Return what the models of a lineage took from outside, with its licence; what is only measured with, is left out."""
     steps = list(lineage)
-    behind = _behind_models(steps)
+    behind = _behind(steps)
     sources: dict[tuple[Role, str, str], Source] = {}
     for ancestor in steps:
         if ancestor.name not in behind:
             continue
         for role, place in _places(ancestor):
-            source = Source(role, named(place), ancestor.name, _licence(role, place))
+            source = Source(role, named(place), ancestor.name, _licence(role, place), _is_on_hub(place))
             sources.setdefault((role, source.name, str(source.licence)), source)
     return list(sources.values())
 
 
-def _behind_models(steps: Sequence[Ancestor]) -> set[str]:
-    """Return the names of the steps that make models, and of all before them; of all steps if none makes one."""
-    inputs = {one.name: one.inputs for one in steps}
-    waiting = [one.name for one in steps if one.manifest.get("makes") == "model"] or list(inputs)
+def _behind(steps: Sequence[Ancestor]) -> set[str]:
+    """Return the names of the steps that make models, and of all that goes into them; of the last one if none does."""
+    inputs = {one.name: list(_taken(one)) for one in steps}
+    waiting = [one.name for one in steps if one.manifest.get("makes") == "model"] or list(inputs)[-1:]
     behind: set[str] = set()
     while waiting:
         name = waiting.pop()
@@ -198,6 +200,15 @@ def _behind_models(steps: Sequence[Ancestor]) -> set[str]:
             behind.add(name)
             waiting += inputs.get(name, ())
     return behind
+
+
+def _taken(ancestor: Ancestor) -> Iterator[str]:
+    """Yield the names of the steps of which something goes into a step's result."""
+    by_field = ancestor.manifest.get("inputs") or {}
+    if not by_field:
+        yield from ancestor.inputs
+    for field, names in by_field.items():
+        yield from (str(name) for name in names if field not in COMPARED)
 
 
 def named(place: str) -> str:
@@ -219,7 +230,7 @@ def _places(ancestor: Ancestor) -> Iterator[tuple[Role, str]]:
     if ancestor.type.startswith("Load") and not ancestor.inputs:
         yield from (("data", place) for place in _texts([parameters.get(name) for name in DATA]))
         if ancestor.type == "LoadRows":
-            yield "data", "rows of the pipeline itself"
+            yield "data", OWN_ROWS
 
 
 def _models(value: object, depth: int) -> Iterator[str]:
@@ -251,11 +262,14 @@ def _texts(values: Iterable[object]) -> Iterator[str]:
 
 def _licence(role: Role, place: str) -> Licence:
     """Return the licence of a source; of one behind an address nothing is known."""
-    if "://" in place or place == "rows of the pipeline itself":
-        return Licence("")
-    if is_local(place):
-        return licence_at(place)
-    return hub_licence(place, "dataset" if role == "data" else "model")
+    if _is_on_hub(place):
+        return hub_licence(place, "dataset" if role == "data" else "model")
+    return Licence("") if "://" in place or place == OWN_ROWS else licence_at(place)
+
+
+def _is_on_hub(place: str) -> bool:
+    """Return whether a source is named as the Hub names things."""
+    return "://" not in place and place != OWN_ROWS and not is_local(place)
 
 
 def _files(folder: Path) -> list[Path]:
