@@ -38,7 +38,9 @@ def main() -> None:
                 ready.append(page.run("performance.now()"))
                 paint = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"
                 paints.append(page.run(paint))
-        print(f"  first paint {statistics.median(paints):.0f} ms, samples ready within {statistics.median(ready):.0f} ms")
+        print(
+            f"  first paint {statistics.median(paints):.0f} ms, samples ready within {statistics.median(ready):.0f} ms"
+        )
 
 
 if __name__ == "__main__":

@@ -110,7 +110,9 @@ def _looking_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentPa
     for one in (showing, losing, logging, pushing):
         one.add_argument("key", metavar="KEY", help="key of an artifact, or the start of one")
         _store_option(one)
-    pushing.add_argument("repo", metavar="OWNER/NAME", help="repository on the Hub; made, and private, if there is none")
+    pushing.add_argument(
+        "repo", metavar="OWNER/NAME", help="repository on the Hub; made, and private, if there is none"
+    )
 
 
 class _Version(argparse.Action):

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from potstill.engine.context import Ancestor
-from potstill.models.licences import KNOWN, PERMISSIVE, RESTRICTIVE, SHARE_ALIKE, licence_at, most_restrictive, sources_of
+from potstill.models.licences import (
+    KNOWN,
+    PERMISSIVE,
+    RESTRICTIVE,
+    SHARE_ALIKE,
+    licence_at,
+    most_restrictive,
+    sources_of,
+)
 from potstill.models.licences import Licence as Named
 
 

@@ -15,7 +15,8 @@ from potstill.publishing.cards import model_card, relation_of
 def model(folder, config=None, **files):
     (folder / "config.json").write_text(json.dumps(config or {}))
     (folder / "model.safetensors").write_bytes(b"")
-    card = '---\nlibrary_name: "transformers"\npipeline_tag: "text-classification"\n---\n\n# A student\n\nLicence: x\n\nFOLDER\n'
+    front = '---\nlibrary_name: "transformers"\npipeline_tag: "text-classification"\n---\n'
+    card = f"{front}\n# A student\n\nLicence: x\n\nFOLDER\n"
     (folder / "README.md").write_text(card)
     for name, text in files.items():
         (folder / name.replace("_json", ".json")).write_text(text)

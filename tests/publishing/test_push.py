@@ -31,7 +31,9 @@ def store(tmp_path_factory):
         (folder / name / "seeds.jsonl").write_text(f'{{"text": "a"}}\n{{"text": "{name}"}}\n')
         if licence:
             (folder / name / "README.md").write_text(CARD.format(licence))
-        running.artifact_of(FilterRows(LoadJSON(folder / name / "seeds.jsonl"), keep=keeps, name=name), folder / "store")
+        running.artifact_of(
+            FilterRows(LoadJSON(folder / name / "seeds.jsonl"), keep=keeps, name=name), folder / "store"
+        )
     return folder / "store"
 
 

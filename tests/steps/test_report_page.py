@@ -67,7 +67,9 @@ def test_a_column_is_sorted_by_its_head(page):
 
 def test_rows_are_searched_and_filtered(page):
     def set_to(selector, script):
-        page.run(f"(node => {{ {script}; node.dispatchEvent(new Event('input')) }})(document.querySelector('{selector}'))")
+        page.run(
+            f"(node => {{ {script}; node.dispatchEvent(new Event('input')) }})(document.querySelector('{selector}'))"
+        )
 
     set_to("#sample-search", "node.value = 'RIGHT TO left'")
     assert status(page) == f"1 of {ROWS} rows, 1 shown"
@@ -75,7 +77,9 @@ def test_rows_are_searched_and_filtered(page):
     set_to("#sample-tools input[type=checkbox]", "node.checked = true")
     differing = int(status(page).split()[0])
     assert 0 < differing < ROWS
-    assert page.run("[...document.querySelectorAll('.sample')].every(node => node.querySelectorAll('.right, .wrong').length > 1)")
+    assert page.run(
+        "[...document.querySelectorAll('.sample')].every(node => node.querySelectorAll('.right, .wrong').length > 1)"
+    )
     set_to("#sample-tools input[type=checkbox]", "node.checked = false")
     set_to("#sample-tools label:last-of-type input", "node.checked = true")
     assert page.run("[...document.querySelectorAll('.sample')].every(node => node.querySelector('.wrong mark'))")
@@ -87,7 +91,9 @@ def test_keys_reach_and_work_everything(page):
     reached = []
     for _ in range(20):
         page.press("Tab")
-        reached.append(page.run("document.activeElement.className || document.activeElement.id || document.activeElement.tagName"))
+        reached.append(
+            page.run("document.activeElement.className || document.activeElement.id || document.activeElement.tagName")
+        )
     assert reached[0] == "skip"
     assert {"theme", "sorter", "scroll"} <= set(reached)
     page.run("document.getElementById('theme').focus()")
@@ -119,7 +125,15 @@ def test_it_is_complete_without_its_script(folder):
         text = (folder / "index.html").read_text()
         assert page.errors == []
         static = text[: text.index('<script type="text/plain"')]
-    for heading in ("Verdict", "Comparison", "Differences", "Quality against size", "Calibration", "Samples", "Training"):
+    for heading in (
+        "Verdict",
+        "Comparison",
+        "Differences",
+        "Quality against size",
+        "Calibration",
+        "Samples",
+        "Training",
+    ):
         assert heading in static
     assert static.count('<article class="sample">') == 8
 

@@ -189,7 +189,9 @@ class Page:
 
     def picture(self, path: Path | None = None, *, whole: bool = False) -> bytes:
         """Return what is seen as PNG, or the `whole` page; written to `path`, too."""
-        png = base64.b64decode(self.call("Page.captureScreenshot", captureBeyondViewport=whole, **self._clip(whole))["data"])
+        png = base64.b64decode(
+            self.call("Page.captureScreenshot", captureBeyondViewport=whole, **self._clip(whole))["data"]
+        )
         if path is not None:
             path.write_bytes(png)
         return png

@@ -55,7 +55,11 @@ class _Handler(BaseHTTPRequestHandler):
             files = json.loads(body)["files"]
             apart = (".safetensors", ".parquet")
             modes = [
-                {"path": one["path"], "uploadMode": "lfs" if one["path"].endswith(apart) else "regular", "shouldIgnore": False}
+                {
+                    "path": one["path"],
+                    "uploadMode": "lfs" if one["path"].endswith(apart) else "regular",
+                    "shouldIgnore": False,
+                }
                 for one in files
             ]
             self._answer({"files": modes})

@@ -20,21 +20,22 @@ Terms = Literal["permissive", "share alike", "restrictive", "unknown"]
 Role = Literal["base", "data", "teacher"]
 """What a source is to a model."""
 PERMISSIVE = frozenset(
-    "apache-2.0 mit bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear isc zlib unlicense cc0-1.0 cc-by-2.0 cc-by-2.5 "
-    "cc-by-3.0 cc-by-4.0 pddl odc-by wtfpl afl-3.0 artistic-2.0 bsl-1.0 ecl-2.0 ms-pl ncsa postgresql cdla-permissive-1.0 "
-    "cdla-permissive-2.0 etalab-2.0".split()
+    "apache-2.0 mit bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear isc zlib unlicense cc0-1.0 cc-by-2.0 "
+    "cc-by-2.5 cc-by-3.0 cc-by-4.0 pddl odc-by wtfpl afl-3.0 artistic-2.0 bsl-1.0 ecl-2.0 ms-pl ncsa "
+    "postgresql cdla-permissive-1.0 cdla-permissive-2.0 etalab-2.0".split()
 )
 """Licences that ask for no more than to be named."""
 SHARE_ALIKE = frozenset(
-    "cc-by-sa-3.0 cc-by-sa-4.0 cdla-sharing-1.0 odbl gpl gpl-2.0 gpl-3.0 agpl-3.0 lgpl lgpl-2.1 lgpl-3.0 mpl-2.0 eupl-1.1 "
-    "eupl-1.2 epl-1.0 epl-2.0 osl-3.0 gfdl lgpl-lr".split()
+    "cc-by-sa-3.0 cc-by-sa-4.0 cdla-sharing-1.0 odbl gpl gpl-2.0 gpl-3.0 agpl-3.0 lgpl lgpl-2.1 lgpl-3.0 "
+    "mpl-2.0 eupl-1.1 eupl-1.2 epl-1.0 epl-2.0 osl-3.0 gfdl lgpl-lr".split()
 )
 """Licences that ask what is made of it to stand under them, too."""
 RESTRICTIVE = frozenset(
-    "other llama2 llama3 llama3.1 llama3.2 llama3.3 llama4 gemma openrail openrail++ bigscience-openrail-m creativeml-openrail-m "
-    "bigcode-openrail-m bigscience-bloom-rail-1.0 deepfloyd-if-license apple-ascl apple-amlr fair-noncommercial-research-license "
-    "intel-research cc cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nd-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 "
-    "cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 c-uda h-research open-mdw lppl-1.3c ofl-1.1".split()
+    "other llama2 llama3 llama3.1 llama3.2 llama3.3 llama4 gemma openrail openrail++ bigscience-openrail-m "
+    "creativeml-openrail-m bigcode-openrail-m bigscience-bloom-rail-1.0 deepfloyd-if-license apple-ascl "
+    "apple-amlr fair-noncommercial-research-license intel-research cc cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 "
+    "cc-by-nd-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 c-uda "
+    "h-research open-mdw lppl-1.3c ofl-1.1".split()
 )
 """Licences that forbid uses, or ask for more than naming; `other` has terms of its own."""
 KNOWN = PERMISSIVE | SHARE_ALIKE | RESTRICTIVE
@@ -176,7 +177,7 @@ def hub_licence(name: str, kind: Literal["model", "dataset"]) -> Licence:
 
 
 def sources_of(lineage: Iterable[Ancestor]) -> list[Source]:
-    """Return what the models of a lineage took from outside, with its licence; what is only measured with, is left out."""
+    """Return what the models of a lineage took from outside, with licences; test sets are no part of it."""
     steps = list(lineage)
     behind = _behind(steps)
     sources: dict[tuple[Role, str, str], Source] = {}

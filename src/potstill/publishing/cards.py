@@ -87,7 +87,9 @@ def model_card(
     # the card in the artifact says that the base's licence applies; this one names it, or says that nobody knows it
     body = re.sub(r"^Licence: .*$", f"Licence: {licence}.", body, count=1, flags=re.MULTILINE)
     body = body.replace("FOLDER", repo)
-    return "\n".join(["---", card.to_yaml().strip(), "---", "", body, "", *_measured(evaluations), *_made_from(sources)])
+    return "\n".join(
+        ["---", card.to_yaml().strip(), "---", "", body, "", *_measured(evaluations), *_made_from(sources)]
+    )
 
 
 def data_card(lineage: Sequence[Ancestor], repo: str, licence: Licence, sources: Sequence[Source]) -> str:

@@ -7,7 +7,7 @@ from potstill.engine.store.artifacts import Artifact, Store
 
 
 def lineage_of(store: Store, artifact: Artifact) -> tuple[list[Ancestor], list[str]]:
-    """Return an artifact and its ancestors, ancestors first, and the keys of those that are not in the store any more."""
+    """Return an artifact behind all its ancestors, and the keys of those that are not in the store any more."""
     order: dict[str, Ancestor] = {}
     gone: list[str] = []
     waiting: list[tuple[str, Artifact | None, bool]] = [(artifact.key, artifact, False)]

@@ -118,14 +118,19 @@ def planned(store: str | None, start: str, repo: str) -> Push:
 
 def described(push: Push) -> str:
     """Return a push for a person to read."""
-    lines = [f"{push.name} ({push.key[:12]}) to the {push.kind} {push.repo}: {len(push.files)} files, {_size(push.bytes)}"]
+    lines = [
+        f"{push.name} ({push.key[:12]}) to the {push.kind} {push.repo}: {len(push.files)} files, {_size(push.bytes)}"
+    ]
     for file in push.files:
         lines.append(f"  {file.name:40} {_size(file.bytes):>10}{'  LFS' if file.is_apart else ''}")
     if push.kind == "model":
         folder = next(file.path for file in push.files if file.path is not None).parent
         lines.append(f"  relation to the base: {relation_of(folder)}")
     lines.append(f"  licence: {push.licence} ({push.licence.terms})")
-    lines += [f"    {one.role:8} {one.name}: {one.licence}" + (f", says {one.licence.by}" if one.licence.by else "") for one in push.sources]
+    lines += [
+        f"    {one.role:8} {one.name}: {one.licence}" + (f", says {one.licence.by}" if one.licence.by else "")
+        for one in push.sources
+    ]
     lines += [f"  warning: {text}" for text in push.warnings]
     lines += [f"  stops it: {text}" for text in push.obstacles]
     return "\n".join(lines)
@@ -162,10 +167,13 @@ def _obstacles(sources: Sequence[Source]) -> Iterator[str]:
         yield "nothing is known of what it was made from"
     for one in sources:
         if one.licence.terms == "unknown":
-            odd = f" ({one.licence.id!r} is no licence that the Hub knows)" if one.licence.id not in (*KNOWN, "") else ""
+            odd = (
+                f" ({one.licence.id!r} is no licence that the Hub knows)" if one.licence.id not in (*KNOWN, "") else ""
+            )
             yield f"the licence of the {one.role} {one.name} is unknown{odd}"
         elif one.licence.terms != "permissive":
-            yield f"the {one.role} {one.name} stands under {one.licence}, whose terms are {one.licence.terms}{_known_trap(one)}"
+            terms = f"whose terms are {one.licence.terms}{_known_trap(one)}"
+            yield f"the {one.role} {one.name} stands under {one.licence}, {terms}"
 
 
 def _known_trap(source: Source) -> str:
@@ -177,9 +185,7 @@ def _known_trap(source: Source) -> str:
     return ""
 
 
-def _warnings(
-    files: Sequence[File], card: str, store: Store, repo: str, sources: Sequence[Source]
-) -> Iterator[str]:
+def _warnings(files: Sequence[File], card: str, store: Store, repo: str, sources: Sequence[Source]) -> Iterator[str]:
     """Yield what does not stop a push, but may be unwanted."""
     here = {str(store.root.absolute()), str(Path.cwd()), str(Path.home())} - {"/"}
     for file in files:
@@ -188,12 +194,12 @@ def _warnings(
         text = card if file.path is None else file.path.read_text(encoding="utf-8", errors="replace")
         if any(f"{place}/" in text for place in here):
             yield f"{file.name} names a path of this machine"
-    if any(re.match(r"llama[34]", one.licence.id) for one in sources) and not repo.partition("/")[2].startswith("Llama"):
+    if any(re.match(r"llama[34]", one.licence.id) for one in sources) and not repo.partition("/")[2].startswith(
+        "Llama"
+    ):
         yield f"{repo} does not begin with “Llama”, as the licence of a source asks"
 
 
 def _size(count: int) -> str:
     """Return bytes as text."""
     return f"{count / 1e6:,.2f} MB" if count >= 10_000 else f"{count:,} B"
-
-

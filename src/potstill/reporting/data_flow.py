@@ -112,7 +112,9 @@ def effort(lineage: Sequence[Ancestor]) -> Table | None:
     took = seconds(sum(ancestor.manifest.get("seconds") or 0.0 for ancestor in lineage))
     lines.append(("all steps", *(_count(total[name] or None) for name in USAGE), *spent, NONE, took))
     heads = ("Step", "Requests", "From the journal", "Failed", "Tokens read", "Tokens written")
-    return Table("Tokens, money and time", (*heads, *(["Price"] if has_money else []), "Tokens learned", "Time"), tuple(lines))
+    return Table(
+        "Tokens, money and time", (*heads, *(["Price"] if has_money else []), "Tokens learned", "Time"), tuple(lines)
+    )
 
 
 def captured(lineage: Iterable[Ancestor]) -> list[str]:

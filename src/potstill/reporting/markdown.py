@@ -77,6 +77,5 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Return a table."""
     lines = [head, ["---"] * len(head)]
     return [
-        f"| {' | '.join(row if number == 1 else map(plain_text, row))} |"
-        for number, row in enumerate([*lines, *rows])
+        f"| {' | '.join(row if number == 1 else map(plain_text, row))} |" for number, row in enumerate([*lines, *rows])
     ]

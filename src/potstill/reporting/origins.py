@@ -58,7 +58,9 @@ def _licences(sources: Sequence[Source]) -> str:
     if strictest.terms == "permissive":
         return "All that the models were made from stands under permissive licences."
     behind = listing(f"{one.name} ({one.licence})" for one in sources if one.licence.terms == strictest.terms)
-    return f"The strictest terms behind the models are {strictest.terms}: {behind}. Read them before you hand a model on."
+    return (
+        f"The strictest terms behind the models are {strictest.terms}: {behind}. Read them before you hand a model on."
+    )
 
 
 def _command(lineage: Sequence[Ancestor]) -> str:

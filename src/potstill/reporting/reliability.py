@@ -1,4 +1,4 @@
-"""Whether confidences can be believed, drawn: the share that is right against the confidence, in bins with intervals."""
+"""Whether confidences can be believed, drawn: the share that is right against the confidence, with intervals."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Shown:
 
 
 def blob_of(samples: Sequence[Samples]) -> Blob:
-    """Return as much of the samples as the page can carry: where that is not all, every so many rows, then cut texts."""
+    """Return as much of the samples as the page can carry: where that is not all, some rows, then cut texts."""
     total = sum(len(one.rows) for one in samples)
     most, longest = MOST, LONGEST
     if not total:

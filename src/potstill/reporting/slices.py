@@ -145,4 +145,6 @@ def _cell(share: Proportion | None, whole: Proportion | None, score: ClassScore 
     if share is None or whole is None:
         return SliceCell(NONE, "", -1.0, False)
     value = share.value if score is None else score.f1
-    return SliceCell(percent(value), interval(share.low, share.high), value, rows >= TELLING and share.high < whole.value)
+    return SliceCell(
+        percent(value), interval(share.low, share.high), value, rows >= TELLING and share.high < whole.value
+    )

@@ -21,6 +21,7 @@ from annotated_types import Interval
 
 from potstill.engine.step import Metrics, Output, Rows, Step
 from potstill.errors import BadInput, Problem
+from potstill.publishing.trackers import send
 
 if TYPE_CHECKING:
     from potstill.engine.context import Context
@@ -65,6 +66,7 @@ class Report(Step):
 
     makes: ClassVar[str] = "report"
     wants_lineage: ClassVar[bool] = True
+    send_results = send
     version: ClassVar[int] = 4  # a verdict, differences with intervals, leaks (3); samples, slices, curves, origins (4)
     unkeyed_defaults: ClassVar[frozenset[str]] = frozenset({"within"})
 
@@ -104,9 +106,9 @@ class Report(Step):
         """Write the page and the tables."""
         from potstill.reporting.choice import choice_of
         from potstill.reporting.leaks import NOT_DONE, leak_tables, parted
+        from potstill.reporting.markdown import markdown
         from potstill.reporting.model_table import evaluations_of, sections_of
         from potstill.reporting.others import own_figures, row_tables
-        from potstill.reporting.markdown import markdown
         from potstill.reporting.page import page
         from potstill.reporting.samples import lines_of, samples_of
         from potstill.reporting.tables import as_csv, flat, plain, ruled, summarized

@@ -26,6 +26,7 @@ from potstill.models.footprint import footprint, peak_memory
 from potstill.models.identity import export_in, is_local
 from potstill.models.preload import ENGINE
 from potstill.prompts import Template
+from potstill.publishing.trackers import send
 from potstill.steps.evaluation.answer_rows import measure_problems, measures_in, scored_sets, write_rows
 from potstill.steps.evaluation.answer_scores import Question, examples, score
 from potstill.steps.evaluation.evaluation_sets import by_name, columns_of, exchange_in, missing_sets
@@ -91,6 +92,7 @@ class Evaluate(Step):
     heavy: ClassVar[bool] = True
     alone: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = ENGINE
+    send_results = send
 
     def check(self) -> Iterable[Problem]:
         """Yield a problem if there is no test set, no such measure, or an export that can't be measured."""
