@@ -3,7 +3,7 @@
 MiniLM learns them; half and a third of its layers learn from its probabilities, too, and one student is exported in 8
 bits.
 
-`potstill run benchmarks/report_clinc150.py --store DIR`; about eight minutes on one core, and resumes where it was ended.
+`potstill run benchmarks/report_clinc150.py --store DIR`; eight minutes on one core; it resumes.
 The page it writes is `docs/clinc150/index.html`.
 """
 
