@@ -62,14 +62,14 @@ def _merged(api: HfApi, push: Push) -> str:
 
 def merged(there: Path, card: str) -> str:
     """Return the new card with what a person added to the one that is there."""
-    from huggingface_hub.utils import yaml_dump
+    from huggingface_hub import CardData
 
     own = there.with_name("own.md")
     own.write_text(card, encoding="utf-8")
     front = {**front_matter(there), **front_matter(own)}
     text = there.read_text(encoding="utf-8", errors="replace")
     body = _body(card) if MARK in text or not _body(text).strip() else _body(text)
-    return f"---\n{yaml_dump(front, sort_keys=False).strip()}\n---\n{body}"
+    return f"---\n{CardData(**front).to_yaml().strip()}\n---\n{body}"
 
 
 def _body(text: str) -> str:

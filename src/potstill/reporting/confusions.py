@@ -62,12 +62,10 @@ def _confusion(model: str, name: str, rows: Sequence[Sample], place: int) -> Con
     totals = Counter({label: sum(count for (gold, _), count in pairs.items() if gold == label) for label in classes})
     lines = []
     for gold in classes:
-        own = [pairs[gold, answer] for answer in classes]
-        counts = [*own, totals[gold] - sum(own)] if len(classes) < len(every) else own
-        whole = max(1, totals[gold])
-        lines.append(
-            tuple(Count(count, count / whole, place == classes.index(gold)) for place, count in enumerate(counts))
-        )
+        inside = [pairs[gold, answer] for answer in classes]
+        counts = [*inside, totals[gold] - sum(inside)] if len(classes) < len(every) else inside
+        whole, right = max(1, totals[gold]), classes.index(gold)
+        lines.append(tuple(Count(count, count / whole, number == right) for number, count in enumerate(counts)))
     return Confusion(model, name, tuple(classes), tuple(lines), len(every) - len(classes))
 
 

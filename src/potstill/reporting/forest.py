@@ -9,12 +9,9 @@ from dataclasses import dataclass
 from potstill.reporting.gains import LOGARITHMS, Gain, gain_of, gain_text
 from potstill.reporting.kinds import Figure
 from potstill.reporting.model_table import Section
-from potstill.reporting.scatter import Tick
 
 WIDTH = 420.0
 """Width of the part in which intervals are drawn."""
-LINE = 26.0
-"""Height of a model's line."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,6 @@ class Interval:
     x: float
     x_low: float
     x_high: float
-    y: float
     verdict: str
     """`worse`, `better`, or nothing where the interval holds 0."""
 
@@ -45,9 +41,7 @@ class Forest:
     """Where no difference is."""
     bound: float | None
     """Where the loss is that the verdict allows, if it is drawn."""
-    ticks: tuple[Tick, ...]
     width: float
-    height: float
 
 
 def forests_of(section: Section, within: float) -> list[Forest]:
@@ -76,22 +70,14 @@ def _forest(name: str, gains: Sequence[Gain], figure: Figure, within: float) -> 
     def across(value: float) -> float:
         return WIDTH * (value - low) / (high - low)
 
-    lines = tuple(
-        Interval(
-            gain.first,
-            gain_text(gain, figure),
-            gain.by if gain.is_paired else f"{gain.by}, not the same rows",
-            *(across(value) for value in one),
-            LINE * (place + 0.5),
-            "worse" if one[2] < 0 else "better" if one[1] > 0 else "",
-        )
-        for place, (gain, one) in enumerate(zip(gains, ends, strict=True))
-    )
-    step = next(size for size in _steps() if (high - low) / size <= 7)
-    numbers = range(math.ceil(low / step), math.floor(high / step) + 1)
-    ticks = tuple(Tick(across(number * step), f"{number * step:g}") for number in numbers)
+    lines = []
+    for gain, (value, least, most) in zip(gains, ends, strict=True):
+        by = gain.by if gain.is_paired else f"{gain.by}, not the same rows"
+        verdict = "worse" if most < 0 else "better" if least > 0 else ""
+        text = gain_text(gain, figure)
+        lines.append(Interval(gain.first, text, by, across(value), across(least), across(most), verdict))
     bound_at = across(bound) if within else None
-    return Forest(name, gains[0].second, lines, across(0.0), bound_at, ticks, WIDTH, LINE * len(lines))
+    return Forest(name, gains[0].second, tuple(lines), across(0.0), bound_at, WIDTH)
 
 
 def _ends(gain: Gain, figure: Figure) -> tuple[float, float, float]:
@@ -100,8 +86,3 @@ def _ends(gain: Gain, figure: Figure) -> tuple[float, float, float]:
         return 100 * math.expm1(gain.value), 100 * math.expm1(gain.low), 100 * math.expm1(gain.high)
     scale = 1.0 if figure.name == "bleu" else 100.0
     return gain.value * scale, gain.low * scale, gain.high * scale
-
-
-def _steps() -> Sequence[float]:
-    """Return the distances of ticks, from small to large."""
-    return [factor * 10.0**power for power in range(-3, 7) for factor in (1, 2, 5)]
