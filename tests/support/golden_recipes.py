@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from potstill.engine.step import Model, Rows, Step
+from potstill.engine.step import Rows, Step
+from potstill.models.edge import Model
 from potstill.recipes import Averaged, TrainCausal, TrainClassifier
 from potstill.steps import Evaluate, MagnitudePrune, QuantizeInt8, WidthPrune
 from potstill.trainers import (

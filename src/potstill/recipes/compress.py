@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import KW_ONLY
 from functools import cached_property
 
-from potstill.engine.step import Model, Step
+from potstill.engine.step import Step
 from potstill.errors import BadInput, Problem
+from potstill.models.edge import Model
 from potstill.recipes.students import Course
 from potstill.steps.evaluation.size_table import SizeTable
 

@@ -9,7 +9,8 @@ import torch
 
 import exported
 from potstill.errors import BadInput
-from potstill.exporting.decoders.gguf import FILE, GGUF, interleaved, stored_type, write_file
+from potstill.exporting.decoders.gguf import FILE, GGUF, write_file
+from potstill.exporting.decoders.gguf_tensors import interleaved, stored_type
 from potstill.exporting.decoders.gguf_tokenizer import pre_tokenizer, vocabulary
 
 gguf = pytest.importorskip("gguf", reason="the package gguf is not installed")

@@ -18,7 +18,7 @@ from potstill.engine.store.journal import Journal
 from potstill.errors import BadInput
 from potstill.metrics.answers import wilson
 from potstill.steps.evaluation.answer_scores import Question, examples, score
-from potstill.steps.evaluation.language_model import WARM_UP_BATCH, Evaluate, as_teacher, weights_folder
+from potstill.steps.evaluation.language_model import WARM_UP_BATCH, Evaluate, teacher_for, weights_folder
 from potstill.steps.evaluation.read_model import ReadByTransformers
 from potstill.steps.quantization.int4 import QuantizeInt4
 from potstill.teachers.protocol import Request, Response, Sampling
@@ -91,7 +91,7 @@ def test_a_model_of_four_bits_is_measured_on_every_processor(tmp_path):
     given = rows([f"turn on light {number}" for number in range(8)], ['{"a":1}'] * 8)
     model = QuantizeInt4(str(exported.causal(tmp_path / "model")), calibration=given, method="rtn", group_size=32)
     folder = model.run(model=model.model, calibration=given, context=compressing.context(tmp_path, "int4"))
-    here = as_teacher(folder)
+    here = teacher_for(folder)
     assert isinstance(here, ReadByTransformers) == bool(unserved(folder))
     if not isinstance(here, ReadByTransformers):
         here = ReadByTransformers(str(folder))

@@ -20,7 +20,8 @@ from potstill.teachers.lora_adapter import adapter_rank
 from potstill.teachers.protocol import Request, Response, Sampling, Structured
 from potstill.teachers.transformers import Transformers
 from potstill.teachers.vllm.engine import entries
-from potstill.teachers.vllm.teacher import VLLM, Speculative
+from potstill.teachers.vllm.settings import Speculative
+from potstill.teachers.vllm.teacher import VLLM
 
 HOME = Path(__file__).parents[3] / "src" / "potstill" / "data" / "home" / "teacher"
 LIMIT = 128

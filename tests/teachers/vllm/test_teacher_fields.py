@@ -12,7 +12,8 @@ import pytest
 import tiny
 from potstill.errors import BadInput, MissingExtra
 from potstill.teachers.protocol import with_system
-from potstill.teachers.vllm.teacher import VLLM, Speculative
+from potstill.teachers.vllm.settings import Speculative
+from potstill.teachers.vllm.teacher import VLLM
 
 HOME = Path(__file__).parents[3] / "src" / "potstill" / "data" / "home" / "teacher"
 

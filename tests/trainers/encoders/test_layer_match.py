@@ -73,7 +73,7 @@ def parts(student, teacher, examples, weights, width=None):
         more = (0, width - batch["input_ids"].shape[1])
         batch |= {name: torch.nn.functional.pad(batch[name], more) for name in ("input_ids", "attention_mask")}
     seen = read_classes(model, batch, weights.wanted())
-    made = objective(teacher, weights, project=project).losses(seen, batch)
+    made = objective(teacher, weights, project=project)(seen, batch)
     made.total().sum().backward()
     return made.parts, model.bert.encoder.layer[0].attention.self.query.weight.grad
 
@@ -122,7 +122,7 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn(teacher):
     weights = Weights(1.0, 2.0, 1.0, 1.0, 1.0, "all")
     batch = collate([LONG, SHORT], padding=0)
     model = load(teacher, NAMES, 0, 0, "eager").eval()
-    made = objective(teacher, weights, pairs=uniform(4, 4)).losses(read_classes(model, batch, weights.wanted()), batch)
+    made = objective(teacher, weights, pairs=uniform(4, 4))(read_classes(model, batch, weights.wanted()), batch)
     for values in made.parts.values():
         torch.testing.assert_close(values, torch.zeros(2), atol=1e-5, rtol=0)
     assert made.metrics["agreement"].tolist() == [1.0, 1.0]

@@ -70,8 +70,8 @@ def test_the_losses_are_those_of_sentence_transformers():
     batch = {"labels": torch.zeros(5), "vectors": c, "repeats": none[:, :5]}
     torch.testing.assert_close(Contrastive(20.0)(torch.cat([a, b]), batch), ranking(a, b, none[:, :5], 20.0))
     wanted = MSELoss(torch.nn.Identity()).compute_loss_from_embeddings([a], [c])
-    torch.testing.assert_close(Distilled()(a, batch).mean(), wanted)
-    both = Distilled().losses(torch.cat([a, b]), batch)
+    torch.testing.assert_close(Distilled()(a, batch).total().mean(), wanted)
+    both = Distilled()(torch.cat([a, b]), batch)
     torch.testing.assert_close(both.parts["translation"].mean(), torch.nn.functional.mse_loss(b, c))
 
 

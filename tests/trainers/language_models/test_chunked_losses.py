@@ -6,10 +6,10 @@ from typing import get_args
 import pytest
 import torch
 
+from potstill.models.hidden_states import Projection
 from potstill.trainers import losses
-from potstill.trainers.language_models.chunked_losses import chunked
+from potstill.trainers.language_models.chunked_losses import TargetStates, chunked, rebuilds
 from potstill.trainers.language_models.divergence import Divergence, Name
-from potstill.trainers.language_models.lazy_logits import Projection, TargetStates, rebuilds
 from potstill.trainers.loop.examples import Example, micro_batches, target_logits
 from potstill.trainers.loop.objective import Losses
 

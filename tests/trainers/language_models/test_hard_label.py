@@ -186,9 +186,9 @@ def test_contradicting_parameters_are_all_reported():
 
 
 def test_the_loss_from_states_is_that_of_the_logits():
+    from potstill.models.hidden_states import Projection
     from potstill.trainers.language_models.base import CHUNK_TOKENS
     from potstill.trainers.language_models.chunked_losses import hard_objective
-    from potstill.trainers.language_models.lazy_logits import Projection
 
     generator = torch.Generator().manual_seed(0)
     states, weight = (torch.randn(size, 8, generator=generator, requires_grad=True) for size in (CHUNK_TOKENS + 44, 50))

@@ -89,7 +89,7 @@ def test_loss_and_gradient_are_the_closed_form_however_pairs_are_padded_and_spli
         model.zero_grad()
         total = torch.zeros(())
         for part in pair_parts([examples[number] for number in range(5)], budget):
-            losses = PreferenceObjective(0.5)(PAIRS.logits(model, part), part)
+            losses = PreferenceObjective(0.5)(PAIRS.logits(model, part), part).total()
             losses.sum().backward()
             total += losses.sum().detach()
         torch.testing.assert_close(total, expected.sum().detach(), rtol=1e-5, atol=1e-5)
@@ -100,7 +100,7 @@ def test_loss_and_gradient_are_the_closed_form_however_pairs_are_padded_and_spli
     assert all(part["input_ids"].numel() <= 300 for part in parts)
     # a pair alone is what it is among longer ones
     batch = collate_pairs([examples[number] for number in range(5)])
-    together = PreferenceObjective(0.5)(PAIRS.logits(model, batch), batch)
+    together = PreferenceObjective(0.5)(PAIRS.logits(model, batch), batch).total()
     torch.testing.assert_close(together, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -134,7 +134,7 @@ def test_loss_and_gradient_are_those_of_trl(tmp_path, student, teacher):
     model = load(student)
     examples = with_reference(examples_of(tmp_path, student, made), reference, 400, bf16=False, folder=tmp_path)
     batch = collate_pairs([examples[number] for number in range(5)])
-    ours = PreferenceObjective(0.5)(PAIRS.logits(model, batch), batch).mean()
+    ours = PreferenceObjective(0.5)(PAIRS.logits(model, batch), batch).total().mean()
     ours.backward()
     torch.testing.assert_close(ours, theirs)
     ours_norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters()])

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from potstill.trainers.losses import (
+    agreement,
     cross_entropy,
     forward_kl,
     jensen_shannon,
@@ -274,3 +275,10 @@ def test_a_token_does_not_change_anothers_loss(logits):
     after = topk_tail_divergence(student, ids, logprobs)
     assert after[3] != before[3]
     assert torch.equal(torch.cat([after[:3], after[4:]]), torch.cat([before[:3], before[4:]]))
+
+
+def test_agreement_is_the_share_of_equal_first_choices():
+    logits = torch.tensor([[0.0, 1.0, -1.0], [2.0, 1.0, 0.0], [0.0, 0.0, 5.0]])
+    assert agreement(logits, torch.tensor([1, 1, 2])).tolist() == [1.0, 0.0, 1.0]
+    many = torch.randn(50, 30, generator=torch.Generator().manual_seed(0))
+    assert agreement(many, many.argmax(-1)).mean() == 1

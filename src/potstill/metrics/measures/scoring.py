@@ -120,8 +120,8 @@ def score_rows(
     problems += _misfits(answers, golds, rows, clusters)
     if problems:
         raise BadInput(*problems)
-    given: Sequence[Row] = rows if rows is not None else [{}] * len(answers)
-    scored = {name: _scores(measure, answers, golds, given) for name, measure in by_name.items()}
+    contexts: Sequence[Row] = rows if rows is not None else [{}] * len(answers)
+    scored = {name: _scores(measure, answers, golds, contexts) for name, measure in by_name.items()}
     summary = {
         name: _summary(measure, scored[name], answers, golds, clusters, seed) for name, measure in by_name.items()
     }

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge, Interval
 
-from potstill.engine.step import Model, Placement
+from potstill.engine.step import Placement
 from potstill.errors import BadInput, Problem
+from potstill.models.edge import Model
 from potstill.models.preload import ENCODER
 from potstill.models.sentence_encoder import Encoder
 from potstill.steps.filtering.filter import Objection, cells, keep_rows, name_of, scan
@@ -158,8 +159,8 @@ class DeduplicateEmbedding(RowsStep):
     def check(self) -> Iterable[Problem]:
         """Yield a problem unless it is clear where the embeddings come from."""
         if (self.encoder is None) == (not self.embeddings):
-            given = "both" if self.embeddings else "neither"
-            yield Problem("", "encoder", f"give an encoder, or the name of a column of embeddings; got {given}")
+            which = "both" if self.embeddings else "neither"
+            yield Problem("", "encoder", f"give an encoder, or the name of a column of embeddings; got {which}")
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the column that is compared."""

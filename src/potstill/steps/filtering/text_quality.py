@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Interval
 
-from potstill.engine.step import Model, Placement
+from potstill.engine.step import Placement
 from potstill.errors import BadInput, MissingExtra, Problem
+from potstill.models.edge import Model
 from potstill.steps.filtering.filter import SCAN, Objection, keep_rows, scan
 from potstill.steps.rows.base import TextFilterStep
 from potstill.text.ngrams import plain
@@ -97,7 +98,7 @@ def measure(
 
 
 class LanguageFilter(TextFilterStep):
-    """Keeps the rows whose text is in one of some languages, as the identifier of `py3langid` tells them.
+    """Keeps the rows whose text is in one of some languages, as the identifier of `py3langid` names them.
 
     Lui and Baldwin 2012, "langid.py: an off-the-shelf language identification tool". Texts of a few words are often
     mistaken; rows whose probability is too low go as uncertain.
