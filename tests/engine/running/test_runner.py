@@ -74,8 +74,8 @@ def test_a_second_run_runs_nothing(run: Any, ran: Any) -> None:
 
 
 def test_a_step_that_two_others_need_runs_once(run: Any, ran: Any) -> None:
-    made = Make()
-    assert statuses(run({"sum": Sum([Add(made), Add(made, by=2)])})) == ["ran"] * 4
+    result = Make()
+    assert statuses(run({"sum": Sum([Add(result), Add(result, by=2)])})) == ["ran"] * 4
     assert ran().count("make") == 1
 
 
@@ -90,9 +90,9 @@ def test_inputs_arrive_in_the_containers_they_were_given_in(run: Any) -> None:
     done = run({"sum": Sum({"a": halves.low, "b": Make(2)}, metrics=Sum([halves.high]), model=Folder())})
     import json
 
-    found = json.loads((done["sum"].path / "metrics.json").read_text())
-    assert (found["sum"], found["more"]["sum"]) == (2, 5)
-    assert Path(found["model"], "config.json").exists()
+    actual = json.loads((done["sum"].path / "metrics.json").read_text())
+    assert (actual["sum"], actual["more"]["sum"]) == (2, 5)
+    assert Path(actual["model"], "config.json").exists()
 
 
 def test_an_output_of_several_is_keyed_by_its_own_content(run: Any) -> None:
@@ -110,9 +110,9 @@ def test_a_folder_may_be_passed_on(run: Any) -> None:
 
 
 def test_a_failed_step_leaves_the_other_branches_alone(run: Any) -> None:
-    made = Make()
-    failing = Fails(made)
-    done = run({"bad": Add(failing), "good": Add(made)})
+    result = Make()
+    failing = Fails(result)
+    done = run({"bad": Add(failing), "good": Add(result)})
     assert [(record.type, record.status) for record in done.records] == [
         ("Make", "ran"),
         ("Fails", "failed"),

@@ -29,15 +29,15 @@ class Sleeps(Step):
 
 def test_independent_branches_run_side_by_side(run: Any) -> None:
     times: list[Any] = []
-    made = Make()
-    run({"a": Sleeps(made, 1.0, times), "b": Sleeps(made, 1.1, times)}, jobs=2)
+    result = Make()
+    run({"a": Sleeps(result, 1.0, times), "b": Sleeps(result, 1.1, times)}, jobs=2)
     assert [what for _, what in times] == ["begins", "begins", "ends", "ends"]
 
 
 def test_with_one_job_they_don_t(run: Any) -> None:
     times: list[Any] = []
-    made = Make()
-    run({"a": Sleeps(made, 0.1, times), "b": Sleeps(made, 0.2, times)}, jobs=1)
+    result = Make()
+    run({"a": Sleeps(result, 0.1, times), "b": Sleeps(result, 0.2, times)}, jobs=1)
     assert [what for _, what in times] == ["begins", "ends", "begins", "ends"]
 
 
@@ -46,8 +46,8 @@ def test_a_step_that_runs_alone_has_nothing_beside_it(run: Any) -> None:
         alone = True
 
     times: list[Any] = []
-    made = Make()
-    run({"a": Sleeps(made, 0.1, times), "b": Alone(made, 0.2, times), "c": Sleeps(made, 0.3, times)}, jobs=3)
+    result = Make()
+    run({"a": Sleeps(result, 0.1, times), "b": Alone(result, 0.2, times), "c": Sleeps(result, 0.3, times)}, jobs=3)
     order = [seconds for seconds, _ in times]
     at = order.index(0.2)
     assert order[at + 1] == 0.2
@@ -76,12 +76,12 @@ def test_many_ready_steps_are_not_looked_at_again_and_again(run: Any) -> None:
 
 
 def test_an_interrupted_run_says_how_far_it_came_and_the_next_goes_on(run: Any) -> None:
-    made = Make()
+    result = Make()
     with pytest.raises(Interrupted) as stopped:
-        run({"end": Fails(made, how=KeyboardInterrupt)})
+        run({"end": Fails(result, how=KeyboardInterrupt)})
     assert statuses(stopped.value.run) == ["ran", "skipped"]
     assert stopped.value.run.as_json("interrupted")["status"] == "interrupted"
-    assert statuses(run({"end": Add(made)})) == ["hit", "ran"]
+    assert statuses(run({"end": Add(result)})) == ["hit", "ran"]
 
 
 def test_an_interrupt_reaches_light_steps_in_threads(run: Any) -> None:
@@ -105,10 +105,10 @@ def test_an_interrupt_reaches_light_steps_in_threads(run: Any) -> None:
             raise KeyboardInterrupt
 
     started = threading.Event()
-    made = Make()
+    result = Make()
     before = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        run({"a": Spins(made, started), "b": Stops(made, started)}, jobs=2)
+        run({"a": Spins(result, started), "b": Stops(result, started)}, jobs=2)
     assert time.monotonic() - before < 60
     left = [thread for thread in threading.enumerate() if thread.name.startswith("potstill_")]
     for thread in left:

@@ -162,11 +162,11 @@ def test_bleu_chrf_and_ter_are_sacrebleus_with_its_signature():
         (ChrF(), sacrebleu.CHRF(word_order=2)),
         (TER(), sacrebleu.TER()),
     ):
-        found, expected = measure.corpus(answers, golds), reference.corpus_score(answers, [golds])
-        assert found.value == pytest.approx(expected.score)
-        assert found.signature == str(reference.get_signature())
+        actual, expected = measure.corpus(answers, golds), reference.corpus_score(answers, [golds])
+        assert actual.value == pytest.approx(expected.score)
+        assert actual.signature == str(reference.get_signature())
         counts = measure.counts(answers, golds)
-        assert measure.figure([sum(column) for column in zip(*counts, strict=True)]) == pytest.approx(found.value)
+        assert measure.figure([sum(column) for column in zip(*counts, strict=True)]) == pytest.approx(actual.value)
     assert score(BLEU(), answers[0], golds[0]) == sacrebleu.sentence_bleu(answers[0], [golds[0]]).score
     assert not TER().higher_is_better
 
@@ -232,8 +232,8 @@ def test_fields_of_objects_are_compared_one_by_one():
     assert score(JSONFields(fields=("a", "b.c")), answer, gold) == pytest.approx(1 / 2)
     assert score(JSONFields(), "no json", gold) == 0
     assert score(JSONFields(), "{}", "{}") is None
-    found = JSONFields().corpus([answer, gold], [gold, [gold, '{"a": 2}']])
-    assert found.value == pytest.approx(6 / 9)
-    assert found.parts == {"a": 1.0, "b.c": 0.5, "b.d": 1.0, "e": 0.5, "x": 0.0}
+    actual = JSONFields().corpus([answer, gold], [gold, [gold, '{"a": 2}']])
+    assert actual.value == pytest.approx(6 / 9)
+    assert actual.parts == {"a": 1.0, "b.c": 0.5, "b.d": 1.0, "e": 0.5, "x": 0.0}
     with pytest.raises(ValueError, match="no JSON object: '3'"):
         score(JSONFields(), "{}", "3")

@@ -51,8 +51,8 @@ def test_no_proxy_is_used_for_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.delenv("NO_PROXY", raising=False)
     with odd_server(fine) as server:
         for host in ("127.0.0.1", "localhost"):
-            got, _ = ask(Endpoint(server.url.replace("127.0.0.1", host), "m", max_retries=0), tmp_path / host, 1)
-            assert got[0].text == "fine"
+            actual, _ = ask(Endpoint(server.url.replace("127.0.0.1", host), "m", max_retries=0), tmp_path / host, 1)
+            assert actual[0].text == "fine"
 
 
 def test_who_pays_is_told_to_openai_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -86,8 +86,8 @@ def test_a_redirect_within_the_server_is_followed_with_all_that_was_sent(tmp_pat
         return said("fine") if asked.path == "/v2/chat" else redirect(308, "/v2/chat")
 
     with odd_server(answer) as server:
-        got, _ = ask(Endpoint(server.url, "m"), tmp_path, 1)
-    assert got[0].text == "fine"
+        actual, _ = ask(Endpoint(server.url, "m"), tmp_path, 1)
+    assert actual[0].text == "fine"
     assert server.asked[1].body == server.asked[0].body
     assert server.asked[1].headers["Authorization"] == f"Bearer {KEY}"
 
@@ -104,8 +104,8 @@ def test_a_redirect_to_another_server_is_followed_only_if_allowed_and_takes_the_
             ask(Endpoint(server.url, "m", concurrency=1), tmp_path, 3)
         assert (len(server.asked), len(other.asked)) == (1, 0)
         headers = {"X-Title": "t"}
-        got, _ = ask(Endpoint(server.url, "m", redirect_hosts=("127.0.0.1",), extra_headers=headers), tmp_path, 1)
-        assert got[0].text == "fine"
+        actual, _ = ask(Endpoint(server.url, "m", redirect_hosts=("127.0.0.1",), extra_headers=headers), tmp_path, 1)
+        assert actual[0].text == "fine"
         assert not {"Authorization", "X-Title"} & set(other.asked[0].headers)
 
 
@@ -126,8 +126,8 @@ def test_redirects_in_a_circle_end(tmp_path: Path) -> None:
 
 def test_a_key_that_a_server_repeats_is_no_data(tmp_path: Path) -> None:
     with odd_server(lambda asked: said(f"you are {asked.headers['Authorization']}", reasoning=KEY)) as server:
-        got, _ = ask(Endpoint(server.url, "m"), tmp_path, 1)
-    assert (got[0].text, got[0].reasoning) == ("you are Bearer ***", "***")
+        actual, _ = ask(Endpoint(server.url, "m"), tmp_path, 1)
+    assert (actual[0].text, actual[0].reasoning) == ("you are Bearer ***", "***")
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
 
 
@@ -143,8 +143,8 @@ def test_a_key_that_is_a_word_is_no_secret_in_answers_and_hides_no_refusal(
         return said(f"the word {key}")
 
     with odd_server(answer) as server:
-        got, _ = ask(Endpoint(server.url, "m"), tmp_path)
-    assert [got[n].text for n in range(3)] == [f"the word {key}"] * 3
+        actual, _ = ask(Endpoint(server.url, "m"), tmp_path)
+    assert [actual[n].text for n in range(3)] == [f"the word {key}"] * 3
     with odd_server(lambda _: refused(401, f"wrong key {key}")) as server, pytest.raises(BadInput, match=r"key \*\*\*"):
         ask(Endpoint(server.url, "m"), tmp_path / "refused")
 

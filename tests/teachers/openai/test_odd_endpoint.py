@@ -43,8 +43,8 @@ def body(text: str, usage: str = '{"prompt_tokens": 3, "completion_tokens": 2}')
 def test_an_odd_answer_is_read_and_kept(answer: Answer, text: str, tmp_path: Path) -> None:
     with odd_server(one_odd(answer)) as server:
         teacher = Endpoint(server.url, "m", max_retries=0, concurrency=2)
-        got, _ = ask(teacher, tmp_path, 6)
-        assert [got[n].text for n in range(6)] == ["fine", text, "fine", "fine", "fine", "fine"]
+        actual, _ = ask(teacher, tmp_path, 6)
+        assert [actual[n].text for n in range(6)] == ["fine", text, "fine", "fine", "fine", "fine"]
         assert ask(teacher, tmp_path, 6)[0][1].text == text
         assert len(server.asked) == 6, "the second time nothing is asked"
 
@@ -67,9 +67,9 @@ def test_an_answer_that_can_not_be_used_is_lost_at_once_and_not_paid_for_twice(
     with odd_server(one_odd(answer)) as server:
         teacher = Endpoint(server.url, "m", max_retries=5)
         for _ in range(2):
-            got, notes = ask(teacher, tmp_path)
-            assert reason in got[1].text
-            assert (got[0].text, got[1].finish_reason, got[2].text) == ("fine", "error", "fine")
+            actual, notes = ask(teacher, tmp_path)
+            assert reason in actual[1].text
+            assert (actual[0].text, actual[1].finish_reason, actual[2].text) == ("fine", "error", "fine")
         assert len(server.asked) == 3
         assert notes["usage"]["calls"] == 0
 
@@ -86,17 +86,17 @@ def test_an_answer_that_can_not_be_used_is_lost_at_once_and_not_paid_for_twice(
 )
 def test_an_answer_that_can_not_be_read_is_sent_again_and_then_lost_alone(answer: Answer, tmp_path: Path) -> None:
     with odd_server(one_odd(answer)) as server:
-        got, _ = ask(Endpoint(server.url, "m", max_retries=1), tmp_path)
-    assert (got[0].text, got[2].text) == ("fine", "fine")
-    assert got[1].finish_reason == "error"
-    assert got[1].retryable
+        actual, _ = ask(Endpoint(server.url, "m", max_retries=1), tmp_path)
+    assert (actual[0].text, actual[2].text) == ("fine", "fine")
+    assert actual[1].finish_reason == "error"
+    assert actual[1].retryable
     assert len(server.asked) == 4
 
 
 def test_an_error_inside_a_200_is_a_refusal_where_it_says_so(tmp_path: Path) -> None:
     with odd_server(one_odd((200, {"error": {"message": "bad prompt", "code": 400}}))) as server:
-        got, _ = ask(Endpoint(server.url, "m"), tmp_path)
-    assert (got[1].text, got[1].retryable, len(server.asked)) == ("400: bad prompt", False, 3)
+        actual, _ = ask(Endpoint(server.url, "m"), tmp_path)
+    assert (actual[1].text, actual[1].retryable, len(server.asked)) == ("400: bad prompt", False, 3)
     with (
         odd_server(lambda _: (200, {"error": {"message": "no", "type": "authentication_error"}})) as server,
         pytest.raises(BadInput, match="check the key"),
@@ -134,9 +134,9 @@ def test_one_refused_row_is_lost_alone_wherever_it_stands(status: int, place: in
         return refused(status, "Input was flagged") if asked.prompt == f"question {place}" else said("ok")
 
     with odd_server(answer) as server:
-        got, _ = ask(Endpoint(server.url, "m", concurrency=1), tmp_path, 10)
-    assert [n for n in range(10) if got[n].finish_reason == "error"] == [place]
-    assert "Input was flagged" in got[place].text
+        actual, _ = ask(Endpoint(server.url, "m", concurrency=1), tmp_path, 10)
+    assert [n for n in range(10) if actual[n].finish_reason == "error"] == [place]
+    assert "Input was flagged" in actual[place].text
     assert len(server.asked) == 10
 
 
@@ -179,8 +179,8 @@ def newest(asked: Asked) -> Answer:
 def test_a_server_that_takes_less_is_asked_as_it_likes_and_it_is_said_once(tmp_path: Path) -> None:
     with odd_server(newest) as server:
         teacher = Endpoint(server.url, "m", concurrency=4, max_retries=0)
-        got, notes = ask(teacher, tmp_path, 100, system="be brief")
-    assert {response.text for response in got.values()} == {"ok"}
+        actual, notes = ask(teacher, tmp_path, 100, system="be brief")
+    assert {response.text for response in actual.values()} == {"ok"}
     assert len(server.asked) < 120
     (warning,) = notes["warnings"]
     assert "max_tokens sent as max_completion_tokens, temperature left out, the system prompt put before" in warning
@@ -279,8 +279,8 @@ def test_an_answer_that_would_fill_the_memory_is_not_read(monkeypatch: pytest.Mo
             return next(answers, None) or (200, gzip.compress(json.dumps(said("fine")[1]).encode()), gzipped)
 
     with odd_server(answer) as server:
-        got, _ = ask(Endpoint(server.url, "m", concurrency=1, max_retries=0), tmp_path, 4)
-    reasons = [got[n].text for n in range(4)]
+        actual, _ = ask(Endpoint(server.url, "m", concurrency=1, max_retries=0), tmp_path, 4)
+    reasons = [actual[n].text for n in range(4)]
     assert "larger than 1 MiB" in reasons[0]
     assert "larger than 1 MiB" in reasons[1]
     assert "packed as 'gzip, gzip'" in reasons[2]
@@ -293,5 +293,5 @@ def test_json_is_unicode_whatever_its_header_says(charset: str, encoding: str, t
     data = json.dumps(said("café")[1], ensure_ascii=False).encode(encoding)
     answer = (200, data, {"Content-Type": f"application/json; charset={charset}"})
     with odd_server(lambda asked: answer) as server:
-        got, _ = ask(Endpoint(base_url=server.url, model="m"), tmp_path, rows=1)
-    assert got[0].text == "café"
+        actual, _ = ask(Endpoint(base_url=server.url, model="m"), tmp_path, rows=1)
+    assert actual[0].text == "café"

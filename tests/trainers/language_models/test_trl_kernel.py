@@ -31,7 +31,7 @@ def test_equals_our_losses_and_their_gradients(models, beta, temperature):
     torch.testing.assert_close(theirs, ours, atol=2e-5, rtol=1e-4)
     assert (theirs >= 0).all()
     weights = torch.arange(float(N))
-    slopes = [torch.autograd.grad(made @ weights, (student.states, student.weight)) for made in (theirs, ours)]
+    slopes = [torch.autograd.grad(result @ weights, (student.states, student.weight)) for result in (theirs, ours)]
     for one, other in zip(*slopes, strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
 

@@ -77,8 +77,9 @@ class Deduplicate(RowsStep):
 class DeduplicateNear(TextFilterStep):
     """Keeps the first of several rows that share most of their n-grams (Broder 1997).
 
-    MinHash proposes earlier rows and their exact Jaccard similarity decides: no row goes that is not alike. Of the
-    pairs right at the threshold one in a thousand may be missed, of those above it fewer.
+    MinHash proposes earlier rows and their exact Jaccard similarity decides, regardless of case, spacing and
+    punctuation: no row goes that is not alike. Of the pairs right at the threshold one in a thousand may be missed, of
+    those above it fewer.
 
     >>> rows = LoadRows([{"id": "a", "instruction": "Write a short story about a brave dog"},
     ...                  {"id": "b", "instruction": "Write a short story about a brave cat"},
@@ -89,8 +90,6 @@ class DeduplicateNear(TextFilterStep):
     """
 
     _: KW_ONLY
-    column: str = "instruction"
-    """Column that is compared, regardless of case, spacing and punctuation."""
     threshold: Annotated[float, Interval(gt=0, le=1)] = 0.7
     """Jaccard similarity from which two rows are alike; below the 0.8 usual for documents, since in a short text one
     word more or less changes several of few n-grams."""
