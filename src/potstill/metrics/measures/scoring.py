@@ -138,14 +138,23 @@ def _misfits(
     if not len(answers) and not len(golds):
         return ["there are no rows to score: the test set is empty"]
     others = {"right answers": golds, "rows": rows, "clusters": clusters}
-    wrong = [f"{len(answers)} answers have {len(other)} {what}: give each answer one" for what, other in others.items()
-             if other is not None and len(other) != len(answers)]  # fmt: skip
+    wrong = [
+        f"{len(answers)} answers have {len(other)} {what}: give each answer one"
+        for what, other in others.items()
+        if other is not None and len(other) != len(answers)
+    ]
     if wrong:
         return wrong
-    texts = [f"the answer of row {number} must be text, got {one!r:.80}"
-             for number, one in enumerate(answers) if not isinstance(one, str)]  # fmt: skip
-    return texts + [f"the right answer of row {number} must be text or a list of texts, got {one!r:.80}"
-                    for number, one in enumerate(golds) if not _is_gold(one)]  # fmt: skip
+    texts = [
+        f"the answer of row {number} must be text, got {one!r:.80}"
+        for number, one in enumerate(answers)
+        if not isinstance(one, str)
+    ]
+    return texts + [
+        f"the right answer of row {number} must be text or a list of texts, got {one!r:.80}"
+        for number, one in enumerate(golds)
+        if not _is_gold(one)
+    ]
 
 
 def _is_gold(gold: object) -> bool:
