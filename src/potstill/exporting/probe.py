@@ -69,6 +69,7 @@ class Answers:
     def perplexity(self) -> float:
         """Return exp of the mean surprise: infinite where it is too large for a number."""
         mean = self.surprise / max(self.scored, 1)
+        # exp overflows above 709
         return math.exp(mean) if mean < 700 else (math.nan if math.isnan(mean) else math.inf)
 
 
@@ -125,7 +126,9 @@ def own_texts(model: PretrainedModel, seed: int) -> list[tuple[list[int], int]]:
     import torch
 
     config = model.config.get_text_config()
+    # tiny models may read fewer
     longest = min(LENGTH, getattr(config, "max_position_embeddings", None) or LENGTH)
+    # on the CPU, whose generator gives the same numbers on every machine
     draw = torch.Generator().manual_seed(seed)
     ids = torch.randint(0, config.vocab_size, (TEXTS, min(GIVEN, longest - 1)), generator=draw)
     parts, cache = [ids], None
@@ -198,5 +201,6 @@ def ends_of(model: PretrainedModel) -> set[int]:
     for config in (getattr(model, "generation_config", None), model.config):
         tokens = getattr(config, "eos_token_id", None)
         if tokens is not None:
+            # chat models have several: the end of a turn and the end of a text
             return set(tokens) if isinstance(tokens, (list, tuple)) else {int(tokens)}
     return set()

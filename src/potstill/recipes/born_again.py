@@ -54,5 +54,6 @@ class BornAgain(Course):
             last = train(self.rows, student, None)
             yield last
         for number in range(1, self.rounds + 1):
+            # another seed each, as in the paper: new weights and the order of rows differ
             last = reseeded(train(self.rows, student, last), number)
             yield last

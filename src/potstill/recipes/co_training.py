@@ -79,6 +79,7 @@ class CoTraining(Course):
     def _rounds(self, student: Model, starts: Sequence[Model]) -> Iterator[Step]:
         """Yield the students in order."""
         train, columns = lesson(self.train), tuple(dict.fromkeys((self.text, *self.views)))
+        # without their labels, if they have any: those of a benchmark would leak into the training
         pool, data = Select(self.unlabelled, columns), self.labelled
         for number in range(1, self.rounds + 1):
             confident: list[Rows] = []

@@ -87,6 +87,7 @@ class ONNX:
         precision = {"f32": "fp32"}.get(self.precision, self.precision)
         source_folder, options = str(source.folder), ["hf_token=false"]
         options += [] if self.precision == "f32" else [f"block_size={self.group_size}"]
+        # the step has put them there, with a chat template that the builder's copies lack
         tokenizer_files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
         cache = folder / "cache"
         try:

@@ -101,6 +101,7 @@ class Retrieve(Step):
                 hits = [
                     (int(number), float(score))
                     for number, score in zip(numbers, scores, strict=True)
+                    # faiss gives -1 where it has fewer documents than asked for
                     if number >= 0 and (own is None or names is None or names[number] != own)
                 ][: self.k]
                 context.ledger.keep()

@@ -82,6 +82,7 @@ class CosineSimilarity(Step):
         for first, second in vectors:
             for value in cosine(first, second):
                 context.ledger.keep()
+                # NaN: a vector of length 0 has no direction
                 yield {**next(waiting), self.output: None if value != value else float(value)}
 
     def _encoded(
