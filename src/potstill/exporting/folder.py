@@ -26,6 +26,7 @@ def write_digests(folder: Path) -> Path:
 
 def command_of(folder: Path) -> str:
     """Return the command that `SERVE.md` in `folder` says to run there: its second block."""
+    # the first block installs the runtime, the second one runs it
     blocks = re.findall(r"^```(?:sh|python)\n(.*?)^```$", (folder / SERVE).read_text(encoding="utf-8"), re.S | re.M)
     return str(blocks[1]).strip()
 
