@@ -152,3 +152,10 @@ def test_the_same_artifacts_give_the_same_bytes(folder, tmp_path):
     again = reports.classifiers(tmp_path, MODELS, ROWS)
     for file in folder.iterdir():
         assert (again / file.name).read_bytes() == file.read_bytes(), file.name
+
+
+@pytest.mark.parametrize(("models", "rows", "classes"), [(1, 5, 1), (2, 12, 1), (2, 3, 12)])
+def test_one_class_one_model_and_few_rows_still_make_a_page(tmp_path, models, rows, classes):
+    folder = reports.classifiers(tmp_path, models, rows, classes)
+    assert "Samples" in (folder / "index.html").read_text()
+    assert len((folder / "samples.jsonl").read_text().splitlines()) == rows
