@@ -10,11 +10,11 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from potstill.engine.inventory import read_metrics
-from potstill.engine.step import Step
-from potstill.engine.store.artifacts import Artifact
+if TYPE_CHECKING:
+    from potstill.engine.step import Step
+    from potstill.engine.store.artifacts import Artifact
 
 RUNS = Path("runs")
 """Folder of the working directory for what is written as files, that of the trainings' curves, too."""
@@ -56,6 +56,8 @@ def send(step: Step, artifact: Artifact, before: Sequence[Step]) -> Iterator[str
 
 def result_of(artifact: Artifact) -> Result:
     """Return what is sent of an artifact: of a report, the page, as its figures were sent by the evaluations."""
+    from potstill.engine.inventory import read_metrics
+
     manifest = artifact.manifest
     page = artifact.path / PAGE
     is_report = manifest["makes"] == "report"
