@@ -58,6 +58,9 @@ def test_what_models_wrote_stays_text(page):
 
 def test_a_column_is_sorted_by_its_head(page):
     keys = "[...document.querySelectorAll('table.models tbody tr')].map(row => Number(row.cells[1].dataset.key))"
+    names = "[...document.querySelectorAll('table.models tbody th')].map(node => node.firstChild.textContent)"
+    page.run("document.querySelectorAll('table.models .sorter')[0].click()")
+    assert page.run(names) == sorted(page.run(names))
     click = "document.querySelectorAll('table.models .sorter')[1].click()"
     for direction, down in (("descending", True), ("ascending", False)):
         page.run(click)
