@@ -104,6 +104,7 @@ class Report(Step):
 
     def run(self, evaluations: Sequence[Any] | Mapping[str, Any], context: Context) -> Path:
         """Write the page and the tables."""
+        from potstill.reporting import diversity
         from potstill.reporting.choice import choice_of
         from potstill.reporting.leaks import NOT_DONE, leak_tables, parted
         from potstill.reporting.markdown import markdown
@@ -120,11 +121,13 @@ class Report(Step):
         samples = [samples_of(one, folders) for one in sections]
         choices = [choice_of(one) for one in sections]
         judged = [(one, self._ruling(one, context), rows) for one, rows in zip(choices, samples, strict=True)]
-        leaks, others = parted(every)
-        own = own_figures(others)
-        tables = [*leak_tables(leaks), *row_tables(others), *([own] if own else [])]
+        leaks, rest = parted(every)
+        varied, others = diversity.parted(rest)
+        held = [diversity.diversity_table(varied), *row_tables(others), own_figures(others)]
+        tables = [*leak_tables(leaks), *(table for table in held if table is not None)]
         written = page(self.title, every, judged, tables, context.lineage)
-        written = replace(written, missing=NOT_DONE if sections and not leaks else "")
+        missing = [NOT_DONE if sections and not leaks else "", diversity.unmeasured(varied, context.lineage)]
+        written = replace(written, missing=" ".join(filter(None, missing)))
         models = [plain(model) for section in sections for model in section.models]
         models += [{"model": one.label, "step": one.step, "figures": one.metrics} for one in every if one.kind is None]
         summaries = [
