@@ -1,4 +1,4 @@
-"""A step that sends its result is asked once, when its artifact is in the store: not for a hit, and not when it fails."""
+"""A step that sends its result is asked once, when its artifact is in the store; not for a hit or a failure."""
 
 from __future__ import annotations
 
