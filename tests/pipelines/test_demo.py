@@ -16,7 +16,7 @@ from potstill.data import home
 from serving import served
 
 SMALL = ["commands.target=150", "hard.epochs=1", "soft.epochs=1", "qlora.epochs=1", "data.test=0.2"]
-TEST_ROWS = 60
+TEST_ROWS = 30
 """Rows of each test set; seven models answer them."""
 
 

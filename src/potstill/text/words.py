@@ -25,7 +25,9 @@ _SPECIAL = re.compile(
     r"|(?<=\d-) ?\d|(?<=\d -) ?\d|(?<=\w -) \w)"
 )
 """What an ASCII text must have for a symbol in it to mean something."""
-_QUOTES_AND_DASHES = re.compile("[\N{EN DASH}\N{EM DASH}\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}“”]")
+_QUOTES_AND_DASHES = re.compile(
+    "[\N{EN DASH}\N{EM DASH}\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}“”]"
+)
 """What isn't ASCII in most English prose; `_word_pattern` takes them as it takes the quotation mark `"`."""
 _SENTENCE_MARKS = "?!.,;:'\"\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}“”«»¿¡。、؟،؛।"
 _KEPT = "".join(chr(code) for code in (*range(0x2070, 0x20A0), 0xAA, 0xB2, 0xB3, 0xB9, 0xBA, 0xBC, 0xBD, 0xBE))
