@@ -139,12 +139,12 @@ def killed(tmp_path_factory, student):
 def test_a_killed_training_ends_with_the_same_weights(killed, kind):
     """Killed at step 7 of 13, with a checkpoint every 3; while writing one; after the last step; after the last one."""
     folder, ended, errors = killed
-    found = ended[kind]
-    assert found["in the middle"] == {"ended": -9, "checkpoints": ["checkpoint-6"]}
+    actual = ended[kind]
+    assert actual["in the middle"] == {"ended": -9, "checkpoints": ["checkpoint-6"]}
     # the half-written checkpoint was thrown away, or this would have started at step 9, or failed
-    assert found["at the end"] == {"ended": -9, "checkpoints": ["checkpoint-12"]} and not found["published"]
+    assert actual["at the end"] == {"ended": -9, "checkpoints": ["checkpoint-12"]} and not actual["published"]
     for name in ("undisturbed", "resumed", "again"):
-        assert found[name] == {"ended": 0, "checkpoints": ["checkpoint-13"]}, errors
+        assert actual[name] == {"ended": 0, "checkpoints": ["checkpoint-13"]}, errors
     for path in (folder / kind / "undisturbed" / "out").iterdir():
         assert path.read_bytes() == (folder / kind / "killed" / "out" / path.name).read_bytes(), path.name
 
@@ -194,18 +194,18 @@ def test_contradicting_parameters_are_all_reported():
 
 
 def test_the_loss_from_states_is_that_of_the_logits():
+    from potstill.models.hidden_states import Projection
     from potstill.trainers.language_models.base import CHUNK_TOKENS
     from potstill.trainers.language_models.chunked_losses import hard_objective
-    from potstill.trainers.language_models.lazy_logits import Projection
 
     generator = torch.Generator().manual_seed(0)
     states, weight = (torch.randn(size, 8, generator=generator, requires_grad=True) for size in (CHUNK_TOKENS + 44, 50))
     batch = {"labels": torch.randint(50, (len(states),), generator=generator)}
     dense = hard_objective(states @ weight.T, batch)
     wanted = torch.autograd.grad(dense.sum(), (states, weight))
-    made = hard_objective(Projection(states, weight, None), batch)
-    torch.testing.assert_close(made, dense)
-    torch.testing.assert_close(torch.autograd.grad(made.sum(), (states, weight)), wanted)
+    result = hard_objective(Projection(states, weight, None), batch)
+    torch.testing.assert_close(result, dense)
+    torch.testing.assert_close(torch.autograd.grad(result.sum(), (states, weight)), wanted)
 
 
 def test_a_row_whose_prompt_shows_a_null_is_left_out_by_name(tmp_path, student):
