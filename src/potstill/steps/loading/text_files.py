@@ -14,7 +14,7 @@ from potstill.steps.loading.schema import Findings
 
 
 class LoadText(RecordsStep):
-    r"""Reads texts, also packed with gzip or xz; empty ones are left out.
+    r"""Reads texts, also packed with gzip, bzip2 or xz; empty ones are left out.
 
     >>> _ = Path("commands.txt").write_text("turn on the light\n\nclose the blinds\n")
     >>> show(LoadText("commands.txt"))
