@@ -17,7 +17,7 @@ ACTING = re.compile(
 )
 """Characters that do something to a terminal, or that it can't take."""
 _DRAWING = re.compile(rf"(\x1b\[[0-9;]*m|\r)|{ACTING.pattern}")
-"""What acts, and in the group what of it only colours a text or goes back to the start of a line, as progress bars do."""
+"""What acts; in the group, what only colours a text or goes back to the start of a line, as progress bars do."""
 
 
 def plain(text: str) -> str:

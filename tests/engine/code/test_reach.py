@@ -181,15 +181,17 @@ CASES = {
     "module that a class says it is of": "class C: __module__ = 'OLD'\n => str(C)",
     "module of a class, read": "import helper\nclass C: pass\nif 'OLD' == 'O' 'LD': C.__module__ = 'helper'\n"
     " => C.__module__",
-    "signature of a class": "import inspect\nclass C: pass\nC.__signature__ = inspect.Signature(return_annotation='OLD')"
-    " => str(inspect.signature(C))",
+    "signature of a class": "import inspect\nclass C: pass\n"
+    "C.__signature__ = inspect.Signature(return_annotation='OLD') => str(inspect.signature(C))",
     "computed docstring": "W = 'OLD'\ndef f(): pass\nf.__doc__ = W * 2 => f.__doc__",
     "memory order": "import numpy as np\nA = np.zeros((2, 2), order='F' if 'OLD' == 'O' 'LD' else 'C') => A.strides",
     "memory order of a tensor": "import torch\nA = torch.zeros(2, 2)\nif 'OLD' == 'O' 'LD': A = A.T\n => A.stride()",
     "result in a cache": "import functools\nW = 'OLD'\n@functools.cache\ndef f(x, **k): return W\nf(1, k=2)\nW = 'x'"
     " => f(1, k=2)",
-    "result in a bounded cache": "import functools\nW = 'OLD'\n@functools.lru_cache\ndef f(): return W\nf()\nW = 'x' => f()",
-    "table behind a cache": "import functools\n@functools.lru_cache\ndef table(): return {}\ntable()['a'] = 'OLD' => table()['a']",
+    "result in a bounded cache": "import functools\nW = 'OLD'\n@functools.lru_cache\ndef f(): return W\nf()\nW = 'x'"
+    " => f()",
+    "table behind a cache": "import functools\n@functools.lru_cache\ndef table(): return {}\ntable()['a'] = 'OLD'"
+    " => table()['a']",
     "result that holds its cache": "import functools\n@functools.cache\ndef f(): return (f, 'OLD')\nf() => f()[1]",
     "circular imports": "import helper => helper.back()",
 }

@@ -93,7 +93,7 @@ def _remembered(walk: Walk, value: object, label: str) -> list[Encoded]:
 
 
 def _call(walk: Walk, value: object, label: str) -> Encoded:
-    """Return a result of a cache, or the arguments that it is of; an `object()` in these only marks where names begin."""
+    """Return a result of a cache, or the arguments that it is of; in these an `object()` marks where names begin."""
     if isinstance(value, (tuple, list)) and any(type(one) is object for one in value):
         return ["arguments", *(["names"] if type(one) is object else walk.encode(one, label) for one in value)]
     return walk.encode(value, label)

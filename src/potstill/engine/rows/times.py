@@ -79,7 +79,11 @@ def _holds_times(kind: pa.DataType) -> bool:
 
     # nanoseconds in 64 bits reach from 1677 to 2262, all of them years that Python has
     is_moment = pa.types.is_date(kind) or (pa.types.is_timestamp(kind) and kind.unit != "ns")
-    return is_moment or kind == pa.time64("ns") or any(_holds_times(kind.field(number).type) for number in range(kind.num_fields))
+    return (
+        is_moment
+        or kind == pa.time64("ns")
+        or any(_holds_times(kind.field(number).type) for number in range(kind.num_fields))
+    )
 
 
 def _is_beyond(array: pa.Array) -> bool:
