@@ -184,6 +184,8 @@ CASES = {
     "signature of a class": "import inspect\nclass C: pass\n"
     "C.__signature__ = inspect.Signature(return_annotation='OLD') => str(inspect.signature(C))",
     "computed docstring": "W = 'OLD'\ndef f(): pass\nf.__doc__ = W * 2 => f.__doc__",
+    "mapped array": "import numpy as np, pathlib\nP = pathlib.Path(__file__).with_name('a.npy')\n"
+    f"np.save(P, [{PICK}])\nA = np.load(P, mmap_mode='r') => int(A[0])",
     "memory order": "import numpy as np\nA = np.zeros((2, 2), order='F' if 'OLD' == 'O' 'LD' else 'C') => A.strides",
     "memory order of a tensor": "import torch\nA = torch.zeros(2, 2)\nif 'OLD' == 'O' 'LD': A = A.T\n => A.stride()",
     "result in a cache": "import functools\nW = 'OLD'\n@functools.cache\ndef f(x, **k): return W\nf(1, k=2)\nW = 'x'"

@@ -31,7 +31,9 @@ def encode_foreign(walk: Walk, value: object, label: str) -> Encoded | None:
             extra = [] if cls is type(value) else [walk.encode(type(value), label)]
             attributes = getattr(value, "__dict__", {}) if extra and cls.__module__.startswith("numpy") else {}
             metadata_names = getattr(value, "_metadata", ()) if extra and cls.__module__.startswith("pandas") else ()
-            attributes = attributes | {name: getattr(value, name, None) for name in metadata_names}
+            # the content of a mapped array is in it, whatever it is mapped by
+            attributes = {name: one for name, one in attributes.items() if name != "_mmap"}
+            attributes |= {name: getattr(value, name, None) for name in metadata_names}
             return [*encoded, *extra, *walk.encode_named(dict(attributes), label)]
     return None
 
