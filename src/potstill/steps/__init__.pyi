@@ -7,6 +7,7 @@ from potstill.steps.evaluation.classifier import EvaluateClassifier as EvaluateC
 from potstill.steps.evaluation.diversity import Diversity as Diversity
 from potstill.steps.evaluation.language_model import Evaluate as Evaluate
 from potstill.steps.evaluation.leak_check import LeakCheck as LeakCheck
+from potstill.steps.evaluation.lm_eval import LMEval as LMEval
 from potstill.steps.evaluation.perplexity import EvaluatePerplexity as EvaluatePerplexity
 from potstill.steps.evaluation.size_table import SizeTable as SizeTable
 from potstill.steps.evaluation.token_classifier import EvaluateTokenClassifier as EvaluateTokenClassifier

@@ -76,9 +76,15 @@ class ExportedSession:
         return self.runtime.title()
 
     def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Response]]:
-        """Yield the greedy answer to each request, in order; one whose prompt is too long is an error."""
+        """Yield the greedy answer to each request, in order, or the scores of the tokens that it gives to be scored.
+
+        One whose prompt is too long is an error.
+        """
         for number, request in enumerate(requests):
-            ids = prompt_ids(self.tokenizer, request.messages)
+            if request.scored_tokens:
+                yield number, self._scored(request)
+                continue
+            ids = self._prompt(request)
             left = self.room - len(ids) if self.room else request.sampling.max_tokens
             if left < 1:
                 text = f"the prompt has {len(ids)} tokens and the model reads {self.room}: shorten it"
@@ -88,7 +94,28 @@ class ExportedSession:
             # runtimes return the end token too; without one the answer was cut
             ended = bool(tokens) and tokens[-1] in self._ends()
             text = self.tokenizer.decode(tokens, skip_special_tokens=True)
+            stops = [place for stop in request.sampling.stop if (place := text.find(stop)) >= 0]
+            ended, text = ended or bool(stops), text[: min(stops)] if stops else text
             yield number, Response(text, "stop" if ended else "length", len(ids), len(tokens))
+
+    def _prompt(self, request: Request) -> list[int]:
+        """Return the tokens of a chat, a text or tokens to be continued."""
+        if request.tokens is not None:
+            return list(request.tokens)
+        if request.raw is not None:
+            return list(self.tokenizer(request.raw, add_special_tokens=False)["input_ids"])
+        return prompt_ids(self.tokenizer, request.messages)
+
+    def _scored(self, request: Request) -> Response:
+        """Return log p of the tokens to score; no runtime says which others were the most probable."""
+        import numpy as np
+
+        ids = [*(request.tokens or ()), *request.scored_tokens]
+        if self.room and len(ids) > self.room:
+            text = f"prompt and text to score have {len(ids)} tokens and the model reads {self.room}: shorten them"
+            return Response(text, "error", len(ids), retryable=False)
+        own = np.array(self.runtime.log_probabilities(ids, len(ids)), np.float32)[-len(request.scored_tokens) :]
+        return Response("", "stop", len(ids), 0, np.array(request.scored_tokens, np.int32), token_logprobs=own)
 
     def _ends(self) -> set[int]:
         """Return the tokens that end an answer: all special ones do, as none is part of its text."""
