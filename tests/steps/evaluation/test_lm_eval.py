@@ -212,7 +212,7 @@ def test_what_fails_is_said_and_what_was_answered_is_kept(tmp_path):
     rows = {"writing": Dataset.from_list(DOCUMENTS[:3])}
     broken = EchoServer(log=str(tmp_path / "calls"), failing=("jazz",))
     step, _, context = answered(tmp_path, [WRITING], broken)
-    with pytest.raises(PotstillError, match="failed for 1 of 3 requests.*injected failure"):
+    with pytest.raises(PotstillError, match=r"failed for 1 of 3 requests.*injected failure"):
         step.run(broken, context, rows)
     step, teacher, context = answered(tmp_path, [WRITING])
     step.run(teacher, context, rows)
@@ -281,7 +281,7 @@ def test_an_edited_file_of_the_folder_is_another_key(tmp_path):
 def test_an_unknown_task_and_a_missing_column_are_clear_statements(tmp_path):
     where = folder_of(tmp_path / "tasks", {**WRITING, "doc_to_text": "{{question}}"})
     step, teacher, context = answered(tmp_path, ["writing"], folder=where)
-    with pytest.raises(BadInput, match="'writing' can't be built.*question.*columns? that the rows lack"):
+    with pytest.raises(BadInput, match=r"'writing' can't be built.*question.*columns? that the rows lack"):
         step.run(teacher, context)
     step, teacher, context = answered(tmp_path, [WRITING])
     with pytest.raises(BadInput, match="its rows are empty"):

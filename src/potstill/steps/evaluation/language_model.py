@@ -198,7 +198,9 @@ class Evaluate(Step):
                 asked, chat, right = exchange
                 source = row[self.cluster] if self.cluster else None
                 cluster = None if source is None else str(source)
-                collected.append(Question(name, row_id, asked, right[0], Request(chat, sampling), row, cluster, right[1:]))
+                collected.append(
+                    Question(name, row_id, asked, right[0], Request(chat, sampling), row, cluster, right[1:])
+                )
         if problems:
             raise BadInput(*problems)
         return collected

@@ -119,7 +119,9 @@ class LMEval(Step):
         measured = Measured(results)
         _write(measured, context)
         if shortened:
-            text = f"{shortened} texts were longer than the model reads: they were cut off in front, as the harness does"
+            text = (
+                f"{shortened} texts were longer than the model reads: they were cut off in front, as the harness does"
+            )
             context.logger.warning(text)
         groups = measured.groups()
         return {

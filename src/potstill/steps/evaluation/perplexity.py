@@ -181,5 +181,8 @@ def _write(folder: Path, texts: Mapping[str, Texts], losses: Mapping[str, list[f
     """Write the loss of each window, or of each document."""
     rows = [{"set": name, **row} for name, own in texts.items() for row in own.kept(losses[name])]
     counts = [name for name in ("bytes", "words") if any(name in row for row in rows)]
-    columns = {**dict.fromkeys(("id", "set", "input"), "text"), **dict.fromkeys((*counts, "completion_tokens"), "count")}
+    columns = {
+        **dict.fromkeys(("id", "set", "input"), "text"),
+        **dict.fromkeys((*counts, "completion_tokens"), "count"),
+    }
     write(folder, {**columns, "score_loss": "number"}, rows)

@@ -113,7 +113,9 @@ class TeacherModel(TemplateLM):  # type: ignore[misc]  # the harness has no type
         """
         if self.reader is None:
             kind = type(self.teacher).__name__
-            raise BadInput(f"{kind} gives no log-probabilities of a given text: take VLLM or Transformers for this task")
+            raise BadInput(
+                f"{kind} gives no log-probabilities of a given text: take VLLM or Transformers for this task"
+            )
         return self.reader
 
     def apply_chat_template(self, chat_history: Messages, add_generation_prompt: bool = True) -> str:
@@ -173,13 +175,17 @@ class TeacherModel(TemplateLM):  # type: ignore[misc]  # the harness has no type
         answers = self._answers(asked)
         if self.asks_greedy and any(response.top_ids is None for response in answers):
             raise BadInput(
-                f"{type(self.teacher).__name__} does not say whether a text is what greedy decoding writes, which a task "
-                "with output_type: loglikelihood asks: measure the model that was exported, by VLLM or Transformers"
+                f"{type(self.teacher).__name__} does not say whether a text is what greedy decoding writes, as a task with "
+                "output_type: loglikelihood asks: measure the model that was exported, by VLLM or Transformers"
             )
         return [_scored(request, response) for request, response in zip(asked, answers, strict=True)]
 
     def _to_score(self, texts: tuple[str, str], context: Sequence[int], scored: Sequence[int]) -> Request:
-        """Return the request that scores tokens; what doesn't fit is cut off in front, as the harness does."""
+        """Return the request that scores tokens; what doesn't fit is cut off in front, as the harness does.
+
+        Raises:
+            BadInput: there is nothing to score, or more than the model reads.
+        """
         if not 0 < len(scored) <= self.max_length:
             count = len(scored)
             raise BadInput(
@@ -229,13 +235,13 @@ class TeacherModel(TemplateLM):  # type: ignore[misc]  # the harness has no type
 
 
 def sampling_of(settings: dict[str, Any]) -> Sampling:
-    """Return the decoding that a task asks for in its `generation_kwargs`.
+    r"""Return the decoding that a task asks for in its `generation_kwargs`.
 
     Raises:
         BadInput: it asks for something that teachers don't offer.
 
-    >>> sampling_of({"until": ["\\n"], "max_gen_toks": 32, "do_sample": False})
-    Sampling(temperature=0.0, top_p=1.0, max_tokens=32, stop=('\\n',), top_k=0, presence_penalty=0.0, structured=None)
+    >>> sampling_of({"until": ["\n"], "max_gen_toks": 32, "do_sample": False})
+    Sampling(temperature=0.0, top_p=1.0, max_tokens=32, stop=('\n',), top_k=0, presence_penalty=0.0, structured=None)
     """
     plain = dict(normalize_gen_kwargs(settings, LONGEST_ANSWER))
     stops = [one for one in plain.pop("until", None) or [] if one]

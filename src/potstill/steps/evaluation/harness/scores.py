@@ -44,9 +44,7 @@ class Measured:
                 "version": _plain(self.results["versions"].get(name)),
                 "n_shot": _plain(self.results["n-shot"].get(name)),
                 "output_type": _plain(self.results["configs"][name].get("output_type")),
-                "higher_is_better": {
-                    metric: better for metric, better in (self.results["higher_is_better"].get(name) or {}).items()
-                },
+                "higher_is_better": dict(self.results["higher_is_better"].get(name) or {}),
             }
             for name in self.results["samples"]
         }

@@ -60,7 +60,9 @@ class Tasks:
         if not self.folder:
             return {}
         if not Path(self.folder).is_dir():
-            raise BadInput(Problem("", "folder", f"there is no folder {self.folder}: give one with YAML files of tasks"))
+            raise BadInput(
+                Problem("", "folder", f"there is no folder {self.folder}: give one with YAML files of tasks")
+            )
         return read_folder(Path(self.folder))
 
     @property
