@@ -144,18 +144,7 @@ DOCUMENTS = Kind(
     (Figure("byte_perplexity", "Of a byte", rises=False), BITS),
     unit="documents",
 )
-AGREEMENT = Kind(
-    "Agreement with the teacher",
-    Figure("agreement", "Same answer", "share"),
-    (Figure("top1", "Same first token", "share"), Figure("kl", "KL, nats a token", rises=False)),
-)
-GRADES = Kind("Grades by a judge", Figure("grade", "Grade"))
-PAIRS = Kind(
-    "Preferred by a judge",
-    Figure("win_rate", "Win rate", "share"),
-    (Figure("ties", "Ties", "share"), Figure("longer_wins", "Longer wins", "share")),
-)
-KINDS = (ANSWERS, SPANS, CLASSES, TRANSLATIONS, READING, DOCUMENTS, HARNESS, AGREEMENT, GRADES, PAIRS)
+KINDS = (ANSWERS, SPANS, CLASSES, TRANSLATIONS, READING, DOCUMENTS, HARNESS)
 """All kinds; the first that fits is taken, so spans stand before classes: both have an accuracy."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import replace
 
 import pytest
 from datasets import Dataset
@@ -79,12 +79,12 @@ def test_requests_that_fail_are_counted_and_no_figure():
 
 
 def test_figures_of_processes_are_put_together_and_memory_elsewhere_is_unknown():
-    one = asdict(measure(EchoTeacher(), requests(), Protocol(1, 0, 2, (1,), 1)))
-    both = [{**one, "load_s": 1.0}, {**one, "load_s": 3.0}]
+    one = measure(EchoTeacher(), requests(), Protocol(1, 0, 2, (1,), 1))
+    both = [replace(one, load_s=1.0), replace(one, load_s=3.0)]
     assert summary(both)["load_s"] == 2.0
     assert summary(both)["spread"]["load_s"] == [1.0, 3.0]
     assert summary(both, here=False)["peak_memory_bytes"] is None
-    nothing = {**one, "first_token_s": [], "per_token_s": []}
+    nothing = replace(one, first_token_s=[], per_token_s=[])
     assert summary([nothing])["per_token_ms_p95"] is None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
@@ -10,7 +10,7 @@ from annotated_types import Ge
 
 from potstill.engine.step import Estimate, Model, Output, Rows, Step
 from potstill.errors import BadInput, Problem, TooManyLost
-from potstill.metrics.agreement import same_tokens, token_agreement
+from potstill.metrics.agreement import TokenAgreement, same_tokens, token_agreement
 from potstill.metrics.answers import exact_match, packed, row_digest, wilson
 from potstill.metrics.kept_rows import write
 from potstill.models.preload import ENGINE
@@ -25,13 +25,17 @@ from potstill.teachers.protocol import Request, Sampling
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from numpy.typing import NDArray
 
     from potstill.engine.context import Context
-    from potstill.metrics.agreement import TokenAgreement
     from potstill.teachers.protocol import Response, TeacherSource
 
-_FIGURES = {"kl": "kl", "top1": "top1", "mass": "mass"}
-"""Columns and figures of a text's tokens."""
+_FIGURES: dict[str, Callable[[TokenAgreement], NDArray[Any]]] = {
+    "kl": lambda one: one.kl,
+    "top1": lambda one: one.top1,
+    "mass": lambda one: one.mass,
+}
+"""Figures of a text's tokens [T]."""
 
 
 @dataclass(frozen=True)
@@ -220,8 +224,8 @@ def _figures(
     both = [one for place in places if (one := shares[place]) is not None]
     figures["same_tokens"] = sum(both) / len(both) if both else None
     read = [(place, one) for place in places if (one := compared[place].tokens) is not None]
-    for figure in _FIGURES:
-        values = [float(value) for _, one in read for value in getattr(one, figure)]
+    for figure, values_of in _FIGURES.items():
+        values = [float(value) for _, one in read for value in values_of(one)]
         clusters = [place for place, one in read for _ in range(len(one.kl))]
         mean = mean_interval(values, clusters) if values else None
         figures[figure] = None if mean is None else mean.value
@@ -249,8 +253,8 @@ def _write(
             "answer": one.answers[1],
             "correct": one.is_same,
             "score_same_tokens": share,
-            **{f"score_{name}": None if one.tokens is None else float(getattr(one.tokens, name).mean())
-               for name in _FIGURES},
+            **{f"score_{name}": None if one.tokens is None else float(values_of(one.tokens).mean())
+               for name, values_of in _FIGURES.items()},
         }
         for row, one, share in zip(rows, compared, shares, strict=True)
     ]  # fmt: skip

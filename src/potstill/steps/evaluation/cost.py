@@ -19,7 +19,7 @@ from potstill.errors import BadInput, PotstillError, Problem
 from potstill.metrics.answers import percentile
 from potstill.models.footprint import bytes_by_part
 from potstill.prompts import Template, rendered
-from potstill.steps.evaluation.cost_process import Protocol
+from potstill.steps.evaluation.cost_process import Cost, Protocol
 from potstill.steps.evaluation.exports import export_problems
 from potstill.steps.evaluation.language_model import as_teacher, size_on_disk, weights_folder
 from potstill.steps.rows.prompt_columns import prompt_columns
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
     from potstill.engine.context import Context
     from potstill.teachers.protocol import TeacherSource
-
-Measured = Mapping[str, Any]
-"""What one process wrote."""
 
 
 class MeasureCost(Step):
@@ -101,7 +98,7 @@ class MeasureCost(Step):
         """
         asked = self._requests(rows)
         protocol = Protocol(context.threads, self.warmup, self.requests, tuple(self.concurrent), self.waves)
-        measured: dict[str, list[Measured]] = {name: [] for name in models}
+        measured: dict[str, list[Cost]] = {name: [] for name in models}
         errors: dict[str, str] = {}
         for repeat in range(self.repeats):
             for place, (name, model) in enumerate(models.items()):
@@ -142,7 +139,7 @@ class MeasureCost(Step):
             requests.append(Request(chat, sampling))
         return requests
 
-    def _figures(self, model: TeacherSource, measured: Sequence[Measured], error: str) -> dict[str, Any]:
+    def _figures(self, model: TeacherSource, measured: Sequence[Cost], error: str) -> dict[str, Any]:
         """Return the figures of one model."""
         folder = weights_folder(model)
         size = {**size_on_disk(folder), "bytes_by_part": None if folder is None else bytes_by_part(folder)}
@@ -152,22 +149,22 @@ class MeasureCost(Step):
             return {**who, **size, "error": error}
         # a teacher that answers from elsewhere, or only reads a file, doesn't show the memory of what serves
         here = folder is not None and bool(getattr(teacher, "is_serving", True))
-        return {**who, "runtime": measured[0]["runtime"], **size, **summary(measured, here)}
+        return {**who, "runtime": measured[0].runtime, **size, **summary(measured, here)}
 
 
-def summary(measured: Sequence[Measured], here: bool = True) -> dict[str, Any]:
+def summary(measured: Sequence[Cost], here: bool = True) -> dict[str, Any]:
     """Return the figures of several processes together; memory only of what runs `here`."""
-    first = [seconds for one in measured for seconds in one["first_token_s"]]
-    each = [seconds for one in measured for seconds in one["per_token_s"]]
+    first = [seconds for one in measured for seconds in one.first_token_s]
+    each = [seconds for one in measured for seconds in one.per_token_s]
     single: dict[str, list[float | None]] = {
-        "load_s": [one["load_s"] for one in measured],
+        "load_s": [one.load_s for one in measured],
         **{
-            f"tokens_per_s_at_{count}": [one["tokens_per_s"][count] for one in measured]
-            for count in measured[0]["tokens_per_s"]
+            f"tokens_per_s_at_{count}": [one.tokens_per_s[count] for one in measured]
+            for count in measured[0].tokens_per_s
         },
-        "peak_memory_bytes": [one["peak_memory_bytes"] if here else None for one in measured],
-        "device_memory_bytes": [one["device_memory_bytes"] for one in measured],
-        "joules_per_token": [one["joules_per_token"] for one in measured],
+        "peak_memory_bytes": [one.peak_memory_bytes if here else None for one in measured],
+        "device_memory_bytes": [one.device_memory_bytes for one in measured],
+        "joules_per_token": [one.joules_per_token for one in measured],
     }
     known = {name: [one for one in values if one is not None] for name, values in single.items()}
     return {
@@ -175,7 +172,7 @@ def summary(measured: Sequence[Measured], here: bool = True) -> dict[str, Any]:
         **_latency("per_token", each),
         **{name: statistics.median(values) if values else None for name, values in known.items()},
         "spread": {name: [min(values), max(values)] for name, values in known.items() if values},
-        "failed": sum(one["failed"] for one in measured),
+        "failed": sum(one.failed for one in measured),
     }
 
 
@@ -187,7 +184,7 @@ def _latency(name: str, seconds: Sequence[float]) -> dict[str, float | None]:
 
 def _in_process(
     teacher: object, requests: Sequence[Request], protocol: Protocol, context: Context, seconds: int
-) -> Measured | str:
+) -> Cost | str:
     """Return what a fresh process measured, or why it could not."""
     import cloudpickle
 
@@ -207,4 +204,4 @@ def _in_process(
     if done.returncode or not result.is_file():
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         return lines[-1].strip() if lines else f"its process ended with {done.returncode} and said nothing"
-    return cast("Measured", json.loads(result.read_text()))
+    return Cost(**json.loads(result.read_text()))

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from potstill.teachers.protocol import Request, Response, Session, Teacher
@@ -161,12 +161,7 @@ def main(request: str, result: str) -> None:
     # written by the step that started this process, in its own folder
     teacher, requests, protocol = cloudpickle.loads(Path(request).read_bytes())
     cost = measure(teacher, requests, protocol)
-    Path(result).write_text(json.dumps(_plain(asdict(cost))))
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """Return values that JSON holds."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    Path(result).write_text(json.dumps(asdict(cost)))
 
 
 if __name__ == "__main__":

@@ -175,7 +175,7 @@ class TeacherModel(TemplateLM):  # type: ignore[misc]  # the harness has no type
         answers = self._answers(asked)
         if self.asks_greedy and any(response.top_ids is None for response in answers):
             raise BadInput(
-                f"{type(self.teacher).__name__} does not say whether a text is what greedy decoding writes, as a task with "
+                f"{type(self.teacher).__name__} does not say whether greedy decoding writes a text, as a task with "
                 "output_type: loglikelihood asks: measure the model that was exported, by VLLM or Transformers"
             )
         return [_scored(request, response) for request, response in zip(asked, answers, strict=True)]
