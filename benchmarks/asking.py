@@ -22,7 +22,7 @@ def commands(count: int) -> list[str]:
     return [" ".join(draw.choice(WORDS) for _ in range(draw.randint(4, 40))) for _ in range(count)]
 
 
-def surroundings(folder: Path, step: str, threads: int = 1) -> Context:
+def context_in(folder: Path, step: str, threads: int = 1) -> Context:
     """Return the context of a `step` with an empty journal in `folder`."""
     journal = Journal(folder / "journal.sqlite")
     return Context(

@@ -63,18 +63,18 @@ def students(rows: Any, given: argparse.Namespace, seed: int) -> dict[str, Step]
     train = TrainClassifier(like)
     born = BornAgain(rows, student=MINILM, rounds=given.rounds, train=train)
     teacher = born[0]
-    made: dict[str, Step] = {"teacher": teacher}
-    made |= {f"born again, generation {number}": step for number, step in enumerate(born[1:], 1)}
+    result: dict[str, Step] = {"teacher": teacher}
+    result |= {f"born again, generation {number}": step for number, step in enumerate(born[1:], 1)}
     for number in range(1, given.rounds + 1):
-        made[f"no teacher, seed of generation {number}"] = dataclasses.replace(teacher, seed=like.seed + number)  # type: ignore[call-arg] # of the trainer
-    made["student of all generations"] = Ensemble(rows, teachers=born, student=MINILM, train=train).student
+        result[f"no teacher, seed of generation {number}"] = dataclasses.replace(teacher, seed=like.seed + number)  # type: ignore[call-arg] # of the trainer
+    result["student of all generations"] = Ensemble(rows, teachers=born, student=MINILM, train=train).student
     three, one = (KeepLayers(teacher, layers=layers) for layers in ((0, 2, 4), (0,)))
     chain = TeachingAssistant(rows, teacher=teacher, students=[three, one], train=train)
-    made["6 -> 3 layers"] = chain[0]
-    made["6 -> 3 -> 1 layers"] = chain.student
-    made["6 -> 1 layer"] = TeachingAssistant(rows, teacher=teacher, students=[one], train=train).student
-    made["1 layer, labels alone"] = train(rows, one, None)
-    return made
+    result["6 -> 3 layers"] = chain[0]
+    result["6 -> 3 -> 1 layers"] = chain.student
+    result["6 -> 1 layer"] = TeachingAssistant(rows, teacher=teacher, students=[one], train=train).student
+    result["1 layer, labels alone"] = train(rows, one, None)
+    return result
 
 
 def arguments() -> argparse.Namespace:

@@ -59,13 +59,13 @@ def recipe(case: str, group: int) -> Any:
     if name != "W8A8":
         scheme.weights.group_size = group
     fields = {"config_groups": {"group_0": scheme}, "ignore": ["lm_head"]}
-    made = {
+    result = {
         "W8A8": [QuantizationModifier(**fields)],
         "W8A8, SmoothQuant": [SmoothQuantModifier(smoothing_strength=0.5), QuantizationModifier(**fields)],
         "GPTQ": [GPTQModifier(**fields)],
         "AWQ": [AWQModifier(), QuantizationModifier(**fields)],
     }
-    return made[case]
+    return result[case]
 
 
 if __name__ == "__main__":

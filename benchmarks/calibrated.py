@@ -37,13 +37,13 @@ class Inputs:
 
 def parser(text: str | None) -> argparse.ArgumentParser:
     """Return a parser with the options that these benchmarks share."""
-    made = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--model", type=Path, help="a causal model's folder, in place of the trained one")
-    made.add_argument("--calibration", type=int, default=128, help="calibration texts")
-    made.add_argument("--length", type=int, default=128, help="tokens of each")
-    made.add_argument("--threads", type=int, default=1)
-    made.add_argument("--store", default=os.environ.get("POTSTILL_STORE", ".potstill"))
-    return made
+    result = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    result.add_argument("--model", type=Path, help="a causal model's folder, in place of the trained one")
+    result.add_argument("--calibration", type=int, default=128, help="calibration texts")
+    result.add_argument("--length", type=int, default=128, help="tokens of each")
+    result.add_argument("--threads", type=int, default=1)
+    result.add_argument("--store", default=os.environ.get("POTSTILL_STORE", ".potstill"))
+    return result
 
 
 def inputs(given: argparse.Namespace) -> Inputs:
@@ -63,10 +63,10 @@ def long_enough(rows: Any, model: Path, count: int, length: int) -> Any:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(model)
-    found: list[int] = []
+    actual: list[int] = []
     for number, text in enumerate(rows["text"]):
         if len(tokenizer(text)["input_ids"]) >= length:
-            found.append(number)
-        if len(found) == count:
-            return rows.select(found).select_columns(["text"])
-    raise SystemExit(f"only {len(found)} texts have {length} tokens: lower --length or --calibration")
+            actual.append(number)
+        if len(actual) == count:
+            return rows.select(actual).select_columns(["text"])
+    raise SystemExit(f"only {len(actual)} texts have {length} tokens: lower --length or --calibration")

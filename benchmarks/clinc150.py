@@ -15,7 +15,7 @@ from potstill import RowsOutput, Step
 from potstill.engine.encoding import File
 
 DATA = Path(os.environ.get("POTSTILL_DATASETS", Path(__file__).parents[2] / "shared" / "datasets"))
-"""Where the data sets lie; none of them is part of the project."""
+"""Where the datasets lie; none of them is part of the project."""
 PATH = DATA / "clinc150" / "data_full.json"
 
 
@@ -58,11 +58,11 @@ class FewLabels(Step):
 
 def by_intent(split: Iterable[tuple[str, str]], chosen: set[str]) -> dict[str, list[str]]:
     """Return the texts of each chosen intent, intents by name."""
-    found: defaultdict[str, list[str]] = defaultdict(list)
+    actual: defaultdict[str, list[str]] = defaultdict(list)
     for text, label in split:
         if label in chosen:
-            found[label].append(text)
-    return dict(sorted(found.items()))
+            actual[label].append(text)
+    return dict(sorted(actual.items()))
 
 
 def rows(given: Iterable[tuple[str, str]]) -> Iterator[dict[str, str]]:
@@ -83,7 +83,7 @@ def table(reached: Mapping[str, Sequence[float]], baseline: str) -> None:
     The difference is taken seed by seed, since the methods share data and start.
     """
     print(f"{'':34}{'accuracy, %':>12}{'±':>7}{'against ' + baseline:>24}{'±':>7}")
-    for name, found in reached.items():
-        apart = [ours - theirs for ours, theirs in zip(found, reached[baseline], strict=True)]
-        spread, around = (statistics.stdev(values) if len(values) > 1 else float("nan") for values in (found, apart))
-        print(f"{name:34}{statistics.mean(found):>12.2f}{spread:>7.2f}{statistics.mean(apart):>+24.2f}{around:>7.2f}")
+    for name, actual in reached.items():
+        apart = [ours - theirs for ours, theirs in zip(actual, reached[baseline], strict=True)]
+        spread, around = (statistics.stdev(values) if len(values) > 1 else float("nan") for values in (actual, apart))
+        print(f"{name:34}{statistics.mean(actual):>12.2f}{spread:>7.2f}{statistics.mean(apart):>+24.2f}{around:>7.2f}")

@@ -134,12 +134,12 @@ def main() -> None:
     sets = {"p3": Take(trained.texts.test, given.test), "wikitext": Take(trained.wikitext, given.test)}
     groups = {"quantized": QUANTIZED, "pruned": PRUNED, "cut": CUT}
     methods = {name: method for group in given.groups for name, method in groups.get(group, {}).items()}
-    made: dict[str, Any] = {"as trained": model}
-    made |= {name: compressed(kind, fields, model, trained.texts.train) for name, (kind, fields) in methods.items()}
+    result: dict[str, Any] = {"as trained": model}
+    result |= {name: compressed(kind, fields, model, trained.texts.train) for name, (kind, fields) in methods.items()}
     if "trained" in given.groups:
-        made |= with_training(model, trained.texts.train, given.epochs)
-    scores = {name: EvaluatePerplexity(one, sets, window=given.window) for name, one in made.items()}
-    models = {f"{name}, model": one for name, one in made.items() if isinstance(one, Step)}
+        result |= with_training(model, trained.texts.train, given.epochs)
+    scores = {name: EvaluatePerplexity(one, sets, window=given.window) for name, one in result.items()}
+    models = {f"{name}, model": one for name, one in result.items() if isinstance(one, Step)}
     run = Pipeline("compression", outputs={**scores, **models}).run(store=given.store)
     print(f"{platform.machine()}; windows of {given.window} tokens")
     print(
@@ -160,11 +160,11 @@ def with_training(model: Any, texts: Any, epochs: float) -> dict[str, Step]:
     """Return the models that learn after they are compressed, or in between."""
     how: dict[str, Any] = {"prompt": trained.PROMPT, "epochs": epochs, "batch_size": 16, "learning_rate": 1e-3}
     recover = SoftLabel(texts, student=model, teacher=model, alpha=1.0, **how)
-    made: dict[str, Step] = {}
+    result: dict[str, Step] = {}
     for name, (kind, fields) in EQUAL.items():
-        made[name] = compressed(kind, fields, model, texts)
-        made[f"{name}, recovered"] = dataclasses.replace(made[name], recover=recover)  # type: ignore[call-arg]
-    return made | {name: kind(texts, student=model, **how) for name, kind in LOW_BITS.items()}
+        result[name] = compressed(kind, fields, model, texts)
+        result[f"{name}, recovered"] = dataclasses.replace(result[name], recover=recover)  # type: ignore[call-arg]
+    return result | {name: kind(texts, student=model, **how) for name, kind in LOW_BITS.items()}
 
 
 def notes(run: Any, name: str) -> Mapping[str, Any]:
@@ -195,13 +195,13 @@ def table(scores: Mapping[str, Any], told: Mapping[str, Mapping[str, Any]]) -> s
             f"{name:36}{sizes}{share:>9}{cells}{one['tokens_per_s']:>10.0f}"
             f"{'' if seconds is None else format(seconds, '.1f'):>9}"
         )
-    found = {name: one["sets"]["p3"]["perplexity"] for name, one in scores.items()}
+    actual = {name: one["sets"]["p3"]["perplexity"] for name, one in scores.items()}
     for better, worse in ORDERS:
-        if better in found and worse in found:
-            holds = "holds" if found[better] < found[worse] else "does NOT hold"
-            lines.append(f"{better} ({found[better]:.3f}) before {worse} ({found[worse]:.3f}): {holds}")
-    if "int8, W8A8" in found:
-        ratio = found["int8, W8A8"] / found["as trained"]
+        if better in actual and worse in actual:
+            holds = "holds" if actual[better] < actual[worse] else "does NOT hold"
+            lines.append(f"{better} ({actual[better]:.3f}) before {worse} ({actual[worse]:.3f}): {holds}")
+    if "int8, W8A8" in actual:
+        ratio = actual["int8, W8A8"] / actual["as trained"]
         lines.append(f"W8A8 beside 16 bits: {ratio:.5f} (at most {WITHIN}: {'holds' if ratio <= WITHIN else 'NOT'})")
     return "\n".join(lines)
 

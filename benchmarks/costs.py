@@ -32,7 +32,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from asking import TEACHER, commands, surroundings
+from asking import TEACHER, commands, context_in
 
 from potstill import Step
 from potstill.steps.compression.cast_half import CastHalf
@@ -140,19 +140,19 @@ def main() -> None:
     print(f"{platform.machine()}, threads: {given.threads}; {given.texts} texts of {given.length} tokens")
     with tempfile.TemporaryDirectory() as scratch:
         for name in given.series:
-            made = [alone(partial(model, size, Path(scratch)))[0] for size in series[name]]
+            result = [alone(partial(model, size, Path(scratch)))[0] for size in series[name]]
             sizes = ", ".join(
                 f"{one.hidden} x {one.layers} ({two.parameters / 1e6:.1f} M)"
-                for one, two in zip(series[name], made, strict=True)
+                for one, two in zip(series[name], result, strict=True)
             )
             print(f"\nby {name}: hidden x blocks {sizes}", flush=True)
-            found: dict[str, list[Cost]] = {}
+            actual: dict[str, list[Cost]] = {}
             for method in [LOADING, *(given.methods or methods(base))]:
-                found[method] = [
+                actual[method] = [
                     measured(method, size, one, given, Path(scratch))
-                    for size, one in zip(series[name], made, strict=True)
+                    for size, one in zip(series[name], result, strict=True)
                 ]
-                print(line(method, found[method], made, bounded=name == "depth"), flush=True)
+                print(line(method, actual[method], result, bounded=name == "depth"), flush=True)
 
 
 def preload(threads: int) -> None:
@@ -208,10 +208,10 @@ def model(size: Size, folder: Path) -> Made:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    made = Qwen3ForCausalLM(config).to(torch.bfloat16)
-    made.save_pretrained(out)
+    result = Qwen3ForCausalLM(config).to(torch.bfloat16)
+    result.save_pretrained(out)
     tokenizer.save_pretrained(out)
-    blocks = sum(weight.numel() for weight in made.model.layers.parameters())
+    blocks = sum(weight.numel() for weight in result.model.layers.parameters())
     return Made(out, blocks, (out / "model.safetensors").stat().st_size)
 
 
@@ -258,7 +258,7 @@ def compressed(method: str, size: Size, made: Made, given: argparse.Namespace, w
         texts = [" ".join(words[start :: given.texts]) for start in range(given.texts)]
         calls["calibration"] = Dataset.from_dict({"text": texts})
     step: Any = kind(str(made.folder), **fields)  # type: ignore[call-arg]
-    step.run(model=str(made.folder), context=surroundings(work, "costs", given.threads), **calls)
+    step.run(model=str(made.folder), context=context_in(work, "costs", given.threads), **calls)
 
 
 def alone(work: Callable[[], Any]) -> tuple[Any, Cost]:
@@ -268,9 +268,9 @@ def alone(work: Callable[[], Any]) -> tuple[Any, Cost]:
     def run() -> None:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         started = time.process_time()
-        made = work()
+        outcome = work()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-        sender.send((made, Cost(time.process_time() - started, peak * 1024)))
+        sender.send((outcome, Cost(time.process_time() - started, peak * 1024)))
 
     process = multiprocessing.get_context("fork").Process(target=run)
     process.start()

@@ -32,7 +32,7 @@ from potstill.trainers.encoders.classifier import Classifier
 from potstill.trainers.encoders.layer_match import LayerMatch
 
 DATA = Path(os.environ.get("POTSTILL_DATASETS", Path(__file__).parents[2] / "shared" / "datasets"))
-"""Where the data sets lie; none of them is part of the project."""
+"""Where the datasets lie; none of them is part of the project."""
 STARTS = ("random", "alternate")
 LOSSES = ("hard", "soft", "triple", "hidden")
 BARS = {6: 1.0, 3: 0.992, 2: 0.97, 1: 0.97}
@@ -93,7 +93,7 @@ class RandomStart(Step):
 
 
 def read(path: Path, split: str) -> list[tuple[str, str]]:
-    """Return the (text, label) of a split of either data set."""
+    """Return the (text, label) of a split of either dataset."""
     if path.suffix == ".json":
         return [(text, label) for text, label in json.loads(path.read_text(encoding="utf-8"))[split]]
     with path.with_name(f"{split}.tsv").open(encoding="utf-8", newline="") as file:
@@ -151,14 +151,14 @@ def main() -> None:
             outputs[called] = EvaluateClassifier(trained, texts.test, max_length=64)
             models.setdefault(f"{layers} layers", trained)
     kept = {f"model of {each}": model for each, model in models.items()}
-    made = Pipeline("distilbert", outputs={**outputs, **kept, "texts": texts.test}).run(store=given.store)
-    figures = {each: json.loads((made[each].path / "metrics.json").read_text(encoding="utf-8")) for each in outputs}
-    told = (f"{count} {what}" for count, what in ((given.classes, "classes"), (given.seeds, "seeds")))
-    print(f"{platform.machine()}; {given.data}, at most {', '.join(told)}, {given.epochs:g} epochs")
+    result = Pipeline("distilbert", outputs={**outputs, **kept, "texts": texts.test}).run(store=given.store)
+    figures = {each: json.loads((result[each].path / "metrics.json").read_text(encoding="utf-8")) for each in outputs}
+    reported = (f"{count} {what}" for count, what in ((given.classes, "classes"), (given.seeds, "seeds")))
+    print(f"{platform.machine()}; {given.data}, at most {', '.join(reported)}, {given.epochs:g} epochs")
     table(kinds, given.seeds, figures)
     if given.speed:
-        test = [row["text"] for row in made["texts"].dataset()]
-        print(speed.table({each: made[f"model of {each}"].path for each in models}, test, given.speed))
+        test = [row["text"] for row in result["texts"].dataset()]
+        print(speed.table({each: result[f"model of {each}"].path for each in models}, test, given.speed))
 
 
 def name(layers: int, start: str, loss: str, seed: int) -> str:
@@ -173,14 +173,14 @@ def table(kinds: Sequence[tuple[int, str, str]], seeds: int, figures: Mapping[st
     print("layers  start      loss     accuracy, %    of the teacher's, %  times as fast  parameters")
     print(f"{'teacher':<26}{100 * whole:>8.2f}{'':>7}{100:>20.2f}{1:>15.2f}{teacher['parameters']:>12,}")
     for layers, start, loss in kinds:
-        found = [figures[name(layers, start, loss, seed)] for seed in range(seeds)]
-        percent = [100 * accuracy(each) for each in found]
+        actual = [figures[name(layers, start, loss, seed)] for seed in range(seeds)]
+        percent = [100 * accuracy(each) for each in actual]
         spread = f" ±{statistics.stdev(percent):.2f}" if seeds > 1 else ""
         share = statistics.mean(value / whole for value in percent)
-        faster = statistics.mean(each["model_rows_per_s"] for each in found) / teacher["model_rows_per_s"]
+        faster = statistics.mean(each["model_rows_per_s"] for each in actual) / teacher["model_rows_per_s"]
         print(
             f"{layers:<8}{start:<11}{loss:<7}{statistics.mean(percent):>8.2f}{spread:<7}{share:>20.2f}{faster:>15.2f}"
-            f"{found[0]['parameters']:>12,}"
+            f"{actual[0]['parameters']:>12,}"
         )
     for depth in dict.fromkeys(layers for layers, _, _ in kinds):
         reached = {

@@ -48,9 +48,9 @@ Makes = Callable[[argparse.Namespace, Classifier, Any], Made]
 
 def tickets(given: argparse.Namespace, whole: Classifier, rows: Any) -> Made:
     """Return tickets, and as many zeros drawn at random over all layers, and in each layer."""
-    made: Made = {}
+    result: Made = {}
     for sparsity in given.sparsities:
-        for control, told in (("none", "found"), ("shuffled", "drawn in each layer"), ("random", "drawn anywhere")):
+        for control, reported in (("none", "found"), ("shuffled", "drawn in each layer"), ("random", "drawn anywhere")):
             course = LotteryTicket(
                 rows,
                 student=MINILM,
@@ -59,8 +59,8 @@ def tickets(given: argparse.Namespace, whole: Classifier, rows: Any) -> Made:
                 control=control,  # type: ignore[arg-type]
                 train=TrainClassifier(whole),
             )
-            made[f"ticket of {sparsity:.0%} zeros, {told}"] = course.student
-    return made
+            result[f"ticket of {sparsity:.0%} zeros, {reported}"] = course.student
+    return result
 
 
 def heads(given: argparse.Namespace, whole: Classifier, rows: Any) -> Made:
@@ -73,52 +73,54 @@ def masks(given: argparse.Namespace, whole: Classifier, rows: Any) -> Made:
     """Return models with fewer units by masks that learn, beside those without the least active ones."""
     fields = {**trained(given), "epochs": given.epochs, "learning_rate": 2e-4}
     train = LayerMatch(rows, student=whole, teacher=whole, hidden=1.0, **fields)
-    made: Made = {}
+    result: Made = {}
     for units in given.units:
-        made[f"1536 -> {units} units, CoFi"] = CoFiPrune(whole, train=train, intermediate_size=units)
-        made[f"1536 -> {units} units, least active"] = WidthPrune(
+        result[f"1536 -> {units} units, CoFi"] = CoFiPrune(whole, train=train, intermediate_size=units)
+        result[f"1536 -> {units} units, least active"] = WidthPrune(
             whole, **calibrated(rows), intermediate_size=units, recover=train
         )
     # channels of whole heads: 8 of 12, so that attention gets smaller too
     less: dict[str, Any] = {"hidden_size": 256, "heads": 8, "intermediate_size": 512}
-    made["384 -> 256 channels, 512 units, CoFi"] = CoFiPrune(whole, train=train, **less)
-    made["384 -> 256 channels, 512 units, least active"] = WidthPrune(whole, **calibrated(rows), **less, recover=train)
-    made["60 % of the weights, CoFi, uneven"] = CoFiPrune(whole, train=train, sparsity=0.6)
-    return made
+    result["384 -> 256 channels, 512 units, CoFi"] = CoFiPrune(whole, train=train, **less)
+    result["384 -> 256 channels, 512 units, least active"] = WidthPrune(
+        whole, **calibrated(rows), **less, recover=train
+    )
+    result["60 % of the weights, CoFi, uneven"] = CoFiPrune(whole, train=train, sparsity=0.6)
+    return result
 
 
 def low(given: argparse.Namespace, whole: Classifier, rows: Any) -> Made:
     """Return models of low rank, and of blocks that share."""
-    made: Made = {}
+    result: Made = {}
     for budget in (0.8, 0.6):
-        made[f"rank for {budget:.0%}, plain"] = LowRank(whole, **calibrated(rows), budget=budget, method="plain")
-        made[f"rank for {budget:.0%}, Fisher"] = LowRank(
+        result[f"rank for {budget:.0%}, plain"] = LowRank(whole, **calibrated(rows), budget=budget, method="plain")
+        result[f"rank for {budget:.0%}, Fisher"] = LowRank(
             whole, **calibrated(rows), budget=budget, method="fisher", label="label"
         )
-        made[f"rank for {budget:.0%}, whitened"] = LowRank(whole, **calibrated(rows), budget=budget)
+        result[f"rank for {budget:.0%}, whitened"] = LowRank(whole, **calibrated(rows), budget=budget)
     for groups in (3, 1):
         # what training takes apart is shared again
         first = ShareWeights(whole, **calibrated(rows), groups=groups)
         again = Classifier(rows, student=first, teacher=whole, alpha=0.7, **trained(given))
-        made[f"{groups} blocks for 6"] = first
-        made[f"{groups} blocks for 6, trained, shared"] = ShareWeights(again, **calibrated(rows), groups=groups)
-    return made
+        result[f"{groups} blocks for 6"] = first
+        result[f"{groups} blocks for 6, trained, shared"] = ShareWeights(again, **calibrated(rows), groups=groups)
+    return result
 
 
 def bits(given: argparse.Namespace, whole: Classifier, rows: Any) -> Made:
     """Return quantized models: 8 and 4 bits, both, and Gaussian outliers beside few centroids."""
-    made: Made = {"int8": QuantizeInt8(whole, **calibrated(rows))}
-    made["int4-32, rounded"] = QuantizeInt4(whole, **calibrated(rows), method="rtn")
-    made["int4-32, GPTQ"] = QuantizeInt4(whole, **calibrated(rows))
+    result: Made = {"int8": QuantizeInt8(whole, **calibrated(rows))}
+    result["int4-32, rounded"] = QuantizeInt4(whole, **calibrated(rows), method="rtn")
+    result["int4-32, GPTQ"] = QuantizeInt4(whole, **calibrated(rows))
     for mean in (5.0, 6.0):
-        for allocation, told in (("knapsack", "by harm"), ("order", "first layers")):
-            made[f"int4 and int8, {mean:g} bits, {told}"] = MixedPrecision(
+        for allocation, reported in (("knapsack", "by harm"), ("order", "first layers")):
+            result[f"int4 and int8, {mean:g} bits, {reported}"] = MixedPrecision(
                 whole,
                 **calibrated(rows),
                 bits=mean,
                 allocation=allocation,  # type: ignore[arg-type]
             )
-    return made | {f"GOBO, {width} bits": GOBO(whole, bits=width) for width in (2, 3, 4)}
+    return result | {f"GOBO, {width} bits": GOBO(whole, bits=width) for width in (2, 3, 4)}
 
 
 GROUPS: Mapping[str, Makes] = {"tickets": tickets, "heads": heads, "masks": masks, "low": low, "bits": bits}
@@ -143,16 +145,16 @@ def main() -> None:
         return
     rows, test = texts(given, path)
     whole = Classifier(rows, student=MINILM, **trained(given))
-    made: Made = {"whole": whole}
+    result: Made = {"whole": whole}
     for group in given.groups:
-        made |= GROUPS[group](given, whole, rows)
-    scores = {f"{name}, scored": EvaluateClassifier(one, test, max_length=64) for name, one in made.items()}
-    run = Pipeline("encoders", outputs={**made, **scores, "test": test}).run(store=given.store)
-    told = f"{given.intents} classes, {given.each} texts each, {given.epochs:g} epochs"
-    print(f"{platform.machine()}; {given.data}, {told}")
-    figures = {name: json.loads((run[f"{name}, scored"].path / "metrics.json").read_text("utf-8")) for name in made}
-    fast = speeds({name: run[name].path for name in made}, [row["text"] for row in run["test"].dataset()], 1)
-    print(table(figures, fast, {name: dict(run[name].manifest.get("notes", {})) for name in made}))
+        result |= GROUPS[group](given, whole, rows)
+    scores = {f"{name}, scored": EvaluateClassifier(one, test, max_length=64) for name, one in result.items()}
+    run = Pipeline("encoders", outputs={**result, **scores, "test": test}).run(store=given.store)
+    reported = f"{given.intents} classes, {given.each} texts each, {given.epochs:g} epochs"
+    print(f"{platform.machine()}; {given.data}, {reported}")
+    figures = {name: json.loads((run[f"{name}, scored"].path / "metrics.json").read_text("utf-8")) for name in result}
+    fast = speeds({name: run[name].path for name in result}, [row["text"] for row in run["test"].dataset()], 1)
+    print(table(figures, fast, {name: dict(run[name].manifest.get("notes", {})) for name in result}))
 
 
 def texts(given: argparse.Namespace, path: Path) -> tuple[Any, Any]:
@@ -176,7 +178,7 @@ def table(figures: Mapping[str, Any], fast: Mapping[str, Speed], notes: Mapping[
             f"{name:45}{100 * accuracy(one):>9.2f}{accuracy(one) / first:>8.1%}{fast[name].times:>7.2f}"
             f"{one['weights_bytes'] / 1e6:>8.2f}{packed(one, notes[name]) / 1e6:>8.2f}{share:>9}"
         )
-    shares = {name: told["stored"]["share of outliers"] for name, told in notes.items() if "stored" in told}
+    shares = {name: reported["stored"]["share of outliers"] for name, reported in notes.items() if "stored" in reported}
     lines += [f"{name}: {100 * share:.3f} % of the weights are outliers" for name, share in shares.items()]
     return "\n".join(lines)
 

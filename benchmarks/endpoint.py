@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asking import TEACHER, commands, surroundings
+from asking import TEACHER, commands, context_in
 
 from potstill.engine.running import services
 from potstill.prompts import render
@@ -154,7 +154,7 @@ def potstill(case: Case) -> tuple[int, float]:
     teacher = Endpoint(case.url, case.model, api_key_env=KEY, concurrency=case.options.concurrency)
     sampling = Sampling(max_tokens=case.options.max_tokens)
     with tempfile.TemporaryDirectory() as folder:
-        context = surroundings(Path(folder), "ask")
+        context = context_in(Path(folder), "ask")
         start = time.perf_counter()
         with Asker(teacher, context) as asker:
             asked = ((number, Request(chat, sampling)) for number, chat in enumerate(case.chats))

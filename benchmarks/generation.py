@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asking import TEACHER, commands, surroundings
+from asking import TEACHER, commands, context_in
 
 from potstill.prompts import render
 from potstill.steps import LoadSeeds, PseudoLabel
@@ -108,7 +108,7 @@ def through_potstill(session: VLLMSession, rows: list[Any], options: Any, top_k:
     teacher, data = Opened(session), Dataset.from_list(rows)
     label = PseudoLabel(LoadSeeds(""), teacher=teacher, top_k=top_k, max_tokens=options.max_tokens)
     with tempfile.TemporaryDirectory() as folder:
-        context = surroundings(Path(folder), "label", options.threads)
+        context = context_in(Path(folder), "label", options.threads)
         clock = CLOCKS[options.clock]
         start = clock()
         for row in label.run(rows=data, teacher=teacher, context=context):

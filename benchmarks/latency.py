@@ -71,14 +71,14 @@ def main() -> None:
     if not (DATA / "p3-50k").exists():
         print(f"skipped: no folder {DATA / 'p3-50k'}")
         return
-    made: dict[str, Any] = {"as trained": model}
+    result: dict[str, Any] = {"as trained": model}
     for name in given.methods:
         kind, fields = METHODS[name]
-        made[name] = compressed(kind, fields, model, texts.train)
+        result[name] = compressed(kind, fields, model, texts.train)
     prompts = Take(Prompts(texts.test), given.prompts)
     scores = {
         name: Evaluate(one, prompts, prompt="{{ instruction }}", max_tokens=given.tokens, latency_requests=40)
-        for name, one in made.items()
+        for name, one in result.items()
     }
     run = Pipeline("latency", outputs=scores).run(store=given.store)
     print(f"{platform.machine()}; vLLM; {given.prompts} prompts, answers of at most {given.tokens} tokens")

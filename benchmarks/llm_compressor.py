@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import calibrated
-from asking import surroundings
+from asking import context_in
 
 from potstill import Pipeline, Step
 from potstill.steps.evaluation.perplexity import EvaluatePerplexity
@@ -136,7 +136,7 @@ def by_potstill(request: Mapping[str, Any]) -> dict[str, float]:
         "W8A8, SmoothQuant": lambda: QuantizeInt8(request["model"], **fields, smoothquant=0.5),
     }
     step: Any = steps[request["case"]]()
-    context = surroundings(Path(request["out"]), "quantized", request["threads"])
+    context = context_in(Path(request["out"]), "quantized", request["threads"])
     given = {} if request["case"] == "W8A8" else {"calibration": rows}
     step.run(model=request["model"], context=context, **given)
     whole = time.process_time()
@@ -171,8 +171,8 @@ def perplexities(folders: Mapping[str, str], inputs: calibrated.Inputs, given: a
         name: Take(LoadRows([{"text": text} for text in rows["text"]]), given.test)
         for name, rows in inputs.test.items()
     }
-    made = {name: EvaluatePerplexity(folder, sets, window=given.window) for name, folder in folders.items()}
-    run = Pipeline("llm_compressor", outputs=made).run(store=given.store)
+    result = {name: EvaluatePerplexity(folder, sets, window=given.window) for name, folder in folders.items()}
+    run = Pipeline("llm_compressor", outputs=result).run(store=given.store)
     return {name: json.loads((run[name].path / "metrics.json").read_text(encoding="utf-8")) for name in folders}
 
 
@@ -181,10 +181,10 @@ def table(cases: list[str], scores: Mapping[str, Any], times: Mapping[str, list[
     best = {name: {kind: min(one[kind] for one in own) for kind in own[0]} for name, own in times.items()}
     lines = [f"{'':34}{'MB':>8}{'P3':>10}{'WikiText':>11}{'seconds':>10}{'whole':>9}"]
     for name, score in scores.items():
-        found = {each: own["perplexity"] for each, own in score["sets"].items()}
+        actual = {each: own["perplexity"] for each, own in score["sets"].items()}
         took = f"{best[name]['compression']:>10.1f}{best[name]['whole']:>9.1f}" if name in best else ""
         size = score["weights_bytes"] / 1e6
-        lines.append(f"{name:34}{size:>8.2f}{found['p3']:>10.4f}{found['wikitext']:>11.4f}{took}")
+        lines.append(f"{name:34}{size:>8.2f}{actual['p3']:>10.4f}{actual['wikitext']:>11.4f}{took}")
     for case in cases:
         ours, theirs = f"{case}, Potstill", f"{case}, llm-compressor"
         for name in ("p3", "wikitext"):

@@ -105,8 +105,8 @@ def fill(pool: RougePool, texts: list[str]) -> None:
 def timed(work: Callable[[], Made]) -> tuple[Made, float]:
     """Return the result and the seconds of process time (waiting for a core does not count)."""
     start = time.process_time()
-    made = work()
-    return made, time.process_time() - start
+    result = work()
+    return result, time.process_time() - start
 
 
 if __name__ == "__main__":

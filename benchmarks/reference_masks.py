@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import calibrated
-from asking import surroundings
+from asking import context_in
 
 from potstill.compression.pruning.nm_pattern import parse
 from potstill.steps.compression.base import draw
@@ -119,9 +119,9 @@ def by_potstill(step: Any, model: Path, rows: Any, folder: Path) -> Masks:
     folder.mkdir()
     logging.getLogger("benchmark").setLevel(logging.ERROR)
     started = time.perf_counter()
-    made = step.run(model=model, calibration=rows, context=surroundings(folder, "masks"))
+    result = step.run(model=model, calibration=rows, context=context_in(folder, "masks"))
     seconds = time.perf_counter() - started
-    return Masks(kept_by(checkpoint.load(made).model), seconds)
+    return Masks(kept_by(checkpoint.load(result).model), seconds)
 
 
 def by_reference(prune: Any, step: Any, model: Path, rows: Any, *, reverse: bool = False) -> Masks:
@@ -206,8 +206,8 @@ def layer_by_layer(kind: Any, step: Any, model: Path, rows: Any) -> float:
             other = kind(copy.deepcopy(layer))
             other.H = seen[path].theirs.H.clone()
             other.fasterprune(step.sparsity, *((pattern.group - pattern.kept, pattern.group) if pattern else ()))
-            made = prune_layer(layer.weight.data, seen[path].ours, step.sparsity, pattern, step.damping, None)
-            layer.weight.data.copy_(made.weight)
+            result = prune_layer(layer.weight.data, seen[path].ours, step.sparsity, pattern, step.damping, None)
+            layer.weight.data.copy_(result.weight)
             same += int(((layer.weight.data != 0) == (other.layer.weight.data != 0)).sum())
             weights += layer.weight.numel()
     return same / weights

@@ -95,8 +95,8 @@ def graph(given: argparse.Namespace, seed: int) -> dict[str, Any]:
         trained: Any = course.student
         last = trained.rows.rows.picks
         picked |= {
-            f"picked, co-training, {name}, {which}": found
-            for which, found in zip(("first", "second"), last, strict=True)
+            f"picked, co-training, {name}, {which}": actual
+            for which, actual in zip(("first", "second"), last, strict=True)
         }
     for name, weight in (("meta", 1.0), ("no-feedback", 0.0)):
         if name in given.methods:
@@ -120,14 +120,14 @@ def graph(given: argparse.Namespace, seed: int) -> dict[str, Any]:
 def pairs(given: argparse.Namespace, data: Any, how: Mapping[str, Any]) -> dict[str, Course]:
     """Return co-training by what its two views are."""
     each = given.co_per_class or max(1, given.others // given.rounds)
-    made: dict[str, Course] = {}
+    result: dict[str, Course] = {}
     if "co" in given.methods:
         views = Halves(data.labelled), Halves(data.unlabelled)
-        made["halves"] = CoTraining(*views, per_class=each, threshold=given.co_threshold, **how)
+        result["halves"] = CoTraining(*views, per_class=each, threshold=given.co_threshold, **how)
     if "two" in given.methods:
         # the even and the odd layers of one encoder: the same text, read in two ways
         two = [KeepLayers(MINILM, layers=tuple(range(first, LAYERS, 2))) for first in (0, 1)]
-        made["two students"] = CoTraining(
+        result["two students"] = CoTraining(
             data.labelled,
             data.unlabelled,
             views=("text", "text"),
@@ -136,16 +136,16 @@ def pairs(given: argparse.Namespace, data: Any, how: Mapping[str, Any]) -> dict[
             threshold=given.threshold,
             **how,
         )
-    return made
+    return result
 
 
 def right(run: Any, name: str, seed: int) -> str:
     """Return how many rows were picked, and which share of them with their true label."""
     truth = {row["text"]: row["label"] for row in run[f"picked, truth #{seed}"].dataset()}
     # halves know only their own text: a pick still has the whole one
-    found = [(row["text"], row["label"]) for row in run[f"{name} #{seed}"].dataset()]
-    correct = sum(truth[text] == label for text, label in found)
-    return f"{len(found)} rows, {100 * correct / max(len(found), 1):.1f} % right"
+    actual = [(row["text"], row["label"]) for row in run[f"{name} #{seed}"].dataset()]
+    correct = sum(truth[text] == label for text, label in actual)
+    return f"{len(actual)} rows, {100 * correct / max(len(actual), 1):.1f} % right"
 
 
 def arguments() -> argparse.Namespace:

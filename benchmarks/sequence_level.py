@@ -120,7 +120,7 @@ def trained(given: argparse.Namespace) -> dict[str, list[Step]]:
     teacher = HardLabel(rows, student=start(tokenizer, large, given.dropout, 0), epochs=given.teacher_epochs, **shared)
     written: dict[str, Any] = {"teacher": teacher, "decode": "beam", "beams": given.beams}
     written |= {"max_tokens": given.max_tokens, "max_failed": given.max_failed}
-    made: dict[str, list[Step]] = {"teacher": [teacher]}
+    result: dict[str, list[Step]] = {"teacher": [teacher]}
     for seed in range(given.seeds):
         student = start(tokenizer, small, given.dropout, seed)
         train = TrainCausal(
@@ -137,8 +137,8 @@ def trained(given: argparse.Namespace) -> dict[str, list[Step]]:
                 rows, student=student, train=train, word_level=given.alpha, interpolate=True, **written
             )
         for name, model in own.items():
-            made.setdefault(name, []).append(model)
-    return made
+            result.setdefault(name, []).append(model)
+    return result
 
 
 def start(tokenizer: Step, size: Size, dropout: float, seed: int) -> Step:
@@ -161,10 +161,10 @@ def table(metrics: dict[str, dict[str, list[dict[str, Any]]]]) -> str:
     heads = ("parameters", "greedy", "beam", "chrF, greedy", "tokens/s", "rows/s, beam")
     lines = [" " * 14 + "".join(f"{head:>{width}}" for head, width in zip(heads, WIDTHS, strict=True))]
     for name, own in metrics.items():
-        bleu = {search: [made["sets"]["test"]["bleu"] for made in own[search]] for search in SEARCHES}
-        chrf = statistics.fmean(made["sets"]["test"]["chrf"] for made in own["greedy"])
-        tokens = statistics.fmean(made["tokens_per_s"] for made in own["greedy"])
-        rows = statistics.fmean(made["rows_per_s"] for made in own["beam"])
+        bleu = {search: [result["sets"]["test"]["bleu"] for result in own[search]] for search in SEARCHES}
+        chrf = statistics.fmean(result["sets"]["test"]["chrf"] for result in own["greedy"])
+        tokens = statistics.fmean(result["tokens_per_s"] for result in own["greedy"])
+        rows = statistics.fmean(result["rows_per_s"] for result in own["beam"])
         size = own["greedy"][0]["parameters"]
         lines.append(
             f"{name:14}{size:>12,}{spread(bleu['greedy']):>16}{spread(bleu['beam']):>16}{chrf:>14.1f}"
@@ -180,7 +180,7 @@ def table(metrics: dict[str, dict[str, list[dict[str, Any]]]]) -> str:
 
 def greedy(own: dict[str, list[dict[str, Any]]]) -> float:
     """Return a model's mean BLEU by greedy search."""
-    return statistics.fmean(made["sets"]["test"]["bleu"] for made in own["greedy"])
+    return statistics.fmean(result["sets"]["test"]["bleu"] for result in own["greedy"])
 
 
 def spread(values: list[float]) -> str:

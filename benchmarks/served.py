@@ -15,13 +15,13 @@ def accuracies(folders: Mapping[str, Path], rows: Sequence[Mapping[str, str]], t
     """Return the share of `rows` that each folder's own script, in a fresh process, names the label of."""
     from potstill.exporting.encoders.fresh_process import fresh_answers
 
-    found = {}
+    actual = {}
     for name, folder in folders.items():
         names = json.loads((folder / "config.json").read_text(encoding="utf-8"))["id2label"]
         said = fresh_answers(PACKAGE, folder, [row["text"] for row in rows], 1200, threads).said
         right = [names[str(best)] == row["label"] for best, row in zip(said.argmax(1), rows, strict=True)]
-        found[name] = sum(right) / len(right)
-    return found
+        actual[name] = sum(right) / len(right)
+    return actual
 
 
 def speeds(folders: Mapping[str, Path], texts: Sequence[str], batch_size: int, threads: int = 1) -> dict[str, Speed]:

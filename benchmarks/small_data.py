@@ -54,7 +54,7 @@ def main() -> None:
         names = dict.fromkeys(name.partition(" #")[0] for name in scores if name.startswith(f"{each}: "))
         reached = {name: [accuracy(run[f"{name} #{seed}"]) for seed in range(given.seeds)] for name in names}
         print(f"\n{each} labels an intent")
-        table({name.partition(": ")[2]: found for name, found in reached.items()}, "labels alone")
+        table({name.partition(": ")[2]: actual for name, actual in reached.items()}, "labels alone")
 
 
 def students(given: argparse.Namespace, teacher: Step, each: int, seed: int, shared: dict[str, Any]) -> dict[str, Step]:
@@ -64,14 +64,14 @@ def students(given: argparse.Namespace, teacher: Step, each: int, seed: int, sha
     soft = {"teacher": teacher, "alpha": given.alpha, "temperature": given.temperature}
     everything = Concat([data.labelled, Drop(data.unlabelled, ["label"])], fill=True)
     few = {**shared, "epochs": given.epochs * 10 / each}
-    made: dict[str, Step] = {
+    result: dict[str, Step] = {
         "labels alone": Classifier(data.labelled, student=start, **few),
         "teacher's distribution, same texts": Classifier(data.labelled, student=start, **soft, **few),
     }
     if seed < given.rest_seeds:
         more = {**shared, "epochs": given.more_epochs}
-        made["teacher's distribution, all texts"] = Classifier(everything, student=start, **soft, **more)
-    return made
+        result["teacher's distribution, all texts"] = Classifier(everything, student=start, **soft, **more)
+    return result
 
 
 def arguments() -> argparse.Namespace:

@@ -49,11 +49,11 @@ def in_turn(passes: Mapping[str, tuple[Callable[[], None], int]]) -> dict[str, S
             if number:  # the first round warms up
                 taken[name].append((time.perf_counter() - started) / count)
     first = next(iter(taken.values()))
-    found = {}
+    actual = {}
     for name, seconds in taken.items():
         ratios = [theirs / ours for theirs, ours in zip(first, seconds, strict=True)]
-        found[name] = Speed(statistics.median(seconds), statistics.median(ratios), min(ratios), max(ratios))
-    return found
+        actual[name] = Speed(statistics.median(seconds), statistics.median(ratios), min(ratios), max(ratios))
+    return actual
 
 
 def batches_of(texts: Sequence[str], batch_size: int) -> list[list[str]]:

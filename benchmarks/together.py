@@ -79,18 +79,18 @@ def main() -> None:
 
 def stages(given: argparse.Namespace, rows: Any, teacher: Any, fields: Mapping[str, Any]) -> dict[str, Stage]:
     """Return what is done one after another; the teacher's distribution is written into the rows once."""
-    told = ClassProbabilities(rows, model=teacher)
+    reported = ClassProbabilities(rows, model=teacher)
     how = {**fields, "alpha": 0.7, "temperature": 2.0}
     again = {**how, "epochs": given.epochs / 2}
     texts = {"calibration": rows, "text": "text"}
     return {
         "half of the layers": lambda model: Classifier(
-            told, student=KeepLayers(model, every=2), epochs=given.epochs, **how
+            reported, student=KeepLayers(model, every=2), epochs=given.epochs, **how
         ),
         "half of the units": lambda model: WidthPrune(
             model,
             intermediate_size=768,
-            recover=Classifier(told, student=model, **again),
+            recover=Classifier(reported, student=model, **again),
             **texts,
         ),
         "tokens that occur": lambda model: TrimVocabulary(model, rows=rows, fields=("text",)),
@@ -102,21 +102,22 @@ def table(figures: Mapping[str, Any], sizes: Mapping[str, Any], fast: Mapping[st
     """Return the table of the stages, and whether the last is small, good and fast enough."""
     first, last = next(iter(figures)), list(figures)[-1]
     lines = [f"{'':24}{'accuracy, %':>12}{'kept':>8}{'MB':>8}{'stage':>8}{'times':>8}{'parameters':>12}{'speed':>8}"]
-    found = {name: float(one["sets"]["test"]["accuracy"]) for name, one in figures.items()}
+    actual = {name: float(one["sets"]["test"]["accuracy"]) for name, one in figures.items()}
     for name, one in figures.items():
-        row, share = sizes[name], found[name] / found[first]
+        row, share = sizes[name], actual[name] / actual[first]
         size = f"{row['bytes'] / 1e6:>8.2f}{row['factor']:>8.2f}{row['times']:>8.2f}{one['parameters']:>12,}"
-        lines.append(f"{name:24}{100 * found[name]:>12.2f}{share:>8.1%}{size}{fast[name].times:>8.2f}")
+        lines.append(f"{name:24}{100 * actual[name]:>12.2f}{share:>8.1%}{size}{fast[name].times:>8.2f}")
     reached = {
         f"{sizes[last]['times']:.1f} times smaller (at least {BAR:g})": sizes[last]["times"] >= BAR,
-        f"{found[last] / found[first]:.1%} of the accuracy (at least {KEPT:.0%})": found[last] >= KEPT * found[first],
+        f"{actual[last] / actual[first]:.1%} of the accuracy (at least {KEPT:.0%})": actual[last]
+        >= KEPT * actual[first],
     }
     return "\n".join([*lines, *verdicts(reached)])
 
 
 def served_table(folders: Mapping[str, Path], rows: Sequence[Mapping[str, str]], threads: int) -> str:
     """Return the table of what is served, and whether it is small, good and fast enough."""
-    found = served.accuracies(folders, rows, threads)
+    actual = served.accuracies(folders, rows, threads)
     alone, batches = (served.speeds(folders, [row["text"] for row in rows], size, threads) for size in (1, 64))
     lines = [
         "",
@@ -127,17 +128,19 @@ def served_table(folders: Mapping[str, Path], rows: Sequence[Mapping[str, str]],
     whole = served.size(folders[first])
     reached: dict[str, bool] = {}
     for name, folder in folders.items():
-        share, held, one, many = found[name] / found[first], served.size(folder), alone[name], batches[name]
+        share, held, one, many = actual[name] / actual[first], served.size(folder), alone[name], batches[name]
         times = whole / held
         lines.append(
-            f"{name:32}{100 * found[name]:>12.2f}{share:>8.1%}{held / 1e6:>8.2f}{times:>8.2f}"
+            f"{name:32}{100 * actual[name]:>12.2f}{share:>8.1%}{held / 1e6:>8.2f}{times:>8.2f}"
             f"{1000 * one.seconds:>19.2f}{one.times:>9.2f}"
             f"{1000 * many.seconds:>14.2f}{many.times:>9.2f}"
         )
         if name != first:
             fast = min(one.times, many.times)
-            told = f"{name}: {times:.1f} times smaller, {share:.1%} of the accuracy, at least {fast:.2f} times as fast"
-            reached[told] = times >= BAR and share >= KEPT and fast > 1
+            reported = (
+                f"{name}: {times:.1f} times smaller, {share:.1%} of the accuracy, at least {fast:.2f} times as fast"
+            )
+            reached[reported] = times >= BAR and share >= KEPT and fast > 1
     return "\n".join([*lines, *verdicts(reached)])
 
 

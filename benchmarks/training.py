@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from asking import surroundings
+from asking import context_in
 
 from potstill import Pipeline
 from potstill.engine.rows.files import opened
@@ -36,7 +36,7 @@ from potstill.trainers.language_models.hard_label import HardLabel
 from potstill.trainers.language_models.soft_label import SoftLabel
 
 DATA = Path(os.environ.get("POTSTILL_DATASETS", Path(__file__).parents[2] / "shared" / "datasets"))
-"""Where the data sets lie; none of them is part of the project."""
+"""Where the datasets lie; none of them is part of the project."""
 ROWS = DATA / "gsm8k" / "train.jsonl"
 CASES = ("trl SFT", "plain", "stored top-k", "trl GKD", "live teacher")
 SKIPPED = 2
@@ -59,13 +59,13 @@ def main() -> None:
         print(f"skipped: no file {ROWS}")
         return
     given.inputs = prepared(given)
-    made = {case: [run(case, given) for _ in range(given.repeats)] for case in CASES}
+    result = {case: [run(case, given) for _ in range(given.repeats)] for case in CASES}
     print(
         f"{platform.machine()}, {given.threads} threads; {given.rows} rows of GSM8K in batches of {given.batch}, "
         f"top-k {given.top_k}, vocabulary {given.vocabulary:,}, student {given.student}, teacher {given.teacher}; "
         f"best of {given.repeats}"
     )
-    print(table(made))
+    print(table(result))
 
 
 def arguments() -> argparse.Namespace:
@@ -139,7 +139,7 @@ def through_potstill(case: str, given: argparse.Namespace, times: list[float]) -
         "learning_rate": RATE,
     }
     with tempfile.TemporaryDirectory() as folder:
-        context = surroundings(Path(folder), "training", given.threads)
+        context = context_in(Path(folder), "training", given.threads)
         context.progress = lambda *_, **__: times.append(time.perf_counter())
         if case == "plain":
             HardLabel(NOTHING, **shared).run(rows=rows, student=student, context=context)

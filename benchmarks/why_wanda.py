@@ -33,9 +33,9 @@ def main() -> None:
     tokenizer = AutoTokenizer.from_pretrained(inputs.model)
     ids = [tokenizer(text)["input_ids"][: given.length] for text in inputs.calibration["text"]]
     model = AutoModelForCausalLM.from_pretrained(inputs.model, dtype=torch.float32).eval()
-    found = compared(model, list(torch.split(torch.tensor(ids), 16)))
+    actual = compared(model, list(torch.split(torch.tensor(ids), 16)))
     print(f"{platform.machine()}; {given.calibration} texts of {given.length} tokens; medians of the layers")
-    for name, values in found.items():
+    for name, values in actual.items():
         print(f"{name:58}{statistics.median(values):>8.3f}  ({min(values):.3f} to {max(values):.3f})")
 
 
@@ -47,10 +47,10 @@ def compared(model: Any, batches: list[Any]) -> Figures:
     from potstill.compression.pruning.wanda import mask
     from potstill.compression.quantization.gptq import Hessian, layer_error
 
-    found: Figures = {}
+    actual: Figures = {}
 
     def note(name: str, value: Any) -> None:
-        found.setdefault(name, []).append(float(value))
+        actual.setdefault(name, []).append(float(value))
 
     for block in walk(model, batches):
         for path, hessian in block.record(lambda layer: Hessian(layer.in_features)).items():
@@ -68,7 +68,7 @@ def compared(model: Any, batches: list[Any]) -> Figures:
                 )
                 lost = [layer_error(weight, weight * kept, mean).sum() for kept in (plain, wanda)]
                 note(f"{form}: error of the outputs, Wanda's over magnitude's", lost[1] / lost[0])
-    return found
+    return actual
 
 
 if __name__ == "__main__":

@@ -38,8 +38,8 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def on_post_page(output: str, page: Any, **_: Any) -> str:
     """Return the page as it is; warn where it would load something from another host."""
-    for found in LOADED.findall(output):
-        _log.warning("%s loads something from elsewhere: %s", page.file.src_uri, found)
+    for actual in LOADED.findall(output):
+        _log.warning("%s loads something from elsewhere: %s", page.file.src_uri, actual)
     return output
 
 

@@ -63,9 +63,9 @@ MODEL_FILES = ("config.json", "generation_config.json", "model.safetensors", "to
 
 def potstill(*arguments: str, cwd: Path) -> str:
     """Run the command as a user does and return what it prints; fail if it fails."""
-    made = subprocess.run(["potstill", *arguments], cwd=cwd, capture_output=True, text=True)
-    assert made.returncode == 0, f"potstill {' '.join(arguments)}: exit code {made.returncode}\n{made.stderr}"
-    return made.stdout
+    result = subprocess.run(["potstill", *arguments], cwd=cwd, capture_output=True, text=True)
+    assert result.returncode == 0, f"potstill {' '.join(arguments)}: exit code {result.returncode}\n{result.stderr}"
+    return result.stdout
 
 
 def check_content() -> None:

@@ -74,9 +74,9 @@ pipeline = Pipeline("seeds", outputs={"seeds": seeds})
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    made = Project(tmp_path)
-    made.write(PIPELINE)
-    return made
+    result = Project(tmp_path)
+    result.write(PIPELINE)
+    return result
 
 
 def test_help_is_quick_and_loads_nothing_heavy() -> None:
@@ -114,18 +114,18 @@ def test_the_command_is_installed() -> None:
 
 
 def test_the_json_line_of_a_run(project: Project) -> None:
-    found = project.run().json
-    assert list(found) == ["pipeline", "status", "store", "steps", "outputs"]
-    assert (found["pipeline"], found["status"], found["store"]) == ("cli", "done", str(project.store))
-    for step in found["steps"]:
+    actual = project.run().json
+    assert list(actual) == ["pipeline", "status", "store", "steps", "outputs"]
+    assert (actual["pipeline"], actual["status"], actual["store"]) == ("cli", "done", str(project.store))
+    for step in actual["steps"]:
         assert list(step) == ["name", "type", "key", "status", "seconds", "rows", "path", "error"]
         assert (step["status"], step["rows"], step["error"]) == ("ran", 3, None)
         assert Path(step["path"]) == project.store / "artifacts" / step["key"]
         assert (Path(step["path"]) / "manifest.json").is_file()
-    used = found["steps"][1]
-    assert found["outputs"] == {
+    used = actual["steps"][1]
+    assert actual["outputs"] == {
         "used": {"path": used["path"], "key": used["key"]},
-        "made": {"path": found["steps"][0]["path"], "key": found["steps"][0]["key"]},
+        "made": {"path": actual["steps"][0]["path"], "key": actual["steps"][0]["key"]},
     }
 
 
@@ -347,8 +347,8 @@ def test_progress_is_plain_lines_where_no_terminal_is(project: Project) -> None:
 def test_two_files_may_hold_pipelines_of_one_name(project: Project) -> None:
     project.run()
     project.write(PIPELINE, "other.py")
-    found = json.loads(project.cli("run", "other.py", "--json").out.splitlines()[-1])
-    assert found["pipeline"] == "cli"
+    actual = json.loads(project.cli("run", "other.py", "--json").out.splitlines()[-1])
+    assert actual["pipeline"] == "cli"
 
 
 def test_the_version_names_what_computes(project: Project) -> None:

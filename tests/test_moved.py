@@ -87,7 +87,7 @@ def test_a_room_has_no_name_that_its_namesake_lacked() -> None:
 
 def test_no_file_here_uses_an_old_name() -> None:
     gone = {old for old in MOVED.values() if not (ROOT / "src" / f"{old.replace('.', '/')}.py").is_file()}
-    found = []
+    actual = []
     tops = [ROOT / name for name in ("src", "tests", "benchmarks", "scripts", "docs")]
     files = [path for top in tops for path in top.rglob("*") if path.suffix in (".py", ".md")]
     for path in (*ROOT.glob("*.md"), *files):
@@ -97,8 +97,8 @@ def test_no_file_here_uses_an_old_name() -> None:
             beginnings = {".".join(parts[:count]) for count in range(2, len(parts) + 1)}
             rooms = {one for one in beginnings if (ROOT / "src" / one.replace(".", "/")).is_dir()}
             if beginnings & gone - rooms and not f"{name}.".startswith(LOGGERS):
-                found.append(f"{place}: {name}")
-    assert found == []
+                actual.append(f"{place}: {name}")
+    assert actual == []
 
 
 def test_a_module_is_taken_from_a_room_without_its_namesake() -> None:

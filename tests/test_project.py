@@ -6,6 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 from potstill import steps, trainers
@@ -43,3 +44,29 @@ def test_the_workflow_and_the_forms_are_readable() -> None:
     assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
     for form in (ROOT / ".github" / "ISSUE_TEMPLATE").iterdir():
         assert {"name", "about"} <= yaml.safe_load(form.read_text(encoding="utf-8").split("---")[1]).keys()
+
+
+SOURCE = ROOT / "src/potstill"
+ROOMS = sorted(page.parent for page in SOURCE.rglob("README.md") if SOURCE / "data" not in page.parents)
+PLACES = {place.stem: place for place in sorted(SOURCE.rglob("*")) if place.is_dir() or place.suffix == ".py"}
+
+
+def is_defined(name: str, room: Path) -> bool:
+    """Return whether a module that is named in `module.thing` defines that, or one of the room, in `Class.method`."""
+    *before, thing = name.split(".")
+    modules = [
+        file
+        for file in SOURCE.rglob("*.py")
+        if file.stem in before or (before[0][0].isupper() and room in file.parents)
+    ]
+    return any(re.search(rf"^ *(def|class) {thing}\b", file.read_text(encoding="utf-8"), re.M) for file in modules)
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: str(room.relative_to(SOURCE)))
+def test_the_page_of_a_room_names_what_there_is(room: Path) -> None:
+    text = (room / "README.md").read_text(encoding="utf-8")
+    listed = re.sub(r"\([^()]*\)", "", "\n".join(re.findall(r"^- .*(?:\n  .*)*", text, re.M)))
+    for words in re.findall(r"`([a-z_]+/?(?: ?[a-z_]+/?)*)`", listed):
+        assert all(word in PLACES for word in re.split(r"[/ ]+", words.strip("/"))), words
+    for name in re.findall(r"(?<![\w./`])`?((?:\w+\.)+\w+)(?= ?\()", text):
+        assert is_defined(name, room), name

@@ -25,8 +25,8 @@ def blocks(language: str) -> list[str]:
 
 def block(part: str) -> str:
     """Return the one Python block that holds `part`."""
-    (found,) = (code for code in blocks("python") if part in code)
-    return found
+    (actual,) = (code for code in blocks("python") if part in code)
+    return actual
 
 
 def potstill(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -57,8 +57,8 @@ def test_a_step_of_ones_own_runs_and_is_cached(shouting):
         result = json.loads(done.stdout.splitlines()[-1])
         assert [step["status"] for step in result["steps"]] == [status] * 3
         assert [step["name"] for step in result["steps"]] == ["seeds", "loud", "longest"]
-    found = json.loads((shouting / result["outputs"]["longest"]["path"] / "metrics.json").read_text())
-    assert found == {"longest": "START THE VACUUM IN THE LIVING ROOM!"}
+    actual = json.loads((shouting / result["outputs"]["longest"]["path"] / "metrics.json").read_text())
+    assert actual == {"longest": "START THE VACUUM IN THE LIVING ROOM!"}
 
 
 def test_an_edit_of_ones_own_step_counts_and_a_comment_does_not(shouting):

@@ -82,7 +82,7 @@ class Comparison(Step):
     def run(self, figures: Mapping[str, dict[str, Any]], context: Context) -> dict[str, Any]:
         """Return the table."""
         names = ("n", "accuracy", "accuracy_low", "accuracy_high", "macro_f1", "worst")
-        students = {name: {key: made["sets"]["test"][key] for key in names} for name, made in figures.items()}
+        students = {name: {key: result["sets"]["test"][key] for key in names} for name, result in figures.items()}
         lineage = {ancestor.name: ancestor.manifest for ancestor in context.lineage}
         counts = {
             name: {key: lineage[name]["counts"][key] for key in ("kept", "filtered", "failed")} for name in self.filters

@@ -80,7 +80,7 @@ def said(store: Path) -> Path:
 
 def disturbed(file: Path, store: Path, options: list[str], seconds: float) -> Killed:
     """Run until the end, with kills on the way."""
-    found, allowed, furthest = Killed(), seconds, ""
+    actual, allowed, furthest = Killed(), seconds, ""
     started = time.monotonic()
     while True:
         run = start(file, store, options)
@@ -88,19 +88,19 @@ def disturbed(file: Path, store: Path, options: list[str], seconds: float) -> Ki
             code = run.wait(allowed)
         except subprocess.TimeoutExpired:
             kill(run)
-            found.kills += 1
-            found.intervals.append(allowed)
+            actual.kills += 1
+            actual.intervals.append(allowed)
             now = progress(store)
             if now != furthest:
-                found.longest = max(found.longest, allowed)
+                actual.longest = max(actual.longest, allowed)
                 furthest, allowed = now, seconds
             else:
                 allowed *= GROWTH
             continue
         if code:
             raise SystemExit(f"the run failed by itself, with exit code {code}")
-        found.seconds = time.monotonic() - started
-        return found
+        actual.seconds = time.monotonic() - started
+        return actual
 
 
 def kill(run: subprocess.Popen[bytes]) -> None:
@@ -138,23 +138,23 @@ def alive(process: int) -> bool:
 
 def progress(store: Path) -> str:
     """Return a mark that changes whenever the store holds more finished work: an artifact, a checkpoint, a response."""
-    found = [path.name for path in sorted(store.glob("artifacts/*"))]
-    found += [str(path) for path in sorted(store.glob("work/*/scratch/checkpoints/*/trainer_state.json"))]
-    found += [f"{path.name} {path.stat().st_size}" for path in sorted(store.glob("journal.sqlite*")) if path.exists()]
-    return hashlib.sha256("\n".join(found).encode()).hexdigest()
+    actual = [path.name for path in sorted(store.glob("artifacts/*"))]
+    actual += [str(path) for path in sorted(store.glob("work/*/scratch/checkpoints/*/trainer_state.json"))]
+    actual += [f"{path.name} {path.stat().st_size}" for path in sorted(store.glob("journal.sqlite*")) if path.exists()]
+    return hashlib.sha256("\n".join(actual).encode()).hexdigest()
 
 
 def results(store: Path) -> dict[str, tuple[str, str, str]]:
     """Return, by step of the last run, its type, how it was compared, and a digest of its content."""
-    found = {}
+    actual = {}
     for step in json.loads(said(store).read_text(encoding="utf-8").splitlines()[-1])["steps"]:
         manifest = json.loads((Path(step["path"]) / "manifest.json").read_text(encoding="utf-8"))
         how, content = "bytes", json.dumps(manifest["digests"], sort_keys=True)
         if manifest["makes"] == "metrics":
             metrics = json.loads((Path(step["path"]) / "metrics.json").read_text(encoding="utf-8"))
             how, content = "figures", json.dumps(steady(metrics), sort_keys=True)
-        found[step["name"]] = (step["type"], how, hashlib.sha256(content.encode()).hexdigest()[:12])
-    return found
+        actual[step["name"]] = (step["type"], how, hashlib.sha256(content.encode()).hexdigest()[:12])
+    return actual
 
 
 def steady(value: Any) -> Any:

@@ -20,7 +20,7 @@ from potstill.prompts import render
 from potstill.teachers.transformers import Transformers
 
 DATA = Path(os.environ.get("POTSTILL_DATASETS", Path(__file__).parents[3] / "shared" / "datasets"))
-"""Where the data sets lie; none of them is part of the project."""
+"""Where the datasets lie; none of them is part of the project."""
 CHAT = "{{ user }}"
 """The lessons below are rendered chats already."""
 DETECT = "Is the answer to this task one of a few labels that are known beforehand? Say Yes or No.\n\n{{ instruction }}"
@@ -64,9 +64,9 @@ class Lessons(Step):
         for row in rows:
             by_task[row["task"]].append({"prompt": row["prompt"].strip(), "completion": plain(row["completion"])})
         tasks: list[str] = []
-        for name, number in evenly({name: len(found) for name, found in by_task.items()}, self.count):
+        for name, number in evenly({name: len(actual) for name, actual in by_task.items()}, self.count):
             row, random = by_task[name][number], Random(f"{self.seed}/{name}/{number}")
-            labels = {found["completion"] for found in by_task[name]}
+            labels = {actual["completion"] for actual in by_task[name]}
             few = len(labels) <= min(10, len(by_task[name]) // 3)
             for user, output in forms(row, few, random):
                 yield {"id": f"{name}-{number}", "user": user, "output": output}
@@ -103,12 +103,12 @@ def forms(row: Mapping[str, str], few_labels: bool, random: Random) -> Iterator[
 
 def evenly(sizes: Mapping[str, int], count: int) -> Iterator[tuple[str, int]]:
     """Yield (name, number) in turn over the names until each has no more or `count` is reached."""
-    made = 0
+    result = 0
     for number in range(max(sizes.values(), default=0)):
         for name in sorted(sizes):
             if number < sizes[name]:
-                made += 1
-                if made > count:
+                result += 1
+                if result > count:
                     return
                 yield name, number
 

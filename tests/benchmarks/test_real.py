@@ -62,7 +62,7 @@ def real(monkeypatch):
 
 
 def datasets(folder: Path) -> Path:
-    """Write a few rows in the form of each data set."""
+    """Write a few rows in the form of each dataset."""
     for name in ("p3-50k", "clinc150", "self-instruct"):
         (folder / name).mkdir(parents=True)
     with lzma.open(folder / "p3-50k" / "train.jsonl.xz", "wt") as file:
@@ -99,11 +99,11 @@ def test_lessons_are_answers_whole_texts_examples_and_lists(real):
     assert short({"prompt": "x", "completion": "y"}) and not short({"prompt": "x" * 900, "completion": "y"})
     assert not short({"prompt": "x", "completion": "<|endoftext|>"})
     row = {"prompt": PROMPTS[0], "completion": "yellow"}
-    made = {form for seed in range(60) for form in forms(row, False, Random(seed))}
-    assert (PROMPTS[0], "yellow") in made
-    assert any(user.startswith("Continue: Name") and output.endswith("table yellow") for user, output in made)
-    assert any(output == "Input: a ripe lemon that lies on the table\nOutput: yellow" for _, output in made)
-    assert any(output == "No" for _, output in made)
+    result = {form for seed in range(60) for form in forms(row, False, Random(seed))}
+    assert (PROMPTS[0], "yellow") in result
+    assert any(user.startswith("Continue: Name") and output.endswith("table yellow") for user, output in result)
+    assert any(output == "Input: a ripe lemon that lies on the table\nOutput: yellow" for _, output in result)
+    assert any(output == "No" for _, output in result)
     turned = {output for seed in range(60) for _, output in forms(row, True, Random(seed))}
     assert "Output: yellow\nInput: a ripe lemon that lies on the table" in turned and "Yes" in turned
     rows = [{"task": f"t{n % 3}", "prompt": f"What is {n}?", "completion": str(n)} for n in range(40)]

@@ -22,6 +22,6 @@ def test_equal_states_agree():
 
 def test_divergence_by_hand():
     before, after = torch.tensor([0.5, 0.25, 0.25]), torch.tensor([0.25, 0.5, 0.25])
-    found = agreement(head(), [before.log()[None]], [after.log()[None]])
-    assert found["kl"] == pytest.approx(0.25 * math.log(2))
-    assert found["top1"] == 0.0
+    actual = agreement(head(), [before.log()[None]], [after.log()[None]])
+    assert actual["kl"] == pytest.approx(0.25 * math.log(2))
+    assert actual["top1"] == 0.0

@@ -22,21 +22,21 @@ def slopes_of_gates(made):
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_the_gradients_are_those_of_a_plain_pass(kind):
-    made = model(kind)
-    plain = slopes_of_gates(made)
-    made.zero_grad(set_to_none=True)
-    with one_block_held(made):
-        held = slopes_of_gates(made)
+    result = model(kind)
+    plain = slopes_of_gates(result)
+    result.zero_grad(set_to_none=True)
+    with one_block_held(result):
+        held = slopes_of_gates(result)
     torch.testing.assert_close(held, plain)
-    assert held.abs().max() > 0 and all(weight.grad is None for weight in made.parameters())
+    assert held.abs().max() > 0 and all(weight.grad is None for weight in result.parameters())
 
 
 def test_a_block_runs_without_gradients_first_and_with_them_later():
-    made, kept = model("qwen3"), []
-    layer = readers_of_units(made)[1]
+    result, kept = model("qwen3"), []
+    layer = readers_of_units(result)[1]
     handle = layer.register_forward_hook(lambda _, __, out: kept.append(out.requires_grad))
-    with one_block_held(made):
-        loss = made(input_ids=ids()).logits.sum()
+    with one_block_held(result):
+        loss = result(input_ids=ids()).logits.sum()
         assert kept == [False]
         loss.backward()
     handle.remove()
@@ -44,10 +44,10 @@ def test_a_block_runs_without_gradients_first_and_with_them_later():
 
 
 def test_the_model_is_left_as_it_was_even_by_a_fault():
-    made = model("bert")
-    wanted = [weight.requires_grad for weight in made.parameters()]
-    forwards = [block.forward for block in blocks_of(made)[1]]
-    with pytest.raises(ZeroDivisionError), one_block_held(made):
+    result = model("bert")
+    wanted = [weight.requires_grad for weight in result.parameters()]
+    forwards = [block.forward for block in blocks_of(result)[1]]
+    with pytest.raises(ZeroDivisionError), one_block_held(result):
         raise ZeroDivisionError
-    assert [weight.requires_grad for weight in made.parameters()] == wanted
-    assert [block.forward for block in blocks_of(made)[1]] == forwards
+    assert [weight.requires_grad for weight in result.parameters()] == wanted
+    assert [block.forward for block in blocks_of(result)[1]] == forwards

@@ -17,10 +17,10 @@ INPUTS[:, 3] = INPUTS[:, 19] * 0.5
 
 
 def gram():
-    made = Gram(20)
-    made.add(INPUTS[:100])
-    made.add(INPUTS[100:])
-    return made.total
+    result = Gram(20)
+    result.add(INPUTS[:100])
+    result.add(INPUTS[100:])
+    return result.total
 
 
 def lost(weight):
@@ -74,17 +74,17 @@ def test_rows_that_matter_more_are_nearer():
 
 @pytest.mark.parametrize(("kind", "labels"), [("qwen3", None), ("bert", [1, 0, 2, 2])])
 def test_information_is_the_mean_of_squared_gradients(kind, labels):
-    made, tokens = model(kind), ids()
-    layers = block_layers(made)
-    found = row_information(made, layers, batches_of([(row, 0) for row in tokens], labels))
+    result, tokens = model(kind), ids()
+    layers = block_layers(result)
+    actual = row_information(result, layers, batches_of([(row, 0) for row in tokens], labels))
     path = next(iter(layers))
     total = torch.zeros(len(layers[path].weight))
     for number, row in enumerate(tokens):
-        made.zero_grad()
+        result.zero_grad()
         target = None if labels is None else torch.tensor([labels[number]])
-        made(input_ids=row[None], labels=row[None] if target is None else target).loss.backward()
+        result(input_ids=row[None], labels=row[None] if target is None else target).loss.backward()
         total += layers[path].weight.grad.square().sum(1)
-    assert torch.allclose(found[path], total / 4, rtol=1e-3, atol=1e-10)
+    assert torch.allclose(actual[path], total / 4, rtol=1e-3, atol=1e-10)
 
 
 def test_inputs_that_are_not_finite():

@@ -87,10 +87,10 @@ def test_the_ids_are_dense_and_in_the_old_order_everywhere():
     content = word_piece(post_processor={"type": "Sequence", "processors": [template, roberta]}, padding={"pad_id": 4})
     content["added_tokens"][0]["id"] = content["model"]["vocab"]["[CLS]"] = 3
     content["model"]["vocab"]["u"] = 1
-    made = trimmed(content, [0, 3, 4, 10])
-    assert made["model"]["vocab"] == {"[UNK]": 0, "[CLS]": 1, "r": 2, "turn": 3}
-    assert made["added_tokens"][0]["id"] == 1 and made["padding"]["pad_id"] == 2
-    inner = made["post_processor"]["processors"]
+    result = trimmed(content, [0, 3, 4, 10])
+    assert result["model"]["vocab"] == {"[UNK]": 0, "[CLS]": 1, "r": 2, "turn": 3}
+    assert result["added_tokens"][0]["id"] == 1 and result["padding"]["pad_id"] == 2
+    inner = result["post_processor"]["processors"]
     assert inner[0]["special_tokens"]["[CLS]"]["ids"] == [1]
     assert inner[1]["sep"] == ["b", 2] and inner[1]["cls"] == ["a", 1]
     assert content["post_processor"]["processors"][0]["special_tokens"]["[CLS]"]["ids"] == [3], (
@@ -133,9 +133,9 @@ UNSEEN = (
 
 
 def test_word_piece_cuts_the_seen_texts_as_before_and_no_other_becomes_unknown(minilm):
-    made = trim(minilm, *SEEN)
-    assert len(made["model"]["vocab"]) < 2100 < len(minilm["model"]["vocab"])
-    old, new = (Tokenizer.from_str(json.dumps(content)) for content in (minilm, made))
+    result = trim(minilm, *SEEN)
+    assert len(result["model"]["vocab"]) < 2100 < len(minilm["model"]["vocab"])
+    old, new = (Tokenizer.from_str(json.dumps(content)) for content in (minilm, result))
     for text in SEEN:
         assert new.encode(text).tokens == old.encode(text).tokens
     for text in UNSEEN:
@@ -145,8 +145,8 @@ def test_word_piece_cuts_the_seen_texts_as_before_and_no_other_becomes_unknown(m
 
 
 def test_single_tokens_of_word_piece_can_still_be_written(minilm):
-    made = trim(minilm)
-    new = Tokenizer.from_str(json.dumps(made))
+    result = trim(minilm)
+    new = Tokenizer.from_str(json.dumps(result))
     old = Tokenizer.from_str(json.dumps(minilm))
     words = [word for word in minilm["model"]["vocab"] if not word.startswith("[")][::7]
     lost = [
@@ -158,27 +158,27 @@ def test_single_tokens_of_word_piece_can_still_be_written(minilm):
 
 
 def test_bpe_cuts_the_seen_texts_as_before_and_all_others_come_back(bpe):
-    made = trim(bpe, tiny.CORPUS[0])
-    assert 256 < len(made["model"]["vocab"]) < len(bpe["model"]["vocab"])
-    assert pieces(made, tiny.CORPUS[0]) == pieces(bpe, tiny.CORPUS[0])
-    new = Tokenizer.from_str(json.dumps(made))
+    result = trim(bpe, tiny.CORPUS[0])
+    assert 256 < len(result["model"]["vocab"]) < len(bpe["model"]["vocab"])
+    assert pieces(result, tiny.CORPUS[0]) == pieces(bpe, tiny.CORPUS[0])
+    new = Tokenizer.from_str(json.dumps(result))
     for text in (*tiny.CORPUS, *UNSEEN, *SEEN):
         assert new.decode(new.encode(text).ids) == text
 
 
 def test_every_kept_token_of_bpe_is_still_reached(bpe):
-    made = trim(bpe, *tiny.CORPUS[:2])
-    new = Tokenizer.from_str(json.dumps(made | {"pre_tokenizer": None}))
-    longer = [word for word in made["model"]["vocab"] if len(word) > 1]
+    result = trim(bpe, *tiny.CORPUS[:2])
+    new = Tokenizer.from_str(json.dumps(result | {"pre_tokenizer": None}))
+    longer = [word for word in result["model"]["vocab"] if len(word) > 1]
     assert len(longer) > 20
     assert [new.encode(word).tokens for word in longer] == [[word] for word in longer]
 
 
 def test_merges_written_as_one_string_are_read_too(bpe):
     old = bpe | {"model": bpe["model"] | {"merges": [" ".join(merge) for merge in bpe["model"]["merges"]]}}
-    made = trim(old, tiny.CORPUS[0])
-    assert made["model"]["merges"][0] == old["model"]["merges"][0]
-    assert [merge.split(" ") for merge in made["model"]["merges"]] == trim(bpe, tiny.CORPUS[0])["model"]["merges"]
+    result = trim(old, tiny.CORPUS[0])
+    assert result["model"]["merges"][0] == old["model"]["merges"][0]
+    assert [merge.split(" ") for merge in result["model"]["merges"]] == trim(bpe, tiny.CORPUS[0])["model"]["merges"]
 
 
 @pytest.mark.parametrize(

@@ -42,12 +42,12 @@ def canonical(name: str) -> str:
 
 def documented() -> dict[str, str]:
     """Return the page of each name in the reference."""
-    found = {}
+    actual = {}
     for page in DOCS.joinpath("reference").rglob("*.md"):
         for name in re.findall(r"^::: ([\w.]+)$", page.read_text(encoding="utf-8"), re.MULTILINE):
-            assert canonical(name) not in found, f"{name} stands in the reference twice"
-            found[canonical(name)] = str(page.relative_to(DOCS))
-    return found
+            assert canonical(name) not in actual, f"{name} stands in the reference twice"
+            actual[canonical(name)] = str(page.relative_to(DOCS))
+    return actual
 
 
 def public() -> Iterator[str]:
@@ -128,19 +128,19 @@ def hook() -> ModuleType:
 
 def test_the_page_of_the_command_line_has_every_command_and_option(hook: ModuleType) -> None:
     page = (DOCS / "reference" / "cli.md").read_text(encoding="utf-8")
-    made = hook.on_page_markdown(page)
+    result = hook.on_page_markdown(page)
     (action,) = (one for one in _parser()._actions if isinstance(one, argparse._SubParsersAction))
-    assert hook.COMMANDS not in made
+    assert hook.COMMANDS not in result
     for command in action.choices:
-        section = made.split(f"## potstill {command}\n")[1].split("\n## ")[0]
+        section = result.split(f"## potstill {command}\n")[1].split("\n## ")[0]
         assert all(f"`{option}" in section for option in options_of(command)), command
 
 
 def test_links_to_source_files_lead_to_the_reference(hook: ModuleType) -> None:
-    made = hook.on_page_markdown((DOCS / "steps.md").read_text(encoding="utf-8"))
-    assert "../src" not in made
+    result = hook.on_page_markdown((DOCS / "steps.md").read_text(encoding="utf-8"))
+    assert "../src" not in result
     known = documented()
-    assert set(re.findall(r"\]\[(potstill[\w.]+)\]", made)) <= known.keys()
+    assert set(re.findall(r"\]\[(potstill[\w.]+)\]", result)) <= known.keys()
 
 
 def test_examples_in_docstrings_become_code_blocks(hook: ModuleType) -> None:

@@ -22,7 +22,7 @@ TUTORIALS = Path(__file__).parents[2] / "docs" / "tutorials"
 PAGES = sorted(TUTORIALS.glob("*.md"))
 BLOCK = re.compile(r'^```(\w+)(?: title="([\w.]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 WORDS = {"light": "light lamp bright dim", "heating": "heat warm cool cold temperature degrees thermostat"}
-"""How the teacher of the first tutorial tells classes apart."""
+"""How the teacher of the first tutorial distinguishes classes."""
 
 
 class Teacher(BaseHTTPRequestHandler):

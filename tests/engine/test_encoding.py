@@ -18,9 +18,10 @@ from fakes import EchoTeacher
 from potstill.engine.encoding import File, FileContent, digest, encode
 from potstill.engine.graph import step_of
 from potstill.engine.keys.identity import explain, key_of, step_identity
-from potstill.engine.step import Model, Rows, Step
+from potstill.engine.step import Rows, Step
 from potstill.engine.store.artifacts import Artifact
 from potstill.errors import BadInput, RequestError
+from potstill.models.edge import Model
 from potstill.steps import SQL, InputFromLabel, Rename
 
 

@@ -42,8 +42,8 @@ class Look(Step):
 
 
 def test_a_step_that_runs_is_listed_and_its_log_is_there(tmp_path: Path) -> None:
-    made = Make(name="made")
-    run = Pipeline("p", outputs={"look": Look(made, str(tmp_path), name="look")})
+    result = Make(name="made")
+    run = Pipeline("p", outputs={"look": Look(result, str(tmp_path), name="look")})
     look = run.run(store=tmp_path, watcher=Silent())["look"]
     seen = json.loads((look.path / "metrics.json").read_text())
     entries = seen["listed"]
@@ -57,8 +57,8 @@ def test_a_step_that_runs_is_listed_and_its_log_is_there(tmp_path: Path) -> None
 
 
 def test_metrics_and_cost_are_shown(tmp_path: Path) -> None:
-    made = Make(name="made")
-    run = Pipeline("p", outputs={"m": Measure(made, name="m"), "made": made}).run(store=tmp_path, watcher=Silent())
+    result = Make(name="made")
+    run = Pipeline("p", outputs={"m": Measure(result, name="m"), "made": result}).run(store=tmp_path, watcher=Silent())
     entry = description(str(tmp_path), run["m"].key)
     assert entry["metrics"] == json.loads((run["m"].path / "metrics.json").read_text())
     lines = [line.split() for line in show(entry).splitlines()]

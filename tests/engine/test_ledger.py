@@ -78,8 +78,8 @@ def test_each_keeps_finished_rows_filters_and_loses_a_bad_row_alone(tmp_path: Pa
 
 def test_each_loses_a_row_that_can_not_be_journalled_alone(tmp_path: Path) -> None:
     context = context_in(tmp_path)
-    made = list(context.each([{"n": 1}, {"n": 2}], lambda row: {"n": object() if row["n"] == 1 else 2}))
-    assert made == [{"n": 2}]
+    result = list(context.each([{"n": 1}, {"n": 2}], lambda row: {"n": object() if row["n"] == 1 else 2}))
+    assert result == [{"n": 2}]
     assert context.ledger.total("retryable") == 1
 
 

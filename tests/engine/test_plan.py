@@ -89,8 +89,8 @@ def test_the_reason_names_the_parameter(tmp_path: Path, change: Step, reason: st
 
 def test_downstream_rows_are_estimated_from_hits(tmp_path: Path) -> None:
     run(tmp_path, made=Make(4, name="made"), other=Make(2, name="other"))
-    made, other = Make(4, name="made"), Make(2, name="other")
-    planned = plan(tmp_path, join=Join([made, other], name="join"), ask=Ask(made, name="ask"))
+    result, other = Make(4, name="made"), Make(2, name="other")
+    planned = plan(tmp_path, join=Join([result, other], name="join"), ask=Ask(result, name="ask"))
     assert planned["ask"].estimate.calls == 4
     assert planned["join"].estimate.rows == 6
     assert planned["join"].reasons == ("first run",)
@@ -126,8 +126,8 @@ def test_a_step_that_did_not_finish_is_not_called_lost(tmp_path: Path) -> None:
 
 def test_a_run_does_what_was_planned(tmp_path: Path) -> None:
     run(tmp_path, ask=Ask(Make(4, name="made"), name="ask"))
-    made = Make(4, name="made")
-    changed = Ask(made, name="ask"), Join([made], name="join")
+    result = Make(4, name="made")
+    changed = Ask(result, name="ask"), Join([result], name="join")
     planned = Pipeline("p", outputs=dict(zip("ab", changed, strict=True))).plan(store=tmp_path)
     done = Pipeline("p", outputs=dict(zip("ab", changed, strict=True))).execute(store=tmp_path, watcher=Silent())
     assert [(step.name, {"hit": "hit", "miss": "ran"}[step.status]) for step in planned] == [

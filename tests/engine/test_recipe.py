@@ -99,9 +99,9 @@ def test_a_step_is_itself_and_a_recipe_is_what_it_stands_for() -> None:
 
 
 def test_all_that_is_wrong_with_it_is_said_at_once() -> None:
-    with pytest.raises(BadInput) as found:
+    with pytest.raises(BadInput) as actual:
         Twice(Numbers(), times=0, name="bad")
-    assert str(found.value).splitlines() == ["bad.times: must be >= 1, got 0", "bad.name: is bad"]
+    assert str(actual.value).splitlines() == ["bad.times: must be >= 1, got 0", "bad.name: is bad"]
     with pytest.raises(BadInput, match=r"^Twice\.times: must be int, got '2' \(str\)$"):
         Twice(Numbers(), times="2")
     with pytest.raises(BadArguments, match="Twice needs rows="):
@@ -122,9 +122,9 @@ def test_settings_reach_the_steps_behind_it(tmp_path: Path) -> None:
     total = Twice(first, more=10)
     last = Add(total)
     pipeline = Pipeline("p", outputs={"last": last, "total": total})
-    made = changed(pipeline, ["total.more=100", "total.rows.more=1000", "first.count=1"]).outputs
-    assert running.rows_of(made["total"], tmp_path) == [{"n": 1100}]
-    assert running.rows_of(made["last"], tmp_path) == [{"n": 1101}]
+    result = changed(pipeline, ["total.more=100", "total.rows.more=1000", "first.count=1"]).outputs
+    assert running.rows_of(result["total"], tmp_path) == [{"n": 1100}]
+    assert running.rows_of(result["last"], tmp_path) == [{"n": 1101}]
 
 
 def test_its_help_has_every_parameter() -> None:

@@ -39,8 +39,8 @@ clean, file = loading.clean, loading.file
 )
 def test_a_value_is_of_the_parameters_kind(file: Path, setting: str, value: object) -> None:
     name = setting.split("=")[0].split(".")[1]
-    found = getattr(steps(changed(load(str(file)), [setting]))["made"], name)
-    assert (found, type(found)) == (value, type(value))
+    actual = getattr(steps(changed(load(str(file)), [setting]))["made"], name)
+    assert (actual, type(actual)) == (value, type(value))
 
 
 def test_a_teacher_is_changed_wherever_it_is_used(file: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_parameter_whose_name_is_an_outputs_goes_by_it(file: Path) -> None:
     assert steps(changed(load(str(file)), ["used.right=0.25"]))["used"].right_share == 0.25
 
 
-def test_a_step_is_prepared_anew(file: Path) -> None:
+def test_a_step_is_prepared_again(file: Path) -> None:
     assert steps(changed(load(str(file)), ["made.n=7"]))["made"].prepared == 14
 
 
@@ -223,9 +223,9 @@ class Typed(Step):
 def test_a_value_follows_the_annotation(setting: str, value: object) -> None:
     pipeline = Pipeline("p", outputs={"typed": Typed(name="typed")})
     after = changed(pipeline, [f"typed.{setting}"]).outputs["typed"]
-    found = getattr(after, setting.split("=")[0].split(".")[0])
-    assert (found, type(found)) == (value, type(value))
-    assert repr(found) == repr(value)  # also inside: 1 is no 1.0
+    actual = getattr(after, setting.split("=")[0].split(".")[0])
+    assert (actual, type(actual)) == (value, type(value))
+    assert repr(actual) == repr(value)  # also inside: 1 is no 1.0
 
 
 def test_a_number_that_is_none_is_one_where_a_number_stands() -> None:

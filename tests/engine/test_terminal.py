@@ -51,9 +51,9 @@ pipeline = Pipeline("p " + BAD, outputs={{"made": made}})
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    made = Project(tmp_path)
-    made.write(PIPELINE)
-    return made
+    result = Project(tmp_path)
+    result.write(PIPELINE)
+    return result
 
 
 def test_no_command_lets_names_and_errors_reach_the_terminal(project: Project) -> None:

@@ -12,9 +12,10 @@ from annotated_types import Ge, Interval
 from fakes import EchoTeacher
 from potstill.engine.encoding import File
 from potstill.engine.graph import build
-from potstill.engine.step import Metrics, Model, Output, Rows, Step
+from potstill.engine.step import Metrics, Output, Rows, Step
 from potstill.engine.validate import problems
 from potstill.errors import BadInput, Problem
+from potstill.models.edge import Model
 
 
 class Source(Step):

@@ -35,12 +35,12 @@ def test_log_probabilities_without_torch_are_the_same(source):
 
 def test_greedy_continuation_is_that_of_generate_and_stops_at_the_end(source):
     ids = exported.ids(6)
-    made = source.model.generate(torch.tensor([ids]), max_new_tokens=12, do_sample=False)[0, 6:].tolist()
+    result = source.model.generate(torch.tensor([ids]), max_new_tokens=12, do_sample=False)[0, 6:].tolist()
     memory = InMemory(source.model, source.tokenizer)
-    assert list(memory.continued(ids, 12)) == made
-    source.model.generation_config.eos_token_id = made[2]
+    assert list(memory.continued(ids, 12)) == result
+    source.model.generation_config.eos_token_id = result[2]
     try:
-        assert list(memory.continued(ids, 12)) == made[: made.index(made[2]) + 1]
+        assert list(memory.continued(ids, 12)) == result[: result.index(result[2]) + 1]
     finally:
         source.model.generation_config.eos_token_id = source.tokenizer.eos_token_id
 

@@ -96,10 +96,10 @@ def test_majority_shares_and_ties() -> None:
 
 
 def test_coverage_overlap_and_conflict() -> None:
-    found = habits(np.array([[0, 0, ABSTAIN], [0, 1, ABSTAIN], [1, ABSTAIN, ABSTAIN]]), np.array([2.0, 1.0, 1.0]))
-    assert found.coverage.tolist() == [1.0, 0.75, 0.0]
-    assert found.overlap.tolist() == [0.75, 0.75, 0.0]
-    assert found.conflict.tolist() == [0.25, 0.25, 0.0]
+    actual = habits(np.array([[0, 0, ABSTAIN], [0, 1, ABSTAIN], [1, ABSTAIN, ABSTAIN]]), np.array([2.0, 1.0, 1.0]))
+    assert actual.coverage.tolist() == [1.0, 0.75, 0.0]
+    assert actual.overlap.tolist() == [0.75, 0.75, 0.0]
+    assert actual.conflict.tolist() == [0.25, 0.25, 0.0]
 
 
 def test_a_labeller_that_never_votes_harms_nothing() -> None:

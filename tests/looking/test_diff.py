@@ -94,11 +94,11 @@ def test_last_runs_are_found_by_the_name_of_the_pipeline(tmp_path: Path, capsys:
     made(tmp_path, "one")
     made(tmp_path, "two", n=5)
     assert main(["diff", "one", "two", "--store", str(tmp_path), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [step["state"] for step in found["steps"]] == ["changed"] * 3
-    assert found["steps"][0]["changes"] == ["parameter n changed from 3 to 5"]
-    assert found["steps"][2]["metrics"]["accuracy"] == [0.2, 0.4, 0.2]
-    assert found["steps"][2]["metrics"]["classes.a.f1"] == [0.5, 0.5, 0.0]
+    actual = json.loads(capsys.readouterr().out)
+    assert [step["state"] for step in actual["steps"]] == ["changed"] * 3
+    assert actual["steps"][0]["changes"] == ["parameter n changed from 3 to 5"]
+    assert actual["steps"][2]["metrics"]["accuracy"] == [0.2, 0.4, 0.2]
+    assert actual["steps"][2]["metrics"]["classes.a.f1"] == [0.5, 0.5, 0.0]
     assert main(["diff", "one", "one", "--store", str(tmp_path)]) == 0
     assert capsys.readouterr().out == "3 of 3 steps are the same\n"
 

@@ -36,13 +36,13 @@ def test_reasons_have_counts_and_examples(tmp_path: Path) -> None:
     rows = LoadRows([{"id": "a", "instruction": "same text"}, {"id": "b", "instruction": "another"}], name="rows")
     clean = Decontaminate(rows, against=LoadRows([{"instruction": "Same text!"}], name="test"), name="clean")
     keys = store_of(tmp_path, clean=clean, failing=Fail(rows, name="failing"))
-    found = losses(str(tmp_path), keys["clean"][:10], 3)
-    assert (found.name, found.kept, found.total, found.finished) == ("clean", 1, 1, True)
-    (reason,) = found.reasons
+    actual = losses(str(tmp_path), keys["clean"][:10], 3)
+    assert (actual.name, actual.kept, actual.total, actual.finished) == ("clean", 1, 1, True)
+    (reason,) = actual.reasons
     assert (reason.state, reason.reason, reason.count) == ("filtered", "in the test set", 1)
     assert reason.examples[0]["row"] == "a"
-    found = losses(str(tmp_path), keys["failing"], 2)
-    assert [(one.state, one.count, len(one.examples)) for one in found.reasons] == [
+    actual = losses(str(tmp_path), keys["failing"], 2)
+    assert [(one.state, one.count, len(one.examples)) for one in actual.reasons] == [
         ("permanent", 5, 2),
         ("retryable", 1, 1),
     ]
@@ -59,17 +59,17 @@ def test_the_command_cuts_details_and_prints_them_whole_as_json(
     assert "failing: 6 lost of 7 rows" in out
     assert "\x1b" not in out and "…+" in out and max(map(len, out.splitlines())) < 220
     assert main(["lost", key, "--store", str(tmp_path), "--json", "--examples", "5"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert (found["lost"], found["kept"]) == (6, 1)
-    assert found["reasons"][0]["examples"][4]["detail"].endswith("x" * 4000)
+    actual = json.loads(capsys.readouterr().out)
+    assert (actual["lost"], actual["kept"]) == (6, 1)
+    assert actual["reasons"][0]["examples"][4]["detail"].endswith("x" * 4000)
     assert main(["lost", "nothing", "--store", str(tmp_path)]) == 2
 
 
 def test_a_step_that_failed_for_its_losses_can_be_asked(tmp_path: Path) -> None:
     keys = store_of(tmp_path, failing=Fail(LoadRows([{"n": 1}], name="rows"), max_failed=0.1, name="failing"))
-    found = losses(str(tmp_path), keys["failing"], 1)
-    assert (found.name, found.finished, found.kept, found.total) == ("failing", False, None, 6)
-    assert "6 lost so far (the step is not done" in described(found)
+    actual = losses(str(tmp_path), keys["failing"], 1)
+    assert (actual.name, actual.finished, actual.kept, actual.total) == ("failing", False, None, 6)
+    assert "6 lost so far (the step is not done" in described(actual)
 
 
 def test_a_line_that_was_cut_short_counts_for_nothing(tmp_path: Path) -> None:

@@ -65,17 +65,17 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, str]
 
 
 def test_the_first_rows_come_whole_and_in_order(store: tuple[str, dict[str, str]]) -> None:
-    found = excerpt(store[0], store[1]["made"][:12], 3)
-    assert [row["n"] for row in found.rows] == [0, 1, 2]
-    assert (found.total, found.matching, found.name) == (30, None, "made")
-    assert list(found.columns) == ["n", "text", "cell", "share"]
+    actual = excerpt(store[0], store[1]["made"][:12], 3)
+    assert [row["n"] for row in actual.rows] == [0, 1, 2]
+    assert (actual.total, actual.matching, actual.name) == (30, None, "made")
+    assert list(actual.columns) == ["n", "text", "cell", "share"]
     assert len(excerpt(store[0], store[1]["made"], 1000).rows) == 30
 
 
 def test_a_condition_chooses_rows_and_counts_all_that_meet_it(store: tuple[str, dict[str, str]]) -> None:
-    found = excerpt(store[0], store[1]["made"], 2, "n >= 10 AND text LIKE 'row %'")
-    assert [row["n"] for row in found.rows] == [10, 11]
-    assert (found.total, found.matching) == (30, 20)
+    actual = excerpt(store[0], store[1]["made"], 2, "n >= 10 AND text LIKE 'row %'")
+    assert [row["n"] for row in actual.rows] == [10, 11]
+    assert (actual.total, actual.matching) == (30, 20)
     assert excerpt(store[0], store[1]["made"], 2, "n < 0").rows == []
 
 
@@ -133,9 +133,9 @@ def test_the_command_prints_a_table_or_json(
     store: tuple[str, dict[str, str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["show", store[1]["odd"], "--rows", "2", "--store", store[0], "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [row["text"] for row in found["rows"]] == [HOSTILE, "a" * 1_000_000]
-    assert [row["x"] for row in found["rows"]] == [None, 1.5]
+    actual = json.loads(capsys.readouterr().out)
+    assert [row["text"] for row in actual["rows"]] == [HOSTILE, "a" * 1_000_000]
+    assert [row["x"] for row in actual["rows"]] == [None, 1.5]
     assert main(["show", store[1]["odd"], "--where", "x = 1.5", "--store", store[0]]) == 0
     out = capsys.readouterr().out
     assert "1 of 1 rows that meet the condition, of 3 in all" in out

@@ -18,18 +18,18 @@ def test_with_all_entries_it_is_the_whole_divergence_and_with_fewer_never_more()
     assert token_agreement(*top(p, 50), *top(q, 50)).kl == pytest.approx(whole)
     last = np.zeros(20)
     for k in (5, 20, 50):
-        found = token_agreement(*top(p, k), *top(q, k))
-        assert (found.kl <= whole + 1e-9).all()
-        assert found.kl.mean() >= last.mean()
-        last = found.kl
+        both = token_agreement(*top(p, k), *top(q, k))
+        assert (both.kl <= whole + 1e-9).all()
+        assert both.kl.mean() >= last.mean()
+        last = both.kl
 
 
 def test_a_model_agrees_with_itself():
     p = np.random.default_rng(1).dirichlet(np.ones(30), 8)
-    found = token_agreement(*top(p, 8), *top(p, 8))
-    assert found.kl == pytest.approx(0, abs=1e-9)
-    assert found.top1.all()
-    assert (found.mass < 1).all()
+    both = token_agreement(*top(p, 8), *top(p, 8))
+    assert both.kl == pytest.approx(0, abs=1e-9)
+    assert both.top1.all()
+    assert (both.mass < 1).all()
 
 
 def test_texts_of_different_length_are_refused():

@@ -20,9 +20,9 @@ from potstill.metrics.answers import Z95, exact_match, percentile, valid_json, w
     ],
 )
 def test_wilson_gives_newcombes_published_intervals(successes, trials, low, high):
-    made = wilson(successes, trials)
-    assert (round(made.low, 4), round(made.high, 4)) == (low, high)
-    assert made.value == successes / trials
+    result = wilson(successes, trials)
+    assert (round(result.low, 4), round(result.high, 4)) == (low, high)
+    assert result.value == successes / trials
 
 
 def test_wilson_has_closed_forms_at_both_ends():
@@ -32,9 +32,9 @@ def test_wilson_has_closed_forms_at_both_ends():
 
 
 def test_wilson_ends_solve_the_score_equation():
-    made = wilson(37, 120)
-    for end in (made.low, made.high):
-        assert abs(made.value - end) == pytest.approx(Z95 * math.sqrt(end * (1 - end) / 120))
+    result = wilson(37, 120)
+    for end in (result.low, result.high):
+        assert abs(result.value - end) == pytest.approx(Z95 * math.sqrt(end * (1 - end) / 120))
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 0), (3, 2), (-1, 5)])

@@ -8,8 +8,8 @@ from potstill.metrics.classification import class_scores, macro_f1
 
 def test_scores_are_counted_by_class():
     scores = class_scores(["a", "a", "a", "b", "c"], ["a", "a", "b", "b", "d"])
-    found = {score.label: (score.n, score.precision, score.recall, score.f1) for score in scores}
-    assert found == {
+    actual = {score.label: (score.n, score.precision, score.recall, score.f1) for score in scores}
+    assert actual == {
         "a": (3, 1.0, pytest.approx(2 / 3), pytest.approx(0.8)),
         "b": (1, 0.5, 1.0, pytest.approx(2 / 3)),
         "c": (1, 0.0, 0.0, 0.0),

@@ -12,17 +12,17 @@ from potstill.models import word_tokens
 
 def conlleval(tags):
     """Return the spans by the two questions that the script asks between each word and the next."""
-    made, begun = [], 0
+    result, begun = [], 0
     split = [("O", "") if tag == "O" else tuple(tag.split("-")) for tag in ("O", *tags, "O")]
     for place, ((before, old), (now, new)) in enumerate(pairwise(split)):
         changed = old != new
         ends = before in "ES" or (before in "BI" and now in "BSO") or (before != "O" and changed)
         starts = now in "BS" or (before in "ESO" and now in "EI") or (now != "O" and changed)
         if ends:
-            made.append(Span(begun, place, old))
+            result.append(Span(begun, place, old))
         if starts:
             begun = place
-    return made
+    return result
 
 
 def test_spans_are_those_of_conlleval_for_every_sequence_of_four_labels():

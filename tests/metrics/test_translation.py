@@ -8,15 +8,15 @@ from potstill.metrics import translation
 
 
 def test_bleu_is_the_geometric_mean_of_the_shares_of_ngrams_found():
-    made = translation.corpus_scores(["the cat sat on the mat"], ["the cat sat on a mat"])
-    assert made.bleu == pytest.approx(100 * (5 / 6 * 3 / 5 * 2 / 4 * 1 / 3) ** 0.25)
-    assert made.length_ratio == 1 and "tok:13a" in made.signature
+    result = translation.corpus_scores(["the cat sat on the mat"], ["the cat sat on a mat"])
+    assert result.bleu == pytest.approx(100 * (5 / 6 * 3 / 5 * 2 / 4 * 1 / 3) ** 0.25)
+    assert result.length_ratio == 1 and "tok:13a" in result.signature
     assert translation.corpus_scores(["a b c d e"], ["a b c d e"]).chrf == 100
 
 
 def test_short_translations_pay_the_brevity_penalty():
-    made = translation.corpus_scores(["a b c d"], ["a b c d e f"])
-    assert made.bleu == pytest.approx(100 * math.exp(1 - 6 / 4)) and made.length_ratio == pytest.approx(4 / 6)
+    result = translation.corpus_scores(["a b c d"], ["a b c d e f"])
+    assert result.bleu == pytest.approx(100 * math.exp(1 - 6 / 4)) and result.length_ratio == pytest.approx(4 / 6)
 
 
 def test_case_counts_unless_told_otherwise():

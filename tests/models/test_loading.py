@@ -15,6 +15,7 @@ from potstill.errors import BadInput, PotstillError
 from potstill.models import encoder_decoder, folder, loading
 from potstill.models.footprint import footprint
 from potstill.models.identity import NOT_OF_A_MODEL, folder_of, folder_problem
+from potstill.models.written import check_written
 from potstill.steps import EvaluatePerplexity, KeepLayers
 from potstill.trainers import HardLabel
 
@@ -172,18 +173,18 @@ def test_sampling_without_a_word_means_sampling(model):
 
 
 def test_what_was_written_is_compared_with_what_loads(tmp_path, model):
-    loading.check_written(model)
+    check_written(model)
     loaded = folder.load(str(model))
     loaded.save(tmp_path / "whole")
-    loading.check_written(tmp_path / "whole")
+    check_written(tmp_path / "whole")
     config = json.loads((model / "config.json").read_text())
     (model / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 1, "layer_types": ["full_attention"]}))
     with pytest.raises(PotstillError, match=r"leaves over model\.layers\.1"):
-        loading.check_written(model)
+        check_written(model)
     (model / "config.json").write_text(json.dumps(config))
     changed(model, without_one_mlp)
     with pytest.raises(PotstillError, match=r"lacks model\.layers\.0\.mlp"):
-        loading.check_written(model)
+        check_written(model)
 
 
 @pytest.mark.parametrize(

@@ -36,14 +36,14 @@ def say(request: Request) -> str:
 def test_the_graph_runs_from_seeds_to_prompts(tmp_path: Path) -> None:
     rows = self_instruct(LoadRows(SEEDS), Scripted(say=say), 40, include_seeds=True)
     run = Pipeline("x", outputs={"rows": rows}).run(store=tmp_path / "store")
-    made = list(run["rows"].dataset())
-    assert [row["task"] for row in made[:2]] == [seed["instruction"] for seed in SEEDS]
-    outputs = {row["output"] for row in made[2:]}
+    result = list(run["rows"].dataset())
+    assert [row["task"] for row in result[:2]] == [seed["instruction"] for seed in SEEDS]
+    outputs = {row["output"] for row in result[2:]}
     assert outputs == {"wild", "tame", "an answer"}
-    assert all((row["output"] == "an answer") == row["task"].startswith("Tell") for row in made[2:])
-    assert all(row["task"] in row["instruction"] for row in made)
+    assert all((row["output"] == "an answer") == row["task"].startswith("Tell") for row in result[2:])
+    assert all(row["task"] in row["instruction"] for row in result)
     again = self_instruct(LoadRows(SEEDS), Scripted(say=pytest.fail), 40, include_seeds=True)
-    assert list(Pipeline("x", outputs={"rows": again}).run(store=tmp_path / "store")["rows"].dataset()) == made
+    assert list(Pipeline("x", outputs={"rows": again}).run(store=tmp_path / "store")["rows"].dataset()) == result
 
 
 def test_the_parts_are_there_to_be_changed() -> None:

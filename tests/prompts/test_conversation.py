@@ -1,4 +1,4 @@
-"""Conversations of the shapes in which data sets hold them become one."""
+"""Conversations of the shapes in which datasets hold them become one."""
 
 from __future__ import annotations
 

@@ -25,11 +25,11 @@ ROWS = LoadRows(zeroing.labelled(12))
 
 def test_each_round_prunes_the_same_share_of_what_is_left_and_goes_back():
     like = Classifier(ROWS, student="x", epochs=7, seed=3)
-    found = LotteryTicket(ROWS, student="base", sparsity=0.875, rounds=3, train=TrainClassifier(like))
-    assert len(found) == 4
-    assert found[0].student == "base" and not found[0].hold_zeros
+    actual = LotteryTicket(ROWS, student="base", sparsity=0.875, rounds=3, train=TrainClassifier(like))
+    assert len(actual) == 4
+    assert actual[0].student == "base" and not actual[0].hold_zeros
     shares = []
-    for before, after in itertools.pairwise(found):
+    for before, after in itertools.pairwise(actual):
         ticket = after.student
         assert type(ticket) is Rewind and ticket.weights == "base" and ticket.control == "none"
         assert type(ticket.model) is MagnitudePrune and ticket.model.model is before
@@ -39,21 +39,21 @@ def test_each_round_prunes_the_same_share_of_what_is_left_and_goes_back():
 
 
 def test_a_rewinding_point_is_a_short_training_that_all_rounds_share():
-    found = LotteryTicket(ROWS, student="base", rounds=2, rewind=0.5)
-    points = [step.student.weights for step in found[1:]]
+    actual = LotteryTicket(ROWS, student="base", rounds=2, rewind=0.5)
+    points = [step.student.weights for step in actual[1:]]
     assert points[0] is points[1] and type(points[0]) is Classifier
     assert points[0].epochs == 0.5 and points[0].student == "base"
 
 
 def test_a_control_takes_the_place_of_the_last_mask_alone():
-    found = LotteryTicket(ROWS, student="base", rounds=2, control="random", seed=5)
-    assert [(step.student.control, step.student.seed) for step in found[1:]] == [("none", 0), ("random", 5)]
+    actual = LotteryTicket(ROWS, student="base", rounds=2, control="random", seed=5)
+    assert [(step.student.control, step.student.seed) for step in actual[1:]] == [("none", 0), ("random", 5)]
 
 
 def test_causal_models_train_too():
     like = SoftLabel(ROWS, student="x", epochs=2)
-    found = LotteryTicket(ROWS, student="base", rounds=1, train=TrainCausal(like))
-    assert type(found.student).__name__ == "HardLabel" and found.student.hold_zeros
+    actual = LotteryTicket(ROWS, student="base", rounds=1, train=TrainCausal(like))
+    assert type(actual.student).__name__ == "HardLabel" and actual.student.hold_zeros
 
 
 @pytest.mark.parametrize(
@@ -82,10 +82,10 @@ def test_the_example_is_true():
 def test_it_runs_and_the_last_student_has_the_zeros_and_the_first_weights_around_them(tmp_path):
     base = tiny.encoder(tmp_path / "base")
     like = Classifier(ROWS, student="x", epochs=1, batch_size=6, learning_rate=5e-3)
-    found = LotteryTicket(ROWS, student=str(base), sparsity=0.75, rounds=2, rewind=0.5, train=TrainClassifier(like))
-    last, dense = found.student, found[0]
-    made = zeroing.made(tmp_path / "store", last=last, ticket=last.student, point=last.student.weights, dense=dense)
-    after, ticket, point, whole = (learning.weights(made[name].path) for name in ("last", "ticket", "point", "dense"))
+    actual = LotteryTicket(ROWS, student=str(base), sparsity=0.75, rounds=2, rewind=0.5, train=TrainClassifier(like))
+    last, dense = actual.student, actual[0]
+    result = zeroing.made(tmp_path / "store", last=last, ticket=last.student, point=last.student.weights, dense=dense)
+    after, ticket, point, whole = (learning.weights(result[name].path) for name in ("last", "ticket", "point", "dense"))
     names = [name for name in after if "encoder.layer" in name and after[name].dim() == 2]
     assert sum(int((after[name] == 0).sum()) for name in names) == sum(after[name].numel() for name in names) * 3 // 4
     for name in names:

@@ -105,7 +105,7 @@ def test_one_may_train_in_ones_own_way() -> None:
     assert chain.student.rows is ROWS and chain.student.teacher == "six"
 
 
-def test_each_round_of_self_training_labels_anew_and_starts_from_the_start() -> None:
+def test_each_round_of_self_training_labels_again_and_starts_from_the_start() -> None:
     train = TrainClassifier(Classifier(ROWS, student="x", alpha=0.9))
     course = SelfTraining(ROWS, MORE, student="base", rounds=2, threshold=0.8, per_class=5, soft=True, train=train)
     assert [(step.student, step.alpha) for step in course] == [("base", None), ("base", 0.9), ("base", 0.9)]
@@ -191,14 +191,14 @@ def test_a_trainer_says_how_to_train_as_its_maker_does(trainer: Any, maker: Any,
 
 
 def test_all_that_is_wrong_is_said_together_and_by_the_recipes_name() -> None:
-    with pytest.raises(BadInput) as found:
+    with pytest.raises(BadInput) as actual:
         SelfTraining(ROWS, MORE, student="x", rounds=0, threshold=1.5, per_class=0, train=None)
-    assert str(found.value).splitlines() == [
+    assert str(actual.value).splitlines() == [
         "SelfTraining.train: must be Train | Classifier | HardLabel | SoftLabel, got None (NoneType)"
     ]
-    with pytest.raises(BadInput) as found:
+    with pytest.raises(BadInput) as actual:
         SelfTraining(ROWS, MORE, student="x", rounds=0, threshold=1.5, per_class=0, train=QuantizeInt8("x"), name="me")
-    assert str(found.value).splitlines() == [
+    assert str(actual.value).splitlines() == [
         "me.rounds: must be >= 1, got 0",
         "me.threshold: must be >= 0 and <= 1, got 1.5",
         "me.per_class: must be >= 1, got 0",

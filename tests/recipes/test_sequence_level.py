@@ -52,11 +52,11 @@ def test_the_student_ends_up_writing_what_the_teacher_does(tmp_path, models):
     fields = {"decode": "beam", "beams": 3, "max_tokens": 16, "train": LIKE}
     step = SequenceLevel(LoadRows(rows), student=student, teacher=teacher, **fields)
     assert problems_of(step) == []
-    told = decoded(step, tmp_path / "told", teacher, rows)
-    assert [row["output"] for row in told] == [row["output"] for row in translating.rows()]
+    reported = decoded(step, tmp_path / "told", teacher, rows)
+    assert [row["output"] for row in reported] == [row["output"] for row in translating.rows()]
     context = learning.context(tmp_path / "student")
-    step.run(learning.dataset(told), student, context)
-    assert translating.translations(context.out, told) == [row["output"] for row in told]
+    step.run(learning.dataset(reported), student, context)
+    assert translating.translations(context.out, reported) == [row["output"] for row in reported]
 
 
 def test_the_trainers_parameters_and_prompt_reach_every_step():
@@ -90,9 +90,9 @@ def test_gold_targets_and_interpolation_come_between_decoding_and_training(tmp_p
 
 
 def test_what_makes_no_sense_is_refused_together():
-    with pytest.raises(BadInput, match="one output to choose from") as found:
+    with pytest.raises(BadInput, match="one output to choose from") as actual:
         SequenceLevel(None, student="s", teacher="t", interpolate=True, word_level=2.0)
-    assert "SequenceLevel.word_level: must be >= 0 and <= 1, got 2.0" in str(found.value)
+    assert "SequenceLevel.word_level: must be >= 0 and <= 1, got 2.0" in str(actual.value)
 
 
 def test_it_is_read_like_the_trainer_that_it_stands_for():
@@ -135,9 +135,9 @@ def test_a_decode_and_a_trainer_are_the_short_way_with_the_same_keys(models):
 
 def test_a_parameter_of_decoding_is_not_given_beside_a_decode():
     written = Decode(None, model="t", method="best_of")
-    with pytest.raises(BadInput) as found:
+    with pytest.raises(BadInput) as actual:
         SequenceLevel(None, student="s", teacher="t", decode=written, samples=3, temperature=0.5, name="mine")
-    assert str(found.value).splitlines() == [
+    assert str(actual.value).splitlines() == [
         f"mine.{name}: is a parameter of the Decode that is given: set it there" for name in ("samples", "temperature")
     ]
     with pytest.raises(BadInput, match=r"SequenceLevel\.train: must be a HardLabel, .*; got a MagnitudePrune"):
@@ -150,12 +150,12 @@ def test_a_setting_reaches_the_trainer_and_what_it_learns_from(models, path, val
     rows = LoadRows(translating.rows())
     tuned = SequenceLevel(rows, student=student, teacher=teacher)
     pruned = MagnitudePrune(teacher, recover=tuned)
-    made = changed(Pipeline("p", outputs={"tuned": tuned, "pruned": pruned}), [f"{path}={value}", "rows.name=given"])
-    step = made.outputs["tuned"]
+    result = changed(Pipeline("p", outputs={"tuned": tuned, "pruned": pruned}), [f"{path}={value}", "rows.name=given"])
+    step = result.outputs["tuned"]
     for name in path.split(".")[1:]:
         step = getattr(step, name)
     assert step == value
-    assert {made.graph().name(one) for one in made.graph().steps} >= {"given", "tuned", "pruned"}
+    assert {result.graph().name(one) for one in result.graph().steps} >= {"given", "tuned", "pruned"}
 
 
 def test_other_steps_take_it_like_the_trainer():

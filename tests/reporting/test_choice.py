@@ -13,8 +13,8 @@ from potstill.reporting.summary import praise, summary, tiles
 
 
 def share(name, right, n):
-    made = wilson(right, n)
-    return {name: made.value, f"{name}_low": made.low, f"{name}_high": made.high}
+    result = wilson(right, n)
+    return {name: result.value, f"{name}_low": result.low, f"{name}_high": result.high}
 
 
 def answered(right, n=500, size=None, figure="exact_match", rows=True, common=1, wrong_first=False):

@@ -18,8 +18,8 @@ from potstill.reporting.ruling_words import ruling_words
 
 
 def share(name, right, n):
-    made = wilson(right, n)
-    return {name: made.value, f"{name}_low": made.low, f"{name}_high": made.high}
+    result = wilson(right, n)
+    return {name: result.value, f"{name}_low": result.low, f"{name}_high": result.high}
 
 
 def answered(wrong, n=2_000, size=None, speed=None, figure="exact_match", digest="same", runtime="", names=("test",)):
@@ -121,8 +121,8 @@ def test_lineage_tells_who_taught_whom():
     ruling, said = ruled(models, lineage=behind)
     assert ruling.has_teacher
     assert "To serve other, in the folder of step b (key kkkkkkkkkkkk): see SERVE.md." in said
-    made = [apart[0], step("b", inputs=["a"]), *apart[2:]]
-    assert "To serve other: vllm serve FOLDER" in ruled(models, lineage=made)[1]
+    result = [apart[0], step("b", inputs=["a"]), *apart[2:]]
+    assert "To serve other: vllm serve FOLDER" in ruled(models, lineage=result)[1]
 
 
 def test_models_that_kept_no_rows_are_compared_by_shares_and_it_is_said():
@@ -186,9 +186,9 @@ def test_spans_are_compared_by_drawing_texts():
         own = {"n": 800, "spans": 1_600, "f1": right, "precision": right, "recall": right, "row_digest": "same"}
         return {"sets": {"test": own}, "weights_bytes": size}, {"test": KeptRows((), (), counts)}
 
-    made = {"teacher": tagged(range(40), 90), "student": tagged(range(5, 48), 30), "same": tagged(range(40), 20)}
-    models = {name: one for name, (one, _) in made.items()}
-    ruling, _ = ruled(models, rows={name: rows for name, (_, rows) in made.items()})
+    result = {"teacher": tagged(range(40), 90), "student": tagged(range(5, 48), 30), "same": tagged(range(40), 20)}
+    models = {name: one for name, (one, _) in result.items()}
+    ruling, _ = ruled(models, rows={name: rows for name, (_, rows) in result.items()})
     assert [one.model.label for one in ruling.proven] == ["student", "same"]
     assert ruling.students[0].gains[0].by == "paired bootstrap"
     assert not any(one.gains for one in ruled(models)[0].students)  # without rows nothing is known

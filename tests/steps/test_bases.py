@@ -19,9 +19,9 @@ def steps() -> Iterator[type[Step]]:
     """Yield the steps of the families, and their bases."""
     for family in FAMILIES:
         package = importlib.import_module(f"{potstill.steps.__name__}.{family}")
-        for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-            for value in vars(importlib.import_module(found.name)).values():
-                if isinstance(value, type) and issubclass(value, Step) and value.__module__ == found.name:
+        for actual in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            for value in vars(importlib.import_module(actual.name)).values():
+                if isinstance(value, type) and issubclass(value, Step) and value.__module__ == actual.name:
                     yield value
 
 

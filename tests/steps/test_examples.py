@@ -62,8 +62,8 @@ TRAINERS = {
 
 def example_of(cls: Any) -> doctest.DocTest | None:
     """Return the example in a class's docstring."""
-    found = doctest.DocTestFinder(recurse=False).find(cls, cls.__name__) if inspect.isclass(cls) else []
-    return next((test for test in found if test.examples), None)
+    actual = doctest.DocTestFinder(recurse=False).find(cls, cls.__name__) if inspect.isclass(cls) else []
+    return next((test for test in actual if test.examples), None)
 
 
 def uses(word: str, code: str) -> bool:
@@ -98,8 +98,8 @@ def test_the_example_is_true(
 
 
 def test_every_step_is_offered() -> None:
-    made = {name for name, value in public_steps(step_package) if not isinstance(value, Exception)}
-    assert made == set(step_package.__all__)
+    result = {name for name, value in public_steps(step_package) if not isinstance(value, Exception)}
+    assert result == set(step_package.__all__)
 
 
 @pytest.fixture(scope="session")
@@ -129,18 +129,18 @@ def shower(store: Path) -> Callable[[Any], None]:
 
     def show(node: Any) -> None:
         pipeline = Pipeline("example", outputs={"shown": node})
-        made = pipeline.run(store=store, executor=running.Here(), watcher=Silent())["shown"]
-        if made.manifest["makes"] == "rows":
-            for row in made.dataset():
+        result = pipeline.run(store=store, executor=running.Here(), watcher=Silent())["shown"]
+        if result.manifest["makes"] == "rows":
+            for row in result.dataset():
                 print(rounded(row))
-        elif made.manifest["makes"] == "metrics":
-            print(rounded(json.loads((made.path / "metrics.json").read_text())))
-        elif (made.path / "model.safetensors").exists():
-            size = footprint(made.path)
+        elif result.manifest["makes"] == "metrics":
+            print(rounded(json.loads((result.path / "metrics.json").read_text())))
+        elif (result.path / "model.safetensors").exists():
+            size = footprint(result.path)
             zeros = 1 - size.nonzero_parameters / size.parameters
             print({"parameters": size.parameters, "zeros": round(zeros, 1), "bits": round(size.bits_per_weight)})
         else:
-            print(sorted(path.name for path in made.path.iterdir() if path.name not in ("manifest.json", "log.txt")))
+            print(sorted(path.name for path in result.path.iterdir() if path.name not in ("manifest.json", "log.txt")))
 
     return show
 

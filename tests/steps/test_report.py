@@ -28,8 +28,8 @@ EVIL = "<script>alert('x')</script>\"&"
 
 
 def share(name, right, n):
-    made = wilson(right, n)
-    return {name: made.value, f"{name}_low": made.low, f"{name}_high": made.high}
+    result = wilson(right, n)
+    return {name: result.value, f"{name}_low": result.low, f"{name}_high": result.high}
 
 
 def scores(right, n=200):
@@ -145,12 +145,12 @@ class Tags(HTMLParser):
 
 
 def test_text_of_steps_parameters_reasons_and_answers_is_escaped(page):
-    made = Tags(page)
-    assert "script" not in made.tags
-    assert not [name for _, name, _ in made.attributes if name.startswith("on")]
-    assert made.open == []
+    result = Tags(page)
+    assert "script" not in result.tags
+    assert not [name for _, name, _ in result.attributes if name.startswith("on")]
+    assert result.open == []
     # label in table, plots and graph; parameter; reason; instruction and answer of each of three models
-    assert made.text.count(EVIL) >= 10
+    assert result.text.count(EVIL) >= 10
 
 
 def test_the_page_loads_nothing(page):
@@ -161,8 +161,8 @@ def test_the_page_loads_nothing(page):
 
 
 def test_the_page_fits_a_phone(page):
-    made = Tags(page)
-    assert ("meta", "content", "width=device-width, initial-scale=1") in made.attributes
+    result = Tags(page)
+    assert ("meta", "content", "width=device-width, initial-scale=1") in result.attributes
     assert page.count("<table") == page.count('<div class="scroll"') - 1  # the graph scrolls in its own box, too
     # there the table of models is a card a model, whose figures have their names beside them
     cells = re.findall(r'<td class="[^"]*" data-name="([^"]+)">', page)
@@ -219,8 +219,8 @@ def test_the_same_run_gives_the_same_bytes(report, tmp_path):
 
 def test_labels_of_a_dict_are_kept_and_the_reference_can_be_chosen(tmp_path):
     given = dict(zip(("big", "mid", "tiny"), MEASURED, strict=True))
-    made = written(given, context(tmp_path / "out"), reference="mid")
-    models = json.loads((made / "metrics.json").read_text())["models"]
+    result = written(given, context(tmp_path / "out"), reference="mid")
+    models = json.loads((result / "metrics.json").read_text())["models"]
     assert [model["model"] for model in models] == ["big", "mid", "tiny"]
     assert [model["reference"] for model in models] == [False, True, False]
     assert models[1]["size_ratio"] == 1.0
@@ -267,10 +267,10 @@ def test_rows_that_are_no_sizes_are_refused_before_anything_runs():
 
 
 def test_the_lineage_shows_keys_and_the_digest_of_every_output(tmp_path):
-    surroundings = context(tmp_path)
+    step_context = context(tmp_path)
     split = ancestor("split", "Split", digests={"train": "a" * 64, "test": "b" * 64})
-    surroundings.lineage = (*surroundings.lineage, split)
-    page = (written(MEASURED, surroundings) / "index.html").read_text()
+    step_context.lineage = (*step_context.lineage, split)
+    page = (written(MEASURED, step_context) / "index.html").read_text()
     for digest in ("a" * 64, "b" * 64, "d" * 64, "k" * 64):
         assert f'title="{digest}"' in page
 
@@ -287,39 +287,39 @@ def test_nothing_to_report_is_a_problem():
 @pytest.mark.parametrize("count", [1, 4, 9])
 def test_labels_of_a_crowd_cover_neither_each_other_nor_a_mark_and_stay_inside(count):
     crowd = [Point(f"student-{number}", 2e6, 0.9 + number / 200, 0.88, 0.97) for number in range(count)]
-    made = scatter([Point("teacher", 24e6, 0.97, 0.95, 0.98, True), *crowd])
-    boxes = [text_box(mark) for mark in made.marks]
+    result = scatter([Point("teacher", 24e6, 0.97, 0.95, 0.98, True), *crowd])
+    boxes = [text_box(mark) for mark in result.marks]
     for index, box in enumerate(boxes):
-        assert made.left <= box.left < box.right <= made.right
+        assert result.left <= box.left < box.right <= result.right
         assert all(box.overlap(other) == 0 for other in boxes[:index])
-        assert not any(box.left < mark.x < box.right and box.top < mark.y < box.bottom for mark in made.marks)
-    across = sorted(mark.x for mark in made.marks)
+        assert not any(box.left < mark.x < box.right and box.top < mark.y < box.bottom for mark in result.marks)
+    across = sorted(mark.x for mark in result.marks)
     assert min(after - before for before, after in itertools.pairwise(across)) > 10
 
 
 def test_the_axes_hold_every_interval():
-    made = scatter([Point("a", 900, 0.0, 0.0, 0.02), Point("b", 3e9, 1.0, 0.9, 1.0)])
-    for mark in made.marks:
-        assert made.left < mark.x < made.right
-        assert made.top <= mark.y_high <= mark.y <= mark.y_low <= made.bottom
-    assert len(made.x_ticks) >= 3
+    result = scatter([Point("a", 900, 0.0, 0.0, 0.02), Point("b", 3e9, 1.0, 0.9, 1.0)])
+    for mark in result.marks:
+        assert result.left < mark.x < result.right
+        assert result.top <= mark.y_high <= mark.y <= mark.y_low <= result.bottom
+    assert len(result.x_ticks) >= 3
 
 
 def test_the_graph_flows_down_and_its_boxes_stay_apart():
     nodes = [Node("a", "A", ()), Node("late", "L", ()), Node("b", "B", ("a",)), Node("c", "C", ("b", "unknown"))]
     nodes += [Node(f"d{number}", "D" * number, ("c", "a")) for number in range(1, 6)]
     nodes += [Node("e", "E", ("d1", "d5", "late"))]
-    made = layers(nodes)
-    at = {box.node.name: box for box in made.boxes}
+    result = layers(nodes)
+    at = {box.node.name: box for box in result.boxes}
     assert set(at) == {node.name for node in nodes}
     for node in nodes:
         assert all(at[name].y + at[name].height < at[node.name].y for name in node.inputs if name in at)
     assert at["late"].y == at["d1"].y  # a source stands just above where it is used
-    for box in made.boxes:
-        assert box.x >= 0 and box.x + box.width <= made.width and box.y + box.height <= made.height
-        others = [other for other in made.boxes if other is not box and other.y == box.y]
+    for box in result.boxes:
+        assert box.x >= 0 and box.x + box.width <= result.width and box.y + box.height <= result.height
+        others = [other for other in result.boxes if other is not box and other.y == box.y]
         assert all(other.x > box.x + box.width or other.x + other.width < box.x for other in others)
-    assert sum(arrow.head for arrow in made.arrows) == 2 + 2 * 5 + 3
+    assert sum(arrow.head for arrow in result.arrows) == 2 + 2 * 5 + 3
 
 
 def test_the_order_in_a_layer_avoids_crossings():
@@ -342,17 +342,17 @@ def test_measures_are_columns_with_intervals_and_faults_are_said(tmp_path):
     measured = [metrics(195, 20_000_000), metrics(180), metrics(170, 900_000)]
     answers, golds = ["the cat sat on it", "a dog", "a cat"], ["the cat sat on a mat", "a dog", "the dog"]
     for one in measured[1:]:
-        found = score_rows(["exact_match", "token_f1", TER(), fails], answers, golds).figures()
-        one["sets"] = {name: {**scores, "measures": found} for name, scores in one["sets"].items()}
+        actual = score_rows(["exact_match", "token_f1", TER(), fails], answers, golds).figures()
+        one["sets"] = {name: {**scores, "measures": actual} for name, scores in one["sets"].items()}
     folder = written(measured, context(tmp_path / "out"))
     page = (folder / "index.html").read_text(encoding="utf-8")
-    made = Tags(page)
-    assert "script" not in made.tags
+    result = Tags(page)
+    assert "script" not in result.tags
     names = re.findall(r'<td class="[^"]*" data-name="([^"]+)">', page)
     assert names.count("token_f1, hand") == names.count("ter, hand") == len(measured)
     assert "exact_match, hand" not in names  # has its column already
-    assert "ter (lower is better)" in made.text
-    assert f"fails failed at 3 rows of hand for small (the first: row 0: KeyError: {EVIL!r}" in made.text
+    assert "ter (lower is better)" in result.text
+    assert f"fails failed at 3 rows of hand for small (the first: row 0: KeyError: {EVIL!r}" in result.text
     table = (folder / "metrics.csv").read_text().splitlines()
     assert "measures.token_f1_low" in table[0].split(",")
     assert json.loads((folder / "metrics.json").read_text())["models"][1]["sets"]["hand"]["measures"]["ter"]["n"] == 3
@@ -365,9 +365,9 @@ def test_what_was_not_looked_for_is_said(page):
 
 
 def test_the_verdict_comes_first_and_is_escaped(page, report):
-    made = Tags(page)
+    result = Tags(page)
     first, lead = page.index('<p class="verdict">'), page.index('<p class="lead">')
-    assert first < lead and made.text.index("Verdict.") < made.text.index("count as equal")
+    assert first < lead and result.text.index("Verdict.") < result.text.index("count as equal")
     # 195 of 200 right, and 180: without pairs, nothing is proven
     assert "No model is proven to lose at most 2 points of exact match against engine-label." in page
     [section] = json.loads((report / "metrics.json").read_text())["sections"]
@@ -379,8 +379,8 @@ def test_the_verdict_comes_first_and_is_escaped(page, report):
 
 
 def test_another_bound_is_another_verdict(tmp_path):
-    made = written(MEASURED, context(tmp_path / "out"), within=0.3)
-    page = (made / "index.html").read_text()
+    result = written(MEASURED, context(tmp_path / "out"), within=0.3)
+    page = (result / "index.html").read_text()
     assert "proven to lose at most 30 points of exact match against engine-label" in page
     assert "The smallest and the fastest of them is" in page or "The smallest of them is small: 900" in page
     assert [str(one) for one in running.problems_of(Report([LoadRows([{"a": 1}])], within=1.5)) if "within" in str(one)]

@@ -75,14 +75,14 @@ def made(tmp_path_factory):
         EvaluateTokenClassifier: str(tagger(tmp_path_factory.mktemp("tagger"))),
         EvaluateTranslation: str(translating.model(tmp_path_factory.mktemp("translator"))),
     }
-    found = {}
+    actual = {}
     for kind, given in ROWS.items():
         context = learning.context(tmp_path_factory.mktemp(kind.__name__))
         rows = Dataset.from_list(given)
         model = models.get(kind)
         step = kind(LoadRows(given)) if model is None else kind(model, LoadRows(given), **FIELDS.get(kind, {}))
         result = step.run(rows, None, None, None, context) if model is None else step.run(model, rows, context)
-        found[kind.__name__] = json.loads(json.dumps(result))
+        actual[kind.__name__] = json.loads(json.dumps(result))
     folders = [str(causal), models[EvaluateClassifier]]
     table = SizeTable(folders, stages=("before", "after")).run(folders, learning.context(tmp_path_factory.mktemp("t")))
     both = [Dataset.from_list(ROWS[Diversity]), Dataset.from_list(ROWS[Diversity][:2])]
@@ -90,7 +90,7 @@ def made(tmp_path_factory):
         *both, None, learning.context(tmp_path_factory.mktemp("l"))
     )
     own = {"score": 0.93, "by": {"hard": {"n": 3}, "odd": [1, "<b>", None]}, "note": "x" * 500, "": {}}
-    return {**found, "SizeTable": Dataset.from_list(table), "LeakCheck": leaks, "own": own}
+    return {**actual, "SizeTable": Dataset.from_list(table), "LeakCheck": leaks, "own": own}
 
 
 def report(given, folder, **fields):

@@ -31,7 +31,7 @@ def rows(count: int = 24) -> Any:
 
 
 def context(folder: Path, name: str = "step") -> Context:
-    """Return the surroundings of a step whose payload goes to `folder`/`name`."""
+    """Return the context of a step whose payload goes to `folder`/`name`."""
     journal = Journal(folder / "journal.sqlite")
     return Context(
         step=name,
@@ -58,9 +58,9 @@ def run_step(kind: Any, folder: Path, tmp_path: Path, name: str = "out", **field
 
     Rows given as `calibration` are what it sees.
     """
-    surroundings = context(tmp_path, name)
+    step_context = context(tmp_path, name)
     edges = {"calibration": fields["calibration"]} if fields.get("calibration") is not None else {}
-    return kind(str(folder), **fields).run(model=str(folder), context=surroundings, **edges), surroundings
+    return kind(str(folder), **fields).run(model=str(folder), context=step_context, **edges), step_context
 
 
 def texts() -> Any:

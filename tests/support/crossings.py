@@ -37,18 +37,23 @@ class Way:
 
     crossings: list[tuple[str, str]] = field(default_factory=list)
     start: str = ""
+    _first: FrameType | None = None
+    _ended: bool = False
     _seen: set[CodeType] = field(default_factory=set)
     _places: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
         """Take a call; for `sys.setprofile`."""
         code = frame.f_code
-        if event != "call" or code in self._seen or code.co_name == "<module>":
+        if event == "return" and frame is self._first:
+            self._ended = True
+        if event != "call" or self._ended or code in self._seen or code.co_name == "<module>":
             return
         place = self._place(code)
-        if self.start and not (place and code.co_name == self.start):
-            return
-        self.start = ""
+        if self.start and self._first is None:
+            if not (place and code.co_name == self.start):
+                return
+            self._first = frame
         self._seen.add(code)
         caller = frame.f_back
         while caller is not None and not self._place(caller.f_code):
@@ -69,7 +74,7 @@ class Way:
         named = (place for place, name in self.crossings if place.startswith(room) and (not by_name or _is_named(name)))
         return [place for place, _ in groupby(named)]
 
-    def told(self) -> str:
+    def described(self) -> str:
         """Return the way in lines, for whoever has to shorten it."""
         seen: set[str] = set()
         lines = []
@@ -91,7 +96,7 @@ def count(stays: list[str]) -> tuple[int, int]:
 
 @contextmanager
 def recorded(start: str = "") -> Iterator[Way]:
-    """Record the way of the block, from the first call of the function `start` on if one is named."""
+    """Record the way of the block; of one named function, `start`, from its first call until that returns."""
     way = Way(start=start)
     before = sys.getprofile()
     sys.setprofile(way)

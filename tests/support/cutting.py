@@ -36,12 +36,12 @@ def model(kind: str, seed: int = 0, **changes: Any) -> Any:
     if kind == "gpt2":
         sizes["n_inner"] = sizes.pop("intermediate_size")
     torch.manual_seed(seed)
-    made = getattr(transformers, name)(config(**sizes, initializer_range=0.1)).eval()
-    for parameter in made.parameters():
+    result = getattr(transformers, name)(config(**sizes, initializer_range=0.1)).eval()
+    for parameter in result.parameters():
         if parameter.dim() == 1:
             parameter.data += 0.1 * torch.randn(parameter.shape)
-    with_linear_layers(made)
-    return made
+    with_linear_layers(result)
+    return result
 
 
 def ids(count: int = 4, length: int = 12) -> torch.Tensor:
@@ -62,9 +62,9 @@ def folder(path: Path, kind: str, **changes: Any) -> Path:
     own = (
         {"id2label": dict(enumerate("abc")), "label2id": dict(zip("abc", range(3), strict=True))} if classifies else {}
     )
-    made = model(kind, **{"vocab_size": 400, "max_position_embeddings": 512, **own, **changes})
-    with_own_layers(made)
-    made.save_pretrained(path)
+    result = model(kind, **{"vocab_size": 400, "max_position_embeddings": 512, **own, **changes})
+    with_own_layers(result)
+    result.save_pretrained(path)
     return path
 
 

@@ -25,10 +25,10 @@ def run(
 ) -> tuple[list[str], dict[str, int]]:
     """Return the ids of the rows that stay, and how many went for which reason."""
     context = context_in(folder)
-    made = step.run(rows=numbered(texts, column), context=context, **inputs)
+    result = step.run(rows=numbered(texts, column), context=context, **inputs)
     counts = context.ledger.counts()
-    assert counts["kept"] == len(made)
-    return list(made["id"]), counts["filtered"]
+    assert counts["kept"] == len(result)
+    return list(result["id"]), counts["filtered"]
 
 
 def details(folder: Path) -> dict[str, str]:

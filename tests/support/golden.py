@@ -125,20 +125,20 @@ class Table:
     def keys(self, wanted: list[Step]) -> dict[str, str]:
         """Return the keys of the steps behind those that are wanted, by name; each made what its key stands for."""
         graph = build({str(number): step for number, step in enumerate(wanted)}, {})
-        made: dict[int, Made] = {}
+        result: dict[int, Made] = {}
 
         def artifact(node: Node) -> Any:
-            return made[id(step_of(node))]
+            return result[id(step_of(node))]
 
         for step in graph.steps:
-            ancestors = [(graph.name(one), made[id(one)]) for one in graph.ancestors([step])[:-1]]
+            ancestors = [(graph.name(one), result[id(one)]) for one in graph.ancestors([step])[:-1]]
             lineage = [[name, one.key, one.digest()] for name, one in ancestors] if step.wants_lineage else None
             if isinstance(step, Given):
                 key = step.content
             else:
                 key = key_of(step_identity(step, artifact, self._codes, lineage, fixed_fields(step)))
-            made[id(step)] = Made(str(self.samples.model), key)
-        return {graph.name(step): made[id(step)].key for step in graph.steps if not isinstance(step, Given)}
+            result[id(step)] = Made(str(self.samples.model), key)
+        return {graph.name(step): result[id(step)].key for step in graph.steps if not isinstance(step, Given)}
 
     def recipe(self, name: str) -> Iterator[tuple[str, str]]:
         """Yield (variant and step, key) for all the steps that a method makes."""
@@ -148,11 +148,11 @@ class Table:
 
     def teacher(self, cls: type) -> dict[str, str]:
         """Return the key of one response of a teacher, and what a step that has it as a parameter holds of it."""
-        found = {}
+        actual = {}
         for label, given in self._with_folders(cls):
-            found[f"{label} / identity"] = digest(model_identity(cls(**given)))
-            found[f"{label} / response"] = Asker(cls(**given), self._context).key(REQUEST)
-        return found
+            actual[f"{label} / identity"] = digest(model_identity(cls(**given)))
+            actual[f"{label} / response"] = Asker(cls(**given), self._context).key(REQUEST)
+        return actual
 
     def responses(self) -> Iterator[tuple[str, str]]:
         """Yield (request, key) for requests that differ in one thing."""
@@ -165,8 +165,8 @@ class Table:
 
     def setting(self, cls: type) -> dict[str, str]:
         """Return the digest of settings as a step holds them."""
-        found = self._with_folders(cls)
-        return {label: digest_encoded(encode(cls(**given), field=encoded)) for label, given in found}
+        actual = self._with_folders(cls)
+        return {label: digest_encoded(encode(cls(**given), field=encoded)) for label, given in actual}
 
     def _with_folders(self, cls: type) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield (label, arguments) of what is part of a step, in which folders stand for the models."""
@@ -245,11 +245,11 @@ def flat(table: Mapping[str, Keys]) -> dict[str, str]:
 
 def main(arguments: list[str]) -> int:
     """Print what differs from the table, and write it if asked to."""
-    found = computed()
-    changes = differences(kept() if TABLE.exists() else {}, found)
+    actual = computed()
+    changes = differences(kept() if TABLE.exists() else {}, actual)
     print("\n".join(changes) or "no key changed")
     if "--write" in arguments:
-        TABLE.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        TABLE.write_text(json.dumps(actual, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         return 0
     return 1 if changes else 0
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from potstill.engine.step import Model, Rows, Step
+from potstill.engine.step import Rows, Step
+from potstill.models.edge import Model
 from potstill.recipes import Averaged, TrainCausal, TrainClassifier
 from potstill.steps import Evaluate, MagnitudePrune, QuantizeInt8, WidthPrune
 from potstill.trainers import (
@@ -41,8 +42,8 @@ def _sequence_level(samples: Samples) -> list[Step]:
 
 def _compress(samples: Samples) -> list[Step]:
     stages = {"pruned": lambda model: WidthPrune(model, calibration=ROWS, heads=4), "int8": QuantizeInt8}
-    made = Compress(MODEL, stages, budget=3)
-    return [*made, made.table]
+    result = Compress(MODEL, stages, budget=3)
+    return [*result, result.table]
 
 
 def _searched_by_all_keywords(samples: Samples) -> list[Step]:

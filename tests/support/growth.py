@@ -1,4 +1,4 @@
-"""How the time of a piece of work grows with its size, told apart from how fast and how busy the machine is."""
+"""How the time of a piece of work grows with its size, apart from how fast and how busy the machine is."""
 
 import time
 from collections.abc import Callable

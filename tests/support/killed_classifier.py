@@ -39,11 +39,11 @@ def run(folder: Path, encoder: str, kill_at: int) -> int:
 def main() -> None:
     torch.set_num_threads(1)
     folder, encoder = Path(sys.argv[1]), sys.argv[2]
-    found = {"undisturbed": run(folder / "undisturbed", encoder, 0)}
-    found["in the middle"] = run(folder / "killed", encoder, 7)
-    found["at the end"] = run(folder / "killed", encoder, LAST_STEP)
-    found["resumed"] = run(folder / "killed", encoder, 0)
-    print(json.dumps(found))
+    actual = {"undisturbed": run(folder / "undisturbed", encoder, 0)}
+    actual["in the middle"] = run(folder / "killed", encoder, 7)
+    actual["at the end"] = run(folder / "killed", encoder, LAST_STEP)
+    actual["resumed"] = run(folder / "killed", encoder, 0)
+    print(json.dumps(actual))
 
 
 if __name__ == "__main__":

@@ -53,19 +53,19 @@ def run(folder: Path, student: str, kind: str, kill_at: int) -> dict:
 def main() -> None:
     torch.set_num_threads(1)
     folder, student, kind = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-    found = {"undisturbed": run(folder / "undisturbed", student, kind, 0)}
+    actual = {"undisturbed": run(folder / "undisturbed", student, kind, 0)}
     killed = folder / "killed"
-    found["in the middle"] = run(killed, student, kind, 7)
+    actual["in the middle"] = run(killed, student, kind, 7)
     # a kill in the middle of writing a checkpoint
     half = killed / "work" / "checkpoints" / "checkpoint-9"
     half.mkdir()
     (half / "trainer_state.json").write_text('{"global_step": 9, ')
-    found["at the end"] = run(killed, student, kind, LAST_STEP)
-    found["published"] = (killed / "out" / "model.safetensors").exists()
-    found["resumed"] = run(killed, student, kind, 0)
+    actual["at the end"] = run(killed, student, kind, LAST_STEP)
+    actual["published"] = (killed / "out" / "model.safetensors").exists()
+    actual["resumed"] = run(killed, student, kind, 0)
     # a kill after the last checkpoint
-    found["again"] = run(killed, student, kind, 0)
-    print(json.dumps(found))
+    actual["again"] = run(killed, student, kind, 0)
+    print(json.dumps(actual))
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def preference(folder: Path, student: str, teacher: str, step: int) -> None:
 def main() -> None:
     torch.set_num_threads(1)
     folder, student, teacher = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-    found = {}
+    actual = {}
     for train in (on_policy, preference):
         for name, where, step in (
             ("undisturbed", "undisturbed", 0),
@@ -67,8 +67,8 @@ def main() -> None:
             work = folder / train.__name__ / where
             code = ended(lambda: train(work, student, teacher, step))  # noqa: B023 - called before the next one
             left = sorted(path.name for path in (work / "work" / "checkpoints").glob("checkpoint-*"))
-            found[f"{train.__name__}, {name}"] = [code, left]
-    print(json.dumps(found))
+            actual[f"{train.__name__}, {name}"] = [code, left]
+    print(json.dumps(actual))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ ACTIONS = ("on", "off")
 
 
 def context(folder: Path, *, progress: Any = None) -> Context:
-    """Return the surroundings of a step that works below `folder`."""
+    """Return the context of a step that works below `folder`."""
     for name in ("work", "out"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     journal = Journal(folder / "journal.sqlite")
@@ -36,19 +36,19 @@ def context(folder: Path, *, progress: Any = None) -> Context:
 
 def rows(count: int = 16) -> list[dict[str, Any]]:
     """Return commands and their JSON answers, of various lengths."""
-    made = []
+    result = []
     for number in range(count):
         room, action = ROOMS[number % len(ROOMS)], ACTIONS[number // len(ROOMS) % len(ACTIONS)]
         please = " please" * (number // (len(ROOMS) * len(ACTIONS)))
         answer = {"device": "light", "room": room, "action": action, "value": number if number % 3 == 0 else None}
-        made.append(
+        result.append(
             {
                 "id": str(number),
                 "instruction": f"turn {action} the light in the {room}{please}",
                 "output": json.dumps(answer, separators=(",", ":")),
             }
         )
-    return made
+    return result
 
 
 def dataset(made: list[dict[str, Any]]) -> Any:

@@ -8,8 +8,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
+from fakes import context_in
+from potstill.teachers.cache.response_cache import Asker
+from potstill.teachers.protocol import Request, Response, Sampling
+
+KEY = "sk-very-secret"
 Answer = tuple[int, Any] | tuple[int, Any, Mapping[str, str]]
 """Status, body (bytes, or what is sent as JSON), headers."""
 
@@ -94,3 +100,26 @@ def odd_server(answer: Callable[[Asked], Answer], models: Answer | None = None) 
     finally:
         http.shutdown()
         http.server_close()
+
+
+def ask(teacher: Any, folder: Path, rows: int = 3, system: str = "") -> tuple[dict[int, Response], dict[str, Any]]:
+    """Ask for `rows` answers to `question N`; return them and the notes of the step."""
+    context = context_in(folder)
+    start = [{"role": "system", "content": system}] if system else []
+    with Asker(teacher, context) as asker:
+        answers = dict(
+            asker.ask(
+                (n, Request([*start, {"role": "user", "content": f"question {n}"}], Sampling(max_tokens=100, stop=())))
+                for n in range(rows)
+            )
+        )
+    return answers, context.notes
+
+
+def fine(_asked: Asked) -> Answer:
+    return said("fine")
+
+
+def one_odd(answer: Answer) -> Callable[[Asked], Answer]:
+    """Answer the second row with `answer`, the others well."""
+    return lambda asked: answer if asked.prompt == "question 1" else said("fine")

@@ -213,12 +213,12 @@ def values(artifact: Path, column: str) -> list[Any]:
 
 def matrix(folder: Path) -> Project:
     """Return a project with the pipeline of four steps and five questions."""
-    made = Project(folder)
-    made.write(MATRIX)
-    made.write(HELPER, "helper.py")
-    made.write("Answer: {{ instruction }}", "prompt.jinja")
-    made.rows([f"question {number}" for number in range(5)])
-    return made
+    result = Project(folder)
+    result.write(MATRIX)
+    result.write(HELPER, "helper.py")
+    result.write("Answer: {{ instruction }}", "prompt.jinja")
+    result.rows([f"question {number}" for number in range(5)])
+    return result
 
 
 def calls(project: Project) -> list[str]:
@@ -235,20 +235,20 @@ def run_of(project: Project, *arguments: str) -> str:
 
 def payloads(store: Path) -> dict[str, dict[str, str]]:
     """Return the SHA-256 of every payload file, by key."""
-    found = {}
+    actual = {}
     for path in sorted((store / "artifacts").iterdir()):
         files = json.loads((path / "manifest.json").read_text(encoding="utf-8"))["files"]
-        found[path.name] = {name: entry["sha256"] for name, entry in files.items() if name != "log.txt"}
-    return found
+        actual[path.name] = {name: entry["sha256"] for name, entry in files.items() if name != "log.txt"}
+    return actual
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = DEADLINE) -> Any:
     """Wait for a condition; fail the test if it does not come true."""
     end = time.monotonic() + seconds
-    while not (found := condition()):
+    while not (actual := condition()):
         assert time.monotonic() < end, f"waited {seconds} s for {what}"
         time.sleep(0.01)
-    return found
+    return actual
 
 
 def is_running(pid: int) -> bool:
@@ -261,14 +261,14 @@ def is_running(pid: int) -> bool:
 
 def marked(mark: str) -> list[int]:
     """Return the processes that were started with `mark` in their environment."""
-    found = []
+    actual = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:
             if mark.encode() in path.read_bytes() and is_running(int(path.parent.name)):
-                found.append(int(path.parent.name))
+                actual.append(int(path.parent.name))
         except OSError:
             continue
-    return found
+    return actual
 
 
 def _command(

@@ -75,7 +75,7 @@ class Samples:
         for one in parameters(cls):
             seen: Counter[str] = Counter()
             for value in self.of(cls, one)[1 if is_needed(one) else 0 :]:
-                label = f"{one.name}: {self.told(value)}"
+                label = f"{one.name}: {self.described(value)}"
                 seen[label] += 1
                 number = f" {seen[label]}" if seen[label] > 1 else ""
                 yield f"{label}{number}", {**minimal, spelled.get(one.name, one.name): value}
@@ -133,7 +133,7 @@ class Samples:
             return [kind(**arguments) for _, arguments in list(self.variants(kind))[:2]]
         raise TypeError(f"no value is known for the {kind} of {name}: add one to samples.py")
 
-    def told(self, value: Any) -> str:
+    def described(self, value: Any) -> str:
         """Return a value as a label shows it, without the folder."""
         if isinstance(value, (str, Path)) and str(self.folder) in str(value):
             return Path(value).name

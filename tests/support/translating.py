@@ -68,7 +68,7 @@ def model(folder: Path, kind: str = "t5", hidden: int = 32, layers: int = 1, see
     }
     torch.manual_seed(seed)
     if kind == "t5":
-        made = T5ForConditionalGeneration(
+        result = T5ForConditionalGeneration(
             T5Config(
                 d_model=hidden,
                 d_kv=hidden // 2,
@@ -81,14 +81,14 @@ def model(folder: Path, kind: str = "t5", hidden: int = 32, layers: int = 1, see
             )
         )
     elif kind == "bart":
-        made = BartForConditionalGeneration(
+        result = BartForConditionalGeneration(
             BartConfig(decoder_start_token_id=2, bos_token_id=1, forced_eos_token_id=None, **wide, **ends)
         )
     else:
-        made = MarianMTModel(
+        result = MarianMTModel(
             MarianConfig(decoder_start_token_id=0, scale_embedding=True, decoder_vocab_size=len(fast), **wide, **ends)
         )
-    made.save_pretrained(folder)
+    result.save_pretrained(folder)
     return folder
 
 

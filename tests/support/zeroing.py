@@ -49,8 +49,10 @@ def loaded(folder: Path) -> Any:
 
 def labelled(count: int = 24) -> list[dict[str, str]]:
     """Return texts and their classes."""
-    made = [{"text": text, "label": "light" if "light" in text else "other"} for text in tiny.CORPUS if "{" not in text]
-    return [made[number % len(made)] for number in range(count)]
+    result = [
+        {"text": text, "label": "light" if "light" in text else "other"} for text in tiny.CORPUS if "{" not in text
+    ]
+    return [result[number % len(result)] for number in range(count)]
 
 
 def texts() -> Any:

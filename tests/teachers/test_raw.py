@@ -19,9 +19,9 @@ RAW = Request([], SAMPLING, 1, raw="<user>turn on")
 
 def test_local_engines_read_its_tokens_alone() -> None:
     tokenizer = AutoTokenizer.from_pretrained(home.FOLDER / "teacher")
-    (made,) = Renderer(tokenizer, "You are kind.", None, 100).encode([RAW])
-    assert isinstance(made, Encoded)
-    assert made.ids == tokenizer("<user>turn on", add_special_tokens=False)["input_ids"]
+    (result,) = Renderer(tokenizer, "You are kind.", None, 100).encode([RAW])
+    assert isinstance(result, Encoded)
+    assert result.ids == tokenizer("<user>turn on", add_special_tokens=False)["input_ids"]
 
 
 def test_endpoints_send_it_as_a_completion() -> None:

@@ -25,7 +25,7 @@ def folders(tmp_path_factory):
 def own(folder, ids, **settings):
     """Return texts and scores of transformers' own search for one prompt."""
     decoder = Decoder(folder, "float32", 1)
-    made = decoder.model.generate(
+    result = decoder.model.generate(
         torch.tensor([ids]),
         max_new_tokens=8,
         eos_token_id=2,
@@ -36,7 +36,7 @@ def own(folder, ids, **settings):
         **settings,
     )
     start = 1 if decoder.two_sided else len(ids)
-    return [decoder.tokenizer.decode(row[start:], skip_special_tokens=True) for row in made.sequences], made
+    return [decoder.tokenizer.decode(row[start:], skip_special_tokens=True) for row in result.sequences], result
 
 
 @pytest.mark.parametrize("kind", ["t5", "causal"])
@@ -45,23 +45,23 @@ def test_a_beam_is_that_of_transformers_with_its_scores(folders, kind):
     prompts = [decoder.ids(messages) for messages in MESSAGES[:3]]
     search = Search("beam", beams=4, length_penalty=0.6, max_tokens=8)
     # together, so that padding and neighbours would show
-    for ids, found in zip(prompts, decoder.write(prompts, search, [0] * 3), strict=True):
-        texts, made = own(folders[kind], ids, num_beams=4, num_return_sequences=4, length_penalty=0.6)
-        assert [one.text for one in found] == texts
-        scores = [one.score(0.6) for one in found]
-        assert scores == pytest.approx(made.sequences_scores.tolist(), abs=1e-4)
-        assert search.ranked(found)[0].finish_reason == "stop" or all(one.finish_reason == "length" for one in found)
+    for ids, actual in zip(prompts, decoder.write(prompts, search, [0] * 3), strict=True):
+        texts, result = own(folders[kind], ids, num_beams=4, num_return_sequences=4, length_penalty=0.6)
+        assert [one.text for one in actual] == texts
+        scores = [one.score(0.6) for one in actual]
+        assert scores == pytest.approx(result.sequences_scores.tolist(), abs=1e-4)
+        assert search.ranked(actual)[0].finish_reason == "stop" or all(one.finish_reason == "length" for one in actual)
 
 
 @pytest.mark.parametrize("kind", ["t5", "causal"])
 def test_greedy_takes_the_most_probable_tokens_and_tells_their_probability(folders, kind):
     decoder = Decoder(folders[kind], "float32", 1)
     prompts = [decoder.ids(messages) for messages in MESSAGES[:3]]
-    for ids, [found] in zip(prompts, decoder.write(prompts, Search(max_tokens=8), [0] * 3), strict=True):
-        [text], made = own(folders[kind], ids, do_sample=False)
-        assert found.text == text
-        logprobs = [float(step[0].log_softmax(-1).max()) for step in made.scores]
-        assert (found.tokens, found.logprob) == (len(logprobs), pytest.approx(sum(logprobs), abs=1e-3))
+    for ids, [actual] in zip(prompts, decoder.write(prompts, Search(max_tokens=8), [0] * 3), strict=True):
+        [text], result = own(folders[kind], ids, do_sample=False)
+        assert actual.text == text
+        logprobs = [float(step[0].log_softmax(-1).max()) for step in result.scores]
+        assert (actual.tokens, actual.logprob) == (len(logprobs), pytest.approx(sum(logprobs), abs=1e-3))
 
 
 def test_what_is_drawn_depends_on_the_seed_not_on_the_batch(folders):
@@ -98,7 +98,7 @@ def test_a_learned_translation_ends_by_itself(tmp_path):
     rows = translating.rows()
     prompts = [decoder.ids(messages) for messages in MESSAGES]
     for search in (Search(max_tokens=20), Search("beam", beams=2, max_tokens=20)):
-        best = [search.ranked(found)[0] for found in decoder.write(prompts, search, [0] * 8)]
+        best = [search.ranked(actual)[0] for actual in decoder.write(prompts, search, [0] * 8)]
         assert [(one.text, one.finish_reason) for one in best] == [(row["output"], "stop") for row in rows]
     assert "the model has 64 places" in decoder.refusal(prompts[0], 64)
     assert decoder.refusal(prompts[0], 63) == ""

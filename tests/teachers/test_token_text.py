@@ -66,9 +66,9 @@ def test_other_special_tokens_are_no_text(folder: Path) -> None:
 
 def encoded(loaded: Any, template: str, request: Request) -> Encoded:
     loaded.chat_template = template
-    (found,) = Renderer(loaded, "", None, 100).encode([request])
-    assert isinstance(found, Encoded)
-    return found
+    (actual,) = Renderer(loaded, "", None, 100).encode([request])
+    assert isinstance(actual, Encoded)
+    return actual
 
 
 def test_a_prompt_that_opens_thoughts_is_known(folder: Path) -> None:

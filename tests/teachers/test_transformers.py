@@ -42,9 +42,9 @@ def request(text: str, sampling: Sampling = Sampling(), seed: int = 0, continuat
 
 
 def answers(session: Any, requests: list[Request]) -> list[Response]:
-    got = dict(session.generate(requests))
-    assert sorted(got) == list(range(len(requests)))
-    return [got[index] for index in range(len(requests))]
+    actual = dict(session.generate(requests))
+    assert sorted(actual) == list(range(len(requests)))
+    return [actual[index] for index in range(len(requests))]
 
 
 def logprobs(session: Any, messages: Any, text: str) -> np.ndarray:
@@ -56,32 +56,34 @@ def logprobs(session: Any, messages: Any, text: str) -> np.ndarray:
 
 
 def test_greedy_answers_are_the_models_own(session: Any) -> None:
-    for command, got in zip(COMMANDS, answers(session, [request(c) for c in COMMANDS]), strict=True):
+    for command, actual in zip(COMMANDS, answers(session, [request(c) for c in COMMANDS]), strict=True):
         ids, prompt = encode(session.tokenizer, render("home.jinja", {"instruction": command}), "")
         with torch.inference_mode():
             whole = session.model.generate(torch.tensor([ids[:-1]]), max_new_tokens=60, eos_token_id=ids[-1])[
                 0, prompt:
             ]
-        assert got.text == session.tokenizer.decode(whole, skip_special_tokens=True)
-        assert json.loads(got.text)["device"]
-        assert (got.finish_reason, got.prompt_tokens, got.completion_tokens) == ("stop", prompt, len(whole))
-        assert got.token_ids is None
+        assert actual.text == session.tokenizer.decode(whole, skip_special_tokens=True)
+        assert json.loads(actual.text)["device"]
+        assert (actual.finish_reason, actual.prompt_tokens, actual.completion_tokens) == ("stop", prompt, len(whole))
+        assert actual.token_ids is None
 
 
 def test_kept_log_probabilities_are_the_models_at_temperature_1(session: Any) -> None:
     asked = [request(c, Sampling(temperature, top_p=0.9, top_k=8), 3) for c in COMMANDS for temperature in (0, 0.5)]
-    for one, got in zip(asked, answers(session, asked), strict=True):
-        expected = logprobs(session, one.messages, got.text)
-        assert got.token_ids is not None
-        assert len(expected) == len(got.token_ids) == got.completion_tokens
-        assert got.token_ids[-1] == session.tokenizer.eos_token_id
+    for one, actual in zip(asked, answers(session, asked), strict=True):
+        expected = logprobs(session, one.messages, actual.text)
+        assert actual.token_ids is not None
+        assert len(expected) == len(actual.token_ids) == actual.completion_tokens
+        assert actual.token_ids[-1] == session.tokenizer.eos_token_id
         np.testing.assert_allclose(
-            got.token_logprobs, np.take_along_axis(expected, got.token_ids[:, None].astype(int), 1)[:, 0], atol=1e-3
+            actual.token_logprobs,
+            np.take_along_axis(expected, actual.token_ids[:, None].astype(int), 1)[:, 0],
+            atol=1e-3,
         )
-        assert got.top_ids.shape == got.top_logprobs.shape == (len(expected), 8)
-        assert np.array_equal(got.top_ids[:, 0], expected.argmax(1))
+        assert actual.top_ids.shape == actual.top_logprobs.shape == (len(expected), 8)
+        assert np.array_equal(actual.top_ids[:, 0], expected.argmax(1))
         np.testing.assert_allclose(
-            got.top_logprobs.astype(np.float32), np.sort(expected, 1)[:, :-9:-1], atol=5e-3, rtol=2e-3
+            actual.top_logprobs.astype(np.float32), np.sort(expected, 1)[:, :-9:-1], atol=5e-3, rtol=2e-3
         )
 
 
@@ -90,17 +92,19 @@ def test_a_given_text_is_scored_as_training_reads_it(session: Any) -> None:
     asked = [
         request(c, Sampling(top_k=k), continuation=t) for c, t, k in zip(COMMANDS, texts, (0, 4, 4, 0), strict=True)
     ]
-    for one, text, got in zip(asked, texts, answers(session, asked), strict=True):
+    for one, text, actual in zip(asked, texts, answers(session, asked), strict=True):
         ids, prompt = encode(session.tokenizer, one.messages, text)
         expected = logprobs(session, one.messages, text)
-        assert got.text == text
-        assert got.token_ids.tolist() == ids[prompt:]
-        assert (got.finish_reason, got.prompt_tokens, got.completion_tokens) == ("stop", len(ids), 0)
-        own = np.take_along_axis(expected, got.token_ids[:, None].astype(int), 1)[:, 0]
-        np.testing.assert_allclose(got.token_logprobs, own, atol=1e-3)
-        assert (got.top_ids is None) == (not one.sampling.top_k)
+        assert actual.text == text
+        assert actual.token_ids.tolist() == ids[prompt:]
+        assert (actual.finish_reason, actual.prompt_tokens, actual.completion_tokens) == ("stop", len(ids), 0)
+        own = np.take_along_axis(expected, actual.token_ids[:, None].astype(int), 1)[:, 0]
+        np.testing.assert_allclose(actual.token_logprobs, own, atol=1e-3)
+        assert (actual.top_ids is None) == (not one.sampling.top_k)
         if one.sampling.top_k:
-            np.testing.assert_allclose(got.top_logprobs.astype(np.float32), np.sort(expected, 1)[:, :-5:-1], atol=2e-2)
+            np.testing.assert_allclose(
+                actual.top_logprobs.astype(np.float32), np.sort(expected, 1)[:, :-5:-1], atol=2e-2
+            )
 
 
 def test_what_is_drawn_depends_on_the_seed_and_not_on_the_batch(session: Any) -> None:
@@ -165,12 +169,12 @@ def test_answers_are_held_to_the_form(session: Any) -> None:
         asked = [
             request(c, Sampling(sampling.temperature, max_tokens=60, structured=f)) for f in forms for c in COMMANDS
         ]
-        got = answers(session, asked)
-        assert all(one.text in forms[0].choice for one in got[:4])
-        assert all(re.fullmatch(forms[1].regex, one.text) for one in got[4:8])
-        assert all(isinstance(json.loads(one.text)["light"], int) for one in got[8:] if one.finish_reason == "stop")
-        assert {one.finish_reason for one in got[:8]} == {"stop"}
-        assert any(one.finish_reason == "stop" for one in got[8:])
+        actual = answers(session, asked)
+        assert all(one.text in forms[0].choice for one in actual[:4])
+        assert all(re.fullmatch(forms[1].regex, one.text) for one in actual[4:8])
+        assert all(isinstance(json.loads(one.text)["light"], int) for one in actual[8:] if one.finish_reason == "stop")
+        assert {one.finish_reason for one in actual[:8]} == {"stop"}
+        assert any(one.finish_reason == "stop" for one in actual[8:])
 
 
 def test_a_form_that_is_none_fails_its_row_alone(session: Any) -> None:
@@ -271,11 +275,11 @@ def test_a_template_that_opens_thoughts_makes_them_part_of_the_text(session: Any
     own = session.tokenizer.chat_template
     session.tokenizer.chat_template = own + "{% if add_generation_prompt %}<think>\n{% endif %}"
     try:
-        (got,) = answers(session, [request(COMMANDS[0], Sampling(max_tokens=4, top_k=2))])
+        (actual,) = answers(session, [request(COMMANDS[0], Sampling(max_tokens=4, top_k=2))])
     finally:
         session.tokenizer.chat_template = own
-    assert got.text.startswith("<think>")
-    assert got.token_ids is not None
-    assert got.text == "<think>" + session.tokenizer.decode(got.token_ids, skip_special_tokens=True), (
+    assert actual.text.startswith("<think>")
+    assert actual.token_ids is not None
+    assert actual.text == "<think>" + session.tokenizer.decode(actual.token_ids, skip_special_tokens=True), (
         "tokens stay whole"
     )

@@ -45,7 +45,7 @@ def test_mean_cosine_is_that_of_the_loop_over_all_pairs() -> None:
 
 def test_quantiles_are_those_of_numpy() -> None:
     lengths = [random.Random(1).randint(1, 30) for _ in range(1)] + [3, 3, 8, 9, 12, 12, 12, 40, 41]
-    found = distribution(Counter(lengths))
-    assert found["mean"] == pytest.approx(fmean(lengths))
+    actual = distribution(Counter(lengths))
+    assert actual["mean"] == pytest.approx(fmean(lengths))
     for name, share in (("p5", 5), ("p25", 25), ("p50", 50), ("p75", 75), ("p95", 95)):
-        assert found[name] == np.percentile(lengths, share, method="inverted_cdf")
+        assert actual[name] == np.percentile(lengths, share, method="inverted_cdf")

@@ -22,23 +22,23 @@ def test_all_pairs_are_found(seed: int, near: float) -> None:
     search = TestTexts(test, 5, 3, near, 2)
     ways = [search.look(text, str(number)) for number, text in enumerate(train)]
     for number, text in enumerate(test):
-        found = search.found[number]
+        actual = search.found[number]
         same = [one for one, other in enumerate(train) if text and normal(other) == normal(text)]
-        assert found.exact == (str(same[0]) if same else None)
+        assert actual.exact == (str(same[0]) if same else None)
         scores = [jaccard(shingles(text, 2), shingles(other, 2)) if text and other else 0 for other in train]
-        assert found.similarity == (max(scores) if max(scores) >= near else None)
-        if found.near is not None:
-            assert scores[int(found.near)] == max(scores)
+        assert actual.similarity == (max(scores) if max(scores) >= near else None)
+        if actual.near is not None:
+            assert scores[int(actual.near)] == max(scores)
     for text, way in zip(train, ways, strict=True):
         alike = [other for other in test if other and text]
         assert ("near" in way) == any(jaccard(shingles(text, 2), shingles(one, 2)) >= near for one in alike)
     by_pairs = [EvaluationTexts(5, 3) for _ in test]
     for one, text in zip(by_pairs, test, strict=True):
         one.add(text, "")
-    for one, text, found in zip(by_pairs, test, search.found, strict=True):
+    for one, text, actual in zip(by_pairs, test, search.found, strict=True):
         shares = [other for other in train if (hit := one.overlap(other)) and (hit.words or len(text.split()) >= 3)]
-        assert (found.ngram is not None) == bool(shares)
-        assert found.shared is None or found.shared in normal(text)
+        assert (actual.ngram is not None) == bool(shares)
+        assert actual.shared is None or actual.shared in normal(text)
 
 
 def test_texts_without_words_are_found_nowhere_and_zero_turns_a_way_off() -> None:

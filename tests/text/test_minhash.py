@@ -20,17 +20,17 @@ def test_the_bands_miss_few_pairs_at_the_threshold(threshold: float) -> None:
 
 def test_the_first_alike_is_named_and_the_decision_is_exact() -> None:
     texts = ["a b c d", "x", "a b c d e", "a b c d", "a b x c d"]
-    found = list(NearCopies(0.75, 2).find(texts, texts.__getitem__))
-    assert found == [None, None, Alike(0, 0.75), Alike(0, 1.0), None]
+    actual = list(NearCopies(0.75, 2).find(texts, texts.__getitem__))
+    assert actual == [None, None, Alike(0, 0.75), Alike(0, 1.0), None]
 
 
 def test_pairs_well_above_the_threshold_are_all_found() -> None:
     draw = random.Random(0)
     texts = [" ".join(str(draw.randrange(10_000)) for _ in range(30)) for _ in range(300)]
     copies = [text.rsplit(" ", 1)[0] + " changed" for text in texts]
-    found = list(NearCopies(0.7, 2).find(texts + copies, (texts + copies).__getitem__))
-    assert found[:300] == [None] * 300
-    assert [alike and alike.number for alike in found[300:]] == list(range(300))
+    actual = list(NearCopies(0.7, 2).find(texts + copies, (texts + copies).__getitem__))
+    assert actual[:300] == [None] * 300
+    assert [alike and alike.number for alike in actual[300:]] == list(range(300))
 
 
 def test_the_seed_gives_the_same_answer() -> None:

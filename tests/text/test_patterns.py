@@ -64,12 +64,12 @@ def test_a_pattern_means_what_it_means_in_python(text: str) -> None:
     ours, theirs = pattern(text), re.compile(text)
     for tried in TEXTS:
         everywhere = list(theirs.finditer(tried))
-        for found, wanted in (
+        for actual, wanted in (
             (ours.fullmatch(tried), theirs.fullmatch(tried)),
             (ours.search(tried), theirs.search(tried)),
             (ours.last(tried), everywhere[-1] if everywhere else None),
         ):
-            assert (found and (found.span(), found.groups())) == (wanted and (wanted.span(), wanted.groups())), tried
+            assert (actual and (actual.span(), actual.groups())) == (wanted and (wanted.span(), wanted.groups())), tried
 
 
 def test_what_only_another_engine_reads_is_no_pattern() -> None:

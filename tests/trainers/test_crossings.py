@@ -23,38 +23,44 @@ def way(folder: Any, step: Any, rows: list[dict[str, Any]], start: str = "", **i
     data = learning.dataset(rows)
     step.run(rows=data, context=learning.context(folder / "before"), **inputs)
     context = learning.context(folder / "run")
-    with crossings.recorded(start) as made:
+    with crossings.recorded(start) as crossed:
         step.run(rows=data, context=context, **inputs)
-    return made
+    return crossed
 
 
-def check(made: crossings.Way, files: int, returns: int, **counted: Any) -> None:
+def check(crossed: crossings.Way, files: int, returns: int, **counted: Any) -> None:
     """Check that there are no more; a change that makes it fewer should lower the numbers here."""
-    found = crossings.count(made.stays(**counted))
-    assert found[0] <= files and found[1] <= returns, f"{found}\n{made.told()}"
+    counts = crossings.count(crossed.stays(**counted))
+    assert counts[0] <= files and counts[1] <= returns, f"{counts}\n{crossed.described()}"
 
 
-@pytest.mark.parametrize("start, files, returns, room", [("", 31, 34, ""), ("fit", 13, 3, "trainers/")])
+@pytest.mark.parametrize("start, files, returns, room", [("", 30, 32, ""), ("fit", 9, 3, "trainers/")])
 def test_hard_label(tmp_path, student, start, files, returns, room):
     """All calls of a whole run; and what is called by name, from `fit` on, in the room of the trainers."""
     step = HardLabel(None, student=str(student), **FIELDS)
-    made = way(tmp_path, step, learning.rows(8), start, student=str(student))
-    check(made, files, returns, room=room, by_name=bool(start))
+    crossed = way(tmp_path, step, learning.rows(8), start, student=str(student))
+    check(crossed, files, returns, room=room, by_name=bool(start))
 
 
-@pytest.mark.parametrize("start, files, returns, room", [("", 38, 46, ""), ("fit", 16, 5, "trainers/")])
+@pytest.mark.parametrize("start, files, returns, room", [("", 36, 44, ""), ("fit", 10, 3, "trainers/")])
 def test_soft_label(tmp_path, student, teacher, start, files, returns, room):
     rows = learning.with_soft_labels(learning.rows(8), teacher, 8)
     step = SoftLabel(None, student=str(student), **FIELDS)
-    made = way(tmp_path, step, rows, start, student=str(student), teacher=None)
-    check(made, files, returns, room=room, by_name=bool(start))
+    crossed = way(tmp_path, step, rows, start, student=str(student), teacher=None)
+    check(crossed, files, returns, room=room, by_name=bool(start))
 
 
-@pytest.mark.parametrize("start, files, returns, room", [("", 27, 25, ""), ("fit", 11, 1, "trainers/")])
+def test_soft_label_beside_its_teacher(tmp_path, student, teacher):
+    step = SoftLabel(None, student=str(student), teacher=str(teacher), **FIELDS)
+    crossed = way(tmp_path, step, learning.rows(8), "fit", student=str(student), teacher=str(teacher))
+    check(crossed, 10, 4, room="trainers/", by_name=True)
+
+
+@pytest.mark.parametrize("start, files, returns, room", [("", 27, 24, ""), ("fit", 8, 0, "trainers/")])
 def test_classifier(tmp_path, start, files, returns, room):
     encoder = str(tiny.encoder(tmp_path / "encoder"))
-    made = way(tmp_path, Classifier(None, student=encoder, **FIELDS), TEXTS, start, student=encoder)
-    check(made, files, returns, room=room, by_name=bool(start))
+    crossed = way(tmp_path, Classifier(None, student=encoder, **FIELDS), TEXTS, start, student=encoder)
+    check(crossed, files, returns, room=room, by_name=bool(start))
 
 
 @pytest.mark.parametrize("fields, files, returns", [({}, 10, 4), ({"samples": 3, "temperature": 0.7}, 11, 5)])
@@ -64,13 +70,15 @@ def test_a_row_that_is_labelled(tmp_path, fields, files, returns):
     rows = learning.dataset([{"id": "1", "instruction": "sing"}, {"id": "2", "instruction": "dance"}])
     list(step.run(rows=rows, teacher=teacher, context=fakes.context_in(tmp_path / "before")))
     context = fakes.context_in(tmp_path / "run")
-    with crossings.recorded() as made:
+    with crossings.recorded() as crossed:
         list(step.run(rows=rows, teacher=teacher, context=context))
-    check(made, files, returns)
+    check(crossed, files, returns)
 
 
 def test_what_is_counted(tmp_path):
     """A callback that climbs back is a return, a second helper of one file is none, nor is one's own."""
-    made = crossings.Way([("a.py", "run"), ("b.py", "f"), ("b.py", "g"), ("c.py", "C.m"), ("a.py", "run.<locals>.h")])
-    assert made.stays() == ["a.py", "b.py", "c.py", "a.py"] and crossings.count(made.stays()) == (3, 1)
-    assert made.stays(by_name=True) == ["a.py", "b.py", "a.py"]
+    crossed = crossings.Way(
+        [("a.py", "run"), ("b.py", "f"), ("b.py", "g"), ("c.py", "C.m"), ("a.py", "run.<locals>.h")]
+    )
+    assert crossed.stays() == ["a.py", "b.py", "c.py", "a.py"] and crossings.count(crossed.stays()) == (3, 1)
+    assert crossed.stays(by_name=True) == ["a.py", "b.py", "a.py"]

@@ -34,7 +34,9 @@ def one_block_held(model: PretrainedModel) -> Iterator[None]:
     for weight in trained:
         weight.requires_grad_(False)
     # `checkpoint` with use_reentrant=True recomputes only where an input requires a gradient
-    handle = model.get_input_embeddings().register_forward_hook(lambda _, __, made: made.requires_grad_(True))
+    handle = model.get_input_embeddings().register_forward_hook(
+        lambda _, __, embeddings: embeddings.requires_grad_(True)
+    )
     for block in blocks:
         block.forward = _run_again(block.forward)
     try:
@@ -53,8 +55,8 @@ def _run_again(forward: Callable[..., Any]) -> Callable[..., Any]:
     """Return `forward` as a checkpoint: without a graph now, recomputed with one in the backward pass."""
 
     def run(states: Tensor, *rest: object, **named: object) -> object:
-        def again(given: Tensor) -> object:
-            return forward(given, *rest, **named)
+        def again(inputs: Tensor) -> object:
+            return forward(inputs, *rest, **named)
 
         # reentrant: runs the forward pass under `no_grad`, which is what holds the memory down; evaluation draws no
         # noise

@@ -68,14 +68,14 @@ def most(kinds: Sequence[Hashable], scores: Sequence[float], count: int) -> tupl
         # the kind that lacks most of its share gets the next layer
         lacking = [len(places) * count / len(kinds) - share for places, share in zip(groups, shares, strict=True)]
         shares[lacking.index(max(lacking))] += 1
-    kept = [_highest(places, scores, share) for places, share in zip(groups, shares, strict=True)]
-    return tuple(sorted(place for places in kept for place in places))
+    places_kept = [_highest(places, scores, share) for places, share in zip(groups, shares, strict=True)]
+    return tuple(sorted(place for places in places_kept for place in places))
 
 
 def lost(kinds: Sequence[Hashable], chosen: Iterable[int]) -> list[int]:
     """Return the first layer of each kind that none of the `chosen` layers is of."""
-    kept = {kinds[place] for place in chosen}
-    return [places[0] for kind, places in _by_kind(kinds).items() if kind not in kept]
+    chosen_kinds = {kinds[place] for place in chosen}
+    return [places[0] for kind, places in _by_kind(kinds).items() if kind not in chosen_kinds]
 
 
 def check_can_generate(model: PretrainedModel, chosen: Sequence[int]) -> None:
@@ -177,13 +177,13 @@ def _switches(layer: nn.Module) -> dict[tuple[str, str], Hashable]:
 
 def _make(layer: nn.Module) -> dict[tuple[str, str], Hashable]:
     """Return the class, weights' shapes and plain settings of every module within a layer, but for its number."""
-    made: dict[tuple[str, str], Hashable] = {}
+    switches: dict[tuple[str, str], Hashable] = {}
     for path, module in layer.named_modules():
-        made[path, "class"] = type(module).__name__
+        switches[path, "class"] = type(module).__name__
         for name, weight in module.named_parameters(recurse=False):
-            made[path, name] = str(tuple(weight.shape))
+            switches[path, name] = str(tuple(weight.shape))
         for name, value in vars(module).items():
             plain = isinstance(value, (bool, int, float, str)) or value is None
             if plain and not name.startswith("_") and name != "training" and not NUMBERED.search(name):
-                made[path, name] = value
-    return made
+                switches[path, name] = value
+    return switches

@@ -123,9 +123,9 @@ def walk(
     hidden = _moved(hidden, place)
     for number, module in enumerate(modules):
         # masks and rotary embeddings were made where the model is
-        given = [Call(_moved(call.args, place), _moved(call.named, place)) for call in calls[number]]
+        moved = [Call(_moved(call.args, place), _moved(call.named, place)) for call in calls[number]]
         # moved here, not all at the start: the GPU then holds one block and the batches' hidden states
-        block = Block(f"{path}.{number}", module.to(place), hidden, given)
+        block = Block(f"{path}.{number}", module.to(place), hidden, moved)
         try:
             yield block
             if number + 1 < len(modules):

@@ -31,7 +31,9 @@ def file_digest(path: Path) -> str:
         if before.st_size < REMEMBERED_SIZE:
             return hashlib.file_digest(file, "sha256").hexdigest()
         signature = [before.st_dev, before.st_ino, before.st_size, before.st_mtime_ns, before.st_ctime_ns]
+        # named by the signature: what has changed finds no note, so that no note has to be deleted
         note = cache_folder() / hashlib.sha256(json.dumps(signature).encode()).hexdigest()
+        # for `verify`, which doubts the disk: a file may be damaged without a write, and keep its times
         if not os.environ.get("POTSTILL_FORGET_DIGESTS"):
             remembered = _remembered(note)
             if remembered:
@@ -81,6 +83,7 @@ def contents(folder: Path) -> dict[str, str]:
     A folder that links lead to more than once, such as one that holds a link to itself, is read once: at the other
     places its first path stands for it. A link to nothing counts by the path that it names.
     """
+    # a link to a file is a file here, by content; links to folders come after, as they may go round in a circle
     digests = {str(path.relative_to(folder)): file_digest(path) for path in walk(folder)}
     links = sorted(path for path in folder.rglob("*") if path.is_symlink() and not path.is_file())
     if links:
@@ -119,19 +122,19 @@ def path_digest(path: Path, skip: Iterable[str] = (), *, listed: bool = False) -
     if path.is_file():
         return file_digest(path)
     left_out = set(skip)
-    found = {**(_without_content(path) if listed else {}), **contents(path)}
-    return combine((name, digest) for name, digest in found.items() if Path(name).name not in left_out)
+    entries = {**(_without_content(path) if listed else {}), **contents(path)}
+    return combine((name, digest) for name, digest in entries.items() if Path(name).name not in left_out)
 
 
 def _without_content(folder: Path) -> dict[str, str]:
     """Return what stands below `folder` and holds nothing, by relative path: empty folders, pipes, sockets."""
-    found: dict[str, str] = {}
+    entries: dict[str, str] = {}
     for path in folder.rglob("*"):
         if path.is_dir() and not any(path.iterdir()):
-            found[str(path.relative_to(folder))] = "empty folder"
+            entries[str(path.relative_to(folder))] = "empty folder"
         elif not path.is_dir() and not path.is_file() and not path.is_symlink():
-            found[str(path.relative_to(folder))] = "no file"
-    return found
+            entries[str(path.relative_to(folder))] = "no file"
+    return entries
 
 
 def no_such_file(path: str | Path) -> str:

@@ -55,6 +55,7 @@ def edges(step: Step) -> Iterator[tuple[str, Node]]:
     """Yield (field name, node) for every step that a field of `step` holds, at any depth."""
     for name in _fields(step):
         value = getattr(step, name)
+        # asked of every field of every step, many times a plan: most hold a number or a text
         if type(value) not in _LEAVES:
             yield from ((name, node) for node in nodes_in(value))
 

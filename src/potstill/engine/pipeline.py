@@ -99,6 +99,7 @@ class Pipeline:
             executor=executor,
             watcher=watcher or watcher_for(sys.stderr),
         )
+        # the first failure is raised; the others stand in the records of `execute`, and on the display
         for record in result.failed:
             if record.bad_request:
                 raise RequestError(Problem(record.name, "", record.error))
@@ -123,6 +124,7 @@ class Pipeline:
         sweep(opened.root)
         shared = Services(opened.root)
         place = executor or Local(jobs)
+        # by the cores that this process may use, not those of the machine: containers are given a part
         share = threads or max(1, available_cpus() // jobs)
         runner = Runner(
             origin=Origin.here(self.name, self.file, opened.root),
@@ -136,6 +138,7 @@ class Pipeline:
             services=shared,
         )
         try:
+            # from here on Ctrl-C is noted and steps are ended in order, so that what is finished is published
             with noticed() as runner.interrupts, place.hold(graph.steps):
                 return runner.run()
         finally:
@@ -177,9 +180,11 @@ def _variable_names(variables: Mapping[str, Any]) -> dict[int, str]:
     """
     names: dict[int, str] = {}
     for name, value in variables.items():
+        # also IPython's `_`, `__` and `_1`, which hold whatever was shown last
         if name.startswith("_"):
             continue
         if _is_one_step(value):
+            # the first variable that held a step names it: later ones are aliases
             names.setdefault(id(step_of(value)), name)
         elif isinstance(value, (list, tuple, dict)):
             items = value.items() if isinstance(value, dict) else enumerate(value)

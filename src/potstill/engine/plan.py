@@ -117,6 +117,7 @@ class _Planner:
         self._artifacts[id(step)] = lookup.artifact
         retryable = lookup.artifact.manifest["counts"]["retryable"]
         if retryable:
+            # steps behind it wait for the result with the retried rows: its digest will be another one
             del self._artifacts[id(step)]
             return key, (f"{retryable} rows to retry",)
         return key, ()
@@ -125,7 +126,9 @@ class _Planner:
         """Return what a step will cost; a trial that fails is no reason to have no plan."""
         rows = self._input_rows(step)
         estimate = step.estimate(rows)
+        # only then can the journal be asked which answers are there: requests are made of the inputs' rows
         if inputs_exist and estimate.calls:
+            # a step's own `forecast` may fail in any way, and the plan then says what `estimate` said
             with TemporaryDirectory() as folder, contextlib.suppress(Exception):
                 estimate = step.forecast(rows, _Trial(step, name, self._artifacts, self._store, Path(folder)))
         return estimate if estimate.disk else replace(estimate, disk=self._disk(step, estimate))
@@ -152,6 +155,7 @@ class _Planner:
             identity = step_identity(step, _unmade, self._codes)
         except RequestError:
             return ()
+        # as they were: with inputs that are still to be made, only what the user changed in the step itself is a reason
         identity["inputs"] = last.get("inputs", {})
         identity.update({"lineage": last["lineage"]} if "lineage" in last else {})
         return tuple(explain(last, identity))
@@ -165,6 +169,7 @@ class _Planner:
         rows: dict[str, int | None] = {}
         for name, node in edges(step):
             here = self._rows.get(id(step_of(node)))
+            # of a field with several steps the rows add up; where one is not known, the sum is of the others
             rows[name] = here if name not in rows else (rows[name] or 0) + (here or 0)
         return rows
 

@@ -114,7 +114,7 @@ class Run(Mapping[str, Artifact]):
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: a line for every step, the outputs named."""
-        made = {record.key: name for name, record in self.outputs.items()}
+        names = {record.key: name for name, record in self.outputs.items()}
         lines = [
             [
                 record.name,
@@ -122,7 +122,7 @@ class Run(Mapping[str, Artifact]):
                 f"failed: {record.error}" if record.status == "failed" else record.status,
                 record.artifact.rows if record.artifact else None,
                 round(record.seconds, 1),
-                made.get(record.key) if record.key else None,
+                names.get(record.key) if record.key else None,
                 record.key[:12],
             ]
             for record in self.records

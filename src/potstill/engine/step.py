@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -32,9 +33,15 @@ RESULT_NAMES = frozenset({"path", "rows", "dataset", "to_pandas", "metrics", "ma
 
 @dataclass(frozen=True)
 class Edge:
-    """Annotation mark of a field that holds steps; `kind` is what the step must make."""
+    """Annotation mark of a field that holds steps."""
+
+    # the mark is part of the code of users' steps: a new field in it would change all their keys
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"named"})
 
     kind: str
+    """What the step must make."""
+    named: Callable[[str | Path], object] | None = None
+    """Returns what a key holds for a text or path in place of a step; None where only steps are taken."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +129,7 @@ class Step:
         wrong = [*taken_names(cls, Step), *wrong_outputs(cls, RowsOutput)]
         if wrong:
             raise RequestError(*wrong)
+        # no `==` by fields: two equal steps are two nodes, and comparing whole graphs below them could take for ever
         dataclass(frozen=True, eq=False, repr=False)(cls)
         cls.__doc__ = WithFieldTexts(cls.__dict__.get("__doc__"))  # type: ignore[assignment]  # a text when it is read
 
@@ -201,7 +209,7 @@ class Step:
         return None
 
     def expanded(self) -> Step:
-        """Return the step that makes the result in this one's place: itself, or one that goes on from a part of it.
+        """Return the step that makes the result in this one's place: itself, or one that continues from a part of it.
 
         A step that several steps make up returns the last of them, and the same object each time.
         """
@@ -286,8 +294,6 @@ Node = Union[Step, Output]
 
 Rows = Annotated[Node, Edge("rows")]
 """An edge: any step that makes rows; `run` gets a `datasets.Dataset`."""
-Model = Annotated[Union[Node, str, Any], Edge("model")]
-"""An edge or a model by name: a step that makes a model, a local folder, a Hub id or a teacher; `run` gets a folder."""
 Metrics = Annotated[Node, Edge("metrics")]
 """An edge: any step that makes metrics; `run` gets a dict."""
 Anything = Annotated[Node, Edge("anything")]

@@ -34,15 +34,19 @@ def problems(graph: Graph) -> list[Problem]:
     for step in graph.steps:
         name = graph.name(step)
         _turn_into_what_is_meant(step, _tuples_for_lists)
+        # each later check relies on the earlier ones: a value of the wrong type would make a step's own check fail
+        # oddly
         wrong = [*_unresolved(step)] or [*_signature(step), *_parameters(step), *_edge_kinds(step)]
         sound = not wrong
         if sound:
             _turn_into_what_is_meant(step, as_annotated)
+            # the walk over a class's code takes longer than all other checks, and most graphs repeat classes
             if type(step) not in seen:
                 seen[type(step)] = tuple(_code(type(step)))
             wrong += [*seen[type(step)], *_content(step), *_own_checks(step)]
         right = not wrong
         inputs = _input_columns(step, columns)
+        # unknown, so that steps behind a wrong one are not blamed for columns that it would have made
         columns[id(step)] = None
         wrong += _missing_columns(step, inputs, graph, sound)
         if right:
@@ -61,6 +65,8 @@ def _turn_into_what_is_meant(owner: DataclassInstance, turned: Callable[[Any, An
         value = getattr(owner, field.name)
         meant = turned(value, hints(cls).get(field.name))
         if meant is not value:
+            # a step is frozen for whoever shares it; what changes here is the spelling of a value, before any key is
+            # made
             object.__setattr__(owner, field.name, meant)
         for setting, _ in _settings(meant):
             _turn_into_what_is_meant(setting, turned)
@@ -94,6 +100,7 @@ def _signature(step: Step) -> Iterator[Problem]:
         yield Problem("", "", f"{type(step).__name__} has no run method; a step defines run(self, <its edge fields>)")
         return
     accepted = parameters(run)
+    # `run(self, **inputs)` takes all edges
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in accepted.values()):
         return
     for name in edge_fields(step):
@@ -181,6 +188,7 @@ def _edge_kinds(step: Step) -> Iterator[Problem]:
     for name, node in edges(step):
         maker = step_of(node)
         wanted = {mark.kind for mark in marks(type(step), name) if isinstance(mark, Edge)} - {"anything"}
+        # a dataclass that is no step (a teacher, a setting) can only hold models, whatever the field that it stands in
         inside_teacher = not isinstance(getattr(step, name), (Step, Output, list, tuple, Mapping))
         wanted = {"model"} if inside_teacher else wanted
         if maker.makes != "anything" and wanted and maker.makes not in wanted:

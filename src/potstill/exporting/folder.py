@@ -26,6 +26,7 @@ def write_digests(folder: Path) -> Path:
 
 def command_of(folder: Path) -> str:
     """Return the command that `SERVE.md` in `folder` says to run there: its second block."""
+    # the first block installs the runtime, the second one runs it
     blocks = re.findall(r"^```(?:sh|python)\n(.*?)^```$", (folder / SERVE).read_text(encoding="utf-8"), re.S | re.M)
     return str(blocks[1]).strip()
 
@@ -51,6 +52,7 @@ def licence_of(folder: Path) -> str | None:
     card = folder / "README.md"
     if not card.is_file():
         return None
+    # the metadata that the Hub reads, between two lines of dashes
     front = re.match(r"---\n(.*?)^---$", card.read_text(encoding="utf-8"), re.S | re.M)
     named = re.search(r"^license: *[\"']?([\w.-]+)", front.group(1), re.M) if front else None
     return named.group(1) if named else None

@@ -14,6 +14,7 @@ def chosen(logits: ArrayLike, tokens: Sequence[int]) -> list[float]:
     import numpy as np
 
     scores = np.asarray(logits, dtype=np.float64)
+    # taken off before exp, which then can't overflow
     top = scores.max(-1)
     total = top + np.log(np.exp(scores - top[:, None]).sum(-1))
     picked = scores[np.arange(len(tokens)), list(tokens)]

@@ -69,6 +69,7 @@ class Answers:
     def perplexity(self) -> float:
         """Return exp of the mean surprise: infinite where it is too large for a number."""
         mean = self.surprise / max(self.scored, 1)
+        # exp overflows above 709
         return math.exp(mean) if mean < 700 else (math.nan if math.isnan(mean) else math.inf)
 
 
@@ -111,9 +112,9 @@ def probe_of(texts: Sequence[tuple[Sequence[int], int]]) -> Probe:
 
     What is given of some, or the first tokens where nothing is, are the prompts.
     """
-    usable = [(tuple(int(token) for token in ids), max(given, 1)) for ids, given in texts if len(ids) > max(given, 1)]
-    prompts = [ids[: given if given > GIVEN else max(1, min(PROMPT, len(ids) // 2))] for ids, given in usable[:PROMPTS]]
-    return Probe(tuple(ids for ids, _ in usable), tuple(given for _, given in usable), tuple(prompts))
+    usable = [(tuple(int(token) for token in ids), max(read, 1)) for ids, read in texts if len(ids) > max(read, 1)]
+    prompts = [ids[: read if read > GIVEN else max(1, min(PROMPT, len(ids) // 2))] for ids, read in usable[:PROMPTS]]
+    return Probe(tuple(ids for ids, _ in usable), tuple(read for _, read in usable), tuple(prompts))
 
 
 def own_texts(model: PretrainedModel, seed: int) -> list[tuple[list[int], int]]:
@@ -125,7 +126,9 @@ def own_texts(model: PretrainedModel, seed: int) -> list[tuple[list[int], int]]:
     import torch
 
     config = model.config.get_text_config()
+    # tiny models may read fewer
     longest = min(LENGTH, getattr(config, "max_position_embeddings", None) or LENGTH)
+    # on the CPU, whose generator gives the same numbers on every machine
     draw = torch.Generator().manual_seed(seed)
     ids = torch.randint(0, config.vocab_size, (TEXTS, min(GIVEN, longest - 1)), generator=draw)
     parts, cache = [ids], None
@@ -161,13 +164,13 @@ class InMemory:
 
         ends = ends_of(self.model)
         tokens: list[int] = []
-        given, cache = list(ids), None
+        batch, cache = list(ids), None
         with torch.no_grad():
             while len(tokens) < count and not (tokens and tokens[-1] in ends):
-                read = torch.tensor([given], device=self.model.device)
+                read = torch.tensor([batch], device=self.model.device)
                 out = self.model(input_ids=read, past_key_values=cache, use_cache=True)
-                cache, given = out.past_key_values, [int(out.logits[0, -1].argmax())]
-                tokens += given
+                cache, batch = out.past_key_values, [int(out.logits[0, -1].argmax())]
+                tokens += batch
         return tokens
 
     def tokenized(self, text: str) -> Sequence[int]:
@@ -183,8 +186,8 @@ class InMemory:
         import torch
 
         with torch.no_grad():
-            given = torch.tensor([list(ids)], device=self.model.device)
-            logits: torch.Tensor = self.model(input_ids=given, use_cache=False).logits[0].float().cpu()
+            batch = torch.tensor([list(ids)], device=self.model.device)
+            logits: torch.Tensor = self.model(input_ids=batch, use_cache=False).logits[0].float().cpu()
         return logits
 
 
@@ -198,5 +201,6 @@ def ends_of(model: PretrainedModel) -> set[int]:
     for config in (getattr(model, "generation_config", None), model.config):
         tokens = getattr(config, "eos_token_id", None)
         if tokens is not None:
+            # chat models have several: the end of a turn and the end of a text
             return set(tokens) if isinstance(tokens, (list, tuple)) else {int(tokens)}
     return set()

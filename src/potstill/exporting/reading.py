@@ -51,6 +51,7 @@ def format_in(folder: Path) -> str:
 def is_encoder(folder: Path) -> bool:
     """Return whether what was exported in `folder` is a classifier or sentence encoder, and no language model."""
     by = export_in(folder)
+    # language models are exported to ONNX with genai_config.json, and to OpenVINO with their tokenizer as a model
     return by == "model.onnx" or (by == "openvino_model.xml" and not (folder / "openvino_tokenizer.xml").is_file())
 
 
@@ -85,6 +86,7 @@ def session(folder: Path, threads: int) -> Any:
         without_telemetry()
         import openvino
 
+        # OpenVINO would take bfloat16 where the processor has it, with other answers than those that were checked
         options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": str(max(1, threads))}
         model = openvino.Core().compile_model(str(folder / "openvino_model.xml"), "CPU", options)
         names = {name for port in model.inputs for name in port.get_names()}

@@ -30,13 +30,16 @@ def judge(before: Answers, held: Answers | None, fresh: Answers, rise: float) ->
     """
     problems = []
     change = fresh.perplexity / before.perplexity - 1
+    # first: NaN compares false with every bound below, and would pass as equal
     if not math.isfinite(fresh.perplexity):
         problems.append(f"{fresh.runtime} finds a perplexity of {fresh.perplexity}: its weights or kernels are broken")
+    # with the very same weights only the order of sums may differ, so this is a test of the file, not of the precision
     elif held is not None and abs(fresh.perplexity / held.perplexity - 1) > SAME:
         problems.append(
             f"{fresh.runtime} finds a perplexity of {fresh.perplexity:.5g}, and the same weights in memory "
             f"{held.perplexity:.5g}: more than {SAME:.1%} apart, so the file says something else"
         )
+    # also a fall: a model that suddenly knows its texts better is another one
     elif abs(change) > rise:
         problems.append(
             f"perplexity goes from {before.perplexity:.5g} to {fresh.perplexity:.5g} in {fresh.runtime}, by more than "
@@ -67,5 +70,6 @@ def agreeing(one: Answers, other: Answers) -> float:
         for a, b in zip(mine, others, strict=False):
             if a != b:
                 break
+            # greedy texts that differ once differ ever after, as each token is read back
             same += 1
     return same / max(count, 1)

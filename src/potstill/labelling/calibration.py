@@ -34,7 +34,7 @@ def probabilities(scores: Sequence[float]) -> list[float]:
     return [weight / total for weight in weights]
 
 
-def calibrated(given: Sequence[float], content_free: Sequence[Sequence[float]]) -> list[float]:
+def calibrated(scores: Sequence[float], content_free: Sequence[Sequence[float]]) -> list[float]:
     """Return the probabilities [C] without the teacher's prior preference for some labels.
 
     Zhao et al. 2021 (arXiv 2102.09690), section 5: multiply by W = diag(p_cf)^-1, where p_cf is the mean of the
@@ -46,7 +46,7 @@ def calibrated(given: Sequence[float], content_free: Sequence[Sequence[float]]) 
     """
     bias = [math.fsum(column) / len(content_free) for column in zip(*content_free, strict=True)]
     # a label of probability 0 on content-free input would divide by zero
-    weights = [share / max(usual, 1e-12) for share, usual in zip(given, bias, strict=True)]
+    weights = [share / max(usual, 1e-12) for share, usual in zip(scores, bias, strict=True)]
     total = math.fsum(weights)
     return [weight / total for weight in weights]
 

@@ -48,8 +48,8 @@ def token_agreement(
 
     >>> import numpy as np
     >>> ids, logprobs = np.array([[3, 5]]), np.log([[0.75, 0.25]])
-    >>> found = token_agreement(ids, logprobs, ids[:, ::-1], logprobs)
-    >>> round(float(found.kl[0]), 4), bool(found.top1[0])
+    >>> both = token_agreement(ids, logprobs, ids[:, ::-1], logprobs)
+    >>> round(float(both.kl[0]), 4), bool(both.top1[0])
     (0.5493, False)
     """
     import numpy as np

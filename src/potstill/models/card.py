@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from potstill.models.loading import check_written
+from potstill.models.written import check_written
 
 SAME_TOKEN = 0.6
 """Top-1 agreement with the base model below which a compressed model is not fit to serve."""
@@ -41,7 +41,7 @@ def write_card(
 ) -> Path:
     """Write `folder`/README.md and return its path.
 
-    Every step that writes a model ends here, so what it wrote is checked here too (`loading.check_written`).
+    Every step that writes a model ends here, so what it wrote is checked here too (`written.check_written`).
 
     Args:
         folder: a Hugging Face model folder.

@@ -128,10 +128,10 @@ def end_of_turn(tokenizer: Tokenizer) -> int:
     trained to end a turn by the wrong one goes on writing when it is served.
     """
     template = getattr(tokenizer, "chat_template", None)
-    known = _ENDS.get(tokenizer)
-    if known is None or known[0] != template:
-        known = _ENDS[tokenizer] = (template, _end_by_template(tokenizer) if template else tokenizer.eos_token_id)
-    return known[1]
+    remembered = _ENDS.get(tokenizer)
+    if remembered is None or remembered[0] != template:
+        remembered = _ENDS[tokenizer] = (template, _end_by_template(tokenizer) if template else tokenizer.eos_token_id)
+    return remembered[1]
 
 
 def _end_by_template(tokenizer: Tokenizer) -> int:
@@ -141,8 +141,8 @@ def _end_by_template(tokenizer: Tokenizer) -> int:
         rendered = str(tokenizer.apply_chat_template(chat, add_generation_prompt=False, tokenize=False))
     except Exception:  # noqa: BLE001 - a template may refuse anything; this one says nothing of its ends then
         return tokenizer.eos_token_id
-    found, behind_it = rendered.rpartition(PROBE)[1:]
-    behind = tokenizer(behind_it if found else "", add_special_tokens=False)["input_ids"]
+    probe, behind_it = rendered.rpartition(PROBE)[1:]
+    behind = tokenizer(behind_it if probe else "", add_special_tokens=False)["input_ids"]
     special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
     special = (special | {*tokenizer.all_special_ids}) - {tokenizer.bos_token_id} | {tokenizer.eos_token_id}
     return next((token for token in behind if token in special), tokenizer.eos_token_id)

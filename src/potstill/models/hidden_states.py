@@ -3,12 +3,12 @@
 The states are those that enter the output layer, after the last norm. Storing them instead of logits loses nothing and
 takes V / H times less; the logits can be softened, unlike a top-k. Pure functions on models and tensors.
 
-Shapes: B rows, T positions, N positions of all rows, H hidden size, V vocabulary.
+Shapes: B rows, T positions, N positions of all rows, n of them in a chunk, H hidden size, V vocabulary.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,11 +95,70 @@ class Head:
         return cls(weight.float(), None if bias is None else bias.float(), *after_head(config), dtype)
 
 
+@dataclass(frozen=True)
+class Projection:
+    """Logits that are not computed yet."""
+
+    states: Tensor
+    """[N, H] inputs of the output layer, in the dtype to compute in."""
+    weight: Tensor
+    """[V, H]."""
+    bias: Tensor | None
+    """[V], or None."""
+    scale: float = 1.0
+    """Factor of the logits."""
+    softcap: float | None = None
+    """c in c tanh(logits / c), or None."""
+
+    def __len__(self) -> int:
+        """Return the number of tokens."""
+        return len(self.states)
+
+    @property
+    def size(self) -> int:
+        """The number of logits of a token."""
+        return len(self.weight)
+
+    def cut(self, size: int) -> Projection:
+        """Return the first `size` logits of each token; the caller knows that the others are padding."""
+        if size == self.size:
+            return self
+        return replace(self, weight=self.weight[:size], bias=None if self.bias is None else self.bias[:size])
+
+    def logits(self, rows: slice) -> Tensor:
+        """Return the logits [n, V] of some tokens, in float32."""
+        return self.shaped(self.raw(rows).float())
+
+    def raw(self, rows: slice) -> Tensor:
+        """Return the product of the output layer's matrix with the states of some tokens, plus its bias."""
+        dtype = self.states.dtype
+        bias = None if self.bias is None else self.bias.to(dtype)
+        return torch.nn.functional.linear(self.states[rows], self.weight.to(dtype), bias)
+
+    def shaped(self, logits: Tensor) -> Tensor:
+        """Return logits from that product: scaled and soft-capped, where the model does so."""
+        logits = logits if self.scale == 1 else logits * self.scale
+        return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
+
+    @classmethod
+    def stored(cls, head: Head, bits: Tensor) -> Projection:
+        """Return the logits of a teacher's output `head` from its stored hidden states, given by their bits [N, H]."""
+        states = head.states(bits)
+        bias = None if head.bias is None else head.bias.to(bits.device)
+        return cls(states, head.weight.to(bits.device), bias, head.scale, head.softcap)
+
+
+def projection(model: PretrainedModel, states: Tensor) -> Projection:
+    """Return the logits of `model` from states [N, H] that enter its output layer."""
+    head = model.get_output_embeddings()
+    return Projection(states, head.weight, head.bias, *after_head(model.config))
+
+
 @torch.no_grad()
 def capture(model: PretrainedModel, ids: list[int], first: int) -> tuple[Tensor, Tensor]:
     """Return the states [T, H] from which the tokens from number `first` on are predicted, and the logits [T, V]."""
     seen: list[Tensor] = []
-    hook = model.get_output_embeddings().register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    hook = model.get_output_embeddings().register_forward_pre_hook(lambda _, args: seen.append(args[0]))
     try:
         device = next(model.parameters()).device
         # the last token predicts nothing, and state t - 1 predicts token t: hence `first - 1` below

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from potstill.errors import BadInput, PotstillError
+from potstill.errors import BadInput
 from potstill.models.attention import apply_cap
-from potstill.models.weights import beside, weight_files
+from potstill.models.weights import beside
 
 if TYPE_CHECKING:
     from potstill.compression.pretrained import ModelConfig, PretrainedModel
@@ -88,12 +88,12 @@ def pretrained(
     if problem:
         raise BadInput(problem)
     try:
-        model, found = kind.from_pretrained(folder, use_safetensors=True, output_loading_info=True, **options)
+        model, report = kind.from_pretrained(folder, use_safetensors=True, output_loading_info=True, **options)
     except (OSError, ValueError) as error:
         raise BadInput(f"the model {folder} can't {use}: {_first_line(error)}") from error
     if getattr(model, "_hf_peft_config_loaded", False):
         raise BadInput(f"{folder} holds an adapter: give a model that it was merged into")
-    _refuse_missing(model, found, folder, new_head)
+    _refuse_missing(model, report, folder, new_head)
     repair_generation(model)
     apply_cap(model)
     loaded: PretrainedModel = model
@@ -106,8 +106,8 @@ def _refuse_other_kinds(kind: Any, folder: str | Path, config: ModelConfig) -> N
     Raises:
         BadInput: it doesn't, such as of many models that see images; the message names the text part.
     """
-    known = getattr(kind, "_model_mapping", None)
-    if known is None or type(config) in known:
+    classes = getattr(kind, "_model_mapping", None)
+    if classes is None or type(config) in classes:
         return
     text = config.get_text_config()
     what = f"the model {folder} is of type {config.model_type}, which can't be loaded as {kind.__name__}"
@@ -117,34 +117,6 @@ def _refuse_other_kinds(kind: Any, folder: str | Path, config: ModelConfig) -> N
             "part"
         )
     raise BadInput(f"{what}: give a model of such a type")
-
-
-def check_written(folder: Path) -> None:
-    """Make sure that the model which a step wrote to `folder` loads: no weight of it is missing or left over.
-
-    Only the headers of its files are read. Quantized ones, whose names say how they are stored, are not checked.
-
-    Raises:
-        PotstillError: one is; the step has a bug, or its configuration does not fit what it wrote.
-    """
-    import transformers
-
-    files = weight_files(folder) if (folder / "config.json").is_file() else []
-    if not files or quantized_as(folder):
-        return
-    names = config_of(folder).architectures or ["AutoModel"]
-    kind = getattr(transformers, names[0], None)
-    if kind is None:
-        return
-    # on the meta device nothing is loaded, but transformers compares all names, tied and renamed ones too
-    model, found = kind.from_pretrained(folder, use_safetensors=True, output_loading_info=True, device_map="meta")
-    missing, over = _outside_pooler(_missing(found)), sorted(found["unexpected_keys"] or ())
-    if missing or over:
-        parts = [f"{what} {_some(which)}" for what, which in (("lacks", missing), ("leaves over", over)) if which]
-        raise PotstillError(
-            f"the {type(model).__name__} that was written can't be loaded as it is: it {' and '.join(parts)}; its "
-            "config.json doesn't fit its weights"
-        )
 
 
 def repair_generation(model: Any) -> None:
@@ -160,8 +132,8 @@ def repair_generation(model: Any) -> None:
     own.do_sample = True
     if not _can_be_saved(own):
         _LOG.warning("the model's generation_config.json is not valid: only its special tokens are kept")
-        kept = {name: getattr(own, name, None) for name in TOKENS}
-        model.generation_config = GenerationConfig(**kept)
+        special = {name: getattr(own, name, None) for name in TOKENS}
+        model.generation_config = GenerationConfig(**special)
 
 
 def _can_be_saved(settings: Any) -> bool:
@@ -172,40 +144,42 @@ def _can_be_saved(settings: Any) -> bool:
     return True
 
 
-def _refuse_missing(model: Any, found: Mapping[str, Any], folder: str | Path, new_head: bool) -> None:
+def _refuse_missing(model: Any, report: Mapping[str, Any], folder: str | Path, new_head: bool) -> None:
     """Refuse a model of which weights were not found.
 
     Raises:
         BadInput: they would be random numbers.
     """
-    missing = _missing(found)
+    missing = lacking(report)
     if new_head:
         start = f"{model.base_model_prefix}."
         missing = [name for name in missing if name.startswith(start)]
     # only classifiers of texts read it, and all others are saved without
     if new_head or "ForSequenceClassification" not in type(model).__name__:
-        missing = _outside_pooler(missing)
+        missing = outside_pooler(missing)
     if missing:
-        over = sorted(found["unexpected_keys"] or ())
-        others = f"; it holds {_some(over)}, which nothing reads" if over else ""
+        over = sorted(report["unexpected_keys"] or ())
+        others = f"; it holds {some(over)}, which nothing reads" if over else ""
         raise BadInput(
             f"the model {folder} lacks weights of a {type(model).__name__}, which would be random: "
-            f"{_some(missing)}{others}; give a complete one, saved by save_pretrained"
+            f"{some(missing)}{others}; give a complete one, saved by save_pretrained"
         )
 
 
-def _missing(found: Mapping[str, Any]) -> list[str]:
-    """Return the names of weights that were not found, or in another shape."""
-    mismatched = {entry if isinstance(entry, str) else entry[0] for entry in found.get("mismatched_keys") or ()}
-    return sorted({*(found["missing_keys"] or ()), *mismatched})
+def lacking(report: Mapping[str, Any]) -> list[str]:
+    """Return the names of weights that a loading `report` of transformers lists as missing, or in another shape."""
+    # a mismatch comes with both shapes behind its name
+    mismatched = {entry if isinstance(entry, str) else entry[0] for entry in report.get("mismatched_keys") or ()}
+    return sorted({*(report["missing_keys"] or ()), *mismatched})
 
 
-def _outside_pooler(names: list[str]) -> list[str]:
+def outside_pooler(names: list[str]) -> list[str]:
     """Return the names but those of a pooler: models that vectors are not taken from are saved without one."""
     return [name for name in names if "pooler" not in name.split(".")]
 
 
-def _some(names: list[str]) -> str:
+def some(names: list[str]) -> str:
+    """Return the first of the names, and how many more there are."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
 

@@ -75,13 +75,13 @@ class Encoder:
         import numpy as np
 
         self._model = self._model or load(self._name)
-        given = [self._prefix + text for text in texts]
+        prefixed = [self._prefix + text for text in texts]
         # verbose=False: the tokenizer would warn of every long text; they are counted here
-        tokens = self._model.tokenizer(given, truncation=False, verbose=False)["input_ids"]
+        tokens = self._model.tokenizer(prefixed, truncation=False, verbose=False)["input_ids"]
         longest = self._model.max_seq_length
         cut = sum(len(ids) > longest for ids in tokens) if longest else 0
         vectors = self._model.encode(
-            given, batch_size=BATCH, normalize_embeddings=self._normalise, show_progress_bar=False
+            prefixed, batch_size=BATCH, normalize_embeddings=self._normalise, show_progress_bar=False
         )
         # `tobytes` and `frombuffer` need one dtype and C order, whatever the model computes in
         return np.ascontiguousarray(vectors, np.float32), cut

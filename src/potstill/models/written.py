@@ -1,56 +1,67 @@
-"""A check behind steps that write a model of other layers: that the folder loads as the model that was written."""
+"""A check behind every step that writes a model: that its folder loads as the model that was written."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from potstill.errors import BadInput
+from potstill.errors import BadInput, PotstillError
+from potstill.models.loading import config_of, lacking, outside_pooler, quantized_as, some
+from potstill.models.weights import weight_files
 
 if TYPE_CHECKING:
     from potstill.compression.pretrained import PretrainedModel
 
 
-def check_layers(model: PretrainedModel, path: str, folder: Path) -> None:
-    """Check that the model in `folder` has the layers of `model`, which was written there: nothing new, nothing less.
+def check_written(folder: Path, chosen: tuple[PretrainedModel, str] | None = None) -> None:
+    """Check that the model which a step wrote to `folder` loads: no weight of it is missing or left over.
 
-    It is loaded without memory for weights (on torch's meta device), so that no second model lies beside the first.
+    Only the headers of its files are read. Quantized ones, whose names say how they are stored, are not checked.
 
     Args:
-        model: what was written.
-        path: that of its list of layers.
         folder: where it was written.
+        chosen: of a model whose layers a user chose, what was written and the path of its list of layers, which are
+            compared too: each must be of the same kind again.
 
     Raises:
-        BadInput: the config does not say what its layers are, so that some would be made up when it is loaded.
+        BadInput: the config does not say what the `chosen` layers are, so that some would be made up.
+        PotstillError: another model does not load; the step has a bug, or its configuration does not fit what it wrote.
     """
+    import transformers
+
+    if not (folder / "config.json").is_file() or not weight_files(folder):
+        return
+    if not chosen and quantized_as(folder):
+        return
+    name = type(chosen[0]).__name__ if chosen else (config_of(folder).architectures or ["AutoModel"])[0]
+    kind: Any = type(chosen[0]) if chosen else getattr(transformers, name, None)
+    if kind is None:
+        return
+    problem = _difference(kind, folder, chosen)
+    if problem and chosen:
+        raise BadInput(
+            f"a {name} of these layers can't be written, as its config says by a layer's number what the layer is: "
+            f"loaded again, {problem}. Keep layers of the same kinds in the same places (the first ones, say)"
+        )
+    if problem:
+        raise PotstillError(f"the {name} that was written can't be loaded as it is: {problem}")
+
+
+def _difference(kind: Any, folder: Path, chosen: tuple[PretrainedModel, str] | None) -> str:
+    """Return how the model in `folder`, loaded as a `kind`, differs from what was written; an empty text if not."""
     from potstill.compression.layer_kinds import differences
 
     try:
-        kind: Any = type(model)
-        again, report = kind.from_pretrained(folder, device_map="meta", output_loading_info=True)
-    except Exception as error:  # transformers checks configs with errors of its own, of many types
-        raise BadInput(_refusal(model, f"the folder can't be loaded: {error}")) from error
-    odd = sorted(set(_names(report, "missing_keys")) | set(_names(report, "mismatched_keys")))
-    left = sorted(_names(report, "unexpected_keys"))
-    if odd or left:
-        named = "; ".join(
-            f"{what}: {', '.join(keys[:3])}" for what, keys in (("new", odd), ("left over", left)) if keys
-        )
-        raise BadInput(_refusal(model, f"loaded again, it has other weights ({named})"))
-    differing = differences(list(model.get_submodule(path).children()), list(again.get_submodule(path).children()))
-    if differing:
-        raise BadInput(_refusal(model, f"loaded again, its layers {differing} are of another kind"))
-
-
-def _names(report: dict[str, Any], kind: str) -> list[str]:
-    """Return the names of the weights that a loading report lists; a mismatch comes with its shapes."""
-    return [entry if isinstance(entry, str) else str(entry[0]) for entry in report.get(kind) or ()]
-
-
-def _refusal(model: PretrainedModel, what: str) -> str:
-    """Return the message that these layers can't be kept."""
-    return (
-        f"a {type(model).__name__} of these layers can't be written, as its config says by a layer's number what the "
-        f"layer is: {what}. Keep layers of the same kinds in the same places (the first ones, say)"
-    )
+        # on the meta device nothing is loaded, but transformers compares all names, tied and renamed ones too
+        again, report = kind.from_pretrained(folder, use_safetensors=True, output_loading_info=True, device_map="meta")
+    except Exception as error:  # noqa: BLE001 - transformers checks configs with errors of its own, of many types
+        return f"it is refused: {error}"
+    missing, over = outside_pooler(lacking(report)), sorted(report["unexpected_keys"] or ())
+    if missing or over:
+        parts = [f"{what} {some(which)}" for what, which in (("lacks", missing), ("leaves over", over)) if which]
+        return f"it {' and '.join(parts)}; its config.json doesn't fit its weights"
+    if chosen:
+        model, path = chosen
+        pair = (list(each.get_submodule(path).children()) for each in (model, again))
+        return f"its layers {apart} are of another kind" if (apart := differences(*pair)) else ""
+    return ""

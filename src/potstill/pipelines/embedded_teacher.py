@@ -204,10 +204,10 @@ small = RandomModel(tokenizer, hidden_size=128, layers=4, intermediate_size=384,
 reader = HardLabel(lists, student=small, prompt=CHAT, epochs=2, batch_size=16, learning_rate=3e-3)
 base = HardLabel(Questions(count=60_000), student=reader, prompt=CHAT, epochs=1, batch_size=32, learning_rate=3e-3)
 
-known = ("instruction", "output")
+columns = ("instruction", "output")
 tests = {
-    "grammar": LoadSeeds(home.FOLDER / "grammar_test.jsonl", fields=known),
-    "handwritten": LoadSeeds(home.FOLDER / "handwritten.jsonl", fields=known),
+    "grammar": LoadSeeds(home.FOLDER / "grammar_test.jsonl", fields=columns),
+    "handwritten": LoadSeeds(home.FOLDER / "handwritten.jsonl", fields=columns),
 }
 figures = Evaluate(teacher, tests, prompt=HOME)
 

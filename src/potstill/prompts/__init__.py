@@ -196,7 +196,7 @@ def required_variables(template: str) -> tuple[str, ...]:
     except TemplateSyntaxError:
         return ()  # the template itself is checked where it is rendered
     tested = [test.node for test in tree.find_all(nodes.Test) if test.name == "defined"]
-    replaced = [given.node for given in tree.find_all(nodes.Filter) if given.name in ("default", "d")]
+    replaced = [use.node for use in tree.find_all(nodes.Filter) if use.name in ("default", "d")]
     optional = {node.name for node in [*tested, *replaced] if isinstance(node, nodes.Name)}
     return tuple(sorted(meta.find_undeclared_variables(tree) - optional))
 

@@ -82,7 +82,7 @@ def conversation(value: object) -> list[dict[str, str]]:
 
 
 def _rows_of(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return turns that are held by column, as the feature `Sequence` of data sets gives them; none of others."""
+    """Return turns that are held by column, as the feature `Sequence` of `datasets` gives them; none of others."""
     listed = {
         key: items for key, items in columns.items() if isinstance(items, Sequence) and not isinstance(items, str)
     }

@@ -8,7 +8,8 @@ from typing import Annotated
 
 from annotated_types import Ge
 
-from potstill.engine.step import Model, Rows, Step
+from potstill.engine.step import Rows, Step
+from potstill.models.edge import Model
 from potstill.recipes.lessons import CLASSIFIERS, Train, Trainer, lesson, reseeded, train_problems
 from potstill.recipes.students import Course
 
@@ -53,5 +54,6 @@ class BornAgain(Course):
             last = train(self.rows, student, None)
             yield last
         for number in range(1, self.rounds + 1):
+            # another seed each, as in the paper: new weights and the order of rows differ
             last = reseeded(train(self.rows, student, last), number)
             yield last

@@ -8,8 +8,9 @@ from typing import Annotated
 
 from annotated_types import Ge, Interval
 
-from potstill.engine.step import Model, Rows, Step
+from potstill.engine.step import Rows, Step
 from potstill.errors import Problem
+from potstill.models.edge import Model
 from potstill.recipes.lessons import CLASSIFIERS, Train, Trainer, lesson, train_problems
 from potstill.recipes.students import Course
 from potstill.steps.filtering.confidence import KeepConfident
@@ -78,6 +79,7 @@ class CoTraining(Course):
     def _rounds(self, student: Model, starts: Sequence[Model]) -> Iterator[Step]:
         """Yield the students in order."""
         train, columns = lesson(self.train), tuple(dict.fromkeys((self.text, *self.views)))
+        # without their labels, if they have any: those of a benchmark would leak into the training
         pool, data = Select(self.unlabelled, columns), self.labelled
         for number in range(1, self.rounds + 1):
             confident: list[Rows] = []

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import KW_ONLY
 from functools import cached_property
 
-from potstill.engine.step import Model, Step
+from potstill.engine.step import Step
 from potstill.errors import BadInput, Problem
+from potstill.models.edge import Model
 from potstill.recipes.students import Course
 from potstill.steps.evaluation.size_table import SizeTable
 
@@ -77,4 +78,5 @@ class Compress(Course):
     @cached_property
     def table(self) -> SizeTable:
         """The step that measures the sizes: a row for the first model and one for each stage."""
+        # no part of the course: whoever only wants the last model does not run it
         return SizeTable((self.model, *self), stages=("model", *self.stages), budget=self.budget)

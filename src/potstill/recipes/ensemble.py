@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, InitVar, field
 
-from potstill.engine.step import Model, Rows, Step
+from potstill.engine.step import Rows, Step
+from potstill.models.edge import Model
 from potstill.recipes.lessons import CLASSIFIERS, Averaged, Train, Trainer, lesson, no_list, train_problems
 from potstill.recipes.students import Course
 

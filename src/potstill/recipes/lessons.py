@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from potstill.engine.recipe import built
-from potstill.engine.step import Model, Rows, Step
+from potstill.engine.step import Rows, Step
 from potstill.errors import BadInput, Problem
+from potstill.models.edge import Model
 from potstill.recipes.students import Course
 from potstill.steps.labelling.add_pseudo_labels import AddPseudoLabels
 from potstill.steps.labelling.average_probabilities import AverageProbabilities

@@ -10,8 +10,9 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Interval
 
 from potstill.engine.recipe import built
-from potstill.engine.step import Model, Rows, Step
+from potstill.engine.step import Rows, Step
 from potstill.errors import BadInput, Problem
+from potstill.models.edge import Model
 from potstill.recipes.lessons import CLASSIFIERS, Train, Trainer, lesson, train_problems
 from potstill.recipes.students import Course
 from potstill.steps.pruning.magnitude import MagnitudePrune

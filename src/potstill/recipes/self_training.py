@@ -8,7 +8,8 @@ from typing import Annotated
 
 from annotated_types import Ge, Interval
 
-from potstill.engine.step import Model, Rows, Step
+from potstill.engine.step import Rows, Step
+from potstill.models.edge import Model
 from potstill.recipes.lessons import CLASSIFIERS, Train, Trainer, lesson, train_problems
 from potstill.recipes.students import Course
 from potstill.steps.filtering.confidence import KeepConfident

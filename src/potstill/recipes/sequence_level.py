@@ -10,8 +10,9 @@ from typing import Annotated
 from annotated_types import Interval
 
 from potstill.engine.recipe import StandIn
-from potstill.engine.step import Model, Rows, Step
+from potstill.engine.step import Rows, Step
 from potstill.errors import Problem
+from potstill.models.edge import Model
 from potstill.recipes.lessons import TrainCausal
 from potstill.steps.generation.decode import Decode
 from potstill.steps.labelling.interpolate import Interpolate
@@ -101,8 +102,8 @@ class SequenceLevel(StandIn):
         if isinstance(self.decode, Decode):
             method = self.decode.method
             usual = {field.name: field.default for field in dataclasses.fields(self)}
-            given = [name for name in SEARCH if getattr(self, name) != usual[name]]
-            for name in [*given, *(["temperature"] if temperature != 1.0 else [])]:
+            changed = [name for name in SEARCH if getattr(self, name) != usual[name]]
+            for name in [*changed, *(["temperature"] if temperature != 1.0 else [])]:
                 yield Problem("", name, "is a parameter of the Decode that is given: set it there")
         if self.interpolate and method == "greedy":
             text = "has one output to choose from with decode='greedy': take 'beam' or 'best_of'"

@@ -137,8 +137,8 @@ def _digests(ancestor: Ancestor) -> list[tuple[str, str]]:
 
 def _parameters(ancestor: Ancestor) -> list[tuple[str, str]]:
     """Return the parameters of a step as text; those that were left out say nothing."""
-    given = ancestor.manifest.get("params") or {}
-    return [(str(name), plain(value)) for name, value in given.items() if value not in (None, "")]
+    params = ancestor.manifest.get("params") or {}
+    return [(str(name), plain(value)) for name, value in params.items() if value not in (None, "")]
 
 
 def _versions(lineage: Sequence[Ancestor]) -> list[tuple[str, str]]:

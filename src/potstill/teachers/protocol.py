@@ -45,10 +45,10 @@ class Structured:
         Raises:
             BadInput: not exactly one of the fields is given.
         """
-        given = [name for name in ("json_schema", "regex", "choice") if getattr(self, name)]
-        if len(given) != 1:
+        forms = [name for name in ("json_schema", "regex", "choice") if getattr(self, name)]
+        if len(forms) != 1:
             raise BadInput(
-                Problem("", "structured", f"give one of json_schema, regex and choice, got {given or 'none'}")
+                Problem("", "structured", f"give one of json_schema, regex and choice, got {forms or 'none'}")
             )
 
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
-from potstill.engine.step import Model
 from potstill.errors import BadInput, MissingExtra, Problem
+from potstill.models.edge import Model
 from potstill.models.loading import pretrained
 from potstill.models.positions import positions_of
 from potstill.models.preload import MODEL

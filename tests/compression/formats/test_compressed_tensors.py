@@ -37,17 +37,17 @@ def test_packing_is_the_librarys():
 def test_packed_file_entries_are_the_dequantized_weight_and_the_librarys_bytes(symmetric):
     from compressed_tensors.compressors import PackedQuantizationCompressor
 
-    made = quantize(WEIGHT, 4, 32, torch.bfloat16, symmetric)
-    how = scheme(ours.quantization_config({"a": ours.scheme_of(made)}, []))
-    entries = ours.layer_tensors(made)
-    given = {"weight": made.dequantize(), "weight_scale": made.scale}
-    if made.zero is not None:
-        given["weight_zero_point"] = made.zero
+    result = quantize(WEIGHT, 4, 32, torch.bfloat16, symmetric)
+    how = scheme(ours.quantization_config({"a": ours.scheme_of(result)}, []))
+    entries = ours.layer_tensors(result)
+    given = {"weight": result.dequantize(), "weight_scale": result.scale}
+    if result.zero is not None:
+        given["weight_zero_point"] = result.zero
     theirs = PackedQuantizationCompressor.compress(given, how)
     assert entries.keys() == theirs.keys()
     for name, value in theirs.items():
         assert torch.equal(entries[name], value) and entries[name].dtype == value.dtype, name
-    assert torch.equal(PackedQuantizationCompressor.decompress(entries, how)["weight"], made.dequantize())
+    assert torch.equal(PackedQuantizationCompressor.decompress(entries, how)["weight"], result.dequantize())
 
 
 @pytest.mark.parametrize("made", [quantize(WEIGHT, 8, None, torch.bfloat16), fp8.quantize(WEIGHT, torch.bfloat16)])
@@ -61,8 +61,8 @@ def test_8_bit_file_entries_are_the_dequantized_weight(made):
 
 
 def test_int8_entries():
-    made = Quantized(torch.ones(2, 4, dtype=torch.int8), torch.ones(2, 1), 8)
-    assert set(ours.layer_tensors(made)) == {"weight", "weight_scale"}
+    result = Quantized(torch.ones(2, 4, dtype=torch.int8), torch.ones(2, 1), 8)
+    assert set(ours.layer_tensors(result)) == {"weight", "weight_scale"}
 
 
 def test_the_library_reads_the_config():

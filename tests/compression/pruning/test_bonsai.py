@@ -17,27 +17,27 @@ BATCHES = batches_of([(row, 0) for row in ids()])
 
 
 def test_the_prior_is_wandas_score_of_the_weights_that_read_a_part():
-    made = model("llama")
+    result = model("llama")
     read = []
-    handle = made.model.layers[0].mlp.down_proj.register_forward_pre_hook(lambda _, args: read.append(args[0]))
-    units, groups = priors(made, [ids()])
+    handle = result.model.layers[0].mlp.down_proj.register_forward_pre_hook(lambda _, args: read.append(args[0]))
+    units, groups = priors(result, [ids()])
     handle.remove()
     norms = read[0].reshape(-1, 48).norm(dim=0)
-    weight = made.model.layers[0].mlp.down_proj.weight.abs()
+    weight = result.model.layers[0].mlp.down_proj.weight.abs()
     assert torch.allclose(units[0], (weight * norms).mean(0), rtol=1e-5)
     assert [len(one) for one in groups] == [2, 2, 2]
 
 
 def test_any_figure_of_merit_decides_what_goes():
     """Units that write where the figure does not look are worthless to it, however large their weights are."""
-    made = model("llama", num_hidden_layers=1)
-    down = made.model.layers[0].mlp.down_proj
+    result = model("llama", num_hidden_layers=1)
+    down = result.model.layers[0].mlp.down_proj
     useless = torch.randperm(48, generator=torch.Generator().manual_seed(3))[:24]
     down.weight.data[:16, useless] = 0
     down.weight.data[16:, useless] *= 5
     seen = []
     down.register_forward_hook(lambda *args: seen.append(args[2][..., :16]))
-    made(input_ids=ids())
+    result(input_ids=ids())
     whole = seen[-1]
 
     def merit(tried, batches):
@@ -45,16 +45,16 @@ def test_any_figure_of_merit_decides_what_goes():
             tried(input_ids=ids())
         return -float((seen[-1] - whole).square().sum())
 
-    every = candidates(made, BATCHES, Goal(24, 2))
-    found = regressed(made, BATCHES, every, merit, 100, torch.Generator().manual_seed(0))
-    assert len(set(every[0].kept(found.worth).tolist()) & set(useless.tolist())) <= 3
+    every = candidates(result, BATCHES, Goal(24, 2))
+    actual = regressed(result, BATCHES, every, merit, 100, torch.Generator().manual_seed(0))
+    assert len(set(every[0].kept(actual.worth).tolist()) & set(useless.tolist())) <= 3
     assert len(set(every[0].kept(every[0].prior).tolist()) & set(useless.tolist())) > 12
-    assert found.tau > 0.5 > found.prior_tau
+    assert actual.tau > 0.5 > actual.prior_tau
 
 
 def test_what_is_cut_is_what_was_gated():
-    made = model("qwen3")
-    every = candidates(made, BATCHES, Goal(32, 2))
+    result = model("qwen3")
+    every = candidates(result, BATCHES, Goal(32, 2))
     losing = [one for one in every if one.gone]
     worth = torch.rand(sum(len(one.members) for one in losing), generator=torch.Generator().manual_seed(0))
     parts = worth.split([len(one.members) for one in losing])
@@ -63,17 +63,17 @@ def test_what_is_cut_is_what_was_gated():
         stays = torch.isin(one.members, one.kept(part))
         gates.append(one.gate(stays))
     with gated([one.layer for one in losing], gates):
-        masked = minus_perplexity(made, BATCHES)
-    cut(made, every, worth)
-    assert minus_perplexity(made, BATCHES) == pytest.approx(masked, rel=1e-4)
-    assert (shape_of(made).units, shape_of(made).groups) == (32, 2)
+        masked = minus_perplexity(result, BATCHES)
+    cut(result, every, worth)
+    assert minus_perplexity(result, BATCHES) == pytest.approx(masked, rel=1e-4)
+    assert (shape_of(result).units, shape_of(result).groups) == (32, 2)
 
 
 def test_rounds_end_at_the_goal():
-    made = goals(512, 4, Goal(256, 1), 0.1)
-    assert made[-1] == Goal(256, 1)
-    assert len(made) == 8
-    assert all(first.units >= second.units and first.groups >= second.groups for first, second in pairwise(made))
+    result = goals(512, 4, Goal(256, 1), 0.1)
+    assert result[-1] == Goal(256, 1)
+    assert len(result) == 8
+    assert all(first.units >= second.units and first.groups >= second.groups for first, second in pairwise(result))
     assert goals(512, 4, Goal(500, 4), 0.5) == [Goal(500, 4)]
 
 
@@ -92,6 +92,6 @@ def test_a_trained_model_loses_less_than_by_the_prior():
     by_prior, by_trying = copy.deepcopy(loaded.model), loaded.model
     cut(by_prior, candidates(by_prior, batches, goal), None)
     every = candidates(by_trying, batches, goal)
-    found = regressed(by_trying, batches, every, minus_perplexity, 24, torch.Generator().manual_seed(2))
-    cut(by_trying, every, found.worth)
+    actual = regressed(by_trying, batches, every, minus_perplexity, 24, torch.Generator().manual_seed(2))
+    cut(by_trying, every, actual.worth)
     assert minus_perplexity(by_trying, batches) > minus_perplexity(by_prior, batches)

@@ -35,5 +35,5 @@ def test_gates_learn():
 
 
 def test_after_training_there_is_no_noise():
-    made = hard_concrete.expected(torch.tensor([-10.0, 0.0, 10.0]))
-    assert made.tolist() == pytest.approx([0, 0.5, 1])
+    result = hard_concrete.expected(torch.tensor([-10.0, 0.0, 10.0]))
+    assert result.tolist() == pytest.approx([0, 0.5, 1])

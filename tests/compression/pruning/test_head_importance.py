@@ -39,32 +39,32 @@ def one_by_one(made, tokens, labels=None):
 
 @pytest.mark.parametrize(("kind", "labels"), [("qwen3", None), ("gpt2", None), ("bert", [0, 2, 1, 1])])
 def test_importance_is_michels(kind, labels):
-    made, tokens = model(kind), ids()
-    found = head_importance(made, batches_of([(row, 0) for row in tokens], labels))
-    assert torch.allclose(found, one_by_one(made, tokens, labels), rtol=1e-3, atol=1e-6)
+    result, tokens = model(kind), ids()
+    actual = head_importance(result, batches_of([(row, 0) for row in tokens], labels))
+    assert torch.allclose(actual, one_by_one(result, tokens, labels), rtol=1e-3, atol=1e-6)
 
 
 def test_importance_is_the_slope_of_the_loss_along_the_gate():
-    made, batch = model("qwen3"), batches_of([(ids(1)[0], 0)])
-    found = head_importance(made, batch)
+    result, batch = model("qwen3"), batches_of([(ids(1)[0], 0)])
+    actual = head_importance(result, batch)
     losses = []
     for value in (1 - 1e-2, 1 + 1e-2):
         gate = torch.ones(64)
         gate[16:32] = value
-        with gated(readers_of_heads(made)[:1], [gate]):
-            losses.append(loss(made, batch))
-    assert abs(losses[1] - losses[0]) / 2e-2 == pytest.approx(float(found[0, 1]), rel=0.02)
+        with gated(readers_of_heads(result)[:1], [gate]):
+            losses.append(loss(result, batch))
+    assert abs(losses[1] - losses[0]) / 2e-2 == pytest.approx(float(actual[0, 1]), rel=0.02)
 
 
 @pytest.mark.parametrize("kind", ["qwen3", "gpt2", "bert"])
 def test_zeroed_groups_are_closed_gates(kind):
-    made = model(kind)
-    shape, zeroed = shape_of(made), copy.deepcopy(made)
+    result = model(kind)
+    shape, zeroed = shape_of(result), copy.deepcopy(result)
     zero_groups(zeroed, [[0], [], [1, 2]], shape.per_group, shape.head_size)
     gates = [torch.ones(shape.groups, shape.per_group * shape.head_size) for _ in range(3)]
     gates[0][0], gates[2][1], gates[2][2] = 0, 0, 0
-    with gated(readers_of_heads(made), [gate.flatten() for gate in gates]):
-        closed = logits(made)
+    with gated(readers_of_heads(result), [gate.flatten() for gate in gates]):
+        closed = logits(result)
     assert torch.allclose(logits(zeroed), closed, atol=1e-5)
     arch, block = architecture_of(zeroed), blocks_of(zeroed)[1][0]
     rows = shape.per_group * shape.head_size

@@ -32,12 +32,12 @@ def test_global_pruning_is_one_threshold_over_all_weights():
 
 def test_in_standard_deviations_it_is_hans_threshold():
     weights = layers()
-    found = list(magnitude.prune_masks(weights, 0.5, "deviation"))
+    actual = list(magnitude.prune_masks(weights, 0.5, "deviation"))
     # one quality parameter for all layers: what stays is above it, what goes is not
-    left = [(weight.abs() / weight.std())[mask].min() for weight, mask in zip(weights, found, strict=True)]
-    gone = [(weight.abs() / weight.std())[~mask].max() for weight, mask in zip(weights, found, strict=True)]
+    left = [(weight.abs() / weight.std())[mask].min() for weight, mask in zip(weights, actual, strict=True)]
+    gone = [(weight.abs() / weight.std())[~mask].max() for weight, mask in zip(weights, actual, strict=True)]
     assert min(left) > max(gone)
-    assert zeros(found) == pytest.approx([0.5, 0.5], abs=0.1)
+    assert zeros(actual) == pytest.approx([0.5, 0.5], abs=0.1)
 
 
 def test_vectors_and_rows_go_as_a_whole_by_their_mean_magnitude():

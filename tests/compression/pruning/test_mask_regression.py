@@ -25,9 +25,9 @@ def test_the_regression_finds_planted_importances():
     prior = torch.rand(40, generator=generator)  # knows nothing of what is planted
     masks = drawn(prior, 20, 200)
     merits = masks.float() @ planted + 0.1 * torch.randn(200, generator=generator)
-    found = fit(masks, merits, prior)
-    assert spearman(found.worth, planted) > 0.95
-    assert found.tau > 0.8 > 0.3 > found.prior_tau
+    actual = fit(masks, merits, prior)
+    assert spearman(actual.worth, planted) > 0.95
+    assert actual.tau > 0.8 > 0.3 > actual.prior_tau
 
 
 def test_with_few_sub_models_a_good_prior_leads():
@@ -35,9 +35,9 @@ def test_with_few_sub_models_a_good_prior_leads():
     planted = torch.rand(200, generator=generator)
     prior = planted + 0.1 * torch.randn(200, generator=generator).abs()
     masks = drawn(prior, 100, 20)
-    found = fit(masks, masks.float() @ planted, prior)
+    actual = fit(masks, masks.float() @ planted, prior)
     blind = fit(masks, masks.float() @ planted, torch.ones(200) + 1e-3 * torch.rand(200, generator=generator))
-    assert spearman(found.worth, planted) > spearman(blind.worth, planted) + 0.2
+    assert spearman(actual.worth, planted) > spearman(blind.worth, planted) + 0.2
 
 
 def test_the_second_half_leaves_out_what_the_first_keeps():

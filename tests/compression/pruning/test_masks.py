@@ -38,18 +38,18 @@ def test_the_lowest_of_several_layers_are_those_of_one_sorted_list(count):
     generator = torch.Generator().manual_seed(0)
     # rounded to few values, so that the threshold falls into ties
     layers = [(torch.rand(shape, generator=generator) * 20).round() / 7 for shape in ((4, 16), (8, 8), (2, 32))]
-    found = list(masks.among([lambda score=score: score for score in layers], [1, 1, 1], count))
+    actual = list(masks.among([lambda score=score: score for score in layers], [1, 1, 1], count))
     order = torch.cat([score.flatten() for score in layers]).sort(stable=True).indices[:count]
     expected = torch.ones(192, dtype=torch.bool)
     expected[order] = False
-    assert torch.equal(torch.cat([mask.flatten() for mask in found]), expected)
+    assert torch.equal(torch.cat([mask.flatten() for mask in actual]), expected)
 
 
 def test_groups_go_as_a_whole_and_never_too_many():
     # 3 weights behind each score of the first layer, 2 behind each of the second
     layers = [torch.tensor([[1.0, 3.0]]), torch.tensor([[2.0, 2.0, 9.0]])]
-    found = list(masks.among([lambda: layers[0], lambda: layers[1]], [3, 2], 6))
-    assert [mask.int().tolist() for mask in found] == [[[0, 1]], [[0, 1, 1]]]
+    actual = list(masks.among([lambda: layers[0], lambda: layers[1]], [3, 2], 6))
+    assert [mask.int().tolist() for mask in actual] == [[[0, 1]], [[0, 1, 1]]]
 
 
 def test_nothing_and_a_share_out_of_range():

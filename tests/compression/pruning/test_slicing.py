@@ -21,8 +21,8 @@ def reloaded(made, folder):
     with_own_layers(made)
     made.save_pretrained(folder)
     head = AutoModelForCausalLM if "Causal" in type(made).__name__ or "LMHead" in type(made).__name__ else None
-    again, found = (head or AutoModelForSequenceClassification).from_pretrained(folder, output_loading_info=True)
-    assert not any(found[name] for name in ("missing_keys", "unexpected_keys", "mismatched_keys")), found
+    again, actual = (head or AutoModelForSequenceClassification).from_pretrained(folder, output_loading_info=True)
+    assert not any(actual[name] for name in ("missing_keys", "unexpected_keys", "mismatched_keys")), actual
     again = again.eval()
     with_linear_layers(again)
     return again
@@ -112,41 +112,41 @@ def test_cut_channels_are_those_that_norms_and_projections_no_longer_see(kind):
 
 @pytest.mark.parametrize("kind", FREE)
 def test_all_three_together_load_in_transformers(kind, tmp_path):
-    made = model(kind)
-    cut_hidden(made, range(16))
-    cut_groups(made, [[0, 1]] * 3)
-    cut_units(made, [range(32)] * 3)
-    again = reloaded(made, tmp_path)
-    assert_same_outputs(logits(again), logits(made))
-    assert shape_of(again).described() | {"head_dim": 8} == shape_of(made).described()
+    result = model(kind)
+    cut_hidden(result, range(16))
+    cut_groups(result, [[0, 1]] * 3)
+    cut_units(result, [range(32)] * 3)
+    again = reloaded(result, tmp_path)
+    assert_same_outputs(logits(again), logits(result))
+    assert shape_of(again).described() | {"head_dim": 8} == shape_of(result).described()
     if kind == "qwen3":
         assert again.lm_head.weight is again.model.embed_tokens.weight
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "bert", "roberta", "qwen2"])
 def test_types_without_a_head_size_lose_heads_with_their_channels(kind, tmp_path):
-    made = model(kind)
-    cut_hidden(made, range(16))
-    cut_groups(made, [list(range(shape_of(made).groups // 2))] * 3)
-    again = reloaded(made, tmp_path)
-    assert torch.allclose(logits(again), logits(made), atol=1e-6)
+    result = model(kind)
+    cut_hidden(result, range(16))
+    cut_groups(result, [list(range(shape_of(result).groups // 2))] * 3)
+    again = reloaded(result, tmp_path)
+    assert torch.allclose(logits(again), logits(result), atol=1e-6)
     assert shape_of(again).heads * shape_of(again).head_size == again.config.hidden_size == 16
 
 
 def test_everything_kept_changes_nothing():
-    made, same = model("qwen3"), model("qwen3")
+    result, same = model("qwen3"), model("qwen3")
     cut_hidden(same, range(32))
     cut_groups(same, [range(4)] * 3)
     cut_units(same, [range(48)] * 3)
-    assert_same_outputs(logits(made), logits(same))
+    assert_same_outputs(logits(result), logits(same))
 
 
 def test_a_cut_model_still_trains_and_generates():
-    made = model("qwen3")
-    cut_groups(made, [[1, 3]] * 3)
-    made(input_ids=ids(), labels=ids()).loss.backward()
-    assert made.model.layers[0].self_attn.q_proj.weight.grad.shape == (32, 32)
-    assert made.generate(ids(1, 4), max_new_tokens=3, do_sample=False).shape[1] <= 7
+    result = model("qwen3")
+    cut_groups(result, [[1, 3]] * 3)
+    result(input_ids=ids(), labels=ids()).loss.backward()
+    assert result.model.layers[0].self_attn.q_proj.weight.grad.shape == (32, 32)
+    assert result.generate(ids(1, 4), max_new_tokens=3, do_sample=False).shape[1] <= 7
 
 
 def test_blocks_must_stay_alike():

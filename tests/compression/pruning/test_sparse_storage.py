@@ -8,10 +8,10 @@ from potstill.compression.pruning.sparse_storage import sparse_storage, total
 def test_formats_by_hand():
     weight = torch.zeros(4, 8, dtype=torch.bfloat16)
     weight[0, 1] = weight[2, 7] = weight[3, 0] = 1.5
-    found = sparse_storage(weight)
-    assert found.dense == 64
-    assert found.csr == 3 * 2 + 3 * 2 + 5 * 4
-    assert found.bitmask == 3 * 2 + 4
+    actual = sparse_storage(weight)
+    assert actual.dense == 64
+    assert actual.csr == 3 * 2 + 3 * 2 + 5 * 4
+    assert actual.bitmask == 3 * 2 + 4
     assert sparse_storage(torch.ones(2, 70_000)).csr == 140_000 * (4 + 4) + 12
 
 

@@ -58,10 +58,10 @@ def reference(weight, hessian, sparsity, pattern, damping=0.01, block=128):
 @pytest.mark.parametrize(("sparsity", "pattern"), [(0.5, None), (0.7, None), (0.5, NM(2, 4)), (0.75, NM(1, 4))])
 def test_error_is_below_that_of_masks_without_an_update(sparsity, pattern):
     weight, hessian = draw()
-    made = prune(weight, hessian.factor(0.01), sparsity, pattern).weight
+    result = prune(weight, hessian.factor(0.01), sparsity, pattern).weight
     for mask in simple_masks(weight, hessian, sparsity, pattern):
-        assert error(weight, made, hessian) < 0.8 * error(weight, weight * mask, hessian)
-    assert (made == 0).float().mean() == pytest.approx(sparsity, abs=1e-3)
+        assert error(weight, result, hessian) < 0.8 * error(weight, weight * mask, hessian)
+    assert (result == 0).float().mean() == pytest.approx(sparsity, abs=1e-3)
 
 
 @pytest.mark.parametrize(("sparsity", "pattern"), [(0.5, None), (0.5, NM(2, 4))])
@@ -79,24 +79,24 @@ def test_it_is_the_papers_algorithm(sparsity, pattern):
 def test_no_layer_is_worse_than_a_mask_alone(seed, pattern):
     # few tokens and much damping, where the greedy order alone can do worse
     weight, hessian = draw(width=128, tokens=12, seed=seed)
-    made = prune_layer(weight, hessian, 0.5, pattern, 1.0, None).weight
+    result = prune_layer(weight, hessian, 0.5, pattern, 1.0, None).weight
     for mask in simple_masks(weight, hessian, 0.5, pattern):
-        assert error(weight, made, hessian) <= error(weight, weight * mask, hessian) * (1 + 1e-5)
+        assert error(weight, result, hessian) <= error(weight, weight * mask, hessian) * (1 + 1e-5)
 
 
 def test_every_group_of_a_pattern_keeps_its_number():
     weight, hessian = draw(width=132)
     for pattern in (NM(2, 4), NM(1, 3)):
-        made = prune(weight, hessian.factor(0.01), pattern.sparsity, pattern).weight
-        assert ((made.reshape(-1, pattern.group) != 0).sum(1) == pattern.kept).all()
+        result = prune(weight, hessian.factor(0.01), pattern.sparsity, pattern).weight
+        assert ((result.reshape(-1, pattern.group) != 0).sum(1) == pattern.kept).all()
 
 
 def test_identity_hessian_prunes_the_smallest_of_each_block_and_changes_nothing_else():
     weight = draw()[0]
-    made = prune(weight, gptq.inverse_factor(torch.eye(256), 0.01), 0.5).weight
+    result = prune(weight, gptq.inverse_factor(torch.eye(256), 0.01), 0.5).weight
     for block in (slice(0, 128), slice(128, 256)):
         cut = weight[:, block].abs().median()
-        assert torch.equal(made[:, block], weight[:, block] * (weight[:, block].abs() > cut))
+        assert torch.equal(result[:, block], weight[:, block] * (weight[:, block].abs() > cut))
 
 
 def test_nothing_pruned_is_exact_and_zeros_stay_and_count():
@@ -111,23 +111,23 @@ def test_nothing_pruned_is_exact_and_zeros_stay_and_count():
 @pytest.mark.parametrize("pattern", [None, NM(2, 4)])
 def test_what_survives_is_quantized_in_the_same_pass(bits, group, pattern):
     weight, hessian = draw()
-    made = prune_layer(weight, hessian, 0.5, pattern, 0.01, Rounding(bits, group, torch.bfloat16))
-    assert torch.equal(made.weight, made.quantized.dequantize())
-    assert made.quantized.scale.shape == (32, 256 // (group or 256))
-    assert (made.quantized.values == 0).float().mean() >= 0.5
+    result = prune_layer(weight, hessian, 0.5, pattern, 0.01, Rounding(bits, group, torch.bfloat16))
+    assert torch.equal(result.weight, result.quantized.dequantize())
+    assert result.quantized.scale.shape == (32, 256 // (group or 256))
+    assert (result.quantized.values == 0).float().mean() >= 0.5
     # pruning first and rounding to nearest afterwards loses no less
     apart = prune(weight, hessian.factor(0.01), 0.5, pattern).weight
     rounded = quantize(apart, bits, group, torch.bfloat16).dequantize()
-    assert error(weight, made.weight, hessian) <= error(weight, rounded, hessian)
+    assert error(weight, result.weight, hessian) <= error(weight, rounded, hessian)
     if bits == 4:
-        assert error(weight, made.weight, hessian) < 0.95 * error(weight, rounded, hessian)
+        assert error(weight, result.weight, hessian) < 0.95 * error(weight, rounded, hessian)
 
 
 def test_inputs_that_are_never_active_go_first_and_hessians_that_are_broken_are_refused():
     weight, hessian = draw(width=128)
     hessian.total[:64] = hessian.total[:, :64] = 0
-    made = prune_layer(weight, hessian, 0.5, None, 0.01, None).weight
-    assert torch.equal(made[:, 64:], weight[:, 64:]) and not made[:, :64].any()
+    result = prune_layer(weight, hessian, 0.5, None, 0.01, None).weight
+    assert torch.equal(result[:, 64:], weight[:, 64:]) and not result[:, :64].any()
     hessian.total[70, 70] = float("nan")
     hessian._factors.clear()
     with pytest.raises(BadInput, match="not finite"):

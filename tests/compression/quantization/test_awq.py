@@ -72,10 +72,10 @@ def test_a_block_is_scaled_and_rounded_in_place(tmp_path):
     batches = [torch.randint(3, 300, (4, 32), generator=torch.Generator().manual_seed(0))]
     block = next(walk(model, batches))
     wanted = next(next(walk(dense, batches)).outputs())
-    made = awq.quantize_block(block, scale_folding.everywhere(model), 4, 32)
+    result = awq.quantize_block(block, scale_folding.everywhere(model), 4, 32)
     ours = (next(block.outputs()) - wanted).square().mean()
     for path, layer in block.layers.items():
-        assert torch.equal(layer.weight, made[path].dequantize())
+        assert torch.equal(layer.weight, result[path].dequantize())
         plain = block_layers(dense)[path].weight.data
         plain.copy_(ROUNDED(plain).dequantize())
     nearest = (next(next(walk(dense, batches)).outputs()) - wanted).square().mean()

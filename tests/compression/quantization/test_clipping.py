@@ -24,16 +24,16 @@ def error(weight, made, hessian):
 @pytest.mark.parametrize("symmetric", [True, False])
 def test_a_large_weight_that_does_not_matter_is_cut_off(symmetric):
     weight, hessian = draw(spike=8.0)
-    made = clipping.quantize(weight, hessian, 4, 32, symmetric=symmetric)
+    result = clipping.quantize(weight, hessian, 4, 32, symmetric=symmetric)
     nearest = rounding.quantize(weight, 4, 32, symmetric=symmetric)
-    assert made.dequantize()[:, ::32].mean() < 7
-    assert (error(weight, made, hessian) < error(weight, nearest, hessian)).all()
-    assert error(weight, made, hessian).sum() < 0.8 * error(weight, nearest, hessian).sum()
+    assert result.dequantize()[:, ::32].mean() < 7
+    assert (error(weight, result, hessian) < error(weight, nearest, hessian)).all()
+    assert error(weight, result, hessian).sum() < 0.8 * error(weight, nearest, hessian).sum()
 
 
 def test_groups_are_chosen_one_by_one_by_their_own_error():
     weight, hessian = draw(spike=3.0)
-    made = clipping.quantize(weight, hessian, 4, 32)
+    result = clipping.quantize(weight, hessian, 4, 32)
     for group in (slice(0, 32), slice(32, 64)):
         part, block = weight[:, group], hessian[group, group]
         tried = torch.stack(
@@ -43,7 +43,7 @@ def test_groups_are_chosen_one_by_one_by_their_own_error():
                 for grid in [rounding.fit_grid(part, 4, share=share)]
             ]
         )
-        mine = rounding.Quantized(made.values[:, group], made.scale[:, group.start // 32][:, None], 4)
+        mine = rounding.Quantized(result.values[:, group], result.scale[:, group.start // 32][:, None], 4)
         assert torch.allclose(error(part, mine, block), tried.amin(0), rtol=1e-4)
 
 
@@ -57,5 +57,5 @@ def test_zeros_stay_zero():
 def test_without_a_hessian_every_weight_counts_as_much(symmetric):
     weight, _ = draw(spike=3.0)
     alike = clipping.quantize(weight, torch.eye(64), 4, 64, symmetric=symmetric)
-    made = clipping.quantize(weight, None, 4, 64, symmetric=symmetric)
-    assert torch.equal(made.values, alike.values) and torch.equal(made.scale, alike.scale)
+    result = clipping.quantize(weight, None, 4, 64, symmetric=symmetric)
+    assert torch.equal(result.values, alike.values) and torch.equal(result.scale, alike.scale)

@@ -55,18 +55,18 @@ def test_it_is_the_quadratic_form_of_the_fisher_information(model):
     given, parts = texts(64), parts_of(model)
     with torch.no_grad():
         exact = [quadratic_form(model, part, 4, given) for part in parts]
-    found = [harms[0] for harms in curvature.divergences(model, parts, [4], given)]
-    ratios = [one / other for one, other in zip(found, exact, strict=True)]
+    actual = [harms[0] for harms in curvature.divergences(model, parts, [4], given)]
+    ratios = [one / other for one, other in zip(actual, exact, strict=True)]
     assert all(0.75 < ratio < 1.35 for ratio in ratios), ratios
-    assert sum(found) == pytest.approx(sum(exact), rel=0.15)
+    assert sum(actual) == pytest.approx(sum(exact), rel=0.15)
 
 
 def test_it_is_near_the_divergence_that_is_measured_and_orders_the_choices_alike(model):
     given, parts = texts(48), parts_of(model)
     before = outputs(model, given)
     measured = [divergences(model, part, [4, 8, 16], given, before) for part in parts]
-    found = curvature.divergences(model, parts, [4, 8, 16], given)
-    for ours, theirs in zip(found, measured, strict=True):
+    actual = curvature.divergences(model, parts, [4, 8, 16], given)
+    for ours, theirs in zip(actual, measured, strict=True):
         assert ours[2] == theirs[2] == 0
         assert 0.5 < ours[0] / theirs[0] < 2 and 0.5 < ours[1] / theirs[1] < 2
         assert ours[0] > ours[1] > 0
@@ -76,9 +76,9 @@ def test_a_classifier_has_harms_too_and_is_left_as_it_was(tmp_path):
     model = checkpoint.load(tiny_encoders.classifier(tmp_path / "model"), half=True).model
     weights = {name: weight.clone() for name, weight in model.named_parameters()}
     wanted = [weight.requires_grad for weight in model.parameters()]
-    found = curvature.divergences(model, parts_of(model), [4, 8], [(torch.arange(5, 20), 0)] * 3, seed=1)
-    assert all(four > eight > 0 for four, eight in found)
-    assert found == curvature.divergences(model, parts_of(model), [4, 8], [(torch.arange(5, 20), 0)] * 3, seed=1)
+    actual = curvature.divergences(model, parts_of(model), [4, 8], [(torch.arange(5, 20), 0)] * 3, seed=1)
+    assert all(four > eight > 0 for four, eight in actual)
+    assert actual == curvature.divergences(model, parts_of(model), [4, 8], [(torch.arange(5, 20), 0)] * 3, seed=1)
     assert all(torch.equal(weight, weights[name]) and weight.grad is None for name, weight in model.named_parameters())
     assert [weight.requires_grad for weight in model.parameters()] == wanted
 

@@ -13,12 +13,12 @@ def test_numbers_of_e4m3():
 
 def test_each_row_reaches_the_largest_number():
     weight = torch.randn(6, 32, generator=torch.Generator().manual_seed(0)) * torch.logspace(-3, 3, 6)[:, None]
-    made = fp8.quantize(weight)
-    assert made.values.dtype == torch.float8_e4m3fn
-    assert (made.values.float().abs().amax(1) == 448).all()
+    result = fp8.quantize(weight)
+    assert result.values.dtype == torch.float8_e4m3fn
+    assert (result.values.float().abs().amax(1) == 448).all()
     # half of the last of 3 bits of mantissa
-    normal = weight.abs() / made.scale > 2**-6
-    assert ((made.dequantize() - weight).abs() <= weight.abs() / 16 * 1.0001)[normal].all()
+    normal = weight.abs() / result.scale > 2**-6
+    assert ((result.dequantize() - weight).abs() <= weight.abs() / 16 * 1.0001)[normal].all()
 
 
 def test_zeros_stay_zero_and_tokens_have_their_own_scale():

@@ -29,32 +29,32 @@ def test_clustering_never_ends_with_a_larger_l1_norm_than_it_starts_with(bits):
     weights = WEIGHT.flatten()
     parts = weights.sort().values.tensor_split(2**bits)
     start = torch.stack([part.mean() for part in parts])
-    made = gobo.cluster(weights, bits)
+    result = gobo.cluster(weights, bits)
 
     def distance(centroids):
         return (weights[:, None].double() - centroids.double()).abs().amin(1).sum()
 
-    assert distance(made) <= distance(start) * (1 + 1e-6)  # the clustering adds in float32
+    assert distance(result) <= distance(start) * (1 + 1e-6)  # the clustering adds in float32
     # and far below a linear grid of as many values
     grid = torch.linspace(float(weights.min()), float(weights.max()), 2**bits)
-    assert distance(made) < 0.7 * distance(grid)
+    assert distance(result) < 0.7 * distance(grid)
 
 
 def test_each_weight_is_its_nearest_centroid_and_outliers_are_kept():
-    made = gobo.quantize(WEIGHT, 3)
-    back = made.dequantize()
-    assert torch.equal(back[made.outliers], WEIGHT[made.outliers])
-    rest = ~made.outliers
-    nearest = (WEIGHT[rest][:, None] - made.centroids).abs().amin(1)
+    result = gobo.quantize(WEIGHT, 3)
+    back = result.dequantize()
+    assert torch.equal(back[result.outliers], WEIGHT[result.outliers])
+    rest = ~result.outliers
+    nearest = (WEIGHT[rest][:, None] - result.centroids).abs().amin(1)
     assert torch.allclose((back - WEIGHT)[rest].abs(), nearest, atol=1e-7)
     assert len(back[rest].unique()) == 8
 
 
 def test_stored_size_of_3_bits():
-    made = gobo.quantize(WEIGHT, 3)
-    outliers = int(made.outliers.sum())
-    assert made.stored_bits() == (WEIGHT.numel() - outliers) * 3 + 8 * 32 + outliers * 64
-    assert 32 / (made.stored_bits() / WEIGHT.numel()) == pytest.approx(10.4, abs=0.3)  # the paper: about 10 times
+    result = gobo.quantize(WEIGHT, 3)
+    outliers = int(result.outliers.sum())
+    assert result.stored_bits() == (WEIGHT.numel() - outliers) * 3 + 8 * 32 + outliers * 64
+    assert 32 / (result.stored_bits() / WEIGHT.numel()) == pytest.approx(10.4, abs=0.3)  # the paper: about 10 times
 
 
 def test_equal_weights_are_one_centroid():

@@ -33,18 +33,18 @@ def test_layer_error_is_that_of_the_outputs():
 @pytest.mark.parametrize("group_size", [32, 64, 128])
 def test_identity_hessian_gives_rounding(group_size):
     weight = draw()[0]
-    made = gptq.quantize(weight, gptq.inverse_factor(torch.eye(256), 0.01), 4, group_size)
+    result = gptq.quantize(weight, gptq.inverse_factor(torch.eye(256), 0.01), 4, group_size)
     nearest = rounding.quantize(weight, 4, group_size)
-    assert torch.equal(made.values, nearest.values)
-    assert torch.equal(made.scale, nearest.scale)
+    assert torch.equal(result.values, nearest.values)
+    assert torch.equal(result.scale, nearest.scale)
 
 
 @pytest.mark.parametrize("group_size", [32, 128])
 def test_error_is_well_below_rounding_on_correlated_inputs(group_size):
     weight, hessian, _ = draw()
     mean = hessian.mean()
-    made = gptq.quantize(weight, hessian.factor(0.01), 4, group_size)
-    greedy = gptq.layer_error(weight, made.dequantize(), mean).sum()
+    result = gptq.quantize(weight, hessian.factor(0.01), 4, group_size)
+    greedy = gptq.layer_error(weight, result.dequantize(), mean).sum()
     nearest = gptq.layer_error(weight, rounding.quantize(weight, 4, group_size).dequantize(), mean).sum()
     assert greedy < 0.7 * nearest
 
@@ -53,10 +53,10 @@ def test_error_is_well_below_rounding_on_correlated_inputs(group_size):
 def test_no_row_is_worse_than_rounding(seed):
     # few tokens and much damping, where the greedy order alone does lose rows
     weight, hessian, _ = draw(width=128, tokens=20, seed=seed)
-    made = gptq.quantize_layer(weight, hessian, 4, 32, 1.0, torch.bfloat16)
+    result = gptq.quantize_layer(weight, hessian, 4, 32, 1.0, torch.bfloat16)
     nearest = rounding.quantize(weight, 4, 32, torch.bfloat16)
     mean = hessian.mean()
-    ours = gptq.layer_error(weight, made.dequantize(), mean)
+    ours = gptq.layer_error(weight, result.dequantize(), mean)
     assert (ours <= gptq.layer_error(weight, nearest.dequantize(), mean)).all()
 
 
@@ -77,9 +77,9 @@ def test_zeros_stay_zero():
 def test_features_that_are_never_active_are_rounded():
     weight, hessian, _ = draw()
     hessian.total[5] = hessian.total[:, 5] = 0
-    made = gptq.quantize(weight, hessian.factor(0.01), 4, 32)
-    assert torch.isfinite(made.dequantize()).all()
-    assert (weight[:, 5] - made.dequantize()[:, 5]).abs().max() <= made.scale[:, 0].max() / 2 + 1e-6
+    result = gptq.quantize(weight, hessian.factor(0.01), 4, 32)
+    assert torch.isfinite(result.dequantize()).all()
+    assert (weight[:, 5] - result.dequantize()[:, 5]).abs().max() <= result.scale[:, 0].max() / 2 + 1e-6
 
 
 def test_singular_hessian_is_damped_more():
@@ -103,20 +103,20 @@ def test_zero_points_make_up_for_errors_too(group_size):
     weight = weight.abs()
     weight[:, ::5] = 0
     mean = hessian.mean()
-    made = gptq.quantize_layer(weight, hessian, 4, group_size, 0.01, torch.float32, symmetric=False)
+    result = gptq.quantize_layer(weight, hessian, 4, group_size, 0.01, torch.float32, symmetric=False)
     nearest = rounding.quantize(weight, 4, group_size, symmetric=False)
-    error = gptq.layer_error(weight, made.dequantize(), mean)
+    error = gptq.layer_error(weight, result.dequantize(), mean)
     assert (error <= gptq.layer_error(weight, nearest.dequantize(), mean)).all()
     assert error.sum() < 0.7 * gptq.layer_error(weight, nearest.dequantize(), mean).sum()
-    assert (made.dequantize()[:, ::5] == 0).all()
+    assert (result.dequantize()[:, ::5] == 0).all()
 
 
 def test_identity_hessian_gives_rounding_with_zero_points_too():
     weight = draw()[0]
-    made = gptq.quantize(weight, gptq.inverse_factor(torch.eye(256), 0.01), 4, 32, symmetric=False)
+    result = gptq.quantize(weight, gptq.inverse_factor(torch.eye(256), 0.01), 4, 32, symmetric=False)
     nearest = rounding.quantize(weight, 4, 32, symmetric=False)
-    assert torch.equal(made.values, nearest.values)
-    assert made.zero is not None and nearest.zero is not None and torch.equal(made.zero, nearest.zero)
+    assert torch.equal(result.values, nearest.values)
+    assert result.zero is not None and nearest.zero is not None and torch.equal(result.zero, nearest.zero)
 
 
 def test_the_better_order_of_columns_is_taken_by_row():
@@ -124,10 +124,12 @@ def test_the_better_order_of_columns_is_taken_by_row():
     mean = hessian.mean()
     one = gptq.quantize(weight, hessian.factor(0.01), 4, 32)
     other = gptq.quantize_by_activity(weight, hessian, 4, 32, 0.01)
-    errors = torch.stack([gptq.layer_error(weight, made.dequantize(), mean) for made in (one, other)])
-    made = gptq.layer_error(weight, gptq.quantize_layer(weight, hessian, 4, 32, 0.01, torch.float32).dequantize(), mean)
-    assert torch.allclose(made, errors.amin(0), rtol=1e-4)
-    assert made.sum() < errors.sum(1).min()
+    errors = torch.stack([gptq.layer_error(weight, result.dequantize(), mean) for result in (one, other)])
+    result = gptq.layer_error(
+        weight, gptq.quantize_layer(weight, hessian, 4, 32, 0.01, torch.float32).dequantize(), mean
+    )
+    assert torch.allclose(result, errors.amin(0), rtol=1e-4)
+    assert result.sum() < errors.sum(1).min()
 
 
 def test_the_order_by_activity_is_that_of_the_permuted_layer():
@@ -136,9 +138,9 @@ def test_the_order_by_activity_is_that_of_the_permuted_layer():
     permuted = gptq.Hessian(len(order))
     permuted.total, permuted.tokens = hessian.total[order][:, order], hessian.tokens
     # one group of all columns has the same scale in any order
-    made = gptq.quantize_by_activity(weight, hessian, 4, 256, 0.01)
+    result = gptq.quantize_by_activity(weight, hessian, 4, 256, 0.01)
     there = gptq.quantize_by_activity(weight[:, order], permuted, 4, 256, 0.01)
-    assert (made.values[:, order] != there.values).float().mean() < 0.001
+    assert (result.values[:, order] != there.values).float().mean() < 0.001
 
 
 def test_identity_hessian_gives_rounding_in_the_order_by_activity():
@@ -154,11 +156,11 @@ def test_layers_that_read_the_same_inputs_are_quantized_as_each_alone(symmetric)
     weight, hessian, _ = draw()
     parts = {"query": weight[:10], "key": weight[10:]}
     how = (4, 32, 0.01, torch.float32, symmetric)
-    for name, made in gptq.quantize_together(parts, hessian, *how).items():
+    for name, result in gptq.quantize_together(parts, hessian, *how).items():
         alone = gptq.quantize_layer(parts[name], hessian, *how)
-        assert torch.allclose(made.scale, alone.scale, rtol=1e-4)
-        assert (made.values != alone.values).float().mean() < 0.01  # sums in another order round otherwise
-        assert made.values.shape == parts[name].shape
+        assert torch.allclose(result.scale, alone.scale, rtol=1e-4)
+        assert (result.values != alone.values).float().mean() < 0.01  # sums in another order round otherwise
+        assert result.values.shape == parts[name].shape
 
 
 def test_all_orders_at_once_are_the_columns_one_by_one():

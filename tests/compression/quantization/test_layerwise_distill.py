@@ -39,27 +39,27 @@ def fake(bits=4, group=32, activations=None):
 @pytest.mark.parametrize(("quantization", "below"), [(fake(), 0.75), (fake(8, None, 8), 1.0), (fake(2, 32), 0.5)])
 def test_training_lowers_the_error_of_rounding(folder, quantization, below):
     block = first_block(folder)
-    made = distill_block(block, quantization, passes=8, learning_rate=2e-3)
-    assert made.error <= below * made.rounded_error
+    result = distill_block(block, quantization, passes=8, learning_rate=2e-3)
+    assert result.error <= below * result.rounded_error
     # what is left in the block is what the integers stand for
     for path, layer in block.layers.items():
-        assert torch.equal(layer.weight, made.quantized[path].dequantize()), path
+        assert torch.equal(layer.weight, result.quantized[path].dequantize()), path
 
 
 def test_rounding_is_kept_where_training_fails(folder):
     expected = {path: rounding.quantize(layer.weight, 4, 32) for path, layer in first_block(folder).layers.items()}
-    made = distill_block(first_block(folder), fake(), passes=1, learning_rate=10.0)
-    assert made.error == made.rounded_error
-    for path, quantized in made.quantized.items():
+    result = distill_block(first_block(folder), fake(), passes=1, learning_rate=10.0)
+    assert result.error == result.rounded_error
+    for path, quantized in result.quantized.items():
         assert torch.equal(quantized.values, expected[path].values), path
 
 
 def test_the_error_is_that_of_the_blocks_outputs(folder):
     block = first_block(folder)
     whole = list(block.outputs())
-    made = distill_block(block, fake(), passes=2, learning_rate=1e-3)
+    result = distill_block(block, fake(), passes=2, learning_rate=1e-3)
     differences = torch.cat([(new - old).flatten() for new, old in zip(block.outputs(), whole, strict=True)])
-    assert float(differences.square().mean()) == pytest.approx(made.error, rel=1e-4)
+    assert float(differences.square().mean()) == pytest.approx(result.error, rel=1e-4)
 
 
 def test_zeros_stay_zero(folder):

@@ -24,30 +24,30 @@ def test_levels_are_the_librarys():
 
 def test_every_level_comes_back_exactly_but_for_the_scale():
     weight = nf4.levels().repeat(64, 8)
-    made = nf4.quantize(weight)
-    assert torch.equal(made.values.reshape(64, -1), torch.arange(16, dtype=torch.uint8).repeat(64, 8))
-    assert torch.allclose(made.dequantize(), weight, atol=1e-6)  # equal scales leave nothing to quantize twice
+    result = nf4.quantize(weight)
+    assert torch.equal(result.values.reshape(64, -1), torch.arange(16, dtype=torch.uint8).repeat(64, 8))
+    assert torch.allclose(result.dequantize(), weight, atol=1e-6)  # equal scales leave nothing to quantize twice
 
 
 def test_double_quantization_costs_little():
-    made = nf4.quantize(WEIGHT)
+    result = nf4.quantize(WEIGHT)
     absmax = WEIGHT.reshape(-1, 64).abs().amax(1)
-    assert (made.scales() - absmax).abs().max() < 0.02 * absmax.max()
+    assert (result.scales() - absmax).abs().max() < 0.02 * absmax.max()
     # 8 bits a block of 64, and 32 a block of 256 of those: 0.127 bits a weight where float32 scales take 0.5
-    assert (8 * len(made.scale) + 32 * len(made.second_scale)) / WEIGHT.numel() == pytest.approx(0.127, abs=0.003)
+    assert (8 * len(result.scale) + 32 * len(result.second_scale)) / WEIGHT.numel() == pytest.approx(0.127, abs=0.003)
 
 
 def test_numbers_and_scales_are_the_librarys():
     functional = pytest.importorskip("bitsandbytes").functional
     packed, state = functional.quantize_4bit(WEIGHT, blocksize=64, compress_statistics=True, quant_type="nf4")
-    made = nf4.quantize(WEIGHT)
+    result = nf4.quantize(WEIGHT)
     theirs = functional.dequantize_4bit(packed, state)
     # a number in the middle of two levels may go either way
-    assert (made.packed() != packed.flatten()).float().mean() < 0.002
-    assert torch.allclose(made.offset, state.offset)
-    assert torch.allclose(made.second_scale, state.state2.absmax)
-    assert (made.scale != state.absmax).float().mean() < 0.02
-    assert ((made.dequantize() - theirs).abs() > 1e-6).float().mean() < 0.02
+    assert (result.packed() != packed.flatten()).float().mean() < 0.002
+    assert torch.allclose(result.offset, state.offset)
+    assert torch.allclose(result.second_scale, state.state2.absmax)
+    assert (result.scale != state.absmax).float().mean() < 0.02
+    assert ((result.dequantize() - theirs).abs() > 1e-6).float().mean() < 0.02
 
 
 def test_stored_tensors_are_named_as_the_library_names_them():

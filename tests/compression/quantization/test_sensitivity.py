@@ -28,8 +28,8 @@ def model(tmp_path_factory):
 
 @pytest.mark.parametrize("bits", [4, 8])
 def test_storage_is_what_the_file_holds(bits):
-    made = rounded_to(torch.randn(64, 96).bfloat16(), bits)
-    tensors = {name: value for name, value in layer_tensors(made).items() if name != "weight_shape"}
+    result = rounded_to(torch.randn(64, 96).bfloat16(), bits)
+    tensors = {name: value for name, value in layer_tensors(result).items() if name != "weight_shape"}
     assert storage((64, 96), bits) == 8 * sum(value.numel() * value.element_size() for value in tensors.values())
 
 

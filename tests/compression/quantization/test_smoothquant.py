@@ -73,9 +73,9 @@ def test_folding_does_not_change_the_function(tmp_path, places, heads):
 def test_what_the_norm_rounds_away_the_readers_make_up_for():
     norm = torch.nn.LayerNorm(64, dtype=torch.bfloat16)
     wanted = torch.rand(64) * 5 + 0.1
-    made = scale_folding.into_norm(norm, wanted)
-    assert torch.allclose(norm.weight.float() * made, torch.ones(64), rtol=1e-6)
-    assert torch.allclose(made, wanted, rtol=0.01)
+    result = scale_folding.into_norm(norm, wanted)
+    assert torch.allclose(norm.weight.float() * result, torch.ones(64), rtol=1e-6)
+    assert torch.allclose(result, wanted, rtol=0.01)
 
 
 def test_a_feature_that_the_norm_drops_is_left_alone():

@@ -24,21 +24,21 @@ def test_ternary_is_the_papers_absmean_rounding():
     # mean |w| = 1: 0.4 rounds to 0, 0.6 and 3 to 1 (clipped), -0.5 to 0 (half to even)
     weight = torch.tensor([[0.4, 0.6, 3.0], [-0.5, -1.4, -0.1]])
     weight = weight / weight.abs().mean()
-    made = ternary(weight)
+    result = ternary(weight)
     expected = torch.round(weight / weight.abs().mean()).clamp(-1, 1)
-    assert torch.equal(made.values.float(), expected)
-    assert float(made.scale) == 1.0 and made.scale.shape == (1, 1)
-    assert set(made.dequantize().unique().tolist()) == {-1.0, 0.0, 1.0}
+    assert torch.equal(result.values.float(), expected)
+    assert float(result.scale) == 1.0 and result.scale.shape == (1, 1)
+    assert set(result.dequantize().unique().tolist()) == {-1.0, 0.0, 1.0}
 
 
 def test_binary_scales_each_row_by_the_value_of_least_squared_error():
     weight = random(4, 64)
-    made = binary(weight, torch.float32)
-    assert torch.equal(made.values.float(), torch.where(weight >= 0, 1.0, -1.0))
+    result = binary(weight, torch.float32)
+    assert torch.equal(result.values.float(), torch.where(weight >= 0, 1.0, -1.0))
     for factor in (0.98, 1.02):
-        worse = made.dequantize() * factor
-        assert ((weight - worse) ** 2).sum() > ((weight - made.dequantize()) ** 2).sum()
-    torch.testing.assert_close(made.scale[:, 0], weight.abs().mean(1))
+        worse = result.dequantize() * factor
+        assert ((weight - worse) ** 2).sum() > ((weight - result.dequantize()) ** 2).sum()
+    torch.testing.assert_close(result.scale[:, 0], weight.abs().mean(1))
     assert set(binary(torch.zeros(2, 3)).values.flatten().tolist()) == {1}
 
 
@@ -53,9 +53,9 @@ def test_the_forward_pass_has_just_the_rounded_weight_and_the_gradient_passes():
 
 def test_weights_beyond_the_limit_get_no_gradient():
     real = torch.tensor([0.5, -1.0, 1.5, -2.0], requires_grad=True)
-    made = straight_through(real, real.detach().sign(), limit=1.0)
-    assert made.tolist() == [1, -1, 1, -1]
-    made.sum().backward()
+    result = straight_through(real, real.detach().sign(), limit=1.0)
+    assert result.tolist() == [1, -1, 1, -1]
+    result.sum().backward()
     assert real.grad.tolist() == [1, 1, 0, 0]
 
 

@@ -59,11 +59,11 @@ def test_problems_are_found(answer: str) -> None:
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_commands_are_deterministic_distinct_and_valid(split: Split) -> None:
-    found = list(commands(4000, 7, split))
-    assert found == list(commands(4000, 7, split))
-    assert found != list(commands(4000, 8, split))
-    assert len({command.instruction for command in found}) == 4000
-    for command in found:
+    actual = list(commands(4000, 7, split))
+    assert actual == list(commands(4000, 7, split))
+    assert actual != list(commands(4000, 8, split))
+    assert len({command.instruction for command in actual}) == 4000
+    for command in actual:
         assert problems(command.output) == [], command
         assert not re.search(r"[{}|()%](?<!\d%)(?<!\d %)|  |^\s|\s$|None", command.instruction), command
 

@@ -13,10 +13,10 @@ EDITS = 260
 @pytest.mark.slow
 @pytest.mark.parametrize("first", [0, 100_000])
 def test_no_edit_of_a_project_is_answered_by_an_old_result(first: int) -> None:
-    found = judge(range(first, first + EDITS))
-    print(found)
-    assert not found.broken, found.broken[0]
-    assert not found.stale, found.stale[0]
-    assert not found.refused, found.refused[0]
-    assert len(found.missed) < found.edits / 100, found.missed[0]
-    assert found.edits == EDITS
+    actual = judge(range(first, first + EDITS))
+    print(actual)
+    assert not actual.broken, actual.broken[0]
+    assert not actual.stale, actual.stale[0]
+    assert not actual.refused, actual.refused[0]
+    assert len(actual.missed) < actual.edits / 100, actual.missed[0]
+    assert actual.edits == EDITS

@@ -241,8 +241,8 @@ def test_locks_loggers_and_sentinels_are_taken(step: Callable[[str, str], Any]) 
 
 def test_a_new_type_is_the_same_whatever_the_pipelines_file_is_called() -> None:
     types = [NewType("Number", int), NewType("Number", int)]
-    for made, name in zip(types, ("__main__", "__mp_main__"), strict=True):
-        made.__module__ = name
+    for result, name in zip(types, ("__main__", "__mp_main__"), strict=True):
+        result.__module__ = name
     assert object_code(types[0]) == object_code(types[1])
 
 
@@ -264,7 +264,7 @@ def test_where_a_value_was_cut_from_and_what_it_says_of_itself_change_no_key(
 
 
 def test_what_a_call_keeps_for_the_next_one_changes_no_key(step: Callable[[str, str], Any]) -> None:
-    made = step("import numpy as np\nf = np.vectorize(lambda x: x, otypes=[object]) => f([1])[0]", "OLD")
-    before = class_code(made)
-    made().run()
-    assert class_code(made) == before
+    result = step("import numpy as np\nf = np.vectorize(lambda x: x, otypes=[object]) => f([1])[0]", "OLD")
+    before = class_code(result)
+    result().run()
+    assert class_code(result) == before

@@ -30,8 +30,8 @@ NO_PARAMETER = set(
 
 
 def test_every_key_is_the_one_that_was_kept(tmp_path: Path) -> None:
-    found = golden.Table(tmp_path).all()
-    assert differences(kept(), found) == [], "if that is meant: cd tests/support && python -m golden --write"
+    actual = golden.Table(tmp_path).all()
+    assert differences(kept(), actual) == [], "if that is meant: cd tests/support && python -m golden --write"
 
 
 def test_a_key_that_changed_is_missing_or_is_new_is_named() -> None:

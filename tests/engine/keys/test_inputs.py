@@ -124,11 +124,11 @@ def counted(store: Path, waits: Harm | None = None, **harm: Any) -> tuple[int, R
 @pytest.mark.parametrize("what", HARMS)
 def test_an_input_that_comes_to_harm_while_its_reader_waits(tmp_path: Path, what: str) -> None:
     harm, right = HARMS[what]
-    found, run = counted(tmp_path, waits=harm)
-    assert found == right
-    made = json.loads((run["count"].path / "manifest.json").read_text())
+    actual, run = counted(tmp_path, waits=harm)
+    assert actual == right
+    result = json.loads((run["count"].path / "manifest.json").read_text())
     numbers = json.loads((artifact(tmp_path, "numbers") / "manifest.json").read_text())
-    assert numbers["digests"][""] in json.dumps(made["identity"]["inputs"]["a"])
+    assert numbers["digests"][""] in json.dumps(result["identity"]["inputs"]["a"])
     again, second = counted(tmp_path)
     assert (again, {record.status for record in second.records}) == (right, {"hit"})
 
@@ -137,8 +137,8 @@ def test_an_input_that_comes_to_harm_while_its_reader_waits(tmp_path: Path, what
 @pytest.mark.parametrize("what", ["the whole artifact", "a bit", "one more part", "other content"])
 def test_an_input_that_comes_to_harm_while_its_reader_runs(tmp_path: Path, what: str, early: bool) -> None:
     harm, right = HARMS[what]
-    found, run = counted(tmp_path, harm=harm, early=early)
-    assert found == right
+    actual, run = counted(tmp_path, harm=harm, early=early)
+    assert actual == right
     assert run["count"].path.is_dir()
     counted(tmp_path)  # what else read the content that was replaced is made again
     again, second = counted(tmp_path)

@@ -35,8 +35,8 @@ def test_all_forms_of_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
         Dataset.from_dict(columns).map(lambda row: row),
         pa.table(columns).to_reader(max_chunksize=700),
     ]
-    made = [written(form, tmp_path / str(number)) for number, form in enumerate(forms)]
-    assert all(files == made[0] for files in made)
+    result = [written(form, tmp_path / str(number)) for number, form in enumerate(forms)]
+    assert all(files == result[0] for files in result)
     read = rows.read(tmp_path / "0", tmp_path / "scratch")
     assert read.to_dict() == columns
 

@@ -103,8 +103,8 @@ def test_a_late_key_anywhere_in_a_column(tmp_path, monkeypatch, wrap):
         ours, others = written(tmp_path / str(size), cells)
         assert same(ours, cells)
         assert others[3] == wrap({"a": 1, "b": "x"}) and others[0] == wrap({"a": 1, "b": None})
-    made = LoadParquet(str(tmp_path / "2" / "data" / "*.parquet"))
-    assert same([row["v"] for row in rows_of(made, tmp_path / "store")], cells)
+    result = LoadParquet(str(tmp_path / "2" / "data" / "*.parquet"))
+    assert same([row["v"] for row in rows_of(result, tmp_path / "store")], cells)
 
 
 def test_two_places_of_one_column_are_looked_at_apart(tmp_path):

@@ -44,14 +44,14 @@ MAKERS: dict[str, Callable[[random.Random], Any]] = {
 def drawn(kind: str, draw: random.Random, count: int) -> list[dict[str, Any]]:
     """Draw rows of one kind of value, which may come late, be missing, or lack its key."""
     late = draw.choice([0, 0, count // 2, count - 1])
-    made = []
+    result = []
     for number in range(count):
         row: dict[str, Any] = {"n": number}
         if number >= late and draw.random() < 0.9:
             row["v"] = MAKERS[kind](draw) if draw.random() < 0.9 else None
-        made.append(row)
-    made[-1]["v"] = MAKERS[kind](draw)
-    return made
+        result.append(row)
+    result[-1]["v"] = MAKERS[kind](draw)
+    return result
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -242,12 +242,12 @@ def test_the_layout_does_not_depend_on_the_pieces(tmp_path: Path, monkeypatch: p
         (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)),
         pa.concat_tables([table.slice(0, 33), table.slice(33)]),
     ]
-    made = []
+    result = []
     for number, form in enumerate(forms):
         rows.write(form, tmp_path / str(number))
-        made.append([path.read_bytes() for path in sorted((tmp_path / str(number)).iterdir())])
-    assert len(made[0]) > 3
-    assert all(files == made[0] for files in made)
+        result.append([path.read_bytes() for path in sorted((tmp_path / str(number)).iterdir())])
+    assert len(result[0]) > 3
+    assert all(files == result[0] for files in result)
 
 
 @pytest.mark.parametrize("deep", [{}, [{}], {"a": {}}, [{"a": [{}]}], {"a": [{}], "b": 1}])

@@ -78,5 +78,5 @@ def test_a_package_is_no_way_to_modules_below_it_that_nobody_names(tmp_path: Pat
     (tmp_path / "over" / "one.py").write_text("import over.two\n\n\ndef keep(row):\n    return over.two\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     one, *_ = (importlib.import_module(f"over.{name}") for name in ("one", "three"))
-    found = carried([Map(LoadRows([{"a": 1}]), one.keep)]).modules
-    assert {name for name in found if name.startswith("over")} == {"over", "over.one", "over.two"}
+    actual = carried([Map(LoadRows([{"a": 1}]), one.keep)]).modules
+    assert {name for name in actual if name.startswith("over")} == {"over", "over.one", "over.two"}

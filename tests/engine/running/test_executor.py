@@ -65,9 +65,9 @@ class Placed(Step):
 @pytest.fixture(scope="module")
 def executor() -> Any:
     """One fork server for all tests here: it takes seconds to start."""
-    made = Local(jobs=2)
-    yield made
-    made.close()
+    result = Local(jobs=2)
+    yield result
+    result.close()
 
 
 @pytest.fixture
@@ -88,8 +88,8 @@ def metrics(run: Run, name: str) -> dict[str, Any]:
 
 
 def test_a_heavy_step_runs_in_a_child_of_its_own_with_its_threads(run: Any) -> None:
-    made = Make()
-    done = run(a=Heavy(made), b=Heavy(made, number=1))
+    result = Make()
+    done = run(a=Heavy(result), b=Heavy(result, number=1))
     a, b = metrics(done, "a"), metrics(done, "b")
     assert len({a["pid"], b["pid"], os.getpid()}) == 3
     assert a["parent"] == b["parent"] != os.getpid()

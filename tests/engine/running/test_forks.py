@@ -121,10 +121,10 @@ pipeline = Pipeline("p", outputs={"bad": bad, "other": other})
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    made = Project(tmp_path)
-    made.write(MISBEHAVING)
-    made.write("WORD = 'x'\n", "helper.py")
-    return made
+    result = Project(tmp_path)
+    result.write(MISBEHAVING)
+    result.write("WORD = 'x'\n", "helper.py")
+    return result
 
 
 @pytest.mark.parametrize(

@@ -50,8 +50,8 @@ pipeline = Pipeline("random", outputs={"train": data.train, "test": data.test})
 def text_of(line: str, lines: int) -> str:
     """Return what the teacher answered to the call in a line of its log: its words are drawn by the call's number."""
     draw = np.random.default_rng(int(line.split()[0], 16))
-    made = [" ".join(draw.choice(fakes.WORDS, 6)) for _ in range(max(lines, 1))]
-    return "\n".join(f"{number}. {text}" for number, text in enumerate(made, 1)) if lines else made[0]
+    result = [" ".join(draw.choice(fakes.WORDS, 6)) for _ in range(max(lines, 1))]
+    return "\n".join(f"{number}. {text}" for number, text in enumerate(result, 1)) if lines else result[0]
 
 
 def journalled(store: Path) -> set[str]:

@@ -43,9 +43,9 @@ class Color(enum.IntEnum):
     ],
 )
 def test_metrics_are_plain_json(given: Any, plain: Any) -> None:
-    made = results.metrics({"m": given})
-    assert made == {"m": plain}
-    assert json.loads(json.dumps(made, allow_nan=False)) == made
+    result = results.metrics({"m": given})
+    assert result == {"m": plain}
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
 
 
 def test_torch_numbers_are_numbers() -> None:
@@ -109,6 +109,6 @@ class Longer(Step):
 
 
 def test_no_rows_at_all_have_the_columns_that_the_step_promised(tmp_path: Path) -> None:
-    made = artifact_of(Longer(LoadRows([{"text": "short", "id": "a"}])), tmp_path).dataset()
-    assert (len(made), made.column_names) == (0, ["text", "id", "note", "words"])
+    result = artifact_of(Longer(LoadRows([{"text": "short", "id": "a"}])), tmp_path).dataset()
+    assert (len(result), result.column_names) == (0, ["text", "id", "note", "words"])
     assert rows_of(Longer(LoadRows([{"text": "short", "id": "a"}]), least=1), tmp_path)[0]["words"] == 1

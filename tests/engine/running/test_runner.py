@@ -1,41 +1,20 @@
-"""Runs: hits, misses, failures and what they leave alone; several steps at once; several outputs; clear records."""
+"""Runs: hits, misses, failures and what they leave alone; several outputs; clear records."""
 
 from __future__ import annotations
 
-import logging
-import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from counting import Add, Fails, Make, statuses
 from potstill import BadInput, Pipeline, RequestError, Rows, Step, StepFailed
 from potstill.engine.progress import Silent
-from potstill.engine.records import Interrupted, Record, Run
-from potstill.engine.running.executor import Local
-from potstill.engine.step import Metrics, Model
+from potstill.engine.records import Record
+from potstill.engine.step import Metrics
+from potstill.models.edge import Model
 from projects import values
-
-LOG = logging.getLogger("what ran")
-
-
-class Make(Step):
-    n: int = 3
-
-    def run(self) -> Any:
-        LOG.warning("make")
-        return ({"n": number} for number in range(self.n))
-
-
-class Add(Step):
-    rows: Rows
-    by: int = 1
-
-    def run(self, rows: Any) -> Any:
-        LOG.warning("add %s", self.by)
-        return rows.map(lambda row: {"n": row["n"] + self.by})
 
 
 class Halves(Step):
@@ -44,27 +23,6 @@ class Halves(Step):
 
     def run(self, rows: Any) -> Any:
         return {"low": [row for row in rows if row["n"] < 2], "high": [row for row in rows if row["n"] >= 2]}
-
-
-class Fails(Step):
-    rows: Rows
-    how: Any = ValueError
-
-    def run(self, rows: Any) -> Any:
-        raise self.how("no")
-
-
-class Sleeps(Step):
-    rows: Rows
-    seconds: float = 0.0
-    times: Any = ()
-    unkeyed = frozenset({"times"})
-
-    def run(self, rows: Any) -> Any:
-        self.times.append((self.seconds, "begins"))
-        time.sleep(self.seconds)
-        self.times.append((self.seconds, "ends"))
-        return {"seconds": self.seconds}
 
 
 class Sum(Step):
@@ -107,30 +65,6 @@ class Watching(Silent):
         self.said_.append(message)
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Callable[..., Run]:
-    """Runs in this process, where the steps say in memory that they ran; `test_forks.py` is about forks."""
-
-    def go(outputs: Mapping[str, Any], name: str = "p", **options: Any) -> Run:
-        own = Local(options.get("jobs", 1), forks=False)
-        options = {"store": tmp_path / "store", "watcher": Silent(), "executor": own, **options}
-        try:
-            return Pipeline(name, outputs=outputs).execute(**options)
-        finally:
-            own.close()
-
-    return go
-
-
-@pytest.fixture
-def ran(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    return lambda: [record.getMessage() for record in caplog.records if record.name == LOG.name]
-
-
-def statuses(run: Run) -> list[str]:
-    return [record.status for record in run.records]
-
-
 def test_a_second_run_runs_nothing(run: Any, ran: Any) -> None:
     first = run({"end": Add(Make())})
     assert (statuses(first), ran()) == (["ran", "ran"], ["make", "add 1"])
@@ -140,8 +74,8 @@ def test_a_second_run_runs_nothing(run: Any, ran: Any) -> None:
 
 
 def test_a_step_that_two_others_need_runs_once(run: Any, ran: Any) -> None:
-    made = Make()
-    assert statuses(run({"sum": Sum([Add(made), Add(made, by=2)])})) == ["ran"] * 4
+    result = Make()
+    assert statuses(run({"sum": Sum([Add(result), Add(result, by=2)])})) == ["ran"] * 4
     assert ran().count("make") == 1
 
 
@@ -156,9 +90,9 @@ def test_inputs_arrive_in_the_containers_they_were_given_in(run: Any) -> None:
     done = run({"sum": Sum({"a": halves.low, "b": Make(2)}, metrics=Sum([halves.high]), model=Folder())})
     import json
 
-    found = json.loads((done["sum"].path / "metrics.json").read_text())
-    assert (found["sum"], found["more"]["sum"]) == (2, 5)
-    assert Path(found["model"], "config.json").exists()
+    actual = json.loads((done["sum"].path / "metrics.json").read_text())
+    assert (actual["sum"], actual["more"]["sum"]) == (2, 5)
+    assert Path(actual["model"], "config.json").exists()
 
 
 def test_an_output_of_several_is_keyed_by_its_own_content(run: Any) -> None:
@@ -176,9 +110,9 @@ def test_a_folder_may_be_passed_on(run: Any) -> None:
 
 
 def test_a_failed_step_leaves_the_other_branches_alone(run: Any) -> None:
-    made = Make()
-    failing = Fails(made)
-    done = run({"bad": Add(failing), "good": Add(made)})
+    result = Make()
+    failing = Fails(result)
+    done = run({"bad": Add(failing), "good": Add(result)})
     assert [(record.type, record.status) for record in done.records] == [
         ("Make", "ran"),
         ("Fails", "failed"),
@@ -248,127 +182,6 @@ def test_only_what_an_output_needs_is_run_and_the_rest_is_not_forgotten(tmp_path
     assert statuses(run({"one": Add(Make(), by=7), "two": Add(Make(5), by=2)})) == ["hit"] * 4
     with pytest.raises(RequestError, match="no output 'three'; it has one, two"):
         run(outputs, only="three")
-
-
-def test_independent_branches_run_side_by_side(run: Any) -> None:
-    times: list[Any] = []
-    made = Make()
-    run({"a": Sleeps(made, 1.0, times), "b": Sleeps(made, 1.1, times)}, jobs=2)
-    assert [what for _, what in times] == ["begins", "begins", "ends", "ends"]
-
-
-def test_with_one_job_they_don_t(run: Any) -> None:
-    times: list[Any] = []
-    made = Make()
-    run({"a": Sleeps(made, 0.1, times), "b": Sleeps(made, 0.2, times)}, jobs=1)
-    assert [what for _, what in times] == ["begins", "ends", "begins", "ends"]
-
-
-def test_a_step_that_runs_alone_has_nothing_beside_it(run: Any) -> None:
-    class Alone(Sleeps):
-        alone = True
-
-    times: list[Any] = []
-    made = Make()
-    run({"a": Sleeps(made, 0.1, times), "b": Alone(made, 0.2, times), "c": Sleeps(made, 0.3, times)}, jobs=3)
-    order = [seconds for seconds, _ in times]
-    at = order.index(0.2)
-    assert order[at + 1] == 0.2
-
-
-def test_many_ready_steps_are_not_looked_at_again_and_again(run: Any) -> None:
-    class Trivial(Step):
-        n: int = 0
-        looked: Any = None
-        unkeyed = frozenset({"looked"})
-
-        def identity(self) -> dict[str, int]:
-            return {}
-
-        def run(self) -> Any:
-            return {"n": self.n}
-
-        def __getattribute__(self, name: str) -> Any:
-            if name == "n":
-                object.__getattribute__(self, "looked").append(1)
-            return object.__getattribute__(self, name)
-
-    looked: list[int] = []
-    run({str(number): Trivial(number, looked) for number in range(40)})
-    assert len(looked) < 40 * 40
-
-
-def test_an_interrupted_run_says_how_far_it_came_and_the_next_goes_on(run: Any) -> None:
-    made = Make()
-    with pytest.raises(Interrupted) as stopped:
-        run({"end": Fails(made, how=KeyboardInterrupt)})
-    assert statuses(stopped.value.run) == ["ran", "skipped"]
-    assert stopped.value.run.as_json("interrupted")["status"] == "interrupted"
-    assert statuses(run({"end": Add(made)})) == ["hit", "ran"]
-
-
-def test_an_interrupt_reaches_light_steps_in_threads(run: Any) -> None:
-    class Spins(Step):
-        rows: Rows
-        started: Any = None
-        unkeyed = frozenset({"started"})
-
-        def run(self, rows: Any) -> Any:
-            self.started.set()
-            while True:
-                time.sleep(0.01)
-
-    class Stops(Step):
-        rows: Rows
-        started: Any = None
-        unkeyed = frozenset({"started"})
-
-        def run(self, rows: Any) -> Any:
-            self.started.wait(100)
-            raise KeyboardInterrupt
-
-    started = threading.Event()
-    made = Make()
-    before = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        run({"a": Spins(made, started), "b": Stops(made, started)}, jobs=2)
-    assert time.monotonic() - before < 60
-    left = [thread for thread in threading.enumerate() if thread.name.startswith("potstill_")]
-    for thread in left:
-        thread.join(30)
-    assert not any(thread.is_alive() for thread in left)
-
-
-def test_a_step_that_can_not_be_sent_to_a_child_fails_and_its_twin_too(run: Any) -> None:
-    class Stuck(Step):
-        heavy = True
-        lock: Any = None
-        unkeyed = frozenset({"lock"})
-
-        def run(self) -> Any:
-            return {}
-
-    lock = threading.Lock()
-    done = run({"a": Stuck(lock), "b": Stuck(lock)})
-    assert statuses(done) == ["failed", "failed"]
-    assert "can't be sent to a child process" in done.records[0].error
-
-
-def test_an_executor_of_ones_own_is_used_and_left_open(run: Any) -> None:
-    class Counting(Local):
-        submitted = 0
-        closed = 0
-
-        def submit(self, *arguments: Any) -> Any:
-            self.submitted += 1
-            return super().submit(*arguments)
-
-        def close(self) -> None:
-            self.closed += 1
-
-    executor = Counting()
-    run({"end": Add(Make())}, executor=executor)
-    assert (executor.submitted, executor.closed) == (2, 0)
 
 
 def test_a_users_own_step_as_the_readme_shows_it(run: Any) -> None:

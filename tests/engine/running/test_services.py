@@ -142,7 +142,7 @@ def test_a_service_is_started_once_and_stopped_with_all_its_processes() -> None:
     assert not access.folder.exists()
 
 
-def test_a_service_that_dies_is_seen_and_started_anew() -> None:
+def test_a_service_that_dies_is_seen_and_started_again() -> None:
     with private() as access:
         running = reach(service(), access)
         server = asked(running.port, access.secret)

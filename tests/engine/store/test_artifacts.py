@@ -35,11 +35,11 @@ def publish(store: Store, key: str, retryable: int = 0, **files: str) -> Any:
 
 def test_what_was_published_is_found_whole(store: Store) -> None:
     publish(store, "k", a="1", b="2")
-    found = store.lookup("k").artifact
-    assert found is not None
-    assert found.path == store.root / "artifacts" / "k"
-    assert (found.path / "a").read_text() == "1"
-    assert set(found.manifest["files"]) == {"a", "b"}
+    actual = store.lookup("k").artifact
+    assert actual is not None
+    assert actual.path == store.root / "artifacts" / "k"
+    assert (actual.path / "a").read_text() == "1"
+    assert set(actual.manifest["files"]) == {"a", "b"}
     assert list((store.root / "work").iterdir()) == []
 
 
@@ -167,5 +167,5 @@ def test_a_store_that_is_there_keeps_its_rights(tmp_path: Path) -> None:
 def test_several_runs_may_make_the_store_at_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         for turn in range(50):
-            made = [pool.submit(Store(tmp_path / str(turn) / "store").prepare) for _ in range(8)]
-            assert [one.result() for one in made] == [None] * 8
+            result = [pool.submit(Store(tmp_path / str(turn) / "store").prepare) for _ in range(8)]
+            assert [one.result() for one in result] == [None] * 8

@@ -46,9 +46,9 @@ pipeline = Pipeline("tasks", outputs={"rows": both})
 
 def project(folder: Path, word: str, store: Path) -> Project:
     folder.mkdir()
-    made = Project(folder, {"POTSTILL_STORE": str(store)})
-    made.write(PIPELINE.replace("PROJECT", word))
-    return made
+    result = Project(folder, {"POTSTILL_STORE": str(store)})
+    result.write(PIPELINE.replace("PROJECT", word))
+    return result
 
 
 def test_runs_and_gc_beside_each_other(tmp_path: Path) -> None:

@@ -50,8 +50,8 @@ def test_looking_into_a_journal_that_is_not_there_makes_none(journal: Journal, t
 
 def test_many_keys_at_once(journal: Journal) -> None:
     journal.put_many("a", {str(number): number for number in range(2500)})
-    found = journal.get_many("a", [str(number) for number in range(0, 5000, 2)])
-    assert found == {str(number): number for number in range(0, 2500, 2)}
+    actual = journal.get_many("a", [str(number) for number in range(0, 5000, 2)])
+    assert actual == {str(number): number for number in range(0, 2500, 2)}
 
 
 def put_and_die(path: Path) -> None:
@@ -202,21 +202,21 @@ def read_after(path: Path, content: bytes) -> dict[str, Any]:
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     journal = Journal(path)
-    found = journal.get_many("s", [keyed(number) for number in range(60)])
-    assert all(value == {"n": int(key[3:])} for key, value in found.items())
+    actual = journal.get_many("s", [keyed(number) for number in range(60)])
+    assert all(value == {"n": int(key[3:])} for key, value in actual.items())
     journal.namespaces()
     journal.put_many("s", {"new": 1})
     assert journal.get_many("s", ["new"]) == {"new": 1}
     journal.close()
-    return found
+    return actual
 
 
 def test_a_key_that_was_damaged_is_missing(tmp_path: Path, whole: bytes) -> None:
     path = tmp_path / "journal.sqlite"
     for new in (b"key" + b"0" * 26 + b"\xb017", b"key" + b"0" * 27 + b"57", b"\0" * 32):
-        found = read_after(path, whole.replace(keyed(17).encode(), new))
-        assert set(found) <= {keyed(number) for number in range(50) if number != 17}
-        assert len(found) >= 40  # those that SQLite looks for behind it
+        actual = read_after(path, whole.replace(keyed(17).encode(), new))
+        assert set(actual) <= {keyed(number) for number in range(50) if number != 17}
+        assert len(actual) >= 40  # those that SQLite looks for behind it
 
 
 @pytest.mark.parametrize("part", ["header", "pages"])

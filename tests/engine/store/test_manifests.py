@@ -72,9 +72,9 @@ STRAYS = {
 
 @pytest.mark.parametrize("what", STRAYS)
 def test_what_others_put_into_an_artifact_is_seen_and_set_aside(tmp_path: Path, what: str) -> None:
-    made = run_of(tmp_path, Make(name="made"))["made"]
-    STRAYS[what](made.path)
-    assert "in its manifest" in verify(str(tmp_path))[1][made.key]
+    result = run_of(tmp_path, Make(name="made"))["made"]
+    STRAYS[what](result.path)
+    assert "in its manifest" in verify(str(tmp_path))[1][result.key]
     watcher = Said()
     run = run_of(tmp_path, Count(Make(name="made")), watcher)
     assert [record.status for record in run.records] == ["hit", "ran"]
@@ -82,7 +82,7 @@ def test_what_others_put_into_an_artifact_is_seen_and_set_aside(tmp_path: Path, 
     (warning,) = watcher.said_all
     assert "moved to" in warning
     assert verify(str(tmp_path))[1] == {}
-    assert len(list((tmp_path / "strays" / made.key).rglob("*"))) >= 2
+    assert len(list((tmp_path / "strays" / result.key).rglob("*"))) >= 2
 
 
 @pytest.mark.parametrize("name", ["log.txt", "README.md"])

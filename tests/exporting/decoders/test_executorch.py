@@ -62,9 +62,9 @@ def test_a_module_with_its_own_cache_answers_as_the_model_wherever_a_text_is_cut
         for cuts in [(0, 12), (0, 5, 12), (0, 11, 12)]:
             cached = with_cache(source.model)
             for start, end in itertools.pairwise(cuts):
-                found = cached(ids[:, start:end], torch.arange(start, end))
-                assert found.shape == (1, 1, expected.shape[1])
-                torch.testing.assert_close(found[0, 0], expected[end - 1])
+                actual = cached(ids[:, start:end], torch.arange(start, end))
+                assert actual.shape == (1, 1, expected.shape[1])
+                torch.testing.assert_close(actual[0, 0], expected[end - 1])
 
 
 def test_the_cache_is_no_longer_than_what_the_model_was_made_for_or_sees():
@@ -104,8 +104,8 @@ def test_the_script_of_serve_md_answers(made):
 @needs_packages
 def test_the_file_tells_the_runner_what_it_asks(model, made):
     read, config = runtime(made[0]), AutoConfig.from_pretrained(model)
-    told = {name: read._constants(name) for name in sorted(read.program.method_names - {"forward"})}
-    assert told == {
+    reported = {name: read._constants(name) for name in sorted(read.program.method_names - {"forward"})}
+    assert reported == {
         "enable_dynamic_shape": [1],
         "get_eos_ids": [config.eos_token_id],
         "get_max_context_len": [256],

@@ -9,7 +9,8 @@ import torch
 
 import exported
 from potstill.errors import BadInput
-from potstill.exporting.decoders.gguf import FILE, GGUF, interleaved, stored_type, write_file
+from potstill.exporting.decoders.gguf import FILE, GGUF, write_file
+from potstill.exporting.decoders.gguf_tensors import interleaved, stored_type
 from potstill.exporting.decoders.gguf_tokenizer import pre_tokenizer, vocabulary
 
 gguf = pytest.importorskip("gguf", reason="the package gguf is not installed")
@@ -98,18 +99,18 @@ def test_llamas_halves_of_a_head_become_pairs(tmp_path):
 def test_sizes_tokens_and_chat_template_are_in_the_file(folder, tmp_path):
     source = exported.source(folder)
     write_file(source, tmp_path / FILE, "f16")
-    found, config = fields(tmp_path / FILE), source.model.config
+    actual, config = fields(tmp_path / FILE), source.model.config
     kind = config.model_type
-    assert found["general.architecture"] == kind
-    assert found[f"{kind}.attention.head_count_kv"] == 2
-    assert found[f"{kind}.attention.key_length"] == (32 if kind == "qwen3" else 16)
-    assert found[f"{kind}.feed_forward_length"] == config.intermediate_size
-    assert found[f"{kind}.rope.freq_base"] == config.rope_parameters["rope_theta"]
+    assert actual["general.architecture"] == kind
+    assert actual[f"{kind}.attention.head_count_kv"] == 2
+    assert actual[f"{kind}.attention.key_length"] == (32 if kind == "qwen3" else 16)
+    assert actual[f"{kind}.feed_forward_length"] == config.intermediate_size
+    assert actual[f"{kind}.rope.freq_base"] == config.rope_parameters["rope_theta"]
     # transformers gives every model of type qwen2 that type's way of splitting text
-    assert found["tokenizer.ggml.pre"] == ("qwen2" if kind == "qwen2" else "gpt-2")
-    assert found["tokenizer.ggml.eos_token_id"] == source.tokenizer.eos_token_id
-    assert found["tokenizer.chat_template"] == source.tokenizer.chat_template
-    assert len(found["tokenizer.ggml.tokens"]) == config.vocab_size
+    assert actual["tokenizer.ggml.pre"] == ("qwen2" if kind == "qwen2" else "gpt-2")
+    assert actual["tokenizer.ggml.eos_token_id"] == source.tokenizer.eos_token_id
+    assert actual["tokenizer.chat_template"] == source.tokenizer.chat_template
+    assert len(actual["tokenizer.ggml.tokens"]) == config.vocab_size
 
 
 def test_llama_3s_scaled_positions_are_stored_as_factors(tmp_path):
@@ -134,10 +135,10 @@ def test_tokens_beyond_the_tokenizers_are_unused(tmp_path):
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(exported.causal(tmp_path))
-    found = vocabulary(tokenizer, len(tokenizer) + 3)
-    assert found.tokens[-1] == f"[PAD{len(tokenizer) + 2}]"
-    assert (found.kinds[-1], found.kinds[0], found.kinds[10]) == (5, 3, 1)
-    assert not found.adds_bos
+    actual = vocabulary(tokenizer, len(tokenizer) + 3)
+    assert actual.tokens[-1] == f"[PAD{len(tokenizer) + 2}]"
+    assert (actual.kinds[-1], actual.kinds[0], actual.kinds[10]) == (5, 3, 1)
+    assert not actual.adds_bos
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,9 @@ def tokenizer(tmp_path):
 
 
 def test_chatml_is_known_by_what_it_writes(tokenizer):
-    made = modelfile(tokenizer, "model.gguf")
-    assert made.kind == "ChatML"
-    assert made.text == (
+    result = modelfile(tokenizer, "model.gguf")
+    assert result.kind == "ChatML"
+    assert result.text == (
         "FROM ./model.gguf\n"
         'TEMPLATE """{{- range .Messages }}<|im_start|>{{ .Role }}\n{{ .Content }}<|im_end|>\n{{ end }}'
         '<|im_start|>assistant\n"""\n'
@@ -33,9 +33,9 @@ def test_chatml_is_known_by_what_it_writes(tokenizer):
 
 def test_llama_3s_form_is_known_and_its_end_of_turn_stops(tokenizer):
     tokenizer.chat_template = LLAMA3
-    made = modelfile(tokenizer, "model.gguf")
-    assert made.kind == "Llama 3"
-    assert 'PARAMETER stop "<|eot_id|>"' in made.text
+    result = modelfile(tokenizer, "model.gguf")
+    assert result.kind == "Llama 3"
+    assert 'PARAMETER stop "<|eot_id|>"' in result.text
 
 
 def test_a_system_prompt_that_the_template_adds_is_ollamas_too(tokenizer):
@@ -50,9 +50,9 @@ def test_a_system_prompt_that_the_template_adds_is_ollamas_too(tokenizer):
 )
 def test_another_form_has_no_template_and_says_why(tokenizer, template):
     tokenizer.chat_template = template
-    made = modelfile(tokenizer, "model.gguf")
-    assert "TEMPLATE" not in made.text
-    assert "llama-server --jinja" in made.kind
+    result = modelfile(tokenizer, "model.gguf")
+    assert "TEMPLATE" not in result.text
+    assert "llama-server --jinja" in result.kind
 
 
 def test_without_a_chat_template_there_is_none(tokenizer):

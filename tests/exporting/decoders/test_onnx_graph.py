@@ -31,14 +31,14 @@ def graph():
         helper.make_node("Gemm", ["rows", "inner", "b"], ["between"], name="one", transB=1),
         helper.make_node("Gemm", ["between", "outer", "c"], ["out"], name="two", transB=1),
     ]
-    made = helper.make_graph(
+    result = helper.make_graph(
         nodes,
         "g",
         [helper.make_tensor_value_info("ids", TensorProto.INT64, ["n"])],
         [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["n", 3])],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
-    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return helper.make_model(result, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
 def run(model):

@@ -71,13 +71,13 @@ def test_fewer_bits_are_smaller_and_nearly_the_same(format, models, tmp_path):
     model = models["vectors"]
     texts = probe_texts(model, [], 0)
     memory = in_memory(model, texts).said
-    made = {bits: written(format, bits, model, tmp_path / bits) for bits in ("int8", "int4")}
+    result = {bits: written(format, bits, model, tmp_path / bits) for bits in ("int8", "int4")}
     moved = {
         bits: np.diagonal(distances("vectors", memory, names["read"](texts))).mean()
-        for bits, (names, _) in made.items()
+        for bits, (names, _) in result.items()
     }
     assert 1e-3 < moved["int8"] < 0.2 and moved["int8"] < moved["int4"] < 0.5
-    assert made["int4"][1] < made["int8"][1] < 4 * sum(weight.numel() for weight in model.network.parameters())
+    assert result["int4"][1] < result["int8"][1] < 4 * sum(weight.numel() for weight in model.network.parameters())
 
 
 def test_the_graph_of_int8_holds_no_large_floats(models):
@@ -103,10 +103,10 @@ def test_embeddings_of_four_bits_are_looked_up_to_the_digit(models):
     table = np.random.default_rng(0).normal(size=(30, 64)).astype(np.float32)
     table[3] = 0
     packed, scales = onnx_graph.rounded_groups(table, 32)
-    found = looked_up(onnx, packed, scales, lookups[0])
+    actual = looked_up(onnx, packed, scales, lookups[0])
     nibbles = np.stack([packed & 15, packed >> 4], axis=2).reshape(30, 2, 32).astype(np.float32) - 8
-    np.testing.assert_array_equal(found, (nibbles * scales[:, :, None]).reshape(30, 64))
-    assert (np.abs(found - table).reshape(30, 2, 32).max(2) <= scales / 2 + 1e-6).all()
+    np.testing.assert_array_equal(actual, (nibbles * scales[:, :, None]).reshape(30, 64))
+    assert (np.abs(actual - table).reshape(30, 2, 32).max(2) <= scales / 2 + 1e-6).all()
 
 
 def looked_up(onnx, packed, scales, like):
@@ -159,8 +159,8 @@ def test_all_types_that_are_named_are_traced(kind, tmp_path):
     given = dict(zip(model.inputs, (ids, mask, torch.zeros_like(ids)), strict=False))
     with torch.no_grad():
         expected = model.network.model(**given).logits
-    found = session.run(None, {name: value.numpy() for name, value in given.items()})[0]
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    actual = session.run(None, {name: value.numpy() for name, value in given.items()})[0]
+    np.testing.assert_allclose(actual, expected, atol=1e-4)
 
 
 def test_groups_that_do_not_fit_are_refused_with_what_does(models):

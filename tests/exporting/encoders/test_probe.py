@@ -20,8 +20,8 @@ def test_the_distance_of_classes_is_the_probability_that_moves():
 
 
 def test_the_distance_of_vectors_does_not_depend_on_their_length():
-    found = distances("vectors", np.array([[2.0, 0]]), np.array([[5.0, 0], [0, 1], [-1, 0]]))
-    assert found[0].tolist() == pytest.approx([0, 2**0.5, 2])
+    actual = distances("vectors", np.array([[2.0, 0]]), np.array([[5.0, 0], [0, 1], [-1, 0]]))
+    assert actual[0].tolist() == pytest.approx([0, 2**0.5, 2])
 
 
 def test_the_same_answers_pass_whatever_the_tolerance():
@@ -51,8 +51,8 @@ def test_few_classes_may_change_and_others_only_where_they_hardly_led():
     close, other = many.copy(), many.copy()
     close[:20], other[:20] = [0.51, 0.49, 0], [0.49, 0.51, 0]
     other[20:23] = [0.9, 0.1, 0]
-    found = judge("classes", answers(close, tokens), answers(other, tokens), 0.1)
-    assert found["equal classes"] == 37 / 60 and found["change, as a share"] < 0.1
+    actual = judge("classes", answers(close, tokens), answers(other, tokens), 0.1)
+    assert actual["equal classes"] == 37 / 60 and actual["change, as a share"] < 0.1
     with pytest.raises(NotDeployableError, match=r"names another class for 3 of 60 probe texts, .* by up to 0\.8"):
         judge("classes", answers(close, tokens), answers(other, tokens), 0.04)
 

@@ -26,24 +26,24 @@ def texts(count, errors, seed):
 def test_the_difference_of_bleu_and_its_p_are_those_of_sacrebleu():
     worse, golds = texts(60, 4, 0)
     better, _ = texts(60, 2, 0)
-    found = compare_measure(BLEU(), better, worse, golds)
+    comparison = compare_measure(BLEU(), better, worse, golds)
     named = [("worse", worse), ("better", better)]
     _, scores = PairedTest(named, {"BLEU": SacreBLEU(references=[golds])}, None, "bs", 1000)()
     first, second = scores["BLEU"]
-    assert found.difference.value == pytest.approx(second.score - first.score)
-    assert found.p == pytest.approx(second.p_value, abs=0.01)
-    assert found.difference.low > 0
+    assert comparison.difference.value == pytest.approx(second.score - first.score)
+    assert comparison.p == pytest.approx(second.p_value, abs=0.01)
+    assert comparison.difference.low > 0
 
 
 def test_models_that_answer_alike_do_not_differ():
     answers, golds = texts(20, 3, 1)
-    found = compare_measure(BLEU(), answers, answers, golds)
-    assert (found.difference.value, found.p, found.constant) == (0.0, 1.0, True)
+    comparison = compare_measure(BLEU(), answers, answers, golds)
+    assert (comparison.difference.value, comparison.p, comparison.constant) == (0.0, 1.0, True)
 
 
 def test_a_mean_is_compared_as_well_and_rows_that_do_not_fit_are_refused():
-    found = compare_measure(ExactMatch(), ["a", "b", "c", "d"], ["a", "x", "y", "z"], ["a", "b", "c", "d"])
-    assert found.difference.value == 0.75
+    comparison = compare_measure(ExactMatch(), ["a", "b", "c", "d"], ["a", "x", "y", "z"], ["a", "b", "c", "d"])
+    assert comparison.difference.value == 0.75
     with pytest.raises(BadInput, match="1 answers of the first model, 2 of the second"):
         compare_measure(BLEU(), ["a"], ["a", "b"], ["a"])
     with pytest.raises(BadInput, match="at least one row"):

@@ -31,8 +31,24 @@ from potstill.metrics.measures.overlap import common_subsequence
 from potstill.metrics.measures.reading import last_number
 from potstill.text.patterns import SlowPattern
 
-HOSTILE = ["", " ", "\ud800 lone", "\u202ebidi\u202c", "<script>x</script>", "a" * 50_000, "[" * 5_000, "1" * 5_000,
-           "\0", "e\u0301" * 100, "😀😀", '{"a": NaN}', "####", "\\boxed{", "1e999", "-" * 1_000]  # fmt: skip
+HOSTILE = [
+    "",
+    " ",
+    "\ud800 lone",
+    "\u202ebidi\u202c",
+    "<script>x</script>",
+    "a" * 50_000,
+    "[" * 5_000,
+    "1" * 5_000,
+    "\0",
+    "e\u0301" * 100,
+    "😀😀",
+    '{"a": NaN}',
+    "####",
+    "\\boxed{",
+    "1e999",
+    "-" * 1_000,
+]
 CYRILLIC = "Кошка сидит на мягком ковре."
 WORDS = "the a cat dog sat on mat in old town and it was very big".split()
 
@@ -47,8 +63,11 @@ def sentences(count, seed=0):
     return [[" ".join(rng.choices(WORDS, k=rng.randint(1, 14))) for _ in range(2)] for _ in range(count)]
 
 
-@pytest.mark.parametrize("measure", [*NAMED.values(), Label(("yes", "no")), JSONSchema({"type": "object"}),
-                                     Matches("a+$")], ids=lambda one: one.name)  # fmt: skip
+@pytest.mark.parametrize(
+    "measure",
+    [*NAMED.values(), Label(("yes", "no")), JSONSchema({"type": "object"}), Matches("a+$")],
+    ids=lambda one: one.name,
+)
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:12]))
 def test_hostile_texts_have_a_score(measure, text):
     gold = {"numeric_answer": "3", "json_fields": '{"a": 1}', "label": "yes"}.get(measure.name, "a right answer")
@@ -56,8 +75,11 @@ def test_hostile_texts_have_a_score(measure, text):
     assert score(measure, text[:1_000] if short else text, gold) >= 0
 
 
-@pytest.mark.parametrize("measure", [ExactMatch(), Contains(), TokenF1(), ROUGE("1"), ROUGE("2"), ROUGE("L"), ChrF(),
-                                     BLEU()], ids=lambda one: one.name)  # fmt: skip
+@pytest.mark.parametrize(
+    "measure",
+    [ExactMatch(), Contains(), TokenF1(), ROUGE("1"), ROUGE("2"), ROUGE("L"), ChrF(), BLEU()],
+    ids=lambda one: one.name,
+)
 @pytest.mark.parametrize(
     "text", [CYRILLIC, "打开厨房的灯", "افتح الباب من فضلك الآن", "เปิดไฟในครัว", "the cat sat on it"]
 )
@@ -162,11 +184,11 @@ def test_bleu_chrf_and_ter_are_sacrebleus_with_its_signature():
         (ChrF(), sacrebleu.CHRF(word_order=2)),
         (TER(), sacrebleu.TER()),
     ):
-        found, expected = measure.corpus(answers, golds), reference.corpus_score(answers, [golds])
-        assert found.value == pytest.approx(expected.score)
-        assert found.signature == str(reference.get_signature())
+        actual, expected = measure.corpus(answers, golds), reference.corpus_score(answers, [golds])
+        assert actual.value == pytest.approx(expected.score)
+        assert actual.signature == str(reference.get_signature())
         counts = measure.counts(answers, golds)
-        assert measure.figure([sum(column) for column in zip(*counts, strict=True)]) == pytest.approx(found.value)
+        assert measure.figure([sum(column) for column in zip(*counts, strict=True)]) == pytest.approx(actual.value)
     assert score(BLEU(), answers[0], golds[0]) == sacrebleu.sentence_bleu(answers[0], [golds[0]]).score
     assert not TER().higher_is_better
 
@@ -182,12 +204,23 @@ def test_rows_may_have_unlike_numbers_of_right_answers():
 @pytest.mark.parametrize(
     ("text", "number"),
     [
-        ("so 5 + 4 = 9 eggs.", "9"), ("x = -5", "-5"), ("10-5", "5"), ("1,234,567.80", "1234567.8"), ("-$5", "-5"),
-        ("#### 12 apples, not 13", "12"), ("\\boxed{3} of 4", "3"), ("#### 3\n#### 4", "4"), ("٣٤", "34"),
-        ("\u22127", "-7"), ("1\u202f234", "1234"), ("12 345", "345"), ("#### none\n8", "8"), ("1e3", "1000"),
+        ("so 5 + 4 = 9 eggs.", "9"),
+        ("x = -5", "-5"),
+        ("10-5", "5"),
+        ("1,234,567.80", "1234567.8"),
+        ("-$5", "-5"),
+        ("#### 12 apples, not 13", "12"),
+        ("\\boxed{3} of 4", "3"),
+        ("#### 3\n#### 4", "4"),
+        ("٣٤", "34"),
+        ("\u22127", "-7"),
+        ("1\u202f234", "1234"),
+        ("12 345", "345"),
+        ("#### none\n8", "8"),
+        ("1e3", "1000"),
         (".5", "0.5"),
     ],
-)  # fmt: skip
+)
 def test_the_last_number_is_found(text, number):
     assert last_number(text) == Decimal(number)
 
@@ -232,8 +265,8 @@ def test_fields_of_objects_are_compared_one_by_one():
     assert score(JSONFields(fields=("a", "b.c")), answer, gold) == pytest.approx(1 / 2)
     assert score(JSONFields(), "no json", gold) == 0
     assert score(JSONFields(), "{}", "{}") is None
-    found = JSONFields().corpus([answer, gold], [gold, [gold, '{"a": 2}']])
-    assert found.value == pytest.approx(6 / 9)
-    assert found.parts == {"a": 1.0, "b.c": 0.5, "b.d": 1.0, "e": 0.5, "x": 0.0}
+    actual = JSONFields().corpus([answer, gold], [gold, [gold, '{"a": 2}']])
+    assert actual.value == pytest.approx(6 / 9)
+    assert actual.parts == {"a": 1.0, "b.c": 0.5, "b.d": 1.0, "e": 0.5, "x": 0.0}
     with pytest.raises(ValueError, match="no JSON object: '3'"):
         score(JSONFields(), "{}", "3")

@@ -28,17 +28,17 @@ def by_row(answer, gold, row):
 
 
 def test_a_table_of_rows_and_a_summary_with_intervals():
-    found = score_rows([ExactMatch(), TokenF1(), ChrF(), length], ANSWERS, GOLDS)
-    assert found.rows["exact_match"] == [1, 0, 0]
-    assert found.table()[1]["token_f1"] == pytest.approx(2 / 3)
-    share = found.summary["exact_match"]
+    actual = score_rows([ExactMatch(), TokenF1(), ChrF(), length], ANSWERS, GOLDS)
+    assert actual.rows["exact_match"] == [1, 0, 0]
+    assert actual.table()[1]["token_f1"] == pytest.approx(2 / 3)
+    share = actual.summary["exact_match"]
     assert (share.value, share.low, share.high) == tuple(vars(wilson(1, 3)).values())
     assert share.interval == "wilson"
-    f1 = mean_interval(found.rows["token_f1"])
-    assert (found.summary["token_f1"].low, found.summary["token_f1"].interval) == (f1.low, "student")
-    assert found.summary["chrf++"].signature.startswith("nrefs:var|")
-    assert found.summary["chrf++"].interval == "bootstrap"
-    assert found.figures()["length"]["value"] == pytest.approx(11 / 3)
+    f1 = mean_interval(actual.rows["token_f1"])
+    assert (actual.summary["token_f1"].low, actual.summary["token_f1"].interval) == (f1.low, "student")
+    assert actual.summary["chrf++"].signature.startswith("nrefs:var|")
+    assert actual.summary["chrf++"].interval == "bootstrap"
+    assert actual.figures()["length"]["value"] == pytest.approx(11 / 3)
 
 
 def test_names_functions_and_measures_are_taken_together():
@@ -63,9 +63,9 @@ def test_a_function_that_says_yes_or_no_has_a_share(kind):
     def starts(answer, gold):
         return kind(answer[:1] == gold[:1])
 
-    found = score_rows([starts], ["ab", "b", "c"], ["a", "b", "d"]).summary["starts"]
-    assert (found.interval, found.largest) == ("wilson", 1.0)
-    assert (found.value, found.low, found.high) == tuple(vars(wilson(2, 3)).values())
+    actual = score_rows([starts], ["ab", "b", "c"], ["a", "b", "d"]).summary["starts"]
+    assert (actual.interval, actual.largest) == ("wilson", 1.0)
+    assert (actual.value, actual.low, actual.high) == tuple(vars(wilson(2, 3)).values())
     mixed = iter([True, 0.5, None])
     other = score_rows([lambda answer, gold: next(mixed)], ["a"] * 3, ["b"] * 3).summary["<lambda>"]
     assert (other.interval, other.largest, other.n) == ("student", None, 2)
@@ -89,12 +89,12 @@ def test_a_measure_that_raises_costs_its_score_alone():
             raise KeyError("no x")
         return 1
 
-    found = score_rows([fails, "exact_match"], ANSWERS, GOLDS, [{"id": f"r{n}"} for n in range(3)])
-    assert found.rows["fails"] == [1, 1, None]
-    summary = found.summary["fails"]
+    actual = score_rows([fails, "exact_match"], ANSWERS, GOLDS, [{"id": f"r{n}"} for n in range(3)])
+    assert actual.rows["fails"] == [1, 1, None]
+    summary = actual.summary["fails"]
     assert (summary.value, summary.n, summary.failed) == (1, 2, 1)
     assert summary.errors == ("row 'r2': KeyError: 'no x'",)
-    assert found.summary["exact_match"].n == 3
+    assert actual.summary["exact_match"].n == 3
 
     def always(answer, gold):
         raise RuntimeError("\ud800")
@@ -108,26 +108,26 @@ def test_a_figure_that_cannot_be_computed_costs_no_other_one():
         def corpus(self, answers, golds):
             raise ZeroDivisionError("no rows left")
 
-    found = score_rows([Broken(), "exact_match"], ANSWERS, GOLDS).summary
-    assert found["bleu"].value is None
-    assert found["bleu"].errors == ("all rows together: ZeroDivisionError: no rows left",)
-    assert found["exact_match"].value == pytest.approx(1 / 3)
+    actual = score_rows([Broken(), "exact_match"], ANSWERS, GOLDS).summary
+    assert actual["bleu"].value is None
+    assert actual["bleu"].errors == ("all rows together: ZeroDivisionError: no rows left",)
+    assert actual["exact_match"].value == pytest.approx(1 / 3)
 
 
 def test_missing_and_impossible_scores_are_counted():
     scores = iter([None, math.nan, math.inf, 1.0])
-    found = score_rows([lambda answer, gold: next(scores)], ["a"] * 4, ["b"] * 4)
-    summary = found.summary["<lambda>"]
-    assert found.rows["<lambda>"] == [None, None, None, 1]
+    actual = score_rows([lambda answer, gold: next(scores)], ["a"] * 4, ["b"] * 4)
+    summary = actual.summary["<lambda>"]
+    assert actual.rows["<lambda>"] == [None, None, None, 1]
     assert (summary.n, summary.missing, summary.not_finite, summary.value) == (1, 1, 2, 1)
 
 
 def test_rows_without_a_right_answer_have_no_score_by_measures_that_need_one():
-    found = score_rows(["exact_match", "bleu", Matches("a"), "valid_json"], ["a", "b", "c"], [None, [], "c"])
-    assert (found.summary["exact_match"].n, found.summary["exact_match"].missing) == (1, 2)
-    assert found.summary["bleu"].n == 1
-    assert found.summary["matches(pattern=a)"].value == pytest.approx(1 / 3)
-    assert found.summary["valid_json"].n == 3
+    actual = score_rows(["exact_match", "bleu", Matches("a"), "valid_json"], ["a", "b", "c"], [None, [], "c"])
+    assert (actual.summary["exact_match"].n, actual.summary["exact_match"].missing) == (1, 2)
+    assert actual.summary["bleu"].n == 1
+    assert actual.summary["matches(pattern=a)"].value == pytest.approx(1 / 3)
+    assert actual.summary["valid_json"].n == 3
     none = score_rows(["exact_match", "bleu"], ["a"], [None]).summary
     assert none["bleu"].value is none["exact_match"].value is None
 
@@ -170,11 +170,11 @@ def test_scores_that_are_all_the_same_have_an_honest_interval(measure, right):
 
 
 def test_a_single_row_has_a_figure():
-    found = score_rows(["token_f1", "bleu", "exact_match", length], ["a b"], ["a c"]).summary
-    assert found["token_f1"].value == 0.5
-    assert found["token_f1"].low is found["bleu"].low is found["length"].low is None
-    assert found["token_f1"].interval == found["bleu"].interval == ""
-    assert found["exact_match"].low == 0
+    actual = score_rows(["token_f1", "bleu", "exact_match", length], ["a b"], ["a c"]).summary
+    assert actual["token_f1"].value == 0.5
+    assert actual["token_f1"].low is actual["bleu"].low is actual["length"].low is None
+    assert actual["token_f1"].interval == actual["bleu"].interval == ""
+    assert actual["exact_match"].low == 0
 
 
 def test_rows_of_one_cluster_count_as_alike():
@@ -182,10 +182,10 @@ def test_rows_of_one_cluster_count_as_alike():
     right = "the cat sat on the mat"
     answers = [right if cluster % 2 else "a dog sat on the mat" for cluster in clusters]
     plain = score_rows(["exact_match", "bleu"], answers, [right] * 200).summary
-    found = score_rows(["exact_match", "bleu"], answers, [right] * 200, clusters=clusters).summary
-    assert found["exact_match"].interval == "clustered"
-    for name in found:
-        assert found[name].high - found[name].low > 2 * (plain[name].high - plain[name].low)
+    actual = score_rows(["exact_match", "bleu"], answers, [right] * 200, clusters=clusters).summary
+    assert actual["exact_match"].interval == "clustered"
+    for name in actual:
+        assert actual[name].high - actual[name].low > 2 * (plain[name].high - plain[name].low)
 
 
 def test_the_same_call_has_the_same_result():

@@ -17,8 +17,8 @@ def test_the_bootstrap_of_a_ratio_holds_it():
     for number in range(250):
         there = rng.integers(1, 9, 80)
         counts = np.stack([rng.binomial(there, 0.6), there], axis=1)
-        found = bootstrap_interval(counts, ratio, draws=300, seed=number)
-        held += found.low <= 0.6 <= found.high
+        actual = bootstrap_interval(counts, ratio, draws=300, seed=number)
+        held += actual.low <= 0.6 <= actual.high
     assert 0.90 < held / 250 <= 0.98
 
 
@@ -38,17 +38,17 @@ def test_the_paired_bootstrap_finds_no_more_differences_than_it_says():
     for number in range(250):
         easy = rng.random(100)
         first, second = (np.stack([rng.random(100) < easy, np.ones(100)], axis=1) for _ in range(2))
-        found = paired_bootstrap(first, second, ratio, draws=200, seed=number)
-        wrong += found.p < 0.05
-        held += found.difference.low <= 0 <= found.difference.high
+        actual = paired_bootstrap(first, second, ratio, draws=200, seed=number)
+        wrong += actual.p < 0.05
+        held += actual.difference.low <= 0 <= actual.difference.high
     assert wrong / 250 < 0.09
     assert held / 250 > 0.91
 
 
 def test_models_that_agree_everywhere_do_not_differ():
     counts = np.ones((20, 2))
-    found = paired_bootstrap(counts, counts, ratio)
-    assert (found.p, found.constant, found.difference.value) == (1.0, True, 0.0)
+    actual = paired_bootstrap(counts, counts, ratio)
+    assert (actual.p, actual.constant, actual.difference.value) == (1.0, True, 0.0)
     apart = paired_bootstrap(counts, counts * [0, 1], ratio)
     assert apart.constant
     assert (apart.difference.low, apart.difference.high) == (1.0, 1.0)

@@ -24,9 +24,9 @@ def test_brier_is_sklearns():
 @pytest.mark.parametrize(("n", "expected"), [(100, 0.075), (500, 0.034), (5000, 0.011)])
 def test_a_calibrated_model_shows_an_error_that_is_named(n, expected):
     said = np.random.default_rng(15).uniform(0.5, 1, n)
-    found = calibration_error(said, np.random.default_rng(16).random(n) < said, draws=200)
-    assert found.calibrated == pytest.approx(expected, rel=0.35)
-    assert found.p > 0.01
+    actual = calibration_error(said, np.random.default_rng(16).random(n) < said, draws=200)
+    assert actual.calibrated == pytest.approx(expected, rel=0.35)
+    assert actual.p > 0.01
 
 
 def test_calibrated_models_are_called_so_and_overconfident_ones_are_not():

@@ -13,9 +13,9 @@ from potstill.metrics.uncertainty.means import mean_interval, seeds_interval
 
 def test_a_mean_has_students_interval():
     scores = np.random.default_rng(0).normal(0.3, 2, 25)
-    found = mean_interval(scores)
+    actual = mean_interval(scores)
     low, high = stats.t.interval(0.95, 24, scores.mean(), stats.sem(scores))
-    assert (found.low, found.high) == pytest.approx((low, high), rel=1e-4)
+    assert (actual.low, actual.high) == pytest.approx((low, high), rel=1e-4)
 
 
 def test_the_error_of_clusters_is_millers_formula():
@@ -37,8 +37,8 @@ def test_the_interval_of_clusters_holds_the_mean_and_one_without_does_not():
     held = naive = 0
     for _ in range(600):
         scores = rng.normal(size=20).repeat(10) + rng.normal(size=200)
-        found, plain = mean_interval(scores, clusters), mean_interval(scores)
-        held += found.low <= 0 <= found.high
+        actual, plain = mean_interval(scores, clusters), mean_interval(scores)
+        held += actual.low <= 0 <= actual.high
         naive += plain.low <= 0 <= plain.high
     assert 0.93 < held / 600 < 0.975
     assert naive / 600 < 0.75
@@ -50,8 +50,8 @@ def test_the_interval_of_several_seeds_holds_the_mean(seeds, rows, of_seeds):
     held = 0
     for _ in range(500):
         seed, row = rng.normal(size=(seeds, 1)), rng.normal(size=rows)
-        found = seeds_interval(row + of_seeds * seed + rng.normal(size=(seeds, rows)))
-        held += found.low <= 0 <= found.high
+        actual = seeds_interval(row + of_seeds * seed + rng.normal(size=(seeds, rows)))
+        held += actual.low <= 0 <= actual.high
     assert 0.92 < held / 500 < 0.99
 
 

@@ -20,8 +20,8 @@ def test_a_student_at_the_bound_passes_as_seldom_as_is_said():
 
 def test_the_bound_and_the_p_say_the_same():
     for one in range(0, 40, 3):
-        found = non_inferior_shares(one, 20, 300, within=0.03)
-        assert (found.p < 0.025) == (found.difference.low > -0.03) == found.passed
+        actual = non_inferior_shares(one, 20, 300, within=0.03)
+        assert (actual.p < 0.025) == (actual.difference.low > -0.03) == actual.passed
         means = non_inferior_means([1.0] * one + [0.0] * (300 - one), [0.0] * 280 + [1.0] * 20, within=0.03)
         assert (means.p < 0.025) == (means.difference.low > -0.03) == means.passed
     assert non_inferior_shares(0, 60, 300, within=0.02).worse

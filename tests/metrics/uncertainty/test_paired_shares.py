@@ -28,18 +28,18 @@ def test_wilsons_interval_holds_the_share(n, share):
 @pytest.mark.parametrize("n", [50, 100, 1000])
 def test_bonett_and_prices_interval_holds_the_difference(first, second, n):
     rng = np.random.default_rng(n)
-    found = [bonett_price(int(one), int(two), n) for one, two in pairs(rng, n, first, second, 2000)]
-    held = np.mean([one.low <= first - second <= one.high for one in found])
+    actual = [bonett_price(int(one), int(two), n) for one, two in pairs(rng, n, first, second, 2000)]
+    held = np.mean([one.low <= first - second <= one.high for one in actual])
     assert 0.94 < held <= 1.0
 
 
 def test_bonett_and_prices_interval_equals_its_formula_and_mirrors():
-    found = bonett_price(8, 2, 100)
+    actual = bonett_price(8, 2, 100)
     p, q = 9 / 102, 3 / 102
     half = 1.959963984540054 * math.sqrt((p + q - (p - q) ** 2) / 102)
-    assert (found.low, found.high) == pytest.approx((p - q - half, p - q + half))
+    assert (actual.low, actual.high) == pytest.approx((p - q - half, p - q + half))
     mirrored = bonett_price(2, 8, 100)
-    assert (mirrored.low, mirrored.high) == pytest.approx((-found.high, -found.low))
+    assert (mirrored.low, mirrored.high) == pytest.approx((-actual.high, -actual.low))
     agreed = bonett_price(0, 0, 30)
     assert agreed.value == 0
     assert agreed.low < 0 < agreed.high

@@ -18,8 +18,8 @@ from potstill.metrics.uncertainty.power import detectable, detectable_shares, ro
 def test_the_smallest_difference_is_found_as_often_as_is_said(share, n):
     difference = detectable_shares(round(share * n), n)
     drawn = pairs(np.random.default_rng(12), n, (share + difference) / 2, (share - difference) / 2, 3000)
-    found = np.mean([mcnemar(int(one), int(two)) < 0.05 for one, two in drawn])
-    assert found == pytest.approx(0.8, abs=0.04)
+    actual = np.mean([mcnemar(int(one), int(two)) < 0.05 for one, two in drawn])
+    assert actual == pytest.approx(0.8, abs=0.04)
 
 
 def test_rows_and_difference_are_the_same_question():
@@ -41,8 +41,8 @@ def test_a_test_set_on_which_models_agree_shows_something_all_the_same():
 
 def test_the_smallest_difference_of_means_is_found_as_often_as_is_said():
     rng = np.random.default_rng(13)
-    difference, found = detectable(1 / math.sqrt(100)), 0
+    difference, actual = detectable(1 / math.sqrt(100)), 0
     for _ in range(1000):
         interval = mean_interval(rng.normal(difference, 1, 100))
-        found += interval.low > 0
-    assert found / 1000 == pytest.approx(0.8, abs=0.04)
+        actual += interval.low > 0
+    assert actual / 1000 == pytest.approx(0.8, abs=0.04)

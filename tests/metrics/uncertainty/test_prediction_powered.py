@@ -17,10 +17,10 @@ def test_a_judges_help_leaves_the_mean_where_it_is(trust):
     for _ in range(600):
         truth = rng.random(540) < 0.6
         judged = np.where(rng.random(540) < trust, truth, rng.random(540) < 0.9)
-        found = prediction_powered(truth[:40], judged[:40], judged[40:])
-        held += found.mean.low <= 0.6 <= found.mean.high
-        lambdas.append(found.trust)
-        width.append(found.mean.error)
+        actual = prediction_powered(truth[:40], judged[:40], judged[40:])
+        held += actual.mean.low <= 0.6 <= actual.mean.high
+        lambdas.append(actual.trust)
+        width.append(actual.mean.error)
         alone.append(mean_interval(truth[:40].astype(float)).error)
     assert held / 600 > 0.93
     assert np.mean(width) < np.mean(alone)
@@ -29,10 +29,14 @@ def test_a_judges_help_leaves_the_mean_where_it_is(trust):
 
 def test_a_judge_of_no_use_is_left_aside():
     human = [1, 0, 1, 1, 0, 1]
-    found = prediction_powered(human, [1] * 6, [1] * 100)
-    assert (found.trust, found.mean.value, found.as_good_as) == (0.0, pytest.approx(2 / 3), pytest.approx(8, abs=0.3))
+    actual = prediction_powered(human, [1] * 6, [1] * 100)
+    assert (actual.trust, actual.mean.value, actual.as_good_as) == (
+        0.0,
+        pytest.approx(2 / 3),
+        pytest.approx(8, abs=0.3),
+    )
     wider = stats.sem([*human, 1, 0])
-    assert found.mean.error == pytest.approx(wider)
+    assert actual.mean.error == pytest.approx(wider)
     assert prediction_powered([2, 3, 4], [1, 1, 1], [1, 1]).mean.error == pytest.approx(stats.sem([2, 3, 4]))
     with pytest.raises(ValueError, match="at least two"):
         prediction_powered([1], [1], [1])

@@ -12,13 +12,13 @@ def test_the_interval_holds_the_truth_as_often_as_it_says(first, second):
     rng = np.random.default_rng(0)
     held = 0
     for _ in range(2_000):
-        found = agresti_caffo(int(rng.binomial(100, first)), 100, int(rng.binomial(80, second)), 80)
-        held += found.low <= first - second <= found.high
+        actual = agresti_caffo(int(rng.binomial(100, first)), 100, int(rng.binomial(80, second)), 80)
+        held += actual.low <= first - second <= actual.high
     assert held / 2_000 >= 0.935
 
 
 def test_it_has_a_width_at_the_ends_and_refuses_what_are_no_counts():
-    found = agresti_caffo(10, 10, 10, 10)
-    assert found.value == 0 and found.low < 0 < found.high
+    actual = agresti_caffo(10, 10, 10, 10)
+    assert actual.value == 0 and actual.low < 0 < actual.high
     with pytest.raises(ValueError, match="11 of 10"):
         agresti_caffo(11, 10, 1, 10)

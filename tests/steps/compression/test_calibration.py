@@ -19,7 +19,7 @@ CALIBRATED = [
 ]
 
 
-def told(step):
+def problems_of(step):
     """Return what the step says of test splits."""
     return [problem.message for problem in step.check() if "test split" in problem.message]
 
@@ -28,11 +28,11 @@ def told(step):
 def test_every_step_that_is_calibrated_refuses_a_test_split(kind):
     needed = {"heads": 1} if kind.__name__ == "HeadPrune" else {}
     for rows, wrong in ((DATA.test, True), (DATA.train, False)):
-        found = [
+        actual = [
             problem for problem in kind("model", calibration=rows, **needed).check() if "test split" in str(problem)
         ]
-        assert bool(found) is wrong
-        assert not found or "come from the test split of Split" in found[0].message
+        assert bool(actual) is wrong
+        assert not actual or "come from the test split of Split" in actual[0].message
 
 
 def test_steps_between_hide_nothing():
@@ -43,4 +43,4 @@ def test_steps_between_hide_nothing():
 
 def test_a_model_that_was_chosen_on_test_rows_may_have_labelled_the_rows():
     chosen = HardLabel(DATA.train, student="model", validation=DATA.test)
-    assert not told(WandaPrune("model", calibration=ClassProbabilities(DATA.train, chosen)))
+    assert not problems_of(WandaPrune("model", calibration=ClassProbabilities(DATA.train, chosen)))

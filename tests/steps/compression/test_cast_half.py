@@ -21,10 +21,10 @@ def encoder(tmp_path):
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_every_weight_is_rounded_to_nearest(encoder, tmp_path, dtype):
     out, _ = compressing.run_step(CastHalf, encoder, tmp_path, dtype=dtype)
-    made, dense = load_file(out / "model.safetensors"), load_file(encoder / "model.safetensors")
-    assert made.keys() == dense.keys()
+    result, dense = load_file(out / "model.safetensors"), load_file(encoder / "model.safetensors")
+    assert result.keys() == dense.keys()
     for name, value in dense.items():
-        assert torch.equal(made[name], value.to(getattr(torch, dtype))), name
+        assert torch.equal(result[name], value.to(getattr(torch, dtype))), name
     assert json.loads((out / "config.json").read_text())["dtype"] == dtype
     assert AutoModel.from_pretrained(out).dtype == getattr(torch, dtype)
     assert AutoTokenizer.from_pretrained(out)("turn on")["input_ids"]

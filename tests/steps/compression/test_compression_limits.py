@@ -76,8 +76,8 @@ def test_a_hessian_that_can_not_be_inverted_is_damped_more_and_noted(folder, tmp
     taken = context.notes["damping"]
     assert "model.layers.0.mlp.down_proj" in taken
     assert all(1e-15 < damping <= 1 for damping in taken.values())
-    made = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32)
-    assert torch.isfinite(made(input_ids=torch.arange(3, 20)[None]).logits).all()
+    result = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32)
+    assert torch.isfinite(result(input_ids=torch.arange(3, 20)[None]).logits).all()
 
 
 def test_a_regular_hessian_has_nothing_to_note(folder, tmp_path):

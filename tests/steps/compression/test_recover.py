@@ -63,17 +63,17 @@ def test_pruned_and_recovered_are_steps_of_their_own_and_are_named(student):
 def test_zeros_survive_a_training_and_the_rest_learns(student, tmp_path):
     trainer = HardLabel(ROWS, student=str(student), **FAST)
     sparse = WandaPrune(str(student), calibration=ROWS, sparsity=0.5, recover=trainer, name="sparse")
-    made = zeroing.made(
+    result = zeroing.made(
         tmp_path / "store", sparse=sparse, pruned=dataclasses.replace(sparse, recover=None, name="only_pruned")
     )
-    before, after = blocks(made["pruned"].path), blocks(made["sparse"].path)
+    before, after = blocks(result["pruned"].path), blocks(result["sparse"].path)
     for name, weight in before.items():
         assert (after[name][weight == 0] == 0).all(), name
         assert (after[name][weight != 0] != weight[weight != 0]).float().mean() > 0.3, name
-    card = (made["sparse"].path / "README.md").read_text()
+    card = (result["sparse"].path / "README.md").read_text()
     assert "zeros | held" in card
     # the pruned model is the same artifact whether it is recovered or not
-    assert made["pruned"].key in json.dumps(made["sparse"].manifest)
+    assert result["pruned"].key in json.dumps(result["sparse"].manifest)
 
 
 @pytest.mark.parametrize("kind", ["classifier", "layers", "meta", "sentences", "gpt2"])
@@ -91,20 +91,20 @@ def test_trainers_of_encoders_and_gpt2_hold_zeros_too(kind, tmp_path):
             folder = tiny.encoder(tmp_path / "encoder")
             trainer = SentenceEncoder(TEXTS, student="x", anchor="text", positive="label", **FAST)
     sparse = MagnitudePrune(str(folder), scope="layer", recover=trainer)
-    made = zeroing.made(tmp_path / "store", sparse=sparse)["sparse"].path
-    names = [name for name in blocks(made) if name.rpartition(".")[0].endswith(("dense", "query", "c_attn", "c_fc"))]
+    result = zeroing.made(tmp_path / "store", sparse=sparse)["sparse"].path
+    names = [name for name in blocks(result) if name.rpartition(".")[0].endswith(("dense", "query", "c_attn", "c_fc"))]
     assert names
     for name in names:
-        assert 0.45 < float((learning.weights(made)[name] == 0).float().mean()) <= 0.5, name
+        assert 0.45 < float((learning.weights(result)[name] == 0).float().mean()) <= 0.5, name
     if kind in ("classifier", "layers", "meta"):
-        assert not torch.equal(learning.weights(made)["classifier.weight"], zeroing.loaded(folder).classifier.weight)
+        assert not torch.equal(learning.weights(result)["classifier.weight"], zeroing.loaded(folder).classifier.weight)
 
 
 def test_adapters_keep_off_the_zeros(student, tmp_path):
     trainer = HardLabel(ROWS, student="x", lora=LoRA(rank=4), **FAST)
     sparse = MagnitudePrune(str(student), scope="layer", recover=trainer, name="sparse")
-    made = zeroing.made(tmp_path / "store", sparse=sparse, pruned=sparse.expanded().student)
-    before, after = blocks(made["pruned"].path), blocks(made["sparse"].path)
+    result = zeroing.made(tmp_path / "store", sparse=sparse, pruned=sparse.expanded().student)
+    before, after = blocks(result["pruned"].path), blocks(result["sparse"].path)
     for name, weight in before.items():
         assert (after[name][weight == 0] == 0).all(), name
         assert (after[name][weight != 0] != weight[weight != 0]).float().mean() > 0.3, name
@@ -139,15 +139,17 @@ def test_what_is_no_trainer_is_refused(student, wrong):
 
 
 def test_wrong_parameters_of_either_part_are_told(student):
-    def told(sparsity, **fields):
+    def wrong(sparsity, **fields):
         trainer = HardLabel(ROWS, student="x", **fields)
         return problems_of(MagnitudePrune(str(student), sparsity=sparsity, recover=trainer, name="sparse"))
 
     both = ["sparse.pruned.sparsity: must be >= 0 and < 1, got 1.5", "sparse.epochs: must be > 0, got -1.0"]
-    assert told(1.5, epochs=-1.0) == both
-    assert told(0.5, processes=2, sharding=True) == ["sparse.sharding: does not split held zeros: leave out hold_zeros"]
-    assert "sparse.hold_zeros: zeros of 4-bit weights" in told(0.5, qlora=True)[0]
-    assert "sparse.hold_zeros: adapters with dropout" in told(0.5, lora=LoRA(dropout=0.1))[0]
+    assert wrong(1.5, epochs=-1.0) == both
+    assert wrong(0.5, processes=2, sharding=True) == [
+        "sparse.sharding: does not split held zeros: leave out hold_zeros"
+    ]
+    assert "sparse.hold_zeros: zeros of 4-bit weights" in wrong(0.5, qlora=True)[0]
+    assert "sparse.hold_zeros: adapters with dropout" in wrong(0.5, lora=LoRA(dropout=0.1))[0]
 
 
 TEXT = """

@@ -48,7 +48,7 @@ def evaluated(folder, given, teacher=None, **options):
 
 def test_every_row_is_kept_with_its_answer_and_scores(tmp_path):
     given = rows(["a", "b", "c"], start=["ech", "no ", "ech"], passage=["p", "p", None])
-    made, context = evaluated(
+    result, context = evaluated(
         tmp_path, given, measures=["token_f1", ROUGE("L"), starts_alike, raises], cluster="passage"
     )
     kept = table(context.out)
@@ -60,17 +60,17 @@ def test_every_row_is_kept_with_its_answer_and_scores(tmp_path):
     assert first["completion_tokens"] > 0
     assert first["exact_match"] is False
     assert [row["score_raises"] for row in kept] == [None] * 3
-    measures = made["sets"]["test"]["measures"]
+    measures = result["sets"]["test"]["measures"]
     assert list(measures) == ["token_f1", "rouge_l", "starts_alike", "raises"]
     assert measures["raises"]["failed"] == 3
     assert measures["raises"]["errors"][0] == "row 'r0': KeyError: 'no such thing'"
     assert measures["token_f1"]["n"] == 3
-    json.dumps(made, allow_nan=False)
+    json.dumps(result, allow_nan=False)
 
 
 def test_without_measures_the_figures_are_as_before_and_rows_are_kept_too(tmp_path):
-    made, context = evaluated(tmp_path, {"a": rows(["x"]), "b": rows(["y", "z"])})
-    assert all("measures" not in one for one in made["sets"].values())
+    result, context = evaluated(tmp_path, {"a": rows(["x"]), "b": rows(["y", "z"])})
+    assert all("measures" not in one for one in result["sets"].values())
     kept = table(context.out)
     assert [row["set"] for row in kept] == ["a", "b", "b"]
     assert not [name for name in kept[0] if name.startswith("score_")]
@@ -111,8 +111,10 @@ def test_another_model_is_another_measurement(tmp_path):
 def test_a_measurement_with_a_failed_request_is_not_kept(tmp_path):
     log = tmp_path / "calls"
     teacher = EchoTeacher(log=str(log), failing=(TEXTS[1],))
-    made, context = evaluated(tmp_path, rows(["a", "injected failure"]), teacher, measures=["exact_match", "token_f1"])
-    assert made["sets"]["test"]["measures"]["exact_match"]["value"] == 0.0  # it counts as an empty answer
+    result, context = evaluated(
+        tmp_path, rows(["a", "injected failure"]), teacher, measures=["exact_match", "token_f1"]
+    )
+    assert result["sets"]["test"]["measures"]["exact_match"]["value"] == 0.0  # it counts as an empty answer
     assert table(context.out)[1]["finish_reason"] == "error"
     asked = len(calls(log))
     evaluated(tmp_path, rows(["a", "injected failure"]), teacher)

@@ -55,28 +55,28 @@ def measure(folder, given, tmp_path, **fields):
 
 @pytest.mark.parametrize("batch_size", [1, 64])
 def test_accuracy_with_its_interval_and_what_is_mixed_up(tmp_path, classifier, batch_size):
-    made = measure(
+    result = measure(
         classifier, rows(TEXTS, ["light", "other", "light", "light"]), tmp_path, batch_size=batch_size, worst=1
     )
     share = wilson(3, 4)
-    test = made["sets"]["test"]
+    test = result["sets"]["test"]
     expected = {"n": 4, "accuracy": 0.75, "accuracy_low": share.low, "accuracy_high": share.high, "unknown_labels": []}
     assert {name: test[name] for name in expected} == expected
     assert test["worst"] == [{"label": "other", "n": 1, "precision": 0.5, "recall": 1.0, "f1": pytest.approx(2 / 3)}]
     assert test["mixed_up"] == [{"label": "light", "predicted": "other", "rows": 1}]
     assert test["macro_f1"] == pytest.approx((0.8 + 2 / 3) / 2)
-    assert made["classes"] == 2 and made["peak_memory_bytes"] > 10e6
-    assert made["model_rows_per_s"] > made["rows_per_s"] > 0
-    assert made["weights_bytes"] == (classifier / "model.safetensors").stat().st_size
+    assert result["classes"] == 2 and result["peak_memory_bytes"] > 10e6
+    assert result["model_rows_per_s"] > result["rows_per_s"] > 0
+    assert result["weights_bytes"] == (classifier / "model.safetensors").stat().st_size
 
 
 def test_sets_are_measured_apart_and_progress_is_told(tmp_path, classifier):
-    told = []
+    reported = []
     sets = {"a": rows(TEXTS[:2], ["light", "other"]), "b": rows(TEXTS[2:], ["other", "other"])}
-    surroundings = context(tmp_path, lambda done, total=None, **_: told.append((done, total)))
-    made = EvaluateClassifier(str(classifier), sets).run(classifier, sets, surroundings)
-    assert {name: part["accuracy"] for name, part in made["sets"].items()} == {"a": 1.0, "b": 0.5}
-    assert told == [(2, 2), (2, 2)] and surroundings.ledger.kept == 4
+    step_context = context(tmp_path, lambda done, total=None, **_: reported.append((done, total)))
+    result = EvaluateClassifier(str(classifier), sets).run(classifier, sets, step_context)
+    assert {name: part["accuracy"] for name, part in result["sets"].items()} == {"a": 1.0, "b": 0.5}
+    assert reported == [(2, 2), (2, 2)] and step_context.ledger.kept == 4
 
 
 def test_a_label_that_the_model_lacks_is_wrong_and_listed(tmp_path, classifier):
@@ -100,7 +100,7 @@ def test_bad_test_sets_are_named(tmp_path, classifier):
 
 
 def test_rows_are_kept_with_the_probability_of_the_answer(tmp_path, classifier):
-    made = measure(classifier, rows(TEXTS, ["light", "other", "light", "light"]), tmp_path, batch_size=3)
+    result = measure(classifier, rows(TEXTS, ["light", "other", "light", "light"]), tmp_path, batch_size=3)
     kept = pyarrow.parquet.read_table(tmp_path / FILE).to_pylist()
     assert [row["answer"] for row in kept] == ["light", "other", "light", "other"]
     assert [row["correct"] for row in kept] == [True, True, True, False]
@@ -109,7 +109,7 @@ def test_rows_are_kept_with_the_probability_of_the_answer(tmp_path, classifier):
         for number, (text, label) in enumerate(zip(TEXTS, ["light", "other", "light", "light"], strict=True))
     ]
     assert all(0.5 <= row["probability"] <= 1 for row in kept)
-    test = made["sets"]["test"]
+    test = result["sets"]["test"]
     assert test["brier"] == pytest.approx(
         sum((row["probability"] - row["correct"]) ** 2 for row in kept) / len(kept), abs=1e-6
     )

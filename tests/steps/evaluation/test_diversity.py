@@ -37,14 +37,14 @@ def figures(step: Diversity, folder: Path, texts: list[str | None], **inputs: ob
 
 
 def test_a_small_example_by_hand(tmp_path: Path) -> None:
-    found = figures(Diversity(SOURCE), tmp_path, FEW)
-    assert found["rows"] == found["sampled"] == 3
-    assert found["distinct"] == {"1": 9 / 13, "2": 7 / 10, "3": 5 / 7}
-    assert found["ngrams"] == {"1": 13, "2": 10, "3": 7}
-    assert found["self_rouge_l"] == pytest.approx((2 * 4 / 10 + 0 + 0) / 3)
-    assert found["words"] == {"mean": 13 / 3, "min": 3, "p5": 3, "p25": 3, "p50": 5, "p75": 5, "p95": 5, "max": 5}
+    actual = figures(Diversity(SOURCE), tmp_path, FEW)
+    assert actual["rows"] == actual["sampled"] == 3
+    assert actual["distinct"] == {"1": 9 / 13, "2": 7 / 10, "3": 5 / 7}
+    assert actual["ngrams"] == {"1": 13, "2": 10, "3": 7}
+    assert actual["self_rouge_l"] == pytest.approx((2 * 4 / 10 + 0 + 0) / 3)
+    assert actual["words"] == {"mean": 13 / 3, "min": 3, "p5": 3, "p25": 3, "p50": 5, "p75": 5, "p95": 5, "max": 5}
     top = [{"verb": "write", "rows": 2, "objects": {"poem": 2}}]
-    assert found["verbs"] == {"found": 2 / 3, "pairs": 1, "top": top}
+    assert actual["verbs"] == {"found": 2 / 3, "pairs": 1, "top": top}
 
 
 def test_all_equal_and_all_different(tmp_path: Path) -> None:
@@ -61,19 +61,19 @@ def test_real_instructions_by_second_implementations(tmp_path: Path) -> None:
     texts = [json.loads(line)["instruction"] for line in SEEDS.read_text(encoding="utf-8").splitlines()]
     texts = [text for text in texts if PROSE.fullmatch(text)]  # in others a symbol may be part of a word
     texts, seeds = texts[:60], texts[60:90]
-    found = figures(Diversity(SOURCE), tmp_path, texts, seeds=Dataset.from_dict({"instruction": seeds}))
+    actual = figures(Diversity(SOURCE), tmp_path, texts, seeds=Dataset.from_dict({"instruction": seeds}))
     scorer = RougeScorer(["rougeL"], tokenizer=Words())
     pairs = [scorer.score(a, b)["rougeL"].fmeasure for a, b in itertools.combinations(texts, 2)]
-    assert found["self_rouge_l"] == pytest.approx(fmean(pairs))
+    assert actual["self_rouge_l"] == pytest.approx(fmean(pairs))
     near = [max(scorer.score(text, seed)["rougeL"].fmeasure for seed in seeds) for text in texts]
-    assert found["nearest_seed"]["mean"] == pytest.approx(fmean(near))
-    assert found["nearest_seed"]["histogram"] == [
+    assert actual["nearest_seed"]["mean"] == pytest.approx(fmean(near))
+    assert actual["nearest_seed"]["histogram"] == [
         sum(math.floor(10 * score + 1e-9) == tenth for score in near) for tenth in range(10)
     ]
     words = [Words().tokenize(text) for text in texts]
     for n in (1, 2, 3):
         grams = Counter(gram for text in words for gram in zip(*(text[start:] for start in range(n)), strict=False))
-        assert found["distinct"][str(n)] == len(grams) / grams.total()
+        assert actual["distinct"][str(n)] == len(grams) / grams.total()
 
 
 def test_a_sample_is_drawn_by_the_seed(tmp_path: Path) -> None:

@@ -58,19 +58,19 @@ def classifier(tmp_path_factory):
 @pytest.fixture(scope="module")
 def written(tmp_path_factory, causal, classifier):
     """Writes a format in float32, as Export and ExportEncoder do, without their checks; each once."""
-    made = {}
+    result = {}
 
     def write(fmt, encoder=False):
         need("onnxruntime" if encoder and fmt == "onnx" else PACKAGES[fmt])
-        if (fmt, encoder) not in made:
+        if (fmt, encoder) not in result:
             out = tmp_path_factory.mktemp(f"{fmt}-{encoder}")
             step, module = (ExportEncoder, "encoder") if encoder else (Export, "language_model")
-            made[fmt, encoder] = out
+            result[fmt, encoder] = out
             home = importlib.import_module(f"potstill.steps.exporting.{module}")
             source = home.load(str(classifier)) if encoder else home.load(str(causal), quantized=False)
             home._carry(source, out)
             step("model", format=fmt, precision="f32")._exporter().write(source, out)
-        return made[fmt, encoder]
+        return result[fmt, encoder]
 
     return write
 
@@ -106,13 +106,13 @@ def test_an_exported_classifier_names_the_classes_that_the_model_does(fmt, class
 def test_an_exported_language_model_has_the_perplexity_of_the_model(fmt, causal, written, tmp_path):
     step = EvaluatePerplexity("model", None, window=32)
     given = measured(step, causal, TEXTS, tmp_path)["sets"]["test"]
-    made = measured(step, written(fmt), TEXTS, tmp_path)
-    own = made["sets"]["test"]
+    result = measured(step, written(fmt), TEXTS, tmp_path)
+    own = result["sets"]["test"]
     assert own["tokens"] == given["tokens"] and own["row_digest"] == given["row_digest"]
     assert own["perplexity"] == pytest.approx(given["perplexity"], rel=0.02)
-    assert made["weights_bytes"] > 1000 and made["engine"]["runtime"]
+    assert result["weights_bytes"] > 1000 and result["engine"]["runtime"]
     # transformers, which dequantizes a GGUF, says nothing of the speed of llama.cpp
-    assert (made["tokens_per_s"] is not None) == (fmt != "gguf" or HAS_LLAMA)
+    assert (result["tokens_per_s"] is not None) == (fmt != "gguf" or HAS_LLAMA)
 
 
 @pytest.mark.parametrize("fmt", PACKAGES)
@@ -122,18 +122,18 @@ def test_an_exported_language_model_answers_as_the_model_does(fmt, causal, writt
     step = Evaluate("model", None, max_tokens=6, latency_requests=1, warmup=0)
     teacher = Transformers(str(causal), dtype="float32")
     given = step.run(teacher, Dataset.from_list(ASKED), context_in(tmp_path))
-    made = measured(step, written(fmt), ASKED, tmp_path)
-    answers = [[example["answer"] for example in one["examples"]] for one in (given, made)]
+    result = measured(step, written(fmt), ASKED, tmp_path)
+    answers = [[example["answer"] for example in one["examples"]] for one in (given, result)]
     assert answers[0] == answers[1] and len(answers[0]) == 2
-    assert (made["tokens_per_s"] is not None) == (fmt != "gguf" or HAS_LLAMA)
+    assert (result["tokens_per_s"] is not None) == (fmt != "gguf" or HAS_LLAMA)
 
 
 def test_a_prompt_that_the_export_can_not_read_is_an_error_of_its_row(written, tmp_path):
     long = [*ASKED, {"instruction": "open it " * 300, "output": "x"}]
-    made = measured(
+    result = measured(
         Evaluate("model", None, max_tokens=2, latency_requests=1, warmup=0), written("gguf"), long, tmp_path
     )
-    assert made["sets"]["test"]["errors"] == 1
+    assert result["sets"]["test"]["errors"] == 1
 
 
 def test_a_table_of_sizes_holds_all_that_can_be_deployed(causal, written, tmp_path):

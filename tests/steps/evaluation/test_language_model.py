@@ -18,7 +18,7 @@ from potstill.engine.store.journal import Journal
 from potstill.errors import BadInput
 from potstill.metrics.answers import wilson
 from potstill.steps.evaluation.answer_scores import Question, examples, score
-from potstill.steps.evaluation.language_model import WARM_UP_BATCH, Evaluate, as_teacher, weights_folder
+from potstill.steps.evaluation.language_model import WARM_UP_BATCH, Evaluate, teacher_for, weights_folder
 from potstill.steps.evaluation.read_model import ReadByTransformers
 from potstill.steps.quantization.int4 import QuantizeInt4
 from potstill.teachers.protocol import Request, Response, Sampling
@@ -63,20 +63,20 @@ def test_scores_by_set_with_intervals():
         Response('{"a":1}', "error"),  # what a failed request says is no answer
         Response(" plain ", "stop"),
     ]
-    made = score(questions, responses)
-    assert list(made) == ["test", "hand"]
+    result = score(questions, responses)
+    assert list(result) == ["test", "hand"]
     half = wilson(1, 2)
     expected = {"n": 2, "exact_match": 0.5, "exact_match_low": half.low, "exact_match_high": half.high, "errors": 0}
-    assert {name: made["test"][name] for name in expected} == expected
-    assert (made["test"]["valid_json"], made["test"]["cut"]) == (0.5, 1)
-    assert (made["hand"]["exact_match"], made["hand"]["valid_json"], made["hand"]["errors"]) == (0.5, 0.0, 1)
+    assert {name: result["test"][name] for name in expected} == expected
+    assert (result["test"]["valid_json"], result["test"]["cut"]) == (0.5, 1)
+    assert (result["hand"]["exact_match"], result["hand"]["valid_json"], result["hand"]["errors"]) == (0.5, 0.0, 1)
 
 
 def test_examples_are_the_first_mistakes_of_each_set():
     questions = [question(n, name="hand" if n > 5 else "test") for n in range(9)]
     responses = [Response('{"a":1}' if n == 0 else f"wrong {n}", "stop") for n in range(9)]
-    made = examples(questions, responses, 2)
-    assert [(example["set"], example["answer"]) for example in made] == [
+    result = examples(questions, responses, 2)
+    assert [(example["set"], example["answer"]) for example in result] == [
         ("test", "wrong 1"),
         ("test", "wrong 2"),
         ("hand", "wrong 6"),
@@ -91,15 +91,15 @@ def test_a_model_of_four_bits_is_measured_on_every_processor(tmp_path):
     given = rows([f"turn on light {number}" for number in range(8)], ['{"a":1}'] * 8)
     model = QuantizeInt4(str(exported.causal(tmp_path / "model")), calibration=given, method="rtn", group_size=32)
     folder = model.run(model=model.model, calibration=given, context=compressing.context(tmp_path, "int4"))
-    here = as_teacher(folder)
+    here = teacher_for(folder)
     assert isinstance(here, ReadByTransformers) == bool(unserved(folder))
     if not isinstance(here, ReadByTransformers):
         here = ReadByTransformers(str(folder))
     evaluation = context(tmp_path / "evaluation")
-    made = Evaluate(here, given, max_tokens=4).run(here, given, evaluation)
-    assert made["tokens_per_s"] is made["first_token_ms_p50"] is made["peak_memory_bytes"] is None
-    assert made["bits_per_weight"] < 16
-    assert made["sets"]["test"]["n"] == 8
+    result = Evaluate(here, given, max_tokens=4).run(here, given, evaluation)
+    assert result["tokens_per_s"] is result["first_token_ms_p50"] is result["peak_memory_bytes"] is None
+    assert result["bits_per_weight"] < 16
+    assert result["sets"]["test"]["n"] == 8
     assert "its speed was not measured" in evaluation.notes["warnings"][0]
 
 
@@ -109,14 +109,14 @@ def test_a_teacher_is_asked_by_the_protocol_and_scored(tmp_path):
     right = answers(EchoTeacher(), texts, max_tokens=9)
     given = {"a": rows(texts[:4], [right[0], "no", right[2], "no"]), "b": rows(texts[4:], right[4:])}
     step = Evaluate(teacher, given, max_tokens=9, latency_requests=3, warmup=2)
-    surroundings = context(tmp_path)
-    made = step.run(teacher, given, surroundings)
-    assert {name: scores["exact_match"] for name, scores in made["sets"].items()} == {"a": 0.5, "b": 1.0}
-    assert [example["expected"] for example in made["examples"]] == ["no", "no"]
-    assert made["engine"]["label"] == "echo"
-    assert made["tokens_per_s"] > 0 < made["first_token_ms_p50"] <= made["first_token_ms_p95"]
-    assert made["weights_bytes"] is made["peak_memory_bytes"] is None
-    assert surroundings.ledger.kept == 6
+    step_context = context(tmp_path)
+    result = step.run(teacher, given, step_context)
+    assert {name: scores["exact_match"] for name, scores in result["sets"].items()} == {"a": 0.5, "b": 1.0}
+    assert [example["expected"] for example in result["examples"]] == ["no", "no"]
+    assert result["engine"]["label"] == "echo"
+    assert result["tokens_per_s"] > 0 < result["first_token_ms_p50"] <= result["first_token_ms_p95"]
+    assert result["weights_bytes"] is result["peak_memory_bytes"] is None
+    assert step_context.ledger.kept == 6
     asked = [line.split(" ", 1)[1] for line in calls(tmp_path / "calls")]
     warmup, single, measured = asked[:6], asked[6:11], asked[11:]
     assert warmup == measured == [repr(text) for text in texts]
@@ -138,11 +138,11 @@ def test_the_warm_up_is_one_batch_and_spares_the_latency_rows(tmp_path):
 def test_a_failed_request_is_wrong_and_lost(tmp_path):
     teacher = EchoTeacher(failing=("command 1",))
     given = rows(["command 0", "command 1"], ["", "injected failure"])
-    surroundings = context(tmp_path)
-    made = Evaluate(teacher, given).run(teacher, given, surroundings)
-    assert (made["sets"]["test"]["exact_match"], made["sets"]["test"]["errors"]) == (0.0, 1)
-    assert surroundings.ledger.counts()["retryable"] == 1
-    assert surroundings.ledger.kept == 1
+    step_context = context(tmp_path)
+    result = Evaluate(teacher, given).run(teacher, given, step_context)
+    assert (result["sets"]["test"]["exact_match"], result["sets"]["test"]["errors"]) == (0.0, 1)
+    assert step_context.ledger.counts()["retryable"] == 1
+    assert step_context.ledger.kept == 1
 
 
 def test_all_bad_rows_are_reported_together(tmp_path):
@@ -181,11 +181,11 @@ def test_a_real_model_through_vllm(tmp_path):
     texts = [f"turn on light {number}" for number in range(4)]
     given = rows(texts, ["{}"] * 4)
     step = Evaluate(str(folder), given, max_tokens=6, latency_requests=4)
-    made = step.run(folder, given, context(tmp_path / "work"))
-    assert made["sets"]["test"]["n"] == 4
-    assert 0 < made["engine"]["completion_tokens"] <= 4 * 6
-    assert made["tokens_per_s"] > 0 < made["first_token_ms_p50"] <= made["first_token_ms_p95"]
-    assert made["weights_bytes"] == (folder / "model.safetensors").stat().st_size
-    assert made["peak_memory_bytes"] > 100e6
-    assert made["engine"]["label"] == "model"
-    assert len(made["examples"]) == 4
+    result = step.run(folder, given, context(tmp_path / "work"))
+    assert result["sets"]["test"]["n"] == 4
+    assert 0 < result["engine"]["completion_tokens"] <= 4 * 6
+    assert result["tokens_per_s"] > 0 < result["first_token_ms_p50"] <= result["first_token_ms_p95"]
+    assert result["weights_bytes"] == (folder / "model.safetensors").stat().st_size
+    assert result["peak_memory_bytes"] > 100e6
+    assert result["engine"]["label"] == "model"
+    assert len(result["examples"]) == 4

@@ -41,15 +41,15 @@ SOURCE = LoadRows([{"instruction": "x"}])
 
 def figures(folder: Path, step: LeakCheck, train: list[Any], test: Any, encoder: Any = None) -> dict[str, Any]:
     sets = {name: Dataset.from_list(rows) for name, rows in test.items()}
-    found = step.run(Dataset.from_list(train), sets, encoder, context_in(folder))
-    return dict(found["leaks"])
+    actual = step.run(Dataset.from_list(train), sets, encoder, context_in(folder))
+    return dict(actual["leaks"])
 
 
 def test_each_way_is_counted(tmp_path: Path) -> None:
-    found = figures(tmp_path, LeakCheck(SOURCE, SOURCE), TRAIN, {"easy": EASY, "hard": HARD})
-    assert found["checked"] == ["exact", "ngram", "near"]
-    assert found["train"] == {"rows": 5, "exact": 1, "ngram": 1, "near": 2, "any": 3}
-    easy, hard = found["sets"]["easy"], found["sets"]["hard"]
+    actual = figures(tmp_path, LeakCheck(SOURCE, SOURCE), TRAIN, {"easy": EASY, "hard": HARD})
+    assert actual["checked"] == ["exact", "ngram", "near"]
+    assert actual["train"] == {"rows": 5, "exact": 1, "ngram": 1, "near": 2, "any": 3}
+    easy, hard = actual["sets"]["easy"], actual["sets"]["hard"]
     assert easy["exact"] == easy["near"] == easy["any"] == {"rows": 1, "share": 1 / 3}
     assert easy["ngram"]["rows"] == 0
     assert [hard[way]["rows"] for way in ("exact", "ngram", "near", "any")] == [0, 1, 1, 2]
@@ -64,16 +64,16 @@ def test_each_way_is_counted(tmp_path: Path) -> None:
 
 def test_few_examples_and_none_without_leaks(tmp_path: Path) -> None:
     same = [{"instruction": f"sentence number {number}"} for number in range(50)]
-    found = figures(tmp_path, LeakCheck(SOURCE, SOURCE, examples=3), same, {"test": same[::-1]})
-    assert found["sets"]["test"]["exact"] == {"rows": 50, "share": 1.0}
-    assert [(one["test"], one["train"]) for one in found["sets"]["test"]["examples"]] == [
+    actual = figures(tmp_path, LeakCheck(SOURCE, SOURCE, examples=3), same, {"test": same[::-1]})
+    assert actual["sets"]["test"]["exact"] == {"rows": 50, "share": 1.0}
+    assert [(one["test"], one["train"]) for one in actual["sets"]["test"]["examples"]] == [
         ("0", "49"),
         ("1", "48"),
         ("2", "47"),
     ]
-    found = figures(tmp_path, LeakCheck(SOURCE, SOURCE), TRAIN, {"test": EASY[1:]})
-    assert found["sets"]["test"]["any"] == {"rows": 0, "share": 0.0}
-    assert found["sets"]["test"]["examples"] == []
+    actual = figures(tmp_path, LeakCheck(SOURCE, SOURCE), TRAIN, {"test": EASY[1:]})
+    assert actual["sets"]["test"]["any"] == {"rows": 0, "share": 0.0}
+    assert actual["sets"]["test"]["examples"] == []
 
 
 class Letters:
@@ -100,10 +100,10 @@ def test_meanings_are_compared_with_an_encoder(tmp_path: Path, monkeypatch: pyte
     train = [{"id": name, "instruction": text} for name, text in (("a", "abc"), ("b", ""), ("c", "jjj"), ("d", "aabb"))]
     test = [{"id": name, "instruction": text} for name, text in (("x", "b a"), ("y", "g"), ("z", ""), ("w", "j i"))]
     step = LeakCheck(SOURCE, SOURCE, encoder="folder", cosine=0.8)
-    found = figures(tmp_path, step, train, {"test": test}, "folder")
-    assert found["train"]["meaning"] == 2
-    assert found["sets"]["test"]["meaning"] == {"rows": 1, "share": 0.25}
-    (example,) = found["sets"]["test"]["examples"]
+    actual = figures(tmp_path, step, train, {"test": test}, "folder")
+    assert actual["train"]["meaning"] == 2
+    assert actual["sets"]["test"]["meaning"] == {"rows": 1, "share": 0.25}
+    (example,) = actual["sets"]["test"]["examples"]
     assert (example["test"], example["train"], example["meaning"]) == ("x", "d", "d")
     assert example["cosine"] == pytest.approx(1.0, abs=1e-3)
 

@@ -42,25 +42,25 @@ def test_the_interval_is_that_of_the_windows_means():
 def test_the_figure_is_the_models_own_loss(tmp_path, model):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    made = measure(tmp_path, model, {"test": TEXTS}, window=64, batch_size=3)
+    result = measure(tmp_path, model, {"test": TEXTS}, window=64, batch_size=3)
     tokens = stream(AutoTokenizer.from_pretrained(model), TEXTS, "\n\n").tokens
     loaded = AutoModelForCausalLM.from_pretrained(model, dtype="auto").eval()
     total = 0.0
     for start in range(0, len(tokens) - 1, 63):
         ids = torch.tensor([tokens[start : start + 64]])
         total += float(loaded(input_ids=ids, labels=ids).loss) * (ids.shape[1] - 1)
-    figures = made["sets"]["test"]
+    figures = result["sets"]["test"]
     assert figures["tokens"] == len(tokens) - 1
     assert figures["loss"] == pytest.approx(total / (len(tokens) - 1), rel=2e-3)
     assert figures["perplexity_low"] < figures["perplexity"] < figures["perplexity_high"]
-    assert made["tokens_per_s"] > 0 and made["parameters"] > 1000
+    assert result["tokens_per_s"] > 0 and result["parameters"] > 1000
 
 
 def test_all_that_is_wrong_is_said_together(tmp_path, model):
-    with pytest.raises(BadInput) as found:
+    with pytest.raises(BadInput) as actual:
         measure(tmp_path, model, {"empty": [""], "test": TEXTS}, window=1024)
-    assert "'empty' has no text in 'text'" in str(found.value)
-    assert "window is 1024, but the model reads 512" in str(found.value)
+    assert "'empty' has no text in 'text'" in str(actual.value)
+    assert "window is 1024, but the model reads 512" in str(actual.value)
 
 
 @pytest.mark.slow

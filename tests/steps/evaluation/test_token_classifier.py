@@ -56,8 +56,8 @@ def measure(folder, given, tmp_path, **fields):
 
 @pytest.mark.parametrize("batch_size", [1, 64])
 def test_spans_found_labels_right_size_and_speed(tmp_path, tagger, batch_size):
-    made = measure(tagger, rows(TEXTS, split(TRUE)), tmp_path, batch_size=batch_size, worst=2)
-    test = made["sets"]["test"]
+    result = measure(tagger, rows(TEXTS, split(TRUE)), tmp_path, batch_size=batch_size, worst=2)
+    test = result["sets"]["test"]
     # two of three spans named are right, of four expected; two of fourteen labels are wrong
     assert (test["n"], test["words"], test["spans"], test["unread_words"]) == (4, 14, 4, 0)
     assert (test["precision"], test["recall"], test["f1"]) == (2 / 3, 2 / 4, pytest.approx(4 / 7))
@@ -70,8 +70,8 @@ def test_spans_found_labels_right_size_and_speed(tmp_path, tagger, batch_size):
         {"label": "B-DEVICE", "predicted": "O", "words": 1},
         {"label": "O", "predicted": "I-ROOM", "words": 1},
     ]
-    assert made["classes"] == 4 and made["model_rows_per_s"] > made["rows_per_s"] > 0
-    assert made["weights_bytes"] == (tagger / "model.safetensors").stat().st_size
+    assert result["classes"] == 4 and result["model_rows_per_s"] > result["rows_per_s"] > 0
+    assert result["weights_bytes"] == (tagger / "model.safetensors").stat().st_size
 
 
 def test_a_word_of_several_pieces_is_labelled_at_its_first_as_in_training(tmp_path, tagger):
@@ -102,12 +102,12 @@ def test_words_beyond_the_longest_text_count_as_outside(tmp_path, tagger):
 
 
 def test_sets_are_apart_and_words_without_a_label_are_left_out(tmp_path, tagger):
-    told = []
+    reported = []
     sets = {"a": rows(TEXTS[:2], split(TRUE[:2])), "b": rows(TEXTS[2:], [["O", "B-ROOM", None], ["O", "O", " "]])}
-    surroundings = context(tmp_path, lambda done, total=None, **_: told.append((done, total)))
-    made = EvaluateTokenClassifier(str(tagger), sets).run(tagger, sets, surroundings)
-    assert {name: (part["words"], part["f1"]) for name, part in made["sets"].items()} == {"a": (8, 1), "b": (4, 1)}
-    assert told == [(2, 2), (2, 2)] and surroundings.ledger.kept == 4
+    step_context = context(tmp_path, lambda done, total=None, **_: reported.append((done, total)))
+    result = EvaluateTokenClassifier(str(tagger), sets).run(tagger, sets, step_context)
+    assert {name: (part["words"], part["f1"]) for name, part in result["sets"].items()} == {"a": (8, 1), "b": (4, 1)}
+    assert reported == [(2, 2), (2, 2)] and step_context.ledger.kept == 4
 
 
 def test_a_label_that_the_model_lacks_is_wrong_and_listed(tmp_path, tagger):
@@ -139,12 +139,12 @@ def test_bad_test_sets_and_models_are_named(tmp_path, tagger):
 
 def test_rows_are_kept_with_their_spans(tmp_path, tagger):
     texts, labels = [text.split() for text in TEXTS], split(TRUE)
-    made = measure(tagger, rows(TEXTS, labels), tmp_path)
+    result = measure(tagger, rows(TEXTS, labels), tmp_path)
     kept = pyarrow.parquet.read_table(tmp_path / FILE).to_pylist()
     assert [json.loads(row["gold"]) for row in kept] == labels
     assert [json.loads(row["input"]) for row in kept] == texts
-    right, found, there = (sum(row[name] for row in kept) for name in SPANS)
-    test = made["sets"]["test"]
+    right, actual, there = (sum(row[name] for row in kept) for name in SPANS)
+    test = result["sets"]["test"]
     assert there == test["spans"]
-    assert (right / found if found else 0) == test["precision"] and right / there == test["recall"]
+    assert (right / actual if actual else 0) == test["precision"] and right / there == test["recall"]
     assert read(tmp_path)["test"].spans == ((1, 1, 1), (1, 1, 1), (0, 1, 1), (0, 0, 1))

@@ -25,13 +25,13 @@ def test_what_was_learned_by_heart_gets_full_marks_by_either_search(tmp_path, mo
     known = translating.rows()
     wrong = [row | {"output": "etwas ganz anderes steht hier"} for row in known]
     for method in ("greedy", "beam"):
-        made, context = measure(tmp_path / method, model, {"known": known, "wrong": wrong}, method=method, beams=2)
-        good, bad = made["sets"]["known"], made["sets"]["wrong"]
+        result, context = measure(tmp_path / method, model, {"known": known, "wrong": wrong}, method=method, beams=2)
+        good, bad = result["sets"]["known"], result["sets"]["wrong"]
         assert (good["n"], good["cut"]) == (8, 0)
         assert (good["bleu"], good["chrf"], good["length_ratio"]) == pytest.approx((100, 100, 1))
         assert bad["bleu"] < 5 and bad["chrf"] < 40
         assert good["examples"][0] == {"output": known[0]["output"], "reference": known[0]["output"]}
-        assert made["tokens_per_s"] > 0 and made["parameters"] > 1000 and made["engine"]["method"] == method
+        assert result["tokens_per_s"] > 0 and result["parameters"] > 1000 and result["engine"]["method"] == method
         assert context.ledger.counts()["kept"] == 16
         kept = pyarrow.parquet.read_table(context.out / FILE).to_pylist()
         assert [row["set"] for row in kept] == ["known"] * 8 + ["wrong"] * 8
@@ -42,9 +42,9 @@ def test_what_was_learned_by_heart_gets_full_marks_by_either_search(tmp_path, mo
 def test_rows_that_cant_be_measured_are_named_together(tmp_path, model):
     rows = [*translating.rows(2), {"id": "long", "instruction": "q" * 200, "output": "x"}]
     rows[0]["output"] = None
-    with pytest.raises(BadInput) as found:
+    with pytest.raises(BadInput) as actual:
         measure(tmp_path, model, {"test": rows, "empty": []})
-    text = str(found.value)
+    text = str(actual.value)
     assert "row '0' of the test set 'test': 'output' must be text" in text
     assert "row 'long' of the test set 'test': 201 tokens of the prompt" in text and "'empty' has no rows" in text
 

@@ -138,9 +138,9 @@ def test_a_model_of_another_kind_is_refused(entries, said, classifier, tmp_path)
 
 @pytest.mark.parametrize(("format", "package"), [("onnx", "onnxruntime"), ("openvino", "nncf")])
 def test_a_format_whose_runtime_is_missing_names_the_pip_line(classifier, monkeypatch, format, package):
-    found = importlib.util.find_spec
+    actual = importlib.util.find_spec
     monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *rest: None if name == package else found(name, *rest)
+        importlib.util, "find_spec", lambda name, *rest: None if name == package else actual(name, *rest)
     )
     with pytest.raises(MissingExtra) as caught:
         ExportEncoder(str(classifier), format=format)._exporter().check(load(str(classifier)))

@@ -107,9 +107,9 @@ def test_an_encoder_is_refused(tmp_path):
     ],
 )
 def test_a_format_whose_runtime_is_missing_names_the_pip_line(folder, monkeypatch, format, package, line):
-    found = importlib.util.find_spec
+    actual = importlib.util.find_spec
     monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *rest: None if name == package else found(name, *rest)
+        importlib.util, "find_spec", lambda name, *rest: None if name == package else actual(name, *rest)
     )
     with pytest.raises(MissingExtra) as caught:
         Export(str(folder), format=format)._exporter().check(exported.source(folder))

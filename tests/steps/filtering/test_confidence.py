@@ -1,4 +1,4 @@
-"""What a classifier is sure of stays; what goes is counted, and a threshold too high says what it found."""
+"""Rows of which a classifier is confident stay; what goes is counted, and a threshold too high says what it found."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SHARES = [[0.95, 0.05], [0.4, 0.6], [0.02, 0.98], [0.97, 0.03], [0.91, 0.09], [0
 def run(folder: Path, shares: list, **fields):
     rows = Dataset.from_dict({"id": [f"r{number}" for number in range(len(shares))], "probabilities": shares})
     context = context_in(folder)
-    made = KeepConfident(NONE, **fields).run(rows, context)
-    return list(made["id"]), context
+    result = KeepConfident(NONE, **fields).run(rows, context)
+    return list(result["id"]), context
 
 
 def test_rows_below_the_threshold_go_and_are_counted(tmp_path: Path) -> None:

@@ -64,12 +64,12 @@ def test_the_ledger_names_the_test_set_by_its_step_and_its_column_may_differ(tmp
     rows = LoadRows([{"id": "a", "instruction": "stop it"}, {"id": "b", "instruction": "go"}])
     exam = LoadRows([{"id": "t7", "question": "Stop it!"}], name="exam")
     clean = Decontaminate(rows, against=exam, against_column="question")
-    made = Pipeline("p", outputs={"clean": clean}).run(store=tmp_path)["clean"]
-    assert [row["id"] for row in made.dataset()] == ["b"]
-    assert details(made.path) == {"a": "row t7 of exam: stop it"}
+    result = Pipeline("p", outputs={"clean": clean}).run(store=tmp_path)["clean"]
+    assert [row["id"] for row in result.dataset()] == ["b"]
+    assert details(result.path) == {"a": "row t7 of exam: stop it"}
 
 
 def test_a_row_may_be_a_view_on_others(tmp_path: Path) -> None:
     rows = numbered(["a", "stop", "c"]).select([2, 1])
-    made = Decontaminate(SOURCE, against=SOURCE).run(rows, numbered(["stop"]), context_in(tmp_path))
-    assert made["id"][:] == ["r2"]
+    result = Decontaminate(SOURCE, against=SOURCE).run(rows, numbered(["stop"]), context_in(tmp_path))
+    assert result["id"][:] == ["r2"]

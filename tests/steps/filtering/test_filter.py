@@ -37,9 +37,9 @@ def test_valid_json(tmp_path: Path) -> None:
 def test_the_rows_that_stay_keep_their_types(tmp_path: Path) -> None:
     soft = pa.array([[[0.5, 0.25]], [[1.0, 2.0]]], pa.list_(pa.list_(pa.float16())))
     rows = Dataset(pa.table({"output": ["{}", "{"], "n": pa.array([1, 2], pa.int8()), "soft": soft}))
-    made = ValidJSON(SOURCE).run(rows=rows, context=context_in(tmp_path))
-    assert made.data.table.schema.types[1:] == [pa.int8(), soft.type]
-    assert made["n"][:] == [1]
+    result = ValidJSON(SOURCE).run(rows=rows, context=context_in(tmp_path))
+    assert result.data.table.schema.types[1:] == [pa.int8(), soft.type]
+    assert result["n"][:] == [1]
 
 
 def test_rows_without_an_id_are_called_by_their_number(tmp_path: Path) -> None:

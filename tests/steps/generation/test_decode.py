@@ -49,18 +49,18 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path, model):
     answers = step.run(learning.dataset(rows), str(model), learning.context(tmp_path))
     next(answers)
     answers.close()
-    made, context = decode(tmp_path, model, rows, batch_size=1, max_tokens=4, keep_cut=True)
-    assert len(made) == 24 and usage(context) == {"calls": 8, "cached": 16}
+    result, context = decode(tmp_path, model, rows, batch_size=1, max_tokens=4, keep_cut=True)
+    assert len(result) == 24 and usage(context) == {"calls": 8, "cached": 16}
 
 
 def test_the_rows_own_output_becomes_the_reference_and_stale_soft_labels_go(tmp_path, model):
     rows = [row | {"teacher_sidecar": "{}"} for row in translating.rows(2)]
-    made, _ = decode(tmp_path, model, rows, keep_cut=True)
-    assert [row["reference"] for row in made] == [row["output"] for row in rows]
-    assert set(made[0]) == {"id", "instruction", "output", "finish_reason", "score", "reference"}
+    result, _ = decode(tmp_path, model, rows, keep_cut=True)
+    assert [row["reference"] for row in result] == [row["output"] for row in rows]
+    assert set(result[0]) == {"id", "instruction", "output", "finish_reason", "score", "reference"}
     step = Decode(None, model="x", keep=3)
     columns = step.columns({"rows": frozenset(rows[0])})
-    assert columns == {*made[0], "hypotheses"}
+    assert columns == {*result[0], "hypotheses"}
     bare, _ = decode(tmp_path, model, [{"instruction": "snow"}], keep_cut=True)
     assert set(bare[0]) == {"instruction", "output", "finish_reason", "score"}
 
@@ -81,11 +81,11 @@ def test_the_best_of_the_samples_is_the_best_scored_and_more_samples_ask_the_new
 
 
 def test_cut_outputs_are_lost_with_the_reason(tmp_path, model):
-    made, context = decode(tmp_path, model, max_tokens=1)
-    assert made == [] and context.ledger.counts()["permanent"] == 8
+    result, context = decode(tmp_path, model, max_tokens=1)
+    assert result == [] and context.ledger.counts()["permanent"] == 8
     assert "cut at max_tokens" in (tmp_path / "lost.jsonl").read_text()
-    made, context = decode(tmp_path, model, max_tokens=1, keep_cut=True)
-    assert {row["finish_reason"] for row in made} == {"length"} and usage(context)["calls"] == 0
+    result, context = decode(tmp_path, model, max_tokens=1, keep_cut=True)
+    assert {row["finish_reason"] for row in result} == {"length"} and usage(context)["calls"] == 0
 
 
 def test_a_prompt_that_is_too_long_is_lost_alone(tmp_path):
@@ -93,8 +93,8 @@ def test_a_prompt_that_is_too_long_is_lost_alone(tmp_path):
     rows = translating.rows(3)
     rows[1]["instruction"] = "x" * 200
     rows.append(rows[1] | {"id": "3"})
-    made, context = decode(tmp_path, bart, rows, keep_cut=True)
-    assert [row["id"] for row in made] == ["0", "2"] and context.ledger.counts()["permanent"] == 2
+    result, context = decode(tmp_path, bart, rows, keep_cut=True)
+    assert [row["id"] for row in result] == ["0", "2"] and context.ledger.counts()["permanent"] == 2
     assert "64 places" in (tmp_path / "lost.jsonl").read_text()
 
 

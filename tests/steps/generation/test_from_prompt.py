@@ -58,7 +58,7 @@ def test_each_row_is_asked_with_its_own_values(tmp_path: Path) -> None:
     assert run(other, tmp_path)[0] != rows
 
 
-def test_a_combination_that_comes_again_is_drawn_anew(tmp_path: Path) -> None:
+def test_a_combination_that_comes_again_is_drawn_again(tmp_path: Path) -> None:
     step = DataFromAttributedPrompt("{{ mood }}", {"mood": ("glad", "sad")}, teacher=EchoTeacher(), n=10)
     rows, _ = run(step, tmp_path)
     assert len({row["output"] for row in rows}) == 10
@@ -78,4 +78,4 @@ def test_a_combination_that_comes_again_is_drawn_anew(tmp_path: Path) -> None:
 )
 def test_attributes_and_variables_must_fit(prompt: str, attributes: dict[str, Any], problem: str) -> None:
     step = DataFromAttributedPrompt(prompt, attributes, teacher=EchoTeacher(), n=1)
-    assert problem in " ".join(str(found) for found in step.check())
+    assert problem in " ".join(str(actual) for actual in step.check())

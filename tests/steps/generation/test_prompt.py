@@ -139,17 +139,17 @@ def test_a_row_that_does_not_fit_the_prompt_is_lost_alone_by_name_before_the_tea
             ProcessWithPrompt(SEEDS, teacher=Scripted(say=asks), instruction="Translate.", column="instruction"),
         )
     ):
-        made, context = run(step, tmp_path / str(number), rows=rows)
-        assert {row["id"] for row in made} == {"2"}
+        result, context = run(step, tmp_path / str(number), rows=rows)
+        assert {row["id"] for row in result} == {"2"}
         shown = "text" if isinstance(step, ProcessWithPrompt) else "instruction"
         assert dict(context.ledger.lost) == {("permanent", f"null in column {shown}"): getattr(step, "n", 1)}
-        assert not any("None" in row["output"] for row in made)
+        assert not any("None" in row["output"] for row in result)
 
 
 def test_the_field_of_an_object_is_what_the_teacher_reads(tmp_path: Path) -> None:
     step = Prompt(SEEDS, teacher=Scripted(say=asks), prompt="Sum up: {{ order.items }} {{ tags }}")
-    (made,), _ = run(step, tmp_path, rows=[{"order": {"items": "two pens"}, "tags": ["a", "b"]}])
-    assert made["output"] == 'Sum up: two pens ["a", "b"]'
+    (result,), _ = run(step, tmp_path, rows=[{"order": {"items": "two pens"}, "tags": ["a", "b"]}])
+    assert result["output"] == 'Sum up: two pens ["a", "b"]'
 
 
 def test_a_conversation_is_asked_turn_by_turn(tmp_path: Path) -> None:
@@ -161,8 +161,8 @@ def test_a_conversation_is_asked_turn_by_turn(tmp_path: Path) -> None:
 
     chat = [("human", "Hi"), ("gpt", "Hello"), ("human", "Who are you?"), ("gpt", "Nobody.")]
     rows = [{"messages": [{"from": speaker, "value": said} for speaker, said in chat[:end]]} for end in (3, 4)]
-    made, _ = run(PseudoLabel(SEEDS, teacher=Scripted(say=say), prompt="chat.jinja"), tmp_path, rows=rows)
-    assert [row["output"] for row in made] == ["A pot.", "A pot."]
+    result, _ = run(PseudoLabel(SEEDS, teacher=Scripted(say=say), prompt="chat.jinja"), tmp_path, rows=rows)
+    assert [row["output"] for row in result] == ["A pot.", "A pot."]
     assert [message["role"] for message in seen[0].messages] == ["user", "assistant", "user"]
     assert len(seen) == 1  # the answer that the second ends with is no part of the question
 
@@ -178,9 +178,9 @@ def test_what_the_teacher_thought_is_kept_where_it_is_asked_for(tmp_path: Path) 
             PseudoLabel(SEEDS, teacher=Scripted(say=say), reasoning="thoughts"),
         )
     ):
-        (made,), _ = run(step, tmp_path / str(number), rows=rows)
-        assert made["output"] == "Berlin"
-        assert made["thoughts"].strip() == "The capital."
+        (result,), _ = run(step, tmp_path / str(number), rows=rows)
+        assert result["output"] == "Berlin"
+        assert result["thoughts"].strip() == "The capital."
         bare, _ = run(type(step)(SEEDS, teacher=Scripted(say=say)), tmp_path / str(number), rows=rows)
         assert "thoughts" not in bare[0]
 

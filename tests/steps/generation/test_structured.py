@@ -86,7 +86,7 @@ def test_an_answer_without_the_form_is_asked_again(tmp_path: Path) -> None:
 
 
 def test_another_schema_for_the_same_texts_asks_nothing(tmp_path: Path) -> None:
-    """The parser is apart from the teacher as long as the teacher is not held to the schema, nor told it."""
+    """The parser is apart from the teacher as long as the teacher is not held to the schema, nor asked for it."""
     log = str(tmp_path / "calls")
     teacher = Scripted(say=lambda request: '{"city": "Ulm", "size": 3}', log=log)
     for schema in (SCHEMA, json.dumps({"type": "object", "properties": {"size": {"type": "integer"}}})):
@@ -114,6 +114,6 @@ def test_it_runs_in_a_pipeline(tmp_path: Path) -> None:
     seeds = tmp_path / "seeds.jsonl"
     seeds.write_text('{"instruction": "Where?"}\n')
     step = StructuredGeneration(LoadSeeds(seeds), teacher=EchoTeacher(words=1), regex="(?P<word>[a-z]+)")
-    found = Pipeline("x", outputs={"rows": step}).run(store=tmp_path / "store")["rows"]
-    made = rows_on_disk.read(found.path / "data", tmp_path / "scratch")
-    assert made.column_names == ["instruction", "id", "output", "finish_reason", "word"]
+    actual = Pipeline("x", outputs={"rows": step}).run(store=tmp_path / "store")["rows"]
+    result = rows_on_disk.read(actual.path / "data", tmp_path / "scratch")
+    assert result.column_names == ["instruction", "id", "output", "finish_reason", "word"]

@@ -18,7 +18,7 @@ from scripted import Scripted, asks, run
 SEEDS = [{"id": "a", "instruction": "Name a river."}, {"id": "b", "instruction": "Add 2 and 3."}]
 
 
-def told(request: Request) -> str:
+def answer_of(request: Request) -> str:
     """Evolve by adding a word, never find two the same, and answer everything."""
     text = asks(request)
     if text.startswith(("Make the instruction", "Write one instruction")):
@@ -26,7 +26,7 @@ def told(request: Request) -> str:
     return "No" if text.startswith("Here are two") else "An answer of words."
 
 
-def evolve(tmp_path: Path, say=told, **parameters):
+def evolve(tmp_path: Path, say=answer_of, **parameters):
     return run(EvolInstruct(LoadRows(SEEDS), teacher=Scripted(say=say), **parameters), tmp_path, rows=SEEDS)
 
 
@@ -71,7 +71,7 @@ def test_why_evolutions_are_eliminated() -> None:
 
 def test_eliminations_are_counted(tmp_path: Path) -> None:
     with pytest.raises(PotstillError, match="teacher declined': 2"):
-        evolve(tmp_path, lambda request: told(request) if "instruction" in asks(request) else "Sorry!", rounds=1)
+        evolve(tmp_path, lambda request: answer_of(request) if "instruction" in asks(request) else "Sorry!", rounds=1)
 
 
 def test_an_unknown_operation_is_named() -> None:

@@ -90,8 +90,8 @@ def test_the_majority_wins_and_ties_go_to_the_shortest(tmp_path: Path) -> None:
         ("b", "y"),
     ]
     rows = [{"id": str(number), "input": given, "output": output} for number, (given, output) in enumerate(said)]
-    made, _ = run(Consensus(LoadRows(rows)), tmp_path, rows=rows)
-    assert made == [
+    result, _ = run(Consensus(LoadRows(rows)), tmp_path, rows=rows)
+    assert result == [
         {"id": "0", "input": "a", "output": "short", "votes": 2, "samples": 4},
         {"id": "2", "input": "b", "output": "y", "votes": 2, "samples": 3},
     ]
@@ -99,8 +99,8 @@ def test_the_majority_wins_and_ties_go_to_the_shortest(tmp_path: Path) -> None:
 
 def test_too_little_agreement_is_dropped(tmp_path: Path) -> None:
     rows = [{"input": "a", "output": output} for output in "xyz"] + [{"input": "b", "output": "z"}]
-    made, context = run(Consensus(LoadRows(rows), min_share=0.5), tmp_path, rows=rows)
-    assert [row["input"] for row in made] == ["b"]
+    result, context = run(Consensus(LoadRows(rows), min_share=0.5), tmp_path, rows=rows)
+    assert [row["input"] for row in result] == ["b"]
     assert context.ledger.counts()["filtered"] == {"no answer has 0.5 of the votes": 1}
     with pytest.raises(PotstillError, match="fewer than 9 samples"):
         run(Consensus(LoadRows(rows), min_samples=9), tmp_path, rows=rows)

@@ -69,12 +69,12 @@ def test_what_is_dropped_is_counted_and_a_dry_label_is_given_up(tmp_path: Path) 
 
 def test_labels_may_be_numbers_and_columns_have_other_names(tmp_path: Path) -> None:
     rows = [{"text": "turn it on", "intent": 3}]
-    made = InputFromLabel(
+    result = InputFromLabel(
         LoadRows(rows), teacher=fakes.EchoTeacher(lines=5), per_label=2, column="text", label="intent"
     )
-    got, _ = run(made, tmp_path, rows=rows)
-    assert [set(row) for row in got] == [{"id", "text", "intent"}] * 2
-    assert got[0]["intent"] == 3
+    actual, _ = run(result, tmp_path, rows=rows)
+    assert [set(row) for row in actual] == [{"id", "text", "intent"}] * 2
+    assert actual[0]["intent"] == 3
 
 
 def test_a_description_of_no_label(tmp_path: Path) -> None:

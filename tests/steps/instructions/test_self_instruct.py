@@ -71,33 +71,33 @@ def test_editing_a_filter_asks_the_teacher_nothing_for_the_rounds_it_does_not_ch
 
 
 def test_progress_counts_instructions_not_responses(tmp_path: Path) -> None:
-    told: list[tuple[int, int | None]] = []
+    reported: list[tuple[int, int | None]] = []
 
     def progress(done: int, total: int | None = None, **_: Any) -> None:
-        told.append((done, total))
+        reported.append((done, total))
 
-    made = step(EchoTeacher(lines=8), target=20)
+    result = step(EchoTeacher(lines=8), target=20)
     rows = Dataset.from_dict({"instruction": SEEDS})
     context = replace(context_in(tmp_path), progress=progress)
-    assert len(list(made.run(seeds=rows, teacher=made.teacher, context=context))) == 20
-    assert told[-1] == (20, 20)
-    assert {total for _, total in told} == {20}
+    assert len(list(result.run(seeds=rows, teacher=result.teacher, context=context))) == 20
+    assert reported[-1] == (20, 20)
+    assert {total for _, total in reported} == {20}
 
 
 def test_the_prompt_shows_mostly_seeds_and_some_machine_made(tmp_path: Path) -> None:
-    made = step(EchoTeacher(lines=8), examples=4, machine_examples=1)
-    pool = Pool(made.rules, made.novelty, context_in(tmp_path))
+    result = step(EchoTeacher(lines=8), examples=4, machine_examples=1)
+    pool = Pool(result.rules, result.novelty, context_in(tmp_path))
     for text in [*SEEDS, SEEDS[0].upper()]:
         pool.add_seed(text)
     assert len(pool.seeds) == 4
-    first = [list(asked) for asked in made._requests(pool, 1)]
+    first = [list(asked) for asked in result._requests(pool, 1)]
     assert all(text in first[0][1].messages[0]["content"] for text in SEEDS)
     assert "4. " in first[0][1].messages[0]["content"]
     assert pool.accept("dim every lamp in the hall", "here")
-    shown = [request.messages[0]["content"] for _, request in made._requests(pool, 2)]
+    shown = [request.messages[0]["content"] for _, request in result._requests(pool, 2)]
     assert all("dim every lamp in the hall" in text for text in shown)
     assert all(sum(seed in text for seed in SEEDS) == 3 for text in shown)
-    assert len({request.seed for _, request in made._requests(pool, 2)}) == 4
+    assert len({request.seed for _, request in result._requests(pool, 2)}) == 4
 
 
 def test_what_is_dropped_is_counted_with_the_reason(tmp_path: Path) -> None:
@@ -133,8 +133,8 @@ def test_a_teacher_with_nothing_new_ends_the_step_and_says_which_filter_took_how
 def test_a_failing_prompt_is_lost_alone(tmp_path: Path) -> None:
     context = context_in(tmp_path)
     # a prompt of the first round holds this seed only when it was drawn
-    made = step(EchoTeacher(lines=8, failing=(SEEDS[0],)), examples=3, machine_examples=0, max_failed=1.0)
-    rows = list(made.run(seeds=Dataset.from_dict({"instruction": SEEDS}), teacher=made.teacher, context=context))
+    result = step(EchoTeacher(lines=8, failing=(SEEDS[0],)), examples=3, machine_examples=0, max_failed=1.0)
+    rows = list(result.run(seeds=Dataset.from_dict({"instruction": SEEDS}), teacher=result.teacher, context=context))
     assert len(rows) == 20
     assert context.ledger.total("retryable") > 0
     assert context.ledger.kept == 20
@@ -148,20 +148,26 @@ def test_seeds_may_be_included(tmp_path: Path) -> None:
 
 
 def test_the_papers_parameters_are_the_defaults() -> None:
-    made = SelfInstruct(LoadSeeds("unused"), teacher=EchoTeacher(), target=1)
-    assert (made.examples, made.machine_examples, made.novelty, made.min_words, made.max_words) == (8, 2, 0.7, 4, 150)
-    assert {"image", "graphs", "draw", "go to"} <= set(made.blocked_words)
-    assert made.blocked_starts == ("Write a program",)
+    result = SelfInstruct(LoadSeeds("unused"), teacher=EchoTeacher(), target=1)
+    assert (result.examples, result.machine_examples, result.novelty, result.min_words, result.max_words) == (
+        8,
+        2,
+        0.7,
+        4,
+        150,
+    )
+    assert {"image", "graphs", "draw", "go to"} <= set(result.blocked_words)
+    assert result.blocked_starts == ("Write a program",)
 
 
 def test_the_papers_sampling_is_had_by_name(tmp_path: Path) -> None:
-    made = step(EchoTeacher(lines=8), **PAPER_SAMPLING)
-    pool = Pool(made.rules, made.novelty, context_in(tmp_path))
+    result = step(EchoTeacher(lines=8), **PAPER_SAMPLING)
+    pool = Pool(result.rules, result.novelty, context_in(tmp_path))
     for text in SEEDS:
         pool.add_seed(text)
-    asked = {request.sampling for _, request in made._requests(pool, 1)}
+    asked = {request.sampling for _, request in result._requests(pool, 1)}
     assert asked == {Sampling(0.7, 0.5, 1024, ("\n\n", "\n16", "16.", "16 ."), presence_penalty=2.0)}
-    assert not made.keep_cut
+    assert not result.keep_cut
 
 
 @pytest.mark.parametrize(
@@ -188,8 +194,8 @@ def test_filters_are_counted_and_can_be_switched_off(tmp_path: Path) -> None:
     teacher = Scripted(
         say=lambda request: f"1. draw all the curtains {request.seed}\n2. wash the {request.seed} plates now"
     )
-    made = SelfInstruct(LoadSeeds("unused"), teacher=teacher, target=3, novelty=1)
-    rows, context = run(made, tmp_path, seeds=[{"instruction": text} for text in SEEDS])
+    result = SelfInstruct(LoadSeeds("unused"), teacher=teacher, target=3, novelty=1)
+    rows, context = run(result, tmp_path, seeds=[{"instruction": text} for text in SEEDS])
     assert not [row for row in rows if "draw" in row["instruction"]]
     assert context.ledger.counts()["filtered"]["blocked word"] == 3
     assert context.notes["pool"]["after_each_round"] == [3]

@@ -43,9 +43,9 @@ def test_lists_are_averaged_by_place(tmp_path: Path) -> None:
 
 
 def test_the_label_can_be_that_of_the_mean(tmp_path: Path) -> None:
-    made = average(tmp_path, FIRST, SECOND, weights=(1.0, 0.0), relabel=True)
-    assert [row["label"] for row in made] == ["light", "music"]
-    assert [row["score"] for row in made] == pytest.approx([0.9, 0.8])
+    result = average(tmp_path, FIRST, SECOND, weights=(1.0, 0.0), relabel=True)
+    assert [row["label"] for row in result] == ["light", "music"]
+    assert [row["score"] for row in result] == pytest.approx([0.9, 0.8])
 
 
 @pytest.mark.parametrize(

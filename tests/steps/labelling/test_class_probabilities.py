@@ -21,9 +21,9 @@ NONE = LoadRows(ROWS)
 def test_they_are_by_name_and_the_label_stays(tmp_path: Path) -> None:
     model = classifier.intents(tmp_path / "classifier")
     context = context_in(tmp_path)
-    made = ClassProbabilities(NONE, model).run(Dataset.from_list(ROWS), model, context).read_all().to_pylist()
-    assert [row["label"] for row in made] == ["true", "kept"]
-    first, second = (row["probabilities"] for row in made)
+    result = ClassProbabilities(NONE, model).run(Dataset.from_list(ROWS), model, context).read_all().to_pylist()
+    assert [row["label"] for row in result] == ["true", "kept"]
+    first, second = (row["probabilities"] for row in result)
     assert list(first) == ["light", "music"] and sum(first.values()) == pytest.approx(1)
     assert first["music"] > 0.9 and second["light"] > 0.9
     assert context.ledger.counts()["kept"] == 2

@@ -180,7 +180,7 @@ def test_the_soft_labels_are_those_of_the_text_that_is_kept(tmp_path: Path) -> N
 )
 def test_what_cannot_work_is_said_before_anything_runs(fields: dict[str, Any], problem: str) -> None:
     step = PseudoLabel(LoadSeeds("x"), **{"teacher": EchoTeacher(), **fields})
-    assert problem in " ".join(str(found) for found in step.check())
+    assert problem in " ".join(str(actual) for actual in step.check())
 
 
 def test_columns_and_calls_are_known_beforehand() -> None:

@@ -41,11 +41,11 @@ def test_the_majority_and_its_share_with_every_vote_kept(tmp_path: Path) -> None
         {"id": "z", "a": None, "b": None, "c": None},
         {"id": "t", "a": "spam", "b": "ham", "c": None},
     ]
-    made, context = label(tmp_path, rows, functions=[first, second, third], model="majority")
-    assert [(row["id"], row["label"]) for row in made] == [("x", "spam"), ("y", "ham"), ("t", "ham")]
-    assert [row["confidence"] for row in made] == pytest.approx([2 / 3, 1.0, 0.5])
-    assert made[0]["votes"] == ["spam", "spam", "ham"]
-    assert made[1]["votes"] == [None, None, "ham"]
+    result, context = label(tmp_path, rows, functions=[first, second, third], model="majority")
+    assert [(row["id"], row["label"]) for row in result] == [("x", "spam"), ("y", "ham"), ("t", "ham")]
+    assert [row["confidence"] for row in result] == pytest.approx([2 / 3, 1.0, 0.5])
+    assert result[0]["votes"] == ["spam", "spam", "ham"]
+    assert result[1]["votes"] == [None, None, "ham"]
     assert context.ledger.counts()["filtered"] == {"no function votes": 1}
     assert context.notes["functions"]["first"] == {"coverage": 0.5, "overlap": 0.5, "conflict": 0.5}
 
@@ -63,20 +63,20 @@ def test_the_model_finds_out_who_is_right_and_outvotes_the_majority(tmp_path: Pa
         {"id": str(n), "truth": int(t), "a": a, "b": b, "c": c}
         for n, (t, a, b, c) in enumerate(zip(truth, good, fair, poor, strict=True))
     ]
-    made, context = label(tmp_path / "em", rows, functions=[first, second, third])
+    result, context = label(tmp_path / "em", rows, functions=[first, second, third])
     accuracies = [context.notes["functions"][name]["accuracy"] for name in ("first", "second", "third")]
     assert accuracies == pytest.approx([0.95, 0.65, 0.6], abs=0.06)
     plain, _ = label(tmp_path / "plain", rows, functions=[first, second, third], model="majority")
-    right, usual = (np.mean([row["label"] == row["truth"] for row in some]) for some in (made, plain))
+    right, usual = (np.mean([row["label"] == row["truth"] for row in some]) for some in (result, plain))
     assert right > usual + 0.03
-    sure = [row["label"] == row["truth"] for row in made if row["confidence"] > 0.97]
+    sure = [row["label"] == row["truth"] for row in result if row["confidence"] > 0.97]
     assert np.mean(sure) > 0.96
 
 
 def test_unsure_labels_can_be_left_out(tmp_path: Path) -> None:
     rows = [{"id": "x", "a": "s", "b": "s", "c": "s"}, {"id": "y", "a": "s", "b": "h", "c": None}]
-    made, context = label(tmp_path, rows, functions=[first, second, third], model="majority", min_confidence=0.6)
-    assert [row["id"] for row in made] == ["x"]
+    result, context = label(tmp_path, rows, functions=[first, second, third], model="majority", min_confidence=0.6)
+    assert [row["id"] for row in result] == ["x"]
     assert context.ledger.counts()["filtered"] == {"confidence below min_confidence": 1}
 
 
@@ -85,8 +85,8 @@ def test_a_row_on_which_a_function_raises_is_lost_alone(tmp_path: Path) -> None:
         return row["a"].lower()
 
     rows = [{"id": "x", "a": "S"}, {"id": "y", "a": None}, {"id": "z", "a": "H"}]
-    made, context = label(tmp_path, rows, functions=[fragile], model="majority", max_failed=0.5)
-    assert [(row["id"], row["label"]) for row in made] == [("x", "s"), ("z", "h")]
+    result, context = label(tmp_path, rows, functions=[fragile], model="majority", max_failed=0.5)
+    assert [(row["id"], row["label"]) for row in result] == [("x", "s"), ("z", "h")]
     assert context.ledger.counts()["failed"] == {"a function raised AttributeError": 1}
 
 

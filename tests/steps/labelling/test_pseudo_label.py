@@ -131,9 +131,9 @@ def test_drawn_answers_depend_on_the_row_and_not_on_its_neighbours(tmp_path: Pat
     ],
 )
 def test_top_k_at_another_temperature_is_refused_with_the_reason(parameters: dict[str, Any], problem: str) -> None:
-    found = [str(found) for found in PseudoLabel(LoadSeeds("x"), teacher=EchoTeacher(), **parameters).check()]
-    assert len(found) == bool(problem)
-    assert problem in "".join(found)
+    actual = [str(actual) for actual in PseudoLabel(LoadSeeds("x"), teacher=EchoTeacher(), **parameters).check()]
+    assert len(actual) == bool(problem)
+    assert problem in "".join(actual)
 
 
 def test_a_teacher_without_log_probabilities_is_refused(tmp_path: Path) -> None:
@@ -157,8 +157,8 @@ def test_needed_columns_come_from_the_template(tmp_path: Path) -> None:
 
 def test_columns_and_estimate() -> None:
     step = PseudoLabel(LoadSeeds("x"), teacher=EchoTeacher(), top_k=8, max_tokens=10)
-    made = {"id", "instruction", "output", "finish_reason", *TOP_COLUMNS}
-    assert step.columns({"rows": frozenset({"id", "instruction"})}) == made
+    result = {"id", "instruction", "output", "finish_reason", *TOP_COLUMNS}
+    assert step.columns({"rows": frozenset({"id", "instruction"})}) == result
     assert step.columns({"rows": None}) is None
     assert step.estimate({"rows": 100}).calls == 100
     assert step.estimate({"rows": 100}).disk == 100 * 10 * (4 + bytes_per_token(8))
@@ -173,8 +173,8 @@ def test_the_tokenizer_of_a_served_teacher_can_be_named(tmp_path: Path) -> None:
     folder = tiny.causal_lm(tmp_path / "model")
     step = PseudoLabel(LoadSeeds("unused"), teacher=ECHO, tokenizer=str(folder), top_k=4)
     rows = Dataset.from_dict({"instruction": ["a"]})
-    made = list(step.run(rows=rows, teacher=ECHO, context=context_in(tmp_path), tokenizer=str(folder)))
-    sidecar = Sidecar.parse(made[0]["teacher_sidecar"], "row")
+    result = list(step.run(rows=rows, teacher=ECHO, context=context_in(tmp_path), tokenizer=str(folder)))
+    sidecar = Sidecar.parse(result[0]["teacher_sidecar"], "row")
     assert sidecar.tokenizer == learning.sidecar(folder, 4).tokenizer
     assert sidecar.template == learning.sidecar(folder, 4).template
 

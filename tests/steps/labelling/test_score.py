@@ -73,12 +73,12 @@ def test_scored_soft_labels_equal_the_live_teachers(tmp_path: Path, folder: Path
 
 def test_the_generating_pass_gives_what_scoring_its_own_text_gives(tmp_path: Path, folder: Path) -> None:
     wide = Reader(folder)
-    made, _ = run(PseudoLabel(LoadSeeds("x"), teacher=wide, top_k=8, max_tokens=6), learning.rows(2), wide, tmp_path)
-    for row in made:
+    result, _ = run(PseudoLabel(LoadSeeds("x"), teacher=wide, top_k=8, max_tokens=6), learning.rows(2), wide, tmp_path)
+    for row in result:
         generated = TokenLabels.read(row, 8)
         assert np.array_equal(generated.top_ids[:, 0], generated.token_ids)
         np.testing.assert_allclose(generated.top_logprobs[:, 0], generated.token_logprobs, rtol=1e-3)
-    assert Sidecar.parse(made[0]["teacher_sidecar"], "row").mode == "generated"
+    assert Sidecar.parse(result[0]["teacher_sidecar"], "row").mode == "generated"
 
 
 def test_a_second_run_reads_nothing_again(tmp_path: Path, folder: Path) -> None:
@@ -92,8 +92,8 @@ def test_a_second_run_reads_nothing_again(tmp_path: Path, folder: Path) -> None:
 
 def test_rows_without_an_answer_are_left_out_with_the_reason(tmp_path: Path, folder: Path) -> None:
     rows = [*learning.rows(1), learning.rows(2)[1] | {"output": " "}]
-    made, context = run(SoftLabels(LoadSeeds("x"), teacher=Reader(folder), top_k=4), rows, Reader(folder), tmp_path)
-    assert [row["id"] for row in made] == ["0"]
+    result, context = run(SoftLabels(LoadSeeds("x"), teacher=Reader(folder), top_k=4), rows, Reader(folder), tmp_path)
+    assert [row["id"] for row in result] == ["0"]
     assert context.ledger.counts()["filtered"] == {"no output": 1}
 
 
@@ -131,10 +131,10 @@ def test_scored_soft_labels_train_a_student_as_the_live_teacher_does(tmp_path: P
         SoftLabels(LoadSeeds("x"), teacher=Reader(folder), top_k=size), learning.rows(4), Reader(folder), tmp_path
     )
     losses = []
-    for made, teacher in ((rows, None), (learning.rows(4), str(folder))):
+    for result, teacher in ((rows, None), (learning.rows(4), str(folder))):
         context = learning.context(tmp_path / str(len(losses)))
         step = SoftLabel(None, student=str(student), teacher=teacher, alpha=1.0, epochs=2, batch_size=4, warmup=0)
-        step.run(learning.dataset(made), str(student), teacher, context)
+        step.run(learning.dataset(result), str(student), teacher, context)
         losses.append([point["loss"] for point in context.notes["curve"]])
     assert losses[0] == pytest.approx(losses[1], rel=2e-2, abs=1e-3)
 
@@ -162,18 +162,18 @@ def test_the_last_turn_of_a_conversation_is_read_and_learned_as_an_output_is(tmp
     asked.append({"role": "user", "content": "kitchen"})
     beside = [{"messages": asked, "output": "on"}]
     inside = [{"messages": [*asked, {"role": "assistant", "content": "on"}]}]
-    made = []
+    result = []
     for number, rows in enumerate((beside, inside)):
         step = SoftLabels(LoadSeeds("unused"), teacher=Reader(folder), prompt="chat.jinja", top_k=8)
         assert step.needs() == {"rows": ("messages",)}
-        found, _ = run(step, rows, Reader(folder), tmp_path / str(number))
-        made.append(found)
-    assert [made[0][0][name] for name in TOP_COLUMNS] == [made[1][0][name] for name in TOP_COLUMNS]
-    for number, rows in enumerate(made):
+        actual, _ = run(step, rows, Reader(folder), tmp_path / str(number))
+        result.append(actual)
+    assert [result[0][0][name] for name in TOP_COLUMNS] == [result[1][0][name] for name in TOP_COLUMNS]
+    for number, rows in enumerate(result):
         context = learning.context(tmp_path / f"student-{number}")
         step = SoftLabel(None, student=str(folder), prompt="chat.jinja", epochs=1)
         step.run(learning.dataset(rows), str(folder), None, context)
         assert context.notes["soft_labels"] == "stored"
     hidden = HiddenLabels(LoadSeeds("unused"), teacher=str(folder), prompt="chat.jinja")
-    (found,), _ = run(hidden, inside, Transformers(str(folder)), tmp_path / "hidden")
-    assert len(read_hidden(found)[0]) == len(TokenLabels.read(made[0][0], 8).token_ids)
+    (actual,), _ = run(hidden, inside, Transformers(str(folder)), tmp_path / "hidden")
+    assert len(read_hidden(actual)[0]) == len(TokenLabels.read(result[0][0], 8).token_ids)

@@ -41,7 +41,7 @@ def test_a_text_longer_than_the_usual_limit(tmp_path: Path) -> None:
 
 def test_every_problem_with_its_line(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", 'text,n\n"two\nlines",x\na,1,2\nb\nc,\n"cut,3\n')
-    found = problems_of(LoadCSV(path, schema={"n": int}))
+    actual = problems_of(LoadCSV(path, schema={"n": int}))
     for line, part in (
         (2, "field 'n' must be a whole number, got 'x'"),
         (4, "has 3 cells, but the header has 2"),
@@ -49,8 +49,8 @@ def test_every_problem_with_its_line(tmp_path: Path) -> None:
         (6, "field 'n' must be a whole number, got ''"),
         (7, "not valid CSV: unexpected end of data"),
     ):
-        assert sum(f"line {line}: " in text and part in text for text in found) == 1, (line, part, found)
-    assert len(found) == 5
+        assert sum(f"line {line}: " in text and part in text for text in actual) == 1, (line, part, actual)
+    assert len(actual) == 5
 
 
 @pytest.mark.parametrize(

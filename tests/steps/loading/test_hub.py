@@ -39,7 +39,7 @@ except RequestError as error:
 
 
 class Hub(BaseHTTPRequestHandler):
-    """The part of the Hub's interface that reading a data set takes."""
+    """The part of the Hub's interface that reading a dataset takes."""
 
     def log_message(self, *arguments: object) -> None: ...
 

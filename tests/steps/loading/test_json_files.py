@@ -63,7 +63,7 @@ def test_every_problem_of_all_files_is_named(tmp_path: Path) -> None:
     first = write(tmp_path / "1.jsonl", '{"n": 1, "t": "x"}', '{"n": 2', "[1]", '{"t": "y"}', '{"n": "3", "t": "z"}')
     first.write_bytes(first.read_bytes() + b'{"t": "\xff"}\n{"n": 4, "t": 5}\n')
     second = write(tmp_path / "2.json", '[{"n": 1},', ' {"n": null},', ' {"n": }]')
-    found = problems_of(LoadJSON([first, second], schema={"n": int}))
+    actual = problems_of(LoadJSON([first, second], schema={"n": int}))
     for path, place, part in (
         (first, "line 2", "not valid JSON: Expecting ',' delimiter"),
         (first, "line 3", "must be an object"),
@@ -74,8 +74,8 @@ def test_every_problem_of_all_files_is_named(tmp_path: Path) -> None:
         (second, "item 2 (line 2)", "field 'n' must be a whole number, but is missing"),
         (second, "line 3", "not valid JSON: Expecting value"),
     ):
-        assert sum(f"{path}, {place}: " in text and part in text for text in found) == 1, (place, part, found)
-    assert len(found) == 8
+        assert sum(f"{path}, {place}: " in text and part in text for text in actual) == 1, (place, part, actual)
+    assert len(actual) == 8
 
 
 def test_problems_beyond_twenty_are_counted_and_large_files_are_checked_when_they_run(
@@ -200,8 +200,8 @@ def test_tool_arguments_keep_their_own_keys(tmp_path: Path) -> None:
     rows = [{"arguments": {"city": "Ulm"}}, {"arguments": {}}, {"arguments": {"city": "Ulm", "days": 2}}]
     for form in ("\n".join(map(json.dumps, rows)), json.dumps(rows)):
         path = write(tmp_path / "a.json", form)
-        made = artifact_of(LoadJSON(path), tmp_path / "store")
-        assert made.dataset().to_list() == rows == made.dataset().to_pandas().to_dict("records")
+        result = artifact_of(LoadJSON(path), tmp_path / "store")
+        assert result.dataset().to_list() == rows == result.dataset().to_pandas().to_dict("records")
 
 
 @pytest.mark.parametrize("number", ["1e999", "-1E+400", "0.5e0309"])

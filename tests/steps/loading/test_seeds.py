@@ -63,7 +63,7 @@ def test_every_problem_is_named_with_line_and_field(tmp_path: Path) -> None:
         '{"id": "seed-1", "instruction": "z"}',
         '{"instruction": "w", "instances": "none"}',
     )
-    found = messages(LoadSeeds(path))
+    actual = messages(LoadSeeds(path))
     for line, part in (
         (2, "not valid JSON"),
         (3, "no field 'instruction' (it has task)"),
@@ -73,8 +73,8 @@ def test_every_problem_is_named_with_line_and_field(tmp_path: Path) -> None:
         (7, "'seed-1' was used in line 1"),
         (8, "'instances' must be a list"),
     ):
-        assert sum(f"line {line}: " in text and part in text for text in found) == 1, (line, part, found)
-    assert len(found) == 7
+        assert sum(f"line {line}: " in text and part in text for text in actual) == 1, (line, part, actual)
+    assert len(actual) == 7
     with pytest.raises(BadInput, match=r"line 2.*\n.*line 3"):
         list(LoadSeeds(path).run())
 

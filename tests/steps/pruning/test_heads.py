@@ -65,8 +65,8 @@ def test_labels_are_those_of_the_rows_that_are_drawn(tmp_path):
     ids = [(torch.tensor(tokenizer(row["text"])["input_ids"]), 0) for row in rows]
     labels = ["abc".index(row["class"]) for row in rows]
     wanted = head_importance(model, batches_of(ids, labels)).tolist()
-    for found, block in zip(context.notes["importance"], wanted, strict=True):
-        assert found == pytest.approx(block, rel=1e-2)
+    for actual, block in zip(context.notes["importance"], wanted, strict=True):
+        assert actual == pytest.approx(block, rel=1e-2)
 
 
 @pytest.mark.parametrize(

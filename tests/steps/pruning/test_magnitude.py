@@ -87,10 +87,10 @@ def test_widths_that_vectors_do_not_divide(folder, tmp_path):
 
 
 def test_wrong_parameters_are_told_before_anything_runs(folder):
-    def told(**fields):
+    def wrong(**fields):
         return problems_of(MagnitudePrune(str(folder), name="small", **fields))
 
-    assert told(sparsity=-0.1) == ["small.sparsity: must be >= 0 and < 1, got -0.1"]
-    assert "small.granularity: is vector, but the pattern 2:4" in told(pattern="2:4", granularity="vector")[0]
-    assert "small.scope: must be" in told(scope="everything")[0]
-    assert told() == []
+    assert wrong(sparsity=-0.1) == ["small.sparsity: must be >= 0 and < 1, got -0.1"]
+    assert "small.granularity: is vector, but the pattern 2:4" in wrong(pattern="2:4", granularity="vector")[0]
+    assert "small.scope: must be" in wrong(scope="everything")[0]
+    assert wrong() == []

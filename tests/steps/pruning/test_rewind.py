@@ -36,9 +36,9 @@ def rewound(models, tmp_path, **fields):
 
 
 def test_the_mask_is_the_pruned_models_and_the_weights_are_the_first_ones(models, tmp_path):
-    found, context = rewound(models, tmp_path)
+    actual, context = rewound(models, tmp_path)
     first, masks = layers(models[0]), layers(models[2])
-    for path, weight in found.items():
+    for path, weight in actual.items():
         assert torch.equal(weight, first[path] * (masks[path] != 0)), path
     assert context.notes["sparsity"] == pytest.approx(0.6, abs=1e-3)
     assert (context.out / "tokenizer.json").is_file()
@@ -50,11 +50,11 @@ def test_the_mask_is_the_pruned_models_and_the_weights_are_the_first_ones(models
 
 @pytest.mark.parametrize("control", ["random", "shuffled"])
 def test_controls_have_as_many_zeros_at_other_places(models, tmp_path, control):
-    found, _ = rewound(models, tmp_path, control=control)
+    actual, _ = rewound(models, tmp_path, control=control)
     masks = layers(models[2])
-    count = [sum(int((weight == 0).sum()) for weight in side.values()) for side in (found, masks)]
+    count = [sum(int((weight == 0).sum()) for weight in side.values()) for side in (actual, masks)]
     assert count[0] == pytest.approx(count[1], abs=5)
-    for path, weight in found.items():
+    for path, weight in actual.items():
         zeros, wanted = (weight == 0).float(), (masks[path] == 0).float()
         if control == "shuffled":
             assert float(zeros.mean()) == pytest.approx(float(wanted.mean()), abs=1e-3)

@@ -75,8 +75,8 @@ def dequantizing(folder):
 
     from transformers import CompressedTensorsConfig
 
-    made = json.loads((folder / "config.json").read_text())["quantization_config"]
-    return CompressedTensorsConfig(**{**made, "dequantize": True})
+    result = json.loads((folder / "config.json").read_text())["quantization_config"]
+    return CompressedTensorsConfig(**{**result, "dequantize": True})
 
 
 def test_encoders_and_gpt2(tmp_path):
@@ -105,12 +105,12 @@ def test_pruning_again_keeps_the_zeros(folder, tmp_path):
 def test_wrong_parameters_are_told_before_anything_runs(folder):
     rows = LoadRows([{"instruction": "a", "output": "b"}])
 
-    def told(**fields):
+    def wrong(**fields):
         return problems_of(SparseGPTPrune(str(folder), calibration=rows, name="sparse", **fields))
 
-    assert told(bits=4, pattern="2:4") == []
-    assert "sparse.damping: must be > 0 and <= 1, got 0" in told(damping=0.0)[0]
-    assert "sparse.bits: must be" in told(bits=2)[0]
+    assert wrong(bits=4, pattern="2:4") == []
+    assert "sparse.damping: must be > 0 and <= 1, got 0" in wrong(damping=0.0)[0]
+    assert "sparse.bits: must be" in wrong(bits=2)[0]
     recovered = SparseGPTPrune(str(folder), calibration=rows, bits=4, recover=HardLabel(rows, student="x"), name="r")
     assert "r.bits: is 4, but quantized weights can't be trained" in problems_of(recovered)[0]
 

@@ -206,13 +206,13 @@ def test_a_pattern_that_does_not_fit_the_widths(folder, tmp_path):
 def test_wrong_parameters_are_told_before_anything_runs(folder):
     rows = LoadRows([{"instruction": "a", "output": "b"}])
 
-    def told(**fields):
+    def wrong(**fields):
         return problems_of(WandaPrune(str(folder), calibration=rows, name="sparse", **fields))
 
-    assert told(sparsity=1.0) == ["sparse.sparsity: must be >= 0 and < 1, got 1.0"]
-    assert "sparse.sparsity: is 0.5, but the pattern 1:4 makes 0.75" in told(pattern="1:4")[0]
-    assert "sparse.pattern: '4:2' is no pattern" in told(pattern="4:2")[0]
-    assert told(pattern="1:4", sparsity=0.75) == told() == []
+    assert wrong(sparsity=1.0) == ["sparse.sparsity: must be >= 0 and < 1, got 1.0"]
+    assert "sparse.sparsity: is 0.5, but the pattern 1:4 makes 0.75" in wrong(pattern="1:4")[0]
+    assert "sparse.pattern: '4:2' is no pattern" in wrong(pattern="4:2")[0]
+    assert wrong(pattern="1:4", sparsity=0.75) == wrong() == []
 
 
 def test_what_formats_for_zeros_would_take_is_told(folder, tmp_path):

@@ -38,10 +38,10 @@ def test_the_folder_is_the_least_active_parts_cut_from_the_model(qwen, tmp_path)
     drawn = calibration_texts(
         ROWS, loaded.tokenizer, loaded.model.config, prompt="answer.jinja", samples=128, max_length=256, seed=0
     )
-    found = activity(loaded.model, drawn.batches())
-    cut_units(loaded.model, list(best(found.units, 24)))
-    cut_groups(loaded.model, list(best(found.groups(2), 2)))
-    cut_hidden(loaded.model, best(found.hidden, 16))
+    actual = activity(loaded.model, drawn.batches())
+    cut_units(loaded.model, list(best(actual.units, 24)))
+    cut_groups(loaded.model, list(best(actual.groups(2), 2)))
+    cut_hidden(loaded.model, best(actual.hidden, 16))
     ids = [drawn.texts[0][0]]
     assert_same_outputs(compressing.logits(again, ids)[0], compressing.logits(loaded.model, ids)[0])
     assert again.config.head_dim == 8
@@ -77,9 +77,9 @@ def test_other_decoders(kind, tmp_path):
     path = folder(tmp_path / "model", kind)
     sizes = {"heads": 2} if kind == "llama" else {"heads": 2, "hidden_size": 16}
     out, context = width(path, tmp_path, intermediate_size=24, **sizes)
-    again, found = AutoModelForCausalLM.from_pretrained(out, output_loading_info=True)
-    assert not found["mismatched_keys"]
-    assert not found["missing_keys"]
+    again, actual = AutoModelForCausalLM.from_pretrained(out, output_loading_info=True)
+    assert not actual["mismatched_keys"]
+    assert not actual["missing_keys"]
     assert again.num_parameters() == context.notes["parameters"]["after"]
     assert again.config.num_attention_heads == 2
 

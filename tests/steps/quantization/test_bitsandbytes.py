@@ -85,10 +85,12 @@ def test_encoders_keep_their_pooler(tmp_path, kind):
 
 
 def test_files_shrink_and_are_counted_right(folder, tmp_path):
-    made = {kind: footprint(compressing.run_step(kind, folder, tmp_path, kind.__name__)[0]) for kind in (NF4, LLMInt8)}
+    result = {
+        kind: footprint(compressing.run_step(kind, folder, tmp_path, kind.__name__)[0]) for kind in (NF4, LLMInt8)
+    }
     before = footprint(folder)
-    assert {size.parameters for size in made.values()} == {before.parameters}
-    assert made[NF4].weights_bytes < made[LLMInt8].weights_bytes < before.weights_bytes
+    assert {size.parameters for size in result.values()} == {before.parameters}
+    assert result[NF4].weights_bytes < result[LLMInt8].weights_bytes < before.weights_bytes
 
 
 def test_widths_that_the_kernels_lack(tmp_path):

@@ -15,12 +15,12 @@ def test_the_folder_holds_what_the_dictionaries_stand_for(tmp_path):
     folder = tiny.encoder(tmp_path / "model")
     fields = {"calibration": compressing.texts(), "text": "text", "max_length": 32}
     out, context = compressing.run_step(GOBO, folder, tmp_path, bits=2, **fields)
-    made, dense = AutoModel.from_pretrained(out), AutoModel.from_pretrained(folder)
+    result, dense = AutoModel.from_pretrained(out), AutoModel.from_pretrained(folder)
     for path, layer in block_layers(dense).items():
-        assert torch.equal(made.get_submodule(path).weight, gobo.quantize(layer.weight.data, 2).dequantize()), path
+        assert torch.equal(result.get_submodule(path).weight, gobo.quantize(layer.weight.data, 2).dequantize()), path
     words = dense.embeddings.word_embeddings.weight.data
-    assert torch.equal(made.embeddings.word_embeddings.weight, gobo.quantize(words, 4).dequantize())
-    assert torch.equal(made.pooler.dense.weight, dense.pooler.dense.weight)
+    assert torch.equal(result.embeddings.word_embeddings.weight, gobo.quantize(words, 4).dequantize())
+    assert torch.equal(result.pooler.dense.weight, dense.pooler.dense.weight)
     assert context.notes["agreement"]["kl"] > 0
 
 

@@ -24,9 +24,9 @@ def run(folder, tmp_path, **fields):
 @pytest.mark.parametrize("bits", [4, 8])
 def test_every_block_is_at_least_as_good_as_rounded_and_the_folder_loads(folder, tmp_path, bits):
     out, context = run(folder, tmp_path, bits=bits, passes=2)
-    assert [told["block"] for told in context.notes["blocks"]] == ["model.layers.0", "model.layers.1"]
-    for told in context.notes["blocks"]:
-        assert 0 < told["distilled"] <= told["rounded"]
+    assert [reported["block"] for reported in context.notes["blocks"]] == ["model.layers.0", "model.layers.1"]
+    for reported in context.notes["blocks"]:
+        assert 0 < reported["distilled"] <= reported["rounded"]
     model = AutoModelForCausalLM.from_pretrained(out, dtype=torch.bfloat16)
     assert model.config.quantization_config.quant_method == "compressed-tensors"
     assert context.notes["agreement"]["top1"] > 0.8

@@ -106,9 +106,9 @@ def test_int4_gptq_reloads_as_the_model_in_memory(folder, tmp_path):
     model = bf16(folder)
     options = {"prompt": "answer.jinja", "samples": 128, "max_length": 256, "seed": 0}
     texts = calibration_texts(compressing.rows(), AutoTokenizer.from_pretrained(folder), model.config, **options)
-    made = gptq_layers(model, texts.batches(), 32, 0.01, compressing.context(tmp_path))
+    result = gptq_layers(model, texts.batches(), 32, 0.01, compressing.context(tmp_path))
     tensors = load_file(out / "model.safetensors")
-    assert all(torch.equal(tensors[f"{path}.weight_scale"], weight.scale) for path, weight in made.items())
+    assert all(torch.equal(tensors[f"{path}.weight_scale"], weight.scale) for path, weight in result.items())
     for ours, theirs in zip(compressing.logits(model, IDS), compressing.logits(bf16(out), IDS), strict=True):
         assert_same_outputs(ours, theirs, computed_in=torch.bfloat16)
 
@@ -144,9 +144,9 @@ def test_awq_reloads_and_beats_rounding_where_activations_have_outliers(folder, 
     tensors = load_file(out / "model.safetensors")
     zeros = tensors["model.layers.0.mlp.up_proj.weight_zero_point"]
     assert (zeros.dtype, tuple(zeros.shape)) == (torch.int32, (128 // 8, 64 // 32))
-    made = bf16(out)
-    compressing.logits(made, IDS)  # transformers unpacks the weights at the first call
-    figures = compared(made, outputs(bf16(spiky), TEXTS), outputs(made, TEXTS))
+    result = bf16(out)
+    compressing.logits(result, IDS)  # transformers unpacks the weights at the first call
+    figures = compared(result, outputs(bf16(spiky), TEXTS), outputs(result, TEXTS))
     assert figures["kl"] < 2 * kl["awq"]
 
 

@@ -203,7 +203,7 @@ def test_steps_that_encode_run_in_processes_of_their_own(minilm: str, tmp_path: 
     seeds = tmp_path / "seeds.jsonl"
     seeds.write_text("".join(json.dumps({"instruction": text, "text": text}) + "\n" for text in TEXTS))
     vectors = Embed(LoadSeeds(seeds), "text", minilm)
-    found = Pipeline("x", outputs={"rows": Retrieve(vectors, vectors, k=2, others_only=True)})
-    made = found.run(store=tmp_path / "store")["rows"]
-    rows = list(rows_on_disk.read(made.path / "data", tmp_path / "scratch"))
+    actual = Pipeline("x", outputs={"rows": Retrieve(vectors, vectors, k=2, others_only=True)})
+    result = actual.run(store=tmp_path / "store")["rows"]
+    rows = list(rows_on_disk.read(result.path / "data", tmp_path / "scratch"))
     assert rows[0]["passages"][0] == "a kitten"

@@ -79,10 +79,10 @@ def test_a_column_that_would_be_replaced_is_named_with_the_remedy_before_anythin
     free = {column: value for column, value in BASE.items() if column not in new}
     assert not [text for text in problems_of(make(LoadRows([free]))) if "already" in text]
     for column in new:
-        found = [text for text in problems_of(make(LoadRows([{**free, column: "mine"}]))) if "already" in text]
-        assert len(found) == 1
-        assert f"has a column {column} already" in found[0]
-        assert f'Rename(rows, {{"{column}": "earlier_{column}"}})' in found[0]
+        actual = [text for text in problems_of(make(LoadRows([{**free, column: "mine"}]))) if "already" in text]
+        assert len(actual) == 1
+        assert f"has a column {column} already" in actual[0]
+        assert f'Rename(rows, {{"{column}": "earlier_{column}"}})' in actual[0]
 
 
 def others(rows: Any) -> dict[str, tuple[Step, tuple[str, ...]]]:
@@ -105,9 +105,9 @@ def others(rows: Any) -> dict[str, tuple[Step, tuple[str, ...]]]:
 def test_steps_with_models_and_functions_say_so_too(name: str) -> None:
     step, new = others(LoadRows([{"instruction": "a"}]))[name]
     free = frozenset({"id", "instruction", "text", "first", "second"}) - set(new)
-    made = step.columns({"rows": free})
-    assert made is not None
-    assert made >= free | set(new)
+    result = step.columns({"rows": free})
+    assert result is not None
+    assert result >= free | set(new)
     for column in new:
         with pytest.raises(RequestError, match=f"has a column {column} already"):
             step.columns({"rows": free | {column}})
@@ -158,9 +158,9 @@ def test_a_column_that_the_steps_own_variable_hides_from_a_template_is_named() -
 
 def test_a_columns_value_stays_beside_the_form_that_a_built_in_template_shows(tmp_path: Path) -> None:
     step = StructuredGeneration(LoadRows([{"instruction": "a"}]), teacher=Scripted(say=asks), regex="(?s).*")
-    (made,), _ = run(step, tmp_path, rows=[{"instruction": "a", "form": "of the row"}])
-    assert made["form"] == "of the row"
-    assert "regular expression" in made["output"]
+    (result,), _ = run(step, tmp_path, rows=[{"instruction": "a", "form": "of the row"}])
+    assert result["form"] == "of the row"
+    assert "regular expression" in result["output"]
 
 
 def test_decoding_keeps_the_output_as_reference_and_nothing_else_is_lost(tmp_path: Path) -> None:

@@ -21,16 +21,16 @@ NUMBERS = LoadRows([{"g": g, "n": n, "t": f"t{n}", "l": [n]} for n, g in enumera
 
 
 def test_explode_repeats_the_other_columns_and_counts_what_is_left_out(tmp_path: Path) -> None:
-    made = artifact_of(Explode(LISTS, "x"), tmp_path)
-    assert made.dataset().to_list() == [{"id": "a", "x": {"k": 1}, "t": "u"}, {"id": "a#2", "x": {"k": 2}, "t": "u"}]
-    assert made.manifest["counts"]["filtered"] == {"empty list": 2}
-    assert made.manifest["counts"]["kept"] == 2
+    result = artifact_of(Explode(LISTS, "x"), tmp_path)
+    assert result.dataset().to_list() == [{"id": "a", "x": {"k": 1}, "t": "u"}, {"id": "a#2", "x": {"k": 2}, "t": "u"}]
+    assert result.manifest["counts"]["filtered"] == {"empty list": 2}
+    assert result.manifest["counts"]["kept"] == 2
 
 
 def test_explode_over_many_rows(tmp_path: Path) -> None:
     rows = LoadRows([{"n": number, "x": list(range(number % 3))} for number in range(12_000)])
-    made = rows_of(Explode(rows, "x"), tmp_path)
-    assert [(row["n"], row["x"]) for row in made] == [(n, x) for n in range(12_000) for x in range(n % 3)]
+    result = rows_of(Explode(rows, "x"), tmp_path)
+    assert [(row["n"], row["x"]) for row in result] == [(n, x) for n in range(12_000) for x in range(n % 3)]
 
 
 def test_what_can_not_be_exploded(tmp_path: Path) -> None:
@@ -40,10 +40,10 @@ def test_what_can_not_be_exploded(tmp_path: Path) -> None:
 
 
 def test_groups_in_the_order_of_their_first_rows(tmp_path: Path) -> None:
-    made = rows_of(
+    result = rows_of(
         Group(NUMBERS, by="g", collect=["t", "l"], aggregate={"sum": ("n", "sum"), "first": ("t", "first")}), tmp_path
     )
-    assert made == [
+    assert result == [
         {"g": "b", "t": ["t0", "t2"], "l": [[0], [2]], "sum": 2, "first": "t0"},
         {"g": "a", "t": ["t1"], "l": [[1]], "sum": 1, "first": "t1"},
         {"g": None, "t": ["t3", "t4"], "l": [[3], [4]], "sum": 7, "first": "t3"},
@@ -52,8 +52,8 @@ def test_groups_in_the_order_of_their_first_rows(tmp_path: Path) -> None:
 
 def test_many_groups_by_two_columns_are_whole(tmp_path: Path) -> None:
     rows = LoadRows([{"a": number % 11_000, "b": "x", "n": number} for number in range(22_000)])
-    made = rows_of(Group(rows, by=("a", "b"), collect=["n"]), tmp_path)
-    assert [row["n"] for row in made] == [[number, number + 11_000] for number in range(11_000)]
+    result = rows_of(Group(rows, by=("a", "b"), collect=["n"]), tmp_path)
+    assert [row["n"] for row in result] == [[number, number + 11_000] for number in range(11_000)]
 
 
 def test_drawn_groups_agree_with_pandas(tmp_path: Path) -> None:

@@ -39,9 +39,9 @@ def test_drawn_rows_agree_with_pandas(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     left = pd.DataFrame({"a": draw.integers(0, 50, 400), "b": draw.choice(["x", "y"], 400), "n": range(400)})
     right = pd.DataFrame({"a": draw.integers(0, 50, 300), "b": draw.choice(["x", "y"], 300), "m": range(300)})
-    found = pd.DataFrame(rows_of(Join(LoadRows(left), LoadRows(right), on=["a", "b"]), tmp_path))
+    actual = pd.DataFrame(rows_of(Join(LoadRows(left), LoadRows(right), on=["a", "b"]), tmp_path))
     wanted = left.merge(right, on=["a", "b"]).sort_values(["n", "m"], ignore_index=True)
-    pd.testing.assert_frame_equal(found, wanted, check_dtype=False)
+    pd.testing.assert_frame_equal(actual, wanted, check_dtype=False)
 
 
 def test_columns_that_both_sides_have(tmp_path: Path) -> None:
@@ -81,8 +81,8 @@ SAME = [
 def test_equal_values_match_however_they_are_kept(one: pa.Array, other: pa.Array, tmp_path: Path) -> None:
     for left, right in ((one, other), (other, one)):
         here, there = LoadRows(pa.table({"k": left, "n": [1]})), LoadRows(pa.table({"k": right, "m": [2]}))
-        (found,) = rows_of(Join(here, there, on="k"), tmp_path)
-        assert found == {"k": rows_of(here, tmp_path)[0]["k"], "n": 1, "m": 2}
+        (actual,) = rows_of(Join(here, there, on="k"), tmp_path)
+        assert actual == {"k": rows_of(here, tmp_path)[0]["k"], "n": 1, "m": 2}
         assert len(rows_of(Join(here, there, on="k", how="outer"), tmp_path)) == 1
         assert rows_of(Join(here, there, on="k", how="anti"), tmp_path) == []
 

@@ -20,11 +20,11 @@ ROWS = LoadRows([{"id": f"r{number}", "n": number} for number in range(6)])
 
 
 def test_map_adds_changes_and_drops(tmp_path: Path) -> None:
-    made = artifact_of(
+    result = artifact_of(
         Map(ROWS, lambda row: {"n": -row["n"], "odd": row["n"] % 2 == 1} if row["n"] < 3 else None), tmp_path
     )
-    assert made.dataset().to_list() == [{"id": f"r{n}", "n": -n, "odd": n % 2 == 1} for n in range(3)]
-    assert made.manifest["counts"]["filtered"] == {"dropped by the function": 3}
+    assert result.dataset().to_list() == [{"id": f"r{n}", "n": -n, "odd": n % 2 == 1} for n in range(3)]
+    assert result.manifest["counts"]["filtered"] == {"dropped by the function": 3}
 
 
 def test_other_code_is_another_key_and_a_limit_on_failures_is_not(tmp_path: Path) -> None:
@@ -44,15 +44,15 @@ def test_one_bad_row_is_lost_alone_and_tried_again(tmp_path: Path, step: Any) ->
         return {**row, "n": 10 // (row["n"] or fixed.exists())}
 
     if step is Map:
-        made = Map(ROWS, invert, max_failed=0.5)
+        result = Map(ROWS, invert, max_failed=0.5)
     else:
-        made = MapBatches(ROWS, lambda rows: [invert(row) for row in rows], batch_size=4, max_failed=0.5)
-    first = artifact_of(made, tmp_path / "store")
+        result = MapBatches(ROWS, lambda rows: [invert(row) for row in rows], batch_size=4, max_failed=0.5)
+    first = artifact_of(result, tmp_path / "store")
     assert [row["id"] for row in first.dataset()] == ["r1", "r2", "r3", "r4", "r5"]
     assert first.manifest["counts"]["failed"] == {"ZeroDivisionError: integer division or modulo by zero": 1}
     fixed.touch()
     calls.unlink()
-    assert [row["n"] for row in rows_of(made, tmp_path / "store")] == [10, 10, 5, 3, 2, 2]
+    assert [row["n"] for row in rows_of(result, tmp_path / "store")] == [10, 10, 5, 3, 2, 2]
     assert calls.read_text().split()[0] == "0"
     assert "5" not in calls.read_text()
 
@@ -81,8 +81,8 @@ def test_a_batch_is_one_however_long_its_rows_are(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("potstill.engine.store.journal.MOST_BYTES", 10_000)  # the batch has 30,000
     monkeypatch.setattr("potstill.steps.rows.map_rows.GROUP_BYTES", 5_000)
     long = LoadRows([{"text": letter * 3_000} for letter in "abcdefghij"])
-    made = rows_of(MapBatches(long, lambda batch: [{**row, "of": len(batch)} for row in batch]), tmp_path)
-    assert made == [{"text": letter * 3_000, "of": 10} for letter in "abcdefghij"]
+    result = rows_of(MapBatches(long, lambda batch: [{**row, "of": len(batch)} for row in batch]), tmp_path)
+    assert result == [{"text": letter * 3_000, "of": 10} for letter in "abcdefghij"]
 
 
 def test_batches_may_grow_and_shrink(tmp_path: Path) -> None:
@@ -135,6 +135,6 @@ def test_a_row_that_no_column_holds_is_lost_alone(tmp_path: Path, step: Any, val
         return {**row, "v": value if row["n"] == 2 else None}
 
     function = change if step is Map else lambda rows: [change(row) for row in rows]
-    made = artifact_of(step(ROWS, function, max_failed=0.5), tmp_path)
-    assert made.dataset()["n"][:] == [0, 1, 3, 4, 5]
-    assert "column 'v" in next(iter(made.manifest["counts"]["failed"]))
+    result = artifact_of(step(ROWS, function, max_failed=0.5), tmp_path)
+    assert result.dataset()["n"][:] == [0, 1, 3, 4, 5]
+    assert "column 'v" in next(iter(result.manifest["counts"]["failed"]))

@@ -19,7 +19,7 @@ def test_fields_of_listed_items_are_found_unless_optional() -> None:
 
 
 def test_all_that_is_wrong_is_told() -> None:
-    found = [problem.message for problem in prompt_problems("{{ a }} {{ b }}", allowed=("a", "c"), wanted=("c",))]
-    assert found[0] == "the template uses b, which nothing gives; known are: a, c"
-    assert "never uses c" in found[1]
+    actual = [problem.message for problem in prompt_problems("{{ a }} {{ b }}", allowed=("a", "c"), wanted=("c",))]
+    assert actual[0] == "the template uses b, which nothing gives; known are: a, c"
+    assert "never uses c" in actual[1]
     assert not list(prompt_problems("answer.jinja"))

@@ -35,8 +35,8 @@ def test_a_query_over_two_tables(tmp_path: Path) -> None:
 
 def test_rows_keep_their_order_and_lists_stay_lists(tmp_path: Path) -> None:
     many = LoadRows([{"n": number} for number in range(21_000)])
-    found = rows_of(SQL("SELECT n FROM t WHERE n % 2 = 0", tables={"t": many}), tmp_path)
-    assert [row["n"] for row in found] == list(range(0, 21_000, 2))
+    actual = rows_of(SQL("SELECT n FROM t WHERE n % 2 = 0", tables={"t": many}), tmp_path)
+    assert [row["n"] for row in actual] == list(range(0, 21_000, 2))
     assert rows_of(sql("SELECT l FROM rows"), tmp_path) == [{"l": [1, 2]}, {"l": []}, {"l": None}]
     assert rows_of(sql("SELECT n FROM rows WHERE n > 5"), tmp_path) == []
 
@@ -159,8 +159,8 @@ def test_the_zone_of_the_machine_does_not_count(tmp_path: Path, monkeypatch: pyt
 
 def test_objects_with_keys_of_their_own_stay_objects(tmp_path: Path) -> None:
     rows = LoadRows([{"n": 1, "o": {"a": 1}}, {"n": 2, "o": {"b": [0.1]}}, {"n": 3, "o": None}])
-    made = SQL("SELECT o, n, o->>'a' AS a FROM rows ORDER BY n DESC", tables={"rows": rows})
-    assert rows_of(made, tmp_path) == [
+    result = SQL("SELECT o, n, o->>'a' AS a FROM rows ORDER BY n DESC", tables={"rows": rows})
+    assert rows_of(result, tmp_path) == [
         {"o": None, "n": 3, "a": None},
         {"o": {"b": [0.1]}, "n": 2, "a": None},
         {"o": {"a": 1}, "n": 1, "a": "1"},

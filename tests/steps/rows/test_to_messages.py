@@ -32,16 +32,16 @@ def test_the_conversation_takes_the_place_of_the_column_that_it_was_in(tmp_path:
 def test_a_system_turn_may_stand_in_a_column_of_its_own(tmp_path: Path) -> None:
     step = ToMessages(LoadRows([{"c": CHAT, "s": "Be brief."}]), column="c", system="s")
     given: list[dict[str, Any]] = [{"c": CHAT, "s": "Be brief."}, {"c": CHAT, "s": None}, {"c": CHAT, "s": ""}]
-    made, _ = run(step, tmp_path, rows=given)
-    assert [row["messages"][0]["role"] for row in made] == ["system", "user", "user"]
-    assert set(made[0]) == {"messages"}
+    result, _ = run(step, tmp_path, rows=given)
+    assert [row["messages"][0]["role"] for row in result] == ["system", "user", "user"]
+    assert set(result[0]) == {"messages"}
 
 
 def test_what_is_no_chat_is_counted_by_its_reason(tmp_path: Path) -> None:
     calls = [*MESSAGES, {"role": "tool", "content": "21 degrees"}]
     rows = [{"id": "a", "messages": MESSAGES}, {"id": "b", "messages": calls}, {"id": "c", "messages": []}]
-    made, context = run(ToMessages(LoadRows([{"messages": MESSAGES}])), tmp_path, rows=rows)
-    assert [row["id"] for row in made] == ["a"]
+    result, context = run(ToMessages(LoadRows([{"messages": MESSAGES}])), tmp_path, rows=rows)
+    assert [row["id"] for row in result] == ["a"]
     assert {reason for _, reason in context.ledger.lost} == {
         "tool calls in the conversation, which a chat of texts can't hold",
         "the conversation has no turns",
@@ -70,9 +70,9 @@ def test_a_labelled_conversation_is_measured_by_its_last_answer(tmp_path: Path) 
     assert [row["messages"] for row in labelled] == [MESSAGES, MESSAGES]
     assert measured(labelled, tmp_path)["sets"]["test"]["exact_match"] == 1.0
     inside = [{"messages": [*MESSAGES, {"role": "assistant", "content": row["output"]}]} for row in labelled]
-    found = measured([*inside, {"messages": [*MESSAGES, MESSAGES[1]]}], tmp_path)
-    assert found["sets"]["test"]["exact_match"] == pytest.approx(2 / 3)
-    assert found["examples"][0]["instruction"] == "Who are you?"
+    actual = measured([*inside, {"messages": [*MESSAGES, MESSAGES[1]]}], tmp_path)
+    assert actual["sets"]["test"]["exact_match"] == pytest.approx(2 / 3)
+    assert actual["examples"][0]["instruction"] == "Who are you?"
 
 
 def test_a_test_row_without_an_answer_is_named(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from fakes import EchoTeacher
 from potstill import Pipeline
 from potstill.engine.plan import Planned
 from potstill.engine.progress import Silent
-from potstill.engine.step import Model, Rows, Step
+from potstill.engine.step import Rows, Step
+from potstill.models.edge import Model
 from potstill.steps import LoadRows, PseudoLabel, SelfInstruct
 from potstill.teachers.openai.budget import Price
 

@@ -36,8 +36,8 @@ def test_answers_come_in_order_though_some_need_a_second_try(tmp_path: Path) -> 
     log = str(tmp_path / "calls")
     texts = [str(value) for value in range(300)]
     teacher = Scripted(say=second_try, log=log)
-    found = list(asked(teacher, questions(*texts), number, Tries(Sampling(), 3), context_in(tmp_path)))
-    assert [(tag, answer.value, answer.tries) for tag, (answer,) in found] == [
+    actual = list(asked(teacher, questions(*texts), number, Tries(Sampling(), 3), context_in(tmp_path)))
+    assert [(tag, answer.value, answer.tries) for tag, (answer,) in actual] == [
         (text, int(text), 1 + int(text) % 2) for text in texts
     ]
     assert len(fakes.calls(log)) == 300 + 150
@@ -47,8 +47,8 @@ def test_a_question_without_an_answer_is_lost_for_good_and_its_texts_are_kept(tm
     log = str(tmp_path / "calls")
     teacher = Scripted(say=lambda request: "7" if asks(request) == "good" else f"no {request.seed}", log=log)
     context = context_in(tmp_path)
-    found = list(asked(teacher, questions("bad", "good"), number, Tries(Sampling(), 3), context))
-    assert [tag for tag, _ in found] == ["good"]
+    actual = list(asked(teacher, questions("bad", "good"), number, Tries(Sampling(), 3), context))
+    assert [tag for tag, _ in actual] == ["good"]
     (entry,) = lost(tmp_path)
     assert (entry["row"], entry["state"], entry["reason"]) == ("bad", "permanent", UNREADABLE)
     assert "ValueError" in entry["detail"]
@@ -56,7 +56,7 @@ def test_a_question_without_an_answer_is_lost_for_good_and_its_texts_are_kept(tm
     assert said[0] == "'no 0'"
     assert len(set(said)) == 3, "each try has another seed"
     again = list(asked(teacher, questions("bad", "good"), number, Tries(Sampling(), 3), context_in(tmp_path)))
-    assert again == found
+    assert again == actual
     assert len(fakes.calls(log)) == 4, "every try is journalled, also those that failed"
 
 
@@ -82,15 +82,15 @@ def test_a_cut_answer_is_not_trusted(tmp_path: Path) -> None:
 def test_a_failing_teacher_loses_the_row_once_and_alone(tmp_path: Path) -> None:
     pair = Question("pair", "pair", tuple([{"role": "user", "content": text}] for text in ("broken", "broken too")))
     context = context_in(tmp_path)
-    found = asked(EchoTeacher(failing=("broken",)), [pair, *questions("a")], str, Tries(Sampling(), 3), context)
-    assert [tag for tag, _ in found] == ["a"]
+    actual = asked(EchoTeacher(failing=("broken",)), [pair, *questions("a")], str, Tries(Sampling(), 3), context)
+    assert [tag for tag, _ in actual] == ["a"]
     assert context.ledger.total("retryable") == 1
 
 
 def test_a_question_with_nothing_to_ask_is_answered_at_once(tmp_path: Path) -> None:
     empty: Question[str] = Question("none", "none", ())
-    found = asked(EchoTeacher(), [empty, *questions("a"), empty], str, Tries(Sampling()), context_in(tmp_path))
-    assert [(tag, len(answers)) for tag, answers in found] == [("none", 0), ("a", 1), ("none", 0)]
+    actual = asked(EchoTeacher(), [empty, *questions("a"), empty], str, Tries(Sampling()), context_in(tmp_path))
+    assert [(tag, len(answers)) for tag, answers in actual] == [("none", 0), ("a", 1), ("none", 0)]
 
 
 def test_a_mistake_in_the_parser_is_an_error_and_costs_no_tries(tmp_path: Path) -> None:
@@ -134,6 +134,8 @@ def test_an_answer_without_content_is_drawn_again(tmp_path: Path) -> None:
 def test_a_value_that_no_column_takes_loses_its_row_alone(tmp_path: Path) -> None:
     says = {"huge": '{"n": 123456789012345678901234567890}', "half": '{"n": "\\ud83d"}'}
     teacher = Scripted(say=lambda request: says.get(asks(request), '{"n": 1}'))
-    found = dict(asked(teacher, questions("a", "huge", "half"), json.loads, Tries(Sampling(), 1), context_in(tmp_path)))
-    assert {tag: answer.value for tag, (answer,) in found.items()} == {"a": {"n": 1}, "half": {"n": "\ufffd"}}
+    actual = dict(
+        asked(teacher, questions("a", "huge", "half"), json.loads, Tries(Sampling(), 1), context_in(tmp_path))
+    )
+    assert {tag: answer.value for tag, (answer,) in actual.items()} == {"a": {"n": 1}, "half": {"n": "\ufffd"}}
     assert "a column takes 64" in lost(tmp_path)[0]["detail"]

@@ -64,11 +64,11 @@ class Backwards(EchoTeacher):
 
 
 def test_responses_come_in_the_order_of_the_requests(tmp_path: Path) -> None:
-    got = list(ask(Backwards(), numbered(95), context_in(tmp_path)))
+    actual = list(ask(Backwards(), numbered(95), context_in(tmp_path)))
     straight = dict(ask(EchoTeacher(), numbered(95), context_in(tmp_path / "b")))
-    assert [number for number, _ in got] == list(range(95))
-    assert {number: response.text for number, response in got} == {n: r.text for n, r in straight.items()}
-    assert len({response.text for _, response in got}) == 95
+    assert [number for number, _ in actual] == list(range(95))
+    assert {number: response.text for number, response in actual} == {n: r.text for n, r in straight.items()}
+    assert len({response.text for _, response in actual}) == 95
 
 
 def test_a_second_run_asks_nothing_and_opens_no_teacher(tmp_path: Path) -> None:
@@ -91,8 +91,8 @@ def test_only_what_is_new_is_asked(tmp_path: Path) -> None:
 def test_equal_requests_are_asked_once(tmp_path: Path) -> None:
     log = str(tmp_path / "calls")
     requests = [(number, request(f"prompt {number % 3}")) for number in range(600)]
-    got = list(ask(EchoTeacher(log=log), requests, context_in(tmp_path)))
-    assert len(got) == 600
+    actual = list(ask(EchoTeacher(log=log), requests, context_in(tmp_path)))
+    assert len(actual) == 600
     assert len(fakes.calls(log)) == 3
 
 
@@ -244,8 +244,8 @@ def test_an_answer_that_was_paid_for_and_can_not_be_used_is_not_asked_for_again(
     teacher = Saying(says={"prompt 1": Response("", "stop", 5, 6), "prompt 2": refused})
     for run in range(2):
         context = context_in(tmp_path)
-        got = dict(ask(teacher, numbered(3), context))
-        assert [got[n].finish_reason for n in range(3)] == ["stop", "error", "error"]
+        actual = dict(ask(teacher, numbered(3), context))
+        assert [actual[n].finish_reason for n in range(3)] == ["stop", "error", "error"]
         assert context.notes["usage"]["calls"] == (0 if run else 3)
         assert context.notes["usage"]["completion_tokens"] == (0 if run else 13)
     assert set(teacher.asked.values()) == {1}
@@ -259,9 +259,9 @@ def test_answers_of_an_older_journal_are_read_by_the_same_rules(tmp_path: Path) 
     context.store_journal.put_many(
         "responses", {asker.key(one): old | {"text": text} for (_, one), text in zip(numbered(2), texts, strict=True)}
     )
-    got = dict(asker.ask(numbered(2)))
-    assert (got[0].text, got[0].reasoning) == ("Berlin", "Ulm?")
-    assert got[1].finish_reason == "error"
+    actual = dict(asker.ask(numbered(2)))
+    assert (actual[0].text, actual[0].reasoning) == ("Berlin", "Ulm?")
+    assert actual[1].finish_reason == "error"
 
 
 def test_tries_that_could_not_be_read_count_too(tmp_path: Path) -> None:

@@ -50,8 +50,8 @@ def labels(draw: np.random.Generator, tokens: int, k: int, vocabulary: int) -> T
 def test_in_the_file_a_kept_entry_takes_at_most_four_and_a_half_bytes(tmp_path: Path, k: int, vocabulary: int) -> None:
     draw = np.random.default_rng(0)
     sidecar = SIDECAR.text
-    made = [{"id": str(n), **labels(draw, 40, k, vocabulary).columns(SIDECAR)} for n in range(60)]
-    rows_on_disk.write(iter(made), tmp_path)
+    result = [{"id": str(n), **labels(draw, 40, k, vocabulary).columns(SIDECAR)} for n in range(60)]
+    rows_on_disk.write(iter(result), tmp_path)
     [file] = tmp_path.glob("*.parquet")
     group = pq.ParquetFile(file).metadata.row_group(0)
     sizes = {group.column(n).path_in_schema: group.column(n).total_compressed_size for n in range(group.num_columns)}
@@ -65,13 +65,13 @@ def test_what_was_stored_comes_back_from_the_file_to_half_precision(tmp_path: Pa
     given = labels(np.random.default_rng(1), 30, 8, 100_000)
     rows_on_disk.write(iter([{"id": "x", **given.columns(SIDECAR)}]), tmp_path / "data")
     row = rows_on_disk.read(tmp_path / "data", tmp_path / "scratch")[0]
-    found = TokenLabels.read(row, 8)
-    assert np.array_equal(found.token_ids, given.token_ids)
-    assert np.array_equal(found.top_ids, given.top_ids)
-    np.testing.assert_allclose(found.top_logprobs, given.top_logprobs, rtol=2**-11)
-    np.testing.assert_allclose(found.token_logprobs, given.token_logprobs, rtol=2**-11)
+    actual = TokenLabels.read(row, 8)
+    assert np.array_equal(actual.token_ids, given.token_ids)
+    assert np.array_equal(actual.top_ids, given.top_ids)
+    np.testing.assert_allclose(actual.top_logprobs, given.top_logprobs, rtol=2**-11)
+    np.testing.assert_allclose(actual.token_logprobs, given.token_logprobs, rtol=2**-11)
     np.testing.assert_allclose(np.frombuffer(row["teacher_tail"], "<f2"), given.tail, rtol=2**-10, atol=1e-7)
-    np.testing.assert_allclose(found.tail, given.tail, atol=2e-3)
+    np.testing.assert_allclose(actual.tail, given.tail, atol=2e-3)
     assert Sidecar.parse(row["teacher_sidecar"], "row 'x'") == SIDECAR
 
 

@@ -46,33 +46,35 @@ def request(prompt: str, sampling: Sampling = GREEDY) -> Request:
 
 def answers(teacher: Any, prompts: list[str], sampling: Sampling = GREEDY) -> dict[str, Response]:
     with teacher.open(threads=1) as session:
-        got = list(session.generate([request(prompt, sampling) for prompt in prompts]))
-    assert sorted(index for index, _ in got) == list(range(len(prompts)))
-    return {prompts[index]: response for index, response in got}
+        actual = list(session.generate([request(prompt, sampling) for prompt in prompts]))
+    assert sorted(index for index, _ in actual) == list(range(len(prompts)))
+    return {prompts[index]: response for index, response in actual}
 
 
 def test_every_kind_of_failure_is_retried(server: FaultyServer) -> None:
     failing = ["429 x2", "500 x1", "503 x3", "cut x1", "garbage x2", "empty x1", "slow x1", "fine"]
-    got = answers(Endpoint(server.url, "m", timeout=0.6), failing)
-    assert {prompt: response.text for prompt, response in got.items()} == {p: f"re: {p}" for p in failing}
+    actual = answers(Endpoint(server.url, "m", timeout=0.6), failing)
+    assert {prompt: response.text for prompt, response in actual.items()} == {p: f"re: {p}" for p in failing}
     assert server.tries["503 x3"] == 4
     assert server.tries["fine"] == 1
-    assert (got["fine"].prompt_tokens, got["fine"].completion_tokens) == (3, 2)
+    assert (actual["fine"].prompt_tokens, actual["fine"].completion_tokens) == (3, 2)
 
 
 def test_what_stays_broken_is_the_error_of_that_row_alone(server: FaultyServer) -> None:
-    got = answers(Endpoint(server.url, "m", max_retries=2), ["500 x99", "garbage x99", "400 x1", "bad", "fine", "long"])
-    assert got["fine"].text == "re: fine"
-    assert got["long"].finish_reason == "length"
+    actual = answers(
+        Endpoint(server.url, "m", max_retries=2), ["500 x99", "garbage x99", "400 x1", "bad", "fine", "long"]
+    )
+    assert actual["fine"].text == "re: fine"
+    assert actual["long"].finish_reason == "length"
     for prompt, text, retryable in (
         ("500 x99", "3 attempts: 500", True),
         ("garbage x99", "unreadable", True),
         ("400 x1", "400", False),
         ("bad", "content_filter", False),
     ):
-        assert got[prompt].finish_reason == "error"
-        assert text in got[prompt].text
-        assert got[prompt].retryable is retryable
+        assert actual[prompt].finish_reason == "error"
+        assert text in actual[prompt].text
+        assert actual[prompt].retryable is retryable
     assert server.tries["400 x1"] == 1
 
 
@@ -84,8 +86,8 @@ def test_a_thousand_rows_through_all_faults_are_each_answered_and_journalled_onc
     with faulty_server(seconds=0.001) as server:
         teacher = Endpoint(server.url, "m", concurrency=32)
         with Asker(teacher, context) as asker:
-            got = dict(asker.ask((prompt, request(prompt)) for prompt in prompts))
-    assert {prompt: response.text for prompt, response in got.items()} == {p: f"re: {p}" for p in prompts}
+            actual = dict(asker.ask((prompt, request(prompt)) for prompt in prompts))
+    assert {prompt: response.text for prompt, response in actual.items()} == {p: f"re: {p}" for p in prompts}
     assert context.store_journal.count("responses") == 1000
     assert set(server.answered.values()) == {1}
     assert context.notes["usage"]["calls"] == 1000
@@ -94,8 +96,8 @@ def test_a_thousand_rows_through_all_faults_are_each_answered_and_journalled_onc
 
 def test_concurrency_shrinks_to_what_the_server_takes_and_loses_nothing() -> None:
     with faulty_server(capacity=6, seconds=0.02) as server:
-        got = answers(Endpoint(server.url, "m", concurrency=48), [f"p{number}" for number in range(300)])
-        assert {response.finish_reason for response in got.values()} == {"stop"}
+        actual = answers(Endpoint(server.url, "m", concurrency=48), [f"p{number}" for number in range(300)])
+        assert {response.finish_reason for response in actual.values()} == {"stop"}
         assert server.history[0] <= 48
         late = server.history[len(server.history) // 2 :]
         assert sum(late) / len(late) < 16
@@ -156,16 +158,16 @@ def test_a_server_that_wants_hours_ends_the_step_and_keeps_what_is_done(server: 
 def test_a_busy_server_is_waited_for_beyond_max_retries(server: FaultyServer) -> None:
     prompts = ["429 x12", *[f"p{number}" for number in range(200)]]
     server.seconds = 0.005
-    got = answers(Endpoint(server.url, "m", concurrency=2, max_retries=2), prompts)
-    assert got["429 x12"].text == "re: 429 x12"
+    actual = answers(Endpoint(server.url, "m", concurrency=2, max_retries=2), prompts)
+    assert actual["429 x12"].text == "re: 429 x12"
 
 
 def test_the_key_is_sent_and_shown_nowhere(server: FaultyServer) -> None:
     teacher = Endpoint(server.url, "m", max_retries=0)
-    got = answers(teacher, ["500 x9"])
+    actual = answers(teacher, ["500 x9"])
     assert server.keys == {f"Bearer {KEY}"}
-    assert KEY not in got["500 x9"].text
-    assert "***" in got["500 x9"].text
+    assert KEY not in actual["500 x9"].text
+    assert "***" in actual["500 x9"].text
     assert KEY not in repr(teacher) + repr(teacher.identity())
     with teacher.open(threads=1) as session:
         assert KEY not in repr(session)
@@ -245,25 +247,25 @@ def test_a_server_that_comes_up_late_is_waited_for(monkeypatch: pytest.MonkeyPat
 
     thread = threading.Thread(target=late)
     thread.start()
-    got = answers(Endpoint(f"http://127.0.0.1:{port}/v1", "m"), [f"p{number}" for number in range(20)])
+    actual = answers(Endpoint(f"http://127.0.0.1:{port}/v1", "m"), [f"p{number}" for number in range(20)])
     done.set()
     thread.join()
-    assert {response.finish_reason for response in got.values()} == {"stop"}
+    assert {response.finish_reason for response in actual.values()} == {"stop"}
 
 
 def test_a_prompt_that_is_too_long_is_lost_alone_with_its_length(server: FaultyServer) -> None:
     server.context = 10
-    got = answers(Endpoint(server.url, "m"), ["a " * 12, "b"])
-    assert got["b"].text == "re: b"
-    assert got["a " * 12].retryable is False
-    assert "context overflow" in got["a " * 12].text
-    assert "contains 12 input tokens" in got["a " * 12].text
+    actual = answers(Endpoint(server.url, "m"), ["a " * 12, "b"])
+    assert actual["b"].text == "re: b"
+    assert actual["a " * 12].retryable is False
+    assert "context overflow" in actual["a " * 12].text
+    assert "contains 12 input tokens" in actual["a " * 12].text
     assert server.tries["a " * 12] == 1
 
 
 def test_no_more_than_the_allowed_requests_are_in_flight(server: FaultyServer) -> None:
-    got = answers(Endpoint(server.url, "m", concurrency=4), [f"p{number}" for number in range(40)])
-    assert len(got) == 40
+    actual = answers(Endpoint(server.url, "m", concurrency=4), [f"p{number}" for number in range(40)])
+    assert len(actual) == 40
     assert 2 <= server.most <= 4
 
 
@@ -295,10 +297,10 @@ def test_the_chat_request_says_what_was_asked(server: FaultyServer) -> None:
 
 
 def test_a_completion_continues_the_texts_of_the_messages(server: FaultyServer) -> None:
-    got = answers(Endpoint(server.url, "m", system="Count.", api="completions"), ["one two"])
+    actual = answers(Endpoint(server.url, "m", system="Count.", api="completions"), ["one two"])
     assert server.paths == ["/v1/completions"]
     assert server.bodies[0]["prompt"] == "Count.\n\none two"
-    assert got["one two"].text == "re: Count.\n\none two"
+    assert actual["one two"].text == "re: Count.\n\none two"
 
 
 def test_answers_are_held_to_a_form(server: FaultyServer) -> None:

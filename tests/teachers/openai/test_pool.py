@@ -46,9 +46,9 @@ def down() -> str:
 
 def answers(teacher: Pool, prompts: list[str]) -> dict[str, Response]:
     with teacher.open(threads=1) as session:
-        got = list(session.generate([request(prompt) for prompt in prompts]))
-    assert sorted(index for index, _ in got) == list(range(len(prompts)))
-    return {prompts[index]: response for index, response in got}
+        actual = list(session.generate([request(prompt) for prompt in prompts]))
+    assert sorted(index for index, _ in actual) == list(range(len(prompts)))
+    return {prompts[index]: response for index, response in actual}
 
 
 def prompts(count: int) -> list[str]:
@@ -72,8 +72,8 @@ def test_capacity_counts_so_a_larger_server_gets_more(servers: list[FaultyServer
 
 
 def test_a_replica_that_is_down_is_left_out(servers: list[FaultyServer]) -> None:
-    got = answers(pool(down(), servers[0].url, max_retries=0), prompts(60))
-    assert {response.finish_reason for response in got.values()} == {"stop"}
+    actual = answers(pool(down(), servers[0].url, max_retries=0), prompts(60))
+    assert {response.finish_reason for response in actual.values()} == {"stop"}
     assert sum(servers[0].answered.values()) == 60
 
 
@@ -81,8 +81,8 @@ def test_a_replica_that_only_fails_does_not_draw_the_requests(servers: list[Faul
     bad, good = servers
     bad.key = good.key = ""
     failing = [f"500 x1 {number}" for number in range(20)]
-    got = answers(pool(bad.url, good.url, max_retries=3), [*failing, *prompts(20)])
-    assert {response.finish_reason for response in got.values()} == {"stop"}
+    actual = answers(pool(bad.url, good.url, max_retries=3), [*failing, *prompts(20)])
+    assert {response.finish_reason for response in actual.values()} == {"stop"}
 
 
 def test_a_replica_that_dies_midway_loses_nothing(servers: list[FaultyServer]) -> None:
@@ -96,9 +96,9 @@ def test_a_replica_that_dies_midway_loses_nothing(servers: list[FaultyServer]) -
                 yield request(f"p{number}")
 
         with pool(mortal.url, servers[0].url).open(threads=1) as session:
-            got = dict(session.generate(requests()))
-    assert {response.finish_reason for response in got.values()} == {"stop"}
-    assert len(got) == 200
+            actual = dict(session.generate(requests()))
+    assert {response.finish_reason for response in actual.values()} == {"stop"}
+    assert len(actual) == 200
     assert mortal.answered
 
 

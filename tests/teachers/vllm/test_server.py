@@ -50,15 +50,15 @@ def request(text: str, sampling: Sampling = GREEDY, **more: Any) -> Request:
 
 
 def answers(session: Any, requests: list[Request]) -> list[Response]:
-    got = dict(session.generate(requests))
-    assert sorted(got) == list(range(len(requests)))
-    return [got[index] for index in range(len(requests))]
+    actual = dict(session.generate(requests))
+    assert sorted(actual) == list(range(len(requests)))
+    return [actual[index] for index in range(len(requests))]
 
 
 @pytest.fixture(scope="module")
 def access() -> Iterator[services.Access]:
-    with services.private() as made:
-        yield made
+    with services.private() as result:
+        yield result
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def engine() -> Iterator[Any]:
 
 
 @pytest.fixture
-def anew(served: Any, access: services.Access) -> Iterator[None]:
+def restarted(served: Any, access: services.Access) -> Iterator[None]:
     """Let a test reach the server as a further step would."""
     with services.within(access):
         yield
@@ -83,7 +83,7 @@ def anew(served: Any, access: services.Access) -> Iterator[None]:
 def differences(ours: Response, theirs: Response) -> list[str]:
     """Both may compute in different batches, so figures agree to the last bits of the type and no further."""
     exact = ("text", "finish_reason", "prompt_tokens", "completion_tokens", "retryable")
-    found = [name for name in exact if getattr(ours, name) != getattr(theirs, name)]
+    actual = [name for name in exact if getattr(ours, name) != getattr(theirs, name)]
     for name in ("token_ids", "top_ids", "top_logprobs", "token_logprobs"):
         one, other = getattr(ours, name), getattr(theirs, name)
         if one is None or other is None:
@@ -96,8 +96,8 @@ def differences(ours: Response, theirs: Response) -> list[str]:
             alike = name == "top_ids" or np.allclose(
                 one.astype(np.float32), other.astype(np.float32), atol=0.05, equal_nan=True
             )
-        found += [] if alike else [name]
-    return found
+        actual += [] if alike else [name]
+    return actual
 
 
 def test_greedy_answers_are_those_of_the_engine(served: Any, engine: Any) -> None:
@@ -169,7 +169,7 @@ def test_the_key_is_nowhere_but_in_environments(served: Any, access: services.Ac
         urllib.request.urlopen(f"http://127.0.0.1:{state['port']}/v1/models")
 
 
-def test_another_step_finds_the_server_up(anew: None, access: services.Access) -> None:
+def test_another_step_finds_the_server_up(restarted: None, access: services.Access) -> None:
     before = [path.read_text() for path in access.folder.glob("*.json")]
     started = time.monotonic()
     other = teacher(system="Be brief.")
@@ -236,7 +236,9 @@ def test_an_endpoint_of_it_says_what_is_wrong(endpoint: Any, monkeypatch: pytest
     assert "wrong-key" not in str(caught.value)
 
 
-def test_a_server_that_dies_ends_the_step_with_its_last_lines(anew: None, served: Any, access: services.Access) -> None:
+def test_a_server_that_dies_ends_the_step_with_its_last_lines(
+    restarted: None, served: Any, access: services.Access
+) -> None:
     state = json.loads(next(access.folder.glob("*.json")).read_text())
 
     def requests() -> Iterator[Request]:

@@ -20,7 +20,8 @@ from potstill.teachers.lora_adapter import adapter_rank
 from potstill.teachers.protocol import Request, Response, Sampling, Structured
 from potstill.teachers.transformers import Transformers
 from potstill.teachers.vllm.engine import entries
-from potstill.teachers.vllm.teacher import VLLM, Speculative
+from potstill.teachers.vllm.settings import Speculative
+from potstill.teachers.vllm.teacher import VLLM
 
 HOME = Path(__file__).parents[3] / "src" / "potstill" / "data" / "home" / "teacher"
 LIMIT = 128
@@ -51,9 +52,9 @@ def request(text: str, sampling: Sampling = GREEDY, seed: int = 0, continuation:
 
 
 def answers(session: Any, requests: list[Request]) -> list[Response]:
-    got = dict(session.generate(requests))
-    assert sorted(got) == list(range(len(requests)))
-    return [got[index] for index in range(len(requests))]
+    actual = dict(session.generate(requests))
+    assert sorted(actual) == list(range(len(requests)))
+    return [actual[index] for index in range(len(requests))]
 
 
 def assert_same(got: Response, expected: Response) -> None:
@@ -116,8 +117,8 @@ def test_an_adapter_answers_as_the_model_it_is_merged_into(tmp_path: Path) -> No
         expected = answers(reference, asked)
     teacher = VLLM(HOME, lora=adapter, max_model_length=LIMIT, dtype="float32", kv_cache_gib=0.1)
     with teacher.open(threads=1) as opened:
-        for got, one in zip(answers(opened, asked), expected, strict=True):
-            assert_same(got, one)
+        for actual, one in zip(answers(opened, asked), expected, strict=True):
+            assert_same(actual, one)
 
 
 @pytest.mark.vllm
@@ -127,22 +128,22 @@ def test_speculative_decoding_changes_no_greedy_answer(fallback: Any) -> None:
     teacher = VLLM(HOME, speculative=Speculative("ngram", 3), max_model_length=LIMIT, dtype="float32", kv_cache_gib=0.1)
     drawn = [request("why", Sampling(2.0, max_tokens=24), seed) for seed in (1, 2)]
     with teacher.open(threads=1) as opened:
-        got = answers(opened, asked)
+        actual = answers(opened, asked)
         texts = [one.text for one in answers(opened, drawn)]
         assert texts == [answers(opened, [one])[0].text for one in drawn]
         assert texts[0] != texts[1]
     expected = answers(fallback, asked)
-    assert [one.text for one in got] == [one.text for one in expected]
-    for one, other in zip(got[4:], expected[4:], strict=True):
+    assert [one.text for one in actual] == [one.text for one in expected]
+    for one, other in zip(actual[4:], expected[4:], strict=True):
         assert_same(one, other)
 
 
 @pytest.mark.vllm
 def test_answers_and_log_probabilities_are_those_of_transformers(session: Any, fallback: Any) -> None:
     asked = [request(c, Sampling(max_tokens=tokens, top_k=32)) for c in COMMANDS for tokens in (5, 60)]
-    for got, expected in zip(answers(session, asked), answers(fallback, asked), strict=True):
-        assert_same(got, expected)
-        assert got.finish_reason == ("length" if got.completion_tokens == 5 else "stop")
+    for actual, expected in zip(answers(session, asked), answers(fallback, asked), strict=True):
+        assert_same(actual, expected)
+        assert actual.finish_reason == ("length" if actual.completion_tokens == 5 else "stop")
     texts = [one.text for one in answers(fallback, [request(c) for c in COMMANDS])]
     assert [one.text for one in answers(session, [request(c) for c in COMMANDS])] == texts
     assert all(json.loads(text)["device"] for text in texts)
@@ -152,13 +153,13 @@ def test_answers_and_log_probabilities_are_those_of_transformers(session: Any, f
 def test_a_presence_penalty_works_as_that_of_transformers(session: Any, fallback: Any) -> None:
     unsure = ["turn on", "the lamp, the lamp and", '{"device":']  # raw: what follows is open
     plain, held = (Sampling(max_tokens=24, top_k=8, presence_penalty=penalty) for penalty in (0.0, 2.0))
-    got, expected, free = (
+    actual, expected, free = (
         answers(engine, [Request([], sampling, raw=text) for text in unsure])
         for engine, sampling in ((session, held), (fallback, held), (fallback, plain))
     )
-    for one, other in zip(got, expected, strict=True):
+    for one, other in zip(actual, expected, strict=True):
         assert_same(one, other)
-    assert [one.text for one in got] != [one.text for one in free]
+    assert [one.text for one in actual] != [one.text for one in free]
     # what is kept is what the model thinks, penalty or not
     first = [[float(one.token_logprobs[0]) for one in some] for some in (expected, free)]
     assert first[0] == pytest.approx(first[1])
@@ -173,12 +174,12 @@ def test_a_given_text_is_scored_as_training_reads_it(session: Any, fallback: Any
         for c, text in zip(COMMANDS, texts, strict=True)
     ]
     # twice, because the second time the prefix cache knows the prompts
-    for got in (answers(session, asked), answers(session, asked)):
-        for one, expected in zip(got, answers(fallback, asked), strict=True):
+    for actual in (answers(session, asked), answers(session, asked)):
+        for one, expected in zip(actual, answers(fallback, asked), strict=True):
             assert_same(one, expected)
     # the tokens are scored even where they are not among the most probable
     outside = [
-        own < top[-1] - 0.1 for one in got[8:] for own, top in zip(one.token_logprobs, one.top_logprobs, strict=True)
+        own < top[-1] - 0.1 for one in actual[8:] for own, top in zip(one.token_logprobs, one.top_logprobs, strict=True)
     ]
     assert any(outside)
     generated = answers(session, [request(COMMANDS[0], Sampling(max_tokens=60, top_k=16))])[0]
@@ -202,12 +203,12 @@ def test_answers_are_held_to_the_form(session: Any, fallback: Any) -> None:
     ]
     for temperature in (0.0, 1.0):
         held = [Sampling(temperature, max_tokens=60, structured=form) for form in forms]
-        got = answers(session, [request(c, sampling, 1) for sampling in held for c in COMMANDS])
-        assert all(one.text in forms[0].choice for one in got[:4])
-        assert all(re.fullmatch(forms[1].regex, one.text) for one in got[4:8])
-        assert {one.finish_reason for one in got[:8]} == {"stop"}
-        assert any(one.finish_reason == "stop" for one in got[8:])
-        assert all(isinstance(json.loads(one.text)["light"], int) for one in got[8:] if one.finish_reason == "stop")
+        actual = answers(session, [request(c, sampling, 1) for sampling in held for c in COMMANDS])
+        assert all(one.text in forms[0].choice for one in actual[:4])
+        assert all(re.fullmatch(forms[1].regex, one.text) for one in actual[4:8])
+        assert {one.finish_reason for one in actual[:8]} == {"stop"}
+        assert any(one.finish_reason == "stop" for one in actual[8:])
+        assert all(isinstance(json.loads(one.text)["light"], int) for one in actual[8:] if one.finish_reason == "stop")
     # the probabilities kept are those among what the form allows, as the fallback has them
     asked = [request(c, Sampling(max_tokens=20, top_k=2, structured=forms[1])) for c in COMMANDS]
     for one, expected in zip(answers(session, asked), answers(fallback, asked), strict=True):
@@ -227,10 +228,12 @@ def test_kept_log_probabilities_are_of_temperature_1_and_ordered_whatever_is_dra
     drawn = answers(session, [request(prompt, Sampling(2.0, max_tokens=12, top_k=3), seed) for seed in range(12)])
     first = answers(session, [request(prompt, Sampling(max_tokens=1, top_k=3))])[0].top_logprobs[0]
     outside = 0
-    for got in drawn:
-        np.testing.assert_allclose(got.top_logprobs[0].astype(np.float32), first.astype(np.float32), atol=5e-3)
-        assert np.all(np.diff(got.top_logprobs.astype(np.float32), axis=1) <= 0)
-        for token, own, ids, top in zip(got.token_ids, got.token_logprobs, got.top_ids, got.top_logprobs, strict=True):
+    for actual in drawn:
+        np.testing.assert_allclose(actual.top_logprobs[0].astype(np.float32), first.astype(np.float32), atol=5e-3)
+        assert np.all(np.diff(actual.top_logprobs.astype(np.float32), axis=1) <= 0)
+        for token, own, ids, top in zip(
+            actual.token_ids, actual.token_logprobs, actual.top_ids, actual.top_logprobs, strict=True
+        ):
             place = np.flatnonzero(ids == token)
             assert own <= top[-1] + 1e-2 if not len(place) else abs(own - top[place[0]]) < 1e-2
             outside += not len(place)

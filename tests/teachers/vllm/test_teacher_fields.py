@@ -12,7 +12,8 @@ import pytest
 import tiny
 from potstill.errors import BadInput, MissingExtra
 from potstill.teachers.protocol import with_system
-from potstill.teachers.vllm.teacher import VLLM, Speculative
+from potstill.teachers.vllm.settings import Speculative
+from potstill.teachers.vllm.teacher import VLLM
 
 HOME = Path(__file__).parents[3] / "src" / "potstill" / "data" / "home" / "teacher"
 
@@ -174,6 +175,8 @@ def test_without_vllm_the_pip_line_fits_the_machine(
 
 
 def test_without_vllm_the_pip_line_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import potstill.teachers.vllm.engine  # noqa: F401 - below nothing can be imported
+
     for name in [name for name in sys.modules if name.partition(".")[0] == "vllm"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "path", [])

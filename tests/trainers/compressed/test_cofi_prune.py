@@ -49,10 +49,10 @@ def test_a_sparsity_leaves_uneven_blocks_with_zeros_and_the_reason(tmp_path, stu
     model = AutoModelForCausalLM.from_pretrained(context.out)
     zeros = sum(int((layer.weight == 0).sum()) for layer in block_layers(model).values())
     weights = sum(layer.weight.numel() for layer in block_layers(model).values())
-    told = context.notes["masks"]
-    assert zeros / weights == pytest.approx(told["sparsity"], abs=0.01)
-    assert told["sparsity"] == pytest.approx(0.4, abs=0.02)
-    assert "no smaller" in told["storage"] and told["why"]
+    reported = context.notes["masks"]
+    assert zeros / weights == pytest.approx(reported["sparsity"], abs=0.01)
+    assert reported["sparsity"] == pytest.approx(0.4, abs=0.02)
+    assert "no smaller" in reported["storage"] and reported["why"]
 
 
 def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, student):

@@ -75,9 +75,9 @@ def test_training_beats_converting_and_writes_what_it_computed_with(tmp_path, kn
     for layer in block_layers(converted).values():
         layer.weight.data = quantize(layer.weight.data).dequantize().float()
     assert loss(trained) < 0.7 * loss(converted)
-    told = context.notes["low_bit"]
-    assert told["bits"] == bits
-    assert told["bytes"] / told["packed_bytes"] == pytest.approx(16 / bits, rel=0.1 if kind is Ternary else 0.3)
+    reported = context.notes["low_bit"]
+    assert reported["bits"] == bits
+    assert reported["bytes"] / reported["packed_bytes"] == pytest.approx(16 / bits, rel=0.1 if kind is Ternary else 0.3)
 
 
 @pytest.mark.parametrize(

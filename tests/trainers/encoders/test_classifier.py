@@ -24,12 +24,12 @@ FIELDS = {"epochs": 25, "batch_size": 6, "learning_rate": 5e-3}
 
 
 def rows(count=24):
-    made = []
+    result = []
     for number in range(count):
         label = list(WORDS)[number % 3]
         text = f"{WORDS[label]} {('kitchen', 'bedroom', 'room')[number // 3 % 3]}{' please' * (number // 9)}"
-        made.append({"id": f"r{number}", "text": text, "label": label})
-    return made
+        result.append({"id": f"r{number}", "text": text, "label": label})
+    return result
 
 
 @pytest.fixture(scope="session")
@@ -60,8 +60,8 @@ def test_it_learns_the_labels_and_transformers_names_them(tmp_path, encoder):
     config = json.loads((context.out / "config.json").read_text())
     assert config["id2label"] == {"0": "blind", "1": "heat", "2": "light"}
     assert config["architectures"] == ["BertForSequenceClassification"] and config["dtype"] == "float32"
-    found = classify(context.out, ["turn on the light please", "set the heating to 21 degrees", "open the blinds"])
-    assert [max(scores, key=scores.get) for scores in found] == ["light", "heat", "blind"]
+    actual = classify(context.out, ["turn on the light please", "set the heating to 21 degrees", "open the blinds"])
+    assert [max(scores, key=scores.get) for scores in actual] == ["light", "heat", "blind"]
     assert context.notes["learning_rate"] == 5e-3 and context.notes["target tokens"] == 24
 
 
@@ -102,32 +102,36 @@ def test_a_text_is_read_the_same_alone_and_padded(encoder):
 def test_the_student_learns_the_teachers_probabilities(tmp_path, encoder):
     # the teacher contradicts the labels, and finds one other class alike
     doubtful = {"light": 0.25, "heat": 0.75, "blind": 0.0}
-    made = [row | {"probabilities": doubtful if row["label"] == "light" else None} for row in rows()]
-    context = train(tmp_path, encoder, made, alpha=1.0, epochs=30)
+    result = [row | {"probabilities": doubtful if row["label"] == "light" else None} for row in rows()]
+    context = train(tmp_path, encoder, result, alpha=1.0, epochs=30)
     assert context.notes["alpha"] == 1.0
-    (found, other) = classify(context.out, ["turn on the light in the kitchen", "open the blinds in the kitchen"])
-    assert found["heat"] == pytest.approx(0.75, abs=0.06) and found["light"] == pytest.approx(0.25, abs=0.06)
+    (actual, other) = classify(context.out, ["turn on the light in the kitchen", "open the blinds in the kitchen"])
+    assert actual["heat"] == pytest.approx(0.75, abs=0.06) and actual["light"] == pytest.approx(0.25, abs=0.06)
     assert other["blind"] > 0.9
-    assert train(tmp_path / "given", encoder, made, epochs=1).notes["alpha"] == 0.5
-    assert train(tmp_path / "refused", encoder, made, epochs=1, alpha=0.0).notes["alpha"] == 0.0
+    assert train(tmp_path / "given", encoder, result, epochs=1).notes["alpha"] == 0.5
+    assert train(tmp_path / "refused", encoder, result, epochs=1, alpha=0.0).notes["alpha"] == 0.0
 
 
 def test_the_loss_is_that_of_the_paper():
     logits = torch.tensor([[1.0, -0.5, 0.25]], requires_grad=True)
     teacher = torch.tensor([[0.7, 0.2, 0.1]])
     batch = {"labels": torch.tensor([2]), "teacher_logprobs": teacher.log()}
+
+    def loss(alpha, temperature, logits, batch):
+        return ClassObjective(alpha, temperature)(logits, batch).total()
+
     for alpha, temperature in ((0.3, 1.0), (0.5, 4.0)):
         soft = torch.softmax(teacher.log() / temperature, -1)
         kl = (soft * (soft.log() - torch.log_softmax(logits / temperature, -1))).sum()
         expected = alpha * temperature**2 * kl - (1 - alpha) * torch.log_softmax(logits, -1)[0, 2]
-        torch.testing.assert_close(ClassObjective(alpha, temperature)(logits, batch), expected[None])
-        unlabelled = ClassObjective(alpha, temperature)(logits, batch | {"labels": torch.tensor([UNLABELLED])})
+        torch.testing.assert_close(loss(alpha, temperature, logits, batch), expected[None])
+        unlabelled = loss(alpha, temperature, logits, batch | {"labels": torch.tensor([UNLABELLED])})
         torch.testing.assert_close(unlabelled, (alpha * temperature**2 * kl)[None])
     # zero where both agree, and finite where the teacher rules a class out
-    agreed = ClassObjective(1.0, 2.0)(teacher.log(), {"labels": torch.tensor([0]), "teacher_logprobs": teacher.log()})
+    agreed = loss(1.0, 2.0, teacher.log(), {"labels": torch.tensor([0]), "teacher_logprobs": teacher.log()})
     assert agreed.item() == pytest.approx(0, abs=1e-6)
     sure = torch.tensor([[1.0, 0.0, 0.0]]).clamp(min=LEAST).log()
-    assert ClassObjective(1.0, 1.0)(logits, batch | {"teacher_logprobs": sure}).item() == pytest.approx(
+    assert loss(1.0, 1.0, logits, batch | {"teacher_logprobs": sure}).item() == pytest.approx(
         -torch.log_softmax(logits, -1)[0, 0].item(), abs=1e-5
     )
 
@@ -162,9 +166,9 @@ def test_the_usual_learning_rate_falls_with_size():
 
 
 def test_rows_without_text_or_label_are_left_out_and_long_texts_are_cut(tmp_path, encoder):
-    made = rows(9)
-    made[0]["text"], made[1]["label"], made[2]["text"] = " ", None, "open the blinds " * 40
-    context = train(tmp_path, encoder, made, epochs=1)
+    result = rows(9)
+    result[0]["text"], result[1]["label"], result[2]["text"] = " ", None, "open the blinds " * 40
+    context = train(tmp_path, encoder, result, epochs=1)
     assert context.ledger.counts()["filtered"] == {"no text": 1, "no label": 1}
     assert context.notes["cut_texts"] == 1 and context.ledger.counts()["kept"] == 7
     with pytest.raises(BadInput, match="no row to train on: 2 x no text"):
@@ -204,7 +208,7 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path, encoder):
         text=True,
     )
     assert finished.returncode == 0, finished.stderr
-    found = json.loads(finished.stdout.splitlines()[-1])
-    assert found == {"undisturbed": 0, "in the middle": -9, "at the end": -9, "resumed": 0}, finished.stderr
+    actual = json.loads(finished.stdout.splitlines()[-1])
+    assert actual == {"undisturbed": 0, "in the middle": -9, "at the end": -9, "resumed": 0}, finished.stderr
     for path in (tmp_path / "undisturbed" / "out").iterdir():
         assert path.read_bytes() == (tmp_path / "killed" / "out" / path.name).read_bytes(), path.name

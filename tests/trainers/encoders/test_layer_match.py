@@ -73,9 +73,9 @@ def parts(student, teacher, examples, weights, width=None):
         more = (0, width - batch["input_ids"].shape[1])
         batch |= {name: torch.nn.functional.pad(batch[name], more) for name in ("input_ids", "attention_mask")}
     seen = read_classes(model, batch, weights.wanted())
-    made = objective(teacher, weights, project=project).losses(seen, batch)
-    made.total().sum().backward()
-    return made.parts, model.bert.encoder.layer[0].attention.self.query.weight.grad
+    result = objective(teacher, weights, project=project)(seen, batch)
+    result.total().sum().backward()
+    return result.parts, model.bert.encoder.layer[0].attention.self.query.weight.grad
 
 
 @pytest.mark.parametrize("match", ["all", "first"])
@@ -95,7 +95,7 @@ def test_padding_changes_neither_parts_nor_gradient(student, teacher, match):
 
 def test_the_parts_are_those_of_the_papers(student, teacher):
     weights = Weights(**ALL, match="all")
-    made, _ = parts(student, teacher, [LONG], weights)
+    result, _ = parts(student, teacher, [LONG], weights)
     ours, theirs = load(student, NAMES, 0, 0, "eager").eval(), class_teacher.load(teacher, NAMES, "eager").model
     torch.manual_seed(1)
     project = torch.nn.Linear(32, 48, bias=False)
@@ -109,7 +109,7 @@ def test_the_parts_are_those_of_the_papers(student, teacher):
     maps = sum((a.attentions[i] - b.attentions[j]).square().mean() for i, j in pairs) / 2
     wanted = {"hard": -0.4 * hard[0, 0], "soft": 0.6 * 4 * kl, "cosine": 0.5 * cosine, "hidden": 0.7 * hidden}
     for name, value in (wanted | {"attention": 2.0 * maps}).items():
-        torch.testing.assert_close(made[name], value[None])
+        torch.testing.assert_close(result[name], value[None])
     patient, _ = parts(student, teacher, [LONG], Weights(**ALL, match="first"))
     unit = torch.nn.functional.normalize
     apart = [
@@ -122,10 +122,10 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn(teacher):
     weights = Weights(1.0, 2.0, 1.0, 1.0, 1.0, "all")
     batch = collate([LONG, SHORT], padding=0)
     model = load(teacher, NAMES, 0, 0, "eager").eval()
-    made = objective(teacher, weights, pairs=uniform(4, 4)).losses(read_classes(model, batch, weights.wanted()), batch)
-    for values in made.parts.values():
+    result = objective(teacher, weights, pairs=uniform(4, 4))(read_classes(model, batch, weights.wanted()), batch)
+    for values in result.parts.values():
         torch.testing.assert_close(values, torch.zeros(2), atol=1e-5, rtol=0)
-    assert made.metrics["agreement"].tolist() == [1.0, 1.0]
+    assert result.metrics["agreement"].tolist() == [1.0, 1.0]
 
 
 def test_row_means_are_of_the_tokens_that_are_there():

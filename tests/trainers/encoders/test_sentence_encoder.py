@@ -70,8 +70,8 @@ def test_the_losses_are_those_of_sentence_transformers():
     batch = {"labels": torch.zeros(5), "vectors": c, "repeats": none[:, :5]}
     torch.testing.assert_close(Contrastive(20.0)(torch.cat([a, b]), batch), ranking(a, b, none[:, :5], 20.0))
     wanted = MSELoss(torch.nn.Identity()).compute_loss_from_embeddings([a], [c])
-    torch.testing.assert_close(Distilled()(a, batch).mean(), wanted)
-    both = Distilled().losses(torch.cat([a, b]), batch)
+    torch.testing.assert_close(Distilled()(a, batch).total().mean(), wanted)
+    both = Distilled()(torch.cat([a, b]), batch)
     torch.testing.assert_close(both.parts["translation"].mean(), torch.nn.functional.mse_loss(b, c))
 
 
@@ -97,11 +97,11 @@ def test_pairs_come_together_and_the_folder_is_a_sentence_encoder(tmp_path, stud
 
 def test_a_teachers_vectors_are_learned_with_a_layer_more_where_they_are_longer(tmp_path, student):
     wide = tiny.encoder(tmp_path / "wide", hidden=48, seed=3)
-    made = [{"id": row["id"], "text": row["anchor"], "other": row["positive"]} for row in pairs()]
-    context = train(tmp_path / "run", student, made, wide, translation="other", epochs=15)
+    result = [{"id": row["id"], "text": row["anchor"], "other": row["positive"]} for row in pairs()]
+    context = train(tmp_path / "run", student, result, wide, translation="other", epochs=15)
     first, last = context.notes["curve"][0], context.notes["curve"][-1]
     assert last["text"] < 0.5 * first["text"] and last["translation"] < 0.5 * first["translation"]
-    texts = [row["text"] for row in made]
+    texts = [row["text"] for row in result]
     ours, theirs = encode(context.out, texts), encode(wide, texts)
     assert ours.shape == theirs.shape == (8, 48)
     assert ((ours - theirs) ** 2).mean() < 0.5 * (theirs**2).mean()
@@ -122,8 +122,8 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, student):
 
 
 def test_rows_that_lack_a_text_are_left_out(tmp_path, student):
-    made = [{**row, "negative": "" if number else "open"} for number, row in enumerate(pairs())]
-    context = train(tmp_path, student, [*made, {**made[0], "anchor": None}], negative="negative", epochs=1)
+    result = [{**row, "negative": "" if number else "open"} for number, row in enumerate(pairs())]
+    context = train(tmp_path, student, [*result, {**result[0], "anchor": None}], negative="negative", epochs=1)
     assert context.ledger.counts()["filtered"] == {"no negative": 7, "no anchor": 1}
     with pytest.raises(BadInput, match="no row to train on: 8 x no positive"):
         train(tmp_path / "none", student, [{**row, "positive": " "} for row in pairs()])

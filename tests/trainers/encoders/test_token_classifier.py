@@ -47,8 +47,8 @@ def test_it_learns_the_words_labels_and_transformers_names_them(tagger):
 
     assert tagger.notes["classes"] == 3 and tagger.notes["target tokens"] == sum(len(row["tokens"]) for row in rows())
     pipe = pipeline("token-classification", model=str(tagger.out), device="cpu")
-    found = {entry["word"]: entry["entity"] for entry in pipe("set the light in the kitchen")}
-    assert found["light"] == "DEVICE" and found["kitchen"] == "ROOM" and "the" not in found
+    actual = {entry["word"]: entry["entity"] for entry in pipe("set the light in the kitchen")}
+    assert actual["light"] == "DEVICE" and actual["kitchen"] == "ROOM" and "the" not in actual
     assert 'pipeline_tag: "token-classification"' in (tagger.out / "README.md").read_text()
 
 
@@ -79,10 +79,10 @@ def test_a_teacher_does_for_labels(tmp_path, encoder, tagger):
 
 
 def test_bad_rows_are_left_out_and_bad_teachers_refused(tmp_path, encoder):
-    made = rows()
-    made[0]["labels"] = made[0]["labels"][:-1]
-    made[1]["tokens"], made[2]["labels"] = [], [None, None, None]
-    context = train(tmp_path / "run", encoder, made, epochs=1)
+    result = rows()
+    result[0]["labels"] = result[0]["labels"][:-1]
+    result[1]["tokens"], result[2]["labels"] = [], [None, None, None]
+    context = train(tmp_path / "run", encoder, result, epochs=1)
     assert context.ledger.counts()["filtered"] == {"not as many labels as words": 1, "no words": 1, "no label": 1}
     with pytest.raises(BadInput, match="is a BertModel and no token classifier: give a folder that TokenClassifier"):
         train(tmp_path / "teacher", encoder, teacher=encoder)

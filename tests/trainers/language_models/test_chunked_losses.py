@@ -6,10 +6,10 @@ from typing import get_args
 import pytest
 import torch
 
+from potstill.models.hidden_states import Projection
 from potstill.trainers import losses
-from potstill.trainers.language_models.chunked_losses import chunked
+from potstill.trainers.language_models.chunked_losses import TargetStates, chunked, rebuilds
 from potstill.trainers.language_models.divergence import Divergence, Name
-from potstill.trainers.language_models.lazy_logits import Projection, TargetStates, rebuilds
 from potstill.trainers.loop.examples import Example, micro_batches, target_logits
 from potstill.trainers.loop.objective import Losses
 
@@ -51,15 +51,15 @@ def test_equals_autograd_of_the_dense_form(name):
         student = Projection(parts[0], parts[1], parts[2] if bias else None, scale, softcap)
         expected = dense(student, loss)
         for chunk in (4, 100):
-            found = chunked(student, loss, chunk)
-            torch.testing.assert_close(found.total(), expected.total())
-            assert list(found.parts) == ["soft", "hard"]
-            torch.testing.assert_close(found.metrics["divergence"], expected.metrics["divergence"])
+            actual = chunked(student, loss, chunk)
+            torch.testing.assert_close(actual.total(), expected.total())
+            assert list(actual.parts) == ["soft", "hard"]
+            torch.testing.assert_close(actual.metrics["divergence"], expected.metrics["divergence"])
             # all targets count the same; or each otherwise; or one part alone
             for count in (
-                lambda made: made.total().sum() / 7,
-                lambda made: made.total() @ torch.arange(float(N)),
-                lambda made: made.parts["soft"].mean(),
+                lambda result: result.total().sum() / 7,
+                lambda result: result.total() @ torch.arange(float(N)),
+                lambda result: result.parts["soft"].mean(),
             ):
                 ours = torch.autograd.grad(count(chunked(student, loss, chunk)), parts)
                 theirs = torch.autograd.grad(count(dense(student, loss)), parts, allow_unused=True)
@@ -71,19 +71,19 @@ def test_only_what_learns_gets_a_gradient():
     states, weight = leaves(False)
     for frozen, other in ((states, weight), (weight, states)):
         student = Projection(*(x.detach() if x is frozen else x for x in (states, weight)), None)
-        (found,) = torch.autograd.grad(chunked(student, mixture(), 4).total().sum(), other)
+        (actual,) = torch.autograd.grad(chunked(student, mixture(), 4).total().sum(), other)
         (expected,) = torch.autograd.grad(dense(student, mixture()).total().sum(), other)
-        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-4)
     with torch.no_grad():
         assert not chunked(Projection(states, weight, None), mixture(), 4).total().requires_grad
 
 
 def test_without_targets_there_is_an_empty_loss_and_no_gradient():
     states, weight = leaves(False)
-    made = chunked(Projection(states[:0], weight, None), mixture(count=0), 4)
-    assert made.total().shape == (0,) and list(made.metrics) == ["divergence"]
-    (found,) = torch.autograd.grad(made.total().sum(), weight)
-    assert found.abs().max() == 0
+    result = chunked(Projection(states[:0], weight, None), mixture(count=0), 4)
+    assert result.total().shape == (0,) and list(result.metrics) == ["divergence"]
+    (actual,) = torch.autograd.grad(result.total().sum(), weight)
+    assert actual.abs().max() == 0
 
 
 def test_never_more_than_a_chunk_of_either_models_logits():
@@ -104,9 +104,9 @@ def test_bfloat16_states_are_projected_as_the_model_would_under_autocast():
     with torch.autocast("cpu", torch.bfloat16):
         expected = torch.nn.functional.linear(states, weight)
     assert torch.equal(student.logits(slice(None)), expected.float())
-    found = torch.autograd.grad(chunked(student, mixture(), 4).total().sum(), (states, weight))
+    actual = torch.autograd.grad(chunked(student, mixture(), 4).total().sum(), (states, weight))
     wanted = torch.autograd.grad(mixture()(expected.float(), slice(None)).total().sum(), (states, weight))
-    for our, their in zip(found, wanted, strict=True):
+    for our, their in zip(actual, wanted, strict=True):
         torch.testing.assert_close(our, their, atol=0.1, rtol=0.05)
 
 
@@ -118,16 +118,16 @@ def model(student):
 
 
 def batch(*rows):
-    [made] = micro_batches([Example(list(ids), prompt) for ids, prompt in rows], 10**6)
-    return made
+    [result] = micro_batches([Example(list(ids), prompt) for ids, prompt in rows], 10**6)
+    return result
 
 
 def test_states_of_the_targets_make_the_models_logits_and_gradients(model):
     given = batch((range(5, 14), 3), (range(20, 26), 2))
-    made = TargetStates(target_logits)(model, given)
-    assert isinstance(made, Projection) and len(made) == len(given["labels"])
+    result = TargetStates(target_logits)(model, given)
+    assert isinstance(result, Projection) and len(result) == len(given["labels"])
     expected = target_logits(model, given)
-    torch.testing.assert_close(made.logits(slice(None)), expected)
+    torch.testing.assert_close(result.logits(slice(None)), expected)
 
     def loss(logits, rows):
         return Losses({"hard": losses.cross_entropy(logits, given["labels"][rows])})
@@ -137,7 +137,7 @@ def test_states_of_the_targets_make_the_models_logits_and_gradients(model):
         values.sum().backward()
         return [parameter.grad.clone() for parameter in model.parameters()]
 
-    ours = slopes(chunked(made, loss, 3).total())
+    ours = slopes(chunked(result, loss, 3).total())
     theirs = slopes(losses.cross_entropy(expected, given["labels"]))
     for our, their in zip(ours, theirs, strict=True):
         torch.testing.assert_close(our, their, atol=1e-4, rtol=1e-3)
@@ -147,12 +147,12 @@ def test_a_model_that_changes_its_logits_in_its_own_way_keeps_its_output_layer(m
     assert rebuilds(model)
     assert model.training is False
     layer = model.get_output_embeddings()
-    hook = layer.register_forward_hook(lambda layer, given, made: made * 1.5)
+    hook = layer.register_forward_hook(lambda layer, given, result: result * 1.5)
     try:
         assert not rebuilds(model)
         given = batch((range(5, 14), 3))
-        made = TargetStates(target_logits)(model, given)
-        assert torch.equal(made, target_logits(model, given))
+        result = TargetStates(target_logits)(model, given)
+        assert torch.equal(result, target_logits(model, given))
     finally:
         hook.remove()
     assert not rebuilds(SimpleNamespace())
@@ -168,9 +168,9 @@ def test_adapters_leave_the_output_layer_to_us_unless_it_has_one(student):
             LoraConfig(target_modules=targets, init_lora_weights=False),
         )
         given = batch((range(5, 14), 3))
-        made = TargetStates(target_logits)(adapted.train(), given)
-        assert isinstance(made, Projection) is expected and adapted.training
-        logits = made.logits(slice(None)) if isinstance(made, Projection) else made
+        result = TargetStates(target_logits)(adapted.train(), given)
+        assert isinstance(result, Projection) is expected and adapted.training
+        logits = result.logits(slice(None)) if isinstance(result, Projection) else result
         torch.testing.assert_close(logits, target_logits(adapted, given))
 
 
@@ -189,10 +189,10 @@ def test_capped_logits_are_rebuilt(tmp_path):
     capped = Gemma2ForCausalLM(config)
     capped.lm_head.weight.data *= 100
     given = batch((range(5, 14), 3))
-    made = TargetStates(target_logits)(capped, given)
-    assert made.softcap == 2.0
-    torch.testing.assert_close(made.logits(slice(None)), target_logits(capped, given))
-    assert made.logits(slice(None)).abs().max() > 1.5
+    result = TargetStates(target_logits)(capped, given)
+    assert result.softcap == 2.0
+    torch.testing.assert_close(result.logits(slice(None)), target_logits(capped, given))
+    assert result.logits(slice(None)).abs().max() > 1.5
 
 
 def test_what_padding_holds_changes_nothing(model):

@@ -24,14 +24,14 @@ ROOMS = ("kitchen", "bedroom", "garage", "hall")
 
 def talks(ends: bool = True) -> list[dict[str, Any]]:
     """Return conversations of two questions; the last answer is their last turn, or stands in `output`."""
-    made: list[dict[str, Any]] = []
+    result: list[dict[str, Any]] = []
     for number, room in enumerate(ROOMS):
         said = [("user", "turn on the light"), ("assistant", f"in the {room}?"), ("user", "yes please")]
         last = f"light on in {room} {number}"
         answer = [("assistant", last)] if ends else []
         messages = [{"role": role, "content": content} for role, content in [*said, *answer]]
-        made.append({"messages": messages} if ends else {"messages": messages, "output": last})
-    return made
+        result.append({"messages": messages} if ends else {"messages": messages, "output": last})
+    return result
 
 
 def trained(folder: Path, student: Path, rows: list[dict[str, Any]], **fields: Any) -> Any:
@@ -82,8 +82,8 @@ def test_targets_are_the_tokens_of_the_turns_padded_packed_and_stored(tmp_path: 
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(student)
-    made = [text_example(row, tokenizer, "chat.jinja", loss_on="assistant") for row in talks()]
-    examples = [example for example in made if isinstance(example, Example)]
+    result = [text_example(row, tokenizer, "chat.jinja", loss_on="assistant") for row in talks()]
+    examples = [example for example in result if isinstance(example, Example)]
     assert len(examples) == len(ROOMS)
     wanted = [f"in the {room}?<|im_end|>light on in {room} {number}<|im_end|>" for number, room in enumerate(ROOMS)]
     stored = store(examples, tmp_path)

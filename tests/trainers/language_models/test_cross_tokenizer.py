@@ -45,11 +45,11 @@ def test_targets_without_a_pair_count_nothing_for_the_teacher():
     generator = torch.Generator().manual_seed(0)
     ours, theirs = torch.randn(4, 11, generator=generator), torch.randn(4, 17, generator=generator)
     batch = {"labels": torch.zeros(4).long(), "pair": torch.tensor([0, 1, -1, 2])}
-    made = SoftObjective(1.0, 2.0, Divergence("uld"), lambda batch: theirs, 256).losses(ours, batch)
+    result = SoftObjective(1.0, 2.0, Divergence("uld"), lambda batch: theirs, 256)(ours, batch)
     expected = 2 * uld(ours, theirs, 2.0)
     expected[2] = 0
-    torch.testing.assert_close(made.total(), expected)
-    assert "agreement" not in made.metrics
+    torch.testing.assert_close(result.total(), expected)
+    assert "agreement" not in result.metrics
 
 
 def test_a_teacher_of_another_vocabulary_teaches(tmp_path, student, other):

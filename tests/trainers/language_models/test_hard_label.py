@@ -131,12 +131,12 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path, student, kind):
         text=True,
     )
     assert finished.returncode == 0, finished.stderr
-    found = json.loads(finished.stdout.splitlines()[-1])
-    assert found["in the middle"] == {"ended": -9, "checkpoints": ["checkpoint-6"]}
+    actual = json.loads(finished.stdout.splitlines()[-1])
+    assert actual["in the middle"] == {"ended": -9, "checkpoints": ["checkpoint-6"]}
     # the half-written checkpoint was thrown away, or this would have started at step 9, or failed
-    assert found["at the end"] == {"ended": -9, "checkpoints": ["checkpoint-12"]} and not found["published"]
+    assert actual["at the end"] == {"ended": -9, "checkpoints": ["checkpoint-12"]} and not actual["published"]
     for name in ("undisturbed", "resumed", "again"):
-        assert found[name] == {"ended": 0, "checkpoints": ["checkpoint-13"]}, finished.stderr
+        assert actual[name] == {"ended": 0, "checkpoints": ["checkpoint-13"]}, finished.stderr
     for path in (tmp_path / "undisturbed" / "out").iterdir():
         assert path.read_bytes() == (tmp_path / "killed" / "out" / path.name).read_bytes(), path.name
 
@@ -186,18 +186,18 @@ def test_contradicting_parameters_are_all_reported():
 
 
 def test_the_loss_from_states_is_that_of_the_logits():
+    from potstill.models.hidden_states import Projection
     from potstill.trainers.language_models.base import CHUNK_TOKENS
     from potstill.trainers.language_models.chunked_losses import hard_objective
-    from potstill.trainers.language_models.lazy_logits import Projection
 
     generator = torch.Generator().manual_seed(0)
     states, weight = (torch.randn(size, 8, generator=generator, requires_grad=True) for size in (CHUNK_TOKENS + 44, 50))
     batch = {"labels": torch.randint(50, (len(states),), generator=generator)}
     dense = hard_objective(states @ weight.T, batch)
     wanted = torch.autograd.grad(dense.sum(), (states, weight))
-    made = hard_objective(Projection(states, weight, None), batch)
-    torch.testing.assert_close(made, dense)
-    torch.testing.assert_close(torch.autograd.grad(made.sum(), (states, weight)), wanted)
+    result = hard_objective(Projection(states, weight, None), batch)
+    torch.testing.assert_close(result, dense)
+    torch.testing.assert_close(torch.autograd.grad(result.sum(), (states, weight)), wanted)
 
 
 def test_a_row_whose_prompt_shows_a_null_is_left_out_by_name(tmp_path, student):

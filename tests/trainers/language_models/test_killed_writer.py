@@ -30,8 +30,8 @@ def trainings(tmp_path_factory, student, teacher):
 @pytest.mark.parametrize("trainer", ["on_policy", "preference"])
 def test_a_killed_training_ends_with_the_same_bytes(trainings, trainer):
     """Killed at step 1, at 5 and at the last, 6, with a checkpoint after every second."""
-    folder, found, errors = trainings
-    assert {name.split(", ")[1]: ended for name, ended in found.items() if name.startswith(trainer)} == {
+    folder, actual, errors = trainings
+    assert {name.split(", ")[1]: ended for name, ended in actual.items() if name.startswith(trainer)} == {
         "undisturbed": [0, ["checkpoint-6"]],
         "before the first checkpoint": [-9, []],
         "between checkpoints": [-9, ["checkpoint-4"]],

@@ -83,22 +83,22 @@ def reverse_kl(student, teacher, rows):
     """Return the mean of KL(student || teacher) over tokens that the student writes, in the plainest way."""
     model, judge = load(student), load(teacher)
     sampler = TransformersSampler(model, Writing(12, 1.0, ENDS, 10**6), 64)
-    found, starts = [], prompts(student, rows)
+    actual, starts = [], prompts(student, rows)
     for prompt, text in zip(starts, sampler(starts, np.arange(len(rows), dtype=np.uint64)), strict=True):
         with torch.no_grad():
             ours, theirs = (
                 each(torch.tensor([prompt + text])).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
                 for each in (model, judge)
             )
-        found.append((ours.exp() * (ours - theirs)).sum(-1))
-    return float(torch.cat(found).mean())
+        actual.append((ours.exp() * (ours - theirs)).sum(-1))
+    return float(torch.cat(actual).mean())
 
 
 @pytest.mark.parametrize("fields", [{"learning_rate": 2e-3}, {"learning_rate": 1e-2, "lora": LoRA(rank=8)}])
 def test_comes_closer_to_the_teacher_on_prompts_that_it_never_saw(tmp_path, blurred, learned, fields):
-    made = learning.rows(16)
-    context = train(tmp_path, blurred, learned, made[:12], epochs=4, max_tokens=16, **fields)
-    before, after = (reverse_kl(folder, learned, made[12:]) for folder in (blurred, context.out))
+    result = learning.rows(16)
+    context = train(tmp_path, blurred, learned, result[:12], epochs=4, max_tokens=16, **fields)
+    before, after = (reverse_kl(folder, learned, result[12:]) for folder in (blurred, context.out))
     assert after < 0.25 * before, (before, after)
     assert learning.weights(context.out).keys() == learning.weights(blurred).keys()
     points = context.notes["curve"]
@@ -161,11 +161,11 @@ def test_of_a_mixture_the_share_is_rewritten_and_the_rest_left():
         return [[7, 7, 2]] * len(prompts)
 
     mixture = Mixture(sampler, 0.25, 0, count(1))
-    made = mixture(rows)
-    own = [row for row in made if list(row.ids) == [5, 6, 7, 7, 2]]
+    result = mixture(rows)
+    own = [row for row in result if list(row.ids) == [5, 6, 7, 7, 2]]
     assert 70 < len(own) < 130 and len(set(asked[0])) == len(own)
-    assert sum(new is row for row, new in zip(rows, made, strict=True)) == len(rows) - len(own)
-    # other draws at the next step; the same in a run that goes on from there; rows to evaluate on always alike
+    assert sum(new is row for row, new in zip(rows, result, strict=True)) == len(rows) - len(own)
+    # other draws at the next step; the same in a run that resumes from there; rows to evaluate on always alike
     mixture(rows)
     Mixture(sampler, 0.25, 0, count(2))(rows)
     with torch.no_grad():
@@ -194,9 +194,9 @@ def test_a_row_writes_the_same_beside_longer_prompts(tmp_path, student, kind):
     model = load(student if kind == "relative" else gpt2(tmp_path, student))
     model.generation_config.repetition_penalty = 5.0  # how it is served is not what it says
     sampler = TransformersSampler(model, Writing(10, 1.0, ENDS, 10**6), 64)
-    made = learning.rows(3)
-    made[1]["instruction"] *= 3
-    starts, seeds = prompts(student, made), np.arange(3, dtype=np.uint64)
+    result = learning.rows(3)
+    result[1]["instruction"] *= 3
+    starts, seeds = prompts(student, result), np.arange(3, dtype=np.uint64)
     together = sampler(starts, seeds)
     alone = [sampler([start], seeds[number : number + 1])[0] for number, start in enumerate(starts)]
     assert together == alone
@@ -303,17 +303,17 @@ def test_trl_still_has_what_the_vllm_sampler_names():
         "max_completion_length",
         "logprobs",
     }
-    made = generation.SamplingParams(
+    result = generation.SamplingParams(
         temperature=1.0, max_tokens=4, stop_token_ids=[2], allowed_token_ids=None, seed=1, detokenize=False
     )
-    assert made.seed == 1
+    assert result.seed == 1
 
 
 def test_the_figures_of_texts_add_up_over_steps():
     from potstill.trainers.language_models.on_policy_objective import lengths, rates
 
     batch = collate([Example([5, 6, 7, 2], 2), Example([5, 8, 8, 8, 8], 1), Example([5, 5, 0], 2)])
-    told = {name: float(values.mean()) for name, values in rates(batch, ENDS).items()}
-    made = lengths({"step": 3, **told})
-    assert made == pytest.approx({"step": 3, "mean length": 7 / 3, "share cut": 1 / 3})
+    reported = {name: float(values.mean()) for name, values in rates(batch, ENDS).items()}
+    result = lengths({"step": 3, **reported})
+    assert result == pytest.approx({"step": 3, "mean length": 7 / 3, "share cut": 1 / 3})
     assert Writing(4, 1.0, ENDS, 9).cut([4, 2, 2, 0]) == [4, 2]

@@ -14,7 +14,7 @@ from potstill.trainers.loop.schedule import CAUSAL
 ROWS = [Example([5, 6, 7, 8, 9], 2), Example([4, 3, 2], 1), Example([9, 8, 7, 6, 5, 4], 5)]
 
 
-def test_positions_start_anew_and_targets_are_those_of_the_rows():
+def test_positions_restart_and_targets_are_those_of_the_rows():
     part = pack(ROWS[:2])
     assert part["input_ids"].tolist() == [[5, 6, 7, 8, 4, 3]]
     assert part["position_ids"].tolist() == [[0, 1, 2, 3, 0, 1]]
@@ -59,13 +59,13 @@ def test_a_model_that_does_not_keep_rows_apart_is_refused(tmp_path):
 
 
 def test_training_is_the_same_packed_or_padded(tmp_path, student):
-    made = []
+    result = []
     for packing in (False, True):
         context = learning.context(tmp_path / str(packing))
         step = HardLabel(None, student=str(student), epochs=2, batch_size=4, packing=packing)
         step.run(learning.dataset(learning.rows()), str(student), context)
-        made.append((context.notes["curve"], learning.weights(context.out)))
-    (padded, weights), (together, ours) = made
+        result.append((context.notes["curve"], learning.weights(context.out)))
+    (padded, weights), (together, ours) = result
     assert [point["loss"] for point in together] == pytest.approx([point["loss"] for point in padded], rel=1e-4)
     for name, tensor in weights.items():
         torch.testing.assert_close(ours[name].float(), tensor.float(), rtol=0.05, atol=5e-3)

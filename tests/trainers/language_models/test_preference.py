@@ -21,11 +21,11 @@ from potstill.trainers.loop.examples import store
 
 def rows(count=8):
     """Return pairs of different lengths: the answer asked for, and one about the heating."""
-    made = []
+    result = []
     for number, row in enumerate(learning.rows(count)):
         worse = row["output"].replace('"light"', '"heating"') + " and more" * (number % 3)
-        made.append({"id": row["id"], "instruction": row["instruction"], "chosen": row["output"], "rejected": worse})
-    return made
+        result.append({"id": row["id"], "instruction": row["instruction"], "chosen": row["output"], "rejected": worse})
+    return result
 
 
 def train(folder, student, made=None, context=None, validation=None, **fields):
@@ -51,7 +51,7 @@ def load(folder):
 
 
 def examples_of(folder, student, made):
-    """Return rows in tokens."""
+    """Return tokenized rows."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(student)
@@ -89,7 +89,7 @@ def test_loss_and_gradient_are_the_closed_form_however_pairs_are_padded_and_spli
         model.zero_grad()
         total = torch.zeros(())
         for part in pair_parts([examples[number] for number in range(5)], budget):
-            losses = PreferenceObjective(0.5)(PAIRS.logits(model, part), part)
+            losses = PreferenceObjective(0.5)(PAIRS.logits(model, part), part).total()
             losses.sum().backward()
             total += losses.sum().detach()
         torch.testing.assert_close(total, expected.sum().detach(), rtol=1e-5, atol=1e-5)
@@ -100,7 +100,7 @@ def test_loss_and_gradient_are_the_closed_form_however_pairs_are_padded_and_spli
     assert all(part["input_ids"].numel() <= 300 for part in parts)
     # a pair alone is what it is among longer ones
     batch = collate_pairs([examples[number] for number in range(5)])
-    together = PreferenceObjective(0.5)(PAIRS.logits(model, batch), batch)
+    together = PreferenceObjective(0.5)(PAIRS.logits(model, batch), batch).total()
     torch.testing.assert_close(together, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -110,7 +110,7 @@ def test_loss_and_gradient_are_those_of_trl(tmp_path, student, teacher):
     from transformers import AutoTokenizer
 
     trl = pytest.importorskip("trl")
-    made, tokenizer = rows(5), AutoTokenizer.from_pretrained(student)
+    result, tokenizer = rows(5), AutoTokenizer.from_pretrained(student)
     text = [
         {
             "prompt": tokenizer.apply_chat_template(
@@ -119,7 +119,7 @@ def test_loss_and_gradient_are_those_of_trl(tmp_path, student, teacher):
             "chosen": row["chosen"],
             "rejected": row["rejected"],
         }
-        for row in made
+        for row in result
     ]
     model, reference = load(student), load(teacher)
     arguments = trl.DPOConfig(
@@ -132,9 +132,9 @@ def test_loss_and_gradient_are_those_of_trl(tmp_path, student, teacher):
     theirs.backward()
     norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters()])
     model = load(student)
-    examples = with_reference(examples_of(tmp_path, student, made), reference, 400, bf16=False, folder=tmp_path)
+    examples = with_reference(examples_of(tmp_path, student, result), reference, 400, bf16=False, folder=tmp_path)
     batch = collate_pairs([examples[number] for number in range(5)])
-    ours = PreferenceObjective(0.5)(PAIRS.logits(model, batch), batch).mean()
+    ours = PreferenceObjective(0.5)(PAIRS.logits(model, batch), batch).total().mean()
     ours.backward()
     torch.testing.assert_close(ours, theirs)
     ours_norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters()])
@@ -179,13 +179,13 @@ def test_a_killed_run_ends_with_the_same_weights(tmp_path, student):
 
 
 def test_pairs_that_say_nothing_are_left_out_with_the_reason(tmp_path, student):
-    made = [row | {"tie": False} for row in rows(7)]
-    made[0]["rejected"] = made[0]["chosen"]
-    made[1]["tie"] = True
-    made[2]["chosen"] = None
-    made[3]["rejected"] = " "
-    made[4]["rejected"] = "x" * 400
-    context = train(tmp_path, student, made, epochs=1, max_length=150)
+    result = [row | {"tie": False} for row in rows(7)]
+    result[0]["rejected"] = result[0]["chosen"]
+    result[1]["tie"] = True
+    result[2]["chosen"] = None
+    result[3]["rejected"] = " "
+    result[4]["rejected"] = "x" * 400
+    context = train(tmp_path, student, result, epochs=1, max_length=150)
     counts = context.ledger.counts()
     reasons = (
         "chosen and rejected are equal",
@@ -196,7 +196,7 @@ def test_pairs_that_say_nothing_are_left_out_with_the_reason(tmp_path, student):
     )
     assert counts["kept"] == 2 and counts["filtered"] == dict.fromkeys(reasons, 1)
     with pytest.raises(BadInput, match="no row to train on: 1 x tie"):
-        train(tmp_path / "none", student, made[1:2])
+        train(tmp_path / "none", student, result[1:2])
 
 
 def test_the_longer_text_of_a_pair_is_its_length_not_both(tmp_path, student):

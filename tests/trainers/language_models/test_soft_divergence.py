@@ -58,17 +58,16 @@ def test_the_objective_is_the_weighted_sum_of_its_parts():
     wide = torch.cat([theirs, torch.full((6, 3), 9.0)], dim=-1)
     batch = {"labels": torch.arange(6)}
     objective = SoftObjective(0.3, 2.0, Divergence("skew_kl", skew=0.2), lambda batch: wide, 256)
-    made = objective.losses(ours, batch)
-    torch.testing.assert_close(made.parts["soft"], 0.3 * 4 * skew_kl(ours, theirs, 2.0, 0.2))
-    torch.testing.assert_close(made.parts["hard"], 0.7 * cross_entropy(ours, batch["labels"]))
-    torch.testing.assert_close(made.metrics["agreement"], (ours.argmax(-1) == theirs.argmax(-1)).float())
-    assert torch.equal(objective(ours, batch), made.total())
+    result = objective(ours, batch)
+    torch.testing.assert_close(result.parts["soft"], 0.3 * 4 * skew_kl(ours, theirs, 2.0, 0.2))
+    torch.testing.assert_close(result.parts["hard"], 0.7 * cross_entropy(ours, batch["labels"]))
+    torch.testing.assert_close(result.metrics["agreement"], (ours.argmax(-1) == theirs.argmax(-1)).float())
 
     kept = theirs.log_softmax(-1).topk(4)
     batch |= {"teacher_ids": kept.indices.flip(-1), "teacher_logprobs": kept.values.flip(-1)}
-    made = SoftObjective(1.0, 1.0, Divergence(), None, 256).losses(ours, batch)
-    torch.testing.assert_close(made.total(), topk_tail_divergence(ours, kept.indices, kept.values))
-    assert torch.equal(made.metrics["agreement"], (ours.argmax(-1) == theirs.argmax(-1)).float())
+    result = SoftObjective(1.0, 1.0, Divergence(), None, 256)(ours, batch)
+    torch.testing.assert_close(result.total(), topk_tail_divergence(ours, kept.indices, kept.values))
+    assert torch.equal(result.metrics["agreement"], (ours.argmax(-1) == theirs.argmax(-1)).float())
 
 
 def test_stored_top_k_takes_forward_kl_only(tmp_path, student, teacher):
@@ -95,7 +94,7 @@ def test_a_teacher_reads_without_dropout_and_without_gradients(tmp_path, teacher
     assert not first.weight.requires_grad
     generator = torch.Generator().manual_seed(0)
     ours = torch.randn(17, first.size, generator=generator, requires_grad=True)
-    SoftObjective(1.0, 1.0, Divergence(), says, 256)(ours, batch).sum().backward()
+    SoftObjective(1.0, 1.0, Divergence(), says, 256)(ours, batch).total().sum().backward()
     assert ours.grad.isfinite().all() and first.weight.grad is None
 
 

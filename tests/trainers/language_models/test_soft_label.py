@@ -34,8 +34,8 @@ def test_overfits_the_teachers_distributions_alone(tmp_path, student, learned):
     context = train(tmp_path, student, rows, alpha=1.0, epochs=60, batch_size=8, learning_rate=5e-3)
     losses = curve(context)[:, 0]
     assert losses[0] > 4 and losses[-1] < 0.05
-    made = learning.rows()
-    theirs, ours = (learning.answers(folder, made) for folder in (learned, context.out))
+    result = learning.rows()
+    theirs, ours = (learning.answers(folder, result) for folder in (learned, context.out))
     assert sum(a == b for a, b in zip(theirs, ours, strict=True)) >= 15
     assert context.notes["soft_labels"] == "stored"
 
@@ -83,7 +83,7 @@ def test_alpha_zero_is_the_hard_loss_and_temperature_multiplies_its_square(tmp_p
     generator = torch.Generator().manual_seed(0)
     ours, theirs = (torch.randn(6, 11, generator=generator) for _ in range(2))
     loss = SoftObjective(1.0, 3.0, Divergence(), lambda batch: theirs, 256)(ours, {"labels": torch.zeros(6).long()})
-    torch.testing.assert_close(loss, 9 * forward_kl(ours, theirs, 3.0))
+    torch.testing.assert_close(loss.total(), 9 * forward_kl(ours, theirs, 3.0))
 
 
 def test_the_split_of_a_batch_changes_nothing(tmp_path, student, teacher):
@@ -240,7 +240,7 @@ def test_stored_hidden_states_equal_the_live_teacher_at_any_temperature(tmp_path
     from potstill.prompts import render
 
     tokenizer, model = AutoTokenizer.from_pretrained(teacher), AutoModelForCausalLM.from_pretrained(teacher).float()
-    made, plain = [], learning.rows(8)
+    result, plain = [], learning.rows(8)
     for row in plain:
         ids, prompt = encode(tokenizer, render("answer.jinja", row), row["output"])
         states, logits = hidden_states.capture(model.eval(), ids, prompt)
@@ -248,16 +248,16 @@ def test_stored_hidden_states_equal_the_live_teacher_at_any_temperature(tmp_path
         hidden_states.check_rebuilt(hidden_states.Head.of(model, "float16"), bits, logits)
         own = logits.log_softmax(-1)[range(len(logits)), ids[prompt:]].numpy()
         sidecar = learning.sidecar(teacher, 0, "hidden", "float16")
-        made.append(row | hidden_columns(np.array(ids[prompt:]), own, bits.numpy(), sidecar))
+        result.append(row | hidden_columns(np.array(ids[prompt:]), own, bits.numpy(), sidecar))
     fields = {"alpha": 1.0, "temperature": temperature, "epochs": 2, "batch_size": 4, "warmup": 0}
-    stored = train(tmp_path / "stored", student, made, str(teacher), **fields)
+    stored = train(tmp_path / "stored", student, result, str(teacher), **fields)
     live = train(tmp_path / "live", student, plain, str(teacher), **fields)
     assert stored.notes["soft_labels"] == "hidden states"
     torch.testing.assert_close(
         curve(stored), curve(live), rtol=2e-2 if live.notes["precision"] == "bfloat16" else 1e-3, atol=0
     )
     with pytest.raises(BadInput, match="only its output layer"):
-        train(tmp_path / "none", student, made, **{**fields, "temperature": 1.0})
+        train(tmp_path / "none", student, result, **{**fields, "temperature": 1.0})
 
 
 def test_a_resumed_training_reads_the_same_soft_labels_at_the_same_steps(tmp_path, student, teacher):

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from potstill.models.hidden_states import Projection
 from potstill.trainers import losses
 from potstill.trainers.language_models import trl_kernel
 from potstill.trainers.language_models.divergence import Divergence
-from potstill.trainers.language_models.lazy_logits import Projection
 from potstill.trainers.language_models.soft_objective import SoftObjective
 
 N, V = 9, 40
@@ -31,7 +31,7 @@ def test_equals_our_losses_and_their_gradients(models, beta, temperature):
     torch.testing.assert_close(theirs, ours, atol=2e-5, rtol=1e-4)
     assert (theirs >= 0).all()
     weights = torch.arange(float(N))
-    slopes = [torch.autograd.grad(made @ weights, (student.states, student.weight)) for made in (theirs, ours)]
+    slopes = [torch.autograd.grad(result @ weights, (student.states, student.weight)) for result in (theirs, ours)]
     for one, other in zip(*slopes, strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
 
@@ -42,7 +42,7 @@ def test_an_objective_says_the_same_with_it_and_without(models):
     for name in ("forward_kl", "reverse_kl", "jensen_shannon"):
         divergence = Divergence(name)
         objective = SoftObjective(1.0, 2.0, divergence, lambda batch: teacher, 4)
-        plain = objective.losses(student, {"labels": torch.zeros(N, dtype=torch.long)})
+        plain = objective(student, {"labels": torch.zeros(N, dtype=torch.long)})
         fused = objective.fused(student, teacher, divergence.kernel_beta)
         torch.testing.assert_close(fused.total(), plain.total(), atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(fused.metrics["divergence"], plain.metrics["divergence"], atol=1e-4, rtol=1e-4)

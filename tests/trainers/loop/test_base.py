@@ -1,4 +1,4 @@
-"""What all trainers share: evaluation, the best weights, what is told of a training, and what can go wrong."""
+"""What all trainers share: evaluation, the best weights, what is logged of a training, and what can go wrong."""
 
 import csv
 
@@ -22,8 +22,8 @@ def train(folder, student, rows=None, validation=None, progress=None, **fields):
     """Train in `folder`; return its context."""
     context = learning.context(folder, progress=progress)
     step = HardLabel(None, student=str(student), **{**FIELDS, **fields})
-    made = learning.dataset(learning.rows(8) if rows is None else rows)
-    step.run(made, str(student), context, validation=validation and learning.dataset(validation))
+    result = learning.dataset(learning.rows(8) if rows is None else rows)
+    step.run(result, str(student), context, validation=validation and learning.dataset(validation))
     return context
 
 
@@ -57,8 +57,8 @@ def test_the_weights_with_the_lowest_validation_loss_are_the_result(tmp_path, ev
 
 def test_evaluation_changes_nothing_in_what_is_learned(tmp_path, learned, evaluated):
     plain = train(tmp_path, learned, other_answers())
-    told = [[(point["loss"], point["grad_norm"]) for point in run.notes["curve"]] for run in (plain, evaluated)]
-    assert told[0] == told[1]
+    reported = [[(point["loss"], point["grad_norm"]) for point in run.notes["curve"]] for run in (plain, evaluated)]
+    assert reported[0] == reported[1]
     assert "evaluations" not in plain.notes and not list((plain.work / "checkpoints").glob("best-*"))
 
 
@@ -113,8 +113,8 @@ def test_the_curve_tells_the_parts_of_the_loss_and_the_agreement_with_the_teache
 def test_activations_that_are_computed_again_change_nothing(tmp_path, student):
     again = train(tmp_path, student, gradient_checkpointing=True, epochs=2, schedule="constant", warmup=0)
     plain = train(tmp_path / "plain", student, epochs=2, schedule="constant", warmup=0)
-    told = [[(p["loss"], p["grad_norm"]) for p in run.notes["curve"]] for run in (plain, again)]
-    assert torch.tensor(told[0]) == pytest.approx(torch.tensor(told[1]), rel=1e-5)
+    reported = [[(p["loss"], p["grad_norm"]) for p in run.notes["curve"]] for run in (plain, again)]
+    assert torch.tensor(reported[0]) == pytest.approx(torch.tensor(reported[1]), rel=1e-5)
     assert {point["learning_rate"] for point in plain.notes["curve"]} == {2e-3}
 
 

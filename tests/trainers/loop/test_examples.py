@@ -33,9 +33,9 @@ def test_each_epoch_has_every_row_once_in_another_order():
     orders = []
     for epoch in range(2):
         batches.set_epoch(epoch)
-        made = list(batches)
-        assert len(made) == len(batches) == 13 and sorted(np.concatenate(made)) == list(range(103))
-        orders.append(made)
+        result = list(batches)
+        assert len(result) == len(batches) == 13 and sorted(np.concatenate(result)) == list(range(103))
+        orders.append(result)
     assert orders[0] != orders[1]
     again = LengthBatches(lengths, 8, seed=1)
     again.set_epoch(1)

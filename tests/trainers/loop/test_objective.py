@@ -1,44 +1,32 @@
-"""What is told of an objective: its parts add up, and every target counts the same."""
+"""What is logged of an objective: its parts add up, and every target counts the same."""
 
 import torch
 
 from potstill.trainers.loop.failure_messages import IDS, named
-from potstill.trainers.loop.objective import Losses, Tally, agreement, losses_of
+from potstill.trainers.loop.loop import shown
+from potstill.trainers.loop.objective import Losses, Tally
 from potstill.trainers.loop.process_group import Group
-from potstill.trainers.loop.progress_callback import shown
 
 
-class Halves:
+def halves(logits):
     """An objective in two parts."""
-
-    def __call__(self, logits, batch):
-        return self.losses(logits, batch).total()
-
-    def losses(self, logits, batch):
-        return Losses({"first": logits[:, 0], "second": 2 * logits[:, 1]}, {"seen": torch.ones(len(logits))})
+    return Losses({"first": logits[:, 0], "second": 2 * logits[:, 1]}, {"seen": torch.ones(len(logits))})
 
 
 def test_parts_add_up_to_the_loss():
     logits = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
-    assert losses_of(Halves(), logits, {}).total().tolist() == [5.0, 11.0] == Halves()(logits, {}).tolist()
-    plain = losses_of(lambda logits, batch: logits[:, 0], logits, {})
+    assert Losses.of(halves(logits)).total().tolist() == [5.0, 11.0]
+    plain = Losses.of(logits[:, 0])
     assert list(plain.parts) == ["loss"] and plain.total().tolist() == [1.0, 3.0]
 
 
 def test_a_mean_counts_targets_and_not_parts_of_a_batch():
     tally = Tally()
     for part in (torch.tensor([[0.0, 3.0]]), torch.tensor([[1.0, 0.0]] * 3)):
-        losses = losses_of(Halves(), part, {})
+        losses = halves(part)
         tally.add(losses.total(), losses)
     assert tally.means(Group()) == {"first": 0.75, "second": 1.5, "seen": 1.0, "loss": 2.25}
-    assert tally.means(Group()) == {}, "it started anew"
-
-
-def test_agreement_is_the_share_of_equal_first_choices():
-    logits = torch.tensor([[0.0, 1.0, -1.0], [2.0, 1.0, 0.0], [0.0, 0.0, 5.0]])
-    assert agreement(logits, torch.tensor([1, 1, 2])).tolist() == [1.0, 0.0, 1.0]
-    many = torch.randn(50, 30, generator=torch.Generator().manual_seed(0))
-    assert agreement(many, many.argmax(-1)).mean() == 1
+    assert tally.means(Group()) == {}, "it was reset"
 
 
 def test_the_last_figures_are_shown_in_words():

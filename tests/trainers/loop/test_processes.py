@@ -106,7 +106,7 @@ def test_what_is_wrong_in_both_processes_is_said_once(tmp_path, student):
 
 def test_gradients_are_sent_in_buckets_of_one_type():
     sizes = [BUCKET - 1, 1, 1]
-    found = list(_buckets([torch.empty(size, device="meta") for size in sizes]))
-    assert [[each.numel() for each in bucket] for bucket in found] == [[BUCKET - 1, 1], [1]]
+    actual = list(_buckets([torch.empty(size, device="meta") for size in sizes]))
+    assert [[each.numel() for each in bucket] for bucket in actual] == [[BUCKET - 1, 1], [1]]
     mixed = [torch.zeros(1), torch.zeros(1, dtype=torch.bfloat16), torch.zeros(2)]
     assert [len(bucket) for bucket in _buckets(mixed)] == [1, 1, 1]

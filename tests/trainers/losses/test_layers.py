@@ -11,8 +11,8 @@ N, V = 12, 17
 
 def gradient(loss, student):
     student = student.clone().requires_grad_()
-    (found,) = torch.autograd.grad(loss(student).sum(), student)
-    return found
+    (actual,) = torch.autograd.grad(loss(student).sum(), student)
+    return actual
 
 
 def test_cosine_sees_direction_only():
@@ -30,10 +30,10 @@ def test_attention_is_compared_head_by_head_or_by_the_mean_map():
     generator = torch.Generator().manual_seed(0)
     student, teacher = (torch.randn(2, heads, 4, 4, generator=generator).softmax(-1) for heads in (2, 2))
     present = torch.tensor([[True, True, True, False], [True, True, True, True]])
-    found = attention_match(student, teacher, present)
+    actual = attention_match(student, teacher, present)
     first = ((student - teacher)[0, :, :3, :3] ** 2).mean(dim=(0, 2))
     second = ((student - teacher)[1] ** 2).mean(dim=(0, 2))
-    torch.testing.assert_close(found, torch.cat([first, second]))
+    torch.testing.assert_close(actual, torch.cat([first, second]))
     # twice the heads, each twice: the same mean map
     torch.testing.assert_close(
         attention_match(student, teacher.repeat(1, 2, 1, 1), present),
@@ -43,7 +43,7 @@ def test_attention_is_compared_head_by_head_or_by_the_mean_map():
     for spoilt in (9.0, -math.inf):
         other = student.clone()
         other[0, :, 3, :], other[0, :, :, 3] = spoilt, spoilt
-        assert torch.equal(attention_match(other, teacher, present), found)
+        assert torch.equal(attention_match(other, teacher, present), actual)
         slope = gradient(lambda x: attention_match(x, teacher, present), other)
         assert slope.isfinite().all() and slope[0, :, 3].abs().max() == 0
 
@@ -64,5 +64,5 @@ def test_uld_compares_sorted_probabilities_of_any_two_vocabularies():
         q = torch.cat([x.double().softmax(-1), torch.zeros(N, V)], dim=-1).sort(descending=True).values
         return (p - q).abs().sum(-1)
 
-    found = gradient(lambda x: uld(x, theirs, 1.0), ours)
-    torch.testing.assert_close(found, gradient(by_hand, ours), atol=1e-6, rtol=1e-4)
+    actual = gradient(lambda x: uld(x, theirs, 1.0), ours)
+    torch.testing.assert_close(actual, gradient(by_hand, ours), atol=1e-6, rtol=1e-4)

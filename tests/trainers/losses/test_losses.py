@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from potstill.trainers.losses import (
+    agreement,
     cross_entropy,
     forward_kl,
     jensen_shannon,
@@ -56,8 +57,8 @@ def top(teacher_logits, k):
 
 def gradient(loss, student):
     student = student.clone().requires_grad_()
-    (found,) = torch.autograd.grad(loss(student).sum(), student)
-    return found
+    (actual,) = torch.autograd.grad(loss(student).sum(), student)
+    return actual
 
 
 def test_cross_entropy_is_the_negative_log_softmax_and_its_gradient(logits):
@@ -82,8 +83,8 @@ def test_forward_kl_gradient_is_student_minus_teacher_over_temperature(logits):
     student, teacher = logits
     for temperature in (1.0, 3.0):
         expected = ((student / temperature).softmax(-1) - (teacher / temperature).softmax(-1)) / temperature
-        found = gradient(lambda x, t=temperature: forward_kl(x, teacher, t), student)
-        torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
+        actual = gradient(lambda x, t=temperature: forward_kl(x, teacher, t), student)
+        torch.testing.assert_close(actual, expected, atol=1e-6, rtol=1e-5)
 
 
 @every
@@ -98,8 +99,8 @@ def test_value_and_gradient_are_those_of_the_closed_form(logits, divergence, clo
     torch.testing.assert_close(
         divergence(student, teacher, temperature).double(), expected(student), atol=1e-6, rtol=1e-5
     )
-    found = gradient(lambda x: divergence(x, teacher, temperature), student)
-    torch.testing.assert_close(found, gradient(expected, student), atol=1e-6, rtol=1e-4)
+    actual = gradient(lambda x: divergence(x, teacher, temperature), student)
+    torch.testing.assert_close(actual, gradient(expected, student), atol=1e-6, rtol=1e-4)
 
 
 @every
@@ -214,8 +215,8 @@ def test_topk_is_the_divergence_of_k_plus_one_categories(logits):
         kept = torch.cat([kept, 1 - kept.sum(-1, keepdim=True)], dim=-1)
         return (p * (p / kept).log()).sum(-1)
 
-    found = gradient(lambda x: topk_tail_divergence(x, ids, logprobs), student)
-    torch.testing.assert_close(found, gradient(by_hand, student), atol=1e-6, rtol=1e-4)
+    actual = gradient(lambda x: topk_tail_divergence(x, ids, logprobs), student)
+    torch.testing.assert_close(actual, gradient(by_hand, student), atol=1e-6, rtol=1e-4)
 
 
 def test_topk_is_at_most_dense_and_grows_with_k_up_to_it(logits):
@@ -229,8 +230,8 @@ def test_topk_is_at_most_dense_and_grows_with_k_up_to_it(logits):
 
 def test_whole_vocabulary_kept_has_the_dense_gradient(logits):
     student, teacher = logits
-    found = gradient(lambda x: topk_tail_divergence(x, *top(teacher, V)), student)
-    torch.testing.assert_close(found, gradient(lambda x: forward_kl(x, teacher, 1.0), student), atol=1e-5, rtol=1e-4)
+    actual = gradient(lambda x: topk_tail_divergence(x, *top(teacher, V)), student)
+    torch.testing.assert_close(actual, gradient(lambda x: forward_kl(x, teacher, 1.0), student), atol=1e-5, rtol=1e-4)
 
 
 def test_a_student_that_takes_the_tails_mass_is_not_rewarded():
@@ -274,3 +275,10 @@ def test_a_token_does_not_change_anothers_loss(logits):
     after = topk_tail_divergence(student, ids, logprobs)
     assert after[3] != before[3]
     assert torch.equal(torch.cat([after[:3], after[4:]]), torch.cat([before[:3], before[4:]]))
+
+
+def test_agreement_is_the_share_of_equal_first_choices():
+    logits = torch.tensor([[0.0, 1.0, -1.0], [2.0, 1.0, 0.0], [0.0, 0.0, 5.0]])
+    assert agreement(logits, torch.tensor([1, 1, 2])).tolist() == [1.0, 0.0, 1.0]
+    many = torch.randn(50, 30, generator=torch.Generator().manual_seed(0))
+    assert agreement(many, many.argmax(-1)).mean() == 1

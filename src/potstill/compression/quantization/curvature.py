@@ -88,11 +88,11 @@ def output_change(weight: Tensor, inputs: Tensor, bits: int) -> Tensor:
 
     In float32: in 16 bits the difference of two outputs is little more than their rounding.
     """
-    given, exact = inputs.float(), weight.float()
+    plain, exact = inputs.float(), weight.float()
     rounded = rounded_to(weight, bits).dequantize().float()
     if bits != 8:
-        return functional.linear(given, rounded - exact)
-    return functional.linear(rounding.fake_quantize_tokens(given), rounded) - functional.linear(given, exact)
+        return functional.linear(plain, rounded - exact)
+    return functional.linear(rounding.fake_quantize_tokens(plain), rounded) - functional.linear(plain, exact)
 
 
 def _repeated(texts: Sequence[tuple[Tensor, int]]) -> Iterator[Batch]:

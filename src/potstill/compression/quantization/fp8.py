@@ -16,6 +16,7 @@ LARGEST = 448.0
 
 def scale_of(values: Tensor, scale_type: torch.dtype = torch.float32) -> Tensor:
     """Return the scale [..., 1] that takes the largest magnitude of the last dimension to the largest number."""
+    # of the magnitude: E4M3 has no zero point
     scale = (values.float().abs().amax(dim=-1, keepdim=True) / LARGEST).to(scale_type)
     return torch.where(scale == 0, torch.ones_like(scale), scale)
 

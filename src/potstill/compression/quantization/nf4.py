@@ -94,6 +94,7 @@ def quantize(weight: Tensor) -> NF4:
         raise ValueError(f"{rows} x {width} weights can't be divided into blocks of {BLOCK}")
     blocks = weight.detach().float().reshape(-1, BLOCK)
     absmax = blocks.abs().amax(1)
+    # scales are positive and alike: without their mean the signed 8-bit numbers would use half of their range
     offset = absmax.mean()
     scale, second = _quantize_scales(absmax - offset)
     # the numbers are chosen by the exact scales and only the stored ones are rounded, as bitsandbytes does
@@ -104,12 +105,14 @@ def quantize(weight: Tensor) -> NF4:
 
 def nearest(numbers: Tensor, sorted_levels: Tensor) -> Tensor:
     """Return uint8 of the shape of `numbers`: which of the `sorted_levels` is nearest to each."""
+    # the levels are uneven, so that rounding a scaled number would not find the nearest
     middles = (sorted_levels[:-1] + sorted_levels[1:]) / 2
     return torch.bucketize(numbers.contiguous(), middles.to(numbers.device)).to(torch.uint8)
 
 
 def _quantize_scales(scales: Tensor) -> tuple[Tensor, Tensor]:
     """Quantize `scales` [B] to 8 bits; return their numbers [B] and the scales [C] of their blocks."""
+    # zeros change no maximum
     padding = -len(scales) % SCALE_BLOCK
     blocks = torch.nn.functional.pad(scales, (0, padding)).reshape(-1, SCALE_BLOCK)
     second = blocks.abs().amax(1)

@@ -111,6 +111,7 @@ def quantize(
     """Round `weight` [O, I] to `bits`, one scale per `group_size` inputs of a row, or one per row."""
     rows, width = weight.shape
     size = group_size or width
+    # a shorter last group would need a format of its own, which no kernel reads
     if width % size:
         raise ValueError(f"{width} input features can't be divided into groups of {size}")
     groups = weight.reshape(rows, width // size, size)

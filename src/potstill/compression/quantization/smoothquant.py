@@ -37,6 +37,7 @@ def scales(input_absmax: Tensor, weights: Sequence[Tensor], alpha: float) -> Ten
         weights: [O, I] each, all that read these inputs.
         alpha: migration strength: how much of the difficulty moves from activations to weights, 0 to 1.
     """
+    # over all weights that read these inputs: they share the norm that is divided, so they share s
     weight_absmax = torch.stack([weight.float().abs().amax(0) for weight in weights]).amax(0)
     weight_absmax = weight_absmax.clamp_min(SMALLEST)
     return input_absmax.clamp_min(SMALLEST) ** alpha / weight_absmax ** (1 - alpha)

@@ -100,8 +100,8 @@ class Actions:
         """Return whether defining a function or class acts on a library."""
         if any(self._registers(decorator, node, own or {}) for decorator in node.decorator_list):
             return True
-        given = [call for expression in expressions_in(node) for call in calls_in(expression)]
-        if any(self._own_call_acts(call, own or {}) or self._acts_by_name(call, own or {}) for call in given):
+        calls = [call for expression in expressions_in(node) for call in calls_in(expression)]
+        if any(self._own_call_acts(call, own or {}) or self._acts_by_name(call, own or {}) for call in calls):
             return True
         if isinstance(node, ast.ClassDef):
             value = self._space.get(node.name)

@@ -14,6 +14,7 @@ from typing import Any, is_typeddict
 from potstill.engine.code import lookup
 from potstill.engine.code.names import names_in
 from potstill.engine.code.origins import MADE_BY_CODE, is_first_party, is_own_name, known_as, public_name
+from potstill.engine.code.plain import encode_set
 from potstill.engine.code.walk import Encoded, Walk
 
 _MACHINERY = frozenset(
@@ -54,8 +55,6 @@ def _class(walk: Walk, cls: type, label: str) -> Encoded:
     module = sys.modules.get(cls.__module__)
     if module is not None and is_own_name(cls.__module__):
         walk.spaces.setdefault(id(vars(module)), vars(module))
-    from potstill.engine.code.values import encode_set
-
     content: Encoded = ["class", walk.encode_all(cls.__bases__, label), walk.encode(type(cls), label)]
     content += [_members(walk, cls, label), _fields(walk, cls, label), _annotations(walk, cls, label)]
     if isinstance(cls, abc.ABCMeta):

@@ -83,8 +83,8 @@ def added(walk: Walk, wrapper: object, label: str) -> list[Encoded]:
 def given_attributes(wrapper: object) -> dict[str, Any]:
     """Return the attributes that a wrapper of a function was given beside those that it has from the function."""
     held = getattr(getattr(wrapper, "__wrapped__", None), "__dict__", {})
-    given = getattr(wrapper, "__dict__", {})
-    return {name: one for name, one in given.items() if name not in WRAPPERS and held.get(name) is not one}
+    attributes = getattr(wrapper, "__dict__", {})
+    return {name: one for name, one in attributes.items() if name not in WRAPPERS and held.get(name) is not one}
 
 
 def _function(walk: Walk, function: FunctionType) -> Encoded:

@@ -15,6 +15,7 @@ import weakref
 from datetime import datetime, time
 from typing import TYPE_CHECKING, cast
 
+from potstill.engine.code.plain import encode_set
 from potstill.engine.code.walk import Encoded, Walk
 
 if TYPE_CHECKING:
@@ -63,8 +64,6 @@ def _text(walk: Walk, value: object, label: str) -> Encoded | None:
 
 def _reference(walk: Walk, value: object, label: str) -> Encoded | None:
     """Return a weak reference or a collection of such."""
-    from potstill.engine.code.values import encode_set
-
     if isinstance(value, weakref.ref):
         called = [walk.encode(value.__callback__, label)] if value.__callback__ is not None else []
         return ["reference", walk.encode(value(), label), *called]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from potstill.engine.code.functions import WRAPPERS
 from potstill.engine.code.origins import MADE_BY_CODE, is_own_name, known_as, public_name
+from potstill.engine.code.plain import encode_set
 from potstill.engine.code.walk import Encoded, Walk
 from potstill.engine.signatures import parameters
 from potstill.errors import PotstillError
@@ -193,8 +194,6 @@ def _attributes(value: object, cls: type) -> dict[str, Any]:
 
 def _content(walk: Walk, value: Any, kind: type, label: str) -> list[Any]:
     """Return the content of an object of a subclass of a builtin."""
-    from potstill.engine.code.values import encode_set
-
     if kind is dict:
         # the builtin's own method here and below: a subclass may override it, and give something else
         return [[walk.encode(key, label), walk.encode(item, label)] for key, item in dict.items(value)]

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import functools
-import json
 import sys
 import types
 import typing
 from collections import deque
-from collections.abc import Iterable, Mapping
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from pathlib import PurePath
+from collections.abc import Mapping
 from typing import Any
 
 from potstill.engine.code import modules
@@ -21,6 +17,7 @@ from potstill.engine.code.functions import added, encode_callable
 from potstill.engine.code.holders import encode_held
 from potstill.engine.code.inert import encode_inert
 from potstill.engine.code.origins import ENTRY, is_entry, is_own_module, known_as
+from potstill.engine.code.plain import encode_plain, encode_set
 from potstill.engine.code.pythons import arguments_in_311, encoded_in_311
 from potstill.engine.code.states import encode_object, own_kind
 from potstill.engine.code.syntax import sha
@@ -29,7 +26,7 @@ from potstill.engine.code.walk import Encoded, Walk
 
 def encode_value(walk: Walk, value: object, label: str) -> Encoded:
     """Return what stands for any value; what can't be seen is refused by name."""
-    plain = _plain(walk, value) or encoded_in_311(value)
+    plain = encode_plain(walk, value) or encoded_in_311(value)
     if plain is not None:
         return plain
     earlier = walk.seen(value)
@@ -43,37 +40,6 @@ def encode_value(walk: Walk, value: object, label: str) -> Encoded:
         if encoded is not None:
             return [*encoded, *own_kind(walk, value, label)] if encode in (_code, encode_held) else encoded
     return encode_object(walk, value, label)
-
-
-def _plain(walk: Walk, value: object) -> Encoded | None:
-    """Return a plain value by content, or None; where the project lies is no content."""
-    kind = type(value)
-    if type(value) is str:
-        return ["str", *_placed(walk, value)]
-    if kind in (bool, int, type(None)):
-        return [kind.__name__, str(value)]
-    if type(value) is float:
-        return ["float", value.hex()]
-    if type(value) is bytes:
-        return ["bytes", value.hex() if len(value) < 200 else sha(value.hex())]
-    if kind in (complex, date, timedelta, Decimal, range):
-        return [kind.__name__, repr(value)]
-    if (type(value) is datetime or type(value) is time) and value.tzinfo is None:
-        return [kind.__name__, repr(value)]
-    if value is ... or value is NotImplemented:
-        return ["constant", repr(value)]
-    if isinstance(value, PurePath) and kind.__module__.startswith("pathlib"):
-        return ["path", *_placed(walk, str(value))]
-    return None
-
-
-def _placed(walk: Walk, text: str) -> list[str]:
-    """Return a text; one that is a path in the project by its place there."""
-    if is_entry(text):
-        return ["<main>"]
-    walk.words.add(text)
-    inside = walk.folder and (text == walk.folder or text.startswith(f"{walk.folder}/"))
-    return ["<project>", text[len(walk.folder) :]] if inside else [text]
 
 
 def _code(walk: Walk, value: object, label: str) -> Encoded | None:
@@ -129,31 +95,6 @@ def _container(walk: Walk, value: Any, label: str) -> Encoded:
         return [type(value).__name__, *encode_set(walk, value, label)]
     limit = [value.maxlen] if isinstance(value, deque) else []
     return [type(value).__name__, *limit, *walk.encode_all(value, label)]
-
-
-def encode_set(walk: Walk, value: Iterable[Any], label: str, holder: object = None) -> list[Encoded]:
-    """Return what is in a set, in an order that does not depend on where objects lie in memory.
-
-    `holder` is the object that the set belongs to, where `value` is a copy.
-    """
-    items, place = list(value), id(value if holder is None else holder)
-    if len(items) == 1:
-        return walk.encode_all(items, label)
-    if all(_plain(walk, item) is not None for item in items):
-        return sorted((walk.encode(item, label) for item in items), key=json.dumps)
-    # the set holds something that leads back to it
-    if place in walk.open_sets:
-        return [["again"]]
-
-    def alone(item: object) -> str:
-        """Return the digest of one item by a walk of its own."""
-        # parts are numbered in the order of the visit: only a walk of its own gives an item one text
-        inner = Walk(encode_value, walk.folder, walk.open_sets | {place})
-        inner.parts[""] = inner.encode(item, "")
-        inner.visit(lambda _: None)
-        return json.dumps(inner.parts)
-
-    return [walk.encode(item, label) for item in sorted(items, key=alone)]
 
 
 def _typing(walk: Walk, value: object, label: str) -> Encoded | None:

@@ -64,6 +64,10 @@ class Walk:
         self._counts: dict[str, int] = {}
         self._depth = 0
 
+    def apart(self, open_set: int) -> Walk:
+        """Return a walk of its own for what is in a set, given by its id, which it does not enter again."""
+        return Walk(self._encode, self.folder, self.open_sets | {open_set})
+
     def encode(self, value: object, label: str) -> Encoded:
         """Return what stands for `value` in the part `label`."""
         # a long linked list would end in a RecursionError: what lies deeper waits in the queue

@@ -14,7 +14,6 @@ from potstill.engine.graph import like, nodes_in, replace_nodes
 from potstill.engine.step import Edge, Node, Output, Step
 from potstill.engine.store.artifacts import Artifact
 from potstill.errors import BadInput, Problem, RequestError
-from potstill.models.identity import model_identity
 
 SCHEMA = 1
 """Version of the key scheme; raising it makes every old artifact a miss."""
@@ -42,6 +41,7 @@ def step_identity(
     """
     cls = type(step)
     problems: list[Problem] = []
+    # walking a user's module takes far longer than the rest of the identity, and graphs repeat classes
     if cls not in codes:
         try:
             codes[cls] = code.class_code(cls)
@@ -55,6 +55,7 @@ def step_identity(
         "params": {},
         "inputs": {},
     }
+    # left out, not None, where no step asks for it: a part that is always there would have changed every old key
     if lineage is not None:
         parts["lineage"] = encoding.encode(lineage)
 
@@ -66,9 +67,12 @@ def step_identity(
 
     beside = encoding.beside_fields(step).items()
     for name, own in [*encoding.keyed_fields(step), *beside]:
+        # what a step is called in a run changes nothing that it makes
         if name == "name":
             continue
+        # the text that was read once: read again here, an edit in between would give a key of what did not run
         value = (fixed or {}).get(name, own)
+        # a list that holds a step and plain values is an input as a whole: its parts can't be told apart by place
         part = "inputs" if any(True for _ in nodes_in(value)) else "params"
         try:
             parts[part][name] = encoded(cls, name, replace_nodes(value, content))
@@ -123,18 +127,21 @@ def encoded(cls: type, name: str, value: object) -> Any:
     """
     if name in unresolved(cls):
         raise BadInput(unresolved(cls)[name])
+    # the order of a dict is the order in which a step goes through it, so it counts unless the step says otherwise
     ordered = name not in getattr(cls, "unordered", ())
     if (type(value) is list or type(value) is tuple) and marks(cls, name):
         return [type(value).__name__, *(encoded(cls, name, item) for item in value)]
     if type(value) is dict and marks(cls, name):
         pairs = [[encoding.encode(key), encoded(cls, name, item)] for key, item in value.items()]
+        # sorted by `repr`, as before orders counted: dicts that were sorted already keep the keys of then
         in_order = [[encoding.encode(key), encoded(cls, name, value[key])] for key in sorted(value, key=repr)]
         return ["dict", *in_order] if pairs == in_order or not ordered else ["ordered dict", *pairs]
     for mark in marks(cls, name):
-        if isinstance(mark, Edge) and mark.kind == "model" and isinstance(value, (str, Path)):
-            return encoding.encode(model_identity(value))
+        if isinstance(mark, Edge) and mark.named is not None and isinstance(value, (str, Path)):
+            return encoding.encode(mark.named(value))
         if not isinstance(mark, Edge) and hasattr(mark, "identity") and value is not None:
             return encoding.encode(mark.identity(value))
+    # 1 for a `float` field is 1.0: the step computes the same, so it must have the same key
     return encoding.encode(as_annotated(value, hints(cls).get(name)), ordered=ordered, field=encoded)
 
 
@@ -195,6 +202,7 @@ def _parameter_change(name: str, before: Encoded | None, after: Encoded | None) 
 def _differences(path: str, before: Encoded, after: Encoded) -> list[tuple[str, str, str]]:
     """Return (path, old, new) of the innermost differences of two encoded values."""
     old, new = _items(before), _items(after)
+    # the same items in another order, which is the only thing that differs
     if old is not None and old == new:
         return [(path, f"the order {', '.join(old)}", f"the order {', '.join(new)}")]
     if old is None or new is None or before[0].removeprefix("ordered ") != after[0].removeprefix("ordered "):

@@ -76,11 +76,14 @@ class Inputs:
             now = signature(path)
         except OSError:
             return "was removed"
+        # the files' times and inodes are as at the last look, so their content is not hashed again
         if self._seen.get(source.key) == now:
             return ""
+        # hashes every file: a manifest that is whole says nothing of the payload beside it
         lookup = self._store.lookup(source.key)
         if lookup.artifact is None:
             return f"was damaged ({lookup.damage})" if lookup.damage else "was removed"
+        # whole, but made anew by another run, as `gc` or a retry of rows may have it: the key saw other content
         if lookup.artifact.digest() != source.digest:
             return "was replaced by other content"
         self._seen[source.key] = now
@@ -102,8 +105,11 @@ def check_files(step: Step, identity: Mapping[str, Any]) -> None:
     problems: dict[str, str] = {}
     for name in parameters:
         value = getattr(step, name, None)
+        # a user's own `identity()` may be slow, or give something else each time; only what Potstill digests is read
+        # again
         own = not hasattr(value, "identity") or type(value).__module__.partition(".")[0] == "potstill"
         seen = _contents(parameters[name])
+        # no content below this parameter: there is no file whose change could go unseen
         if seen and own:
             problem = _file_problem(type(step), name, value, seen)
             problems |= {name: f"what parameter {name} names {problem}"} if problem else {}
@@ -123,6 +129,8 @@ def _contents(part: object) -> list[Any]:
     """Return the digests of files in a part of an identity: what stands under the name `content`, at any depth."""
     if not isinstance(part, list):
         return []
+    # how `encoding` writes the pair of a dict whose key is "content": `FileContent`, `File` and `model_identity` give
+    # it
     if len(part) == 2 and part[0] == ["str", "content"]:
         return [part[1]]
     return [content for item in part for content in _contents(item)]

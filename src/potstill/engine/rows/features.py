@@ -28,9 +28,9 @@ class FeatureLog:
 
     def take(self, schema: pa.Schema) -> None:
         """Take in what a schema's metadata says."""
-        for name, given in special(schema).items():
-            if self._known.setdefault(name, given) != given:
-                one, other = json.dumps(self._known[name]), json.dumps(given)
+        for name, feature in special(schema).items():
+            if self._known.setdefault(name, feature) != feature:
+                one, other = json.dumps(self._known[name]), json.dumps(feature)
                 self.log.add(f"column {name!r} is {one:.200} in some rows, {other:.200} in others: give it one meaning")
 
     def on(self, schema: pa.Schema) -> pa.Schema:
@@ -54,15 +54,15 @@ def special(schema: pa.Schema) -> dict[str, Any]:
     """Return what a schema's metadata says of columns beyond their types, in the words of `datasets`."""
     text = (schema.metadata or {}).get(_MARK)
     features = (json.loads(text).get("info") or {}).get("features") or {} if text else {}
-    return {name: given for name, given in features.items() if name in schema.names and not _is_plain(given)}
+    return {name: feature for name, feature in features.items() if name in schema.names and not _is_plain(feature)}
 
 
-def _is_plain(given: object) -> bool:
+def _is_plain(feature: object) -> bool:
     """Return whether a feature says no more than its Arrow type."""
-    if isinstance(given, list):
-        return all(map(_is_plain, given))
-    if not isinstance(given, dict):
+    if isinstance(feature, list):
+        return all(map(_is_plain, feature))
+    if not isinstance(feature, dict):
         return True
-    return given.get("_type", "Value") in _PLAIN and all(
-        _is_plain(inner) for name, inner in given.items() if name != "_type"
+    return feature.get("_type", "Value") in _PLAIN and all(
+        _is_plain(inner) for name, inner in feature.items() if name != "_type"
     )

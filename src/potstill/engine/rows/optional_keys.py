@@ -40,13 +40,13 @@ class KeySurvey:
         """Take in some objects."""
         if self.kinds is None:
             return
-        given = [value for value in cells if value is not None]
-        if not all(isinstance(value, dict) and None not in value.values() for value in given):
+        present = [value for value in cells if value is not None]
+        if not all(isinstance(value, dict) and None not in value.values() for value in present):
             self.kinds = None
             return
-        self.most_keys = max([self.most_keys, *map(len, given)])
-        for name in {key: None for value in given for key in value}:
-            if not self._agrees(name, [value[name] for value in given if name in value]):
+        self.most_keys = max([self.most_keys, *map(len, present)])
+        for name in {key: None for value in present for key in value}:
+            if not self._agrees(name, [value[name] for value in present if name in value]):
                 self.kinds = None
                 return
 

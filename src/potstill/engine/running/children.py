@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from potstill import about
 from potstill.engine.context import Progress
 from potstill.engine.logs import keep_printed, last_printed, printed
 from potstill.engine.running.messages import receive, send
@@ -128,7 +129,7 @@ def start_fork_server(environment: Mapping[str, str]) -> Children:
         pass_fds=[theirs.fileno()],
         start_new_session=True,
         stdin=subprocess.DEVNULL,
-        env={**environment, "PYTHONUNBUFFERED": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"},
+        env={**environment, "PYTHONUNBUFFERED": "1", **about.FORKED},
     )
     theirs.close()
     return Children(ours, process)

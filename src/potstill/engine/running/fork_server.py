@@ -1,4 +1,4 @@
-"""A warm process that forks one child per heavy step, so that torch and vLLM are imported once and memory is freed."""
+"""A warm process that forks one child per heavy step, so that what they load is imported once and memory is freed."""
 
 from __future__ import annotations
 
@@ -49,8 +49,6 @@ def _share_cores(threads: int) -> None:
     """Keep the step to its share of the cores, whichever library counts them."""
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"):
         os.environ[variable] = str(threads)
-    # a thread pool does not survive a fork: tokenizers could wait for its own for ever
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
     limit_threads(threads)
 
 

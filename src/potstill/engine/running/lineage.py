@@ -13,9 +13,9 @@ from potstill.engine.store.artifacts import Artifact
 def ancestors(graph: Graph, step: Step, artifact: Callable[[Step], Artifact]) -> Iterator[Ancestor]:
     """Yield the ancestors of a step with their manifests, if it wants them; `artifact` returns what a step has made."""
     for ancestor in _behind(graph, step):
-        made = artifact(ancestor)
+        source = artifact(ancestor)
         parents = tuple(graph.name(parent) for parent in graph.parents(ancestor))
-        yield Ancestor(graph.name(ancestor), type(ancestor).__name__, made.key, parents, made.manifest, made.path)
+        yield Ancestor(graph.name(ancestor), type(ancestor).__name__, source.key, parents, source.manifest, source.path)
 
 
 def digests(graph: Graph, step: Step, artifact: Callable[[Step], Artifact]) -> list[list[str]] | None:

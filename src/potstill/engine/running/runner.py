@@ -225,7 +225,7 @@ class Runner:
             step, record, lock = self._running.pop(future)
             self._used.pop(future)
             outcome = future.result()
-            found = self.store.lookup(record.key) if outcome.status == "ran" else None
+            lookup = self.store.lookup(record.key) if outcome.status == "ran" else None
             lock.release()
             self._busy.discard(record.key)
             if outcome.status == "failed":
@@ -237,10 +237,10 @@ class Runner:
                 continue
             record.status, record.seconds, record.error = outcome.status, outcome.seconds, outcome.error
             record.bad_request = outcome.bad_request
-            if found is not None and found.artifact is None:
-                record.status, record.error = "failed", f"its artifact is not whole: {found.damage or 'missing'}"
-            elif found is not None:
-                record.artifact = found.artifact
+            if lookup is not None and lookup.artifact is None:
+                record.status, record.error = "failed", f"its artifact is not whole: {lookup.damage or 'missing'}"
+            elif lookup is not None:
+                record.artifact = lookup.artifact
             self._finish(step, record)
 
     def _restart(self, step: Step, outcome: Outcome) -> None:

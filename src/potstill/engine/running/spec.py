@@ -95,9 +95,9 @@ def detached(step: Step, inputs: Mapping[int, Input], fixed: Mapping[str, Any] |
     """Return a copy of `step` with its `fixed` fields, and `Input`s as edges, by `id(step)` of the step behind them."""
 
     def replacement(node: Node, inside: bool) -> Any:
-        found = inputs[id(step_of(node))]
+        source = inputs[id(step_of(node))]
         output = node.name if isinstance(node, Output) else ""
-        return found.path if inside else dataclasses.replace(found, output=output)
+        return source.path if inside else dataclasses.replace(source, output=output)
 
     twin = copy.copy(step)
     for part in dataclasses.fields(step):

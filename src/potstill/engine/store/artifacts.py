@@ -171,6 +171,7 @@ class Store:
             with contextlib.suppress(FileExistsError):  # another run has made it just now
                 self.root.mkdir(parents=True)
                 mode = self.root.stat().st_mode
+                # a umask of 0, as in some containers, would let everybody write
                 if mode & stat.S_IWOTH:
                     self.root.chmod(mode & ~stat.S_IRWXO)
 
@@ -181,17 +182,18 @@ class Store:
             return Lookup(None)
         try:
             manifest = read_manifest(path)
+            # a folder that was copied or renamed by hand: its content is sound, and stands for something else
             if manifest["key"] != key:
                 return Lookup(None, f"its manifest belongs to {manifest['key']}")
-            found = condition(path, manifest)
+            state = condition(path, manifest)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             return Lookup(None, f"manifest.json can't be read: {error}")
-        if found.damage:
-            return Lookup(None, found.damage)
-        if found.strays:
-            names = ", ".join(found.strays[:3]) + ", ..." * (len(found.strays) > 3)
-            return Lookup(None, f"{names} stands in it and not in its manifest", found.strays)
-        return Lookup(Artifact(path, manifest), blemishes=found.blemishes)
+        if state.damage:
+            return Lookup(None, state.damage)
+        if state.strays:
+            names = ", ".join(state.strays[:3]) + ", ..." * (len(state.strays) > 3)
+            return Lookup(None, f"{names} stands in it and not in its manifest", state.strays)
+        return Lookup(Artifact(path, manifest), blemishes=state.blemishes)
 
     def set_aside(self, key: str, strays: Iterable[str]) -> Path:
         """Move what does not belong to the artifact `key` out of it; return the folder where it is now.
@@ -199,6 +201,7 @@ class Store:
         Raises:
             StoreError: the store can't be written.
         """
+        # a folder for each time: what is set aside may be somebody's work, so nothing is overwritten
         target = self.root / "strays" / key / str(time.time_ns())
         with writing(self.root):
             for name in strays:
@@ -219,6 +222,8 @@ class Store:
         folder = self.root / "work" / key
         with writing(self.root):
             folder.mkdir(parents=True, exist_ok=True)
+            # what a killed run wrote may be half a file; `scratch` beside it (checkpoints) is kept, and checked by who
+            # reads it
             if (folder / "payload").exists():
                 shutil.rmtree(folder / "payload", ignore_errors=True)
             (folder / "payload").mkdir()
@@ -233,23 +238,28 @@ class Store:
         payload = self.root / "work" / key / "payload"
         target = self.root / "artifacts" / key
         with writing(self.root):
+            # a step that passes a folder on has the manifest of that one in it
             (payload / "manifest.json").unlink(missing_ok=True)
             files = {name: payload / name for name in without_links(payload)}
             manifest["files"] = {
                 name: {"size": path.stat().st_size, "sha256": file_digest(path)} for name, path in files.items()
             }
             manifest["digests"] = content_digests(manifest["files"], manifest["outputs"])
+            # before the manifest, which says that they are whole: after a power cut it must not outlive them
             for name, path in files.items():
                 if name not in BESIDE_PAYLOAD:
                     flush(path)
             write_whole(payload / "manifest.json", lined(sealed(manifest)))
+            # a file's name is on the disk once its folder is: fsync of the file alone does not promise that
             for folder in {path.parent for path in files.values()} | {payload}:
                 flush(folder)
             if not target.parent.is_dir():
                 target.parent.mkdir(parents=True, exist_ok=True)
             self._remove(key)
+            # the one moment at which the artifact comes into being: rename within a file system is atomic (POSIX)
             payload.rename(target)
             flush(target.parent)
+            # rows that failed are asked again next time, with those that are finished still in the journal
             if not manifest["counts"]["retryable"]:
                 self.journal.drop(key)
             shutil.rmtree(payload.parent, ignore_errors=True)
@@ -259,6 +269,7 @@ class Store:
         """Move what stands at the target out of the way: it was found damaged, or some of its rows were retried."""
         target = self.root / "artifacts" / key
         if target.exists():
+            # renamed first: a folder that is deleted in place would be half an artifact to whoever looks
             trash = self.root / "work" / f"replaced-{key}-{os.getpid()}"
             shutil.rmtree(trash, ignore_errors=True)
             target.rename(trash)
@@ -269,6 +280,7 @@ class Store:
         entries, damage = self.runs.entries()
         pins = all_pins(self.root)
         used = {entry.key for entry in entries} | {key for one in pins for key in one.keys}
+        # a line that can't be read may have named any key: all count as used rather than one too few
         if damage or any(one.damaged for one in pins):
             folders = [self.root / "artifacts", self.root / "work"]
             used |= {path.name for folder in folders if folder.is_dir() for path in folder.iterdir()}

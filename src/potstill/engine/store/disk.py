@@ -19,6 +19,7 @@ def write_json(path: Path, value: object) -> None:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file that is either the old or the new one, also after a power cut."""
+    # in the same folder, as a rename works within one file system only; a name of its own for each process
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     with partial.open("w", encoding="utf-8") as file:
         file.write(text)
@@ -50,8 +51,10 @@ def writing(root: Path) -> Iterator[None]:
 
 def _is_about(error: OSError, root: Path) -> bool:
     """Return whether an error is the store's, and not of something that a step reads or writes elsewhere."""
+    # `write` and `fsync` name no file: of these only errors that come from the disk are the store's
     if error.filename is None:
         return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+    # also a folder above the store that may not be written to, in which it was to be made
     place = Path(os.fsdecode(error.filename)).absolute()
     return place.is_relative_to(root) or root.is_relative_to(place)
 

@@ -42,6 +42,7 @@ class Journal:
 
     def get_many(self, namespace: str, keys: Iterable[str]) -> dict[str, Any]:
         """Return the values of those `keys` that are there and undamaged."""
+        # equal requests of one batch have one key
         wanted = list(dict.fromkeys(keys))
         if not self._path.exists():
             return {}
@@ -53,6 +54,8 @@ class Journal:
             query = f"SELECT key, value FROM entries WHERE namespace = ? AND key IN ({marks})"  # noqa: S608 - only marks
             for key, value in self._execute(query, [namespace, *part]):
                 with contextlib.suppress(Exception):  # a damaged entry counts as missing
+                    # a damaged page may be valid SQLite: only the checksum says that the bytes are those that were
+                    # written
                     if value[:8] in _checksums(namespace, key, value[8:]):
                         values[key] = unpack(value[8:])
         return {key: values[key] for key in wanted if key in values}
@@ -70,6 +73,8 @@ class Journal:
             try:
                 packed = pack(value)
             except (TypeError, ValueError, OverflowError) as error:
+                # the first is raised at the end: rows that are finished are not lost for the sake of one that can't be
+                # kept
                 refused = refused or error
             else:
                 if len(packed) > MOST_BYTES:
@@ -120,7 +125,9 @@ class Journal:
         except sqlite3.DatabaseError as error:
             if self._is_damaged(error):
                 self._set_aside(error)
+                # once more in a new file; what was in the old one is asked again
                 return self._execute(statement, values, many=many)
+            # a bug of ours (a wrong statement, a closed connection), which must not look like a full disk
             if not isinstance(error, sqlite3.OperationalError):
                 raise
             text = f"the journal {self._path} can't be used: {error}; free space or rights are missing"
@@ -197,6 +204,7 @@ class ScopedJournal:
     def kept(self, key: str, value: object) -> Any:
         """Add one entry; return it as `get` does after a kill, so that a resumed run makes the same."""
         self.put(key, value)
+        # tuples are lists after it and NumPy's numbers plain ones: whoever goes on in this run must see the same
         return unpack(pack(value))
 
     def put_many(self, entries: Mapping[str, Any]) -> None:
@@ -210,6 +218,7 @@ class ScopedJournal:
         for part in parts:
             items += self.kept(f"{key} {count}", part)
             count += 1
+        # last, so that a kill before it leaves nothing that looks whole
         self.put(key, {"parts": count})
         return items
 
@@ -229,6 +238,7 @@ class ScopedJournal:
 
 def _connected(path: Path) -> sqlite3.Connection:
     """Return a connection to the file, which is made and given its table if need be."""
+    # steps in threads share it: sqlite3 serializes the calls itself in the build that Python has
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
     connection.text_factory = _readable
     try:

@@ -42,6 +42,8 @@ def try_lock(root: Path, key: str) -> Lock | None:
             return None
         if not _is_at(file, folder / key):
             file.close()
+            # `gc` has deleted that file between opening and locking it; another process may hold the one that is there
+            # now
             return try_lock(root, key)
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")

@@ -48,6 +48,7 @@ def appended(path: Path) -> io.FileIO:
 
 def write(file: io.FileIO, values: Iterable[Mapping[str, Any]]) -> None:
     """Add lines to an open file in one write, after a line break that ends a line that was cut short."""
+    # the break comes first: behind a line that a kill cut short, the next one would be read as a part of it
     content = ("\n" + "".join(line_of(value) for value in values)).encode()
     # one write in append mode, so that lines of several processes never mix
     written = file.write(content)
@@ -78,6 +79,7 @@ def _value(raw: bytes) -> dict[str, Any] | None:
     """Return the value in a line, or None if it holds none that can be believed."""
     try:
         line = raw.decode()
+        # versions before checksums wrote bare JSON
         text = line if line.startswith("{") else line[_HEAD:]
         if not line.startswith("{") and line[:16] != _checksum(text):
             return None
@@ -93,6 +95,7 @@ def _is_cut_short(raw: bytes) -> bool:
         return True  # an earlier version's
     head, _, length = raw[: _HEAD - 1].partition(b" ")
     try:
+        # the head must be one of ours as far as it goes: zeros, as after a power cut, are damage
         int(head or b"0", 16)
         return len(raw) < _HEAD or len(raw) - _HEAD < int(length, 16)
     except ValueError:

@@ -45,6 +45,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         OSError: it is missing.
     """
     manifest = json_in((path / "manifest.json").read_text(encoding="utf-8"))
+    # of the manifest without its own checksum
     seal = manifest.pop("seal")
     if seal != _seal(manifest):
         raise ValueError("it was changed after it was written")
@@ -80,6 +81,7 @@ def condition(path: Path, manifest: Mapping[str, Any]) -> Condition:
         elif problem:
             damage = f"{name} {problem}"
     listed = {"manifest.json", *files}
+    # a file too many counts: a model folder is loaded by what lies in it, whatever the manifest lists
     strays = [name for name in there if name not in listed and not Path(name).name.startswith(REMAINS)]
     return Condition(damage, tuple(strays), tuple(blemishes))
 
@@ -88,8 +90,10 @@ def _problem(file: Path, kind: str | None, expected: Mapping[str, Any]) -> str:
     """Return what is wrong with one listed file of the `kind` that stands there, or nothing."""
     if kind is None:
         return "is missing"
+    # a link could lead to content that changes without the artifact
     if kind != "file":
         return f"is a {kind} instead of a file"
+    # cheap, and finds what was cut short, before anything is hashed
     if file.stat().st_size != expected["size"]:
         return f"has {file.stat().st_size} bytes instead of {expected['size']}"
     return "" if file_digest(file) == expected["sha256"] else "was changed after it was written"
@@ -116,6 +120,7 @@ def signature(folder: Path) -> frozenset[tuple[str, int, int, int, int]]:
     states = set()
     for name, _ in entries(folder):
         status = os.lstat(folder / name)
+        # ctime too, which no program can set back: rsync and `touch` restore mtime and size
         states.add((name, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
     return frozenset(states)
 
@@ -145,6 +150,7 @@ def _unkeepable(path: Path, kind: str) -> str:
         return "is a pipe, a socket or a device"
     if not path.exists():
         return f"is a link to {path.readlink()}, where nothing is"
+    # copying them could go round in a circle, or take in half a disk
     if path.is_dir() and any((path / name).is_dir() for name, kind in entries(path) if kind == "link"):
         return "is a link to a folder that holds links to folders"
     return ""
@@ -152,6 +158,7 @@ def _unkeepable(path: Path, kind: str) -> str:
 
 def _replace_by_content(link: Path) -> None:
     """Replace a link by a copy of what it leads to, linked files inside of that included."""
+    # copied beside it and renamed, so that a kill leaves the link or the copy and nothing in between
     target, copy = link.resolve(), link.with_name(f".{link.name}.copied")
     if target.is_dir():
         shutil.copytree(target, copy)
@@ -167,6 +174,7 @@ def content_digests(files: Mapping[str, Mapping[str, Any]], outputs: list[str]) 
     digests = {"": combine(content.items())}
     for output in outputs:
         prefix = f"data/{output}/"
+        # without the output's name: two outputs with the same rows have one digest, so the steps behind them one key
         digests[output] = combine(
             (name.removeprefix(prefix), digest) for name, digest in content.items() if name.startswith(prefix)
         )

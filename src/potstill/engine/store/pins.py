@@ -65,13 +65,16 @@ class Pin:
         """Pin a key before it is looked up: from now on `gc` leaves it alone."""
         if key in self._keys:
             return
+        # a run that is refused before it looks anything up leaves no file
         first = not self._keys
         gate, file = self._files = self._files or (_gate(self._root), lines.appended(self._path))
         header = [{**asdict(self._origin), **asdict(Process.this()), "time": time.time()}] if first else []
+        # `gc` may have listed the pins a moment ago: a key pinned meanwhile would be deleted under the run
         with not_while_collecting(self._root, gate):
             lines.write(file, [*header, {"key": key}])
         self._keys.add(key)
         if first:
+            # a daemon: a run that is killed must not go on saying that it lives
             threading.Thread(target=self._beat, name="potstill-heartbeat", daemon=True).start()
 
     def start(self, key: str, step: str, kind: str) -> None:
@@ -102,6 +105,7 @@ def _forget_what_was_finished(root: Path, origin: Origin, keys: set[str]) -> Non
     """Remove the pins of earlier runs that were not finished then, and whose work a complete run has finished."""
     for pins in all_pins(root):
         if not pins.alive and not pins.damaged and pins.origin == origin:
+            # what a later run of the file used is its own; pins go only once nothing else of theirs is left
             left = [key for key in pins.keys - keys if any(_places(root, key))]
             if not left:
                 pins.path.unlink(missing_ok=True)
@@ -129,6 +133,7 @@ def _read(path: Path, now: float) -> Pins | None:
     header = next((value for value in read.values if "pid" in value), {})
     process = _process(header)
     over = any("over" in value for value in read.values)
+    # of a process elsewhere only the age of its last touch is known, by the file system's clock
     alive = process.alive() if process and process.of_this_machine() else now - touched < EXPIRY_SECONDS
     named = [value for value in read.values if isinstance(value.get("key"), str)]
     return Pins(
@@ -137,6 +142,7 @@ def _read(path: Path, now: float) -> Pins | None:
         alive=alive and not over,
         keys=frozenset(value["key"] for value in named),
         started={value["key"]: value for value in named if "step" in value},
+        # without a header nobody can say whether the run goes on, so `gc` counts all as used
         damaged=bool(read.damaged) or process is None,
     )
 

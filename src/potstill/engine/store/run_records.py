@@ -34,6 +34,7 @@ class Origin:
     @classmethod
     def here(cls, pipeline: str, file: str, root: Path) -> Origin:
         """Return the origin of a run on this machine, of the `pipeline` in `file`, with its store at `root`."""
+        # seen from the store: a project that is moved, or mounted elsewhere, keeps its records
         seen = os.path.relpath(file, os.path.realpath(root.parent)) if file else ""
         return cls(pipeline, seen, socket.gethostname())
 
@@ -79,9 +80,11 @@ class RunRecords:
             if before.damaged:
                 return  # what was damaged may be read by a later version, or mended by hand
             recorded = [entry for value in before.values if (entry := _entry(value)) is not None]
+            # of steps that this run left out (`--only`) the record before stays
             last = {entry.step: entry for entry in recorded if entry.origin == origin} | mine
             remaining = [entry for entry in recorded if entry.origin != origin]
             remaining += [last[name] for name in dict.fromkeys(steps) if name in last]
+            # replaced by one rename: who reads it meanwhile (without the lock) sees the old lines or the new ones
             partial = path.with_suffix(f".{os.getpid()}")
             partial.write_text("".join(lines.line_of(_plain(entry)) for entry in remaining), encoding="utf-8")
             partial.replace(path)
@@ -115,6 +118,7 @@ class RunRecords:
 
     def _path(self, pipeline: str) -> Path:
         """Return the file of all pipelines of a name."""
+        # names that differ in other characters alone would share a file, so these get a digest behind
         safe = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in pipeline)
         digest = hashlib.sha256(pipeline.encode(errors="surrogatepass")).hexdigest()[:8]
         short = safe if len(safe.encode()) <= 200 else safe[:50]  # a file's name may have 255 bytes

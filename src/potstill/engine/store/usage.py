@@ -28,6 +28,7 @@ class Usage:
 
     def find(self, name: str, key: str) -> Artifact | None:
         """Return the artifact of the step `name` if it is whole and has no rows to retry; it is pinned first."""
+        # before it is looked up: an artifact that is found first could be deleted before it is pinned
         self._tolerating(lambda: self._pin.add(key))
         lookup = self._store.lookup(key)
         if lookup.strays:
@@ -36,6 +37,7 @@ class Usage:
             self.warn_once(f"{name}: {key}/{blemish}; it is not part of the result, which is used")
         if lookup.damage:
             self.warn_once(f"{name}: the artifact {key} is corrupt ({lookup.damage}); the step runs again")
+        # rows that failed for now are no result to keep: the step runs again, and asks for those alone
         if lookup.artifact is None or lookup.artifact.manifest["counts"]["retryable"]:
             return None
         return lookup.artifact

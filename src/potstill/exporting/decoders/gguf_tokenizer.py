@@ -54,6 +54,7 @@ def vocabulary(tokenizer: Tokenizer, size: int) -> Vocabulary:
             f"the tokenizer is a {kind} one, and GGUF export writes byte-level BPE (Llama 3, Qwen, SmolLM, GPT-2): "
             "convert this model with llama.cpp's convert_hf_to_gguf.py, or export to ONNX or OpenVINO"
         )
+    # a model may have more rows than its tokenizer has tokens, and llama.cpp wants a text for each
     tokens = [f"[PAD{number}]" for number in range(size)]
     kinds = [UNUSED] * size
     for text, number in tokenizer.get_vocab().items():
@@ -63,7 +64,9 @@ def vocabulary(tokenizer: Tokenizer, size: int) -> Vocabulary:
         if entry["id"] < size:
             tokens[entry["id"]] = entry["content"]
             kinds[entry["id"]] = CONTROL if entry["special"] else USER_DEFINED
+    # a pair since tokenizers 0.20, one text before
     merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in state["model"]["merges"]]
+    # asked of the tokenizer: whether it adds one is decided in its post-processor, in several ways
     first = tokenizer("a")["input_ids"][:1]
     return Vocabulary(pre_tokenizer(state["pre_tokenizer"]), tokens, kinds, merges, first == [tokenizer.bos_token_id])
 

@@ -91,6 +91,7 @@ def modelfile(tokenizer: Tokenizer, file: str, generation: GenerationConfig | No
     stops = dict.fromkeys([*(form.stops if form else ()), *([tokenizer.eos_token] if tokenizer.eos_token else [])])
     lines += [f"PARAMETER stop {quoted(stop)}" for stop in stops if can_be_quoted(stop)]
     lines += [f"PARAMETER {name} {value}" for name, value in sampling(generation).items()]
+    # without SYSTEM Ollama sends none, where transformers' template would put the model's own in
     system = own_system(tokenizer, form) if form else ""
     if can_be_quoted(system):
         lines.append(f'SYSTEM """{system}"""')
@@ -109,6 +110,7 @@ def own_system(tokenizer: Tokenizer, form: Form) -> str:
     """Return the system prompt that the chat template adds where a chat has none, or an empty text."""
     user = ({"role": "user", "content": "One?"},)
     rendered = _rendered(tokenizer, user)
+    # no chat template writes it, so that it can be found again
     mark = "\0"
     around = form.render(({"role": "system", "content": mark}, *user))
     before, _, after = around.partition(mark)
@@ -119,6 +121,7 @@ def own_system(tokenizer: Tokenizer, form: Form) -> str:
 def sampling(generation: GenerationConfig | None) -> dict[str, Any]:
     """Return Ollama's names and values of what the generation config says of sampling."""
     if generation is None or not generation.do_sample:
+        # Ollama's own default is 0.8
         return {"temperature": 0}
     names = {"temperature": "temperature", "top_p": "top_p", "top_k": "top_k", "repetition_penalty": "repeat_penalty"}
     options = {option: getattr(generation, setting, None) for setting, option in names.items()}

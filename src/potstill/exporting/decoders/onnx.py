@@ -85,14 +85,15 @@ class ONNX:
         from onnxruntime_genai.models.builder import create_model, parse_extra_options
 
         precision = {"f32": "fp32"}.get(self.precision, self.precision)
-        given, options = str(source.folder), ["hf_token=false"]
+        source_folder, options = str(source.folder), ["hf_token=false"]
         options += [] if self.precision == "f32" else [f"block_size={self.group_size}"]
+        # the step has put them there, with a chat template that the builder's copies lack
         tokenizer_files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
         cache = folder / "cache"
         try:
             with quiet("onnxruntime") as printed:
-                extra = parse_extra_options("", given, str(folder), precision, "cpu", str(cache), options)
-                create_model("", given, str(folder), precision, "cpu", str(cache), **extra)
+                extra = parse_extra_options("", source_folder, str(folder), precision, "cpu", str(cache), options)
+                create_model("", source_folder, str(folder), precision, "cpu", str(cache), **extra)
         except Exception as error:  # the builder raises many kinds
             last = f"it last printed: {printed.getvalue()[-300:]}"
             raise PotstillError(

@@ -134,11 +134,11 @@ def products_in_bytes(graph: GraphProto) -> None:
             graph.initializer.append(numpy_helper.from_array(value, f"{weight.name}_{part}"))
         zeros = numpy_helper.from_array(np.zeros(len(whole), np.int8), f"{weight.name}_zero")
         graph.initializer.append(zeros)
-        given = node.input[0]
-        read = [f"{given}/{part}" for part in ("uint8", "scale", "zero")]
-        if given not in rounded:
-            rounded.add(given)
-            yield helper.make_node("DynamicQuantizeLinear", [given], read, name=f"{given}/round")
+        input_name = node.input[0]
+        read = [f"{input_name}/{part}" for part in ("uint8", "scale", "zero")]
+        if input_name not in rounded:
+            rounded.add(input_name)
+            yield helper.make_node("DynamicQuantizeLinear", [input_name], read, name=f"{input_name}/round")
         summed, real, scale = (f"{node.name}/{part}" for part in ("int32", "float", "scale"))
         factors = [read[0], f"{weight.name}_int8", read[2], zeros.name]
         yield helper.make_node("MatMulInteger", factors, [summed], name=f"{node.name}/multiply")

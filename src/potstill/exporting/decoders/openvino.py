@@ -152,6 +152,7 @@ def stateful(model: PretrainedModel) -> Graph:
     from openvino._offline_transformations import apply_make_stateful_transformation
 
     traced, example = _traced(model)
+    # inputs are known by their order only until `_name_ports` names them
     converted: Graph = openvino.convert_model(traced, example_input=example)
     pasts, presents = _name_ports(converted, model.config)
     _reorder(converted, pasts)
@@ -254,6 +255,7 @@ def _reorder(converted: Graph, pasts: list[str]) -> None:
     for name in pasts:
         node = converted.input(name).get_node()
         readers = node.output(0).get_target_inputs()
+        # openvino-genai sends which row each beam continues, also where there is one beam
         gathered = opset13.gather(node, beams, opset13.constant(np.int64(0)))
         for reader in readers:
             reader.replace_source_output(gathered.output(0))

@@ -86,9 +86,9 @@ def classifier(folder: Path, name: str, model: PretrainedModel, tokenizer: Token
     limit = _limit(config, tokenizer, None)
 
     def answer(text: str) -> NDArray[np.float32]:
-        given = tokenizer(text, truncation=True, max_length=limit, return_tensors="pt")
+        encoded = tokenizer(text, truncation=True, max_length=limit, return_tensors="pt")
         with torch.inference_mode():
-            probabilities: NDArray[np.float32] = model(**given).logits[0].softmax(-1).numpy()
+            probabilities: NDArray[np.float32] = model(**encoded).logits[0].softmax(-1).numpy()
         return probabilities
 
     inputs = _inputs(model, tokenizer)
@@ -149,10 +149,10 @@ class _Network(nn.Module):
         What is added to attention scores [B, 1, 1, T] is made here: transformers takes it as it is, and its own way of
         making it looks at the mask's values, which can't be traced.
         """
-        given = dict(zip(self.inputs, values, strict=True))
-        mask = given["attention_mask"]
+        inputs = dict(zip(self.inputs, values, strict=True))
+        mask = inputs["attention_mask"]
         added = torch.zeros_like(mask, dtype=torch.float32).masked_fill(mask == 0, torch.finfo(torch.float32).min)
-        return self.readout(self.model(**{**given, "attention_mask": added[:, None, None, :]}), mask)
+        return self.readout(self.model(**{**inputs, "attention_mask": added[:, None, None, :]}), mask)
 
 
 def check_type(folder: Path, config: ModelConfig, tokenizer: Tokenizer) -> None:

@@ -37,7 +37,7 @@ AnyMeasure = str | Measure | Callable[..., float | bool | None]
 """A measure, its name, or a function of answer and gold."""
 
 
-def measures_of(given: Iterable[AnyMeasure]) -> dict[str, Measure]:
+def measures_of(wanted: Iterable[AnyMeasure]) -> dict[str, Measure]:
     """Return measures by name; a second one of the same name has its number behind it.
 
     Raises:
@@ -48,7 +48,7 @@ def measures_of(given: Iterable[AnyMeasure]) -> dict[str, Measure]:
     """
     by_name: dict[str, Measure] = {}
     problems = []
-    for one in [given] if isinstance(given, str) else given:
+    for one in [wanted] if isinstance(wanted, str) else wanted:
         try:
             measure = _named(one) if isinstance(one, str) else as_measure(one)
         except (TypeError, ValueError) as error:

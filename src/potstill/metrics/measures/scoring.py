@@ -120,8 +120,8 @@ def score_rows(
     problems += _misfits(answers, golds, rows, clusters)
     if problems:
         raise BadInput(*problems)
-    given: Sequence[Row] = rows if rows is not None else [{}] * len(answers)
-    scored = {name: _scores(measure, answers, golds, given) for name, measure in by_name.items()}
+    contexts: Sequence[Row] = rows if rows is not None else [{}] * len(answers)
+    scored = {name: _scores(measure, answers, golds, contexts) for name, measure in by_name.items()}
     summary = {
         name: _summary(measure, scored[name], answers, golds, clusters, seed) for name, measure in by_name.items()
     }
@@ -138,14 +138,23 @@ def _misfits(
     if not len(answers) and not len(golds):
         return ["there are no rows to score: the test set is empty"]
     others = {"right answers": golds, "rows": rows, "clusters": clusters}
-    wrong = [f"{len(answers)} answers have {len(other)} {what}: give each answer one" for what, other in others.items()
-             if other is not None and len(other) != len(answers)]  # fmt: skip
+    wrong = [
+        f"{len(answers)} answers have {len(other)} {what}: give each answer one"
+        for what, other in others.items()
+        if other is not None and len(other) != len(answers)
+    ]
     if wrong:
         return wrong
-    texts = [f"the answer of row {number} must be text, got {one!r:.80}"
-             for number, one in enumerate(answers) if not isinstance(one, str)]  # fmt: skip
-    return texts + [f"the right answer of row {number} must be text or a list of texts, got {one!r:.80}"
-                    for number, one in enumerate(golds) if not _is_gold(one)]  # fmt: skip
+    texts = [
+        f"the answer of row {number} must be text, got {one!r:.80}"
+        for number, one in enumerate(answers)
+        if not isinstance(one, str)
+    ]
+    return texts + [
+        f"the right answer of row {number} must be text or a list of texts, got {one!r:.80}"
+        for number, one in enumerate(golds)
+        if not _is_gold(one)
+    ]
 
 
 def _is_gold(gold: object) -> bool:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge
 
-from potstill.engine.step import Model, Rows, Step
+from potstill.engine.step import Rows, Step
 from potstill.errors import Problem
 from potstill.models.card import name_of, write_card
+from potstill.models.edge import Model
 from potstill.models.folder import Loaded
 from potstill.models.preload import MODEL
 from potstill.prompts import Template, answer_columns

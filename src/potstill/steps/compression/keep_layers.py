@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from annotated_types import Ge
 
 from potstill.compression.layer_kinds import layer_kinds, lost, spread
-from potstill.engine.step import Model, Step
+from potstill.engine.step import Step
 from potstill.errors import BadInput, Problem
 from potstill.models.card import name_of, write_card
+from potstill.models.edge import Model
 from potstill.models.folder import Loaded, with_head
 from potstill.models.identity import folder_of
 from potstill.models.preload import MODEL
-from potstill.models.written import check_layers
+from potstill.models.written import check_written
 
 if TYPE_CHECKING:
     from potstill.compression.pretrained import PretrainedModel
@@ -72,7 +73,7 @@ class KeepLayers(Step):
         chosen = self._chosen(kinds)
         keep(loaded.model, path, chosen)
         loaded.save(context.out)
-        check_layers(loaded.model, path, context.out)
+        check_written(context.out, (loaded.model, path))
         if gone := lost(kinds, chosen):
             context.notes["kinds left out"] = gone
             context.logger.warning("no layer like the teacher's %s is kept: the student lacks these kinds", gone)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 from annotated_types import Ge
 
-from potstill.engine.step import Estimate, Model, Output, Rows, Step
+from potstill.engine.step import Estimate, Output, Rows, Step
 from potstill.errors import BadInput, Problem, TooManyLost
 from potstill.metrics.agreement import TokenAgreement, same_tokens, token_agreement
 from potstill.metrics.answers import exact_match, packed, row_digest, wilson
 from potstill.metrics.kept_rows import write
+from potstill.models.edge import Model
 from potstill.models.preload import ENGINE
 from potstill.prompts import Chat, Template, rendered
 from potstill.steps.evaluation.evaluation_sets import by_name, missing_sets

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 from annotated_types import Interval, MinLen
 
-from potstill.engine.step import Estimate, Model, Output, Rows, Step
+from potstill.engine.step import Estimate, Output, Rows, Step
 from potstill.errors import BadInput, PotstillError, Problem, TooManyLost
 from potstill.metrics.answers import packed, row_digest, wilson
 from potstill.metrics.kept_rows import write
+from potstill.models.edge import Model
 from potstill.models.preload import ENGINE
 from potstill.prompts import Template, rendered
 from potstill.steps.evaluation.evaluation_sets import by_name, missing_sets
@@ -180,17 +181,17 @@ class EvaluateChoices(Step):
         chat = rendered(self.prompt, row)
         if not isinstance(chat, list):
             return chat.reason
-        given = row.get(self.choices) if isinstance(self.choices, str) else self.choices
-        if not isinstance(given, list | tuple) or not all(isinstance(one, str) and one for one in given):
-            return f"{self.choices!r} must be a list of texts, got {given!r:.80}"
-        if len(set(given)) != len(given) or len(given) < 2:
-            return f"its choices must be at least two that differ, got {list(given)!r:.80}"
+        texts = row.get(self.choices) if isinstance(self.choices, str) else self.choices
+        if not isinstance(texts, list | tuple) or not all(isinstance(one, str) and one for one in texts):
+            return f"{self.choices!r} must be a list of texts, got {texts!r:.80}"
+        if len(set(texts)) != len(texts) or len(texts) < 2:
+            return f"its choices must be at least two that differ, got {list(texts)!r:.80}"
         right = row.get(self.output)
-        place = given.index(right) if right in given else right
-        if isinstance(place, bool) or not isinstance(place, int) or not 0 <= place < len(given):
+        place = texts.index(right) if right in texts else right
+        if isinstance(place, bool) or not isinstance(place, int) or not 0 <= place < len(texts):
             return f"{self.output} must be one of the choices or its place, got {right!r:.60}"
-        requests = tuple(Request(chat, Sampling(max_tokens=1), continuation=one) for one in given)
-        return Item(name, row_id, chat[-1]["content"], tuple(given), place, requests)
+        requests = tuple(Request(chat, Sampling(max_tokens=1), continuation=one) for one in texts)
+        return Item(name, row_id, chat[-1]["content"], tuple(texts), place, requests)
 
     def _figures(self, items: Sequence[Item], picks: Sequence[Chosen | None], name: str) -> dict[str, Any]:
         """Return the figures of one test set."""

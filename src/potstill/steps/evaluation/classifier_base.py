@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
-from potstill.engine.step import Model, Rows, Step
+from potstill.engine.step import Rows, Step
 from potstill.errors import BadInput, Problem
 from potstill.metrics.answers import row_digest
 from potstill.metrics.kept_rows import write
+from potstill.models.edge import Model
 from potstill.models.footprint import footprint, peak_memory
 from potstill.models.loading import pretrained
 from potstill.models.preload import MODEL
@@ -181,19 +182,19 @@ class Reader:
 
     def read(self, texts: Iterable[Any], context: Context) -> list[Answer]:
         """Return the answer to each text; reports progress."""
-        given = list(texts)
+        inputs = list(texts)
         # warm-up: the first batch pays for lazy initialisation, and is not counted
         if not self.seconds:
-            for _ in self._batches(given, range(min(self.batch_size, len(given)))):
+            for _ in self._batches(inputs, range(min(self.batch_size, len(inputs)))):
                 pass
             self.seconds = 0.0
         outputs: dict[int, Answer] = {}
         # by length, so that little of a batch is padding; the dict puts the results back in order
-        order = sorted(range(len(given)), key=lambda number: len(given[number]))
-        for numbers, answers in self._batches(given, order):
+        order = sorted(range(len(inputs)), key=lambda number: len(inputs[number]))
+        for numbers, answers in self._batches(inputs, order):
             outputs |= dict(zip(numbers, answers, strict=True))
-            context.progress(len(outputs), len(given))
-        return [outputs[number] for number in range(len(given))]
+            context.progress(len(outputs), len(inputs))
+        return [outputs[number] for number in range(len(inputs))]
 
     def _batches(self, texts: Sequence[Any], order: Sequence[int]) -> Iterator[tuple[Sequence[int], list[Answer]]]:
         """Yield the numbers of the texts of a batch, and the answers to them."""

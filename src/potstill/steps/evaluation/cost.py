@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 from annotated_types import Ge
 
-from potstill.engine.step import Model, Output, Rows, Step
+from potstill.engine.step import Output, Rows, Step
 from potstill.errors import BadInput, PotstillError, Problem
 from potstill.metrics.answers import percentile
+from potstill.models.edge import Model
 from potstill.models.footprint import bytes_by_part
 from potstill.prompts import Template, rendered
 from potstill.steps.evaluation.cost_process import Cost, Protocol

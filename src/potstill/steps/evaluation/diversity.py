@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
-from potstill.engine.step import Estimate, Model, Placement, Rows, Step
+from potstill.engine.step import Estimate, Placement, Rows, Step
 from potstill.errors import BadInput, Problem
+from potstill.models.edge import Model
 from potstill.models.preload import ENCODER
 from potstill.models.sentence_encoder import Encoder
 from potstill.steps.filtering.filter import SCAN

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 from annotated_types import Ge, Interval
 
-from potstill.engine.step import Estimate, Model, Output, Rows, Step
+from potstill.engine.step import Estimate, Output, Rows, Step
 from potstill.errors import BadInput, Problem
 from potstill.metrics.answers import (
     percentile,
 )
 from potstill.metrics.measures.by_name import AnyMeasure
+from potstill.models.edge import Model
 from potstill.models.footprint import footprint, peak_memory
 from potstill.models.identity import export_in, is_local
 from potstill.models.preload import ENGINE
@@ -114,7 +115,7 @@ class Evaluate(Step):
     def run(self, model: TeacherSource, rows: Dataset | Mapping[str, Dataset], context: Context) -> dict[str, Any]:
         """Measure `model` on `rows`."""
         questions = self.questions(by_name(rows))
-        teacher = as_teacher(model)
+        teacher = teacher_for(model)
         warn_if_read(teacher, context)
         measured = self._measured(teacher, model, questions, context)
         responses, timing = measured.responses, measured.timing
@@ -226,7 +227,7 @@ class Evaluate(Step):
         return seconds[self.warmup :]
 
 
-def as_teacher(model: TeacherSource) -> Teacher:
+def teacher_for(model: TeacherSource) -> Teacher:
     """Return what answers for `model`: a folder or a Hub id is served through vLLM, an export by its own runtime."""
     if not isinstance(model, str | Path):
         return model

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Interval
 
-from potstill.engine.step import Estimate, Model, Placement, Rows, Step
+from potstill.engine.step import Estimate, Placement, Rows, Step
 from potstill.errors import BadInput, Problem
+from potstill.models.edge import Model
 from potstill.models.preload import ENCODER
 from potstill.models.sentence_encoder import Encoder
 from potstill.steps.evaluation.evaluation_sets import by_name
@@ -132,13 +133,13 @@ class LeakCheck(Step):
         empty = [name for name, rows in sets.items() if not len(rows)]
         if empty:
             raise BadInput(Problem("", "test", f"no rows in {', '.join(empty)}: give at least one row"))
-        given = [(name, *row) for name, rows in sets.items() for row in self._test_rows(rows)]
-        texts = TestTexts([text for _, _, text in given], self.ngram, self.shortest, self.near, self.near_ngram)
+        tests = [(name, *row) for name, rows in sets.items() for row in self._test_rows(rows)]
+        texts = TestTexts([text for _, _, text in tests], self.ngram, self.shortest, self.near, self.near_ngram)
         every = [
             texts.look(row[self.column], name)
             for name, row in zip(names(train), scan(train, [self.column]), strict=True)
         ]
-        rows = [TestRow(*row, matches) for row, matches in zip(given, texts.found, strict=True)]
+        rows = [TestRow(*row, matches) for row, matches in zip(tests, texts.found, strict=True)]
         ways = ["exact", *(way for way, on in (("ngram", self.ngram), ("near", self.near)) if on)]
         if encoder is not None:
             ways.append(MEANING)

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from annotated_types import Ge
 
 from potstill.engine.encoding import File
-from potstill.engine.step import Estimate, Model, Output, Rows, Step
+from potstill.engine.step import Estimate, Output, Rows, Step
 from potstill.errors import BadInput, Problem
 from potstill.metrics.kept_rows import write
+from potstill.models.edge import Model
 from potstill.models.preload import ENGINE
 from potstill.steps.evaluation.exports import export_problems
 from potstill.steps.evaluation.harness.tasks import Tasks, missing_harness

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
-from potstill.engine.step import Model, Rows, Step
+from potstill.engine.step import Rows, Step
 from potstill.errors import BadInput, Problem
 from potstill.metrics.kept_rows import write
+from potstill.models.edge import Model
 from potstill.models.embeddings import check_tokens
 from potstill.models.footprint import footprint, peak_memory
 from potstill.models.identity import folder_of

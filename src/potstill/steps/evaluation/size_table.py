@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
-from potstill.engine.step import Model, Step
+from potstill.engine.step import Step
 from potstill.errors import Problem
 from potstill.models.card import name_of
+from potstill.models.edge import Model
 from potstill.models.identity import folder_of
 
 if TYPE_CHECKING:

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge
 
-from potstill.engine.step import Model, Rows
+from potstill.engine.step import Rows
 from potstill.errors import BadInput, Problem
 from potstill.metrics.answers import row_digest
 from potstill.metrics.kept_rows import write
 from potstill.metrics.translation import corpus_scores, missing_sacrebleu, sentence_scores
+from potstill.models.edge import Model
 from potstill.models.footprint import footprint, peak_memory
 from potstill.models.identity import folder_of
 from potstill.prompts import REMEDY, rendered

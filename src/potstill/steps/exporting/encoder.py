@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt
 
-from potstill.engine.step import Model, Rows, Step
+from potstill.engine.step import Rows, Step
 from potstill.errors import BadInput, Problem
 from potstill.models import folder as checkpoint
 from potstill.models.card import Task, name_of, write_card
+from potstill.models.edge import Model
 from potstill.models.identity import folder_of
 from potstill.models.loading import config_of
 from potstill.models.preload import MODEL

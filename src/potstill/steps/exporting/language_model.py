@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from annotated_types import Ge, Gt
 
-from potstill.engine.step import Model, Rows, Step
+from potstill.engine.step import Rows, Step
 from potstill.errors import BadInput, Problem
 from potstill.exporting.decoders import compressed_tensors, executorch, gguf, onnx, openvino
 from potstill.exporting.exporter import Exporter, Source, Written
 from potstill.models import folder as checkpoint
 from potstill.models.card import name_of, write_card
+from potstill.models.edge import Model
 from potstill.models.identity import folder_of
 from potstill.models.loading import config_of, pretrained
 from potstill.models.preload import MODEL
@@ -182,7 +183,7 @@ class Export(Step):
             max_length=self.max_length,
             seed=self.seed,
         )
-        return probe_of([(ids.tolist(), given) for ids, given in drawn.texts])
+        return probe_of([(ids.tolist(), prompt) for ids, prompt in drawn.texts])
 
     def _checked(
         self, exporter: Exporter, context: Context, asked: Probe, before: Answers, held: Answers | None

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge, Interval
 
-from potstill.engine.step import Model, Placement
+from potstill.engine.step import Placement
 from potstill.errors import BadInput, Problem
+from potstill.models.edge import Model
 from potstill.models.preload import ENCODER
 from potstill.models.sentence_encoder import Encoder
 from potstill.steps.filtering.filter import Objection, cells, keep_rows, name_of, scan
@@ -76,8 +77,9 @@ class Deduplicate(RowsStep):
 class DeduplicateNear(TextFilterStep):
     """Keeps the first of several rows that share most of their n-grams (Broder 1997).
 
-    MinHash proposes earlier rows and their exact Jaccard similarity decides: no row goes that is not alike. Of the
-    pairs right at the threshold one in a thousand may be missed, of those above it fewer.
+    MinHash proposes earlier rows and their exact Jaccard similarity decides, regardless of case, spacing and
+    punctuation: no row goes that is not alike. Of the pairs right at the threshold one in a thousand may be missed, of
+    those above it fewer.
 
     >>> rows = LoadRows([{"id": "a", "instruction": "Write a short story about a brave dog"},
     ...                  {"id": "b", "instruction": "Write a short story about a brave cat"},
@@ -88,8 +90,6 @@ class DeduplicateNear(TextFilterStep):
     """
 
     _: KW_ONLY
-    column: str = "instruction"
-    """Column that is compared, regardless of case, spacing and punctuation."""
     threshold: Annotated[float, Interval(gt=0, le=1)] = 0.7
     """Jaccard similarity from which two rows are alike; below the 0.8 usual for documents, since in a short text one
     word more or less changes several of few n-grams."""
@@ -158,8 +158,8 @@ class DeduplicateEmbedding(RowsStep):
     def check(self) -> Iterable[Problem]:
         """Yield a problem unless it is clear where the embeddings come from."""
         if (self.encoder is None) == (not self.embeddings):
-            given = "both" if self.embeddings else "neither"
-            yield Problem("", "encoder", f"give an encoder, or the name of a column of embeddings; got {given}")
+            which = "both" if self.embeddings else "neither"
+            yield Problem("", "encoder", f"give an encoder, or the name of a column of embeddings; got {which}")
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the column that is compared."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Interval
 
-from potstill.engine.step import Model, Placement
+from potstill.engine.step import Placement
 from potstill.errors import BadInput, MissingExtra, Problem
+from potstill.models.edge import Model
 from potstill.steps.filtering.filter import SCAN, Objection, keep_rows, scan
 from potstill.steps.rows.base import TextFilterStep
 from potstill.text.ngrams import plain
@@ -26,14 +27,14 @@ if TYPE_CHECKING:
 class LengthFilter(TextFilterStep):
     """Keeps the rows whose text is neither too short nor too long.
 
+    A missing text has length 0.
+
     >>> rows = LoadRows([{"instruction": "Stop"}, {"instruction": "Open all of the blinds"}])
     >>> show(LengthFilter(rows, at_least=3))
     {'instruction': 'Open all of the blinds'}
     """
 
     _: KW_ONLY
-    column: str = "instruction"
-    """Column that is measured; a missing text has length 0."""
     unit: Literal["character", "word", "token"] = "word"
     """What is counted; words are what stands between spaces, or each letter of a script that
     writes none; tokens are those of `tokenizer`."""
@@ -97,7 +98,7 @@ def measure(
 
 
 class LanguageFilter(TextFilterStep):
-    """Keeps the rows whose text is in one of some languages, as the identifier of `py3langid` tells them.
+    """Keeps the rows whose text is in one of some languages, as the identifier of `py3langid` names them.
 
     Lui and Baldwin 2012, "langid.py: an off-the-shelf language identification tool". Texts of a few words are often
     mistaken; rows whose probability is too low go as uncertain.
@@ -111,8 +112,6 @@ class LanguageFilter(TextFilterStep):
     _: KW_ONLY
     languages: tuple[str, ...]
     """Languages that stay, by their ISO 639 codes."""
-    column: str = "instruction"
-    """Column that is read."""
     min_confidence: Annotated[float, Interval(ge=0, le=1)] = 0.2
     """Probability that the language must have. At 0.2 about 2 in 100 English texts of five words go as uncertain and 2
     for another language; at 0.5 it would be 20, of texts of twelve words 1."""

@@ -8,8 +8,9 @@ from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Interval, MinLen
 
-from potstill.engine.step import Estimate, Model, Placement, Step, Trial
+from potstill.engine.step import Estimate, Placement, Step, Trial
 from potstill.errors import Problem
+from potstill.models.edge import Model
 from potstill.models.preload import ENGINE
 from potstill.teachers.cache.forecast import still_to_ask
 from potstill.teachers.cache.response_cache import teacher_problems

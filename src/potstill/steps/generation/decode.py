@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt, Interval
 
-from potstill.engine.step import Estimate, Model, Placement, Rows
+from potstill.engine.step import Estimate, Placement, Rows
 from potstill.errors import Problem
+from potstill.models.edge import Model
 from potstill.steps.generation.search_base import SearchStep, search_of
 from potstill.steps.rows.added import REASON, added, answered, earlier
 from potstill.steps.rows.prompt_columns import prompt_columns

@@ -90,8 +90,8 @@ class FewShotPrompt(GenerationStep):
         shown = self._draw(examples, "all")
         for number, row in enumerate(rows):
             name = row_name(row, number)
-            given = self._draw(examples, name) if self.per_row else shown
-            chat = rendered(self.prompt, {**row, "examples": given, "task": self.task})
+            picked = self._draw(examples, name) if self.per_row else shown
+            chat = rendered(self.prompt, {**row, "examples": picked, "task": self.task})
             yield Question(row, name, (chat,))
 
     def _draw(self, examples: Dataset, name: str) -> list[dict[str, Any]]:

@@ -41,7 +41,7 @@ def parse_list(text: str) -> list[str]:
     if first is None:
         return [item for item in map(bare, lines) if item]
     if first["digits"]:
-        starts = [found if found and found["digits"] else None for found in starts]
+        starts = [start if start and start["digits"] else None for start in starts]
     items: list[list[str]] = []
     for line, match in zip(_without_closing(lines, starts), starts, strict=False):
         if match:
@@ -64,7 +64,7 @@ def _json_list(text: str) -> list[str]:
 
 def _without_closing(lines: list[str], starts: list[re.Match[str] | None]) -> list[str]:
     """Return lines without the paragraph that follows the last of several items: it is said of the list."""
-    last = max(place for place, found in enumerate(starts) if found)
+    last = max(place for place, start in enumerate(starts) if start)
     if sum(map(bool, starts)) < 2:
         return lines
     gap = next((place for place in range(last, len(lines)) if not lines[place].strip()), len(lines))

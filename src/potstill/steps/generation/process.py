@@ -76,5 +76,5 @@ class ProcessWithPrompt(GenerationStep):
     def _questions(self, rows: Dataset) -> Iterator[Question[dict[str, Any]]]:
         """Yield each row's prompt."""
         for number, row in enumerate(rows):
-            given = {**row, "instruction": self.instruction, "text": row[self.column]}
-            yield Question(row, row_name(row, number), (rendered(self.prompt, given),))
+            variables = {**row, "instruction": self.instruction, "text": row[self.column]}
+            yield Question(row, row_name(row, number), (rendered(self.prompt, variables),))

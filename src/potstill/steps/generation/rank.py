@@ -111,9 +111,9 @@ class RankWithPrompt(ChoiceStep):
 
     def _questions(self, rows: Dataset) -> Iterator[Question[int]]:
         """Yield each row's prompt."""
-        given = {"criterion": self.criterion, "low": self.low, "high": self.high}
+        variables = {"criterion": self.criterion, "low": self.low, "high": self.high}
         for number, row in enumerate(rows):
-            yield Question(number, row_name(row, number), (rendered(self.prompt, {**row, **given}),))
+            yield Question(number, row_name(row, number), (rendered(self.prompt, {**row, **variables}),))
 
 
 def share(part: float, count: int) -> int:

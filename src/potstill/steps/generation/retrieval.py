@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, MinLen
 
-from potstill.engine.step import Estimate, Model, Placement, Rows
+from potstill.engine.step import Estimate, Placement, Rows
 from potstill.errors import Problem
+from potstill.models.edge import Model
 from potstill.models.preload import ENCODER
 from potstill.prompts import Template, rendered
 from potstill.steps.generation.answer_column import columns_with_answer, rows_with_answers

@@ -73,13 +73,13 @@ class StructuredGeneration(AskingStep):
         """Yield what is wrong with the teacher, the template or the form."""
         yield from super().check()
         yield from prompt_problems(self.prompt)
-        given = [name for name in ("json_schema", "regex", "choice") if getattr(self, name)]
-        if len(given) != 1:
-            yield Problem("", "json_schema", f"give one of json_schema, regex and choice, got {given or 'none'}")
+        forms = [name for name in ("json_schema", "regex", "choice") if getattr(self, name)]
+        if len(forms) != 1:
+            yield Problem("", "json_schema", f"give one of json_schema, regex and choice, got {forms or 'none'}")
             return
         problem = schema_problem(self.json_schema) if self.json_schema else pattern_problem(self.regex)
         if problem:
-            yield Problem("", given[0], problem)
+            yield Problem("", forms[0], problem)
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the variables of the prompt template."""

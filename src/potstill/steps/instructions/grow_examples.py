@@ -70,9 +70,9 @@ class GrowFromExamples(AskingStep):
     patience: Annotated[int, Ge(1)] = 10
     """Rounds in a row that may give nothing before the step gives up."""
 
-    def temperature_at(self, made: int) -> float:
-        """Return the temperature when `made` examples are there."""
-        filled = min(1.0, made / (self.anneal_over or self.target))
+    def temperature_at(self, count: int) -> float:
+        """Return the temperature when `count` examples are there."""
+        filled = min(1.0, count / (self.anneal_over or self.target))
         return round(self.first_temperature + (self.last_temperature - self.first_temperature) * filled, 3)
 
     def needs(self) -> Mapping[str, Iterable[str]]:
@@ -98,7 +98,7 @@ class GrowFromExamples(AskingStep):
             raise BadInput(
                 Problem("", "task", f"must be one row, got {len(task)}: grow each task by a step of its own")
             )
-        instruction, given = task[0]["instruction"], given_examples(task[0])
+        instruction, instances = task[0]["instruction"], given_examples(task[0])
         grown: list[Instance] = []
         number = barren = 0
         # reports=False: progress counts accepted examples, not requests
@@ -106,7 +106,7 @@ class GrowFromExamples(AskingStep):
             while len(grown) < self.target:
                 number += 1
                 before = len(grown)
-                yield from self._round(instruction, given, grown, number, asker, context)
+                yield from self._round(instruction, instances, grown, number, asker, context)
                 context.progress(len(grown), self.target, tokens=asker.usage["completion_tokens"])
                 barren = 0 if len(grown) > before else barren + 1
                 if barren == self.patience:

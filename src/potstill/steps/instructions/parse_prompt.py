@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge
 
-from potstill.engine.step import Estimate, Model, Placement, Step, Trial
+from potstill.engine.step import Estimate, Placement, Step, Trial
 from potstill.errors import PotstillError, Problem
+from potstill.models.edge import Model
 from potstill.models.preload import ENGINE
 from potstill.prompts import Template, render
 from potstill.teachers.cache.forecast import still_to_ask

@@ -119,11 +119,11 @@ class EncodeInstructions(Step):
 
     def _prompt(self, row: Mapping[str, Any]) -> str:
         """Return the prompt of one row."""
-        task, given = str(row["instruction"]), str(row.get("input") or "").strip()
+        task, text = str(row["instruction"]), str(row.get("input") or "").strip()
         # seeded by the row's content, so that its form doesn't depend on the rows before it
-        draw = random.Random(f"{self.seed}/{task}/{given}/{row['output']}")
-        if len(LABEL.findall(given)) == 1 and LABEL.match(given) and draw.random() < self.plain:
-            given = LABEL.sub("", given)
-        template = draw.choice(self.with_input if given else self.without_input)
-        prompt = render(template, {"instruction": task, "input": given})[-1]["content"]
+        draw = random.Random(f"{self.seed}/{task}/{text}/{row['output']}")
+        if len(LABEL.findall(text)) == 1 and LABEL.match(text) and draw.random() < self.plain:
+            text = LABEL.sub("", text)
+        template = draw.choice(self.with_input if text else self.without_input)
+        prompt = render(template, {"instruction": task, "input": text})[-1]["content"]
         return re.sub(r"\n{2,}", "\n", prompt) if draw.random() < self.plain else prompt

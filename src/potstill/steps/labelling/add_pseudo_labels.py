@@ -72,8 +72,8 @@ class AddPseudoLabels(Step):
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Assume that all picks are added."""
-        given = (rows.get("rows"), rows.get("picks"))
-        return Estimate(rows=None if None in given else sum(count or 0 for count in given))
+        sources = (rows.get("rows"), rows.get("picks"))
+        return Estimate(rows=None if None in sources else sum(count or 0 for count in sources))
 
     def run(self, rows: Dataset, picks: Sequence[Dataset], context: Context) -> Iterator[dict[str, Any]]:
         """Yield the picks that are added, then the labelled rows; some 100 bytes a row are held in memory."""

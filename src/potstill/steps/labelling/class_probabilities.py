@@ -60,13 +60,13 @@ class ClassProbabilities(ClassifierStep):
         def batches() -> Iterator[pa.RecordBatch]:
             done = 0
             for table in tables(rows):
-                given = list(texts_in(({self.column: text} for text in table[self.column].to_pylist()), self.column))
+                texts = list(texts_in(({self.column: text} for text in table[self.column].to_pylist()), self.column))
                 shares = [
-                    self._shares(given[first : first + CHUNK], classifier, struct)
-                    for first in range(0, len(given), CHUNK)
+                    self._shares(texts[first : first + CHUNK], classifier, struct)
+                    for first in range(0, len(texts), CHUNK)
                 ]
-                done += len(given)
-                context.ledger.keep(len(given))
+                done += len(texts)
+                context.ledger.keep(len(texts))
                 context.progress(done, len(rows))
                 columns = [*table.columns, pa.chunked_array(shares, struct)]
                 yield from pa.table(columns, schema=schema).to_batches()

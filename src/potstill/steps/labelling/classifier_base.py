@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 from annotated_types import Ge, MinLen
 
-from potstill.engine.step import Model
+from potstill.models.edge import Model
 from potstill.models.preload import MODEL
 from potstill.steps.rows.base import RowsStep
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, MinLen
 
-from potstill.engine.step import Estimate, Model, Placement, Rows
+from potstill.engine.step import Estimate, Placement, Rows
 from potstill.errors import PotstillError, Problem
 from potstill.labelling.calibration import average, calibrate_members, probabilities, text_score
 from potstill.labelling.vote import majority
 from potstill.models.chat import Messages
+from potstill.models.edge import Model
 from potstill.prompts import Template, render, rendered, required_variables
 from potstill.steps.generation.base import AskingStep
 from potstill.steps.generation.constraints import held_to

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Interval
 
-from potstill.engine.step import Estimate, Model, Placement, Rows
+from potstill.engine.step import Estimate, Placement, Rows
 from potstill.errors import PotstillError, Problem
 from potstill.labelling.vote import Vote, answer_in, majority
+from potstill.models.edge import Model
 from potstill.prompts import Template, rendered, required_variables
 from potstill.steps.generation.base import AskingStep
 from potstill.steps.labelling.ensemble_query import Job, Panel, panel_problems

@@ -8,7 +8,8 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import Interval
 
-from potstill.engine.step import Estimate, Model, Placement, Rows, Step, Trial
+from potstill.engine.step import Estimate, Placement, Rows, Step, Trial
+from potstill.models.edge import Model
 from potstill.models.preload import ENGINE
 from potstill.prompts import Template, answer_columns, answer_of
 from potstill.steps.rows.prompt_columns import prompt_columns

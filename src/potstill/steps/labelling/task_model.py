@@ -141,7 +141,7 @@ class Classifier:
         values = np.empty((len(texts), len(self.labels)), np.float32)
         for start in range(0, len(order), self._batch_size):
             places = order[start : start + self._batch_size]
-            given = tokenizer(
+            encoded = tokenizer(
                 [texts[place] for place in places],
                 truncation=True,
                 max_length=longest,
@@ -149,7 +149,7 @@ class Classifier:
                 return_tensors="pt",
             ).to(model.device)
             with torch.inference_mode():
-                values[places] = torch.softmax(model(**given).logits.float(), dim=-1).cpu().numpy()
+                values[places] = torch.softmax(model(**encoded).logits.float(), dim=-1).cpu().numpy()
         return values, sum(length > longest for length in lengths)
 
 

@@ -9,12 +9,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from potstill.engine.step import Estimate
 from potstill.errors import Problem
-from potstill.steps.loading.file_reader import Records, RecordsStep
+from potstill.steps.loading.file_reader import RecordFiles, RecordsStep, file_problems
 from potstill.steps.loading.files import LONGEST_BYTES, encoding_problems, lines, matched
-from potstill.steps.loading.schema import WORDS, Findings, Kind, Schema, kind_of
+from potstill.steps.loading.schema import WORDS, Findings, Kind, Schema, kind_of, schema_problems
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 TRUE_OR_FALSE = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
 """What a cell of a `bool` column may hold, in any case."""
@@ -50,11 +54,27 @@ class LoadCSV(RecordsStep):
     special_numbers: bool = False
     """Whether `nan`, `inf` and `-inf` are numbers of `float` columns."""
 
+    def check(self) -> Iterator[Problem]:
+        """Yield what is wrong with the parameters, and with the files where they are small."""
+        return file_problems(self, self._parameter_problems(), self._files)
+
+    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
+        """Count the rows where the files are small."""
+        return self._files().estimate()
+
+    def run(self) -> pa.RecordBatchReader:
+        """Return the rows.
+
+        Raises:
+            BadInput: anything is wrong with the files.
+        """
+        return self._files().rows()
+
     def _parameter_problems(self) -> list[Problem]:
         """Return the problems of the parameters alone, without a look at the files."""
-        wrong = super()._parameter_problems()
+        wrong = list(schema_problems(self.schema))
         if not wrong:
-            nested = [name for name, given in self.schema.items() if kind_of(given).name in ("list", "dict")]
+            nested = [name for name, kind in self.schema.items() if kind_of(kind).name in ("list", "dict")]
             wrong += [Problem("", "schema", f"column {name!r}: a cell holds no list or object") for name in nested]
         if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
             wrong.append(Problem("", "delimiter", f"must be one character, got {self.delimiter!r}"))
@@ -66,15 +86,11 @@ class LoadCSV(RecordsStep):
         heads = [self._head(path) for path in matched(self.path)]
         return frozenset((*(name for head in heads for name in head), *self.schema)) if any(heads) else None
 
-    def _types(self) -> Mapping[str, Any]:
-        """Return the types that columns must have."""
-        return self.schema
-
-    def _records(self) -> Records:
-        """Return the function that reads one file."""
-        kinds = {name: kind_of(given) for name, given in self.schema.items()}
+    def _files(self) -> RecordFiles:
+        """Return the files with how they are read."""
+        kinds = {name: kind_of(kind) for name, kind in self.schema.items()}
         form = Form(self.delimiter, self.encoding, self.special_numbers)
-        return lambda path, findings: _records(path, findings, form, kinds)
+        return RecordFiles.of(self, lambda path, findings: _records(path, findings, form, kinds), self.schema)
 
     def _head(self, path: Path) -> list[str]:
         """Return the header line of a file."""

@@ -52,7 +52,7 @@ Files = Annotated[str | Path | Sequence[str | Path], Contents()]
 """A parameter: a file, several, or a glob such as `data/*.jsonl`, whose files are read in the order of their names."""
 
 
-def matched(given: str | Path | Sequence[str | Path]) -> list[Path]:
+def matched(wanted: str | Path | Sequence[str | Path]) -> list[Path]:
     """Return the files that a parameter names.
 
     Raises:
@@ -60,7 +60,7 @@ def matched(given: str | Path | Sequence[str | Path]) -> list[Path]:
     """
     paths: list[Path] = []
     problems = []
-    for item in [given] if isinstance(given, (str, Path)) else given:
+    for item in [wanted] if isinstance(wanted, (str, Path)) else wanted:
         path = Path(item).expanduser()
         anchor = Path(path.anchor)
         # an existing file wins over a glob, since names may hold brackets

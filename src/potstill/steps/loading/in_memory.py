@@ -81,7 +81,7 @@ class LoadRows(Step):
 
     def _survey(self) -> tuple[Survey, Findings]:
         """Scan the rows; a table without a schema to check it against is valid as it is."""
-        survey, findings = Survey({name: kind_of(given) for name, given in self.schema.items()}), Findings("rows")
+        survey, findings = Survey({name: kind_of(kind) for name, kind in self.schema.items()}), Findings("rows")
         if self.rows.table is None or self.schema:
             survey.look(((f"row {number}", row) for number, row in enumerate(self.rows.records())), findings)
         return survey, findings
@@ -155,7 +155,7 @@ class Snapshot:
         return hasher.hexdigest()
 
 
-def _copied(row: object, number: int, known: dict[int, Any]) -> dict[str, Any]:
+def _copied(row: object, number: int, copies: dict[int, Any]) -> dict[str, Any]:
     """Return a copy of a row of one's own, at any depth.
 
     Raises:
@@ -163,14 +163,14 @@ def _copied(row: object, number: int, known: dict[int, Any]) -> dict[str, Any]:
     """
     if not isinstance(row, Mapping):
         raise BadInput(f"row {number} must be a dict, got {row!r:.60}")
-    made = {}
+    copied = {}
     for name, value in row.items():
         try:
-            made[name] = copy.deepcopy(value, known)
+            copied[name] = copy.deepcopy(value, copies)
         except Exception as error:
             what = f"row {number}, column {name!r} holds a {type(value).__name__} that can't be copied ({error})"
             raise BadInput(f"{what}: give texts, numbers, lists, dicts or bytes") from error
-    return made
+    return copied
 
 
 def _mark(value: object) -> str:

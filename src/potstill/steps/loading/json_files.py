@@ -9,13 +9,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY
 from dataclasses import field as parameter
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from potstill.steps.loading.file_reader import Records, RecordsStep
-from potstill.steps.loading.files import are_small, lines, matched, opened
+from potstill.engine.step import Estimate
+from potstill.errors import Problem
+from potstill.steps.loading.file_reader import RecordFiles, RecordsStep, file_problems
+from potstill.steps.loading.files import are_small, lines, opened
 from potstill.steps.loading.json_list import is_one_object, items, unreadable
-from potstill.steps.loading.schema import Findings, Schema
+from potstill.steps.loading.schema import Findings, Schema, schema_problems
 from potstill.text.json_values import float_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class LoadJSON(RecordsStep):
@@ -39,16 +44,28 @@ class LoadJSON(RecordsStep):
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
         """Return the fields of the files where they are small."""
-        paths = matched(self.path)
-        return frozenset(self._survey(paths)[0].arrow().names) or None if are_small(paths) else None
+        files = self._files()
+        return frozenset(files.survey()[0].arrow().names) or None if are_small(files.paths) else None
 
-    def _types(self) -> Mapping[str, Any]:
-        """Return the types that columns must have."""
-        return self.schema
+    def check(self) -> Iterator[Problem]:
+        """Yield what is wrong with the parameters, and with the files where they are small."""
+        return file_problems(self, list(schema_problems(self.schema)), self._files)
 
-    def _records(self) -> Records:
-        """Return the function that reads one file."""
-        return lambda path, findings: _records(path, findings, self.field)
+    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
+        """Count the rows where the files are small."""
+        return self._files().estimate()
+
+    def run(self) -> pa.RecordBatchReader:
+        """Return the rows.
+
+        Raises:
+            BadInput: anything is wrong with the files.
+        """
+        return self._files().rows()
+
+    def _files(self) -> RecordFiles:
+        """Return the files with how they are read."""
+        return RecordFiles.of(self, lambda path, findings: _records(path, findings, self.field), self.schema)
 
 
 def _records(path: Path, findings: Findings, field: str = "") -> Iterator[tuple[str, Any]]:

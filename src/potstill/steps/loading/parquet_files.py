@@ -106,7 +106,7 @@ class LoadParquet(Step):
         import pyarrow as pa
 
         plain = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
-        wanted = {name: plain.get(kind_of(given).name) for name, given in self.schema.items()}
+        wanted = {name: plain.get(kind_of(annotation).name) for name, annotation in self.schema.items()}
         missing = [pa.field(name, kind or pa.null()) for name, kind in wanted.items() if name not in inferred.names]
         return pa.schema([*(part.with_type(wanted.get(part.name) or part.type) for part in inferred), *missing])
 
@@ -118,7 +118,7 @@ class LoadParquet(Step):
         """
         import pyarrow as pa
 
-        required = [name for name, given in self.schema.items() if not kind_of(given).optional]
+        required = [name for name, kind in self.schema.items() if not kind_of(kind).optional]
         for path in matched(self.path):
             findings = Findings(str(path))
             start = 0
@@ -200,8 +200,8 @@ def _mismatches(described: pa.Schema, schema: Mapping[str, Any]) -> Iterator[str
         "list": lambda kind: kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind),
         "dict": lambda kind: kinds.is_struct(kind) or kinds.is_map(kind) or is_json(kind),
     }
-    for name, given in schema.items():
-        kind = kind_of(given)
+    for name, annotation in schema.items():
+        kind = kind_of(annotation)
         if name not in described.names:
             if not kind.optional:
                 yield f"no field {name!r} (it has {', '.join(described.names)})"

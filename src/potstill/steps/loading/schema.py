@@ -68,27 +68,27 @@ class Kind:
         return f"must be {WORDS[self.name]}, got {value!r:.60}"
 
 
-def kind_of(given: object) -> Kind:
+def kind_of(annotation: object) -> Kind:
     """Return the type that a user names as `int`, `"int"`, `"int?"` or `int | None`.
 
     Raises:
         BadInput: there is no such simple type.
     """
-    if isinstance(given, types.UnionType) or typing.get_origin(given) is typing.Union:
-        inner = [part for part in typing.get_args(given) if part is not types.NoneType]
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+        inner = [part for part in typing.get_args(annotation) if part is not types.NoneType]
         if len(inner) == 1:
             return Kind(kind_of(inner[0]).name, optional=True)
-    name = given.__name__ if isinstance(given, type) else str(given)
+    name = annotation.__name__ if isinstance(annotation, type) else str(annotation)
     if name.removesuffix("?") not in WORDS:
-        raise BadInput(f"{given!r} is no type of a column: use {', '.join(WORDS)}, with ? where it may be missing")
+        raise BadInput(f"{annotation!r} is no type of a column: use {', '.join(WORDS)}, with ? where it may be missing")
     return Kind(name.removesuffix("?"), name.endswith("?"))
 
 
 def schema_problems(schema: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield what is wrong with a schema as the user gave it."""
-    for name, given in schema.items():
+    for name, annotation in schema.items():
         try:
-            kind_of(given)
+            kind_of(annotation)
         except BadInput as error:
             yield Problem("", "schema", f"column {name!r}: {error}")
 

@@ -173,9 +173,9 @@ def _with_instances(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {**plain, "input": instance.get("input") or "", "output": instance.get("output", "")}
 
 
-def _identifier(given: object, number: int, instance: int) -> str:
+def _identifier(value: object, number: int, instance: int) -> str:
     """Return the id of a row as a text."""
-    name = f"seed-{number}" if given is None else str(given)
+    name = f"seed-{number}" if value is None else str(value)
     return f"{name}#{instance + 1}" if instance else name
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from potstill.engine.step import Estimate
 from potstill.errors import Problem
-from potstill.steps.loading.file_reader import Records, RecordsStep
+from potstill.steps.loading.file_reader import RecordFiles, RecordsStep, file_problems
 from potstill.steps.loading.files import encoding_problems, lines
 from potstill.steps.loading.schema import Findings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class LoadText(RecordsStep):
@@ -35,13 +39,25 @@ class LoadText(RecordsStep):
         """Return the one column."""
         return frozenset((self.column,))
 
-    def _parameter_problems(self) -> list[Problem]:
-        """Return the problems of the parameters alone, without a look at the files."""
-        return [*super()._parameter_problems(), *encoding_problems(self.encoding)]
+    def check(self) -> Iterator[Problem]:
+        """Yield what is wrong with the parameters, and with the files where they are small."""
+        return file_problems(self, list(encoding_problems(self.encoding)), self._files)
 
-    def _records(self) -> Records:
-        """Return the function that reads one file."""
-        return self._texts
+    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
+        """Count the rows where the files are small."""
+        return self._files().estimate()
+
+    def run(self) -> pa.RecordBatchReader:
+        """Return the rows.
+
+        Raises:
+            BadInput: anything is wrong with the files.
+        """
+        return self._files().rows()
+
+    def _files(self) -> RecordFiles:
+        """Return the files with how they are read."""
+        return RecordFiles.of(self, self._texts)
 
     def _texts(self, path: Path, findings: Findings) -> Iterator[tuple[str, Any]]:
         """Yield `(place, row)` for the texts of one file."""

@@ -34,7 +34,7 @@ class BonsaiPrune(SizedStep):
 
     Rounds that each lose `step` of every block: a prior (Wanda's score of the weights that read a part) names twice as
     many candidates as will go; sub-models without random halves of them are tried in complementary pairs; and a
-    regression of their merit on what they had tells which candidates to cut. All blocks lose as many, so that
+    regression of their merit on what they had says which candidates to cut. All blocks lose as many, so that
     transformers and vLLM load what is left; the paper's ranking over all blocks does not. A round takes `submodels`
     passes over the calibration, and no more memory than answering does. The gain over the prior shows when much is cut.
 

@@ -12,7 +12,7 @@ from annotated_types import Ge
 from potstill.compression.layer_kinds import layer_kinds, lost, most
 from potstill.errors import BadInput, Problem
 from potstill.models import folder
-from potstill.models.written import check_layers
+from potstill.models.written import check_written
 from potstill.steps.compression.keep_layers import keep
 from potstill.steps.compression.loss_base import loss_batches
 from potstill.steps.pruning.structured import CutStep, publish_cut, remember
@@ -81,7 +81,7 @@ class DepthPrune(CutStep):
         method = f"blocks of least {self.score} left out (ShortGPT, Men et al. 2024)" if scores else "given blocks kept"
         recipe = {"method": method, "blocks kept": list(chosen), "of": original.shape.layers}
         out = publish_cut(loaded, original, context, f"{len(chosen)} of {original.shape.layers} layers", recipe)
-        check_layers(loaded.model, path, out)
+        check_written(out, (loaded.model, path))
         if gone := lost(kinds, chosen):
             context.notes["kinds left out"] = gone
             context.logger.warning("no block like the model's %s is kept: the result lacks these kinds", gone)

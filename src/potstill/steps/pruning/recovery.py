@@ -41,8 +41,8 @@ def _trainer_of(step: Step, trainer: Step, zeros: bool) -> Step:
     wanted = {"student", *(("hold_zeros",) if zeros else ())}
     if not wanted <= fields:
         text = f"needs a trainer with {' and '.join(sorted(wanted))}, such as HardLabel or SoftLabel"
-        given = type(trainer).__name__
-        raise RequestError(Problem(step.name or type(step).__name__, "recover", f"{text}; got {given}"))
+        kind = type(trainer).__name__
+        raise RequestError(Problem(step.name or type(step).__name__, "recover", f"{text}; got {kind}"))
     alone: dict[str, Any] = {"recover": None, "name": f"{step.name}.pruned" if step.name else None}
     held = {"hold_zeros": True} if zeros else {}
     changes: dict[str, Any] = {"student": dataclasses.replace(step, **alone), "name": step.name, **held}

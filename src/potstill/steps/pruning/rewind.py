@@ -6,9 +6,10 @@ from dataclasses import KW_ONLY
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from potstill.engine.step import Model, Step
+from potstill.engine.step import Step
 from potstill.errors import BadInput
 from potstill.models import folder
+from potstill.models.edge import Model
 from potstill.models.preload import MODEL
 from potstill.steps.compression.base import publish
 

@@ -90,11 +90,11 @@ class SizedStep(CalibratedStep):
     def check(self) -> Iterable[Problem]:
         """Yield that nothing is given to reach, or too much."""
         yield from super().check()
-        given = [name for name, value in self.sizes().items() if value is not None]
-        if self.sparsity is None and not given:
+        sizes = [name for name, value in self.sizes().items() if value is not None]
+        if self.sparsity is None and not sizes:
             yield Problem("", "sparsity", f"nothing says how small: give {', '.join(self.sizes())}, or sparsity")
-        if self.sparsity is not None and given:
-            yield Problem("", "sparsity", f"{' and '.join(given)} say how small already: leave out one or the other")
+        if self.sparsity is not None and sizes:
+            yield Problem("", "sparsity", f"{' and '.join(sizes)} say how small already: leave out one or the other")
 
     def expanded(self) -> Step:
         """Return the trainer that recovers the pruned model, or this step."""
@@ -120,16 +120,16 @@ def wanted(step: SizedStep, loaded: Loaded, old: Shape) -> Shape:
     from potstill.compression.pruning import shapes
 
     kind = loaded.model.config.model_type
-    given = {name: value for name, value in step.sizes().items() if value is not None}
+    sizes = {name: value for name, value in step.sizes().items() if value is not None}
     if step.sparsity is not None:
         new = shapes.shared(kind, old, step.sparsity, step.align)
     else:
-        new = shapes.with_heads(old, given.get("heads", old.heads))
-        new = replace(new, units=given.get("intermediate_size", old.units), hidden=given.get("hidden_size", old.hidden))
+        new = shapes.with_heads(old, sizes.get("heads", old.heads))
+        new = replace(new, units=sizes.get("intermediate_size", old.units), hidden=sizes.get("hidden_size", old.hidden))
     problems = list(shapes.problems(kind, old, new, step.align))
     if not problems and new == old:
         problems = [
-            f"nothing would be cut: {given or step.sparsity} leaves the model as it is; lower align or the sizes"
+            f"nothing would be cut: {sizes or step.sparsity} leaves the model as it is; lower align or the sizes"
         ]
     if problems:
         raise BadInput(*problems)

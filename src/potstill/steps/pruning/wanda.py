@@ -46,7 +46,7 @@ class WandaPrune(LayerwisePrune):
             loaded.model,
             before.drawn.batches(),
             record=lambda layer: InputNorms(layer.in_features, layer.weight.device),
-            change=lambda _, weight, kept: weight * mask(weight, kept.norms(), self.sparsity, pattern),
+            change=lambda _, weight, statistics: weight * mask(weight, statistics.norms(), self.sparsity, pattern),
             context=context,
         )
         figures = before.measure(context)

@@ -42,6 +42,7 @@ class Reference:
         """Return and note the agreement with the original model."""
         from potstill.compression.agreement import compared, outputs
 
+        # the rounded weights are in the model by now: what is measured is what the folder will hold
         figures = compared(self.loaded.model, self.outputs, outputs(self.loaded.model, self.drawn.measured))
         context.notes |= {"calibration": self.drawn.figures(), "agreement": figures}
         unfit = not_fit(figures)
@@ -110,6 +111,7 @@ def publish_quantized(loaded: Loaded, quantized: Mapping[str, Quantized], contex
     """Write the model with its layers `quantized` as compressed-tensors, and its card; return the folder."""
     from potstill.compression.formats import compressed_tensors
 
+    # from the integers, not from the model: rounding its weights once more could give others
     return publish_as(loaded, lambda folder: compressed_tensors.save(loaded.model, quantized, folder), context, card)
 
 
@@ -124,6 +126,7 @@ def publish_as(loaded: Loaded, write: Callable[[Path], None], context: Context, 
     recipe.setdefault("embeddings and head", "16-bit")
     if card.fmt == BITSANDBYTES:
         recipe["runs in"] = "transformers with bitsandbytes; vLLM does not load it"
+    # vLLM has no kernels for the encoders' layers in this format
     elif loaded.task != "text-generation":
         recipe["runs in"] = "transformers; vLLM does not load a quantized encoder"
     write_card(

@@ -147,6 +147,7 @@ def _check_widths(model: PretrainedModel) -> None:
     from potstill.compression.layerwise import block_layers
     from potstill.compression.quantization.gptq_columns import BLOCK
 
+    # one scale a row, so a "group" of GPTQ is the whole row, which its blocks of columns must fill
     widths = {layer.in_features for layer in block_layers(model).values()}
     odd = sorted(width for width in widths if BLOCK % width and width % BLOCK)
     if odd:

@@ -65,11 +65,13 @@ class QuantizeInt4(FittedStep):
         from potstill.compression.formats import checkpoint as stored
         from potstill.compression.layerwise import block_layers
 
+        # in 16 bits, as it will be served: scales fitted to float32 weights would be rounded once more
         loaded = folder.load(model, half=True)
         stored.refuse_other_layers(loaded.model, "compressed-tensors")
         layers = block_layers(loaded.model)
         check_widths({path: tuple(layer.weight.shape) for path, layer in layers.items()}, self.group_size)
         note_processor(context)
+        # the original's outputs, before its weights change under it
         before = reference(self, loaded, calibration)
         quantized = self._quantized(loaded.model, layers, before.drawn.batches(), context)
         figures = before.measure(context)
@@ -112,6 +114,7 @@ def gptq_layers(
     total = len(blocks_of(model)[1])
     quantized: dict[str, Quantized] = {}
     for number, block in enumerate(walk(model, batches)):
+        # X X^T of the inputs as the blocks before, quantized by now, give them: later blocks make up for earlier errors
         hessians = block.record(lambda layer: Hessian(layer.in_features, layer.weight.device))
         for hessian, paths in sharing(hessians):
             weights = {path: block.layers[path].weight.data for path in paths}

@@ -76,11 +76,12 @@ class MixedPrecision(FittedStep):
         loaded = folder.load(model, half=True)
         layers = self._layers(loaded.model, context)
         before = reference(self, loaded, calibration)
-        given, mean = self._given(layers, before, context)
-        quantized = quantize_by(loaded.model, before.drawn.batches(), given, self.damping)
-        with quantized_activations([layers[path] for path, bits in given.items() if bits == 8]):
+        bits_of, mean = self._given(layers, before, context)
+        quantized = quantize_by(loaded.model, before.drawn.batches(), bits_of, self.damping)
+        # layers in 8 bits are served with 8-bit activations, whose error belongs to the figures too
+        with quantized_activations([layers[path] for path, bits in bits_of.items() if bits == 8]):
             figures = before.measure(context)
-        counts = {bits: list(given.values()).count(bits) for bits in self._bits}
+        counts = {bits: list(bits_of.values()).count(bits) for bits in self._bits}
         recipe = {
             "method": f"mixed precision by {self.allocation}",
             "mean bits": mean,
@@ -133,10 +134,10 @@ class MixedPrecision(FittedStep):
             }
             for unit, row, pick in zip(units, table, chosen, strict=True)
         ]
-        given = {path: self._bits[pick] for unit, pick in zip(units, chosen, strict=True) for path in unit}
-        if set(given.values()) == {16}:
+        bits_of = {path: self._bits[pick] for unit, pick in zip(units, chosen, strict=True) for path in unit}
+        if set(bits_of.values()) == {16}:
             raise BadInput(f"with {self.bits} bits every layer stays in 16: lower bits, or use CastHalf")
-        return given, sum(row[pick].cost for row, pick in zip(table, chosen, strict=True)) / weights
+        return bits_of, sum(row[pick].cost for row, pick in zip(table, chosen, strict=True)) / weights
 
     def _tried(self, parts: Sequence[Mapping[str, Any]], before: Reference, context: Context) -> list[list[float]]:
         """Return the harm of each part at each of the bits, measured one by one."""
@@ -169,14 +170,15 @@ class MixedPrecision(FittedStep):
         if budget < least:
             text = f"{self.bits} bits a weight are below {least / weights:.3f}, the least that {self.choices} take"
             raise BadInput(Problem("", "bits", f"{text} with scales: raise bits"))
+        # all three fill the same budget; they are there to be compared, the exact one is the default
         ways = {"knapsack": allocation.knapsack, "greedy": allocation.greedy, "order": allocation.in_order}
         return ways[self.allocation](table, budget)
 
 
 def quantize_by(
-    model: PretrainedModel, batches: list[Any], given: Mapping[str, int], damping: float
+    model: PretrainedModel, batches: list[Any], bits_of: Mapping[str, int], damping: float
 ) -> dict[str, Quantized]:
-    """Quantize the layers of `model` in place to the bits `given` by path: 4 by GPTQ, 8 to nearest; 16 stay."""
+    """Quantize the layers of `model` in place to the `bits_of` each path: 4 by GPTQ, 8 to nearest; 16 stay."""
     from potstill.compression.layerwise import walk
     from potstill.compression.quantization.gptq import Hessian, quantize_layer
     from potstill.compression.quantization.sensitivity import GROUP, rounded_to
@@ -185,9 +187,10 @@ def quantize_by(
     for block in walk(model, batches):
         hessians = block.record(lambda layer: Hessian(layer.in_features, layer.weight.device))
         for path, layer in block.layers.items():
-            weight, bits = layer.weight.data, given[path]
+            weight, bits = layer.weight.data, bits_of[path]
             if bits == 4:
                 quantized[path] = quantize_layer(weight, hessians[path], 4, GROUP, damping, weight.dtype)
+            # to nearest: at 8 bits its error is a small part of what GPTQ saves at 4
             elif bits == 8:
                 quantized[path] = rounded_to(weight, bits)
             if path in quantized:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import MinLen
 
-from potstill.engine.step import Estimate, Model, Rows, Step
+from potstill.engine.step import Estimate, Rows, Step
+from potstill.models.edge import Model
 from potstill.models.preload import ENCODER
 from potstill.models.sentence_encoder import Encoder, texts_in
 from potstill.steps.rows.added import added

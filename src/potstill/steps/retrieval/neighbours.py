@@ -33,5 +33,6 @@ def neighbours(
         raise BadInput(Problem("", "", f"no rows with a column {other_column} to retrieve from: give at least one"))
     encoder = Encoder(model, context)
     index = Nearest(encoder.matrix(texts_in(others, other_column)), threads=context.threads)
+    # numbers alone: the vectors of all rows would take a hundred times more
     chunks = [index.search(vectors, k)[1].astype(np.int32) for vectors in encoder.chunks(texts_in(rows, column))]
     return np.concatenate(chunks) if chunks else np.zeros((0, k), np.int32)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, MinLen
 
-from potstill.engine.step import Estimate, Model, Rows, Step
+from potstill.engine.step import Estimate, Rows, Step
 from potstill.errors import BadInput, Problem
+from potstill.models.edge import Model
 from potstill.models.preload import ENCODER
 from potstill.models.sentence_encoder import Encoder, texts_in
 from potstill.steps.retrieval.similarity import CHUNK, as_matrix
@@ -100,6 +101,7 @@ class Retrieve(Step):
                 hits = [
                     (int(number), float(score))
                     for number, score in zip(numbers, scores, strict=True)
+                    # faiss gives -1 where it has fewer documents than asked for
                     if number >= 0 and (own is None or names is None or names[number] != own)
                 ][: self.k]
                 context.ledger.keep()

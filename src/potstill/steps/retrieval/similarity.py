@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import MinLen
 
-from potstill.engine.step import Estimate, Model, Placement, Rows, Step
+from potstill.engine.step import Estimate, Placement, Rows, Step
 from potstill.errors import BadInput, Problem
+from potstill.models.edge import Model
 from potstill.models.preload import ENCODER
 from potstill.models.sentence_encoder import Encoder, texts_in
 from potstill.steps.rows.added import added
@@ -81,6 +82,7 @@ class CosineSimilarity(Step):
         for first, second in vectors:
             for value in cosine(first, second):
                 context.ledger.keep()
+                # NaN: a vector of length 0 has no direction
                 yield {**next(waiting), self.output: None if value != value else float(value)}
 
     def _encoded(

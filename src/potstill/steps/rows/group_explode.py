@@ -61,8 +61,8 @@ class Explode(Step):
         """
         import pyarrow as pa
 
-        given = rows.features.arrow_schema
-        schema = given.remove_metadata()
+        fields = rows.features.arrow_schema
+        schema = fields.remove_metadata()
         kind = schema.field(self.column).type
         if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
             raise BadInput(
@@ -70,7 +70,7 @@ class Explode(Step):
             )
         place = schema.get_field_index(self.column)
         schema = schema.set(place, pa.field(self.column, kind.value_type))
-        others = pa.schema([part for part in given if part.name != self.column], given.metadata)
+        others = pa.schema([part for part in fields if part.name != self.column], fields.metadata)
         schema, _ = common_metadata(schema, [others])
 
         def batches() -> Iterator[pa.RecordBatch]:

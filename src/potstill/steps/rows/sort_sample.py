@@ -167,6 +167,6 @@ def chosen(rows: Dataset, numbers: range) -> Dataset:
     return rows.select(numbers if numbers else [])
 
 
-def names(given: str | Iterable[str]) -> tuple[str, ...]:
+def names(columns: str | Iterable[str]) -> tuple[str, ...]:
     """Return one column or several as a tuple."""
-    return (given,) if isinstance(given, str) else tuple(given)
+    return (columns,) if isinstance(columns, str) else tuple(columns)

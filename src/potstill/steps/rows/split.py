@@ -153,14 +153,14 @@ def stratify(
     Within a stratum, the rows with the smallest marks go first.
     """
     wished = dict.fromkeys(shares, 0.0)
-    given = dict.fromkeys(shares, 0)
+    counts = dict.fromkeys(shares, 0)
     for name in sorted(strata):
         waiting = sorted(strata[name], key=lambda number: (marks[number], number))
         for part, portion in shares.items():
             # running totals: rounding each stratum by itself would let the errors of many small strata add up
             wished[part] += portion * len(strata[name])
-            count = min(math.floor(wished[part] + 0.5) - given[part], len(waiting))
-            given[part] += count
+            count = min(math.floor(wished[part] + 0.5) - counts[part], len(waiting))
+            counts[part] += count
             yield from ((number, part) for number in waiting[:count])
             waiting = waiting[count:]
 

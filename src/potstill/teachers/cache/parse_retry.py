@@ -138,6 +138,8 @@ class _QuestionQueue(Generic[Tag, Value]):
 
     def answered(self, total: int | None) -> Answered[Tag, Value]:
         """Yield the answers in the order of the questions."""
+        # `ask` has drained this iterator when the last answers came in; those that must be asked again start it once
+        # more
         while True:
             for attempt, response in self.asker.ask(self, total):
                 self._settle(attempt, response)
@@ -161,6 +163,7 @@ class _QuestionQueue(Generic[Tag, Value]):
             count = len(question.chats)
             entry: _Open[Tag, Value] = _Open(question, [None] * count, count)
             self.open.append(entry)
+            # all chats of a question at once, so that they share the teacher's batch
             self.to_ask.extend((entry, part, 0) for part in range(count))
         entry, part, number = self.to_ask.popleft()
         return (entry, part, number), self._request(entry.question, part, number)
@@ -179,6 +182,7 @@ class _QuestionQueue(Generic[Tag, Value]):
     def _settle(self, attempt: Attempt[Tag, Value], response: Response) -> None:
         """Take a response: an answer, a reason to ask again, or a loss."""
         entry, part, number = attempt
+        # once one chat of a question is lost, the answers to its others serve nothing: they are not asked again
         again = number + 1 < self.tries.most and not entry.lost
         if response.finish_reason == "error" and not (again and response.unusable):
             if not entry.lost:
@@ -187,6 +191,8 @@ class _QuestionQueue(Generic[Tag, Value]):
         else:
             answer, reason, detail = self._read(response, number + 1)
             if answer is None:
+                # what was paid for and not read stands in the ledger, so that a user sees whether the parser is too
+                # strict
                 entry.unread.append(response.text)
                 if again:
                     self.to_ask.append((entry, part, number + 1))
@@ -218,6 +224,7 @@ class _QuestionQueue(Generic[Tag, Value]):
 
     def _finished(self) -> Answered[Tag, Value]:
         """Yield what is settled at the head of the line."""
+        # in the order of the questions, so that rows come out as they went in, however the answers arrived
         while self.open and not self.open[0].unsettled:
             entry = self.open.popleft()
             answers = tuple(answer for answer in entry.answers if answer is not None)

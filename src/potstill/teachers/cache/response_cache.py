@@ -1,7 +1,4 @@
-"""Asking a teacher: a response that was paid for once is never asked for again, in any step or run of one store.
-
-Helpers for steps that use a teacher; may import the engine and the teachers' protocol.
-"""
+"""Asking a teacher: a response that was paid for once is never asked for again, in any step or run of one store."""
 
 from __future__ import annotations
 
@@ -36,6 +33,8 @@ SCAN = 256
 """Requests looked up in the journal together."""
 WINDOW = 8192
 """Most requests held while an earlier one is still unanswered; bounds the memory."""
+COUNTED = ("calls", "cached", "errors", "prompt_tokens", "completion_tokens")
+"""What is counted, beside the cost."""
 
 Tag = TypeVar("Tag")
 
@@ -60,8 +59,7 @@ class Asker:
         self._saved = time.monotonic()
         self._changes: list[str] = []  # of the requests, that were warned of
         self._sampling: dict[Sampling, dict[str, Any]] = {}
-        names = ("calls", "cached", "errors", "prompt_tokens", "completion_tokens")
-        self.usage: Counter[str] = context.notes.setdefault("usage", Counter(dict.fromkeys(names, 0)))
+        self.usage: Counter[str] = context.notes.setdefault("usage", Counter(dict.fromkeys(COUNTED, 0)))
 
     def __enter__(self) -> Asker:
         """Use as a context manager, so that the teacher's memory is freed at the end."""
@@ -93,6 +91,7 @@ class Asker:
             self._sampling[request.sampling] = spelled(request.sampling)
         sampling = self._sampling[request.sampling]
         seed = request.seed if request.sampling.temperature > 0 else 0
+        # left out, not empty: requests from before there were continuations keep their keys
         scored = [] if request.continuation is None else [request.continuation]
         raw = [] if request.raw is None else [{"raw": request.raw}]
         ids = [] if request.tokens is None else [{"tokens": [*request.tokens], "scored": [*request.scored_tokens]}]
@@ -113,9 +112,11 @@ class Asker:
 
     def take(self, key: str, request: Request, written: Response) -> Response:
         """Count a response that has just been made, and keep what was paid for; return it as steps read it."""
+        # as the journal will give it back, so that this run and a resumed one see the same text
         written = storable(written)
         response = interpreted(written, request)
         self._count(response)
+        # an answer that can't be used was paid for all the same, and would come again
         if written.finish_reason != "error" or written.unusable:
             self._keep(key, written)
         return response

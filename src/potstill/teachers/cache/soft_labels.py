@@ -101,6 +101,7 @@ class TokenLabels:
         """Return [T] the probability of all tokens that weren't kept."""
         import numpy as np
 
+        # in float64: with nearly all mass kept the difference is as small as the rounding of a float32 sum
         rest: NDArray[Any] = 1 - np.exp(self.top_logprobs.astype(np.float64)).sum(axis=1)
         return rest.clip(0, 1)
 
@@ -111,6 +112,7 @@ class TokenLabels:
             "teacher_token_logprobs": _half(self.token_logprobs),
             "teacher_top_ids": pack_ids(self.top_ids),
             "teacher_top_logprobs": _half(self.top_logprobs),
+            # stored beside the entries, as their half floats no longer add up to it
             "teacher_tail": _half(self.tail),
             "teacher_sidecar": sidecar.text,
         }
@@ -130,6 +132,7 @@ class TokenLabels:
             own, logs = (np.frombuffer(row[c], "<f2") for c in ("teacher_token_logprobs", "teacher_top_logprobs"))
         except (TypeError, ValueError, IndexError) as error:
             raise BadInput(f"{name}: its soft labels can't be unpacked ({error}): compute them again") from error
+        # a row whose answer was edited after the teacher read it has labels of another length
         if not len(ids) == len(own) == len(top) / k == len(logs) / k:
             sizes = f"{len(ids)}, {len(own)}, {len(top)} and {len(logs)}"
             raise BadInput(
@@ -176,6 +179,7 @@ def own_logprobs(token_ids: NDArray[Any], top_ids: NDArray[Any], top_logprobs: N
     own: NDArray[Any] = np.take_along_axis(top_logprobs, matches.argmax(axis=1)[:, None], axis=1)[:, 0].astype(
         np.float32
     )
+    # argmax gives 0 where nothing matches
     own[~matches.any(axis=1)] = np.nan
     return own
 
@@ -188,6 +192,7 @@ def pack_ids(ids: NDArray[Any]) -> bytes:
     import numpy as np
 
     flat = np.ascontiguousarray(ids).reshape(-1).astype(np.uint32)
+    # none for a vocabulary below 65,536; the width is stored, so that each row takes no more than it needs
     width = max(0, int(flat.max(initial=0)).bit_length() - 16)
     bits = (flat[:, None] >> np.arange(15 + width, 15, -1, dtype=np.uint32)) & 1
     return bytes([width]) + flat.astype("<u2").tobytes() + np.packbits(bits.astype(np.uint8)).tobytes()
@@ -257,6 +262,7 @@ def teacher_digest(teacher: object) -> str:
     from potstill.models.identity import model_identity
 
     identity = teacher.identity() if hasattr(teacher, "identity") else {"model": model_identity(teacher)}
+    # not the engine, system prompt or precision: a student may compare with the same weights run in another way
     weights = {name: identity[name] for name in ("model", "lora") if name in identity}
     return digest(weights or identity)[:DIGITS]
 

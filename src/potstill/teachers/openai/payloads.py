@@ -146,12 +146,12 @@ def with_entries(response: Response, choice: Mapping[str, Any], k: int) -> Respo
     """Return the response with the log-probabilities that vLLM gave, in either of its forms."""
     import numpy as np
 
-    given = choice["logprobs"]
-    if "content" in given:
-        own = [entry["logprob"] for entry in given["content"]]
-        listed = [{top["token"]: top["logprob"] for top in entry["top_logprobs"]} for entry in given["content"]]
+    entries = choice["logprobs"]
+    if "content" in entries:
+        own = [entry["logprob"] for entry in entries["content"]]
+        listed = [{top["token"]: top["logprob"] for top in entry["top_logprobs"]} for entry in entries["content"]]
     else:
-        own, listed = given["token_logprobs"], given["top_logprobs"]
+        own, listed = entries["token_logprobs"], entries["top_logprobs"]
     tops = [{int(token.removeprefix(ID)): value for token, value in place.items()} for place in listed]
     ids, logprobs = top_entries(tops, k)
     return replace(

@@ -58,8 +58,8 @@ class Pool:
         for name in ("model", "system", "api", "vllm", "without", "system_role", "extra_body", "served_as"):
             values = [getattr(endpoint, name) for endpoint in self.endpoints]
             if any(value != values[0] for value in values):
-                given = ", ".join(f"{each.base_url}: {getattr(each, name)!r}" for each in self.endpoints)
-                text = f"the endpoints of a pool must have the same {name}, got {given}"
+                each_value = ", ".join(f"{each.base_url}: {getattr(each, name)!r}" for each in self.endpoints)
+                text = f"the endpoints of a pool must have the same {name}, got {each_value}"
                 yield Problem("", "teacher", f"{text}; take Ensemble for different teachers")
 
     @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 from potstill.compression.cpu_kernels import unserved
 from potstill.errors import BadInput
 from potstill.models.identity import is_local
-from potstill.teachers.vllm.teacher import VLLM
+from potstill.teachers.vllm.settings import Settings
 
 CPU_SEQUENCES, GPU_SEQUENCES = 64, 256
 """Sequences decoded side by side where `max_num_seqs` is not given; 64 filled two CPU cores."""
@@ -19,7 +19,7 @@ SERVED_NAME = "teacher"
 """Name that a server answers to."""
 
 
-def engine_arguments(teacher: VLLM) -> dict[str, Any]:
+def engine_arguments(teacher: Settings) -> dict[str, Any]:
     """Return vLLM's names and values of what `teacher` chooses; None leaves the choice to vLLM.
 
     Raises:
@@ -61,7 +61,7 @@ def engine_arguments(teacher: VLLM) -> dict[str, Any]:
     }
 
 
-def _adapter_arguments(teacher: VLLM) -> dict[str, Any]:
+def _adapter_arguments(teacher: Settings) -> dict[str, Any]:
     """Return what makes room for the adapter."""
     if teacher.lora is None:
         return {}
@@ -75,7 +75,7 @@ def _adapter_arguments(teacher: VLLM) -> dict[str, Any]:
     return {"enable_lora": True, "max_lora_rank": next(room for room in RANKS if room >= rank)}
 
 
-def _speculative_arguments(teacher: VLLM) -> dict[str, Any]:
+def _speculative_arguments(teacher: Settings) -> dict[str, Any]:
     """Return vLLM's description of speculative decoding."""
     from potstill.models.identity import model_identity
 
@@ -88,7 +88,7 @@ def _speculative_arguments(teacher: VLLM) -> dict[str, Any]:
     return {"speculative_config": {name: value for name, value in config.items() if value is not None}}
 
 
-def command_line(teacher: VLLM) -> list[str]:
+def command_line(teacher: Settings) -> list[str]:
     """Return the arguments of vLLM's OpenAI server, without host, port and key."""
     from potstill.teachers.lora_adapter import adapter_folder
 

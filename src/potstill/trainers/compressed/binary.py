@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from potstill.errors import Problem
 from potstill.trainers.compressed.low_bit import LowBit, low_bit_problems, train_in_few_bits
 from potstill.trainers.language_models.base import CausalTraining
-from potstill.trainers.language_models.soft_lesson import SoftFields, soft_recipe
+from potstill.trainers.language_models.soft_lesson import SoftFields
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -57,7 +57,7 @@ class Binary(SoftFields, CausalTraining):
         """Return the parameters that the model card names."""
         weights = "-1 or 1 times a scale a row (1 bit), stored as bfloat16"
         details = {"activations in training": f"{self.activation_bits} bits", "weights": weights}
-        return {**super().recipe(), **soft_recipe(self), **details}
+        return {**super().recipe(), **self.soft_recipe(), **details}
 
     def run(
         self,

@@ -11,16 +11,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from annotated_types import Ge, Interval
 
 from potstill.engine.recipe import StandIn, built
-from potstill.engine.step import Model, Step
+from potstill.engine.step import Step
 from potstill.errors import BadInput, Problem
+from potstill.models.edge import Model
 from potstill.models.turns import LossOn
-from potstill.trainers.compressed.masks import (
-    MaskFields,
-    Masks,
-    adapter_problems,
-    mask_problems,
-    mask_recipe,
-)
+from potstill.trainers.compressed.mask_fields import MaskFields, adapter_problems, mask_problems, mask_recipe
+from potstill.trainers.compressed.masks import Masks
 from potstill.trainers.encoders.base import ClassTraining
 from potstill.trainers.encoders.classifier import (
     Classifier,
@@ -42,10 +38,8 @@ from potstill.trainers.language_models.hard_label import HardLabel, learn_answer
 from potstill.trainers.language_models.soft_label import SoftLabel
 from potstill.trainers.language_models.soft_lesson import (
     SoftFields,
-    soft_columns,
     soft_lesson,
     soft_problems,
-    soft_recipe,
 )
 from potstill.trainers.loop.base import Training
 from potstill.trainers.loop.context import set_up
@@ -87,7 +81,7 @@ class CoFiSoftLabel(MaskFields, SoftFields, CausalTraining):
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns that the rows must have."""
-        return {"rows": soft_columns(self, self.prompt)}
+        return {"rows": self.soft_columns(self.prompt)}
 
     def check(self) -> Iterator[Problem]:
         """Yield what is wrong with the parameters."""
@@ -98,7 +92,7 @@ class CoFiSoftLabel(MaskFields, SoftFields, CausalTraining):
 
     def recipe(self) -> dict[str, object]:
         """Return the parameters that the model card names."""
-        return {**super().recipe(), **soft_recipe(self), **mask_recipe(self.masks)}
+        return {**super().recipe(), **self.soft_recipe(), **mask_recipe(self.masks)}
 
     def run(
         self,

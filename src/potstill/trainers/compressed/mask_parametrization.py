@@ -18,7 +18,7 @@ from potstill.compression.pruning import shapes
 from potstill.compression.pruning.l0_masks import COARSE_AND_FINE, GROUPS, HIDDEN, UNITS, Costs, L0Masks, Lagrangian
 from potstill.compression.pruning.masked_model import Masked, build_in, cut, unevenness
 from potstill.errors import BadInput
-from potstill.trainers.loop.objective import Losses, Objective, losses_of
+from potstill.trainers.loop.objective import Losses, Objective
 
 if TYPE_CHECKING:
     from potstill.compression.pretrained import PretrainedModel
@@ -55,13 +55,9 @@ class UnderMasks:
     pruning: Pruning
     """The masks."""
 
-    def __call__(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return the loss [N] of the targets."""
-        return self.losses(logits, batch).total()
-
-    def losses(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Losses:
+    def __call__(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Losses:
         """Return the parts of the loss, with the Lagrangian's penalty."""
-        plain = losses_of(self.objective, logits, batch)
+        plain = Losses.of(self.objective(logits, batch))
         first = next(iter(plain.parts.values()))
         metrics = {"sparsity": self.pruning.masks.expected_sparsity().detach().expand(len(first))}
         parts = dict(plain.parts)

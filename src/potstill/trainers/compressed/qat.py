@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from potstill.errors import BadInput, Problem
 from potstill.trainers.compressed.low_bit import LowBit, low_bit_problems, train_in_few_bits
 from potstill.trainers.language_models.base import CausalTraining
-from potstill.trainers.language_models.soft_lesson import SoftFields, soft_recipe
+from potstill.trainers.language_models.soft_lesson import SoftFields
 from potstill.trainers.loop import student_model as students
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class QAT(SoftFields, CausalTraining):
         activations = "16 bits" if self.bits == 4 else "int8 per token"
         stored = {"format": "compressed-tensors", "embeddings and head": "16-bit"}
         details = {"weights": weights, "activations in training": activations, **stored}
-        return {**super().recipe(), **soft_recipe(self), **details}
+        return {**super().recipe(), **self.soft_recipe(), **details}
 
     def run(
         self,

@@ -21,22 +21,22 @@ def shares(row: Mapping[str, Any], label: int, names: Sequence[str]) -> list[flo
     Raises:
         BadInput: they are not one probability for each class.
     """
-    given = row[SOFT]
-    if given is None:
+    probabilities = row[SOFT]
+    if probabilities is None:
         return [float(number == label) for number in range(len(names))]
     name = f"row {row.get('id', '')!r}"
-    if isinstance(given, Mapping):
-        strange = sorted(set(given) - set(names))
+    if isinstance(probabilities, Mapping):
+        strange = sorted(set(probabilities) - set(names))
         if strange:
             raise BadInput(f"{name}: {SOFT} names {listed(strange)}, which are no classes")
-        given = [given.get(each) or 0.0 for each in names]
-    if len(given) != len(names):
-        raise BadInput(f"{name}: {len(given)} {SOFT} for {len(names)} classes: name all of them in classes=")
-    total = math.fsum(given)
-    if min(given) < 0 or not math.isclose(total, 1.0, abs_tol=0.01):
-        raise BadInput(f"{name}: {SOFT} must be at least 0 and add up to 1, got {list(given)!r:.120}")
+        probabilities = [probabilities.get(each) or 0.0 for each in names]
+    if len(probabilities) != len(names):
+        raise BadInput(f"{name}: {len(probabilities)} {SOFT} for {len(names)} classes: name all of them in classes=")
+    total = math.fsum(probabilities)
+    if min(probabilities) < 0 or not math.isclose(total, 1.0, abs_tol=0.01):
+        raise BadInput(f"{name}: {SOFT} must be at least 0 and add up to 1, got {list(probabilities)!r:.120}")
     # rounded in a file, they add up to 1 but for a percent
-    return [value / total for value in given]
+    return [value / total for value in probabilities]
 
 
 def ordered(labels: Iterable[Any]) -> list[str]:
@@ -54,15 +54,15 @@ def found_order(names: Iterable[str]) -> Callable[[str], Any]:
     return int if all(name.lstrip("-").isdecimal() for name in names) else str
 
 
-def chosen(occurring: Sequence[str], given: Sequence[str], teachers: Sequence[str] | None, column: str) -> list[str]:
-    """Return the names of all classes in order: the `given` ones, else the teacher's, else those in the rows.
+def chosen(occurring: Sequence[str], own: Sequence[str], teachers: Sequence[str] | None, column: str) -> list[str]:
+    """Return the names of all classes in order: the student's `own`, else the teacher's, else those in the rows.
 
     Raises:
         BadInput: there are fewer than two, the teacher's differ, or the rows have labels that are none of them.
     """
-    if teachers is not None and given and set(given) != set(teachers):
-        raise BadInput(f"classes= and the teacher's classes differ: {_difference(given, teachers)}; leave classes= out")
-    names = ordered(given or teachers or occurring)
+    if teachers is not None and own and set(own) != set(teachers):
+        raise BadInput(f"classes= and the teacher's classes differ: {_difference(own, teachers)}; leave classes= out")
+    names = ordered(own or teachers or occurring)
     if len(names) < 2:
         raise BadInput(f"the column {column!r} names fewer than two classes: {names}")
     strange = [name for name in occurring if name not in set(names)]
@@ -74,9 +74,9 @@ def chosen(occurring: Sequence[str], given: Sequence[str], teachers: Sequence[st
     return names
 
 
-def _difference(given: Iterable[str], teachers: Iterable[str]) -> str:
+def _difference(student: Iterable[str], teachers: Iterable[str]) -> str:
     """Return which names only one side has."""
-    only_given, only_teacher = sorted(set(given) - set(teachers)), sorted(set(teachers) - set(given))
+    only_given, only_teacher = sorted(set(student) - set(teachers)), sorted(set(teachers) - set(student))
     parts = (("only in classes=", only_given), ("only the teacher has", only_teacher))
     return "; ".join(f"{where} {listed(names)}" for where, names in parts if names)
 

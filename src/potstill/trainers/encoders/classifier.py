@@ -7,8 +7,8 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from potstill.engine.step import Model
 from potstill.errors import Problem, RequestError
+from potstill.models.edge import Model
 from potstill.trainers.encoders.base import TWICE, ClassTraining, fit, load, prepare
 from potstill.trainers.encoders.class_names import SOFT
 from potstill.trainers.loop.context import set_up
@@ -130,15 +130,11 @@ class ClassObjective:
     teacher: ClassTeacher | None = None
     """A live teacher; without one the batches hold its log-probabilities."""
 
-    def __call__(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return the loss [B] of the rows from the student's logits [B, C]."""
-        return self.losses(logits, batch).total()
-
-    def losses(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Losses:
+    def __call__(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Losses:
         """Return both parts of the loss, and for each row whether student and teacher predict the same class."""
         from potstill.trainers.encoders.text_batches import label_loss
-        from potstill.trainers.loop.objective import Losses, agreement
-        from potstill.trainers.losses import forward_kl
+        from potstill.trainers.loop.objective import Losses
+        from potstill.trainers.losses import agreement, forward_kl
 
         hard = (1 - self.alpha) * label_loss(logits, batch["labels"])
         if not self.alpha:

@@ -78,9 +78,9 @@ def collate(examples: Sequence[Example], padding: int) -> dict[str, Tensor]:
         "labels": np.zeros(len(rows), dtype=np.int64),
         "repeats": _repeats(texts, len(rows)),
     }
-    given = [example.top_logprobs for example in examples if example.top_logprobs is not None]
-    if given:
-        batch["vectors"] = np.concatenate(given)
+    repeats = [example.top_logprobs for example in examples if example.top_logprobs is not None]
+    if repeats:
+        batch["vectors"] = np.concatenate(repeats)
     return {name: torch.from_numpy(array) for name, array in batch.items()}
 
 
@@ -138,11 +138,7 @@ class Contrastive:
 class Distilled:
     """The distance of the student's vectors from a teacher's, text by text."""
 
-    def __call__(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return the loss [B] of the rows."""
-        return self.losses(logits, batch).total()
-
-    def losses(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Losses:
+    def __call__(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Losses:
         """Return the mean squared error over the vector of each text against the teacher's of the first.
 
         Reimers and Gurevych 2020 (arXiv 2004.09813), section 2. What the student says, the `logits`, are its vectors

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Interval
 
-from potstill.engine.step import Model
 from potstill.errors import Problem
+from potstill.models.edge import Model
 from potstill.trainers.encoders.base import ClassTraining, fit
 from potstill.trainers.loop.context import set_up
 

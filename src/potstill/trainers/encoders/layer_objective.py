@@ -18,7 +18,7 @@ from torch import Tensor
 from potstill.trainers import losses
 from potstill.trainers.encoders.layer_map import Pairs
 from potstill.trainers.encoders.text_batches import label_loss
-from potstill.trainers.loop.objective import Losses, agreement
+from potstill.trainers.loop.objective import Losses
 
 if TYPE_CHECKING:
     from potstill.compression.pretrained import ModelOutput
@@ -87,11 +87,7 @@ class LayerObjective:
     project: Callable[[Tensor], Tensor] = lambda states: states
     """Maps the student's hidden states to the teacher's size."""
 
-    def __call__(self, logits: Any, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return the loss [N] of the targets."""
-        return self.losses(logits, batch).total()
-
-    def losses(self, logits: Any, batch: Mapping[str, Tensor]) -> Losses:
+    def __call__(self, logits: Any, batch: Mapping[str, Tensor]) -> Losses:
         """Return the parts [N] of the loss; `logits` is a `Seen`."""
         seen: Seen = logits
         weights, teacher_output = self.weights, self.teacher(seen.inputs)
@@ -110,7 +106,7 @@ class LayerObjective:
             if weight:
                 # each target of a row gets the row's mean
                 parts[name] = weight * part(seen, teacher_output)[seen.rows]
-        return Losses(parts, {"agreement": agreement(seen.logits.detach(), teacher_logits.argmax(dim=-1))})
+        return Losses(parts, {"agreement": losses.agreement(seen.logits.detach(), teacher_logits.argmax(dim=-1))})
 
     def _cosine(self, seen: Seen, teacher_output: ModelOutput) -> Tensor:
         """Return [B] 1 - cosine of the last hidden states: Sanh et al. 2019, arXiv 1910.01108, section 2."""

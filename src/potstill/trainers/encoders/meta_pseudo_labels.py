@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt
 
-from potstill.engine.step import Model, Rows
+from potstill.engine.step import Rows
 from potstill.errors import BadInput, Problem
+from potstill.models.edge import Model
 from potstill.trainers.encoders import class_teacher
 from potstill.trainers.encoders.base import ClassTraining, Prepared, default_learning_rate, fit, load, longest, prepare
 from potstill.trainers.encoders.classifier import ClassObjective

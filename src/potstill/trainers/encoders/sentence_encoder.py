@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt
 
-from potstill.engine.step import Model
 from potstill.errors import Problem
 from potstill.models.card import name_of, write_card
+from potstill.models.edge import Model
 from potstill.models.sentence_encoder import load_float32
 from potstill.trainers.loop import student_model as students
 from potstill.trainers.loop.base import Training
@@ -197,14 +197,14 @@ def _taught(
     teacher = teacher.eval().to(device)
 
     def vectors(texts: list[Any]) -> dict[str, Any]:
-        given = [text if isinstance(text, str) else "" for text in texts]
-        return {VECTOR: teacher.encode(given, batch_size=64, show_progress_bar=False)}
+        strings = [text if isinstance(text, str) else "" for text in texts]
+        return {VECTOR: teacher.encode(strings, batch_size=64, show_progress_bar=False)}
 
-    def taught(given: Dataset, name: str) -> Dataset:
+    def taught(rows: Dataset, name: str) -> Dataset:
         # the file appears when it is complete, and a resumed run reads it; the fingerprint is given, as
         # `datasets` may hash a model otherwise in the next process
         file = str(context.work / f"{name}.arrow")
-        return given.map(
+        return rows.map(
             vectors,
             batched=True,
             batch_size=CHUNK,

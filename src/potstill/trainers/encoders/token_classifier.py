@@ -7,9 +7,9 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from potstill.engine.step import Model
 from potstill.errors import Problem
 from potstill.labelling.class_names import named
+from potstill.models.edge import Model
 from potstill.models.word_tokens import KIND as KIND
 from potstill.models.word_tokens import first_tokens, reads_words
 from potstill.trainers.encoders import class_names, class_teacher

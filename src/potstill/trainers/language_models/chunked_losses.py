@@ -2,7 +2,8 @@
 
 A vocabulary is some hundred times larger than a hidden state: for 4,096 tokens of 150,000 logits, each copy takes 2.5
 GB, and a divergence makes about ten of them for both models. Here each chunk's logits are computed, used and freed, and
-its gradient is taken at once, so that a trained output layer costs no second pass either.
+its gradient is taken at once, so that a trained output layer costs no second pass either. `before_the_output_layer` has
+a model stop at its hidden states, which `chunked` then reads.
 
 Shapes: N target tokens, n of them in a chunk, H hidden size, V vocabulary.
 """
@@ -11,17 +12,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Union
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from potstill.models.hidden_states import CLOSE, Projection, projection
 from potstill.trainers.language_models.base import CHUNK_TOKENS
-from potstill.trainers.language_models.lazy_logits import Logits, Projection
 from potstill.trainers.loop.objective import Losses
+from potstill.trainers.loop.student_model import evaluating
 from potstill.trainers.losses import cross_entropy
 
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import PretrainedModel
+    from potstill.trainers.loop.schedule import Reading
+
+Logits = Union[Tensor, Projection]
+"""Logits [N, V] of targets, computed or not."""
 ChunkLoss = Callable[[Tensor, slice], Losses]
 """Returns the losses [n] of a chunk from the student's logits [n, V] and which tokens these are."""
 
@@ -47,7 +55,7 @@ def hard_objective(logits: Logits, batch: Mapping[str, Tensor]) -> Tensor:
     labels = batch["labels"]
     if not isinstance(logits, Projection):
         return cross_entropy(logits, labels)
-    return chunked(logits, lambda made, rows: Losses({"hard": cross_entropy(made, labels[rows])}), CHUNK_TOKENS).total()
+    return chunked(logits, lambda cut, rows: Losses({"hard": cross_entropy(cut, labels[rows])}), CHUNK_TOKENS).total()
 
 
 class _Chunked(torch.autograd.Function):
@@ -117,9 +125,9 @@ class _Pass:
 
     def __call__(self, needed: Sequence[bool], upstream: Tensor | None) -> tuple[Tensor, Tensor, _Gradients]:
         """Return parts [N, P], metrics [N, F], and the gradients of the parts' sum, weighted by `upstream` [N, P]."""
-        given = self.student
-        student = replace(given, weight=given.weight.to(given.states.dtype))
-        total = _Gradients.zeros(needed, given.states, given.weight, given.bias)
+        whole = self.student
+        student = replace(whole, weight=whole.weight.to(whole.states.dtype))
+        total = _Gradients.zeros(needed, whole.states, whole.weight, whole.bias)
         parts, metrics = [], []
         # without tokens there is one empty chunk, for the names of parts and metrics
         for start in range(0, max(len(student), 1), self.chunk):
@@ -159,3 +167,82 @@ def _add(total: _Gradients, gradient: Tensor, student: Projection, rows: slice) 
             total.weight.add_(cast.t() @ states)
     if total.bias is not None:
         total.bias.add_(gradient.sum(dim=0))
+
+
+def before_the_output_layer(reading: Reading) -> Reading:
+    """Return a reading that leaves the output layer to the objective, where the model's architecture allows that."""
+    return replace(reading, logits=TargetStates(reading.logits))
+
+
+class TargetStates:
+    """Reads a batch like a model's own reading, but stops before the output layer where that can be done later.
+
+    It can where the output layer is a plain matrix and the logits rebuilt from its inputs are the model's: tested once
+    on two tokens, as architectures change their logits in various ways. For other models the logits are returned.
+    """
+
+    def __init__(self, logits: Callable[[Any, Mapping[str, Tensor]], Tensor]) -> None:
+        """Read as `logits` does, which returns [N, V]."""
+        self._logits = logits
+        self._rebuilds: dict[int, bool] = {}
+
+    def __call__(self, model: PretrainedModel, batch: Mapping[str, Tensor]) -> Any:
+        """Return the `Projection` of the targets of `batch`, or their logits [N, V]."""
+        bare = getattr(model, "module", model)  # without a wrapper such as DataParallel
+        if id(bare) not in self._rebuilds:
+            self._rebuilds[id(bare)] = rebuilds(bare)
+        if not self._rebuilds[id(bare)]:
+            return self._logits(model, batch)
+        head, select = bare.get_output_embeddings(), batch["select"]
+        seen: list[Tensor] = []
+        hooks = [head.register_forward_pre_hook(_take(seen)), head.register_forward_hook(_nothing(seen))]
+        try:
+            # the whole model is called, not its inner one: FSDP gathers weights and reduces gradients by its hooks
+            self._logits(model, batch)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return projection(bare, seen[0][select])
+
+
+def rebuilds(model: PretrainedModel) -> bool:
+    """Return whether a model's logits are what `projection` makes of its states."""
+    head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+    # adapters and quantized layers compute otherwise than by their weight
+    if type(head) is not torch.nn.Linear:
+        return False
+    ids = torch.tensor([[0, 1]], device=head.weight.device)
+    decoder = {"decoder_input_ids": ids} if getattr(model.config, "is_encoder_decoder", False) else {}
+    seen: list[Tensor] = []
+    hook = head.register_forward_pre_hook(lambda _, args: seen.append(_computed(args[0])))
+    try:
+        with torch.no_grad(), evaluating(model):
+            logits = model(input_ids=ids, use_cache=False, **decoder).logits[0].float()
+    finally:
+        hook.remove()
+    if len(seen) != 1 or seen[0].shape[:2] != ids.shape:
+        return False
+    rebuilt = projection(model, seen[0][0]).logits(slice(None))
+    return bool((rebuilt - logits).abs().max() <= CLOSE * logits.abs().max().clamp(min=1e-6))
+
+
+def _computed(states: Tensor) -> Tensor:
+    """Return states in the dtype that the model computes in: autocast would cast them in the layer itself."""
+    kind = states.device.type
+    return states.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else states
+
+
+def _take(seen: list[Tensor]) -> Callable[[Any, Any], Any]:
+    """Return a hook that keeps the input of a layer, and passes it an empty one."""
+
+    def hook(_: nn.Module, args: tuple[Tensor, ...]) -> Any:
+        seen.append(_computed(args[0]))
+        return (args[0][:, :0],)
+
+    return hook
+
+
+def _nothing(seen: list[Tensor]) -> Callable[[Any, Any, Any], Tensor]:
+    """Return a hook that puts one zero a token in place of the logits, cheap for the rest of the model."""
+    # expanded, not allocated: the rest of the forward pass may index, scale or slice it like logits
+    return lambda layer, args, output: output.new_zeros(1).expand(*seen[0].shape[:-1], 1)

@@ -19,10 +19,11 @@ import torch
 from torch import Tensor
 
 from potstill.models.chat import check_tokenizer
+from potstill.models.hidden_states import Projection
 from potstill.models.loading import config_of
 from potstill.models.positions import positions_of
+from potstill.trainers.language_models.chunked_losses import TargetStates
 from potstill.trainers.language_models.hard_label import text_example
-from potstill.trainers.language_models.lazy_logits import Projection, TargetStates
 from potstill.trainers.language_models.soft_objective import load_teacher
 from potstill.trainers.loop import student_model as students
 from potstill.trainers.loop.examples import Example, collate, micro_batches, target_logits

@@ -67,8 +67,7 @@ def learn_answers(
         BadInput: the student can't learn these turns, or there are no rows to learn from.
     """
     from potstill.trainers.language_models.architecture import architecture_of
-    from potstill.trainers.language_models.chunked_losses import hard_objective
-    from potstill.trainers.language_models.lazy_logits import before_the_output_layer
+    from potstill.trainers.language_models.chunked_losses import before_the_output_layer, hard_objective
 
     folder = students.folder_of(student)
     architecture = architecture_of(folder)

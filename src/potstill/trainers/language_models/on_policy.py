@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Interval
 
-from potstill.engine.step import Model
 from potstill.errors import BadInput, Problem
+from potstill.models.edge import Model
 from potstill.models.loading import config_of
 from potstill.models.positions import positions_of
 from potstill.prompts import answer_columns, render, required_variables

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from potstill.trainers.language_models.lazy_logits import before_the_output_layer
+from potstill.trainers.language_models.chunked_losses import before_the_output_layer
 from potstill.trainers.language_models.rollouts import Draw, DrawnBatch
 from potstill.trainers.language_models.soft_objective import SoftObjective
 from potstill.trainers.loop.examples import Example
@@ -20,7 +20,7 @@ from potstill.trainers.loop.objective import Losses
 from potstill.trainers.loop.schedule import CAUSAL, Reading
 
 if TYPE_CHECKING:
-    from potstill.trainers.language_models.lazy_logits import Logits
+    from potstill.trainers.language_models.chunked_losses import Logits
 
 
 def drawn(draw: Draw) -> Reading:
@@ -41,13 +41,9 @@ class OnPolicyObjective:
     ends: tuple[int, ...]
     """Tokens that end a text."""
 
-    def __call__(self, logits: Logits, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return the loss [N] of the generated tokens from the student's `Logits`."""
-        return self.losses(logits, batch).total()
-
-    def losses(self, logits: Logits, batch: Mapping[str, Tensor]) -> Losses:
+    def __call__(self, logits: Logits, batch: Mapping[str, Tensor]) -> Losses:
         """Return the loss [N], and metrics of the texts."""
-        soft = self.soft.losses(logits, batch)
+        soft = self.soft(logits, batch)
         return replace(soft, metrics={**soft.metrics, **rates(batch, self.ends)})
 
 

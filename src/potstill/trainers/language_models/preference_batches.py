@@ -22,8 +22,8 @@ from torch import Tensor
 from potstill.trainers.loop.examples import Example, Examples, collate, target_logits
 from potstill.trainers.loop.objective import Losses
 from potstill.trainers.loop.schedule import Reading
-from potstill.trainers.losses.dense import gathered_log_softmax
 from potstill.trainers.losses.preference import dpo
+from potstill.trainers.losses.token_losses import gathered_log_softmax
 
 if TYPE_CHECKING:
     from potstill.compression.pretrained import PretrainedModel
@@ -111,11 +111,7 @@ class PreferenceObjective:
     beta: float
     """Strength of the constraint to the reference model."""
 
-    def __call__(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return the loss [P] of the pairs from the student's logits [N, V]."""
-        return self.losses(logits, batch).total()
-
-    def losses(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Losses:
+    def __call__(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Losses:
         """Return the loss [P], and the margin, accuracy and rewards of each pair.
 
         The margin is the difference of the implicit rewards, beta log(student / reference), of both answers (Rafailov

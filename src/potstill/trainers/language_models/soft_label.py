@@ -10,10 +10,8 @@ from potstill.errors import Problem
 from potstill.trainers.language_models.base import CausalTraining, fit
 from potstill.trainers.language_models.soft_lesson import (
     SoftFields,
-    soft_columns,
     soft_lesson,
     soft_problems,
-    soft_recipe,
 )
 from potstill.trainers.loop.context import set_up
 
@@ -41,7 +39,7 @@ class SoftLabel(SoftFields, CausalTraining):
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns that the rows must have."""
-        return {"rows": soft_columns(self, self.prompt)}
+        return {"rows": self.soft_columns(self.prompt)}
 
     def check(self) -> Iterator[Problem]:
         """Yield what is wrong with the parameters, and with the vocabularies where both are at hand."""
@@ -50,7 +48,7 @@ class SoftLabel(SoftFields, CausalTraining):
 
     def recipe(self) -> dict[str, object]:
         """Return the parameters that the model card names."""
-        return {**super().recipe(), **soft_recipe(self)}
+        return {**super().recipe(), **self.soft_recipe()}
 
     def run(
         self,

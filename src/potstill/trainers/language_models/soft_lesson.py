@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt, Interval
 
-from potstill.engine.step import Model
 from potstill.errors import BadInput, Problem
 from potstill.models.card import name_of
+from potstill.models.edge import Model
 from potstill.models.loading import config_of
 from potstill.models.turns import LossOn
 from potstill.prompts import answer_columns
@@ -84,21 +84,18 @@ class SoftFields:
     chunk_tokens: Annotated[int, Ge(1)] = CHUNK_TOKENS
     """Tokens whose logits are in memory at once: sets the memory, not the result."""
 
+    def distance(self) -> Divergence:
+        """Return the divergence of the distributions."""
+        return Divergence(self.divergence, self.beta, self.skew)
 
-def distance(how: SoftFields) -> Divergence:
-    """Return the divergence of the distributions."""
-    return Divergence(how.divergence, how.beta, how.skew)
+    def soft_columns(self, prompt: str) -> tuple[str, ...]:
+        """Return the columns that rows must have: without a teacher its distributions too."""
+        needed = answer_columns(prompt)
+        return needed if self.teacher is not None else (*needed, *TOP_COLUMNS)
 
-
-def soft_columns(how: SoftFields, prompt: str) -> tuple[str, ...]:
-    """Return the columns that rows must have: without a teacher its distributions too."""
-    needed = answer_columns(prompt)
-    return needed if how.teacher is not None else (*needed, *TOP_COLUMNS)
-
-
-def soft_recipe(how: SoftFields) -> dict[str, object]:
-    """Return the parameters that the model card names."""
-    return {"alpha": how.alpha, "temperature": how.temperature, **distance(how).recipe()}
+    def soft_recipe(self) -> dict[str, object]:
+        """Return the parameters that the model card names."""
+        return {"alpha": self.alpha, "temperature": self.temperature, **self.distance().recipe()}
 
 
 def soft_problems(how: SoftFields, student: object) -> Iterator[Problem]:
@@ -107,10 +104,10 @@ def soft_problems(how: SoftFields, student: object) -> Iterator[Problem]:
         yield Problem("", "temperature", f"is {how.temperature:g} without a teacher: {WHY_NOT_SOFTENED}")
     if how.divergence != "forward_kl" and how.teacher is None:
         yield Problem("", "divergence", f"is {how.divergence} without a teacher: {WHY_FORWARD_KL}; {REMEDY}")
-    yield from distance(how).problems(how.temperature)
+    yield from how.distance().problems(how.temperature)
     if how.loss_on != "last" and how.divergence == "uld":
         yield Problem("", "loss_on", f"is {how.loss_on!r}, but uld pairs the tokens of one answer: take 'last'")
-    if not distance(how).one_vocabulary:
+    if not how.distance().one_vocabulary:
         return
     folders = [vocabulary_check.plain_folder(model) for model in (how.teacher, student)]
     vocabularies = [vocabulary_check.vocabulary_of(folder) if folder else None for folder in folders]
@@ -144,14 +141,14 @@ def soft_lesson(
     check_source(how, kind, teacher)
     folder = students.folder_of(student)
     architecture = _architecture(how, folder, teacher, kind)
-    size = check_vocabulary(folder, teacher if distance(how).one_vocabulary else None)
+    size = check_vocabulary(folder, teacher if how.distance().one_vocabulary else None)
     expected = "" if teacher is None or not kind else teacher_digest(teacher)
     stored = StoredLabels(students.load_tokenizer(folder), step.prompt, size, expected, context)
     example_of = _from_text(how, step.prompt, teacher, architecture)
     prepared = prepare(step, rows, folder, context, _from_stored(stored) if kind else example_of)
     context.notes["soft_labels"] = {"top": "stored", "hidden": "hidden states", "": "live"}[kind]
     answer = _answering(how, kind, prepared, teacher, stored)
-    objective = SoftObjective(how.alpha, how.temperature, distance(how), answer, how.chunk_tokens)
+    objective = SoftObjective(how.alpha, how.temperature, how.distance(), answer, how.chunk_tokens)
     return replace(prepared, reading=_reading(how, prepared.reading)), objective
 
 
@@ -166,7 +163,7 @@ def _architecture(how: SoftFields, student: Path, teacher: ModelSource | None, k
     architecture = architecture_of(student)
     check_loss_on(how.loss_on, architecture)
     check_alike(student, teacher, kind)
-    if architecture is ENCODER_DECODER and not distance(how).one_vocabulary:
+    if architecture is ENCODER_DECODER and not how.distance().one_vocabulary:
         raise BadInput("uld pairs the tokens of causal models; for encoder-decoders take SequenceLevel")
     return architecture
 
@@ -181,7 +178,7 @@ def _from_text(how: SoftFields, prompt: str, teacher: ModelSource | None, archit
     from potstill.trainers.language_models.cross_tokenizer import with_partner
 
     partner = None
-    if teacher is not None and not distance(how).one_vocabulary:
+    if teacher is not None and not how.distance().one_vocabulary:
         partner = with_partner(students.folder_of(teacher), prompt)
 
     def example_of(row: Mapping[str, Any], tokenizer: Tokenizer) -> Example | str:
@@ -203,18 +200,18 @@ def _answering(
     assert teacher is not None  # `check_source` has asked for one
     if kind == "hidden":
         return from_states(students.folder_of(teacher), *stored.dtypes)
-    if not distance(how).one_vocabulary:
+    if not how.distance().one_vocabulary:
         return live_partner(teacher)
     return live(teacher, prepared.reading)
 
 
 def _reading(how: SoftFields, whole: Reading) -> Reading:
     """Return how the student reads a batch: as in `whole`, but for the output layer."""
+    from potstill.trainers.language_models.chunked_losses import before_the_output_layer
     from potstill.trainers.language_models.cross_tokenizer import in_pairs
-    from potstill.trainers.language_models.lazy_logits import before_the_output_layer
 
     reading = before_the_output_layer(whole)
-    return reading if distance(how).one_vocabulary else in_pairs(reading)
+    return reading if how.distance().one_vocabulary else in_pairs(reading)
 
 
 def check_source(how: SoftFields, kind: Kind, teacher: ModelSource | None) -> None:

@@ -15,15 +15,14 @@ from torch import Tensor
 
 from potstill.errors import BadInput
 from potstill.models import encoder_decoder
-from potstill.models.hidden_states import Head
+from potstill.models.hidden_states import Head, Projection
 from potstill.models.loading import quantized_as
 from potstill.trainers import losses
 from potstill.trainers.language_models import trl_kernel
-from potstill.trainers.language_models.chunked_losses import chunked
+from potstill.trainers.language_models.chunked_losses import Logits, TargetStates, chunked
 from potstill.trainers.language_models.divergence import Divergence
-from potstill.trainers.language_models.lazy_logits import Logits, Projection, TargetStates
 from potstill.trainers.loop import student_model as students
-from potstill.trainers.loop.objective import Losses, agreement
+from potstill.trainers.loop.objective import Losses
 from potstill.trainers.loop.schedule import Reading
 from potstill.trainers.loop.session import trains_in_bf16
 
@@ -52,11 +51,7 @@ class SoftObjective:
     chunk: int
     """Tokens whose logits are in memory at once."""
 
-    def __call__(self, logits: Logits, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return the loss [N] of the targets from the student's `Logits`."""
-        return self.losses(logits, batch).total()
-
-    def losses(self, logits: Logits, batch: Mapping[str, Tensor]) -> Losses:
+    def __call__(self, logits: Logits, batch: Mapping[str, Tensor]) -> Losses:
         """Return the parts of the loss from the student's `Logits`."""
         # a teacher without weight is not run
         with torch.no_grad():
@@ -119,7 +114,7 @@ STORED = ("labels", "teacher_ids", "teacher_logprobs", "pair")
 def _from_top(student: Tensor, ids: Tensor, logprobs: Tensor) -> tuple[Tensor, Tensor]:
     """Return the divergence [n] from a teacher's top-k [n, K], and whether the same token is most probable."""
     likeliest = ids.gather(-1, logprobs.argmax(-1, keepdim=True))[:, 0]
-    return losses.topk_tail_divergence(student, ids, logprobs), agreement(student.detach(), likeliest)
+    return losses.topk_tail_divergence(student, ids, logprobs), losses.agreement(student.detach(), likeliest)
 
 
 def _agreement(student: Tensor, teacher: Tensor) -> Tensor:

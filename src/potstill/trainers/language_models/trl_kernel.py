@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from potstill.trainers.language_models.lazy_logits import Projection
+    from potstill.models.hidden_states import Projection
 
 
 def usable(student: Projection) -> bool:
@@ -33,7 +33,7 @@ def divergence(student: Projection, teacher: Projection, beta: float, temperatur
     """
     from trl.kernels.chunked_divergence import ChunkedDivergenceFunction
 
-    from potstill.trainers.losses.dense import nonnegative
+    from potstill.trainers.losses.token_losses import nonnegative
 
     # positional: autograd functions take no keywords
     value, _ = ChunkedDivergenceFunction.apply(

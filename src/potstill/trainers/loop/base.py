@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Interval
 
-from potstill.engine.step import Model, Rows, Step
+from potstill.engine.step import Rows, Step
 from potstill.errors import Problem
+from potstill.models.edge import Model
 from potstill.models.preload import TRAINER
 from potstill.trainers.loop.trackers import Tracker, missing_trackers
 

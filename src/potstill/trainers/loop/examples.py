@@ -38,7 +38,7 @@ POOL = 8
 
 @dataclass(frozen=True)
 class Example:
-    """One row in tokens."""
+    """A tokenized row."""
 
     ids: Sequence[int]
     """Prompt and target tokens."""

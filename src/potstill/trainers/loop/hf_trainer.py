@@ -17,7 +17,7 @@ from potstill.errors import BadInput, PotstillError
 from potstill.trainers.loop import failure_messages
 from potstill.trainers.loop.checkpoints import STATE, is_finished, last_checkpoint, step_of
 from potstill.trainers.loop.examples import Example, Examples, LengthBatches
-from potstill.trainers.loop.objective import Tally, losses_of
+from potstill.trainers.loop.objective import Losses, Tally
 from potstill.trainers.loop.student_model import evaluating
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from transformers import TrainingArguments
 
-    from potstill.trainers.loop.evaluation_callback import Evaluator
     from potstill.trainers.loop.objective import Objective
     from potstill.trainers.loop.process_group import Group
     from potstill.trainers.loop.schedule import Reading, Schedule
@@ -87,27 +86,23 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
         self._rows: Sequence[int] = ()
         self._loss = torch.zeros(())
 
-    def complete(self, total: int, logger: Logger, evaluator: Evaluator | None) -> None:
-        """Train up to step `total`, from the newest checkpoint if there is one.
-
-        With an `evaluator`, the model ends with the weights of the lowest validation loss.
-        """
-        if evaluator is not None:
-            self.add_callback(evaluator)
+    def complete(self, total: int, logger: Logger) -> None:
+        """Train up to step `total`, from the newest checkpoint if there is one."""
         folder = Path(self.args.output_dir)
         # process 0 alone looks and cleans up, so that all resume from the same one
         checkpoint = self.group.gather(last_checkpoint(folder) if not self.group.rank else None)[0]
         if checkpoint is not None and is_finished(checkpoint, total, self._schedule.patience):
             # Trainer.train would take one step more when the last epoch is fractional
-            self._load_from_checkpoint(str(checkpoint))
+            self.restore(checkpoint)
             self.state = TrainerState.load_from_json(str(checkpoint / STATE))
         else:
             if checkpoint is not None:
                 logger.info("resuming from step %d of %d", step_of(checkpoint), total)
             self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        if evaluator is not None:
-            evaluator.take_best()
-        self.finish()
+
+    def restore(self, folder: Path) -> None:
+        """Load the weights in `folder`, a checkpoint or those of `save_model`, into the model."""
+        self._load_from_checkpoint(str(folder))
 
     def get_train_dataloader(self) -> Any:
         """Return the batches, each its rows' numbers and a list of this process's micro-batches."""
@@ -171,7 +166,7 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
         total = torch.zeros((), device=self.args.device)
         for part, weight in self.even(inputs["parts"], inputs["spare"]):
             batch = self._prepare_inputs(part)
-            losses = losses_of(self._objective, self._reading.logits(model, batch), batch)
+            losses = Losses.of(self._objective(self._reading.logits(model, batch), batch))
             each = losses.total()
             if weight:
                 self._tally.add(each, losses)
@@ -235,7 +230,7 @@ class StudentTrainer(Trainer):  # type: ignore[misc] # transformers is not typed
                 split = self._parts([examples[number] for number in numbers], [examples[chunks[start][0]]])
                 for part, weight in self.even(split["parts"], split["spare"]):
                     batch = self._prepare_inputs(part)
-                    losses = losses_of(self._objective, self._reading.logits(self.model, batch), batch)
+                    losses = Losses.of(self._objective(self._reading.logits(self.model, batch), batch))
                     if weight:
                         tally.add(losses.total(), losses)
         return tally.means(self.group)

@@ -1,24 +1,29 @@
-"""The training loop: from a model, tokenized rows and an objective to trained weights; it resumes when killed."""
+"""The training loop: from a model, tokenized rows and an objective to trained weights; it resumes when killed.
+
+`train` builds the `StudentTrainer`; `Reporter` and `Evaluator` are what it calls at each step.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import TrainingArguments
+from transformers import TrainerCallback, TrainingArguments
 
 from potstill.trainers.loop import trackers
-from potstill.trainers.loop.evaluation_callback import Evaluator
+from potstill.trainers.loop.checkpoints import best_folder, best_step, drop_beaten, is_exhausted
 from potstill.trainers.loop.examples import Examples
 from potstill.trainers.loop.hf_trainer import StudentTrainer
 from potstill.trainers.loop.objective import Objective
 from potstill.trainers.loop.process_group import Group
-from potstill.trainers.loop.progress_callback import Reporter
 from potstill.trainers.loop.schedule import CAUSAL, CURVE_POINTS, SCHEDULERS, WSD_DECAY, Reading, Schedule
 
 if TYPE_CHECKING:
+    from transformers import TrainerControl, TrainerState
+
     from potstill.compression.pretrained import PretrainedModel
     from potstill.engine.context import Context
     from potstill.trainers.loop.context import TrainingContext
@@ -48,7 +53,12 @@ def train(
     trainer.add_callback(Reporter(trainer, context))
     validation = examples.validation
     evaluator = None if validation is None else Evaluator(trainer, validation, schedule, folder)
-    trainer.complete(total, context.logger, evaluator)
+    if evaluator is not None:
+        trainer.add_callback(evaluator)
+    trainer.complete(total, context.logger)
+    if evaluator is not None:
+        evaluator.take_best()
+    trainer.finish()
     return trainer
 
 
@@ -118,3 +128,86 @@ def _shape(schedule: Schedule, total: int) -> dict[str, Any]:
     if schedule.decay != "wsd":
         return {}
     return {"num_decay_steps": max(1, math.ceil(WSD_DECAY * total)), "decay_type": "1-sqrt"}
+
+
+class Reporter(TrainerCallback):  # type: ignore[misc] # transformers is not typed
+    """Reports progress, losses and metrics to the run's display and to the step's log."""
+
+    def __init__(self, trainer: StudentTrainer, context: Context) -> None:
+        """Report the progress of `trainer` to `context`."""
+        self._trainer = trainer
+        self._context = context
+        self._notes: dict[str, str] = {}
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+        """Report the step."""
+        note = ", ".join(self._notes.values())
+        self._context.progress(state.global_step, state.max_steps, tokens=self._trainer.tokens_seen, note=note)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, float] | None = None,
+        **_: object,
+    ) -> None:
+        """Report what was measured."""
+        for name in ("loss", "validation_loss"):
+            if name in (logs or {}):
+                self._notes[name] = shown(logs or {}, name)
+                self._context.logger.info("step %d of %d: %s", state.global_step, state.max_steps, self._notes[name])
+
+
+def shown(logs: Mapping[str, float], name: str) -> str:
+    """Return a loss and the metrics beside it as a line of text.
+
+    >>> shown({"loss": 1.25, "agreement": 0.8, "epoch": 1.0}, "loss")
+    'loss 1.2500, agreement 80 %'
+    """
+    text = f"{name.replace('_', ' ')} {logs[name]:.4f}"
+    return text + (f", agreement {100 * logs['agreement']:.0f} %" if "agreement" in logs else "")
+
+
+class Evaluator(TrainerCallback):  # type: ignore[misc] # transformers is not typed
+    """Evaluates at intervals, keeps the best weights, and stops a training early that no longer improves.
+
+    What it decides follows from the trainer's log alone, which is part of a checkpoint; so a run that was killed
+    decides the same.
+    """
+
+    def __init__(self, trainer: StudentTrainer, validation: Examples, schedule: Schedule, folder: Path) -> None:
+        """Evaluate `trainer` on `validation`; the best weights go below `folder`."""
+        self._trainer = trainer
+        self._validation = validation
+        self._schedule = schedule
+        self._folder = folder
+        self._every = schedule.evaluate_every or schedule.steps_a_pass(len(trainer.train_dataset))
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+        """Evaluate if it is time, and at the very end."""
+        if state.global_step % self._every and state.global_step < state.max_steps:
+            return
+        metrics = self._trainer.mean_loss(self._validation)
+        due = control.should_log
+        self._trainer.log({f"validation_{name}": value for name, value in metrics.items()})
+        control.should_log = due  # `log` resets it, but the training loss of this step is still to be logged
+        history = state.log_history
+        writes = args.save_strategy != "no"
+        if best_step(history) == state.global_step and writes:
+            self._trainer.save_model(str(best_folder(self._folder, state.global_step)))
+        if is_exhausted(history, self._schedule.patience):
+            control.should_log = control.should_training_stop = True
+            control.should_save = writes
+
+    def take_best(self) -> None:
+        """Load the best weights into the trained model, unless these are its last ones."""
+        state = self._trainer.state
+        best = best_step(state.log_history)
+        if best is not None and best != state.global_step:
+            self._trainer.restore(best_folder(self._folder, best))
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+        """Delete the weights that are no longer the best by the log in this checkpoint."""
+        if not self._trainer.group.rank:
+            drop_beaten(self._folder, state.log_history)

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from potstill.trainers.loop.process_group import Group
-
-
-class Objective(Protocol):
-    """A loss of a student, target by target."""
-
-    def __call__(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return the loss [N] of each target from the student's logits [N, V] and the batch they come from."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +21,11 @@ class Losses:
     metrics: Mapping[str, Tensor] = field(default_factory=dict)
     """[N] each, by name, only logged: such as `agreement` with the teacher and the unweighted `divergence` from it."""
 
+    @classmethod
+    def of(cls, loss: Tensor | Losses) -> Losses:
+        """Return what an objective has returned as losses; a plain `loss` [N] is their one part."""
+        return loss if isinstance(loss, cls) else cls({"loss": cast("Tensor", loss)})
+
     def total(self) -> Tensor:
         """Return the loss [N]."""
         first, *others = self.parts.values()
@@ -36,28 +34,16 @@ class Losses:
         return first
 
 
-@runtime_checkable
-class InParts(Protocol):
-    """An objective with named parts; called as an `Objective`, it returns `losses(...).total()`."""
+class Objective(Protocol):
+    """A loss of a student, target by target."""
 
-    def losses(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Losses:
-        """Return the parts of the loss from the student's logits [N, V] and the batch they come from."""
+    def __call__(self, logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor | Losses:
+        """Return the loss [N] of each target, or its parts.
 
-
-def losses_of(objective: Objective, logits: Tensor, batch: Mapping[str, Tensor]) -> Losses:
-    """Return the losses of `objective`, in parts if it has any."""
-    if isinstance(objective, InParts):
-        return objective.losses(logits, batch)
-    return Losses({"loss": objective(logits, batch)})
-
-
-def agreement(logits: Tensor, teacher: Tensor) -> Tensor:
-    """Return 1 for each target where student [N, V] and teacher have the same most probable token, otherwise 0.
-
-    `teacher` [N] is the teacher's most probable token of each.
-    """
-    # amax is faster than argmax, which PyTorch does not vectorize on a CPU
-    return (logits.gather(-1, teacher[:, None])[:, 0] >= logits.amax(-1)).float()
+        Args:
+            logits: [N, V] the student's, or whatever else its `Reading` makes of a batch.
+            batch: the micro-batch that they come from.
+        """
 
 
 @dataclass

@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import pad
 
-from potstill.trainers.losses.dense import softened
+from potstill.trainers.losses.token_losses import softened
 
 
 def uld(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:

@@ -102,16 +102,16 @@ def data_files(fields: Definition) -> list[str]:
 def with_files_from(folder: Path, fields: Definition) -> dict[str, Any]:
     """Return the fields of a task whose data files are looked for beside its YAML file first."""
 
-    def found(file: str | list[str]) -> str | list[str]:
+    def beside(file: str | list[str]) -> str | list[str]:
         if isinstance(file, list):
-            return [str(found(one)) for one in file]
-        beside = folder / file
-        return str(beside) if beside.exists() else file
+            return [str(beside(one)) for one in file]
+        path = folder / file
+        return str(path) if path.exists() else file
 
     named = (fields.get("dataset_kwargs") or {}).get("data_files")
     if not named:
         return dict(fields)
-    files = {split: found(file) for split, file in named.items()} if isinstance(named, Mapping) else found(named)
+    files = {split: beside(file) for split, file in named.items()} if isinstance(named, Mapping) else beside(named)
     return {**fields, "dataset_kwargs": {**fields["dataset_kwargs"], "data_files": files}}
 
 

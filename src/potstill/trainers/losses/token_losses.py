@@ -1,10 +1,10 @@
-"""Losses over the whole vocabulary: cross-entropy, and how far a student's distribution is from its teacher's.
+"""Losses of tokens: cross-entropy, and how far a student's distribution is from its teacher's.
 
 Both distributions are softened by `temperature`, above 0; 1 leaves them as they are. None of these functions makes up
 for the gradient's shrinking with it: `Divergence.factor` of `language_models.divergence` does. A divergence is never
 below 0 and, where the teacher rules tokens out with logits of -inf, finite with finite gradients.
 
-Shapes: N target tokens, V vocabulary. p is the teacher's distribution, q the student's.
+Shapes: N target tokens, V vocabulary, K kept entries a token. p is the teacher's distribution, q the student's.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from torch import Tensor
 LOWEST = -87.0
 """Log-probability below which a token counts as this unlikely where it would divide: e^-87 is about the smallest normal
 float32, and the logarithm of less would be infinite."""
+SATURATED = -1e-7
+"""Log mass from which on all of it counts as captured; closer to 0, the rest is within float32's rounding."""
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -175,6 +177,45 @@ def mean_squared_error(student_logits: Tensor, teacher_logits: Tensor) -> Tensor
     return apart.square().mean(dim=-1)
 
 
+def topk_tail_divergence(student_logits: Tensor, teacher_ids: Tensor, teacher_logprobs: Tensor) -> Tensor:
+    """Return KL(teacher || student) over K kept entries and one bucket that holds the rest of the vocabulary.
+
+    Word-level distillation (Kim and Rush 2016, arXiv 1606.07947, section 3.1) from a truncated teacher. Without the
+    bucket the sum is no divergence: it can be negative, and rewards a student that takes mass from the tail. With it,
+    this is a divergence of K + 1 categories: at least 0, at most the dense one, and equal to it for K = V. It holds at
+    temperature 1 only: to soften, one would need the normalizer over the whole vocabulary.
+
+    Args:
+        student_logits: [N, V].
+        teacher_ids: [N, K] token ids, distinct in each row.
+        teacher_logprobs: [N, K] log-probabilities at temperature 1.
+
+    Returns:
+        [N].
+    """
+    teacher = teacher_logprobs.float()
+    student = gathered_log_softmax(student_logits.float(), teacher_ids)
+    weight = teacher.exp()
+    # an engine that samples from a nucleus returns -inf outside of it: 0 log 0 = 0
+    over_kept = (weight * torch.where(weight > 0, teacher - student, 0.0)).sum(dim=-1)
+    teacher_mass, student_mass = teacher.logsumexp(dim=-1), student.logsumexp(dim=-1)
+    teacher_tail = _log1mexp(teacher_mass.clamp(max=SATURATED))
+    student_tail = _log1mexp(student_mass.clamp(max=SATURATED))
+    # the bucket of the other V - K tokens: P log(P / Q), with P = 1 - sum of the kept p, Q = 1 - sum of the kept q
+    tail = teacher_tail.exp() * (teacher_tail - student_tail)
+    # a teacher whose whole mass was kept has no tail: its bucket is 0 * log 0 = 0
+    return nonnegative(over_kept + torch.where(teacher_mass < SATURATED, tail, torch.zeros_like(tail)))
+
+
+def agreement(logits: Tensor, teacher: Tensor) -> Tensor:
+    """Return 1 for each target where student [N, V] and teacher have the same most probable token, otherwise 0.
+
+    `teacher` [N] is the teacher's most probable token of each.
+    """
+    # amax is faster than argmax, which PyTorch does not vectorize on a CPU
+    return (logits.gather(-1, teacher[:, None])[:, 0] >= logits.amax(-1)).float()
+
+
 def softened(logits: Tensor, temperature: float) -> Tensor:
     """Return log-probabilities in float32 at `temperature`."""
     logits = logits.float()
@@ -204,3 +245,11 @@ def _kl(p: Tensor, q: Tensor) -> Tensor:
     weight = p.exp()
     # selected before it is multiplied: 0 * inf would be NaN, in the gradient even if not in the value
     return (weight * torch.where(weight > 0, p - q, 0.0)).sum(dim=-1)
+
+
+def _log1mexp(x: Tensor) -> Tensor:
+    """Return log(1 - exp(x)) for x < 0 without cancellation (Maechler 2012, equation 7)."""
+    # each branch gets an argument at which it is finite: an infinite gradient of the unused one times 0 would be NaN
+    # switches at -log 2, where both forms lose the least
+    near, far = x.clamp(min=-0.6931472), x.clamp(max=-0.6931472)
+    return torch.where(x > -0.6931472, torch.log(-torch.expm1(near)), torch.log1p(-torch.exp(far)))
