@@ -9,7 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Better = Literal["first", "second", "tie"]
 """Which of two answers is preferred."""
@@ -151,15 +155,24 @@ def _auc(scores: Sequence[float], right: Sequence[bool | None]) -> float | None:
     bad = [score for score, one in zip(scores, right, strict=False) if one is False]
     if not good or not bad:
         return None
-    from scipy.stats import mannwhitneyu
-
-    return float(mannwhitneyu(good, bad).statistic) / (len(good) * len(bad))
+    wins = math.fsum((one > other) + (one == other) / 2 for one in good for other in bad)
+    return wins / (len(good) * len(bad))
 
 
 def _ranks(first: Sequence[float], second: Sequence[float]) -> float | None:
     """Return Spearman's correlation of two rows of numbers; None of fewer than three, or where one is constant."""
     if len(first) < 3 or len(first) != len(second) or len(set(first)) < 2 or len(set(second)) < 2:
         return None
-    from scipy.stats import spearmanr
+    import numpy as np
 
-    return float(spearmanr(first, second).statistic)
+    return float(np.corrcoef(_mean_ranks(first), _mean_ranks(second))[0, 1])
+
+
+def _mean_ranks(values: Sequence[float]) -> NDArray[np.float64]:
+    """Return the rank of each value, equal ones at their mean."""
+    import numpy as np
+
+    _, places, counts = np.unique(np.asarray(values, float), return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    means: NDArray[np.float64] = (ends - (counts - 1) / 2)[places]
+    return means

@@ -44,8 +44,11 @@ def compare_measure(
     from potstill.metrics.uncertainty.bootstrap import paired_bootstrap
 
     if isinstance(measure, CorpusMeasure):
-        counts = measure.counts(first, golds), measure.counts(second, golds)
-        return paired_bootstrap(*counts, measure.figure, clusters, draws=draws, seed=seed)
-    scores = [[[measure.per_row(answer, gold, {}) or 0.0, 1.0] for answer, gold in zip(own, golds, strict=True)]
-              for own in (first, second)]  # fmt: skip
-    return paired_bootstrap(*scores, lambda sums: sums[0] / sums[1], clusters, draws=draws, seed=seed)
+        mine, yours = measure.counts(first, golds), measure.counts(second, golds)
+        return paired_bootstrap(mine, yours, measure.figure, clusters, draws=draws, seed=seed)
+
+    def scored(answers: Sequence[str]) -> list[list[float]]:
+        return [[measure.per_row(one, gold, {}) or 0.0, 1.0] for one, gold in zip(answers, golds, strict=True)]
+
+    mine, yours = scored(first), scored(second)
+    return paired_bootstrap(mine, yours, lambda sums: sums[0] / sums[1], clusters, draws=draws, seed=seed)

@@ -18,7 +18,7 @@ from potstill.models.preload import ENGINE
 from potstill.prompts import Chat, Template, rendered
 from potstill.steps.evaluation.evaluation_sets import by_name, missing_sets
 from potstill.steps.evaluation.exports import export_problems
-from potstill.steps.evaluation.language_model import as_teacher
+from potstill.steps.evaluation.language_model import teacher_for
 from potstill.steps.labelling.score import scorer_problems
 from potstill.steps.rows.prompt_columns import prompt_columns
 from potstill.teachers.cache.response_cache import Asker
@@ -128,7 +128,7 @@ class EvaluateAgreement(Step):
             TooManyLost: one of both failed for a row.
         """
         asked = self._rows(by_name(rows))
-        first, second = as_teacher(teacher), as_teacher(model)
+        first, second = teacher_for(teacher), teacher_for(model)
         # one model is loaded at a time
         with Asker(first, context) as asker:
             answers = self._answers(asker, asked)
@@ -222,7 +222,7 @@ def _figures(
         "agreement_low": share.low,
         "agreement_high": share.high,
     }
-    both = [one for place in places if (one := shares[place]) is not None]
+    both = [share_here for place in places if (share_here := shares[place]) is not None]
     figures["same_tokens"] = sum(both) / len(both) if both else None
     read = [(place, one) for place in places if (one := compared[place].tokens) is not None]
     for figure, values_of in _FIGURES.items():

@@ -18,7 +18,7 @@ from potstill.models.preload import ENGINE
 from potstill.prompts import Template, rendered
 from potstill.steps.evaluation.evaluation_sets import by_name, missing_sets
 from potstill.steps.evaluation.exports import export_problems
-from potstill.steps.evaluation.language_model import as_teacher
+from potstill.steps.evaluation.language_model import teacher_for
 from potstill.steps.labelling.score import scorer_problems
 from potstill.steps.rows.prompt_columns import prompt_columns
 from potstill.teachers.cache.response_cache import Asker
@@ -143,19 +143,21 @@ class EvaluateChoices(Step):
             TooManyLost: the teacher failed for more rows than `max_failed` allows.
         """
         items = self._items(by_name(rows))
-        teacher = as_teacher(model)
+        teacher = teacher_for(model)
         with Asker(teacher, context) as asker:
             requests = [(number, one) for number, item in enumerate(items) for one in item.requests]
             answers: list[list[Response]] = [[] for _ in items]
             for number, response in asker.ask(requests, len(requests)):
                 answers[number].append(response)
         picks = [_choice(item, own) for item, own in zip(items, answers, strict=True)]
-        failed = [item for item, one in zip(items, picks, strict=True) if one is None]
-        for item in failed:
-            context.ledger.lose(item.row, "retryable", "teacher error", _first_error(answers[items.index(item)]))
+        failed = [
+            (item.row, _first_error(own)) for item, own, pick in zip(items, answers, picks, strict=True) if pick is None
+        ]
+        for row, error in failed:
+            context.ledger.lose(row, "retryable", "teacher error", error)
         context.ledger.keep(len(items) - len(failed))
         if len(failed) > self.max_failed * len(items):
-            text = _first_error(answers[items.index(failed[0])])
+            text = failed[0][1]
             raise TooManyLost(f"the teacher failed for {len(failed)} of {len(items)} rows, the first time with: {text}")
         self._write(context, items, picks)
         sets = {name: self._figures(items, picks, name) for name in dict.fromkeys(item.set for item in items)}

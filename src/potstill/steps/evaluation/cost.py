@@ -22,7 +22,7 @@ from potstill.models.footprint import bytes_by_part
 from potstill.prompts import Template, rendered
 from potstill.steps.evaluation.cost_process import Cost, Protocol
 from potstill.steps.evaluation.exports import export_problems
-from potstill.steps.evaluation.language_model import as_teacher, size_on_disk, weights_folder
+from potstill.steps.evaluation.language_model import size_on_disk, teacher_for, weights_folder
 from potstill.steps.rows.prompt_columns import prompt_columns
 from potstill.teachers.protocol import Request, Sampling
 
@@ -105,7 +105,7 @@ class MeasureCost(Step):
             for place, (name, model) in enumerate(models.items()):
                 if name in errors:
                     continue
-                result = _in_process(as_teacher(model), asked, protocol, context, self.seconds)
+                result = _in_process(teacher_for(model), asked, protocol, context, self.seconds)
                 if isinstance(result, str):
                     errors[name] = result
                     context.logger.warning("%s can't be measured: %s", name, result)
@@ -144,7 +144,7 @@ class MeasureCost(Step):
         """Return the figures of one model."""
         folder = weights_folder(model)
         size = {**size_on_disk(folder), "bytes_by_part": None if folder is None else bytes_by_part(folder)}
-        teacher = as_teacher(model)
+        teacher = teacher_for(model)
         who = {"teacher": type(teacher).__name__, "label": teacher.label}
         if error:
             return {**who, **size, "error": error}

@@ -5,6 +5,7 @@ Order: load, warm up, single requests of one token, single requests of whole ans
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 import time
@@ -104,8 +105,7 @@ def _gpu_energy() -> list[float]:
     if torch is None or not torch.cuda.is_available():
         return []
     try:
-        import pynvml
-
+        pynvml = importlib.import_module("pynvml")  # comes with NVIDIA's own packages, if at all
         pynvml.nvmlInit()
         handles = [pynvml.nvmlDeviceGetHandleByIndex(number) for number in range(pynvml.nvmlDeviceGetCount())]
         return [pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3 for handle in handles]

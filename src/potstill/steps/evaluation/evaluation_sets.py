@@ -49,9 +49,10 @@ def exchange_in(prompt: str, row: Mapping[str, Any], gold: str = "") -> tuple[st
         return chat.reason
     asked = chat[-1]["content"] if talks else row["instruction"]
     if gold:
-        named = [row.get(gold)] if isinstance(row.get(gold), str) else row.get(gold)
-        texts = isinstance(named, list | tuple) and bool(named) and all(isinstance(one, str) for one in named)
-        return (asked, chat, tuple(named or ())) if texts else f"{gold} must be text, or a list of at least one text"
+        value = row.get(gold)
+        right = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list | tuple) else ()
+        texts = bool(right) and all(isinstance(one, str) for one in right)
+        return (asked, chat, right) if texts else f"{gold} must be text, or a list of at least one text"
     expected = answer_of(prompt, row)
     if expected is None:
         return "it has no right answer: give output, or end the conversation with the assistant's turn"

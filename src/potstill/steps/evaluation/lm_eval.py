@@ -20,7 +20,7 @@ from potstill.models.edge import Model
 from potstill.models.preload import ENGINE
 from potstill.steps.evaluation.exports import export_problems
 from potstill.steps.evaluation.harness.tasks import Tasks, missing_harness
-from potstill.steps.evaluation.language_model import as_teacher
+from potstill.steps.evaluation.language_model import teacher_for
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -113,7 +113,7 @@ class LMEval(Step):
             raise missing
         from potstill.steps.evaluation.harness.scores import Measured
 
-        teacher = as_teacher(model)
+        teacher = teacher_for(model)
         built = self.sources.built(rows or {}, self.few_shot)
         _refuse(teacher, built["tasks"])
         results, shortened = self._results(teacher, built, context)

@@ -99,7 +99,7 @@ def documents(tokenizer: Any, texts: Sequence[str], ids: Sequence[str], width: i
     mark = tokenizer.decode(first)
     windows: list[Window] = []
     row_of: list[int] = []
-    rows = []
+    rows: list[dict[str, Any]] = []
     every: list[int] = []
     for number, (text, name) in enumerate(zip(texts, ids, strict=True)):
         special = {"add_special_tokens": False} if mark and text.startswith(mark) else {}

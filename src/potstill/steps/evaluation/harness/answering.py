@@ -26,9 +26,10 @@ from potstill.text.reasoning import opened_by
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
 
+    from potstill.models.chat import Messages
     from potstill.models.protocols import Tokenizer
     from potstill.teachers.cache.response_cache import Asker
-    from potstill.teachers.protocol import Messages, Response, Teacher
+    from potstill.teachers.protocol import Response, Teacher
 
 LONGEST_ANSWER = 256
 """Tokens of an answer where a task names no number, as in the harness."""

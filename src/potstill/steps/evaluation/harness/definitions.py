@@ -149,7 +149,7 @@ def _loader() -> Any:
     """Return what reads YAML without running anything that stands in it."""
     import yaml
 
-    class Loader(yaml.SafeLoader):
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
         """Reads functions as their names."""
 
     def named(loader: yaml.SafeLoader, node: ScalarNode) -> FunctionName:

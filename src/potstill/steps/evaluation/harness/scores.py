@@ -60,7 +60,7 @@ class Measured:
         """Return the figures of one task."""
         by_filter = _by_filter(self.results["samples"][name])
         first = next(iter(by_filter.values()))
-        figures = {"n": len(first), **figures_in(self.results["results"][name])}
+        figures: dict[str, Any] = {"n": len(first), **figures_in(self.results["results"][name])}
         for filtered, samples in by_filter.items():
             end = "" if filtered == NO_FILTER else f" ({filtered})"
             for metric in samples[0]["metrics"]:
