@@ -86,9 +86,11 @@ class Evaluate(Step):
     cluster: str = ""
     """Column that says which rows come from one source, such as a passage or a seed task; rows of one cluster count as
     alike in the intervals of `measures`. A row without a value there is alone."""
+    gold: str = ""
+    """Column with the right answers, text or a list of texts of which each is right; empty is `output`, as above."""
 
     version: ClassVar[int] = 2  # thoughts are no part of an answer
-    unkeyed_defaults: ClassVar[frozenset[str]] = frozenset({"measures", "cluster"})
+    unkeyed_defaults: ClassVar[frozenset[str]] = frozenset({"measures", "cluster", "gold"})
     makes: ClassVar[str] = "metrics"
     heavy: ClassVar[bool] = True
     alone: ClassVar[bool] = True
@@ -107,7 +109,7 @@ class Evaluate(Step):
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns of a test set."""
-        return {"rows": (*columns_of(self.prompt), *([self.cluster] if self.cluster else []))}
+        return {"rows": (*columns_of(self.prompt, self.gold), *([self.cluster] if self.cluster else []))}
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Return one request a row, and those of warm-up and latency."""
@@ -195,14 +197,16 @@ class Evaluate(Step):
         for name, rows in sets.items():
             for number, row in enumerate(cast("Iterable[dict[str, Any]]", rows)):
                 row_id = str(row.get("id", number))
-                exchange = exchange_in(self.prompt, row)
+                exchange = exchange_in(self.prompt, row, self.gold)
                 if isinstance(exchange, str):
                     problems.append(f"row {row_id!r} of the test set {name!r}: {exchange}")
                     continue
-                asked, chat, expected = exchange
+                asked, chat, right = exchange
                 source = row[self.cluster] if self.cluster else None
                 cluster = None if source is None else str(source)
-                collected.append(Question(name, row_id, asked, expected, Request(chat, sampling), row, cluster))
+                collected.append(
+                    Question(name, row_id, asked, right[0], Request(chat, sampling), row, cluster, right[1:])
+                )
         if problems:
             raise BadInput(*problems)
         return collected
