@@ -27,6 +27,7 @@ from potstill.models.footprint import footprint, peak_memory
 from potstill.models.identity import export_in, is_local
 from potstill.models.preload import ENGINE
 from potstill.prompts import Template
+from potstill.publishing.trackers import send
 from potstill.steps.evaluation.answer_rows import measure_problems, measures_in, scored_sets, write_rows
 from potstill.steps.evaluation.answer_scores import Question, examples, score
 from potstill.steps.evaluation.evaluation_sets import by_name, columns_of, exchange_in, missing_sets
@@ -95,6 +96,7 @@ class Evaluate(Step):
     heavy: ClassVar[bool] = True
     alone: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = ENGINE
+    send_results = send
 
     def placement(self) -> Placement:
         """Return a process of its own, even for a teacher elsewhere: what else the run does must not slow it down."""
