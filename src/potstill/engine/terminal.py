@@ -52,8 +52,8 @@ def tame() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper) and not isinstance(stream, PlainStream) and _is_terminal(stream):
-            settings = {"encoding": stream.encoding, "errors": stream.errors, "line_buffering": stream.line_buffering}
-            setattr(sys, name, PlainStream(stream.buffer, write_through=stream.write_through, **settings))
+            settings = (stream.encoding, stream.errors, None, stream.line_buffering, stream.write_through)
+            setattr(sys, name, PlainStream(stream.buffer, *settings))
 
 
 def _is_terminal(stream: IO[str]) -> bool:

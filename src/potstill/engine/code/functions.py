@@ -109,7 +109,7 @@ def holds_results(cache: object) -> bool:
     """Return whether a cache of the user's has results in it."""
     if type(cache) is not _CACHE or public_name(cache):
         return False
-    return bool(cache.cache_info().currsize)  # type: ignore[attr-defined]
+    return bool(cache.cache_info().currsize)
 
 
 def added(walk: Walk, wrapper: object, label: str) -> list[Encoded]:

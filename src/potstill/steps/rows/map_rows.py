@@ -115,7 +115,8 @@ class MapBatches(Step):
     def run(self, rows: Dataset, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows that the function returns."""
         number = 0
-        for batch in chunks(map(dict, rows), self.batch_size, self.batch_bytes or sys.maxsize):
+        for chunk in chunks(rows, self.batch_size, self.batch_bytes or sys.maxsize):
+            batch = [dict(row) for row in chunk]
             results = self._kept(batch, context)
             if results is None:
                 for place, row in enumerate(batch):
