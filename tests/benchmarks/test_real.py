@@ -35,7 +35,7 @@ class Slow(Step):
         return context.each(rows, self.one)
 
     def one(self, row):
-        time.sleep(0.2)
+        time.sleep(0.4)
         return {**row, "length": len(row["instruction"])}
 
 
@@ -138,7 +138,7 @@ def test_kills_that_change_nothing_are_told_from_a_step_that_does(tmp_path, salt
     rows = [json.dumps({"instruction": f"number {number}"}) for number in range(12)]
     (tmp_path / "seeds.jsonl").write_text("\n".join(rows) + "\n")
     ended = subprocess.run(
-        [sys.executable, str(REAL / "kill_every.py"), "toy.py", "1.5", "--folder", "stores", "--", "--threads", "1"],
+        [sys.executable, str(REAL / "kill_every.py"), "toy.py", "3", "--folder", "stores", "--", "--threads", "1"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
