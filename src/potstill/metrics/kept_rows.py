@@ -45,7 +45,7 @@ class KeptRows:
     """What was kept of one test set, row by row in its order."""
 
     right: tuple[bool, ...]
-    """Whether each answer is right; empty where that was not kept."""
+    """Whether each answer is right; empty where that was not kept, or not of every row."""
     clusters: tuple[str | None, ...]
     """What each row comes from; empty where no row says so."""
     spans: tuple[tuple[int, ...], ...]
@@ -135,11 +135,12 @@ def _answer(row: Mapping[str, Any], number: int, right: object) -> KeptAnswer:
 
 def _kept(table: Mapping[str, list[Any]], places: list[int]) -> KeptRows:
     """Return the rows of one test set."""
-    right = next((table[name] for name in RIGHT if name in table), None)
+    column = next((table[name] for name in RIGHT if name in table), None)
+    right = [] if column is None else [column[place] for place in places]
     clusters = [table["cluster"][place] for place in places] if "cluster" in table else []
     counts = [table[name] for name in SPANS] if all(name in table for name in SPANS) else []
     return KeptRows(
-        tuple(bool(right[place]) for place in places) if right is not None else (),
+        tuple(map(bool, right)) if None not in right else (),
         tuple(clusters) if any(one is not None for one in clusters) else (),
         tuple(tuple(column[place] for column in counts) for place in places) if counts else (),
     )

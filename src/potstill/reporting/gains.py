@@ -24,7 +24,7 @@ from potstill.reporting.kinds import Figure, number
 from potstill.reporting.model_table import Measured
 from potstill.reporting.number_formats import signed
 
-SHARES = frozenset({"exact_match", "accuracy"})
+SHARES = frozenset({"exact_match", "accuracy", "acc"})
 """Figures that are shares of rows."""
 LOGARITHMS = frozenset({"perplexity", "bits_per_byte"})
 """Figures that are compared by the loss of a token."""

@@ -20,6 +20,7 @@ from potstill.reporting.ruling_words import ruling_words
 from potstill.reporting.sample_blob import Shown, first_shown
 from potstill.reporting.samples import Samples
 from potstill.reporting.slices import Slices, slices_of
+from potstill.reporting.speeds import speed_columns
 from potstill.reporting.summary import Tile, caveats, listing, p_value, praise, summary, tiles
 from potstill.reporting.wrongs import Wrong, wrong_of
 
@@ -124,7 +125,7 @@ def view_of(choice: Choice, ruling: Ruling | None, lineage: Sequence[Ancestor], 
 def _groups(section: Section) -> list[tuple[str, int]]:
     """Return the heads over the columns."""
     width = 1 + len(section.beside)
-    speeds = [("Speed", len(section.kind.speeds))] if section.kind.speeds else []
+    speeds = [("Speed", len(speed_columns(section)))] if section.kind.speeds else []
     return [*((name, width) for name in section.sets), *speeds, ("Size", 5)]
 
 
@@ -141,7 +142,7 @@ def _head(figure: Figure) -> str:
 
 
 def _speed_columns(section: Section) -> list[Column]:
-    return [Column(speed.title, speed.title, first=place == 0) for place, speed in enumerate(section.kind.speeds)]
+    return [Column(speed.title, speed.title, first=place == 0) for place, speed in enumerate(speed_columns(section))]
 
 
 def _size_columns() -> list[Column]:
@@ -179,10 +180,11 @@ def _set_cells(model: Measured, choice: Choice) -> Iterator[Cell]:
 
 
 def _speed_cells(model: Measured, section: Section) -> Iterator[Cell]:
-    for speed in section.kind.speeds:
-        slowest = model.figure("first_token_ms_p95") if speed.name == "first_token_ms_p50" else None
+    for speed in speed_columns(section):
+        value, is_latency = speed.of(model), speed.figure.name == "first_token_ms_p50"
+        slowest = model.figure("first_token_ms_p95") if is_latency and value is not None else None
         small = () if slowest is None else (f"{decimal(slowest)} for 1 in 20",)
-        yield Cell(decimal(model.figure(speed.name)), small, key=model.figure(speed.name))
+        yield Cell(decimal(value), small, key=value)
 
 
 def _size_cells(model: Measured) -> Iterator[Cell]:
