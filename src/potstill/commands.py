@@ -159,6 +159,14 @@ def diff(options: argparse.Namespace) -> int:
     return DONE
 
 
+def ui(options: argparse.Namespace) -> int:
+    """Serve the store as a local web page."""
+    from potstill.ui.serve import serve
+
+    serve(options.store, options.port, browser=not options.no_browser)
+    return DONE
+
+
 def log(options: argparse.Namespace) -> int:
     """Print a step's log."""
     from potstill.engine.inventory import log
