@@ -131,6 +131,7 @@ def test_other_forms_of_a_question_are_refused(client: TestClient, store: Path) 
     assert client.get(path).status_code == 405
 
 
+@pytest.mark.slow
 def test_transformers_streams_what_it_also_answers_at_once() -> None:
     session = teacher_of({"engine": "Transformers", "model": str(home.FOLDER / "teacher"), "settings": {}})
     request = Request([{"role": "user", "content": "turn on the light"}], Sampling(max_tokens=16))

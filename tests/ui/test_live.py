@@ -61,8 +61,24 @@ def test_a_log_is_sent_as_it_grows_and_resumes_behind_what_was_sent(tmp_path: Pa
 
     events = collected(live.tail(asked(), path_of))
     assert [data for _, _, data in events] == ["first\n", "second \u00fc\n", ""]
-    resumed = collected(live.tail(asked(last_event_id="6"), lambda: (log, True)))
+    resumed = collected(live.tail(asked(last_event_id=events[0][1]), lambda: (log, True)))
     assert [(name, data) for name, _, data in resumed] == [("text", "second \u00fc\n"), ("over", "")]
+    lost = collected(live.tail(asked(last_event_id="nowhere.6"), lambda: (log, True)))
+    assert [data for _, _, data in lost] == ["first\nsecond \u00fc\n", ""]
+
+
+def test_another_file_in_the_place_of_a_log_is_shown_afresh(tmp_path: Path) -> None:
+    printed, log = tmp_path / "output", tmp_path / "log.txt"
+    printed.write_text("printed, and longer than the log\n")
+    log.write_text("logged\n")
+    polls = iter([(None, False), (printed, False), (log, True)])
+    events = collected(live.tail(asked(), lambda: next(polls)))
+    assert [(name, data) for name, _, data in events] == [
+        ("text", "printed, and longer than the log\n"),
+        ("afresh", ""),
+        ("text", "logged\n"),
+        ("over", ""),
+    ]
 
 
 def test_only_the_end_of_a_long_log_is_sent_and_no_character_is_torn(
@@ -79,13 +95,17 @@ def test_only_the_end_of_a_long_log_is_sent_and_no_character_is_torn(
     assert live.read_on(tmp_path / "none", 5) == ("", 5, True)
 
 
-def test_the_log_of_a_running_step_is_what_its_process_prints_and_of_a_finished_one_its_own(tmp_path: Path) -> None:
+def test_a_running_step_that_has_logged_nothing_shows_what_its_process_prints(tmp_path: Path) -> None:
     key, store = "ab" * 16, open_store(tmp_path)
     history = History(tmp_path, Origin("p"))
     history.planned([PlannedStep("a", "Make")], {})
     history.started("a", key)
     own = tmp_path / "work" / key / "payload" / "log.txt"
     own.parent.mkdir(parents=True)
+    own.write_text("")
+    printed = tmp_path / "work" / f"{key}.output"
+    printed.write_text("loading")
+    assert log_path(store, key) == (printed, False)
     own.write_text("logged")
     assert log_path(store, key) == (own, False)
     history.finished("a", "failed", key=key)

@@ -56,17 +56,25 @@ async def changes(request: Request, fragment: Callable[[], tuple[str, bool]]) ->
 
 
 async def tail(request: Request, path_of: Callable[[], tuple[Path | None, bool]]) -> AsyncIterator[bytes]:
-    """Yield what is added to a log; ids are places in the file. `path_of` gives the file, and whether it is final."""
-    given = request.headers.get("last-event-id", request.query_params.get("from", ""))
-    at, quiet = int(given) if given.isdecimal() and len(given) < 16 else -1, 0.0
+    """Yield what is added to a log; ids are places in a file. `path_of` gives the file, and whether it is final.
+
+    Where another file takes its place, as when a step ends whose process only printed, `afresh` is sent first.
+    """
+    file, at = placed(request.headers.get("last-event-id") or request.query_params.get("from", ""))
+    quiet = 0.0
     while True:
         path, over = await run_in_threadpool(path_of)
+        now = await run_in_threadpool(inode, path)
+        if now != file and now:
+            if file:
+                yield event("", name="afresh", place=f"{now}.0")
+            file, at = now, -1
         text, at, whole = await run_in_threadpool(read_on, path, at)
         if text:
             quiet = 0.0
-            yield event(text, name="text", place=str(at))
+            yield event(text, name="text", place=f"{file}.{at}")
         if over and whole:
-            yield event("", name="over", place=str(max(at, 0)))
+            yield event("", name="over", place=f"{file}.{max(at, 0)}")
             return
         if quiet >= QUIET_SECONDS:
             quiet = 0.0
@@ -74,6 +82,21 @@ async def tail(request: Request, path_of: Callable[[], tuple[Path | None, bool]]
         if whole:
             await asyncio.sleep(POLL_SECONDS)
             quiet += POLL_SECONDS
+
+
+def placed(text: str) -> tuple[int, int]:
+    """Return the file and the place in it that an id names; of anything else no file, from its last part on."""
+    file, _, at = text.partition(".")
+    known = all(part.isascii() and part.isdecimal() and len(part) < 21 for part in (file, at))
+    return (int(file), int(at)) if known else (0, -1)
+
+
+def inode(path: Path | None) -> int:
+    """Return what tells a file from another that takes its place; 0 where there is none."""
+    try:
+        return path.stat().st_ino if path else 0
+    except OSError:
+        return 0
 
 
 def read_on(path: Path | None, at: int) -> tuple[str, int, bool]:

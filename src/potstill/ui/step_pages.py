@@ -75,8 +75,8 @@ def log(request: Request) -> Response:
     store, key = _key(request)
     path, over = log_path(store, key)
     text, at, _ = live.read_on(path, -1)
-    cut = max(0, at - len(text.encode("utf-8", "replace")))
-    return page("log.html.jinja", key=key, text=text, at=max(at, 0), cut=cut, over=over, name=name_of(store, key))
+    cut, place = max(0, at - len(text.encode("utf-8", "replace"))), f"{live.inode(path)}.{max(at, 0)}"
+    return page("log.html.jinja", key=key, text=text, at=place, cut=cut, over=over, name=name_of(store, key))
 
 
 def log_live(request: Request) -> Response:
@@ -93,8 +93,9 @@ def log_path(store: Store, key: str) -> tuple[Path | None, bool]:
     own, output = store.root / "work" / key / "payload" / "log.txt", printed(store.root, key)
     running = any(step.key == key and step.state == "running" for run in histories(store.root) for step in run.steps)
     # what the step's process prints goes into a file of its own until the step ends
-    live_output = output if running and output.is_file() and output.stat().st_size else own
-    return (live_output if live_output.is_file() else None), not running
+    is_silent = not own.is_file() or not own.stat().st_size
+    shown = output if running and is_silent else own
+    return (shown if shown.is_file() else None), not running
 
 
 def rows(request: Request) -> Response:

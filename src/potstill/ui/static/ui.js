@@ -35,10 +35,31 @@ function replace(element, nodes) {
   if (place >= 0) element.querySelectorAll("a, input, button, [tabindex]")[place]?.focus({ preventScroll: true });
 }
 
+// a browser has six connections to a server: a page that nobody sees gives its own back, and resumes when it is seen
+function listen(address, handlers) {
+  let source = null;
+  let place = "";
+  let over = false;
+  function follow() {
+    source?.close();
+    if (document.hidden || over) return;
+    source = new EventSource(place ? address(place) : address());
+    for (const [name, handle] of Object.entries(handlers)) {
+      source.addEventListener(name, (event) => {
+        place = event.lastEventId;
+        over = name === "over";
+        if (over) source.close();
+        handle(JSON.parse(event.data));
+      });
+    }
+  }
+  document.addEventListener("visibilitychange", follow);
+  follow();
+}
+
 function live(element) {
-  const source = new EventSource(element.dataset.live);
-  source.addEventListener("html", (event) => replace(element, fragment(JSON.parse(event.data)).body.childNodes));
-  source.addEventListener("over", () => source.close());
+  const html = (text) => replace(element, fragment(text).body.childNodes);
+  listen(() => element.dataset.live, { html, over: () => {} });
 }
 
 const HIDDEN = /[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029\ufff9-\ufffb]/g;
@@ -48,16 +69,17 @@ function inert(text) {
 }
 
 function tail(log) {
-  const source = new EventSource(log.dataset.tail);
-  source.addEventListener("text", (event) => {
+  const [path, first] = log.dataset.tail.split("?from=");
+  function text(more) {
     const below = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-    log.append(inert(JSON.parse(event.data)));
+    log.append(inert(more));
     if (below) log.scrollTop = log.scrollHeight;
-  });
-  source.addEventListener("over", () => {
-    source.close();
+  }
+  function over() {
     document.getElementById("log-state").textContent = "It has ended.";
-  });
+  }
+  const afresh = () => log.replaceChildren();
+  listen((place = first) => `${path}?from=${place}`, { text, over, afresh });
   log.scrollTop = log.scrollHeight;
 }
 
