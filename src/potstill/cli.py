@@ -108,9 +108,17 @@ def _looking_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentPa
     looking.add_argument("--port", type=int, metavar="P", help="port (default: the first free one from 8765 on)")
     looking.add_argument("--no-browser", action="store_true", help="print the address and open nothing")
     logging = _command(subparsers, "log", "print the log of a step", commands.log)
-    for one in (showing, losing, logging):
+    pushing = _command(subparsers, "push", "push a model or rows to the Hub, with its card", commands.push)
+    pushing.add_argument("--dry-run", action="store_true", help="say what would be pushed; ask nobody, push nothing")
+    accepting = "push though the licence of a source is unknown, or asks for more than naming it"
+    pushing.add_argument("--accept-licences", action="store_true", help=accepting)
+    pushing.add_argument("--public", action="store_true", help="let all read a repository that is made for it")
+    for one in (showing, losing, logging, pushing):
         one.add_argument("key", metavar="KEY", help="key of an artifact, or the start of one")
         _store_option(one)
+    pushing.add_argument(
+        "repo", metavar="OWNER/NAME", help="repository on the Hub; made, and private, if there is none"
+    )
 
 
 class _Version(argparse.Action):

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
-from chromium import Watched, chromium, watched
+from browser import Page, opened
 from potstill import Pipeline, Step
 from potstill.engine.progress import Silent
 from potstill.looking.seen_store import SeenStore
@@ -65,24 +66,27 @@ def served(store: Path) -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def addresses(browser: Any, store: Path) -> Iterator[tuple[str, str]]:
+def base(store: Path) -> Iterator[tuple[str, str]]:
     with served(store) as both:
         yield both
 
 
-@contextmanager
-def entered(browser: Any, addresses: tuple[str, str], **options: Any) -> Iterator[Watched]:
-    """Yield a page that came in with the token."""
-    with watched(browser, addresses[0], **options) as seen:
-        seen.page.goto(addresses[1])
-        seen.page.wait_for_url(f"{addresses[0]}/")
-        yield seen
+@pytest.fixture(scope="module")
+def browser(base: tuple[str, str]) -> Iterator[Page]:
+    with opened() as page:
+        page.open(base[1])
+        page.wait(f"location.href === '{base[0]}/' && document.readyState === 'complete'")
+        yield page
+
+
+@pytest.fixture
+def page(browser: Page) -> Iterator[Page]:
+    """A tab that came in with the token; whatever a test does there leaves no error and asks nobody else."""
+    browser.look_like()
+    before = len(browser.errors)
+    yield browser
+    assert browser.errors[before:] == []
+    assert {urlsplit(address).hostname for address in browser.requests if ":" in address} <= {"127.0.0.1", None}
 
 
 def path_of(store: Path, name: str) -> str:
@@ -91,99 +95,79 @@ def path_of(store: Path, name: str) -> str:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_is_without_errors_outside_requests_and_serious_faults(
-    browser: Any, addresses: tuple[str, str], store: Path, scheme: str
+def test_every_page_is_without_errors_and_serious_faults_and_hostile_text_stays_text(
+    page: Page, base: tuple[str, str], store: Path, scheme: str
 ) -> None:
-    with entered(browser, addresses, color_scheme=scheme) as seen:
-        # colours alone are others in the dark
-        for name in PAGES if scheme == "light" else ("run", "samples"):
-            seen.page.goto(addresses[0] + path_of(store, name))
-            seen.page.wait_for_timeout(100)
-            assert seen.faults() == [], name
-            assert seen.page.evaluate("window.hacked") is None
-        assert seen.errors == []
-        assert seen.outside == []
+    page.look_like(dark=scheme == "dark")
+    # colours alone are others in the dark
+    for name in PAGES if scheme == "light" else ("run", "samples"):
+        page.open(base[0] + path_of(store, name))
+        assert page.accessibility() == [], name
+        assert page.run("window.hacked === undefined"), name
 
 
-def test_no_page_is_wider_than_a_phone(browser: Any, addresses: tuple[str, str], store: Path) -> None:
-    with entered(browser, addresses, viewport={"width": 360, "height": 720}) as seen:
-        for name in PAGES:
-            seen.page.goto(addresses[0] + path_of(store, name))
-            assert seen.page.evaluate("document.documentElement.scrollWidth") <= 360, name
-            names = seen.page.evaluate("[...document.querySelectorAll('tbody .name')].map(one => one.offsetWidth)")
-            assert all(width >= 90 for width in names), name
+def test_no_page_is_wider_than_a_phone(page: Page, base: tuple[str, str], store: Path) -> None:
+    page.look_like(360, 720)
+    for name in PAGES:
+        page.open(base[0] + path_of(store, name))
+        assert page.run("document.documentElement.scrollWidth") <= 360, name
+        widths = page.run("[...document.querySelectorAll('tbody .name')].map(one => one.offsetWidth)")
+        assert all(width >= 90 for width in widths), name
 
 
-def test_the_token_leaves_the_address_and_a_second_browser_needs_its_own(
-    browser: Any, addresses: tuple[str, str]
-) -> None:
-    with entered(browser, addresses) as seen:
-        assert "token" not in seen.page.url
-        assert seen.page.evaluate("document.cookie") == ""
-    with watched(browser, addresses[0]) as stranger:
-        assert stranger.page.goto(addresses[0]).status == 403
+def test_the_token_leaves_the_address_and_no_script_sees_the_cookie(page: Page, base: tuple[str, str]) -> None:
+    page.open(base[0])
+    assert "token" not in page.run("location.href")
+    assert page.run("document.cookie") == ""
 
 
-def test_search_while_typing_and_sorting_by_keyboard_alone(
-    browser: Any, addresses: tuple[str, str], store: Path
-) -> None:
-    with entered(browser, addresses) as seen:
-        page = seen.page
-        page.goto(f"{addresses[0]}/step/{key_of(store, 'talk')}/rows")
-        page.keyboard.press("Tab")
-        assert page.evaluate("document.activeElement.textContent") == "To the content"
-        page.keyboard.press("Enter")
-        until(page, "document.activeElement.type === 'search'", "Tab")
-        page.keyboard.type("command 3")
-        wait(page, "document.querySelector('#result b').textContent === '42'")
-        assert "search=command+3" in page.url
-        until(page, "document.activeElement.textContent.trim().startsWith('number')", "Tab")
-        page.keyboard.press("Enter")
-        page.wait_for_selector("th[aria-sort=ascending]")
-        numbers = [int(text) for text in page.locator("tbody td:nth-child(4)").all_inner_texts()]
-        assert len(numbers) == 42 and numbers == sorted(numbers)
-        assert seen.errors == []
+def test_search_while_typing_and_sorting_by_keyboard_alone(page: Page, base: tuple[str, str], store: Path) -> None:
+    page.open(f"{base[0]}/step/{key_of(store, 'talk')}/rows")
+    page.press("Tab")
+    assert page.run("document.activeElement.textContent") == "To the content"
+    page.press("Enter")
+    until(page, "document.activeElement.type === 'search'")
+    page.type("command 3")
+    page.wait("document.querySelector('#result b')?.textContent === '42'")
+    assert "search=command+3" in page.run("location.href")
+    until(page, "document.activeElement.textContent.trim().startsWith('number')")
+    page.press("Enter")
+    page.wait("document.querySelector('th[aria-sort=ascending]') !== null")
+    numbers = page.run("[...document.querySelectorAll('tbody td:nth-child(4)')].map(one => Number(one.textContent))")
+    assert len(numbers) == 42 and numbers == sorted(numbers)
 
 
-def wait(page: Any, condition: str) -> None:
-    """Wait until something holds; the page's policy lets playwright's own waiting evaluate no text."""
-    deadline = time.monotonic() + 20
-    while not page.evaluate(condition):
-        assert time.monotonic() < deadline, f"{condition} did not come to hold"
-        page.wait_for_timeout(50)
-
-
-def until(page: Any, condition: str, key: str) -> None:
-    """Press a key until something holds."""
+def until(page: Page, condition: str) -> None:
+    """Go on with the tabulator key until something holds."""
     for _ in range(60):
-        page.keyboard.press(key)
-        if page.evaluate(condition):
+        page.press("Tab")
+        if page.run(condition):
             return
     raise AssertionError(f"{condition} did not come to hold")
 
 
-def test_the_theme_is_chosen_and_kept(browser: Any, addresses: tuple[str, str]) -> None:
-    with entered(browser, addresses, color_scheme="light") as seen:
-        button, paper = seen.page.locator("[data-theme-button]"), "getComputedStyle(document.body).backgroundColor"
-        light = seen.page.evaluate(paper)
-        button.click()
-        assert seen.page.evaluate(paper) == light
-        button.click()
-        dark = seen.page.evaluate(paper)
-        assert dark != light
-        seen.page.reload()
-        assert seen.page.evaluate(paper) == dark
+def test_the_theme_is_chosen_and_kept(page: Page, base: tuple[str, str]) -> None:
+    page.open(base[0])
+    paper, button = "getComputedStyle(document.body).backgroundColor", "document.querySelector('[data-theme-button]')"
+    light = page.run(paper)
+    page.run(f"{button}.click()")
+    assert page.run(paper) == light
+    page.run(f"{button}.click()")
+    dark = page.run(paper)
+    assert dark != light
+    page.open(base[0])
+    assert page.run(paper) == dark
+    page.run(f"{button}.click()")
+    assert page.run(paper) == light
 
 
-def test_a_table_of_artifacts_is_sorted_by_its_heads(browser: Any, addresses: tuple[str, str]) -> None:
-    with entered(browser, addresses) as seen:
-        seen.page.goto(f"{addresses[0]}/artifacts")
-        head = seen.page.get_by_role("button", name="Size")
-        for order in (1, -1):
-            head.click()
-            cells = "document.querySelectorAll('tbody td:nth-child(4)')"
-            sizes = seen.page.evaluate(f"[...{cells}].map(one => Number(one.dataset.value))")
-            assert sizes == sorted(sizes, key=lambda size: order * size)
+def test_a_table_of_artifacts_is_sorted_by_its_heads(page: Page, base: tuple[str, str]) -> None:
+    page.open(f"{base[0]}/artifacts")
+    cells = "document.querySelectorAll('tbody td:nth-child(4)')"
+    for order in (1, -1):
+        page.run("[...document.querySelectorAll('th button')].find(one => one.textContent === 'Size').click()")
+        sizes = page.run(f"[...{cells}].map(one => Number(one.dataset.value))")
+        assert sizes == sorted(sizes, key=lambda size: order * size)
 
 
 class Slow(Step):
@@ -199,32 +183,28 @@ class Slow(Step):
         return [{"a": 1}]
 
 
-def test_a_run_is_seen_while_it_goes_on(browser: Any, addresses: tuple[str, str], store: Path, tmp_path: Path) -> None:
+def test_a_run_is_seen_while_it_goes_on(page: Page, base: tuple[str, str], store: Path, tmp_path: Path) -> None:
     end = tmp_path / "end"
     slow = Pipeline("slow", outputs={"slow": Slow(str(end), name="slow")})
     run = threading.Thread(target=slow.execute, kwargs={"store": store, "watcher": Silent()})
-    with entered(browser, addresses) as seen:
-        run.start()
-        try:
-            seen.page.get_by_role("link", name="slow").click()
-            seen.page.wait_for_selector("td .state.running")
-            wait(seen.page, "document.body.textContent.includes('3/10')")
-            seen.page.get_by_role("link", name="Log of slow").click()
-            wait(seen.page, "(document.getElementById('log')?.textContent ?? '').split('still here').length > 3")
-            seen.page.go_back()
-            seen.page.wait_for_selector("td .state.running")
-        finally:
-            end.touch()
-            run.join()
-        seen.page.wait_for_selector("td .state.ran")
-        assert (seen.errors, seen.outside) == ([], [])
+    page.open(base[0])
+    run.start()
+    try:
+        page.wait("[...document.querySelectorAll('.runs a')].some(one => one.textContent === 'slow')")
+        page.open(f"{base[0]}/run/{run_of(store, 'slow')}")
+        page.wait("document.querySelector('td .state.running') !== null")
+        page.wait("document.body.textContent.includes('3/10')")
+        page.open(f"{base[0]}/step/{key_of(store, 'slow')}/log")
+        page.wait("document.getElementById('log').textContent.split('still here').length > 3")
+        page.open(f"{base[0]}/run/{run_of(store, 'slow')}")
+        page.wait("document.querySelector('td .state.running') !== null")
+    finally:
+        end.touch()
+        run.join()
+    page.wait("document.querySelector('td .state.ran') !== null")
 
 
-def test_a_report_in_its_frame_reaches_nothing_here(browser: Any, addresses: tuple[str, str], store: Path) -> None:
-    with entered(browser, addresses) as seen:
-        seen.page.goto(addresses[0] + path_of(store, "report"))
-        frame = seen.page.frames[1]
-        assert "Talk" in frame.locator("h1").inner_text()
-        assert frame.evaluate("window.origin") == "null"
-        reach = "fetch('/').then(() => 'reached', () => 'refused')"
-        assert frame.evaluate(reach) == "refused"
+def test_a_report_in_its_frame_is_of_no_origin(page: Page, base: tuple[str, str], store: Path) -> None:
+    page.open(base[0] + path_of(store, "report"))
+    assert page.run("document.querySelector('iframe').contentDocument") is None
+    assert any(address.endswith("/report/page") for address in page.requests)

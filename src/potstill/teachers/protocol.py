@@ -88,6 +88,16 @@ class Request:
     raw: str | None = None
     """A text that is continued as it is, without a chat template and without the teacher's system prompt; `messages`
     then counts for nothing."""
+    tokens: tuple[int, ...] | None = None
+    """A prompt as token ids of the teacher's own tokenizer, in the place of a text; `messages`, `raw` and the system
+    prompt then count for nothing. Only engines that run here, and give scores, take one."""
+    scored_tokens: tuple[int, ...] = ()
+    """Behind `tokens`, the token ids to score, as `continuation` is the text to score; no end of turn is added."""
+
+    @property
+    def scores(self) -> bool:
+        """Return whether a given text is scored, and nothing is written."""
+        return self.continuation is not None or bool(self.scored_tokens)
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,7 @@ class Transformers:
         model.generation_config = GenerationConfig()
         config = model.config.get_text_config()
         limit = self.max_model_length or positions_of(config) or 2**31
-        renderer = Renderer(tokenizer, self.system, self.thinking, limit)
+        renderer = Renderer(tokenizer, self.system, self.thinking, limit, spare=-1)
         forms = Forms(tokenizer, config.vocab_size, ends)
         model = model.to(device).eval()
         return TransformersSession(model, tokenizer, renderer, self.batch_size, ends, forms, config.vocab_size)
@@ -263,6 +263,8 @@ class TransformersSession:
         longest = max(len(encoded.ids) for _, _, encoded in batch)
         # on the right, where a causal model's other positions can't see it
         padded = [encoded.ids + [0] * (longest - len(encoded.ids)) for _, _, encoded in batch]
+        if longest > self.renderer.limit:  # by the last token, of which only the score counts
+            padded = [ids[:-1] for ids in padded]
         with torch.inference_mode():
             logits = self.model(input_ids=torch.tensor(padded, device=self.model.device), use_cache=False).logits
             for row, (index, request, encoded) in enumerate(batch):

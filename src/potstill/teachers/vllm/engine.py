@@ -180,10 +180,10 @@ class VLLMSession:
         finish = ending(completion.finish_reason)
         if finish not in ("stop", "length"):
             return Response(f"vLLM ended the request: {completion.finish_reason}", "error", read)
-        if request.continuation is not None:
+        if request.scores:
             ids = np.array(encoded.ids[read - encoded.scored :], np.int32)
             top = entries(output.prompt_logprobs, k, read - encoded.scored)
-            return Response(request.continuation, "stop", read, 0, ids, top.ids, top.logprobs, top.own)
+            return Response(request.continuation or "", "stop", read, 0, ids, top.ids, top.logprobs, top.own)
         written = list(completion.token_ids)
         text = encoded.opened + (completion.text if request.sampling.stop else self.renderer.decoder.text(written))
         if not k:
@@ -234,7 +234,7 @@ def entries(flat: FlatLogprobs, k: int, first: int = 0) -> Entries:
 def _parameters_of(request: Request) -> Any:
     """Return vLLM's sampling parameters of `request`."""
     seed = request.seed if request.sampling.temperature > 0 else None
-    return _parameters(request.sampling, seed, request.continuation is not None)
+    return _parameters(request.sampling, seed, request.scores)
 
 
 @lru_cache(maxsize=64)  # greedy requests share theirs, which vLLM copies; making each its own costs a percent
