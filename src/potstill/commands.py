@@ -159,6 +159,14 @@ def diff(options: argparse.Namespace) -> int:
     return DONE
 
 
+def ui(options: argparse.Namespace) -> int:
+    """Serve the store as a local web page."""
+    from potstill.ui.serve import serve
+
+    serve(options.store, options.port, browser=not options.no_browser)
+    return DONE
+
+
 def push(options: argparse.Namespace) -> int:
     """Push a model or rows to the Hub, or say what that would do."""
     from potstill.publishing.push import described, planned

@@ -98,7 +98,11 @@ class Table:
     """Computes the keys; files that count are written below `folder`."""
 
     def __init__(self, folder: Path) -> None:
-        self.samples = Samples(folder, {**OVERRIDES, "ExportedTeacher.model": [str(folder / "model")]}, ALWAYS)
+        tasks = folder / "tasks"
+        tasks.mkdir()
+        (tasks / "own.yaml").write_text("task: own\noutput_type: multiple_choice\n", encoding="utf-8")
+        folders = {"ExportedTeacher.model": [str(folder / "model")], "LMEval.folder": [str(tasks)]}
+        self.samples = Samples(folder, {**OVERRIDES, **folders}, ALWAYS)
         self._codes: Codes = {}
         self._context = context_in(folder / "context")
 

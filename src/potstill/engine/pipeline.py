@@ -166,8 +166,10 @@ class Pipeline:
         return [graph.outputs[only]]
 
 
-def open_store(store: str | Path | None = None) -> Store:
-    """Return the store at `store`, else `POTSTILL_STORE`, else `.potstill`."""
+def open_store(store: str | Path | Store | None = None) -> Store:
+    """Return the store at `store`, else `POTSTILL_STORE`, else `.potstill`; one that is open already as it is."""
+    if isinstance(store, Store):
+        return store
     return Store(Path(store or os.environ.get("POTSTILL_STORE") or DEFAULT_STORE))
 
 

@@ -47,7 +47,7 @@ class Losses:
         }
 
 
-def losses(store: str | None, start: str, examples: int) -> Losses:
+def losses(store: str | Store | None, start: str, examples: int) -> Losses:
     """Return what the step whose key begins with `start` lost, with up to `examples` rows a reason.
 
     A step that failed, as it lost too many rows, can be asked about, too.

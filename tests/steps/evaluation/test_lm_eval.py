@@ -204,6 +204,8 @@ def test_a_teacher_without_scores_is_told_which_tasks_need_them(tmp_path):
     rows = Dataset.from_list(DOCUMENTS[:3])
     with pytest.raises(BadInput, match="things, reading ask for log-probabilities"):
         step.run(teacher, context, dict.fromkeys(("writing", "things", "reading"), rows))
+    before = problems_of(LMEval(Endpoint("http://localhost:1/v1", "m"), [CHOICE], rows={"things": LoadRows(DOCUMENTS)}))
+    assert any("things ask for log-probabilities" in problem for problem in before)
 
 
 def test_what_fails_is_said_and_what_was_answered_is_kept(tmp_path):

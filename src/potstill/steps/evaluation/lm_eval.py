@@ -20,7 +20,7 @@ from potstill.models.edge import Model
 from potstill.models.preload import ENGINE
 from potstill.publishing.trackers import send
 from potstill.steps.evaluation.exports import export_problems
-from potstill.steps.evaluation.harness.tasks import Tasks, missing_harness
+from potstill.steps.evaluation.harness.tasks import WRITES, Tasks, missing_harness, quiet, scoring_refused
 from potstill.steps.evaluation.language_model import teacher_for
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class LMEval(Step):
         missing = missing_harness()
         if missing is not None:
             yield Problem("", "tasks", str(missing))
-        yield from self.sources.problems()
+        yield from self.sources.problems(getattr(self.model, "gives_scores", True))
         if isinstance(self.model, (Step, Output, str)):  # a teacher says itself what it serves
             yield from export_problems(self.model, "language models", type(self).__name__)
         elif hasattr(self.model, "check"):
@@ -148,7 +148,7 @@ class LMEval(Step):
         from potstill.steps.evaluation.harness.answering import TeacherModel, reader_of
         from potstill.teachers.cache.response_cache import Asker
 
-        with Asker(teacher, context) as asker:
+        with quiet(), Asker(teacher, context) as asker:
             greedy = any(task.OUTPUT_TYPE == "loglikelihood" for task in built["tasks"].values())
             answering = TeacherModel(teacher, asker, reader_of(teacher), asks_greedy=greedy)
             results: dict[str, Any] = evaluate(
@@ -172,16 +172,9 @@ def _refuse(teacher: Teacher, tasks: Mapping[str, Any]) -> None:
     """
     if getattr(teacher, "gives_scores", True):
         return
-    scoring = [name for name, task in tasks.items() if task.OUTPUT_TYPE != "generate_until"]
+    scoring = [name for name, task in tasks.items() if task.OUTPUT_TYPE != WRITES]
     if scoring:
-        raise BadInput(
-            Problem(
-                "",
-                "tasks",
-                f"{', '.join(scoring)} ask for log-probabilities of a given text, which {type(teacher).__name__} does "
-                "not give: take VLLM or Transformers, or tasks with output_type: generate_until",
-            )
-        )
+        raise BadInput(Problem("", "tasks", scoring_refused(scoring)))
 
 
 def _write(measured: Measured, context: Context) -> None:

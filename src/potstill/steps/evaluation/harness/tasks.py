@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 SEED = 1234
 """Of the examples in a prompt, as the harness's command line has it."""
+WRITES = "generate_until"
+"""Tasks that a model answers by writing; all others ask for scores of a given text."""
 SPLIT = "test"
 """The split that rows of the store are."""
 
@@ -37,6 +39,14 @@ SPLIT = "test"
 def missing_harness() -> MissingExtra | None:
     """Return the error that the harness is not installed, if so; imports nothing."""
     return None if importlib.util.find_spec("lm_eval") else MissingExtra("LMEval", "lm_eval", "lmeval")
+
+
+def scoring_refused(names: Sequence[str]) -> str:
+    """Return why a model that only writes can't be measured on some tasks."""
+    return (
+        f"{', '.join(names)} ask for log-probabilities of a given text, which this model does not give: take VLLM or "
+        f"Transformers, or tasks with output_type: {WRITES}"
+    )
 
 
 @dataclass(frozen=True)
@@ -100,8 +110,8 @@ class Tasks:
         wanted = {one for one in map(hub_dataset, [*defined, *builtin]) if one is not None}
         return {name: HubRevision(name, revision).commit for name, revision in sorted(wanted)}
 
-    def problems(self) -> Iterator[Problem]:
-        """Yield what is wrong before anything is loaded."""
+    def problems(self, gives_scores: bool = True) -> Iterator[Problem]:
+        """Yield what is wrong before anything is loaded, also for a model that only writes."""
         if not self.named:
             yield Problem("", "tasks", "no tasks: name one, or give its fields")
         for one in self.named:
@@ -114,6 +124,9 @@ class Tasks:
             return
         for name, fields in defined.items():
             yield from (Problem("", "tasks", text) for text in problems_of(name, fields))
+            kind = fields.get("output_type", WRITES)
+            if not gives_scores and kind != WRITES and "group" not in fields:
+                yield Problem("", "tasks", scoring_refused([name]))
         for name in self.of_store:
             if name not in defined:
                 text = f"rows are given for the task {name!r}, which has no fields: give them in tasks or in the folder"
@@ -131,7 +144,7 @@ class Tasks:
             name = one if isinstance(one, str) else str(one["task"])
             try:
                 # what it prints is meant for its own command line
-                with _quiet(), contextlib.redirect_stderr(io.StringIO()):
+                with quiet(), contextlib.redirect_stderr(io.StringIO()):
                     loaded = manager._load_spec(dict(one) if isinstance(one, Mapping) else one)
             except Exception as error:  # the harness raises whatever comes up
                 raise BadInput(Problem("", "tasks", _why(name, error, manager))) from error
@@ -190,7 +203,7 @@ def _manager(tasks: Tasks, rows: Mapping[str, Dataset]) -> Any:
                 fields["dataset_kwargs"] = {**(fields.get("dataset_kwargs") or {}), **commit}
             return fields
 
-    with _quiet():
+    with quiet():
         manager = TaskManager(include_path=tasks.folder or None, include_defaults=bool(tasks.of_harness))
     manager._factory = Factory()
     return manager
@@ -264,7 +277,7 @@ def _listed(value: object) -> list[Any]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the harness's notes on how it reads tasks out of the step's log."""
     logger = logging.getLogger("lm_eval")
     before = logger.level
