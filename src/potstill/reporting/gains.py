@@ -140,11 +140,6 @@ def gain_text(gain: Gain, figure: Figure) -> str:
     return f"{signed(value)} {'chrF' if figure.name == 'bleu' else 'points'} ({signed(low)} to {signed(high)})"
 
 
-def gain_note(gain: Gain | None, figure: Figure) -> str:
-    """Return a difference with its interval, and whether rows were not paired; nothing where none is known."""
-    return "" if gain is None else gain_text(gain, figure) + ("" if gain.is_paired else ", unpaired")
-
-
 Comparison = tuple[Verdict, int, By]
 
 

@@ -5,7 +5,7 @@ Shapes: T tokens of the response, K kept entries a token.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -177,6 +177,14 @@ class Throttled(Protocol):
     @property
     def refusals(self) -> int:
         """How often the server had too much to do."""
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """A session that shows an answer while it is written."""
+
+    def stream(self, request: Request, show: Callable[[str], None]) -> Response:
+        """Return the response, calling `show` with the text so far as it grows; what `show` raises ends it."""
 
 
 class Teacher(Protocol):

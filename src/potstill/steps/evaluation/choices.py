@@ -16,6 +16,7 @@ from potstill.metrics.kept_rows import write
 from potstill.models.edge import Model
 from potstill.models.preload import ENGINE
 from potstill.prompts import Template, rendered
+from potstill.publishing.trackers import send
 from potstill.steps.evaluation.evaluation_sets import by_name, missing_sets
 from potstill.steps.evaluation.exports import export_problems
 from potstill.steps.evaluation.language_model import teacher_for
@@ -111,6 +112,7 @@ class EvaluateChoices(Step):
     """Share of rows for which the teacher may fail; they count as wrong."""
 
     makes: ClassVar[str] = "metrics"
+    send_results = send
     heavy: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = ENGINE
 

@@ -20,6 +20,7 @@ from potstill.metrics.answers import percentile
 from potstill.models.edge import Model
 from potstill.models.footprint import bytes_by_part
 from potstill.prompts import Template, rendered
+from potstill.publishing.trackers import send
 from potstill.steps.evaluation.cost_process import Cost, Protocol
 from potstill.steps.evaluation.exports import export_problems
 from potstill.steps.evaluation.language_model import size_on_disk, teacher_for, weights_folder
@@ -73,6 +74,7 @@ class MeasureCost(Step):
     """Longest a process may take."""
 
     makes: ClassVar[str] = "metrics"
+    send_results = send
     alone: ClassVar[bool] = True
     unkeyed: ClassVar[frozenset[str]] = frozenset({"seconds"})
 

@@ -14,6 +14,7 @@ from potstill.metrics.answers import exact_match, row_digest
 from potstill.metrics.judging import POINTS, Better, Pair, grade_figures, pair_figures
 from potstill.metrics.kept_rows import write
 from potstill.prompts import Template, rendered
+from potstill.publishing.trackers import send
 from potstill.steps.generation.answer_parsers import one_of
 from potstill.steps.generation.answer_parsers import score as score_of
 from potstill.steps.generation.choice import ChoiceStep, tries_for_choice
@@ -68,6 +69,7 @@ class EvaluateGrades(ChoiceStep):
 
     version: ClassVar[int] = 1
     makes: ClassVar[str] = "metrics"
+    send_results = send
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher, the template or the scale."""
@@ -165,6 +167,7 @@ class EvaluatePairs(ChoiceStep):
 
     version: ClassVar[int] = 1
     makes: ClassVar[str] = "metrics"
+    send_results = send
 
     def check(self) -> Iterable[Problem]:
         """Yield what is wrong with the teacher or the template."""

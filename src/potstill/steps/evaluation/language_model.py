@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 from annotated_types import Ge, Interval
 
-from potstill.engine.step import Estimate, Output, Rows, Step
+from potstill.engine.step import Estimate, Output, Placement, Rows, Step
 from potstill.errors import BadInput, Problem
 from potstill.metrics.answers import (
     percentile,
@@ -27,12 +27,14 @@ from potstill.models.footprint import footprint, peak_memory
 from potstill.models.identity import export_in, is_local
 from potstill.models.preload import ENGINE
 from potstill.prompts import Template
+from potstill.publishing.trackers import send
 from potstill.steps.evaluation.answer_rows import measure_problems, measures_in, scored_sets, write_rows
 from potstill.steps.evaluation.answer_scores import Question, examples, score
 from potstill.steps.evaluation.evaluation_sets import by_name, columns_of, exchange_in, missing_sets
 from potstill.steps.evaluation.exports import export_problems
 from potstill.steps.evaluation.measured_answers import MeasuredAnswers, Timing, keep, kept, measurement_key
 from potstill.steps.evaluation.read_model import ReadByTransformers, warn_if_read
+from potstill.teachers.placement import apart
 from potstill.teachers.protocol import Request, Response, Sampling, Session, Teacher
 from potstill.teachers.response_codec import without_thoughts
 
@@ -94,6 +96,11 @@ class Evaluate(Step):
     heavy: ClassVar[bool] = True
     alone: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = ENGINE
+    send_results = send
+
+    def placement(self) -> Placement:
+        """Return a process of its own, even for a teacher elsewhere: what else the run does must not slow it down."""
+        return apart(self.model, super().placement())
 
     def check(self) -> Iterable[Problem]:
         """Yield a problem if there is no test set, no such measure, or an export that can't be measured."""

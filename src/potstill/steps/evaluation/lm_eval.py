@@ -18,6 +18,7 @@ from potstill.errors import BadInput, Problem
 from potstill.metrics.kept_rows import write
 from potstill.models.edge import Model
 from potstill.models.preload import ENGINE
+from potstill.publishing.trackers import send
 from potstill.steps.evaluation.exports import export_problems
 from potstill.steps.evaluation.harness.tasks import WRITES, Tasks, missing_harness, quiet, scoring_refused
 from potstill.steps.evaluation.language_model import teacher_for
@@ -75,6 +76,7 @@ class LMEval(Step):
     commits of datasets from the Hub; made from `tasks`, `folder` and `rows`."""
 
     makes: ClassVar[str] = "metrics"
+    send_results = send
     heavy: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = ENGINE
 

@@ -24,6 +24,7 @@ from potstill.models.identity import folder_of
 from potstill.models.loading import config_of
 from potstill.models.positions import positions_of
 from potstill.models.preload import MODEL
+from potstill.publishing.trackers import send
 from potstill.steps.evaluation.evaluation_sets import by_name, missing_sets
 from potstill.steps.evaluation.exports import export_problems, refuse_export
 
@@ -72,6 +73,7 @@ class EvaluatePerplexity(Step):
     heavy: ClassVar[bool] = True
     alone: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = MODEL
+    send_results = send
 
     def check(self) -> Iterable[Problem]:
         """Yield a problem if there is no test set, or the model is an export that can't be measured."""

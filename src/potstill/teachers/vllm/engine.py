@@ -10,7 +10,7 @@ import itertools
 import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -124,6 +124,33 @@ class VLLMSession:
             if running:
                 # the caller stopped early: or they would decode on beside those of the next call
                 core.abort_request(list(running))
+
+    def stream(self, request: Request, show: Callable[[str], None]) -> Response:
+        """Return the response, calling `show` with the text so far after each step of the engine."""
+        from vllm.exceptions import VLLMClientError
+        from vllm.inputs import tokens_input
+        from vllm.sampling_params import RequestOutputKind
+
+        (prompt,) = self.renderer.encode([request])
+        if isinstance(prompt, Response):
+            return prompt
+        core, number = self.engine.llm_engine, f"potstill-{next(self._numbers)}"
+        parameters = _parameters_of(request).clone()
+        parameters.output_kind = RequestOutputKind.CUMULATIVE
+        try:
+            core.add_request(number, tokens_input(prompt.ids), parameters, lora_request=self.lora)
+        except (ValueError, VLLMClientError) as error:
+            return refused(str(error))
+        try:
+            while True:
+                for output in core.step():
+                    if output.finished:
+                        number = ""
+                        return self._response(output, request, prompt)
+                    show(self.renderer.decoder.text(list(output.outputs[0].token_ids)))
+        finally:
+            if number:
+                core.abort_request([number])
 
     def _add(
         self, core: Any, batch: list[tuple[int, Request]], running: dict[str, tuple[int, Request, Encoded]]
