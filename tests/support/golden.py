@@ -101,7 +101,7 @@ class Table:
         tasks = folder / "tasks"
         tasks.mkdir()
         (tasks / "own.yaml").write_text("task: own\noutput_type: multiple_choice\n", encoding="utf-8")
-        models = dict.fromkeys(("ExportedTeacher.model", "EmbeddingSimilarity.model"), [str(folder / "model")])
+        models = {f"{name}.model": [str(folder / "model")] for name in ("ExportedTeacher", "EmbeddingSimilarity")}
         folders = {**models, "LMEval.folder": [str(tasks)]}
         self.samples = Samples(folder, {**OVERRIDES, **folders}, ALWAYS)
         self._codes: Codes = {}
