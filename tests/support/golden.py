@@ -101,7 +101,8 @@ class Table:
         tasks = folder / "tasks"
         tasks.mkdir()
         (tasks / "own.yaml").write_text("task: own\noutput_type: multiple_choice\n", encoding="utf-8")
-        folders = {"ExportedTeacher.model": [str(folder / "model")], "LMEval.folder": [str(tasks)]}
+        models = {f"{name}.model": [str(folder / "model")] for name in ("ExportedTeacher", "EmbeddingSimilarity")}
+        folders = {**models, "LMEval.folder": [str(tasks)]}
         self.samples = Samples(folder, {**OVERRIDES, **folders}, ALWAYS)
         self._codes: Codes = {}
         self._context = context_in(folder / "context")
@@ -198,7 +199,7 @@ def teacher_classes() -> list[type]:
 
 def settings_classes() -> list[type]:
     """Return the dataclasses that are given as parameters; `Structured` stands in `Sampling`."""
-    public = [trainers.LoRA, trainers.QLoRA, potstill.Price, potstill.Speculative]
+    public = [trainers.LoRA, trainers.QLoRA, potstill.Price, potstill.Speculative, potstill.EmbeddingSimilarity]
     return [*public, Sampling, cofi_prune.Masks]
 
 
