@@ -56,7 +56,7 @@ def test_a_step_shows_figures_parameters_curves_and_lineage(client: TestClient, 
     text = text_of(page)
     assert "accuracy 0.7" in text
     assert "rate 0.2" in text
-    assert "loss, at last 0.1" in text and 'class="plot curve"' in page
+    assert "loss, at last 0.1" in text and 'class="plot trend"' in page
     assert "dropped" in text and "talk" in text
 
 

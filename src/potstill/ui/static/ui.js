@@ -113,7 +113,7 @@ function sortable(table) {
   heads.forEach((head, place) => {
     const button = document.createElement("button");
     button.type = "button";
-    button.className = "sort";
+    button.className = "sorter";
     button.append(...head.childNodes);
     head.append(button);
     button.addEventListener("click", () => {
