@@ -45,8 +45,8 @@ WAIT = 60.0
 """Seconds that the browser has to answer."""
 KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32, "ArrowDown": 40, "ArrowUp": 38}
 """Codes of keys."""
-AXE = ("axe_playwright_python", "axe_core_python")
-"""Packages that carry axe.min.js, the newer one first."""
+AXE = "axe_core_python"
+"""The package that carries axe.min.js."""
 
 
 class BrowserError(Exception):
@@ -261,10 +261,9 @@ def opened() -> Iterator[Page]:
 
 def _axe() -> str:
     """Return the script of axe-core."""
-    for name in AXE:
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.origin is not None:
-            return (Path(spec.origin).parent / "axe.min.js").read_text(encoding="utf-8")
+    spec = importlib.util.find_spec(AXE)
+    if spec is not None and spec.origin is not None:
+        return (Path(spec.origin).parent / "axe.min.js").read_text(encoding="utf-8")
     pytest.skip("no axe-core is installed (pip install axe-core-python)")
 
 
