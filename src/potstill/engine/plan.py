@@ -18,7 +18,7 @@ from potstill.engine.keys.identity import Codes, explain, key_of, step_identity
 from potstill.engine.ledger import Ledger
 from potstill.engine.running.execute import resolved
 from potstill.engine.running.spec import Input, detached, edge_fields
-from potstill.engine.step import Edge, Estimate, Node, Step
+from potstill.engine.step import Edge, Estimate, Node, Output, Step
 from potstill.engine.store.artifacts import Artifact, Store
 from potstill.engine.store.journal import ReadOnly
 from potstill.engine.store.run_records import Entry, Origin
@@ -131,7 +131,8 @@ class _Planner:
             # a step's own `forecast` may fail in any way, and the plan then says what `estimate` said
             with TemporaryDirectory() as folder, contextlib.suppress(Exception):
                 estimate = step.forecast(rows, _Trial(step, name, self._artifacts, self._store, Path(folder)))
-        return estimate if estimate.disk else replace(estimate, disk=self._disk(step, estimate))
+        dollars = estimate.dollars or _bill(step, estimate.tokens)
+        return replace(estimate, dollars=dollars, disk=estimate.disk or self._disk(step, estimate))
 
     def _disk(self, step: Step, estimate: Estimate) -> int:
         """Return the bytes that a step will write, by those of its inputs: a model is as large as the largest."""
@@ -210,6 +211,14 @@ def _names_model(step: Step, field: str) -> bool:
     """Return whether a field names a model by a text or path."""
     kinds = {mark.kind for mark in marks(type(step), field) if isinstance(mark, Edge)}
     return "model" in kinds and isinstance(getattr(step, field), (str, Path))
+
+
+def _bill(step: Step, tokens: int) -> float:
+    """Return the dollars for tokens, half of them read and half written, by the dearest price of what a step asks."""
+    values = [getattr(step, field.name) for field in fields(step)]
+    prices = [getattr(value, "price", None) for value in values if not isinstance(value, (Step, Output))]
+    bills = [price.of(tokens // 2, tokens - tokens // 2) for price in prices if hasattr(price, "of")]
+    return max(bills, default=0.0)
 
 
 @dataclass(frozen=True)

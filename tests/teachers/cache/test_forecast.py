@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fakes import EchoTeacher
-from potstill import Pipeline
+from potstill import Endpoint, Pipeline, Pool
 from potstill.engine.plan import Planned
 from potstill.engine.progress import Silent
 from potstill.engine.step import Rows, Step
@@ -48,6 +48,18 @@ def test_answers_that_the_journal_holds_are_no_calls(tmp_path):
     # a prompt of 400 characters is some 100 tokens, an answer at most 100
     assert estimate.tokens == pytest.approx(6 * 200, rel=0.1)
     assert estimate.dollars == pytest.approx(6 * (100 * 0.001 + 100 * 0.01), rel=0.1)
+
+
+def test_a_first_plan_names_the_price_before_any_input_exists(tmp_path):
+    estimate = planned(tmp_path, labelled(ROWS)).estimate
+    assert estimate.dollars == pytest.approx(10 * (100 * 0.001 + 100 * 0.01))
+
+
+def test_a_pool_costs_what_its_dearest_server_does(tmp_path):
+    prices = [None, PRICE, Price(prompt=2_000.0, completion=1.0)]
+    endpoints = [Endpoint("http://127.0.0.1:9/v1", "m", price=price) for price in prices]
+    step = PseudoLabel(LoadRows(ROWS), teacher=Pool(endpoints), max_tokens=100, name="labels")
+    assert planned(tmp_path, step).estimate.dollars == pytest.approx(10 * (100 * 0.002 + 100 * 0.01))
 
 
 def test_nothing_is_asked_or_written_by_a_plan(tmp_path):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from potstill.errors import Problem
+from potstill.teachers.openai.budget import Price
 from potstill.teachers.openai.dispatch import Dispatcher
 from potstill.teachers.openai.endpoint import Endpoint, EndpointSession
 from potstill.teachers.openai.event_loop import event_loop, wait_for
@@ -43,6 +44,14 @@ class Pool:
     def gives_forms(self) -> frozenset[str]:
         """Fields of `Structured` that an answer can be held to."""
         return frozenset.intersection(*(endpoint.gives_forms for endpoint in self.endpoints))
+
+    @property
+    def price(self) -> Price | None:
+        """What tokens cost at the dearest of the servers, as a plan can't know which will answer."""
+        prices = [endpoint.price for endpoint in self.endpoints if endpoint.price is not None]
+        if not prices:
+            return None
+        return Price(prompt=max(price.prompt for price in prices), completion=max(price.completion for price in prices))
 
     def identity(self) -> dict[str, Any]:
         """Return what the responses depend on: the first server, model name, system prompt and way of asking."""
