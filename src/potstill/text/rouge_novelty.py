@@ -18,7 +18,6 @@ from __future__ import annotations
 import math
 import sys
 from array import array
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,11 +41,12 @@ def terms_of(tokens: list[str]) -> list[str]:
     >>> terms_of(["the", "cat", "the", "the"])
     ['the', 'cat', 'the 1', 'the 2']
     """
-    seen: Counter[str] = Counter()
+    seen: dict[str, int] = {}  # a `Counter` takes three times as long
     terms = []
     for token in tokens:
-        terms.append(f"{token} {seen[token]}" if seen[token] else token)
-        seen[token] += 1
+        count = seen.get(token, 0)
+        terms.append(f"{token} {count}" if count else token)
+        seen[token] = count + 1
     return terms
 
 
