@@ -62,17 +62,6 @@ def apart(old: Any, new: Any) -> float:
     return float((old - new).norm() / old.norm())
 
 
-def near(limit: float) -> Check:
-    """Return a check that logits are near those before."""
-
-    def check(name: str, model: Path, out: Path, notes: Any) -> None:
-        distance = apart(logits(loaded(name, model)), logits(loaded(name, out)))
-        if not distance <= limit:
-            raise Wrong(f"logits {distance:.1%} apart")
-
-    return check
-
-
 def masked(pattern: bool = False, updated: bool = False) -> Check:
     """Return a check that half of the blocks' weights are zero, and the others what they were."""
 

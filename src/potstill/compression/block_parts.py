@@ -66,6 +66,8 @@ class Architecture:
     """Whether it reads both ways, and predicts no next token."""
     mask: Literal["added", "plain"] = "added"
     """What an encoder that is exported is given as its mask: numbers that are added to scores, or ones and zeros."""
+    caches_all_heads: bool = False
+    """Whether the cache holds keys and values for each query head, though heads share them."""
     puts_out_tuple: bool = False
     """Whether a block puts out its hidden states as the first of a tuple."""
     no_packing: str = ""

@@ -186,6 +186,7 @@ def _falcon(config: Any) -> Architecture:
         group_field="num_kv_heads" if config.new_decoder_architecture else "num_attention_heads",
         one_group=one_group,
         heads="kept" if config.alibi or one_group else "width",
+        caches_all_heads=config.new_decoder_architecture,
         heads_kept="ALiBi's slopes depend on the number of heads" if config.alibi else "all share one key and value",
         puts_out_tuple=True,
     )

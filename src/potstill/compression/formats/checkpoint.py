@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from potstill.compression.pretrained import PretrainedModel
 
 
-COMPRESSED_TENSORS = "compressed-tensors"
-"""Name of the format whose packed weights take a linear layer's place."""
-
-
 def refuse_other_layers(model: PretrainedModel, fmt: str, bits: int = 8) -> None:
     """Make sure that the layers to quantize are stored as linear layers, [O, I], and can be loaded in so many `bits`.
 
@@ -33,8 +29,7 @@ def refuse_other_layers(model: PretrainedModel, fmt: str, bits: int = 8) -> None
             f"a {model.config.model_type} model stores its layers as Conv1D, input features first, and the {fmt} "
             "format holds linear layers only: use CastHalf or GOBO, or take a model of another type, such as llama"
         )
-    if fmt == COMPRESSED_TENSORS:
-        _refuse_own_products(model, fmt)
+    _refuse_own_products(model, fmt)
     if architecture_of(model).has_experts:
         raise BadInput(
             f"transformers can't load the experts of a {model.config.model_type} model in the {fmt} format, whose "

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from potstill.compression.architecture import architecture_for
 from potstill.errors import PotstillError
 from potstill.exporting.decoders import gguf_layout
 from potstill.exporting.decoders.gguf import FILE
@@ -32,7 +33,7 @@ def dequantized(folder: Path) -> InMemory:
     # the file says nothing of sizes that transformers would not guess wrongly, such as the head's of Qwen3
     config = AutoConfig.from_pretrained(folder)
     config.dtype = torch.float32
-    if not transformers_reads(config.model_type):
+    if not transformers_reads(config):
         tokenizer = AutoTokenizer.from_pretrained(folder)
         return InMemory(filled(folder, config), tokenizer, f"transformers {transformers.__version__} filled from GGUF")
     options = {"gguf_file": FILE, "config": config, "dtype": torch.float32}
@@ -41,12 +42,14 @@ def dequantized(folder: Path) -> InMemory:
     return InMemory(model, tokenizer, f"transformers {transformers.__version__} reading GGUF")
 
 
-def transformers_reads(kind: str) -> bool:
-    """Return whether transformers reads GGUF files of a model type."""
+def transformers_reads(config: Any) -> bool:
+    """Return whether transformers reads GGUF files of a model's type; it leaves Falcon's fused rows as llama.cpp's."""
     import gguf
     from transformers.integrations.ggml import GGUF_CONFIG_MAPPING
 
-    return kind in GGUF_CONFIG_MAPPING and kind in gguf.MODEL_ARCH_NAMES.values()
+    kind, arch = config.model_type, architecture_for(config)
+    named = kind in GGUF_CONFIG_MAPPING and kind in gguf.MODEL_ARCH_NAMES.values()
+    return named and not (arch.is_fused and arch.fused == "groups")
 
 
 def filled(folder: Path, config: Any) -> Any:

@@ -298,9 +298,10 @@ def _start_empty(converted: Graph, config: ModelConfig) -> None:
 
 def _cache_shape(config: ModelConfig) -> tuple[int, int]:
     """Return key-value heads, and features of a head."""
-    from potstill.compression.architecture import head_size, key_value_heads
+    from potstill.compression.architecture import architecture_for, head_size, key_value_heads
 
-    return key_value_heads(config), head_size(config)
+    all_heads = architecture_for(config).caches_all_heads
+    return config.num_attention_heads if all_heads else key_value_heads(config), head_size(config)
 
 
 def _save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:

@@ -100,6 +100,9 @@ class HeadPrune(CutStep):
         from potstill.compression.pruning import shapes
 
         kind, arch = model.config.model_type, architecture_of(model)
+        if not arch.queries:
+            yield f"heads of a {kind} model can't go, as {arch.heads_kept}: prune blocks (DepthPrune) or weights"
+            return
         if self.masked and self.heads <= old.heads and not self.heads % old.per_group:
             return
         for problem in shapes.problems(kind, arch, old, shapes.with_heads(old, self.heads), self.align):
