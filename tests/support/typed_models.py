@@ -144,7 +144,7 @@ ENCODER_DECODERS: dict[str, tuple[str, dict[str, Any]]] = {
     "T5": ("t5", T5),
     "Flan-T5": ("t5", {**T5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}),
     "BART": ("bart", BART),
-    "Marian": ("marian", {**BART, "static_position_embeddings": True}),
+    "Marian": ("marian", {**BART, "static_position_embeddings": True, "decoder_start_token_id": 0}),
     "mBART": ("mbart", BART),
     "M2M-100": ("m2m_100", BART),
 }

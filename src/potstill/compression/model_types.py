@@ -134,6 +134,11 @@ _MODERNBERT = Architecture(
     no_packing="its code sets missing weights by their names, and packed ones have others",
     is_encoder=True,
 )
+_T5 = Architecture(
+    blocks="encoder.block",
+    decoder_blocks="decoder.block",
+    no_bitsandbytes="one layer of each block is kept in float32",
+)
 _ALBERT_LAYER = "albert_layers.0"
 _ALBERT = Architecture(
     blocks="encoder.albert_layer_groups",
@@ -255,7 +260,7 @@ DESCRIPTIONS: Mapping[str, Description] = {
     "gpt_neox": _NEOX,
     "opt": _opt,
     "falcon": _falcon,
-    **dict.fromkeys(("mt5", "t5", "umt5"), Architecture(blocks="encoder.block", decoder_blocks="decoder.block")),
+    **dict.fromkeys(("mt5", "t5", "umt5"), _T5),
     **dict.fromkeys(
         ("bart", "m2m_100", "marian", "mbart", "pegasus"),
         Architecture(blocks="encoder.layers", decoder_blocks="decoder.layers"),

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from potstill.compression.architecture import architecture_of, stores_transposed
 from potstill.compression.layerwise import block_layers
+from potstill.compression.quantization_config import BITSANDBYTES
 from potstill.errors import BadInput
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ def refuse_other_layers(model: PretrainedModel, fmt: str, bits: int = 8) -> None
         raise BadInput(
             f"transformers can't load the experts of a {model.config.model_type} model in the {fmt} format, whose "
             "names are those of single experts: use CastHalf or GOBO, or prune it"
+        )
+    why = architecture_of(model).no_bitsandbytes
+    if fmt == BITSANDBYTES and why:
+        raise BadInput(
+            f"transformers can't load a {model.config.model_type} model in the {fmt} format: {why}; take QuantizeInt8"
         )
     why = architecture_of(model).no_packing
     if bits == 4 and why:

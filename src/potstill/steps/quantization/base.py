@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from potstill.compression.quantization_config import BITSANDBYTES
 from potstill.errors import BadInput
 from potstill.models.card import name_of, not_fit, write_card
 from potstill.models.folder import Loaded
@@ -24,13 +25,11 @@ if TYPE_CHECKING:
 
 COMPRESSED_TENSORS = "compressed-tensors"
 """Name of the format that vLLM loads."""
-BITSANDBYTES = "bitsandbytes"
-"""Name of the format that transformers loads through the library of that name."""
 
 
-ROUNDED = 0.3
-"""Relative distance of logits to those of the weights that were stored, which rounding activations to 8 bits explains;
-weights that are read in another order or with other scales give one near 1."""
+ROUNDED = 0.6
+"""Relative distance of logits to those of the weights that were stored, which rounding activations to 8 bits explains, in
+a model that amplifies it; weights that are read in another order or with other scales give one above 1."""
 
 
 @dataclass(frozen=True)
