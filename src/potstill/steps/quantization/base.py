@@ -28,8 +28,8 @@ COMPRESSED_TENSORS = "compressed-tensors"
 
 
 ROUNDED = 0.6
-"""Relative distance of logits to those of the weights that were stored, which rounding activations to 8 bits explains, in
-a model that amplifies it; weights that are read in another order or with other scales give one above 1."""
+"""Relative distance of logits to those of the weights that were stored, which rounding activations to 8 bits explains,
+in a model that amplifies it; weights that are read in another order or with other scales give one above 1."""
 
 
 @dataclass(frozen=True)
