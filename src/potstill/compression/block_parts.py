@@ -74,6 +74,8 @@ class Architecture:
     """Why transformers can't load its layers with 4-bit weights packed, where it can't."""
     has_experts: bool = False
     """Whether the feed-forward of some blocks is a mixture of experts, so that `units` and `down` name no one layer."""
+    no_fp8: str = ""
+    """Why transformers can't run its layers with weights in 8-bit floats, where it can't."""
     no_bitsandbytes: str = ""
     """Why transformers can't load its layers as those of bitsandbytes, where it can't."""
     is_repeated: bool = False

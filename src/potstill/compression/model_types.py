@@ -137,6 +137,7 @@ _MODERNBERT = Architecture(
 _T5 = Architecture(
     blocks="encoder.block",
     decoder_blocks="decoder.block",
+    no_fp8="its code casts the inputs of a layer to the type of the weights, without a scale",
     no_bitsandbytes="one layer of each block is kept in float32",
 )
 _ALBERT_LAYER = "albert_layers.0"

@@ -19,6 +19,20 @@ if TYPE_CHECKING:
     from potstill.compression.pretrained import PretrainedModel
 
 
+def refuse_floats(model: PretrainedModel) -> None:
+    """Make sure that the layers of `model` can be run with weights in 8-bit floats.
+
+    Raises:
+        BadInput: they can't; says what does work.
+    """
+    why = architecture_of(model).no_fp8
+    if why:
+        raise BadInput(
+            f"transformers can't run a {model.config.model_type} model with weights in 8-bit floats: {why}; take "
+            "QuantizeInt8"
+        )
+
+
 def refuse_other_layers(model: PretrainedModel, fmt: str, bits: int = 8) -> None:
     """Make sure that the layers to quantize are stored as linear layers, [O, I], and can be loaded in so many `bits`.
 

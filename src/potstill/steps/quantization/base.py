@@ -137,7 +137,7 @@ def publish_as(loaded: Loaded, write: Callable[[Path], None], context: Context, 
         recipe["runs in"] = "transformers with bitsandbytes; vLLM does not load it"
     # vLLM has no kernels for the encoders' layers in this format
     elif loaded.task != "text-generation":
-        recipe["runs in"] = "transformers; vLLM does not load such a model quantized"
+        recipe["runs in"] = "transformers; vLLM does not load a quantized encoder"
     write_card(
         context.out,
         title=f"{base}, {card.suffix}",
