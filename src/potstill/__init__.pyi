@@ -14,6 +14,7 @@ from potstill.errors import PotstillError as PotstillError
 from potstill.errors import RequestError as RequestError
 from potstill.errors import StepFailed as StepFailed
 from potstill.models.edge import Model as Model
+from potstill.models.embedding_similarity import EmbeddingSimilarity as EmbeddingSimilarity
 from potstill.teachers.ensemble import Ensemble as Ensemble
 from potstill.teachers.openai.budget import Price as Price
 from potstill.teachers.openai.endpoint import Endpoint as Endpoint

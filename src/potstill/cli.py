@@ -16,6 +16,7 @@ from potstill.engine.terminal import say
 from potstill.errors import PotstillError, RequestError
 
 INTERRUPTED = 130
+STORE = "store folder (default: POTSTILL_STORE, or .potstill)"
 PIPELINE_FILE = "file that holds the pipeline; what follows `--` are arguments of its own"
 
 
@@ -97,14 +98,27 @@ def _looking_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentPa
     losing = _command(subparsers, "lost", "show what filters and failures took, by reason", commands.lost)
     losing.add_argument("--examples", type=_positive, default=3, metavar="N", help="rows a reason (default: 3)")
     comparing = _command(subparsers, "diff", "show what differs between two runs, step by step", commands.diff)
-    run = "a pipeline's name or file, of which the last run is meant; or a key, with all that it was made from"
+    run = "a pipeline's name or file, of which the last run is meant; a key, with all that it was made from; "
+    run += "or a run's own name, that of its file in the store's folder `history`"
     for place in ("first", "second"):
         comparing.add_argument(place, metavar="RUN", help=run)
     _store_option(comparing)
+    looking = _command(subparsers, "ui", "show the store as a local web page, until Ctrl-C", commands.ui)
+    looking.add_argument("--store", metavar="DIR", help=STORE)
+    looking.add_argument("--port", type=int, metavar="P", help="port (default: the first free one from 8765 on)")
+    looking.add_argument("--no-browser", action="store_true", help="print the address and open nothing")
     logging = _command(subparsers, "log", "print the log of a step", commands.log)
-    for one in (showing, losing, logging):
+    pushing = _command(subparsers, "push", "push a model or rows to the Hub, with its card", commands.push)
+    pushing.add_argument("--dry-run", action="store_true", help="say what would be pushed; ask nobody, push nothing")
+    accepting = "push though the licence of a source is unknown, or asks for more than naming it"
+    pushing.add_argument("--accept-licences", action="store_true", help=accepting)
+    pushing.add_argument("--public", action="store_true", help="let all read a repository that is made for it")
+    for one in (showing, losing, logging, pushing):
         one.add_argument("key", metavar="KEY", help="key of an artifact, or the start of one")
         _store_option(one)
+    pushing.add_argument(
+        "repo", metavar="OWNER/NAME", help="repository on the Hub; made, and private, if there is none"
+    )
 
 
 class _Version(argparse.Action):
@@ -132,7 +146,7 @@ def _command(
 
 def _store_option(parser: argparse.ArgumentParser) -> None:
     """Add the options that all commands take."""
-    parser.add_argument("--store", metavar="DIR", help="store folder (default: POTSTILL_STORE, or .potstill)")
+    parser.add_argument("--store", metavar="DIR", help=STORE)
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
 
 

@@ -159,6 +159,34 @@ def diff(options: argparse.Namespace) -> int:
     return DONE
 
 
+def ui(options: argparse.Namespace) -> int:
+    """Serve the store as a local web page."""
+    from potstill.ui.serve import serve
+
+    serve(options.store, options.port, browser=not options.no_browser)
+    return DONE
+
+
+def push(options: argparse.Namespace) -> int:
+    """Push a model or rows to the Hub, or say what that would do."""
+    from potstill.publishing.push import described, planned
+    from potstill.publishing.upload import upload
+
+    planned_push = planned(options.store, options.key, options.repo)
+    say(described(planned_push))
+    stopped = bool(planned_push.obstacles) and not options.accept_licences
+    result = {**planned_push.as_json(), "pushed": False, "url": None}
+    if stopped:
+        say("not pushed: read these licences, then give --accept-licences", sys.stderr)
+    elif options.dry_run:
+        say("a dry run: nothing was pushed")
+    else:
+        result |= {"pushed": True, "url": upload(planned_push, public=options.public)}
+        say(f"pushed: {result['url']}")
+    print_json(options, result)
+    return WRONG if stopped else DONE
+
+
 def log(options: argparse.Namespace) -> int:
     """Print a step's log."""
     from potstill.engine.inventory import log

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from potstill.engine.terminal import plain, say
+from potstill.engine.terminal import PlainStream, plain, say
 from projects import Project
 
 ACTING = "\x1b]0;title\x07 \x1b[2J \r \x9b31m \u202e \u2066 \x00 \x7f \u2028 \ud83d"
@@ -26,6 +26,14 @@ def test_what_a_stream_can_not_write_is_written_out() -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     say("ümlaut", stream)
     assert stream.buffer.getvalue() == b"\\xfcmlaut\n"  # type: ignore[attr-defined]
+
+
+def test_what_a_step_prints_colours_a_terminal_and_does_nothing_else() -> None:
+    stream = PlainStream(io.BytesIO(), encoding="utf-8", write_through=True)
+    print(f"{ACTING[:-1]}\x1b[1;31mred\x1b[0m 10%\r20%", file=stream)
+    shown = stream.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    assert shown.startswith(r"\x1b]0;title\x07 \x1b[2J ")
+    assert shown.endswith("\x1b[1;31mred\x1b[0m 10%\r20%\n")
 
 
 PIPELINE = f"""

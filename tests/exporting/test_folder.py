@@ -3,8 +3,9 @@ from __future__ import annotations
 import subprocess
 
 from potstill.exporting.exporter import Serving
-from potstill.exporting.folder import command_of, licence_of, point_to_serving, write_digests, write_serving
+from potstill.exporting.folder import command_of, point_to_serving, write_digests, write_serving
 from potstill.models.card import write_card
+from potstill.models.licences import licence_at
 
 
 def test_digests_are_those_that_sha256sum_checks(tmp_path):
@@ -32,10 +33,10 @@ def test_the_card_sends_to_serve_md_and_keeps_the_licence(tmp_path):
     assert "vllm serve" not in text
     assert text.endswith("## Use\n\nSee [SERVE.md](SERVE.md).\n")
     assert "| a | 1 |" in text
-    assert licence_of(tmp_path) == "apache-2.0"
+    assert licence_at(tmp_path).id == "apache-2.0"
 
 
 def test_a_card_without_a_licence_or_no_card_names_none(tmp_path):
-    assert licence_of(tmp_path) is None
+    assert not licence_at(tmp_path).id
     write_card(tmp_path, title="license: mit", made_from="y", recipe={}, figures={})
-    assert licence_of(tmp_path) is None
+    assert not licence_at(tmp_path).id

@@ -11,6 +11,7 @@ import pytest
 from potstill import Pipeline, Rows, Step
 from potstill.cli import main
 from potstill.engine.progress import Silent
+from potstill.engine.store.run_history import histories
 from potstill.looking.diff import compare, described
 
 
@@ -120,3 +121,11 @@ def test_what_is_gone_is_known_from_the_records(tmp_path: Path) -> None:
     assert (steps[0].name, steps[0].state) == ("rows", "changed")
     assert steps[0].changes == ["parameter n changed from 3 to 5"]
     assert steps[0].both("rows") == (None, 5)
+
+
+def test_a_run_is_named_by_its_history_also_when_another_followed(tmp_path: Path) -> None:
+    made(tmp_path, least=1)
+    made(tmp_path, least=2)
+    first, second = sorted(histories(tmp_path), key=lambda run: run.began)
+    steps = {step.name: step.state for step in compare(str(tmp_path), first.id, second.id)}
+    assert steps == {"rows": "same", "dropped": "changed", "score": "changed"}

@@ -63,6 +63,9 @@ OVERRIDES: Mapping[str, list[Any]] = {
             metrics.JSONFields(fields=("a",)),
         ),
     ],
+    "LMEval.tasks": [[{"task": "own", "output_type": "multiple_choice", "doc_to_choice": ["a", "b"]}]],
+    "EvaluateChoices.choices": [("yes", "no")],
+    "MeasureCost.models": [{"one": Given("a model")}],
     "LoadHub.dataset": ["someone/rows"],
     "LoadHub.revision": [COMMIT[::-1]],
     "LoadRows.rows": [[{"text": "one", "count": 1}, {"text": "two", "count": None}]],
@@ -95,7 +98,11 @@ class Table:
     """Computes the keys; files that count are written below `folder`."""
 
     def __init__(self, folder: Path) -> None:
-        self.samples = Samples(folder, {**OVERRIDES, "ExportedTeacher.model": [str(folder / "model")]}, ALWAYS)
+        tasks = folder / "tasks"
+        tasks.mkdir()
+        (tasks / "own.yaml").write_text("task: own\noutput_type: multiple_choice\n", encoding="utf-8")
+        folders = {"ExportedTeacher.model": [str(folder / "model")], "LMEval.folder": [str(tasks)]}
+        self.samples = Samples(folder, {**OVERRIDES, **folders}, ALWAYS)
         self._codes: Codes = {}
         self._context = context_in(folder / "context")
 

@@ -1,6 +1,6 @@
-"""Trainings that are killed hard, each in a fork of this process: `python killed_training.py FOLDER STUDENT KIND`.
+"""Trainings that are killed hard, each in a fork of this process: `python killed_training.py FOLDER STUDENT KIND ...`.
 
-Prints, as JSON, how each ended and what checkpoints it left.
+Prints, as JSON by kind, how each ended and what checkpoints it left.
 """
 
 import json
@@ -50,9 +50,8 @@ def run(folder: Path, student: str, kind: str, kill_at: int) -> dict:
     return {"ended": code, "checkpoints": checkpoints}
 
 
-def main() -> None:
-    torch.set_num_threads(1)
-    folder, student, kind = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+def trainings(folder: Path, student: str, kind: str) -> dict:
+    """Train undisturbed, and again with kills; return how each ended."""
     actual = {"undisturbed": run(folder / "undisturbed", student, kind, 0)}
     killed = folder / "killed"
     actual["in the middle"] = run(killed, student, kind, 7)
@@ -65,7 +64,13 @@ def main() -> None:
     actual["resumed"] = run(killed, student, kind, 0)
     # a kill after the last checkpoint
     actual["again"] = run(killed, student, kind, 0)
-    print(json.dumps(actual))
+    return actual
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    folder, student, kinds = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
+    print(json.dumps({kind: trainings(folder / kind, student, kind) for kind in kinds}))
 
 
 if __name__ == "__main__":

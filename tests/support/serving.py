@@ -36,7 +36,9 @@ def served(folder: Path, name: str, log: Path) -> Iterator[str]:
         "--max-model-len",
         "1024",
     ]
-    environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1"}
+    # the engine's worker would be one more process, which imports vLLM anew
+    settings = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+    environment = {**os.environ, **settings, "VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1"}
     with log.open("w") as output:
         server = subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, env=environment
@@ -59,5 +61,5 @@ def _wait(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
             if httpx.get(f"{url}/models", timeout=5).status_code == 200:
                 return
         except httpx.HTTPError:
-            time.sleep(1)
+            time.sleep(0.2)
     raise AssertionError(f"the server did not come up: {log.read_text()[-3000:]}")

@@ -8,7 +8,7 @@ from fakes import EchoTeacher
 from potstill import Ensemble, Step, Transformers
 from potstill.engine.step import Placement
 from potstill.models.preload import ENGINE, MODEL
-from potstill.steps import HiddenLabels, LoadSeeds, PseudoLabel
+from potstill.steps import Evaluate, HiddenLabels, LoadSeeds, PseudoLabel
 from potstill.teachers.placement import placed
 
 OWN = Placement(heavy=True, preload=("own",))
@@ -41,3 +41,9 @@ def test_the_model_of_a_light_step_is_loaded_by_the_step_that_asks_it() -> None:
     for teacher in (Copy(), [EchoTeacher(), Copy()], Ensemble((Copy(), EchoTeacher()))):
         assert PseudoLabel(LoadSeeds("x"), teacher=teacher).placement() == Placement(heavy=True, preload=ENGINE)
     assert not list(HiddenLabels(LoadSeeds("x"), teacher=Copy()).check())
+
+
+def test_an_evaluation_has_a_process_of_its_own_with_no_more_than_its_model_needs() -> None:
+    expected = {EchoTeacher(): (), Transformers("folder"): MODEL, "some/model": ENGINE, Copy(): ENGINE}
+    for model, modules in expected.items():
+        assert Evaluate(model, LoadSeeds("x")).placement() == Placement(heavy=True, preload=modules)

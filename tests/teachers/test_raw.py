@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from transformers import AutoTokenizer
 
 from fakes import EchoTeacher, context_in
 from potstill.data import home
+from potstill.errors import BadInput
 from potstill.teachers.cache.response_cache import Asker
 from potstill.teachers.chat_tokens import Encoded, Renderer
 from potstill.teachers.openai.payloads import Form, request_body
@@ -42,3 +44,30 @@ def test_it_is_kept_apart_in_the_journal(tmp_path: Path) -> None:
         asker.key(Request([], SAMPLING, 1, continuation="<user>turn on")),
     }
     assert len(keys) == 4
+
+
+TOKENS = Request([], SAMPLING, 1, tokens=(1, 2, 3))
+SCORED = Request([], Sampling(top_k=1), tokens=(1, 2, 3), scored_tokens=(4, 5))
+
+
+def test_a_prompt_of_tokens_is_read_as_it_is_and_tokens_to_score_get_no_end_of_turn() -> None:
+    tokenizer = AutoTokenizer.from_pretrained(home.FOLDER / "teacher")
+    written, scored = Renderer(tokenizer, "You are kind.", None, 100).encode([TOKENS, SCORED])
+    assert written == Encoded([1, 2, 3])
+    assert scored == Encoded([1, 2, 3, 4, 5], 2)
+    assert (TOKENS.scores, SCORED.scores) == (False, True)
+
+
+def test_the_last_token_that_is_scored_needs_no_room_where_it_is_not_read() -> None:
+    tokenizer = AutoTokenizer.from_pretrained(home.FOLDER / "teacher")
+    for spare, limit, fits in ((-1, 4, True), (-1, 3, False), (1, 6, True), (1, 5, False)):
+        (answer,) = Renderer(tokenizer, "", None, limit, spare=spare).encode([SCORED])
+        assert isinstance(answer, Encoded) == fits, (spare, limit)
+
+
+def test_tokens_are_kept_apart_in_the_journal_and_endpoints_refuse_them(tmp_path: Path) -> None:
+    asker = Asker(EchoTeacher(), context_in(tmp_path))
+    other = Request([], Sampling(top_k=1), tokens=(1, 2), scored_tokens=(3, 4, 5))
+    assert len({asker.key(one) for one in (Request([], SAMPLING, 1), TOKENS, SCORED, other)}) == 4
+    with pytest.raises(BadInput, match="can't score a given text"):
+        request_body(Form("m", "", "chat", False, "here"), TOKENS)

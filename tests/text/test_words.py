@@ -94,6 +94,28 @@ def test_english_prose_is_cut_as_it_was_whatever_stands_beside_it():
         assert len(chunks_of(text)) == len(text.split())
 
 
+def drawn_texts(count):
+    """Yield short texts of letters, digits, spaces and all symbols of ASCII, and some with quotes and dashes."""
+    draw = random.Random(0)
+    symbols = "".join(map(chr, range(128)))
+    for number in range(count):
+        letters = "aZ19 .:-+*#" * 4 + symbols + "‘’“”–—" * (number % 2)
+        yield "".join(draw.choices(letters, k=draw.randint(1, 12)))
+
+
+def test_the_pattern_of_ascii_texts_is_that_of_all_texts():
+    for text in map(words.fold, drawn_texts(20_000)):
+        plainer = words._QUOTES_AND_DASHES.sub('"', text)
+        assert words._ASCII_WORD.findall(plainer) == words._word_pattern().findall(text), text
+
+
+def test_the_search_for_symbols_that_mean_something_is_quick_and_the_same():
+    symbols = r"[+=<>|~^$%&@*#/\\]|\d[.,:]\d|(?<![^\s(\[{])[-.!]{1,2}\w|\w-(?!\w)|\d ?- ?\d|\w - \w"
+    for text in map(words.fold, drawn_texts(20_000)):
+        if text.isascii():
+            assert bool(words._SPECIAL.search(text)) == bool(re.search(symbols, text)), text
+
+
 def test_phrases_are_found_as_whole_words():
     import regex
 

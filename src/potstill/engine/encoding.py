@@ -20,7 +20,8 @@ from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, Metho
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, cast
 
 from potstill.engine.code import class_code, object_code
-from potstill.engine.code.functions import given_attributes, is_cache
+from potstill.engine.code.foreign import memory_order
+from potstill.engine.code.functions import given_attributes, holds_results, is_cache
 from potstill.engine.code.origins import public_name
 from potstill.engine.code.states import identity_method
 from potstill.engine.digests import no_such_file, path_digest
@@ -149,7 +150,7 @@ class _Encoder:
             return ["partial", self.encode(value.func), self.encode(value.args), self.encode(value.keywords)]
         if isinstance(value, MethodType):
             return ["method", self.encode(value.__func__), self.encode(value.__self__)]
-        if is_cache(value) and not given_attributes(value):
+        if is_cache(value) and not given_attributes(value) and not holds_results(value):
             return self.encode(value.__wrapped__)  # type: ignore[attr-defined]  # functools.cache changes no result
         if isinstance(value, BuiltinFunctionType) and not isinstance(value.__self__, (ModuleType, type(None))):
             return ["method", value.__name__, self.encode(value.__self__)]  # e.g. `allowed.__contains__`
@@ -162,7 +163,8 @@ class _Encoder:
             return ["name", name]
         array = cast("np.ndarray[Any, Any]", value)
         if type(value).__module__ == "numpy" and hasattr(value, "tobytes") and not array.dtype.hasobject:
-            return ["array", str(array.dtype), list(array.shape), hashlib.sha256(array.tobytes()).hexdigest()]
+            content = hashlib.sha256(array.tobytes()).hexdigest()
+            return ["array", str(array.dtype), list(array.shape), content, *memory_order(array)]
         if type(value) is object:
             raise BadInput(_refusal(value))
         return _by_parts(value)

@@ -21,7 +21,7 @@ FIGURES = 40
 """Most metrics that `show` prints; the file has all of them."""
 
 
-def listing(store: str | None) -> list[dict[str, Any]]:
+def listing(store: str | Store | None) -> list[dict[str, Any]]:
     """Return an entry for every artifact, and for every step that runs: key, name, type, rows, size, status."""
     opened = open_store(store)
     whole = [_entry(key, lookup.artifact, opened.root / "artifacts" / key) for key, lookup in opened.artifacts()]
@@ -107,7 +107,7 @@ def whole_artifact(store: Store, key: str) -> Artifact:
     return lookup.artifact
 
 
-def description(store: str | None, start: str) -> dict[str, Any]:
+def description(store: str | Store | None, start: str) -> dict[str, Any]:
     """Return an artifact's manifest and, for each ancestor, its key, name and whether it is still there."""
     opened = open_store(store)
     whole = whole_artifact(opened, complete_key(opened, start))

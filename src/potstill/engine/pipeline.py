@@ -12,6 +12,7 @@ from potstill.engine.graph import Graph, build, step_of
 from potstill.engine.pipeline_file import pipeline_file
 from potstill.engine.plan import Planned, plan
 from potstill.engine.records import Run, Watcher
+from potstill.engine.running.after_run import send_results
 from potstill.engine.running.executor import Executor, Local
 from potstill.engine.running.interrupts import noticed
 from potstill.engine.running.runner import Runner
@@ -140,7 +141,9 @@ class Pipeline:
         try:
             # from here on Ctrl-C is noted and steps are ended in order, so that what is finished is published
             with noticed() as runner.interrupts, place.hold(graph.steps):
-                return runner.run()
+                result = runner.run()
+                send_results(graph, runner.records, watcher.said)
+                return result
         finally:
             try:
                 if executor is None:
@@ -163,8 +166,10 @@ class Pipeline:
         return [graph.outputs[only]]
 
 
-def open_store(store: str | Path | None = None) -> Store:
-    """Return the store at `store`, else `POTSTILL_STORE`, else `.potstill`."""
+def open_store(store: str | Path | Store | None = None) -> Store:
+    """Return the store at `store`, else `POTSTILL_STORE`, else `.potstill`; one that is open already as it is."""
+    if isinstance(store, Store):
+        return store
     return Store(Path(store or os.environ.get("POTSTILL_STORE") or DEFAULT_STORE))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import sys
@@ -15,6 +16,8 @@ ACTING = re.compile(
     "\ud800-\udfff]"  # halves of characters, which can't be written
 )
 """Characters that do something to a terminal, or that it can't take."""
+_DRAWING = re.compile(rf"(\x1b\[[0-9;]*m|\r)|{ACTING.pattern}")
+"""What acts; in the group, what only colours a text or goes back to the start of a line, as progress bars do."""
 
 
 def plain(text: str) -> str:
@@ -33,6 +36,32 @@ def say(text: str, stream: IO[str] | None = None, *, end: str = "\n") -> None:
         say(line.encode(encoding, "backslashreplace").decode(encoding), to, end=end)
     except (OSError, ValueError):
         silence(to)
+
+
+class PlainStream(io.TextIOWrapper):
+    """A text stream to a terminal that writes out what would act on it, but for colours and progress bars."""
+
+    def write(self, text: str) -> int:
+        """Write a text."""
+        super().write(_DRAWING.sub(lambda match: match[1] or plain(match[0]), text))
+        return len(text)
+
+
+def tame() -> None:
+    """Let nothing that a step prints act on the terminal: it may be a row, or an answer."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper) and not isinstance(stream, PlainStream) and _is_terminal(stream):
+            settings = (stream.encoding, stream.errors, None, stream.line_buffering, stream.write_through)
+            setattr(sys, name, PlainStream(stream.buffer, *settings))
+
+
+def _is_terminal(stream: IO[str]) -> bool:
+    """Return whether a stream that may be closed leads to a terminal."""
+    try:
+        return stream.isatty()
+    except ValueError:
+        return False
 
 
 def silence(stream: IO[str]) -> None:

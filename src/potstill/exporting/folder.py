@@ -45,14 +45,3 @@ def point_to_serving(card: Path) -> None:
     """Let the model card's last section send to `SERVE.md`: its own is about loading safetensors."""
     text = card.read_text(encoding="utf-8")
     card.write_text(f"{text.partition('## Use')[0]}## Use\n\nSee [{SERVE}]({SERVE}).\n", encoding="utf-8")
-
-
-def licence_of(folder: Path) -> str | None:
-    """Return the licence that the card of the model in `folder` names, as the Hub spells it."""
-    card = folder / "README.md"
-    if not card.is_file():
-        return None
-    # the metadata that the Hub reads, between two lines of dashes
-    front = re.match(r"---\n(.*?)^---$", card.read_text(encoding="utf-8"), re.S | re.M)
-    named = re.search(r"^license: *[\"']?([\w.-]+)", front.group(1), re.M) if front else None
-    return named.group(1) if named else None

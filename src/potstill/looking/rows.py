@@ -67,15 +67,15 @@ def excerpt(store: str | None, start: str, count: int, where: str = "", output: 
     """
     opened = open_store(store)
     artifact = whole_artifact(opened, complete_key(opened, start))
-    files = _files(artifact, output)
-    columns, total = _shape(files)
+    files = files_of(artifact, output)
+    columns, total = shape(files)
     if where:
         matching, rows = _matching(files, where, count, columns)
         return Excerpt(artifact.key, artifact.manifest["name"], output, columns, total, matching, rows)
     return Excerpt(artifact.key, artifact.manifest["name"], output, columns, total, None, first_rows(files, count))
 
 
-def _files(artifact: Artifact, output: str) -> list[Path]:
+def files_of(artifact: Artifact, output: str) -> list[Path]:
     """Return the Parquet files of an artifact's rows.
 
     Raises:
@@ -97,7 +97,7 @@ def _files(artifact: Artifact, output: str) -> list[Path]:
     return paths
 
 
-def _shape(files: Sequence[Path]) -> tuple[dict[str, str], int]:
+def shape(files: Sequence[Path]) -> tuple[dict[str, str], int]:
     """Return the type of each column and the number of rows, from the files' footers."""
     from pyarrow import parquet
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -10,8 +11,12 @@ from typing import Any
 
 from potstill.engine.inventory import complete_key
 from potstill.engine.store.artifacts import Artifact, Store
+from potstill.engine.store.run_history import FOLDER, RunHistory, read
 from potstill.engine.store.run_records import Entry
 from potstill.errors import RequestError
+
+RUN = re.compile(r"\d+-[0-9a-f]+-\d+-[0-9a-f]+")
+"""How the names of runs are written."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +43,8 @@ def steps_of(store: Store, run: str) -> list[RunStep]:
 
     Args:
         store: where it ran.
-        run: name of a pipeline or of its file, of which the last run is meant; or the start of an artifact's key,
-            which means the artifact with all that it was made from.
+        run: name of a pipeline or of its file, of which the last run is meant; or the name of one run, as the list of
+            runs has it; or the start of an artifact's key, which means the artifact with all that it was made from.
 
     Raises:
         RequestError: there is no such run, or several.
@@ -48,6 +53,9 @@ def steps_of(store: Store, run: str) -> list[RunStep]:
     named = [entry for entry in recorded if _is_named(entry, run)]
     if named:
         return _last_run(store, run, named)
+    history = read(store.root / FOLDER / f"{run}.jsonl") if RUN.fullmatch(run) else None
+    if history is not None:
+        return _remembered(store, history, recorded)
     try:
         key = complete_key(store, run)
     except RequestError as error:
@@ -73,6 +81,18 @@ def _last_run(store: Store, run: str, entries: list[Entry]) -> list[RunStep]:
     return [
         RunStep(name, last[name].key, last[name].identity, store.lookup(last[name].key).artifact) for name in in_order
     ]
+
+
+def _remembered(store: Store, history: RunHistory, recorded: list[Entry]) -> list[RunStep]:
+    """Return the steps of a run that has a history, as far as it came."""
+    identities = {entry.key: entry.identity for entry in recorded}
+    steps = []
+    for step in history.steps:
+        artifact = store.lookup(step.key).artifact if step.key else None
+        identity = artifact.manifest.get("identity", {}) if artifact else identities.get(step.key, {})
+        if step.key:
+            steps.append(RunStep(step.name, step.key, identity, artifact))
+    return steps
 
 
 def _lineage(store: Store, key: str) -> list[RunStep]:

@@ -1,5 +1,11 @@
+from potstill.metrics.agreement import TokenAgreement as TokenAgreement
+from potstill.metrics.agreement import token_agreement as token_agreement
 from potstill.metrics.answers import Proportion as Proportion
 from potstill.metrics.answers import wilson as wilson
+from potstill.metrics.judging import Pair as Pair
+from potstill.metrics.judging import grade_figures as grade_figures
+from potstill.metrics.judging import pair_figures as pair_figures
+from potstill.metrics.measures.comparing import compare_measure as compare_measure
 from potstill.metrics.measures.json_answers import JSONFields as JSONFields
 from potstill.metrics.measures.json_answers import JSONSchema as JSONSchema
 from potstill.metrics.measures.json_answers import ValidJSON as ValidJSON

@@ -13,7 +13,31 @@ RIGHT = ("correct", "exact_match")
 """Columns that say whether an answer is right, by the step that wrote the file."""
 SPANS = ("spans_right", "spans_found", "spans_there")
 """Columns that count a text's spans."""
+TEXTS = ("id", "set", "input", "gold", "answer", "probability", "cluster")
+"""Columns that say what was asked and answered, of those that an evaluation may keep."""
 _TYPES = {"text": "string", "count": "int64", "flag": "bool", "number": "float64"}
+
+
+@dataclass(frozen=True)
+class KeptAnswer:
+    """One row with what a model answered."""
+
+    id: str
+    """Id of the row, or its number."""
+    set: str
+    """The test set."""
+    input: str
+    """What was asked."""
+    gold: str
+    """The right answer."""
+    answer: str
+    """What the model answered."""
+    right: bool | None
+    """Whether that is right; `None` of what is neither right nor wrong, such as a translation."""
+    probability: float | None
+    """Of the answer, where the model gives one."""
+    cluster: str | None
+    """What the row comes from, if that is known."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +45,7 @@ class KeptRows:
     """What was kept of one test set, row by row in its order."""
 
     right: tuple[bool, ...]
-    """Whether each answer is right; empty where that was not kept."""
+    """Whether each answer is right; empty where that was not kept, or not of every row."""
     clusters: tuple[str | None, ...]
     """What each row comes from; empty where no row says so."""
     spans: tuple[tuple[int, ...], ...]
@@ -76,13 +100,47 @@ def read(folder: Path | None) -> dict[str, KeptRows]:
     return {name: _kept(table, own) for name, own in places.items()}
 
 
+def read_answers(folder: Path | None) -> list[KeptAnswer]:
+    """Return the rows in `folder` with their texts, in their order; nothing where none were kept."""
+    if folder is None or not (folder / FILE).is_file():
+        return []
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        there = parquet.read_schema(folder / FILE).names
+        if not {"set", "input", "gold", "answer"} <= set(there):
+            return []
+        table = parquet.read_table(folder / FILE, columns=[name for name in (*TEXTS, *RIGHT) if name in there])
+    except pa.ArrowInvalid:  # a file of that name that is none of ours
+        return []
+    right = next((name for name in RIGHT if name in there), "")
+    return [_answer(row, number, row.get(right)) for number, row in enumerate(table.to_pylist())]
+
+
+def _answer(row: Mapping[str, Any], number: int, right: object) -> KeptAnswer:
+    """Return one row of a file; a text that was not kept is empty."""
+    texts = {name: "" if row.get(name) is None else str(row[name]) for name in ("set", "input", "gold", "answer")}
+    row_id = str(number if row.get("id") is None else row["id"])
+    cluster = None if row.get("cluster") is None else str(row["cluster"])
+    probability = row.get("probability")
+    return KeptAnswer(
+        id=row_id,
+        **texts,
+        right=None if right is None else bool(right),
+        probability=probability if isinstance(probability, float) else None,
+        cluster=cluster,
+    )
+
+
 def _kept(table: Mapping[str, list[Any]], places: list[int]) -> KeptRows:
     """Return the rows of one test set."""
-    right = next((table[name] for name in RIGHT if name in table), None)
+    column = next((table[name] for name in RIGHT if name in table), None)
+    right = [] if column is None else [column[place] for place in places]
     clusters = [table["cluster"][place] for place in places] if "cluster" in table else []
     counts = [table[name] for name in SPANS] if all(name in table for name in SPANS) else []
     return KeptRows(
-        tuple(bool(right[place]) for place in places) if right is not None else (),
+        tuple(map(bool, right)) if None not in right else (),
         tuple(clusters) if any(one is not None for one in clusters) else (),
         tuple(tuple(column[place] for column in counts) for place in places) if counts else (),
     )

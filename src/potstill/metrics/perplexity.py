@@ -9,6 +9,7 @@ Shapes: W tokens of a window, B windows of a batch, V vocabulary.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -58,7 +59,9 @@ class Loss:
     deviation: float
     """Standard error of the mean loss of a token, from the differences between windows; nan of a single one."""
     windows: tuple[float, ...] = ()
-    """Mean loss of a token in each whole window, in nats."""
+    """Mean loss of a token in each whole window, or in each document, in nats."""
+    words: int = 0
+    """Words of the text, as white space parts them; 0 where they were not counted."""
 
     def figures(self) -> dict[str, Any]:
         """Return perplexity with its 95 % interval, bits per byte, and what they were computed from.
@@ -74,6 +77,8 @@ class Loss:
             "loss": mean,
             "tokens": self.tokens,
             "bytes": self.size,
+            "byte_perplexity": math.exp(self.total / self.size),
+            **({"word_perplexity": _exp(self.total / self.words), "words": self.words} if self.words else {}),
             "row_scores": [round(loss, 6) for loss in self.windows],
         }
 
@@ -92,6 +97,48 @@ def stream(tokenizer: Tokenizes, texts: Iterable[str], separator: str) -> Stream
     return Stream(tokens, size)
 
 
+def words_in(text: str) -> int:
+    """Return how many words a text has, as lm-evaluation-harness counts them: one more than its runs of white space.
+
+    >>> words_in("turn on the light"), words_in("on "), words_in("")
+    (4, 2, 1)
+    """
+    return len(re.split(r"\s+", text))
+
+
+def document_windows(tokens: Sequence[int], first: int, width: int) -> Iterator[tuple[list[int], int]]:
+    """Yield windows of a document by itself, each with how many tokens at its end are scored.
+
+    `first` stands before the document and is only read. Windows read `width` tokens and share one, so that every token
+    is predicted once; the last one reads as many, and only what is left is scored. These are the windows of
+    lm-evaluation-harness (L. Gao et al. 2024, `loglikelihood_rolling`).
+
+    >>> list(document_windows([1, 2, 3, 4, 5], 0, 2))
+    [([0, 1, 2], 2), ([2, 3, 4], 2), ([3, 4, 5], 1)]
+    """
+    whole = [first, *tokens]
+    done = 0
+    while done < len(tokens):
+        count = min(width, len(tokens) - done)
+        done += count
+        yield whole[max(0, done - width) : done + 1], count
+
+
+def of_documents(losses: Sequence[float], tokens: Sequence[int], size: int, words: int) -> Loss:
+    """Return the loss of several documents from that of each, in nats, and its tokens."""
+    total, count = math.fsum(losses), sum(tokens)
+    mean = total / count
+    spread = sum((loss - mean * own) ** 2 for loss, own in zip(losses, tokens, strict=True))
+    more = len(losses) / (len(losses) - 1) if len(losses) > 1 else math.nan
+    means = tuple(loss / max(own, 1) for loss, own in zip(losses, tokens, strict=True))
+    return Loss(total, count, size, math.sqrt(more * spread) / count, means, words)
+
+
+def _exp(value: float) -> float | None:
+    """Return exp of a value; `None` where it is too large for a number."""
+    return math.exp(value) if value < 700 else None
+
+
 def measured(sums: Sequence[tuple[float, int]], size: int) -> Loss:
     """Return the loss of a text of `size` bytes from the (sum, tokens) of its windows."""
     total, tokens = sum(loss for loss, _ in sums), sum(count for _, count in sums)
@@ -104,10 +151,16 @@ def measured(sums: Sequence[tuple[float, int]], size: int) -> Loss:
     return Loss(total, tokens, size, math.sqrt(more * spread) / tokens, windows)
 
 
-def window_losses(model: Callable[..., Any], batch: Tensor) -> Tensor:
-    """Return the sum of -log p [B] of all tokens but the first of each window of `batch` [B, W], in float32."""
+def window_losses(model: Callable[..., Any], batch: Tensor, scored: int | None = None) -> Tensor:
+    """Return the sum of -log p [B] of the last `scored` tokens of each window of `batch` [B, W], in float32.
+
+    All but the first count where no number is given.
+    """
     import torch
 
-    logits = model(input_ids=batch, use_cache=False).logits[:, :-1].float()
-    chosen = logits.gather(-1, batch[:, 1:, None])[..., 0]
+    first = 0 if scored is None else batch.shape[1] - 1 - scored
+    # the last token is only predicted: a model may have no place for it
+    logits = model(input_ids=batch if scored is None else batch[:, :-1], use_cache=False).logits
+    logits = logits[:, first : batch.shape[1] - 1].float()
+    chosen = logits.gather(-1, batch[:, first + 1 :, None])[..., 0]
     return torch.as_tensor((logits.logsumexp(-1) - chosen).sum(-1))

@@ -5,8 +5,10 @@ Bytes are measured from the files, never computed from bits and parameters: a "4
 
 from __future__ import annotations
 
+import json
 import math
 import os
+import re
 import resource
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -43,6 +45,14 @@ SIDE_TENSORS = (
 """Ends of the names of tensors that a quantizer added: they cost bytes but are no parameters."""
 
 
+PARTS = (
+    (re.compile(r"norm|(^|\.)ln_", re.IGNORECASE), "norms"),
+    (re.compile(r"(^|\.)(lm_head|classifier|score|qa_outputs|cls)\."), "head"),
+    (re.compile(r"embed|(^|\.)wte|(^|\.)wpe|(^|\.)shared\."), "embeddings"),
+    (re.compile(r"attn|attention", re.IGNORECASE), "attention"),
+    (re.compile(r"mlp|expert|ffn|feed_forward|intermediate|output\.dense|(^|\.)lin[12]\."), "feed-forward"),
+)
+"""Patterns in the names of tensors, the first that fits, and what such tensors are for."""
 EXPORTED_WEIGHTS = ("*.gguf", "*.onnx", "*.onnx.data", "*.onnx_data", "openvino_model.*", "*.pte")
 """Files that hold the weights of what was written for one runtime, graphs included."""
 
@@ -72,17 +82,53 @@ def footprint(folder: Path) -> Footprint:
     """Measure the model in `folder`, which may have been written for one runtime."""
     whole = sum(path.stat().st_size for path in walk(folder) if path.name not in BESIDE_PAYLOAD)
     if export_in(folder):
-        files = sorted({path for pattern in EXPORTED_WEIGHTS for path in folder.glob(pattern)})
-        return Footprint(sum(path.stat().st_size for path in files), whole, None, None)
+        return Footprint(footprint_of_files(folder), whole, None, None)
     files = weight_files(folder)
     counts = [count for file in files for count in _counts(file)]
     nonzero = [count for _, count in counts if count is not None]
     return Footprint(
-        weights_bytes=sum(path.stat().st_size for path in files),
+        weights_bytes=footprint_of_files(folder),
         folder_bytes=whole,
         parameters=sum(count for count, _ in counts),
         nonzero_parameters=sum(nonzero) if len(nonzero) == len(counts) else None,
     )
+
+
+def bytes_by_part(folder: Path) -> dict[str, int]:
+    """Return the bytes of the weights by what they are for, scales among them; only headers are read.
+
+    `files` is what the files hold besides: headers and padding; all of an export, whose weights stand in graphs.
+    """
+    parts: dict[str, int] = {}
+    size = footprint_of_files(folder)
+    for file in () if export_in(folder) else weight_files(folder):
+        with file.open("rb") as opened:
+            header = json.loads(opened.read(int.from_bytes(opened.read(8), "little")))
+        for name, tensor in header.items():
+            if name != "__metadata__":
+                start, end = tensor["data_offsets"]
+                part = part_of(name)
+                parts[part] = parts.get(part, 0) + end - start
+    rest = size - sum(parts.values())
+    return {**dict(sorted(parts.items())), **({"files": rest} if rest else {})}
+
+
+def footprint_of_files(folder: Path) -> int:
+    """Return the bytes of the files that hold a model's weights."""
+    if export_in(folder):
+        return sum(path.stat().st_size for path in {path for one in EXPORTED_WEIGHTS for path in folder.glob(one)})
+    return sum(path.stat().st_size for path in weight_files(folder))
+
+
+def part_of(name: str) -> str:
+    """Return what a tensor is for, by its name in models of transformers.
+
+    >>> part_of("model.layers.0.self_attn.q_proj.weight_packed"), part_of("bert.embeddings.word_embeddings.weight")
+    ('attention', 'embeddings')
+    >>> part_of("model.layers.3.mlp.down_proj.weight"), part_of("lm_head.weight"), part_of("model.norm.weight")
+    ('feed-forward', 'head', 'norms')
+    """
+    return next((part for pattern, part in PARTS if pattern.search(name)), "other")
 
 
 def _counts(file: Path) -> Iterator[tuple[int, int | None]]:

@@ -24,7 +24,7 @@ from potstill.reporting.kinds import Figure, number
 from potstill.reporting.model_table import Measured
 from potstill.reporting.number_formats import signed
 
-SHARES = frozenset({"exact_match", "accuracy"})
+SHARES = frozenset({"exact_match", "accuracy", "acc"})
 """Figures that are shares of rows."""
 LOGARITHMS = frozenset({"perplexity", "bits_per_byte"})
 """Figures that are compared by the loss of a token."""
@@ -138,11 +138,6 @@ def gain_text(gain: Gain, figure: Figure) -> str:
         return f"{signed(more)}\u202f% ({signed(least)} to {signed(most)})"
     value, low, high = ends if figure.name == "bleu" else (100 * end for end in ends)
     return f"{signed(value)} {'chrF' if figure.name == 'bleu' else 'points'} ({signed(low)} to {signed(high)})"
-
-
-def gain_note(gain: Gain | None, figure: Figure) -> str:
-    """Return a difference with its interval, and whether rows were not paired; nothing where none is known."""
-    return "" if gain is None else gain_text(gain, figure) + ("" if gain.is_paired else ", unpaired")
 
 
 Comparison = tuple[Verdict, int, By]

@@ -33,6 +33,13 @@ class Node:
     inputs: tuple[str, ...]
     marked: bool = False
     """Whether it is one of those that the report is about."""
+    note: str = ""
+    """What stands behind its type in small letters: how long it took."""
+
+    @property
+    def below(self) -> str:
+        """Return the second line of its box."""
+        return f"{self.type} · {self.note}" if self.note else self.type
 
 
 @dataclass(frozen=True)
@@ -216,7 +223,7 @@ def _mean(values: Sequence[float], default: float) -> float:
 
 
 def _width(node: Node) -> float:
-    return 22 + max(LETTER * min(len(node.name), LONGEST), SMALL * len(node.type))
+    return 22 + max(LETTER * min(len(node.name), LONGEST), SMALL * len(node.below))
 
 
 def _top(slot: Slot) -> float:

@@ -137,7 +137,14 @@ READING = Kind(
     count="tokens",
     speeds=(TOKENS_PER_S,),
 )
-KINDS = (ANSWERS, SPANS, CLASSES, TRANSLATIONS, READING)
+HARNESS = Kind("LM evaluation harness", Figure("acc", "Accuracy", "share"), (Figure("acc_norm", "By length", "share"),))
+DOCUMENTS = Kind(
+    "Perplexity of documents",
+    Figure("word_perplexity", "Perplexity of a word", rises=False, least=math.inf),
+    (Figure("byte_perplexity", "Of a byte", rises=False), BITS),
+    unit="documents",
+)
+KINDS = (ANSWERS, SPANS, CLASSES, TRANSLATIONS, READING, DOCUMENTS, HARNESS)
 """All kinds; the first that fits is taken, so spans stand before classes: both have an accuracy."""
 
 

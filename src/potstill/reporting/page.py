@@ -4,41 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from potstill.engine.context import Ancestor
 from potstill.reporting.choice import Choice
+from potstill.reporting.curves import Curve, curves_of
+from potstill.reporting.data_flow import Flow, captured, effort, flows_of
 from potstill.reporting.graph_layout import Layers, Node, layers
 from potstill.reporting.model_table import Evaluation, Section
-from potstill.reporting.number_formats import plain
+from potstill.reporting.number_formats import plain, seconds
+from potstill.reporting.origins import Origins, origins_of
 from potstill.reporting.others import Table
 from potstill.reporting.ruling import Ruling
+from potstill.reporting.sample_blob import Blob, blob_of
+from potstill.reporting.samples import Samples
 from potstill.reporting.views import View, view_of
-
-
-@dataclass(frozen=True)
-class Loss:
-    """Rows that one step dropped for one reason."""
-
-    reason: str
-    count: int
-    failed: bool
-    """Whether they failed, rather than being filtered on purpose."""
-
-
-@dataclass(frozen=True)
-class Flow:
-    """What became of the rows that went into one step."""
-
-    name: str
-    type: str
-    kept: int
-    losses: tuple[Loss, ...]
-
-    @property
-    def total(self) -> int:
-        """Return all rows that the step saw the end of."""
-        return self.kept + sum(loss.count for loss in self.losses)
 
 
 @dataclass(frozen=True)
@@ -59,16 +38,26 @@ class Page:
     """By step: its parameters as text."""
     failures: bool
     """Whether any step lost rows that failed."""
-    versions: Sequence[tuple[str, str]]
-    machines: Sequence[str]
+    curves: Sequence[Curve]
+    effort: Table | None
+    captured: Sequence[str]
+    """How much of a teacher's probability soft labels hold."""
+    origins: Origins
+    blob: Blob
+    """The samples, for the script."""
     missing: str = ""
     """What was not looked at, in a sentence."""
+
+    @property
+    def numbers(self) -> Mapping[str, int]:
+        """Return the number of each step in the lineage, to which links lead."""
+        return {ancestor.name: number for number, ancestor in enumerate(self.lineage, start=1)}
 
 
 def page(
     title: str,
     evaluations: Sequence[Evaluation],
-    sections: Sequence[tuple[Choice, Ruling | None]],
+    sections: Sequence[tuple[Choice, Ruling | None, Samples]],
     tables: Sequence[Table],
     lineage: Sequence[Ancestor],
 ) -> Page:
@@ -77,14 +66,14 @@ def page(
     Args:
         title: its heading; empty makes one.
         evaluations: all that the report is about.
-        sections: what those of known kinds come to, and under the bound of the report.
+        sections: what those of known kinds come to, and under the bound of the report, with the rows that were kept.
         tables: the others.
         lineage: all steps behind them.
     """
-    views = [view_of(choice, ruling, lineage) for choice, ruling in sections]
-    flows = [flow for flow in map(_flow, lineage) if flow]
+    views = [view_of(choice, ruling, lineage, samples) for choice, ruling, samples in sections]
+    flows = flows_of(lineage)
     return Page(
-        title=title or _title([choice.section for choice, _ in sections], views),
+        title=title or _title([choice.section for choice, _, _ in sections], views),
         views=views,
         tables=tables,
         graph=_graph({one.label for one in evaluations}, lineage),
@@ -93,8 +82,11 @@ def page(
         lineage=lineage,
         digests={ancestor.name: _digests(ancestor) for ancestor in lineage},
         parameters={ancestor.name: _parameters(ancestor) for ancestor in lineage},
-        versions=_versions(lineage),
-        machines=sorted({_machine(ancestor.manifest.get("host") or {}) for ancestor in lineage} - {""}),
+        curves=curves_of(lineage),
+        effort=effort(lineage),
+        captured=captured(lineage),
+        origins=origins_of(lineage),
+        blob=blob_of([samples for _, _, samples in sections]),
     )
 
 
@@ -112,22 +104,17 @@ def _title(sections: Sequence[Section], views: Sequence[View]) -> str:
 def _graph(marked: set[str], lineage: Sequence[Ancestor]) -> Layers:
     """Return the drawing of the lineage, with the measured models marked."""
     return layers(
-        [Node(ancestor.name, ancestor.type, tuple(ancestor.inputs), ancestor.name in marked) for ancestor in lineage]
+        [
+            Node(
+                ancestor.name,
+                ancestor.type,
+                tuple(ancestor.inputs),
+                ancestor.name in marked,
+                seconds(took) if (took := ancestor.manifest.get("seconds")) is not None else "",
+            )
+            for ancestor in lineage
+        ]
     )
-
-
-def _flow(ancestor: Ancestor) -> Flow | None:
-    """Return what became of a step's rows; none for a step that makes no rows."""
-    counts = ancestor.manifest.get("counts") or {}
-    filtered = counts.get("filtered") or {}
-    failed = counts.get("failed") or {state: counts[state] for state in ("retryable", "permanent") if counts.get(state)}
-    rows = ancestor.manifest.get("rows")
-    if rows is None and not filtered and not failed:
-        return None
-    losses = [Loss(str(reason), int(count), False) for reason, count in filtered.items()]
-    losses += [Loss(str(reason), int(count), True) for reason, count in failed.items()]
-    remaining = int(counts.get("kept") or rows or 0)
-    return Flow(ancestor.name, ancestor.type, remaining, tuple(sorted(losses, key=lambda loss: -loss.count)))
 
 
 def _digests(ancestor: Ancestor) -> list[tuple[str, str]]:
@@ -139,18 +126,3 @@ def _parameters(ancestor: Ancestor) -> list[tuple[str, str]]:
     """Return the parameters of a step as text; those that were left out say nothing."""
     params = ancestor.manifest.get("params") or {}
     return [(str(name), plain(value)) for name, value in params.items() if value not in (None, "")]
-
-
-def _versions(lineage: Sequence[Ancestor]) -> list[tuple[str, str]]:
-    """Return the versions that the steps were made with; several of one package where they differ."""
-    packages: dict[str, dict[str, None]] = {}
-    for ancestor in lineage:
-        for package, version in (ancestor.manifest.get("versions") or {}).items():
-            packages.setdefault(str(package), {})[str(version)] = None
-    return [(package, ", ".join(versions)) for package, versions in packages.items()]
-
-
-def _machine(host: Mapping[str, Any]) -> str:
-    """Return platform and processors; the machine's name is no one else's business."""
-    parts = [str(host.get("platform") or ""), f"{host['cpus']} CPUs" if host.get("cpus") else ""]
-    return ", ".join(part for part in parts if part)

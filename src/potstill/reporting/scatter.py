@@ -1,9 +1,12 @@
-"""Geometry of the quality-against-size plot: log x, intervals as bars, and labels that don't run into each other."""
+"""Geometry of the plots of quality against size, latency and cost: log x, intervals as bars, and the Pareto front.
+
+Labels don't run into each other.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from potstill.reporting.number_formats import cut, round_size
@@ -23,6 +26,7 @@ class Point:
 
     label: str
     size: float
+    """What stands on the x axis: bytes, or milliseconds; less is better."""
     value: float
     low: float
     high: float
@@ -70,6 +74,8 @@ class Scatter:
     marks: tuple[Mark, ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
+    front: str = ""
+    """SVG path along the models that none surpasses; empty where there is but one."""
     width: float = WIDTH
     height: float = HEIGHT
     left: float = LEFT
@@ -94,8 +100,23 @@ class Box:
         return across * down if across > 0 and down > 0 else 0.0
 
 
-def scatter(points: Sequence[Point]) -> Scatter:
-    """Place `points` (at least one, sizes above 0)."""
+def front(points: Sequence[Point]) -> list[Point]:
+    """Return the points that none surpasses, from small to large: none has as small a size and as high a value.
+
+    Of equal ones, all are there (V. Pareto; H. T. Kung, F. Luccio and F. P. Preparata, "On finding the maxima of a set
+    of vectors", Journal of the ACM 22 (1975), the case of two dimensions).
+    """
+    best, kept = -math.inf, list[Point]()
+    for point in sorted(points, key=lambda one: (one.size, -one.value)):
+        is_equal = bool(kept) and (point.size, point.value) == (kept[-1].size, kept[-1].value)
+        if point.value > best or is_equal:
+            kept.append(point)
+            best = point.value
+    return kept
+
+
+def scatter(points: Sequence[Point], tick: Callable[[float], str] = round_size) -> Scatter:
+    """Place `points` (at least one, sizes above 0); `tick` writes what stands at the x axis."""
     x_low, x_high = _log_range([point.size for point in points])
     y_step, y_low, y_high = _value_range(points)
 
@@ -112,9 +133,18 @@ def scatter(points: Sequence[Point]) -> Scatter:
     ticks = range(math.ceil(y_low / y_step - 1e-9), math.floor(y_high / y_step + 1e-9) + 1)
     return Scatter(
         tuple(_labelled(_dodged(marks))),
-        tuple(Tick(across(value), round_size(value)) for value in _log_ticks(x_low, x_high)),
+        tuple(Tick(across(value), tick(value)) for value in _log_ticks(x_low, x_high)),
         tuple(Tick(up(number * y_step), f"{100 * number * y_step:.0f}") for number in ticks),
+        _steps([(across(one.size), up(one.value)) for one in front(points)]),
     )
+
+
+def _steps(places: Sequence[tuple[float, float]]) -> str:
+    """Return a path along the places that is at each x as high as a model of at most that size."""
+    if len(set(places)) < 2:
+        return ""
+    pieces = [f"M{places[0][0]:.1f} {places[0][1]:.1f}", *(f"H{x:.1f}V{y:.1f}" for x, y in places[1:])]
+    return "".join(pieces)
 
 
 def _log_range(sizes: Sequence[float]) -> tuple[float, float]:

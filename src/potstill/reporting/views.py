@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from potstill.engine.context import Ancestor
 from potstill.reporting.choice import Choice
-from potstill.reporting.gains import gain_note, gain_of
+from potstill.reporting.confusions import Confusion, confusions_of
+from potstill.reporting.forest import Forest, forests_of
 from potstill.reporting.gold import authors
-from potstill.reporting.kinds import Figure, number
+from potstill.reporting.kinds import Figure
 from potstill.reporting.model_table import Measured, Section
-from potstill.reporting.number_formats import NONE, count, decimal, percent, short_count, size, times
+from potstill.reporting.number_formats import count, decimal, percent, short_count, size, times
+from potstill.reporting.plots import Plot, plots_of
+from potstill.reporting.reliability import Reliability, reliabilities_of
 from potstill.reporting.ruling import Ruling
 from potstill.reporting.ruling_words import ruling_words
-from potstill.reporting.scatter import Point, Scatter, scatter
+from potstill.reporting.sample_blob import Shown, first_shown
+from potstill.reporting.samples import Samples
+from potstill.reporting.slices import Slices, slices_of
+from potstill.reporting.speeds import speed_columns
 from potstill.reporting.summary import Tile, caveats, listing, p_value, praise, summary, tiles
+from potstill.reporting.wrongs import Wrong, wrong_of
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,8 @@ class Cell:
     small: tuple[str, ...] = ()
     """What stands below it in small letters."""
     strong: bool = False
+    key: float | None = None
+    """What its column is sorted by; `None` where the figure is not known."""
 
 
 @dataclass(frozen=True)
@@ -51,52 +59,6 @@ class Line:
     mark: str
     """`best`, `reference` or nothing."""
     cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """One wrong answer."""
-
-    set: str
-    asked: str
-    expected: str
-    answered: str
-    is_cut: bool
-
-
-@dataclass(frozen=True)
-class Mixed:
-    """Two classes that a model mixes up."""
-
-    set: str
-    label: str
-    predicted: str
-    count: str
-
-
-@dataclass(frozen=True)
-class Wrong:
-    """What one model got wrong."""
-
-    label: str
-    is_open: bool
-    mistakes: tuple[Mistake, ...]
-    mixed: tuple[Mixed, ...]
-
-    @property
-    def is_any(self) -> bool:
-        """Return whether there is anything to show."""
-        return bool(self.mistakes or self.mixed)
-
-
-@dataclass(frozen=True)
-class Plot:
-    """The quality-against-size plot of one test set."""
-
-    set: str
-    drawing: Scatter
-    unplaced: tuple[str, ...]
-    """Models without a known size."""
 
 
 @dataclass(frozen=True)
@@ -120,12 +82,19 @@ class View:
     lines: Sequence[Line]
     caption: str
     caveats: Sequence[str]
+    forests: Sequence[Forest]
     plots: Sequence[Plot]
+    slices: Sequence[Slices]
+    confusions: Sequence[Confusion]
+    reliabilities: Sequence[Reliability]
     wrongs: Sequence[Wrong]
+    """Mistakes of models whose rows were not kept."""
+    first_samples: Sequence[Shown]
+    """The rows that are shown without script."""
 
 
-def view_of(choice: Choice, ruling: Ruling | None, lineage: Sequence[Ancestor]) -> View:
-    """Return a section as it is shown."""
+def view_of(choice: Choice, ruling: Ruling | None, lineage: Sequence[Ancestor], samples: Samples) -> View:
+    """Return a section as it is shown, with the `samples` that its models kept."""
     section = choice.section
     named = praise(choice)
     best = choice.chosen.label if choice.chosen and named else ""
@@ -143,15 +112,20 @@ def view_of(choice: Choice, ruling: Ruling | None, lineage: Sequence[Ancestor]) 
         lines=[_line(model, choice, best, named) for model in section.models],
         caption=_caption(section),
         caveats=[*_gold(section, lineage), *caveats(section)],
-        plots=[plot for plot in (_plot(name, section) for name in section.sets) if plot],
-        wrongs=[_wrong(model, best) for model in section.models],
+        forests=forests_of(section, ruling.within if ruling else 0.0),
+        plots=plots_of(section),
+        slices=slices_of(section, samples),
+        confusions=confusions_of(section, samples),
+        reliabilities=reliabilities_of(section, samples),
+        wrongs=[wrong_of(model, best) for model in section.models if not model.rows],
+        first_samples=first_shown(samples),
     )
 
 
 def _groups(section: Section) -> list[tuple[str, int]]:
     """Return the heads over the columns."""
     width = 1 + len(section.beside)
-    speeds = [("Speed", len(section.kind.speeds))] if section.kind.speeds else []
+    speeds = [("Speed", len(speed_columns(section)))] if section.kind.speeds else []
     return [*((name, width) for name in section.sets), *speeds, ("Size", 5)]
 
 
@@ -168,7 +142,7 @@ def _head(figure: Figure) -> str:
 
 
 def _speed_columns(section: Section) -> list[Column]:
-    return [Column(speed.title, speed.title, first=place == 0) for place, speed in enumerate(section.kind.speeds)]
+    return [Column(speed.title, speed.title, first=place == 0) for place, speed in enumerate(speed_columns(section))]
 
 
 def _size_columns() -> list[Column]:
@@ -198,28 +172,29 @@ def _set_cells(model: Measured, choice: Choice) -> Iterator[Cell]:
         if difference is not None:
             verdict = f"{'better' if difference.gain > 0 else 'worse'}, {p_value(difference)}"
             verdict = verdict if difference.is_sure else "maybe chance"
-        gain = None if model.reference else gain_of(model, section.reference, main, name, 0.0)
-        small = tuple(filter(None, (main.range(scores), verdict, gain_note(gain, main))))
-        yield Cell(main.shown(main.of(scores)), small, strong=True)
+        small = tuple(filter(None, (main.range(scores), verdict)))
+        yield Cell(main.shown(main.of(scores)), small, strong=True, key=main.of(scores))
         for figure in section.beside:
             notes = filter(None, (figure.range(scores), figure.note(scores)))
-            yield Cell(figure.shown(figure.of(scores)), tuple(notes))
+            yield Cell(figure.shown(figure.of(scores)), tuple(notes), key=figure.of(scores))
 
 
 def _speed_cells(model: Measured, section: Section) -> Iterator[Cell]:
-    for speed in section.kind.speeds:
-        slowest = model.figure("first_token_ms_p95") if speed.name == "first_token_ms_p50" else None
+    for speed in speed_columns(section):
+        value, is_latency = speed.of(model), speed.figure.name == "first_token_ms_p50"
+        slowest = model.figure("first_token_ms_p95") if is_latency and value is not None else None
         small = () if slowest is None else (f"{decimal(slowest)} for 1 in 20",)
-        yield Cell(decimal(model.figure(speed.name)), small)
+        yield Cell(decimal(value), small, key=value)
 
 
 def _size_cells(model: Measured) -> Iterator[Cell]:
     zeros = (f"{percent(model.zeros, 0)} zeros",) if model.sparse else ()
-    yield Cell(size(model.bytes))
-    yield Cell(times(model.size_ratio))
-    yield Cell(decimal(model.figure("bits_per_weight")))
-    yield Cell(short_count(model.figure("parameters")), zeros)
-    yield Cell(size(model.figure("peak_memory_bytes")))
+    bits, parameters, memory = map(model.figure, ("bits_per_weight", "parameters", "peak_memory_bytes"))
+    yield Cell(size(model.bytes), key=model.bytes)
+    yield Cell(times(model.size_ratio), key=model.size_ratio)
+    yield Cell(decimal(bits), key=bits)
+    yield Cell(short_count(parameters), zeros, key=parameters)
+    yield Cell(size(memory), key=memory)
 
 
 def _caption(section: Section) -> str:
@@ -228,8 +203,7 @@ def _caption(section: Section) -> str:
     sets = ", ".join(f"{name}: {count(rows)} {section.kind.unit}" for name, rows in counted if rows is not None)
     parts = ["Small figures are 95\u202f% intervals" + (", in percent" if section.main.unit == "share" else ""), sets]
     held = f"“better”, “worse” and “maybe chance” hold a model against {section.reference.label}"
-    signed = f"figures with a sign are the difference from {section.reference.label}, with its interval"
-    parts += [held, signed] if len(section.models) > 1 else []
+    parts += [held] if len(section.models) > 1 else []
     return "; ".join(filter(None, parts)) + ". “Smaller” compares bytes of weights with the reference's."
 
 
@@ -244,56 +218,3 @@ def _gold(section: Section, lineage: Sequence[Ancestor]) -> list[str]:
         "often a model agrees with it, not how often it is right. What the teacher itself has there says that it "
         "agrees with its own answers."
     ]
-
-
-def _plot(name: str, section: Section) -> Plot | None:
-    """Return the plot of one test set; none if no model there has a known size, or the figure is no share."""
-    figure = section.main
-    there = [model for model in section.models if model.value(figure, name) is not None]
-    sized = [model for model in there if model.bytes]
-    if figure.unit != "share" or not sized:
-        return None
-    points = []
-    for model in sized:
-        value, scores = model.value(figure, name) or 0.0, model.sets.get(name)
-        low, high = figure.bounds(scores) or (value, value)
-        points.append(Point(model.label, model.bytes or 0.0, value, low, high, model.reference))
-    return Plot(name, scatter(points), tuple(model.label for model in there if model not in sized))
-
-
-def _wrong(model: Measured, best: str) -> Wrong:
-    """Return what a model got wrong, as far as its step kept it."""
-    listed = [(name, scores.get("mixed_up")) for name, scores in model.sets.items()]
-    mixed = tuple(
-        Mixed(name, _text(pair, "label"), _text(pair, "predicted"), count(_whole(pair)))
-        for name, pairs in listed
-        for pair in _mappings(pairs)
-    )
-    mistakes = tuple(
-        Mistake(
-            _text(example, "set"),
-            _text(example, "instruction"),
-            _text(example, "expected"),
-            _text(example, "answer"),
-            example.get("finish_reason") == "length",
-        )
-        for example in _mappings(model.metrics.get("examples"))
-    )
-    return Wrong(model.label, model.label == best, mistakes, mixed)
-
-
-def _mappings(value: object) -> Iterable[Mapping[str, Any]]:
-    """Return the dicts in a list; none of anything else."""
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
-
-
-def _text(values: Mapping[str, Any], name: str) -> str:
-    """Return a value as text."""
-    value = values.get(name)
-    return NONE if value is None else str(value)
-
-
-def _whole(pair: Mapping[str, Any]) -> int | None:
-    """Return how often a pair is mixed up: rows or words, by what was classified."""
-    counts = [number(pair, unit) for unit in ("rows", "words")]
-    return next((int(value) for value in counts if value is not None), None)

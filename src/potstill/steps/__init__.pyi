@@ -3,10 +3,16 @@ from potstill.steps.compression.keep_layers import KeepLayers as KeepLayers
 from potstill.steps.compression.low_rank import LowRank as LowRank
 from potstill.steps.compression.share_weights import ShareWeights as ShareWeights
 from potstill.steps.compression.trim_vocabulary import TrimVocabulary as TrimVocabulary
+from potstill.steps.evaluation.agreement import EvaluateAgreement as EvaluateAgreement
+from potstill.steps.evaluation.choices import EvaluateChoices as EvaluateChoices
 from potstill.steps.evaluation.classifier import EvaluateClassifier as EvaluateClassifier
+from potstill.steps.evaluation.cost import MeasureCost as MeasureCost
 from potstill.steps.evaluation.diversity import Diversity as Diversity
+from potstill.steps.evaluation.judged import EvaluateGrades as EvaluateGrades
+from potstill.steps.evaluation.judged import EvaluatePairs as EvaluatePairs
 from potstill.steps.evaluation.language_model import Evaluate as Evaluate
 from potstill.steps.evaluation.leak_check import LeakCheck as LeakCheck
+from potstill.steps.evaluation.lm_eval import LMEval as LMEval
 from potstill.steps.evaluation.perplexity import EvaluatePerplexity as EvaluatePerplexity
 from potstill.steps.evaluation.size_table import SizeTable as SizeTable
 from potstill.steps.evaluation.token_classifier import EvaluateTokenClassifier as EvaluateTokenClassifier

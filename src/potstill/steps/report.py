@@ -1,7 +1,8 @@
 """The report: one page that shows the measured models, how they came about and what that rests on.
 
-Writes `index.html` (self-contained: no script, nothing loaded from elsewhere), `metrics.csv` (one row a model and test
-set) and `metrics.json` (everything that was measured).
+Writes `index.html` (self-contained: it loads nothing, and is complete without its script), `report.md` (the same in
+short), `metrics.csv` (one row a model and test set), `metrics.json` (everything that was measured) and `samples.jsonl`
+(every test row with all answers).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from annotated_types import Interval
 
 from potstill.engine.step import Metrics, Output, Rows, Step
 from potstill.errors import BadInput, Problem
+from potstill.publishing.trackers import send
 
 if TYPE_CHECKING:
     from potstill.engine.context import Context
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from potstill.reporting.ruling import Ruling
 
 TEMPLATE = "report.html.jinja"
+SCRIPT = "report.js.jinja"
+"""What sorts, searches and unfolds; the page names its hash, so that a browser runs nothing else."""
 SIZES = frozenset({"stage", "bytes"})
 """Columns by which a table of sizes is known."""
 MOST_ROWS = 1_000
@@ -35,7 +39,7 @@ MOST_ROWS = 1_000
 
 
 class Report(Step):
-    """Write a page that compares what was measured, with plot, graph, data counts and lineage.
+    """Write a page that compares what was measured, with plots, samples, graph, data counts and lineage.
 
     Models that were measured in the same way stand in one section: answers, classes, spans, translations, perplexities.
     The verdict comes first: the smallest and the fastest model that are proven to lose at most `within` against the
@@ -46,7 +50,7 @@ class Report(Step):
     >>> answer = '{"device":"light","room":"kitchen","action":"on","value":null}'
     >>> rows = LoadRows([{"instruction": "turn on the light in the kitchen", "output": answer}])
     >>> show(Report({"home": Evaluate(teacher, rows, prompt="home.jinja")}, title="A home assistant"))
-    ['index.html', 'metrics.csv', 'metrics.json']
+    ['index.html', 'metrics.csv', 'metrics.json', 'report.md', 'samples.jsonl']
     """
 
     evaluations: Sequence[Metrics | Rows] | Mapping[str, Metrics | Rows]
@@ -62,7 +66,8 @@ class Report(Step):
 
     makes: ClassVar[str] = "report"
     wants_lineage: ClassVar[bool] = True
-    version: ClassVar[int] = 3  # a verdict, differences with intervals, leaks
+    send_results = send
+    version: ClassVar[int] = 4  # a verdict, differences with intervals, leaks (3); samples, slices, curves, origins (4)
     unkeyed_defaults: ClassVar[frozenset[str]] = frozenset({"within"})
 
     def check(self) -> Iterable[Problem]:
@@ -99,32 +104,43 @@ class Report(Step):
 
     def run(self, evaluations: Sequence[Any] | Mapping[str, Any], context: Context) -> Path:
         """Write the page and the tables."""
+        from potstill.reporting import diversity
         from potstill.reporting.choice import choice_of
         from potstill.reporting.leaks import NOT_DONE, leak_tables, parted
+        from potstill.reporting.markdown import markdown
         from potstill.reporting.model_table import evaluations_of, sections_of
         from potstill.reporting.others import own_figures, row_tables
         from potstill.reporting.page import page
+        from potstill.reporting.samples import lines_of, samples_of
         from potstill.reporting.tables import as_csv, flat, plain, ruled, summarized
 
         names = self._names(context.inputs.get("evaluations", []))
         every = evaluations_of(_figures(evaluations), names, context.lineage)
         sections = sections_of(every, self.reference, context.lineage)
-        judged = [(choice := choice_of(one), self._ruling(choice, context)) for one in sections]
-        leaks, others = parted(every)
-        own = own_figures(others)
-        tables = [*leak_tables(leaks), *row_tables(others), *([own] if own else [])]
+        folders = {ancestor.name: ancestor.folder for ancestor in context.lineage}
+        samples = [samples_of(one, folders) for one in sections]
+        choices = [choice_of(one) for one in sections]
+        judged = [(one, self._ruling(one, context), rows) for one, rows in zip(choices, samples, strict=True)]
+        leaks, rest = parted(every)
+        varied, others = diversity.parted(rest)
+        held = [diversity.diversity_table(varied), *row_tables(others), own_figures(others)]
+        tables = [*leak_tables(leaks), *(table for table in held if table is not None)]
         written = page(self.title, every, judged, tables, context.lineage)
-        written = replace(written, missing=NOT_DONE if sections and not leaks else "")
+        missing = [NOT_DONE if sections and not leaks else "", diversity.unmeasured(varied, context.lineage)]
+        written = replace(written, missing=" ".join(filter(None, missing)))
         models = [plain(model) for section in sections for model in section.models]
         models += [{"model": one.label, "step": one.step, "figures": one.metrics} for one in every if one.kind is None]
-        choices = [
+        summaries = [
             summarized(choice) | {"verdict": ruled(ruling, view.ruling)}
-            for (choice, ruling), view in zip(judged, written.views, strict=True)
+            for (choice, ruling, _), view in zip(judged, written.views, strict=True)
         ]
-        table = {"title": written.title, "models": models, "sections": choices}
+        table = {"title": written.title, "models": models, "sections": summaries}
         _write(context.out / "metrics.json", json.dumps(finite(table), indent=1) + "\n")
         _write(context.out / "metrics.csv", as_csv(flat(sections)))
         _write(context.out / "index.html", html(written))
+        _write(context.out / "report.md", markdown(written))
+        with (context.out / "samples.jsonl").open("wb") as file:
+            file.writelines(_line(row) for row in lines_of(samples))
         return context.out
 
     def _ruling(self, choice: Choice, context: Context) -> Ruling | None:
@@ -176,9 +192,17 @@ def html(page: Page) -> str:
     return str(_template().render(page=page))
 
 
+def _line(row: Mapping[str, object]) -> bytes:
+    """Return one row of `samples.jsonl`."""
+    return f"{json.dumps(row, ensure_ascii=False)}\n".encode("utf-8", "replace")
+
+
 @lru_cache(maxsize=1)
 def _template() -> Any:
     """Return the compiled template."""
+    import base64
+    import hashlib
+
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     from potstill import reporting
@@ -192,9 +216,10 @@ def _template() -> Any:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    names = ("percent", "size", "count", "seconds", "cut")
+    names = ("count", "seconds", "cut")
     environment.filters |= {name: getattr(number_formats, name) for name in names}
-    environment.globals["interval"] = number_formats.interval
+    script = environment.get_template(SCRIPT).render()
+    environment.globals["script_hash"] = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template(TEMPLATE)
 
 

@@ -40,6 +40,8 @@ class Renderer:
     """Whether the chat template lets the model think; None leaves it to the template."""
     limit: int
     """Tokens that the model takes, response included."""
+    spare: int = 1
+    """Tokens that must stay free behind tokens that are scored; -1 where the last of them is not read at all."""
 
     @cached_property
     def decoder(self) -> TextDecoder:
@@ -48,7 +50,7 @@ class Renderer:
 
     def encode(self, requests: Sequence[Request]) -> list[Encoded | Response]:
         """Return the tokens of each request, or why it can never be answered; many texts are tokenized at once."""
-        texts = [self._text(request) for request in requests]
+        texts = [self._given(request) if request.tokens is not None else self._text(request) for request in requests]
         prompts = iter(self._tokens([text for text in texts if isinstance(text, str)]))
         answers = iter(self._tokens([request.continuation for request in requests if request.continuation is not None]))
         encoded: list[Encoded | Response] = []
@@ -59,6 +61,13 @@ class Renderer:
                 self._fitting(next(prompts), answer, _opened(text, request)) if isinstance(text, str) else text
             )
         return encoded
+
+    def _given(self, request: Request) -> Encoded | Response:
+        """Return a request of tokens, if the model takes them."""
+        prompt, scored = list(request.tokens or ()), list(request.scored_tokens)
+        if scored and len(prompt) + len(scored) + self.spare <= self.limit:
+            return Encoded([*prompt, *scored], len(scored))
+        return self._fitting(prompt, scored, "")
 
     def _text(self, request: Request) -> str | Response:
         """Return the text of the chat, or why its template refused it."""

@@ -17,3 +17,9 @@ def placed(teacher: object, own: Placement) -> Placement:
     if not getattr(teacher, "heavy", True):
         return Placement(heavy=False)
     return replace(own, preload=getattr(teacher, "preload", own.preload))
+
+
+def apart(teacher: object, own: Placement) -> Placement:
+    """Return a process of the step's own, whatever `teacher` is, in which only what the teacher needs is imported."""
+    where = placed(teacher, own)
+    return where if where.heavy else Placement(heavy=True)

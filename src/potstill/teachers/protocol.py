@@ -5,7 +5,7 @@ Shapes: T tokens of the response, K kept entries a token.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,6 +88,16 @@ class Request:
     raw: str | None = None
     """A text that is continued as it is, without a chat template and without the teacher's system prompt; `messages`
     then counts for nothing."""
+    tokens: tuple[int, ...] | None = None
+    """A prompt as token ids of the teacher's own tokenizer, in the place of a text; `messages`, `raw` and the system
+    prompt then count for nothing. Only engines that run here, and give scores, take one."""
+    scored_tokens: tuple[int, ...] = ()
+    """Behind `tokens`, the token ids to score, as `continuation` is the text to score; no end of turn is added."""
+
+    @property
+    def scores(self) -> bool:
+        """Return whether a given text is scored, and nothing is written."""
+        return self.continuation is not None or bool(self.scored_tokens)
 
 
 @dataclass(frozen=True)
@@ -167,6 +177,14 @@ class Throttled(Protocol):
     @property
     def refusals(self) -> int:
         """How often the server had too much to do."""
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """A session that shows an answer while it is written."""
+
+    def stream(self, request: Request, show: Callable[[str], None]) -> Response:
+        """Return the response, calling `show` with the text so far as it grows; what `show` raises ends it."""
 
 
 class Teacher(Protocol):

@@ -45,10 +45,10 @@ def spelled(sampling: Sampling) -> dict[str, Any]:
 def interpreted(response: Response, request: Request) -> Response:
     """Return a response as steps read it: thoughts apart from the answer, and an error where there is no answer.
 
-    The text that continues a raw prompt, or that was given to be scored, stays as it is. So do the tokens: they are
-    all that the teacher wrote, thoughts included, and their log-probabilities belong to these.
+    The text that continues a raw prompt or tokens, or that was given to be scored, stays as it is. So do the tokens:
+    they are all that the teacher wrote, thoughts included, and their log-probabilities belong to these.
     """
-    if request.raw is not None or request.continuation is not None:
+    if request.raw is not None or request.tokens is not None or request.continuation is not None:
         return response
     response = without_thoughts(response)
     if is_visible(response.text) or response.finish_reason in ("error", "length"):

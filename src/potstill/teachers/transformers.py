@@ -8,10 +8,10 @@ from __future__ import annotations
 import gc
 import importlib.util
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 from annotated_types import Ge
 
@@ -143,7 +143,7 @@ class Transformers:
         model.generation_config = GenerationConfig()
         config = model.config.get_text_config()
         limit = self.max_model_length or positions_of(config) or 2**31
-        renderer = Renderer(tokenizer, self.system, self.thinking, limit)
+        renderer = Renderer(tokenizer, self.system, self.thinking, limit, spare=-1)
         forms = Forms(tokenizer, config.vocab_size, ends)
         model = model.to(device).eval()
         return TransformersSession(model, tokenizer, renderer, self.batch_size, ends, forms, config.vocab_size)
@@ -189,6 +189,15 @@ class TransformersSession:
             yield from self._score(scored)
             yield from self._write(asked[len(scored) :])
 
+    def stream(self, request: Request, show: Callable[[str], None]) -> Response:
+        """Return the response, calling `show` with the text so far after each token."""
+        (prompt,) = self.renderer.encode([request])
+        if isinstance(prompt, Response):
+            return prompt
+        asked = (0, request, prompt)
+        writing = self._start(asked)
+        return cast("Response", self._draw([asked], [writing], show).response(writing, prompt))
+
     def _write(self, asked: list[Asked]) -> Iterator[tuple[int, Response]]:
         """Yield generated responses."""
         ready: list[tuple[Asked, SequenceState]] = []
@@ -213,14 +222,22 @@ class TransformersSession:
         limit = min(request.sampling.max_tokens, room)
         return SequenceState(request.sampling, limit, request.seed, None if form is None else self.forms.form(form))
 
-    def _draw(self, asked: list[Asked], writings: list[SequenceState]) -> Any:
-        """Write a batch to its end; return how it was drawn."""
+    def _draw(
+        self, asked: list[Asked], writings: list[SequenceState], show: Callable[[str], None] | None = None
+    ) -> Any:
+        """Write a batch to its end; return how it was drawn. `show` gets the first text after each token."""
         import torch
         from transformers import GenerationConfig
 
         from potstill.teachers.token_sampling import Drawing
 
         drawing = Drawing(writings, self.renderer.decoder, self.ends)
+
+        def done(ids: torch.Tensor, scores: object) -> torch.Tensor:
+            if show is not None:
+                show(drawing.text(writings[0]))
+            return drawing.done(ids, scores)
+
         longest = max(len(encoded.ids) for _, _, encoded in asked)
         # on the left, so that all responses start at one place; the mask hides it
         padded = [[0] * (longest - len(encoded.ids)) + encoded.ids for _, _, encoded in asked]
@@ -230,7 +247,7 @@ class TransformersSession:
             attention_mask=torch.tensor(mask, device=self.model.device),
             generation_config=GenerationConfig(do_sample=False, max_new_tokens=max(w.limit for w in writings)),
             logits_processor=[drawing.draw],
-            stopping_criteria=[drawing.done],
+            stopping_criteria=[done],
         )
         return drawing
 
@@ -249,6 +266,8 @@ class TransformersSession:
         longest = max(len(encoded.ids) for _, _, encoded in batch)
         # on the right, where a causal model's other positions can't see it
         padded = [encoded.ids + [0] * (longest - len(encoded.ids)) for _, _, encoded in batch]
+        if longest > self.renderer.limit:  # by the last token, of which only the score counts
+            padded = [ids[:-1] for ids in padded]
         with torch.inference_mode():
             logits = self.model(input_ids=torch.tensor(padded, device=self.model.device), use_cache=False).logits
             for row, (index, request, encoded) in enumerate(batch):

@@ -19,14 +19,32 @@ from functools import cache
 from typing import Any
 
 _PLAIN = re.compile(r"[a-z0-9]+")
-_SPECIAL = re.compile(r"[+=<>|~^$%&@*#/\\]|\d[.,:]\d|(?<![^\s(\[{])[-.!]{1,2}\w|\w-(?!\w)|\d ?- ?\d|\w - \w")
+_SPECIAL = re.compile(
+    r"[-.,:!+=<>|~^$%&@*#/\\]"  # one set first, to which the search jumps
+    r"(?:(?<=[+=<>|~^$%&@*#/\\])|(?<=\d[.,:])\d|(?<=[-.!])(?<![^\s(\[{].)[-.!]?\w|(?<=\w-)(?!\w)"
+    r"|(?<=\d-) ?\d|(?<=\d -) ?\d|(?<=\w -) \w)"
+)
 """What an ASCII text must have for a symbol in it to mean something."""
+_QUOTES_AND_DASHES = re.compile(
+    "[\N{EN DASH}\N{EM DASH}\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}“”]"
+)
+"""What isn't ASCII in most English prose; `_word_pattern` takes them as it takes the quotation mark `"`."""
 _SENTENCE_MARKS = "?!.,;:'\"\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}“”«»¿¡。、؟،؛।"
 _KEPT = "".join(chr(code) for code in (*range(0x2070, 0x20A0), 0xAA, 0xB2, 0xB3, 0xB9, 0xBA, 0xBC, 0xBD, 0xBE))
 _KEPT += "".join(map(chr, (*range(0x2150, 0x2160), 0x2189, 0x2122, 0x2120)))
 _FOLDED = re.compile(f"[^{_KEPT}]+")
 _INVISIBLE = dict.fromkeys((0xAD, 0x200C, 0x200E, 0x200F, 0x2060, 0xFEFF, 0xFE0E, 0xFE0F, *range(0x202A, 0x202F)))
 _ONE_FORM = {**_INVISIBLE, 0x200B: " ", 0x2212: "-", 0x2010: "-", 0x2011: "-"}
+_ASCII_WORD = re.compile(
+    r"(?:(?:[!<>:=]?[+=<>|~^%&]{1,3}=?|\$)[ \t]?(?=[a-z0-9(\[{.$])"
+    r"|(?<=[a-z0-9])(?:\*{1,2}|/|(?:[.,:]|-)(?<=\d.)(?=\d)|@)(?=[a-z0-9])"
+    r"|(?<=[a-z0-9)\]])[ \t][*/:-][ \t](?=[\d(]|[a-z0-9](?![a-z0-9]))"
+    r"|(?<=[\d)\]])[ \t][*/:-][ \t](?=[a-z0-9(\[{.$])"
+    r"|(?<![a-z0-9])(?:[-.](?=[\d.])|\.(?=[a-z0-9])|[#@/\\!]{1,2}(?=[a-z0-9])|--?(?=[a-z0-9])))?"
+    r"[a-z0-9]+(?:(?:[+#%]{1,3}|-{1,2}|\*{1,2}(?=[ \t]?[)\],;]))(?![a-z0-9#+\-*])|%)?"
+    r"|[$%&]|[+=<>|~^]{1,3}(?![^ \t-\r])"  # `\S` of `regex`, which takes no separators for spaces
+)
+"""What `_word_pattern` matches in an ASCII text, in a sixth of the time."""
 SPACELESS = r"\p{Han}\p{Hiragana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tai_Le}\p{New_Tai_Lue}\p{Tai_Tham}\p{Tai_Viet}"
 """Scripts that write no spaces between words, as a part of a character class of the package `regex`."""
 
@@ -56,7 +74,9 @@ def words_of(value: object) -> list[str]:
     if folded.isascii() and not _SPECIAL.search(folded):
         words = _PLAIN.findall(folded)
     else:
-        words = ["".join(word.split()) for word in _word_pattern().findall(folded)]
+        plainer = _QUOTES_AND_DASHES.sub('"', folded)
+        pattern = _ASCII_WORD if plainer.isascii() else _word_pattern()
+        words = ["".join(word.split()) for word in pattern.findall(plainer)]
     return words or [mark for mark in folded if not mark.isspace() and mark not in _SENTENCE_MARKS]
 
 

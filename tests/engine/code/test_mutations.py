@@ -6,7 +6,7 @@ import pytest
 
 from mutation.judging import judge
 
-EDITS = 260
+EDITS = 250
 """Projects of each half; each is edited once so that the result changes and once so that it can't."""
 
 

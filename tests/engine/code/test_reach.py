@@ -177,6 +177,24 @@ CASES = {
     "D = F()\nD.word = 'OLD' => D.word",
     "attribute of a series": "import pandas as pd\nT = pd.Series([1])\nT.attrs['w'] = 'OLD' => T.attrs['w']",
     "mock": "from unittest.mock import MagicMock\nM = MagicMock(return_value='OLD') => M()",
+    "module that a function says it is of": "def f(): pass\nf.__module__ = 'OLD' => f.__module__",
+    "module that a class says it is of": "class C: __module__ = 'OLD'\n => str(C)",
+    "module of a class, read": "import helper\nclass C: pass\nif 'OLD' == 'O' 'LD': C.__module__ = 'helper'\n"
+    " => C.__module__",
+    "signature of a class": "import inspect\nclass C: pass\n"
+    "C.__signature__ = inspect.Signature(return_annotation='OLD') => str(inspect.signature(C))",
+    "computed docstring": "W = 'OLD'\ndef f(): pass\nf.__doc__ = W * 2 => f.__doc__",
+    "mapped array": "import numpy as np, pathlib\nP = pathlib.Path(__file__).with_name('a.npy')\n"
+    f"np.save(P, [{PICK}])\nA = np.load(P, mmap_mode='r') => int(A[0])",
+    "memory order": "import numpy as np\nA = np.zeros((2, 2), order='F' if 'OLD' == 'O' 'LD' else 'C') => A.strides",
+    "memory order of a tensor": "import torch\nA = torch.zeros(2, 2)\nif 'OLD' == 'O' 'LD': A = A.T\n => A.stride()",
+    "result in a cache": "import functools\nW = 'OLD'\n@functools.cache\ndef f(x, **k): return W\nf(1, k=2)\nW = 'x'"
+    " => f(1, k=2)",
+    "result in a bounded cache": "import functools\nW = 'OLD'\n@functools.lru_cache\ndef f(): return W\nf()\nW = 'x'"
+    " => f()",
+    "table behind a cache": "import functools\n@functools.lru_cache\ndef table(): return {}\ntable()['a'] = 'OLD'"
+    " => table()['a']",
+    "result that holds its cache": "import functools\n@functools.cache\ndef f(): return (f, 'OLD')\nf() => f()[1]",
     "circular imports": "import helper => helper.back()",
 }
 HELPER = "WORD = 'x'\ndef f():\n    return WORD\ndef back():\n    import main_of_test\n    return main_of_test.word()\n"

@@ -150,6 +150,9 @@ pathlib.Path
 pathlib.Path("a/b")
 ipaddress.ip_network("10.0.0.0/8")
 functools.partial(int, base=2)
+functools.cmp_to_key(max)
+pathlib.Path.home
+pathlib.Path("a").with_suffix
 operator.itemgetter(1)
 itertools.count(3)
 types.SimpleNamespace(a=1)

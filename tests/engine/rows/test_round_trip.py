@@ -73,6 +73,13 @@ def test_random_rows_come_back_equal(kind: str, tmp_path: Path, monkeypatch: pyt
         assert rows.read(folder / "b", folder / "scratch").to_list() == expected
 
 
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_rows_before_the_first_column_are_kept(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "GROUP_ROWS", size)
+    assert rows.write(iter([{}] * 7 + [{"v": 1}]), tmp_path / "a") == 8
+    assert rows.read(tmp_path / "a", tmp_path / "scratch")["v"] == [None] * 7 + [1]
+
+
 CLASHES = [
     (1, "x", "holds a text ('x'), but a whole number in row 0"),
     ("x", b"x", "holds bytes (b'x'), but a text in row 0"),

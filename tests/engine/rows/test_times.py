@@ -78,6 +78,9 @@ BEYOND = [
 ]
 
 
+BEYOND += [pa.array([None, 1_000_000_001], pa.time64("ns"))]
+
+
 @pytest.mark.parametrize("array", BEYOND, ids=lambda array: str(array.type))
 def test_times_that_no_reader_gives_back_are_named_wherever_they_are(array: pa.Array, tmp_path: Path) -> None:
     inside = pa.StructArray.from_arrays([array], ["x"])

@@ -40,7 +40,8 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_
 
 
 def service(name: str = "echo", **environment: str) -> Service:
-    return Service(name, (sys.executable, "-c", SERVER, "{port}"), environment, "SECRET", start_seconds=60)
+    command = (sys.executable, "-c", SERVER, "{port}")
+    return Service(name, command, environment, "SECRET", start_seconds=60, stop_seconds=1)
 
 
 @dataclass(frozen=True)

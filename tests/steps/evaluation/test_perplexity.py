@@ -8,7 +8,7 @@ import torch
 import learning
 import tiny
 from potstill.errors import BadInput
-from potstill.metrics.perplexity import Stream, measured, stream
+from potstill.metrics.perplexity import Stream, document_windows, measured, stream
 from potstill.steps.evaluation.perplexity import EvaluatePerplexity
 
 TEXTS = [f"turn on the light in room {number} please" for number in range(20)]
@@ -61,3 +61,58 @@ def test_all_that_is_wrong_is_said_together(tmp_path, model):
         measure(tmp_path, model, {"empty": [""], "test": TEXTS}, window=1024)
     assert "'empty' has no text in 'text'" in str(actual.value)
     assert "window is 1024, but the model reads 512" in str(actual.value)
+
+
+@pytest.mark.slow
+def test_document_by_document_it_is_lm_evaluation_harness_s_figure(tmp_path, model):
+    pytest.importorskip("lm_eval")
+    from lm_eval import simple_evaluate
+    from lm_eval.models.huggingface import HFLM
+    from lm_eval.tasks import TaskManager
+
+    # the last is longer than the model reads
+    texts = [*TEXTS[:5], "Привет, 東京 and\n\ntwo  spaces", " ".join(TEXTS * 8)]
+    task = {
+        "task": "reading",
+        "output_type": "loglikelihood_rolling",
+        "custom_dataset": lambda **_: {"test": learning.dataset([{"text": text} for text in texts])},
+        "test_split": "test",
+        "doc_to_text": "",
+        "doc_to_target": "{{text}}",
+        "metric_list": [{"metric": name} for name in ("word_perplexity", "byte_perplexity", "bits_per_byte")],
+    }
+    theirs = simple_evaluate(
+        HFLM(str(model), device="cpu", dtype="float32"),
+        tasks=[task],
+        task_manager=TaskManager(include_defaults=False),
+        bootstrap_iters=0,
+    )["results"]["reading"]
+    made = measure(tmp_path, model, {"test": texts}, window=512, documents=True)
+    figures = made["sets"]["test"]
+    for name in ("word_perplexity", "byte_perplexity", "bits_per_byte"):
+        assert figures[name] == pytest.approx(theirs[f"{name},none"], rel=1e-3)
+    assert len(figures["row_scores"]) == len(texts)
+    joined = measure(tmp_path / "joined", model, {"test": texts}, window=512)["sets"]["test"]
+    assert joined["bits_per_byte"] != pytest.approx(figures["bits_per_byte"], rel=1e-3)
+
+
+def test_the_loss_of_each_window_or_document_is_kept(tmp_path, model):
+    import pandas
+
+    for documents in (False, True):
+        folder = tmp_path / str(documents)
+        made = measure(folder, model, {"test": TEXTS[:6]}, window=16, documents=documents)["sets"]["test"]
+        rows = pandas.read_parquet(next(folder.rglob("rows.parquet")))
+        total = (rows.score_loss * rows.completion_tokens).sum()
+        assert rows.completion_tokens.sum() == made["tokens"]
+        assert total / made["tokens"] == pytest.approx(made["loss"])
+        assert ("words" in rows.columns) == documents
+        assert not documents or list(rows.input) == TEXTS[:6]
+
+
+def test_windows_of_a_document_predict_each_token_once_and_read_as_much_as_they_may():
+    for length in range(1, 12):
+        tokens = list(range(1, length + 1))
+        windows = list(document_windows(tokens, 0, 4))
+        assert [token for window, scored in windows for token in window[len(window) - scored :]] == tokens
+        assert all(len(window) == min(length, 4) + 1 for window, _ in windows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
 import lzma
@@ -25,7 +26,7 @@ def write(path: Path, *lines: str) -> Path:
 
 
 @pytest.mark.parametrize("indent", [None, 1])
-@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])
 def test_lines_and_lists_plain_and_packed(tmp_path: Path, pack: Any, indent: int | None) -> None:
     listed, lined = tmp_path / "list.json", tmp_path / "lines.jsonl"
     listed.write_bytes(pack(b"\xef\xbb\xbf \n" + json.dumps(ROWS, indent=indent).encode()))

@@ -85,6 +85,12 @@ def test_a_batch_is_one_however_long_its_rows_are(tmp_path: Path, monkeypatch: p
     assert result == [{"text": letter * 3_000, "of": 10} for letter in "abcdefghij"]
 
 
+def test_a_batch_of_long_texts_ends_at_its_bytes(tmp_path: Path) -> None:
+    long = LoadRows([{"text": letter * 1_000} for letter in "abcde"])
+    counts = rows_of(MapBatches(long, lambda batch: [{"of": len(batch)}], batch_bytes=2_000), tmp_path)
+    assert counts == [{"of": 2}, {"of": 2}, {"of": 1}]
+
+
 def test_batches_may_grow_and_shrink(tmp_path: Path) -> None:
     halves = MapBatches(ROWS, lambda rows: rows[:1] * 3, batch_size=4)
     assert [row["n"] for row in rows_of(halves, tmp_path)] == [0, 0, 0, 4, 4, 4]

@@ -219,8 +219,8 @@ def test_what_was_answered_before_a_fatal_error_is_kept(server: FaultyServer, tm
     context = context_in(tmp_path)
 
     def requests() -> Iterator[tuple[str, Request]]:
-        for number in range(1000):
-            if number == 700:
+        for number in range(500):
+            if number == 300:
                 server.key = "changed"
             yield str(number), request(f"p{number}")
 

@@ -306,6 +306,29 @@ def test_requests_are_drawn_as_needed_and_dropped_when_no_more_are_wanted(sessio
     assert len(answers(session, [request(c) for c in COMMANDS])) == 4
 
 
+class Left(Exception):
+    """Whoever reads an answer leaves."""
+
+
+@pytest.mark.vllm
+def test_an_answer_that_is_shown_while_it_is_written_is_the_same_and_can_be_left(session: Any, fallback: Any) -> None:
+    chat = request(COMMANDS[0])
+    (whole,) = answers(session, [chat])
+
+    def leave(text: str) -> None:
+        raise Left
+
+    for teacher in (session, fallback):
+        texts: list[str] = []
+        assert teacher.stream(chat, texts.append) == whole
+        assert len(texts) > 5 and all(whole.text.startswith(text) for text in texts)
+        with pytest.raises(Left):
+            teacher.stream(chat, leave)
+        long = request("x " * 500)
+        assert teacher.stream(long, texts.append).finish_reason == "error"
+    assert session.engine.llm_engine.get_num_unfinished_requests() == 0
+
+
 def test_entries_are_read_from_the_flat_list() -> None:
     class Flat:  # the first prompt token has none; at the others the token itself comes first
         start_indices = (0, 0, 4)

@@ -119,26 +119,34 @@ def test_zeros_are_held_when_asked(tmp_path, student):
         assert not torch.equal(held[name][~mask], tensors[name][~mask])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["full", "lora"])
-def test_a_killed_training_ends_with_the_same_weights(tmp_path, student, kind):
-    """Killed at step 7 of 13, with a checkpoint every 3; while writing one; after the last step; after the last one."""
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory, student):
+    """Folder of the killed trainings of both kinds, how each ended, and what they printed."""
+    folder = tmp_path_factory.mktemp("killed")
     path = os.pathsep.join([str(SCRIPT.parent), *sys.path])
     finished = subprocess.run(
-        [sys.executable, str(SCRIPT), str(tmp_path), str(student), kind],
+        [sys.executable, str(SCRIPT), str(folder), str(student), "full", "lora"],
         env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
     )
     assert finished.returncode == 0, finished.stderr
-    actual = json.loads(finished.stdout.splitlines()[-1])
+    return folder, json.loads(finished.stdout.splitlines()[-1]), finished.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["full", "lora"])
+def test_a_killed_training_ends_with_the_same_weights(killed, kind):
+    """Killed at step 7 of 13, with a checkpoint every 3; while writing one; after the last step; after the last one."""
+    folder, ended, errors = killed
+    actual = ended[kind]
     assert actual["in the middle"] == {"ended": -9, "checkpoints": ["checkpoint-6"]}
     # the half-written checkpoint was thrown away, or this would have started at step 9, or failed
     assert actual["at the end"] == {"ended": -9, "checkpoints": ["checkpoint-12"]} and not actual["published"]
     for name in ("undisturbed", "resumed", "again"):
-        assert actual[name] == {"ended": 0, "checkpoints": ["checkpoint-13"]}, finished.stderr
-    for path in (tmp_path / "undisturbed" / "out").iterdir():
-        assert path.read_bytes() == (tmp_path / "killed" / "out" / path.name).read_bytes(), path.name
+        assert actual[name] == {"ended": 0, "checkpoints": ["checkpoint-13"]}, errors
+    for path in (folder / kind / "undisturbed" / "out").iterdir():
+        assert path.read_bytes() == (folder / kind / "killed" / "out" / path.name).read_bytes(), path.name
 
 
 def test_a_finished_training_is_not_trained_on(tmp_path, student):

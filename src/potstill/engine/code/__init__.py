@@ -100,6 +100,8 @@ def _more(walk: Walk, module: object) -> None:
             # type's own method: a metaclass may have another of that name
             for below in type.__subclasses__(cls):
                 walk.encode(below, "subclasses")
+    if "modules" in walk.flags:
+        walk.parts["modules"] = ["modules", sha(repr(sorted(walk.homes.items())))]
     for flag in ("docstrings", "annotations"):
         if flag in walk.flags:
             wanted = flag == "annotations"

@@ -13,7 +13,7 @@ from typing import Any, is_typeddict
 
 from potstill.engine.code import lookup
 from potstill.engine.code.names import names_in
-from potstill.engine.code.origins import MADE_BY_CODE, is_first_party, is_own_name, known_as, public_name
+from potstill.engine.code.origins import MADE_BY_CODE, home_of, is_first_party, is_own_name, known_as, public_name
 from potstill.engine.code.plain import encode_set
 from potstill.engine.code.walk import Encoded, Walk
 
@@ -62,6 +62,9 @@ def _class(walk: Walk, cls: type, label: str) -> Encoded:
         registered = [reference() for reference in _get_dump(cls)[0]]
         if registered or type(cls) is abc.ABCMeta:
             content.append(encode_set(walk, registered, label, cls))
+    walk.homes[label] = home_of(cls.__module__)
+    if cls.__module__ not in sys.modules:  # given by the user's code: no module is called that
+        content.append(["of", walk.homes[label]])
     # renamed after it was made: then the label, which is the qualified name, does not have it
     if not cls.__qualname__.endswith(cls.__name__):
         content.append(["called", cls.__name__])
@@ -109,6 +112,8 @@ def _is_machinery(cls: type, name: str, value: object) -> bool:
     inner = value.__func__ if isinstance(value, (staticmethod, classmethod)) else value
     if _is_unkeyed(cls, name) or public_name(type(value)) == _ROWS_OUTPUT:
         return True
+    if name == "__signature__" and not any(member.startswith("__pydantic_") for member in vars(cls)):
+        return False  # the user's code gave it
     if name in _MACHINERY or name.startswith("__pydantic_"):
         return not isinstance(inner, FunctionType) or not is_first_party(inner.__code__.co_filename)
     if isinstance(value, dataclasses.Field) and "__dataclass_fields__" in vars(cls):

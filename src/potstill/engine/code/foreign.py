@@ -31,7 +31,9 @@ def encode_foreign(walk: Walk, value: object, label: str) -> Encoded | None:
             extra = [] if cls is type(value) else [walk.encode(type(value), label)]
             attributes = getattr(value, "__dict__", {}) if extra and cls.__module__.startswith("numpy") else {}
             metadata_names = getattr(value, "_metadata", ()) if extra and cls.__module__.startswith("pandas") else ()
-            attributes = attributes | {name: getattr(value, name, None) for name in metadata_names}
+            # the content of a mapped array is in it, whatever it is mapped by
+            attributes = {name: one for name, one in attributes.items() if name != "_mmap"}
+            attributes |= {name: getattr(value, name, None) for name in metadata_names}
             return [*encoded, *extra, *walk.encode_named(dict(attributes), label)]
     return None
 
@@ -49,7 +51,13 @@ def _numpy(walk: Walk, value: Any, kind: str, label: str) -> Encoded | None:
         return None
     # code may ask whether it can write, so that a read-only array is another value
     fixed = kind == "ndarray" and not value.flags.writeable
-    return [*_array(walk, value, label), *(["can't be written"] if fixed else [])]
+    order = [] if kind == "generic" else memory_order(value)
+    return [*_array(walk, value, label), *(["can't be written"] if fixed else []), *order]
+
+
+def memory_order(array: np.ndarray[Any, Any]) -> Encoded:
+    """Return how an array lies in memory if not row by row: `ravel("K")` and the order of sums depend on it."""
+    return [] if array.flags.c_contiguous else ["strides", list(array.strides)]
 
 
 def _array(walk: Walk, value: np.ndarray[Any, Any] | np.generic, label: str) -> Encoded:
@@ -195,6 +203,7 @@ def _torch(walk: Walk, value: Any, kind: str, label: str) -> Encoded | None:
         "tensor",
         str(value.dtype),
         list(value.shape),
+        *([] if value.is_contiguous() else [list(value.stride())]),
         value.requires_grad,
         hashlib.sha256(flat.numpy().tobytes()).hexdigest(),
     ]

@@ -5,6 +5,8 @@ import __future__
 
 import dis
 import functools
+import gc
+import inspect
 import sys
 import typing
 from collections.abc import Callable
@@ -23,7 +25,7 @@ from typing import Any
 
 from potstill.engine.code import lookup
 from potstill.engine.code.names import names_in, names_used
-from potstill.engine.code.origins import MADE_BY_CODE, is_first_party, is_own_name, known_as, public_name
+from potstill.engine.code.origins import MADE_BY_CODE, home_of, is_first_party, is_own_name, known_as, public_name
 from potstill.engine.code.pythons import encoded_in_311, name_in_311
 from potstill.engine.code.sources import function_node
 from potstill.engine.code.syntax import annotations_text, docstring, function_text, sha
@@ -31,6 +33,7 @@ from potstill.engine.code.walk import Encoded, Walk
 
 _READERS = frozenset({"__annotations__", "get_type_hints", "get_annotations", "signature", "getfullargspec"})
 """Names whose use means that code may read annotations."""
+_CACHE = type(functools.lru_cache(lambda: None))
 _FUTURE = __future__.annotations.compiler_flag
 """Flag of code whose annotations are texts, as they are written."""
 WRAPPERS = frozenset(
@@ -41,6 +44,7 @@ _FLAGS = {
     "docstrings": frozenset({"__doc__", "getdoc"}),
     "source": frozenset({"getsource", "getsourcelines", "getsourcefile", "__code__", "co_code", "co_consts"}),
     "subclasses": frozenset({"__subclasses__"}),
+    "modules": frozenset({"__module__"}),
     "names": frozenset({"__globals__", "f_globals", "f_locals", "f_back", "__builtins__", "f_builtins"}),
     "annotations": _READERS,
     "imports": frozenset({"import_module", "exec_module", "load_module", "run_path", "run_module"}),
@@ -63,16 +67,49 @@ def encode_callable(walk: Walk, value: object, label: str) -> Encoded | None:
         parts = [walk.encode(value.func, label), walk.encode(value.args, label), walk.encode(value.keywords, label)]
         return ["partial", *parts, *walk.encode_named(vars(value), label)]
     if is_cache(value):
+        results = _remembered(walk, value, label)
         more = added(walk, value, label)
         wrapped = walk.encode(value.__wrapped__, label)  # type: ignore[attr-defined]
-        return ["remembered", wrapped, *more] if more else wrapped
+        return ["remembered", wrapped, *results, *more] if results or more else wrapped
     return None
+
+
+def _remembered(walk: Walk, value: object, label: str) -> list[Encoded]:
+    """Return the results that the cache of a user's function holds: a later call gives them, whatever changed since.
+
+    They may be objects that other code has added to, as those of `@functools.cache def registry(): return {}`.
+    """
+    if not holds_results(value):
+        return []
+    walk.remember(value, label)
+    # only the collector sees what is in it: the links of a bounded one, then its dict, then the function
+    held = [one for one in gc.get_referents(value) if getattr(one, "__name__", "") != "_lru_list_elem"]
+    wrapped = max(place for place, one in enumerate(held) if one is value.__wrapped__)  # type: ignore[attr-defined]
+    info = value.cache_info()  # type: ignore[attr-defined]
+    table = held[wrapped - 1]
+    first = wrapped - 1 - 2 * info.currsize
+    pairs = held[first : wrapped - 1] if info.maxsize is not None else [one for pair in table.items() for one in pair]
+    return [["results", *(_call(walk, one, label) for one in pairs)]]
+
+
+def _call(walk: Walk, value: object, label: str) -> Encoded:
+    """Return a result of a cache, or the arguments that it is of; in these an `object()` marks where names begin."""
+    if isinstance(value, (tuple, list)) and any(type(one) is object for one in value):
+        return ["arguments", *(["names"] if type(one) is object else walk.encode(one, label) for one in value)]
+    return walk.encode(value, label)
 
 
 def is_cache(value: object) -> bool:
     """Return whether a library's object only remembers what a function gave, as `functools.cache` makes one."""
     cls = type(value)
     return not is_own_name(cls.__module__) and hasattr(cls, "cache_info") and hasattr(value, "__wrapped__")
+
+
+def holds_results(cache: object) -> bool:
+    """Return whether a cache of the user's has results in it."""
+    if type(cache) is not _CACHE or public_name(cache):
+        return False
+    return bool(cache.cache_info().currsize)
 
 
 def added(walk: Walk, wrapper: object, label: str) -> list[Encoded]:
@@ -146,6 +183,8 @@ def _source(walk: Walk, function: FunctionType, label: str) -> Encoded:
     if node is None:
         walk.by_instructions()
         return ["instructions", sha(instructions(function.__code__))]
+    if inspect.cleandoc(function.__doc__ or "") != inspect.cleandoc(docstring(node)):  # given after it was made
+        walk.texts[label] = f"{docstring(node)}\n{function.__doc__}"
     walk.texts[f"{label} (annotations)"] = annotations_text(node)
     if function.__annotations__:
         walk.annotated[label] = function
@@ -185,11 +224,14 @@ def _carried(walk: Walk, function: FunctionType, label: str) -> list[Encoded]:
     """Return what a function carries beside its code: defaults and attributes."""
     attributes = {name: value for name, value in vars(function).items() if name != "__type_params__"}
     name = function.__name__
+    walk.homes[label] = home_of(function.__module__)
+    home = [] if function.__module__ == function.__globals__.get("__name__") else [["of", walk.homes[label]]]
     return [
         walk.encode_all(function.__defaults__ or (), label),
         walk.encode_named(function.__kwdefaults__ or {}, label),
         walk.encode_named(attributes, label),
         *([["called", name]] if name != function.__code__.co_name and "__wrapped__" not in attributes else []),
+        *(home if "__wrapped__" not in attributes else []),
     ]
 
 

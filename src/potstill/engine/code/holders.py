@@ -39,8 +39,9 @@ def encode_held(walk: Walk, value: object, label: str) -> Encoded | None:
         return ["iterator", times, *walk.encode_all(held, label)]
     if type(value) is datetime or type(value) is time:
         return [type(value).__name__, repr(value.replace(tzinfo=None)), walk.encode(value.tzinfo, label)]
-    if type(value) is _COMPARED:  # its function is in no attribute
-        return ["compared by", *walk.encode_all(gc.get_referents(value), label)]
+    if type(value) is _COMPARED:  # its function is in no attribute; later Pythons also show the type
+        held = [one for one in gc.get_referents(value) if one is not _COMPARED]
+        return ["compared by", *walk.encode_all(held, label)]
     return None
 
 

@@ -62,6 +62,11 @@ def is_entry(name: str) -> bool:
     return name in ("__main__", "__mp_main__") or name.startswith("potstill_pipeline_")
 
 
+def home_of(module: object) -> str:
+    """Return what keys call the module that a function or class says it is of."""
+    return ENTRY if isinstance(module, str) and is_entry(module) else str(module)
+
+
 def file_label(name: str, file: str | None) -> str:
     """Return what a module's file is called in a key: its path in the project, as its name gives it."""
     if is_entry(name):

@@ -11,11 +11,13 @@ import typing
 from typing import Any
 
 _MODULES = {
+    "pathlib._abc.PathBase": "pathlib.Path",
+    "pathlib._abc.PurePathBase": "pathlib.PurePath",
     "importlib.resources._functional": "importlib.resources._legacy",
     "pathlib._local": "pathlib",
     "zipfile._path": "zipfile",
 }
-"""Modules of 3.12 and later, and where 3.11 has what is in them."""
+"""Modules and classes of 3.12 and later, and where 3.11 has what is in them."""
 _NAMES = {
     "_decimal.getcontext": "decimal.getcontext",
     "_decimal.localcontext": "decimal.localcontext",

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from _typeshed import DataclassInstance
 
+_CAN_BE_A_BASE = 1 << 10
+"""Flag of classes that others can be derived from, as from all of the user's."""
 _CONTENT = (dict, list, tuple, set, frozenset, str, bytes, bytearray, int, float, complex)
 _UNSEEN = frozenset(
     """
@@ -72,7 +74,8 @@ def encode_object(walk: Walk, value: object, label: str) -> Encoded:
 def own_kind(walk: Walk, value: object, label: str) -> list[Encoded]:
     """Return the class and attributes of a thing of a known kind whose class is the user's; nothing for all others."""
     cls = type(value)
-    if isinstance(value, (type, threading.local)) or public_name(cls) or not cls.__flags__ & MADE_BY_CODE:
+    is_users = cls.__flags__ & MADE_BY_CODE and cls.__flags__ & _CAN_BE_A_BASE
+    if isinstance(value, (type, threading.local)) or public_name(cls) or not is_users:
         return []
     walk.remember(value, label)
     held = {} if isinstance(value, ModuleType) else _attributes(value, cls)  # those of a module are its names

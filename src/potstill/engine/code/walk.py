@@ -47,6 +47,8 @@ class Walk:
         """The user's classes that were reached, by id."""
         self.texts: dict[str, str | type] = {}
         """Docstrings, or the classes that have them, by label: they count if code that was reached reads docstrings."""
+        self.homes: dict[str, str] = {}
+        """Modules that functions and classes say they are of, by label: they count if code reached reads them."""
         self.annotated: dict[str, FunctionType] = {}
         """Functions that have annotations, by label: the values of these count if code that was reached reads them."""
         self.flags: set[str] = set()

@@ -91,7 +91,8 @@ class Parts:
         self._waiting.append(table)
         self._held += table.num_rows
         self._held_bytes += table.nbytes
-        while self._held >= self.layout.group_rows or self._held_bytes > self.layout.group_bytes:
+        # a row group without columns would be read back without rows: such rows wait for the first that has any
+        while self._kinds and (self._held >= self.layout.group_rows or self._held_bytes > self.layout.group_bytes):
             if not self._flush(last=False):
                 return
 

@@ -64,10 +64,13 @@ def span_column(cells: Sequence[Any]) -> pa.Array:
 
 
 def beyond(table: pa.Table) -> Iterator[str]:
-    """Yield which columns hold times of years that Python has not, so that no reader would give them back."""
+    """Yield which columns hold times that Python has not, so that no reader would give them back."""
     for part, column in zip(table.schema, table.columns, strict=True):
         if _holds_times(part.type) and any(map(_is_beyond, column.chunks)):
-            yield f"column {part.name!r} holds times outside of the years 1 to 9999: give them as numbers or texts"
+            yield (
+                f"column {part.name!r} holds times outside of the years 1 to 9999, or times of day with nanoseconds: "
+                "give them as numbers or texts"
+            )
 
 
 def _holds_times(kind: pa.DataType) -> bool:
@@ -76,7 +79,11 @@ def _holds_times(kind: pa.DataType) -> bool:
 
     # nanoseconds in 64 bits reach from 1677 to 2262, all of them years that Python has
     is_moment = pa.types.is_date(kind) or (pa.types.is_timestamp(kind) and kind.unit != "ns")
-    return is_moment or any(_holds_times(kind.field(number).type) for number in range(kind.num_fields))
+    return (
+        is_moment
+        or kind == pa.time64("ns")
+        or any(_holds_times(kind.field(number).type) for number in range(kind.num_fields))
+    )
 
 
 def _is_beyond(array: pa.Array) -> bool:
@@ -91,6 +98,9 @@ def _is_beyond(array: pa.Array) -> bool:
         return any(map(_is_beyond, array.flatten()))
     if kind.num_fields:
         return _is_beyond(array.flatten())
+    if kind == pa.time64("ns"):  # which Python's times of day cut to microseconds
+        whole = array.view(pa.int64()).fill_null(0)
+        return bool(pc.any(pc.not_equal(pc.multiply(pc.divide(whole, 1000), 1000), whole)).as_py())
     seconds = 86_400 if pa.types.is_date(kind) else 1
     ticks = 10 ** (3 * _UNITS.index(kind.unit)) if pa.types.is_timestamp(kind) else 1
     # as integers: `as_py` of a time beyond Python's years raises

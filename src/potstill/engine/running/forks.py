@@ -33,6 +33,7 @@ from potstill.engine.running.spec import Spec, detached
 from potstill.engine.running.threads import limit_threads
 from potstill.engine.running.traces import Trace, trace_of
 from potstill.engine.step import Step
+from potstill.engine.terminal import tame
 
 READY = {"ready": True}
 """What a child reports when it can take another step of the class."""
@@ -166,6 +167,7 @@ class Forks(Nursery):
 
     def _run_steps(self, orders: int, events: int) -> None:
         """Be a child: run one step after the other, as long as nothing but the store has changed."""
+        tame()
         state: ProcessState | None = None
         while (request := receive(orders)) is not None:
             state = state or ProcessState.of(orders, events)

@@ -15,11 +15,13 @@ from potstill.engine.records import Interrupted, Record, Run, Watcher
 from potstill.engine.running import lineage
 from potstill.engine.running.executor import Executor
 from potstill.engine.running.interrupts import Interrupts
+from potstill.engine.running.recording import Recording, planned
 from potstill.engine.running.services import Services, named_in
 from potstill.engine.running.spec import Input, Outcome, Spec, detached, edge_fields
 from potstill.engine.step import Node, Output, Step
 from potstill.engine.store import key_locks
 from potstill.engine.store.artifacts import Artifact, Store
+from potstill.engine.store.run_history import History, RunState
 from potstill.engine.store.run_records import Origin
 from potstill.engine.store.usage import Usage
 from potstill.errors import PotstillError, RequestError
@@ -64,6 +66,7 @@ class Runner:
     _ready: deque[Step] = field(default_factory=deque)
     _open: dict[int, int] = field(default_factory=dict)
     _usage: Usage = field(init=False)
+    _history: History = field(init=False)
     _children: dict[int, list[Step]] = field(default_factory=dict)
     _codes: Codes = field(default_factory=dict)
     _tries: Counter[int] = field(default_factory=Counter)
@@ -72,6 +75,8 @@ class Runner:
 
     def __post_init__(self) -> None:
         """Pin and record what the run uses."""
+        self._history = History(self.store.root, self.origin)
+        self.watcher = Recording(self.watcher, self._history)
         self._usage = Usage(self.store, self.origin, self.watcher.said)
 
     def run(self) -> Run:
@@ -93,14 +98,17 @@ class Runner:
         outputs = {name: self.records[id(step_of(node))] for name, node in wanted.items()}
         parts = {name: node.name for name, node in wanted.items() if isinstance(node, Output)}
         run = Run(self.origin.pipeline, self.store.root, records, outputs, parts)
-        complete = False
+        self._history.planned(planned(self.graph, total), {name: record.name for name, record in outputs.items()})
+        state: RunState = "failed"
         try:
             self._drive()
-            complete = not run.failed
+            state = "failed" if run.failed else "done"
         except KeyboardInterrupt as stop:
+            state = "interrupted"
             raise Interrupted(run) from stop
         finally:
-            self._usage.close(complete=complete, steps=self.graph.names.values())
+            self._usage.close(complete=state == "done", steps=self.graph.names.values())
+            self._history.close(state)
         return run
 
     def _drive(self) -> None:
@@ -166,6 +174,7 @@ class Runner:
             return self._finish(step, record)
         try:
             self._usage.start(record.name, record.type, record.key, identity)
+            self._history.started(record.name, record.key)
             spec = self._spec(step, record, identity, fixed)
             used = self._make_room(step)
             future = self.executor.submit(spec, edge_fields(step), self.watcher.started(record.name))

@@ -61,6 +61,8 @@ class Service:
     """Path that answers 200 when the service is ready."""
     start_seconds: float = 900.0
     """How long it may take until then."""
+    stop_seconds: float = GRACE_SECONDS
+    """How long it may take to end before it is killed; 10, in which vLLM ends requests and gives back memory."""
     label: str = ""
     """What messages call it; empty for its name."""
 
@@ -221,6 +223,7 @@ def _start(service: Service, access: Access, path: Path) -> State:
         "environment": dict(service.environment),
         "owner": asdict(access.owner),
         "port": port,
+        "stop_seconds": service.stop_seconds,
     }
     environment = dict(os.environ)
     if service.secret_variable:

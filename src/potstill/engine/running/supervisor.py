@@ -1,8 +1,8 @@
 """Supervises a service: starts it in its own session, and stops it on request or when its owner exits.
 
-`python -m potstill.engine.running.supervisor STATE.json`, with the order (command, environment, owner, port) as JSON on
-standard input; the run's secret is in the environment. It writes the state file, goes into the background, and waits
-for one of: the owner's end, the service's end, SIGTERM.
+`python -m potstill.engine.running.supervisor STATE.json`, with the order (command, environment, owner, port, seconds to
+stop in) as JSON on standard input; the run's secret is in the environment. It writes the state file, goes into the
+background, and waits for one of: the owner's end, the service's end, SIGTERM.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from potstill.engine.processes import Process, end_group
-from potstill.engine.running.service_state import GRACE_SECONDS, State, write_state
+from potstill.engine.running.service_state import State, write_state
 
 
 def main(path: Path) -> int:
@@ -70,7 +70,7 @@ def _keep(path: Path, order: Mapping[str, Any], started: int) -> int:
     server_gone = os.pidfd_open(server.pid)
     ready, _, _ = select.select([waking, owner_gone, server_gone], [], [])
     # only a stop on request is gentle: without an owner nobody needs the answers
-    end_group(server.pid, GRACE_SECONDS if waking in ready else 0.0)
+    end_group(server.pid, order["stop_seconds"] if waking in ready else 0.0)
     code = server.wait()
     if server_gone in ready and path.exists():
         write_state(path, replace(state, exit=code))

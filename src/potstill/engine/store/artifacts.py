@@ -7,6 +7,7 @@ STORE/journal.sqlite   finished rows
 STORE/locks/KEY        one writer at a time
 STORE/services/        which model servers a run has started, while they run
 STORE/runs/            what each pipeline file used when it last ran, for `plan` and `gc`
+STORE/history/         how each run went, step by step, for whoever watches
 STORE/pins/            what each run uses that goes on or did not finish, for `gc`
 """
 

@@ -24,6 +24,7 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),  # without it vLLM serves with one
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # as in `potstill.teachers.vllm.server`
     "VLLM_NO_USAGE_STATS": "1",
 }
 """Variables of the server."""

@@ -46,7 +46,7 @@ def scored_sets(
         by_set[name] = score_rows(
             measures,
             [_answer(response) for _, response in pairs],
-            [question.expected for question, _ in pairs],
+            [question.golds for question, _ in pairs],
             [{**question.columns, "id": question.row} for question, _ in pairs],
             clusters=[one.cluster or number for number, (one, _) in enumerate(pairs)] if clustered else None,
         )
@@ -84,7 +84,7 @@ def _rows(
             "id": question.row,
             "set": question.set,
             "input": question.instruction,
-            "gold": question.expected,
+            "gold": question.gold_text,
             "answer": response.text,
             "finish_reason": response.finish_reason,
             "cluster": question.cluster,

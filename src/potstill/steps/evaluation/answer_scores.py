@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,13 +31,25 @@ class Question:
     instruction: str
     """What is asked, for the list of mistakes."""
     expected: str
-    """The right answer."""
+    """The right answer, the first of several."""
     request: Request
     """What the model gets."""
     columns: Mapping[str, Any] = field(default_factory=dict)
     """The whole row, for measures that look at other columns."""
     cluster: str | None = None
     """What the row comes from, such as its passage or its seed task."""
+    others: tuple[str, ...] = ()
+    """More right answers."""
+
+    @property
+    def golds(self) -> str | list[str]:
+        """Return the right answer, or all of several."""
+        return [self.expected, *self.others] if self.others else self.expected
+
+    @property
+    def gold_text(self) -> str:
+        """Return the right answer as text; several as a JSON list."""
+        return json.dumps(self.golds, ensure_ascii=False) if self.others else self.expected
 
 
 def score(questions: Sequence[Question], responses: Sequence[Response]) -> dict[str, dict[str, Any]]:
@@ -65,7 +78,7 @@ def _set_score(pairs: Sequence[tuple[Question, Response]]) -> dict[str, Any]:
         "expects_json": all(answer is not None for answer in answers),
         **against_most_common(texts, right),
         "row_right": packed(right),
-        "row_digest": row_digest((question.instruction, question.expected) for question, _ in pairs),
+        "row_digest": row_digest((question.instruction, question.gold_text) for question, _ in pairs),
     }
 
 
@@ -75,7 +88,8 @@ def _share(name: str, share: Proportion) -> dict[str, float]:
 
 def is_right(question: Question, response: Response) -> bool:
     """Return whether `response` is the expected answer; a failed request never is."""
-    return response.finish_reason != "error" and exact_match(response.text, question.expected)
+    right = (question.expected, *question.others)
+    return response.finish_reason != "error" and any(exact_match(response.text, one) for one in right)
 
 
 def examples(questions: Sequence[Question], responses: Sequence[Response], each: int) -> list[dict[str, str]]:
@@ -88,7 +102,7 @@ def examples(questions: Sequence[Question], responses: Sequence[Response], each:
                 {
                     "set": question.set,
                     "instruction": question.instruction,
-                    "expected": question.expected,
+                    "expected": question.gold_text,
                     "answer": response.text,
                     "finish_reason": response.finish_reason,
                 }

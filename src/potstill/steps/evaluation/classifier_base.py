@@ -25,6 +25,7 @@ from potstill.models.edge import Model
 from potstill.models.footprint import footprint, peak_memory
 from potstill.models.loading import pretrained
 from potstill.models.preload import MODEL
+from potstill.publishing.trackers import send
 from potstill.steps.evaluation.class_rows import TEXTS, Answer
 from potstill.steps.evaluation.evaluation_sets import missing_sets
 from potstill.steps.evaluation.exports import Reads, export_problems
@@ -60,6 +61,7 @@ class ClassEvaluation(Step):
     heavy: ClassVar[bool] = True
     alone: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = MODEL
+    send_results = send
     reads: ClassVar[Reads] = "nothing"
     """Which exports the step measures."""
     row_columns: ClassVar[Mapping[str, str]] = TEXTS

@@ -26,22 +26,34 @@ def by_name(rows: Rows | Mapping[str, Rows]) -> Mapping[str, Rows]:
     return rows if isinstance(rows, Mapping) else {"test": rows}
 
 
-def columns_of(prompt: str) -> tuple[str, ...]:
-    """Return the columns that a test set needs for the template `prompt`."""
-    return required_variables(prompt) if takes_conversations(prompt) else ("instruction", "output")
+def columns_of(prompt: str, gold: str = "") -> tuple[str, ...]:
+    """Return the columns that a test set needs for the template `prompt`, with right answers in the column `gold`."""
+    if takes_conversations(prompt):
+        return (*required_variables(prompt), *([gold] if gold else []))
+    return ("instruction", gold or "output")
 
 
-def exchange_in(prompt: str, row: Mapping[str, Any]) -> tuple[str, Chat, str] | str:
-    """Return what a row asks, the chat that asks it and the right answer; or why it can't be measured."""
+def exchange_in(prompt: str, row: Mapping[str, Any], gold: str = "") -> tuple[str, Chat, tuple[str, ...]] | str:
+    """Return what a row asks, the chat that asks it and the right answers; or why it can't be measured.
+
+    They stand in the column `gold`, one or several of which each is right; by default in `output`, or in the
+    assistant's last turn.
+    """
     talks = takes_conversations(prompt)
-    needed = () if talks else ("instruction", "output")
+    needed = () if talks else ("instruction",) if gold else ("instruction", "output")
     missing = [field for field in needed if not isinstance(row.get(field), str)]
     if missing:
         return f"{' and '.join(missing)} must be text"
     chat = rendered(prompt, row)
     if not isinstance(chat, list):
         return chat.reason
+    asked = chat[-1]["content"] if talks else row["instruction"]
+    if gold:
+        value = row.get(gold)
+        right = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list | tuple) else ()
+        texts = bool(right) and all(isinstance(one, str) for one in right)
+        return (asked, chat, right) if texts else f"{gold} must be text, or a list of at least one text"
     expected = answer_of(prompt, row)
     if expected is None:
         return "it has no right answer: give output, or end the conversation with the assistant's turn"
-    return chat[-1]["content"] if talks else row["instruction"], chat, expected
+    return asked, chat, (expected,)

@@ -11,11 +11,14 @@ from typing import Any
 from potstill.exporting.probe import Runtime
 from potstill.exporting.reading import format_in, reader_of
 from potstill.models.card import name_of
-from potstill.models.chat import prompt_ids
 from potstill.models.identity import model_identity
 from potstill.models.loading import config_of
 from potstill.models.positions import positions_of
+from potstill.teachers.chat_tokens import Encoded, Renderer
 from potstill.teachers.protocol import Request, Response
+
+UNBOUNDED = 2**31
+"""Stands for the context of a model that has no longest one."""
 
 
 @dataclass(frozen=True)
@@ -76,19 +79,42 @@ class ExportedSession:
         return self.runtime.title()
 
     def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Response]]:
-        """Yield the greedy answer to each request, in order; one whose prompt is too long is an error."""
+        """Yield the greedy answer to each request, in order, or the scores of the text that it gives to be scored.
+
+        One that is too long is an error.
+        """
+        # a text that is scored may fill the room, as its last token is not read
+        renderer = Renderer(self.tokenizer, "", None, self.room or UNBOUNDED, spare=0)
         for number, request in enumerate(requests):
-            ids = prompt_ids(self.tokenizer, request.messages)
-            left = self.room - len(ids) if self.room else request.sampling.max_tokens
-            if left < 1:
-                text = f"the prompt has {len(ids)} tokens and the model reads {self.room}: shorten it"
-                yield number, Response(text, "error", len(ids), retryable=False)
-                continue
-            tokens = list(self.runtime.continued(ids, min(left, request.sampling.max_tokens)))
-            # runtimes return the end token too; without one the answer was cut
-            ended = bool(tokens) and tokens[-1] in self._ends()
-            text = self.tokenizer.decode(tokens, skip_special_tokens=True)
-            yield number, Response(text, "stop" if ended else "length", len(ids), len(tokens))
+            (encoded,) = renderer.encode([request])
+            if isinstance(encoded, Response):
+                yield number, encoded
+            elif encoded.scored:
+                yield number, self._scored(encoded, request.continuation or "")
+            else:
+                yield number, self._written(encoded.ids, request)
+
+    def _written(self, ids: list[int], request: Request) -> Response:
+        """Return the greedy answer to a prompt."""
+        tokens = list(self.runtime.continued(ids, min(self._left(ids), request.sampling.max_tokens)))
+        # runtimes return the end token too; without one the answer was cut
+        ended = bool(tokens) and tokens[-1] in self._ends()
+        text = self.tokenizer.decode(tokens, skip_special_tokens=True)
+        stops = [place for stop in request.sampling.stop if (place := text.find(stop)) >= 0]
+        text = text[: min(stops)] if stops else text
+        return Response(text, "stop" if ended or stops else "length", len(ids), len(tokens))
+
+    def _left(self, ids: list[int]) -> int:
+        """Return how many tokens fit behind a prompt."""
+        return (self.room or UNBOUNDED) - len(ids)
+
+    def _scored(self, encoded: Encoded, text: str) -> Response:
+        """Return log p of the tokens to score; no runtime says which others were the most probable."""
+        import numpy as np
+
+        targets = np.array(encoded.ids[-encoded.scored :], np.int32)
+        own = np.array(self.runtime.log_probabilities(encoded.ids, len(encoded.ids)), np.float32)[-encoded.scored :]
+        return Response(text, "stop", len(encoded.ids), 0, targets, token_logprobs=own)
 
     def _ends(self) -> set[int]:
         """Return the tokens that end an answer: all special ones do, as none is part of its text."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 from annotated_types import Ge, Interval
 
-from potstill.engine.step import Estimate, Output, Rows, Step
+from potstill.engine.step import Estimate, Output, Placement, Rows, Step
 from potstill.errors import BadInput, Problem
 from potstill.metrics.answers import (
     percentile,
@@ -27,12 +27,14 @@ from potstill.models.footprint import footprint, peak_memory
 from potstill.models.identity import export_in, is_local
 from potstill.models.preload import ENGINE
 from potstill.prompts import Template
+from potstill.publishing.trackers import send
 from potstill.steps.evaluation.answer_rows import measure_problems, measures_in, scored_sets, write_rows
 from potstill.steps.evaluation.answer_scores import Question, examples, score
 from potstill.steps.evaluation.evaluation_sets import by_name, columns_of, exchange_in, missing_sets
 from potstill.steps.evaluation.exports import export_problems
 from potstill.steps.evaluation.measured_answers import MeasuredAnswers, Timing, keep, kept, measurement_key
 from potstill.steps.evaluation.read_model import ReadByTransformers, warn_if_read
+from potstill.teachers.placement import apart
 from potstill.teachers.protocol import Request, Response, Sampling, Session, Teacher
 from potstill.teachers.response_codec import without_thoughts
 
@@ -85,13 +87,20 @@ class Evaluate(Step):
     cluster: str = ""
     """Column that says which rows come from one source, such as a passage or a seed task; rows of one cluster count as
     alike in the intervals of `measures`. A row without a value there is alone."""
+    gold: str = ""
+    """Column with the right answers, text or a list of texts of which each is right; empty is `output`, as above."""
 
     version: ClassVar[int] = 2  # thoughts are no part of an answer
-    unkeyed_defaults: ClassVar[frozenset[str]] = frozenset({"measures", "cluster"})
+    unkeyed_defaults: ClassVar[frozenset[str]] = frozenset({"measures", "cluster", "gold"})
     makes: ClassVar[str] = "metrics"
     heavy: ClassVar[bool] = True
     alone: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = ENGINE
+    send_results = send
+
+    def placement(self) -> Placement:
+        """Return a process of its own, even for a teacher elsewhere: what else the run does must not slow it down."""
+        return apart(self.model, super().placement())
 
     def check(self) -> Iterable[Problem]:
         """Yield a problem if there is no test set, no such measure, or an export that can't be measured."""
@@ -102,7 +111,7 @@ class Evaluate(Step):
 
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns of a test set."""
-        return {"rows": (*columns_of(self.prompt), *([self.cluster] if self.cluster else []))}
+        return {"rows": (*columns_of(self.prompt, self.gold), *([self.cluster] if self.cluster else []))}
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Return one request a row, and those of warm-up and latency."""
@@ -190,14 +199,16 @@ class Evaluate(Step):
         for name, rows in sets.items():
             for number, row in enumerate(cast("Iterable[dict[str, Any]]", rows)):
                 row_id = str(row.get("id", number))
-                exchange = exchange_in(self.prompt, row)
+                exchange = exchange_in(self.prompt, row, self.gold)
                 if isinstance(exchange, str):
                     problems.append(f"row {row_id!r} of the test set {name!r}: {exchange}")
                     continue
-                asked, chat, expected = exchange
+                asked, chat, right = exchange
                 source = row[self.cluster] if self.cluster else None
                 cluster = None if source is None else str(source)
-                collected.append(Question(name, row_id, asked, expected, Request(chat, sampling), row, cluster))
+                collected.append(
+                    Question(name, row_id, asked, right[0], Request(chat, sampling), row, cluster, right[1:])
+                )
         if problems:
             raise BadInput(*problems)
         return collected

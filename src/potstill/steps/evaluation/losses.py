@@ -17,8 +17,8 @@ from potstill.models.loading import pretrained
 class Source:
     """A language model that is loaded."""
 
-    losses: Callable[[Sequence[list[int]]], list[float]]
-    """Returns the sum of -log p of all tokens but the first, for each window of one width."""
+    losses: Callable[[Sequence[list[int]], int | None], list[float]]
+    """Returns the sum of -log p of the last tokens, for each window of one width; of all but the first for None."""
     title: str = ""
     """The runtime and its version; empty for transformers."""
     is_serving: bool = True
@@ -40,9 +40,10 @@ def opened(folder: Path, threads: int, window: int) -> Iterator[Source]:
     reader = reader_of(fmt)
     runtime = fresh_process.opened(reader.name, folder, window)
 
-    def losses(windows: Sequence[list[int]]) -> list[float]:
+    def losses(windows: Sequence[list[int]], scored: int | None) -> list[float]:
         # fsum: exact, so that the sum doesn't depend on the order of tokens
-        return [-math.fsum(runtime.log_probabilities(ids, len(ids))) for ids in windows]
+        each = [list(runtime.log_probabilities(ids, len(ids))) for ids in windows]
+        return [-math.fsum(own if scored is None else own[len(own) - scored :]) for own in each]
 
     try:
         yield Source(losses, runtime.title(), reader.is_serving)
@@ -52,7 +53,7 @@ def opened(folder: Path, threads: int, window: int) -> Iterator[Source]:
             close()
 
 
-def _by_torch(folder: Path) -> Callable[[Sequence[list[int]]], list[float]]:
+def _by_torch(folder: Path) -> Callable[[Sequence[list[int]], int | None], list[float]]:
     """Return a function that computes losses with a Hugging Face folder's model, on the GPU if there is one."""
     import torch
     from transformers import AutoModelForCausalLM
@@ -62,9 +63,9 @@ def _by_torch(folder: Path) -> Callable[[Sequence[list[int]]], list[float]]:
     loaded: Any = pretrained(AutoModelForCausalLM, folder, "predict tokens", {"dtype": "auto"}).eval()
     loaded = loaded.to("cuda") if torch.cuda.is_available() else loaded
 
-    def losses(windows: Sequence[list[int]]) -> list[float]:
+    def losses(windows: Sequence[list[int]], scored: int | None) -> list[float]:
         with torch.inference_mode():
-            sums: list[float] = window_losses(loaded, torch.tensor(windows).to(loaded.device)).tolist()
+            sums: list[float] = window_losses(loaded, torch.tensor(windows).to(loaded.device), scored).tolist()
         return sums
 
     return losses

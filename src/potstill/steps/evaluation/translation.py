@@ -23,6 +23,7 @@ from potstill.models.edge import Model
 from potstill.models.footprint import footprint, peak_memory
 from potstill.models.identity import folder_of
 from potstill.prompts import REMEDY, rendered
+from potstill.publishing.trackers import send
 from potstill.steps.evaluation.evaluation_sets import by_name, missing_sets
 from potstill.steps.evaluation.exports import export_problems
 from potstill.steps.generation.search_base import SearchStep, search_of
@@ -72,6 +73,7 @@ class EvaluateTranslation(SearchStep):
     """Translations a test set that are kept to look at."""
 
     makes: ClassVar[str] = "metrics"
+    send_results = send
     alone: ClassVar[bool] = True
 
     def check(self) -> Iterable[Problem]:

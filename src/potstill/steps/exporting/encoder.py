@@ -17,6 +17,7 @@ from potstill.models import folder as checkpoint
 from potstill.models.card import Task, name_of, write_card
 from potstill.models.edge import Model
 from potstill.models.identity import folder_of
+from potstill.models.licences import licence_at
 from potstill.models.loading import config_of
 from potstill.models.preload import MODEL
 from potstill.models.sentence_encoder import load_float32, texts_in
@@ -168,7 +169,7 @@ class ExportEncoder(Step):
     def _write_card(
         self, source: EncoderModel, recipe: Mapping[str, object], out: Path, figures: Mapping[str, float]
     ) -> None:
-        from potstill.exporting.folder import licence_of, point_to_serving
+        from potstill.exporting.folder import point_to_serving
 
         recipe = {"format": self.format, "precision": self.precision, **recipe}
         recipe["deployable"] = "yes, checked with the serving runtime"
@@ -178,7 +179,7 @@ class ExportEncoder(Step):
             made_from=source.name,
             recipe=recipe,
             figures=figures,
-            licence=licence_of(source.folder),
+            licence=licence_at(source.folder).id or None,
             task=TASKS[source.kind],
         )
         point_to_serving(card)

@@ -17,6 +17,7 @@ from potstill.models import folder as checkpoint
 from potstill.models.card import name_of, write_card
 from potstill.models.edge import Model
 from potstill.models.identity import folder_of
+from potstill.models.licences import licence_at
 from potstill.models.loading import config_of, pretrained
 from potstill.models.preload import MODEL
 from potstill.prompts import Template
@@ -212,7 +213,7 @@ class Export(Step):
     def _write_card(
         self, source: Source, written: Written, context: Context, figures: Mapping[str, float], deployable: bool
     ) -> None:
-        from potstill.exporting.folder import licence_of, point_to_serving
+        from potstill.exporting.folder import point_to_serving
 
         precision = self.precision or DEFAULTS[self.format]
         recipe = {"format": self.format, "precision": precision, **dict(written.notes)}
@@ -223,7 +224,7 @@ class Export(Step):
             made_from=source.name,
             recipe=recipe,
             figures=figures,
-            licence=licence_of(source.folder),
+            licence=licence_at(source.folder).id or None,
         )
         point_to_serving(context.out / "README.md")
 

@@ -33,7 +33,7 @@ MOST_DIGITS = 1000
 
 
 class LoadCSV(RecordsStep):
-    r"""Reads CSV files with a header line, also packed with gzip or xz.
+    r"""Reads CSV files with a header line, also packed with gzip, bzip2 or xz.
 
     A cell is a text unless `schema` says what it stands for, so that `007` and `1e5` stay what they are.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import codecs
 import gzip
 import lzma
@@ -32,7 +33,11 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_UNPACK: tuple[tuple[bytes, Callable[[Path], Any]], ...] = ((b"\x1f\x8b", gzip.open), (b"\xfd7zXZ\x00", lzma.open))
+_UNPACK: tuple[tuple[bytes, Callable[[Path], Any]], ...] = (
+    (b"\x1f\x8b", gzip.open),
+    (b"\xfd7zXZ\x00", lzma.open),
+    (b"BZh", bz2.open),
+)
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ def are_small(paths: Sequence[Path]) -> bool:
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a file, decompressed if its content is gzip or xz; the name doesn't count."""
+    """Open a file, decompressed if its content is gzip, bzip2 or xz; the name doesn't count."""
     unpack = _unpacker(path)
     if unpack is None:
         with path.open("rb") as plain:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class LoadJSON(RecordsStep):
-    r"""Reads JSON Lines (an object a line) or JSON (a list of objects), also packed with gzip or xz.
+    r"""Reads JSON Lines (an object a line) or JSON (a list of objects), also packed with gzip, bzip2 or xz.
 
     The files are read twice, first to find the columns' types and everything that is wrong, then for the rows, so that
     memory does not grow with them. A field that a row lacks is missing there.

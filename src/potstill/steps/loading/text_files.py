@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class LoadText(RecordsStep):
-    r"""Reads texts, also packed with gzip or xz; empty ones are left out.
+    r"""Reads texts, also packed with gzip, bzip2 or xz; empty ones are left out.
 
     >>> _ = Path("commands.txt").write_text("turn on the light\n\nclose the blinds\n")
     >>> show(LoadText("commands.txt"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -98,11 +98,15 @@ class MapBatches(Step):
     _: KW_ONLY
     batch_size: Annotated[int, Ge(1)] = 1000
     """Rows that the function gets at once; the last time fewer. The result may depend on it, so it is keyed."""
+    batch_bytes: Annotated[int, Ge(1)] | None = None
+    """Bytes that end a batch before it has all its rows, for long texts: what is held is this and a row. None: however
+    long they are, since some functions need their whole batch."""
     max_failed: Annotated[float, Interval(ge=0, le=1)] = 0.0
     """Share of rows that may fail; 0, for a function that raises is usually wrong."""
 
     makes: ClassVar[str] = "rows"
     unkeyed: ClassVar[frozenset[str]] = frozenset({"max_failed"})
+    unkeyed_defaults: ClassVar[frozenset[str]] = frozenset({"batch_bytes"})
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Assume a row for each."""
@@ -110,8 +114,9 @@ class MapBatches(Step):
 
     def run(self, rows: Dataset, context: Context) -> Iterator[dict[str, Any]]:
         """Yield the rows that the function returns."""
-        source, number = iter(rows), 0
-        while batch := [dict(row) for row in itertools.islice(source, self.batch_size)]:
+        number = 0
+        for chunk in chunks(rows, self.batch_size, self.batch_bytes or sys.maxsize):
+            batch = [dict(row) for row in chunk]
             results = self._kept(batch, context)
             if results is None:
                 for place, row in enumerate(batch):

@@ -50,7 +50,7 @@ class Count:
         for request in requests:
             self.asked += 1
             text = request.raw or "".join(message["content"] for message in request.messages)
-            self.prompt_tokens += len(text) // CHARACTERS_PER_TOKEN
+            self.prompt_tokens += len(text) // CHARACTERS_PER_TOKEN + len(request.tokens or ())
             self.completion_tokens += request.sampling.max_tokens
         raise Counted
 

@@ -94,7 +94,8 @@ class Asker:
         # left out, not empty: requests from before there were continuations keep their keys
         scored = [] if request.continuation is None else [request.continuation]
         raw = [] if request.raw is None else [{"raw": request.raw}]
-        return digest_encoded([self._identity, request.messages, sampling, seed, *scored, *raw])
+        ids = [] if request.tokens is None else [{"tokens": [*request.tokens], "scored": [*request.scored_tokens]}]
+        return digest_encoded([self._identity, request.messages, sampling, seed, *scored, *raw, *ids])
 
     def known(self, keys: list[str]) -> dict[str, Response]:
         """Return the responses that are finished already, as the teacher wrote them."""

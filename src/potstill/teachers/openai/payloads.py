@@ -106,7 +106,7 @@ def request_body(form: Form, request: Request) -> Body:
 def _refuse(form: Form, request: Request) -> None:
     """Refuse what the server can't do."""
     sampling = request.sampling
-    if request.continuation is not None:
+    if request.continuation is not None or request.tokens is not None:
         raise BadInput(f"{form.address} can't score a given text: take VLLM or Transformers for that")
     if form.vllm:
         return

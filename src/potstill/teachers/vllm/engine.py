@@ -10,7 +10,7 @@ import itertools
 import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -125,6 +125,33 @@ class VLLMSession:
                 # the caller stopped early: or they would decode on beside those of the next call
                 core.abort_request(list(running))
 
+    def stream(self, request: Request, show: Callable[[str], None]) -> Response:
+        """Return the response, calling `show` with the text so far after each step of the engine."""
+        from vllm.exceptions import VLLMClientError
+        from vllm.inputs import tokens_input
+        from vllm.sampling_params import RequestOutputKind
+
+        (prompt,) = self.renderer.encode([request])
+        if isinstance(prompt, Response):
+            return prompt
+        core, number = self.engine.llm_engine, f"potstill-{next(self._numbers)}"
+        parameters = _parameters_of(request).clone()
+        parameters.output_kind = RequestOutputKind.CUMULATIVE
+        try:
+            core.add_request(number, tokens_input(prompt.ids), parameters, lora_request=self.lora)
+        except (ValueError, VLLMClientError) as error:
+            return refused(str(error))
+        try:
+            while True:
+                for output in core.step():
+                    if output.finished:
+                        number = ""
+                        return self._response(output, request, prompt)
+                    show(self.renderer.decoder.text(list(output.outputs[0].token_ids)))
+        finally:
+            if number:
+                core.abort_request([number])
+
     def _add(
         self, core: Any, batch: list[tuple[int, Request]], running: dict[str, tuple[int, Request, Encoded]]
     ) -> Iterator[tuple[int, Response]]:
@@ -153,10 +180,10 @@ class VLLMSession:
         finish = ending(completion.finish_reason)
         if finish not in ("stop", "length"):
             return Response(f"vLLM ended the request: {completion.finish_reason}", "error", read)
-        if request.continuation is not None:
+        if request.scores:
             ids = np.array(encoded.ids[read - encoded.scored :], np.int32)
             top = entries(output.prompt_logprobs, k, read - encoded.scored)
-            return Response(request.continuation, "stop", read, 0, ids, top.ids, top.logprobs, top.own)
+            return Response(request.continuation or "", "stop", read, 0, ids, top.ids, top.logprobs, top.own)
         written = list(completion.token_ids)
         text = encoded.opened + (completion.text if request.sampling.stop else self.renderer.decoder.text(written))
         if not k:
@@ -207,7 +234,7 @@ def entries(flat: FlatLogprobs, k: int, first: int = 0) -> Entries:
 def _parameters_of(request: Request) -> Any:
     """Return vLLM's sampling parameters of `request`."""
     seed = request.seed if request.sampling.temperature > 0 else None
-    return _parameters(request.sampling, seed, request.continuation is not None)
+    return _parameters(request.sampling, seed, request.scores)
 
 
 @lru_cache(maxsize=64)  # greedy requests share theirs, which vLLM copies; making each its own costs a percent

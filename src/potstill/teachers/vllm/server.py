@@ -68,7 +68,8 @@ def service_of(teacher: Settings, threads: int) -> Service:
         # or the last lines before a crash would be lost
         "PYTHONUNBUFFERED": "1",
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # the executor places processes, not vLLM
-        "VLLM_ENABLE_V1_MULTIPROCESSING": "1",
+        # of an engine on a CPU: its worker would be one more process, which imports vLLM anew
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "VLLM_NO_USAGE_STATS": "1",
     }
     command = (*module, *command_line(teacher), *listen)
@@ -184,14 +185,15 @@ class _Asked:
         del usage  # the tokens themselves are there
 
         choice, sampling, read = answer["choices"][0], self.request.sampling, len(self.encoded.ids)
-        if self.request.continuation is not None:
+        if self.request.scores:
             first = read - self.encoded.scored
             scored = self.encoded.ids[first:]
             places = [_numbered(place) for place in choice["prompt_logprobs"][first:]]
             own = np.array([place[token] for token, place in zip(scored, places, strict=True)], np.float32)
             ids, logprobs = top_entries(places, sampling.top_k) if sampling.top_k else (None, None)
             token_ids = np.array(scored, np.int32)
-            return Response(self.request.continuation, "stop", read, 0, token_ids, ids, logprobs, finite(own))
+            text = self.request.continuation or ""
+            return Response(text, "stop", read, 0, token_ids, ids, logprobs, finite(own))
         finish, written = ending(choice["finish_reason"]), choice["token_ids"]
         if finish not in ("stop", "length"):
             return Response(f"vLLM ended the request: {choice['finish_reason']}", "error", read)
@@ -241,7 +243,7 @@ class ServerSession:
         """Return what is sent."""
         sampling = request.sampling
         fields: dict[str, Any] = {"model": self.model, "prompt": encoded.ids, **DEFAULTS}
-        if request.continuation is not None:
+        if request.scores:
             fields |= {"temperature": 0.0, "max_tokens": 1, "prompt_logprobs": sampling.top_k}
             return _Asked(fields, request, encoded, self.renderer)
         longest = self.renderer.limit - len(encoded.ids)  # more is refused, where the engine would cut it

@@ -1,0 +1,95 @@
+"""Templates and their filters: every value is text, whatever it holds."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+from potstill.engine.terminal import ACTING
+from potstill.reporting import number_formats
+
+HERE = Path(__file__).parent
+HALVES = re.compile("[\ud800-\udfff]")
+"""Halves of characters, which can't be written."""
+LONGEST = 2_000
+"""Letters of a value in a table."""
+
+
+def page(template: str, status: int = 200, **values: object) -> HTMLResponse:
+    """Return a page; `values` are the template's own variables."""
+    return HTMLResponse(rendered(template, values), status)
+
+
+def rendered(template: str, values: Mapping[str, object]) -> str:
+    """Return what a template makes of `values`, as text that can be written."""
+    return HALVES.sub("\ufffd", environment().get_template(template).render(values))
+
+
+@lru_cache(maxsize=1)
+def environment() -> Environment:
+    """Return the environment of all templates, the report's among them."""
+    made = Environment(
+        loader=FileSystemLoader([HERE / "templates", HERE.parent / "reporting"]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {name: getattr(number_formats, name) for name in ("percent", "size", "count", "seconds", "cut")}
+    made.filters |= {"inert": inert, "when": when, "plain": plain, "iso": iso}
+    return made
+
+
+def inert(text: object) -> str:
+    r"""Return a text in which invisible characters that turn or hide what follows are written out, as in `\u202e`."""
+    return ACTING.sub(_written, str(text)).replace("\x0b", "\\x0b").replace("\x0c", "\\x0c")
+
+
+def _written(match: re.Match[str]) -> str:
+    return "" if match[0] == "\r" else match[0].encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def plain(value: object) -> str:
+    """Return a parameter or a metric as a short text."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return inert(text if len(text) <= LONGEST else f"{text[:LONGEST]}\u2026 +{len(text) - LONGEST:,} letters")
+
+
+def when(moment: float | None) -> str:
+    """Return a time of this machine's clock, e.g. `30 Nov 19:28`."""
+    return number_formats.NONE if not moment else time.strftime("%d %b %H:%M", time.localtime(moment)).lstrip("0")
+
+
+def iso(moment: float | None) -> str:
+    """Return a time as machines read it."""
+    return "" if not moment else time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(moment))
+
+
+def styles() -> str:
+    """Return the report's style sheet with what the pages here add."""
+    report = environment().get_template("report.css.jinja").render()
+    return f"{report}\n{(HERE / 'static' / 'ui.css').read_text(encoding='utf-8')}"
+
+
+def script() -> str:
+    """Return the one script."""
+    return (HERE / "static" / "ui.js").read_text(encoding="utf-8")
+
+
+def icon() -> str:
+    """Return the icon."""
+    return (HERE / "static" / "icon.svg").read_text(encoding="utf-8")
+
+
+Values = dict[str, Any]
+"""What a template gets."""

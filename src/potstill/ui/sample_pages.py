@@ -1,0 +1,54 @@
+"""The page on what several models of a run answered, side by side."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from potstill.errors import RequestError
+from potstill.looking.all_runs import run_of, steps_with_artifacts
+from potstill.looking.samples import SampleQuery, answers_of, marked, side_by_side
+from potstill.ui.rendering import page
+from potstill.ui.run_pages import store_of
+from potstill.ui.step_pages import link_of
+
+SIZES = (10, 25, 100)
+"""Rows a page."""
+
+
+def samples(request: Request) -> Response:
+    """Show samples."""
+    store = store_of(request)
+    run = run_of(store, request.path_params["run"])
+    steps = steps_with_artifacts(store, run)
+    every = answers_of({step.history.name: step.artifact for step in steps if step.artifact is not None})
+    if not every:
+        raise RequestError("no step of this run kept answers: `Evaluate` and its relatives do, once they are done")
+    asked = request.query_params
+    chosen = [model for model in every if model.artifact.key in asked.getlist("model")] or every
+    query = query_of(request)
+    return page(
+        "samples.html.jinja",
+        run=run,
+        every=every,
+        chosen=[model.artifact.key for model in chosen],
+        query=query,
+        shown=side_by_side(chosen, query),
+        sizes=SIZES,
+        marked=marked,
+        link=lambda **changes: link_of(request, changes),
+    )
+
+
+def query_of(request: Request) -> SampleQuery:
+    """Return what the address asks for."""
+    asked = request.query_params
+    size, first = asked.get("size", ""), asked.get("from", "")
+    return SampleQuery(
+        differing="differing" in asked,
+        wrong="wrong" in asked,
+        set=asked.get("set", ""),
+        search=asked.get("search", ""),
+        offset=int(first) if first.isascii() and first.isdecimal() and len(first) < 16 else 0,
+        limit=int(size) if size in map(str, SIZES) else SIZES[0],
+    )

@@ -1,0 +1,38 @@
+"""What is looked at again is not hashed again, and a change is seen all the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from potstill import Pipeline, Step
+from potstill.engine.progress import Silent
+from potstill.engine.store import manifests
+from potstill.looking.seen_store import SeenStore
+
+
+class Make(Step):
+    def run(self) -> Any:
+        return [{"a": 1}]
+
+
+def test_an_artifact_is_hashed_once_and_again_when_a_file_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Pipeline("p", outputs={"made": Make(name="made")}).run(store=tmp_path, watcher=Silent())["made"]
+    hashed, digest = [], manifests.file_digest
+    monkeypatch.setattr(manifests, "file_digest", lambda path: hashed.append(path) or digest(path))
+    store = SeenStore(tmp_path)
+    assert store.lookup(made.key).artifact == store.lookup(made.key).artifact == made
+    assert len(hashed) == len(set(hashed)) > 0
+    part = made.path / "data" / made.parts()[0]
+    content = part.read_bytes()
+    part.write_bytes(content[:-1] + b"?")
+    assert "was changed" in store.lookup(made.key).damage
+    part.write_bytes(content)
+    assert store.lookup(made.key).artifact == made
+    (made.path / "manifest.json").unlink()
+    assert store.lookup(made.key).artifact is None
+    assert store.lookup("ff" * 16).damage == ""

@@ -1,0 +1,80 @@
+"""Cards of models: the relation to the base, results as model-index, licences, and nothing of this machine."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+
+from potstill.engine.context import Ancestor
+from potstill.models.licences import Licence, Source
+from potstill.publishing.cards import model_card, relation_of
+
+
+def model(folder, config=None, **files):
+    (folder / "config.json").write_text(json.dumps(config or {}))
+    (folder / "model.safetensors").write_bytes(b"")
+    front = '---\nlibrary_name: "transformers"\npipeline_tag: "text-classification"\n---\n'
+    card = f"{front}\n# A student\n\nLicence: x\n\nFOLDER\n"
+    (folder / "README.md").write_text(card)
+    for name, text in files.items():
+        (folder / name.replace("_json", ".json")).write_text(text)
+    return Ancestor("student", "Classifier", "k" * 64, (), {"outputs": []}, folder)
+
+
+def front_of(card):
+    return yaml.safe_load(card.split("---\n")[1])
+
+
+@pytest.mark.parametrize(
+    ("config", "files", "relation"),
+    [
+        ({}, {}, "finetune"),
+        ({"quantization_config": {"quant_method": "compressed-tensors"}}, {}, "quantized"),
+        ({}, {"adapter_config_json": "{}"}, "adapter"),
+    ],
+)
+def test_the_relation_to_the_base_is_read_from_the_folder(tmp_path, config, files, relation):
+    assert relation_of(model(tmp_path, config, **files).folder) == relation
+
+
+def test_an_export_is_a_quantized_form(tmp_path):
+    model(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    (tmp_path / "model.onnx").write_bytes(b"")
+    assert relation_of(tmp_path) == "quantized"
+
+
+def test_a_card_holds_base_teacher_data_results_and_licence(tmp_path):
+    apache = Licence("apache-2.0")
+    sources = [
+        Source("base", "small/Base", "student", apache, is_on_hub=True),
+        Source("teacher", "big/Teacher", "labels", apache, is_on_hub=True),
+        Source("data", "folder/seeds.jsonl", "seeds", apache),
+    ]
+    step = Ancestor("figures", "EvaluateClassifier", "e" * 64, (), {})
+    metrics = {"sets": {"hand <b>": {"n": 9, "accuracy": 0.875, "macro_f1": 0.8}}}
+    card = model_card([model(tmp_path)], "me/Student", apache, sources, [(step, metrics)])
+    front = front_of(card)
+    assert front["base_model"] == ["small/Base"]
+    assert front["base_model_relation"] == "finetune"
+    assert front["distilled_from"] == ["big/Teacher"]  # no base: the Hub would take it for one
+    assert "datasets" not in front  # a file of this machine is no data set of the Hub
+    assert front["pipeline_tag"] == "text-classification"
+    [index] = front["model-index"]
+    metrics = {one["type"]: one["value"] for result in index["results"] for one in result["metrics"]}
+    assert metrics == {"accuracy": 0.875, "macro_f1": 0.8}
+    assert r"| hand \<b\> | accuracy | 0.875 |" in card
+    assert "me/Student" in card
+    assert "FOLDER" not in card
+    assert "Licence: apache-2.0." in card
+
+
+def test_an_unknown_licence_is_called_unknown_and_one_of_its_own_is_named(tmp_path):
+    sources = [Source("base", "base", "student", Licence(""))]
+    assert front_of(model_card([model(tmp_path)], "me/S", Licence(""), sources, []))["license"] == "unknown"
+    own = Licence("other", "mine-1.0", "LICENSE")
+    front = front_of(model_card([model(tmp_path)], "me/S", own, sources, []))
+    assert (front["license"], front["license_name"], front["license_link"]) == ("other", "mine-1.0", "LICENSE")
+    assert "base_model_relation" not in front  # of no base that the Hub knows
