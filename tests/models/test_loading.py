@@ -12,7 +12,7 @@ import compressing
 import learning
 import tiny
 from potstill.errors import BadInput, PotstillError
-from potstill.models import encoder_decoder, folder, loading
+from potstill.models import encoder_decoder, folder, loading, sentence_encoder
 from potstill.models.footprint import footprint
 from potstill.models.identity import NOT_OF_A_MODEL, folder_of, folder_problem
 from potstill.models.written import check_written
@@ -258,3 +258,11 @@ def test_how_positions_are_turned_is_kept(tmp_path, model, use, kind, old):
     [written] = [path for path in tmp_path.glob("*/config.json") if path.parent != model]
     kept = loading.config_of(written.parent).rope_parameters
     assert {name: kept[name] for name in (*wanted, "rope_theta")} == {**wanted, "rope_theta": 5e5}
+
+
+def test_a_sentence_encoder_without_some_weights_is_refused(tmp_path):
+    encoder = tiny.encoder(tmp_path / "encoder")
+    sentence_encoder.load(encoder)
+    changed(encoder, lambda tensors: {n: t for n, t in tensors.items() if "layer.0.attention" not in n})
+    with pytest.raises(BadInput, match=r"lacks weights of a BertModel.*encoder\.layer\.0\.attention"):
+        sentence_encoder.load(encoder)

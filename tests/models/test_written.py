@@ -1,13 +1,16 @@
-"""A folder whose config doesn't say what its layers are is refused."""
+"""A folder that is another model than the one that was written is refused."""
 
 import json
 
 import pytest
+import torch
 import transformers
+from transformers import AutoModelForCausalLM
 
 import kinds_of_models
-from potstill.errors import BadInput
-from potstill.models.written import check_written
+import tiny
+from potstill.errors import BadInput, PotstillError
+from potstill.models.written import check_answers, check_written
 
 
 @pytest.mark.parametrize(
@@ -30,3 +33,13 @@ def test_a_config_that_says_otherwise(tmp_path, kind, changes, message):
     (tmp_path / "config.json").write_text(json.dumps(config | changes))
     with pytest.raises(BadInput, match=message):
         check_written(tmp_path, (model, path))
+
+
+def test_a_folder_that_computes_something_else_is_a_bug(tmp_path):
+    model = AutoModelForCausalLM.from_pretrained(tiny.causal_lm(tmp_path / "model"))
+    model.save_pretrained(tmp_path / "out")
+    check_answers(model, tmp_path / "out", 1e-3)
+    with torch.no_grad():
+        model.model.layers[0].mlp.down_proj.weight.mul_(-1)
+    with pytest.raises(PotstillError, match=r"computes something else when it is loaded again.*apart"):
+        check_answers(model, tmp_path / "out", 1e-3)

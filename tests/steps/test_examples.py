@@ -1,7 +1,7 @@
 """Every public step, trainer and recipe shows in its docstring what it does, and the example is true.
 
-An example may use everything public, `show(step)`, `Path` in an empty folder, `teacher` (a real server), `encoder` and
-`student` (folders of real models). Run one alone with `-k NAME`.
+An example may use everything public, `show(step)`, `Path` in an empty folder, `teacher` (a real server), `encoder`,
+`student` (folders of real models) and `mixture` (a tiny mixture of experts). Run one alone with `-k NAME`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import pytest
 
 import potstill
 import running
+import typed_models
 from classifier import intents
 from potstill import Endpoint, Pipeline, Step
 from potstill import steps as step_package
@@ -120,6 +121,7 @@ MODELS: dict[str, Callable[[pytest.FixtureRequest], Any]] = {
     "encoder": encoder,
     "classifier": lambda request: str(intents(request.getfixturevalue("tmp_path") / "classifier")),
     "student": lambda request: str(home.FOLDER / "base"),
+    "mixture": lambda request: str(typed_models.folder(request.getfixturevalue("tmp_path") / "mixture", "Qwen3-MoE")),
 }
 NAMES = OFFERED | STEPS
 

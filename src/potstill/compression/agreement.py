@@ -5,13 +5,13 @@ Shapes: T tokens of a text, H hidden features, V tokens of the vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from potstill.compression.architecture import architecture_of
+from potstill.compression.architecture import architecture_of, behind_head
 
 if TYPE_CHECKING:
     from potstill.compression.pretrained import ModelOutput, PretrainedModel
@@ -56,11 +56,14 @@ def _batches(texts: Sequence[tuple[Tensor, int]]) -> Iterator[tuple[list[int], T
 
 @torch.no_grad()
 def agreement(
-    head: nn.Module, before: Sequence[Tensor], after: Sequence[Tensor], new_head: nn.Module | None = None
+    head: Callable[[Tensor], Tensor],
+    before: Sequence[Tensor],
+    after: Sequence[Tensor],
+    new_head: Callable[[Tensor], Tensor] | None = None,
 ) -> dict[str, float]:
     """Return `kl`, mean KL(before || after) in nats, and `top1`, the share of positions with the same best token.
 
-    `new_head` is the output layer for `after`, where the hidden size was reduced.
+    `head` makes logits of states; `new_head` is the one for `after`, where the hidden size was reduced.
     """
     divergence, same, count = 0.0, 0, 0
     pairs = zip(_chunks(before), _chunks(after), strict=True)
@@ -100,4 +103,4 @@ def logits_or_vectors(output: ModelOutput) -> Tensor:
 def compared(model: PretrainedModel, before: Sequence[Tensor], after: Sequence[Tensor]) -> dict[str, float]:
     """Return the `agreement` of a model's `outputs` after a change with those before it."""
     encoder = architecture_of(model).is_encoder
-    return agreement(nn.Identity() if encoder else model.lm_head, before, after)
+    return agreement(nn.Identity() if encoder else behind_head(model), before, after)

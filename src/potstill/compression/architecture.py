@@ -1,117 +1,77 @@
-"""Where each supported model type keeps its blocks, projections and norms.
+"""Where a model keeps its blocks, projections and norms: what is said of its type in `model_types`, made plain.
 
 Shapes: O output features, I input features.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from potstill.compression.block_parts import Architecture
+from potstill.compression.expert_layers import join, take_apart
+from potstill.compression.model_types import DESCRIPTIONS, WHY_NOT
 from potstill.errors import BadInput
 
 if TYPE_CHECKING:
     from potstill.compression.pretrained import ModelConfig, PretrainedModel
 
 
-@dataclass(frozen=True)
-class Architecture:
-    """The parts of one kind of model; paths are those inside a block, except where it is said."""
-
-    blocks: str
-    """Path of the list of blocks in the base model."""
-    queries: tuple[str, ...]
-    """Projections whose output features are heads: query, key, value; or one that is fused, in that order."""
-    attended: str
-    """Projection that reads the heads."""
-    units: tuple[str, ...]
-    """Projections whose output features are the feed-forward units: gate and up, or the one before the activation."""
-    down: str
-    """Projection that reads the feed-forward units."""
-    norms: tuple[str, ...]
-    """Norms over the hidden size."""
-    unit_field: str = "intermediate_size"
-    """Field of the config that counts the feed-forward units."""
-    is_encoder: bool = False
-    """Whether it reads both ways, and predicts no next token."""
-
-    @property
-    def is_fused(self) -> bool:
-        """Whether query, key and value are one projection."""
-        return len(self.queries) == 1
-
-
-_LLAMA = Architecture(
-    blocks="layers",
-    queries=("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
-    attended="self_attn.o_proj",
-    units=("mlp.gate_proj", "mlp.up_proj"),
-    down="mlp.down_proj",
-    norms=("input_layernorm", "post_attention_layernorm"),
-)
-_GPT2 = Architecture(
-    blocks="h",
-    queries=("attn.c_attn",),
-    attended="attn.c_proj",
-    units=("mlp.c_fc",),
-    down="mlp.c_proj",
-    norms=("ln_1", "ln_2"),
-    unit_field="n_inner",
-)
-_BERT = Architecture(
-    blocks="encoder.layer",
-    queries=("attention.self.query", "attention.self.key", "attention.self.value"),
-    attended="attention.output.dense",
-    units=("intermediate.dense",),
-    down="output.dense",
-    norms=("attention.output.LayerNorm", "output.LayerNorm"),
-    is_encoder=True,
-)
-ARCHITECTURES = {
-    "llama": _LLAMA,
-    "qwen2": _LLAMA,
-    "qwen3": _LLAMA,
-    "gpt2": _GPT2,
-    "bert": _BERT,
-    "roberta": _BERT,
-}
-"""What is known, by the `model_type` of the config."""
-
-
 def architecture_of(model: PretrainedModel) -> Architecture:
     """Return the map of a model of transformers.
 
     Raises:
-        BadInput: its type is not one of `ARCHITECTURES`.
+        BadInput: its type is not described.
     """
-    return architecture_for(model.config.model_type)
+    return architecture_for(model.config)
 
 
-def architecture_for(model_type: str) -> Architecture:
-    """Return the map of models of `model_type`.
+def architecture_for(config: ModelConfig) -> Architecture:
+    """Return the map of models with this `config`.
 
     Raises:
-        BadInput: it is not one of `ARCHITECTURES`.
+        BadInput: their type is not described, or not with these settings.
     """
-    if model_type not in ARCHITECTURES:
+    kind = config.model_type
+    if kind not in DESCRIPTIONS:
+        why = f": {WHY_NOT[kind]}" if kind in WHY_NOT else ""
         raise BadInput(
-            f"models of type {model_type!r} can't be compressed yet; supported are {', '.join(sorted(ARCHITECTURES))}. "
-            "To add one, say in compression/architecture.py where its blocks, projections and norms are"
+            f"models of type {kind!r} can't be compressed yet{why}; those that can are "
+            f"{', '.join(sorted(DESCRIPTIONS))}"
         )
-    return ARCHITECTURES[model_type]
+    description = DESCRIPTIONS[kind]
+    return description if isinstance(description, Architecture) else description(config)
 
 
 def blocks_of(model: PretrainedModel) -> tuple[str, nn.ModuleList]:
     """Return the path of the list of blocks in `model`, and the list.
 
     Raises:
+        BadInput: the model's type is not known, or it has two lists.
+    """
+    lists = stacks_of(model)
+    if len(lists) > 1:
+        raise BadInput(
+            f"a {model.config.model_type} model is an encoder-decoder, whose two lists of blocks can't be run one by "
+            "one: take KeepLayers, MagnitudePrune or GOBO, or QuantizeInt8 or QuantizeFP8 without calibration"
+        )
+    return lists[0]
+
+
+def stacks_of(model: PretrainedModel) -> list[tuple[str, nn.ModuleList]]:
+    """Return the path of each list of blocks in `model`, and the list; an encoder-decoder has two.
+
+    Raises:
         BadInput: the model's type is not known.
     """
-    inside = architecture_of(model).blocks
+    arch = architecture_of(model)
+    return [_list_at(model, inside) for inside in (arch.blocks, arch.decoder_blocks) if inside]
+
+
+def _list_at(model: PretrainedModel, inside: str) -> tuple[str, nn.ModuleList]:
     # a model without a head is its own base model, and its paths have no prefix
     path = inside if model.base_model is model else f"{model.base_model_prefix}.{inside}"
     blocks = model.get_submodule(path)
@@ -126,7 +86,26 @@ def head_size(config: ModelConfig) -> int:
 
 def key_value_heads(config: ModelConfig) -> int:
     """Return the heads that keys and values have: as many as queries, or fewer that several queries share."""
-    return int(getattr(config, "num_key_value_heads", None) or config.num_attention_heads)
+    arch = architecture_for(config)
+    return 1 if arch.one_group else int(getattr(config, arch.group_field, None) or config.num_attention_heads)
+
+
+def behind_head(model: PretrainedModel) -> Callable[[Tensor], Tensor]:
+    """Return what makes logits of hidden states [..., H]: the output layer, and the scale or bound that follows it."""
+    return scaled_as(model, model.get_output_embeddings())
+
+
+def scaled_as(model: PretrainedModel, head: nn.Module) -> Callable[[Tensor], Tensor]:
+    """Return `head` with what `model` does to logits behind its output layer (Granite's scale, Gemma 2's bound)."""
+    divisor = float(getattr(model.config, "logits_scaling", None) or 1)
+    cap = getattr(model.config, "final_logit_softcapping", None)
+
+    def logits(states: Tensor) -> Tensor:
+        values: Tensor = head(states)
+        values = values if divisor == 1 else values / divisor
+        return torch.tanh(values / cap) * cap if cap else values
+
+    return logits
 
 
 # a class of its own, so that saving knows which layers to turn back
@@ -135,9 +114,10 @@ class WasConv1D(nn.Linear):
 
 
 def with_linear_layers(model: PretrainedModel) -> None:
-    """Replace every `Conv1D` of `model`, GPT-2's layer whose weight is stored [I, O], by an `nn.Linear` [O, I]."""
+    """Replace every layer of `model` that is stored otherwise by `nn.Linear` [O, I]: GPT-2's `Conv1D`, and experts."""
     from transformers.pytorch_utils import Conv1D
 
+    take_apart(model)
     for parent, name, old in list(_children(model, Conv1D)):
         new = WasConv1D(old.weight.shape[0], old.nf, dtype=old.weight.dtype, device=old.weight.device)
         _take(new, old)
@@ -153,6 +133,7 @@ def with_own_layers(model: PretrainedModel) -> None:
     """Undo `with_linear_layers`, so that the model is saved as its kind is."""
     from transformers.pytorch_utils import Conv1D
 
+    join(model)
     for parent, name, old in list(_children(model, WasConv1D)):
         new = Conv1D(old.out_features, old.in_features).to(old.weight)
         _take(new, old)

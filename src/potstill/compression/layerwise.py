@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
-from potstill.compression.architecture import architecture_of, blocks_of
+from potstill.compression.architecture import architecture_of, blocks_of, stacks_of
+from potstill.compression.block_parts import passed_on
 from potstill.errors import BadInput
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ class Block:
         finally:
             for handle in handles:
                 handle.remove()
-        return statistics
+        # experts that no token was sent to have an empty statistic: methods round or rank their weights by themselves
+        return statistics | {path: make(layer) for path, layer in self.layers.items() if path not in statistics}
 
 
 def walk(
@@ -151,8 +153,10 @@ def linear_layers(module: nn.Module, prefix: str) -> dict[str, nn.Linear]:
 
 def block_layers(model: PretrainedModel) -> dict[str, nn.Linear]:
     """Return all linear layers of the blocks by their path; the embeddings and the head are not among them."""
-    path, modules = blocks_of(model)
-    return linear_layers(modules, path)
+    layers: dict[str, nn.Linear] = {}
+    for path, modules in stacks_of(model):
+        layers |= linear_layers(modules, path)
+    return layers
 
 
 @torch.no_grad()
@@ -162,21 +166,23 @@ def _first_inputs(
     """Capture what the blocks are called with: the first hidden states, and the other arguments by block."""
     hidden: list[Tensor] = []
     calls: list[list[Call]] = [[] for _ in modules]
+    arch = architecture_of(model)
 
-    def note(number: int) -> Callable[..., Tensor]:
-        def forward(states: Tensor, *args: object, **named: object) -> Tensor:
+    def note(number: int, own: Callable[..., Any]) -> Callable[..., Any]:
+        def forward(states: Tensor, *args: object, **named: object) -> Any:
             if number == 0:
                 hidden.append(states)
             calls[number].append(Call(args, named))
-            return states
+            # a block that is run once more sees what it has put out before
+            return own(states, *args, **named) if arch.is_repeated else passed_on(arch, states)
 
         return forward
 
     # blocks that only record must not be asked to fill a cache; encoders have none
-    cache = {} if architecture_of(model).is_encoder else {"use_cache": False}
+    cache = {} if arch.is_encoder else {"use_cache": False}
     for number, module in enumerate(modules):
         # an instance attribute hides the class's forward, so the model's own code prepares masks and positions
-        module.forward = note(number)
+        module.forward = note(number, module.forward)
     try:
         for batch in batches:
             model.base_model(input_ids=batch.to(model.device), **cache)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from potstill.compression.architecture import architecture_of
+from potstill.compression.architecture import architecture_of, behind_head
 from potstill.errors import BadInput
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ def predictions(
     wanted, chosen = ids[:, 1:][counted.to(ids.device)], states[counted.to(ids.device)]
     # the output layer runs in chunks: logits of all positions at once would take N times the vocabulary
     parts = zip(torch.split(chosen, CHUNK), torch.split(wanted, CHUNK), strict=True)
-    scores = [score(model.lm_head(part).float(), targets) for part, targets in parts]
+    head = behind_head(model)
+    scores = [score(head(part).float(), targets) for part, targets in parts]
     return torch.cat(scores), counted.nonzero()[:, 0]
 
 

@@ -114,8 +114,6 @@ if TYPE_CHECKING:  # a Protocol can't derive from `nn.Module`, and torch must no
         """Of a model that writes."""
         base_model_prefix: str
         """Path of the base model within one with a head."""
-        lm_head: nn.Linear
-        """The output layer, of a causal language model."""
         __call__: Callable[..., ModelOutput]
 
         @property

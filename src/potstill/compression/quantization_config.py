@@ -6,6 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+BITSANDBYTES = "bitsandbytes"
+"""Name of the format that transformers loads through the library of that name."""
+
 
 def quantization(folder: Path) -> dict[str, Any]:
     """Return the `quantization_config` of the model in `folder`, empty where it is not quantized."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import (
@@ -36,12 +36,15 @@ class Edge:
     """Annotation mark of a field that holds steps."""
 
     # the mark is part of the code of users' steps: a new field in it would change all their keys
-    unkeyed: ClassVar[frozenset[str]] = frozenset({"named"})
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"named", "corrected"})
 
     kind: str
     """What the step must make."""
     named: Callable[[str | Path], object] | None = None
     """Returns what a key holds for a text or path in place of a step; None where only steps are taken."""
+    corrected: Callable[[str | Path, Collection[str]], Mapping[str, str]] | None = None
+    """Returns what earlier versions got wrong of an input, given the names of the step's fields that are set: a part of
+    the key of such inputs alone, so that results of before are no hits."""
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from potstill.models.corrected import CAP
+
 if TYPE_CHECKING:
     from potstill.compression.pretrained import PretrainedModel
 
-CAP = "attn_logit_softcapping"
-"""Field of the config that bounds attention's logits: Gemma 2, VaultGemma, T5Gemma."""
 UNCAPPED = ("sdpa", "paged|sdpa")
 """Implementations that ignore the bound without a word; others apply it."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from potstill.errors import BadInput
+from potstill.models.corrected import ANSWER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 Messages = list[dict[str, str]]
 """A chat: `[{"role": "system" | "user" | "assistant", "content": text}, ...]`."""
 
-PROBE = "QxanswerxQ"
-"""An answer whose end is looked for in what a template renders; none changes such a word."""
 _ENDS: WeakKeyDictionary[Any, tuple[object, int]] = WeakKeyDictionary()
 """Templates and their ends of turn, by tokenizer: one is rendered once, not for each row."""
 
@@ -136,12 +135,12 @@ def end_of_turn(tokenizer: Tokenizer) -> int:
 
 def _end_by_template(tokenizer: Tokenizer) -> int:
     """Return the first special token that the template writes behind an answer, or the end of a text."""
-    chat = [{"role": "user", "content": "a"}, {"role": "assistant", "content": PROBE}]
+    chat = [{"role": "user", "content": "a"}, {"role": "assistant", "content": ANSWER}]
     try:
         rendered = str(tokenizer.apply_chat_template(chat, add_generation_prompt=False, tokenize=False))
     except Exception:  # noqa: BLE001 - a template may refuse anything; this one says nothing of its ends then
         return tokenizer.eos_token_id
-    probe, behind_it = rendered.rpartition(PROBE)[1:]
+    probe, behind_it = rendered.rpartition(ANSWER)[1:]
     behind = tokenizer(behind_it if probe else "", add_special_tokens=False)["input_ids"]
     special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
     special = (special | {*tokenizer.all_special_ids}) - {tokenizer.bos_token_id} | {tokenizer.eos_token_id}

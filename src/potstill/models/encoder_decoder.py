@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from potstill.models.chat import Messages
     from potstill.models.protocols import Tokenizer
 
+COUNTS = {
+    "encoder": ("encoder_layers", "num_layers", "num_hidden_layers"),
+    "decoder": ("decoder_layers", "num_decoder_layers"),
+}
+"""Fields of configs that count the layers of each half."""
+
 
 def is_encoder_decoder(folder: str | Path) -> bool:
     """Return whether the model in `folder` is an encoder-decoder rather than a causal model."""
@@ -38,6 +44,23 @@ def load(folder: str | Path, use: str, options: Mapping[str, Any]) -> Pretrained
         BadInput: it is none, or lacks weights.
     """
     return pretrained(model_class(folder), folder, use, options)
+
+
+def stacks(model: PretrainedModel) -> list[str]:
+    """Return the paths of the lists of layers of an encoder-decoder: the encoder's, then the decoder's."""
+    import torch
+
+    lists = [name for name, module in model.named_modules() if isinstance(module, torch.nn.ModuleList)]
+    # the first below each is that of layers; others lie within one
+    return [next(name for name in lists if f".{side}." in f".{name}") for side in COUNTS]
+
+
+def count_layers(config: Any, path: str, count: int) -> None:
+    """Write the number of layers of the list at `path`, one of `stacks`, into a config."""
+    side = "decoder" if ".decoder." in f".{path}" else "encoder"
+    for name in COUNTS[side]:
+        if hasattr(config, name):
+            setattr(config, name, count)
 
 
 def check_tokenizer(tokenizer: Tokenizer) -> None:

@@ -43,6 +43,8 @@ TASKS: dict[str, Task] = {
     "ForSequenceClassification": "text-classification",
     "ForTokenClassification": "token-classification",
     "ForMaskedLM": "fill-mask",
+    "ForConditionalGeneration": "text2text-generation",
+    "MTModel": "text2text-generation",
 }
 """What a model does, by the end of its architecture's name."""
 
@@ -102,7 +104,7 @@ def load(model: ModelSource, *, half: bool = False) -> Loaded:
 
     folder = folder_of(model)
     config = config_of(folder)
-    architecture_for(config.model_type)
+    architecture_for(config)
     # a float16 model stays float16; None is an old config, whose weights are float32
     dtype = torch.bfloat16 if half and getattr(config, "dtype", None) in (None, torch.float32) else "auto"
     loaded = with_head(folder, dtype)

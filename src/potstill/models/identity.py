@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -39,6 +40,21 @@ def model_identity(model: object) -> dict[str, Any]:
             raise BadInput(problem)
         return {"content": path_digest(folder, skip=NOT_THE_MODEL)}
     return {"hub": str(model), "commit": hub_commit(str(model))}
+
+
+def corrections_of(model: object, fields: Collection[str] = ()) -> dict[str, str]:
+    """Return what earlier versions computed wrongly of `model`, a folder or a Hub id; empty for most.
+
+    It goes into the keys of steps that take the model, whose `fields` are set (`corrected.corrections`).
+    """
+    from potstill.models.corrected import READ, corrections
+
+    if is_local(model):
+        return corrections(Path(model).expanduser(), fields)
+    from huggingface_hub import snapshot_download
+
+    folder = snapshot_download(str(model), revision=hub_commit(str(model)), allow_patterns=list(READ))
+    return corrections(Path(folder), fields)
 
 
 def is_local(model: object) -> TypeGuard[str | Path]:

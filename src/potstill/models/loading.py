@@ -119,6 +119,17 @@ def _refuse_other_kinds(kind: Any, folder: str | Path, config: ModelConfig) -> N
     raise BadInput(f"{what}: give a model of such a type")
 
 
+def check_complete(kind: Any, folder: Path) -> None:
+    """Make sure that the model in `folder` has all weights of the class `kind`, for who loads it by another library.
+
+    Only the headers of its files are read: on the meta device nothing is loaded.
+
+    Raises:
+        BadInput: it lacks weights, or has an adapter beside them.
+    """
+    pretrained(kind, folder, "be loaded", {"device_map": "meta"})
+
+
 def repair_generation(model: Any) -> None:
     """Make the model's settings of generation ones that can be saved: transformers reads what it then refuses.
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from potstill.engine.encoding import digest
 from potstill.errors import BadInput, MissingExtra, Problem
+from potstill.models.loading import check_complete
 from potstill.models.positions import positions_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -99,6 +100,7 @@ def load(name: str | Path) -> SentenceModel:
         if error.name != "sentence_transformers":
             raise
         raise MissingExtra("an encoder", "sentence-transformers", "embeddings") from error
+    _check_weights(name)
     options = {"use_safetensors": True}
     model: SentenceModel = SentenceTransformer(str(name), trust_remote_code=False, model_kwargs=options)
     keep_within_positions(model)
@@ -120,6 +122,7 @@ def load_float32(folder: Path, seed: int) -> Any:
         if error.name != "sentence_transformers":
             raise
         raise MissingExtra("SentenceEncoder", "sentence-transformers", "embeddings") from error
+    _check_weights(folder)
     torch.manual_seed(seed)
     options = {"use_safetensors": True, "dtype": torch.float32}
     try:
@@ -134,6 +137,24 @@ def load_float32(folder: Path, seed: int) -> Any:
         # the training loop asks the model as a whole
         model.gradient_checkpointing_enable = inner.gradient_checkpointing_enable
     return model
+
+
+def _check_weights(name: str | Path) -> None:
+    """Check the transformer of a sentence encoder, which sentence-transformers would complete with random weights.
+
+    Raises:
+        BadInput: it lacks weights, or has an adapter beside them.
+    """
+    from transformers import AutoModel
+
+    folder = Path(name)
+    modules = folder / "modules.json"
+    if modules.is_file():
+        parts = json.loads(modules.read_text(encoding="utf-8"))
+        folder /= parts[0].get("path", "") if parts else ""
+    # of a Hub id the weights come with the encoder; a folder without a config holds no transformer (word vectors)
+    if (folder / "config.json").is_file():
+        check_complete(AutoModel, folder)
 
 
 def keep_within_positions(model: Any) -> None:

@@ -10,7 +10,14 @@ from potstill.models.loading import config_of, lacking, outside_pooler, quantize
 from potstill.models.weights import weight_files
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from potstill.compression.pretrained import PretrainedModel
+
+CHEAP = 2**28
+"""Bytes of weights up to which a model is loaded once more to be compared; above, it would take minutes and memory."""
+READ = 12
+"""Tokens that it is compared on."""
 
 
 def check_written(folder: Path, chosen: tuple[PretrainedModel, str] | None = None) -> None:
@@ -65,3 +72,42 @@ def _difference(kind: Any, folder: Path, chosen: tuple[PretrainedModel, str] | N
         pair = (list(each.get_submodule(path).children()) for each in (model, again))
         return f"its layers {apart} are of another kind" if (apart := differences(*pair)) else ""
     return ""
+
+
+def check_answers(model: PretrainedModel, folder: Path, limit: float) -> None:
+    """Check that the model in `folder` computes what `model` does, from which it was written; of a small model only.
+
+    Args:
+        model: in memory, of the same class, with the weights that those in the folder stand for.
+        folder: where it was written.
+        limit: distance of the logits, relative to their norm, that rounding explains.
+
+    Raises:
+        PotstillError: it computes something else: the step has a bug, or the format is read otherwise than written.
+    """
+    import torch
+
+    if sum(file.stat().st_size for file in weight_files(folder)) > CHEAP:
+        return
+    kind: Any = type(model)
+    attention = getattr(model.config, "_attn_implementation", None)
+    again = kind.from_pretrained(folder, dtype=model.dtype, attn_implementation=attention)
+    with torch.no_grad():
+        ours, theirs = (_answers(one.eval()) for one in (model, again.to(model.device)))
+    distance = float((ours - theirs).norm() / ours.norm().clamp_min(1e-9))
+    if not distance <= limit and bool(ours.isfinite().all()):
+        raise PotstillError(
+            f"the {kind.__name__} that was written computes something else when it is loaded again: its logits are "
+            f"{distance:.1%} apart (up to {limit:.1%} are rounding)"
+        )
+
+
+def _answers(model: PretrainedModel) -> Tensor:
+    """Return logits, or hidden states where there are none, on the first tokens of the vocabulary."""
+    import torch
+
+    ids = torch.arange(READ, device=model.device)[None] % model.get_input_embeddings().num_embeddings
+    more = {"decoder_input_ids": ids} if getattr(model.config, "is_encoder_decoder", False) else {}
+    output = model(input_ids=ids, **more)
+    answers: Tensor = output.logits if "logits" in output else output.last_hidden_state
+    return answers.float()

@@ -80,6 +80,7 @@ from potstill.steps.loading.seeds import LoadSeeds as LoadSeeds
 from potstill.steps.loading.text_files import LoadText as LoadText
 from potstill.steps.pruning.bonsai import BonsaiPrune as BonsaiPrune
 from potstill.steps.pruning.depth import DepthPrune as DepthPrune
+from potstill.steps.pruning.experts import ExpertPrune as ExpertPrune
 from potstill.steps.pruning.heads import HeadPrune as HeadPrune
 from potstill.steps.pruning.magnitude import MagnitudePrune as MagnitudePrune
 from potstill.steps.pruning.rewind import Rewind as Rewind

@@ -77,15 +77,18 @@ class Transformers:
 
     def identity(self) -> dict[str, Any]:
         """Return what the responses depend on: the model's content, the system prompt, and how it computes."""
-        from potstill.models.identity import model_identity
+        from potstill.models.identity import corrections_of, model_identity
 
+        # answers of before, which were given without the bound on attention, are those of another model
+        bound = corrections_of(self.model).get("attention")
         depends: dict[str, Any] = {
             "model": model_identity(self.model),
             "system": self.system,
             "dtype": self.dtype,
             "max_model_length": self.max_model_length,
         }
-        chosen = {"thinking": self.thinking} if self.thinking is not None else {}
+        chosen: dict[str, Any] = {"thinking": self.thinking} if self.thinking is not None else {}
+        chosen |= {"attention": bound} if bound else {}
         return {**depends, **chosen, **({"trust_remote_code": True} if self.trust_remote_code else {})}
 
     def check(self) -> Iterable[Problem]:

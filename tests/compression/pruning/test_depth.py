@@ -7,7 +7,7 @@ import torch
 
 from cutting import ids, logits, model
 from numeric import assert_same_outputs
-from potstill.compression.architecture import blocks_of
+from potstill.compression.architecture import architecture_of, blocks_of
 from potstill.compression.loss import batches_of, loss
 from potstill.compression.pruning.depth import block_influence, left_out, number_layers, rise_of_loss
 from potstill.steps.compression.keep_layers import keep
@@ -45,7 +45,7 @@ def test_a_block_that_does_nothing_has_no_influence_and_costs_no_loss():
 @pytest.mark.parametrize("kind", ["qwen3", "gpt2", "bert"])
 def test_a_block_that_is_passed_by_is_a_block_less(kind):
     result = model(kind)
-    with left_out(blocks_of(result)[1][1]):
+    with left_out(blocks_of(result)[1][1], architecture_of(result)):
         without = logits(result)
     assert not torch.allclose(without, logits(result))
     keep(result, blocks_of(result)[0], [0, 2])

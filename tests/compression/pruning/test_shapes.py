@@ -3,17 +3,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from transformers import AutoConfig
 
 from cutting import model
+from potstill.compression.architecture import architecture_for
 from potstill.compression.pruning.shapes import Shape, problems, shape_of, shared, with_heads
 
 QWEN = Shape(layers=28, hidden=1024, units=3072, heads=16, groups=8, head_size=128)
 MINILM = Shape(layers=6, hidden=384, units=1536, heads=12, groups=12, head_size=32)
 
 
+def arch(kind):
+    return architecture_for(AutoConfig.for_model(kind))
+
+
 def wrong(kind, old, align=64, **sizes):
     heads = sizes.pop("heads", old.heads)
-    return list(problems(kind, old, replace(with_heads(old, heads), **sizes), align))
+    return list(problems(kind, arch(kind), old, replace(with_heads(old, heads), **sizes), align))
 
 
 @pytest.mark.parametrize("kind", ["qwen3", "llama", "gpt2", "bert"])
@@ -66,7 +72,7 @@ def test_heads_that_are_not_aligned():
 
 
 def test_a_share_is_rounded_to_what_fits():
-    assert shared("qwen3", QWEN, 0.3, 64) == replace(QWEN, units=2176, heads=12, groups=6)
-    assert shared("bert", MINILM, 0.5, 64) == replace(MINILM, units=768)
+    assert shared("qwen3", arch("qwen3"), QWEN, 0.3, 64) == replace(QWEN, units=2176, heads=12, groups=6)
+    assert shared("bert", arch("bert"), MINILM, 0.5, 64) == replace(MINILM, units=768)
     llama = Shape(layers=2, hidden=1024, units=512, heads=8, groups=4, head_size=128)
-    assert shared("llama", llama, 0.3, 64).heads in (4, 8)
+    assert shared("llama", arch("llama"), llama, 0.3, 64).heads in (4, 8)

@@ -63,7 +63,7 @@ def test_an_architecture_that_the_builder_lacks(tmp_path):
 
     tiny.tokenizer(tmp_path)
     GPT2LMHeadModel(GPT2Config(vocab_size=400, n_embd=32, n_layer=1, n_head=2)).save_pretrained(tmp_path)
-    with pytest.raises(BadInput, match="can't build a GPT2LMHeadModel here; supported are LlamaForCausalLM"):
+    with pytest.raises(BadInput, match="can't build a GPT2LMHeadModel here; supported are Ernie4_5ForCausalLM"):
         ONNX().check(load(str(tmp_path), quantized=False))
 
 

@@ -127,7 +127,7 @@ def test_a_model_without_a_tokenizer_is_refused(classifier, tmp_path):
         ({"problem_type": "multi_label_classification"}, "gives 3 labels as multi_label_classification, not one of"),
         (
             {"model_type": "layoutlm", "architectures": ["LayoutLMForSequenceClassification"]},
-            "of type 'layoutlm', which ExportEncoder does not write; supported are bert, distilbert",
+            "of type 'layoutlm', which ExportEncoder does not write; supported are albert, bert",
         ),
     ],
 )

@@ -64,7 +64,7 @@ def test_any_function_is_a_utility(tmp_path):
 
 def test_heads_alone_of_a_type_without_a_head_size(tmp_path):
     path = folder(tmp_path / "model", "gpt2")
-    with pytest.raises(BadInput, match="heads alone can go from llama and qwen3"):
+    with pytest.raises(BadInput, match="heads alone can go from models whose config says"):
         bonsai(path, tmp_path, texts(), text="text", heads=2)
 
 

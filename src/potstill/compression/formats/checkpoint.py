@@ -10,15 +10,31 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from potstill.compression.architecture import stores_transposed
+from potstill.compression.architecture import architecture_of, stores_transposed
+from potstill.compression.layerwise import block_layers
+from potstill.compression.quantization_config import BITSANDBYTES
 from potstill.errors import BadInput
 
 if TYPE_CHECKING:
     from potstill.compression.pretrained import PretrainedModel
 
 
-def refuse_other_layers(model: PretrainedModel, fmt: str) -> None:
-    """Make sure that the layers to quantize are stored as linear layers, [O, I].
+def refuse_floats(model: PretrainedModel) -> None:
+    """Make sure that the layers of `model` can be run with weights in 8-bit floats.
+
+    Raises:
+        BadInput: they can't; says what does work.
+    """
+    why = architecture_of(model).no_fp8
+    if why:
+        raise BadInput(
+            f"transformers can't run a {model.config.model_type} model with weights in 8-bit floats: {why}; take "
+            "QuantizeInt8"
+        )
+
+
+def refuse_other_layers(model: PretrainedModel, fmt: str, bits: int = 8) -> None:
+    """Make sure that the layers to quantize are stored as linear layers, [O, I], and can be loaded in so many `bits`.
 
     Raises:
         BadInput: they are not; says what does work.
@@ -26,7 +42,39 @@ def refuse_other_layers(model: PretrainedModel, fmt: str) -> None:
     if stores_transposed(model):
         raise BadInput(
             f"a {model.config.model_type} model stores its layers as Conv1D, input features first, and the {fmt} "
-            "format holds linear layers only: use CastHalf or GOBO, or take a model of type llama, qwen2 or qwen3"
+            "format holds linear layers only: use CastHalf or GOBO, or take a model of another type, such as llama"
+        )
+    _refuse_own_products(model, fmt)
+    if architecture_of(model).has_experts:
+        raise BadInput(
+            f"transformers can't load the experts of a {model.config.model_type} model in the {fmt} format, whose "
+            "names are those of single experts: use CastHalf or GOBO, or prune it"
+        )
+    why = architecture_of(model).no_bitsandbytes
+    if fmt == BITSANDBYTES and why:
+        raise BadInput(
+            f"transformers can't load a {model.config.model_type} model in the {fmt} format: {why}; take QuantizeInt8"
+        )
+    why = architecture_of(model).no_packing
+    if bits == 4 and why:
+        raise BadInput(
+            f"transformers can't load a {model.config.model_type} model with packed 4-bit weights: {why}; take 8 bits, "
+            "or QuantizeEncoder, which stores them otherwise"
+        )
+
+
+def _refuse_own_products(model: PretrainedModel, fmt: str) -> None:
+    """Make sure that layers are called, and their weights not read past them: transformers would read packed numbers.
+
+    Raises:
+        BadInput: they are a class of their own that multiplies by itself, such as Falcon's.
+    """
+    layers = block_layers(model).values()
+    own = {type(layer).__name__ for layer in layers if type(layer).forward is not nn.Linear.forward}
+    if own:
+        raise BadInput(
+            f"a {model.config.model_type} model has layers of its own ({', '.join(sorted(own))}), which multiply by "
+            f"their weights themselves, so that transformers can't run them in the {fmt} format: use CastHalf or GOBO"
         )
 
 

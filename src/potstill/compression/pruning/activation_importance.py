@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from potstill.compression.architecture import architecture_of, blocks_of
+from potstill.compression.block_parts import norms_of
 from potstill.compression.pruning.gates import readers_of_heads, readers_of_units, run_hooked
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def activity(model: PretrainedModel, batches: Sequence[Tensor]) -> Activity:
     """
     model.eval()
     arch, blocks = architecture_of(model), blocks_of(model)[1]
-    norms = [block.get_submodule(path) for block in blocks for path in arch.norms]
+    norms = [norm for block in blocks for norm in norms_of(arch, block)]
     heads = int(model.config.num_attention_heads)
     squares: dict[nn.Module, Tensor] = {}
 
@@ -56,18 +57,28 @@ def activity(model: PretrainedModel, batches: Sequence[Tensor]) -> Activity:
         # mean over tokens, then squares summed over texts: the L2 norm over the batch (section 2.2)
         squares[module] = squares.get(module, torch.zeros(())) + active.mean(1).square().sum(0).cpu()
 
+    texts: list[int] = []
+
+    def start(_: nn.Module, __: tuple[Tensor, ...], out: Tensor) -> None:
+        texts[:] = [len(out)]
+
+    def by_text(active: Tensor) -> Tensor:
+        # OPT's feed-forward reads the tokens of all texts as one list
+        return active.float().reshape(texts[0], -1, active.shape[-1])
+
     def unit(module: nn.Module, args: tuple[Tensor, ...]) -> None:
-        take(module, args[0].float().abs())
+        take(module, by_text(args[0]).abs())
 
     def head(module: nn.Module, args: tuple[Tensor, ...]) -> None:
         # the input of the output projection is the heads' outputs side by side
         take(module, torch.linalg.vector_norm(args[0].float().reshape(*args[0].shape[:2], heads, -1), dim=-1))
 
     def channel(module: nn.Module, _: tuple[Tensor, ...], out: Tensor) -> None:
-        take(module, out.float().abs())
+        take(module, by_text(out).abs())
 
     down, attended = readers_of_units(model), readers_of_heads(model)
-    handles = [layer.register_forward_pre_hook(unit) for layer in down]
+    handles = [model.get_input_embeddings().register_forward_hook(start)]
+    handles += [layer.register_forward_pre_hook(unit) for layer in down]
     handles += [layer.register_forward_pre_hook(head) for layer in attended]
     handles += [norm.register_forward_hook(channel) for norm in norms]
     run_hooked(model, batches, handles)

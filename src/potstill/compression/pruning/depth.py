@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from potstill.compression.architecture import blocks_of
+from potstill.compression.architecture import architecture_of, blocks_of
+from potstill.compression.block_parts import Architecture, passed_on
 from potstill.compression.layerwise import walk
 from potstill.compression.loss import Batch, loss
 
@@ -51,22 +52,21 @@ def rise_of_loss(
         batches: texts with what is to be predicted.
         progress: called with the number of blocks tried.
     """
-    base_loss, rises = loss(model, batches), []
+    base_loss, rises, arch = loss(model, batches), [], architecture_of(model)
     for number, block in enumerate(blocks_of(model)[1]):
-        with left_out(block):
+        with left_out(block, arch):
             rises.append(loss(model, batches) - base_loss)
         progress(number + 1)
     return rises
 
 
 @contextmanager
-def left_out(block: nn.Module) -> Iterator[None]:
-    """Let hidden states pass `block` unchanged while the context is open."""
+def left_out(block: nn.Module, arch: Architecture) -> Iterator[None]:
+    """Let hidden states pass `block`, of a model of kind `arch`, unchanged while the context is open."""
 
-    def through(states: Tensor, *_: object, **__: object) -> Tensor:
-        return states
+    def through(states: Tensor, *_: object, **__: object) -> Any:
+        return passed_on(arch, states)
 
-    # newer transformers blocks return the states alone, not a tuple
     block.forward = through
     try:
         yield

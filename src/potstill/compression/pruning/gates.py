@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from potstill.compression.architecture import architecture_of, blocks_of
-from potstill.compression.pruning.slicing import features, linear
+from potstill.compression.block_parts import features, query_rows
+from potstill.compression.pruning.slicing import linear
+from potstill.errors import BadInput
 
 if TYPE_CHECKING:
     from potstill.compression.pretrained import PretrainedModel
@@ -23,8 +25,17 @@ Hook = Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]
 
 
 def readers_of_units(model: PretrainedModel) -> list[nn.Linear]:
-    """Return per block the projection that reads the feed-forward units."""
+    """Return per block the projection that reads the feed-forward units.
+
+    Raises:
+        BadInput: they are those of experts.
+    """
     path = architecture_of(model).down
+    if not path:
+        raise BadInput(
+            f"a {model.config.model_type} model has the units of many experts, each read by other tokens: prune "
+            "weights (WandaPrune, SparseGPTPrune), blocks (DepthPrune) or heads (HeadPrune)"
+        )
     return [linear(block, path) for block in blocks_of(model)[1]]
 
 
@@ -74,15 +85,10 @@ def zero_groups(model: PretrainedModel, gone: Sequence[Sequence[int]], per_group
     arch = architecture_of(model)
     for block, groups in zip(blocks_of(model)[1], gone, strict=True):
         index = torch.as_tensor(groups, dtype=torch.long)
-        queries, shared = features(index, per_group * size), features(index, size)
         attended = linear(block, arch.attended)
-        width = attended.in_features
-        attended.weight[:, queries] = 0
-        rows: tuple[Tensor, ...] = (queries, shared, shared)
-        if arch.is_fused:
-            # rows of the fused projection: queries first [width], then keys and values [width / per_group each]
-            rows = (torch.cat([queries, shared + width, shared + width + width // per_group]),)
-        for path, zeroed in zip(arch.queries, rows, strict=True):
+        attended.weight[:, features(index, per_group * size)] = 0
+        all_groups = attended.in_features // (per_group * size)
+        for path, zeroed in query_rows(arch, index, per_group, all_groups, size):
             layer = linear(block, path)
             layer.weight[zeroed] = 0
             if layer.bias is not None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from potstill.compression.architecture import architecture_of, blocks_of
+from potstill.compression.block_parts import norms_of, unit_rows
 from potstill.compression.pruning.gates import zero_groups
 from potstill.compression.pruning.l0_masks import ATTENTION, FEED_FORWARD, GROUPS, HIDDEN, UNITS, L0Masks
 from potstill.compression.pruning.shapes import Shape
@@ -35,8 +36,10 @@ class Masked:
         """
         self._masks = masks
         self._norms: list[nn.Module] = []
-        self._handles: list[Any] = [model.base_model.register_forward_pre_hook(lambda *_: masks.draw())]
         arch, kinds = architecture_of(model), masks.scaled
+        # OPT's head calls the decoder past its base model; an encoder draws before its embeddings are dropped out
+        holder = model.base_model if arch.is_encoder else model.get_submodule(blocks_of(model)[0].rpartition(".")[0])
+        self._handles: list[Any] = [holder.register_forward_pre_hook(lambda *_: masks.draw())]
         width = masks.shape.per_group * masks.shape.head_size
         blocks = blocks_of(model)[1]
         for number, block in enumerate(blocks):
@@ -54,7 +57,7 @@ class Masked:
             # closed channels are zero, but a norm divides by the number of channels, which must be that of the open
             # ones
             for norm in hidden_norms(model):
-                norm.forward = self._normed(norm)
+                norm.forward = self._normed(norm, arch.norm_offset)
                 self._norms.append(norm)
 
     def release(self) -> None:
@@ -84,10 +87,10 @@ class Masked:
         """Gate what the embeddings put into the hidden channels."""
         return (args[0] * self._masks.now[HIDDEN].to(args[0]), *args[1:])
 
-    def _normed(self, norm: Any) -> Callable[[Tensor], Tensor]:
+    def _normed(self, norm: Any, offset: float) -> Callable[[Tensor], Tensor]:
         """Return a norm over the channels that are open: what it is once the others are cut."""
         centred = isinstance(norm, nn.LayerNorm)
-        tiny = norm.eps if centred else norm.variance_epsilon
+        tiny = norm.eps if hasattr(norm, "eps") else norm.variance_epsilon
 
         def forward(states: Tensor) -> Tensor:
             gates = self._masks.now[HIDDEN].to(states.device)
@@ -96,7 +99,7 @@ class Masked:
                 values = values - (values * gates).sum(-1, keepdim=True) / count
             # RMSNorm and LayerNorm in one: both divide by the root mean square of the (centred) open channels
             power = (values.square() * gates).sum(-1, keepdim=True) / count
-            values = values * torch.rsqrt(power + tiny) * norm.weight
+            values = values * torch.rsqrt(power + tiny) * (norm.weight + offset)
             if centred and norm.bias is not None:
                 values = values + norm.bias
             normed: Tensor = (values * gates).to(states.dtype)
@@ -108,7 +111,7 @@ class Masked:
 def hidden_norms(model: PretrainedModel) -> list[nn.Module]:
     """Return the norms over the hidden channels: those of the blocks, and those before and behind them."""
     arch, (path, blocks) = architecture_of(model), blocks_of(model)
-    inside = [block.get_submodule(name) for block in blocks for name in arch.norms]
+    inside = [norm for block in blocks for norm in norms_of(arch, block)]
     width = (int(model.config.hidden_size),)
     around = [
         module
@@ -139,11 +142,11 @@ def build_in(model: PretrainedModel, gates: Gates, shape: Shape) -> None:
                 reader.bias.mul_(gates[whole][number].to(reader.bias))
         gone.append((groups == 0).nonzero()[:, 0].tolist())
         closed = (units == 0).to(down.weight.device)
-        for path in arch.units:
+        for path, rows in unit_rows(arch, closed.nonzero()[:, 0], shape.units):
             layer: Any = block.get_submodule(path)
-            layer.weight[closed] = 0
+            layer.weight[rows] = 0
             if layer.bias is not None:
-                layer.bias[closed] = 0
+                layer.bias[rows] = 0
     zero_groups(model, gone, shape.per_group, shape.head_size)
 
 

@@ -1,8 +1,9 @@
 """Which sizes a model can be cut to, so that kernels are aligned and transformers and vLLM load it without code.
 
-Facts of transformers 5.19 and vLLM 0.32: Qwen3 and Llama read `head_dim` from the config, so that heads can go while
-the hidden size stays (Llama's config wants the hidden size to be a multiple of the heads even so). vLLM's Qwen2, GPT-2
-and BERT compute the size of a head as hidden size / heads, so that both have to shrink together.
+Facts of transformers 5.19 and vLLM 0.32, which `Architecture.heads` holds by type: Qwen3 and Llama read `head_dim` from
+the config, so that heads can go while the hidden size stays (Llama's config wants the hidden size to be a multiple of
+the heads even so). vLLM's Qwen2, GPT-2 and BERT compute the size of a head as hidden size / heads, so that both have to
+shrink together.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from potstill.compression.architecture import architecture_of, blocks_of, key_value_heads
+from potstill.compression.block_parts import Architecture
 from potstill.compression.pruning.slicing import head_width, linear
 
 if TYPE_CHECKING:
-    from potstill.compression.pretrained import PretrainedModel
+    from torch import nn
 
-FREE_HEADS = ("llama", "qwen3")
-"""Model types whose config says how large a head is."""
+    from potstill.compression.pretrained import ModelConfig, PretrainedModel
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,18 @@ def shape_of(model: PretrainedModel) -> Shape:
     return Shape(
         layers=len(blocks),
         hidden=int(config.hidden_size),
-        units=linear(blocks[0], arch.down).in_features,
+        units=_units(arch, config, blocks[0]),
         heads=int(config.num_attention_heads),
         groups=key_value_heads(config),
         head_size=head_width(model),
     )
+
+
+def _units(arch: Architecture, config: ModelConfig, block: nn.Module) -> int:
+    """Return the feed-forward units of a block; of one expert, in a mixture."""
+    if not arch.has_experts:
+        return linear(block, arch.down).in_features
+    return int(getattr(config, "moe_intermediate_size", None) or config.intermediate_size)
 
 
 def with_heads(shape: Shape, heads: int) -> Shape:
@@ -78,17 +86,20 @@ def with_heads(shape: Shape, heads: int) -> Shape:
     return replace(shape, heads=heads, groups=max(heads // shape.per_group, 1))
 
 
-def problems(kind: str, old: Shape, new: Shape, align: int) -> Iterator[str]:
+def problems(kind: str, arch: Architecture, old: Shape, new: Shape, align: int) -> Iterator[str]:
     """Yield why a model of type `kind` can't be cut from `old` to `new`, each with what would fit.
 
     Args:
         kind: `model_type` of the config.
+        arch: its parts.
         old: sizes of the model.
         new: sizes that are wanted.
         align: what a size that changes must be a multiple of.
     """
     yield from _width("intermediate_size", old.units, new.units, align)
     yield from _width("hidden_size", old.hidden, new.hidden, align)
+    if arch.has_experts and (new.units, new.hidden) != (old.units, old.hidden):
+        yield f"a {kind} model is a mixture of experts, whose units and channels can't be cut here: leave them"
     if not 1 <= new.heads <= old.heads:
         yield f"heads={new.heads}: the model has {old.heads}, so take 1 to {old.heads}"
     elif new.heads % old.per_group:
@@ -98,10 +109,10 @@ def problems(kind: str, old: Shape, new: Shape, align: int) -> Iterator[str]:
             f"take one of {fitting}"
         )
     else:
-        yield from _heads(kind, old, new, align)
+        yield from _heads(kind, arch, old, new, align)
 
 
-def _heads(kind: str, old: Shape, new: Shape, align: int) -> Iterator[str]:
+def _heads(kind: str, arch: Architecture, old: Shape, new: Shape, align: int) -> Iterator[str]:
     """Yield what is wrong with whole key-value groups."""
     width = new.heads * new.head_size
     if new.heads != old.heads and width % align:
@@ -109,20 +120,24 @@ def _heads(kind: str, old: Shape, new: Shape, align: int) -> Iterator[str]:
             f"heads={new.heads} of {new.head_size} features are {width}, not a multiple of {align}: take other "
             f"heads, or align={_largest_divisor(width, align)}"
         )
+    if new.heads != old.heads and arch.heads == "kept":
+        yield f"heads={new.heads}: those of a {kind} model can't go, as {arch.heads_kept}: keep {old.heads}"
+        return
     changed = (new.heads, new.hidden) != (old.heads, old.hidden)
-    if changed and kind not in FREE_HEADS and width != new.hidden:
+    if changed and arch.heads in ("width", "kept") and width != new.hidden:
         yield (
             f"a {kind} model has no head_dim in its config (or vLLM does not read it), so heads x {new.head_size} must "
             f"be hidden_size: {new.heads} heads go with hidden_size={width}, and hidden_size={new.hidden} with "
-            f"heads={new.hidden / new.head_size:g}; heads alone can go from {' and '.join(FREE_HEADS)} models"
+            f"heads={new.hidden / new.head_size:g}; heads alone can go from models whose config says how large one is, "
+            "such as llama and qwen3"
         )
-    if changed and kind == "llama" and new.hidden % new.heads:
+    if changed and arch.heads == "square" and new.hidden % new.heads:
         fitting = [count for count in range(old.per_group, old.heads + 1, old.per_group) if not new.hidden % count]
         yield (
-            f"heads={new.heads}: a llama model's hidden_size, {new.hidden}, must be a multiple of its heads: "
+            f"heads={new.heads}: a {kind} model's hidden_size, {new.hidden}, must be a multiple of its heads: "
             f"take heads={' or '.join(map(str, fitting))}, or another hidden_size"
             if fitting
-            else f"hidden_size={new.hidden}: of a llama model it must be a multiple of its {new.heads} heads"
+            else f"hidden_size={new.hidden}: of a {kind} model it must be a multiple of its {new.heads} heads"
         )
 
 
@@ -143,7 +158,7 @@ def _largest_divisor(size: int, align: int) -> int:
     return min(size & -size, 1 << (max(align, 1).bit_length() - 1))
 
 
-def shared(kind: str, old: Shape, sparsity: float, align: int) -> Shape:
+def shared(kind: str, arch: Architecture, old: Shape, sparsity: float, align: int) -> Shape:
     """Return the sizes that take about the share `sparsity` from the feed-forward units and the heads.
 
     Each is rounded to the nearest that fits; heads stay where they can't go alone, and one group stays in any case.
@@ -153,5 +168,5 @@ def shared(kind: str, old: Shape, sparsity: float, align: int) -> Shape:
     wanted = (1 - sparsity) * old.heads
     counts = range(old.per_group, old.heads + 1, old.per_group)
     possible = [with_heads(best, count) for count in counts]
-    fitting = [one for one in possible if not any(problems(kind, old, one, align))]
+    fitting = [one for one in possible if not any(problems(kind, arch, old, one, align))]
     return min(fitting, key=lambda one: abs(one.heads - wanted), default=best)

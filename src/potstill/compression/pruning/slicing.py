@@ -10,17 +10,26 @@ Shapes: O output features, I input features, H hidden channels.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from potstill.compression.architecture import architecture_of, blocks_of, key_value_heads
+from potstill.compression.block_parts import features, norms_of, query_rows, unit_rows
 
 if TYPE_CHECKING:
-    from potstill.compression.pretrained import PretrainedModel
+    from potstill.compression.pretrained import ModelConfig, PretrainedModel
 
+MAKERS = (
+    *("dense", "pooler", "pre_classifier", "vocab_transform"),
+    *("embeddings_project", "embedding_hidden_mapping_in", "project_in"),
+)
+"""Names of layers outside of the blocks that make hidden channels: of hidden ones, or of embeddings."""
+AS_HIDDEN = ("embedding_size", "pooler_hidden_size", "word_embed_proj_dim")
+"""Fields of configs that are the hidden size in most models of a type."""
 Kept = Sequence[int] | Tensor
 """What stays, by number from 0, in the order that it is to have."""
 
@@ -35,8 +44,8 @@ def cut_units(model: PretrainedModel, keep: Sequence[Kept]) -> None:
     arch = architecture_of(model)
     chosen = _even(model, keep)
     for block, index in zip(blocks_of(model)[1], chosen, strict=True):
-        for path in arch.units:
-            keep_outputs(linear(block, path), index)
+        for path, rows in unit_rows(arch, index, linear(block, arch.down).in_features):
+            keep_outputs(linear(block, path), rows)
         keep_inputs(linear(block, arch.down), index)
     setattr(model.config, arch.unit_field, len(chosen[0]))
 
@@ -56,20 +65,13 @@ def cut_groups(model: PretrainedModel, keep: Sequence[Kept]) -> None:
     per_group = config.num_attention_heads // groups
     _say_head_width(model)
     for block, index in zip(blocks_of(model)[1], chosen, strict=True):
-        queries, shared = features(index, per_group * size), features(index, size)
-        if arch.is_fused:
-            # in a fused projection the keys start behind all queries (per_group * groups * size), the values behind the
-            # keys
-            parts = [queries, *(shared + groups * size * part for part in (per_group, per_group + 1))]
-            keep_outputs(linear(block, arch.queries[0]), torch.cat(parts))
-        else:
-            for path, rows in zip(arch.queries, (queries, shared, shared), strict=True):
-                keep_outputs(linear(block, path), rows)
-        keep_inputs(linear(block, arch.attended), queries)
-        _tell_attention(block, per_group * len(index), size)
+        for path, rows in query_rows(arch, index, per_group, groups, size):
+            keep_outputs(linear(block, path), rows)
+        keep_inputs(linear(block, arch.attended), features(index, per_group * size))
     config.num_attention_heads = per_group * len(chosen[0])
-    if getattr(config, "num_key_value_heads", None) is not None:
-        config.num_key_value_heads = len(chosen[0])
+    if getattr(config, arch.group_field, None) is not None:
+        setattr(config, arch.group_field, len(chosen[0]))
+    _tell_modules(model)
 
 
 def cut_hidden(model: PretrainedModel, keep: Kept) -> None:
@@ -92,21 +94,16 @@ def cut_hidden(model: PretrainedModel, keep: Kept) -> None:
             keep_inputs(linear(block, name), index)
         for name in (arch.attended, arch.down):
             keep_outputs(linear(block, name), index)
-        for name in arch.norms:
-            _keep_norm(block.get_submodule(name), index)
+        for norm in norms_of(arch, block):
+            _keep_norm(norm, index)
     for name, module in model.named_modules():
         if not name.startswith(f"{path}."):
             _cut_around(name, module, index, old, tied)
     config.hidden_size = len(index)
-
-
-def features(heads: Tensor, size: int) -> Tensor:
-    """Return the features of `heads` of `size` features each.
-
-    >>> features(torch.tensor([0, 2]), 2).tolist()
-    [0, 1, 4, 5]
-    """
-    return (heads[:, None] * size + torch.arange(size)).flatten()
+    for name in AS_HIDDEN:
+        if getattr(config, name, None) == old:
+            setattr(config, name, len(index))
+    _tell_modules(model)
 
 
 def linear(block: nn.Module, path: str) -> nn.Linear:
@@ -152,12 +149,13 @@ def _cut_around(
     if isinstance(module, nn.Embedding) and module.embedding_dim == old:
         module.weight = _once(module.weight, index, tied)
         module.embedding_dim = len(index)
-    elif isinstance(module, nn.Linear) and module.in_features == old:
-        # pooler and heads of BERT and RoBERTa call what makes hidden channels again `dense`
-        if name.rpartition(".")[2] == "dense" and module.out_features == old:
+    elif isinstance(module, nn.Linear):
+        # by name: a classifier may have as many classes as there are channels
+        if name.rpartition(".")[2] in MAKERS and module.out_features == old:
             keep_outputs(module, index)
-        module.weight = _once(module.weight, index, tied)
-        module.in_features = len(index)
+        if module.in_features == old:
+            module.weight = _once(module.weight, index, tied)
+            module.in_features = len(index)
     elif not isinstance(module, (nn.Embedding, nn.Linear)) and _is_norm(module, old):
         _keep_norm(module, index)
 
@@ -183,16 +181,35 @@ def head_width(model: PretrainedModel) -> int:
 
 def _say_head_width(model: PretrainedModel) -> None:
     """Write the head size into the config, if it has a field for it: hidden size / heads no longer gives it."""
-    if hasattr(model.config, "head_dim"):
+    if _says_head_width(model.config):
         model.config.head_dim = head_width(model)
 
 
-def _tell_attention(block: nn.Module, heads: int, size: int) -> None:
-    """Update where GPT-2's attention splits its fused projection; other types infer it from the tensors."""
-    for module in block.modules():
-        if hasattr(module, "split_size"):
-            module.split_size = heads * size  # type: ignore[assignment] # a plain attribute of GPT2Attention
-            module.num_heads = heads  # type: ignore[assignment]
+def _says_head_width(config: ModelConfig) -> bool:
+    """Return whether a config has a field for the size of a head; of some it is the hidden size / heads."""
+    return hasattr(config, "head_dim") and not isinstance(getattr(type(config), "head_dim", None), property)
+
+
+def _tell_modules(model: PretrainedModel) -> None:
+    """Write sizes that modules keep as attributes, such as heads, as a model made from the changed config has them."""
+    config = copy.deepcopy(model.config)
+    if not _says_head_width(config):
+        # as wide as the heads: half cut, hidden size / heads would give another size of a head
+        config.hidden_size = config.num_attention_heads * head_width(model)
+    with torch.device("meta"):
+        fresh: Any = type(model)._from_config(config)  # type: ignore[attr-defined] # of transformers
+    modules = dict(fresh.named_modules())
+    for path, part in model.named_modules():
+        own, module = modules.get(path), cast("Any", part)
+        if own is None or type(own) is not type(module):
+            continue
+        # layers with weights of their own have sizes that were set when these were cut
+        has_weights = any(True for _ in module.parameters(recurse=False))
+        for name, value in () if has_weights else vars(own).items():
+            if type(value) in (int, float) and getattr(module, name, value) != value:
+                setattr(module, name, value)
+        if hasattr(own, "scalar_embed_scale"):  # Gemma multiplies embeddings by the root of the hidden size
+            module.embed_scale.fill_(model.config.hidden_size**0.5)
 
 
 def _even(model: PretrainedModel, keep: Iterable[Kept]) -> list[Tensor]:

@@ -18,15 +18,17 @@ class InputNorms:
     def __init__(self, width: int, device: torch.device | str = "cpu") -> None:
         """Start with nothing recorded of `width` input features."""
         self.squares = torch.zeros(width, dtype=torch.float32, device=device)
+        self.tokens = 0
 
     def add(self, inputs: Tensor) -> None:
         """Update with `inputs` [N, I]."""
         # squares are summed and the root is taken once at the end: norms of batches don't add up
         self.squares += inputs.float().square().sum(0)
+        self.tokens += len(inputs)
 
     def norms(self) -> Tensor:
-        """Return the norms [I]."""
-        return self.squares.sqrt()
+        """Return the norms [I]; of an expert that no token was sent to ones, so that magnitudes decide."""
+        return self.squares.sqrt() if self.tokens else torch.ones_like(self.squares)
 
 
 def mask(weight: Tensor, input_norms: Tensor, sparsity: float, pattern: NM | None = None) -> Tensor:

@@ -14,11 +14,12 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from potstill.compression.block_parts import Fold
 from potstill.compression.layerwise import Block
 from potstill.compression.quantization import clipping, rounding
 from potstill.compression.quantization.gptq import Hessian, best_by_row, layer_error
 from potstill.compression.quantization.rounding import Quantized
-from potstill.compression.quantization.scale_folding import Fold, into_norm
+from potstill.compression.quantization.scale_folding import in_block, into_norm
 
 STEPS = 20
 """Values of alpha that are tried from 0 to below 1; the paper's grid."""
@@ -84,6 +85,7 @@ def quantize_block(
     group_size: int,
     scale_type: torch.dtype = torch.float32,
     symmetric: bool = True,
+    norm_offset: float = 0.0,
 ) -> dict[str, Quantized]:
     """Scale and quantize the linear layers of `block` in place; return the integers by path.
 
@@ -94,20 +96,22 @@ def quantize_block(
         group_size: input features that share a scale.
         scale_type: type that the scales are stored in.
         symmetric: whether 0 is the integer 0; otherwise every group has a zero point.
+        norm_offset: what norms add to their weights (`Architecture.norm_offset`).
     """
     how = (bits, group_size, scale_type, symmetric)
     inputs = block.record(lambda layer: Inputs(layer.in_features, layer.weight.device))
     weights = {path: layer.weight.detach().float() for path, layer in block.layers.items()}
     # all scales are searched before any is applied: folding one changes weights that a later search reads
     searched = []
-    for fold in folds:
+    for fold in in_block(folds, block.module):
         readers = [f"{block.name}.{reader}" for reader in fold.readers]
         read = [weights[reader] for reader in readers]
         scale, _ = search(read, inputs[readers[0]], lambda weight: rounding.quantize(weight, *how))
         searched.append((fold, readers, scale))
     divisors: dict[str, Tensor] = {}
     for fold, readers, scale in searched:
-        divisor = _divide(block.module.get_submodule(fold.source), f"{block.name}.{fold.source}", scale, weights)
+        source = block.module.get_submodule(fold.source)
+        divisor = _divide(source, f"{block.name}.{fold.source}", scale, weights, norm_offset)
         for reader in readers:
             weights[reader] = weights[reader] * divisor
             divisors[reader] = divisor
@@ -123,10 +127,10 @@ def quantize_block(
     return quantized
 
 
-def _divide(source: nn.Module, path: str, scale: Tensor, weights: dict[str, Tensor]) -> Tensor:
+def _divide(source: nn.Module, path: str, scale: Tensor, weights: dict[str, Tensor], norm_offset: float) -> Tensor:
     """Divide the outputs of a `source`, whose weight at `path` may be in `weights`; return the true divisors."""
     if not isinstance(source, nn.Linear):
-        return into_norm(source, scale)
+        return into_norm(source, scale, norm_offset)
     weights[path] = weights[path] / scale[:, None]
     if source.bias is not None:
         source.bias.copy_(source.bias.float() / scale)

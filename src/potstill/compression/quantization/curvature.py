@@ -69,7 +69,8 @@ def divergences(
                     # recomputed here, inside the backward pass, and not stored: one layer's change is in memory at a
                     # time
                     change = output_change(layers[path].weight.data, inputs, width)
-                    to[part_of[path], number] += (gradient.float() * change).flatten(1).sum(1).cpu()
+                    # by text: OPT's feed-forward has the tokens of all texts as one list
+                    to[part_of[path], number] += (gradient.float() * change).reshape(to.shape[2], -1).sum(1).cpu()
 
         with one_block_held(model), _listening(layers, add), torch.enable_grad():
             scores = _drawn(model, batch, generator)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from potstill.compression.agreement import compared, outputs
 from potstill.compression.architecture import architecture_of, blocks_of
+from potstill.compression.layerwise import linear_layers
 from potstill.compression.quantization import rounding
 from potstill.compression.quantization.activations import quantized_activations
 from potstill.compression.quantization.bit_allocation import Choice
@@ -31,6 +32,11 @@ def fused_units(model: PretrainedModel) -> list[list[str]]:
     """Return the linear layers of the blocks by path, those together that a server runs as one."""
     architecture = architecture_of(model)
     path, modules = blocks_of(model)
+    if architecture.has_experts:
+        # a server runs the experts of a block as one kernel, and some fuse other layers than llama's
+        layers = [linear_layers(module, f"{path}.{number}") for number, module in enumerate(modules)]
+        halves = [[[name for name in own if (".mlp." in name) is fed] for fed in (False, True)] for own in layers]
+        return [half for both in halves for half in both]
     groups = (architecture.queries, (architecture.attended,), architecture.units, (architecture.down,))
     return [[f"{path}.{number}.{name}" for name in group] for number in range(len(modules)) for group in groups]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,9 @@ def step_identity(
     if lineage is not None:
         parts["lineage"] = encoding.encode(lineage)
 
+    corrected: dict[str, Any] = {}
+    set_fields = {name for name, value in encoding.keyed_fields(step) if value is not None}
+
     def content(node: Node, inside: bool) -> Any:
         """Stand in for an input; a teacher asks for the folder itself, and digests what is in it."""
         source = artifact(node)
@@ -76,11 +79,31 @@ def step_identity(
         part = "inputs" if any(True for _ in nodes_in(value)) else "params"
         try:
             parts[part][name] = encoded(cls, name, replace_nodes(value, content))
+            corrected |= _corrected(cls, name, value, set_fields, artifact)
         except RequestError as error:
             problems += [Problem("", name, problem.message) for problem in error.problems]
     if problems:
         raise RequestError(*problems)
-    return parts
+    # nothing for most models, whose keys are then those from before
+    return {**parts, "corrected": corrected} if corrected else parts
+
+
+def _corrected(
+    cls: type, name: str, value: object, set_fields: Collection[str], artifact: Callable[[Node], Artifact]
+) -> dict[str, str]:
+    """Return what earlier versions got wrong of the inputs of a field: a step's or a named one, alone or in a list.
+
+    One inside of a teacher is the teacher's matter, whose identity says so.
+    """
+    asked = [mark.corrected for mark in marks(cls, name) if isinstance(mark, Edge) and mark.corrected is not None]
+    values = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else [value]
+    wrong: dict[str, str] = {}
+    for one in values if asked else ():
+        if isinstance(one, (Step, Output)):
+            wrong |= asked[0](artifact(one).path, set_fields)
+        elif isinstance(one, (str, Path)):
+            wrong |= asked[0](one, set_fields)
+    return wrong
 
 
 def fixed_fields(step: Step) -> dict[str, Any]:
@@ -161,6 +184,7 @@ def explain(old: dict[str, Any] | None, new: dict[str, Any]) -> list[str]:
     reasons += _changes(old.get("inputs", {}), new["inputs"], "input {name} changed")
     if old.get("lineage") != new.get("lineage"):
         reasons.append("lineage changed")
+    reasons += _changes(old.get("corrected", {}), new.get("corrected", {}), "{name} was computed wrongly before")
     return reasons
 
 

@@ -15,21 +15,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from potstill.errors import BadInput, PotstillError
-from potstill.exporting.decoders import gguf_tokenizer, ollama
-from potstill.exporting.decoders.gguf_tensors import rope_kind, tensors
+from potstill.exporting.decoders import gguf_layout, gguf_tokenizer, ollama
+from potstill.exporting.decoders.gguf_tensors import tensors
 from potstill.exporting.exporter import Serving, Source, Written, need_packages
 from potstill.exporting.silence import quiet
 
 if TYPE_CHECKING:
-    from potstill.compression.pretrained import ModelConfig, PretrainedModel
+    from potstill.compression.pretrained import PretrainedModel
     from potstill.exporting.exporter import RuntimeName
 
 Type = Literal["f32", "f16", "bf16", "q8_0", "q4_0", "tq1_0", "tq2_0", "q4_k_m", "q5_k_m", "q6_k"]
 """How the weights are stored."""
 FILE = "model.gguf"
 """Name of the file."""
-ARCHITECTURES = ("llama", "qwen2", "qwen3")
-"""Model types whose names and sizes we know."""
 RISE: Mapping[str, float] = {"f32": 0.005, "f16": 0.005, "bf16": 0.005, "q8_0": 0.02, "q6_k": 0.05, "q5_k_m": 0.1}
 """Normal rise of perplexity; that of the others is `SMALL`."""
 SMALL = 0.25
@@ -53,20 +51,13 @@ class GGUF:
         """
         problems: list[Any] = []
         need_packages("gguf", ("gguf",))
-        config = source.model.config
-        if config.model_type not in ARCHITECTURES:
-            problems.append(
-                f"models of type {config.model_type!r} can't be written as GGUF here; supported are "
-                f"{', '.join(ARCHITECTURES)}. Use llama.cpp's convert_hf_to_gguf.py"
-            )
-        elif rope_kind(config) not in ("default", "linear", "llama3"):
-            problems.append(f"positions scaled by {rope_kind(config)!r} can't be written as GGUF here")
+        problems += gguf_layout.problems(source.model.config)
         if "_k" in self.precision and shutil.which(QUANTIZE) is None and not has_library():
             problems.append(
                 f"precision {self.precision!r} is made by {QUANTIZE} of llama.cpp, which is not on PATH: install "
                 "llama.cpp (or the package llama-cpp-python), or take q8_0 or q4_0"
             )
-        if self.precision.startswith("tq") and all(width % 256 for width in _widths(source.model)):
+        if self.precision.startswith("tq") and not problems and all(width % 256 for width in _widths(source.model)):
             problems.append(
                 f"precision {self.precision!r} stores rows in blocks of 256 weights, and no layer's rows (of "
                 f"{', '.join(map(str, sorted(set(_widths(source.model)))))}) can be divided by that"
@@ -120,8 +111,8 @@ def write_file(source: Source, path: Path, precision: str) -> dict[str, int]:
     import gguf
 
     config = source.model.config
-    writer = gguf.GGUFWriter(str(path), config.model_type)
-    _add_sizes(writer, config, source.name)
+    writer = gguf.GGUFWriter(str(path), gguf_layout.name_of(config))
+    gguf_layout.add_sizes(writer, config, source.name)
     _add_tokenizer(writer, source)
     writer.add_file_type(getattr(gguf.LlamaFileType, file_type(precision)))
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
@@ -183,41 +174,19 @@ def _widths(model: PretrainedModel) -> list[int]:
     return [layer.in_features for layer in block_layers(model).values()]
 
 
-def _add_sizes(writer: Any, config: ModelConfig, name: str) -> None:
-    """Write the sizes of the model."""
-    import gguf
-
-    heads = config.num_attention_heads
-    size = getattr(config, "head_dim", None) or config.hidden_size // heads
-    rope = getattr(config, "rope_parameters", None) or {}
-    writer.add_name(name)
-    writer.add_context_length(config.max_position_embeddings)
-    writer.add_embedding_length(config.hidden_size)
-    writer.add_block_count(config.num_hidden_layers)
-    writer.add_feed_forward_length(config.intermediate_size)
-    writer.add_head_count(heads)
-    writer.add_head_count_kv(config.num_key_value_heads)
-    writer.add_key_length(size)
-    writer.add_value_length(size)
-    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-    writer.add_vocab_size(config.vocab_size)
-    writer.add_rope_dimension_count(size)
-    writer.add_rope_freq_base(float(rope.get("rope_theta", 10000.0)))
-    if rope_kind(config) == "linear":
-        writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
-        writer.add_rope_scaling_factor(float(rope["factor"]))
-
-
 def _add_tokenizer(writer: Any, source: Source) -> None:
     """Write the tokenizer and its chat template."""
     tokenizer = source.tokenizer
     vocabulary = gguf_tokenizer.vocabulary(tokenizer, source.model.config.vocab_size)
-    # llama.cpp's name for byte-level BPE
-    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_model(vocabulary.model)
     writer.add_tokenizer_pre(vocabulary.pre)
     writer.add_token_list(vocabulary.tokens)
     writer.add_token_types(vocabulary.kinds)
-    writer.add_token_merges(vocabulary.merges)
+    if vocabulary.scores:
+        writer.add_token_scores(vocabulary.scores)
+        writer.add_add_space_prefix(vocabulary.adds_space)
+    else:
+        writer.add_token_merges(vocabulary.merges)
     writer.add_add_bos_token(vocabulary.adds_bos)
     for number, add in (
         (tokenizer.bos_token_id, writer.add_bos_token_id),

@@ -7,16 +7,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from potstill.compression.architecture import architecture_for
+from potstill.errors import PotstillError
+from potstill.exporting.decoders import gguf_layout
 from potstill.exporting.decoders.gguf import FILE
+from potstill.exporting.decoders.gguf_tensors import gguf_name
 from potstill.exporting.logprobs import chosen
 from potstill.exporting.probe import InMemory
+from potstill.models.attention import apply_cap
+from potstill.models.loading import pretrained
 
 LONGEST = 512
 """Tokens of a text that llama.cpp makes room for."""
 
 
 def dequantized(folder: Path) -> InMemory:
-    """Load the file in `folder` with transformers, its tokenizer too: weights are those that the file stands for."""
+    """Load the file in `folder` with transformers, its tokenizer too: weights are those that the file stands for.
+
+    Types that transformers does not read from GGUF are filled from the file here, by llama.cpp's names.
+    """
     import torch
     import transformers
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
@@ -24,9 +33,52 @@ def dequantized(folder: Path) -> InMemory:
     # the file says nothing of sizes that transformers would not guess wrongly, such as the head's of Qwen3
     config = AutoConfig.from_pretrained(folder)
     config.dtype = torch.float32
-    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=FILE, config=config, dtype=torch.float32).eval()
+    if not transformers_reads(config):
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        return InMemory(filled(folder, config), tokenizer, f"transformers {transformers.__version__} filled from GGUF")
+    options = {"gguf_file": FILE, "config": config, "dtype": torch.float32}
+    model = pretrained(AutoModelForCausalLM, folder, "be read from GGUF", options).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=FILE)
     return InMemory(model, tokenizer, f"transformers {transformers.__version__} reading GGUF")
+
+
+def transformers_reads(config: Any) -> bool:
+    """Return whether transformers reads GGUF files of a model's type; it leaves Falcon's fused rows as llama.cpp's."""
+    import gguf
+    from transformers.integrations.ggml import GGUF_CONFIG_MAPPING
+
+    kind, arch = config.model_type, architecture_for(config)
+    named = kind in GGUF_CONFIG_MAPPING and kind in gguf.MODEL_ARCH_NAMES.values()
+    return named and not (arch.is_fused and arch.fused == "groups")
+
+
+def filled(folder: Path, config: Any) -> Any:
+    """Return the model of `config` with the weights of the file in `folder`, turned back to what transformers has.
+
+    Raises:
+        PotstillError: a weight is missing in the file.
+    """
+    import gguf
+    import numpy as np
+    import torch
+    from gguf.quants import dequantize
+    from transformers import AutoModelForCausalLM
+
+    held = {tensor.name: tensor for tensor in gguf.GGUFReader(str(folder / FILE)).tensors}
+    model = AutoModelForCausalLM.from_config(config).eval()
+    apply_cap(model)
+    names = gguf_layout.tensor_names(config)
+    for name, weight in model.state_dict().items():
+        if name == "lm_head.weight" and config.tie_word_embeddings:
+            continue
+        tensor = held.get(gguf_name(names, name))
+        if tensor is None:
+            raise PotstillError(f"the GGUF file lacks {name}")
+        values = dequantize(tensor.data, tensor.tensor_type).reshape(tuple(weight.shape))
+        order = gguf_layout.row_order(name, config, len(values))
+        values = values if order is None else values[np.argsort(order)]
+        weight.copy_(torch.from_numpy(values - gguf_layout.shift(name, config)))
+    return model
 
 
 class LlamaCpp:

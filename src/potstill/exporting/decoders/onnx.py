@@ -23,8 +23,11 @@ Precision = Literal["int4", "int8", "f32"]
 """How the weights of the linear layers are stored."""
 PACKAGES = ("onnxruntime_genai", "onnxruntime", "onnx", "onnx_ir")
 """What the builder imports."""
-BUILT = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
-"""Architectures that the builder knows and that we compress."""
+BUILT = (
+    *("Ernie4_5ForCausalLM", "GemmaForCausalLM", "Gemma2ForCausalLM", "GraniteForCausalLM"),
+    *("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"),
+)
+"""Architectures that the builder builds right from configs of transformers 5: of others it misses old fields."""
 RISE = {"f32": 0.005, "int8": 0.02, "int4": 0.25}
 """Normal rise of perplexity by precision."""
 SCRIPT = """

@@ -30,10 +30,10 @@ Precision = Literal["f32", "f16", "int8", "int4"]
 """How the weights are stored."""
 FILE = "openvino_model.xml"
 """Name of the model; its weights lie beside it."""
-MODELS = ("llama", "mistral", "qwen2", "qwen3")
-"""Model types that are tested in this form."""
 RISE = {"f32": 0.005, "f16": 0.005, "int8": 0.02, "int4": 0.25}
 """Normal rise of perplexity by precision."""
+WINDOW = 4096
+"""Tokens that a window of attention must have, since the exported model looks back on all: longer texts differ."""
 SCRIPT = """
 import openvino_genai
 
@@ -60,11 +60,9 @@ class OpenVINO:
             BadInput: it can't.
         """
         need_packages("openvino", ("openvino", "openvino_tokenizers", "nncf"))
-        if source.model.config.model_type not in MODELS:
-            raise BadInput(
-                f"models of type {source.model.config.model_type!r} can't be exported to OpenVINO here; supported are "
-                f"{', '.join(MODELS)}"
-            )
+        reason = not_traced(source.model.config)
+        if reason:
+            raise BadInput(f"models of type {source.model.config.model_type!r} can't be exported to OpenVINO: {reason}")
 
     def write(self, source: Source, folder: Path) -> Written:
         """Write model and tokenizer."""
@@ -104,6 +102,26 @@ class OpenVINO:
     def rise(self) -> float:
         """Return the normal rise of perplexity."""
         return RISE[self.precision]
+
+
+def not_traced(config: ModelConfig) -> str:
+    """Return why a model can't be traced with all tokens before each other's sight, or nothing."""
+    from potstill.compression.architecture import architecture_for
+
+    try:
+        arch, window = architecture_for(config), getattr(config, "sliding_window", None)
+    except BadInput:
+        return "it was not tried in this form"
+    if arch.is_encoder or arch.has_experts:
+        return "it is an encoder" if arch.is_encoder else "which experts run depends on the tokens"
+    if getattr(config, "alibi", False):
+        return "ALiBi's slopes are made from the mask, which is given whole here"
+    if (getattr(config, "rope_parameters", None) or {}).get("rope_type") == "longrope":
+        return "how it turns positions depends on the length of the text"
+    layers = getattr(config, "layer_types", None) or ()
+    if window and (not layers or "sliding_attention" in layers) and window < WINDOW:
+        return f"attention looks back on {window} tokens only (sliding_window), and the cache here keeps all"
+    return ""
 
 
 class Graph(Protocol):
@@ -280,9 +298,10 @@ def _start_empty(converted: Graph, config: ModelConfig) -> None:
 
 def _cache_shape(config: ModelConfig) -> tuple[int, int]:
     """Return key-value heads, and features of a head."""
-    from potstill.compression.architecture import head_size, key_value_heads
+    from potstill.compression.architecture import architecture_for, head_size, key_value_heads
 
-    return key_value_heads(config), head_size(config)
+    all_heads = architecture_for(config).caches_all_heads
+    return config.num_attention_heads if all_heads else key_value_heads(config), head_size(config)
 
 
 def _save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:

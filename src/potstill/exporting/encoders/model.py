@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
+from potstill.compression.architecture import architecture_for
+from potstill.compression.model_types import TRACED_ENCODERS
 from potstill.errors import BadInput
 from potstill.models.positions import positions_of
 
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["classes", "vectors"]
 """What a model returns for a text: the probability of each class, or its vector."""
-TYPES = ("bert", "distilbert", "electra", "roberta", "xlm-roberta")
-"""Model types that are tested in this form."""
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 """What a network may read."""
 
@@ -92,7 +92,7 @@ def classifier(folder: Path, name: str, model: PretrainedModel, tokenizer: Token
         return probabilities
 
     inputs = _inputs(model, tokenizer)
-    network = _Network(model, inputs, lambda out, _: out.logits).eval()
+    network = _Network(model, inputs, lambda out, _: out.logits, adds=_adds_mask(config)).eval()
     return EncoderModel(folder, name, "classes", network, inputs, tokenizer, config, limit, answer)
 
 
@@ -125,7 +125,7 @@ def sentence_encoder(folder: Path, name: str, encoder: SentenceModel) -> Encoder
         return embedding
 
     inputs = _inputs(transformer, tokenizer)
-    network = _Network(transformer, inputs, vector, list(encoder)[1:]).eval()
+    network = _Network(transformer, inputs, vector, list(encoder)[1:], adds=_adds_mask(transformer.config)).eval()
     return EncoderModel(folder, name, "vectors", network, inputs, tokenizer, transformer.config, limit, answer, prompts)
 
 
@@ -138,9 +138,15 @@ class _Network(nn.Module):
         inputs: tuple[str, ...],
         readout: Callable[[Any, Tensor], Tensor],
         others: Sequence[nn.Module] = (),
+        *,
+        adds: bool = True,
     ) -> None:
-        """Take the `model`, the names of its `inputs`, and the `others` with weights that `readout` calls."""
+        """Take the `model`, the names of its `inputs`, and the `others` with weights that `readout` calls.
+
+        The model `adds` its mask to scores, or makes that itself of ones and zeros in a way that can be traced.
+        """
         super().__init__()
+        self.adds = adds
         self.model, self.inputs, self.readout, self.others = model, inputs, readout, nn.ModuleList(others)
 
     def forward(self, *values: Tensor) -> Tensor:
@@ -151,6 +157,8 @@ class _Network(nn.Module):
         """
         inputs = dict(zip(self.inputs, values, strict=True))
         mask = inputs["attention_mask"]
+        if not self.adds:
+            return self.readout(self.model(**inputs), mask)
         added = torch.zeros_like(mask, dtype=torch.float32).masked_fill(mask == 0, torch.finfo(torch.float32).min)
         return self.readout(self.model(**{**inputs, "attention_mask": added[:, None, None, :]}), mask)
 
@@ -162,10 +170,10 @@ def check_type(folder: Path, config: ModelConfig, tokenizer: Tokenizer) -> None:
         BadInput: one doesn't; both problems together.
     """
     problems = []
-    if config.model_type not in TYPES:
+    if config.model_type not in TRACED_ENCODERS:
         problems.append(
             f"the model {folder} is of type {config.model_type!r}, which ExportEncoder does not write; "
-            f"supported are {', '.join(TYPES)}"
+            f"supported are {', '.join(TRACED_ENCODERS)}"
         )
     if not getattr(tokenizer, "is_fast", False) or len(tokenizer) < 2:
         problems.append(
@@ -179,6 +187,11 @@ def check_type(folder: Path, config: ModelConfig, tokenizer: Tokenizer) -> None:
         )
     if problems:
         raise BadInput(*problems)
+
+
+def _adds_mask(config: ModelConfig) -> bool:
+    """Return whether the model is given what is added to scores as its mask."""
+    return architecture_for(config).mask == "added"
 
 
 def _inputs(model: nn.Module, tokenizer: Tokenizer) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from potstill.models.card import name_of, write_card
 from potstill.models.edge import Model
 from potstill.models.folder import Loaded
 from potstill.models.preload import MODEL
+from potstill.models.written import check_answers
 from potstill.prompts import Template, answer_columns
 from potstill.steps.compression import calibration as calibrations
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from potstill.engine.context import Context
 
 
+SAME = 1e-3
+"""Relative distance of logits that the order of sums explains."""
 LESS_MEMORY = (
     "layer by layer methods (QuantizeInt4, WandaPrune, SparseGPTPrune) hold one block on the GPU and the rest in main "
     "memory where the model is too large for it (block offload); without a GPU take a machine with more memory, or "
@@ -108,6 +111,10 @@ def draw(step: CalibratedStep, loaded: Loaded, rows: Dataset) -> calibrations.Ca
     Raises:
         BadInput: there are no usable rows, too few tokens, or the model can't read them.
     """
+    from potstill.compression.architecture import blocks_of
+
+    # an encoder-decoder reads two texts, and has two lists of blocks, which is refused here
+    blocks_of(loaded.model)
     return calibrations.calibration_texts(
         rows,
         loaded.tokenizer,
@@ -129,6 +136,7 @@ def publish(
 ) -> Path:
     """Write a compressed model whose weights are still 16- or 32-bit ones, with its card; return the folder."""
     loaded.save(context.out)
+    check_answers(loaded.model, context.out, SAME)
     base = name_of(loaded.folder)
     write_card(context.out, title=f"{base}, {suffix}", made_from=base, recipe=recipe, figures=figures, task=loaded.task)
     return context.out

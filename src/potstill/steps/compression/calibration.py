@@ -120,7 +120,7 @@ def calibration_texts(
     from potstill.compression.architecture import architecture_for
 
     _check_length(config, max_length)
-    if text is None and architecture_for(config.model_type).is_encoder:
+    if text is None and architecture_for(config).is_encoder:
         raise BadInput(f"a {config.model_type} model reads texts and no chats: name their column with text=")
 
     texts: list[tuple[Tensor, int]] = []

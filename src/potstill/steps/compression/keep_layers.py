@@ -13,6 +13,7 @@ from annotated_types import Ge
 from potstill.compression.layer_kinds import layer_kinds, lost, spread
 from potstill.engine.step import Step
 from potstill.errors import BadInput, Problem
+from potstill.models import encoder_decoder
 from potstill.models.card import name_of, write_card
 from potstill.models.edge import Model
 from potstill.models.folder import Loaded, with_head
@@ -32,7 +33,8 @@ class KeepLayers(Step):
     Embeddings, head, tokenizer and every kept layer's weights are the teacher's, and the config's layer count is
     updated; nothing is trained. DistilBERT starts from one layer out of two, since both share the width (Sanh et al.
     2019, arXiv 1910.01108, section 3). For encoders and causal models whose layers stand in one list; one without a
-    head keeps none. All layers kept make the teacher again.
+    head keeps none. Of an encoder-decoder, encoder and decoder keep the same layers. All layers kept make the teacher
+    again.
 
     >>> show(KeepLayers(encoder, every=2))
     {'parameters': 17389824, 'zeros': 0.0, 'bits': 32}
@@ -68,15 +70,17 @@ class KeepLayers(Step):
         """
         folder = folder_of(model)
         loaded = Loaded(folder, with_head(folder), None)
-        path, count = blocks(loaded.model)
-        kinds = layer_kinds(loaded.model, list(loaded.model.get_submodule(path).children()))
-        chosen = self._chosen(kinds)
-        keep(loaded.model, path, chosen)
+        if getattr(loaded.model.config, "is_encoder_decoder", False):
+            paths = encoder_decoder.stacks(loaded.model)
+        else:
+            paths = [blocks(loaded.model)[0]]
+        for path in paths:
+            chosen, count = self._keep(loaded.model, path, context)
+            if len(paths) > 1:
+                encoder_decoder.count_layers(loaded.model.config, path, len(chosen))
         loaded.save(context.out)
-        check_written(context.out, (loaded.model, path))
-        if gone := lost(kinds, chosen):
-            context.notes["kinds left out"] = gone
-            context.logger.warning("no layer like the teacher's %s is kept: the student lacks these kinds", gone)
+        for path in paths:
+            check_written(context.out, (loaded.model, path))
         figures = {"parameters": loaded.model.num_parameters(), "layers": len(chosen)}
         context.notes |= {**figures, "kept": list(chosen), "of": count}
         base = name_of(loaded.folder)
@@ -89,6 +93,20 @@ class KeepLayers(Step):
             task=loaded.task,
         )
         return context.out
+
+    def _keep(self, model: PretrainedModel, path: str, context: Context) -> tuple[Sequence[int], int]:
+        """Leave only the chosen layers of a list; return them, and how many there were.
+
+        Raises:
+            BadInput: there are no such layers.
+        """
+        kinds = layer_kinds(model, list(model.get_submodule(path).children()))
+        chosen = self._chosen(kinds)
+        keep(model, path, chosen)
+        if gone := lost(kinds, chosen):
+            context.notes["kinds left out"] = gone
+            context.logger.warning("no layer like the teacher's %s is kept: the student lacks these kinds", gone)
+        return chosen, len(kinds)
 
     def _chosen(self, kinds: Sequence[Hashable]) -> Sequence[int]:
         """Return the layers to keep, given the kind of each.
@@ -120,7 +138,7 @@ def blocks(model: PretrainedModel) -> tuple[str, int]:
     ]
     # a list inside of a layer (of experts, say) is no list of layers
     outermost = [name for name in lists if not any(name.startswith(f"{other}.") for other in lists)]
-    if len(outermost) != 1 or getattr(model.config, "is_encoder_decoder", False):
+    if len(outermost) != 1:
         raise BadInput(
             f"a {type(model).__name__} has no single list of its {count} layers "
             f"({', '.join(outermost) or 'none found'}): "
@@ -145,7 +163,8 @@ def keep(model: PretrainedModel, path: str, chosen: Sequence[int]) -> None:
     parent, _, name = path.rpartition(".")
     old = model.get_submodule(path)
     assert isinstance(old, torch.nn.ModuleList)
-    cut_config(model.config.get_text_config(), chosen, len(old))
+    if not getattr(model.config, "is_encoder_decoder", False):
+        cut_config(model.config.get_text_config(), chosen, len(old))
     # a layer chosen twice is copied, or the two would share their weights in training too
     layers = [
         old[layer] if layer not in chosen[:place] else copy.deepcopy(old[layer]) for place, layer in enumerate(chosen)

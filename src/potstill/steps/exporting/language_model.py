@@ -69,7 +69,7 @@ class Export(Step):
     """
 
     makes: ClassVar[str] = "model"
-    version: ClassVar[int] = 2  # Ollama's Modelfile holds stops as they are, and of settings only numbers
+    version: ClassVar[int] = 3  # GGUF in 4 bits has an output layer of 8, as llama.cpp's own tool makes it
     heavy: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = MODEL
     unkeyed: ClassVar[frozenset[str]] = frozenset({"time_limit"})

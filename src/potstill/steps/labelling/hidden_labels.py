@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from potstill.engine.step import Estimate, Placement
-from potstill.errors import BadInput, Problem
+from potstill.errors import Problem
 from potstill.models.preload import MODEL
 from potstill.prompts import render
 from potstill.steps.labelling.score import TOKENS, without_soft_labels
@@ -82,13 +81,12 @@ class _Reader:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        from potstill.models.attention import apply_cap
         from potstill.models.hidden_states import Head
+        from potstill.models.loading import pretrained
 
-        load = partial(_load, str(teacher.model), teacher.identity()["model"].get("commit"))
-        self._tokenizer = load(AutoTokenizer)
-        model = load(AutoModelForCausalLM, dtype="auto", use_safetensors=True)
-        apply_cap(model)
+        name, commit = str(teacher.model), teacher.identity()["model"].get("commit")
+        model: Any = pretrained(AutoModelForCausalLM, name, "give hidden states", {"revision": commit, "dtype": "auto"})
+        self._tokenizer = AutoTokenizer.from_pretrained(name, revision=commit)
         # most CPUs compute slowly in half precision, and a model that was saved in it loses nothing in float32
         self._dtype = "bfloat16" if model.dtype == torch.bfloat16 and torch.cuda.is_available() else "float16"
         model = model.to("cuda") if torch.cuda.is_available() else model.float()
@@ -121,18 +119,6 @@ class _Reader:
         targets = np.array(ids[prompt:])
         own = logits.log_softmax(dim=-1).cpu().numpy()[np.arange(len(targets)), targets]
         return {**without_soft_labels(row), **hidden_columns(targets, own, bits.numpy(), self._sidecar)}
-
-
-def _load(name: str, commit: str | None, loader: Any, **options: Any) -> Any:
-    """Load a part of the teacher.
-
-    Raises:
-        BadInput: it can't be loaded.
-    """
-    try:
-        return loader.from_pretrained(name, revision=commit, **options)
-    except (OSError, ValueError) as error:
-        raise BadInput(f"the teacher {name!r} can't be loaded: {error}") from error
 
 
 def _engine() -> str:

@@ -63,10 +63,15 @@ class DepthPrune(CutStep):
         Raises:
             BadInput: the model has no such blocks, or the calibration is too short.
         """
-        from potstill.compression.architecture import blocks_of
+        from potstill.compression.architecture import architecture_of, blocks_of
         from potstill.compression.pruning.depth import number_layers
 
         loaded = folder.load(model)
+        if architecture_of(loaded.model).is_repeated:
+            raise BadInput(
+                f"all layers of a {loaded.model.config.model_type} model share one block, so none can go alone: run it "
+                "fewer times by a lower num_hidden_layers in its config.json"
+            )
         original = remember(self, loaded, calibration)
         self._check_count(original.shape.layers)
         path, blocks = blocks_of(loaded.model)

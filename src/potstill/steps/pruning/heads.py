@@ -63,7 +63,7 @@ class HeadPrune(CutStep):
         loaded = folder.load(model)
         original = remember(self, loaded, calibration)
         old = original.shape
-        problems = list(self._problems(loaded.model.config.model_type, old))
+        problems = list(self._problems(loaded.model, old))
         if problems:
             raise BadInput(*problems)
         batches = loss_batches(loaded, original.drawn, calibration, self.label)
@@ -94,11 +94,16 @@ class HeadPrune(CutStep):
         elif groups < old.groups:
             cut_groups(model, list(best(importance, groups)))
 
-    def _problems(self, kind: str, old: Shape) -> Iterable[str]:
+    def _problems(self, model: PretrainedModel, old: Shape) -> Iterable[str]:
         """Yield why so many heads can't stay."""
+        from potstill.compression.architecture import architecture_of
         from potstill.compression.pruning import shapes
 
+        kind, arch = model.config.model_type, architecture_of(model)
+        if not arch.queries:
+            yield f"heads of a {kind} model can't go, as {arch.heads_kept}: prune blocks (DepthPrune) or weights"
+            return
         if self.masked and self.heads <= old.heads and not self.heads % old.per_group:
             return
-        for problem in shapes.problems(kind, old, shapes.with_heads(old, self.heads), self.align):
+        for problem in shapes.problems(kind, arch, old, shapes.with_heads(old, self.heads), self.align):
             yield problem + ("" if self.masked else "; masked=True zeroes heads of any type, without gain in size")

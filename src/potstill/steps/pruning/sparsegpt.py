@@ -137,12 +137,15 @@ class SparseGPTPrune(LayerwisePrune):
             BadInput: it can't.
         """
         from potstill.compression.architecture import stores_transposed
+        from potstill.compression.formats.checkpoint import refuse_other_layers
 
         if self.bits is not None and stores_transposed(model):
             raise BadInput(
                 f"a {model.config.model_type} model has no linear layers that compressed-tensors could store, so what "
                 "survives can't be quantized: leave bits out"
             )
+        if self.bits is not None:
+            refuse_other_layers(model, "compressed-tensors", self.bits)
 
     def _rounding(self, weight: Tensor) -> Rounding | None:
         from potstill.compression.pruning.sparsegpt import Rounding

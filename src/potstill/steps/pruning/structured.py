@@ -42,7 +42,7 @@ class Original:
     states: list[Tensor]
     """Its outputs on the texts."""
     head: Any
-    """What makes logits of them, or `None` where they are logits."""
+    """What makes logits of them (`Callable[[Tensor], Tensor]`), or `None` where they are logits."""
 
 
 class CutStep(CalibratedStep):
@@ -117,16 +117,17 @@ def wanted(step: SizedStep, loaded: Loaded, old: Shape) -> Shape:
     Raises:
         BadInput: they don't fit the model; all that is wrong together.
     """
+    from potstill.compression.architecture import architecture_of
     from potstill.compression.pruning import shapes
 
-    kind = loaded.model.config.model_type
+    kind, arch = loaded.model.config.model_type, architecture_of(loaded.model)
     sizes = {name: value for name, value in step.sizes().items() if value is not None}
     if step.sparsity is not None:
-        new = shapes.shared(kind, old, step.sparsity, step.align)
+        new = shapes.shared(kind, arch, old, step.sparsity, step.align)
     else:
         new = shapes.with_heads(old, sizes.get("heads", old.heads))
         new = replace(new, units=sizes.get("intermediate_size", old.units), hidden=sizes.get("hidden_size", old.hidden))
-    problems = list(shapes.problems(kind, old, new, step.align))
+    problems = list(shapes.problems(kind, arch, old, new, step.align))
     if not problems and new == old:
         problems = [
             f"nothing would be cut: {sizes or step.sparsity} leaves the model as it is; lower align or the sizes"
@@ -167,12 +168,13 @@ def agreement_of(loaded: Loaded, original: Original) -> dict[str, float]:
     from torch import nn
 
     from potstill.compression.agreement import agreement, outputs
+    from potstill.compression.architecture import behind_head
 
     states = outputs(loaded.model, original.drawn.measured)
     if original.head is None:
         same = states[0].shape[-1] == original.states[0].shape[-1]
         return agreement(nn.Identity(), original.states, states) if same else {}
-    return agreement(original.head, original.states, states, loaded.model.lm_head)
+    return agreement(original.head, original.states, states, behind_head(loaded.model))
 
 
 def can_narrow(loaded: Loaded) -> None:
@@ -193,16 +195,16 @@ def _head_of(model: PretrainedModel) -> Any:
     """Return a layer with the head's present weights, which a cut replaces and does not change."""
     import torch
 
-    from potstill.compression.architecture import architecture_of
+    from potstill.compression.architecture import architecture_of, scaled_as
 
     if architecture_of(model).is_encoder:
         return None
-    old = model.lm_head
+    old = model.get_output_embeddings()
     with torch.device("meta"):
         head = torch.nn.Linear(old.in_features, old.out_features, bias=old.bias is not None)
     # the meta device: a layer is made only to hold the old tensors, which a cut replaces and doesn't change
     head.weight, head.bias = old.weight, old.bias
-    return head
+    return scaled_as(model, head)
 
 
 def _sentence_modules(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:

@@ -41,6 +41,7 @@ class QuantizeFP8(CalibratedStep):
 
         loaded = folder.load(model, half=True)
         stored.refuse_other_layers(loaded.model, "compressed-tensors")
+        stored.refuse_floats(loaded.model)
         before = reference(self, loaded, calibration) if calibration is not None else None
         layers = block_layers(loaded.model)
         quantized = round_layers(layers, lambda weight: fp8.quantize(weight, weight.dtype))

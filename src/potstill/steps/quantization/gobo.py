@@ -76,8 +76,10 @@ class GOBO(CalibratedStep):
 
         bits_of = dict.fromkeys(block_layers(model), self.bits)
         if self.embedding_bits:
-            embeddings = (path for path, module in model.named_modules() if isinstance(module, nn.Embedding))
-            bits_of |= dict.fromkeys(embeddings, self.embedding_bits)
+            # Marian's positions are computed and never saved
+            unsaved = getattr(model, "_keys_to_ignore_on_save", None) or ()
+            tables = [path for path, module in model.named_modules() if isinstance(module, nn.Embedding)]
+            bits_of |= {path: self.embedding_bits for path in tables if f"{path}.weight" not in unsaved}
         return bits_of
 
 

@@ -67,7 +67,7 @@ class QuantizeInt4(FittedStep):
 
         # in 16 bits, as it will be served: scales fitted to float32 weights would be rounded once more
         loaded = folder.load(model, half=True)
-        stored.refuse_other_layers(loaded.model, "compressed-tensors")
+        stored.refuse_other_layers(loaded.model, "compressed-tensors", 4)
         layers = block_layers(loaded.model)
         check_widths({path: tuple(layer.weight.shape) for path, layer in layers.items()}, self.group_size)
         note_processor(context)
@@ -135,15 +135,15 @@ def awq_layers(
     Raises:
         BadInput: the scales can't be folded into this kind of model.
     """
-    from potstill.compression.architecture import blocks_of
+    from potstill.compression.architecture import architecture_of, blocks_of
     from potstill.compression.layerwise import walk
     from potstill.compression.quantization import awq, scale_folding
 
-    folds = scale_folding.everywhere(model)
+    folds, offset = scale_folding.everywhere(model), architecture_of(model).norm_offset
     total = len(blocks_of(model)[1])
     quantized: dict[str, Quantized] = {}
     for number, block in enumerate(walk(model, batches)):
-        quantized |= awq.quantize_block(block, folds, 4, group_size, model.dtype, symmetric)
+        quantized |= awq.quantize_block(block, folds, 4, group_size, model.dtype, symmetric, offset)
         context.progress(number + 1, total, note=block.name)
     return quantized
 

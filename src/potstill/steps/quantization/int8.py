@@ -87,11 +87,11 @@ def smooth_layers(model: PretrainedModel, batches: list[Any], alpha: float, cont
     Raises:
         BadInput: the model's norms can't take the scales.
     """
-    from potstill.compression.architecture import blocks_of
+    from potstill.compression.architecture import architecture_of, blocks_of
     from potstill.compression.layerwise import linear_layers, walk
     from potstill.compression.quantization import rounding, scale_folding, smoothquant
 
-    folds = scale_folding.behind_norms(model)
+    folds, offset = scale_folding.behind_norms(model), architecture_of(model).norm_offset
     seen: dict[str, smoothquant.InputAbsmax] = {}
     path, modules = blocks_of(model)
     for number, block in enumerate(walk(model, batches)):
@@ -102,11 +102,12 @@ def smooth_layers(model: PretrainedModel, batches: list[Any], alpha: float, cont
         name = f"{path}.{number}"
         layers = linear_layers(module, name)
         divisors: dict[str, Any] = {}
-        for fold in folds:
+        for fold in scale_folding.in_block(folds, module):
             readers = [f"{name}.{reader}" for reader in fold.readers]
             weights = [layers[reader].weight.data for reader in readers]
             scale = smoothquant.scales(seen[readers[0]].largest.to(weights[0].device), weights, alpha)
-            divisors |= dict.fromkeys(readers, scale_folding.into_norm(module.get_submodule(fold.source), scale))
+            norm = module.get_submodule(fold.source)
+            divisors |= dict.fromkeys(readers, scale_folding.into_norm(norm, scale, offset))
         for reader, layer in layers.items():
             dtype = layer.weight.dtype
             weight = layer.weight.data.float() * divisors.get(reader, 1)

@@ -61,7 +61,7 @@ class LayerwiseDistill(FittedStep):
         from potstill.compression.layerwise import block_layers
 
         loaded = folder.load(model, half=True)
-        stored.refuse_other_layers(loaded.model, "compressed-tensors")
+        stored.refuse_other_layers(loaded.model, "compressed-tensors", self.bits)
         if self.bits == 4:
             shapes = {path: tuple(layer.weight.shape) for path, layer in block_layers(loaded.model).items()}
             check_widths(shapes, self.group_size)

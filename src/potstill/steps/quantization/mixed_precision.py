@@ -104,7 +104,7 @@ class MixedPrecision(FittedStep):
         from potstill.compression.layerwise import block_layers
         from potstill.compression.quantization import sensitivity
 
-        stored.refuse_other_layers(model, "compressed-tensors")
+        stored.refuse_other_layers(model, "compressed-tensors", min(self.choices))
         layers = block_layers(model)
         if 4 in self.choices:
             check_widths({path: tuple(layer.weight.shape) for path, layer in layers.items()}, sensitivity.GROUP)

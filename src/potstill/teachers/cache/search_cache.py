@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from potstill.engine.encoding import digest
 from potstill.models.chat import Messages
-from potstill.models.identity import folder_of, model_identity
+from potstill.models.identity import corrections_of, folder_of, model_identity
 from potstill.teachers.cache.response_cache import Asker, lose_error, request_seed
 from potstill.teachers.protocol import Request, Response, Sampling
 from potstill.teachers.search import Decoder, Hypothesis, Search
@@ -96,7 +96,9 @@ class Writer:
         self._batch_size = batch_size
         self._context = context
         self._journal = context.store_journal.scoped(NAMESPACE)
-        self._identity = [model_identity(folder), dtype, search.identity()]
+        # what was written before without the bound on attention is another model's
+        bound = corrections_of(folder).get("attention")
+        self._identity = [model_identity(folder), dtype, search.identity(), *([bound] if bound else [])]
         self.refusals: dict[str, str] = {}
         self._usage = context.notes.setdefault("usage", {"calls": 0, "cached": 0, "completion_tokens": 0})
 

@@ -83,13 +83,20 @@ class MaskForm:
             BadInput: its architecture is unknown, or can't have the target shape.
         """
         arch = architecture_of(model)
+        if arch.has_experts:
+            raise BadInput(f"a {model.config.model_type} model is a mixture of experts, which has no gates here")
         with_linear_layers(model)
         shape = shapes.shape_of(model)
-        counts = None if self._wanted.sparsity is not None else self._counts(model.config.model_type, shape)
+        counts = None if self._wanted.sparsity is not None else self._counts(model, shape)
+        if counts is None and arch.norms_behind:
+            raise BadInput(
+                f"sparsity: a {model.config.model_type} model has norms behind attention and feed-forward, which undo "
+                "a gate of a whole one: ask for a shape (intermediate_size, heads, hidden_size)"
+            )
         kinds = COARSE_AND_FINE if counts is None else tuple(counts)
         # one optimizer trains weights and masks: parameters scaled by the ratio of their rates move that much faster
         ratio = self._wanted.learning_rate / schedule.learning_rate
-        masks = L0Masks(shape, Costs.of(shape, len(arch.units)), kinds, ratio)
+        masks = L0Masks(shape, Costs.of(shape, 2 if arch.units_fused else len(arch.units)), kinds, ratio)
         start, goal = self._goal(masks, counts)
         pruning = Pruning(masks, Lagrangian(start, goal, targets, self._wanted.warmup, ratio), counts)
         # a part of the model, so that optimizer and checkpoints take it along
@@ -97,7 +104,7 @@ class MaskForm:
         self._masked = Masked(model, masks)
         return UnderMasks(objective, pruning)
 
-    def _counts(self, kind: str, old: shapes.Shape) -> dict[str, int]:
+    def _counts(self, model: PretrainedModel, old: shapes.Shape) -> dict[str, int]:
         """Return how many parts stay, by kind.
 
         Raises:
@@ -106,7 +113,7 @@ class MaskForm:
         wanted = self._wanted
         new = shapes.with_heads(old, wanted.heads or old.heads)
         new = replace(new, units=wanted.intermediate_size or old.units, hidden=wanted.hidden_size or old.hidden)
-        problems = list(shapes.problems(kind, old, new, wanted.align))
+        problems = list(shapes.problems(model.config.model_type, architecture_of(model), old, new, wanted.align))
         if not problems and new == old:
             problems = ["nothing would be pruned: the model has this shape already"]
         if problems:

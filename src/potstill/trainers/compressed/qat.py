@@ -108,7 +108,7 @@ class Packed(LowBit):
         from potstill.compression.layerwise import block_layers
 
         objective = super().begin(model, objective, schedule, targets)
-        stored.refuse_other_layers(model, "compressed-tensors")
+        stored.refuse_other_layers(model, "compressed-tensors", 8 if self.group is None else 4)
         if self.group is not None:
             check_layers(block_layers(model), self.group)
         return objective

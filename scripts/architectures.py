@@ -1,0 +1,144 @@
+"""Run every step on a tiny model of every type, check what it wrote, and write docs/reference/architectures.md.
+
+python scripts/architectures.py [--names A,B] [--columns A,B] [--results FILE] [--page FILE]
+
+Each cell is a line of FILE (JSON); cells that are there already are not run again. All take ten minutes on one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import re
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+def main() -> None:
+    """Run what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--names", default="", help="types, by comma; all without")
+    parser.add_argument("--columns", default="", help="steps, by comma; all without")
+    parser.add_argument("--results", type=Path, default=Path(tempfile.gettempdir()) / "architectures.jsonl")
+    parser.add_argument("--page", type=Path, help="Markdown file to write from all results")
+    parser.add_argument("--seconds", type=float, default=1e9, help="start no cell after so many seconds")
+    asked = parser.parse_args()
+    import type_matrix
+    import typed_models
+
+    warnings.filterwarnings("ignore")
+    logging.disable(logging.WARNING)
+    names = asked.names.split(";") if asked.names else list(typed_models.ALL)
+    columns = asked.columns.split(",") if asked.columns else standard(type_matrix.COLUMNS)
+    done = results(asked.results)
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory() as place:
+        for number, name in enumerate(names):
+            missing = [column for column in columns if (name, column) not in done and makes_sense(name, column)]
+            folder = Path(place) / f"model-{number}"
+            if missing and time.monotonic() - begun < asked.seconds:
+                typed_models.folder(folder, name)
+            for column in missing:
+                if time.monotonic() - begun > asked.seconds:
+                    break
+                started = time.monotonic()
+                cell = type_matrix.cell(name, column, folder, Path(place) / "work")
+                seconds = round(time.monotonic() - started, 2)
+                line = {"name": name, "column": column, "verdict": cell.verdict, "why": cell.why, "seconds": seconds}
+                done[name, column] = line
+                with asked.results.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(line) + "\n")
+    counts: dict[str, int] = {}
+    for line in done.values():
+        counts[line["verdict"]] = counts.get(line["verdict"], 0) + 1
+    print(counts)
+    if asked.page:
+        asked.page.write_text(page(done), encoding="utf-8")
+
+
+def standard(columns: Iterable[str]) -> list[str]:
+    """Return the columns that run without being named."""
+    import type_matrix
+
+    return [column for column in columns if column not in type_matrix.WHEN_NAMED]
+
+
+def makes_sense(name: str, column: str) -> bool:
+    """Return whether a column is for a type at all: formats of language models are not for encoders."""
+    import type_matrix
+    import typed_models
+
+    if column in type_matrix.EXPERTS_ONLY:
+        return name in typed_models.EXPERT_MODELS
+    return not (type_matrix.reads(name) and column in type_matrix.ENCODER_ONLY_LACKS)
+
+
+def results(path: Path) -> dict[tuple[str, str], dict[str, str]]:
+    """Return the cells of a file of results."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return {(line["name"], line["column"]): line for line in map(json.loads, lines)}
+
+
+def page(done: dict[tuple[str, str], dict[str, str]]) -> str:
+    """Return the page: a table for each group of types, and the reasons under it."""
+    import type_matrix
+    import typed_models
+
+    parts = [HEAD]
+    for title, types, note in (
+        ("Causal models", typed_models.CAUSAL, ""),
+        ("Encoders", typed_models.ENCODERS, ENCODERS),
+        ("Mixtures of experts", typed_models.EXPERT_MODELS, ""),
+        ("Encoder-decoders", typed_models.ENCODER_DECODERS, DECODERS),
+    ):
+        columns = [column for column in type_matrix.COLUMNS if any((name, column) in done for name in types)]
+        reasons: dict[str, int] = {}
+        rows = [f"| | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
+        for name, (kind, _) in types.items():
+            cells = [_shown(done.get((name, column)), reasons) for column in columns]
+            rows.append(f"| {name} (`{kind}`) | {' | '.join(cells)} |")
+        if columns:
+            notes = [f"{number}. {reason}" for reason, number in reasons.items()]
+            parts += [f"## {title}\n", *([note] if note else []), "\n".join(rows) + "\n", "\n".join(notes) + "\n"]
+    return "\n".join(parts)
+
+
+def _shown(line: dict[str, str] | None, reasons: dict[str, int]) -> str:
+    """Return a cell; a reason gets a number."""
+    if line is None:
+        return ""
+    if line["verdict"] == "works":
+        return "works"
+    # folders that are gone say nothing
+    reason = re.sub(rf"{tempfile.gettempdir()}/[^\s:;,]*", "FOLDER", line["why"]).replace("|", "\\|").replace("\n", " ")
+    return f"{line['verdict']} ({reasons.setdefault(reason, len(reasons) + 1)})"
+
+
+HEAD = """# Which steps work on which models
+
+Written by `scripts/architectures.py`: each cell runs the step on a tiny model of the type with random weights, loads
+what it wrote with transformers, and checks what the step promises. *Keep layers* and *depth*: the logits are those of
+the model with the other blocks passed over. *Magnitude*, *Wanda* and *2:4*: bit for bit the dense model under the mask.
+*Width*, *hidden* (with heads) and *Bonsai*: a smaller model that loads. Quantized ones: logits within the rounding.
+Exports: read by a runtime, which answers as the model in memory; *vLLM* serves the model of *int8* (where that can't
+be, the 16-bit one), and was run for some types. A number stands for the reason under the table.
+What is said of each type is in one place, `potstill/compression/model_types.py`.
+
+Training (`HardLabel`, `SoftLabel`, with `LoRA` or not) works on every type that transformers loads as a causal model or
+an encoder-decoder, and `Classifier` on every encoder.
+"""
+ENCODERS = "*GGUF*, *ONNX* and *OpenVINO* are `Export` for causal models, and `ExportEncoder` here.\n"
+DECODERS = "Encoder-decoders are trained and decoded; compression knows one list of blocks, and they have two.\n"
+
+if __name__ == "__main__":
+    main()

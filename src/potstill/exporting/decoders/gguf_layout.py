@@ -1,0 +1,217 @@
+"""How llama.cpp wants the weights and sizes of a model type: its own names, rows and norms as it reads them.
+
+Names are those of the package `gguf`; what llama.cpp's converter changes in the weights besides is here.
+
+Shapes: O output features, I input features, D features of a head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from potstill.compression.architecture import architecture_for, head_size, key_value_heads
+from potstill.compression.block_parts import Architecture
+from potstill.errors import BadInput
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from potstill.compression.pretrained import ModelConfig, PretrainedModel
+
+OTHER_NAMES = {"mistral": "llama"}
+"""Types that llama.cpp reads under another name."""
+PAIRED = ("llama", "granite", "smollm3")
+"""Names of llama.cpp whose heads it rotates by pairs (2i, 2i + 1), where transformers takes (i, i + D/2)."""
+PERIODS = {"gemma3": ("sliding_window_pattern", 6), "smollm3": ("no_rope_layer_interval", 4)}
+"""Every which layer differs from the others, as llama.cpp has it built in."""
+LOCAL_BASE = 10000.0
+"""Base of the positions of Gemma 3's layers with a window, which llama.cpp has built in."""
+ROPES = ("default", "linear", "llama3", "longrope")
+"""Scalings of positions that are written."""
+
+
+def name_of(config: ModelConfig) -> str:
+    """Return llama.cpp's name of a model's type; an empty text where it has none."""
+    import gguf
+
+    kind = OTHER_NAMES.get(config.model_type, config.model_type.removesuffix("_text"))
+    names = {name.replace("-", "").replace("_", ""): name for name in gguf.MODEL_ARCH_NAMES.values()}
+    return str(names.get(kind.replace("_", ""), ""))
+
+
+def problems(config: ModelConfig) -> Iterator[str]:
+    """Yield why llama.cpp would compute something else than transformers, or nothing at all."""
+    kind = name_of(config)
+    try:
+        arch = architecture_for(config)
+    except BadInput:
+        yield (
+            f"models of type {config.model_type!r} can't be written as GGUF here: use llama.cpp's convert_hf_to_gguf.py"
+        )
+        return
+    if not kind or arch.is_encoder or arch.has_experts:
+        what = "encoders have no next token" if arch.is_encoder else "llama.cpp has no such type"
+        what = "experts are not written here" if arch.has_experts else what
+        yield f"models of type {config.model_type!r} can't be written as GGUF: {what}; export to ONNX or OpenVINO"
+        return
+    if rope_kind(config) not in ROPES:
+        yield f"positions scaled by {rope_kind(config)!r} can't be written as GGUF here"
+    if getattr(config, "alibi", False) or getattr(config, "qk_layernorm", False):
+        yield "llama.cpp does not read ALiBi in a Falcon, nor norms of queries and keys in a StableLM"
+    if kind == "gemma2" and config.query_pre_attn_scalar != head_size(config):  # type: ignore[attr-defined] # Gemma's
+        yield "llama.cpp scales Gemma 2's attention by the size of a head, and query_pre_attn_scalar is another number"
+    if kind in PERIODS and not _has_period(config, PERIODS[kind][1]):
+        yield f"llama.cpp takes every {PERIODS[kind][1]}th layer of a {kind} for the other kind, and here it is not"
+    local = _rope(config, "sliding_attention").get("rope_theta", LOCAL_BASE)
+    if kind == "gemma3" and local != LOCAL_BASE:
+        yield f"layers with a window turn positions with base {local}, and llama.cpp takes {LOCAL_BASE}"
+
+
+def _has_period(config: Any, every: int) -> bool:
+    """Return whether each `every`-th layer, and no other, is full or without positions."""
+    kinds = getattr(config, "no_rope_layers", None)
+    if kinds is not None:  # 1 where positions are turned
+        return all(bool(turned) == bool((number + 1) % every) for number, turned in enumerate(kinds))
+    return all((name == "full_attention") == (not (n + 1) % every) for n, name in enumerate(config.layer_types))
+
+
+def rope_kind(config: ModelConfig) -> str:
+    """Return how positions are scaled."""
+    return str(_rope(config).get("rope_type") or "default")
+
+
+def _rope(config: ModelConfig, kind: str = "full_attention") -> dict[str, Any]:
+    """Return how positions are turned, of layers of one kind where these differ."""
+    rope = getattr(config, "rope_parameters", None) or {}
+    return rope[kind] if isinstance(rope.get(kind), dict) else {} if "full_attention" in rope else rope
+
+
+def tensor_names(config: ModelConfig) -> Any:
+    """Return gguf's map from transformers' names to llama.cpp's."""
+    import gguf
+
+    arch = {name: number for number, name in gguf.MODEL_ARCH_NAMES.items()}[name_of(config)]
+    return gguf.get_tensor_name_map(arch, config.num_hidden_layers)
+
+
+def row_order(name: str, config: ModelConfig, rows: int) -> NDArray[Any] | None:
+    """Return the order of the rows of a projection of heads as llama.cpp has it; None where they stay."""
+    import numpy as np
+
+    arch, size = architecture_for(config), head_size(config)
+    if not any(f".{path}." in name for path in arch.queries):
+        return None
+    if arch.is_fused and arch.fused == "groups":
+        return _grouped(arch, config, size)
+    if arch.is_fused or name_of(config) not in PAIRED or f".{arch.queries[2]}." in name:
+        return None
+    return np.arange(rows).reshape(rows // size, 2, size // 2).swapaxes(1, 2).reshape(-1)
+
+
+def _grouped(arch: Architecture, config: ModelConfig, size: int) -> NDArray[Any]:
+    """Return the rows of a fused projection that lie group by group as all queries, all keys, all values."""
+    import numpy as np
+
+    groups = key_value_heads(config)
+    by_group = np.arange((config.num_attention_heads + 2 * groups) * size).reshape(groups, -1, size)
+    return np.concatenate([by_group[:, :-2].reshape(-1), by_group[:, -2].reshape(-1), by_group[:, -1].reshape(-1)])
+
+
+def shift(name: str, config: ModelConfig) -> float:
+    """Return what is added to a weight: llama.cpp multiplies by a norm's weight as it is."""
+    return architecture_for(config).norm_offset if name.endswith("norm.weight") else 0.0
+
+
+def rope_factors(model: PretrainedModel) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield the tensors that say by how much each frequency is divided, by name."""
+    import numpy as np
+    import torch
+
+    kind, rope = rope_kind(model.config), _rope(model.config)
+    if kind == "longrope":
+        yield "rope_factors_long.weight", np.array(rope["long_factor"], dtype=np.float32)
+        yield "rope_factors_short.weight", np.array(rope["short_factor"], dtype=np.float32)
+    if kind == "llama3":
+        scaled = model.base_model.get_buffer("rotary_emb.inv_freq").float().cpu()
+        # transformers keeps the scaled frequencies alone; llama.cpp wants the divisors
+        base = rope["rope_theta"] ** -(torch.arange(len(scaled)) / len(scaled))
+        yield "rope_freqs.weight", (base / scaled).numpy()
+
+
+def add_sizes(writer: Any, config: Any, name: str) -> None:
+    """Write the sizes and settings of the model."""
+    arch, size = architecture_for(config), head_size(config)
+    kind = name_of(config)
+    writer.add_name(name)
+    writer.add_context_length(context_length(config))
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_block_count(config.num_hidden_layers)
+    # GPT-2 leaves it out where it is 4 times the hidden size
+    writer.add_feed_forward_length(getattr(config, arch.unit_field, None) or 4 * config.hidden_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(key_value_heads(config))
+    writer.add_key_length(size)
+    writer.add_value_length(size)
+    writer.add_vocab_size(config.vocab_size)
+    if getattr(config, "rms_norm_eps", None) is not None:
+        writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    else:
+        names = ("layer_norm_eps", "layer_norm_epsilon")
+        writer.add_layer_norm_eps(next(getattr(config, one) for one in names if hasattr(config, one)))
+    _add_rope(writer, config, size)
+    if kind in ("gptneox", "stablelm"):
+        writer.add_parallel_residual(config.use_parallel_residual)
+    if kind == "falcon":
+        writer.add_tensor_data_layout("jploski")
+    if kind in ("gemma2", "gemma3"):
+        writer.add_sliding_window(config.sliding_window)
+    for field, add in (
+        ("attn_logit_softcapping", writer.add_attn_logit_softcapping),
+        ("final_logit_softcapping", writer.add_final_logit_softcapping),
+        ("attention_multiplier", writer.add_attention_scale),
+        ("embedding_multiplier", writer.add_embedding_scale),
+        ("residual_multiplier", writer.add_residual_scale),
+        ("logits_scaling", writer.add_logit_scale),
+    ):
+        if getattr(config, field, None):
+            add(float(getattr(config, field)))
+
+
+def context_length(config: Any) -> int:
+    """Return how many tokens the file is for: within a window that llama.cpp does not keep to."""
+    longest, window = int(config.max_position_embeddings), getattr(config, "sliding_window", None)
+    if rope_kind(config) == "longrope":
+        # beyond, llama.cpp takes other factors for the whole text as soon as there is room for a longer one
+        longest = min(longest, int(_rope(config)["original_max_position_embeddings"]))
+    kept = name_of(config) in ("gemma2", "gemma3") or not getattr(config, "use_sliding_window", True)
+    return longest if kept or not window else min(longest, int(window))
+
+
+def _add_rope(writer: Any, config: Any, size: int) -> None:
+    """Write how positions are turned."""
+    import gguf
+
+    rope = _rope(config)
+    if not rope:
+        return
+    writer.add_rope_dimension_count(int(size * (rope.get("partial_rotary_factor") or 1)))
+    writer.add_rope_freq_base(float(rope.get("rope_theta", 10000.0)))
+    if rope_kind(config) == "linear":
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(float(rope["factor"]))
+    if rope_kind(config) == "longrope":
+        old = rope["original_max_position_embeddings"]
+        writer.add_rope_scaling_orig_ctx_len(old)
+        writer.add_rope_scaling_attn_factors(_attention_factor(rope, config.max_position_embeddings / old))
+
+
+def _attention_factor(rope: dict[str, Any], scale: float) -> float:
+    """Return by how much LongRoPE scales attention: as transformers has it (Ding et al. 2024)."""
+    import math
+
+    given = rope.get("attention_factor")
+    if given is not None:
+        return float(given)
+    scale = rope.get("factor") or scale
+    return 1.0 if scale <= 1 else math.sqrt(1 + math.log(scale) / math.log(rope["original_max_position_embeddings"]))

@@ -1,0 +1,60 @@
+"""Experts that no token is sent to are cut without a change."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import compressing
+import typed_models
+from potstill.compression.architecture import with_linear_layers, with_own_layers
+from potstill.compression.pruning.expert_use import keep_experts, mixtures, most_used, use
+from potstill.errors import BadInput
+from potstill.steps import ExpertPrune
+from promises import IDS, loaded, logits
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["Mixtral", "Qwen3-MoE", "DeepSeek-V3"])
+def test_unused_experts_go_without_a_change(name, tmp_path):
+    model = typed_models.made(name)
+    model.config.norm_topk_prob = True  # else the weights of others count in the sum
+    with_linear_layers(model)
+    for mixture in mixtures(model):
+        mixture.gate.norm_topk_prob = True
+        mixture.gate.weight[1] = 0
+        mixture.gate.weight[[0, 2, 3]] *= 50
+    batches = [torch.tensor(IDS)]
+    counts = use(model, batches)
+    keep = [torch.tensor([number for number in range(4) if count[number] or number == 0]) for count in counts]
+    keep = [index if len(index) == 3 else most_used(count, 3) for index, count in zip(keep, counts, strict=True)]
+    unused = [count for index, count in zip(keep, counts, strict=True) if count.sum() == count[index].sum()]
+    before = logits(model)
+    keep_experts(model, keep)
+    if len(unused) == len(counts):
+        assert torch.allclose(logits(model), before, atol=1e-4)
+    in_memory = logits(model)
+    with_own_layers(model)
+    model.save_pretrained(tmp_path)
+    assert torch.allclose(logits(loaded(name, tmp_path)), in_memory, atol=1e-4)
+
+
+def test_the_step_keeps_the_most_used_and_the_model_loads(tmp_path):
+    model = typed_models.folder(tmp_path / "model", "Qwen3-MoE")
+    out, context = compressing.run_step(
+        ExpertPrune, model, tmp_path, calibration=compressing.rows(8), max_length=96, experts=3
+    )
+    assert loaded("Qwen3-MoE", out).config.num_experts == 3
+    assert context.notes["parameters"]["after"] < context.notes["parameters"]["before"]
+    assert all(len(counts) == 4 for counts in context.notes["use"])
+    for experts, problem in ((1, "take 2 to 3"), (4, "take 2 to 3")):
+        with pytest.raises(BadInput, match=problem):
+            compressing.run_step(
+                ExpertPrune, model, tmp_path, "no", calibration=compressing.rows(8), max_length=96, experts=experts
+            )
+
+
+def test_a_model_without_experts_is_refused(tmp_path):
+    model = typed_models.folder(tmp_path / "model", "Qwen3")
+    with pytest.raises(BadInput, match="no mixture of experts: take WidthPrune"):
+        compressing.run_step(ExpertPrune, model, tmp_path, calibration=compressing.rows(8), max_length=96, experts=3)

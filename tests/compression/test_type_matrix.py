@@ -1,0 +1,28 @@
+"""A cheap part of `scripts/architectures.py`: every type, four steps, and what each of them promises."""
+
+from __future__ import annotations
+
+import pytest
+
+import type_matrix
+import typed_models
+
+COLUMNS = ("keep layers", "Wanda", "depth", "int8")
+REFUSED = {
+    ("ALBERT", "depth"),
+    *((name, "int8") for name in ("GPT-2", "Falcon", "Falcon-7B", "Falcon-RW", "Mixtral", "Qwen3-MoE", "DeepSeek-V3")),
+    ("ALBERT", "keep layers"),
+    *(("gpt-oss", column) for column in ("Wanda", "depth", "int8")),
+    *((name, column) for name in typed_models.ENCODER_DECODERS for column in ("Wanda", "depth")),
+}
+"""What can't be, each with a reason."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", typed_models.ALL)
+def test_steps_keep_their_promises_on_every_type(name, tmp_path):
+    model = typed_models.folder(tmp_path / "model", name)
+    cells = {column: type_matrix.cell(name, column, model, tmp_path / column) for column in COLUMNS}
+    assert {column: cell.verdict for column, cell in cells.items()} == {
+        column: "refused" if (name, column) in REFUSED else "works" for column in COLUMNS
+    }, cells
