@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge
 
+from potstill.compression.quantization_config import BITSANDBYTES
 from potstill.models import folder as checkpoint
 from potstill.steps.compression.base import CalibratedStep
-from potstill.steps.quantization.base import BITSANDBYTES, Card, publish_as, reference, round_layers
+from potstill.steps.quantization.base import Card, publish_as, reference, round_layers
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from potstill.compression.quantization_config import BITSANDBYTES
 from potstill.errors import BadInput
 from potstill.models import folder as checkpoint
 from potstill.steps.compression.base import CalibratedStep
-from potstill.steps.quantization.base import BITSANDBYTES, Card, publish_as, reference
+from potstill.steps.quantization.base import Card, publish_as, reference
 from potstill.steps.quantization.int4 import few
 
 if TYPE_CHECKING:
