@@ -56,12 +56,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder)
         began = time.perf_counter()
-        made = Pipeline("rows", outputs={"rows": Rows(count, name="rows")}).run(store=store, watcher=Silent())["rows"]
-        print(f"{count:,} rows, {made.size / 1e6:.0f} MB, made in {time.perf_counter() - began:.0f} s")
+        artifact = Pipeline("rows", outputs={"rows": Rows(count, name="rows")}).run(store=store, watcher=Silent())[
+            "rows"
+        ]
+        print(f"{count:,} rows, {artifact.size / 1e6:.0f} MB, made in {time.perf_counter() - began:.0f} s")
         tokens = Tokens()
         with TestClient(application(SeenStore(store), tokens, "potstill"), base_url=BASE) as client:
             client.get("/", params={"token": tokens.token})
-            for name, address in pages(made.key, count):
+            for name, address in pages(artifact.key, count):
                 times = [timed(client, address) for _ in range(TRIES)]
                 passed, busy = (statistics.median(one) * 1000 for one in zip(*times, strict=True))
                 print(f"{passed:7.0f} ms  {busy:7.0f} ms  {name}", flush=True)

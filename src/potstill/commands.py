@@ -141,10 +141,10 @@ def lost(options: argparse.Namespace) -> int:
     """Show what filters and failures took."""
     from potstill.looking.lost import described, losses
 
-    taken = losses(options.store, options.key, options.examples)
+    lost_rows = losses(options.store, options.key, options.examples)
     if not options.json:
-        say(described(taken))
-    print_json(options, taken.as_json())
+        say(described(lost_rows))
+    print_json(options, lost_rows.as_json())
     return DONE
 
 

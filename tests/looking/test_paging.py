@@ -33,13 +33,13 @@ class Make(Step):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     store = tmp_path_factory.mktemp("store")
     return Pipeline("p", outputs={"made": Make(name="made")}).run(store=store, watcher=Silent())["made"]
 
 
-def numbers(made: Artifact, **query: Any) -> list[int]:
-    return [row.number for row in page(made, "", Query(limit=200, **query)).rows]
+def numbers(artifact: Artifact, **query: Any) -> list[int]:
+    return [row.number for row in page(artifact, "", Query(limit=200, **query)).rows]
 
 
 def where(condition: Any) -> list[int]:
@@ -66,47 +66,49 @@ def where(condition: Any) -> list[int]:
     ],
 )
 def test_a_filter_keeps_what_plain_python_keeps(
-    made: Artifact, column: str, operator: str, value: str, condition: Any
+    artifact: Artifact, column: str, operator: str, value: str, condition: Any
 ) -> None:
     expected = where(condition)
     assert expected and len(expected) < len(ROWS)
-    assert numbers(made, filters=[Filter(column, operator, value)]) == expected
+    assert numbers(artifact, filters=[Filter(column, operator, value)]) == expected
 
 
-def test_a_search_looks_into_every_text_in_any_case_and_takes_no_wildcard(made: Artifact) -> None:
-    assert numbers(made, search="wORD 7") == where(lambda row: "word 7" in (row["text"] or "").lower())
-    assert numbers(made, search="2'; --") == where(lambda row: row[ODD] == "2'; --")
-    assert numbers(made, search="W%d") == []
-    assert numbers(made, search="w.rd") == numbers(made, search="(?-i)") == numbers(made, search="word|") == []
-    assert numbers(made, search=" %_") == [5]
+def test_a_search_looks_into_every_text_in_any_case_and_takes_no_wildcard(artifact: Artifact) -> None:
+    assert numbers(artifact, search="wORD 7") == where(lambda row: "word 7" in (row["text"] or "").lower())
+    assert numbers(artifact, search="2'; --") == where(lambda row: row[ODD] == "2'; --")
+    assert numbers(artifact, search="W%d") == []
+    assert (
+        numbers(artifact, search="w.rd") == numbers(artifact, search="(?-i)") == numbers(artifact, search="word|") == []
+    )
+    assert numbers(artifact, search=" %_") == [5]
 
 
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("column", ["number", "half", "text", ODD])
 def test_pages_of_a_sorted_column_have_every_row_once_in_order_missing_ones_last(
-    made: Artifact, column: str, descending: bool
+    artifact: Artifact, column: str, descending: bool
 ) -> None:
     query = Query(sort=column, descending=descending, limit=15)
-    pages = [page(made, "", replace(query, offset=offset)) for offset in range(0, 100, 15)]
+    pages = [page(artifact, "", replace(query, offset=offset)) for offset in range(0, 100, 15)]
     rows = [row.number for one in pages for row in one.rows]
-    there = sorted(where(lambda row: row[column] is not None), key=lambda number: ROWS[number][column])
+    expected = sorted(where(lambda row: row[column] is not None), key=lambda number: ROWS[number][column])
     if descending:
-        there.sort(key=lambda number: ROWS[number][column], reverse=True)
-    assert rows == there + where(lambda row: row[column] is None)
+        expected.sort(key=lambda number: ROWS[number][column], reverse=True)
+    assert rows == expected + where(lambda row: row[column] is None)
 
 
-def test_a_page_counts_what_matches_and_stays_within_it(made: Artifact) -> None:
-    shown = page(made, "", Query(filters=[Filter("number", "less", "30")], limit=20))
+def test_a_page_counts_what_matches_and_stays_within_it(artifact: Artifact) -> None:
+    shown = page(artifact, "", Query(filters=[Filter("number", "less", "30")], limit=20))
     assert (shown.total, shown.matching, len(shown.rows), shown.offset) == (100, 30, 20, 0)
-    last = page(made, "", Query(filters=[Filter("number", "less", "30")], limit=20, offset=9_999))
+    last = page(artifact, "", Query(filters=[Filter("number", "less", "30")], limit=20, offset=9_999))
     assert (last.offset, len(last.rows)) == (20, 10)
-    assert page(made, "", Query(search="nowhere")).matching == 0
+    assert page(artifact, "", Query(search="nowhere")).matching == 0
 
 
-def test_all_that_is_wrong_with_a_query_is_named_together(made: Artifact) -> None:
+def test_all_that_is_wrong_with_a_query_is_named_together(artifact: Artifact) -> None:
     filters = [Filter("numbre", "is", "1"), Filter("number", "is", "many"), Filter("text", "drop", "1")]
     with pytest.raises(BadInput) as raised:
-        page(made, "", Query(filters=filters, sort="tex"))
+        page(artifact, "", Query(filters=filters, sort="tex"))
     texts = [str(problem) for problem in raised.value.problems]
     assert len(texts) == 4
     assert "did you mean number?" in texts[0]
@@ -114,18 +116,18 @@ def test_all_that_is_wrong_with_a_query_is_named_together(made: Artifact) -> Non
     assert any("'drop'" in text and "contains" in text for text in texts)
 
 
-def test_a_long_cell_is_cut_and_says_how_much(made: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_cell_is_cut_and_says_how_much(artifact: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paging, "LONGEST", 3)
-    first = page(made, "", Query(limit=1)).rows[0].cells[0]
+    first = page(artifact, "", Query(limit=1)).rows[0].cells[0]
     assert (first.text, first.more) == ("Wor", 4)
 
 
-def test_one_row_is_shown_whole_and_one_that_is_not_there_is_named(made: Artifact) -> None:
-    columns, row, total = whole_row(made, "", 42)
+def test_one_row_is_shown_whole_and_one_that_is_not_there_is_named(artifact: Artifact) -> None:
+    columns, row, total = whole_row(artifact, "", 42)
     cells = dict(zip([column.name for column in columns], [cell.text for cell in row.cells], strict=True))
     assert (cells["text"], cells["tags"], total) == ("Word 2 ", "[42]", 100)
     with pytest.raises(BadInput, match="rows 0 to 99"):
-        whole_row(made, "", 100)
+        whole_row(artifact, "", 100)
 
 
 def test_rows_in_several_files_are_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,9 +135,9 @@ def test_rows_in_several_files_are_one(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(files, "GROUP_ROWS", 7)
     monkeypatch.setattr(files, "PART_GROUPS", 2)
-    made = Pipeline("p", outputs={"made": Make(name="made")}).run(store=tmp_path, watcher=Silent())["made"]
-    assert len(made.parts()) > 5
-    shown = page(made, "", Query(offset=40, limit=20))
+    artifact = Pipeline("p", outputs={"made": Make(name="made")}).run(store=tmp_path, watcher=Silent())["made"]
+    assert len(artifact.parts()) > 5
+    shown = page(artifact, "", Query(offset=40, limit=20))
     assert [row.number for row in shown.rows] == list(range(40, 60))
-    assert numbers(made, sort="number") == sorted(range(100), key=lambda number: ROWS[number]["number"])
-    assert whole_row(made, "", 93)[1].cells[4].text == "[93]"
+    assert numbers(artifact, sort="number") == sorted(range(100), key=lambda number: ROWS[number]["number"])
+    assert whole_row(artifact, "", 93)[1].cells[4].text == "[93]"

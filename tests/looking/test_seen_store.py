@@ -21,18 +21,18 @@ class Make(Step):
 def test_an_artifact_is_hashed_once_and_again_when_a_file_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = Pipeline("p", outputs={"made": Make(name="made")}).run(store=tmp_path, watcher=Silent())["made"]
+    artifact = Pipeline("p", outputs={"made": Make(name="made")}).run(store=tmp_path, watcher=Silent())["made"]
     hashed, digest = [], manifests.file_digest
     monkeypatch.setattr(manifests, "file_digest", lambda path: hashed.append(path) or digest(path))
     store = SeenStore(tmp_path)
-    assert store.lookup(made.key).artifact == store.lookup(made.key).artifact == made
+    assert store.lookup(artifact.key).artifact == store.lookup(artifact.key).artifact == artifact
     assert len(hashed) == len(set(hashed)) > 0
-    part = made.path / "data" / made.parts()[0]
+    part = artifact.path / "data" / artifact.parts()[0]
     content = part.read_bytes()
     part.write_bytes(content[:-1] + b"?")
-    assert "was changed" in store.lookup(made.key).damage
+    assert "was changed" in store.lookup(artifact.key).damage
     part.write_bytes(content)
-    assert store.lookup(made.key).artifact == made
-    (made.path / "manifest.json").unlink()
-    assert store.lookup(made.key).artifact is None
+    assert store.lookup(artifact.key).artifact == artifact
+    (artifact.path / "manifest.json").unlink()
+    assert store.lookup(artifact.key).artifact is None
     assert store.lookup("ff" * 16).damage == ""

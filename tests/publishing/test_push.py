@@ -93,14 +93,14 @@ def test_what_is_no_model_and_no_rows_or_no_repository_is_refused(store):
 
 
 def test_what_a_person_wrote_in_a_card_stays(tmp_path):
-    there = tmp_path / "README.md"
+    card_file = tmp_path / "README.md"
     ours = f"---\nlicense: mit\ntags:\n- potstill\n---\n\n# Ours\n\n{MARK}\n"
-    there.write_text("---\nlicense: apache-2.0\nlanguage: en\n---\n# By hand\n")
-    text = merged(there, ours)
+    card_file.write_text("---\nlicense: apache-2.0\nlanguage: en\n---\n# By hand\n")
+    text = merged(card_file, ours)
     assert yaml.safe_load(text.split("---\n")[1]) == {"license": "mit", "language": "en", "tags": ["potstill"]}
     assert text.endswith("# By hand\n")
-    there.write_text(text.replace("# By hand", f"# Theirs\n{MARK}"))
-    assert "# Ours" in merged(there, ours)
+    card_file.write_text(text.replace("# By hand", f"# Theirs\n{MARK}"))
+    assert "# Ours" in merged(card_file, ours)
 
 
 @pytest.mark.slow
@@ -111,8 +111,8 @@ def test_a_push_arrives_whole_private_and_in_one_commit(store):
         environment |= {"HF_ENDPOINT": served.address, "HF_TOKEN": "hf_test", "HF_HUB_DISABLE_XET": "1"}
         arguments = ["push", key_of(store, "free"), "me/thing", "--store", str(store)]
         command = [sys.executable, "-m", "potstill", *arguments]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+        process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert process.returncode == 0, process.stderr
         wrong = subprocess.run(
             command, env=environment | {"HF_TOKEN": "hf_wrong"}, capture_output=True, text=True, check=False
         )
@@ -122,7 +122,7 @@ def test_a_push_arrives_whole_private_and_in_one_commit(store):
     assert set(repo["files"]) == {"README.md", "data/part-00000.parquet"}
     [parquet] = store.glob(f"artifacts/{key_of(store, 'free')}/data/*.parquet")
     assert repo["files"]["data/part-00000.parquet"] == parquet.read_bytes()
-    assert "pushed: http://127.0.0.1" in done.stdout
+    assert "pushed: http://127.0.0.1" in process.stdout
     assert wrong.returncode == 2
     assert "is HF_TOKEN set" in wrong.stderr
     assert "hf_wrong" not in wrong.stdout + wrong.stderr

@@ -93,10 +93,10 @@ def test_a_library_takes_them(tmp_path, tracker):
         "PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parent)]),
     }
     script = f"import test_trackers, pathlib; test_trackers.run(pathlib.Path('store'), {tracker!r})"
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
-    assert done.returncode == 0, done.stderr
-    assert "did not take" not in done.stdout + done.stderr
+    assert process.returncode == 0, process.stderr
+    assert "did not take" not in process.stdout + process.stderr
     names = {"tensorboard": "runs/measured-*/events.*", "trackio": "trackio/**/*", "wandb": "wandb/**/*.wandb"}
     assert [*tmp_path.glob(names.get(tracker, "mlflow.db"))]

@@ -77,9 +77,9 @@ def unpacked(blob):
 
 def test_the_page_carries_equal_texts_once_and_says_what_it_cut():
     rows = tuple(sample(kept("y" * 5_000), kept("short"), id=str(n)) for n in range(3))
-    held = unpacked(blob_of([Samples("Answers", ("one", "two"), rows)]))
-    assert len([text for text in held["texts"] if text.startswith("y")]) == 1
-    assert next(text for text in held["texts"] if text.startswith("y")) == f"{'y' * 4_000}…+1000"
+    content = unpacked(blob_of([Samples("Answers", ("one", "two"), rows)]))
+    assert len([text for text in content["texts"] if text.startswith("y")]) == 1
+    assert next(text for text in content["texts"] if text.startswith("y")) == f"{'y' * 4_000}…+1000"
 
 
 def test_what_is_too_much_for_the_page_is_cut_and_thinned():

@@ -143,11 +143,11 @@ def test_it_is_complete_without_its_script(folder):
 
 def test_the_page_holds_what_the_file_beside_it_holds(folder):
     blob = re.search(r'id="sample-data">([^<]+)<', (folder / "index.html").read_text())[1]
-    held = json.loads(gzip.decompress(base64.b64decode(blob)))
+    content = json.loads(gzip.decompress(base64.b64decode(blob)))
     lines = [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
-    [section] = held["sections"]
+    [section] = content["sections"]
     assert len(section["rows"]) == len(lines) == ROWS
-    assert held["texts"][section["rows"][0][2]] == lines[0]["input"]
+    assert content["texts"][section["rows"][0][2]] == lines[0]["input"]
     assert max(len(line["input"]) for line in lines) > 1_000_000  # whole, where the page cuts
 
 

@@ -46,9 +46,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/api/repos/create":
             wish = json.loads(body)
             name = f"{wish.get('type', 'model')}:{wish.get('organization')}/{wish['name']}"
-            there = name in self.hub.repos
+            exists = name in self.hub.repos
             self.hub.repos.setdefault(name, {"made": wish, "files": {}, "commits": []})
-            self._answer({"url": self._place(name)}, 409 if there else 200)
+            self._answer({"url": self._place(name)}, 409 if exists else 200)
         elif self.path == "/api/validate-yaml":
             self._answer({"errors": [], "warnings": []})
         elif "/preupload/" in self.path:

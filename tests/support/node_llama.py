@@ -19,8 +19,12 @@ SCRIPT = Path(__file__).with_suffix(".mjs")
 def why_not() -> str:
     """Return why it can't be asked here, or nothing."""
     folder = Path(os.environ.get("NODE_LLAMA_CPP") or "/nowhere")
-    there = shutil.which("node") and (folder / "node_modules" / "node-llama-cpp").is_dir()
-    return "" if there else "NODE_LLAMA_CPP names no folder with the npm package node-llama-cpp, or there is no node"
+    is_installed = shutil.which("node") and (folder / "node_modules" / "node-llama-cpp").is_dir()
+    return (
+        ""
+        if is_installed
+        else "NODE_LLAMA_CPP names no folder with the npm package node-llama-cpp, or there is no node"
+    )
 
 
 def ask(file: Path, texts: Sequence[Sequence[int]], words: Sequence[str] = (), context: int = 64) -> dict[str, Any]:

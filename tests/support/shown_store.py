@@ -47,14 +47,14 @@ class Drop(Step):
 
     def run(self, rows: Any, context: Any) -> Any:
         context.logger.info("dropping, and \u202e %s", SCRIPT)
-        kept = []
+        records = []
         for row in rows:
             if row["number"] >= self.least:
-                kept.append(row)
+                records.append(row)
             else:
                 context.ledger.lose(row["id"], "filtered", f"too small {SCRIPT}", str(row["text"]))
         context.ledger.lose("r999", "permanent", "no answer", "half \ud800 a character")
-        return kept
+        return records
 
     max_failed: float = 0.5
 
@@ -117,6 +117,6 @@ def pipeline(name: str = "talk", *, rate: float = 0.1, fails: bool = False, rows
 
 def make(folder: Path) -> Path:
     """Run three times: as it is, with another rate, and with a step that fails; return the store."""
-    for made in (pipeline(), pipeline(rate=0.2), pipeline("broken", fails=True)):
-        made.execute(store=folder, watcher=Silent())
+    for one in (pipeline(), pipeline(rate=0.2), pipeline("broken", fails=True)):
+        one.execute(store=folder, watcher=Silent())
     return folder

@@ -111,7 +111,7 @@ def test_a_running_step_that_has_logged_nothing_shows_what_its_process_prints(tm
     history.finished("a", "failed", key=key)
     history.close("failed")
     assert log_path(store, key) == (own, True)
-    done = tmp_path / "artifacts" / key / "log.txt"
-    done.parent.mkdir(parents=True)
-    done.write_text("all")
-    assert log_path(store, key) == (done, True)
+    finished = tmp_path / "artifacts" / key / "log.txt"
+    finished.parent.mkdir(parents=True)
+    finished.write_text("all")
+    assert log_path(store, key) == (finished, True)

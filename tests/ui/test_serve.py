@@ -38,10 +38,10 @@ def test_only_this_machine_is_listened_to_at_the_next_free_port() -> None:
         assert address == "127.0.0.1"
         with pytest.raises(RequestError, match=f"port {port} of 127.0.0.1 can't be served"), serve.bound(port):
             pass
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        place = taken.getsockname()[1]
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        place = other.getsockname()[1]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(serve, "PORT", place)
             with serve.bound(None) as second:

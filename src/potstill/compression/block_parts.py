@@ -83,7 +83,7 @@ class Architecture:
 
     @property
     def is_fused(self) -> bool:
-        """Whether query, key and value are one projection."""
+        """Return whether query, key and value are one projection."""
         return len(self.queries) == 1
 
 

@@ -46,8 +46,8 @@ class ExpertLayers(nn.ModuleList):
             token, place = torch.where(chosen == number)
             if len(token):
                 read = states[token]
-                made = expert.down_proj(activation(expert.gate_proj(read)) * expert.up_proj(read))
-                total.index_add_(0, token, (made * weights[token, place, None]).to(total.dtype))
+                outputs = expert.down_proj(activation(expert.gate_proj(read)) * expert.up_proj(read))
+                total.index_add_(0, token, (outputs * weights[token, place, None]).to(total.dtype))
         return total
 
     def keep(self, numbers: Sequence[int]) -> None:

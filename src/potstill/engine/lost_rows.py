@@ -49,8 +49,8 @@ def reasons_in(folder: Path, examples: int, known_counts: Mapping[tuple[str, str
         first = shown.setdefault(place, [])
         if len(first) < examples:
             first.append({"row": str(line.get("row", "")), "detail": str(line.get("detail", ""))})
-    seen = {reason for _, reason in counts}
-    counts.update({place: count for place, count in known_counts.items() if place[1] not in seen})
+    with_lines = {reason for _, reason in counts}
+    counts.update({place: count for place, count in known_counts.items() if place[1] not in with_lines})
     order = sorted(counts, key=lambda place: (-counts[place], place))
     return [Reason(state, reason, counts[state, reason], shown.get((state, reason), [])) for state, reason in order]
 

@@ -30,8 +30,8 @@ class Step:
 def all_runs(store: Store) -> list[RunHistory]:
     """Return all runs of a store, those that go on first and then the latest."""
     runs = histories(store.root)
-    known = {(run.origin.pipeline, run.origin.file) for run in runs}
-    return runs + [run for run in _recorded(store) if (run.origin.pipeline, run.origin.file) not in known]
+    with_history = {(run.origin.pipeline, run.origin.file) for run in runs}
+    return runs + [run for run in _recorded(store) if (run.origin.pipeline, run.origin.file) not in with_history]
 
 
 def run_of(store: Store, name: str) -> RunHistory:

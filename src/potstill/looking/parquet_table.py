@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from potstill.errors import BadInput, MissingExtra
-from potstill.looking.rows import SETTINGS
+from potstill.looking.rows import SETTINGS, confine
 
 LONGEST = 600
 """Letters of a cell on a page; the row's own page has more."""
@@ -114,8 +114,8 @@ class Table:
     def places(self, source: str, order: str, limit: int, offset: int) -> list[Place]:
         """Return where rows of a source stand, in an order: of `matches`, or of `{rows}` themselves."""
         text = f"SELECT {', '.join(PLACE)} FROM {source} {order} LIMIT {limit} OFFSET {offset}"
-        found = self.run(text) if "{rows}" in source else self.query(text, ())
-        return [(int(index), int(number)) for index, number in found]
+        records = self.run(text) if "{rows}" in source else self.query(text, ())
+        return [(int(index), int(number)) for index, number in records]
 
     def at(self, columns: Sequence[Column], places: Sequence[Place], longest: int) -> list[tuple[Place, list[Cell]]]:
         """Return the rows at some places, in their order, each cell as the beginning of its text."""
@@ -155,10 +155,7 @@ def reading(files: Sequence[Path]) -> Iterator[Table]:
     late = threading.Timer(SECONDS, connection.interrupt)
     late.daemon = True
     try:
-        connection.execute("SET allowed_paths = ?", [[str(file) for file in files]])
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET lock_configuration = true")
+        confine(connection, files)
         late.start()
         yield Table(connection, files)
     except duckdb.InterruptException as error:

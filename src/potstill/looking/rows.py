@@ -7,13 +7,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from potstill.engine.inventory import complete_key, whole_artifact
 from potstill.engine.pipeline import open_store
 from potstill.engine.rows.files import first_rows
 from potstill.engine.store.artifacts import Artifact
 from potstill.errors import BadInput, MissingExtra, RequestError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 EVALUATED = "rows.parquet"
 """Where an evaluation keeps its rows, beside its figures."""
@@ -119,14 +122,10 @@ def _matching(
         import duckdb
     except ImportError as error:
         raise MissingExtra("--where", "duckdb", "data") from error
-    paths = [str(file) for file in files]
     connection = duckdb.connect(":memory:", config=SETTINGS)
     try:
-        connection.execute("SET allowed_paths = ?", [paths])
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET lock_configuration = true")
-        relation = connection.from_parquet(paths).filter(where)
+        confine(connection, files)
+        relation = connection.from_parquet([str(file) for file in files]).filter(where)
         # by rows, not by the relation's own count, which is of a column's values
         matching = int(relation.aggregate("count(*)").fetchall()[0][0])
         return matching, relation.limit(count).to_arrow_table().to_pylist()
@@ -136,6 +135,14 @@ def _matching(
         raise BadInput(f"--where {where!r}: {what}; the columns are {column_list}") from error
     finally:
         connection.close()
+
+
+def confine(connection: DuckDBPyConnection, files: Sequence[Path]) -> None:
+    """Let a connection reach `files` and nothing else, for good; times are shown in UTC."""
+    connection.execute("SET allowed_paths = ?", [[str(file) for file in files]])
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET lock_configuration = true")
 
 
 def plain(value: object) -> Any:

@@ -104,7 +104,7 @@ def answers_of(steps: Mapping[str, Artifact]) -> list[Answers]:
     """Return those of a run's artifacts, by name of the step, that kept answers."""
     from pyarrow import ArrowInvalid, parquet
 
-    kept = []
+    answers = []
     for name, artifact in steps.items():
         if EVALUATED in artifact.manifest["files"]:
             try:
@@ -112,8 +112,8 @@ def answers_of(steps: Mapping[str, Artifact]) -> list[Answers]:
             except (ArrowInvalid, OSError):
                 continue
             if all(column in columns for column in NEEDED):
-                kept.append(Answers(short(name), artifact, columns))
-    return kept
+                answers.append(Answers(short(name), artifact, columns))
+    return answers
 
 
 def short(name: str) -> str:

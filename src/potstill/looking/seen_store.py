@@ -23,8 +23,8 @@ class SeenStore(Store):
             state = signature(folder)
         except OSError:
             return super().lookup(key)
-        seen = self._seen.get(key)
-        if seen is None or seen[0] != state:
+        last = self._seen.get(key)
+        if last is None or last[0] != state:
             # the state of before: what changes while it is hashed is looked at again
-            seen = self._seen[key] = (state, super().lookup(key))
-        return seen[1]
+            last = self._seen[key] = (state, super().lookup(key))
+        return last[1]

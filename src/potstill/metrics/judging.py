@@ -87,7 +87,7 @@ def pair_figures(pairs: Sequence[Pair], clusters: Sequence[Hashable] | None = No
         for pair in pairs
         if pair.lengths[0] != pair.lengths[1]
     ]
-    known = [
+    labelled = [
         POINTS[pair.better] if pair.right[0] else 1 - POINTS[pair.better]
         for pair in pairs
         if pair.right is not None and pair.right[0] != pair.right[1]
@@ -103,8 +103,8 @@ def pair_figures(pairs: Sequence[Pair], clusters: Sequence[Hashable] | None = No
         "contradicted": sum(not pair.agreed for pair in pairs) / len(pairs),
         "longer_wins": _average(longer),
         "longer_by": sum(pair.lengths[0] - pair.lengths[1] for pair in pairs) / len(pairs),
-        "gold_agreement": _average(known),
-        "gold_pairs": len(known),
+        "gold_agreement": _average(labelled),
+        "gold_pairs": len(labelled),
         **_of_people(people, others, "human_agreement", _average(same)),
     }
 

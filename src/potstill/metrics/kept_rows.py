@@ -108,13 +108,13 @@ def read_answers(folder: Path | None) -> list[KeptAnswer]:
     from pyarrow import parquet
 
     try:
-        there = parquet.read_schema(folder / FILE).names
-        if not {"set", "input", "gold", "answer"} <= set(there):
+        names = parquet.read_schema(folder / FILE).names
+        if not {"set", "input", "gold", "answer"} <= set(names):
             return []
-        table = parquet.read_table(folder / FILE, columns=[name for name in (*TEXTS, *RIGHT) if name in there])
+        table = parquet.read_table(folder / FILE, columns=[name for name in (*TEXTS, *RIGHT) if name in names])
     except pa.ArrowInvalid:  # a file of that name that is none of ours
         return []
-    right = next((name for name in RIGHT if name in there), "")
+    right = next((name for name in RIGHT if name in names), "")
     return [_answer(row, number, row.get(right)) for number, row in enumerate(table.to_pylist())]
 
 

@@ -105,11 +105,13 @@ class Source:
     """Something that a model was made from."""
 
     role: Role
+    """What the model took from it: weights, rows or answers."""
     name: str
     """A Hub id, or the name of a file or folder; never where it lies."""
     step: str
     """The step that took it."""
     licence: Licence
+    """What it stands under."""
     is_on_hub: bool = False
     """Whether its name is one of the Hub."""
 
@@ -129,9 +131,11 @@ def licence_at(place: str | Path) -> Licence:
             return licence
     for file in sorted(one for one in _files(folder) if re.match(r"(?i)(licen[cs]e|copying|notice)\b", one.name)):
         head = file.read_text(encoding="utf-8", errors="replace")[:_HEAD]
-        known = next((known for pattern, known in BY_TEXT if re.search(pattern, head, re.IGNORECASE)), "")
-        if known:
-            return Licence(known, by=file.name)
+        licence_id = next(
+            (licence_id for pattern, licence_id in BY_TEXT if re.search(pattern, head, re.IGNORECASE)), ""
+        )
+        if licence_id:
+            return Licence(licence_id, by=file.name)
         if re.match(r"(?i)licen[cs]e", file.name):
             return Licence("other", name=f"see {file.name}", by=file.name)
     return Licence("")
@@ -139,8 +143,8 @@ def licence_at(place: str | Path) -> Licence:
 
 def licence_of(front: Mapping[str, Any], by: str) -> Licence:
     """Return the licence in the front matter of a card."""
-    given = front.get("license")
-    several = [str(one).lower() for one in given] if isinstance(given, list) else [str(given).lower()] if given else []
+    value = front.get("license")
+    several = [str(one).lower() for one in value] if isinstance(value, list) else [str(value).lower()] if value else []
     licences = [Licence(one, by=by) for one in several]
     chosen = most_restrictive(licences)
     if chosen.id == "other":

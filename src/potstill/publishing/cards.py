@@ -83,7 +83,7 @@ def model_card(
         **extra,
     )
     text = (model.folder / "README.md").read_text(encoding="utf-8") if own else f"# {escape(model.name)}\n"
-    body = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL).strip()
+    body = body_of(text).strip()
     # the card in the artifact says that the base's licence applies; this one names it, or says that nobody knows it
     body = re.sub(r"^Licence: .*$", f"Licence: {licence}.", body, count=1, flags=re.MULTILINE)
     body = body.replace("FOLDER", repo)
@@ -122,6 +122,11 @@ def data_card(lineage: Sequence[Ancestor], repo: str, licence: Licence, sources:
             cells = (step.name, step.type, f"{step.manifest['rows']:,}", "; ".join(lost))
             lines.append(f"| {' | '.join(map(escape, cells))} |")
     return "\n".join([*lines, "", *_made_from(sources)])
+
+
+def body_of(card: str) -> str:
+    """Return a card without its front matter."""
+    return re.sub(r"\A---\s*\n.*?\n---[ \t]*\n", "", card, flags=re.DOTALL)
 
 
 def _licence(licence: Licence) -> dict[str, Any]:

@@ -11,18 +11,18 @@ def lineage_of(store: Store, artifact: Artifact) -> tuple[list[Ancestor], list[s
     order: dict[str, Ancestor] = {}
     gone: list[str] = []
     waiting: list[tuple[str, Artifact | None, bool]] = [(artifact.key, artifact, False)]
-    seen = {artifact.key}
+    visited = {artifact.key}
     while waiting:
-        key, held, is_ready = waiting.pop()
-        if held is None:
+        key, one, is_ready = waiting.pop()
+        if one is None:
             gone.append(key)
         elif is_ready:
-            order[key] = _ancestor(held)
+            order[key] = _ancestor(one)
         else:
-            waiting.append((key, held, True))
-            parents = [str(parent) for parent in held.manifest["input_keys"]]
-            waiting += [(parent, store.lookup(parent).artifact, False) for parent in parents if parent not in seen]
-            seen |= set(parents)
+            waiting.append((key, one, True))
+            parents = [str(parent) for parent in one.manifest["input_keys"]]
+            waiting += [(parent, store.lookup(parent).artifact, False) for parent in parents if parent not in visited]
+            visited |= set(parents)
     return list(order.values()), sorted(gone)
 
 

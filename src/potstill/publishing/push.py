@@ -37,6 +37,7 @@ class File:
     path: Path | None
     """Where it lies; `None` of the card, which is written for the push."""
     bytes: int
+    """Its size."""
 
     @property
     def is_apart(self) -> bool:
@@ -49,17 +50,25 @@ class Push:
     """An artifact on its way to the Hub."""
 
     key: str
+    """Key of the artifact."""
     name: str
+    """Name of the step that made it."""
     repo: str
+    """Repository on the Hub, as OWNER/NAME."""
     kind: Kind
+    """What the repository holds."""
     card: str
     """The text of its card."""
     files: tuple[File, ...]
+    """All files of the commit, the card first."""
     licence: Licence
+    """The strictest of the licences of the sources."""
     sources: tuple[Source, ...]
+    """What it was made from."""
     obstacles: tuple[str, ...]
     """What stops it until its licences are accepted."""
     warnings: tuple[str, ...]
+    """What does not stop it, but may be unwanted."""
 
     @property
     def bytes(self) -> int:
@@ -187,12 +196,12 @@ def _known_trap(source: Source) -> str:
 
 def _warnings(files: Sequence[File], card: str, store: Store, repo: str, sources: Sequence[Source]) -> Iterator[str]:
     """Yield what does not stop a push, but may be unwanted."""
-    here = {str(store.root.absolute()), str(Path.cwd()), str(Path.home())} - {"/"}
+    own_paths = {str(store.root.absolute()), str(Path.cwd()), str(Path.home())} - {"/"}
     for file in files:
         if file.bytes > LARGE or not file.name.endswith(READ):
             continue
         text = card if file.path is None else file.path.read_text(encoding="utf-8", errors="replace")
-        if any(f"{place}/" in text for place in here):
+        if any(f"{place}/" in text for place in own_paths):
             yield f"{file.name} names a path of this machine"
     if any(re.match(r"llama[34]", one.licence.id) for one in sources) and not repo.partition("/")[2].startswith(
         "Llama"

@@ -32,6 +32,7 @@ class Result:
     figures: Mapping[str, float]
     """By name; those of a test set behind its name and a slash."""
     parameters: Mapping[str, Any]
+    """Parameters of the step, by name."""
     lineage: tuple[str, ...]
     """Names of the steps that it was made from."""
     page: Path | None

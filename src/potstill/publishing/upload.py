@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from potstill.errors import PotstillError, RequestError
 from potstill.models.licences import front_matter
-from potstill.publishing.cards import MARK
+from potstill.publishing.cards import MARK, body_of
 from potstill.publishing.push import CARD, Push
 
 if TYPE_CHECKING:
@@ -54,24 +53,19 @@ def _merged(api: HfApi, push: Push) -> str:
 
     with tempfile.TemporaryDirectory() as folder:
         try:
-            there = Path(api.hf_hub_download(push.repo, CARD, repo_type=push.kind, cache_dir=folder))
+            existing = Path(api.hf_hub_download(push.repo, CARD, repo_type=push.kind, cache_dir=folder))
         except EntryNotFoundError:
             return push.card
-        return merged(there, push.card)
+        return merged(existing, push.card)
 
 
-def merged(there: Path, card: str) -> str:
+def merged(existing: Path, card: str) -> str:
     """Return the new card with what a person added to the one that is there."""
     from huggingface_hub import CardData
 
-    own = there.with_name("own.md")
+    own = existing.with_name("own.md")
     own.write_text(card, encoding="utf-8")
-    front = {**front_matter(there), **front_matter(own)}
-    text = there.read_text(encoding="utf-8", errors="replace")
-    body = _body(card) if MARK in text or not _body(text).strip() else _body(text)
+    front = {**front_matter(existing), **front_matter(own)}
+    text = existing.read_text(encoding="utf-8", errors="replace")
+    body = body_of(card) if MARK in text or not body_of(text).strip() else body_of(text)
     return f"---\n{CardData(**front).to_yaml().strip()}\n---\n{body}"
-
-
-def _body(text: str) -> str:
-    """Return a card without its front matter."""
-    return re.sub(r"\A---\s*\n.*?\n---[ \t]*\n", "", text, flags=re.DOTALL)

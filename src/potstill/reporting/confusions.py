@@ -19,9 +19,11 @@ class Count:
     """How often one class is taken for another."""
 
     count: int
+    """Rows."""
     weight: float
     """Share of the class's rows, from 0 to 1, by which the cell is shaded."""
     is_right: bool
+    """Whether the class is taken for itself."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,11 @@ class Confusion:
     """The confusions of one model on one test set."""
 
     model: str
+    """Label of the model."""
     set: str
+    """Name of the test set."""
     classes: tuple[str, ...]
+    """The classes of lines and columns, in one order."""
     lines: tuple[tuple[Count, ...], ...]
     """A line for each right class: how often it is taken for each class, and last for one that is not in the table."""
     left_out: int

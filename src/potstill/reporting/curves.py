@@ -23,6 +23,7 @@ class Line:
     """One curve."""
 
     name: str
+    """Its name in the legend."""
     mark: str
     """`loss` or `validation`, which are drawn differently."""
     path: str
@@ -34,10 +35,15 @@ class Curve:
     """One training."""
 
     step: str
+    """Name of the step."""
     type: str
+    """Class of the step."""
     lines: tuple[Line, ...]
+    """The loss, and where there is one the validation loss."""
     x_ticks: tuple[Tick, ...]
+    """Marks of training steps."""
     y_ticks: tuple[Tick, ...]
+    """Marks of losses."""
     words: str
     """First and last loss, steps, speed."""
 

@@ -25,7 +25,9 @@ class Loss:
     """Rows that one step dropped for one reason."""
 
     reason: str
+    """Why they were dropped."""
     count: int
+    """How many."""
     failed: bool
     """Whether they failed, rather than being filtered on purpose."""
     examples: tuple[tuple[str, str], ...] = ()
@@ -37,9 +39,13 @@ class Flow:
     """What became of the rows that went into one step."""
 
     name: str
+    """Name of the step."""
     type: str
+    """Class of the step."""
     kept: int
+    """Rows that the step put out."""
     losses: tuple[Loss, ...]
+    """Rows that it dropped, the most frequent reason first."""
 
     @property
     def total(self) -> int:

@@ -19,13 +19,17 @@ class Interval:
     """One model's difference from the reference."""
 
     label: str
+    """Label of the model."""
     text: str
     """The difference in words and figures."""
     by: str
     """How the interval was made."""
     x: float
+    """Where the difference is."""
     x_low: float
+    """Where the interval begins."""
     x_high: float
+    """Where the interval ends."""
     verdict: str
     """`worse`, `better`, or nothing where the interval holds 0."""
 
@@ -35,13 +39,17 @@ class Forest:
     """All differences on one test set."""
 
     set: str
+    """Name of the test set."""
     reference: str
+    """Label of the model that all are compared with."""
     lines: tuple[Interval, ...]
+    """One for each model."""
     zero: float
     """Where no difference is."""
     bound: float | None
     """Where the loss is that the verdict allows, if it is drawn."""
     width: float
+    """Width of the drawing."""
 
 
 def forests_of(section: Section, within: float) -> list[Forest]:

@@ -20,7 +20,9 @@ class Origins:
     """What a report rests on."""
 
     versions: Sequence[tuple[str, str]]
+    """Packages with their versions."""
     machines: Sequence[str]
+    """Platforms and processors, without names of machines."""
     seeds: str
     """The seeds of all steps, in a sentence."""
     command: str

@@ -39,10 +39,13 @@ class Page:
     failures: bool
     """Whether any step lost rows that failed."""
     curves: Sequence[Curve]
+    """Curves of the trainings."""
     effort: Table | None
+    """Tokens, money and time; `None` where nothing was asked or trained."""
     captured: Sequence[str]
     """How much of a teacher's probability soft labels hold."""
     origins: Origins
+    """Versions, machines, seeds and licences."""
     blob: Blob
     """The samples, for the script."""
     missing: str = ""

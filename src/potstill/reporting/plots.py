@@ -37,10 +37,13 @@ class Plot:
     """One plot."""
 
     axis: Axis
+    """What quality is plotted against."""
     set: str
+    """Name of the test set."""
     runtime: str
     """What ran the models, where only models of one runtime compare."""
     drawing: Scatter
+    """Points, axes and front."""
     notes: Mapping[str, str]
     """By label: the figures of a model in words."""
     front: tuple[str, ...]
@@ -66,12 +69,12 @@ def plots_of(section: Section) -> list[Plot]:
 
 def _plots(axis: Axis, name: str, section: Section) -> Iterator[Plot]:
     """Yield the plots of one axis and test set, one for each runtime that measured several models."""
-    there = [model for model in section.models if model.value(section.main, name) is not None]
-    placed = [model for model in there if _positive(axis.of(model))]
+    measured = [model for model in section.models if model.value(section.main, name) is not None]
+    placed = [model for model in measured if _positive(axis.of(model))]
     groups: dict[str, list[Measured]] = {}
     for model in placed:
         groups.setdefault(runtime_of(model) if axis.by_runtime else "", []).append(model)
-    unplaced = tuple(model.label for model in there if model not in placed)
+    unplaced = tuple(model.label for model in measured if model not in placed)
     for runtime, models in groups.items():
         if len(models) > 1 or not axis.by_runtime:
             yield _plot(axis, name, section, models, runtime, unplaced)

@@ -22,10 +22,15 @@ class Dot:
     """Rows of about the same confidence."""
 
     x: float
+    """Where the mean confidence is."""
     y: float
+    """Where the share that is right is."""
     y_low: float
+    """Where the interval of that share begins."""
     y_high: float
+    """Where it ends."""
     radius: float
+    """Radius, larger for more rows."""
     note: str
     """The figures in words."""
 
@@ -35,8 +40,11 @@ class Reliability:
     """One model on one test set."""
 
     model: str
+    """Label of the model."""
     set: str
+    """Name of the test set."""
     dots: tuple[Dot, ...]
+    """One for each bin of confidences."""
     words: tuple[str, ...]
     """What the figures say: calibration error with that of a calibrated model, Brier score."""
 

@@ -41,9 +41,13 @@ class Shown:
     """A row as the page shows it without script."""
 
     set: str
+    """Name of the test set."""
     id: str
+    """Id of the row."""
     input: str
+    """What was asked."""
     gold: str
+    """The right answer."""
     answers: tuple[tuple[str, str, bool | None], ...]
     """The different answers: labels of the models that gave it, the text, and whether it is right."""
 

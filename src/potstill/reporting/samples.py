@@ -58,8 +58,8 @@ def samples_of(section: Section, folders: Mapping[str, Path | None]) -> Samples:
         section: the models.
         folders: where the artifact of each step lies, by the step's name.
     """
-    kept = [read_answers(folders.get(model.step)) for model in section.models]
-    places = [dict(_placed(rows)) for rows in kept]
+    answers = [read_answers(folders.get(model.step)) for model in section.models]
+    places = [dict(_placed(rows)) for rows in answers]
     order = list(dict.fromkeys(place for own in places for place in own))
     sets = {name: number for number, name in enumerate(section.sets)}
     rows = [_sample(place, [own.get(place) for own in places]) for place in order]

@@ -106,13 +106,13 @@ def front(points: Sequence[Point]) -> list[Point]:
     Of equal ones, all are there (V. Pareto; H. T. Kung, F. Luccio and F. P. Preparata, "On finding the maxima of a set
     of vectors", Journal of the ACM 22 (1975), the case of two dimensions).
     """
-    best, kept = -math.inf, list[Point]()
+    best, front = -math.inf, list[Point]()
     for point in sorted(points, key=lambda one: (one.size, -one.value)):
-        is_equal = bool(kept) and (point.size, point.value) == (kept[-1].size, kept[-1].value)
+        is_equal = bool(front) and (point.size, point.value) == (front[-1].size, front[-1].value)
         if point.value > best or is_equal:
-            kept.append(point)
+            front.append(point)
             best = point.value
-    return kept
+    return front
 
 
 def scatter(points: Sequence[Point], tick: Callable[[float], str] = round_size) -> Scatter:

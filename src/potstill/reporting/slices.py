@@ -30,6 +30,7 @@ class SliceCell:
     """One model on one part."""
 
     text: str
+    """The share that is right, as text."""
     note: str
     """Interval of the share that is right."""
     key: float
@@ -43,8 +44,11 @@ class SliceLine:
     """One part of a test set."""
 
     name: str
+    """Name of the part."""
     rows: int
+    """How many rows it has."""
     cells: tuple[SliceCell, ...]
+    """One for each model."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class Slices:
     figure: str
     """What the cells show."""
     models: tuple[str, ...]
+    """Labels of the models."""
     lines: tuple[SliceLine, ...]
     """The parts, the one in which models are worst first."""
 

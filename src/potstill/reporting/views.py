@@ -83,10 +83,14 @@ class View:
     caption: str
     caveats: Sequence[str]
     forests: Sequence[Forest]
+    """Differences from the reference, by test set."""
     plots: Sequence[Plot]
     slices: Sequence[Slices]
+    """Results by part of the test sets."""
     confusions: Sequence[Confusion]
+    """Which classes are taken for which."""
     reliabilities: Sequence[Reliability]
+    """Calibration of the models that give probabilities."""
     wrongs: Sequence[Wrong]
     """Mistakes of models whose rows were not kept."""
     first_samples: Sequence[Shown]

@@ -16,10 +16,15 @@ class Mistake:
     """One wrong answer."""
 
     set: str
+    """Name of the test set."""
     asked: str
+    """What was asked."""
     expected: str
+    """The right answer."""
     answered: str
+    """What the model answered."""
     is_cut: bool
+    """Whether the answer was cut at the limit of tokens."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +32,13 @@ class Mixed:
     """Two classes that a model mixes up."""
 
     set: str
+    """Name of the test set."""
     label: str
+    """The right class."""
     predicted: str
+    """The class that the model gave."""
     count: str
+    """How often, as text."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +46,13 @@ class Wrong:
     """What one model got wrong."""
 
     label: str
+    """Label of the model."""
     is_open: bool
+    """Whether the page shows it unfolded."""
     mistakes: tuple[Mistake, ...]
+    """The first wrong answers."""
     mixed: tuple[Mixed, ...]
+    """The classes that are mixed up most."""
 
     @property
     def is_any(self) -> bool:

@@ -95,8 +95,8 @@ def _teachers(step: Step) -> Iterator[ChatModel]:
         return
     covered = step.artifact.manifest.get("identity", {}).get("params", {})
     for name, settings in step.artifact.manifest["params"].items():
-        known = covered.get(name)
-        engine = known[1] if isinstance(known, list) and len(known) > 1 and known[0] == "identity" else ""
+        identity = covered.get(name)
+        engine = identity[1] if isinstance(identity, list) and len(identity) > 1 and identity[0] == "identity" else ""
         if engine not in ENGINES or not isinstance(settings, Mapping) or settings.get("trust_remote_code"):
             continue
         model = settings.get("model")

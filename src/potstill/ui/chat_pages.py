@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from potstill.engine.store.artifacts import Store
+from potstill.engine.store.run_history import RunHistory
 from potstill.errors import BadInput, RequestError
 from potstill.looking.all_runs import run_of, steps_with_artifacts
 from potstill.prompts import render
@@ -64,7 +65,7 @@ async def _answer(workers: Workers, model: ChatModel, question: Mapping[str, Any
         await answers.aclose()  # type: ignore[attr-defined]  # of an async generator
 
 
-def _offer(store: Store, name: str) -> tuple[Any, list[ChatModel], list[ChatPrompt]]:
+def _offer(store: Store, name: str) -> tuple[RunHistory, list[ChatModel], list[ChatPrompt]]:
     """Return a run with the models and prompts that it has."""
     run = run_of(store, name)
     steps = steps_with_artifacts(store, run)

@@ -12,7 +12,7 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 from potstill.engine.pipeline import available_cpus
@@ -90,7 +90,7 @@ def _answered(session: Session, order: Mapping[str, Any], out: IO[str], cancelle
     return {"text": response.text, "done": response.finish_reason, "tokens": response.completion_tokens}
 
 
-def _response(session: Session, request: Request, show: Any) -> Response:
+def _response(session: Session, request: Request, show: Callable[[str], None]) -> Response:
     """Return the response, streamed where the session can."""
     if isinstance(session, Streaming):
         return session.stream(request, show)

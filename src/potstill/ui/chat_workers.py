@@ -1,4 +1,4 @@
-"""The processes that have a model loaded: started by a question, stopped by a button, by idleness or with the page."""
+"""The processes that have a model loaded: started by a question, stopped by a button, when idle, or with the page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import IO, Any
 from potstill.ui.chat_models import ChatModel
 
 IDLE_SECONDS = 900.0
-"""After how long without a question a model is unloaded."""
+"""A model that was last asked longer ago is unloaded when the next question comes, whichever model that asks."""
 LONGEST_LINE = 2**24
 """Bytes of a line that a process may answer."""
 
@@ -36,7 +36,7 @@ class Worker:
     """When it was last asked."""
 
     async def send(self, value: Mapping[str, Any]) -> None:
-        """Give it a line."""
+        """Write a line to it."""
         assert self.process.stdin is not None, "it is started with a pipe"
         self.process.stdin.write(json.dumps(value).encode() + b"\n")
         await self.process.stdin.drain()
@@ -65,7 +65,7 @@ class Workers:
     """All of them, by model."""
 
     def __init__(self) -> None:
-        """Have none."""
+        """Start without any."""
         self._workers: dict[str, Worker] = {}
         self._starting = asyncio.Lock()
 
@@ -150,7 +150,7 @@ class Workers:
             return worker
 
     async def _drop_idle(self) -> None:
-        """End those that nobody has asked for long."""
+        """End those that have not been asked for `IDLE_SECONDS`."""
         now = time.monotonic()
         for name, worker in list(self._workers.items()):
             if not worker.turn.locked() and now - worker.used > IDLE_SECONDS:

@@ -61,6 +61,7 @@ class Tokens:
     cookie: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     """What a browser that came with the token sends from then on."""
     _once: tuple[str, float] = ("", 0.0)
+    """The token that works once, and when it ends, by the monotonic clock; empty if there is none."""
 
     def once(self) -> str:
         """Return a token that works once and soon: others on this machine can read a browser's command line."""

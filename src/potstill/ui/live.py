@@ -87,8 +87,8 @@ async def tail(request: Request, path_of: Callable[[], tuple[Path | None, bool]]
 def placed(text: str) -> tuple[int, int]:
     """Return the file and the place in it that an id names; of anything else no file, from its last part on."""
     file, _, at = text.partition(".")
-    known = all(part.isascii() and part.isdecimal() and len(part) < 21 for part in (file, at))
-    return (int(file), int(at)) if known else (0, -1)
+    is_place = all(part.isascii() and part.isdecimal() and len(part) < 21 for part in (file, at))
+    return (int(file), int(at)) if is_place else (0, -1)
 
 
 def inode(path: Path | None) -> int:

@@ -21,6 +21,8 @@ HALVES = re.compile("[\ud800-\udfff]")
 """Halves of characters, which can't be written."""
 LONGEST = 2_000
 """Letters of a value in a table."""
+Values = dict[str, Any]
+"""What a template gets."""
 
 
 def page(template: str, status: int = 200, **values: object) -> HTMLResponse:
@@ -36,16 +38,18 @@ def rendered(template: str, values: Mapping[str, object]) -> str:
 @lru_cache(maxsize=1)
 def environment() -> Environment:
     """Return the environment of all templates, the report's among them."""
-    made = Environment(
+    templates = Environment(
         loader=FileSystemLoader([HERE / "templates", HERE.parent / "reporting"]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {name: getattr(number_formats, name) for name in ("percent", "size", "count", "seconds", "cut")}
-    made.filters |= {"inert": inert, "when": when, "plain": plain, "iso": iso}
-    return made
+    templates.filters |= {
+        name: getattr(number_formats, name) for name in ("percent", "size", "count", "seconds", "cut")
+    }
+    templates.filters |= {"inert": inert, "when": when, "plain": plain, "iso": iso}
+    return templates
 
 
 def inert(text: object) -> str:
@@ -89,7 +93,3 @@ def script() -> str:
 def icon() -> str:
     """Return the icon."""
     return (HERE / "static" / "icon.svg").read_text(encoding="utf-8")
-
-
-Values = dict[str, Any]
-"""What a template gets."""

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from potstill.engine.inventory import listing
+from potstill.engine.lost_rows import counted
 from potstill.engine.store.artifacts import Store
 from potstill.engine.store.run_history import RunHistory
 from potstill.errors import BadInput, StoreError
@@ -52,14 +53,14 @@ def run(request: Request) -> Response:
     history = run_of(store, request.path_params["run"])
     steps = steps_with_artifacts(store, history)
     others = [one for one in all_runs(store) if one.origin.pipeline == history.origin.pipeline and one.id != history.id]
-    made = {step.history.name: step.artifact for step in steps if step.artifact is not None}
-    reports = [artifact for artifact in made.values() if artifact.manifest["makes"] == "report"]
-    comparable = [one for one in others if not one.id.startswith(RECORDED)] if _has_history(history) else []
+    results = {step.history.name: step.artifact for step in steps if step.artifact is not None}
+    reports = [artifact for artifact in results.values() if artifact.manifest["makes"] == "report"]
+    comparable = [one for one in others if _has_history(one)] if _has_history(history) else []
     return page(
         "run.html.jinja",
         run=history,
         earlier=next((one for one in comparable if one.began < history.began), None),
-        samples=bool(answers_of(made)),
+        samples=bool(answers_of(results)),
         chat=bool(models_of(steps)),
         reports=reports,
         **_run(store, history),
@@ -127,8 +128,7 @@ def _lost(store: Store, key: str) -> int | None:
     artifact = store.lookup(key).artifact if key else None
     if artifact is None:
         return None
-    counts = artifact.manifest["counts"]
-    return sum(int(count) for state in ("filtered", "failed") for count in (counts.get(state) or {}).values())
+    return sum(counted(artifact.manifest["counts"]).values())
 
 
 def back(path: str) -> Response:

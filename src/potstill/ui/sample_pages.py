@@ -10,7 +10,7 @@ from potstill.looking.all_runs import run_of, steps_with_artifacts
 from potstill.looking.samples import SampleQuery, answers_of, marked, side_by_side
 from potstill.ui.rendering import page
 from potstill.ui.run_pages import store_of
-from potstill.ui.step_pages import link_of
+from potstill.ui.step_pages import link_of, whole_number
 
 SIZES = (10, 25, 100)
 """Rows a page."""
@@ -43,12 +43,12 @@ def samples(request: Request) -> Response:
 def query_of(request: Request) -> SampleQuery:
     """Return what the address asks for."""
     asked = request.query_params
-    size, first = asked.get("size", ""), asked.get("from", "")
+    size = whole_number(asked.get("size", ""), SIZES[0])
     return SampleQuery(
         differing="differing" in asked,
         wrong="wrong" in asked,
         set=asked.get("set", ""),
         search=asked.get("search", ""),
-        offset=int(first) if first.isascii() and first.isdecimal() and len(first) < 16 else 0,
-        limit=int(size) if size in map(str, SIZES) else SIZES[0],
+        offset=whole_number(asked.get("from", ""), 0),
+        limit=size if size in SIZES else SIZES[0],
     )

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from potstill.engine.inventory import complete_key, description, read_metrics, whole_artifact
 from potstill.engine.logs import printed
+from potstill.engine.lost_rows import counted
 from potstill.engine.store.artifacts import Artifact, Store
 from potstill.engine.store.run_history import histories
 from potstill.errors import RequestError
@@ -54,7 +55,7 @@ def step(request: Request) -> Response:
         curves=curves_of(entry["notes"]),
         notes=list(islice(figures_of({k: v for k, v in entry["notes"].items() if k != "curve"}), 60)),
         tables=tables_of(lookup.artifact),
-        lost=_lost_rows(entry["counts"]),
+        lost=sum(counted(entry["counts"]).values()),
         runs=[run for run in histories(store.root) if any(one.key == key for one in run.steps)][:5],
         blemishes=lookup.blemishes,
     )
@@ -87,9 +88,9 @@ def log_live(request: Request) -> Response:
 
 def log_path(store: Store, key: str) -> tuple[Path | None, bool]:
     """Return the log of a step, and whether nothing more will come: it is done, or nobody runs it."""
-    done = store.root / "artifacts" / key / "log.txt"
-    if done.is_file():
-        return done, True
+    finished = store.root / "artifacts" / key / "log.txt"
+    if finished.is_file():
+        return finished, True
     own, output = store.root / "work" / key / "payload" / "log.txt", printed(store.root, key)
     running = any(step.key == key and step.state == "running" for run in histories(store.root) for step in run.steps)
     # what the step's process prints goes into a file of its own until the step ends
@@ -130,7 +131,7 @@ def row(request: Request) -> Response:
     """Show one row in full."""
     store, key = _key(request)
     artifact, output = whole_artifact(store, key), request.query_params.get("output", "")
-    number = _whole(request.query_params.get("n", ""), 0)
+    number = whole_number(request.query_params.get("n", ""), 0)
     columns, shown, total = whole_row(artifact, output, number)
     return page("row.html.jinja", artifact=artifact, output=output, columns=columns, row=shown, total=total)
 
@@ -138,8 +139,8 @@ def row(request: Request) -> Response:
 def lost(request: Request) -> Response:
     """Show what a step lost, by reason."""
     store, key = _key(request)
-    found = losses(store, key, EXAMPLES)
-    return page("lost.html.jinja", losses=found, examples=EXAMPLES, longest=DETAIL)
+    lost_rows = losses(store, key, EXAMPLES)
+    return page("lost.html.jinja", losses=lost_rows, examples=EXAMPLES, longest=DETAIL)
 
 
 def report(request: Request) -> Response:
@@ -162,23 +163,23 @@ def query_of(request: Request) -> Query:
     asked = request.query_params
     each = zip(asked.getlist("column"), asked.getlist("is"), asked.getlist("value"), strict=False)
     filters = [Filter(column, operator, value) for column, operator, value in each if column]
-    size = _whole(asked.get("size", ""), SIZES[1])
+    size = whole_number(asked.get("size", ""), SIZES[1])
     return Query(
         filters=filters,
         search=asked.get("search", ""),
         sort=asked.get("sort", ""),
         descending=asked.get("order") == "down",
-        offset=_whole(asked.get("from", ""), 0),
+        offset=whole_number(asked.get("from", ""), 0),
         limit=size if size in SIZES else SIZES[1],
     )
 
 
 def link_of(request: Request, changes: Mapping[str, object]) -> str:
-    """Return the present address with some parameters changed; the page begins anew unless that is what changes."""
+    """Return the present address with some parameters changed, at the first page unless the page is what changes."""
     names = {name.rstrip("_") for name in changes} | {"from"}
-    kept = [(name, value) for name, value in request.query_params.multi_items() if name not in names]
+    unchanged = [(name, value) for name, value in request.query_params.multi_items() if name not in names]
     more = [(name.rstrip("_"), str(value)) for name, value in changes.items() if value not in ("", None)]
-    return "?" + urlencode([*kept, *more], errors="replace")
+    return "?" + urlencode([*unchanged, *more], errors="replace")
 
 
 def name_of(store: Store, key: str) -> str:
@@ -207,12 +208,6 @@ def _open_step(store: Store, key: str) -> Values:
     return {"key": key, "name": last.name if last else key[:12], "last": last, "runs": runs[:5]}
 
 
-def _lost_rows(counts: Mapping[str, Mapping[str, int] | int]) -> int:
-    """Return how many rows the counts of a manifest call lost."""
-    parts = [counts.get(state) for state in ("filtered", "failed")]
-    return sum(int(count) for part in parts if isinstance(part, Mapping) for count in part.values())
-
-
 def _report_text(artifact: Artifact) -> bytes:
     """Return a report's page.
 
@@ -225,6 +220,6 @@ def _report_text(artifact: Artifact) -> bytes:
     return HALVES.sub("\ufffd", text).encode()
 
 
-def _whole(text: str, default: int) -> int:
+def whole_number(text: str, default: int) -> int:
     """Return a whole number that is not negative, or the default."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else default

@@ -117,13 +117,13 @@ def progress_of(step: StepHistory, now: float | None = None) -> str:
     """Return how far a running step is, in words."""
     if step.state != "running" or not step.progress:
         return ""
-    known = step.progress
-    done, total, tokens = (known.get(name) for name in ("done", "total", "tokens"))
+    progress = step.progress
+    done, total, tokens = (progress.get(name) for name in ("done", "total", "tokens"))
     if not isinstance(done, (int, float)):
         return ""
     elapsed = max(0.0, (now or time.time()) - step.started)
     whole = int(total) if isinstance(total, (int, float)) else None
-    return describe(int(done), whole, int(tokens or 0), str(known.get("note") or ""), elapsed)
+    return describe(int(done), whole, int(tokens or 0), str(progress.get("note") or ""), elapsed)
 
 
 def share_of(step: StepHistory) -> float | None:

@@ -40,10 +40,10 @@ def test_packed_file_entries_are_the_dequantized_weight_and_the_librarys_bytes(s
     result = quantize(WEIGHT, 4, 32, torch.bfloat16, symmetric)
     how = scheme(ours.quantization_config({"a": ours.scheme_of(result)}, []))
     entries = ours.layer_tensors(result)
-    given = {"weight": result.dequantize(), "weight_scale": result.scale}
+    state = {"weight": result.dequantize(), "weight_scale": result.scale}
     if result.zero is not None:
-        given["weight_zero_point"] = result.zero
-    theirs = PackedQuantizationCompressor.compress(given, how)
+        state["weight_zero_point"] = result.zero
+    theirs = PackedQuantizationCompressor.compress(state, how)
     assert entries.keys() == theirs.keys()
     for name, value in theirs.items():
         assert torch.equal(entries[name], value) and entries[name].dtype == value.dtype, name

@@ -89,8 +89,8 @@ def metrics(run: Run, name: str) -> dict[str, Any]:
 
 def test_a_heavy_step_runs_in_a_child_of_its_own_with_its_threads(run: Any) -> None:
     result = Make()
-    done = run(a=Heavy(result), b=Heavy(result, number=1))
-    a, b = metrics(done, "a"), metrics(done, "b")
+    process = run(a=Heavy(result), b=Heavy(result, number=1))
+    a, b = metrics(process, "a"), metrics(process, "b")
     assert len({a["pid"], b["pid"], os.getpid()}) == 3
     assert a["parent"] == b["parent"] != os.getpid()
     assert (a["rows"], a["threads"], a["working"]) == (2, "3", 3)

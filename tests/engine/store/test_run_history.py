@@ -89,8 +89,8 @@ def test_a_run_that_was_killed_is_not_taken_for_one_that_goes_on(tmp_path: Path)
     process = multiprocessing.get_context("fork").Process(target=_killed, args=(tmp_path,))
     process.start()
     process.join()
-    (seen,) = histories(tmp_path)
-    assert (seen.state, states(seen)) == ("killed", {"a": "stopped"})
+    (history,) = histories(tmp_path)
+    assert (history.state, states(history)) == ("killed", {"a": "stopped"})
 
 
 def test_damaged_lines_are_counted_and_a_file_without_a_beginning_is_left_out(tmp_path: Path) -> None:
@@ -98,8 +98,8 @@ def test_damaged_lines_are_counted_and_a_file_without_a_beginning_is_left_out(tm
     (path,) = (tmp_path / run_history.FOLDER).iterdir()
     content = path.read_bytes()
     path.write_bytes(content.replace(b'"ran"', b'"RAN"', 1))
-    (seen,) = histories(tmp_path)
-    assert seen.damaged == 1
+    (history,) = histories(tmp_path)
+    assert history.damaged == 1
     path.write_bytes(b"\x00\xff nothing\n{}")
     assert histories(tmp_path) == []
 
@@ -108,7 +108,7 @@ def test_the_oldest_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_history, "MOST", 2)
     for n in range(4):
         run(tmp_path, n=n)
-    assert [seen.steps[0].rows for seen in histories(tmp_path)] == [3, 2]
+    assert [history.steps[0].rows for history in histories(tmp_path)] == [3, 2]
 
 
 def test_a_store_that_refuses_the_history_runs_all_the_same(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_store_that_refuses_the_history_runs_all_the_same(tmp_path: Path) -> N
 def test_lines_of_a_forged_history_can_t_lead_elsewhere_or_break_a_reader(tmp_path: Path) -> None:
     history = History(tmp_path, Origin("p"))
     history.planned([PlannedStep("a", "Make")], {})
-    history.finished("a", "sunk", key="../../etc", seconds="long", rows="many")
+    history.finished("a", "sunk", key="../../etc", seconds="long", rows="many")  # type: ignore[arg-type]
     history.finished("nobody", "ran", key=KEY)
     history.close("sunk")  # type: ignore[arg-type]
     (seen,) = histories(tmp_path)

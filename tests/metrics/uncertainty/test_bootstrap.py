@@ -13,13 +13,13 @@ from potstill.metrics.uncertainty.means import mean_interval
 
 def test_the_bootstrap_of_a_ratio_holds_it():
     rng = np.random.default_rng(5)
-    held = 0
+    covered = 0
     for number in range(250):
         there = rng.integers(1, 9, 80)
         counts = np.stack([rng.binomial(there, 0.6), there], axis=1)
         actual = bootstrap_interval(counts, ratio, draws=300, seed=number)
-        held += actual.low <= 0.6 <= actual.high
-    assert 0.90 < held / 250 <= 0.98
+        covered += actual.low <= 0.6 <= actual.high
+    assert 0.90 < covered / 250 <= 0.98
 
 
 def test_the_bootstrap_of_a_mean_has_scipys_standard_error():
@@ -34,15 +34,15 @@ def test_the_bootstrap_of_a_mean_has_scipys_standard_error():
 
 def test_the_paired_bootstrap_finds_no_more_differences_than_it_says():
     rng = np.random.default_rng(7)
-    wrong = held = 0
+    wrong = covered = 0
     for number in range(250):
         easy = rng.random(100)
         first, second = (np.stack([rng.random(100) < easy, np.ones(100)], axis=1) for _ in range(2))
         actual = paired_bootstrap(first, second, ratio, draws=200, seed=number)
         wrong += actual.p < 0.05
-        held += actual.difference.low <= 0 <= actual.difference.high
+        covered += actual.difference.low <= 0 <= actual.difference.high
     assert wrong / 250 < 0.09
-    assert held / 250 > 0.91
+    assert covered / 250 > 0.91
 
 
 def test_models_that_agree_everywhere_do_not_differ():

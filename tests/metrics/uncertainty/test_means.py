@@ -34,25 +34,25 @@ def test_the_error_of_clusters_is_millers_formula():
 def test_the_interval_of_clusters_holds_the_mean_and_one_without_does_not():
     rng = np.random.default_rng(2)
     clusters = np.repeat(np.arange(20), 10).tolist()
-    held = naive = 0
+    covered = naive = 0
     for _ in range(600):
         scores = rng.normal(size=20).repeat(10) + rng.normal(size=200)
         actual, plain = mean_interval(scores, clusters), mean_interval(scores)
-        held += actual.low <= 0 <= actual.high
+        covered += actual.low <= 0 <= actual.high
         naive += plain.low <= 0 <= plain.high
-    assert 0.93 < held / 600 < 0.975
+    assert 0.93 < covered / 600 < 0.975
     assert naive / 600 < 0.75
 
 
 @pytest.mark.parametrize(("seeds", "rows", "of_seeds"), [(5, 50, 0.3), (8, 100, 0.0), (4, 30, 1.0)])
 def test_the_interval_of_several_seeds_holds_the_mean(seeds, rows, of_seeds):
     rng = np.random.default_rng(3)
-    held = 0
+    covered = 0
     for _ in range(500):
         seed, row = rng.normal(size=(seeds, 1)), rng.normal(size=rows)
         actual = seeds_interval(row + of_seeds * seed + rng.normal(size=(seeds, rows)))
-        held += actual.low <= 0 <= actual.high
-    assert 0.92 < held / 500 < 0.99
+        covered += actual.low <= 0 <= actual.high
+    assert 0.92 < covered / 500 < 0.99
 
 
 def test_the_error_of_seeds_is_that_of_the_rows_where_all_seeds_are_equal():

@@ -29,8 +29,8 @@ def test_wilsons_interval_holds_the_share(n, share):
 def test_bonett_and_prices_interval_holds_the_difference(first, second, n):
     rng = np.random.default_rng(n)
     actual = [bonett_price(int(one), int(two), n) for one, two in pairs(rng, n, first, second, 2000)]
-    held = np.mean([one.low <= first - second <= one.high for one in actual])
-    assert 0.94 < held <= 1.0
+    covered = np.mean([one.low <= first - second <= one.high for one in actual])
+    assert 0.94 < covered <= 1.0
 
 
 def test_bonett_and_prices_interval_equals_its_formula_and_mirrors():

@@ -13,16 +13,16 @@ from potstill.metrics.uncertainty.prediction_powered import prediction_powered
 @pytest.mark.parametrize("trust", [0.95, 0.7, 0.5])
 def test_a_judges_help_leaves_the_mean_where_it_is(trust):
     rng = np.random.default_rng(18)
-    held, lambdas, width, alone = 0, [], [], []
+    covered, lambdas, width, alone = 0, [], [], []
     for _ in range(600):
         truth = rng.random(540) < 0.6
         judged = np.where(rng.random(540) < trust, truth, rng.random(540) < 0.9)
         actual = prediction_powered(truth[:40], judged[:40], judged[40:])
-        held += actual.mean.low <= 0.6 <= actual.mean.high
+        covered += actual.mean.low <= 0.6 <= actual.mean.high
         lambdas.append(actual.trust)
         width.append(actual.mean.error)
         alone.append(mean_interval(truth[:40].astype(float)).error)
-    assert held / 600 > 0.93
+    assert covered / 600 > 0.93
     assert np.mean(width) < np.mean(alone)
     assert np.mean(lambdas) < 1
 

@@ -10,11 +10,11 @@ def test_the_interval_holds_the_truth_as_often_as_it_says(first, second):
     import numpy as np
 
     rng = np.random.default_rng(0)
-    held = 0
+    covered = 0
     for _ in range(2_000):
         actual = agresti_caffo(int(rng.binomial(100, first)), 100, int(rng.binomial(80, second)), 80)
-        held += actual.low <= first - second <= actual.high
-    assert held / 2_000 >= 0.935
+        covered += actual.low <= first - second <= actual.high
+    assert covered / 2_000 >= 0.935
 
 
 def test_it_has_a_width_at_the_ends_and_refuses_what_are_no_counts():

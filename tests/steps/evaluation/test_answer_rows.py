@@ -166,9 +166,9 @@ def test_several_right_answers_come_from_a_column(tmp_path):
     _, context = evaluated(tmp_path, given, gold="right", measures=["exact_match"])
     answer = table(context.out)[0]["answer"]
     again = given.remove_columns("right").add_column("right", [["no", answer], ["c"], ["d"]])
-    made, context = evaluated(tmp_path, again, gold="right", measures=["exact_match"])
-    assert made["sets"]["test"]["exact_match"] == pytest.approx(1 / 3)
-    assert made["sets"]["test"]["measures"]["exact_match"]["value"] == pytest.approx(1 / 3)
+    metrics, context = evaluated(tmp_path, again, gold="right", measures=["exact_match"])
+    assert metrics["sets"]["test"]["exact_match"] == pytest.approx(1 / 3)
+    assert metrics["sets"]["test"]["measures"]["exact_match"]["value"] == pytest.approx(1 / 3)
     assert json.loads(table(context.out)[0]["gold"]) == ["no", answer]
     assert table(context.out)[1]["gold"] == "c"
     with pytest.raises(RequestError, match="right must be text, or a list of at least one text"):

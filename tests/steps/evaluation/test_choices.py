@@ -70,9 +70,9 @@ def test_all_three_accuracies_are_measured_and_rows_are_kept(tmp_path):
     assert (figures["accuracy_by_sum"], figures["accuracy_by_token"]) == (0.5, 0.5)
     assert figures["accuracy"] == figures["accuracy_by_token"]
     assert figures["chance"] == pytest.approx((1 / 2 + 1 / 3) / 2)
-    kept = pandas.read_parquet(context.out / FILE)
-    assert kept.answer.tolist() == ["the heating of the room", "a film"]
-    assert kept.correct.tolist() == [False, True]
+    rows = pandas.read_parquet(context.out / FILE)
+    assert rows.answer.tolist() == ["the heating of the room", "a film"]
+    assert rows.correct.tolist() == [False, True]
     places = Dataset.from_list([{**row, "output": 1} for row in ROWS])
     by_place = EvaluateChoices(teacher, LoadRows(ROWS), by="token").run(teacher, places, context)
     assert by_place["sets"]["test"]["accuracy"] == 1.0

@@ -38,8 +38,8 @@ def requests(count=3):
 def test_models_are_measured_in_processes_of_their_own_and_one_that_fails_costs_only_itself(tmp_path, model):
     models = {"student": Transformers(str(model)), "broken": Transformers(str(tmp_path / "nothing"))}
     context = context_in(tmp_path)
-    made = MeasureCost(models, LoadRows(ROWS), **FAST).run(models, Dataset.from_list(ROWS), context)
-    own = made["costs"]["student"]
+    metrics = MeasureCost(models, LoadRows(ROWS), **FAST).run(models, Dataset.from_list(ROWS), context)
+    own = metrics["costs"]["student"]
     assert own["load_s"] > 0 and own["per_token_ms_p50"] > 0
     assert own["first_token_ms_p50"] <= own["first_token_ms_p95"]
     assert own["tokens_per_s_at_1"] > 0 and own["tokens_per_s_at_4"] > 0
@@ -49,9 +49,9 @@ def test_models_are_measured_in_processes_of_their_own_and_one_that_fails_costs_
     assert own["parameters"] == footprint(model).parameters
     assert sum(own["bytes_by_part"].values()) == own["weights_bytes"]
     assert own["failed"] == 0
-    assert "nothing" in made["costs"]["broken"]["error"]
-    assert "load_s" not in made["costs"]["broken"]
-    json.dumps(made, allow_nan=False)
+    assert "nothing" in metrics["costs"]["broken"]["error"]
+    assert "load_s" not in metrics["costs"]["broken"]
+    json.dumps(metrics, allow_nan=False)
 
 
 def test_bytes_by_part_are_those_of_the_files(model):
@@ -83,7 +83,7 @@ def test_figures_of_processes_are_put_together_and_memory_elsewhere_is_unknown()
     both = [replace(one, load_s=1.0), replace(one, load_s=3.0)]
     assert summary(both)["load_s"] == 2.0
     assert summary(both)["spread"]["load_s"] == [1.0, 3.0]
-    assert summary(both, here=False)["peak_memory_bytes"] is None
+    assert summary(both, runs_here=False)["peak_memory_bytes"] is None
     nothing = replace(one, first_token_s=[], per_token_s=[])
     assert summary([nothing])["per_token_ms_p95"] is None
 

@@ -91,12 +91,12 @@ def test_a_model_of_four_bits_is_measured_on_every_processor(tmp_path):
     given = rows([f"turn on light {number}" for number in range(8)], ['{"a":1}'] * 8)
     model = QuantizeInt4(str(exported.causal(tmp_path / "model")), calibration=given, method="rtn", group_size=32)
     folder = model.run(model=model.model, calibration=given, context=compressing.context(tmp_path, "int4"))
-    here = teacher_for(folder)
-    assert isinstance(here, ReadByTransformers) == bool(unserved(folder))
-    if not isinstance(here, ReadByTransformers):
-        here = ReadByTransformers(str(folder))
+    teacher = teacher_for(folder)
+    assert isinstance(teacher, ReadByTransformers) == bool(unserved(folder))
+    if not isinstance(teacher, ReadByTransformers):
+        teacher = ReadByTransformers(str(folder))
     evaluation = context(tmp_path / "evaluation")
-    result = Evaluate(here, given, max_tokens=4).run(here, given, evaluation)
+    result = Evaluate(teacher, given, max_tokens=4).run(teacher, given, evaluation)
     assert result["tokens_per_s"] is result["first_token_ms_p50"] is result["peak_memory_bytes"] is None
     assert result["bits_per_weight"] < 16
     assert result["sets"]["test"]["n"] == 8

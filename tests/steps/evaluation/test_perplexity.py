@@ -87,8 +87,8 @@ def test_document_by_document_it_is_lm_evaluation_harness_s_figure(tmp_path, mod
         task_manager=TaskManager(include_defaults=False),
         bootstrap_iters=0,
     )["results"]["reading"]
-    made = measure(tmp_path, model, {"test": texts}, window=512, documents=True)
-    figures = made["sets"]["test"]
+    metrics = measure(tmp_path, model, {"test": texts}, window=512, documents=True)
+    figures = metrics["sets"]["test"]
     for name in ("word_perplexity", "byte_perplexity", "bits_per_byte"):
         assert figures[name] == pytest.approx(theirs[f"{name},none"], rel=1e-3)
     assert len(figures["row_scores"]) == len(texts)
@@ -101,11 +101,11 @@ def test_the_loss_of_each_window_or_document_is_kept(tmp_path, model):
 
     for documents in (False, True):
         folder = tmp_path / str(documents)
-        made = measure(folder, model, {"test": TEXTS[:6]}, window=16, documents=documents)["sets"]["test"]
+        metrics = measure(folder, model, {"test": TEXTS[:6]}, window=16, documents=documents)["sets"]["test"]
         rows = pandas.read_parquet(next(folder.rglob("rows.parquet")))
         total = (rows.score_loss * rows.completion_tokens).sum()
-        assert rows.completion_tokens.sum() == made["tokens"]
-        assert total / made["tokens"] == pytest.approx(made["loss"])
+        assert rows.completion_tokens.sum() == metrics["tokens"]
+        assert total / metrics["tokens"] == pytest.approx(metrics["loss"])
         assert ("words" in rows.columns) == documents
         assert not documents or list(rows.input) == TEXTS[:6]
 

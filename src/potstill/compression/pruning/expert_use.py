@@ -33,12 +33,12 @@ def mixtures(model: PretrainedModel) -> list[nn.Module]:
     Raises:
         BadInput: the model is no mixture of experts.
     """
-    found = [
+    modules = [
         module for module in model.modules() if any(isinstance(child, ExpertLayers) for child in module.children())
     ]
-    if not found or not architecture_of(model).has_experts:
+    if not modules or not architecture_of(model).has_experts:
         raise BadInput(f"a {model.config.model_type} model is no mixture of experts: take WidthPrune or DepthPrune")
-    return found
+    return modules
 
 
 def use(model: PretrainedModel, batches: Sequence[Tensor]) -> list[Tensor]:
@@ -83,8 +83,8 @@ def keep_experts(model: PretrainedModel, keep: Sequence[Tensor]) -> None:
         experts.keep(index.tolist())
         for module in (mixture, *_routers(mixture)):
             _cut_rows(module, index, count)
-            _tell(module, len(index))
-    _tell(model.config, len(keep[0]))
+            _write_count(module, len(index))
+    _write_count(model.config, len(keep[0]))
 
 
 def experts_of(mixture: nn.Module) -> ExpertLayers:
@@ -109,7 +109,7 @@ def _cut_rows(module: nn.Module, index: Tensor, count: int) -> None:
             setattr(module, name, values[index.to(values.device)])
 
 
-def _tell(holder: Any, count: int) -> None:
+def _write_count(holder: Any, count: int) -> None:
     """Write how many experts there are, where an object says it."""
     for name in COUNTS:
         if isinstance(getattr(holder, name, None), int):

@@ -63,7 +63,7 @@ def cut_groups(model: PretrainedModel, keep: Sequence[Kept]) -> None:
     chosen = _even(model, keep)
     size, groups = head_width(model), key_value_heads(config)
     per_group = config.num_attention_heads // groups
-    _say_head_width(model)
+    _write_head_width(model)
     for block, index in zip(blocks_of(model)[1], chosen, strict=True):
         for path, rows in query_rows(arch, index, per_group, groups, size):
             keep_outputs(linear(block, path), rows)
@@ -71,7 +71,7 @@ def cut_groups(model: PretrainedModel, keep: Sequence[Kept]) -> None:
     config.num_attention_heads = per_group * len(chosen[0])
     if getattr(config, arch.group_field, None) is not None:
         setattr(config, arch.group_field, len(chosen[0]))
-    _tell_modules(model)
+    _update_modules(model)
 
 
 def cut_hidden(model: PretrainedModel, keep: Kept) -> None:
@@ -85,7 +85,7 @@ def cut_hidden(model: PretrainedModel, keep: Kept) -> None:
     path, blocks = blocks_of(model)
     index = torch.as_tensor(keep, dtype=torch.long)
     old = int(config.hidden_size)
-    _say_head_width(model)
+    _write_head_width(model)
     # GPT-2 leaves `n_inner` None, which stands for 4 times the hidden size, and would change with it
     setattr(config, arch.unit_field, linear(blocks[0], arch.down).in_features)
     tied: dict[int, tuple[Tensor, nn.Parameter]] = {}
@@ -103,7 +103,7 @@ def cut_hidden(model: PretrainedModel, keep: Kept) -> None:
     for name in AS_HIDDEN:
         if getattr(config, name, None) == old:
             setattr(config, name, len(index))
-    _tell_modules(model)
+    _update_modules(model)
 
 
 def linear(block: nn.Module, path: str) -> nn.Linear:
@@ -179,7 +179,7 @@ def head_width(model: PretrainedModel) -> int:
     return attended.in_features // int(model.config.num_attention_heads)
 
 
-def _say_head_width(model: PretrainedModel) -> None:
+def _write_head_width(model: PretrainedModel) -> None:
     """Write the head size into the config, if it has a field for it: hidden size / heads no longer gives it."""
     if _says_head_width(model.config):
         model.config.head_dim = head_width(model)
@@ -190,7 +190,7 @@ def _says_head_width(config: ModelConfig) -> bool:
     return hasattr(config, "head_dim") and not isinstance(getattr(type(config), "head_dim", None), property)
 
 
-def _tell_modules(model: PretrainedModel) -> None:
+def _update_modules(model: PretrainedModel) -> None:
     """Write sizes that modules keep as attributes, such as heads, as a model made from the changed config has them."""
     config = copy.deepcopy(model.config)
     if not _says_head_width(config):

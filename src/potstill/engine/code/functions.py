@@ -83,12 +83,13 @@ def _remembered(walk: Walk, value: object, label: str) -> list[Encoded]:
         return []
     walk.remember(value, label)
     # only the collector sees what is in it: the links of a bounded one, then its dict, then the function
-    held = [one for one in gc.get_referents(value) if getattr(one, "__name__", "") != "_lru_list_elem"]
-    wrapped = max(place for place, one in enumerate(held) if one is value.__wrapped__)  # type: ignore[attr-defined]
+    referents = [one for one in gc.get_referents(value) if getattr(one, "__name__", "") != "_lru_list_elem"]
+    wrapped = max(place for place, one in enumerate(referents) if one is value.__wrapped__)  # type: ignore[attr-defined]
     info = value.cache_info()  # type: ignore[attr-defined]
-    table = held[wrapped - 1]
+    table = referents[wrapped - 1]
     first = wrapped - 1 - 2 * info.currsize
-    pairs = held[first : wrapped - 1] if info.maxsize is not None else [one for pair in table.items() for one in pair]
+    is_bounded = info.maxsize is not None
+    pairs = referents[first : wrapped - 1] if is_bounded else [one for pair in table.items() for one in pair]
     return [["results", *(_call(walk, one, label) for one in pairs)]]
 
 

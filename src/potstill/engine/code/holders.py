@@ -34,14 +34,14 @@ def encode_held(walk: Walk, value: object, label: str) -> Encoded | None:
             return encoded
     if isinstance(value, (itertools.count, itertools.repeat)):
         # C objects without attributes: only the garbage collector knows what they refer to
-        held = [one for one in gc.get_referents(value) if type(one) not in _SHOWN]
-        times = operator.length_hint(value, -1) if held else repr(value)
-        return ["iterator", times, *walk.encode_all(held, label)]
+        referents = [one for one in gc.get_referents(value) if type(one) not in _SHOWN]
+        times = operator.length_hint(value, -1) if referents else repr(value)
+        return ["iterator", times, *walk.encode_all(referents, label)]
     if type(value) is datetime or type(value) is time:
         return [type(value).__name__, repr(value.replace(tzinfo=None)), walk.encode(value.tzinfo, label)]
     if type(value) is _COMPARED:  # its function is in no attribute; later Pythons also show the type
-        held = [one for one in gc.get_referents(value) if one is not _COMPARED]
-        return ["compared by", *walk.encode_all(held, label)]
+        referents = [one for one in gc.get_referents(value) if one is not _COMPARED]
+        return ["compared by", *walk.encode_all(referents, label)]
     return None
 
 

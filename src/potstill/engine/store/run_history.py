@@ -135,9 +135,19 @@ class History:
         """Note that a step runs."""
         self._add({"step": step, "state": "running", "key": key}, at_once=True)
 
-    def finished(self, step: str, state: str, **known: str | float | int | None) -> None:
-        """Note how a step ended; `known` are fields of `StepHistory`."""
-        self._add({"step": step, "state": state, **{name: value for name, value in known.items() if value is not None}})
+    def finished(
+        self,
+        step: str,
+        state: str,
+        *,
+        key: str | None = None,
+        seconds: float | None = None,
+        rows: int | None = None,
+        error: str | None = None,
+    ) -> None:
+        """Note how a step ended; what is None is left out."""
+        values = {"step": step, "state": state, "key": key, "seconds": seconds, "rows": rows, "error": error}
+        self._add({name: value for name, value in values.items() if value is not None})
 
     def warned(self, message: str) -> None:
         """Note a warning."""
@@ -251,14 +261,14 @@ def _after(step: StepHistory, value: Mapping[str, Any]) -> StepHistory:
     if isinstance(value.get("progress"), Mapping):
         return replace(step, progress=value["progress"])
     state, key = value.get("state"), value.get("key")
-    known: dict[str, Any] = {"state": state} if state in STATES else {}
-    known |= {"key": key} if isinstance(key, str) and _KEY.fullmatch(key) else {}
-    known |= {"seconds": float(value["seconds"])} if isinstance(value.get("seconds"), (int, float)) else {}
-    known |= {"rows": value["rows"]} if isinstance(value.get("rows"), int) else {}
-    known |= {"error": str(value["error"])} if "error" in value else {}
+    changes: dict[str, Any] = {"state": state} if state in STATES else {}
+    changes |= {"key": key} if isinstance(key, str) and _KEY.fullmatch(key) else {}
+    changes |= {"seconds": float(value["seconds"])} if isinstance(value.get("seconds"), (int, float)) else {}
+    changes |= {"rows": value["rows"]} if isinstance(value.get("rows"), int) else {}
+    changes |= {"error": str(value["error"])} if "error" in value else {}
     if state == "running":
-        known |= {"started": _moment(value), "progress": {}, "error": ""}
-    return replace(step, **known)
+        changes |= {"started": _moment(value), "progress": {}, "error": ""}
+    return replace(step, **changes)
 
 
 def _stopped(step: StepHistory) -> StepHistory:

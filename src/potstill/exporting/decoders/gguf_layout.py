@@ -7,6 +7,7 @@ Shapes: O output features, I input features, D features of a head.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -51,9 +52,9 @@ def problems(config: ModelConfig) -> Iterator[str]:
         )
         return
     if not kind or arch.is_encoder or arch.has_experts:
-        what = "encoders have no next token" if arch.is_encoder else "llama.cpp has no such type"
-        what = "experts are not written here" if arch.has_experts else what
-        yield f"models of type {config.model_type!r} can't be written as GGUF: {what}; export to ONNX or OpenVINO"
+        reason = "encoders have no next token" if arch.is_encoder else "llama.cpp has no such type"
+        reason = "experts are not written here" if arch.has_experts else reason
+        yield f"models of type {config.model_type!r} can't be written as GGUF: {reason}; export to ONNX or OpenVINO"
         return
     if rope_kind(config) not in ROPES:
         yield f"positions scaled by {rope_kind(config)!r} can't be written as GGUF here"
@@ -184,8 +185,8 @@ def context_length(config: Any) -> int:
     if rope_kind(config) == "longrope":
         # beyond, llama.cpp takes other factors for the whole text as soon as there is room for a longer one
         longest = min(longest, int(_rope(config)["original_max_position_embeddings"]))
-    kept = name_of(config) in ("gemma2", "gemma3") or not getattr(config, "use_sliding_window", True)
-    return longest if kept or not window else min(longest, int(window))
+    keeps_window = name_of(config) in ("gemma2", "gemma3") or not getattr(config, "use_sliding_window", True)
+    return longest if keeps_window or not window else min(longest, int(window))
 
 
 def _add_rope(writer: Any, config: Any, size: int) -> None:
@@ -208,10 +209,8 @@ def _add_rope(writer: Any, config: Any, size: int) -> None:
 
 def _attention_factor(rope: dict[str, Any], scale: float) -> float:
     """Return by how much LongRoPE scales attention: as transformers has it (Ding et al. 2024)."""
-    import math
-
-    given = rope.get("attention_factor")
-    if given is not None:
-        return float(given)
+    factor = rope.get("attention_factor")
+    if factor is not None:
+        return float(factor)
     scale = rope.get("factor") or scale
     return 1.0 if scale <= 1 else math.sqrt(1 + math.log(scale) / math.log(rope["original_max_position_embeddings"]))

@@ -64,14 +64,14 @@ def filled(folder: Path, config: Any) -> Any:
     from gguf.quants import dequantize
     from transformers import AutoModelForCausalLM
 
-    held = {tensor.name: tensor for tensor in gguf.GGUFReader(str(folder / FILE)).tensors}
+    stored = {tensor.name: tensor for tensor in gguf.GGUFReader(str(folder / FILE)).tensors}
     model = AutoModelForCausalLM.from_config(config).eval()
     apply_cap(model)
     names = gguf_layout.tensor_names(config)
     for name, weight in model.state_dict().items():
         if name == "lm_head.weight" and config.tie_word_embeddings:
             continue
-        tensor = held.get(gguf_name(names, name))
+        tensor = stored.get(gguf_name(names, name))
         if tensor is None:
             raise PotstillError(f"the GGUF file lacks {name}")
         values = dequantize(tensor.data, tensor.tensor_type).reshape(tuple(weight.shape))

@@ -40,7 +40,7 @@ def tensors(model: PretrainedModel, precision: str) -> Iterator[tuple[str, Any, 
         values = weight.detach().float().cpu().numpy()
         values = values.T if name in turned else values
         kind = stored_type(name, values.shape, precision, output)
-        stored = quantize(np_contiguous(values), kind)
+        stored = quantize(_contiguous(values), kind)
         with torch.no_grad():
             # the probe then compares the file with the very same weights, and finds a wrong order or name
             exact = dequantize(stored, kind).reshape(values.shape)
@@ -56,13 +56,13 @@ def gguf_name(names: Any, name: str) -> str:
     Raises:
         PotstillError: its maps have none.
     """
-    found = names.get_name(name, try_suffixes=(".weight", ".bias"))
-    if found is None:
+    own_name = names.get_name(name, try_suffixes=(".weight", ".bias"))
+    if own_name is None:
         raise PotstillError(f"the package gguf knows no tensor {name!r} of this type: take another format")
-    return str(found)
+    return str(own_name)
 
 
-def np_contiguous(values: NDArray[Any]) -> NDArray[Any]:
+def _contiguous(values: NDArray[Any]) -> NDArray[Any]:
     """Return `values` in C order, which the quantizers want."""
     import numpy as np
 

@@ -45,9 +45,13 @@ class _Row:
     """A test row."""
 
     set: str
+    """Name of the test set."""
     id: str
+    """Id of the row."""
     asked: str
+    """The last message of the chat."""
     chat: Chat
+    """What both models are asked."""
 
 
 @dataclass(frozen=True)
@@ -247,7 +251,7 @@ def _write(
     """Write all rows."""
     texts = dict.fromkeys(("id", "set", "input", "gold", "answer"), "text")
     numbers = ("score_same_tokens", *(f"score_{name}" for name in _FIGURES))
-    kept = [
+    records = [
         {
             "id": row.id,
             "set": row.set,
@@ -261,4 +265,4 @@ def _write(
         }
         for row, one, share in zip(rows, compared, shares, strict=True)
     ]  # fmt: skip
-    write(context.out, {**texts, "correct": "flag", **dict.fromkeys(numbers, "number")}, kept)
+    write(context.out, {**texts, "correct": "flag", **dict.fromkeys(numbers, "number")}, records)

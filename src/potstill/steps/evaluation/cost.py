@@ -151,12 +151,12 @@ class MeasureCost(Step):
         if error:
             return {**who, **size, "error": error}
         # a teacher that answers from elsewhere, or only reads a file, doesn't show the memory of what serves
-        here = folder is not None and bool(getattr(teacher, "is_serving", True))
-        return {**who, "runtime": measured[0].runtime, **size, **summary(measured, here)}
+        runs_here = folder is not None and bool(getattr(teacher, "is_serving", True))
+        return {**who, "runtime": measured[0].runtime, **size, **summary(measured, runs_here)}
 
 
-def summary(measured: Sequence[Cost], here: bool = True) -> dict[str, Any]:
-    """Return the figures of several processes together; memory only of what runs `here`."""
+def summary(measured: Sequence[Cost], runs_here: bool = True) -> dict[str, Any]:
+    """Return the figures of several processes together; memory only of what `runs_here`."""
     first = [seconds for one in measured for seconds in one.first_token_s]
     each = [seconds for one in measured for seconds in one.per_token_s]
     single: dict[str, list[float | None]] = {
@@ -165,16 +165,16 @@ def summary(measured: Sequence[Cost], here: bool = True) -> dict[str, Any]:
             f"tokens_per_s_at_{count}": [one.tokens_per_s[count] for one in measured]
             for count in measured[0].tokens_per_s
         },
-        "peak_memory_bytes": [one.peak_memory_bytes if here else None for one in measured],
+        "peak_memory_bytes": [one.peak_memory_bytes if runs_here else None for one in measured],
         "device_memory_bytes": [one.device_memory_bytes for one in measured],
         "joules_per_token": [one.joules_per_token for one in measured],
     }
-    known = {name: [one for one in values if one is not None] for name, values in single.items()}
+    values_of = {name: [one for one in values if one is not None] for name, values in single.items()}
     return {
         **_latency("first_token", first),
         **_latency("per_token", each),
-        **{name: statistics.median(values) if values else None for name, values in known.items()},
-        "spread": {name: [min(values), max(values)] for name, values in known.items() if values},
+        **{name: statistics.median(values) if values else None for name, values in values_of.items()},
+        "spread": {name: [min(values), max(values)] for name, values in values_of.items() if values},
         "failed": sum(one.failed for one in measured),
     }
 
@@ -200,11 +200,11 @@ def _in_process(
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
     command = [sys.executable, "-m", "potstill.steps.evaluation.cost_process", str(request), str(result)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=seconds, check=False)
+        process = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
         return f"it took more than {seconds} s: raise seconds, or lower requests, waves or concurrent"
-    context.logger.info("%s", done.stderr[-2000:])
-    if done.returncode or not result.is_file():
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        return lines[-1].strip() if lines else f"its process ended with {done.returncode} and said nothing"
+    context.logger.info("%s", process.stderr[-2000:])
+    if process.returncode or not result.is_file():
+        lines = [line for line in process.stderr.splitlines() if line.strip()]
+        return lines[-1].strip() if lines else f"its process ended with {process.returncode} and said nothing"
     return Cost(**json.loads(result.read_text()))

@@ -68,8 +68,8 @@ def measure(teacher: Teacher, requests: Sequence[Request], protocol: Protocol) -
     started = time.perf_counter()
     with teacher.open(threads=protocol.threads) as session:
         load = time.perf_counter() - started
-        many = max(protocol.concurrent)
-        sink = list(_written(session, _cycle(requests, protocol.warmup + min(many, 8))))
+        warming = _cycle(requests, protocol.warmup + min(max(protocol.concurrent), 8))
+        list(_written(session, warming))
         first, each, failed = _single(session, requests, protocol)
         rates: dict[str, float] = {}
         joules = None
@@ -82,7 +82,6 @@ def measure(teacher: Teacher, requests: Sequence[Request], protocol: Protocol) -
             rates[str(count)] = tokens / (time.perf_counter() - begun)
             after = energy()
             joules = (after - before) / tokens if before is not None and after is not None and tokens else None
-        del sink
         memory, runtime = peak_memory(), str(getattr(session, "title", ""))
         device = _device_memory()
     return Cost(load, first, each, rates, memory, device, joules, failed, runtime)

@@ -107,12 +107,12 @@ class EvaluateGrades(ChoiceStep):
             raise BadInput("the judge gave no grade at all: potstill lost shows what it wrote")
         right = [_is_right(row, row[self.output], self.gold) for row, _ in graded]
         people = [_grade_of(row, self.human) for row, _ in graded]
-        kept = [
+        records = [
             {**_texts(row, number, self.output, self.gold), "score_grade": grade, "score_human": human}
             for number, ((row, grade), human) in enumerate(zip(graded, people, strict=True))
         ]
         columns = {**dict.fromkeys(_TEXTS, "text"), "score_grade": "number", "score_human": "number"}
-        write(context.out, columns, kept)
+        write(context.out, columns, records)
         figures = grade_figures(
             [grade for _, grade in graded],
             right=right,
@@ -120,7 +120,7 @@ class EvaluateGrades(ChoiceStep):
             lengths=[len(str(row[self.output])) for row, _ in graded],
             clusters=_clusters([row for row, _ in graded], self.cluster),
         )
-        scores = {"row_scores": [grade for _, grade in graded], "row_digest": row_digest(one["id"] for one in kept)}
+        scores = {"row_scores": [grade for _, grade in graded], "row_digest": row_digest(one["id"] for one in records)}
         counts = {"n": len(graded), "lost": len(rows) - len(graded), "low": self.low, "high": self.high}
         return {"sets": {SET: {**counts, **figures, **scores}}, "judge": _label(teacher)}
 
@@ -200,13 +200,13 @@ class EvaluatePairs(ChoiceStep):
             context.ledger.keep()
         if not judged:
             raise BadInput("the judge gave no verdict at all: potstill lost shows what it wrote")
-        kept = [
+        records = [
             {**_texts(row, number, self.output, self.gold), "other": other, "better": pair.better,
              "agreed": pair.agreed, "human": pair.human, "score_points": POINTS[pair.better]}
             for number, (row, other, pair) in enumerate(judged)
         ]  # fmt: skip
         texts = dict.fromkeys((*_TEXTS, "other", "better", "human"), "text")
-        write(context.out, {**texts, "agreed": "flag", "score_points": "number"}, kept)
+        write(context.out, {**texts, "agreed": "flag", "score_points": "number"}, records)
         pairs = [pair for _, _, pair in judged]
         figures = pair_figures(pairs, _clusters([row for row, _, _ in judged], self.cluster))
         counts = {"n": len(judged), "lost": len(partners) - len(judged), "unmatched": len(first) - len(partners)}

@@ -138,11 +138,11 @@ class EvaluatePerplexity(Step):
         texts: dict[str, Texts] = {}
         for name, rows in sets.items():
             every = list(rows[self.text])
-            there = [place for place, text in enumerate(every) if text]
-            own = [every[place] for place in there]
+            places = [place for place, text in enumerate(every) if text]
+            own = [every[place] for place in places]
             if self.documents:
                 ids = list(rows["id"]) if "id" in rows.column_names else range(len(rows))
-                texts[name] = documents(tokenizer, own, [str(ids[place]) for place in there], self.window)
+                texts[name] = documents(tokenizer, own, [str(ids[place]) for place in places], self.window)
             else:
                 texts[name] = running(tokenizer, own, self.separator, self.window)
         return texts

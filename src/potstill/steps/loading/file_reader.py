@@ -58,17 +58,17 @@ class RecordFiles:
 
     def survey(self) -> tuple[Survey, list[Problem]]:
         """Scan all files; return what they hold, and their problems."""
-        seen = Survey({name: kind_of(kind) for name, kind in self.schema.items()})
+        survey = Survey({name: kind_of(kind) for name, kind in self.schema.items()})
         problems: list[Problem] = []
         for path in self.paths:
             findings = Findings(str(path))
             for chunk in _chunks(_objects(self.records(path, findings), findings)):
-                seen.look(chunk, findings)
+                survey.look(chunk, findings)
             problems += [Problem("", "path", problem.message) for problem in findings.problems()]
-        if not seen.rows and not problems:
+        if not survey.rows and not problems:
             names = ", ".join(map(str, self.paths))
             problems.append(Problem("", "path", f"no rows in {names}: give a file that has some"))
-        return seen, problems
+        return survey, problems
 
     def rows(self) -> pa.RecordBatchReader:
         """Return the rows as a reader, which holds one batch at a time.
@@ -78,10 +78,10 @@ class RecordFiles:
         """
         import pyarrow as pa
 
-        seen, problems = self.survey()
+        survey, problems = self.survey()
         if problems:
             raise BadInput(*problems)
-        arrow = seen.arrow()
+        arrow = survey.arrow()
 
         def batches() -> Iterator[pa.RecordBatch]:
             for path in self.paths:

@@ -232,17 +232,17 @@ def _computed(states: Tensor) -> Tensor:
     return states.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else states
 
 
-def _take(seen: list[Tensor]) -> Callable[[Any, Any], Any]:
+def _take(captured: list[Tensor]) -> Callable[[Any, Any], Any]:
     """Return a hook that keeps the input of a layer, and passes it an empty one."""
 
     def hook(_: nn.Module, args: tuple[Tensor, ...]) -> Any:
-        seen.append(_computed(args[0]))
+        captured.append(_computed(args[0]))
         return (args[0][:, :0],)
 
     return hook
 
 
-def _nothing(seen: list[Tensor]) -> Callable[[Any, Any, Any], Tensor]:
+def _nothing(captured: list[Tensor]) -> Callable[[Any, Any, Any], Tensor]:
     """Return a hook that puts one zero a token in place of the logits, cheap for the rest of the model."""
     # expanded, not allocated: the rest of the forward pass may index, scale or slice it like logits
-    return lambda layer, args, output: output.new_zeros(1).expand(*seen[0].shape[:-1], 1)
+    return lambda layer, args, output: output.new_zeros(1).expand(*captured[0].shape[:-1], 1)

@@ -129,10 +129,10 @@ function sortable(table) {
 }
 
 function element(kind, name, text = "") {
-  const made = document.createElement(kind);
-  made.className = name;
-  made.textContent = text;
-  return made;
+  const node = document.createElement(kind);
+  node.className = name;
+  node.textContent = text;
+  return node;
 }
 
 // one model's side of the chat: what was said, and its own stream
@@ -213,21 +213,21 @@ function chat(form) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (running) return;
-    const given = new FormData(form);
-    const text = given.get("question").trim();
+    const values = new FormData(form);
+    const text = values.get("question").trim();
     const chosen = [...form.querySelectorAll("[name=model]:checked")];
     if (!text || !chosen.length) return;
     form.elements.question.value = "";
     running = new AbortController();
     [ask.disabled, stop.hidden] = [true, false];
-    const numbers = { max_tokens: Number(given.get("max_tokens")), temperature: Number(given.get("temperature")) };
+    const numbers = { max_tokens: Number(values.get("max_tokens")), temperature: Number(values.get("temperature")) };
     await Promise.all(
       chosen.map((one) => {
         if (!columns.has(one.value)) {
           columns.set(one.value, new Column(one.dataset.label));
           place.append(columns.get(one.value).box);
         }
-        const question = { model: one.value, prompt: given.get("prompt"), text, ...numbers };
+        const question = { model: one.value, prompt: values.get("prompt"), text, ...numbers };
         return columns.get(one.value).ask(form.dataset.chat, question, running.signal);
       }),
     );

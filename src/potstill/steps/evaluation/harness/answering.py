@@ -209,15 +209,15 @@ class TeacherModel(TemplateLM):  # type: ignore[misc]  # the harness has no type
             if prompt.startswith(CHAT):
                 return Request(json.loads(prompt.removeprefix(CHAT)), sampling)
             return Request([], sampling, raw=prompt)
-        left = self.max_length - sampling.max_tokens
-        if left < 1:
+        room = self.max_length - sampling.max_tokens
+        if room < 1:
             raise BadInput(
                 f"the task asks for answers of {sampling.max_tokens} tokens, which leaves no room for a prompt: the "
                 f"model reads {self.max_length}; lower max_gen_toks in its generation_kwargs"
             )
         ids = self.tok_encode(prompt)
-        self.shortened += len(ids) > left
-        return Request([], sampling, tokens=tuple(ids[-left:]))
+        self.shortened += len(ids) > room
+        return Request([], sampling, tokens=tuple(ids[-room:]))
 
     def _answers(self, requests: Sequence[Request]) -> list[Response]:
         """Return the answers in the order of the requests.

@@ -213,10 +213,10 @@ def _of_rows(fields: dict[str, Any], rows: Dataset) -> dict[str, Any]:
     """Return the fields of a task that reads rows of the store."""
     if not len(rows):
         raise ValueError("its rows are empty: give at least one")
-    kept = {name: value for name, value in fields.items() if name not in ("dataset_path", "dataset_name")}
+    own_fields = {name: value for name, value in fields.items() if name not in ("dataset_path", "dataset_name")}
     # the harness hands its own notes to the function
-    kept |= {"custom_dataset": lambda **_: {SPLIT: rows}, "test_split": SPLIT, "dataset_kwargs": None}
-    return {**kept, "validation_split": None, "training_split": None}
+    own_fields |= {"custom_dataset": lambda **_: {SPLIT: rows}, "test_split": SPLIT, "dataset_kwargs": None}
+    return {**own_fields, "validation_split": None, "training_split": None}
 
 
 def _why(name: str, error: Exception, manager: Any) -> str:
