@@ -4,7 +4,7 @@ MiniLM learns them; half and a third of its layers learn from its probabilities,
 bits.
 
 `python benchmarks/report_clinc150.py STORE`; eight minutes on one core; it resumes. Writes `docs/clinc150`, the page
-without its samples: the rows are the data set's (Larson et al. 2019, CC BY 3.0), of which none is in the project.
+without its samples: the rows are the dataset's (Larson et al. 2019, CC BY 3.0), of which none is in the project.
 """
 
 import re

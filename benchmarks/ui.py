@@ -29,7 +29,7 @@ TRIES = 5
 
 
 class Rows(Step):
-    """Makes rows as a labelled data set has them: two texts, an id, two numbers."""
+    """Makes rows as a labelled dataset has them: two texts, an id, two numbers."""
 
     count: int
 

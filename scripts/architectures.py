@@ -1,6 +1,6 @@
 """Run every step on a tiny model of every type, check what it wrote, and write docs/reference/architectures.md.
 
-python scripts/architectures.py [--names A,B] [--columns A,B] [--results FILE] [--page FILE]
+python scripts/architectures.py [--names 'A;B'] [--columns A,B] [--results FILE] [--page FILE]
 
 Each cell is a line of FILE (JSON); cells that are there already are not run again. All take ten minutes on one core.
 """
@@ -27,7 +27,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 def main() -> None:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--names", default="", help="types, by comma; all without")
+    parser.add_argument("--names", default="", help="types, by semicolon, as their names have commas; all without")
     parser.add_argument("--columns", default="", help="steps, by comma; all without")
     parser.add_argument("--results", type=Path, default=Path(tempfile.gettempdir()) / "architectures.jsonl")
     parser.add_argument("--page", type=Path, help="Markdown file to write from all results")
@@ -138,7 +138,10 @@ Training (`HardLabel`, `SoftLabel`, with `LoRA` or not) works on every type that
 an encoder-decoder, and `Classifier` on every encoder.
 """
 ENCODERS = "*GGUF*, *ONNX* and *OpenVINO* are `Export` for causal models, and `ExportEncoder` here.\n"
-DECODERS = "Encoder-decoders are trained and decoded; compression knows one list of blocks, and they have two.\n"
+DECODERS = (
+    "Encoder-decoders are trained and decoded; of compression, what does not go block by block works, as they have two "
+    "lists of blocks.\n"
+)
 
 if __name__ == "__main__":
     main()
