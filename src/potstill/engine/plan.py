@@ -216,8 +216,9 @@ def _names_model(step: Step, field: str) -> bool:
 def _bill(step: Step, tokens: int) -> float:
     """Return the dollars for tokens, half of them read and half written, by the dearest price of what a step asks."""
     values = [getattr(step, field.name) for field in fields(step)]
-    prices = [getattr(value, "price", None) for value in values if not isinstance(value, (Step, Output))]
-    bills = [price.of(tokens // 2, tokens - tokens // 2) for price in prices if hasattr(price, "of")]
+    asked = [value for value in values if not isinstance(value, (Step, Output))]
+    prices = [value.price for value in asked if hasattr(getattr(value, "price", None), "of")]
+    bills = [price.of(tokens // 2, tokens - tokens // 2) for price in prices]
     return max(bills, default=0.0)
 
 
