@@ -30,7 +30,8 @@ from potstill import Pipeline, Step
 from potstill.steps.evaluation.perplexity import EvaluatePerplexity
 from potstill.steps.loading.in_memory import LoadRows
 from potstill.steps.quantization.int4 import QuantizeInt4, awq_layers, gptq_layers
-from potstill.steps.quantization.int8 import QuantizeInt8, smooth_layers
+from potstill.steps.quantization.int8 import QuantizeInt8
+from potstill.steps.quantization.smoothing import smooth
 from potstill.steps.rows.sort_sample import Take
 
 CASES = ("GPTQ", "AWQ", "W8A8", "W8A8, SmoothQuant")
@@ -161,7 +162,9 @@ def compression_alone(request: Mapping[str, Any], step: Any, rows: Any, context:
     elif request["case"] == "W8A8":
         round_layers(block_layers(loaded.model), lambda weight: rounding.quantize(weight, 8, None, weight.dtype))
     else:
-        smooth_layers(loaded.model, batches, step.smoothquant, context)
+        smoothing = smooth(loaded.model, batches, step.smoothquant, context)
+        for path, layer in block_layers(loaded.model).items():
+            smoothing.rounded(path, layer)
     return time.process_time() - started
 
 

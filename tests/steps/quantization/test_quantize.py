@@ -50,14 +50,14 @@ def dequantized(folder, bits, group_size=None):
 
 
 def test_int8_weights_reload_as_the_dequantized_ones_exactly(folder, tmp_path):
-    out, _ = run(QuantizeInt8, folder, tmp_path)
+    out, _ = run(QuantizeInt8, folder, tmp_path, smoothquant=None)
     plain = AutoModelForCausalLM.from_pretrained(out, dtype=torch.bfloat16, quantization_config=_dequantize(out))
     for path, layer in block_layers(dequantized(folder, 8)).items():
         assert torch.equal(plain.get_submodule(path).weight, layer.weight), path
 
 
 def test_int8_agreement_is_that_of_the_loaded_model(folder, tmp_path):
-    out, context = run(QuantizeInt8, folder, tmp_path)
+    out, context = run(QuantizeInt8, folder, tmp_path, smoothquant=None)
     expected = dequantized(folder, 8)
     with quantized_activations(list(block_layers(expected).values())):
         mine = compressing.logits(expected, IDS)
@@ -83,7 +83,7 @@ def test_int8_file_holds_int8_weights_and_16_bit_embeddings(folder, tmp_path):
     assert config["architectures"] == ["Qwen3ForCausalLM"]
 
 
-def test_int8_without_calibration_is_the_same_model(folder, tmp_path):
+def test_int8_without_calibration_is_the_model_that_is_only_rounded(folder, tmp_path):
     measured, _ = run(QuantizeInt8, folder, tmp_path, "measured")
     context = compressing.context(tmp_path, "plain")
     plain = QuantizeInt8(str(folder)).run(model=folder, context=context)
@@ -131,6 +131,52 @@ def test_smoothquant_reloads_and_helps_where_activations_have_outliers(folder, t
         compressing.logits(bf16(spiky), IDS), compressing.logits(bf16(smooth[0]), IDS), strict=True
     ):
         assert (ours - theirs).std() < 0.05 * ours.std()
+
+
+def test_searched_smoothing_has_a_strength_for_each_set_of_inputs_and_reloads(folder, tmp_path):
+    spiky = with_outliers(folder, tmp_path)
+    _, rounded = run(QuantizeInt8, spiky, tmp_path, "rounded")
+    out, context = run(QuantizeInt8, spiky, tmp_path, smoothquant="search")
+    assert context.notes["agreement"]["kl"] < 0.5 * rounded.notes["agreement"]["kl"]
+    strengths = context.notes["smoothquant"]
+    assert strengths["model.layers.0.input_layernorm"] is not None
+    assert "model.layers.0.mlp.up_proj" in strengths
+    for ours, theirs in zip(compressing.logits(bf16(spiky), IDS), compressing.logits(bf16(out), IDS), strict=True):
+        assert (ours - theirs).std() < 0.05 * ours.std()
+
+
+def test_the_layer_that_8_bits_harm_stays_in_16_and_serves_so(folder, tmp_path):
+    """One unit of the feed-forward layer, which nothing reads, is hundreds of times the others and sets their scale."""
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    feed_forward = model.model.layers[0].mlp
+    feed_forward.gate_proj.weight.data[0] *= 25
+    feed_forward.up_proj.weight.data[0] *= 25
+    feed_forward.down_proj.weight.data *= 10
+    feed_forward.down_proj.weight.data[:, 0] = 0
+    odd = tmp_path / "odd"
+    model.to(torch.bfloat16).save_pretrained(odd)
+    AutoTokenizer.from_pretrained(folder).save_pretrained(odd)
+    _, narrow = run(QuantizeInt8, odd, tmp_path, "narrow", samples=16)
+    out, context = run(QuantizeInt8, odd, tmp_path, "wide", wide=0.5, samples=16)
+    assert context.notes["wide"]["layers"] == ["model.layers.0.mlp.down_proj"]
+    assert context.notes["agreement"]["kl"] < 0.5 * narrow.notes["agreement"]["kl"]
+    config = json.loads((out / "config.json").read_text())["quantization_config"]
+    assert sorted(config["ignore"]) == ["lm_head", "model.layers.0.mlp.down_proj"]
+    assert load_file(out / "model.safetensors")["model.layers.0.mlp.down_proj.weight"].dtype == torch.bfloat16
+    assert "layers in 16 bits | 1" in (out / "README.md").read_text()
+    for ours, theirs in zip(compressing.logits(bf16(odd), IDS), compressing.logits(bf16(out), IDS), strict=True):
+        assert (ours - theirs).std() < 0.1 * ours.std()
+
+
+@pytest.mark.parametrize("method", ["gptq", "awq"])
+def test_int4_says_how_its_error_compares_with_that_of_rounding(folder, tmp_path, method):
+    out, context = run(QuantizeInt4, folder, tmp_path, method, method=method)
+    error = context.notes["error against rounding"]
+    assert 0 < error["mean"] < 0.98
+    assert len(error["layers"]) == 7
+    assert "calibration error against rounding" in (out / "README.md").read_text()
+    _, rounded = run(QuantizeInt4, folder, tmp_path, "rtn", method="rtn")
+    assert "error against rounding" not in rounded.notes
 
 
 def test_awq_reloads_and_beats_rounding_where_activations_have_outliers(folder, tmp_path):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from potstill.compression.block_parts import Fold
 from potstill.compression.layerwise import Block
 from potstill.compression.quantization import clipping, rounding
-from potstill.compression.quantization.gptq import Hessian, best_by_row, layer_error
+from potstill.compression.quantization.gptq import Hessian, best_by_row, layer_error, relative_error
 from potstill.compression.quantization.rounding import Quantized
 from potstill.compression.quantization.scale_folding import in_block, into_norm
 
@@ -86,6 +86,7 @@ def quantize_block(
     scale_type: torch.dtype = torch.float32,
     symmetric: bool = True,
     norm_offset: float = 0.0,
+    ratios: dict[str, float] | None = None,
 ) -> dict[str, Quantized]:
     """Scale and quantize the linear layers of `block` in place; return the integers by path.
 
@@ -97,10 +98,15 @@ def quantize_block(
         scale_type: type that the scales are stored in.
         symmetric: whether 0 is the integer 0; otherwise every group has a zero point.
         norm_offset: what norms add to their weights (`Architecture.norm_offset`).
+        ratios: gets, by path, the error of the outputs as a share of rounding's.
     """
     how = (bits, group_size, scale_type, symmetric)
     inputs = block.record(lambda layer: Inputs(layer.in_features, layer.weight.device))
     weights = {path: layer.weight.detach().float() for path, layer in block.layers.items()}
+    rounded = {
+        path: relative_error(weight, rounding.quantize(weight, *how), inputs[path].mean())
+        for path, weight in (weights.items() if ratios is not None else ())
+    }
     # all scales are searched before any is applied: folding one changes weights that a later search reads
     searched = []
     for fold in in_block(folds, block.module):
@@ -123,6 +129,8 @@ def quantize_block(
         candidates = [rounding.quantize(weights[path], *how), clipping.quantize(weights[path], hessian, *how)]
         # rows are independent, so each may be clipped or not
         quantized[path] = best_by_row(weights[path], candidates, hessian)
+        if ratios is not None:
+            ratios[path] = relative_error(weights[path], quantized[path], hessian) / max(rounded[path], 1e-12)
         layer.weight.copy_(quantized[path].dequantize())
     return quantized
 

@@ -102,6 +102,19 @@ def layer_error(weight: Tensor, approximation: Tensor, hessian: Tensor) -> Tenso
     return ((difference @ hessian) * difference).sum(1)
 
 
+def error_against_rounding(weight: Tensor, quantized: Quantized, hessian: Tensor) -> float:
+    """Return the error of the outputs with `quantized` in place of `weight` [O, I], divided by that of rounding."""
+    how = (quantized.bits, quantized.group_size, quantized.scale.dtype, quantized.zero is None)
+    nearest = relative_error(weight, rounding.quantize(weight, *how), hessian)
+    return relative_error(weight, quantized, hessian) / max(nearest, 1e-12)
+
+
+def relative_error(weight: Tensor, quantized: Quantized, hessian: Tensor) -> float:
+    """Return the squared error of the outputs, summed over tokens and rows, as a share of their square."""
+    power = float(layer_error(weight, torch.zeros_like(weight), hessian).sum())
+    return float(layer_error(weight, quantized.dequantize(), hessian).sum()) / max(power, 1e-12)
+
+
 def compensated(
     weight: Tensor, factor: Tensor, change: Callable[[Tensor, int, int], Tensor], block: int = BLOCK
 ) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from potstill.compression.quantization_config import BITSANDBYTES
 from potstill.errors import BadInput
-from potstill.models.card import name_of, not_fit, write_card
+from potstill.models.card import name_of, warnings_of, write_card
 from potstill.models.folder import Loaded
 from potstill.models.written import check_answers
 from potstill.steps.compression import calibration as calibrations
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 COMPRESSED_TENSORS = "compressed-tensors"
 """Name of the format that vLLM loads."""
-
-
+LEAST_RATIO = 1e-9
+"""Least ratio of two errors that a mean takes."""
 ROUNDED = 0.6
 """Relative distance of logits to those of the weights that were stored, which rounding activations to 8 bits explains,
 in a model that amplifies it; weights that are read in another order or with other scales give one above 1."""
@@ -50,9 +51,7 @@ class Reference:
         # the rounded weights are in the model by now: what is measured is what the folder will hold
         figures = compared(self.loaded.model, self.outputs, outputs(self.loaded.model, self.drawn.measured))
         context.notes |= {"calibration": self.drawn.figures(), "agreement": figures}
-        unfit = not_fit(figures)
-        if unfit:
-            context.notes.setdefault("warnings", []).append(unfit)
+        warn(figures, context)
         return figures
 
 
@@ -87,6 +86,29 @@ def naming_layer(path: str, hessian: Hessian, damping: float, context: Context) 
             damping,
             hessian.damped,
         )
+
+
+def warn(figures: Mapping[str, float], context: Context) -> None:
+    """Add what `figures` warn of to the run's warnings."""
+    if warnings := warnings_of(figures):
+        context.notes.setdefault("warnings", []).extend(warnings)
+
+
+def against_rounding(ratios: Mapping[str, float], context: Context) -> dict[str, float]:
+    """Note and return the geometric mean of `ratios`, and warn where a method does no better than rounding.
+
+    Args:
+        ratios: by path, the squared error of a layer's outputs on the calibration texts divided by that of rounding.
+        context: of the step.
+    """
+    if not ratios:
+        return {}
+    # an error of 0 has no logarithm
+    mean = math.exp(sum(math.log(max(ratio, LEAST_RATIO)) for ratio in ratios.values()) / len(ratios))
+    context.notes["error against rounding"] = {"mean": mean, "layers": dict(ratios)}
+    figures = {"error against rounding": mean}
+    warn(figures, context)
+    return figures
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,14 @@ from annotated_types import Interval
 from potstill.errors import BadInput
 from potstill.models import folder
 from potstill.steps.compression.base import FittedStep
-from potstill.steps.quantization.base import Card, naming_layer, publish_quantized, reference, round_layers
+from potstill.steps.quantization.base import (
+    Card,
+    against_rounding,
+    naming_layer,
+    publish_quantized,
+    reference,
+    round_layers,
+)
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -73,8 +80,9 @@ class QuantizeInt4(FittedStep):
         note_processor(context)
         # the original's outputs, before its weights change under it
         before = reference(self, loaded, calibration)
-        quantized = self._quantized(loaded.model, layers, before.drawn.batches(), context)
-        figures = before.measure(context)
+        ratios: dict[str, float] = {}
+        quantized = self._quantized(loaded.model, layers, before.drawn.batches(), context, ratios)
+        figures = before.measure(context) | against_rounding(ratios, context)
         recipe = {
             "method": f"W4A16, {self.method}",
             "weights": f"int4 in groups of {self.group_size}" + ("" if self.symmetric else " with zero points"),
@@ -84,13 +92,18 @@ class QuantizeInt4(FittedStep):
         return publish_quantized(loaded, quantized, context, Card("int4", recipe, figures))
 
     def _quantized(
-        self, model: PretrainedModel, layers: Mapping[str, Any], batches: list[Any], context: Context
+        self,
+        model: PretrainedModel,
+        layers: Mapping[str, Any],
+        batches: list[Any],
+        context: Context,
+        ratios: dict[str, float],
     ) -> dict[str, Quantized]:
-        """Quantize the `layers` of `model` in place by `method`; return the integers by path."""
+        """Quantize the `layers` of `model` in place by `method`; return the integers by path, and add `ratios`."""
         if self.method == "gptq":
-            return gptq_layers(model, batches, self.group_size, self.damping, context, self.symmetric)
+            return gptq_layers(model, batches, self.group_size, self.damping, context, self.symmetric, ratios)
         if self.method == "awq":
-            return awq_layers(model, batches, self.group_size, context, self.symmetric)
+            return awq_layers(model, batches, self.group_size, context, self.symmetric, ratios)
         from potstill.compression.quantization import rounding
 
         return round_layers(
@@ -105,11 +118,15 @@ def gptq_layers(
     damping: float,
     context: Context,
     symmetric: bool = True,
+    ratios: dict[str, float] | None = None,
 ) -> dict[str, Quantized]:
-    """Quantize the linear layers of `model` in place to what their integers stand for; return the integers by path."""
+    """Quantize the linear layers of `model` in place to what their integers stand for; return the integers by path.
+
+    The error of each layer's outputs as a share of rounding's is added to `ratios`, if they are given.
+    """
     from potstill.compression.architecture import blocks_of
     from potstill.compression.layerwise import sharing, walk
-    from potstill.compression.quantization.gptq import Hessian, quantize_together
+    from potstill.compression.quantization.gptq import Hessian, error_against_rounding, quantize_together
 
     total = len(blocks_of(model)[1])
     quantized: dict[str, Quantized] = {}
@@ -122,15 +139,22 @@ def gptq_layers(
                 # query, key and value (gate and up) read one input: as one matrix they need one factorization
                 quantized |= quantize_together(weights, hessian, 4, group_size, damping, model.dtype, symmetric)
             for path, weight in weights.items():
+                if ratios is not None:
+                    ratios[path] = error_against_rounding(weight, quantized[path], hessian.mean())
                 weight.copy_(quantized[path].dequantize())
         context.progress(number + 1, total, note=block.name)
     return quantized
 
 
 def awq_layers(
-    model: PretrainedModel, batches: list[Any], group_size: int, context: Context, symmetric: bool = True
+    model: PretrainedModel,
+    batches: list[Any],
+    group_size: int,
+    context: Context,
+    symmetric: bool = True,
+    ratios: dict[str, float] | None = None,
 ) -> dict[str, Quantized]:
-    """Scale and quantize the linear layers of `model` in place; return the integers by path.
+    """Scale and quantize the linear layers of `model` in place; return the integers by path, and add `ratios` (GPTQ's).
 
     Raises:
         BadInput: the scales can't be folded into this kind of model.
@@ -143,7 +167,7 @@ def awq_layers(
     total = len(blocks_of(model)[1])
     quantized: dict[str, Quantized] = {}
     for number, block in enumerate(walk(model, batches)):
-        quantized |= awq.quantize_block(block, folds, 4, group_size, model.dtype, symmetric, offset)
+        quantized |= awq.quantize_block(block, folds, 4, group_size, model.dtype, symmetric, offset, ratios)
         context.progress(number + 1, total, note=block.name)
     return quantized
 

@@ -1,18 +1,19 @@
-"""Quantize to int8 weights and activations (W8A8), with SmoothQuant if wanted."""
+"""Quantize to int8 weights and activations (W8A8), smoothed, and with the most harmed layers left in 16 bits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import KW_ONLY
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Interval
 
 from potstill.errors import Problem
 from potstill.models import folder
 from potstill.steps.compression.base import CalibratedStep
-from potstill.steps.quantization.base import Card, publish_quantized, reference, round_layers
+from potstill.steps.quantization.base import Card, Reference, publish_quantized, reference
+from potstill.steps.quantization.smoothing import Smoothing, smooth
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -22,30 +23,42 @@ if TYPE_CHECKING:
     from potstill.engine.context import Context
     from potstill.models.protocols import ModelSource
 
+TRIED = 2
+"""Calibration texts that layers are tried on one by one, each trial half a pass over the model: the divergences that
+matter are ten times the others."""
+
 
 class QuantizeInt8(CalibratedStep):
     """Round to W8A8: int8 weights per output channel, int8 activations per token (Dettmers et al. 2022, section 2).
 
     Weights are rounded to nearest, which needs no data. Activations are quantized while serving, each token by its own
-    absmax; with `smoothquant` their outliers first move into the weights (Xiao et al. 2022, equation 4). Embeddings,
-    head, pooler and classifier stay 16-bit. With `calibration` the agreement with the 16-bit model is measured
-    (activations quantized as in serving) and put into notes and card. Decoders load in vLLM and transformers, encoders
-    (BERT) in transformers only; the format holds no GPT-2.
+    absmax. With `smoothquant` their outliers first move into the weights (Xiao et al. 2022, equation 4); with `wide`
+    the few layers that 8 bits harm most stay in 16. With `calibration` the agreement with the 16-bit model is measured
+    (activations quantized as in serving) and put into notes and card. Embeddings, head, pooler and classifier stay
+    16-bit. Decoders load in vLLM and transformers, encoders (BERT) in transformers only; the format holds no GPT-2.
 
     >>> show(QuantizeInt8(student))
     {'parameters': 1049984, 'zeros': 0.0, 'bits': 10}
     """
 
     _: KW_ONLY
-    smoothquant: Annotated[float, Interval(ge=0, le=1)] | None = None
+    smoothquant: Annotated[float, Interval(ge=0, le=1)] | Literal["search"] | None = None
     """Migration strength: how much of the activations' range moves into the weights, 0 none, 1 all; the paper takes 0.5
-    for most models. `None` moves nothing; otherwise `calibration` is needed."""
+    for most models, behind norms. `search` finds it for each set of inputs, between feed-forward layers too. `None`
+    moves nothing; otherwise `calibration` is needed."""
+    wide: Annotated[float, Interval(ge=0, le=1)] = 0.0
+    """Share of the blocks' weights that may stay in 16 bits: the layers that read no norm and are harmed most, if they
+    are harmed at all; 0.05 adds a twentieth to the size of the blocks. Needs `calibration`. None by default, as trying
+    each layer takes as long as reading two texts with half the model, once for every layer."""
+
+    unkeyed_defaults: ClassVar[frozenset[str]] = frozenset({"wide"})
 
     def check(self) -> Iterable[Problem]:
-        """Yield that SmoothQuant needs rows."""
+        """Yield what needs rows and has none."""
         yield from super().check()
-        if self.smoothquant is not None and self.calibration is None:
-            yield Problem("", "smoothquant", "needs calibration rows to see the activations: give calibration=")
+        for name in ("smoothquant", "wide"):
+            if getattr(self, name) not in (None, 0.0) and self.calibration is None:
+                yield Problem("", name, "needs calibration rows to see the activations: give calibration=")
 
     def run(self, model: ModelSource, context: Context, calibration: Dataset | None = None) -> Path:
         """Quantize `model` and write its folder.
@@ -55,62 +68,66 @@ class QuantizeInt8(CalibratedStep):
         """
         from potstill.compression.formats import checkpoint as stored
         from potstill.compression.layerwise import block_layers
-        from potstill.compression.quantization import rounding
         from potstill.compression.quantization.activations import quantized_activations
 
         loaded = folder.load(model, half=True)
         stored.refuse_other_layers(loaded.model, "compressed-tensors")
         before = reference(self, loaded, calibration) if calibration is not None else None
+        smoothing = self._smoothing(loaded.model, before, context) if before else Smoothing()
         layers = block_layers(loaded.model)
-        if self.smoothquant is not None and before:
-            quantized = smooth_layers(loaded.model, before.drawn.batches(), self.smoothquant, context)
-        else:
-            quantized = round_layers(layers, lambda weight: rounding.quantize(weight, 8, None, weight.dtype))
+        quantized = {path: smoothing.rounded(path, layer) for path, layer in layers.items()}
+        if before and self.wide:
+            self._leave_wide(loaded.model, quantized, before, context)
+        for path, weight in quantized.items():
+            layers[path].weight.data.copy_(weight.dequantize())
         figures: dict[str, float] = {}
         if before:
-            with quantized_activations(list(layers.values())):
+            with quantized_activations([layers[path] for path in quantized]):
                 figures = before.measure(context)
         recipe = {
             "method": "W8A8, round to nearest",
             "weights": "int8 per channel",
             "activations": "int8 per token",
-            **({} if self.smoothquant is None else {"SmoothQuant alpha": self.smoothquant}),
+            **smoothing.recipe(),
+            **({"layers in 16 bits": len(layers) - len(quantized)} if len(layers) > len(quantized) else {}),
         }
         return publish_quantized(loaded, quantized, context, Card("int8", recipe, figures))
 
+    def _smoothing(self, model: PretrainedModel, before: Reference, context: Context) -> Smoothing:
+        """Smooth `model` as `smoothquant` says.
 
-def smooth_layers(model: PretrainedModel, batches: list[Any], alpha: float, context: Context) -> dict[str, Quantized]:
-    """Smooth and round the linear layers of `model` in place; return the integers by path.
+        Raises:
+            BadInput: the model's norms can't take the scales.
+        """
+        if self.smoothquant is None:
+            return Smoothing()
+        if self.smoothquant != "search":
+            return smooth(model, before.drawn.batches(), self.smoothquant, context)
+        smoothing = smooth(model, before.drawn.batches(), None, context)
+        context.notes["smoothquant"] = smoothing.strengths
+        return smoothing
 
-    The activations are those of the model before, since smoothing does not change what it computes.
+    def _leave_wide(
+        self, model: PretrainedModel, quantized: dict[str, Quantized], before: Reference, context: Context
+    ) -> None:
+        """Take out of `quantized` the layers that stay in 16 bits; note what each layer that was tried costs."""
+        from potstill.compression.architecture import architecture_of, blocks_of
+        from potstill.compression.quantization import wide_layers
 
-    Raises:
-        BadInput: the model's norms can't take the scales.
-    """
-    from potstill.compression.architecture import architecture_of, blocks_of
-    from potstill.compression.layerwise import linear_layers, walk
-    from potstill.compression.quantization import rounding, scale_folding, smoothquant
-
-    folds, offset = scale_folding.behind_norms(model), architecture_of(model).norm_offset
-    seen: dict[str, smoothquant.InputAbsmax] = {}
-    path, modules = blocks_of(model)
-    for number, block in enumerate(walk(model, batches)):
-        seen |= block.record(lambda layer: smoothquant.InputAbsmax(layer.in_features, layer.weight.device))
-        context.progress(number + 1, len(modules), note=block.name)
-    quantized = {}
-    for number, module in enumerate(modules):
-        name = f"{path}.{number}"
-        layers = linear_layers(module, name)
-        divisors: dict[str, Any] = {}
-        for fold in scale_folding.in_block(folds, module):
-            readers = [f"{name}.{reader}" for reader in fold.readers]
-            weights = [layers[reader].weight.data for reader in readers]
-            scale = smoothquant.scales(seen[readers[0]].largest.to(weights[0].device), weights, alpha)
-            norm = module.get_submodule(fold.source)
-            divisors |= dict.fromkeys(readers, scale_folding.into_norm(norm, scale, offset))
-        for reader, layer in layers.items():
-            dtype = layer.weight.dtype
-            weight = layer.weight.data.float() * divisors.get(reader, 1)
-            quantized[reader] = rounding.quantize(weight, 8, None, dtype)
-            layer.weight.data.copy_(quantized[reader].dequantize())
-    return quantized
+        architecture, (path, modules) = architecture_of(model), blocks_of(model)
+        # what reads a norm is smoothed, and a server fuses it with others, which would all have to stay
+        names = (architecture.attended, architecture.down)
+        tried = [f"{path}.{number}.{name}" for number in range(len(modules)) for name in names]
+        # blocks of some models lack one of them, or have experts in its place
+        tried = [path for path in tried if path in quantized]
+        harm = wide_layers.harms(
+            model,
+            {path: quantized[path] for path in tried},
+            before.drawn.texts[:TRIED],
+            lambda done, total: context.progress(done, total, note="16 bits or 8"),
+        )
+        weights = {path: weight.values.numel() for path, weight in quantized.items()}
+        wide = wide_layers.left_wide(harm, weights, int(self.wide * sum(weights.values())))
+        for path in wide:
+            del quantized[path]
+        context.notes["wide"] = {"harms": harm, "layers": wide}

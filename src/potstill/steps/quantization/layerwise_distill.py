@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt
 
 from potstill.models import folder
 from potstill.steps.compression.base import FittedStep
-from potstill.steps.quantization.base import Card, publish_quantized, reference
+from potstill.steps.quantization.base import Card, against_rounding, publish_quantized, reference
 from potstill.steps.quantization.int4 import check_widths, note_processor
 
 if TYPE_CHECKING:
@@ -70,6 +70,9 @@ class LayerwiseDistill(FittedStep):
         with ExitStack() as served:
             quantized = self._distilled(loaded.model, before.drawn.batches(), context, served)
             figures = before.measure(context)
+        blocks = context.notes["blocks"]
+        ratios = {one["block"]: one["distilled"] / max(one["rounded"], 1e-12) for one in blocks}
+        figures |= against_rounding(ratios, context)
         weights = f"int4 in groups of {self.group_size}" if self.bits == 4 else "int8 per channel"
         recipe = {
             "method": "layer-by-layer distillation (ZeroQuant, Yao et al. 2022)",
