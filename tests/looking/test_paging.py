@@ -151,7 +151,9 @@ def saved(folder: Path, rows: list[dict[str, Any]]) -> Artifact:
 
 def test_a_column_may_be_called_as_the_query_is_written(tmp_path: Path) -> None:
     odd = saved(tmp_path, [{"{rows}": "a", "key": 1}, {"{rows}": "b", "key": 2}])
-    assert numbers(odd, filters=[Filter("{rows}", "is", "b")]) == numbers(odd, filters=[Filter("key", "is", "2")]) == [1]
+    assert (
+        numbers(odd, filters=[Filter("{rows}", "is", "b")]) == numbers(odd, filters=[Filter("key", "is", "2")]) == [1]
+    )
     assert numbers(odd, sort="{rows}", descending=True) == [1, 0]
     assert whole_row(odd, "", 1)[1].cells[0].text == "b"
 
