@@ -14,7 +14,7 @@ from potstill.engine.step import Estimate, Rows
 from potstill.errors import BadInput, Problem
 from potstill.metrics.answers import exact_match, row_digest
 from potstill.metrics.judging import POINTS, Better, Pair, grade_figures, pair_figures
-from potstill.metrics.kept_rows import write
+from potstill.metrics.kept_rows import present, write
 from potstill.prompts import Template, rendered
 from potstill.prompts.values import UnfitRow
 from potstill.publishing.trackers import send
@@ -280,9 +280,8 @@ def _is_right(row: Mapping[str, Any], answer: object, gold: str) -> bool | None:
 
 
 def _value(row: Mapping[str, Any], column: str) -> Any:
-    """Return the value of a column; `None` of one that is not there, as pandas writes it, too: NaN."""
-    value = row.get(column) if column else None
-    return None if isinstance(value, float) and math.isnan(value) else value
+    """Return the value of a column; `None` where there is none, or no such column is named."""
+    return present(row.get(column)) if column else None
 
 
 def _grade_of(row: Mapping[str, Any], human: str) -> float | None:
