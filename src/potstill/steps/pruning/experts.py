@@ -75,7 +75,7 @@ class ExpertPrune(CutStep):
         fewest = max(2, -(-each // taken)) * groups
         if groups > 1 and self.experts < fewest:
             raise BadInput(
-                f"experts={self.experts}: the router sends a token to {each} experts of {taken} of its {groups} groups, "
-                f"and would take some of other groups, which weigh nothing: leave {fewest} at least"
+                f"experts={self.experts}: a token goes to {each} experts of {taken} of {groups} groups, and the router "
+                f"would take some of other groups, which weigh nothing: leave {fewest} at least"
             )
         return int(groups)
