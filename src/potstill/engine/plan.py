@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from potstill.engine.annotations import marks
 from potstill.engine.context import Context
@@ -213,6 +213,14 @@ def _names_model(step: Step, field: str) -> bool:
     return "model" in kinds and isinstance(getattr(step, field), (str, Path))
 
 
+@runtime_checkable
+class Price(Protocol):
+    """What asking costs."""
+
+    def of(self, prompt_tokens: int, completion_tokens: int) -> float:
+        """Return the dollars for tokens that are read and written."""
+
+
 def _bill(step: Step, tokens: int) -> float:
     """Return the dollars for tokens, half of them read and half written, by the dearest price of what a step asks."""
     values: list[object] = []
@@ -223,7 +231,7 @@ def _bill(step: Step, tokens: int) -> float:
         )
         values += several
     prices = [getattr(value, "price", None) for value in values if not isinstance(value, (Step, Output))]
-    bills = [price.of(tokens // 2, tokens - tokens // 2) for price in prices if hasattr(price, "of")]
+    bills = [price.of(tokens // 2, tokens - tokens // 2) for price in prices if isinstance(price, Price)]
     return max(bills, default=0.0)
 
 
