@@ -141,3 +141,38 @@ def test_rows_in_several_files_are_one(tmp_path: Path, monkeypatch: pytest.Monke
     assert [row.number for row in shown.rows] == list(range(40, 60))
     assert numbers(artifact, sort="number") == sorted(range(100), key=lambda number: ROWS[number]["number"])
     assert whole_row(artifact, "", 93)[1].cells[4].text == "[93]"
+
+
+def saved(folder: Path, rows: list[dict[str, Any]]) -> Artifact:
+    class Odd(Step):
+        def run(self) -> Any:
+            return rows
+
+    return Pipeline("p", outputs={"odd": Odd(name="odd")}).run(store=folder, watcher=Silent())["odd"]
+
+
+def test_a_column_may_be_called_as_the_query_is_written(tmp_path: Path) -> None:
+    odd = saved(tmp_path, [{"{rows}": "a", "key": 1}, {"{rows}": "b", "key": 2}])
+    assert (
+        numbers(odd, filters=[Filter("{rows}", "is", "b")]) == numbers(odd, filters=[Filter("key", "is", "2")]) == [1]
+    )
+    assert numbers(odd, sort="{rows}", descending=True) == [1, 0]
+    assert whole_row(odd, "", 1)[1].cells[0].text == "b"
+
+
+@pytest.mark.parametrize("name", ["file_index", "File_Row_Number"])
+def test_a_column_that_would_name_other_rows_is_refused(tmp_path: Path, name: str) -> None:
+    odd = saved(tmp_path, [{name: 0, "x": "a"}, {name: 0, "x": "b"}])
+    for look in (lambda: page(odd, "", Query()), lambda: whole_row(odd, "", 1)):
+        with pytest.raises(BadInput, match=f"{name}.*`Rename`"):
+            look()
+
+
+def test_values_are_read_as_people_write_them_or_not_at_all(tmp_path: Path) -> None:
+    odd = saved(tmp_path, [{"yes": True, "x": 15.0}, {"yes": False, "x": 1500.0}, {"yes": None, "x": 1.5}])
+    assert numbers(odd, filters=[Filter("yes", "is", "True")]) == [0]
+    assert numbers(odd, filters=[Filter("yes", "not", "False")]) == [0, 2]
+    assert numbers(odd, filters=[Filter("x", "is", "1,500")]) == [1]
+    assert numbers(odd, filters=[Filter("x", "less", "9" * 400)]) == [0, 1, 2]
+    with pytest.raises(BadInput, match="'1,5' is none"):
+        numbers(odd, filters=[Filter("x", "is", "1,5")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -101,3 +102,18 @@ def test_words_that_differ_are_marked() -> None:
     assert marked("same", "same") == [("same", False)]
     assert "".join(piece for piece, _ in marked("a b", "<b> c\n")) == "<b> c\n"
     assert [short(name) for name in ("scores[large]", "Evaluate(hard)", "plain")] == ["large", "hard", "plain"]
+
+
+def test_answers_that_repeat_themselves_are_marked_at_once() -> None:
+    begun = time.perf_counter()
+    for first, second in (("a " * 750, "a b " * 375), ("." * 1_500, ".," * 750)):
+        pieces = marked(first, second)
+        assert "".join(piece for piece, _ in pieces) == second
+        assert any(differs for _, differs in pieces)
+    assert time.perf_counter() - begun < 2  # compared word by word, it took minutes
+    long = "go on and on " * 100
+    assert marked(f"{long}to the left {long}", f"{long}to the right {long}") == [
+        (f"{long}to the ", False),
+        ("right", True),
+        (f" {long}", False),
+    ]

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from potstill.engine.context import Ancestor
-from potstill.models.licences import Licence, Source
+from potstill.models.licences import Licence, Source, named
 from potstill.publishing.cards import model_card, relation_of
 
 
@@ -78,3 +78,17 @@ def test_an_unknown_licence_is_called_unknown_and_one_of_its_own_is_named(tmp_pa
     front = front_of(model_card([model(tmp_path)], "me/S", own, sources, []))
     assert (front["license"], front["license_name"], front["license_link"]) == ("other", "mine-1.0", "LICENSE")
     assert "base_model_relation" not in front  # of no base that the Hub knows
+
+
+def test_a_licence_s_own_name_is_only_a_name_and_a_figure_that_is_none_is_left_out(tmp_path):
+    odd = Licence("other", r"\1 \q <script>", "LICENSE")
+    step = Ancestor("figures", "Perplexity", "e" * 64, (), {})
+    card = model_card([model(tmp_path)], "me/S", odd, [], [(step, {"sets": {"test": {"perplexity": float("inf")}}})])
+    assert r"Licence: \\1 \\q \<script\>." in card
+    assert "model-index" not in front_of(card)
+
+
+def test_an_address_is_named_without_what_opens_it():
+    assert named("s3://key:secret@bucket/rows.jsonl?signed=abc#x") == "s3://bucket/rows.jsonl"
+    assert named("https://me:secret@host:8000/v1 owner/model") == "https://host:8000/v1 owner/model"
+    assert named("https://host/a@b.jsonl") == "https://host/a@b.jsonl"

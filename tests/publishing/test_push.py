@@ -14,9 +14,10 @@ import hub
 import running
 from potstill.cli import main
 from potstill.errors import RequestError
+from potstill.models.licences import Licence
 from potstill.publishing.cards import MARK
-from potstill.publishing.push import planned
-from potstill.publishing.upload import merged
+from potstill.publishing.push import File, Push, planned
+from potstill.publishing.upload import merged, outdated
 from potstill.steps import FilterRows, LoadJSON
 
 CARD = "---\nlicense: {}\n---\n# Seeds\n"
@@ -103,8 +104,43 @@ def test_what_a_person_wrote_in_a_card_stays(tmp_path):
     assert "# Ours" in merged(card_file, ours)
 
 
+def test_figures_and_terms_of_earlier_weights_do_not_stand_beside_new_ones(tmp_path):
+    there = tmp_path / "README.md"
+    front = {"license": "other", "license_name": "theirs", "model-index": [{"name": "old"}], "base_model": ["a/b"]}
+    there.write_text(f"---\n{yaml.safe_dump({**front, 'language': 'en'})}---\n# By hand\n")
+    ours = f"---\nlicense: mit\n---\n\n# Ours\n\n{MARK}\n"
+    left = yaml.safe_load(merged(there, ours).split("---\n")[1])
+    assert left == {"license": "mit", "base_model": ["a/b"], "language": "en"}
+    there.write_text(there.read_text() + MARK)  # nobody wrote in it: the base is that of an earlier push
+    assert "base_model" not in merged(there, ours)
+
+
+@pytest.mark.parametrize(
+    ("kind", "pushed", "there", "gone"),
+    [
+        (
+            "model",
+            ("model-00001-of-00002.safetensors", "model.safetensors.index.json", "config.json"),
+            ("model.safetensors", "adapter_config.json", "chat_template.jinja", "config.json", "q4.gguf", "notes.md"),
+            ["adapter_config.json", "chat_template.jinja", "model.safetensors"],
+        ),
+        ("model", ("model.gguf",), ("model.safetensors", "config.json"), []),
+        (
+            "dataset",
+            ("data/part-00000.parquet",),
+            ("data/part-00000.parquet", "data/part-00001.parquet", "data/train/part-00000.parquet", "raw.parquet"),
+            ["data/part-00001.parquet", "data/train/part-00000.parquet"],
+        ),
+    ],
+)
+def test_what_would_be_read_in_place_of_a_push_goes_and_all_else_stays(kind, pushed, there, gone):
+    files = tuple(File(name, None, 1) for name in pushed)
+    push = Push("k", "n", "me/thing", kind, "", files, Licence("mit"), (), (), ())
+    assert outdated(push, there) == gone
+
+
 @pytest.mark.slow
-def test_a_push_arrives_whole_private_and_in_one_commit(store):
+def test_a_push_arrives_whole_and_private_each_in_one_commit(store):
     with hub.serving() as served:
         environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
         # the second way of the Hub to keep large files, Xet, is a service of its own
@@ -113,13 +149,17 @@ def test_a_push_arrives_whole_private_and_in_one_commit(store):
         command = [sys.executable, "-m", "potstill", *arguments]
         process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert process.returncode == 0, process.stderr
+        repo = served.repos["dataset:me/thing"]
+        first = dict(repo["files"])
+        repo["files"]["data/part-00001.parquet"] = b"of an earlier push"
+        again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert again.returncode == 0, again.stderr
         wrong = subprocess.run(
             command, env=environment | {"HF_TOKEN": "hf_wrong"}, capture_output=True, text=True, check=False
         )
-    repo = served.repos["dataset:me/thing"]
     assert repo["made"]["visibility"] == "private"
-    assert len(repo["commits"]) == 1
-    assert set(repo["files"]) == {"README.md", "data/part-00000.parquet"}
+    assert len(repo["commits"]) == 2
+    assert set(first) == set(repo["files"]) == {"README.md", "data/part-00000.parquet"}
     [parquet] = store.glob(f"artifacts/{key_of(store, 'free')}/data/*.parquet")
     assert repo["files"]["data/part-00000.parquet"] == parquet.read_bytes()
     assert "pushed: http://127.0.0.1" in process.stdout

@@ -37,7 +37,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._file()
 
     def do_GET(self) -> None:
-        self._file()
+        if self.path.startswith("/api/") and "/tree/" in self.path:
+            if self._may():
+                names = self.hub.repos[_repo(self.path)]["files"]
+                self._answer([{"type": "file", "path": name, "size": 1, "oid": "e"} for name in names])
+        else:
+            self._file()
 
     def do_POST(self) -> None:
         body = self._body()
@@ -93,6 +98,8 @@ class _Handler(BaseHTTPRequestHandler):
                 repo["commits"].append(value["summary"])
             elif line["key"] == "file":
                 repo["files"][value["path"]] = base64.b64decode(value["content"])
+            elif line["key"] == "deletedFile":
+                del repo["files"][value["path"]]
             elif line["key"] == "lfsFile":
                 repo["files"][value["path"]] = self.hub.stored[value["oid"]]
         answer = {"success": True, "commitOid": "c" * 40, "commitUrl": f"{self._place(_repo(self.path))}/commit/c"}
@@ -125,7 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _body(self) -> bytes:
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
-    def _answer(self, value: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> None:
+    def _answer(self, value: object, status: int = 200, headers: dict[str, str] | None = None) -> None:
         self._send(json.dumps(value).encode(), status, {"Content-Type": "application/json", **(headers or {})})
 
     def _send(self, body: bytes, status: int, headers: dict[str, str]) -> None:

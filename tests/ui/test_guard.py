@@ -111,3 +111,11 @@ def test_there_is_no_way_to_a_file(tmp_path: Path, path: str) -> None:
     answer = visitor(tmp_path).get(path)
     assert answer.status_code == 404
     assert "root:" not in answer.text
+
+
+@pytest.mark.parametrize("other", ['x={"a": 1}', "a b=c", "name[1]=2", "plain", "path=/", 'x="open'])
+def test_a_cookie_of_another_server_of_this_machine_locks_nobody_out(tmp_path: Path, other: str) -> None:
+    tokens = Tokens()
+    client = stranger(tmp_path, tokens)
+    assert client.get("/", headers={"cookie": f"{other}; potstill-8765={tokens.cookie}"}).status_code == 200
+    assert client.get("/", headers={"cookie": f"{other}; potstill-8765=guess"}).status_code == 403

@@ -223,7 +223,13 @@ class Price(Protocol):
 
 def _bill(step: Step, tokens: int) -> float:
     """Return the dollars for tokens, half of them read and half written, by the dearest price of what a step asks."""
-    values = [getattr(step, field.name) for field in fields(step)]
+    values: list[object] = []
+    for value in (getattr(step, field.name) for field in fields(step)):
+        # several models stand in a dict or a list
+        several = (
+            value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else (value,)
+        )
+        values += several
     prices = [getattr(value, "price", None) for value in values if not isinstance(value, (Step, Output))]
     bills = [price.of(tokens // 2, tokens - tokens // 2) for price in prices if isinstance(price, Price)]
     return max(bills, default=0.0)

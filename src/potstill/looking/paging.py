@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,10 @@ OPERATORS: Mapping[str, str] = {
     "filled": "is not empty",
 }
 """What a filter may ask, and how it is written."""
+THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+"""A comma that parts thousands."""
+WIDEST = 128
+"""Bits of the widest whole number that DuckDB has; beyond, every number of a file is smaller."""
 COMPARED = {"is": "=", "not": "<>", "less": "<", "most": "<=", "more": ">", "least": ">="}
 """Operators that compare, in SQL."""
 
@@ -211,6 +216,10 @@ def _part(one: Filter, column: Column) -> tuple[str, list[object]]:
     sign = COMPARED[one.operator]
     if column.numeric:
         return f"{name} {sign} ?", [_number(one.value, column)]
+    if column.type == "BOOLEAN":  # DuckDB writes them small, and Python and spreadsheets do not
+        return f"{text} {sign} ?" if one.operator != "not" else f"{text} IS DISTINCT FROM ?", [
+            one.value.strip().lower()
+        ]
     return (f"{text} {sign} ?" if one.operator != "not" else f"{text} IS DISTINCT FROM ?"), [one.value]
 
 
@@ -220,11 +229,14 @@ def _number(text: str, column: Column) -> int | float:
     Raises:
         ValueError: it is none.
     """
-    plain = text.strip().replace(",", "")
+    # commas part thousands; 1,5 may be meant as one and a half, and is not taken for 15
+    plain = THOUSANDS.sub("", text.strip())
     try:
-        return int(plain)
+        whole = int(plain)
     except ValueError:
         pass
+    else:
+        return whole if whole.bit_length() < WIDEST else math.copysign(math.inf, 1 if whole > 0 else -1)
     try:
         number = float(plain)
     except ValueError:

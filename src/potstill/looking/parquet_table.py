@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from potstill.errors import BadInput, MissingExtra
-from potstill.looking.rows import SETTINGS, confine
+from potstill.looking.rows import SETTINGS, confine, shape
 
 LONGEST = 600
 """Letters of a cell on a page; the row's own page has more."""
@@ -85,8 +85,10 @@ class Table:
         self.source = f"read_parquet([{', '.join('?' * len(files))}], file_row_number=true)"
 
     def run(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """Return what a query gives; `{rows}` in it stands for the rows, once, before all values."""
-        return list(self._connection.execute(sql.replace("{rows}", self.source), [*self._files, *values]).fetchall())
+        """Return what a query gives; the first `{rows}` in it stands for the rows, before all names and values."""
+        # the first alone: a column may be called so, too
+        text = sql.replace("{rows}", self.source, 1)
+        return list(self._connection.execute(text, [*self._files, *values]).fetchall())
 
     def query(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         """Return what a query gives; what files it reads is among its values."""
@@ -108,7 +110,7 @@ class Table:
             key: what `places` may sort by, in SQL.
         """
         place = ", ".join(PLACE)
-        self.run(f"CREATE TEMP TABLE matches AS SELECT {place}, {key} AS key FROM {{rows}} WHERE {condition}", values)
+        self.run(f"CREATE TEMP TABLE matches AS FROM {{rows}} SELECT {place}, {key} AS key WHERE {condition}", values)
         return int(self.query("SELECT count(*) FROM matches", ())[0][0])
 
     def places(self, source: str, order: str, limit: int, offset: int) -> list[Place]:
@@ -133,7 +135,7 @@ class Table:
             (int(record[0]), int(record[1])): [
                 Cell(text, letters or 0) for text, letters in zip(record[2::2], record[3::2], strict=True)
             ]
-            for record in self.run(f"SELECT {', '.join(PLACE)}{cells} FROM {{rows}} WHERE {where}")
+            for record in self.run(f"FROM {{rows}} SELECT {', '.join(PLACE)}{cells} WHERE {where}")
         }
         return [(place, rows[place]) for place in places]
 
@@ -155,6 +157,7 @@ def reading(files: Sequence[Path]) -> Iterator[Table]:
     late = threading.Timer(SECONDS, connection.interrupt)
     late.daemon = True
     try:
+        _refuse_own_names(files)
         confine(connection, files)
         late.start()
         yield Table(connection, files)
@@ -165,6 +168,20 @@ def reading(files: Sequence[Path]) -> Iterator[Table]:
     finally:
         late.cancel()
         connection.close()
+
+
+def _refuse_own_names(files: Sequence[Path]) -> None:
+    """Refuse files with a column that is called what DuckDB calls the place of a row: it would name other rows.
+
+    Raises:
+        BadInput: there is one.
+    """
+    taken = [name for name in shape(files)[0] if name.lower() in PLACE]
+    if taken:
+        raise BadInput(
+            f"the column {taken[0]!r} has a name by which DuckDB says where a row stands, so that no page can show it: "
+            "rename it (`Rename`), or look at the rows with `potstill show`"
+        )
 
 
 def quoted(name: str) -> str:

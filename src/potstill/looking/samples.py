@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -209,8 +210,16 @@ def marked(reference: str, text: str) -> list[tuple[str, bool]]:
     if reference == text:
         return [(text, False)]
     before, after = WORD.findall(reference), WORD.findall(text)
-    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
-    return list(_pieces(matcher, after))
+    end = _alike(before[::-1], after[::-1])
+    # with words that come all the time it takes minutes, and models repeat themselves: the usual ones begin no match
+    matcher = difflib.SequenceMatcher(None, before[: len(before) - end], after[: len(after) - end], autojunk=True)
+    pieces = list(_pieces(matcher, after))
+    return [*pieces, ("".join(after[len(after) - end :]), False)] if end else pieces
+
+
+def _alike(first: Sequence[str], second: Sequence[str]) -> int:
+    """Return how many words two texts begin with in common."""
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False)))
 
 
 def _pieces(matcher: difflib.SequenceMatcher[str], words: Sequence[str]) -> Iterator[tuple[str, bool]]:

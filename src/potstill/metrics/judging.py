@@ -105,12 +105,16 @@ def pair_figures(pairs: Sequence[Pair], clusters: Sequence[Hashable] | None = No
         "longer_by": sum(pair.lengths[0] - pair.lengths[1] for pair in pairs) / len(pairs),
         "gold_agreement": _average(labelled),
         "gold_pairs": len(labelled),
-        **_of_people(people, others, "human_agreement", _average(same)),
+        **_of_people(people, others, "human_agreement", _average(same), bounds=(0.0, 1.0)),
     }
 
 
 def _of_people(
-    pairs: Sequence[tuple[float, float]], others: Sequence[float], name: str, agreement: float | None
+    pairs: Sequence[tuple[float, float]],
+    others: Sequence[float],
+    name: str,
+    agreement: float | None,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
 ) -> dict[str, Any]:
     """Return what people say, sharpened by the judge where it labelled more rows; nothing where nobody was asked."""
     if not pairs:
@@ -122,9 +126,9 @@ def _of_people(
 
     estimate = prediction_powered([human for human, _ in pairs], [judge for _, judge in pairs], others)
     return figures | {
-        "human_estimate": estimate.mean.value,
-        "human_estimate_low": estimate.mean.low,
-        "human_estimate_high": estimate.mean.high,
+        "human_estimate": min(bounds[1], max(bounds[0], estimate.mean.value)),
+        "human_estimate_low": max(bounds[0], estimate.mean.low),
+        "human_estimate_high": min(bounds[1], estimate.mean.high),
         "judge_trust": estimate.trust,
         "human_labels_as_good_as": estimate.as_good_as if math.isfinite(estimate.as_good_as) else None,
     }

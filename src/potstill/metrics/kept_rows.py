@@ -59,6 +59,15 @@ class KeptRows:
         return [f"row {place}" if one is None else f"of {one}" for place, one in enumerate(self.clusters)]
 
 
+def present(value: object) -> Any:
+    """Return a value of a row, `None` where there is none: pandas writes that as NaN, which is no label and no source.
+
+    >>> present(float("nan")), present(0.0), present("nan")
+    (None, 0.0, 'nan')
+    """
+    return None if isinstance(value, float) and value != value else value
+
+
 def written(text: str) -> str:
     """Return a text as UTF-8 holds it: half a character, which a model may write, becomes a question mark."""
     return text.encode("utf-8", "replace").decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -85,7 +86,9 @@ def model_card(
     text = (model.folder / "README.md").read_text(encoding="utf-8") if own else f"# {escape(model.name)}\n"
     body = body_of(text).strip()
     # the card in the artifact says that the base's licence applies; this one names it, or says that nobody knows it
-    body = re.sub(r"^Licence: .*$", f"Licence: {licence}.", body, count=1, flags=re.MULTILINE)
+    # by a function: a name from somebody's card may hold what a replacement reads as a group
+    stated = f"Licence: {escape(licence)}."
+    body = re.sub(r"^Licence: .*$", lambda _: stated, body, count=1, flags=re.MULTILINE)
     body = body.replace("FOLDER", repo)
     return "\n".join(
         ["---", card.to_yaml().strip(), "---", "", body, "", *_measured(evaluations), *_made_from(sources)]
@@ -113,7 +116,7 @@ def data_card(lineage: Sequence[Ancestor], repo: str, licence: Licence, sources:
     )
     lines = ["---", card.to_yaml().strip(), "---", "", f"# {escape(repo.rpartition('/')[2])}", ""]
     lines += [f"{count:,} rows, made by Potstill (step {escape(rows.name)}, {escape(rows.type)}).", ""]
-    lines += [f"Licence: {licence}.", "", "## How it was made", ""]
+    lines += [f"Licence: {escape(licence)}.", "", "## How it was made", ""]
     lines += ["| Step | Type | Rows | Left out |", "|---|---|---|---|"]
     for step in lineage:
         if step.manifest.get("rows") is not None:
@@ -159,7 +162,7 @@ def _figures(step: Ancestor, metrics: Mapping[str, Any]) -> Iterator[tuple[str, 
     for name, scores in sets.items() if isinstance(sets, Mapping) else ():
         for metric in METRICS.get(step.type, ()):
             value = scores.get(metric) if isinstance(scores, Mapping) else None
-            if isinstance(value, (int, float)) and not isinstance(value, bool):
+            if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
                 yield str(name), metric, round(float(value), 6)
 
 

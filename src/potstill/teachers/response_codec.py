@@ -30,6 +30,8 @@ ONLY_REASONING = "no content, only reasoning: raise max_tokens or turn thinking 
 """Why a response that holds thoughts alone is none."""
 EMPTY = "the answer is empty"
 """Why a response without text is none."""
+NAN = "the model gave NaN as log-probability: its weights are broken, or overflow in the type that they are read in"
+"""Why a response is none whose scores can't be compared."""
 _UNSEEN = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
 """Unicode's categories of invisible characters."""
 
@@ -93,7 +95,19 @@ def storable(response: Response) -> Response:
         "completion_tokens": tokens_in(response.completion_tokens) or 0,
     }
     changed = {name: value for name, value in sound.items() if value is not getattr(response, name)}
-    return replace(response, **changed) if changed else response
+    return finite(replace(response, **changed) if changed else response)
+
+
+def finite(response: Response) -> Response:
+    """Return a response, an error in place of one whose log-probabilities are NaN.
+
+    Numbers that are NaN compare as nothing: the first of several choices would be the most likely one, and a divergence
+    none, so that a broken model would look right.
+    """
+    logprobs = (response.token_logprobs, response.top_logprobs)
+    if not any(one is not None and bool((one != one).any()) for one in logprobs):
+        return response
+    return replace(response, text=NAN, finish_reason="error", retryable=False, token_logprobs=None, top_logprobs=None)
 
 
 def well_formed(text: str) -> str:

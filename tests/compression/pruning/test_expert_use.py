@@ -10,7 +10,7 @@ import typed_models
 from potstill.compression.architecture import with_linear_layers, with_own_layers
 from potstill.compression.pruning.expert_use import keep_experts, mixtures, use
 from potstill.errors import BadInput
-from potstill.steps import ExpertPrune
+from potstill.steps import ExpertPrune, LoadRows
 from promises import IDS, loaded, logits
 
 
@@ -64,3 +64,18 @@ def test_a_model_without_experts_is_refused(tmp_path):
     model = typed_models.folder(tmp_path / "model", "Qwen3")
     with pytest.raises(BadInput, match="no mixture of experts: take WidthPrune"):
         compressing.run_step(ExpertPrune, model, tmp_path, calibration=compressing.rows(8), max_length=96, experts=3)
+
+
+@pytest.mark.parametrize(
+    ("experts", "problem"), [(8, "leave 12 at least"), (10, "multiple of 4"), (4, "take 6 to 15"), (12, "")]
+)
+def test_a_router_that_takes_some_groups_keeps_as_many_as_a_token_goes_to(experts, problem):
+    from transformers import DeepseekV3Config
+
+    config = DeepseekV3Config(n_routed_experts=16, n_group=4, topk_group=2, num_experts_per_tok=6)
+    step = ExpertPrune("some/mixture", calibration=LoadRows([{"text": "a"}]), experts=experts)
+    if problem:
+        with pytest.raises(BadInput, match=problem):
+            step._groups(config, 16)
+    else:
+        assert step._groups(config, 16) == 4

@@ -7,6 +7,7 @@ from sacrebleu.significance import PairedTest
 
 from potstill.errors import BadInput
 from potstill.metrics import BLEU, ExactMatch, compare_measure
+from potstill.metrics.measures.measure import as_measure
 
 WORDS = "the cat sat on a mat and then it ran off to see who had come".split()
 
@@ -48,3 +49,15 @@ def test_a_mean_is_compared_as_well_and_rows_that_do_not_fit_are_refused():
         compare_measure(BLEU(), ["a"], ["a", "b"], ["a"])
     with pytest.raises(BadInput, match="at least one row"):
         compare_measure(BLEU(), [], [], [])
+
+
+def test_a_row_of_which_the_measure_says_nothing_is_no_row_of_score_0():
+    def half(answer, gold):
+        return None if answer == "?" else float(answer == gold)
+
+    comparison = compare_measure(as_measure(half), ["?", "1", "1"], ["1", "1", "0"], ["1"] * 3)
+    assert comparison.difference.value == 0.5
+    with pytest.raises(BadInput, match="no row a score of both"):
+        compare_measure(as_measure(half), ["?", "1"], ["1", "?"], ["1"] * 2, clusters=["a", "b"])
+    with pytest.raises(BadInput, match="nothing to compare"):
+        compare_measure(as_measure(lambda answer, gold: float("nan")), ["1"], ["1"], ["1"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pandas
 import pytest
 import torch
@@ -75,3 +76,15 @@ def test_a_model_that_fails_and_an_empty_set_are_clear_statements(tmp_path):
         EvaluateAgreement(bad, None, teacher=good).run(bad, Dataset.from_list(ROWS), good, context_in(tmp_path))
     with pytest.raises(BadInput, match="'test' has no rows"):
         EvaluateAgreement(good, None, teacher=good).run(good, Dataset.from_list([]), good, context_in(tmp_path))
+
+
+def test_a_student_of_nan_does_not_agree_with_anybody(tmp_path):
+    def scored(request, value):
+        ids, logprobs = np.array([[1, 2]], np.int32), np.array([[value, -1.0]], np.float16)
+        return Response("on", "stop", token_ids=ids[0], top_ids=ids, top_logprobs=logprobs)
+
+    teacher = Scripted(say=lambda request: scored(request, -0.5))
+    student = Scripted(model="broken", say=lambda request: scored(request, float("nan")))
+    step = EvaluateAgreement(student, None, teacher=teacher)
+    with pytest.raises(TooManyLost, match="NaN"):
+        step.run(student, Dataset.from_list(ROWS), teacher, context_in(tmp_path))

@@ -187,3 +187,9 @@ def test_meaning_is_measured_by_an_encoder_that_the_figure_is_named_after(tmp_pa
     assert measure.per_row("play jazz", "play jazz", {}) == pytest.approx(1)
     assert measure.name.startswith("embedding_similarity(")
     assert "model" in measure.identity()
+
+
+def test_rows_whose_source_pandas_calls_nan_come_from_no_common_one():
+    step = Evaluate(EchoTeacher(), LoadRows([{"a": 1}]), cluster="source")
+    asked = step.questions({"test": rows(["x", "y", "z"], source=[1.0, float("nan"), float("nan")])})
+    assert [question.cluster for question in asked] == ["1.0", None, None]

@@ -112,3 +112,20 @@ def test_an_empty_set_and_a_teacher_without_scores_are_clear_statements(tmp_path
         EvaluateChoices(EchoTeacher(), None).run(EchoTeacher(), Dataset.from_list([]), context_in(tmp_path))
     step = EvaluateChoices(Endpoint("http://localhost:1/v1", "m"), LoadRows(ROWS))
     assert any("can't give the log-probabilities" in problem for problem in problems_of(step))
+
+
+def test_choices_that_are_equally_likely_are_no_choice_and_nan_is_no_score(tmp_path):
+    import numpy as np
+
+    def all_alike(request):
+        return Response("", "stop", token_logprobs=np.array([-1.0], np.float32))
+
+    first_is_right = [{**row, "output": 0} for row in ROWS]
+    teacher, context = Scripted(say=all_alike), context_in(tmp_path / "a")
+    step = EvaluateChoices(teacher, LoadRows(ROWS))
+    figures = step.run(teacher, Dataset.from_list(first_is_right), context)["sets"]["test"]
+    assert (figures["accuracy"], figures["ties"]) == (0.0, 2)
+    assert pandas.read_parquet(context.out / FILE).answer.isna().all()
+    nan = Scripted(say=lambda _: Response("", "stop", token_logprobs=np.array([float("nan")], np.float32)))
+    with pytest.raises(TooManyLost, match="NaN"):
+        step.run(nan, Dataset.from_list(first_is_right), context_in(tmp_path / "b"))

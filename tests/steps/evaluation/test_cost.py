@@ -111,3 +111,20 @@ def test_where_no_model_can_be_measured_the_step_fails_with_every_reason(tmp_pat
     models = {"a": Transformers(str(tmp_path / "none"))}
     with pytest.raises(PotstillError, match=r"a can't be measured: .*none"):
         MeasureCost(models, LoadRows(ROWS), **FAST).run(models, Dataset.from_list(ROWS), context_in(tmp_path))
+
+
+@pytest.mark.slow
+def test_a_model_whose_requests_all_fail_has_an_error_and_no_figures(tmp_path):
+    models = {"fine": EchoTeacher(), "failing": EchoTeacher(model="f", failing=("turn on",))}
+    context = context_in(tmp_path)
+    costs = MeasureCost(models, LoadRows(ROWS), **FAST).run(models, Dataset.from_list(ROWS), context)["costs"]
+    assert costs["fine"]["tokens_per_s_at_4"] > 0
+    assert "all" in costs["failing"]["error"] and "tokens_per_s_at_4" not in costs["failing"]
+
+
+def test_the_requests_of_all_processes_are_estimated():
+    teacher = EchoTeacher()
+    estimate = MeasureCost({"a": teacher, "b": teacher}, LoadRows(ROWS), **FAST).estimate({"rows": 4})
+    # warm-up 1 and 4, three single ones twice, waves of 1 and 4; two models, two processes each
+    assert estimate.calls == 2 * 2 * (1 + 4 + 2 * 3 + 1 + 4)
+    assert estimate.tokens == 2 * 2 * (1 + 4 + 3 + 1 + 4) * 4

@@ -120,3 +120,30 @@ def test_what_is_wrong_is_said_before_anything_runs():
     problems = problems_of(step)
     assert any("criterion: is empty" in problem for problem in problems)
     assert any("must exceed low=5" in problem for problem in problems)
+
+
+def test_what_pandas_writes_for_nothing_is_no_label_and_no_common_source(tmp_path):
+    nothing = float("nan")
+    rows = [{**row, "people": nothing if row["people"] is None else row["people"]} for row in ROWS]
+    figures = graded(tmp_path / "a", by_answer, rows, human="people")[0]["sets"]["test"]
+    assert figures["human_labels"] == 2
+    json.dumps(figures, allow_nan=False)
+    sources = [{**row, "source": nothing} for row in ROWS]
+    alone = graded(tmp_path / "b", by_answer, sources, cluster="source")[0]["sets"]["test"]
+    assert alone["grade_low"] == pytest.approx(figures["grade_low"])
+    with pytest.raises(BadInput, match="give numbers"):
+        graded(tmp_path / "c", by_answer, [{**row, "people": float("inf")} for row in ROWS], human="people")
+
+
+def test_several_right_answers_are_gold_and_what_is_no_text_is_refused(tmp_path):
+    several = [{**row, "gold": [row["gold"], "Otherwise"]} for row in ROWS]
+    metrics, context = graded(tmp_path / "a", by_answer, several, gold="gold")
+    assert metrics["sets"]["test"]["gold_auc"] == 1.0
+    assert pandas.read_parquet(context.out / FILE).gold[0] == '["Blue.", "Otherwise"]'
+    with pytest.raises(BadInput, match="give a text, or a list"):
+        graded(tmp_path / "b", by_answer, [{**row, "gold": 5} for row in ROWS], gold="gold")
+
+
+def test_a_row_without_an_answer_is_lost_and_not_graded(tmp_path):
+    metrics, _ = graded(tmp_path, by_answer, [*ROWS, {**ROWS[0], "id": "e", "output": None}])
+    assert (metrics["sets"]["test"]["n"], metrics["sets"]["test"]["lost"]) == (4, 1)

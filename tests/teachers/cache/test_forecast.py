@@ -14,7 +14,7 @@ from potstill.engine.plan import Planned
 from potstill.engine.progress import Silent
 from potstill.engine.step import Rows, Step
 from potstill.models.edge import Model
-from potstill.steps import LoadRows, PseudoLabel, SelfInstruct
+from potstill.steps import LoadRows, MeasureCost, PseudoLabel, SelfInstruct
 from potstill.teachers.openai.budget import Price
 
 ROWS = [{"id": str(number), "instruction": f"{number}{'x' * 399}", "input": ""} for number in range(10)]
@@ -60,6 +60,15 @@ def test_a_pool_costs_what_its_dearest_server_does(tmp_path):
     endpoints = [Endpoint("http://127.0.0.1:9/v1", "m", price=price) for price in prices]
     step = PseudoLabel(LoadRows(ROWS), teacher=Pool(endpoints), max_tokens=100, name="labels")
     assert planned(tmp_path, step).estimate.dollars == pytest.approx(10 * (100 * 0.002 + 100 * 0.01))
+
+
+def test_a_model_with_a_price_among_others_is_named_with_it(tmp_path):
+    models = {
+        "here": Endpoint("http://127.0.0.1:9/v1", "m"),
+        "paid": Endpoint("http://127.0.0.1:9/v1", "n", price=PRICE),
+    }
+    estimate = planned(tmp_path, MeasureCost(models, LoadRows(ROWS), name="cost")).estimate
+    assert estimate.dollars == pytest.approx(estimate.tokens / 2 * (0.001 + 0.01), rel=0.01)
 
 
 def test_nothing_is_asked_or_written_by_a_plan(tmp_path):

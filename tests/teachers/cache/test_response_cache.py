@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import fakes
@@ -23,6 +24,7 @@ from potstill.errors import PotstillError
 from potstill.teachers.cache import response_cache
 from potstill.teachers.cache.response_cache import Asker, ask, request_seed
 from potstill.teachers.protocol import Request, Response, Sampling, Usage
+from scripted import Scripted
 
 GREEDY = Sampling()
 
@@ -271,3 +273,14 @@ def test_tries_that_could_not_be_read_count_too(tmp_path: Path) -> None:
     assert context.notes["usage"] == Counter(
         calls=1, cached=0, errors=0, prompt_tokens=11, completion_tokens=22, cost=0.5
     )
+
+
+@pytest.mark.parametrize("field", ["token_logprobs", "top_logprobs"])
+def test_nan_as_log_probability_is_an_error_also_in_an_older_journal(tmp_path: Path, field: str) -> None:
+    broken = Response("on", "stop", **{field: np.array([[-1.0], [float("nan")]], np.float32)})
+    context = context_in(tmp_path)
+    [(_, fresh)] = ask(Scripted(say=lambda _: broken), numbered(1), context)
+    assert fresh.finish_reason == "error" and "NaN" in fresh.text and not fresh.retryable
+    assert context.notes["usage"]["errors"] == 1
+    with Asker(Scripted(), context) as asker:
+        assert asker.read(broken, request("on")).finish_reason == "error"

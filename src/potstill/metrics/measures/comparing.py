@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
@@ -26,10 +27,10 @@ def compare_measure(
 
     Rows are drawn again for both models together, and the figure of all of them is computed anew: P. Koehn,
     "Statistical significance tests for machine translation evaluation", EMNLP 2004, section 4. Of a measure whose
-    figure is a mean, it is the bootstrap of paired means.
+    figure is a mean, it is the bootstrap of paired means, over the rows that have a score of both models.
 
     Raises:
-        BadInput: there are no rows, or not as many of one as of another.
+        BadInput: there are no rows, not as many of one as of another, or no row has a score of both.
 
     >>> from potstill.metrics import BLEU
     >>> better, worse = ["the cat sat on the mat"] * 9, ["a cat sat at a mat"] * 9
@@ -47,8 +48,16 @@ def compare_measure(
         mine, yours = measure.counts(first, golds), measure.counts(second, golds)
         return paired_bootstrap(mine, yours, measure.figure, clusters, draws=draws, seed=seed)
 
-    def scored(answers: Sequence[str]) -> list[list[float]]:
-        return [[measure.per_row(one, gold, {}) or 0.0, 1.0] for one, gold in zip(answers, golds, strict=True)]
+    def scored(answers: Sequence[str]) -> list[float | None]:
+        return [measure.per_row(one, gold, {}) for one, gold in zip(answers, golds, strict=True)]
 
-    mine, yours = scored(first), scored(second)
-    return paired_bootstrap(mine, yours, lambda sums: sums[0] / sums[1], clusters, draws=draws, seed=seed)
+    pairs = list(zip(scored(first), scored(second), strict=True))
+    # a row of which the measure says nothing is no row with a score of 0
+    places = [
+        number for number, pair in enumerate(pairs) if all(one is not None and math.isfinite(one) for one in pair)
+    ]
+    if not places:
+        raise BadInput(f"{measure.name} gives no row a score of both models: there is nothing to compare")
+    mine, yours = ([[float(pairs[place][side] or 0.0), 1.0] for place in places] for side in (0, 1))
+    own = None if clusters is None else [clusters[place] for place in places]
+    return paired_bootstrap(mine, yours, lambda sums: sums[0] / sums[1], own, draws=draws, seed=seed)

@@ -58,10 +58,10 @@ class Item:
 class Chosen:
     """What a model makes of one question."""
 
-    picks: Mapping[Norm, int]
-    """Place of the choice, by what is compared."""
+    picks: Mapping[Norm, int | None]
+    """Place of the choice, by what is compared; `None` where two are equally likely, which is no choice."""
     probability: float
-    """Share of the chosen one in the probabilities of all choices, by `sum`."""
+    """Share of the most likely one in the probabilities of all choices, by `sum`."""
 
 
 def chosen(scores: Sequence[float], tokens: Sequence[int], choices: Sequence[str]) -> Chosen:
@@ -72,20 +72,23 @@ def chosen(scores: Sequence[float], tokens: Sequence[int], choices: Sequence[str
     """
     each: dict[Norm, list[float]] = {
         "sum": list(scores),
-        "token": [score / count for score, count in zip(scores, tokens, strict=True)],
+        "token": [score / max(1, count) for score, count in zip(scores, tokens, strict=True)],
         "byte": [score / max(1, len(text.encode())) for score, text in zip(scores, choices, strict=True)],
     }
-    picks = {name: max(range(len(own)), key=own.__getitem__) for name, own in each.items()}
+    # of equal ones, the first would be right wherever a test set has its right answers first
+    picks = {name: own.index(max(own)) if own.count(max(own)) == 1 else None for name, own in each.items()}
     top = max(scores)
-    weights = [math.exp(score - top) for score in scores]
-    return Chosen(picks, weights[picks["sum"]] / math.fsum(weights))
+    # of choices that are all impossible, as of equal ones, each has the same share
+    weights = [math.exp(score - top) if score != top else 1.0 for score in scores]
+    return Chosen(picks, 1.0 / math.fsum(weights))
 
 
 class EvaluateChoices(Step):
     """Let a model choose between given answers by their log-probability, and measure how often it takes the right one.
 
     The log-probability is that of the whole answer and its end, as an answer in the model's chat. Compared as they are,
-    short answers have the advantage; for each token or byte they don't. All three accuracies are measured, `by` says
+    short answers have the advantage; for each token or byte they don't. Where the two most likely ones are equally
+    likely, none is chosen: such `ties` count as wrong. All three accuracies are measured, `by` says
     which is the main one. Nothing is written, so that a model that can't keep to a form is measured too.
 
     L. Gao, "Multiple choice normalization in LM evaluation" (EleutherAI 2021).
@@ -209,6 +212,7 @@ class EvaluateChoices(Step):
             "accuracy_high": main.high,
             **{f"accuracy_by_{norm}": sum(right[norm]) / len(own) for norm in NORMS},
             "chance": math.fsum(1 / len(item.choices) for item, _ in own) / len(own),
+            "ties": sum(pick is not None and pick.picks[self.by] is None for _, pick in own),
             "errors": sum(pick is None for _, pick in own),
             "row_right": packed(right[self.by]),
             "row_digest": row_digest((item.asked, "\n".join(item.choices)) for item, _ in own),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 from annotated_types import Ge
 
-from potstill.engine.step import Output, Rows, Step
+from potstill.engine.step import Estimate, Output, Rows, Step
 from potstill.errors import BadInput, PotstillError, Problem
 from potstill.metrics.answers import percentile
 from potstill.models.edge import Model
@@ -91,6 +91,15 @@ class MeasureCost(Step):
     def needs(self) -> Mapping[str, Iterable[str]]:
         """Return the columns that the template uses."""
         return {"rows": prompt_columns(self.prompt)}
+
+    def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
+        """Return the requests of all processes of all models."""
+        each = self.requests + self.waves * sum(self.concurrent)
+        warm = self.warmup + min(max(self.concurrent, default=0), 8)
+        processes = self.repeats * len(self.models)
+        return Estimate(
+            calls=processes * (each + self.requests + warm), tokens=processes * (each + warm) * self.max_tokens
+        )
 
     def run(self, models: Mapping[str, TeacherSource], rows: Dataset, context: Context) -> dict[str, Any]:
         """Measure `models`.
@@ -207,4 +216,6 @@ def _in_process(
     if process.returncode or not result.is_file():
         lines = [line for line in process.stderr.splitlines() if line.strip()]
         return lines[-1].strip() if lines else f"its process ended with {process.returncode} and said nothing"
-    return Cost(**json.loads(result.read_text()))
+    cost = Cost(**json.loads(result.read_text()))
+    # rates of requests that failed at once would be figures of nothing
+    return cost if cost.first_token_s else f"all of its {cost.failed} requests failed, or none ended"

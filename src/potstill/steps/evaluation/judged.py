@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
@@ -12,8 +14,9 @@ from potstill.engine.step import Estimate, Rows
 from potstill.errors import BadInput, Problem
 from potstill.metrics.answers import exact_match, row_digest
 from potstill.metrics.judging import POINTS, Better, Pair, grade_figures, pair_figures
-from potstill.metrics.kept_rows import write
+from potstill.metrics.kept_rows import present, write
 from potstill.prompts import Template, rendered
+from potstill.prompts.values import UnfitRow
 from potstill.publishing.trackers import send
 from potstill.steps.generation.answer_parsers import one_of
 from potstill.steps.generation.answer_parsers import score as score_of
@@ -128,7 +131,10 @@ class EvaluateGrades(ChoiceStep):
         """Yield the question about each row."""
         scale = {"criterion": self.criterion, "low": self.low, "high": self.high}
         for number, row in enumerate(cast("Iterable[Row]", rows)):
-            yield Question(row, row_name(row, number), (rendered(self.prompt, {**row, **scale}),))
+            chat = rendered(self.prompt, {**row, **scale})
+            # a prompt may leave a null out, and the judge would grade a row without an answer
+            asked_of = UnfitRow(f"{self.output} is null") if row[self.output] is None else chat
+            yield Question(row, row_name(row, number), (asked_of,))
 
 
 class EvaluatePairs(ChoiceStep):
@@ -228,7 +234,7 @@ class EvaluatePairs(ChoiceStep):
         own = row[self.output]
         gold = (_is_right(row, own, self.gold), _is_right(row, other, self.gold))
         right = None if gold[0] is None or gold[1] is None else (gold[0], gold[1])
-        human = row.get(self.human) if self.human else None
+        human = _value(row, self.human)
         if human is not None and human not in POINTS:
             name = row[self.match]
             raise BadInput(Problem("", "human", f"row {name!r} says {human!r:.60}: say first, second, tie or nothing"))
@@ -248,20 +254,34 @@ def _refuse_empty(rows: Dataset) -> None:
 
 def _texts(row: Mapping[str, Any], number: int, output: str, gold: str) -> dict[str, Any]:
     """Return what is kept of a row in every evaluation."""
-    right = row.get(gold) if gold else None
+    right = _value(row, gold)
     return {
         "id": row_name(row, number),
         "set": SET,
         "input": str(row.get("instruction", "")),
-        "gold": right if isinstance(right, str) else None,
+        "gold": right
+        if right is None or isinstance(right, str)
+        else json.dumps(right, ensure_ascii=False, default=str),
         "answer": str(row[output]),
     }
 
 
 def _is_right(row: Mapping[str, Any], answer: object, gold: str) -> bool | None:
-    """Return whether an answer is the right one; `None` where the row has none."""
-    right = row.get(gold) if gold else None
-    return exact_match(str(answer), right) if isinstance(right, str) else None
+    """Return whether an answer is the right one, or one of several; `None` where the row has none.
+
+    Raises:
+        BadInput: what is there is no text.
+    """
+    right = _value(row, gold)
+    golds = [one for one in right if one is not None] if isinstance(right, list) else [] if right is None else [right]
+    if not all(isinstance(one, str) for one in golds):
+        raise BadInput(Problem("", "gold", f"row {row.get('id')!r} has {right!r:.60}: give a text, or a list of texts"))
+    return any(exact_match(str(answer), one) for one in golds) if golds else None
+
+
+def _value(row: Mapping[str, Any], column: str) -> Any:
+    """Return the value of a column; `None` where there is none, or no such column is named."""
+    return present(row.get(column)) if column else None
 
 
 def _grade_of(row: Mapping[str, Any], human: str) -> float | None:
@@ -270,10 +290,10 @@ def _grade_of(row: Mapping[str, Any], human: str) -> float | None:
     Raises:
         BadInput: it is no number.
     """
-    value = row.get(human) if human else None
+    value = _value(row, human)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isinf(value):
         raise BadInput(Problem("", "human", f"row {row.get('id')!r} says {value!r:.60}: give numbers, or nothing"))
     return float(value)
 
@@ -282,7 +302,8 @@ def _clusters(rows: Sequence[Row], cluster: str) -> list[str] | None:
     """Return the source of each row; one that names none is alone."""
     if not cluster:
         return None
-    return [f"row {place}" if row[cluster] is None else f"of {row[cluster]}" for place, row in enumerate(rows)]
+    sources = [_value(row, cluster) for row in rows]
+    return [f"row {place}" if source is None else f"of {source}" for place, source in enumerate(sources)]
 
 
 def _label(teacher: TeacherSource) -> str:

@@ -21,6 +21,7 @@ from potstill.errors import BadInput, Problem
 from potstill.metrics.answers import (
     percentile,
 )
+from potstill.metrics.kept_rows import present
 from potstill.metrics.measures.by_name import AnyMeasure
 from potstill.models.edge import Model
 from potstill.models.footprint import footprint, peak_memory
@@ -204,7 +205,7 @@ class Evaluate(Step):
                     problems.append(f"row {row_id!r} of the test set {name!r}: {exchange}")
                     continue
                 asked, chat, right = exchange
-                source = row[self.cluster] if self.cluster else None
+                source = present(row[self.cluster]) if self.cluster else None
                 cluster = None if source is None else str(source)
                 collected.append(
                     Question(name, row_id, asked, right[0], Request(chat, sampling), row, cluster, right[1:])

@@ -70,4 +70,12 @@ class ExpertPrune(CutStep):
                 f"experts={self.experts}: the router takes them in {groups} groups, which must keep as many each: take "
                 f"a multiple of {groups}"
             )
+        # a router takes a token's experts from its best groups, and weighs a group by the two best in it
+        taken = int(getattr(config, "topk_group", None) or groups)
+        fewest = max(2, -(-each // taken)) * groups
+        if groups > 1 and self.experts < fewest:
+            raise BadInput(
+                f"experts={self.experts}: a token goes to {each} experts of {taken} of {groups} groups, and the router "
+                f"would take some of other groups, which weigh nothing: leave {fewest} at least"
+            )
         return int(groups)

@@ -15,7 +15,7 @@ from potstill.engine.step import Output, Step
 from potstill.errors import PotstillError, Problem
 from potstill.teachers.cache.forecast import CURRENT
 from potstill.teachers.protocol import Throttled, is_teacher
-from potstill.teachers.response_codec import interpreted, pack, spelled, storable, unpack
+from potstill.teachers.response_codec import finite, interpreted, pack, spelled, storable, unpack
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -125,7 +125,7 @@ class Asker:
         """Return a response of the journal as steps read it."""
         self.usage["cached"] += 1
         self._note_changes(stored)
-        return interpreted(stored, request)
+        return interpreted(finite(stored), request)
 
     def _count(self, response: Response) -> None:
         """Count what a response took, with the tries before it."""
