@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import itertools
 import json
@@ -17,21 +18,31 @@ import running
 import tiny
 import tiny_encoders
 import translating
+from fakes import EchoTeacher
 from potstill import Step, Transformers, steps
 from potstill.engine.context import Context
 from potstill.engine.ledger import Ledger
 from potstill.steps import (
     Diversity,
     Evaluate,
+    EvaluateAgreement,
+    EvaluateChoices,
     EvaluateClassifier,
+    EvaluateGrades,
+    EvaluatePairs,
     EvaluatePerplexity,
     EvaluateTokenClassifier,
     EvaluateTranslation,
     LeakCheck,
+    LMEval,
     LoadRows,
     Report,
     SizeTable,
 )
+from potstill.steps.evaluation.cost import summary
+from potstill.steps.evaluation.cost_process import Protocol, measure
+from potstill.teachers.protocol import Request, Sampling
+from scripted import Scripted
 
 TEXTS = ["turn on the light", "set the heating", "open the blinds halfway", "start the vacuum in the kitchen"]
 ROWS = {
@@ -47,8 +58,19 @@ FIELDS = {
     EvaluateTranslation: {"max_tokens": 4},
     EvaluatePerplexity: {"window": 16},
 }
+COSTS = Protocol(1, 0, 1, (1,), 1)
+"""Of MeasureCost: what a fresh process does, in this one."""
+TASK = {
+    "task": "which",
+    "output_type": "multiple_choice",
+    "doc_to_text": "{{instruction}}",
+    "doc_to_choice": ["on", "off"],
+    "doc_to_target": "output",
+    "metric_list": [{"metric": "acc"}],
+}
+ASKED = ("EvaluateChoices", "EvaluateAgreement", "EvaluateGrades", "EvaluatePairs", "LMEval", "MeasureCost")
 OTHERS = ("SizeTable", "LeakCheck", "own")
-KINDS = [*(kind.__name__ for kind in ROWS), *OTHERS]
+KINDS = [*(kind.__name__ for kind in ROWS), *ASKED, *OTHERS]
 
 
 def tagger(folder):
@@ -62,6 +84,33 @@ def tagger(folder):
     )
     model.save_pretrained(folder)
     return folder
+
+
+def asked(causal, folder):
+    """Return what steps make that ask a model or a judge, by name."""
+    model = Transformers(str(causal))
+    rows = [{"id": text, "instruction": text, "choices": ["on", "off"], "output": "on"} for text in TEXTS]
+    data, source = Dataset.from_list(rows), LoadRows(rows)
+    judge = Scripted(say=lambda request: "A" if "[Start of answer A]" in request.messages[-1]["content"] else "4")
+
+    def context(name):
+        return learning.context(folder / name)
+
+    cost = measure(EchoTeacher(), [Request([{"role": "user", "content": "on?"}], Sampling(max_tokens=4))], COSTS)
+    results = {
+        "EvaluateChoices": EvaluateChoices(model, source).run(model, data, context("choices")),
+        "EvaluateAgreement": EvaluateAgreement(model, source, teacher=model, max_tokens=4, top_k=4).run(
+            model, data, model, context("agreement")
+        ),
+        "EvaluateGrades": EvaluateGrades(source, teacher=judge, criterion="right").run(data, judge, context("grades")),
+        "EvaluatePairs": EvaluatePairs(source, source, teacher=judge).run(data, data, judge, context("pairs")),
+        "MeasureCost": {"costs": {"student": {"label": "student", **summary([cost])}}, "protocol": {"threads": 1}},
+    }
+    if importlib.util.find_spec("lm_eval") is not None:
+        results["LMEval"] = LMEval(model, (TASK,), rows={"which": source}).run(
+            model, context("harness"), {"which": data}
+        )
+    return results
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +139,7 @@ def made(tmp_path_factory):
         *both, None, learning.context(tmp_path_factory.mktemp("l"))
     )
     own = {"score": 0.93, "by": {"hard": {"n": 3}, "odd": [1, "<b>", None]}, "note": "x" * 500, "": {}}
+    actual |= json.loads(json.dumps(asked(causal, tmp_path_factory.mktemp("asked"))))
     return {**actual, "SizeTable": Dataset.from_list(table), "LeakCheck": leaks, "own": own}
 
 
@@ -114,6 +164,8 @@ def test_every_step_that_makes_metrics_is_in_the_matrix():
 
 @pytest.mark.parametrize("names", [*itertools.combinations(KINDS, 1), *itertools.combinations(KINDS, 2)], ids="+".join)
 def test_any_evaluating_steps_make_a_page(names, made, tmp_path):
+    if not set(names) <= made.keys():
+        pytest.skip("lm-evaluation-harness is not installed (pip install 'potstill[lmeval]')")
     page, table, rows = report({f"of {name}": made[name] for name in names}, tmp_path)
     assert {model["model"] for model in table["models"]} == {f"of {name}" for name in names}
     assert all(f"of {name}" in page for name in names)
@@ -137,6 +189,7 @@ def test_all_kinds_in_one_report_keep_their_own_main_figures(made, tmp_path):
         "Spans in texts": "f1",
         "Translations": "bleu",
         "Perplexity of texts": "perplexity",
+        **({"LM evaluation harness": "acc"} if "LMEval" in made else {}),
     }
     assert "Perplexity (lower is better)" in page
     assert "&lt;b&gt;" in page and "<b>&" not in page

@@ -26,7 +26,7 @@ def problems_of(step):
 
 @pytest.mark.parametrize("kind", CALIBRATED, ids=lambda kind: kind.__name__)
 def test_every_step_that_is_calibrated_refuses_a_test_split(kind):
-    needed = {"heads": 1} if kind.__name__ == "HeadPrune" else {}
+    needed = {"HeadPrune": {"heads": 1}, "ExpertPrune": {"experts": 2}}.get(kind.__name__, {})
     for rows, wrong in ((DATA.test, True), (DATA.train, False)):
         actual = [
             problem for problem in kind("model", calibration=rows, **needed).check() if "test split" in str(problem)

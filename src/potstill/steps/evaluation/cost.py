@@ -190,8 +190,8 @@ def summary(measured: Sequence[Cost], runs_here: bool = True) -> dict[str, Any]:
 
 def _latency(name: str, seconds: Sequence[float]) -> dict[str, float | None]:
     """Return median and 95th percentile in milliseconds; None of nothing."""
-    return {f"{name}_ms_p{share}": 1000 * percentile(list(seconds), share / 100) if seconds else None
-            for share in (50, 95)}  # fmt: skip
+    shares = {f"{name}_ms_p{share}": share / 100 for share in (50, 95)}
+    return {key: 1000 * percentile(list(seconds), share) if seconds else None for key, share in shares.items()}
 
 
 def _in_process(
