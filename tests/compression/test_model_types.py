@@ -16,7 +16,7 @@ from potstill.compression.architecture import (
 )
 from potstill.compression.block_parts import norms_of
 from potstill.compression.layerwise import block_layers, walk
-from potstill.compression.model_types import DESCRIPTIONS
+from potstill.compression.model_types import DESCRIPTIONS, WHY_NOT
 from potstill.compression.pruning.gates import readers_of_heads, readers_of_units, zero_groups
 from potstill.compression.pruning.shapes import shape_of
 from potstill.compression.pruning.slicing import cut_groups, cut_hidden, cut_units
@@ -36,7 +36,8 @@ def model(request):
 
 
 def test_every_description_is_tried_on_a_model():
-    assert {DESCRIPTIONS[kind] for kind, _ in typed_models.ALL.values()} == set(DESCRIPTIONS.values())
+    tried = {kind for kind, _ in typed_models.ALL.values()}
+    assert {DESCRIPTIONS[kind] for kind in tried - WHY_NOT.keys()} == set(DESCRIPTIONS.values())
 
 
 def test_blocks_have_the_parts_and_no_linear_layer_besides(model):

@@ -7,8 +7,12 @@ from potstill.metrics import Pair, grade_figures, pair_figures
 
 
 def test_a_tie_counts_half_and_contradictions_are_counted():
-    pairs = [Pair("first", True, (5, 3)), Pair("tie", False, (4, 4)), Pair("second", True, (9, 1)),
-             Pair("first", True, (2, 8))]  # fmt: skip
+    pairs = [
+        Pair("first", True, (5, 3)),
+        Pair("tie", False, (4, 4)),
+        Pair("second", True, (9, 1)),
+        Pair("first", True, (2, 8)),
+    ]
     figures = pair_figures(pairs)
     assert (figures["win_rate"], figures["wins"], figures["ties"], figures["losses"]) == (0.625, 0.5, 0.25, 0.25)
     assert figures["contradicted"] == 0.25

@@ -260,9 +260,11 @@ def _write(
             "answer": one.answers[1],
             "correct": one.is_same,
             "score_same_tokens": share,
-            **{f"score_{name}": None if one.tokens is None else float(values_of(one.tokens).mean())
-               for name, values_of in _FIGURES.items()},
+            **{
+                f"score_{name}": None if one.tokens is None else float(values_of(one.tokens).mean())
+                for name, values_of in _FIGURES.items()
+            },
         }
         for row, one, share in zip(rows, compared, shares, strict=True)
-    ]  # fmt: skip
+    ]
     write(context.out, {**texts, "correct": "flag", **dict.fromkeys(numbers, "number")}, records)

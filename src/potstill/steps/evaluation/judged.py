@@ -207,10 +207,16 @@ class EvaluatePairs(ChoiceStep):
         if not judged:
             raise BadInput("the judge gave no verdict at all: potstill lost shows what it wrote")
         records = [
-            {**_texts(row, number, self.output, self.gold), "other": other, "better": pair.better,
-             "agreed": pair.agreed, "human": pair.human, "score_points": POINTS[pair.better]}
+            {
+                **_texts(row, number, self.output, self.gold),
+                "other": other,
+                "better": pair.better,
+                "agreed": pair.agreed,
+                "human": pair.human,
+                "score_points": POINTS[pair.better],
+            }
             for number, (row, other, pair) in enumerate(judged)
-        ]  # fmt: skip
+        ]
         texts = dict.fromkeys((*_TEXTS, "other", "better", "human"), "text")
         write(context.out, {**texts, "agreed": "flag", "score_points": "number"}, records)
         pairs = [pair for _, _, pair in judged]
