@@ -127,6 +127,7 @@ ENCODERS: dict[str, tuple[str, dict[str, Any]]] = {
 """The same for encoders, which are made as classifiers of two classes."""
 EXPERT_MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "Mixtral": ("mixtral", EXPERTS),
+    "Qwen2-MoE": ("qwen2_moe", EXPERTS),
     "Qwen3-MoE": ("qwen3_moe", {**EXPERTS, "head_dim": 32}),
     "gpt-oss": ("gpt_oss", {**EXPERTS, "head_dim": 32, "sliding_window": 16}),
     "DeepSeek-V3": ("deepseek_v3", LATENT),
