@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,26 @@ def test_another_type_under_the_same_name(tmp_path: Path) -> None:
 
     reasons = plan(tmp_path, step=Other(name="step"))["step"].reasons
     assert reasons[0] == f"type changed from Make to {Other.__qualname__}"
+
+
+def test_a_change_of_code_under_another_python_names_the_python_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def step(word: str) -> Step:
+        class Say(Step):
+            def run(self) -> Any:
+                return [{"word": word}]
+
+        return Say(name="say")
+
+    run(tmp_path, say=step("a"))
+    assert not [reason for reason in plan(tmp_path, say=step("b"))["say"].reasons if "Python" in reason]
+    monkeypatch.setattr("platform.python_version", lambda: "3.99.0")
+    assert (
+        f"Python changed from {sys.version_info[0]}.{sys.version_info[1]} to 3.99"
+        in plan(tmp_path, say=step("b"))["say"].reasons
+    )
+    assert plan(tmp_path, say=step("a"))["say"].status == "hit"
 
 
 def test_what_was_collected_or_removed_is_said(tmp_path: Path) -> None:

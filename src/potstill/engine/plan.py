@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -111,6 +112,8 @@ class _Planner:
             return key, (f"corrupt: {lookup.damage}",)
         if lookup.artifact is None:
             changes = explain(self._last_identity(name), identity)
+            if any(change.startswith(("code changed", "value of ")) for change in changes):
+                changes += self._other_python(name)
             begun = (self._store.root / "work" / key).exists()  # publishing takes it away
             unchanged = "it did not finish last time" if begun else "its artifact is no longer in the store"
             return key, tuple(changes) or (unchanged,)
@@ -164,6 +167,13 @@ class _Planner:
     def _last_identity(self, name: str) -> dict[str, Any] | None:
         """Return what the key of a step covered in the last run of the same file, or None."""
         return dict(self._last_run[name].identity) if name in self._last_run else None
+
+    def _other_python(self, name: str) -> list[str]:
+        """Return that a step last ran under another Python, whose library can differ though no file of the user did."""
+        artifact = self._store.lookup(self._last_run[name].key).artifact
+        before = "" if artifact is None else artifact.manifest["versions"]["python"]
+        last, now = (version.rpartition(".")[0] for version in (before, platform.python_version()))
+        return [f"Python changed from {last} to {now}"] if before and last != now else []
 
     def _input_rows(self, step: Step) -> dict[str, int | None]:
         """Return the number of rows behind each edge field."""
