@@ -56,6 +56,17 @@ def test_importing_the_packages_imports_no_module_that_a_stub_names() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
+def test_a_pipeline_of_any_steps_can_be_written_and_planned_without_torch() -> None:
+    script = (
+        "import sys, potstill, potstill.recipes, potstill.steps, potstill.trainers\n"
+        "for package in (potstill, potstill.recipes, potstill.steps, potstill.trainers):\n"
+        "    for name in package.__all__:\n"
+        "        getattr(package, name)\n"
+        "        assert 'torch' not in sys.modules, name\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 @pytest.mark.parametrize("line", ["from a import b", "from a import (b as b)", "from a import b as c", "import a as a"])
 def test_a_stub_with_an_import_in_another_form_is_refused(
     line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from potstill.errors import BadInput, PotstillError
-from potstill.exporting.decoders import gguf_layout, gguf_tokenizer, ollama
+from potstill.exporting.decoders import gguf_tokenizer, ollama
 from potstill.exporting.decoders.gguf_tensors import tensors
 from potstill.exporting.exporter import Serving, Source, Written, need_packages
 from potstill.exporting.silence import quiet
@@ -49,6 +49,8 @@ class GGUF:
         Raises:
             BadInput: it can't.
         """
+        from potstill.exporting.decoders import gguf_layout
+
         problems: list[Any] = []
         need_packages("gguf", ("gguf",))
         problems += gguf_layout.problems(source.model.config)
@@ -109,6 +111,8 @@ def write_file(source: Source, path: Path, precision: str) -> dict[str, int]:
     The weights of the model in memory become those that were written.
     """
     import gguf
+
+    from potstill.exporting.decoders import gguf_layout
 
     config = source.model.config
     writer = gguf.GGUFWriter(str(path), gguf_layout.name_of(config))
