@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from potstill.errors import BadInput, PotstillError
 from potstill.exporting.decoders import gguf_tokenizer, ollama
-from potstill.exporting.decoders.gguf_tensors import tensors
 from potstill.exporting.exporter import Serving, Source, Written, need_packages
 from potstill.exporting.silence import quiet
 
@@ -113,6 +112,7 @@ def write_file(source: Source, path: Path, precision: str) -> dict[str, int]:
     import gguf
 
     from potstill.exporting.decoders import gguf_layout
+    from potstill.exporting.decoders.gguf_tensors import tensors
 
     config = source.model.config
     writer = gguf.GGUFWriter(str(path), gguf_layout.name_of(config))
