@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 
 from potstill import Pipeline, Step
 from potstill.engine.progress import Silent
-from potstill.looking.seen_store import SeenStore
+from potstill.looking.cached_store import CachedStore
 from potstill.ui.app import application
 from potstill.ui.guard import Tokens
 
@@ -61,7 +61,7 @@ def main() -> None:
         ]
         print(f"{count:,} rows, {artifact.size / 1e6:.0f} MB, made in {time.perf_counter() - began:.0f} s")
         tokens = Tokens()
-        with TestClient(application(SeenStore(store), tokens, "potstill"), base_url=BASE) as client:
+        with TestClient(application(CachedStore(store), tokens, "potstill"), base_url=BASE) as client:
             client.get("/", params={"token": tokens.token})
             for name, address in pages(artifact.key, count):
                 times = [timed(client, address) for _ in range(TRIES)]

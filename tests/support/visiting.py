@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from potstill.engine.pipeline import open_store
 from potstill.looking.all_runs import all_runs
-from potstill.looking.seen_store import SeenStore
+from potstill.looking.cached_store import CachedStore
 from potstill.ui.app import application
 from potstill.ui.guard import Tokens
 
@@ -17,7 +17,7 @@ BASE = "http://127.0.0.1:8765"
 
 def stranger(store: Path | str, tokens: Tokens | None = None) -> TestClient:
     """Return a client that has no cookie."""
-    app = application(SeenStore(Path(store)), tokens or Tokens(), "potstill-8765")
+    app = application(CachedStore(Path(store)), tokens or Tokens(), "potstill-8765")
     return TestClient(app, base_url=BASE, raise_server_exceptions=False, follow_redirects=False)
 
 

@@ -15,7 +15,7 @@ import pytest
 from browser import Page, opened
 from potstill import Pipeline, Step
 from potstill.engine.progress import Silent
-from potstill.looking.seen_store import SeenStore
+from potstill.looking.cached_store import CachedStore
 from potstill.ui.app import application
 from potstill.ui.guard import Tokens
 from potstill.ui.serve import bound
@@ -52,7 +52,7 @@ def served(store: Path) -> Iterator[tuple[str, str]]:
     tokens = Tokens()
     with bound(0) as listening:
         port = listening.getsockname()[1]
-        config = uvicorn.Config(application(SeenStore(store), tokens, f"potstill-{port}"), log_level="error")
+        config = uvicorn.Config(application(CachedStore(store), tokens, f"potstill-{port}"), log_level="error")
         config.timeout_graceful_shutdown = 1
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

@@ -67,7 +67,7 @@ def test_a_log_is_sent_as_it_grows_and_resumes_behind_what_was_sent(tmp_path: Pa
     assert [data for _, _, data in lost] == ["first\nsecond \u00fc\n", ""]
 
 
-def test_another_file_in_the_place_of_a_log_is_shown_afresh(tmp_path: Path) -> None:
+def test_another_file_in_the_place_of_a_log_is_shown_from_its_start(tmp_path: Path) -> None:
     printed, log = tmp_path / "output", tmp_path / "log.txt"
     printed.write_text("printed, and longer than the log\n")
     log.write_text("logged\n")
@@ -75,7 +75,7 @@ def test_another_file_in_the_place_of_a_log_is_shown_afresh(tmp_path: Path) -> N
     events = collected(live.tail(asked(), lambda: next(polls)))
     assert [(name, data) for name, _, data in events] == [
         ("text", "printed, and longer than the log\n"),
-        ("afresh", ""),
+        ("reset", ""),
         ("text", "logged\n"),
         ("over", ""),
     ]

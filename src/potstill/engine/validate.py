@@ -65,7 +65,7 @@ def _turn_into_what_is_meant(owner: DataclassInstance, turned: Callable[[Any, An
         value = getattr(owner, field.name)
         meant = turned(value, hints(cls).get(field.name))
         if meant is not value:
-            # a step is frozen for whoever shares it; what changes here is the spelling of a value, before any key is
+            # a step is frozen as others share it; what changes here is the spelling of a value, before any key is
             # made
             object.__setattr__(owner, field.name, meant)
         for setting, _ in _settings(meant):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Relation = Literal["adapter", "quantized", "finetune"]
 """What a model is to its base, as the Hub calls it."""
 MARK = "<!-- written by `potstill push`: without this line, the text is kept as it is -->"
-"""Stands in a card that a later push may write anew."""
+"""Stands in a card that a later push may overwrite."""
 METRICS: Mapping[str, tuple[str, ...]] = {
     "Evaluate": ("exact_match",),
     "EvaluateClassifier": ("accuracy", "macro_f1"),

@@ -18,7 +18,7 @@ class BornAgain(Course):
     """Train students of one size, each of which learns from the one before it, and first the teacher of the first.
 
     Furlanello et al. 2018 ("Born Again Neural Networks", arXiv 1805.04770, section 3): every generation has the same
-    size, starts afresh from another seed, and learns the labels together with the distribution of its predecessor.
+    size, starts again from another seed, and learns the labels together with the distribution of its predecessor.
     Here each starts from `student` as it is, so a pretrained one starts from its pretraining and a new head.
 
     >>> rows = LoadRows([{"text": "what a joy", "label": "good"}, {"text": "so dull", "label": "bad"}])

@@ -58,7 +58,7 @@ async def changes(request: Request, fragment: Callable[[], tuple[str, bool]]) ->
 async def tail(request: Request, path_of: Callable[[], tuple[Path | None, bool]]) -> AsyncIterator[bytes]:
     """Yield what is added to a log; ids are places in a file. `path_of` gives the file, and whether it is final.
 
-    Where another file takes its place, as when a step ends whose process only printed, `afresh` is sent first.
+    Where another file takes its place, as when a step ends whose process only printed, `reset` is sent first.
     """
     file, at = placed(request.headers.get("last-event-id") or request.query_params.get("from", ""))
     quiet = 0.0
@@ -67,7 +67,7 @@ async def tail(request: Request, path_of: Callable[[], tuple[Path | None, bool]]
         now = await run_in_threadpool(inode, path)
         if now != file and now:
             if file:
-                yield event("", name="afresh", place=f"{now}.0")
+                yield event("", name="reset", place=f"{now}.0")
             file, at = now, -1
         text, at, whole = await run_in_threadpool(read_on, path, at)
         if text:

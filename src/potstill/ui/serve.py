@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from potstill.engine.pipeline import open_store
 from potstill.engine.terminal import say
 from potstill.errors import MissingExtra, RequestError
-from potstill.looking.seen_store import SeenStore
+from potstill.looking.cached_store import CachedStore
 
 HOST = "127.0.0.1"
 """The only address that is served."""
@@ -45,7 +45,7 @@ def serve(store: str | None, port: int | None, *, browser: bool) -> None:
     from potstill.ui.app import application
     from potstill.ui.guard import Tokens
 
-    tokens, opened = Tokens(), SeenStore(open_store(store).root)
+    tokens, opened = Tokens(), CachedStore(open_store(store).root)
     with bound(port) as listening:
         at = listening.getsockname()[1]
         app = application(opened, tokens, f"potstill-{at}")

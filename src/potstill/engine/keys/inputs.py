@@ -83,7 +83,7 @@ class Inputs:
         lookup = self._store.lookup(source.key)
         if lookup.artifact is None:
             return f"was damaged ({lookup.damage})" if lookup.damage else "was removed"
-        # whole, but made anew by another run, as `gc` or a retry of rows may have it: the key saw other content
+        # whole, but recomputed by another run, as `gc` or a retry of rows may have it: the key saw other content
         if lookup.artifact.digest() != source.digest:
             return "was replaced by other content"
         self._seen[source.key] = now

@@ -1,4 +1,4 @@
-"""What a run writes into its history: the plan, and by a watcher all that happens, whoever shows the run."""
+"""What a run writes into its history: the plan, and by a watcher all that happens, whether it is shown or not."""
 
 from __future__ import annotations
 

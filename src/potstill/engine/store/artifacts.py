@@ -7,7 +7,7 @@ STORE/journal.sqlite   finished rows
 STORE/locks/KEY        one writer at a time
 STORE/services/        which model servers a run has started, while they run
 STORE/runs/            what each pipeline file used when it last ran, for `plan` and `gc`
-STORE/history/         how each run went, step by step, for whoever watches
+STORE/history/         how each run went, step by step, for `potstill ui` and `diff`
 STORE/pins/            what each run uses that goes on or did not finish, for `gc`
 """
 
@@ -270,7 +270,7 @@ class Store:
         """Move what stands at the target out of the way: it was found damaged, or some of its rows were retried."""
         target = self.root / "artifacts" / key
         if target.exists():
-            # renamed first: a folder that is deleted in place would be half an artifact to whoever looks
+            # renamed first: a folder that is deleted in place would be half an artifact to other processes
             trash = self.root / "work" / f"replaced-{key}-{os.getpid()}"
             shutil.rmtree(trash, ignore_errors=True)
             target.rename(trash)

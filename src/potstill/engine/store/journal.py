@@ -204,7 +204,7 @@ class ScopedJournal:
     def kept(self, key: str, value: object) -> Any:
         """Add one entry; return it as `get` does after a kill, so that a resumed run makes the same."""
         self.put(key, value)
-        # tuples are lists after it and NumPy's numbers plain ones: whoever goes on in this run must see the same
+        # tuples are lists after it and NumPy's numbers plain ones: the rest of this run must see the same
         return unpack(pack(value))
 
     def put_many(self, entries: Mapping[str, Any]) -> None:

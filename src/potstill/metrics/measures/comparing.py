@@ -25,7 +25,7 @@ def compare_measure(
 ) -> PairedBootstrap:
     """Return by how much the answers of the first model score higher than those of the second, on the same rows.
 
-    Rows are drawn again for both models together, and the figure of all of them is computed anew: P. Koehn,
+    Rows are drawn again for both models together, and the figure of all of them is recomputed: P. Koehn,
     "Statistical significance tests for machine translation evaluation", EMNLP 2004, section 4. Of a measure whose
     figure is a mean, it is the bootstrap of paired means, over the rows that have a score of both models.
 

@@ -78,8 +78,8 @@ function tail(log) {
   function over() {
     document.getElementById("log-state").textContent = "It has ended.";
   }
-  const afresh = () => log.replaceChildren();
-  listen((place = first) => `${path}?from=${place}`, { text, over, afresh });
+  const reset = () => log.replaceChildren();
+  listen((place = first) => `${path}?from=${place}`, { text, over, reset });
   log.scrollTop = log.scrollHeight;
 }
 

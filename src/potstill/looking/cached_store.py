@@ -1,4 +1,4 @@
-"""A store for somebody who looks again and again: an artifact is hashed anew only when the state of a file changes."""
+"""A store that is read again and again: an artifact is hashed a second time only when the state of a file changes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from potstill.engine.store.artifacts import Lookup, Store
 from potstill.engine.store.manifests import signature
 
 
-class SeenStore(Store):
+class CachedStore(Store):
     """Remembers what `lookup` said of a folder for as long as its files' sizes, times and inodes stay."""
 
     def __init__(self, root: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from potstill import Pipeline, Step
 from potstill.engine.progress import Silent
 from potstill.engine.store import manifests
-from potstill.looking.seen_store import SeenStore
+from potstill.looking.cached_store import CachedStore
 
 
 class Make(Step):
@@ -24,7 +24,7 @@ def test_an_artifact_is_hashed_once_and_again_when_a_file_changes(
     artifact = Pipeline("p", outputs={"made": Make(name="made")}).run(store=tmp_path, watcher=Silent())["made"]
     hashed, digest = [], manifests.file_digest
     monkeypatch.setattr(manifests, "file_digest", lambda path: hashed.append(path) or digest(path))
-    store = SeenStore(tmp_path)
+    store = CachedStore(tmp_path)
     assert store.lookup(artifact.key).artifact == store.lookup(artifact.key).artifact == artifact
     assert len(hashed) == len(set(hashed)) > 0
     part = artifact.path / "data" / artifact.parts()[0]
