@@ -174,11 +174,12 @@ def _served(name: str, model: Path, work: Path) -> tuple[Path, Any]:
     from potstill.errors import BadInput
     from potstill.steps import Export, QuantizeInt8
 
+    wide = typed_models.folder(work / "wide", name, **typed_models.WIDE_HEADS[name])
     try:
-        given, _ = compressing.run_step(QuantizeInt8, model, work, "int8")
+        given, _ = compressing.run_step(QuantizeInt8, wide, work, "int8")
         precision = "as is"
     except BadInput:
-        given, precision = model, "bf16"
+        given, precision = wide, "bf16"
     context = compressing.context(work, "export")
     step = Export(str(given), format="compressed-tensors", precision=precision)
     return step.run(model=str(given), probe=None, context=context), context.notes
