@@ -97,6 +97,41 @@ def _priced(cost: Mapping[str, float]) -> str:
     return f"{cost['calls']:,} teacher calls{cached}, {cost['tokens']:,} tokens{price}, {disk}"
 
 
+def new(options: argparse.Namespace) -> int:
+    """Write a ready pipeline, or list those that there are."""
+    from pathlib import Path
+
+    from potstill.scaffold.template import kinds, template
+    from potstill.scaffold.write import ask, questions_of, read_settings, write
+
+    if options.list:
+        return _list_templates(options)
+    if not options.kind:
+        raise RequestError(f"say which ready pipeline: {', '.join(kinds())} (`potstill new --list` describes them)")
+    chosen = template(options.kind)
+    file = Path(options.file or f"{chosen.kind}/{chosen.kind}.py")
+    answers = read_settings(options.settings)
+    if not answers and sys.stdin.isatty() and sys.stdout.isatty():
+        answers = ask(questions_of(chosen, real=options.real), input)
+    written = [str(path) for path in write(chosen, file, answers, real=options.real)]
+    for path in written:
+        say(path)
+    say(f"run it: potstill run {file}")
+    print_json(options, {"kind": chosen.kind, "files": written})
+    return DONE
+
+
+def _list_templates(options: argparse.Namespace) -> int:
+    """Name the ready pipelines with what they do."""
+    from potstill.scaffold.template import kinds, template
+
+    summaries = {kind: template(kind).summary for kind in kinds()}
+    for kind, summary in summaries.items():
+        say(f"{kind:12} {summary}")
+    print_json(options, {"kinds": summaries})
+    return DONE
+
+
 def ls(options: argparse.Namespace) -> int:
     """List the artifacts."""
     from potstill.engine.inventory import listing
