@@ -53,7 +53,7 @@ class ExportedTeacher:
         torch.set_num_threads(max(1, threads))
         folder = Path(self.model)
         room = positions_of(config_of(folder)) or 0
-        runtime = fresh_process.opened(reader_of(format_in(folder)).name, folder, room)
+        runtime = fresh_process.opened(reader_of(format_in(folder)).name, folder, threads)
         try:
             yield ExportedSession(runtime, AutoTokenizer.from_pretrained(folder), room)
         finally:

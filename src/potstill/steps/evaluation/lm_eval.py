@@ -44,6 +44,9 @@ class LMEval(Step):
     The chat template of the model is applied unless `chat_template` is False, and the result says so: figures with and
     without it can't be compared, and an instruct model without it scores next to nothing.
 
+    Logarithms are taken in float32 whatever the model's type. The harness's own backend takes them in that type: for a
+    model in bfloat16 it gives what stands here only with `softmax_dtype="float32"`, and is off by a percent without.
+
     A folder of tasks is code that is run: YAML files name Python functions beside them. All of its files are in the
     key, and files outside of it are refused. Needs the extra `lmeval`.
 
