@@ -10,7 +10,7 @@ import pytest
 from datasets import Dataset
 
 from fakes import EchoTeacher, calls, context_in
-from potstill import Endpoint, Transformers
+from potstill import Endpoint, Price, Transformers
 from potstill.data import home
 from potstill.errors import BadInput
 from potstill.metrics.kept_rows import FILE
@@ -310,3 +310,51 @@ def test_an_unknown_task_and_a_missing_column_are_clear_statements(tmp_path):
     step, teacher, context = answered(tmp_path, [WRITING])
     with pytest.raises(BadInput, match="its rows are empty"):
         step.run(teacher, context, {"writing": Dataset.from_dict({"text": [], "answer": []})})
+
+
+def planned(step, store):
+    from potstill import Pipeline
+
+    return Pipeline("costs", outputs={"score": step}).plan(store=store)[-1].estimate
+
+
+PAID = Endpoint("http://localhost:1/v1", "m", price=Price(prompt=1_000_000.0, completion=0.0))
+
+
+def test_a_plan_counts_what_tasks_will_ask_and_what_a_paid_teacher_takes_for_it(tmp_path, folder):
+    estimate = planned(LMEval(PAID, ["writing"], folder=folder), tmp_path)
+    characters = sum(len(row["text"]) for row in DOCUMENTS)
+    assert estimate.calls == len(DOCUMENTS) and not estimate.unknown
+    # a dollar a token read
+    assert estimate.dollars == pytest.approx(characters / 4, abs=len(DOCUMENTS) * 30)
+    assert estimate.tokens == estimate.dollars + len(DOCUMENTS) * 48
+    limited = planned(LMEval(PAID, ["writing"], folder=folder, limit=1), tmp_path)
+    assert limited.calls == 1 and limited.dollars < 30
+
+
+def test_a_plan_counts_each_choice_and_each_window_that_is_scored(tmp_path, folder):
+    teacher = Transformers(str(TEACHER))
+    choices = planned(LMEval(teacher, ["things"], folder=folder), tmp_path)
+    assert choices.calls == 4 * 4
+    read = planned(LMEval(teacher, ["reading"], folder=folder), tmp_path)
+    assert read.calls > len(DOCUMENTS)  # the long one is read in windows
+    assert read.tokens > 1_024
+
+
+def test_a_plan_counts_what_the_journal_lacks(tmp_path):
+    rows = {"writing": LoadRows(DOCUMENTS[:3])}
+    teacher = EchoServer(log=str(tmp_path / "calls"))
+    from potstill import Pipeline
+
+    step = LMEval(teacher, [WRITING], rows=rows, limit=2)
+    Pipeline("first", outputs={"score": step}).run(store=tmp_path / "store", threads=1)
+    estimate = planned(LMEval(teacher, [WRITING], rows=rows), tmp_path / "store")
+    assert (estimate.calls, estimate.cached) == (1, 2)
+
+
+def test_a_plan_says_that_it_can_not_know_what_a_task_of_the_hub_asks(tmp_path, monkeypatch):
+    monkeypatch.setattr(LMEval, "check", lambda self: ())  # no Hub here
+    hub = {**WRITING, "dataset_path": "owner/rows"}
+    monkeypatch.setattr("potstill.steps.loading.hub.HubRevision.commit", "0" * 40)
+    estimate = planned(LMEval(PAID, [hub]), tmp_path)
+    assert "unknown until it runs" in estimate.unknown

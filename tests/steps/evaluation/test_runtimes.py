@@ -92,12 +92,12 @@ def test_runtimes_take_the_threads_that_they_are_allowed(written):
     compiled = fresh_process.opened("openvino", written("openvino"), 1).request.get_compiled_model()
     assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
     threads = []
-    for count in (1, 4):
+    for count in (1, 1, 4):  # the first one starts what all share
         before = psutil.Process().num_threads()
         runtime = fresh_process.opened("onnxruntime-genai", written("onnx"), count)
         threads.append(psutil.Process().num_threads() - before)
         del runtime
-    assert threads[1] == threads[0] + 3
+    assert threads[2] == threads[1] + 3
 
 
 def test_llama_cpp_makes_room_for_texts_as_they_come(written):

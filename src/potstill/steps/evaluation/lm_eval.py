@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import KW_ONLY, field
+from dataclasses import KW_ONLY, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
 from potstill.engine.encoding import File
-from potstill.engine.step import Estimate, Output, Rows, Step
+from potstill.engine.step import Estimate, Output, Rows, Step, Trial
 from potstill.errors import BadInput, Problem
 from potstill.metrics.kept_rows import write
 from potstill.models.edge import Model
@@ -102,8 +102,41 @@ class LMEval(Step):
             yield from self.model.check()
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
-        """Return one request a row at least."""
-        return Estimate(calls=rows.get("rows") or 0)
+        """Return one request a row at least, and its longest answer."""
+        calls = rows.get("rows") or 0
+        unknown = "" if self.rows and rows.get("rows") else "which is unknown until it runs"
+        return Estimate(calls=max(calls, 1), tokens=calls * self.sources.longest_answer, unknown=unknown)
+
+    def forecast(self, rows: Mapping[str, int | None], trial: Trial) -> Estimate:
+        """Count the requests that the journal lacks, with their tokens and the teacher's price; the Hub is not asked.
+
+        Raises:
+            BadInput: a task can't be built.
+        """
+        if missing_harness() is not None or self.sources.of_harness or self.sources.commits:
+            unknown = "which is unknown until it runs: its tasks read datasets of the Hub"
+            return replace(self.estimate(rows), unknown=unknown)
+        from potstill.steps.evaluation.harness.counting import counted
+
+        inputs = trial.inputs()
+        teacher = teacher_for(inputs["model"])
+        with quiet():
+            built = self.sources.built(inputs.get("rows") or {}, self.few_shot)
+            count = counted(teacher, built, trial.context(), self._options)
+        price = getattr(teacher, "price", None)
+        dollars = price.of(count.prompt_tokens, count.completion_tokens) if price else 0.0
+        tokens = count.prompt_tokens + count.completion_tokens
+        return Estimate(calls=count.asked, tokens=tokens, cached=count.cached, dollars=dollars)
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        """Options of the harness that prompts depend on."""
+        return {
+            "limit": self.limit,
+            "system_instruction": self.system or None,
+            "apply_chat_template": self.chat_template,
+            "fewshot_as_multiturn": self.chat_template,
+        }
 
     def run(self, model: TeacherSource, context: Context, rows: Mapping[str, Dataset] | None = None) -> dict[str, Any]:
         """Measure `model`.
@@ -157,12 +190,9 @@ class LMEval(Step):
             results: dict[str, Any] = evaluate(
                 answering,
                 built,
-                limit=self.limit,
                 bootstrap_iters=0,  # intervals are computed here, from the rows
                 log_samples=True,
-                system_instruction=self.system or None,
-                apply_chat_template=self.chat_template,
-                fewshot_as_multiturn=self.chat_template,
+                **self._options,
             )
         return results, answering.shortened
 
