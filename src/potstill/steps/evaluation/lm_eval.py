@@ -21,7 +21,7 @@ from potstill.models.preload import ENGINE
 from potstill.publishing.trackers import send
 from potstill.steps.evaluation.exports import export_problems
 from potstill.steps.evaluation.harness.tasks import WRITES, Tasks, missing_harness, quiet, scoring_refused
-from potstill.steps.evaluation.language_model import teacher_for
+from potstill.steps.evaluation.language_model import teacher_for, weights_folder
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -120,6 +120,9 @@ class LMEval(Step):
 
         inputs = trial.inputs()
         teacher = teacher_for(inputs["model"])
+        if getattr(teacher, "gives_scores", True) and weights_folder(teacher) is None:
+            unknown = "which is unknown until it runs: its tokenizer is not on this machine"
+            return replace(self.estimate(rows), unknown=unknown)
         with quiet():
             built = self.sources.built(inputs.get("rows") or {}, self.few_shot)
             count = counted(teacher, built, trial.context(), self._options)
