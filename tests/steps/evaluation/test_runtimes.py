@@ -1,4 +1,4 @@
-"""One language model through every runtime: the same answers, the same right rows, and the threads that were allowed."""
+"""One language model through every runtime: the same answers and right rows, with the threads that are allowed."""
 
 from __future__ import annotations
 

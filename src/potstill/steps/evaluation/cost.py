@@ -40,7 +40,8 @@ class MeasureCost(Step):
     Each model is measured `repeats` times, in turn with the others, each time in a fresh process in which nothing else
     runs, after a warm-up: seconds to load; to the first token and for each further one, of single requests (median and
     95th percentile over the requests of all processes); tokens a second at each number of `concurrent` requests, peak
-    memory, and energy a token at each number where the machine reports it (medians of the processes; `spread` has the least and the most).
+    memory, and energy a token at each number where the machine reports it (medians of the processes; `spread` has the
+    least and the most).
     Parameters, zeros and bytes by part are counted in the files.
 
     A model that can't be measured has an `error` and no figures, and the others are measured all the same. Figures of
