@@ -332,6 +332,7 @@ def test_a_plan_counts_what_tasks_will_ask_and_what_a_paid_teacher_takes_for_it(
     assert limited.calls == 1 and limited.dollars < 30
 
 
+@pytest.mark.slow
 def test_a_plan_counts_each_choice_and_each_window_that_is_scored(tmp_path, folder):
     teacher = Transformers(str(TEACHER))
     choices = planned(LMEval(teacher, ["things"], folder=folder), tmp_path)
@@ -341,6 +342,7 @@ def test_a_plan_counts_each_choice_and_each_window_that_is_scored(tmp_path, fold
     assert read.tokens > 1_024
 
 
+@pytest.mark.slow
 def test_a_plan_counts_what_the_journal_lacks(tmp_path):
     rows = {"writing": LoadRows(DOCUMENTS[:3])}
     teacher = EchoServer(log=str(tmp_path / "calls"))
