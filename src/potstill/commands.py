@@ -85,6 +85,9 @@ def plan(options: argparse.Namespace) -> int:
         for part in ("calls", "cached", "tokens", "dollars", "disk")
     }
     say(f"{len(planned) - len(misses)} hits, {len(misses)} misses: about {_priced(cost)}")
+    for step in misses:
+        if step.estimate.unknown:
+            say(f"not among these: what {step.name} asks, {step.estimate.unknown}")
     print_json(options, {"pipeline": pipeline.name, "steps": [step.as_json() for step in planned], **cost})
     return DONE
 
