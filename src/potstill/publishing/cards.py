@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from potstill.engine.context import Ancestor
-from potstill.models.card import escape
 from potstill.models.identity import export_in
 from potstill.models.licences import Licence, Source, front_matter
+from potstill.text.inert import plain_text
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -83,11 +83,11 @@ def model_card(
         **_licence(licence),
         **extra,
     )
-    text = (model.folder / "README.md").read_text(encoding="utf-8") if own else f"# {escape(model.name)}\n"
+    text = (model.folder / "README.md").read_text(encoding="utf-8") if own else f"# {plain_text(model.name)}\n"
     body = body_of(text).strip()
     # the card in the artifact says that the base's licence applies; this one names it, or says that nobody knows it
     # by a function: a name from somebody's card may hold what a replacement reads as a group
-    stated = f"Licence: {escape(licence)}."
+    stated = f"Licence: {plain_text(licence)}."
     body = re.sub(r"^Licence: .*$", lambda _: stated, body, count=1, flags=re.MULTILINE)
     body = body.replace("FOLDER", repo)
     return "\n".join(
@@ -114,16 +114,16 @@ def data_card(lineage: Sequence[Ancestor], repo: str, licence: Licence, sources:
         configs=[{"config_name": "default", "data_files": splits or [{"split": "train", "path": "data/*.parquet"}]}],
         **_licence(licence),
     )
-    lines = ["---", card.to_yaml().strip(), "---", "", f"# {escape(repo.rpartition('/')[2])}", ""]
-    lines += [f"{count:,} rows, made by Potstill (step {escape(rows.name)}, {escape(rows.type)}).", ""]
-    lines += [f"Licence: {escape(licence)}.", "", "## How it was made", ""]
+    lines = ["---", card.to_yaml().strip(), "---", "", f"# {plain_text(repo.rpartition('/')[2])}", ""]
+    lines += [f"{count:,} rows, made by Potstill (step {plain_text(rows.name)}, {plain_text(rows.type)}).", ""]
+    lines += [f"Licence: {plain_text(licence)}.", "", "## How it was made", ""]
     lines += ["| Step | Type | Rows | Left out |", "|---|---|---|---|"]
     for step in lineage:
         if step.manifest.get("rows") is not None:
             counts = step.manifest.get("counts") or {}
             lost = [f"{reason}: {number:,}" for reason, number in (counts.get("filtered") or {}).items()]
             cells = (step.name, step.type, f"{step.manifest['rows']:,}", "; ".join(lost))
-            lines.append(f"| {' | '.join(map(escape, cells))} |")
+            lines.append(f"| {' | '.join(map(plain_text, cells))} |")
     return "\n".join([*lines, "", *_made_from(sources)])
 
 
@@ -172,11 +172,11 @@ def _measured(evaluations: Sequence[tuple[Ancestor, Mapping[str, Any]]]) -> list
     if not rows:
         return []
     lines = ["## Evaluation", "", "| Test set | Metric | Value |", "|---|---|---|"]
-    return [*lines, *(f"| {escape(name)} | {escape(metric)} | {value:.4g} |" for name, metric, value in rows), ""]
+    return [*lines, *(f"| {plain_text(name)} | {plain_text(metric)} | {value:.4g} |" for name, metric, value in rows), ""]
 
 
 def _made_from(sources: Sequence[Source]) -> list[str]:
     """Return what went into it, with licences, as a table."""
     lines = ["## Made from", "", "| What | Name | Licence |", "|---|---|---|"]
-    lines += [f"| {one.role} | {escape(one.name)} | {escape(one.licence)} |" for one in sources]
+    lines += [f"| {one.role} | {plain_text(one.name)} | {plain_text(one.licence)} |" for one in sources]
     return [*(lines if sources else ["## Made from", "", "Nothing is known of that."]), "", MARK, ""]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from potstill.reporting.number_formats import NONE
 from potstill.reporting.page import Page
 from potstill.reporting.views import View
+from potstill.text.inert import plain_text
 
 
 def markdown(page: Page) -> str:
@@ -28,15 +28,6 @@ def markdown(page: Page) -> str:
     lines += [", ".join(plain_text(f"{package} {version}") for package, version in origins.versions), ""]
     lines += [f"Made again by: {plain_text(origins.command)}", ""] if origins.command else []
     return "\n".join(lines)
-
-
-def plain_text(text: object) -> str:
-    r"""Return `text` on one line, with nothing in it that Markdown or HTML would act on.
-
-    >>> plain_text("a|b <i> ![x](http://e)")
-    'a\\|b \\<i\\> \\!\\[x\\]\\(http\\://e\\)'
-    """
-    return re.sub(r"([\\`*_{}\[\]()<>#|~&!:])", r"\\\1", " ".join(str(text).split()))
 
 
 def _section(view: View, several: bool) -> Iterator[str]:
