@@ -65,7 +65,7 @@ def test_a_dry_run_says_what_would_be_pushed_and_asks_nobody(store, capsys, monk
 
 
 @pytest.mark.parametrize(
-    ("name", "why"), [("silent", "licence of the data silent/seeds.jsonl is unknown"), ("narrow", "cc-by-nc-4.0")]
+    ("name", "why"), [("silent", "licence of the data seeds.jsonl is unknown"), ("narrow", "cc-by-nc-4.0")]
 )
 def test_unknown_and_restrictive_licences_stop_it_until_accepted(store, capsys, name, why):
     assert push(store, name, "--dry-run") == 2
@@ -82,7 +82,7 @@ def test_the_card_names_configs_sizes_and_sources_and_no_path(store):
     ]
     assert front["size_categories"] == "n<1K"
     assert front["tags"] == ["potstill"]  # no teacher wrote any of it
-    assert "| data | free/seeds.jsonl | apache-2.0 |" in card
+    assert "| data | seeds.jsonl | apache-2.0 |" in card
     assert str(store.parent) not in card
 
 

@@ -172,7 +172,11 @@ def _measured(evaluations: Sequence[tuple[Ancestor, Mapping[str, Any]]]) -> list
     if not rows:
         return []
     lines = ["## Evaluation", "", "| Test set | Metric | Value |", "|---|---|---|"]
-    return [*lines, *(f"| {plain_text(name)} | {plain_text(metric)} | {value:.4g} |" for name, metric, value in rows), ""]
+    return [
+        *lines,
+        *(f"| {plain_text(name)} | {plain_text(metric)} | {value:.4g} |" for name, metric, value in rows),
+        "",
+    ]
 
 
 def _made_from(sources: Sequence[Source]) -> list[str]:

@@ -13,10 +13,14 @@ from potstill.text.inert import plain_text
 def markdown(page: Page) -> str:
     """Return the report as Markdown."""
     lines = [f"# {plain_text(page.title)}", ""]
+    for warning in page.warnings:
+        behind = f" (behind {', '.join(warning.models)})" if warning.models else ""
+        lines += [f"**Warning of {plain_text(warning.step + behind)}.** {plain_text(warning.text)}", ""]
     for view in page.views:
         lines += _section(view, len(page.views) > 1)
     for table in page.tables:
-        lines += [f"## {plain_text(table.title)}", "", *_table(table.head, table.lines), ""]
+        lines += [f"## {plain_text(table.title)}", "", *(f"{plain_text(note)}\n" for note in table.notes)]
+        lines += [*_table(table.head, table.lines), ""]
     if page.missing:
         lines += [page.missing, ""]
     lines += _data(page)

@@ -17,6 +17,7 @@ from potstill.reporting.others import Table
 from potstill.reporting.ruling import Ruling
 from potstill.reporting.sample_blob import Blob, blob_of
 from potstill.reporting.samples import Samples
+from potstill.reporting.step_warnings import StepWarning, warnings_of
 from potstill.reporting.views import View, view_of
 
 
@@ -48,6 +49,8 @@ class Page:
     """Versions, machines, seeds and licences."""
     blob: Blob
     """The samples, for the script."""
+    warnings: Sequence[StepWarning]
+    """What steps warned of."""
     missing: str = ""
     """What was not looked at, in a sentence."""
 
@@ -89,6 +92,7 @@ def page(
         effort=effort(lineage),
         captured=captured(lineage),
         origins=origins_of(lineage),
+        warnings=warnings_of(evaluations, lineage),
         blob=blob_of([samples for _, _, samples in sections]),
     )
 

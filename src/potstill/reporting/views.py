@@ -101,7 +101,7 @@ def view_of(choice: Choice, ruling: Ruling | None, lineage: Sequence[Ancestor], 
     """Return a section as it is shown, with the `samples` that its models kept."""
     section = choice.section
     named = praise(choice)
-    best = choice.chosen.label if choice.chosen and named else ""
+    best = choice.chosen.label if choice.chosen and named and len(section.models) > 1 else ""
     columns = [*_set_columns(section), *_speed_columns(section), *_size_columns()]
     return View(
         title=section.kind.title,
@@ -129,7 +129,8 @@ def view_of(choice: Choice, ruling: Ruling | None, lineage: Sequence[Ancestor], 
 def _groups(section: Section) -> list[tuple[str, int]]:
     """Return the heads over the columns."""
     width = 1 + len(section.beside)
-    speeds = [("Speed", len(speed_columns(section)))] if section.kind.speeds else []
+    timed = len(speed_columns(section))
+    speeds = [("Speed", timed)] if timed else []
     return [*((name, width) for name in section.sets), *speeds, ("Size", 5)]
 
 
@@ -157,8 +158,11 @@ def _size_columns() -> list[Column]:
 def _line(model: Measured, choice: Choice, best: str, named: str) -> Line:
     """Return a model's line."""
     section = choice.section
-    mark = "reference" if model.reference else "best" if model.label == best else ""
-    note = {"reference": "reference", "best": named, "": ""}[mark]
+    is_best = model.label == best and (section.kind.peers or not model.reference)
+    mark = "best" if is_best else "reference" if model.reference else ""
+    called = "differences are from it" if section.kind.peers else "reference"
+    notes = (named if is_best else "", called if model.reference and len(section.models) > 1 else "")
+    note = ", ".join(filter(None, notes))
     if model.label in choice.unusable:
         verdict = choice.unusable[model.label]
         note = ", ".join(filter(None, (note, "not usable" if verdict.is_shown else "not shown to be usable")))
@@ -213,6 +217,8 @@ def _caption(section: Section) -> str:
 
 def _gold(section: Section, lineage: Sequence[Ancestor]) -> list[str]:
     """Return whose word the right answers are, where that is a teacher's."""
+    if section.kind.peers:
+        return []
     writers = {one.set: one.step for model in section.models for one in authors(model.step, list(model.sets), lineage)}
     if not writers:
         return []

@@ -17,7 +17,7 @@ RANGES = (
     (0xFFF9, 0xFFFB),  # annotations
     (0xE0000, 0xE007F),  # invisible tags
 )
-"""Characters that act on what shows them, or that it can't take, as first and last code points: the one list of them."""
+"""First and last code points of characters that act on what shows them, or that it can't take: the one list."""
 ACTING = re.compile(f"[{''.join(f'{chr(first)}-{chr(last)}' for first, last in RANGES)}]")
 """Finds one of them."""
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#|~&!:])")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from potstill.exporting.exporter import Serving
+from potstill.text.inert import plain_text
 
 if TYPE_CHECKING:
     from potstill.exporting.encoders.model import EncoderModel, Kind
