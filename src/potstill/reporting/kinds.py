@@ -207,8 +207,9 @@ KINDS = (ANSWERS, SPANS, CHOICES, CLASSES, AGREEMENT, GRADES, TRANSLATIONS, READ
 
 def kind_of(metrics: object) -> Kind | None:
     """Return of which kind `metrics` are; `None` for a user's own figures, which are shown as they are."""
-    if isinstance(metrics, Mapping) and tasks_with_rights(metrics):
-        return HARNESS
+    if isinstance(metrics, Mapping) and harness_tasks(metrics):
+        # its scores bear names of other kinds, and mean something else
+        return HARNESS if tasks_with_rights(metrics) else DOCUMENTS if DOCUMENTS.holds(metrics) else None
     return next((kind for kind in KINDS if kind.holds(metrics)), None)
 
 

@@ -9,6 +9,7 @@ from potstill.engine.context import Ancestor
 from potstill.reporting.choice import Choice
 from potstill.reporting.curves import Curve, curves_of
 from potstill.reporting.data_flow import Flow, captured, effort, flows_of
+from potstill.reporting.graph_folding import folded
 from potstill.reporting.graph_layout import Layers, Node, layers
 from potstill.reporting.model_table import Evaluation, Section
 from potstill.reporting.number_formats import plain, seconds
@@ -111,16 +112,18 @@ def _title(sections: Sequence[Section], views: Sequence[View]) -> str:
 def _graph(marked: set[str], lineage: Sequence[Ancestor]) -> Layers:
     """Return the drawing of the lineage, with the measured models marked."""
     return layers(
-        [
-            Node(
-                ancestor.name,
-                ancestor.type,
-                tuple(ancestor.inputs),
-                ancestor.name in marked,
-                seconds(took) if (took := ancestor.manifest.get("seconds")) is not None else "",
-            )
-            for ancestor in lineage
-        ]
+        folded(
+            [
+                Node(
+                    ancestor.name,
+                    ancestor.type,
+                    tuple(ancestor.inputs),
+                    ancestor.name in marked,
+                    seconds(took) if (took := ancestor.manifest.get("seconds")) is not None else "",
+                )
+                for ancestor in lineage
+            ]
+        )
     )
 
 
