@@ -26,9 +26,17 @@ METRICS: Mapping[str, tuple[str, ...]] = {
     "EvaluateClassifier": ("accuracy", "macro_f1"),
     "EvaluateTokenClassifier": ("f1", "precision", "recall"),
     "EvaluateTranslation": ("bleu", "chrf"),
-    "Perplexity": ("perplexity",),
+    "EvaluatePerplexity": ("perplexity", "word_perplexity", "bits_per_byte"),
+    "EvaluateChoices": ("accuracy",),
+    "EvaluateAgreement": ("agreement", "top1", "kl"),
+    "EvaluateGrades": ("grade",),
+    "EvaluatePairs": ("win_rate",),
+    "LMEval": (),
 }
-"""Figures that a card lists, by the step that measured them."""
+"""Figures that a card lists, by the step that measured them; of the harness, all that a task has."""
+HARNESS = "LMEval"
+BESIDE = ("n", "row_right", "row_digest")
+"""What the harness's tasks have besides figures."""
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))
 """The Hub's size categories: fewer rows than each."""
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -149,7 +157,7 @@ def _results(step: Ancestor, metrics: Mapping[str, Any], task: str) -> Iterator[
         yield EvalResult(
             task_type=task,
             dataset_type=slug,
-            dataset_name=f"{name} (own test set)",
+            dataset_name=f"{name} ({'lm-evaluation-harness' if step.type == HARNESS else 'own test set'})",
             dataset_split="test",
             metric_type=metric,
             metric_value=value,
@@ -160,10 +168,23 @@ def _figures(step: Ancestor, metrics: Mapping[str, Any]) -> Iterator[tuple[str, 
     """Yield test set, metric and value of one evaluation."""
     sets = metrics.get("sets")
     for name, scores in sets.items() if isinstance(sets, Mapping) else ():
-        for metric in METRICS.get(step.type, ()):
-            value = scores.get(metric) if isinstance(scores, Mapping) else None
+        if not isinstance(scores, Mapping):
+            continue
+        for metric, value in _values(step, scores):
             if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
                 yield str(name), metric, round(float(value), 6)
+
+
+def _values(step: Ancestor, scores: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    """Yield the values of one test set by metric, those of the measures that were asked for among them."""
+    names = METRICS.get(step.type, ())
+    if step.type == HARNESS:
+        names = tuple(name for name in scores if name not in BESIDE and not name.endswith(("_low", "_high")))
+    yield from ((name, scores[name]) for name in names if name in scores)
+    measures = scores.get("measures")
+    for name, figures in measures.items() if isinstance(measures, Mapping) else ():
+        if name not in names and isinstance(figures, Mapping):
+            yield str(name), figures.get("value")
 
 
 def _measured(evaluations: Sequence[tuple[Ancestor, Mapping[str, Any]]]) -> list[str]:
