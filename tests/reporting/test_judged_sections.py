@@ -174,3 +174,21 @@ def test_tasks_of_the_harness_have_intervals_and_standard_errors(tmp_path):
     assert "60.0\u202f% ± 4.9 (50.2 to 69.1)" in page.replace("50.2\u202f", "50.2")
     assert "Without the chat template: student." in page
     assert "bleu" in page and "20.0" in page
+
+
+def test_models_that_differ_by_their_seeds_alone_are_named_as_such(tmp_path):
+    def step(name, kind, inputs=(), **params):
+        manifest = {"params": params, "inputs": {"model": list(inputs)}}
+        return Ancestor(name, kind, "k" * 64, tuple(inputs), manifest)
+
+    lineage = [step("data", "LoadRows")]
+    given = {"teacher": answers(GOOD)}
+    for seed in (0, 1):
+        lineage.append(step(f"train {seed}", "HardLabel", ("data",), seed=seed, rate=1e-3))
+        lineage.append(step(f"student {seed}", "Evaluate", (f"train {seed}",)))
+        given[f"student {seed}"] = answers([True] * (80 + 2 * seed) + [False] * (20 - 2 * seed))
+    lineage += [step("train x", "HardLabel", ("data",), seed=0, rate=2e-3), step("other", "Evaluate", ("train x",))]
+    page, _, _ = written({**given, "other": answers(BAD)}, tmp_path, tuple(lineage))
+    assert "student 0 and student 1 were made alike but for their seeds: over 2 seeds, exact match on test" in page
+    assert "a mean of 81.0\u202f% and a standard deviation of 1.41 points" in page
+    assert page.count("made alike") == 1

@@ -188,10 +188,10 @@ def log(store: str | None, start: str) -> str:
     try:
         key = complete_key(opened, start)
     except RequestError:
-        errors = [error for key, error in _errors(opened).items() if key.startswith(start)]
-        if len(errors) != 1:
+        fitting = [error for key, error in _errors(opened).items() if key.startswith(start)]
+        if len(fitting) != 1:
             raise
-        return f"It failed before it had a log: {errors[0]}\n"
+        return f"It failed before it had a log: {fitting[0]}\n"
     path = log_file(opened, key)
     if path is not None:
         return path.read_text(encoding="utf-8", errors="replace")

@@ -50,11 +50,11 @@ def _places(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
         yield from ((task, name) for name in scores if name not in BESIDE and not name.endswith(("_low", "_high")))
 
 
-def _about(measured: Sequence[Evaluation], task: str) -> tuple[str, str, str]:
+def _about(measured: Sequence[Evaluation], task: str) -> tuple[str, ...]:
     """Return how many rows a task has, how many examples a prompt, and its version."""
     rows = next((value for one in measured if (value := number(_tasks(one).get(task), "n")) is not None), None)
-    told = [one.metrics.get("tasks") for one in measured]
-    about = next((one[task] for one in told if isinstance(one, Mapping) and isinstance(one.get(task), Mapping)), {})
+    every = [one.metrics["tasks"] for one in measured if isinstance(one.metrics.get("tasks"), Mapping)]
+    about: Mapping[str, Any] = next((tasks[task] for tasks in every if isinstance(tasks.get(task), Mapping)), {})
     texts = (about.get("n_shot"), about.get("version"))
     return ("" if rows is None else f"{rows:,.0f}", *(NONE if text is None else f"{text}" for text in texts))
 

@@ -51,7 +51,8 @@ def pairs_table(judged: Sequence[Evaluation], lineage: Sequence[Ancestor]) -> Ta
     if not judged:
         return None
     inputs = {one.name: one.manifest.get("inputs") or {} for one in lineage}
-    lines, notes = [], []
+    lines: list[tuple[str, ...]] = []
+    notes: list[str] = []
     for one in judged:
         sides = [
             str(name) for side in ("first", "second") for name in (inputs.get(one.step, {}).get(side) or ["?"])[:1]
@@ -115,8 +116,9 @@ def _preferred(judged: Evaluation, first: str, second: str, scores: Mapping[str,
         yield f"Where just one answer is right, it prefers that in {percent(right)}: a guess would in 50\u202f%."
     lost = number(scores, "lost") or 0
     if lost:
-        yield f"{lost:.0f} pairs have no verdict and are left out."
-    yield "No person was asked." if number(scores, "human_labels") is None else ""
+        yield f"Without a verdict, and left out: {lost:.0f} pairs."
+    if number(scores, "human_labels") is None:
+        yield "No person was asked: a judge alone is not evidence."
 
 
 def _agreement(section: Section) -> Iterator[str]:
@@ -149,7 +151,7 @@ def _grades(section: Section) -> Iterator[str]:
                     f"better grade in {percent(right)}: a guess would in 50\u202f%."
                 )
             if lost:
-                yield f"{lost:.0f} answers of {model.label} on {name} have no grade and are left out."
+                yield f"Without a grade, and left out: {lost:.0f} of the answers of {model.label} on {name}."
     if not any(number(one, "human_labels") for model in section.models for one in model.sets.values()):
         yield "No person graded any of the answers: a judge alone is not evidence."
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from potstill.reporting.number_formats import decimal, interval, percent
+from potstill.reporting.number_formats import count, decimal, interval, percent
 
-Unit = Literal["share", "number"]
-"""A share of 1, shown in percent, or a plain number."""
+Unit = Literal["share", "number", "count"]
+"""A share of 1, shown in percent, a plain number, or one without decimals."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class Figure:
 
     def shown(self, value: float | None) -> str:
         """Return a value of it as text."""
+        if self.unit == "count":
+            return count(None if value is None else round(value))
         return percent(value) if self.unit == "share" else decimal(value)
 
     def bounds(self, scores: Mapping[str, Any] | None) -> tuple[float, float] | None:
@@ -122,7 +124,7 @@ CHOICES = Kind(
         Figure("accuracy_by_token", "By token", "share"),
         Figure("accuracy_by_byte", "By byte", "share"),
         Figure("chance", "By chance", "share"),
-        Figure("ties", "Without a choice", rises=False),
+        Figure("ties", "Without a choice", "count", rises=False),
     ),
     unit="questions",
     speeds=WRITING,
@@ -131,7 +133,7 @@ CHOICES = Kind(
 )
 GRADES = Kind(
     "Grades by a judge",
-    Figure("grade", "Grade", least=-math.inf),
+    Figure("grade", "Mean grade", least=-math.inf),
     (
         Figure("gold_auc", "Right above wrong", "share"),
         Figure("human_estimate", "What people would say"),
@@ -143,7 +145,7 @@ GRADES = Kind(
 )
 AGREEMENT = Kind(
     "Agreement with the teacher",
-    Figure("agreement", "Same answers", "share"),
+    Figure("agreement", "Agreement", "share"),
     (
         Figure("same_tokens", "Same tokens", "share"),
         Figure("top1", "Same first choice", "share"),
@@ -187,7 +189,7 @@ READING = Kind(
 )
 HARNESS = Kind(
     "LM evaluation harness",
-    Figure("acc", "Share right", "share"),
+    Figure("acc", "Accuracy", "share"),
     (Figure("acc_norm", "By length", "share"),),
     speeds=WRITING,
     writes=True,
@@ -219,7 +221,7 @@ def tasks_with_rights(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]
     A task may call it otherwise, and have it several times, by how answers were filtered: the first is taken, by which
     its rows are right.
     """
-    tasks = {}
+    tasks: dict[str, Mapping[str, Any]] = {}
     for name, scores in harness_tasks(metrics).items():
         main = next((one for want in RIGHTS for one in scores if one == want or one.startswith(f"{want} (")), None)
         value = None if main is None else number(scores, main)

@@ -131,7 +131,8 @@ def listing(parts: Iterable[str]) -> str:
     'a, b and c'
     """
     every = list(parts)
-    return " and ".join(filter(None, (", ".join(every[:-1]), every[-1]))) if every else ""
+    mark = "; " if any(", " in part for part in every) and len(every) > 2 else ", "
+    return " and ".join(filter(None, (mark.join(every[:-1]), every[-1]))) if every else ""
 
 
 def _named(choice: Choice) -> list[str]:
@@ -139,11 +140,13 @@ def _named(choice: Choice) -> list[str]:
     section, chosen = choice.section, choice.chosen
     assert chosen is not None  # only asked for then
     figures = scores(chosen, section, None if chosen.reference else section.reference)
+    if section.reference.label in choice.unusable and not section.kind.peers:
+        # the sentences behind it say why
+        named = f"{section.reference.label} itself is not usable, so that being near to it says nothing"
+        return [f"{named}: of the other models, {chosen.label} has {figures}."]
     if choice.is_far:
-        return [
-            f"No model comes near what {section.reference.label} does, or should do: the nearest, {chosen.label}, "
-            f"has {figures}."
-        ]
+        nearest = f"the nearest, {chosen.label}, has {figures}"
+        return [f"No model comes near what {section.reference.label} does: {nearest}."]
     if len(choice.equals) == 1:
         return [f"The {praise(choice)} is {chosen.label}: {figures}."]
     listed = listing(model.label for model in choice.equals)

@@ -19,6 +19,7 @@ from potstill.reporting.ruling import Ruling
 from potstill.reporting.ruling_words import ruling_words
 from potstill.reporting.sample_blob import Shown, first_shown
 from potstill.reporting.samples import Samples
+from potstill.reporting.seeds import seed_notes
 from potstill.reporting.slices import Slices, slices_of
 from potstill.reporting.speeds import speed_columns
 from potstill.reporting.summary import Tile, caveats, listing, p_value, praise, summary, tiles
@@ -102,7 +103,7 @@ def view_of(choice: Choice, ruling: Ruling | None, lineage: Sequence[Ancestor], 
     section = choice.section
     named = praise(choice)
     best = choice.chosen.label if choice.chosen and named and len(section.models) > 1 else ""
-    columns = [*_set_columns(section), *_speed_columns(section), *_size_columns()]
+    columns = [*_set_columns(section), *_speed_columns(section), *(_size_columns() if _is_sized(section) else ())]
     return View(
         title=section.kind.title,
         figure=section.main.in_text,
@@ -115,7 +116,7 @@ def view_of(choice: Choice, ruling: Ruling | None, lineage: Sequence[Ancestor], 
         columns=columns,
         lines=[_line(model, choice, best, named) for model in section.models],
         caption=_caption(section),
-        caveats=[*_gold(section, lineage), *caveats(section)],
+        caveats=[*_gold(section, lineage), *caveats(section), *seed_notes(section, lineage)],
         forests=forests_of(section, ruling.within if ruling else 0.0),
         plots=plots_of(section),
         slices=slices_of(section, samples),
@@ -131,7 +132,14 @@ def _groups(section: Section) -> list[tuple[str, int]]:
     width = 1 + len(section.beside)
     timed = len(speed_columns(section))
     speeds = [("Speed", timed)] if timed else []
-    return [*((name, width) for name in section.sets), *speeds, ("Size", 5)]
+    sizes = [("Size", len(_size_columns()))] if _is_sized(section) else []
+    return [*((name, width) for name in section.sets), *speeds, *sizes]
+
+
+def _is_sized(section: Section) -> bool:
+    """Return whether the size of any model is known; a section whose evaluation counts none has no columns for it."""
+    sizes = ("weights_bytes", "parameters", "peak_memory_bytes", "bits_per_weight")
+    return any(model.figure(name) is not None for model in section.models for name in sizes)
 
 
 def _set_columns(section: Section) -> Iterator[Column]:
@@ -166,7 +174,8 @@ def _line(model: Measured, choice: Choice, best: str, named: str) -> Line:
     if model.label in choice.unusable:
         verdict = choice.unusable[model.label]
         note = ", ".join(filter(None, (note, "not usable" if verdict.is_shown else "not shown to be usable")))
-    cells = [*_set_cells(model, choice), *_speed_cells(model, section), *_size_cells(model)]
+    sizes = _size_cells(model) if _is_sized(section) else ()
+    cells = [*_set_cells(model, choice), *_speed_cells(model, section), *sizes]
     return Line(model.label, note, mark, tuple(cells))
 
 
@@ -212,7 +221,8 @@ def _caption(section: Section) -> str:
     parts = ["Small figures are 95\u202f% intervals" + (", in percent" if section.main.unit == "share" else ""), sets]
     held = f"“better”, “worse” and “maybe chance” hold a model against {section.reference.label}"
     parts += [held] if len(section.models) > 1 else []
-    return "; ".join(filter(None, parts)) + ". “Smaller” compares bytes of weights with the reference's."
+    smaller = " “Smaller” compares bytes of weights with the reference's." if _is_sized(section) else ""
+    return "; ".join(filter(None, parts)) + f".{smaller}"
 
 
 def _gold(section: Section, lineage: Sequence[Ancestor]) -> list[str]:
