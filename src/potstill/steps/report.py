@@ -41,7 +41,9 @@ MOST_ROWS = 1_000
 class Report(Step):
     """Write a page that compares what was measured, with plots, samples, graph, data counts and lineage.
 
-    Models that were measured in the same way stand in one section: answers, classes, spans, translations, perplexities.
+    Models that were measured in the same way stand in one section: answers, choices, classes, spans, translations,
+    perplexities, grades, agreement, the harness's tasks. Preferences of judges and costs have tables of their own; what
+    `MeasureCost` measured of all models of a section stands in for the speeds beside their evaluations.
     The verdict comes first: the smallest and the fastest model that are proven to lose at most `within` against the
     teacher, or what is missing for a proof. In each section, a model that does nothing useful is named as such,
     those whose differences may be chance count as equal, and of equals the one that deploys smallest is chosen.
@@ -67,7 +69,8 @@ class Report(Step):
     makes: ClassVar[str] = "report"
     wants_lineage: ClassVar[bool] = True
     send_results = send
-    version: ClassVar[int] = 4  # a verdict, differences with intervals, leaks (3); samples, slices, curves, origins (4)
+    # a verdict, differences with intervals, leaks (3); samples, slices, curves, origins (4); judges, costs, tasks (5)
+    version: ClassVar[int] = 5
     unkeyed_defaults: ClassVar[frozenset[str]] = frozenset({"within"})
 
     def check(self) -> Iterable[Problem]:
