@@ -13,7 +13,7 @@ from potstill.errors import RequestError
 
 if TYPE_CHECKING:
     from potstill.engine.pipeline import Pipeline
-    from potstill.engine.records import Run
+    from potstill.engine.records import Record, Run
 
 DONE, FAILED, WRONG = 0, 1, 2
 """Exit codes."""
@@ -58,12 +58,22 @@ def _execute(pipeline: Pipeline, options: argparse.Namespace) -> int:
     finally:
         watcher.close()
     for record in run.failed:
-        say(f"error: {record.name} failed; its log: potstill log {record.key} --store {run.store}", sys.stderr)
+        say(f"error: {record.name} failed{_where(run, record)}", sys.stderr)
     if not options.json:
         _print_outputs(run)
     wrong = any(record.bad_request for record in run.failed)
     print_json(options, run.as_json())
     return (WRONG if wrong else FAILED) if run.failed else DONE
+
+
+def _where(run: Run, record: Record) -> str:
+    """Return where more is to be read about a step that failed; nothing of one that failed before it had a log."""
+    from potstill.engine.inventory import log_file
+    from potstill.engine.pipeline import open_store
+
+    if log_file(open_store(run.store), record.key) is None:
+        return " before it had a log"
+    return f"; its log: potstill log {record.key} --store {run.store}"
 
 
 def _print_outputs(run: Run) -> None:

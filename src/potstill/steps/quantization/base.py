@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from potstill.compression.quantization_config import BITSANDBYTES
 from potstill.errors import BadInput
-from potstill.models.card import name_of, warnings_of, write_card
+from potstill.models.card import name_of, write_card
 from potstill.models.folder import Loaded
 from potstill.models.written import check_answers
 from potstill.steps.compression import calibration as calibrations
-from potstill.steps.compression.base import CalibratedStep, draw
+from potstill.steps.compression.base import CalibratedStep, draw, warn
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -86,12 +86,6 @@ def naming_layer(path: str, hessian: Hessian, damping: float, context: Context) 
             damping,
             hessian.damped,
         )
-
-
-def warn(figures: Mapping[str, float], context: Context) -> None:
-    """Add what `figures` warn of to the run's warnings."""
-    if warnings := warnings_of(figures):
-        context.notes.setdefault("warnings", []).extend(warnings)
 
 
 def against_rounding(ratios: Mapping[str, float], context: Context) -> dict[str, float]:
