@@ -27,6 +27,7 @@ TEXTS = [(ids, 0) for ids in IDS]
 def folder(tmp_path_factory):
     return tiny.causal_lm(tmp_path_factory.mktemp("quantize") / "model", layers=1)
 
+
 ROUNDED = {"smoothquant": None, "wide": 0.0}
 """Of `QuantizeInt8`: nothing is chosen by what the model does."""
 

@@ -96,7 +96,7 @@ def damped_factor(hessian: Tensor, damping: float) -> tuple[Tensor, float]:
 
 
 def _damped(hessian: Tensor, damping: float) -> Tensor:
-    """Return a copy of `hessian` [I, I] with `damping` times its mean diagonal added, and 1 where nothing was active."""
+    """Return a copy of `hessian` [I, I] with `damping` times its mean diagonal added; 1 where nothing was active."""
     matrix = hessian.clone()
     diagonal = matrix.diagonal()
     # `diagonal` is a view, so this changes `matrix`

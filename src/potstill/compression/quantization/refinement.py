@@ -65,7 +65,7 @@ def with_best_scales(weight: Tensor, quantized: Quantized, hessian: Tensor) -> Q
 
 def with_best_integers(weight: Tensor, quantized: Quantized, hessian: Tensor) -> Quantized:
     """Return `quantized` after each integer, column by column, took its best value; weights that are 0 stay 0."""
-    (rows, width), size = quantized.values.shape, quantized.group_size
+    width, size = quantized.values.shape[1], quantized.group_size
     top = 2 ** (quantized.bits - 1)
     # inputs first, so that a column's weights lie side by side
     exact, values = weight.float().T.contiguous(), quantized.values.float().T.contiguous()

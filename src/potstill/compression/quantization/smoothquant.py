@@ -4,8 +4,8 @@ A norm's output feature j is divided by s_j and the weights that read it are mul
 `scale_folding`): the same function, with inputs that lose less when they are rounded to 8 bits.
 
 The paper takes one strength for all layers; each set of inputs can have the one of `STRENGTHS` that does the least harm
-to what the model puts out (`int8_harm`), where OmniQuant (Shao et al. 2023, arXiv 2308.13137) fits scales to the outputs
-of each block.
+to what the model puts out (`int8_harm`), where OmniQuant (Shao et al. 2023, arXiv 2308.13137) fits scales to the
+outputs of each block.
 
 Shapes: O output features, I input features, N tokens.
 """

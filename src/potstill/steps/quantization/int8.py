@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from potstill.engine.context import Context
     from potstill.models.protocols import ModelSource
 
+
 class QuantizeInt8(CalibratedStep):
     """Round to W8A8: int8 weights per output channel, int8 activations per token (Dettmers et al. 2022, section 2).
 

@@ -153,8 +153,7 @@ def _places(
             readers = [f"{block.name}.{reader}" for reader in fold.readers]
             weights, largest = [block.layers[reader].weight.data for reader in readers], seen[readers[0]].largest
             scales = [
-                None if one is None else smoothquant.scales(largest, weights, one).to(model.device)
-                for one in strengths
+                None if one is None else smoothquant.scales(largest, weights, one).to(model.device) for one in strengths
             ]
             source = f"{block.name}.{fold.source}"
             places.append(Place(block.module.get_submodule(fold.source), source, readers, list(strengths), scales))
