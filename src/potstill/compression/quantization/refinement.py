@@ -46,10 +46,8 @@ def with_best_scales(weight: Tensor, quantized: Quantized, hessian: Tensor) -> Q
     for start in range(0, rows, step):
         part = integers[start : start + step].reshape(-1, groups, width // groups)
         # what a scale of 1 of each group gives, through the Hessian: [rows, G, I]
-        through = torch.stack(
-            [own @ own_rows for own, own_rows in zip(part.unbind(1), hessian.split(width // groups), strict=True)], 1
-        )
-        normal = (through.reshape(*part.shape[:2], *part.shape[1:]) * part[:, None]).sum(-1)
+        through = torch.einsum("rgs,gsi->rgi", part, hessian.reshape(groups, width // groups, width))
+        normal = (through.reshape(-1, groups, *part.shape[1:]) * part[:, None]).sum(-1)
         # a group of zeros has no scale, and any will do
         empty = normal.diagonal(dim1=1, dim2=2) <= 0
         normal = normal + torch.diag_embed(empty.float())
