@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from potstill.compression.quantization import rounding
+from potstill.compression.quantization import fp8, rounding
 
 
 @contextmanager
 def quantized_activations(
-    layers: Sequence[nn.Linear], rounded: Callable[[Tensor], Tensor] = rounding.fake_quantize_tokens
+    layers: Sequence[nn.Module], rounded: Callable[[Tensor], Tensor] = rounding.fake_quantize_tokens
 ) -> Iterator[None]:
     """Round the inputs of `layers` while the context is open: by default to int8 per token, as W8A8 kernels do."""
 
@@ -25,3 +25,16 @@ def quantized_activations(
     finally:
         for handle in handles:
             handle.remove()
+
+
+@contextmanager
+def as_served(model: nn.Module, quantized: Mapping[str, rounding.Quantized]) -> Iterator[None]:
+    """Round the inputs of those layers of `model` (by path) that are served with 8-bit ones, while the context is open.
+
+    4-bit weights are served with 16-bit inputs.
+    """
+    eight = {path: weight for path, weight in quantized.items() if weight.bits == 8}
+    floats = [model.get_submodule(path) for path, one in eight.items() if one.values.dtype.is_floating_point]
+    integers = [model.get_submodule(path) for path, one in eight.items() if not one.values.dtype.is_floating_point]
+    with quantized_activations(integers), quantized_activations(floats, fp8.fake_quantize_tokens):
+        yield

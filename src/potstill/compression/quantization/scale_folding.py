@@ -53,6 +53,12 @@ def everywhere(model: PretrainedModel) -> list[Fold]:
     return folds
 
 
+def where_possible(model: PretrainedModel) -> list[Fold]:
+    """Return the same, and an empty list where there is no place."""
+    architecture = architecture_of(model)
+    return everywhere(model) if architecture.folds or len(architecture.units) > 1 else []
+
+
 def in_block(folds: Iterable[Fold], block: nn.Module) -> list[Fold]:
     """Return those of the `folds` whose source a block has: the first one of ModernBERT lacks a norm."""
     return [fold for fold in folds if part_of(block, fold.source) is not None]

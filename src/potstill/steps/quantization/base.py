@@ -131,11 +131,14 @@ def round_layers(layers: Mapping[str, Any], rounded: Callable[[Any], Quantized])
 def publish_quantized(loaded: Loaded, quantized: Mapping[str, Quantized], context: Context, card: Card) -> Path:
     """Write the model with its layers `quantized` as compressed-tensors, and its card; return the folder."""
     from potstill.compression.formats import compressed_tensors
+    from potstill.compression.quantization.activations import as_served
 
     def write(folder: Path) -> None:
         # from the integers, not from the model: rounding its weights once more could give others
         compressed_tensors.save(loaded.model, quantized, folder)
-        check_answers(loaded.model, folder, ROUNDED)
+        # with inputs of 8 bits on both sides: a model that amplifies their rounding would seem another one
+        with as_served(loaded.model, quantized):
+            check_answers(loaded.model, folder, ROUNDED)
 
     return publish_as(loaded, write, context, card)
 
