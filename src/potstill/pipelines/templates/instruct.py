@@ -38,6 +38,8 @@ TEACHER = str(home.FOLDER / "teacher")  # real: "Qwen/Qwen3-8B"
 STUDENT = str(home.FOLDER / "base")  # real: "Qwen/Qwen3-0.6B"
 
 teacher = Transformers(TEACHER)  # real: VLLM(TEACHER)
+epochs = 6  # real: 3
+rate = 3e-3  # real: 2e-5
 seeds = LoadSeeds(SEEDS)
 test = LoadJSON(TEST)
 
@@ -53,15 +55,17 @@ tasks = SelfInstruct(
 clean = Decontaminate(DeduplicateNear(tasks), against=[test])
 answers = PseudoLabel(clean, teacher=teacher, prompt=PROMPT, top_k=16, max_failed=0.05)
 
-settings = {
-    "student": STUDENT,
-    "prompt": PROMPT,
-    "epochs": 6,  # real: 3
-    "batch_size": 8,
-    "learning_rate": 3e-3,  # real: 2e-5
-}
-hard = HardLabel(answers, **settings)
-soft = SoftLabel(answers, teacher=teacher, alpha=0.7, **settings)
+hard = HardLabel(answers, student=STUDENT, prompt=PROMPT, epochs=epochs, batch_size=8, learning_rate=rate)
+soft = SoftLabel(
+    answers,
+    student=STUDENT,
+    teacher=teacher,
+    prompt=PROMPT,
+    epochs=epochs,
+    batch_size=8,
+    learning_rate=rate,
+    alpha=0.7,
+)
 int4 = QuantizeInt4(soft, calibration=answers, prompt=PROMPT)
 gguf = Export(soft, format="gguf", precision="q8_0", probe=answers, prompt=PROMPT)
 
