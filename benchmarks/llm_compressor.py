@@ -156,11 +156,12 @@ def compression_alone(request: Mapping[str, Any], step: Any, rows: Any, context:
     batches = [] if request["case"] == "W8A8" else draw(step, loaded, rows).batches()
     started = time.process_time()
     if request["case"] == "GPTQ":
-        gptq_layers(loaded.model, batches, request["group"], step.damping, context)
+        list(gptq_layers(loaded.model, batches, request["group"], step.damping, context))
     elif request["case"] == "AWQ":
-        awq_layers(loaded.model, batches, request["group"], context, symmetric=False)
+        list(awq_layers(loaded.model, batches, request["group"], context, symmetric=False))
     elif request["case"] == "W8A8":
-        round_layers(block_layers(loaded.model), lambda weight: rounding.quantize(weight, 8, None, weight.dtype))
+        layers = block_layers(loaded.model)
+        list(round_layers(layers, lambda weight: rounding.quantize(weight, 8, None, weight.dtype)))
     else:
         smoothing = smooth(loaded.model, batches, step.smoothquant, context)
         for path, layer in block_layers(loaded.model).items():

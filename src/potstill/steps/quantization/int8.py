@@ -12,7 +12,7 @@ from annotated_types import Interval
 from potstill.errors import Problem
 from potstill.models import folder
 from potstill.steps.compression.base import CalibratedStep
-from potstill.steps.quantization.base import Card, Reference, publish_quantized, reference
+from potstill.steps.quantization.base import Card, Reference, publish_quantized, reference, writer_for
 from potstill.steps.quantization.smoothing import Smoothing, smooth
 
 if TYPE_CHECKING:
@@ -75,23 +75,29 @@ class QuantizeInt8(CalibratedStep):
         before = reference(self, loaded, calibration) if calibration is not None else None
         smoothing = self._smoothing(loaded.model, before, context) if before else Smoothing()
         layers = block_layers(loaded.model)
-        quantized = {path: smoothing.rounded(path, layer) for path, layer in layers.items()}
+        rounded: Iterable[tuple[str, Quantized]] = ((path, smoothing.rounded(path, layer)) for path, layer in layers.items())
         if before and self.wide:
+            # all are rounded before any is tried, since the others have 16 bits then
+            quantized = dict(rounded)
             self._leave_wide(loaded.model, quantized, before, context)
-        for path, weight in quantized.items():
+            rounded = quantized.items()
+        writer, narrow = writer_for(loaded, context), []
+        for path, weight in rounded:
             layers[path].weight.data.copy_(weight.dequantize())
+            narrow.append(layers[path])
+            writer.add(path, weight)
         figures: dict[str, float] = {}
         if before:
-            with quantized_activations([layers[path] for path in quantized]):
+            with quantized_activations(narrow):
                 figures = before.measure(context)
         recipe = {
             "method": "W8A8, round to nearest",
             "weights": "int8 per channel",
             "activations": "int8 per token",
             **smoothing.recipe(),
-            **({"layers in 16 bits": len(layers) - len(quantized)} if len(layers) > len(quantized) else {}),
+            **({"layers in 16 bits": len(layers) - len(narrow)} if len(layers) > len(narrow) else {}),
         }
-        return publish_quantized(loaded, quantized, context, Card("int8", recipe, figures))
+        return publish_quantized(loaded, writer, context, Card("int8", recipe, figures))
 
     def _smoothing(self, model: PretrainedModel, before: Reference, context: Context) -> Smoothing:
         """Smooth `model` as `smoothquant` says.
