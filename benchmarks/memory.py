@@ -1,16 +1,16 @@
-"""The most memory that a step holds, by method, on a real model and the same one with twice the blocks; and at 8 and 70 B.
+"""The most memory that a step holds, by method, on a real model; and what to expect at 8 and 70 billion parameters.
 
-The model is a folder such as SmolLM2-135M-Instruct's (135 million parameters, 30 blocks, bfloat16). Each measurement is a
-process of its own, forked from one that has the libraries loaded, with an allocator that gives back at once what is
+The model is a folder such as SmolLM2-135M-Instruct's (135 million parameters, 30 blocks, bfloat16). Each measurement is
+a process of its own, forked from one that has the libraries loaded, with an allocator that gives back at once what is
 freed. `own` is the most that the process held itself, and `resident` that with the pages of files that it has mapped,
-which the system takes back when it needs them. Both are above what such a process holds before it begins, as a multiple
-of the model's weights on disk.
+such as weights that are read only, which the system takes back when it needs them. Both are above what such a process
+holds before it begins, in multiples of the model's weights.
 
-From the two sizes come the bytes that are held for each byte of the model (the slope: 1 is the model itself) and what does
-not grow with depth: one block, its statistics, the hidden states of the texts. For larger models the first grows with
-their weights and the second with a block's weights or with the square of its widest layer, whichever grows more. Run as
-`python benchmarks/memory.py FOLDER`: some fifteen minutes on one core. `--random` adds a wider model of random weights, on
-which the extrapolation is held against what is measured.
+The model's first 6 and 12 blocks give the slope: bytes held for each byte of weights more, where 1 is the model itself.
+Random weights of twice the width say how much of the rest grows with a block (its float32 copy, statistics, hidden
+states) and how much only with the vocabulary (logits of the agreement). With these three numbers the whole model is
+expected, to be held against what it took, and larger ones are extrapolated. Run as
+`python benchmarks/memory.py FOLDER`: some twenty minutes on one core.
 """
 
 from __future__ import annotations
@@ -57,11 +57,18 @@ from potstill.trainers.loop.lora import LoRA, QLoRA
 EVERY = 0.002
 """Seconds between two looks at what a process holds."""
 TARGETS = {
-    "8 B": {"hidden": 4096, "intermediate": 14336, "blocks": 32, "keys": 1024, "tables": 2 * 128256 * 4096},
-    "70 B": {"hidden": 8192, "intermediate": 28672, "blocks": 80, "keys": 1024, "tables": 2 * 128256 * 8192},
+    "8 B": {"hidden": 4096, "intermediate": 14336, "blocks": 32, "keys": 1024},
+    "70 B": {"hidden": 8192, "intermediate": 28672, "blocks": 80, "keys": 1024},
 }
 """The shapes of Llama 3's models, to which is extrapolated."""
+VOCABULARY = 128_256
+"""Their tokens."""
 LOADING = "load"
+FEW = 6
+"""Blocks of the smallest model that is measured."""
+HEADING = f"{'':28}{'own':>6}{'resident':>9}{'expected':>9}{'slope':>7}{'block':>7}{'rest, MB':>9}" + "".join(
+    f"{name + ', GB':>10}" for name in TARGETS
+)
 TRAINED = {"batch_size": 2, "epochs": 1, "max_length": 256, "checkpoint_every": 10**6, "learning_rate": 1e-5}
 """What all trainings have in common."""
 ROWS = 4
@@ -75,9 +82,9 @@ class Shape:
     weights: int
     """Bytes of all weights."""
     block: int
-    """Bytes of a block's."""
-    widest: int
-    """Input features of the widest layer."""
+    """Bytes of a block's, or of the statistics of its widest layer, if they are more."""
+    vocabulary: int
+    """Tokens."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,7 @@ def methods() -> Mapping[str, tuple[type[Step], Mapping[str, Any]]]:
         "WandaPrune": (WandaPrune, {}),
         "SparseGPTPrune": (SparseGPTPrune, {}),
         "WidthPrune": (WidthPrune, {"intermediate_size": 768}),
-        "DepthPrune": (DepthPrune, {"layers": 15}),
+        "DepthPrune": (DepthPrune, {"layers": 4}),
         "LowRank": (LowRank, {"budget": 0.8}),
         "GOBO": (GOBO, {}),
         "QuantizeFP8": (QuantizeFP8, {}),
@@ -125,15 +132,14 @@ def main() -> None:
     os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     preload(1)
     with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
-        folders = [options.model, Path(scratch) / "deep"]
-        alone(partial(deepen, options.model, folders[1]))
-        if options.random:
-            folders.append(Path(scratch) / "random")
-            alone(partial(widen, options.model, folders[2], *options.random))
+        folders = [options.model, *(Path(scratch) / name for name in ("few", "more", "wide"))]
+        alone(partial(cut, options.model, folders[1], FEW))
+        alone(partial(cut, options.model, folders[2], 2 * FEW))
+        alone(partial(widen, options.model, folders[3], FEW))
         shapes = [shape_of(folder) for folder in folders]
         sizes = ", ".join(f"{shape.weights / 1e6:,.0f} MB" for shape in shapes)
         print(f"{platform.machine()}, one thread; weights {sizes}; {options.texts} texts of {options.length} tokens")
-        print(heading(len(shapes)), flush=True)
+        print(HEADING, flush=True)
         for method in [LOADING, *methods()] if options.methods is None else options.methods:
             peaks = [measured(method, folder, options, Path(scratch)) for folder in folders]
             print(line(method, peaks, shapes), flush=True)
@@ -143,7 +149,6 @@ def arguments() -> argparse.Namespace:
     """Return the command line's."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, help="folder of a Llama in bfloat16")
-    parser.add_argument("--random", type=int, nargs=3, metavar=("HIDDEN", "INTERMEDIATE", "BLOCKS"))
     parser.add_argument("--texts", type=int, default=16)
     parser.add_argument("--length", type=int, default=64)
     parser.add_argument("--methods", nargs="+", help="some of the methods, by their names in the table")
@@ -151,34 +156,24 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def deepen(folder: Path, out: Path) -> None:
-    """Write the model in `folder` with each block twice."""
+def cut(folder: Path, out: Path, blocks: int) -> None:
+    """Write the model in `folder` with its first blocks only."""
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-    small = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
     config = AutoConfig.from_pretrained(folder)
-    count = config.num_hidden_layers
-    config.num_hidden_layers = 2 * count
-    config.dtype = small.dtype
-    deep = AutoModelForCausalLM.from_config(config, dtype=small.dtype)
-    weights = small.state_dict()
-    for name in list(weights):
-        if name.startswith("model.layers."):
-            _, _, number, rest = name.split(".", 3)
-            weights[f"model.layers.{int(number) + count}.{rest}"] = weights[name]
-    deep.load_state_dict(weights)
-    deep.save_pretrained(out)
+    config.num_hidden_layers = blocks
+    AutoModelForCausalLM.from_pretrained(folder, config=config, dtype="auto").save_pretrained(out)
     AutoTokenizer.from_pretrained(folder).save_pretrained(out)
 
 
-def widen(folder: Path, out: Path, hidden: int, intermediate: int, blocks: int) -> None:
-    """Write a model of the same type with random weights and other widths."""
+def widen(folder: Path, out: Path, blocks: int) -> None:
+    """Write a model of the same type with random weights, twice as wide."""
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     config = AutoConfig.from_pretrained(folder)
-    config.hidden_size, config.intermediate_size, config.num_hidden_layers = hidden, intermediate, blocks
-    config.num_attention_heads, config.num_key_value_heads = hidden // 64, hidden // 128
-    config.initializer_range = 0.02
+    for field in ("hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads"):
+        setattr(config, field, 2 * getattr(config, field))
+    config.num_hidden_layers, config.initializer_range = blocks, 0.02
     AutoModelForCausalLM.from_config(config, dtype=config.dtype).save_pretrained(out)
     AutoTokenizer.from_pretrained(folder).save_pretrained(out)
 
@@ -189,13 +184,14 @@ def shape_of(folder: Path) -> Shape:
     hidden, heads = config["hidden_size"], config["num_attention_heads"]
     keys = hidden // heads * config["num_key_value_heads"]
     tables = config["vocab_size"] * hidden * (1 if config.get("tie_word_embeddings") else 2)
-    return shape(hidden, config["intermediate_size"], config["num_hidden_layers"], keys, tables)
+    shown = {"intermediate": config["intermediate_size"], "blocks": config["num_hidden_layers"], "keys": keys}
+    return shape(hidden, **shown, tables=tables, vocabulary=config["vocab_size"])
 
 
-def shape(hidden: int, intermediate: int, blocks: int, keys: int, tables: int) -> Shape:
+def shape(hidden: int, intermediate: int, blocks: int, keys: int, tables: int, vocabulary: int) -> Shape:
     """Return the shape of a Llama in 16 bits; `tables` are the weights of embeddings and head."""
     block = 2 * (2 * hidden * hidden + 2 * hidden * keys + 3 * hidden * intermediate)
-    return Shape(blocks * block + 2 * tables, block, max(hidden, intermediate))
+    return Shape(blocks * block + 2 * tables, max(block, 2 * max(hidden, intermediate) ** 2), vocabulary)
 
 
 def measured(method: str, folder: Path, options: argparse.Namespace, scratch: Path) -> Peak:
@@ -212,8 +208,11 @@ def run(method: str, model: Path, options: argparse.Namespace, work: Path) -> No
     """Run a step on `model`, or load it."""
     from datasets import Dataset
 
+    from potstill.compression.formats import checkpoint as stored
     from potstill.models import folder as checkpoint
 
+    # the results of small models would all wait for their only file
+    stored.LEAST = 2**20
     if method == LOADING:
         checkpoint.load(model)
         return
@@ -287,32 +286,24 @@ def held() -> tuple[int, int]:
     return own, resident
 
 
-def heading(count: int) -> str:
-    """Return the lines above the table."""
-    columns = "".join(f"{f'own {number + 1}':>8}{'resident':>9}{'s':>6}" for number in range(count))
-    return f"{'':28}{columns}{'slope':>7}{'fixed':>8}" + "".join(f"{name:>9}" for name in TARGETS)
-
-
 def line(method: str, peaks: Sequence[Peak], shapes: Sequence[Shape]) -> str:
-    """Return the table's line of a `method`: multiples of the weights, slope, megabytes besides, gigabytes to come."""
-    text = f"{method:28}"
-    for peak, own in zip(peaks, shapes, strict=True):
-        text += f"{peak.own / own.weights:>8.2f}{peak.resident / own.weights:>9.2f}{peak.seconds:>6.0f}"
-    small, deep = shapes[:2]
-    slope = (peaks[1].own - peaks[0].own) / (deep.weights - small.weights)
-    fixed = peaks[0].own - slope * small.weights
-    text += f"{slope:>7.2f}{fixed / 1e6:>8,.0f}"
-    for target in (shape(**size) for size in TARGETS.values()):
-        text += f"{expected(target, small, slope, fixed) / 1e9:>9,.0f}"
-    if len(shapes) > 2:
-        text += f"   expected of the third {expected(shapes[2], small, slope, fixed) / shapes[2].weights:.2f}"
-    return text
+    """Return the table's line of a `method`: multiples of the weights, the three numbers, gigabytes to come."""
+    whole, few, more, wide = shapes
+    slope = (peaks[2].own - peaks[1].own) / (more.weights - few.weights)
+    narrow_rest, wide_rest = (max(peaks[at].own - slope * shapes[at].weights, 0) for at in (1, 3))
+    # what is not the model's: so many times a block, and the same for every width
+    blocks = max((wide_rest - narrow_rest) / (wide.block - few.block), 0)
+    rest = max(narrow_rest - blocks * few.block, 0)
 
+    def expected(target: Shape) -> float:
+        return slope * target.weights + blocks * target.block + rest * target.vocabulary / few.vocabulary
 
-def expected(target: Shape, small: Shape, slope: float, fixed: float) -> float:
-    """Return the bytes that are held with a model of another shape."""
-    growth = max(target.block / small.block, (target.widest / small.widest) ** 2)
-    return slope * target.weights + max(fixed, 0) * growth
+    text = f"{method:28}{peaks[0].own / whole.weights:>6.2f}{peaks[0].resident / whole.weights:>9.2f}"
+    text += f"{expected(whole) / whole.weights:>9.2f}{slope:>7.2f}{blocks:>7.1f}{rest / 1e6:>9,.0f}"
+    return text + "".join(
+        f"{expected(shape(**size, tables=2 * VOCABULARY * size['hidden'], vocabulary=VOCABULARY)) / 1e9:>10,.1f}"
+        for size in TARGETS.values()
+    )
 
 
 if __name__ == "__main__":

@@ -37,7 +37,9 @@ def test_a_file_is_written_when_it_is_full(tmp_path, tensors):
     index = json.loads((tmp_path / "model.safetensors.index.json").read_text())
     assert index["metadata"]["total_size"] == 5 * 64
     assert index["weight_map"].keys() == tensors.keys()
-    assert sorted(set(index["weight_map"].values())) == [f"model-0000{number}-of-00003.safetensors" for number in (1, 2, 3)]
+    assert sorted(set(index["weight_map"].values())) == [
+        f"model-0000{number}-of-00003.safetensors" for number in (1, 2, 3)
+    ]
     for name, file in index["weight_map"].items():
         assert torch.equal(load_file(tmp_path / file)[name], tensors[name])
 

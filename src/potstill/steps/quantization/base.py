@@ -126,9 +126,7 @@ class Card:
     """Format of the weights."""
 
 
-def round_layers(
-    layers: Mapping[str, Any], rounded: Callable[[Any], Quantized]
-) -> Iterator[tuple[str, Quantized]]:
+def round_layers(layers: Mapping[str, Any], rounded: Callable[[Any], Quantized]) -> Iterator[tuple[str, Quantized]]:
     """Round the weights of `layers` (by path) in place to what their numbers stand for; yield path and numbers."""
     for path, layer in layers.items():
         quantized = rounded(layer.weight.data)

@@ -75,7 +75,9 @@ class QuantizeInt8(CalibratedStep):
         before = reference(self, loaded, calibration) if calibration is not None else None
         smoothing = self._smoothing(loaded.model, before, context) if before else Smoothing()
         layers = block_layers(loaded.model)
-        rounded: Iterable[tuple[str, Quantized]] = ((path, smoothing.rounded(path, layer)) for path, layer in layers.items())
+        rounded: Iterable[tuple[str, Quantized]] = (
+            (path, smoothing.rounded(path, layer)) for path, layer in layers.items()
+        )
         if before and self.wide:
             # all are rounded before any is tried, since the others have 16 bits then
             quantized = dict(rounded)
