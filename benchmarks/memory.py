@@ -69,8 +69,15 @@ FEW = 6
 HEADING = f"{'':28}{'own':>6}{'resident':>9}{'expected':>9}{'slope':>7}{'block':>7}{'rest, MB':>9}" + "".join(
     f"{name + ', GB':>10}" for name in TARGETS
 )
-TRAINED = {"batch_size": 2, "epochs": 1, "max_length": 256, "checkpoint_every": 10**6, "learning_rate": 1e-5}
-"""What all trainings have in common."""
+TRAINED = {
+    "batch_size": 2,
+    "epochs": 1,
+    "max_length": 256,
+    "checkpoint_every": 10**6,
+    "learning_rate": 1e-5,
+    "gradient_checkpointing": True,
+}
+"""What all trainings have in common: activations of one block, which would grow with the depth otherwise."""
 ROWS = 4
 """Rows of a training: two optimizer steps."""
 
@@ -208,11 +215,11 @@ def run(method: str, model: Path, options: argparse.Namespace, work: Path) -> No
     """Run a step on `model`, or load it."""
     from datasets import Dataset
 
-    from potstill.compression.formats import checkpoint as stored
+    from potstill.compression.formats import shards
     from potstill.models import folder as checkpoint
 
     # the results of small models would all wait for their only file
-    stored.LEAST = 2**20
+    shards.LEAST = 2**20
     if method == LOADING:
         checkpoint.load(model)
         return
@@ -221,7 +228,7 @@ def run(method: str, model: Path, options: argparse.Namespace, work: Path) -> No
     texts = [" ".join(words[start :: options.texts]) for start in range(options.texts)]
     context = context_in(work, "memory")
     if issubclass(kind, HardLabel | SoftLabel):
-        rows = Dataset.from_dict({"instruction": texts[:ROWS], "output": [text[:200] for text in texts[:ROWS]]})
+        rows = Dataset.from_dict({"instruction": texts[:ROWS], "output": [text[:40] for text in texts[:ROWS]]})
         teacher: dict[str, Any] = {"teacher": str(model)} if kind is SoftLabel else {}
         step: Any = kind(LoadRows([]), student=str(model), **teacher, **TRAINED, **fields)  # type: ignore[arg-type]
         step.run(rows=rows, student=str(model), **teacher, context=context)

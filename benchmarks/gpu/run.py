@@ -210,8 +210,9 @@ def prepare(folder: Path, sizes: Sizes, cpu: bool) -> dict[str, float]:
     ]
     rows = Dataset.from_dict({"instruction": [f"turn on {number}" for number in range(sizes.rows)], "output": answer})
     context = context_in(folder, "labels")
-    step = SoftLabels(LoadRows([]), teacher=Transformers(str(folder / "model"), dtype="bfloat16"), top_k=32)
-    labelled = list(step.run(rows=rows, teacher=step.teacher, context=context))
+    teacher = Transformers(str(folder / "model"), dtype="bfloat16")
+    step = SoftLabels(LoadRows([]), teacher=teacher, top_k=32)
+    labelled = list(step.run(rows=rows, teacher=teacher, context=context))
     Dataset.from_list(labelled).save_to_disk(folder / "rows")
     return {"parameters": float(sum(weight.numel() for weight in Qwen3ForCausalLM(config).parameters()))}
 
@@ -232,12 +233,13 @@ def trained(kind: str, fields: Mapping[str, Any], folder: Path, sizes: Sizes, cp
     from potstill.trainers.language_models.hard_label import HardLabel
     from potstill.trainers.language_models.soft_label import SoftLabel
 
-    model, rows, times = str(folder / "model"), load_from_disk(folder / "rows"), []
+    model, rows = str(folder / "model"), load_from_disk(folder / "rows")
+    times: list[float] = []
     stored = kind == "SoftLabel" and "teacher" not in fields
     rows = rows if stored else rows.select_columns(["instruction", "output"])
     encoded = AutoTokenizer.from_pretrained(model)(list(rows["output"]))["input_ids"]
     tokens = sum(map(len, encoded)) / len(encoded) * sizes.batch
-    shared = {
+    shared: dict[str, Any] = {
         "student": model,
         "epochs": 1,
         "batch_size": sizes.batch,
@@ -246,7 +248,7 @@ def trained(kind: str, fields: Mapping[str, Any], folder: Path, sizes: Sizes, cp
         "checkpoint_every": 10**6,
         "learning_rate": 1e-5,
     }
-    teacher = {"teacher": model} if kind == "SoftLabel" else {}
+    teacher: dict[str, Any] = {"teacher": model} if kind == "SoftLabel" else {}
     own = {**fields, **teacher}
     with tempfile.TemporaryDirectory() as work:
         context = context_in(Path(work), "gpu")

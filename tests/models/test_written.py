@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 import transformers
-from transformers import AutoModelForCausalLM
+from transformers import AlbertConfig, AlbertModel, AutoModelForCausalLM
 
 import kinds_of_models
 import tiny
@@ -66,7 +66,7 @@ def test_a_large_model_is_compared_by_its_first_block(tmp_path, monkeypatch, kin
 
 def test_a_large_quantized_model_is_compared_by_its_first_block(tmp_path, monkeypatch):
     monkeypatch.setattr("potstill.models.written.SMALL", 0)
-    monkeypatch.setattr("potstill.compression.formats.checkpoint.LEAST", 1)
+    monkeypatch.setattr("potstill.compression.formats.shards.LEAST", 1)
     model = AutoModelForCausalLM.from_pretrained(tiny.causal_lm(tmp_path / "model"), dtype=torch.bfloat16)
     writer = CompressedTensorsWriter(model, tmp_path / "out")
     for path, layer in block_layers(model).items():
@@ -80,3 +80,13 @@ def test_a_large_quantized_model_is_compared_by_its_first_block(tmp_path, monkey
     model.model.layers[0].mlp.down_proj.weight.data = model.model.layers[0].mlp.down_proj.weight.data.flip(1)
     with pytest.raises(PotstillError, match="computes something else when it is loaded again"):
         check_answers(model, tmp_path / "out", 0.1)
+
+
+def test_a_large_model_of_one_block_that_is_run_again_is_not_compared(tmp_path, monkeypatch):
+    monkeypatch.setattr("potstill.models.written.SMALL", 0)
+    config = AlbertConfig(
+        vocab_size=50, hidden_size=16, intermediate_size=32, num_hidden_layers=3, num_attention_heads=2
+    )
+    model = AlbertModel(config)
+    model.save_pretrained(tmp_path)
+    check_answers(model, tmp_path, 1e-6)

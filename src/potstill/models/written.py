@@ -121,11 +121,13 @@ def _cut_to_one_block(config: ModelConfig, model: PretrainedModel) -> list[nn.Mo
     """Leave one block in the `config` of a folder; return the blocks that `model` has beyond it.
 
     Raises:
-        BadInput: its blocks are tied to others, or there are two lists of them.
+        BadInput: its blocks are tied to others or one that is run several times, or there are two lists of them.
     """
-    from potstill.compression.architecture import blocks_of
+    from potstill.compression.architecture import architecture_of, blocks_of
     from potstill.compression.layer_kinds import cut_config
 
+    if architecture_of(model).is_repeated:
+        raise BadInput(f"a {model.config.model_type} model runs one block several times")
     blocks = list(blocks_of(model)[1])
     cut_config(config.get_text_config(), [0], len(blocks))
     return blocks[1:]

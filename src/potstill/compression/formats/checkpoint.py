@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from potstill.compression.architecture import architecture_of, stacks_of, stores_transposed
-from potstill.compression.formats.shards import LEAST, ShardWriter
+from potstill.compression.formats import shards
 from potstill.compression.layerwise import block_layers
 from potstill.compression.quantization_config import BITSANDBYTES
 from potstill.errors import BadInput
@@ -100,7 +100,7 @@ class CheckpointWriter:
         self.layers: set[str] = set()
         self._model = model
         self._folder = folder
-        self._shards = ShardWriter(folder, max(LEAST, _largest_block(model)))
+        self._shards = shards.ShardWriter(folder, max(shards.LEAST, _largest_block(model)))
 
     def add(self, path: str, tensors: Mapping[str, Tensor]) -> None:
         """Write `tensors`, by name, in place of the weight of the layer at `path`."""

@@ -50,7 +50,7 @@ class ShardWriter:
         if count == 1:
             self._file(1).rename(self._folder / "model.safetensors")
             return
-        weight_map = {}
+        weight_map: dict[str, str] = {}
         for number, names in enumerate(self._written, 1):
             final = f"model-{number:05}-of-{count:05}.safetensors"
             self._file(number).rename(self._folder / final)
