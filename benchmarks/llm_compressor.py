@@ -157,11 +157,12 @@ def compression_alone(request: Mapping[str, Any], step: Any, rows: Any, context:
     batches = drawn.batches() if drawn else []
     started = time.process_time()
     if request["case"] == "GPTQ":
-        gptq_layers(loaded.model, batches, request["group"], step.damping, context)
+        list(gptq_layers(loaded.model, batches, request["group"], step.damping, context))
     elif request["case"] == "AWQ":
-        awq_layers(loaded.model, batches, request["group"], context, symmetric=False)
+        list(awq_layers(loaded.model, batches, request["group"], context, symmetric=False))
     elif not drawn:
-        round_layers(block_layers(loaded.model), lambda weight: rounding.quantize(weight, 8, None, weight.dtype))
+        layers = block_layers(loaded.model)
+        list(round_layers(layers, lambda weight: rounding.quantize(weight, 8, None, weight.dtype)))
     else:
         smoothing = smooth(loaded.model, drawn, step.smoothquant, context)
         for path, layer in block_layers(loaded.model).items():

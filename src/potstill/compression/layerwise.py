@@ -132,8 +132,9 @@ def walk(
             yield block
             if number + 1 < len(modules):
                 # outputs of the block as it is now, changed: later blocks are fitted to the inputs that they will
-                # really see
-                hidden = list(block.outputs())
+                # really see; in place of its inputs, batch by batch
+                for place_of, states in enumerate(block.outputs()):
+                    hidden[place_of] = states
         finally:
             module.to(home)
 

@@ -110,7 +110,7 @@ def test_int4_gptq_reloads_as_the_model_in_memory(folder, tmp_path):
     model = bf16(folder)
     options = {"prompt": "answer.jinja", "samples": 128, "max_length": 256, "seed": 0}
     texts = calibration_texts(compressing.rows(), AutoTokenizer.from_pretrained(folder), model.config, **options)
-    result = gptq_layers(model, texts.batches(), 32, 0.01, compressing.context(tmp_path))
+    result = dict(gptq_layers(model, texts.batches(), 32, 0.01, compressing.context(tmp_path)))
     tensors = load_file(out / "model.safetensors")
     assert all(torch.equal(tensors[f"{path}.weight_scale"], weight.scale) for path, weight in result.items())
     for ours, theirs in zip(compressing.logits(model, IDS), compressing.logits(bf16(out), IDS), strict=True):

@@ -28,13 +28,12 @@ def quantized_activations(
 
 
 @contextmanager
-def as_served(model: nn.Module, quantized: Mapping[str, rounding.Quantized]) -> Iterator[None]:
-    """Round the inputs of those layers of `model` (by path) that are served with 8-bit ones, while the context is open.
+def as_served(model: nn.Module, kinds: Mapping[str, str]) -> Iterator[None]:
+    """Round the inputs of those layers of `model` that are served with 8-bit ones, while the context is open.
 
-    4-bit weights are served with 16-bit inputs.
+    `kinds` says of each, by path, whether those are `int` or `float`.
     """
-    eight = {path: weight for path, weight in quantized.items() if weight.bits == 8}
-    floats = [model.get_submodule(path) for path, one in eight.items() if one.values.dtype.is_floating_point]
-    integers = [model.get_submodule(path) for path, one in eight.items() if not one.values.dtype.is_floating_point]
+    floats = [model.get_submodule(path) for path, kind in kinds.items() if kind == "float"]
+    integers = [model.get_submodule(path) for path, kind in kinds.items() if kind == "int"]
     with quantized_activations(integers), quantized_activations(floats, fp8.fake_quantize_tokens):
         yield

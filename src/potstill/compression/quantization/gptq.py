@@ -60,6 +60,11 @@ class Hessian:
             self.damped = max(self.damped, taken)
         return self._factors[damping]
 
+    def forget_inverses(self) -> None:
+        """Free what is cached for layers that share these inputs, when all of them are done."""
+        self._factors.clear()
+        self._by_activity.clear()
+
 
 def inverse_factor(hessian: Tensor, damping: float) -> Tensor:
     """Return the upper Cholesky factor [I, I] of the inverse of the damped `hessian`; see `damped_factor`."""

@@ -21,7 +21,7 @@ from potstill.steps.pruning.unstructured import (
     prune_blocks,
     publish_pruned,
 )
-from potstill.steps.quantization.base import Card, naming_layer, publish_quantized, reference
+from potstill.steps.quantization.base import Card, naming_layer, publish_quantized, reference, writer_for
 from potstill.steps.quantization.int4 import check_widths
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from potstill.compression.pretrained import PretrainedModel
     from potstill.compression.pruning.sparsegpt import Rounding
     from potstill.compression.quantization.gptq import Hessian
-    from potstill.compression.quantization.rounding import Quantized
     from potstill.engine.context import Context
     from potstill.models.protocols import ModelSource
 
@@ -98,13 +97,13 @@ class SparseGPTPrune(LayerwisePrune):
         self._check_type(loaded.model)
         self._check_layers(block_layers(loaded.model))
         before, pattern = reference(self, loaded, calibration), parse(self.pattern)
-        quantized: dict[str, Quantized] = {}
+        writer = None if self.bits is None else writer_for(loaded, context)
 
         def change(path: str, weight: Tensor, hessian: Hessian) -> Tensor:
             with naming_layer(path, hessian, self.damping, context):
                 pruned = prune_layer(weight, hessian, self.sparsity, pattern, self.damping, self._rounding(weight))
-            if pruned.quantized is not None:
-                quantized[path] = pruned.quantized
+            if writer is not None and pruned.quantized is not None:
+                writer.add(path, pruned.quantized)
             return pruned.weight
 
         prune_blocks(
@@ -121,14 +120,14 @@ class SparseGPTPrune(LayerwisePrune):
             "damping": self.damping,
         }
         # stored as integers a zero takes as many bits as any value, so the sizes of sparse formats are noted only here
-        if not quantized:
+        if writer is None:
             return publish_pruned(loaded, recipe, figures, context, sparsity=self.sparsity, pattern=self.pattern)
         zeros = measure_zeros(loaded.model).sparsity
         context.notes |= {"sparsity": zeros}
         stored = f"int4 in groups of {self.group_size}" if self.bits == 4 else "int8 per channel, activations per token"
         recipe |= {"sparsity": self.sparsity, "pattern": self.pattern, "weights": stored, "storage": NO_GAIN}
         card = Card(f"{self.sparsity:.0%} pruned, int{self.bits}", {**recipe, "zeros": f"{zeros:.2%}"}, figures)
-        return publish_quantized(loaded, quantized, context, card)
+        return publish_quantized(loaded, writer, context, card)
 
     def _check_type(self, model: PretrainedModel) -> None:
         """Make sure that the model can be stored quantized, if it is to be.

@@ -20,6 +20,7 @@ from potstill.steps.compression.base import CalibratedStep, draw, warn
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from potstill.compression.formats.compressed_tensors import CompressedTensorsWriter
     from potstill.compression.quantization.gptq import Hessian
     from potstill.compression.quantization.rounding import Quantized
     from potstill.engine.context import Context
@@ -119,34 +120,37 @@ class Card:
     """Format of the weights."""
 
 
-def round_layers(layers: Mapping[str, Any], rounded: Callable[[Any], Quantized]) -> dict[str, Quantized]:
-    """Round the weights of `layers` (by path) in place to what their numbers stand for; return the numbers."""
-    quantized = {}
+def round_layers(layers: Mapping[str, Any], rounded: Callable[[Any], Quantized]) -> Iterator[tuple[str, Quantized]]:
+    """Round the weights of `layers` (by path) in place to what their numbers stand for; yield path and numbers."""
     for path, layer in layers.items():
-        quantized[path] = rounded(layer.weight.data)
-        layer.weight.data.copy_(quantized[path].dequantize())
-    return quantized
+        quantized = rounded(layer.weight.data)
+        layer.weight.data.copy_(quantized.dequantize())
+        yield path, quantized
 
 
-def publish_quantized(loaded: Loaded, quantized: Mapping[str, Quantized], context: Context, card: Card) -> Path:
-    """Write the model with its layers `quantized` as compressed-tensors, and its card; return the folder."""
-    from potstill.compression.formats import compressed_tensors
+def writer_for(loaded: Loaded, context: Context) -> CompressedTensorsWriter:
+    """Return what writes the layers of a model as compressed-tensors, as they are quantized, for `publish_quantized`.
+
+    From the integers, not from the model: rounding its weights once more could give others.
+    """
+    from potstill.compression.formats.compressed_tensors import CompressedTensorsWriter
+
+    return CompressedTensorsWriter(loaded.model, context.out)
+
+
+def publish_quantized(loaded: Loaded, writer: CompressedTensorsWriter, context: Context, card: Card) -> Path:
+    """Write what is left of a model whose layers `writer` has written, and its card; return the folder."""
     from potstill.compression.quantization.activations import as_served
 
-    def write(folder: Path) -> None:
-        # from the integers, not from the model: rounding its weights once more could give others
-        compressed_tensors.save(loaded.model, quantized, folder)
-        # with inputs of 8 bits on both sides: a model that amplifies their rounding would seem another one
-        with as_served(loaded.model, quantized):
-            check_answers(loaded.model, folder, ROUNDED)
-
-    return publish_as(loaded, write, context, card)
+    writer.finish()
+    # with inputs of 8 bits on both sides: a model that amplifies their rounding would seem another one
+    with as_served(loaded.model, writer.narrow_inputs()):
+        check_answers(loaded.model, context.out, ROUNDED)
+    return publish_as(loaded, context, card)
 
 
-def publish_as(loaded: Loaded, write: Callable[[Path], None], context: Context, card: Card) -> Path:
-    """Let `write` write weights and config, add what the folder shares with the original's and the card; return it."""
-    context.out.mkdir(parents=True, exist_ok=True)
-    write(context.out)
+def publish_as(loaded: Loaded, context: Context, card: Card) -> Path:
+    """Add what the folder of a written model shares with the original's, and its card; return it."""
     loaded.carry(context.out)
     base = name_of(loaded.folder)
     recipe = {**card.recipe, "format": card.fmt}

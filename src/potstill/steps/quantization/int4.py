@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -19,6 +19,7 @@ from potstill.steps.quantization.base import (
     publish_quantized,
     reference,
     round_layers,
+    writer_for,
 )
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ class QuantizeInt4(FittedStep):
         # the original's outputs, before its weights change under it
         before = reference(self, loaded, calibration)
         ratios: dict[str, float] = {}
-        quantized = self._quantized(loaded.model, layers, before.drawn.batches(), context, ratios)
+        writer = writer_for(loaded, context)
+        writer.add_all(self._quantized(loaded.model, layers, before.drawn.batches(), context, ratios))
         figures = before.measure(context) | against_rounding(ratios, context)
         recipe = {
             "method": f"W4A16, {self.method}",
@@ -90,7 +92,7 @@ class QuantizeInt4(FittedStep):
             "calibration rows": len(before.drawn.texts),
             "needs on a CPU": "AVX-512",
         }
-        return publish_quantized(loaded, quantized, context, Card("int4", recipe, figures))
+        return publish_quantized(loaded, writer, context, Card("int4", recipe, figures))
 
     def _quantized(
         self,
@@ -99,8 +101,8 @@ class QuantizeInt4(FittedStep):
         batches: list[Any],
         context: Context,
         ratios: dict[str, float],
-    ) -> dict[str, Quantized]:
-        """Quantize the `layers` of `model` in place by `method`; return the integers by path, and add `ratios`."""
+    ) -> Iterator[tuple[str, Quantized]]:
+        """Quantize the `layers` of `model` in place by `method`; yield path and integers, and add `ratios`."""
         if self.method == "gptq":
             return gptq_layers(model, batches, self.group_size, self.damping, context, self.symmetric, ratios)
         if self.method == "awq":
@@ -120,8 +122,8 @@ def gptq_layers(
     context: Context,
     symmetric: bool = True,
     ratios: dict[str, float] | None = None,
-) -> dict[str, Quantized]:
-    """Quantize the linear layers of `model` in place to what their integers stand for; return the integers by path.
+) -> Iterator[tuple[str, Quantized]]:
+    """Quantize the linear layers of `model` in place to what their integers stand for; yield path and integers.
 
     The error of each layer's outputs as a share of rounding's is added to `ratios`, if they are given.
     """
@@ -130,7 +132,6 @@ def gptq_layers(
     from potstill.compression.quantization.gptq import Hessian, error_against_rounding, quantize_together
 
     total = len(blocks_of(model)[1])
-    quantized: dict[str, Quantized] = {}
     for number, block in enumerate(walk(model, batches)):
         # X X^T of the inputs as the blocks before, quantized by now, give them: later blocks make up for earlier errors
         hessians = block.record(lambda layer: Hessian(layer.in_features, layer.weight.device))
@@ -138,13 +139,15 @@ def gptq_layers(
             weights = {path: block.layers[path].weight.data for path in paths}
             with naming_layer(paths[0], hessian, damping, context):
                 # query, key and value (gate and up) read one input: as one matrix they need one factorization
-                quantized |= quantize_together(weights, hessian, 4, group_size, damping, model.dtype, symmetric)
+                quantized = quantize_together(weights, hessian, 4, group_size, damping, model.dtype, symmetric)
             for path, weight in weights.items():
                 if ratios is not None:
                     ratios[path] = error_against_rounding(weight, quantized[path], hessian.mean())
                 weight.copy_(quantized[path].dequantize())
+            # the inverse of a wide layer's Hessian is larger than the layer
+            hessian.forget_inverses()
+            yield from quantized.items()
         context.progress(number + 1, total, note=block.name)
-    return quantized
 
 
 def awq_layers(
@@ -154,8 +157,8 @@ def awq_layers(
     context: Context,
     symmetric: bool = True,
     ratios: dict[str, float] | None = None,
-) -> dict[str, Quantized]:
-    """Scale and quantize the linear layers of `model` in place; return the integers by path, and add `ratios` (GPTQ's).
+) -> Iterator[tuple[str, Quantized]]:
+    """Scale and quantize the linear layers of `model` in place; yield path and integers, and add `ratios` (GPTQ's).
 
     Raises:
         BadInput: the scales can't be folded into this kind of model.
@@ -166,11 +169,10 @@ def awq_layers(
 
     folds, offset = scale_folding.everywhere(model), architecture_of(model).norm_offset
     total = len(blocks_of(model)[1])
-    quantized: dict[str, Quantized] = {}
     for number, block in enumerate(walk(model, batches)):
-        quantized |= awq.quantize_block(block, folds, 4, group_size, model.dtype, symmetric, offset, ratios)
+        quantized = awq.quantize_block(block, folds, 4, group_size, model.dtype, symmetric, offset, ratios)
+        yield from quantized.items()
         context.progress(number + 1, total, note=block.name)
-    return quantized
 
 
 def note_processor(context: Context, cpuinfo: Path | None = None) -> None:

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Interval
 
 from potstill.errors import Problem
 from potstill.models import folder
 from potstill.steps.compression.base import CalibratedStep
-from potstill.steps.quantization.base import Card, publish_quantized, reference
+from potstill.steps.quantization.base import Card, publish_quantized, reference, writer_for
 from potstill.steps.quantization.smoothing import Smoothing, smooth
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from potstill.compression.pretrained import PretrainedModel
-    from potstill.compression.quantization.rounding import Quantized
     from potstill.engine.context import Context
     from potstill.models.protocols import ModelSource
 
@@ -72,32 +71,38 @@ class QuantizeInt8(CalibratedStep):
         before = reference(self, loaded, calibration) if calibration is not None else None
         smoothing = Smoothing()
         if before:
-            wide = self.wide > 0
-            smoothing = smooth(loaded.model, before.drawn, self.smoothquant, context, harm_of=wide)
+            smoothing = smooth(loaded.model, before.drawn, self.smoothquant, context, harm_of=self.wide > 0)
         layers = block_layers(loaded.model)
-        quantized = {path: smoothing.rounded(path, layer) for path, layer in layers.items()}
         if self.smoothquant == "search" and before:
             context.notes["smoothquant"] = smoothing.strengths
-        share = self._leave_wide(loaded.model, quantized, smoothing.harm, context) if smoothing.harm else 0.0
-        for path, weight in quantized.items():
+        wide = self._left_wide(loaded.model, layers, smoothing.harm, context) if smoothing.harm else []
+        writer, narrow = writer_for(loaded, context), []
+        for path in [path for path in layers if path not in wide]:
+            weight = smoothing.rounded(path, layers[path])
             layers[path].weight.data.copy_(weight.dequantize())
+            narrow.append(layers[path])
+            writer.add(path, weight)
         figures: dict[str, float] = {}
         if before:
-            with quantized_activations([layers[path] for path in quantized]):
+            with quantized_activations(narrow):
                 figures = before.measure(context)
         recipe = {
             "method": "W8A8, round to nearest",
             "weights": "int8 per channel",
             "activations": "int8 per token",
             **smoothing.recipe(),
-            **({"layers in 16 bits": f"{len(layers) - len(quantized)}, {share:.1%} of the weights"} if share else {}),
+            **(
+                {"layers in 16 bits": f"{len(wide)}, {context.notes['wide']['share']:.1%} of the weights"}
+                if wide
+                else {}
+            ),
         }
-        return publish_quantized(loaded, quantized, context, Card("int8", recipe, figures))
+        return publish_quantized(loaded, writer, context, Card("int8", recipe, figures))
 
-    def _leave_wide(
-        self, model: PretrainedModel, quantized: dict[str, Quantized], harm: Mapping[str, float], context: Context
-    ) -> float:
-        """Take out of `quantized` the layers that stay in 16 bits; note all harms, and return the weights' share."""
+    def _left_wide(
+        self, model: PretrainedModel, layers: Mapping[str, Any], harm: Mapping[str, float], context: Context
+    ) -> list[str]:
+        """Return the layers that stay in 16 bits; note them with the harms of all and the share of the weights."""
         from potstill.compression.architecture import architecture_of, blocks_of
         from potstill.compression.quantization.wide_layers import left_wide
 
@@ -105,12 +110,10 @@ class QuantizeInt8(CalibratedStep):
         # what reads a norm is smoothed, and a server fuses it with others, which would all have to stay
         names = (architecture.attended, architecture.down)
         may = {f"{path}.{number}.{name}" for number in range(len(modules)) for name in names}
-        weights = {path: weight.values.numel() for path, weight in quantized.items()}
+        weights = {path: layer.weight.numel() for path, layer in layers.items()}
         total = sum(weights.values())
         # blocks of some models lack one of them, or have experts in its place
-        wide = left_wide(harm, weights, may & quantized.keys(), int(self.wide * total))
-        for path in wide:
-            del quantized[path]
+        wide = left_wide(harm, weights, may & layers.keys(), int(self.wide * total))
         share = sum(weights[path] for path in wide) / total
         context.notes["wide"] = {"harms": dict(harm), "layers": wide, "share": share}
-        return share
+        return wide

@@ -121,10 +121,9 @@ class Packed(LowBit):
 
         # the integers of the last forward pass are packed: the bfloat16 weights in the folder would round otherwise
         model = students.load_model(folder, torch.bfloat16)
-        # a sharded folder has an index too, which would point to files that are gone
-        for path in folder.glob("model*.safetensors*"):
-            path.unlink()
-        compressed_tensors.save(model, self.quantized, folder)
+        writer = compressed_tensors.CompressedTensorsWriter(model, folder)
+        writer.add_all(self.quantized.items())
+        writer.finish()
 
 
 def check_layers(layers: dict[str, Any], group: int) -> None:

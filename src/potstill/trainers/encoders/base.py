@@ -57,7 +57,7 @@ class ClassTraining(Training):
     label: str = "label"
     """Column with the name of its class, or a number."""
     classes: tuple[str, ...] = ()
-    """Names of all classes; empty takes the teacher's, or else the labels and the names of `probabilities` that occur."""
+    """Names of all classes; empty takes the teacher's, or else those of labels and `probabilities` that occur."""
     alpha: Annotated[float, Interval(ge=0, le=1)] | None = None
     """Weight of the teacher's distribution, the rest being the label's. None is 0.5 where there is a teacher or its
     `probabilities`, and 0 where there is none."""
