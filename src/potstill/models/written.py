@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from potstill.errors import BadInput, PotstillError
-from potstill.models.loading import config_of, lacking, outside_pooler, quantized_as, some
+from potstill.models.loading import config_of, lacking, outside_pooler, pretrained, quantized_as, some
 from potstill.models.weights import weight_files
 
 if TYPE_CHECKING:
@@ -90,8 +90,8 @@ def check_answers(model: PretrainedModel, folder: Path, limit: float) -> None:
     if sum(file.stat().st_size for file in weight_files(folder)) > CHEAP:
         return
     kind: Any = type(model)
-    attention = getattr(model.config, "_attn_implementation", None)
-    again = kind.from_pretrained(folder, dtype=model.dtype, attn_implementation=attention)
+    options = {"dtype": model.dtype, "attn_implementation": getattr(model.config, "_attn_implementation", None)}
+    again: Any = pretrained(kind, folder, "be loaded again", options)
     with torch.no_grad():
         ours, theirs = (_answers(one.eval()) for one in (model, again.to(model.device)))
     distance = float((ours - theirs).norm() / ours.norm().clamp_min(1e-9))

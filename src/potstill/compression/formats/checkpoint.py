@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from potstill.compression.architecture import architecture_of, stores_transposed
+from potstill.compression.expert_layers import routers
 from potstill.compression.layerwise import block_layers
 from potstill.compression.quantization_config import BITSANDBYTES
 from potstill.errors import BadInput
@@ -45,10 +46,11 @@ def refuse_other_layers(model: PretrainedModel, fmt: str, bits: int = 8) -> None
             "format holds linear layers only: use CastHalf or GOBO, or take a model of another type, such as llama"
         )
     _refuse_own_products(model, fmt)
-    if architecture_of(model).has_experts:
+    if architecture_of(model).has_experts and fmt == BITSANDBYTES:
         raise BadInput(
-            f"transformers can't load the experts of a {model.config.model_type} model in the {fmt} format, whose "
-            "names are those of single experts: use CastHalf or GOBO, or prune it"
+            f"models of type {model.config.model_type!r} can't be loaded in the {fmt} format: transformers holds their "
+            "experts as one weight for all, which it doesn't quantize so; take QuantizeInt4, QuantizeInt8 or "
+            "QuantizeFP8"
         )
     why = architecture_of(model).no_bitsandbytes
     if fmt == BITSANDBYTES and why:
@@ -79,8 +81,17 @@ def _refuse_own_products(model: PretrainedModel, fmt: str) -> None:
 
 
 def other_linear_layers(model: PretrainedModel, quantized: Mapping[str, object]) -> list[str]:
-    """Return the linear layers that are not among the `quantized`, such as heads and poolers, by path."""
-    return [path for path, module in model.named_modules() if isinstance(module, nn.Linear) and path not in quantized]
+    """Return the linear layers that are not among the `quantized`, such as heads and poolers, by path; and routers."""
+    layers = [path for path, module in model.named_modules() if isinstance(module, nn.Linear) and path not in quantized]
+    # to a server they are linear layers
+    return [*layers, *routers(model)]
+
+
+def stored_name(model: PretrainedModel, name: str) -> str:
+    """Return the name that checkpoints have for the tensor or layer called `name` in `model`."""
+    for ours, stored in architecture_of(model).stored_names:
+        name = name.replace(ours, stored)
+    return name
 
 
 def checkpoint(model: PretrainedModel, layers: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
@@ -128,5 +139,5 @@ def save(
     config.save_pretrained(folder)
     if getattr(model, "generation_config", None) is not None:
         model.generation_config.save_pretrained(folder)
-    tensors = checkpoint(model, layers)
+    tensors = {stored_name(model, name): value for name, value in checkpoint(model, layers).items()}
     save_torch_state_dict(tensors, folder, filename_pattern="model{suffix}.safetensors", metadata={"format": "pt"})

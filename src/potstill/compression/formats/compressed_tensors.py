@@ -130,8 +130,8 @@ def quantization_config(layers: Mapping[str, Scheme], ignored: Sequence[str]) ->
 def save(model: PretrainedModel, quantized: Mapping[str, Quantized], folder: Path) -> None:
     """Write weights, config.json and the generation config of `model` into `folder`, its layers `quantized` by path."""
     config = quantization_config(
-        {path: scheme_of(weight) for path, weight in quantized.items()},
-        checkpoint.other_linear_layers(model, quantized),
+        {checkpoint.stored_name(model, path): scheme_of(weight) for path, weight in quantized.items()},
+        [checkpoint.stored_name(model, path) for path in checkpoint.other_linear_layers(model, quantized)],
     )
     layers = {path: layer_tensors(weight) for path, weight in quantized.items()}
     checkpoint.save(model, layers, config, next(iter(quantized.values())).scale.dtype, folder)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from potstill.compression.quantization import rounding
 
@@ -15,13 +16,18 @@ def quantized_activations(
     layers: Sequence[nn.Linear], rounded: Callable[[Tensor], Tensor] = rounding.fake_quantize_tokens
 ) -> Iterator[None]:
     """Round the inputs of `layers` while the context is open: by default to int8 per token, as W8A8 kernels do."""
-
-    def take(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        return (rounded(args[0]), *args[1:])
-
-    handles = [layer.register_forward_pre_hook(take) for layer in layers]
+    handles = [round_inputs(layer, rounded) for layer in layers]
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
+
+
+def round_inputs(layer: nn.Linear, rounded: Callable[[Tensor], Tensor]) -> RemovableHandle:
+    """Round the inputs of `layer` from now on; return what ends it."""
+
+    def take(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (rounded(args[0]), *args[1:])
+
+    return layer.register_forward_pre_hook(take)

@@ -67,14 +67,14 @@ class QuantizeInt8(CalibratedStep):
             BadInput: the model can't be quantized, or the rows can't be used.
         """
         from potstill.compression.formats import checkpoint as stored
-        from potstill.compression.layerwise import block_layers
+        from potstill.compression.layerwise import block_layers, quantizable
         from potstill.compression.quantization.activations import quantized_activations
 
         loaded = folder.load(model, half=True)
         stored.refuse_other_layers(loaded.model, "compressed-tensors")
         before = reference(self, loaded, calibration) if calibration is not None else None
         smoothing = self._smoothing(loaded.model, before, context) if before else Smoothing()
-        layers = block_layers(loaded.model)
+        layers = quantizable(block_layers(loaded.model))
         quantized = {path: smoothing.rounded(path, layer) for path, layer in layers.items()}
         if before and self.wide:
             self._leave_wide(loaded.model, quantized, before, context)
