@@ -21,7 +21,7 @@ LATENT = {
     "num_key_value_heads": 4,
     "kv_lora_rank": 32,
     "q_lora_rank": 32,
-    "qk_rope_head_dim": 16,
+    "qk_rope_head_dim": 32,
     "qk_nope_head_dim": 16,
     "v_head_dim": 16,
     "n_routed_experts": 4,
@@ -127,9 +127,9 @@ ENCODERS: dict[str, tuple[str, dict[str, Any]]] = {
 """The same for encoders, which are made as classifiers of two classes."""
 EXPERT_MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "Mixtral": ("mixtral", EXPERTS),
-    "Qwen2-MoE": ("qwen2_moe", EXPERTS),
+    "Qwen2-MoE": ("qwen2_moe", {**EXPERTS, "shared_expert_intermediate_size": 64}),
     "Qwen3-MoE": ("qwen3_moe", {**EXPERTS, "head_dim": 32}),
-    "gpt-oss": ("gpt_oss", {**EXPERTS, "head_dim": 32, "sliding_window": 16}),
+    "gpt-oss": ("gpt_oss", {**EXPERTS, **FOUR, "head_dim": 32, "sliding_window": 16}),
     "DeepSeek-V3": ("deepseek_v3", LATENT),
 }
 """Mixtures of experts."""

@@ -1,7 +1,7 @@
 """Reader of mixtures of experts in the compressed-tensors format, expert by expert, as vLLM reads them.
 
 transformers 5.19 holds the experts of a block as one weight. Of those stored one by one it reads FP8 and symmetric
-int4, as 16-bit weights, and leaves int8, zero points and several schemes in one model unread. Here all that
+int4, as 16-bit weights, and fails at int8, zero points and several schemes in one model. Here all that
 `compressed_tensors` writes is read: the numbers become the 16-bit weights that they stand for, and inputs of layers are
 rounded where kernels round them.
 
@@ -67,7 +67,7 @@ def load(kind: Any, files: Iterable[Path], config: ModelConfig, options: Mapping
         model: PretrainedModel = kind._from_config(dense, dtype=config.dtype if dtype == "auto" else dtype, **how)
     take_apart(model)
     layers = dict(_layers(_renamed(files, config)))
-    tensors = {name: value for path, own in layers.items() for name, value in _dense(path, own).items()}
+    tensors = {name: value for path, own in layers.items() for name, value in _dense(path, own, model.dtype).items()}
     report = model.load_state_dict(tensors, strict=False)
     model.tie_weights()  # type: ignore[operator] # of transformers
     missing = sorted(set(report.missing_keys) - set(tied(model)))
@@ -109,17 +109,17 @@ def _layers(tensors: Iterator[tuple[str, Tensor]]) -> Iterator[tuple[str, dict[s
     yield from layers.items()
 
 
-def _dense(path: str, own: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors of a layer by their whole names, its weight as the 16-bit one that its numbers stand for."""
+def _dense(path: str, own: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    """Return the tensors of a layer by their whole names, its weight as the one of a `dtype` that its numbers mean."""
     others = {f"{path}.{name}": tensor for name, tensor in own.items() if name not in PARTS or "weight_scale" not in own}
     if "weight_scale" not in own:
         return others
-    zero = own.get("weight_zero_point")
+    zero, scale = own.get("weight_zero_point"), own["weight_scale"].to(dtype)
     if "weight_packed" in own:
         points = None if zero is None else unpack_int4(zero.T).T
-        weight = Quantized(unpack_int4(own["weight_packed"]), own["weight_scale"], 4, points)
+        weight = Quantized(unpack_int4(own["weight_packed"]), scale, 4, points)
     else:
-        weight = Quantized(own["weight"], own["weight_scale"], 8)
+        weight = Quantized(own["weight"], scale, 8)
     return {**others, f"{path}.weight": weight.dequantize()}
 
 

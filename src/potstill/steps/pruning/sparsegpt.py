@@ -78,9 +78,12 @@ class SparseGPTPrune(LayerwisePrune):
         Raises:
             BadInput: they don't.
         """
+        from potstill.compression.layerwise import quantizable
+
         check_pattern(layers, self.pattern)
         if self.bits == 4:
-            check_widths({path: tuple(layer.weight.shape) for path, layer in layers.items()}, self.group_size)
+            shapes = {path: tuple(layer.weight.shape) for path, layer in quantizable(layers).items()}
+            check_widths(shapes, self.group_size)
 
     def run(self, model: ModelSource, calibration: Dataset, context: Context) -> Path:
         """Prune `model` and write its folder.
@@ -89,6 +92,7 @@ class SparseGPTPrune(LayerwisePrune):
             BadInput: the model can't be pruned in this way, the calibration rows are of no use, or the activations have
                 no Hessian that can be inverted.
         """
+        from potstill.compression.expert_layers import is_gate
         from potstill.compression.layerwise import block_layers
         from potstill.compression.pruning.sparsegpt import prune_layer
         from potstill.compression.quantization.gptq import Hessian
@@ -101,8 +105,9 @@ class SparseGPTPrune(LayerwisePrune):
         quantized: dict[str, Quantized] = {}
 
         def change(path: str, weight: Tensor, hessian: Hessian) -> Tensor:
+            rounding = None if is_gate(path) else self._rounding(weight)
             with naming_layer(path, hessian, self.damping, context):
-                pruned = prune_layer(weight, hessian, self.sparsity, pattern, self.damping, self._rounding(weight))
+                pruned = prune_layer(weight, hessian, self.sparsity, pattern, self.damping, rounding)
             if pruned.quantized is not None:
                 quantized[path] = pruned.quantized
             return pruned.weight
