@@ -168,12 +168,10 @@ def stored(name: str, model: Path, out: Path, notes: Any) -> None:
 
 
 def _dense(name: str, folder: Path) -> Any:
-    """Load the model that is quantized, in bfloat16 as the step does, with its experts as layers."""
-    import torch
-
+    """Load the model that is quantized, with its experts as layers."""
     from potstill.compression.architecture import with_linear_layers
 
-    model = loaded(name, folder, dtype=torch.bfloat16).float()
+    model = loaded(name, folder)
     with_linear_layers(model)
     return model
 

@@ -98,6 +98,9 @@ def model_of(model: Any, folder: Path, rounded: bool = False, by_library: bool =
     import torch
 
     stored = layers(folder)
+    for one in model.parameters():
+        # steps load it so; buffers stay, which are computed when a folder is loaded
+        one.data = one.data.bfloat16().float()
     state = {f"{path}.{name}".lstrip("."): tensor for path, own in stored.items() for name, tensor in own.items()}
     for path, own in stored.items():
         if "weight_scale" in own:

@@ -308,8 +308,14 @@ TRACED_ENCODERS = (
     *("albert", "bert", "camembert", "deberta-v2", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta"),
 )
 """Encoders that can be traced for an export; ModernBERT makes masks of two kinds by their values."""
+TEXT_TYPES = {
+    "qwen2_vl_text": "qwen2",
+    "qwen2_5_vl_text": "qwen2",
+    "qwen3_vl_text": "qwen3",
+    "qwen3_vl_moe_text": "qwen3_moe",
+}
+"""Types of text parts that are no causal models by themselves, and those that compute the same on texts."""
 WHY_NOT = {
-    "gemma3": "it sees images too; save its text part alone, a gemma3_text",
     "granitemoe": "its experts have a layout of their own",
 }
 """What keeps types that users ask for out."""

@@ -139,10 +139,7 @@ def _refuse_other_kinds(kind: Any, folder: str | Path, config: ModelConfig) -> N
     text = config.get_text_config()
     what = f"the model {folder} is of type {config.model_type}, which can't be loaded as {kind.__name__}"
     if text is not config:
-        raise BadInput(
-            f"{what}: it sees images too. Give a text model, such as one of type {text.model_type}, which is its text "
-            "part"
-        )
+        raise BadInput(f"{what}: it sees images too. Take its text part first, by TextPart(model)")
     raise BadInput(f"{what}: give a model of such a type")
 
 
