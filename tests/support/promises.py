@@ -13,8 +13,8 @@ from stored_numbers import model_of
 EXACT = 1e-6
 """Relative distance of logits from those of the numbers that are stored, which the order of sums explains."""
 MOST = 2.0
-"""Most harm as a multiple of rounding's: on models of random weights, and texts of another kind, fitted weights do up to
-1.4 times, trained and smoothed ones up to 2."""
+"""Most harm as a multiple of rounding's: on random weights, and texts of another kind, fitted weights do up to 1.4
+times, trained and smoothed ones up to 2."""
 IDS = [list(range(5, 37)), list(range(40, 60)) + list(range(5, 17))]
 
 

@@ -90,7 +90,7 @@ def nearest(original: Any, own: dict[str, Any]) -> Any:
 
 
 def model_of(model: Any, folder: Path, rounded: bool = False, by_library: bool = False) -> Any:
-    """Give `model`, whose experts are layers, the weights that a folder's numbers stand for, and its rounding of inputs.
+    """Give `model`, its experts as layers, the weights that a folder's numbers stand for, and its rounding of inputs.
 
     With `rounded` its own weights instead, rounded to nearest in as many bits. Inputs are rounded as kernels do it, or
     `by_library`.

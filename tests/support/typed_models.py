@@ -154,7 +154,12 @@ VISION: dict[str, tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = 
         },
         CLIP,
     ),
-    "Mistral Small 3": ("mistral3", {"image_token_index": 380}, {**SIZES, "model_type": "mistral", "head_dim": 32}, CLIP),
+    "Mistral Small 3": (
+        "mistral3",
+        {"image_token_index": 380},
+        {**SIZES, "model_type": "mistral", "head_dim": 32},
+        CLIP,
+    ),
     "Qwen2.5-VL": (
         "qwen2_5_vl",
         {"image_token_id": 380, "video_token_id": 381, "tie_word_embeddings": True},
@@ -176,7 +181,7 @@ VISION: dict[str, tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = 
     ),
     "Llava": ("llava", {"image_token_index": 380}, {**SIZES, "model_type": "llama"}, CLIP),
 }
-"""Models that see images: type, and what differs in the configurations of the whole, of its text and its vision part."""
+"""Models that see images: type, and what differs in the configurations of the whole, its text and its vision part."""
 T5 = {"d_model": 64, "d_ff": 128, "d_kv": 16, "num_layers": 2, "num_decoder_layers": 2, "num_heads": 4}
 BART = {
     "d_model": 64,

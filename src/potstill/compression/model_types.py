@@ -71,7 +71,10 @@ _MIXTRAL = replace(
 )
 # the names under which vLLM reads experts one by one; in its code alone, as there are no such checkpoints yet
 _GPT_OSS = replace(
-    _EXPERTS, heads="free", per_head="self_attn.sinks", stored_names=((".gate_up_proj.", ".w13_"), (".down_proj.", ".w2_"))
+    _EXPERTS,
+    heads="free",
+    per_head="self_attn.sinks",
+    stored_names=((".gate_up_proj.", ".w13_"), (".down_proj.", ".w2_")),
 )
 _GPT2 = Architecture(
     blocks="h",

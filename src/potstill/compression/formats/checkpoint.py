@@ -29,8 +29,8 @@ def refuse_floats(model: PretrainedModel) -> None:
     why = architecture_of(model).no_fp8
     if why:
         raise BadInput(
-            f"transformers can't run a {model.config.model_type} model with weights in 8-bit floats: {why}; take "
-            "QuantizeInt8"
+            f"transformers can't run a model of type {model.config.model_type!r} with weights in 8-bit floats: {why}; "
+            "take QuantizeInt8"
         )
 
 
@@ -42,8 +42,9 @@ def refuse_other_layers(model: PretrainedModel, fmt: str, bits: int = 8) -> None
     """
     if stores_transposed(model):
         raise BadInput(
-            f"a {model.config.model_type} model stores its layers as Conv1D, input features first, and the {fmt} "
-            "format holds linear layers only: use CastHalf or GOBO, or take a model of another type, such as llama"
+            f"a model of type {model.config.model_type!r} stores its layers as Conv1D, input features first, and the "
+            f"{fmt} format holds linear layers only: use CastHalf or GOBO, or take a model of another type, "
+            "such as llama"
         )
     _refuse_own_products(model, fmt)
     if architecture_of(model).has_experts and fmt == BITSANDBYTES:
@@ -55,13 +56,14 @@ def refuse_other_layers(model: PretrainedModel, fmt: str, bits: int = 8) -> None
     why = architecture_of(model).no_bitsandbytes
     if fmt == BITSANDBYTES and why:
         raise BadInput(
-            f"transformers can't load a {model.config.model_type} model in the {fmt} format: {why}; take QuantizeInt8"
+            f"transformers can't load a model of type {model.config.model_type!r} in the {fmt} format: {why}; "
+            "take QuantizeInt8"
         )
     why = architecture_of(model).no_packing
     if bits == 4 and why:
         raise BadInput(
-            f"transformers can't load a {model.config.model_type} model with packed 4-bit weights: {why}; take 8 bits, "
-            "or QuantizeEncoder, which stores them otherwise"
+            f"transformers can't load a model of type {model.config.model_type!r} with packed 4-bit weights: {why}; "
+            "take 8 bits, or QuantizeEncoder, which stores them otherwise"
         )
 
 
@@ -75,8 +77,9 @@ def _refuse_own_products(model: PretrainedModel, fmt: str) -> None:
     own = {type(layer).__name__ for layer in layers if type(layer).forward is not nn.Linear.forward}
     if own:
         raise BadInput(
-            f"a {model.config.model_type} model has layers of its own ({', '.join(sorted(own))}), which multiply by "
-            f"their weights themselves, so that transformers can't run them in the {fmt} format: use CastHalf or GOBO"
+            f"a model of type {model.config.model_type!r} has layers of its own ({', '.join(sorted(own))}), which "
+            f"multiply by their weights themselves, so that transformers can't run them in the {fmt} format: "
+            "use CastHalf or GOBO"
         )
 
 

@@ -111,9 +111,9 @@ def _layers(tensors: Iterator[tuple[str, Tensor]]) -> Iterator[tuple[str, dict[s
 
 def _dense(path: str, own: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
     """Return the tensors of a layer by their whole names, its weight as the one of a `dtype` that its numbers mean."""
-    others = {f"{path}.{name}": tensor for name, tensor in own.items() if name not in PARTS or "weight_scale" not in own}
     if "weight_scale" not in own:
-        return others
+        return {f"{path}.{name}": tensor for name, tensor in own.items()}
+    others = {f"{path}.{name}": tensor for name, tensor in own.items() if name not in PARTS}
     zero, scale = own.get("weight_zero_point"), own["weight_scale"].to(dtype)
     if "weight_packed" in own:
         points = None if zero is None else unpack_int4(zero.T).T

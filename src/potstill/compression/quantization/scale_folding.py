@@ -28,8 +28,8 @@ def behind_norms(model: PretrainedModel) -> list[Fold]:
     folds = list(architecture_of(model).folds)
     if not folds:
         raise BadInput(
-            f"in a {model.config.model_type} model what a norm puts out is added to the residual stream too, so no "
-            "scale of inputs can be folded into it: leave smoothquant out, or take method='gptq'"
+            f"in a model of type {model.config.model_type!r} what a norm puts out is added to the residual stream too, "
+            "so no scale of inputs can be folded into it: leave smoothquant out, or take method='gptq'"
         )
     return folds
 

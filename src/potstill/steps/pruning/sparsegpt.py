@@ -146,8 +146,8 @@ class SparseGPTPrune(LayerwisePrune):
 
         if self.bits is not None and stores_transposed(model):
             raise BadInput(
-                f"a {model.config.model_type} model has no linear layers that compressed-tensors could store, so what "
-                "survives can't be quantized: leave bits out"
+                f"a model of type {model.config.model_type!r} has no linear layers that compressed-tensors could "
+                "store, so what survives can't be quantized: leave bits out"
             )
         if self.bits is not None:
             refuse_other_layers(model, "compressed-tensors", self.bits)

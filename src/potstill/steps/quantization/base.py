@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 COMPRESSED_TENSORS = "compressed-tensors"
 """Name of the format that vLLM loads."""
+EXPERTS_RUN_IN = "vLLM on a GPU, and Potstill; transformers loads experts in FP8 and in int4 without zero points only"
+"""Who runs quantized experts: vLLM's kernels for a CPU want AMX."""
 LEAST_RATIO = 1e-9
 """Least ratio of two errors that a mean takes."""
 ROUNDED = 0.6
@@ -148,6 +150,8 @@ def publish_quantized(loaded: Loaded, quantized: Mapping[str, Quantized], contex
 
 def publish_as(loaded: Loaded, write: Callable[[Path], None], context: Context, card: Card) -> Path:
     """Let `write` write weights and config, add what the folder shares with the original's and the card; return it."""
+    from potstill.compression.architecture import architecture_of
+
     context.out.mkdir(parents=True, exist_ok=True)
     write(context.out)
     loaded.carry(context.out)
@@ -160,6 +164,8 @@ def publish_as(loaded: Loaded, write: Callable[[Path], None], context: Context, 
     # vLLM has no kernels for the encoders' layers in this format
     elif loaded.task != "text-generation":
         recipe["runs in"] = "transformers; vLLM does not load a quantized encoder"
+    elif architecture_of(loaded.model).has_experts and card.fmt == COMPRESSED_TENSORS:
+        recipe["runs in"] = EXPERTS_RUN_IN
     write_card(
         context.out,
         title=f"{base}, {card.suffix}",

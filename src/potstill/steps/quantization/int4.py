@@ -157,9 +157,7 @@ def rounded_experts(
     from potstill.compression.quantization import rounding
 
     context.notes.setdefault("experts rounded", {}).update(dict.fromkeys(layers, tokens))
-    return round_layers(
-        layers, lambda weight: rounding.quantize(weight, 4, group_size, weight.dtype, symmetric)
-    )
+    return round_layers(layers, lambda weight: rounding.quantize(weight, 4, group_size, weight.dtype, symmetric))
 
 
 def awq_layers(
