@@ -105,7 +105,7 @@ def page(done: dict[tuple[str, str], dict[str, str]]) -> str:
         columns = [column for column in type_matrix.COLUMNS if any((name, column) in done for name in types)]
         reasons: dict[str, int] = {}
         rows = [f"| | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
-        for name, (kind, _) in types.items():
+        for name, (kind, *_) in types.items():
             cells = [_shown(done.get((name, column)), reasons) for column in columns]
             rows.append(f"| {name} (`{kind}`) | {' | '.join(cells)} |")
         if columns:

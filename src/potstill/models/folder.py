@@ -130,6 +130,7 @@ def with_head(folder: Path, dtype: torch.dtype | str = "auto") -> PretrainedMode
     Raises:
         BadInput: it is quantized (but MXFP4), or of a class that transformers lacks.
     """
+    import torch
     import transformers
 
     config, method = config_of(folder), quantized_as(folder)
@@ -145,8 +146,8 @@ def with_head(folder: Path, dtype: torch.dtype | str = "auto") -> PretrainedMode
     # the class named in the config, not an Auto class: it has the head that the weights were saved with
     options: dict[str, Any] = {"dtype": dtype}
     if method:
-        # 16 bits hold its numbers and scales exactly
-        options["quantization_config"] = transformers.Mxfp4Config(dequantize=True)
+        # which holds its numbers times their scales exactly
+        options = {"dtype": torch.bfloat16, "quantization_config": transformers.Mxfp4Config(dequantize=True)}
     return pretrained(kind, folder, f"be loaded as a {names[0]}", options).eval()
 
 

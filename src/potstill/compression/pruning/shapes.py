@@ -101,7 +101,7 @@ def problems(kind: str, arch: Architecture, old: Shape, new: Shape, align: int) 
     if arch.has_experts and (new.units, new.hidden) != (old.units, old.hidden):
         yield (
             f"a model of type {kind!r} is a mixture of experts, whose units and channels can't be cut here: leave "
-            "them, and take ExpertPrune, DepthPrune or HeadPrune"
+            "them, and take ExpertPrune or DepthPrune"
         )
     if not 1 <= new.heads <= old.heads:
         yield f"heads={new.heads}: the model has {old.heads}, so take 1 to {old.heads}"
