@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from potstill.compression.architecture import architecture_of, blocks_of, stacks_of
 from potstill.compression.block_parts import passed_on
+from potstill.compression.expert_layers import is_gate
 from potstill.errors import BadInput
 
 if TYPE_CHECKING:
@@ -158,6 +159,11 @@ def block_layers(model: PretrainedModel) -> dict[str, nn.Linear]:
     for path, modules in stacks_of(model):
         layers |= linear_layers(modules, path)
     return layers
+
+
+def quantizable(layers: Mapping[str, nn.Linear]) -> dict[str, nn.Linear]:
+    """Return those of the `layers`, by path, that can be quantized: all but gates of experts, which servers keep."""
+    return {path: layer for path, layer in layers.items() if not is_gate(path)}
 
 
 @torch.no_grad()

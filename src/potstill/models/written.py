@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from potstill.errors import BadInput, PotstillError
-from potstill.models.loading import config_of, lacking, outside_pooler, quantized_as, some
+from potstill.models.loading import config_of, lacking, outside_pooler, pretrained, quantized_as, some
 from potstill.models.weights import weight_files
 
 if TYPE_CHECKING:
@@ -103,8 +103,9 @@ def check_answers(model: PretrainedModel, folder: Path, limit: float) -> None:
             return
     kind: Any = type(model)
     attention = getattr(model.config, "_attn_implementation", None)
+    options = {"config": config, "dtype": model.dtype, "attn_implementation": attention}
     with _quiet():  # of the weights of other blocks, which are left over
-        again = kind.from_pretrained(folder, config=config, dtype=model.dtype, attn_implementation=attention)
+        again: Any = pretrained(kind, folder, "be loaded again", options)
     with torch.no_grad(), ExitStack() as shortened:
         for block in skipped:
             shortened.enter_context(left_out(block, architecture_of(model)))
@@ -126,8 +127,11 @@ def _cut_to_one_block(config: ModelConfig, model: PretrainedModel) -> list[nn.Mo
     from potstill.compression.architecture import architecture_of, blocks_of
     from potstill.compression.layer_kinds import cut_config
 
-    if architecture_of(model).is_repeated:
-        raise BadInput(f"a {model.config.model_type} model runs one block several times")
+    architecture = architecture_of(model)
+    if architecture.is_repeated:
+        raise BadInput(f"a model of type {model.config.model_type!r} runs one block several times")
+    if architecture.has_experts and getattr(config, "quantization_config", None):
+        raise BadInput("quantized experts are read with all blocks")
     blocks = list(blocks_of(model)[1])
     cut_config(config.get_text_config(), [0], len(blocks))
     return blocks[1:]

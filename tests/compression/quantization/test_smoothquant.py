@@ -87,7 +87,7 @@ def test_a_feature_that_the_norm_drops_is_left_alone():
 def test_encoders_have_no_place_for_scales(tmp_path):
     from transformers import AutoModel
 
-    with pytest.raises(BadInput, match="in a bert model what a norm puts out"):
+    with pytest.raises(BadInput, match="in a model of type 'bert' what a norm puts out"):
         scale_folding.behind_norms(AutoModel.from_pretrained(tiny.encoder(tmp_path / "model")))
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from potstill.compression.architecture import architecture_of, stacks_of, stores_transposed
+from potstill.compression.expert_layers import routers
 from potstill.compression.formats import shards
 from potstill.compression.layerwise import block_layers
 from potstill.compression.quantization_config import BITSANDBYTES
@@ -29,8 +30,8 @@ def refuse_floats(model: PretrainedModel) -> None:
     why = architecture_of(model).no_fp8
     if why:
         raise BadInput(
-            f"transformers can't run a {model.config.model_type} model with weights in 8-bit floats: {why}; take "
-            "QuantizeInt8"
+            f"transformers can't run a model of type {model.config.model_type!r} with weights in 8-bit floats: {why}; "
+            "take QuantizeInt8"
         )
 
 
@@ -42,25 +43,28 @@ def refuse_other_layers(model: PretrainedModel, fmt: str, bits: int = 8) -> None
     """
     if stores_transposed(model):
         raise BadInput(
-            f"a {model.config.model_type} model stores its layers as Conv1D, input features first, and the {fmt} "
-            "format holds linear layers only: use CastHalf or GOBO, or take a model of another type, such as llama"
+            f"a model of type {model.config.model_type!r} stores its layers as Conv1D, input features first, and the "
+            f"{fmt} format holds linear layers only: use CastHalf or GOBO, or take a model of another type, "
+            "such as llama"
         )
     _refuse_own_products(model, fmt)
-    if architecture_of(model).has_experts:
+    if architecture_of(model).has_experts and fmt == BITSANDBYTES:
         raise BadInput(
-            f"transformers can't load the experts of a {model.config.model_type} model in the {fmt} format, whose "
-            "names are those of single experts: use CastHalf or GOBO, or prune it"
+            f"models of type {model.config.model_type!r} can't be loaded in the {fmt} format: transformers holds their "
+            "experts as one weight for all, which it doesn't quantize so; take QuantizeInt4, QuantizeInt8 or "
+            "QuantizeFP8"
         )
     why = architecture_of(model).no_bitsandbytes
     if fmt == BITSANDBYTES and why:
         raise BadInput(
-            f"transformers can't load a {model.config.model_type} model in the {fmt} format: {why}; take QuantizeInt8"
+            f"transformers can't load a model of type {model.config.model_type!r} in the {fmt} format: {why}; "
+            "take QuantizeInt8"
         )
     why = architecture_of(model).no_packing
     if bits == 4 and why:
         raise BadInput(
-            f"transformers can't load a {model.config.model_type} model with packed 4-bit weights: {why}; take 8 bits, "
-            "or QuantizeEncoder, which stores them otherwise"
+            f"transformers can't load a model of type {model.config.model_type!r} with packed 4-bit weights: {why}; "
+            "take 8 bits, or QuantizeEncoder, which stores them otherwise"
         )
 
 
@@ -74,14 +78,24 @@ def _refuse_own_products(model: PretrainedModel, fmt: str) -> None:
     own = {type(layer).__name__ for layer in layers if type(layer).forward is not nn.Linear.forward}
     if own:
         raise BadInput(
-            f"a {model.config.model_type} model has layers of its own ({', '.join(sorted(own))}), which multiply by "
-            f"their weights themselves, so that transformers can't run them in the {fmt} format: use CastHalf or GOBO"
+            f"a model of type {model.config.model_type!r} has layers of its own ({', '.join(sorted(own))}), which "
+            f"multiply by their weights themselves, so that transformers can't run them in the {fmt} format: "
+            "use CastHalf or GOBO"
         )
 
 
 def other_linear_layers(model: PretrainedModel, quantized: Container[str]) -> list[str]:
-    """Return the linear layers that are not among the `quantized`, such as heads and poolers, by path."""
-    return [path for path, module in model.named_modules() if isinstance(module, nn.Linear) and path not in quantized]
+    """Return the linear layers that are not among the `quantized`, such as heads and poolers, by path; and routers."""
+    layers = [path for path, module in model.named_modules() if isinstance(module, nn.Linear) and path not in quantized]
+    # to a server they are linear layers
+    return [*layers, *routers(model)]
+
+
+def stored_name(model: PretrainedModel, name: str) -> str:
+    """Return the name that checkpoints have for the tensor or layer called `name` in `model`."""
+    for ours, stored in architecture_of(model).stored_names:
+        name = name.replace(ours, stored)
+    return name
 
 
 class CheckpointWriter:
@@ -105,7 +119,8 @@ class CheckpointWriter:
     def add(self, path: str, tensors: Mapping[str, Tensor]) -> None:
         """Write `tensors`, by name, in place of the weight of the layer at `path`."""
         self.layers.add(path)
-        self._shards.add({f"{path}.{name}": tensor for name, tensor in tensors.items()})
+        stored = stored_name(self._model, path)
+        self._shards.add({f"{stored}.{name}": tensor for name, tensor in tensors.items()})
 
     def finish(self, quantization_config: Mapping[str, Any], dtype: torch.dtype) -> None:
         """Write the other weights, config.json and the generation config.
@@ -118,7 +133,7 @@ class CheckpointWriter:
         left_out = {*tied(self._model), *(f"{path}.weight" for path in self.layers)}
         for name, value in self._model.state_dict().items():
             if name not in left_out:
-                self._shards.add({name: value})
+                self._shards.add({stored_name(self._model, name): value})
         self._shards.finish()
         config = deepcopy(self._model.config)
         config.architectures = [type(self._model).__name__]

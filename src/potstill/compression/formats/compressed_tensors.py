@@ -154,7 +154,13 @@ class CompressedTensorsWriter:
 
     def finish(self) -> None:
         """Write the other weights, config.json and the generation config."""
-        config = quantization_config(self._schemes, checkpoint.other_linear_layers(self._model, self._schemes))
+        config = quantization_config(
+            {checkpoint.stored_name(self._model, path): scheme for path, scheme in self._schemes.items()},
+            [
+                checkpoint.stored_name(self._model, path)
+                for path in checkpoint.other_linear_layers(self._model, self._schemes)
+            ],
+        )
         self._writer.finish(config, self._dtype)
 
 

@@ -77,9 +77,12 @@ class SparseGPTPrune(LayerwisePrune):
         Raises:
             BadInput: they don't.
         """
+        from potstill.compression.layerwise import quantizable
+
         check_pattern(layers, self.pattern)
         if self.bits == 4:
-            check_widths({path: tuple(layer.weight.shape) for path, layer in layers.items()}, self.group_size)
+            shapes = {path: tuple(layer.weight.shape) for path, layer in quantizable(layers).items()}
+            check_widths(shapes, self.group_size)
 
     def run(self, model: ModelSource, calibration: Dataset, context: Context) -> Path:
         """Prune `model` and write its folder.
@@ -88,6 +91,7 @@ class SparseGPTPrune(LayerwisePrune):
             BadInput: the model can't be pruned in this way, the calibration rows are of no use, or the activations have
                 no Hessian that can be inverted.
         """
+        from potstill.compression.expert_layers import is_gate
         from potstill.compression.layerwise import block_layers
         from potstill.compression.pruning.sparsegpt import prune_layer
         from potstill.compression.quantization.gptq import Hessian
@@ -100,8 +104,9 @@ class SparseGPTPrune(LayerwisePrune):
         writer = None if self.bits is None else writer_for(loaded, context)
 
         def change(path: str, weight: Tensor, hessian: Hessian) -> Tensor:
+            rounding = None if is_gate(path) else self._rounding(weight)
             with naming_layer(path, hessian, self.damping, context):
-                pruned = prune_layer(weight, hessian, self.sparsity, pattern, self.damping, self._rounding(weight))
+                pruned = prune_layer(weight, hessian, self.sparsity, pattern, self.damping, rounding)
             if writer is not None and pruned.quantized is not None:
                 writer.add(path, pruned.quantized)
             return pruned.weight
@@ -140,8 +145,8 @@ class SparseGPTPrune(LayerwisePrune):
 
         if self.bits is not None and stores_transposed(model):
             raise BadInput(
-                f"a {model.config.model_type} model has no linear layers that compressed-tensors could store, so what "
-                "survives can't be quantized: leave bits out"
+                f"a model of type {model.config.model_type!r} has no linear layers that compressed-tensors could "
+                "store, so what survives can't be quantized: leave bits out"
             )
         if self.bits is not None:
             refuse_other_layers(model, "compressed-tensors", self.bits)

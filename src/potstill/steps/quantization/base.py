@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 COMPRESSED_TENSORS = "compressed-tensors"
 """Name of the format that vLLM loads."""
+EXPERTS_RUN_IN = "vLLM on a GPU, and Potstill; transformers loads experts in FP8 and in int4 without zero points only"
+"""Who runs quantized experts: vLLM's kernels for a CPU want AMX."""
 LEAST_RATIO = 1e-9
 """Least ratio of two errors that a mean takes."""
 ROUNDED = 0.6
@@ -151,6 +153,8 @@ def publish_quantized(loaded: Loaded, writer: CompressedTensorsWriter, context: 
 
 def publish_as(loaded: Loaded, context: Context, card: Card) -> Path:
     """Add what the folder of a written model shares with the original's, and its card; return it."""
+    from potstill.compression.architecture import architecture_of
+
     loaded.carry(context.out)
     base = name_of(loaded.folder)
     recipe = {**card.recipe, "format": card.fmt}
@@ -161,6 +165,8 @@ def publish_as(loaded: Loaded, context: Context, card: Card) -> Path:
     # vLLM has no kernels for the encoders' layers in this format
     elif loaded.task != "text-generation":
         recipe["runs in"] = "transformers; vLLM does not load a quantized encoder"
+    elif architecture_of(loaded.model).has_experts and card.fmt == COMPRESSED_TENSORS:
+        recipe["runs in"] = EXPERTS_RUN_IN
     write_card(
         context.out,
         title=f"{base}, {card.suffix}",

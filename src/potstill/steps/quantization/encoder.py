@@ -120,8 +120,8 @@ def around_the_blocks(model: PretrainedModel) -> dict[str, Any]:
 
     if not architecture_of(model).is_encoder:
         raise BadInput(
-            f"a {model.config.model_type} model is no encoder, and vLLM reads no 4-bit embeddings: take QuantizeInt4, "
-            "and TrimVocabulary for fewer embeddings"
+            f"a model of type {model.config.model_type!r} is no encoder, and vLLM reads no 4-bit embeddings: take "
+            "QuantizeInt4, and TrimVocabulary for fewer embeddings"
         )
     # an output layer tied to the embeddings would read them packed, which transformers' format can't
     if model.get_output_embeddings() is not None:

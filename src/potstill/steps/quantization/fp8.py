@@ -35,7 +35,7 @@ class QuantizeFP8(CalibratedStep):
             BadInput: the model can't be quantized, or the rows can't be used.
         """
         from potstill.compression.formats import checkpoint as stored
-        from potstill.compression.layerwise import block_layers
+        from potstill.compression.layerwise import block_layers, quantizable
         from potstill.compression.quantization import fp8
         from potstill.compression.quantization.activations import quantized_activations
 
@@ -43,7 +43,7 @@ class QuantizeFP8(CalibratedStep):
         stored.refuse_other_layers(loaded.model, "compressed-tensors")
         stored.refuse_floats(loaded.model)
         before = reference(self, loaded, calibration) if calibration is not None else None
-        layers = block_layers(loaded.model)
+        layers = quantizable(block_layers(loaded.model))
         writer = writer_for(loaded, context)
         writer.add_all(round_layers(layers, lambda weight: fp8.quantize(weight, weight.dtype)))
         figures: dict[str, float] = {}

@@ -72,12 +72,12 @@ class QuantizeInt4(FittedStep):
             BadInput: a layer's width does not fit the format, or the calibration can't be used.
         """
         from potstill.compression.formats import checkpoint as stored
-        from potstill.compression.layerwise import block_layers
+        from potstill.compression.layerwise import block_layers, quantizable
 
         # in 16 bits, as it will be served: scales fitted to float32 weights would be rounded once more
         loaded = folder.load(model, half=True)
         stored.refuse_other_layers(loaded.model, "compressed-tensors", 4)
-        layers = block_layers(loaded.model)
+        layers = quantizable(block_layers(loaded.model))
         check_widths({path: tuple(layer.weight.shape) for path, layer in layers.items()}, self.group_size)
         note_processor(context)
         # the original's outputs, before its weights change under it
@@ -128,16 +128,20 @@ def gptq_layers(
     The error of each layer's outputs as a share of rounding's is added to `ratios`, if they are given.
     """
     from potstill.compression.architecture import blocks_of
-    from potstill.compression.layerwise import sharing, walk
-    from potstill.compression.quantization.gptq import Hessian, error_against_rounding, quantize_together
+    from potstill.compression.layerwise import quantizable, sharing, walk
+    from potstill.compression.quantization.gptq import Hessian, error_against_rounding, quantize_together, sees_few
 
     total = len(blocks_of(model)[1])
     for number, block in enumerate(walk(model, batches)):
         # X X^T of the inputs as the blocks before, quantized by now, give them: later blocks make up for earlier errors
         hessians = block.record(lambda layer: Hessian(layer.in_features, layer.weight.device))
-        for hessian, paths in sharing(hessians):
-            weights = {path: block.layers[path].weight.data for path in paths}
-            with naming_layer(paths[0], hessian, damping, context):
+        for hessian, together in sharing(hessians):
+            layers = quantizable({path: block.layers[path] for path in together})
+            if sees_few(together[0], hessian):
+                yield from rounded_experts(layers, hessian.tokens, context, group_size, symmetric)
+                continue
+            weights = {path: layer.weight.data for path, layer in layers.items()}
+            with naming_layer(together[0], hessian, damping, context):
                 # query, key and value (gate and up) read one input: as one matrix they need one factorization
                 quantized = quantize_together(weights, hessian, 4, group_size, damping, model.dtype, symmetric)
             for path, weight in weights.items():
@@ -148,6 +152,16 @@ def gptq_layers(
             hessian.forget_inverses()
             yield from quantized.items()
         context.progress(number + 1, total, note=block.name)
+
+
+def rounded_experts(
+    layers: Mapping[str, Any], tokens: int, context: Context, group_size: int, symmetric: bool = True
+) -> Iterator[tuple[str, Quantized]]:
+    """Round the `layers` of an expert that saw too few `tokens` for GPTQ, and note it; see `gptq.sees_few`."""
+    from potstill.compression.quantization import rounding
+
+    context.notes.setdefault("experts rounded", {}).update(dict.fromkeys(layers, tokens))
+    return round_layers(layers, lambda weight: rounding.quantize(weight, 4, group_size, weight.dtype, symmetric))
 
 
 def awq_layers(

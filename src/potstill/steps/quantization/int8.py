@@ -63,7 +63,7 @@ class QuantizeInt8(CalibratedStep):
             BadInput: the model can't be quantized, or the rows can't be used.
         """
         from potstill.compression.formats import checkpoint as stored
-        from potstill.compression.layerwise import block_layers
+        from potstill.compression.layerwise import block_layers, quantizable
         from potstill.compression.quantization.activations import quantized_activations
 
         loaded = folder.load(model, half=True)
@@ -72,7 +72,7 @@ class QuantizeInt8(CalibratedStep):
         smoothing = Smoothing()
         if before:
             smoothing = smooth(loaded.model, before.drawn, self.smoothquant, context, harm_of=self.wide > 0)
-        layers = block_layers(loaded.model)
+        layers = quantizable(block_layers(loaded.model))
         if self.smoothquant == "search" and before:
             context.notes["smoothquant"] = smoothing.strengths
         wide = self._left_wide(loaded.model, layers, smoothing.harm, context) if smoothing.harm else []

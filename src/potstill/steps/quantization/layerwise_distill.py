@@ -59,13 +59,13 @@ class LayerwiseDistill(FittedStep):
             BadInput: a layer's width does not fit the format, or the calibration can't be used.
         """
         from potstill.compression.formats import checkpoint as stored
-        from potstill.compression.layerwise import block_layers
+        from potstill.compression.layerwise import block_layers, quantizable
 
         loaded = folder.load(model, half=True)
         stored.refuse_other_layers(loaded.model, "compressed-tensors", self.bits)
         if self.bits == 4:
-            shapes = {path: tuple(layer.weight.shape) for path, layer in block_layers(loaded.model).items()}
-            check_widths(shapes, self.group_size)
+            layers = quantizable(block_layers(loaded.model))
+            check_widths({path: tuple(layer.weight.shape) for path, layer in layers.items()}, self.group_size)
             note_processor(context)
         before = reference(self, loaded, calibration)
         writer = writer_for(loaded, context)
@@ -93,7 +93,7 @@ class LayerwiseDistill(FittedStep):
         While `served` is open, finished blocks quantize their activations as they will when they are served.
         """
         from potstill.compression.architecture import blocks_of
-        from potstill.compression.layerwise import walk
+        from potstill.compression.layerwise import quantizable, walk
         from potstill.compression.quantization.activations import quantized_activations
         from potstill.compression.quantization.layerwise_distill import distill_block
 
@@ -105,7 +105,7 @@ class LayerwiseDistill(FittedStep):
             errors.append({"block": block.name, "rounded": distilled.rounded_error, "distilled": distilled.error})
             if self.bits == 8:
                 # later blocks then train on what int8 kernels will feed them
-                served.enter_context(quantized_activations(list(block.layers.values())))
+                served.enter_context(quantized_activations(list(quantizable(block.layers).values())))
             context.progress(number + 1, total, note=block.name)
         context.notes["blocks"] = errors
 

@@ -102,11 +102,11 @@ class MixedPrecision(FittedStep):
             BadInput: the format does not hold them.
         """
         from potstill.compression.formats import checkpoint as stored
-        from potstill.compression.layerwise import block_layers
+        from potstill.compression.layerwise import block_layers, quantizable
         from potstill.compression.quantization import sensitivity
 
         stored.refuse_other_layers(model, "compressed-tensors", min(self.choices))
-        layers = block_layers(model)
+        layers = quantizable(block_layers(model))
         if 4 in self.choices:
             check_widths({path: tuple(layer.weight.shape) for path, layer in layers.items()}, sensitivity.GROUP)
             note_processor(context)
@@ -183,20 +183,20 @@ def quantize_by(
 
     Yields path and integers.
     """
-    from potstill.compression.layerwise import walk
-    from potstill.compression.quantization.gptq import Hessian, quantize_layer
+    from potstill.compression.layerwise import quantizable, walk
+    from potstill.compression.quantization.gptq import Hessian, quantize_layer, sees_few
     from potstill.compression.quantization.sensitivity import GROUP, rounded_to
 
     for block in walk(model, batches):
         hessians = block.record(lambda layer: Hessian(layer.in_features, layer.weight.device))
-        for path, layer in block.layers.items():
+        for path, layer in quantizable(block.layers).items():
             weight, bits = layer.weight.data, bits_of[path]
             if bits == 16:
                 continue
             # to nearest at 8 bits: its error is a small part of what GPTQ saves at 4
             quantized = (
                 quantize_layer(weight, hessians[path], 4, GROUP, damping, weight.dtype)
-                if bits == 4
+                if bits == 4 and not sees_few(path, hessians[path])
                 else rounded_to(weight, bits)
             )
             weight.copy_(quantized.dequantize())
