@@ -119,8 +119,7 @@ class CheckpointWriter:
     def add(self, path: str, tensors: Mapping[str, Tensor]) -> None:
         """Write `tensors`, by name, in place of the weight of the layer at `path`."""
         self.layers.add(path)
-        stored = stored_name(self._model, path)
-        self._shards.add({f"{stored}.{name}": tensor for name, tensor in tensors.items()})
+        self._shards.add({stored_name(self._model, f"{path}.{name}"): tensor for name, tensor in tensors.items()})
 
     def finish(self, quantization_config: Mapping[str, Any], dtype: torch.dtype) -> None:
         """Write the other weights, config.json and the generation config.
