@@ -151,7 +151,7 @@ def with_head(folder: Path, dtype: torch.dtype | str = "auto") -> PretrainedMode
     model = pretrained(kind, folder, f"be loaded as a {names[0]}", options).eval()
     if method:
         # by these it would be saved under the names of its quantized weights
-        model._weight_conversions = None  # type: ignore[assignment] # of transformers
+        vars(model).pop("_weight_conversions", None)
     return model
 
 
