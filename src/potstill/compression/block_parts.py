@@ -78,6 +78,8 @@ class Architecture:
     """Whether the feed-forward of some blocks is a mixture of experts, so that `units` and `down` name no one layer."""
     stored_names: tuple[tuple[str, str], ...] = ()
     """Parts of the names of layers, and what checkpoints have in their place: those of experts, in some types."""
+    for_potstill_alone: bool = False
+    """Whether vLLM's loader can't read quantized experts of the type."""
     no_fp8: str = ""
     """Why transformers can't run its layers with weights in 8-bit floats, where it can't."""
     no_bitsandbytes: str = ""
