@@ -121,7 +121,7 @@ def calibration_texts(
 
     _check_length(config, max_length)
     if text is None and architecture_for(config).is_encoder:
-        raise BadInput(f"a {config.model_type} model reads texts and no chats: name their column with text=")
+        raise BadInput(f"a model of type {config.model_type!r} reads texts and no chats: name their column with text=")
 
     texts: list[tuple[Tensor, int]] = []
     numbers: list[int] = []
