@@ -14,7 +14,6 @@ REFUSED = {
     *((name, "int8") for name in typed_models.EXPERT_MODELS),
     ("ALBERT", "keep layers"),
     *(("gpt-oss", column) for column in ("Wanda", "depth")),
-    *((name, column) for name in typed_models.ENCODER_DECODERS for column in ("Wanda", "depth")),
 }
 """What can't be, each with a reason."""
 
