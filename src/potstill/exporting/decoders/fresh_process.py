@@ -51,6 +51,10 @@ def opened(runtime: RuntimeName, folder: Path, room: int = 0) -> Runtime:
             from potstill.exporting.decoders.onnx_runtime import GenAI
 
             return GenAI(folder)
+        case "onnxruntime":
+            from potstill.exporting.decoders.onnx_pairs_runtime import OnnxPairs
+
+            return OnnxPairs(folder)
         case "openvino":
             from potstill.exporting.decoders.openvino_runtime import OpenVINO
 
