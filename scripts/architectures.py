@@ -139,8 +139,8 @@ an encoder-decoder, and `Classifier` on every encoder.
 """
 ENCODERS = "*GGUF*, *ONNX* and *OpenVINO* are `Export` for causal models, and `ExportEncoder` here.\n"
 DECODERS = (
-    "Encoder-decoders are trained and decoded, pruned block by block in both halves, and written to ONNX; they have two "
-    "lists of blocks, which the other methods that go block by block don't know.\n"
+    "Encoder-decoders are trained and decoded, pruned block by block in both halves, and written to ONNX; they have "
+    "two lists of blocks, which the other methods that go block by block don't know.\n"
 )
 
 if __name__ == "__main__":
