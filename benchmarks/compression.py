@@ -51,8 +51,8 @@ Methods = Mapping[str, tuple[type[Step], Mapping[str, Any]]]
 """By name: the step, and its fields besides model and calibration texts."""
 QUANTIZED: Methods = {
     "float16": (CastHalf, {"dtype": "float16"}),
-    "int8, W8A8": (QuantizeInt8, {}),
-    "int8, SmoothQuant": (QuantizeInt8, {"smoothquant": 0.5}),
+    "int8, W8A8": (QuantizeInt8, {"smoothquant": None, "wide": 0.0}),
+    "int8, SmoothQuant": (QuantizeInt8, {"smoothquant": 0.5, "wide": 0.0}),
     "int4-128, rounded": (QuantizeInt4, {"group_size": 128, "method": "rtn"}),
     "int4-128, GPTQ": (QuantizeInt4, {"group_size": 128}),
     "int4-128, AWQ": (QuantizeInt4, {"group_size": 128, "method": "awq"}),

@@ -105,7 +105,7 @@ def methods(size: Size) -> Mapping[str, tuple[type[Step], Mapping[str, Any]]]:
         "CastHalf": (CastHalf, {"dtype": "float16"}),
         "QuantizeFP8": (QuantizeFP8, {}),
         "QuantizeInt8": (QuantizeInt8, {}),
-        "QuantizeInt8, SmoothQuant": (QuantizeInt8, {"smoothquant": 0.5}),
+        "QuantizeInt8, SmoothQuant": (QuantizeInt8, {"smoothquant": 0.5, "wide": 0.0}),
         "QuantizeInt4, rounded": (QuantizeInt4, {"method": "rtn"}),
         "QuantizeInt4, GPTQ": (QuantizeInt4, {}),
         "QuantizeInt4, AWQ": (QuantizeInt4, {"method": "awq"}),

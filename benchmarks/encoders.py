@@ -109,7 +109,7 @@ def low(given: argparse.Namespace, whole: Classifier, rows: Any) -> Made:
 
 def bits(given: argparse.Namespace, whole: Classifier, rows: Any) -> Made:
     """Return quantized models: 8 and 4 bits, both, and Gaussian outliers beside few centroids."""
-    result: Made = {"int8": QuantizeInt8(whole, **calibrated(rows))}
+    result: Made = {"int8": QuantizeInt8(whole, **calibrated(rows), smoothquant=None, wide=0.0)}
     result["int4-32, rounded"] = QuantizeInt4(whole, **calibrated(rows), method="rtn")
     result["int4-32, GPTQ"] = QuantizeInt4(whole, **calibrated(rows))
     for mean in (5.0, 6.0):

@@ -134,7 +134,7 @@ def by_potstill(request: Mapping[str, Any]) -> dict[str, float]:
         "GPTQ": lambda: QuantizeInt4(request["model"], **four),
         "AWQ": lambda: QuantizeInt4(request["model"], **four, method="awq", symmetric=False),
         "W8A8": lambda: QuantizeInt8(request["model"]),
-        "W8A8, SmoothQuant": lambda: QuantizeInt8(request["model"], **fields, smoothquant=0.5),
+        "W8A8, SmoothQuant": lambda: QuantizeInt8(request["model"], **fields, smoothquant=0.5, wide=0.0),
     }
     step: Any = steps[request["case"]]()
     context = context_in(Path(request["out"]), "quantized", request["threads"])
@@ -153,16 +153,18 @@ def compression_alone(request: Mapping[str, Any], step: Any, rows: Any, context:
     from potstill.steps.quantization.base import round_layers
 
     loaded = checkpoint.load(request["model"], half=True)
-    batches = [] if request["case"] == "W8A8" else draw(step, loaded, rows).batches()
+    drawn = None if request["case"] == "W8A8" else draw(step, loaded, rows)
+    batches = drawn.batches() if drawn else []
     started = time.process_time()
     if request["case"] == "GPTQ":
-        gptq_layers(loaded.model, batches, request["group"], step.damping, context)
+        list(gptq_layers(loaded.model, batches, request["group"], step.damping, context))
     elif request["case"] == "AWQ":
-        awq_layers(loaded.model, batches, request["group"], context, symmetric=False)
-    elif request["case"] == "W8A8":
-        round_layers(block_layers(loaded.model), lambda weight: rounding.quantize(weight, 8, None, weight.dtype))
+        list(awq_layers(loaded.model, batches, request["group"], context, symmetric=False))
+    elif not drawn:
+        layers = block_layers(loaded.model)
+        list(round_layers(layers, lambda weight: rounding.quantize(weight, 8, None, weight.dtype)))
     else:
-        smoothing = smooth(loaded.model, batches, step.smoothquant, context)
+        smoothing = smooth(loaded.model, drawn, step.smoothquant, context)
         for path, layer in block_layers(loaded.model).items():
             smoothing.rounded(path, layer)
     return time.process_time() - started

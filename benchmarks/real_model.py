@@ -35,10 +35,10 @@ LENGTH = 256
 WINDOW = 512
 """Tokens that are read at once."""
 METHODS: Mapping[str, tuple[type[Step], Mapping[str, Any]]] = {
-    "int8, rounded": (QuantizeInt8, {}),
-    "int8, SmoothQuant 0.5": (QuantizeInt8, {"smoothquant": 0.5}),
-    "int8, SmoothQuant searched": (QuantizeInt8, {"smoothquant": "search"}),
-    "int8, the most harmed layers in 16 bits": (QuantizeInt8, {"smoothquant": "search", "wide": 0.05}),
+    "int8, rounded": (QuantizeInt8, {"smoothquant": None, "wide": 0.0}),
+    "int8, SmoothQuant 0.5": (QuantizeInt8, {"smoothquant": 0.5, "wide": 0.0}),
+    "int8, SmoothQuant searched": (QuantizeInt8, {"wide": 0.0}),
+    "int8, by default": (QuantizeInt8, {}),
     **{
         f"int4-64, {name}": (kind, {"group_size": 64, **fields})
         for name, kind, fields in (

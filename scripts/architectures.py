@@ -98,13 +98,14 @@ def page(done: dict[tuple[str, str], dict[str, str]]) -> str:
     for title, types, note in (
         ("Causal models", typed_models.CAUSAL, ""),
         ("Encoders", typed_models.ENCODERS, ENCODERS),
-        ("Mixtures of experts", typed_models.EXPERT_MODELS, ""),
+        ("Mixtures of experts", typed_models.EXPERT_MODELS, EXPERTS),
+        ("Models that see images", typed_models.VISION, VISION),
         ("Encoder-decoders", typed_models.ENCODER_DECODERS, DECODERS),
     ):
         columns = [column for column in type_matrix.COLUMNS if any((name, column) in done for name in types)]
         reasons: dict[str, int] = {}
         rows = [f"| | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
-        for name, (kind, _) in types.items():
+        for name, (kind, *_) in types.items():
             cells = [_shown(done.get((name, column)), reasons) for column in columns]
             rows.append(f"| {name} (`{kind}`) | {' | '.join(cells)} |")
         if columns:
@@ -129,7 +130,9 @@ HEAD = """# Which steps work on which models
 Written by `scripts/architectures.py`: each cell runs the step on a tiny model of the type with random weights, loads
 what it wrote with transformers, and checks what the step promises. *Keep layers* and *depth*: the logits are those of
 the model with the other blocks passed over. *Magnitude*, *Wanda* and *2:4*: bit for bit the dense model under the mask.
-*Width*, *hidden* (with heads) and *Bonsai*: a smaller model that loads. Quantized ones: logits within the rounding.
+*Width*, *hidden* (with heads) and *Bonsai*: a smaller model that loads. Quantized ones: logits to the bit those of the
+numbers stored, and no further from the original than twice what rounding to nearest is (*NF4* and *GOBO*: it loads,
+within the rounding).
 Exports: read by a runtime, which answers as the model in memory; *vLLM* serves the model of *int8* (where that can't
 be, the 16-bit one), and was run for some types. A number stands for the reason under the table.
 What is said of each type is in one place, `potstill/compression/model_types.py`.
@@ -138,6 +141,11 @@ Training (`HardLabel`, `SoftLabel`, with `LoRA` or not) works on every type that
 an encoder-decoder, and `Classifier` on every encoder.
 """
 ENCODERS = "*GGUF*, *ONNX* and *OpenVINO* are `Export` for causal models, and `ExportEncoder` here.\n"
+EXPERTS = (
+    "Experts are quantized one by one, by the tokens that each sees, and read by Potstill; [Mixtures of experts]"
+    "(../howto/experts.md) says who else reads them.\n"
+)
+VISION = "The whole is refused with the step to take: `TextPart`. The table is of the model that it writes.\n"
 DECODERS = (
     "Encoder-decoders are trained and decoded, pruned block by block in both halves, and written to ONNX; they have "
     "two lists of blocks, which the other methods that go block by block don't know.\n"

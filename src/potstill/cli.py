@@ -74,6 +74,14 @@ def _parser() -> argparse.ArgumentParser:
     _choosing_options(planning)
     demo = _command(subparsers, "demo", "run the main job on the embedded teacher, offline, on a CPU", commands.demo)
     _running_options(demo)
+    starting = _command(subparsers, "new", "write a ready pipeline, with sample rows, that runs at once", commands.new)
+    starting.add_argument("kind", nargs="?", metavar="KIND", help="which one (--list names them)")
+    starting.add_argument("file", nargs="?", metavar="FILE.py", help="file to write (default: KIND/KIND.py)")
+    starting.add_argument("--list", action="store_true", help="name the ready pipelines; write nothing")
+    starting.add_argument("--real", action="store_true", help="with models of the Hub, not those that are shipped")
+    answering = "answer a question that the pipeline has, e.g. labels=billing,bug,other; else a terminal is asked"
+    starting.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="settings", help=answering)
+    starting.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     for name, text, function in (
         ("ls", "list what the store holds", commands.ls),
         ("verify", "hash everything in the store again", commands.verify),

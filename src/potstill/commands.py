@@ -13,7 +13,7 @@ from potstill.errors import RequestError
 
 if TYPE_CHECKING:
     from potstill.engine.pipeline import Pipeline
-    from potstill.engine.records import Run
+    from potstill.engine.records import Record, Run
 
 DONE, FAILED, WRONG = 0, 1, 2
 """Exit codes."""
@@ -58,12 +58,22 @@ def _execute(pipeline: Pipeline, options: argparse.Namespace) -> int:
     finally:
         watcher.close()
     for record in run.failed:
-        say(f"error: {record.name} failed; its log: potstill log {record.key} --store {run.store}", sys.stderr)
+        say(f"error: {record.name} failed{_where(run, record)}", sys.stderr)
     if not options.json:
         _print_outputs(run)
     wrong = any(record.bad_request for record in run.failed)
     print_json(options, run.as_json())
     return (WRONG if wrong else FAILED) if run.failed else DONE
+
+
+def _where(run: Run, record: Record) -> str:
+    """Return where more is to be read about a step that failed; nothing of one that failed before it had a log."""
+    from potstill.engine.inventory import log_file
+    from potstill.engine.pipeline import open_store
+
+    if log_file(open_store(run.store), record.key) is None:
+        return " before it had a log"
+    return f"; its log: potstill log {record.key} --store {run.store}"
 
 
 def _print_outputs(run: Run) -> None:
@@ -85,6 +95,9 @@ def plan(options: argparse.Namespace) -> int:
         for part in ("calls", "cached", "tokens", "dollars", "disk")
     }
     say(f"{len(planned) - len(misses)} hits, {len(misses)} misses: about {_priced(cost)}")
+    for step in misses:
+        if step.estimate.unknown:
+            say(f"not among these: what {step.name} asks, {step.estimate.unknown}")
     print_json(options, {"pipeline": pipeline.name, "steps": [step.as_json() for step in planned], **cost})
     return DONE
 
@@ -95,6 +108,41 @@ def _priced(cost: Mapping[str, float]) -> str:
     price = f", ${cost['dollars']:,.2f}" if cost["dollars"] else ""
     disk = f"{cost['disk'] / 1e6:,.1f} MB of disk"
     return f"{cost['calls']:,} teacher calls{cached}, {cost['tokens']:,} tokens{price}, {disk}"
+
+
+def new(options: argparse.Namespace) -> int:
+    """Write a ready pipeline, or list those that there are."""
+    from pathlib import Path
+
+    from potstill.scaffold.template import kinds, template
+    from potstill.scaffold.write import ask, questions_of, read_settings, write
+
+    if options.list:
+        return _list_templates(options)
+    if not options.kind:
+        raise RequestError(f"say which ready pipeline: {', '.join(kinds())} (`potstill new --list` describes them)")
+    chosen = template(options.kind)
+    file = Path(options.file or f"{chosen.kind}/{chosen.kind}.py")
+    answers = read_settings(options.settings)
+    if not answers and sys.stdin.isatty() and sys.stdout.isatty():
+        answers = ask(questions_of(chosen, real=options.real), input)
+    written = [str(path) for path in write(chosen, file, answers, real=options.real)]
+    for path in written:
+        say(path)
+    say(f"run it: potstill run {file}")
+    print_json(options, {"kind": chosen.kind, "files": written})
+    return DONE
+
+
+def _list_templates(options: argparse.Namespace) -> int:
+    """Name the ready pipelines with what they do."""
+    from potstill.scaffold.template import kinds, template
+
+    summaries = {kind: template(kind).summary for kind in kinds()}
+    for kind, summary in summaries.items():
+        say(f"{kind:12} {summary}")
+    print_json(options, {"kinds": summaries})
+    return DONE
 
 
 def ls(options: argparse.Namespace) -> int:

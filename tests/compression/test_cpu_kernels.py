@@ -41,3 +41,16 @@ def test_a_folder_that_can_not_be_read_is_left_to_who_loads_it(tmp_path, config)
     processor = tmp_path / "cpuinfo"
     processor.write_text("flags : fpu avx2\n")
     assert unserved(tmp_path, processor) is None
+
+
+@pytest.mark.parametrize(("knows", "bits", "served"), [("avx512f", 8, False), ("avx512f amx_tile", 8, True)])
+def test_quantized_experts_want_amx(tmp_path, monkeypatch, knows, bits, served):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    processor = tmp_path / "cpuinfo"
+    processor.write_text(f"flags : fpu {knows}\n")
+    config = {"num_experts": 4, "quantization_config": exported.quantization(bits)}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert (unserved(tmp_path, processor) is None) == served
+    # in 16 bits they are served anywhere
+    (tmp_path / "config.json").write_text(json.dumps({"num_experts": 4}))
+    assert unserved(tmp_path, processor) is None

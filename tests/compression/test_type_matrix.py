@@ -11,9 +11,7 @@ COLUMNS = ("keep layers", "Wanda", "depth", "int8")
 REFUSED = {
     ("ALBERT", "depth"),
     *((name, "int8") for name in ("GPT-2", "Falcon", "Falcon-7B", "Falcon-RW")),
-    *((name, "int8") for name in typed_models.EXPERT_MODELS),
     ("ALBERT", "keep layers"),
-    *(("gpt-oss", column) for column in ("Wanda", "depth")),
 }
 """What can't be, each with a reason."""
 

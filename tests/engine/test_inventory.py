@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -94,3 +95,30 @@ def test_an_error_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str
     said = capsys.readouterr()
     assert (said.out + said.err).count("it broke in two") == 1
     assert "error: fails failed; its log: potstill log" in said.err
+
+
+def test_of_a_step_that_failed_before_it_had_a_log_the_error_is_what_log_prints(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from potstill.cli import main
+
+    (tmp_path / "pipe.py").write_text(
+        "from potstill import Pipeline, Step\n"
+        "class Makes(Step):\n    def run(self): return [{'a': 1}]\n"
+        "pipeline = Pipeline('p', outputs={'x': Makes(name='makes')})\n"
+    )
+    run, store = ["run", str(tmp_path / "pipe.py"), "--store", str(tmp_path / "store"), "--json"], tmp_path / "store"
+    assert main(run) == 0
+    key = json.loads(capsys.readouterr().out.splitlines()[-1])["steps"][0]["key"]
+    shutil.rmtree(store / "artifacts" / key)
+    shutil.rmtree(store / "work", ignore_errors=True)
+    (store / "work").mkdir()
+    (store / "work" / key).write_text("somebody's file")
+    assert main(run) == 2
+    said = capsys.readouterr()
+    assert "error: makes failed before it had a log" in said.err
+    assert "potstill log" not in said.err
+    error = json.loads(said.out.splitlines()[-1])["steps"][0]["error"]
+    assert main(["log", key[:12], "--store", str(store)]) == 0
+    assert capsys.readouterr().out == f"It failed before it had a log: {error}\n"
+    assert main(["log", "0" * 12, "--store", str(store)]) == 2

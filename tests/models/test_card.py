@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from potstill.models.card import escape, name_of, write_card
+from potstill.models.card import name_of, write_card
 
 FIELDS = {"made_from": "base", "recipe": {}, "figures": {}}
 
@@ -41,10 +41,6 @@ def test_a_card_names_its_model(tmp_path):
     assert name_of("Qwen/Qwen3-0.6B") == "Qwen/Qwen3-0.6B"
     (tmp_path / "README.md").unlink()
     assert name_of(tmp_path) == tmp_path.name
-
-
-def test_escape_keeps_one_line():
-    assert escape("a\nb | `c`") == "a b \\| \\`c\\`"
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ import json
 import pytest
 import yaml
 
+from potstill import steps
 from potstill.engine.context import Ancestor
 from potstill.models.licences import Licence, Source, named
-from potstill.publishing.cards import model_card, relation_of
+from potstill.publishing.cards import METRICS, model_card, relation_of
 
 
 def model(folder, config=None, **files):
@@ -92,3 +93,31 @@ def test_an_address_is_named_without_what_opens_it():
     assert named("s3://key:secret@bucket/rows.jsonl?signed=abc#x") == "s3://bucket/rows.jsonl"
     assert named("https://me:secret@host:8000/v1 owner/model") == "https://host:8000/v1 owner/model"
     assert named("https://host/a@b.jsonl") == "https://host/a@b.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("kind", "scores", "listed"),
+    [
+        ("EvaluateChoices", {"accuracy": 0.5, "chance": 0.25}, {"accuracy": 0.5}),
+        ("EvaluateAgreement", {"agreement": 0.9, "top1": 0.8, "kl": None}, {"agreement": 0.9, "top1": 0.8}),
+        ("EvaluateGrades", {"grade": 3.5, "grade_low": 3.0}, {"grade": 3.5}),
+        ("EvaluatePairs", {"win_rate": 0.6, "ties": 0.1}, {"win_rate": 0.6}),
+        ("EvaluatePerplexity", {"perplexity": 9.0, "tokens": 12}, {"perplexity": 9.0}),
+        ("LMEval", {"n": 9, "acc": 0.4, "acc_low": 0.2, "acc_high": 0.6, "bleu": 1.5}, {"acc": 0.4, "bleu": 1.5}),
+        ("Evaluate", {"exact_match": 0.5, "measures": {"rouge": {"value": 0.3}}}, {"exact_match": 0.5, "rouge": 0.3}),
+        ("EvaluateClassifier", {"accuracy": float("nan")}, {}),
+    ],
+)
+def test_figures_of_every_evaluation_are_results_in_the_hubs_form(tmp_path, kind, scores, listed):
+    step = Ancestor("figures", kind, "e" * 64, (), {})
+    front = front_of(model_card([model(tmp_path)], "me/S", Licence("mit"), [], [(step, {"sets": {"hard": scores}})]))
+    results = [one for index in front.get("model-index", []) for one in index["results"]]
+    assert {one["type"]: one["value"] for result in results for one in result["metrics"]} == listed
+    name = "hard (lm-evaluation-harness)" if kind == "LMEval" else "hard (own test set)"
+    assert {result["dataset"]["name"] for result in results} <= {name}
+
+
+def test_every_step_that_measures_models_or_their_answers_has_its_figures_in_a_card():
+    measuring = {name for name in steps.__all__ if getattr(getattr(steps, name), "makes", "") == "metrics"}
+    # what a model costs, and what texts are like, is no result of it
+    assert measuring - {"MeasureCost", "LeakCheck", "Diversity"} == set(METRICS)

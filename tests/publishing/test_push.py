@@ -12,6 +12,7 @@ import yaml
 
 import hub
 import running
+from potstill import Model, Rows, Step
 from potstill.cli import main
 from potstill.errors import RequestError
 from potstill.models.licences import Licence
@@ -65,7 +66,7 @@ def test_a_dry_run_says_what_would_be_pushed_and_asks_nobody(store, capsys, monk
 
 
 @pytest.mark.parametrize(
-    ("name", "why"), [("silent", "licence of the data silent/seeds.jsonl is unknown"), ("narrow", "cc-by-nc-4.0")]
+    ("name", "why"), [("silent", "licence of the data seeds.jsonl is unknown"), ("narrow", "cc-by-nc-4.0")]
 )
 def test_unknown_and_restrictive_licences_stop_it_until_accepted(store, capsys, name, why):
     assert push(store, name, "--dry-run") == 2
@@ -82,7 +83,7 @@ def test_the_card_names_configs_sizes_and_sources_and_no_path(store):
     ]
     assert front["size_categories"] == "n<1K"
     assert front["tags"] == ["potstill"]  # no teacher wrote any of it
-    assert "| data | free/seeds.jsonl | apache-2.0 |" in card
+    assert "| data | seeds.jsonl | apache-2.0 |" in card
     assert str(store.parent) not in card
 
 
@@ -173,3 +174,45 @@ def test_nothing_is_pushed_offline(store, monkeypatch):
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert push(store, "free") == 2
+
+
+class MakeModel(Step):
+    makes = "model"
+    name_of_it: str = "student"
+
+    def run(self, context):
+        context.out.mkdir(parents=True, exist_ok=True)
+        (context.out / "config.json").write_text("{}")
+        (context.out / "README.md").write_text(f"---\nlicense: mit\n---\n# {self.name_of_it}\n")
+        return context.out
+
+
+class Answers(Step):
+    teacher: Model
+
+    def run(self, teacher):
+        return [{"id": "1", "output": "on"}]
+
+
+class Shortened(Step):
+    rows: Rows
+
+    def run(self, rows):
+        return [{"id": "1", "output": "o"}]
+
+
+class EvaluateGrades(Step):
+    rows: Rows
+
+    def run(self, rows):
+        return {"sets": {"hard": {"grade": 3.5}}}
+
+
+def test_grades_of_the_answers_that_a_model_gave_are_results_of_it(tmp_path):
+    student, other = MakeModel(name="student"), MakeModel("other", name="other")
+    grades = EvaluateGrades(Shortened(Answers(student)))
+    running.artifact_of(grades, tmp_path)
+    running.artifact_of(EvaluateGrades(Answers(other)), tmp_path)
+    cards = {name: planned(str(tmp_path), key_of(tmp_path, name), "me/x").card for name in ("student", "other")}
+    results = [yaml.safe_load(card.split("---\n")[1])["model-index"][0]["results"] for card in cards.values()]
+    assert [len(one) for one in results] == [1, 1]

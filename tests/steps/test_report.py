@@ -410,3 +410,23 @@ def test_a_run_pairs_the_rows_that_evaluations_kept(tmp_path):
     assert difference["difference_by"] == "clustered errors"
     [student] = section["verdict"]["models"]
     assert student["sets"][0]["rows"] == 40
+
+
+def test_a_model_whose_figure_is_nan_stands_beside_the_others_and_is_called_not_usable(tmp_path):
+    broken = metrics(170, 900_000)
+    for own in broken["sets"].values():
+        own["exact_match"] = float("nan")
+    out = written([MEASURED[0], MEASURED[1], broken], context(tmp_path / "out"))
+    table = json.loads((out / "metrics.json").read_text())
+    [section] = table["sections"]
+    assert section["unusable"] == {"small": "no finite exact match on grammar"}
+    assert "small is not usable: no finite exact match on grammar." in (out / "index.html").read_text()
+    assert "nan" not in (out / "metrics.csv").read_text().lower()
+    assert "Other figures" not in (out / "index.html").read_text()
+
+
+def test_a_blank_label_becomes_the_name_of_its_step(tmp_path):
+    given = {"teacher": MEASURED[0], " ": MEASURED[1], "": MEASURED[2]}
+    out = written(given, context(tmp_path / "out"))
+    labels = [one["model"] for one in json.loads((out / "metrics.json").read_text())["models"]]
+    assert labels == ["teacher", "Evaluate(evil)", "Evaluate(small)"]

@@ -189,6 +189,9 @@ def test_all_kinds_in_one_report_keep_their_own_main_figures(made, tmp_path):
         "Spans in texts": "f1",
         "Translations": "bleu",
         "Perplexity of texts": "perplexity",
+        "Multiple choice": "accuracy",
+        "Agreement with the teacher": "agreement",
+        "Grades by a judge": "grade",
         **({"LM evaluation harness": "acc"} if "LMEval" in made else {}),
     }
     assert "Perplexity (lower is better)" in page

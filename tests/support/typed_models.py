@@ -21,7 +21,7 @@ LATENT = {
     "num_key_value_heads": 4,
     "kv_lora_rank": 32,
     "q_lora_rank": 32,
-    "qk_rope_head_dim": 16,
+    "qk_rope_head_dim": 32,
     "qk_nope_head_dim": 16,
     "v_head_dim": 16,
     "n_routed_experts": 4,
@@ -127,12 +127,61 @@ ENCODERS: dict[str, tuple[str, dict[str, Any]]] = {
 """The same for encoders, which are made as classifiers of two classes."""
 EXPERT_MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "Mixtral": ("mixtral", EXPERTS),
-    "Qwen2-MoE": ("qwen2_moe", EXPERTS),
+    "Qwen2-MoE": ("qwen2_moe", {**EXPERTS, "shared_expert_intermediate_size": 64}),
     "Qwen3-MoE": ("qwen3_moe", {**EXPERTS, "head_dim": 32}),
-    "gpt-oss": ("gpt_oss", {**EXPERTS, "head_dim": 32, "sliding_window": 16}),
+    "gpt-oss": ("gpt_oss", {**EXPERTS, **FOUR, "head_dim": 32, "sliding_window": 16}),
     "DeepSeek-V3": ("deepseek_v3", LATENT),
 }
 """Mixtures of experts."""
+CLIP = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "image_size": 28,
+    "patch_size": 14,
+}
+MROPE = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 3, 3]}
+VISION: dict[str, tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = {
+    "Gemma 3 with images": (
+        "gemma3",
+        {"mm_tokens_per_image": 4, "image_token_index": 380, "boi_token_index": 381, "eoi_token_index": 382},
+        {
+            **SIZES,
+            **WINDOW,
+            "num_hidden_layers": 6,
+            "layer_types": ["sliding_attention"] * 5 + ["full_attention"],
+        },
+        CLIP,
+    ),
+    "Mistral Small 3": (
+        "mistral3",
+        {"image_token_index": 380},
+        {**SIZES, "model_type": "mistral", "head_dim": 32},
+        CLIP,
+    ),
+    "Qwen2.5-VL": (
+        "qwen2_5_vl",
+        {"image_token_id": 380, "video_token_id": 381, "tie_word_embeddings": True},
+        {**SIZES, "rope_parameters": MROPE},
+        {"hidden_size": 32, "intermediate_size": 64, "depth": 1, "num_heads": 2, "out_hidden_size": 64},
+    ),
+    "Qwen3-VL": (
+        "qwen3_vl",
+        {"image_token_id": 380, "video_token_id": 381},
+        {**SIZES, "head_dim": 16, "rope_parameters": MROPE},
+        {
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "depth": 1,
+            "num_heads": 2,
+            "out_hidden_size": 64,
+            "deepstack_visual_indexes": [0],
+        },
+    ),
+    "Llava": ("llava", {"image_token_index": 380}, {**SIZES, "model_type": "llama"}, CLIP),
+}
+"""Models that see images: type, and what differs in the configurations of the whole, its text and its vision part."""
 START = {"decoder_start_token_id": 0}
 T5 = {**START, "d_model": 64, "d_ff": 128, "d_kv": 16, "num_layers": 2, "num_decoder_layers": 2, "num_heads": 4}
 BART = {
@@ -151,7 +200,13 @@ ENCODER_DECODERS: dict[str, tuple[str, dict[str, Any]]] = {
     "M2M-100": ("m2m_100", BART),
 }
 """Encoder-decoders."""
-ALL = {**CAUSAL, **ENCODERS, **EXPERT_MODELS, **ENCODER_DECODERS}
+ALL = {
+    **CAUSAL,
+    **ENCODERS,
+    **EXPERT_MODELS,
+    **{name: (kind, own) for name, (kind, own, *_) in VISION.items()},
+    **ENCODER_DECODERS,
+}
 WORDS = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
 
 
@@ -185,12 +240,33 @@ def made(name: str, seed: int = 0) -> Any:
     return model
 
 
+def seeing(name: str, seed: int = 0) -> Any:
+    """Return a model in memory that sees images, as `made` does others."""
+    import torch
+    from transformers import AutoConfig, AutoModelForImageTextToText
+
+    kind, own, text, vision = VISION[name]
+    special = {"vocab_size": 384, "pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 2}
+    config = AutoConfig.for_model(kind, **own, text_config={**special, **text}, vision_config=vision)
+    torch.manual_seed(seed)
+    model = AutoModelForImageTextToText.from_config(config, attn_implementation="eager").eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(torch.randn(weight.shape) * 0.1)
+    return model
+
+
 def folder(path: Path, name: str) -> Path:
-    """Save a model with a tokenizer that it goes with."""
+    """Save a model with a tokenizer that it goes with; of one that sees images the text part."""
     from transformers import AutoTokenizer
 
     _ = _words(path) if name in ENCODERS else tiny.tokenizer(path, 384)
-    made(name).save_pretrained(path)
+    if name in VISION:
+        from potstill.compression.text_part import text_model
+
+        text_model(seeing(name)).save_pretrained(path)
+    else:
+        made(name).save_pretrained(path)
     # transformers splits text by the type's own rule, Qwen2's say: what lies there is then what is loaded
     AutoTokenizer.from_pretrained(path).save_pretrained(path)
     return path

@@ -164,9 +164,9 @@ def test_the_theme_is_chosen_and_kept(page: Page, base: tuple[str, str]) -> None
 def test_a_table_of_artifacts_is_sorted_by_its_heads(page: Page, base: tuple[str, str]) -> None:
     page.open(f"{base[0]}/artifacts")
     cells = "document.querySelectorAll('tbody td:nth-child(4)')"
-    for order in (1, -1):
+    for order in (-1, 1):
         page.run("[...document.querySelectorAll('th button')].find(one => one.textContent === 'Size').click()")
-        sizes = page.run(f"[...{cells}].map(one => Number(one.dataset.value))")
+        sizes = page.run(f"[...{cells}].map(one => Number(one.dataset.key))")
         assert sizes == sorted(sizes, key=lambda size: order * size)
 
 

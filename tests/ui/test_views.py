@@ -55,3 +55,13 @@ def test_nothing_is_drawn_of_fewer_than_two_points(notes: dict[str, object]) -> 
 def test_figures_are_the_numbers_and_short_texts_of_nested_metrics() -> None:
     metrics = {"a": {"b": 0.5, "rows": [1, 2]}, "word": "x", "long": "x" * 999, "yes": True}
     assert list(figures_of(metrics)) == [("a.b", 0.5), ("word", "x"), ("yes", True)]
+
+
+def test_a_large_run_is_folded_and_a_box_of_several_has_the_state_that_asks_most_for_a_look() -> None:
+    trained = [StepHistory(f"student {number}", "Train", ("data",), "ran", "k") for number in range(80)]
+    trained[7] = replace(trained[7], state="failed")
+    steps = (StepHistory("data", "Load", state="hit"), *trained, StepHistory("report", "Report", ("student 3",)))
+    drawn = graph_of(RunHistory("1", Origin("p"), "running", 100.0, steps=steps, outputs={"out": "report"})).steps
+    assert [len(one.steps) for one in drawn] == [1, 80, 1]
+    assert (drawn[1].box.node.name, drawn[1].state, drawn[1].note) == ("student …", "failed", "80 steps, failed")
+    assert {step.name for one in drawn for step in one.steps} == {step.name for step in steps}

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from potstill.compression.block_parts import Architecture
 from potstill.compression.expert_layers import join, take_apart
 from potstill.compression.model_types import DESCRIPTIONS, WHY_NOT
+from potstill.compression.text_part import sees_images
 from potstill.errors import BadInput
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def architecture_for(config: ModelConfig) -> Architecture:
     """
     kind = config.model_type
     if kind not in DESCRIPTIONS:
+        if sees_images(config):
+            raise BadInput(f"models of type {kind!r} see images too: take their text part first, by TextPart(model)")
         why = f": {WHY_NOT[kind]}" if kind in WHY_NOT else ""
         raise BadInput(
             f"models of type {kind!r} can't be compressed yet{why}; those that can are "

@@ -60,6 +60,8 @@ class Architecture:
     heads: Literal["free", "square", "width", "kept"] = "width"
     """How many heads can go: any (`free`), if the hidden size stays a multiple of their number (`square`), only with
     the hidden size, which their features make up (`width`), or none (`kept`)."""
+    per_head: str = ""
+    """A weight with one number for each query head, where there is one: gpt-oss's sinks."""
     heads_kept: str = ""
     """Why heads can't go, where they can't."""
     is_encoder: bool = False
@@ -77,6 +79,10 @@ class Architecture:
     """Why transformers can't load its layers with 4-bit weights packed, where it can't."""
     has_experts: bool = False
     """Whether the feed-forward of some blocks is a mixture of experts, so that `units` and `down` name no one layer."""
+    stored_names: tuple[tuple[str, str], ...] = ()
+    """Parts of the names of layers, and what checkpoints have in their place: those of experts, in some types."""
+    for_potstill_alone: bool = False
+    """Whether vLLM's loader can't read quantized experts of the type."""
     no_fp8: str = ""
     """Why transformers can't run its layers with weights in 8-bit floats, where it can't."""
     no_bitsandbytes: str = ""

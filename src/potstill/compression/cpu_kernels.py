@@ -1,7 +1,8 @@
-"""CPU features that kernels need: vLLM's 4-bit kernels need AVX-512 on an x86 processor."""
+"""CPU features that vLLM's kernels need on an x86 processor: AVX-512 for 4 bits, AMX for quantized experts."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from potstill.compression.quantization_config import bits, quantization
@@ -10,6 +11,11 @@ CPUINFO = Path("/proc/cpuinfo")
 """Where Linux lists the CPU's flags."""
 NEEDED = "avx512f"
 """CPU flag that vLLM's 4-bit kernels need on x86."""
+
+NEEDED_BY_EXPERTS = "amx_tile"
+"""CPU flag that vLLM's kernels for experts in 8 or 4 bits need on x86."""
+COUNTS = ("num_experts", "num_local_experts", "n_routed_experts")
+"""Fields of a config that count experts."""
 
 
 def flags(cpuinfo: Path = CPUINFO) -> frozenset[str]:
@@ -30,10 +36,25 @@ def unserved(folder: Path, cpuinfo: Path = CPUINFO) -> str | None:
     import torch
 
     try:
-        has_int4 = bits(quantization(folder)) == 4
+        stored = quantization(folder)
+        has_int4 = bits(stored) == 4
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, AttributeError):
         return None
-    return int4_problem(flags(cpuinfo)) if has_int4 and not torch.cuda.is_available() else None
+    if torch.cuda.is_available():
+        return None
+    if stored and any(config.get(name) for name in COUNTS):
+        return experts_problem(flags(cpuinfo), "float" in str(stored.get("format")))
+    return int4_problem(flags(cpuinfo)) if has_int4 else None
+
+
+def experts_problem(cpu_flags: frozenset[str], floats: bool) -> str | None:
+    """Return why a CPU with these flags can't serve quantized experts, or None; `floats` are FP8, which none can."""
+    if not cpu_flags or (NEEDED_BY_EXPERTS in cpu_flags and not floats):
+        return None
+    if floats:
+        return "vLLM has no kernel for experts in FP8 on a processor: serve the model on a GPU"
+    return "this processor has no AMX, which vLLM's kernels for quantized experts need: serve the model on a GPU"
 
 
 def int4_problem(cpu_flags: frozenset[str]) -> str | None:

@@ -88,8 +88,8 @@ def check_can_generate(model: PretrainedModel, chosen: Sequence[int]) -> None:
     attention = [place for place, name in enumerate(types) if name not in RECURRENT]
     if types and attention and not set(attention) & set(chosen):
         raise BadInput(
-            f"layers {list(chosen)} hold no attention, and a {model.config.model_type} model can't generate without: "
-            f"keep some of {attention}"
+            f"layers {list(chosen)} hold no attention, and a model of type {model.config.model_type!r} can't generate "
+            f"without: keep some of {attention}"
         )
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from potstill.compression.architecture import architecture_of, blocks_of, stacks_of
 from potstill.compression.block_parts import passing_on
+from potstill.compression.expert_layers import is_gate
 from potstill.compression.text_pairs import Pairs, decoded, encoded
 from potstill.errors import BadInput
 
@@ -176,8 +177,9 @@ def _walk_list(
             yield block
             if number + 1 < len(modules):
                 # outputs of the block as it is now, changed: later blocks are fitted to the inputs that they will
-                # really see
-                hidden = list(block.outputs())
+                # really see; in place of its inputs, batch by batch
+                for place_of, states in enumerate(block.outputs()):
+                    hidden[place_of] = states
         finally:
             module.to(home)
 
@@ -201,6 +203,11 @@ def block_layers(model: PretrainedModel) -> dict[str, nn.Linear]:
     for path, modules in stacks_of(model):
         layers |= linear_layers(modules, path)
     return layers
+
+
+def quantizable(layers: Mapping[str, nn.Linear]) -> dict[str, nn.Linear]:
+    """Return those of the `layers`, by path, that can be quantized: all but gates of experts, which servers keep."""
+    return {path: layer for path, layer in layers.items() if not is_gate(path)}
 
 
 @torch.no_grad()

@@ -59,12 +59,23 @@ _PHI3 = replace(
 )
 # routers are no linear layers, and read the norm's output too: no scale of it can be folded
 _EXPERTS = replace(_LLAMA, units=(), down="", folds=(Fold("input_layernorm", _QKV),), has_experts=True)
-_LATENT = replace(
+_MIXTRAL = replace(
     _EXPERTS,
-    queries=(),
-    folds=(),
-    heads="kept",
-    heads_kept="they share a latent that keys and values are made of",
+    heads="free",
+    stored_names=(
+        (".mlp.", ".block_sparse_moe."),
+        (".gate_proj", ".w1"),
+        (".up_proj", ".w3"),
+        (".down_proj", ".w2"),
+    ),
+)
+# names that vLLM 0.32's code has for single experts; its loader takes 8-bit ones for 16-bit ones all the same
+_GPT_OSS = replace(
+    _EXPERTS,
+    heads="free",
+    per_head="self_attn.sinks",
+    for_potstill_alone=True,
+    stored_names=((".gate_up_proj.", ".w13_"), (".down_proj.", ".w2_")),
 )
 _GPT2 = Architecture(
     blocks="h",
@@ -223,6 +234,24 @@ def _deberta(config: Any) -> Architecture:
     return replace(_BERT, queries=parts, mask="plain", puts_out_tuple=True)
 
 
+def _latent(config: Any) -> Architecture:
+    """DeepSeek-V2 and V3: queries, keys and values are made of latents, which have norms of their own."""
+    first = "q_a_proj" if config.q_lora_rank else "q_proj"
+    folds = [
+        Fold("input_layernorm", (f"self_attn.{first}", "self_attn.kv_a_proj_with_mqa")),
+        Fold("self_attn.kv_a_layernorm", ("self_attn.kv_b_proj",)),
+    ]
+    if config.q_lora_rank:
+        folds.append(Fold("self_attn.q_a_layernorm", ("self_attn.q_b_proj",)))
+    return replace(
+        _EXPERTS,
+        queries=(),
+        folds=tuple(folds),
+        heads="kept",
+        heads_kept="they share a latent that keys and values are made of",
+    )
+
+
 def _albert(config: Any) -> Architecture:
     """ALBERT: one block for all layers.
 
@@ -253,11 +282,12 @@ DESCRIPTIONS: Mapping[str, Description] = {
     "gemma3_text": _GEMMA2,
     "olmo2": _OLMO2,
     "phi3": _PHI3,
-    "mixtral": replace(_EXPERTS, heads="free"),
+    "mixtral": _MIXTRAL,
     "qwen2_moe": _EXPERTS,
     "qwen3_moe": replace(_EXPERTS, heads="free"),
-    "deepseek_v2": _LATENT,
-    "deepseek_v3": _LATENT,
+    "gpt_oss": _GPT_OSS,
+    "deepseek_v2": _latent,
+    "deepseek_v3": _latent,
     "gpt2": _GPT2,
     "gpt_neox": _NEOX,
     "opt": _opt,
@@ -283,9 +313,14 @@ TRACED_ENCODERS = (
     *("albert", "bert", "camembert", "deberta-v2", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta"),
 )
 """Encoders that can be traced for an export; ModernBERT makes masks of two kinds by their values."""
+TEXT_TYPES = {
+    "qwen2_vl_text": "qwen2",
+    "qwen2_5_vl_text": "qwen2",
+    "qwen3_vl_text": "qwen3",
+    "qwen3_vl_moe_text": "qwen3_moe",
+}
+"""Types of text parts that are no causal models by themselves, and those that compute the same on texts."""
 WHY_NOT = {
-    "gemma3": "it sees images too; save its text part alone, a gemma3_text",
-    "gpt_oss": "gate and up of its experts lie row by row in turn, in one weight with biases",
     "granitemoe": "its experts have a layout of their own",
 }
 """What keeps types that users ask for out."""

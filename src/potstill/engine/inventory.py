@@ -15,6 +15,7 @@ from potstill.engine.pipeline import open_store
 from potstill.engine.store import garbage
 from potstill.engine.store.artifacts import Artifact, Store
 from potstill.engine.store.pins import all_pins
+from potstill.engine.store.run_history import histories
 from potstill.errors import RequestError
 
 FIGURES = 40
@@ -178,13 +179,37 @@ def show(entry: dict[str, Any]) -> str:
 
 
 def log(store: str | None, start: str) -> str:
-    """Return the log of a finished or failed step."""
+    """Return the log of a finished or failed step; of one that failed before it had one, why it did.
+
+    Raises:
+        RequestError: nothing is known of such a key, or several begin so.
+    """
     opened = open_store(store)
-    key = complete_key(opened, start)
-    for path in (opened.root / "artifacts" / key / "log.txt", opened.root / "work" / key / "payload" / "log.txt"):
-        if path.is_file():
-            return path.read_text(encoding="utf-8", errors="replace")
+    try:
+        key = complete_key(opened, start)
+    except RequestError:
+        fitting = [error for key, error in _errors(opened).items() if key.startswith(start)]
+        if len(fitting) != 1:
+            raise
+        return f"It failed before it had a log: {fitting[0]}\n"
+    path = log_file(opened, key)
+    if path is not None:
+        return path.read_text(encoding="utf-8", errors="replace")
+    if key in (errors := _errors(opened)):
+        return f"It failed before it had a log: {errors[key]}\n"
     raise RequestError(f"there is no log for {key}")
+
+
+def log_file(store: Store, key: str) -> Path | None:
+    """Return the file with the log of a step; `None` of one that has none."""
+    places = (store.root / "artifacts" / key / "log.txt", store.root / "work" / key / "payload" / "log.txt")
+    return next((path for path in places if key and path.is_file()), None)
+
+
+def _errors(store: Store) -> dict[str, str]:
+    """Return by key why steps failed, the last time each of them did."""
+    steps = (step for run in reversed(histories(store.root)) for step in run.steps)
+    return {step.key: step.error for step in steps if step.key and step.error}
 
 
 def verify(store: str | None) -> tuple[int, dict[str, str]]:

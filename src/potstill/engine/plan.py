@@ -57,6 +57,7 @@ class Planned:
             "disk": self.estimate.disk,
             "cached": self.estimate.cached,
             "dollars": round(self.estimate.dollars, 4),
+            "unknown": self.estimate.unknown or None,
         }
 
 

@@ -63,6 +63,8 @@ class Estimate:
     """Requests that the journal answers already; they are not among `calls`."""
     dollars: float = 0.0
     """What the calls cost, by the teacher's price."""
+    unknown: str = ""
+    """What is not among these figures because only a run can say, in words; empty where nothing is."""
 
 
 @dataclass(frozen=True)

@@ -9,20 +9,15 @@ import re
 import sys
 from typing import IO
 
-ACTING = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but tabulator and line feed: escape sequences, carriage return
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks that turn the direction of what follows
-    "\u2028\u2029\ufff9-\ufffb\U000e0000-\U000e007f"  # line ends of other kinds, annotations, invisible tags
-    "\ud800-\udfff]"  # halves of characters, which can't be written
-)
-"""Characters that do something to a terminal, or that it can't take."""
+from potstill.text.inert import ACTING, written_out
+
 _DRAWING = re.compile(rf"(\x1b\[[0-9;]*m|\r)|{ACTING.pattern}")
 """What acts; in the group, what only colours a text or goes back to the start of a line, as progress bars do."""
 
 
 def plain(text: str) -> str:
     r"""Return a text in which characters that act on a terminal are written out, as in `\x1b`."""
-    return ACTING.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text)
+    return written_out(text)
 
 
 def say(text: str, stream: IO[str] | None = None, *, end: str = "\n") -> None:

@@ -5,9 +5,11 @@ Shapes: T tokens of a text, V tokens of the vocabulary.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -198,9 +200,18 @@ def plain_tokens(tokenizer: Tokenizer, text: str) -> list[int]:
 
 def ends_of(model: PretrainedModel) -> set[int]:
     """Return the tokens that end a text of `model`."""
-    for config in (getattr(model, "generation_config", None), model.config):
-        tokens = getattr(config, "eos_token_id", None)
-        if tokens is not None:
-            # chat models have several: the end of a turn and the end of a text
-            return set(tokens) if isinstance(tokens, (list, tuple)) else {int(tokens)}
-    return set()
+    configs = (getattr(model, "generation_config", None), model.config)
+    return _ends(getattr(config, "eos_token_id", None) for config in configs)
+
+
+def ends_in(folder: Path) -> set[int]:
+    """Return the tokens that end a text of the model in `folder`, by its files."""
+    files = (folder / name for name in ("generation_config.json", "config.json"))
+    read = (json.loads(file.read_text(encoding="utf-8")) for file in files if file.is_file())
+    return _ends(config.get("eos_token_id", config.get("text_config", {}).get("eos_token_id")) for config in read)
+
+
+def _ends(tokens: Iterable[int | Sequence[int] | None]) -> set[int]:
+    """Return the first value that says anything; chat models have several: the end of a turn and of a text."""
+    first = next((one for one in tokens if one is not None), ())
+    return {first} if isinstance(first, int) else set(first)

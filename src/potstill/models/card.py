@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from potstill.models.written import check_written
+from potstill.text.inert import plain_text
 
 SAME_TOKEN = 0.6
 """Top-1 agreement with the base model below which a compressed model is not fit to serve."""
@@ -71,8 +72,8 @@ def write_card(
         front["base_model"] = made_from
     # a JSON value is a YAML value, so titles with colons, quotes or newlines can't break the front matter
     lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in sorted(front.items())), "---", ""]
-    lines += [f"# {escape(title)}", "", f"Made by Potstill from {escape(made_from)}.", ""]
-    lines += [f"Licence: {escape(licence) if licence else 'that of the model it was made from.'}", ""]
+    lines += [f"# {plain_text(title)}", "", f"Made by Potstill from {plain_text(made_from)}.", ""]
+    lines += [f"Licence: {plain_text(licence) if licence else 'that of the model it was made from.'}", ""]
     for warning in warnings_of(figures):
         lines += [f"**{warning}.**", ""]
     lines += _table("How it was made", recipe) + _table("Figures", figures)
@@ -150,19 +151,10 @@ def name_of(model: str | Path) -> str:
     return folder.name
 
 
-def escape(text: object) -> str:
-    r"""Return `text` on one line, with nothing in it that Markdown or HTML would act on.
-
-    >>> escape("a|b <i>")
-    'a\\|b \\<i\\>'
-    """
-    return re.sub(r"([\\`*_{}\[\]<>#|~&])", r"\\\1", " ".join(str(text).split()))
-
-
 def _table(heading: str, entries: Mapping[str, object]) -> list[str]:
     if not entries:
         return []
-    rows = [f"| {escape(key)} | {escape(_value(value))} |" for key, value in sorted(entries.items())]
+    rows = [f"| {plain_text(key)} | {plain_text(_value(value))} |" for key, value in sorted(entries.items())]
     return [f"## {heading}", "", "| | |", "|---|---|", *rows, ""]
 
 

@@ -34,6 +34,8 @@ CARRIED = (
     "NOTICE*",
 )
 """Files that a compressed model shares with the model that it was made from."""
+MXFP4 = "mxfp4"
+"""How gpt-oss is stored by those who made it, and in no other way: its experts become the same ones in 16 bits."""
 SHARE_OF_GPU = 0.5
 """Most of the free GPU memory that a model's weights may take; statistics, hidden states and logits need the rest."""
 SENTENCE = ("modules.json", "sentence_bert_config.json", "config_sentence_transformers.json")
@@ -127,12 +129,13 @@ def with_head(folder: Path, dtype: torch.dtype | str = "auto") -> PretrainedMode
     """Load the model in `folder` with the head that it was saved with, in evaluation mode.
 
     Raises:
-        BadInput: it is quantized, or of a class that transformers lacks.
+        BadInput: it is quantized (but MXFP4), or of a class that transformers lacks.
     """
+    import torch
     import transformers
 
     config, method = config_of(folder), quantized_as(folder)
-    if method:
+    if method and method != MXFP4:
         raise BadInput(f"the model {folder} is quantized already ({method}): take the 16-bit model it was made from")
     names = config.architectures or ["no architecture"]
     kind = getattr(transformers, names[0], None)
@@ -142,7 +145,15 @@ def with_head(folder: Path, dtype: torch.dtype | str = "auto") -> PretrainedMode
             "config.json under architectures"
         )
     # the class named in the config, not an Auto class: it has the head that the weights were saved with
-    return pretrained(kind, folder, f"be loaded as a {names[0]}", {"dtype": dtype}).eval()
+    options: dict[str, Any] = {"dtype": dtype}
+    if method:
+        # which holds its numbers times their scales exactly
+        options = {"dtype": torch.bfloat16, "quantization_config": transformers.Mxfp4Config(dequantize=True)}
+    model = pretrained(kind, folder, f"be loaded as a {names[0]}", options).eval()
+    if method:
+        # by these it would be saved under the names of its quantized weights
+        vars(model).pop("_weight_conversions", None)
+    return model
 
 
 def _carry_sentence_modules(folder: Path, out: Path) -> None:

@@ -217,19 +217,22 @@ def _taken(ancestor: Ancestor) -> Iterator[str]:
 
 
 def named(place: str) -> str:
-    """Return what a source is called: its Hub id, the last parts of its path, or its address without a secret.
+    """Return what a source is called: its Hub id, the last part of its path, or its address without a secret.
 
-    A password stands before the host of an address, and what signs it behind the question mark.
+    A password stands before the host of an address, and what signs it behind the question mark. The folder in which a
+    file lies may be called after whoever it belongs to.
 
     >>> named("https://me:secret@example.com/seeds.jsonl?token=abc")
     'https://example.com/seeds.jsonl'
+    >>> named("/home/ada/seeds.jsonl")
+    'seeds.jsonl'
     """
     if "://" in place:
         address, _, model = place.partition(" ")  # a served model has its name behind the address
         start, _, rest = re.split("[?#]", address, maxsplit=1)[0].partition("://")
         host, slash, path = rest.partition("/")
         return f"{start}://{host.rpartition('@')[2]}{slash}{path}{' ' if model else ''}{model}"
-    return "/".join(Path(place).parts[-2:]) if is_local(place) else place
+    return (Path(place).name or "a local folder") if is_local(place) else place
 
 
 def _places(ancestor: Ancestor) -> Iterator[tuple[Role, str]]:

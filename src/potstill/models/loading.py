@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from potstill.errors import BadInput
 from potstill.models.attention import apply_cap
-from potstill.models.weights import beside
+from potstill.models.weights import beside, weight_files
 
 if TYPE_CHECKING:
     from potstill.compression.pretrained import ModelConfig, PretrainedModel
@@ -87,6 +87,8 @@ def pretrained(
     problem = beside(Path(folder))
     if problem:
         raise BadInput(problem)
+    if Path(folder).is_dir() and (own := _quantized_experts(kind, Path(folder), options)):
+        return own
     try:
         model, report = kind.from_pretrained(folder, use_safetensors=True, output_loading_info=True, **options)
     except (OSError, ValueError) as error:
@@ -98,6 +100,31 @@ def pretrained(
     apply_cap(model)
     loaded: PretrainedModel = model
     return loaded
+
+
+def _quantized_experts(kind: Any, folder: Path, options: Mapping[str, Any]) -> PretrainedModel | None:
+    """Return the mixture of experts in `folder` if it is one in the compressed-tensors format, which we read ourselves.
+
+    Raises:
+        BadInput: a weight of it is missing, or nothing reads one.
+    """
+    config = config_of(folder)
+    # asked first, so that other models need not import torch for it
+    if (getattr(config, "quantization_config", None) or {}).get("quant_method") != "compressed-tensors":
+        return None
+    from transformers import GenerationConfig
+
+    from potstill.compression.formats import expert_checkpoint
+
+    if not expert_checkpoint.holds_experts(config):
+        return None
+    classes = getattr(kind, "_model_mapping", None)
+    own = kind if classes is None else classes[type(config)]
+    model = expert_checkpoint.load(own, weight_files(folder), config, options)
+    if (folder / "generation_config.json").is_file():
+        model.generation_config = GenerationConfig.from_pretrained(folder)
+    repair_generation(model)
+    return model
 
 
 def _refuse_other_kinds(kind: Any, folder: str | Path, config: ModelConfig) -> None:
@@ -112,10 +139,7 @@ def _refuse_other_kinds(kind: Any, folder: str | Path, config: ModelConfig) -> N
     text = config.get_text_config()
     what = f"the model {folder} is of type {config.model_type}, which can't be loaded as {kind.__name__}"
     if text is not config:
-        raise BadInput(
-            f"{what}: it sees images too. Give a text model, such as one of type {text.model_type}, which is its text "
-            "part"
-        )
+        raise BadInput(f"{what}: it sees images too. Take its text part first, by TextPart(model)")
     raise BadInput(f"{what}: give a model of such a type")
 
 

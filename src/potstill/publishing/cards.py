@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from potstill.engine.context import Ancestor
-from potstill.models.card import escape
 from potstill.models.identity import export_in
 from potstill.models.licences import Licence, Source, front_matter
+from potstill.text.inert import plain_text
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -26,9 +26,17 @@ METRICS: Mapping[str, tuple[str, ...]] = {
     "EvaluateClassifier": ("accuracy", "macro_f1"),
     "EvaluateTokenClassifier": ("f1", "precision", "recall"),
     "EvaluateTranslation": ("bleu", "chrf"),
-    "Perplexity": ("perplexity",),
+    "EvaluatePerplexity": ("perplexity", "word_perplexity", "bits_per_byte"),
+    "EvaluateChoices": ("accuracy",),
+    "EvaluateAgreement": ("agreement", "top1", "kl"),
+    "EvaluateGrades": ("grade",),
+    "EvaluatePairs": ("win_rate",),
+    "LMEval": (),
 }
-"""Figures that a card lists, by the step that measured them."""
+"""Figures that a card lists, by the step that measured them; of the harness, all that a task has."""
+HARNESS = "LMEval"
+BESIDE = ("n", "row_right", "row_digest")
+"""What the harness's tasks have besides figures."""
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))
 """The Hub's size categories: fewer rows than each."""
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -83,11 +91,11 @@ def model_card(
         **_licence(licence),
         **extra,
     )
-    text = (model.folder / "README.md").read_text(encoding="utf-8") if own else f"# {escape(model.name)}\n"
+    text = (model.folder / "README.md").read_text(encoding="utf-8") if own else f"# {plain_text(model.name)}\n"
     body = body_of(text).strip()
     # the card in the artifact says that the base's licence applies; this one names it, or says that nobody knows it
     # by a function: a name from somebody's card may hold what a replacement reads as a group
-    stated = f"Licence: {escape(licence)}."
+    stated = f"Licence: {plain_text(licence)}."
     body = re.sub(r"^Licence: .*$", lambda _: stated, body, count=1, flags=re.MULTILINE)
     body = body.replace("FOLDER", repo)
     return "\n".join(
@@ -114,16 +122,16 @@ def data_card(lineage: Sequence[Ancestor], repo: str, licence: Licence, sources:
         configs=[{"config_name": "default", "data_files": splits or [{"split": "train", "path": "data/*.parquet"}]}],
         **_licence(licence),
     )
-    lines = ["---", card.to_yaml().strip(), "---", "", f"# {escape(repo.rpartition('/')[2])}", ""]
-    lines += [f"{count:,} rows, made by Potstill (step {escape(rows.name)}, {escape(rows.type)}).", ""]
-    lines += [f"Licence: {escape(licence)}.", "", "## How it was made", ""]
+    lines = ["---", card.to_yaml().strip(), "---", "", f"# {plain_text(repo.rpartition('/')[2])}", ""]
+    lines += [f"{count:,} rows, made by Potstill (step {plain_text(rows.name)}, {plain_text(rows.type)}).", ""]
+    lines += [f"Licence: {plain_text(licence)}.", "", "## How it was made", ""]
     lines += ["| Step | Type | Rows | Left out |", "|---|---|---|---|"]
     for step in lineage:
         if step.manifest.get("rows") is not None:
             counts = step.manifest.get("counts") or {}
             lost = [f"{reason}: {number:,}" for reason, number in (counts.get("filtered") or {}).items()]
             cells = (step.name, step.type, f"{step.manifest['rows']:,}", "; ".join(lost))
-            lines.append(f"| {' | '.join(map(escape, cells))} |")
+            lines.append(f"| {' | '.join(map(plain_text, cells))} |")
     return "\n".join([*lines, "", *_made_from(sources)])
 
 
@@ -149,7 +157,7 @@ def _results(step: Ancestor, metrics: Mapping[str, Any], task: str) -> Iterator[
         yield EvalResult(
             task_type=task,
             dataset_type=slug,
-            dataset_name=f"{name} (own test set)",
+            dataset_name=f"{name} ({'lm-evaluation-harness' if step.type == HARNESS else 'own test set'})",
             dataset_split="test",
             metric_type=metric,
             metric_value=value,
@@ -160,10 +168,23 @@ def _figures(step: Ancestor, metrics: Mapping[str, Any]) -> Iterator[tuple[str, 
     """Yield test set, metric and value of one evaluation."""
     sets = metrics.get("sets")
     for name, scores in sets.items() if isinstance(sets, Mapping) else ():
-        for metric in METRICS.get(step.type, ()):
-            value = scores.get(metric) if isinstance(scores, Mapping) else None
+        if not isinstance(scores, Mapping):
+            continue
+        for metric, value in _values(step, scores):
             if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
                 yield str(name), metric, round(float(value), 6)
+
+
+def _values(step: Ancestor, scores: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    """Yield the values of one test set by metric, those of the measures that were asked for among them."""
+    names = METRICS.get(step.type, ())
+    if step.type == HARNESS:
+        names = tuple(name for name in scores if name not in BESIDE and not name.endswith(("_low", "_high")))
+    yield from ((name, scores[name]) for name in names if name in scores)
+    measures = scores.get("measures")
+    for name, figures in measures.items() if isinstance(measures, Mapping) else ():
+        if name not in names and isinstance(figures, Mapping):
+            yield str(name), figures.get("value")
 
 
 def _measured(evaluations: Sequence[tuple[Ancestor, Mapping[str, Any]]]) -> list[str]:
@@ -172,11 +193,15 @@ def _measured(evaluations: Sequence[tuple[Ancestor, Mapping[str, Any]]]) -> list
     if not rows:
         return []
     lines = ["## Evaluation", "", "| Test set | Metric | Value |", "|---|---|---|"]
-    return [*lines, *(f"| {escape(name)} | {escape(metric)} | {value:.4g} |" for name, metric, value in rows), ""]
+    return [
+        *lines,
+        *(f"| {plain_text(name)} | {plain_text(metric)} | {value:.4g} |" for name, metric, value in rows),
+        "",
+    ]
 
 
 def _made_from(sources: Sequence[Source]) -> list[str]:
     """Return what went into it, with licences, as a table."""
     lines = ["## Made from", "", "| What | Name | Licence |", "|---|---|---|"]
-    lines += [f"| {one.role} | {escape(one.name)} | {escape(one.licence)} |" for one in sources]
+    lines += [f"| {one.role} | {plain_text(one.name)} | {plain_text(one.licence)} |" for one in sources]
     return [*(lines if sources else ["## Made from", "", "Nothing is known of that."]), "", MARK, ""]

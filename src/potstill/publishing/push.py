@@ -24,6 +24,8 @@ CARD = "README.md"
 LARGE = 10_000_000
 """Bytes from which on the Hub keeps a file apart (LFS, Xet), as it does all weights and Parquet files."""
 APART = (".safetensors", ".parquet", ".gguf", ".onnx", ".bin", ".pte", ".data", ".xml")
+ANSWERS = {"EvaluateGrades": ("rows",), "EvaluatePairs": ("first",)}
+"""Inputs with the answers that are measured, by the step that measures no model itself."""
 READ = (".json", ".jinja", ".md", ".txt", ".yaml")
 """Files in which a path of this machine is looked for."""
 
@@ -162,12 +164,32 @@ def _evaluations(store: Store, model: Artifact) -> list[tuple[Ancestor, Mapping[
     measured = []
     for _, lookup in store.artifacts():
         one = lookup.artifact
-        if one is None or one.manifest["type"] not in METRICS or model.key not in one.manifest["input_keys"]:
-            continue
-        if model.manifest["name"] in (one.manifest["inputs"].get("model") or []):
+        if one is not None and one.manifest["type"] in METRICS and _is_of(store, one, model):
             step = Ancestor(one.manifest["name"], one.manifest["type"], one.key, (), one.manifest, one.path)
             measured.append((step, read_metrics(one.path / "metrics.json")))
     return sorted(measured, key=lambda pair: (pair[0].name, pair[0].key))
+
+
+def _is_of(store: Store, evaluation: Artifact, model: Artifact) -> bool:
+    """Return whether an evaluation is of a model, or of answers that it gave."""
+    if model.manifest["name"] in (evaluation.manifest["inputs"].get("model") or []):
+        return model.key in evaluation.manifest["input_keys"]
+    return any(_wrote(store, evaluation, side, model) for side in ANSWERS.get(evaluation.manifest["type"], ()))
+
+
+def _wrote(store: Store, artifact: Artifact, field: str, model: Artifact) -> bool:
+    """Return whether a model wrote the rows of an input: the nearest step before them that asks one asked it."""
+    names = artifact.manifest["inputs"].get(field) or []
+    for key in artifact.manifest["input_keys"]:
+        parent = store.lookup(str(key)).artifact
+        if parent is None or parent.manifest["name"] not in names:
+            continue
+        inputs = parent.manifest["inputs"]
+        asked = [*(inputs.get("teacher") or []), *(inputs.get("model") or [])]
+        if asked:
+            return model.manifest["name"] in asked and model.key in parent.manifest["input_keys"]
+        return _wrote(store, parent, "rows", model)
+    return False
 
 
 def _obstacles(sources: Sequence[Source]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from potstill.reporting.comparing import SURE, Difference, compared
-from potstill.reporting.kinds import Figure, number
+from potstill.reporting.kinds import GRADES, Figure, number
 from potstill.reporting.model_table import Measured, Section
 
 ALIKE = 1.02
@@ -51,6 +51,8 @@ class Choice:
     def is_far(self) -> bool:
         """Return whether the chosen model is far from the reference, or the reference itself not usable."""
         reference, figure = self.section.reference, self.section.main
+        if self.section.kind.peers:
+            return False
         if self.chosen is None or reference.label in self.unusable:
             return self.chosen is not None
         value, baseline = self.chosen.mean(figure), reference.mean(figure)
@@ -72,17 +74,17 @@ class Choice:
 def choice_of(section: Section) -> Choice:
     """Return what a section comes to."""
     figure = section.main
-    others = [model for model in section.models if not model.reference]
+    others = [model for model in section.models if section.kind.peers or not model.reference]
     # a model whose size is unknown may be small: it is left out only where it is known to be none
     small = [model for model in others if model.size_ratio is None or model.size_ratio > 1]
-    candidates = small or others
+    candidates = others if section.kind.peers else small or others
     judged = {model.label: _judged(model, figure) for model in section.models}
     unusable = {label: verdict for label, verdict in judged.items() if verdict is not None}
     usable = [model for model in candidates if model.label not in unusable]
     best = max(usable, key=lambda model: rank(model, figure), default=None)
     among = compared([(best, one) for one in usable if one is not best], figure, section.sets) if best else ()
     equals = tuple(model for model in usable if model is best or _equal(model, among))
-    against = compared([(one, section.reference) for one in others], figure, section.sets)
+    against = compared([(one, section.reference) for one in others if not one.reference], figure, section.sets)
     chosen = smallest_of(equals, figure)
     return Choice(section, tuple(candidates), unusable, best, equals, chosen, among, against)
 
@@ -124,8 +126,13 @@ def _judged_on(model: Measured, name: str, figure: Figure) -> Verdict | None:
     value, shown = figure.of(scores), f"{figure.shown(figure.of(scores))} {figure.in_text} on {name}"
     if value is None:
         return Verdict(f"no finite {figure.in_text} on {name}", True)
-    if figure.is_nothing(value):
+    if figure.is_nothing(value) or (figure is GRADES.main and value == number(scores, "low")):
         return Verdict(shown, True)
+    chance, low = number(scores, "chance"), number(scores, f"{figure.name}_low")
+    if chance is not None and value <= chance:
+        return Verdict(f"{shown}, where picking at random has {figure.shown(chance)}", True)
+    if chance is not None and low is not None and low <= chance:
+        return Verdict(f"{shown}, not shown to be more than the {figure.shown(chance)} of picking at random", False)
     common, p = number(scores, "majority"), number(scores, "majority_p")
     if common is not None and value <= common:
         return Verdict(f"{shown}, where always giving the most common answer has {figure.shown(common)}", True)

@@ -119,7 +119,7 @@ def _apart(first: Mapping[str, Any], second: Mapping[str, Any], figure: Figure) 
     if one is None or other is None:
         return None
     n, m = number(first, "n") or 0, number(second, "n") or 0
-    if figure.name in ("exact_match", "accuracy", "acc") and min(n, m) >= 1:
+    if figure.name in ("exact_match", "accuracy", "acc", "agreement") and min(n, m) >= 1:
         # on so few rows the z-test finds too much: what pairs could show at best is the bound
         return two_shares(one, int(n), other, int(m)), "a test on shares", mcnemar(int(min(n, m)), 0)
     spread, others = _bits_error(first), _bits_error(second)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from potstill.reporting.gains import LOGARITHMS, Gain, gain_of, gain_text
+from potstill.reporting.gains import LOGARITHMS, PLAIN, Gain, gain_of, gain_text
 from potstill.reporting.kinds import Figure
 from potstill.reporting.model_table import Section
 
@@ -92,5 +92,5 @@ def _ends(gain: Gain, figure: Figure) -> tuple[float, float, float]:
     """Return difference and ends of its interval in points, or percent of perplexity; more is better."""
     if figure.name in LOGARITHMS:
         return 100 * math.expm1(gain.value), 100 * math.expm1(gain.low), 100 * math.expm1(gain.high)
-    scale = 1.0 if figure.name == "bleu" else 100.0
+    scale = 1.0 if figure.name in PLAIN else 100.0
     return gain.value * scale, gain.low * scale, gain.high * scale

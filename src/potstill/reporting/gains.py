@@ -24,10 +24,12 @@ from potstill.reporting.kinds import Figure, number
 from potstill.reporting.model_table import Measured
 from potstill.reporting.number_formats import signed
 
-SHARES = frozenset({"exact_match", "accuracy", "acc"})
+SHARES = frozenset({"exact_match", "accuracy", "acc", "agreement"})
 """Figures that are shares of rows."""
 LOGARITHMS = frozenset({"perplexity", "bits_per_byte"})
 """Figures that are compared by the loss of a token."""
+PLAIN = {"bleu": "chrF", "grade": "grades"}
+"""What a gain in figures that are no shares is counted in: BLEU is compared by the chrF of rows."""
 By = Literal["Bonett-Price", "clustered errors", "paired means", "paired bootstrap", "unpaired shares"]
 """How the interval is made; all but the last pair the rows."""
 UNPAIRED: Literal["unpaired shares"] = "unpaired shares"
@@ -136,8 +138,8 @@ def gain_text(gain: Gain, figure: Figure) -> str:
     if figure.name in LOGARITHMS:
         more, most, least = (100 * math.expm1(-end) for end in ends)
         return f"{signed(more)}\u202f% ({signed(least)} to {signed(most)})"
-    value, low, high = ends if figure.name == "bleu" else (100 * end for end in ends)
-    return f"{signed(value)} {'chrF' if figure.name == 'bleu' else 'points'} ({signed(low)} to {signed(high)})"
+    value, low, high = ends if figure.name in PLAIN else (100 * end for end in ends)
+    return f"{signed(value)} {PLAIN.get(figure.name, 'points')} ({signed(low)} to {signed(high)})"
 
 
 Comparison = tuple[Verdict, int, By]
@@ -161,7 +163,7 @@ def _paired(
     scores = paired_scores(mine, yours)
     if scores is None:
         return None
-    sign, most = (-1.0, 1.0) if figure.name in LOGARITHMS else (1.0, 100.0)
+    sign, most = (-1.0, 1.0) if figure.name in LOGARITHMS else (1.0, _widest(mine))
     first_scores, second_scores = [sign * a for a, _ in scores], [sign * b for _, b in scores]
     if first_scores == second_scores:
         return _no_row_differs(len(scores), margin, most), len(scores), "paired means"
@@ -169,6 +171,12 @@ def _paired(
     if not verdict.difference.error > 0:
         return None  # all rows differ by the same: nothing is known of others
     return _at_least(verdict, 2.0 ** (1 - len(scores))), len(scores), "paired means"
+
+
+def _widest(scores: Mapping[str, Any]) -> float:
+    """Return by how much the scores of a row can differ: by the judge's scale, or the 100 points of chrF."""
+    low, high = number(scores, "low"), number(scores, "high")
+    return high - low if low is not None and high is not None and high > low else 100.0
 
 
 def _sources(row_files: tuple[KeptRows | None, KeptRows | None], count: int) -> list[str] | None:

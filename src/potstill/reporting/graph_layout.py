@@ -35,6 +35,8 @@ class Node:
     """Whether it is one of those that the report is about."""
     note: str = ""
     """What stands behind its type in small letters: how long it took."""
+    members: tuple[str, ...] = ()
+    """Names of the steps that it stands for, where it is several."""
 
     @property
     def below(self) -> str:
@@ -91,7 +93,7 @@ def layers(nodes: Sequence[Node]) -> Layers:
     if not nodes:
         return Layers((), (), 0.0, 0.0)
     by_name = {node.name: node for node in nodes}
-    level = _levels(by_name)
+    level = levels_of(nodes)
     slots = {name: Slot(name, level[name], _width(node)) for name, node in by_name.items()}
     links = _links(by_name, slots)
     rows = _ordered(_rows(slots, links), links)
@@ -108,8 +110,9 @@ def layers(nodes: Sequence[Node]) -> Layers:
     return Layers(boxes, lanes + arrows, right + EDGE, EDGE + len(rows) * (BOX + BETWEEN) - BETWEEN + EDGE)
 
 
-def _levels(by_name: Mapping[str, Node]) -> dict[str, int]:
+def levels_of(nodes: Sequence[Node]) -> dict[str, int]:
     """Return each step's layer: just below its inputs, and for a source just above where it is first used."""
+    by_name = {node.name: node for node in nodes}
     level: dict[str, int] = {}
     for name, node in by_name.items():
         level[name] = max((level[before] + 1 for before in node.inputs if before in level), default=0)

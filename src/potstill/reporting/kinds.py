@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from potstill.reporting.number_formats import decimal, interval, percent
+from potstill.reporting.number_formats import count, decimal, interval, percent
 
-Unit = Literal["share", "number"]
-"""A share of 1, shown in percent, or a plain number."""
+Unit = Literal["share", "number", "count"]
+"""A share of 1, shown in percent, a plain number, or one without decimals."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class Figure:
 
     def shown(self, value: float | None) -> str:
         """Return a value of it as text."""
+        if self.unit == "count":
+            return count(None if value is None else round(value))
         return percent(value) if self.unit == "share" else decimal(value)
 
     def bounds(self, scores: Mapping[str, Any] | None) -> tuple[float, float] | None:
@@ -83,6 +85,10 @@ class Kind:
     """Figures of speed, of the whole model."""
     marks: tuple[str, ...] = ()
     """Keys besides the main figure's by which the metrics of a set are known."""
+    peers: bool = False
+    """Whether no model is the one that the others should be as good as: then there is no verdict under a bound."""
+    writes: bool = False
+    """Whether its models write answers, so that what `MeasureCost` measured of them says how fast they do."""
 
     def holds(self, metrics: object) -> bool:
         """Return whether `metrics` are of this kind: test sets by name, each with the main figure."""
@@ -90,22 +96,66 @@ class Kind:
         return isinstance(sets, Mapping) and bool(sets) and all(self._scores(scores) for scores in sets.values())
 
     def _scores(self, scores: object) -> bool:
-        """Return whether the metrics of one set are of this kind; one that is no number any more still is."""
+        """Return whether the metrics of one set are of this kind; one that is NaN still is."""
         if not isinstance(scores, Mapping) or not {self.main.name, *self.marks} <= set(scores):
             return False
         value = scores[self.main.name]
         if isinstance(value, bool) or not isinstance(value, (int, float, type(None))):
             return False
-        return not (self.main.unit == "share" and value is not None and not 0 <= value <= 1)
+        is_share = self.main.unit == "share" and value is not None and not math.isnan(value)
+        return not is_share or 0 <= (value or 0.0) <= 1
 
 
 ROWS_PER_S = Figure("rows_per_s", "Rows/s")
 TOKENS_PER_S = Figure("tokens_per_s", "Tokens/s")
+WRITING = (TOKENS_PER_S, Figure("first_token_ms_p50", "First token, ms", rises=False))
 ANSWERS = Kind(
     "Answers",
     Figure("exact_match", "Exact match", "share"),
     (Figure("valid_json", "Valid JSON", "share"),),
-    speeds=(TOKENS_PER_S, Figure("first_token_ms_p50", "First token, ms", rises=False)),
+    speeds=WRITING,
+    writes=True,
+)
+CHOICES = Kind(
+    "Multiple choice",
+    Figure("accuracy", "Accuracy", "share"),
+    (
+        Figure("accuracy_by_sum", "As they are", "share"),
+        Figure("accuracy_by_token", "By token", "share"),
+        Figure("accuracy_by_byte", "By byte", "share"),
+        Figure("chance", "By chance", "share"),
+        Figure("ties", "Without a choice", "count", rises=False),
+    ),
+    unit="questions",
+    speeds=WRITING,
+    marks=("chance", "ties"),
+    writes=True,
+)
+GRADES = Kind(
+    "Grades by a judge",
+    Figure("grade", "Mean grade", least=-math.inf),
+    (
+        Figure("gold_auc", "Right above wrong", "share"),
+        Figure("human_estimate", "What people would say"),
+        Figure("length_correlation", "Grade and length"),
+    ),
+    unit="answers",
+    marks=("low", "high", "lost"),
+    peers=True,
+)
+AGREEMENT = Kind(
+    "Agreement with the teacher",
+    Figure("agreement", "Agreement", "share"),
+    (
+        Figure("same_tokens", "Same tokens", "share"),
+        Figure("top1", "Same first choice", "share"),
+        Figure("kl", "Divergence, nats a token", rises=False),
+        Figure("mass", "Probability looked at", "share"),
+    ),
+    speeds=WRITING,
+    marks=("same_tokens", "kl"),
+    peers=True,
+    writes=True,
 )
 SPANS = Kind(
     "Spans in texts",
@@ -137,20 +187,56 @@ READING = Kind(
     count="tokens",
     speeds=(TOKENS_PER_S,),
 )
-HARNESS = Kind("LM evaluation harness", Figure("acc", "Accuracy", "share"), (Figure("acc_norm", "By length", "share"),))
+HARNESS = Kind(
+    "LM evaluation harness",
+    Figure("acc", "Accuracy", "share"),
+    (Figure("acc_norm", "By length", "share"),),
+    speeds=WRITING,
+    writes=True,
+)
 DOCUMENTS = Kind(
     "Perplexity of documents",
     Figure("word_perplexity", "Perplexity of a word", rises=False, least=math.inf),
     (Figure("byte_perplexity", "Of a byte", rises=False), BITS),
     unit="documents",
 )
-KINDS = (ANSWERS, SPANS, CLASSES, TRANSLATIONS, READING, DOCUMENTS, HARNESS)
-"""All kinds; the first that fits is taken, so spans stand before classes: both have an accuracy."""
+RIGHTS = ("exact_match", "acc", "acc_norm")
+"""Figures of the harness that say which rows are right, the first that a task has."""
+_ACC = ("acc", "acc_low", "acc_high")
+KINDS = (ANSWERS, SPANS, CHOICES, CLASSES, AGREEMENT, GRADES, TRANSLATIONS, READING, DOCUMENTS, HARNESS)
+"""All kinds; the first that fits is taken, so those with marks stand before classes: all have an accuracy."""
 
 
 def kind_of(metrics: object) -> Kind | None:
     """Return of which kind `metrics` are; `None` for a user's own figures, which are shown as they are."""
+    if isinstance(metrics, Mapping) and harness_tasks(metrics):
+        # its scores bear names of other kinds, and mean something else
+        return HARNESS if tasks_with_rights(metrics) else DOCUMENTS if DOCUMENTS.holds(metrics) else None
     return next((kind for kind in KINDS if kind.holds(metrics)), None)
+
+
+def tasks_with_rights(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the tasks of lm-evaluation-harness whose rows are right or wrong, with the share that is right as `acc`.
+
+    A task may call it otherwise, and have it several times, by how answers were filtered: the first is taken, by which
+    its rows are right.
+    """
+    tasks: dict[str, Mapping[str, Any]] = {}
+    for name, scores in harness_tasks(metrics).items():
+        main = next((one for want in RIGHTS for one in scores if one == want or one.startswith(f"{want} (")), None)
+        value = None if main is None else number(scores, main)
+        if value is not None and 0 <= value <= 1:
+            ends = {f"acc{end}": scores[f"{main}{end}"] for end in ("_low", "_high") if f"{main}{end}" in scores}
+            tasks[name] = {**{key: one for key, one in scores.items() if key not in _ACC}, "acc": value, **ends}
+    return tasks
+
+
+def harness_tasks(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return all tasks of lm-evaluation-harness with their figures; none of what another step measured."""
+    engine, sets = metrics.get("engine"), metrics.get("sets")
+    if not isinstance(engine, Mapping) or not engine.get("harness") or not isinstance(sets, Mapping):
+        return {}
+    return {str(name): scores for name, scores in sets.items() if isinstance(scores, Mapping)}
 
 
 def number(values: Mapping[str, Any] | None, name: str) -> float | None:

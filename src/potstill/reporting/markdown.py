@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from potstill.reporting.number_formats import NONE
 from potstill.reporting.page import Page
 from potstill.reporting.views import View
+from potstill.text.inert import plain_text
 
 
 def markdown(page: Page) -> str:
     """Return the report as Markdown."""
     lines = [f"# {plain_text(page.title)}", ""]
+    for warning in page.warnings:
+        behind = f" (behind {', '.join(warning.models)})" if warning.models else ""
+        lines += [f"**Warning of {plain_text(warning.step + behind)}.** {plain_text(warning.text)}", ""]
     for view in page.views:
         lines += _section(view, len(page.views) > 1)
     for table in page.tables:
-        lines += [f"## {plain_text(table.title)}", "", *_table(table.head, table.lines), ""]
+        lines += [f"## {plain_text(table.title)}", "", *(f"{plain_text(note)}\n" for note in table.notes)]
+        lines += [*_table(table.head, table.lines), ""]
     if page.missing:
         lines += [page.missing, ""]
     lines += _data(page)
@@ -28,15 +32,6 @@ def markdown(page: Page) -> str:
     lines += [", ".join(plain_text(f"{package} {version}") for package, version in origins.versions), ""]
     lines += [f"Made again by: {plain_text(origins.command)}", ""] if origins.command else []
     return "\n".join(lines)
-
-
-def plain_text(text: object) -> str:
-    r"""Return `text` on one line, with nothing in it that Markdown or HTML would act on.
-
-    >>> plain_text("a|b <i> ![x](http://e)")
-    'a\\|b \\<i\\> \\!\\[x\\]\\(http\\://e\\)'
-    """
-    return re.sub(r"([\\`*_{}\[\]()<>#|~&!:])", r"\\\1", " ".join(str(text).split()))
 
 
 def _section(view: View, several: bool) -> Iterator[str]:

@@ -10,13 +10,24 @@ from typing import Any
 from potstill.engine.context import Ancestor
 from potstill.errors import BadInput
 from potstill.metrics.kept_rows import KeptRows, read
+from potstill.reporting.costs import Cost, costs_of
 from potstill.reporting.gold import authors
-from potstill.reporting.kinds import ANSWERS, BITS, CLASSES, READING, Figure, Kind, kind_of, number
+from potstill.reporting.kinds import (
+    ANSWERS,
+    BITS,
+    CLASSES,
+    READING,
+    Figure,
+    Kind,
+    kind_of,
+    number,
+    tasks_with_rights,
+)
 from potstill.reporting.measures import measure_figures, with_measures
 
 SPARSE = 0.2
 """Share of zeros from which a model counts as pruned."""
-AGREEMENT = "Agreement with the teacher's answers"
+AGREES = "Agreement with the teacher's answers"
 """What shares of right answers are called where a teacher wrote these."""
 LARGEST = 1e18
 """Bytes that no model has."""
@@ -54,22 +65,24 @@ class Measured:
     """Whether it is the one that the others are compared with."""
     rows: Mapping[str, KeptRows] = field(default_factory=dict)
     """Rows that the step kept, by test set."""
+    cost: Mapping[str, Any] = field(default_factory=dict)
+    """What `MeasureCost` measured of it, by the names of the evaluation's own figures, which it stands in for."""
 
     @property
     def sets(self) -> Mapping[str, Mapping[str, Any]]:
-        """Return its figures by test set."""
-        sets: Mapping[str, Mapping[str, Any]] = self.metrics["sets"]
+        """Return its figures by test set; of the harness's tasks, those whose rows are right or wrong."""
+        sets: Mapping[str, Mapping[str, Any]] = tasks_with_rights(self.metrics) or self.metrics["sets"]
         return {name: with_measures(scores) for name, scores in sets.items()}
 
     @property
     def bytes(self) -> float | None:
         """Return the bytes of its weights on disk, as they are deployed: zeros that are stored count."""
-        return size_in(self.metrics)
+        return size_in({**self.metrics, **self.cost})
 
     @property
     def zeros(self) -> float:
         """Return the share of its parameters that are zero; 0 if unknown."""
-        total, nonzero = number(self.metrics, "parameters"), number(self.metrics, "nonzero_parameters")
+        total, nonzero = self.figure("parameters"), self.figure("nonzero_parameters")
         return 1 - nonzero / total if total and nonzero is not None else 0.0
 
     @property
@@ -84,7 +97,7 @@ class Measured:
 
     def figure(self, name: str) -> float | None:
         """Return a figure of the whole model, if it is known."""
-        return number(self.metrics, name)
+        return number(self.cost if name in self.cost else self.metrics, name)
 
     def value(self, figure: Figure, name: str) -> float | None:
         """Return a figure on the test set `name`, if it was measured there."""
@@ -126,7 +139,7 @@ class Section:
         wrote all right answers, shares of them are called what they are.
         """
         if self.kind in (ANSWERS, CLASSES) and self.by_teacher.issuperset(self.sets):
-            return replace(self.kind.main, title=AGREEMENT)
+            return replace(self.kind.main, title=AGREES)
         return BITS if self.kind is READING and self._other_tokens() else self.kind.main
 
     @property
@@ -163,7 +176,8 @@ def evaluations_of(given: object, names: Sequence[str], lineage: Sequence[Ancest
     """
     values = list(given.values()) if isinstance(given, Mapping) else list(given) if isinstance(given, Iterable) else []
     kinds = [kind_of(value) for value in values]
-    labels = [str(key) for key in given] if isinstance(given, Mapping) else _labels(values, kinds, names, lineage)
+    wished = [str(key) for key in given] if isinstance(given, Mapping) else _labels(values, kinds, names, lineage)
+    labels = _legible(wished, names)
     folders = {ancestor.name: ancestor.folder for ancestor in lineage}
     rows = zip(labels, names, values, kinds, strict=True)
     return [
@@ -172,13 +186,19 @@ def evaluations_of(given: object, names: Sequence[str], lineage: Sequence[Ancest
     ]
 
 
-def sections_of(evaluations: Sequence[Evaluation], reference: str, lineage: Sequence[Ancestor] = ()) -> list[Section]:
+def sections_of(
+    evaluations: Sequence[Evaluation],
+    reference: str,
+    lineage: Sequence[Ancestor] = (),
+    costs: Sequence[Cost] = (),
+) -> list[Section]:
     """Return the evaluations of known kinds, by kind, in the order in which the kinds come up.
 
     Args:
         evaluations: all that was measured.
         reference: label of the model that the others are compared with; empty takes the first of each kind.
         lineage: all steps behind them, by which it is known whose the right answers are.
+        costs: what was measured of serving them.
 
     Raises:
         BadInput: `reference` is not the label of any evaluation.
@@ -187,7 +207,9 @@ def sections_of(evaluations: Sequence[Evaluation], reference: str, lineage: Sequ
     if reference and reference not in labels:
         raise BadInput(f"reference {reference!r} is no model of the report: give one of {', '.join(labels)}")
     kinds = list(dict.fromkeys(one.kind for one in evaluations if one.kind is not None))
-    return [_section(kind, [one for one in evaluations if one.kind is kind], reference, lineage) for kind in kinds]
+    return [
+        _section(kind, [one for one in evaluations if one.kind is kind], reference, lineage, costs) for kind in kinds
+    ]
 
 
 def size_in(metrics: Mapping[str, Any]) -> float | None:
@@ -196,23 +218,42 @@ def size_in(metrics: Mapping[str, Any]) -> float | None:
     return size if size and 1 <= size < LARGEST else None
 
 
-def _section(kind: Kind, evaluations: Sequence[Evaluation], reference: str, lineage: Sequence[Ancestor]) -> Section:
+def _section(
+    kind: Kind,
+    evaluations: Sequence[Evaluation],
+    reference: str,
+    lineage: Sequence[Ancestor],
+    costs: Sequence[Cost],
+) -> Section:
     """Return the section of one kind; the first model is the reference where another section has the one asked for."""
     labels = [evaluation.label for evaluation in evaluations]
     chosen = labels.index(reference) if reference in labels else 0
-    sizes = [size_in(evaluation.metrics) for evaluation in evaluations]
+    spent = costs_of([(one.label, one.metrics) for one in evaluations], costs) if kind.writes else [{}] * len(labels)
+    sizes = [size_in({**one.metrics, **cost}) for one, cost in zip(evaluations, spent, strict=True)]
     whole = sizes[chosen]
     ratios = [whole / own if whole and own else None for own in sizes]
     return Section(
         kind,
         tuple(
-            Measured(one.label, one.step, one.metrics, ratio, reference=number == chosen, rows=one.rows)
-            for number, (one, ratio) in enumerate(zip(evaluations, ratios, strict=True))
+            Measured(one.label, one.step, one.metrics, ratio, number == chosen, one.rows, cost)
+            for number, (one, ratio, cost) in enumerate(zip(evaluations, ratios, spent, strict=True))
         ),
         frozenset(
-            author.set for one in evaluations for author in authors(one.step, list(one.metrics["sets"]), lineage)
+            author.set
+            for one in evaluations
+            if not kind.peers
+            for author in authors(one.step, list(one.metrics["sets"]), lineage)
         ),
     )
+
+
+def _legible(labels: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return labels that can be read: one that is blank becomes the step's name, or a number."""
+    shown: list[str] = []
+    for place, (label, name) in enumerate(zip(labels, names, strict=True), start=1):
+        own = label if label.strip() else name or "without a name"
+        shown.append(own if label.strip() or own not in (*labels, *shown) else f"{own} ({place})")
+    return shown
 
 
 def _labels(

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
+import re
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+
+from potstill.models.licences import named
 
 NONE = "\u2013"
 """Stands for what was not, or can't be, measured."""
 MINUS = "\u2212"
 """Minus sign, as long as a plus."""
+_PLACE = re.compile(r"~?/[^/\n]+(/[^/\n*?{}<>|\"\\]+)+/?|\w+://\S+")
+"""A whole path from the root, or an address."""
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -89,12 +95,27 @@ def seconds(number: float | None) -> str:
 def plain(value: object, longest: int = 160) -> str:
     """Return a parameter as JSON, texts without quotes, cut after `longest` characters.
 
-    A report is handed on: paths say nothing of where Potstill, or the working directory, lies on this machine.
+    A report is handed on: of paths only the names are shown, of addresses no secret; what lies in Potstill or in the
+    working directory is named from there.
     """
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
-    for here in (Path(__file__).parents[2], Path.cwd()):
-        text = text.replace(f"{here}/", "")
+    shown = _handed_on(value)
+    text = shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False, sort_keys=True, default=str)
     return cut(text, longest)
+
+
+def _handed_on(value: object) -> object:
+    """Return a parameter in which no text says where something lies on this machine."""
+    if isinstance(value, Mapping):
+        return {str(name): _handed_on(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_handed_on(inner) for inner in value]
+    text = str(value) if isinstance(value, PurePath) else value
+    if not isinstance(text, str) or not _PLACE.fullmatch(text):
+        return text
+    for here in (Path(__file__).parents[2], Path.cwd()):
+        if text.startswith(f"{here}/"):
+            return text.removeprefix(f"{here}/")
+    return named(text)
 
 
 def cut(text: str, longest: int) -> str:

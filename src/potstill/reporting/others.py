@@ -30,6 +30,10 @@ class Table:
     """Its lines, the first text of each naming it."""
     left_out: int = 0
     """Lines that the page leaves out."""
+    notes: tuple[str, ...] = ()
+    """Sentences that stand before it."""
+    caption: str = ""
+    """What its columns are."""
 
 
 def own_figures(evaluations: Sequence[Evaluation]) -> Table | None:

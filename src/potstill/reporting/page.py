@@ -9,6 +9,7 @@ from potstill.engine.context import Ancestor
 from potstill.reporting.choice import Choice
 from potstill.reporting.curves import Curve, curves_of
 from potstill.reporting.data_flow import Flow, captured, effort, flows_of
+from potstill.reporting.graph_folding import folded
 from potstill.reporting.graph_layout import Layers, Node, layers
 from potstill.reporting.model_table import Evaluation, Section
 from potstill.reporting.number_formats import plain, seconds
@@ -17,6 +18,7 @@ from potstill.reporting.others import Table
 from potstill.reporting.ruling import Ruling
 from potstill.reporting.sample_blob import Blob, blob_of
 from potstill.reporting.samples import Samples
+from potstill.reporting.step_warnings import StepWarning, warnings_of
 from potstill.reporting.views import View, view_of
 
 
@@ -48,6 +50,8 @@ class Page:
     """Versions, machines, seeds and licences."""
     blob: Blob
     """The samples, for the script."""
+    warnings: Sequence[StepWarning]
+    """What steps warned of."""
     missing: str = ""
     """What was not looked at, in a sentence."""
 
@@ -89,6 +93,7 @@ def page(
         effort=effort(lineage),
         captured=captured(lineage),
         origins=origins_of(lineage),
+        warnings=warnings_of(evaluations, lineage),
         blob=blob_of([samples for _, _, samples in sections]),
     )
 
@@ -107,16 +112,18 @@ def _title(sections: Sequence[Section], views: Sequence[View]) -> str:
 def _graph(marked: set[str], lineage: Sequence[Ancestor]) -> Layers:
     """Return the drawing of the lineage, with the measured models marked."""
     return layers(
-        [
-            Node(
-                ancestor.name,
-                ancestor.type,
-                tuple(ancestor.inputs),
-                ancestor.name in marked,
-                seconds(took) if (took := ancestor.manifest.get("seconds")) is not None else "",
-            )
-            for ancestor in lineage
-        ]
+        folded(
+            [
+                Node(
+                    ancestor.name,
+                    ancestor.type,
+                    tuple(ancestor.inputs),
+                    ancestor.name in marked,
+                    seconds(took) if (took := ancestor.manifest.get("seconds")) is not None else "",
+                )
+                for ancestor in lineage
+            ]
+        )
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from potstill.reporting.kinds import ANSWERS, number
+from potstill.reporting.kinds import number
 from potstill.reporting.model_table import Measured, Section
 from potstill.reporting.number_formats import decimal, interval, percent, round_size, size
-from potstill.reporting.ruling import runtime_of
+from potstill.reporting.ruling import evaluated_by, runtime_of
 from potstill.reporting.scatter import Point, Scatter, front, scatter
 
 
@@ -26,8 +26,8 @@ class Axis:
     """The value as text."""
     tick: Callable[[float], str]
     """The value at a tick."""
-    by_runtime: bool
-    """Whether values compare only where one runtime measured them."""
+    runtime: Callable[[Measured], str]
+    """What measured the value of a model, if values compare only where one runtime measured them; else nothing."""
     missing: str
     """What is said of models without a value."""
 
@@ -63,7 +63,7 @@ def plots_of(section: Section) -> list[Plot]:
     """Return the plots of a section, by axis and test set; none where its main figure is no share."""
     if section.main.unit != "share":
         return []
-    axes = [SIZE, *([LATENCY] if section.kind is ANSWERS else []), COST]
+    axes = [SIZE, *([LATENCY] if section.kind.writes else []), COST]
     return [plot for axis in axes for name in section.sets for plot in _plots(axis, name, section)]
 
 
@@ -73,10 +73,10 @@ def _plots(axis: Axis, name: str, section: Section) -> Iterator[Plot]:
     placed = [model for model in measured if _positive(axis.of(model))]
     groups: dict[str, list[Measured]] = {}
     for model in placed:
-        groups.setdefault(runtime_of(model) if axis.by_runtime else "", []).append(model)
+        groups.setdefault(axis.runtime(model), []).append(model)
     unplaced = tuple(model.label for model in measured if model not in placed)
     for runtime, models in groups.items():
-        if len(models) > 1 or not axis.by_runtime:
+        if len(models) > 1 or axis is SIZE:
             yield _plot(axis, name, section, models, runtime, unplaced)
 
 
@@ -106,14 +106,16 @@ def _seconds_per_thousand(model: Measured) -> float | None:
     return 1000 * seconds / rows if seconds and rows else None
 
 
-SIZE = Axis("size", "weights on disk, log scale", lambda model: model.bytes, size, round_size, False, "Size unknown")
+SIZE = Axis(
+    "size", "weights on disk, log scale", lambda model: model.bytes, size, round_size, lambda _: "", "Size unknown"
+)
 LATENCY = Axis(
     "latency",
     "median time to the first token, ms, log scale",
     lambda model: model.figure("first_token_ms_p50"),
     lambda value: f"{decimal(value)}\u202fms to the first token",
     lambda value: f"{value:g}",
-    True,
+    runtime_of,
     "Not measured",
 )
 COST = Axis(
@@ -122,6 +124,6 @@ COST = Axis(
     _seconds_per_thousand,
     lambda value: f"{decimal(value)}\u202fs for 1,000 rows",
     lambda value: f"{value:g}",
-    True,
+    evaluated_by,
     "Not measured",
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from potstill.metrics.kept_rows import KeptAnswer
 from potstill.metrics.uncertainty.calibration import CalibrationError, brier, calibration_error, reliability
-from potstill.reporting.model_table import Section
+from potstill.reporting.kinds import CHOICES
+from potstill.reporting.model_table import Measured, Section
 from potstill.reporting.number_formats import percent
 from potstill.reporting.samples import Samples
 
@@ -51,6 +52,8 @@ class Reliability:
 
 def reliabilities_of(section: Section, samples: Samples) -> list[Reliability]:
     """Return the plots of all models that say how probable their answers are."""
+    if section.kind is CHOICES and any(_compared_by(model) != "sum" for model in section.models):
+        return []  # the probability is that of a choice which was not taken
     plots = []
     for name in section.sets:
         rows = [row for row in samples.rows if row.set == name]
@@ -59,6 +62,12 @@ def reliabilities_of(section: Section, samples: Samples) -> list[Reliability]:
             if answers and all(one.probability is not None and one.right is not None for one in answers):
                 plots.append(_reliability(model, name, answers))
     return plots
+
+
+def _compared_by(model: Measured) -> str:
+    """Return by what a model's choices were compared: its probabilities are those of the choices as they are."""
+    engine = model.metrics.get("engine")
+    return str(engine.get("by")) if isinstance(engine, Mapping) else ""
 
 
 def _reliability(model: str, name: str, answers: Sequence[KeptAnswer]) -> Reliability:

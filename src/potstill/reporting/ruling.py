@@ -16,6 +16,7 @@ from potstill.reporting.choice import Choice, rank, smallest_of
 from potstill.reporting.gains import Gain, gain_of
 from potstill.reporting.kinds import Figure
 from potstill.reporting.model_table import Measured, Section
+from potstill.reporting.step_warnings import steps_behind
 
 ERROR = 0.025
 """How often a student may be called within the bound that is not: half of a two-sided 0.05 (ICH E9, section 5.5)."""
@@ -87,7 +88,7 @@ def ruling_of(choice: Choice, within: float, named: str = "", lineage: Sequence[
         lineage: all steps behind the models, by which it is known which one taught others.
     """
     section = choice.section
-    if len(section.models) < 2:
+    if len(section.models) < 2 or section.kind.peers:
         return None
     has_teacher = _is_teacher(section, named, lineage)
     baseline = section.reference if has_teacher else max(section.models, key=lambda one: rank(one, section.main))
@@ -118,6 +119,11 @@ def ruling_of(choice: Choice, within: float, named: str = "", lineage: Sequence[
 
 def runtime_of(model: Measured) -> str:
     """Return what ran a model when its speed was measured; empty where that was not kept."""
+    return str(model.cost.get("runtime") or "") or evaluated_by(model)
+
+
+def evaluated_by(model: Measured) -> str:
+    """Return what ran a model when its answers were measured; empty where that was not kept."""
     engine = model.metrics.get("engine")
     names = [engine.get("runtime"), engine.get("teacher")] if isinstance(engine, dict) else []
     return next((str(name) for name in names if name), "")
@@ -173,22 +179,10 @@ def _is_teacher(section: Section, named: str, lineage: Sequence[Ancestor]) -> bo
         return not any(one.size_ratio is not None and one.size_ratio < 1 for one in section.models)
     own = makers(ancestors[reference.step])
     others = [maker for one in section.models if one is not reference for maker in makers(ancestors.get(one.step))]
-    return not own or any(maker in _behind(other, ancestors) for maker in own for other in others)
+    return not own or any(maker in steps_behind(other, lineage) for maker in own for other in others)
 
 
 def makers(evaluating: Ancestor | None) -> list[str]:
     """Return the steps that made the model which a step measured."""
     inputs = {} if evaluating is None else evaluating.manifest.get("inputs") or {}
     return [str(name) for name in inputs.get("model") or ()]
-
-
-def _behind(name: str, ancestors: dict[str, Ancestor]) -> set[str]:
-    """Return all steps behind a step, and itself."""
-    seen: set[str] = set()
-    waiting = [name]
-    while waiting:
-        one = waiting.pop()
-        if one not in seen:
-            seen.add(one)
-            waiting += ancestors[one].inputs if one in ancestors else ()
-    return seen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from potstill.reporting.kinds import Figure
+from potstill.reporting.kinds import ANSWERS, Figure
 from potstill.reporting.model_table import Measured, Section
 from potstill.reporting.ruling import runtime_of
 
@@ -36,6 +36,8 @@ def speed_columns(section: Section) -> list[SpeedColumn]:
     speeds = section.kind.speeds
     timed = [model for model in section.models if any(model.figure(speed.name) is not None for speed in speeds)]
     runtimes = list(dict.fromkeys(runtime_of(model) or UNNAMED for model in timed))
+    if not timed and section.kind is not ANSWERS:
+        return []  # of kinds whose evaluation times nothing, only MeasureCost says how fast their models are
     if len(runtimes) < 2:
         return [SpeedColumn(speed) for speed in speeds]
     return [SpeedColumn(speed, runtime) for runtime in runtimes for speed in speeds]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from potstill.reporting.choice import Choice
 from potstill.reporting.comparing import Difference
+from potstill.reporting.judged import judge_notes
 from potstill.reporting.kinds import number
 from potstill.reporting.measures import measure_faults
 from potstill.reporting.model_table import Measured, Section
@@ -27,7 +28,8 @@ def praise(choice: Choice) -> str:
     chosen = choice.chosen
     if chosen is None or choice.is_far:
         return ""
-    kind = "small model" if chosen.smaller else "of the other models"
+    of_all = "of the models" if choice.section.kind.peers else "of the other models"
+    kind = "small model" if chosen.smaller else of_all
     if len(choice.equals) > 1:
         return f"smallest of {len(choice.equals)} equal models" if chosen.bytes else "one of several equal models"
     return f"best {kind}"
@@ -37,9 +39,10 @@ def summary(choice: Choice) -> list[str]:
     """Return the section's first paragraph, sentence by sentence."""
     section, chosen = choice.section, choice.chosen
     reference = section.reference
-    if not choice.candidates:
+    if len(section.models) == 1:
         figures = scores(reference, section)
-        sentence = f"{reference.label} reaches {figures}; there is no smaller model to compare it with."
+        alone = "" if section.kind.peers else "; there is no smaller model to compare it with"
+        sentence = f"{reference.label} reaches {figures}{alone}."
         return [sentence, *_unusable(choice, [reference])]
     if chosen is None:
         return _nothing(choice)
@@ -55,7 +58,7 @@ def summary(choice: Choice) -> list[str]:
 def tiles(choice: Choice) -> list[Tile]:
     """Return the headline figures of the chosen model."""
     section, chosen = choice.section, choice.chosen
-    if chosen is None or not praise(choice):
+    if chosen is None or not praise(choice) or len(section.models) == 1:
         return []
     reference, figure = section.reference, section.main
     result = [
@@ -104,6 +107,7 @@ def caveats(section: Section) -> list[str]:
     sentences += [
         f"{count:.0f} requests to {model.label} failed and count as wrong." for model, count in failed if count
     ]
+    sentences += judge_notes(section)
     return sentences + [text for model in models for text in measure_faults(model.label, model.sets)]
 
 
@@ -127,19 +131,22 @@ def listing(parts: Iterable[str]) -> str:
     'a, b and c'
     """
     every = list(parts)
-    return " and ".join(filter(None, (", ".join(every[:-1]), every[-1]))) if every else ""
+    mark = "; " if any(", " in part for part in every) and len(every) > 2 else ", "
+    return " and ".join(filter(None, (mark.join(every[:-1]), every[-1]))) if every else ""
 
 
 def _named(choice: Choice) -> list[str]:
     """Return which model was chosen, and among which equals."""
     section, chosen = choice.section, choice.chosen
     assert chosen is not None  # only asked for then
-    figures = scores(chosen, section, section.reference)
+    figures = scores(chosen, section, None if chosen.reference else section.reference)
+    if section.reference.label in choice.unusable and not section.kind.peers:
+        # the sentences behind it say why
+        named = f"{section.reference.label} itself is not usable, so that being near to it says nothing"
+        return [f"{named}: of the other models, {chosen.label} has {figures}."]
     if choice.is_far:
-        return [
-            f"No model comes near what {section.reference.label} does, or should do: the nearest, {chosen.label}, "
-            f"has {figures}."
-        ]
+        nearest = f"the nearest, {chosen.label}, has {figures}"
+        return [f"No model comes near what {section.reference.label} does: {nearest}."]
     if len(choice.equals) == 1:
         return [f"The {praise(choice)} is {chosen.label}: {figures}."]
     listed = listing(model.label for model in choice.equals)
@@ -152,7 +159,7 @@ def _named(choice: Choice) -> list[str]:
 
 def _smaller(chosen: Measured, reference: Measured) -> list[str]:
     """Return how much smaller the chosen model is."""
-    if not chosen.size_ratio:
+    if not chosen.size_ratio or chosen.reference:
         return []
     if not chosen.smaller:
         return [f"It is not smaller than {reference.label}: {size(chosen.bytes)} and {size(reference.bytes)}."]

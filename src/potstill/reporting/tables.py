@@ -10,6 +10,7 @@ from typing import Any
 
 from potstill.reporting.choice import Choice
 from potstill.reporting.gains import Gain, gain_of
+from potstill.reporting.kinds import number
 from potstill.reporting.model_table import Measured, Section
 from potstill.reporting.ruling import Ruling, Student
 
@@ -134,12 +135,8 @@ def as_csv(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _numbers(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the numbers among the figures of a set."""
-    return {
-        str(name): value
-        for name, value in scores.items()
-        if isinstance(value, (int, float)) and not isinstance(value, bool)
-    }
+    """Return the numbers among the figures of a set; NaN and infinity are none."""
+    return {str(name): scores[name] for name in scores if number(scores, name) is not None}
 
 
 def _as_text(value: object) -> object:

@@ -19,6 +19,7 @@ from potstill.reporting.ruling import Ruling
 from potstill.reporting.ruling_words import ruling_words
 from potstill.reporting.sample_blob import Shown, first_shown
 from potstill.reporting.samples import Samples
+from potstill.reporting.seeds import seed_notes
 from potstill.reporting.slices import Slices, slices_of
 from potstill.reporting.speeds import speed_columns
 from potstill.reporting.summary import Tile, caveats, listing, p_value, praise, summary, tiles
@@ -101,8 +102,8 @@ def view_of(choice: Choice, ruling: Ruling | None, lineage: Sequence[Ancestor], 
     """Return a section as it is shown, with the `samples` that its models kept."""
     section = choice.section
     named = praise(choice)
-    best = choice.chosen.label if choice.chosen and named else ""
-    columns = [*_set_columns(section), *_speed_columns(section), *_size_columns()]
+    best = choice.chosen.label if choice.chosen and named and len(section.models) > 1 else ""
+    columns = [*_set_columns(section), *_speed_columns(section), *(_size_columns() if _is_sized(section) else ())]
     return View(
         title=section.kind.title,
         figure=section.main.in_text,
@@ -115,7 +116,7 @@ def view_of(choice: Choice, ruling: Ruling | None, lineage: Sequence[Ancestor], 
         columns=columns,
         lines=[_line(model, choice, best, named) for model in section.models],
         caption=_caption(section),
-        caveats=[*_gold(section, lineage), *caveats(section)],
+        caveats=[*_gold(section, lineage), *caveats(section), *seed_notes(section, lineage)],
         forests=forests_of(section, ruling.within if ruling else 0.0),
         plots=plots_of(section),
         slices=slices_of(section, samples),
@@ -129,8 +130,16 @@ def view_of(choice: Choice, ruling: Ruling | None, lineage: Sequence[Ancestor], 
 def _groups(section: Section) -> list[tuple[str, int]]:
     """Return the heads over the columns."""
     width = 1 + len(section.beside)
-    speeds = [("Speed", len(speed_columns(section)))] if section.kind.speeds else []
-    return [*((name, width) for name in section.sets), *speeds, ("Size", 5)]
+    timed = len(speed_columns(section))
+    speeds = [("Speed", timed)] if timed else []
+    sizes = [("Size", len(_size_columns()))] if _is_sized(section) else []
+    return [*((name, width) for name in section.sets), *speeds, *sizes]
+
+
+def _is_sized(section: Section) -> bool:
+    """Return whether the size of any model is known; a section whose evaluation counts none has no columns for it."""
+    sizes = ("weights_bytes", "parameters", "peak_memory_bytes", "bits_per_weight")
+    return any(model.figure(name) is not None for model in section.models for name in sizes)
 
 
 def _set_columns(section: Section) -> Iterator[Column]:
@@ -157,12 +166,16 @@ def _size_columns() -> list[Column]:
 def _line(model: Measured, choice: Choice, best: str, named: str) -> Line:
     """Return a model's line."""
     section = choice.section
-    mark = "reference" if model.reference else "best" if model.label == best else ""
-    note = {"reference": "reference", "best": named, "": ""}[mark]
+    is_best = model.label == best and (section.kind.peers or not model.reference)
+    mark = "best" if is_best else "reference" if model.reference else ""
+    called = "differences are from it" if section.kind.peers else "reference"
+    notes = (named if is_best else "", called if model.reference and len(section.models) > 1 else "")
+    note = ", ".join(filter(None, notes))
     if model.label in choice.unusable:
         verdict = choice.unusable[model.label]
         note = ", ".join(filter(None, (note, "not usable" if verdict.is_shown else "not shown to be usable")))
-    cells = [*_set_cells(model, choice), *_speed_cells(model, section), *_size_cells(model)]
+    sizes = _size_cells(model) if _is_sized(section) else ()
+    cells = [*_set_cells(model, choice), *_speed_cells(model, section), *sizes]
     return Line(model.label, note, mark, tuple(cells))
 
 
@@ -208,11 +221,14 @@ def _caption(section: Section) -> str:
     parts = ["Small figures are 95\u202f% intervals" + (", in percent" if section.main.unit == "share" else ""), sets]
     held = f"“better”, “worse” and “maybe chance” hold a model against {section.reference.label}"
     parts += [held] if len(section.models) > 1 else []
-    return "; ".join(filter(None, parts)) + ". “Smaller” compares bytes of weights with the reference's."
+    smaller = " “Smaller” compares bytes of weights with the reference's." if _is_sized(section) else ""
+    return "; ".join(filter(None, parts)) + f".{smaller}"
 
 
 def _gold(section: Section, lineage: Sequence[Ancestor]) -> list[str]:
     """Return whose word the right answers are, where that is a teacher's."""
+    if section.kind.peers:
+        return []
     writers = {one.set: one.step for model in section.models for one in authors(model.step, list(model.sets), lineage)}
     if not writers:
         return []

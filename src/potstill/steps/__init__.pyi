@@ -2,6 +2,7 @@ from potstill.steps.compression.cast_half import CastHalf as CastHalf
 from potstill.steps.compression.keep_layers import KeepLayers as KeepLayers
 from potstill.steps.compression.low_rank import LowRank as LowRank
 from potstill.steps.compression.share_weights import ShareWeights as ShareWeights
+from potstill.steps.compression.text_part import TextPart as TextPart
 from potstill.steps.compression.trim_vocabulary import TrimVocabulary as TrimVocabulary
 from potstill.steps.evaluation.agreement import EvaluateAgreement as EvaluateAgreement
 from potstill.steps.evaluation.choices import EvaluateChoices as EvaluateChoices

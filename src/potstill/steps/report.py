@@ -41,7 +41,9 @@ MOST_ROWS = 1_000
 class Report(Step):
     """Write a page that compares what was measured, with plots, samples, graph, data counts and lineage.
 
-    Models that were measured in the same way stand in one section: answers, classes, spans, translations, perplexities.
+    Models that were measured in the same way stand in one section: answers, choices, classes, spans, translations,
+    perplexities, grades, agreement, the harness's tasks. Preferences of judges and costs have tables of their own; what
+    `MeasureCost` measured of all models of a section stands in for the speeds beside their evaluations.
     The verdict comes first: the smallest and the fastest model that are proven to lose at most `within` against the
     teacher, or what is missing for a proof. In each section, a model that does nothing useful is named as such,
     those whose differences may be chance count as equal, and of equals the one that deploys smallest is chosen.
@@ -67,7 +69,9 @@ class Report(Step):
     makes: ClassVar[str] = "report"
     wants_lineage: ClassVar[bool] = True
     send_results = send
-    version: ClassVar[int] = 4  # a verdict, differences with intervals, leaks (3); samples, slices, curves, origins (4)
+    # a verdict, differences with intervals, leaks (3); samples, slices, curves, origins (4); judges, costs, tasks; a
+    # few rows that are all alike prove no loss within a bound (5)
+    version: ClassVar[int] = 5
     unkeyed_defaults: ClassVar[frozenset[str]] = frozenset({"within"})
 
     def check(self) -> Iterable[Problem]:
@@ -104,7 +108,7 @@ class Report(Step):
 
     def run(self, evaluations: Sequence[Any] | Mapping[str, Any], context: Context) -> Path:
         """Write the page and the tables."""
-        from potstill.reporting import diversity
+        from potstill.reporting import cost_tables, diversity, harness_tasks, judged
         from potstill.reporting.choice import choice_of
         from potstill.reporting.leaks import NOT_DONE, leak_tables, parted
         from potstill.reporting.markdown import markdown
@@ -116,23 +120,34 @@ class Report(Step):
 
         names = self._names(context.inputs.get("evaluations", []))
         every = evaluations_of(_figures(evaluations), names, context.lineage)
-        sections = sections_of(every, self.reference, context.lineage)
+        costs, others = cost_tables.parted(every)
+        sections = sections_of(others, self.reference, context.lineage, cost_tables.costs_of_all(costs))
         folders = {ancestor.name: ancestor.folder for ancestor in context.lineage}
         samples = [samples_of(one, folders) for one in sections]
         choices = [choice_of(one) for one in sections]
-        judged = [(one, self._ruling(one, context), rows) for one, rows in zip(choices, samples, strict=True)]
-        leaks, rest = parted(every)
-        varied, others = diversity.parted(rest)
-        held = [diversity.diversity_table(varied), *row_tables(others), own_figures(others)]
-        tables = [*leak_tables(leaks), *(table for table in held if table is not None)]
-        written = page(self.title, every, judged, tables, context.lineage)
+        ruled_on = [(one, self._ruling(one, context), rows) for one, rows in zip(choices, samples, strict=True)]
+        by_harness, others = harness_tasks.parted(others)
+        pairs, others = judged.parted(others)
+        leaks, others = parted(others)
+        varied, others = diversity.parted(others)
+        held = [
+            judged.pairs_table(pairs, context.lineage),
+            harness_tasks.harness_table(by_harness),
+            *cost_tables.cost_tables(costs),
+            *leak_tables(leaks),
+            diversity.diversity_table(varied),
+            *row_tables(others),
+            own_figures(others),
+        ]
+        tables = [table for table in held if table is not None]
+        written = page(self.title, every, ruled_on, tables, context.lineage)
         missing = [NOT_DONE if sections and not leaks else "", diversity.unmeasured(varied, context.lineage)]
         written = replace(written, missing=" ".join(filter(None, missing)))
         models = [plain(model) for section in sections for model in section.models]
         models += [{"model": one.label, "step": one.step, "figures": one.metrics} for one in every if one.kind is None]
         summaries = [
             summarized(choice) | {"verdict": ruled(ruling, view.ruling)}
-            for (choice, ruling, _), view in zip(judged, written.views, strict=True)
+            for (choice, ruling, _), view in zip(ruled_on, written.views, strict=True)
         ]
         table = {"title": written.title, "models": models, "sections": summaries}
         _write(context.out / "metrics.json", json.dumps(finite(table), indent=1) + "\n")

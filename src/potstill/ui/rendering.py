@@ -13,8 +13,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
-from potstill.engine.terminal import ACTING
 from potstill.reporting import number_formats
+from potstill.text.inert import of_javascript, written_out
 
 HERE = Path(__file__).parent
 HALVES = re.compile("[\ud800-\udfff]")
@@ -54,11 +54,7 @@ def environment() -> Environment:
 
 def inert(text: object) -> str:
     r"""Return a text in which invisible characters that turn or hide what follows are written out, as in `\u202e`."""
-    return ACTING.sub(_written, str(text)).replace("\x0b", "\\x0b").replace("\x0c", "\\x0c")
-
-
-def _written(match: re.Match[str]) -> str:
-    return "" if match[0] == "\r" else match[0].encode("unicode_escape", "surrogatepass").decode("ascii")
+    return written_out(str(text).replace("\r", ""))
 
 
 def plain(value: object) -> str:
@@ -86,8 +82,8 @@ def styles() -> str:
 
 
 def script() -> str:
-    """Return the one script."""
-    return (HERE / "static" / "ui.js").read_text(encoding="utf-8")
+    """Return the one script, with the report's tools for pages and the list of characters that act."""
+    return environment().get_template("ui.js.jinja").render(acting=of_javascript())
 
 
 def icon() -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from potstill.engine.progress import describe
-from potstill.engine.store.run_history import RunHistory, StepHistory
+from potstill.engine.store.run_history import RunHistory, StepHistory, StepState
+from potstill.reporting.graph_folding import folded
 from potstill.reporting.graph_layout import Arrow, Box, Layers, Node, layers
 from potstill.reporting.number_formats import seconds
 
@@ -17,8 +18,20 @@ FIGURES = 200
 """Metrics of a step that its page shows."""
 WIDTH, HEIGHT, LEFT, BOTTOM = 560.0, 200.0, 52.0, 26.0
 """Size of the drawing of a curve, and room for its numbers, in its own units."""
-WIDEST = "running, 59 min 5"
+WIDEST = "123 steps, not run"
 """What a box has room for; the width of a letter is taken as that of a wide one."""
+URGENT: Sequence[StepState] = (
+    "failed",
+    "stopped",
+    "running",
+    "gone",
+    "skipped",
+    "waiting",
+    "ran",
+    "kept",
+    "hit",
+)
+"""States, the one that asks most for a look first."""
 WORDS = {
     "waiting": "waiting",
     "running": "running",
@@ -43,8 +56,10 @@ class DrawnStep:
 
     box: Box
     """Where it is."""
-    step: StepHistory
-    """What became of it."""
+    steps: tuple[StepHistory, ...]
+    """What became of it, or of the steps that the box stands for."""
+    state: StepState
+    """Its state, or of several the one that asks most for a look."""
     note: str
     """The second line: its state and how long it took."""
 
@@ -94,15 +109,21 @@ def graph_of(run: RunHistory, now: float | None = None) -> Graph:
     by_name = {step.name: step for step in run.steps}
     # with room for any note, so that nothing moves while the run goes on
     nodes = tuple(Node(step.name, WIDEST, step.inputs, step.name in run.outputs.values()) for step in run.steps)
-    drawn = _laid_out(nodes)
-    steps = [DrawnStep(box, by_name[box.node.name], note_of(by_name[box.node.name], now)) for box in drawn.boxes]
+    drawn = _laid_out(nodes, tuple(step.type for step in run.steps))
+    steps = []
+    for box in drawn.boxes:
+        own = tuple(by_name[name] for name in box.node.members or (box.node.name,))
+        state = min((step.state for step in own), key=URGENT.index)
+        note = f"{len(own)} steps, {WORDS[state]}" if len(own) > 1 else note_of(own[0], now)
+        steps.append(DrawnStep(box, own, state, note))
     return Graph(steps, drawn.arrows, drawn.width, drawn.height)
 
 
 @lru_cache(maxsize=32)  # a run that is watched is drawn every second
-def _laid_out(nodes: tuple[Node, ...]) -> Layers:
-    """Return where the boxes of a graph are."""
-    return layers(nodes)
+def _laid_out(nodes: tuple[Node, ...], types: tuple[str, ...]) -> Layers:
+    """Return where the boxes of a graph are; steps are folded by their types, and as wide as any note."""
+    typed = [replace(node, type=kind) for node, kind in zip(nodes, types, strict=True)]
+    return layers([replace(node, type=WIDEST, note="") for node in folded(typed)])
 
 
 def note_of(step: StepHistory, now: float | None = None) -> str:

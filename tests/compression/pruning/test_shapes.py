@@ -53,14 +53,14 @@ def test_types_without_a_head_size_keep_heads_and_channels_in_step():
     assert "8 heads go with hidden_size=256, and hidden_size=384 with heads=12" in problem
     assert "llama and qwen3" in problem
     assert wrong("bert", MINILM, heads=8, hidden=256) == []
-    assert wrong("qwen2", QWEN, hidden=960)[0].startswith("a qwen2 model has no head_dim")
+    assert wrong("qwen2", QWEN, hidden=960)[0].startswith("a model of type 'qwen2' has no head_dim")
 
 
 def test_llama_wants_its_heads_to_divide_the_channels():
     llama = Shape(layers=2, hidden=1024, units=512, heads=8, groups=4, head_size=128)
     assert wrong("llama", llama, heads=6) == [
-        "heads=6: a llama model's hidden_size, 1024, must be a multiple of its heads: take heads=2 or 4 or 8, "
-        "or another hidden_size"
+        "heads=6: the hidden_size of models of type 'llama', 1024, must be a multiple of its heads: take heads=2 or 4 "
+        "or 8, or another hidden_size"
     ]
 
 

@@ -38,10 +38,33 @@ def test_means_of_students_at_the_bound_pass_as_seldom_as_is_said():
     assert passed / 800 < 0.045
 
 
-def test_differences_without_spread_are_said_as_they_are():
-    assert non_inferior_means([0.5, 0.5], [0.5, 0.5], within=0.02).passed
-    assert not non_inferior_means([0.4, 0.4], [0.5, 0.5], within=0.02).passed
+def test_rows_that_all_differ_alike_prove_no_more_than_their_number():
+    assert not non_inferior_means([0.5, 0.5], [0.5, 0.5], within=0.02).passed
     assert not non_inferior_means([0.5], [0.5], within=0.02).passed
+    few, enough = (non_inferior_means([0.5] * count, [0.5] * count, within=0.02) for count in (182, 183))
+    assert (few.passed, enough.passed) == (False, True)
+    assert few.p == pytest.approx(0.98**182)
+    # the rule of three: of n rows without an event, the share is at most 3 / n (3.7 / n at 97.5 %)
+    assert enough.difference.low == pytest.approx(-3.7 / 183, rel=0.02)
+    # of scores up to 100, a row may lose more
+    assert not non_inferior_means([90.0] * 183, [90.0] * 183, within=0.02).passed
+    # clusters are what is independent
+    sources = [number // 2 for number in range(200)]
+    assert not non_inferior_means([0.5] * 200, [0.5] * 200, within=0.02, clusters=sources).passed
+
+
+def test_two_rows_that_lose_alike_are_no_proof_of_a_loss():
+    assert not non_inferior_means([0.4, 0.4], [0.5, 0.5], within=0.02).worse
+    assert non_inferior_means([0.4] * 400, [0.5] * 400, within=0.02).worse
+
+
+@pytest.mark.parametrize("count", [60, 100, 122, 200])
+def test_samples_without_a_loss_pass_as_seldom_as_is_said_where_losses_are_at_the_bound(count):
+    rng, passed = np.random.default_rng(12), 0
+    for _ in range(2000):
+        lost = rng.random(count) < 0.03
+        passed += not lost.any() and non_inferior_means(np.ones(count), np.ones(count), within=0.03).passed
+    assert passed / 2000 < 0.035
 
 
 def test_several_students_pass_together_as_seldom_as_one():

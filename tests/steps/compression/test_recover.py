@@ -124,8 +124,10 @@ def test_a_model_with_adapters_that_holds_zeros_is_the_merged_one(student, tmp_p
     assert hold_zero_weights(model) > 10_000
     held = model(ids).logits
     model.save_pretrained(tmp_path / "adapter")
-    assert torch.allclose(held, merge(pruned, tmp_path / "adapter", hold_zeros=True)(ids).logits, atol=1e-4)
-    assert torch.allclose(free, merge(pruned, tmp_path / "adapter")(ids).logits, atol=1e-4)
+    for hold, beside in ((True, held), (False, free)):
+        merged = merge(pruned, tmp_path / "adapter", hold_zeros=hold).float()
+        # but for bfloat16's rounding of the merged weights
+        assert (merged(ids).logits - beside).norm() < 0.01 * beside.norm()
     assert not torch.allclose(free, held, atol=1e-2)
 
 

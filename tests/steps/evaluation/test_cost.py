@@ -14,7 +14,6 @@ from potstill import Transformers
 from potstill.errors import BadInput, PotstillError
 from potstill.models.footprint import bytes_by_part, footprint
 from potstill.steps import LoadRows, MeasureCost
-from potstill.steps.evaluation import cost_process
 from potstill.steps.evaluation.cost import summary
 from potstill.steps.evaluation.cost_process import Protocol, measure
 from potstill.teachers.protocol import Request, Sampling
@@ -84,18 +83,12 @@ def test_figures_of_processes_are_put_together_and_memory_elsewhere_is_unknown()
     assert summary(both)["load_s"] == 2.0
     assert summary(both)["spread"]["load_s"] == [1.0, 3.0]
     assert summary(both, runs_here=False)["peak_memory_bytes"] is None
+    assert one.energy_by and set(one.joules_per_token) == {"1"}
+    both = [replace(one, joules_per_token={"1": value}) for value in (2.0, 3.0)]
+    assert summary(both)["joules_per_token_at_1"] == 2.5
+    assert summary([replace(one, joules_per_token={"1": None})])["joules_per_token_at_1"] is None
     nothing = replace(one, first_token_s=[], per_token_s=[])
     assert summary([nothing])["per_token_ms_p95"] is None
-
-
-def test_energy_is_what_the_machine_s_counters_say(tmp_path, monkeypatch):
-    monkeypatch.setattr(cost_process, "ENERGY", tmp_path)
-    monkeypatch.setattr(cost_process, "_gpu_energy", list)
-    assert cost_process.energy() is None
-    for name, value in (("intel-rapl:0", 3_000_000), ("intel-rapl:1", 500_000), ("intel-rapl:0:0", 9_000_000)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "energy_uj").write_text(f"{value}\n")
-    assert cost_process.energy() == 3.5  # a part of a processor is in the whole one's counter
 
 
 def test_what_is_wrong_is_said(tmp_path):

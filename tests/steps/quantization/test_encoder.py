@@ -95,7 +95,10 @@ def test_gptq_and_rounding_make_unlike_models(classifier, tmp_path):
 
 @pytest.mark.parametrize(
     ("kind", "said"),
-    [("causal", "a qwen3 model is no encoder.*QuantizeInt4"), ("masked", "predicts tokens with its embeddings")],
+    [
+        ("causal", "a model of type 'qwen3' is no encoder.*QuantizeInt4"),
+        ("masked", "predicts tokens with its embeddings"),
+    ],
 )
 def test_what_needs_its_embeddings_whole_is_refused(tmp_path, kind, said):
     folder = tiny.causal_lm(tmp_path / "model") if kind == "causal" else tiny.encoder(tmp_path / "model", layers=1)

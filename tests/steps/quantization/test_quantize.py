@@ -28,6 +28,10 @@ def folder(tmp_path_factory):
     return tiny.causal_lm(tmp_path_factory.mktemp("quantize") / "model", layers=1)
 
 
+ROUNDED = {"smoothquant": None, "wide": 0.0}
+"""Of `QuantizeInt8`: nothing is chosen by what the model does."""
+
+
 def run(kind, folder, tmp_path, name="out", **fields):
     """Run the step `kind`; return its folder and context."""
     rows = compressing.rows()
@@ -50,14 +54,14 @@ def dequantized(folder, bits, group_size=None):
 
 
 def test_int8_weights_reload_as_the_dequantized_ones_exactly(folder, tmp_path):
-    out, _ = run(QuantizeInt8, folder, tmp_path, smoothquant=None)
+    out, _ = run(QuantizeInt8, folder, tmp_path, **ROUNDED)
     plain = AutoModelForCausalLM.from_pretrained(out, dtype=torch.bfloat16, quantization_config=_dequantize(out))
     for path, layer in block_layers(dequantized(folder, 8)).items():
         assert torch.equal(plain.get_submodule(path).weight, layer.weight), path
 
 
 def test_int8_agreement_is_that_of_the_loaded_model(folder, tmp_path):
-    out, context = run(QuantizeInt8, folder, tmp_path, smoothquant=None)
+    out, context = run(QuantizeInt8, folder, tmp_path, **ROUNDED)
     expected = dequantized(folder, 8)
     with quantized_activations(list(block_layers(expected).values())):
         mine = compressing.logits(expected, IDS)
@@ -84,7 +88,7 @@ def test_int8_file_holds_int8_weights_and_16_bit_embeddings(folder, tmp_path):
 
 
 def test_int8_without_calibration_is_the_model_that_is_only_rounded(folder, tmp_path):
-    measured, _ = run(QuantizeInt8, folder, tmp_path, "measured")
+    measured, _ = run(QuantizeInt8, folder, tmp_path, "measured", **ROUNDED)
     context = compressing.context(tmp_path, "plain")
     plain = QuantizeInt8(str(folder)).run(model=folder, context=context)
     assert (plain / "model.safetensors").read_bytes() == (measured / "model.safetensors").read_bytes()
@@ -106,7 +110,7 @@ def test_int4_gptq_reloads_as_the_model_in_memory(folder, tmp_path):
     model = bf16(folder)
     options = {"prompt": "answer.jinja", "samples": 128, "max_length": 256, "seed": 0}
     texts = calibration_texts(compressing.rows(), AutoTokenizer.from_pretrained(folder), model.config, **options)
-    result = gptq_layers(model, texts.batches(), 32, 0.01, compressing.context(tmp_path))
+    result = dict(gptq_layers(model, texts.batches(), 32, 0.01, compressing.context(tmp_path)))
     tensors = load_file(out / "model.safetensors")
     assert all(torch.equal(tensors[f"{path}.weight_scale"], weight.scale) for path, weight in result.items())
     for ours, theirs in zip(compressing.logits(model, IDS), compressing.logits(bf16(out), IDS), strict=True):
@@ -122,7 +126,7 @@ def test_gptq_agrees_more_than_rounding(folder, tmp_path):
 def test_smoothquant_reloads_and_helps_where_activations_have_outliers(folder, tmp_path):
     spiky = with_outliers(folder, tmp_path)
     plain, smooth = (
-        run(QuantizeInt8, spiky, tmp_path, str(alpha), smoothquant=alpha, samples=16) for alpha in (None, 0.5)
+        run(QuantizeInt8, spiky, tmp_path, str(alpha), smoothquant=alpha, wide=0.0, samples=16) for alpha in (None, 0.5)
     )
     assert smooth[1].notes["agreement"]["kl"] < 0.5 * plain[1].notes["agreement"]["kl"]
     tensors = load_file(smooth[0] / "model.safetensors")
@@ -135,8 +139,8 @@ def test_smoothquant_reloads_and_helps_where_activations_have_outliers(folder, t
 
 def test_searched_smoothing_has_a_strength_for_each_set_of_inputs_and_reloads(folder, tmp_path):
     spiky = with_outliers(folder, tmp_path)
-    _, rounded = run(QuantizeInt8, spiky, tmp_path, "rounded")
-    out, context = run(QuantizeInt8, spiky, tmp_path, smoothquant="search")
+    _, rounded = run(QuantizeInt8, spiky, tmp_path, "rounded", **ROUNDED)
+    out, context = run(QuantizeInt8, spiky, tmp_path)
     assert context.notes["agreement"]["kl"] < 0.5 * rounded.notes["agreement"]["kl"]
     strengths = context.notes["smoothquant"]
     assert strengths["model.layers.0.input_layernorm"] is not None
@@ -156,14 +160,14 @@ def test_the_layer_that_8_bits_harm_stays_in_16_and_serves_so(folder, tmp_path):
     odd = tmp_path / "odd"
     model.to(torch.bfloat16).save_pretrained(odd)
     AutoTokenizer.from_pretrained(folder).save_pretrained(odd)
-    _, narrow = run(QuantizeInt8, odd, tmp_path, "narrow", samples=16)
-    out, context = run(QuantizeInt8, odd, tmp_path, "wide", wide=0.5, samples=16)
+    _, narrow = run(QuantizeInt8, odd, tmp_path, "narrow", samples=16, smoothquant=None, wide=0.0)
+    out, context = run(QuantizeInt8, odd, tmp_path, "wide", samples=16, smoothquant=None, wide=0.5)
     assert context.notes["wide"]["layers"] == ["model.layers.0.mlp.down_proj"]
     assert context.notes["agreement"]["kl"] < 0.5 * narrow.notes["agreement"]["kl"]
     config = json.loads((out / "config.json").read_text())["quantization_config"]
     assert sorted(config["ignore"]) == ["lm_head", "model.layers.0.mlp.down_proj"]
     assert load_file(out / "model.safetensors")["model.layers.0.mlp.down_proj.weight"].dtype == torch.bfloat16
-    assert "layers in 16 bits | 1" in (out / "README.md").read_text()
+    assert "layers in 16 bits | 1, 2" in (out / "README.md").read_text()
     for ours, theirs in zip(compressing.logits(bf16(odd), IDS), compressing.logits(bf16(out), IDS), strict=True):
         assert (ours - theirs).std() < 0.1 * ours.std()
 

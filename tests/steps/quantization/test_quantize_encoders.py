@@ -68,7 +68,7 @@ def test_a_sentence_encoder_stays_one(tmp_path):
 
 @pytest.mark.parametrize(("kind", "fields"), [(QuantizeInt8, {"smoothquant": 0.5}), (QuantizeInt4, {"method": "awq"})])
 def test_scales_have_no_place_in_an_encoder(classifier, tmp_path, kind, fields):
-    with pytest.raises(BadInput, match="in a bert model what a norm puts out"):
+    with pytest.raises(BadInput, match="in a model of type 'bert' what a norm puts out"):
         compressing.run_step(kind, classifier, tmp_path, calibration=compressing.texts(), **TEXTS, **fields)
 
 

@@ -186,10 +186,19 @@ def test_bad_labels_and_probabilities_are_named(tmp_path, encoder):
     ):
         with pytest.raises(BadInput, match=message):
             train(tmp_path / "3", encoder, [row | {"probabilities": given} for row in rows()])
-    with pytest.raises(BadInput, match="row 'r0': probabilities names dark, which are no classes"):
-        train(tmp_path / "4", encoder, [row | {"probabilities": {"dark": 1.0}} for row in rows()])
+    dark = [row | {"probabilities": {"dark": 1.0}} for row in rows()]
+    with pytest.raises(
+        BadInput, match="row 'r0': probabilities names dark, which are no classes: add them to classes="
+    ):
+        train(tmp_path / "4", encoder, dark, classes=("light", "heat", "blind"))
     assert [problem.field for problem in Classifier(None, student="x", classes=("a", "a")).check()] == ["classes"]
     assert Classifier(None, student="x", alpha=0.5).needs() == {"rows": ("text", "label", "probabilities")}
+
+
+def test_a_class_that_no_row_is_labelled_with_is_one_where_the_teacher_gave_it_a_probability(tmp_path, encoder):
+    shares = {"light": 0.4, "heat": 0.3, "blind": 0.2, "dark": 0.1}
+    context = train(tmp_path, encoder, [row | {"probabilities": shares} for row in rows()], epochs=1)
+    assert context.notes["classes"] == 4
 
 
 def test_a_training_that_blows_up_says_so(tmp_path, encoder):

@@ -39,8 +39,11 @@ def test_merged_equals_adapters_beside_a_fresh_base(tmp_path, learned, fields):
     plain = logits(base, tokens)
     beside = logits(PeftModel.from_pretrained(base, str(tmp_path / "work" / "adapter")), tokens)
     assert (beside - plain).abs().max() > 0.5
-    exact = logits(merge(learned, tmp_path / "work" / "adapter"), tokens)
-    torch.testing.assert_close(exact, beside, atol=1e-3, rtol=1e-3)
+    # a layer at a time, and yet what peft makes of the whole model in float32
+    whole = PeftModel.from_pretrained(base, str(tmp_path / "work" / "adapter")).merge_and_unload()
+    torch.testing.assert_close(logits(whole, tokens), beside, atol=1e-3, rtol=1e-3)
+    merged = merge(learned, tmp_path / "work" / "adapter").state_dict()
+    assert all(torch.equal(merged[name], weight.bfloat16()) for name, weight in whole.state_dict().items())
     # and so, but for bfloat16's rounding of the weights, does the folder, loaded in a way that knows of no adapters
     saved = logits(AutoModelForCausalLM.from_pretrained(context.out, dtype=torch.float32), tokens)
     assert (saved - beside).norm() < 0.05 * (beside - plain).norm()
@@ -68,9 +71,8 @@ def test_adapters_that_are_not_merged_are_an_adapters_folder(tmp_path, learned):
     tokens = torch.arange(3, 43)[None]
     base = AutoModelForCausalLM.from_pretrained(learned, dtype=torch.float32)
     beside = logits(PeftModel.from_pretrained(base, str(context.out)), tokens)
-    torch.testing.assert_close(
-        beside, logits(merge(learned, tmp_path / "work" / "adapter"), tokens), atol=1e-3, rtol=1e-3
-    )
+    merged = logits(merge(learned, tmp_path / "work" / "adapter").float(), tokens)
+    assert (merged - beside).norm() < 0.01 * beside.norm()
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ Shapes: O output features, I input features, G groups of inputs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,14 +127,41 @@ def quantization_config(layers: Mapping[str, Scheme], ignored: Sequence[str]) ->
     }
 
 
-def save(model: PretrainedModel, quantized: Mapping[str, Quantized], folder: Path) -> None:
-    """Write weights, config.json and the generation config of `model` into `folder`, its layers `quantized` by path."""
-    config = quantization_config(
-        {path: scheme_of(weight) for path, weight in quantized.items()},
-        checkpoint.other_linear_layers(model, quantized),
-    )
-    layers = {path: layer_tensors(weight) for path, weight in quantized.items()}
-    checkpoint.save(model, layers, config, next(iter(quantized.values())).scale.dtype, folder)
+class CompressedTensorsWriter:
+    """Writes a model in this format: each layer when it is quantized, all other weights and the config at the end."""
+
+    def __init__(self, model: PretrainedModel, folder: Path) -> None:
+        """Start with no layer written; `model` is read at the end, and `folder` is made."""
+        self._model = model
+        self._writer = checkpoint.CheckpointWriter(model, folder)
+        self._schemes: dict[str, Scheme] = {}
+        self._dtype = torch.bfloat16
+
+    def add(self, path: str, weight: Quantized) -> None:
+        """Write the quantized `weight` of the layer at `path`."""
+        self._schemes[path] = scheme_of(weight)
+        self._dtype = weight.scale.dtype
+        self._writer.add(path, layer_tensors(weight))
+
+    def add_all(self, layers: Iterable[tuple[str, Quantized]]) -> None:
+        """Write the weights of `layers`, each with its path, as they come."""
+        for path, weight in layers:
+            self.add(path, weight)
+
+    def narrow_inputs(self) -> dict[str, str]:
+        """Return the kind, `int` or `float`, of the 8-bit inputs with which layers are served, by their paths."""
+        return {path: scheme.kind for path, scheme in self._schemes.items() if scheme.group_size is None}
+
+    def finish(self) -> None:
+        """Write the other weights, config.json and the generation config."""
+        config = quantization_config(
+            {checkpoint.stored_name(self._model, path): scheme for path, scheme in self._schemes.items()},
+            [
+                checkpoint.stored_name(self._model, path)
+                for path in checkpoint.other_linear_layers(self._model, self._schemes)
+            ],
+        )
+        self._writer.finish(config, self._dtype)
 
 
 def _shifts(like: Tensor) -> Tensor:

@@ -37,7 +37,8 @@ def mixtures(model: PretrainedModel) -> list[nn.Module]:
         module for module in model.modules() if any(isinstance(child, ExpertLayers) for child in module.children())
     ]
     if not modules or not architecture_of(model).has_experts:
-        raise BadInput(f"a {model.config.model_type} model is no mixture of experts: take WidthPrune or DepthPrune")
+        kind = model.config.model_type
+        raise BadInput(f"a model of type {kind!r} is no mixture of experts: take WidthPrune or DepthPrune")
     return modules
 
 

@@ -33,8 +33,8 @@ def readers_of_units(model: PretrainedModel) -> list[nn.Linear]:
     path = architecture_of(model).down
     if not path:
         raise BadInput(
-            f"a {model.config.model_type} model has the units of many experts, each read by other tokens: prune "
-            "weights (WandaPrune, SparseGPTPrune), blocks (DepthPrune) or heads (HeadPrune)"
+            f"a model of type {model.config.model_type!r} has the units of many experts, each read by other tokens: "
+            "prune weights (WandaPrune, SparseGPTPrune), blocks (DepthPrune) or heads (HeadPrune)"
         )
     return [linear(block, path) for block in blocks_of(model)[1]]
 

@@ -99,7 +99,10 @@ def problems(kind: str, arch: Architecture, old: Shape, new: Shape, align: int) 
     yield from _width("intermediate_size", old.units, new.units, align)
     yield from _width("hidden_size", old.hidden, new.hidden, align)
     if arch.has_experts and (new.units, new.hidden) != (old.units, old.hidden):
-        yield f"a {kind} model is a mixture of experts, whose units and channels can't be cut here: leave them"
+        yield (
+            f"a model of type {kind!r} is a mixture of experts, whose units and channels can't be cut here: leave "
+            "them, and take ExpertPrune or DepthPrune"
+        )
     if not 1 <= new.heads <= old.heads:
         yield f"heads={new.heads}: the model has {old.heads}, so take 1 to {old.heads}"
     elif new.heads % old.per_group:
@@ -121,23 +124,23 @@ def _heads(kind: str, arch: Architecture, old: Shape, new: Shape, align: int) ->
             f"heads, or align={_largest_divisor(width, align)}"
         )
     if new.heads != old.heads and arch.heads == "kept":
-        yield f"heads={new.heads}: those of a {kind} model can't go, as {arch.heads_kept}: keep {old.heads}"
+        yield f"heads={new.heads}: those of a model of type {kind!r} can't go, as {arch.heads_kept}: keep {old.heads}"
         return
     changed = (new.heads, new.hidden) != (old.heads, old.hidden)
     if changed and arch.heads in ("width", "kept") and width != new.hidden:
         yield (
-            f"a {kind} model has no head_dim in its config (or vLLM does not read it), so heads x {new.head_size} must "
-            f"be hidden_size: {new.heads} heads go with hidden_size={width}, and hidden_size={new.hidden} with "
-            f"heads={new.hidden / new.head_size:g}; heads alone can go from models whose config says how large one is, "
-            "such as llama and qwen3"
+            f"a model of type {kind!r} has no head_dim in its config (or vLLM does not read it), so heads x "
+            f"{new.head_size} must be hidden_size: {new.heads} heads go with hidden_size={width}, and "
+            f"hidden_size={new.hidden} with heads={new.hidden / new.head_size:g}; heads alone can go from models whose "
+            "config says how large one is, such as llama and qwen3"
         )
     if changed and arch.heads == "square" and new.hidden % new.heads:
         fitting = [count for count in range(old.per_group, old.heads + 1, old.per_group) if not new.hidden % count]
         yield (
-            f"heads={new.heads}: a {kind} model's hidden_size, {new.hidden}, must be a multiple of its heads: "
-            f"take heads={' or '.join(map(str, fitting))}, or another hidden_size"
+            f"heads={new.heads}: the hidden_size of models of type {kind!r}, {new.hidden}, must be a multiple of its "
+            f"heads: take heads={' or '.join(map(str, fitting))}, or another hidden_size"
             if fitting
-            else f"hidden_size={new.hidden}: of a {kind} model it must be a multiple of its {new.heads} heads"
+            else f"hidden_size={new.hidden}: of a model of type {kind!r} it must be a multiple of its {new.heads} heads"
         )
 
 

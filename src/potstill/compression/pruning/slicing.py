@@ -68,6 +68,10 @@ def cut_groups(model: PretrainedModel, keep: Sequence[Kept]) -> None:
         for path, rows in query_rows(arch, index, per_group, groups, size):
             keep_outputs(linear(block, path), rows)
         keep_inputs(linear(block, arch.attended), features(index, per_group * size))
+        if arch.per_head:
+            owner, _, name = arch.per_head.rpartition(".")
+            part = block.get_submodule(owner)
+            setattr(part, name, _part(part.get_parameter(name), features(index, per_group), 0))
     config.num_attention_heads = per_group * len(chosen[0])
     if getattr(config, arch.group_field, None) is not None:
         setattr(config, arch.group_field, len(chosen[0]))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from potstill.compression.block_parts import Fold
-from potstill.compression.layerwise import Block
+from potstill.compression.layerwise import Block, quantizable
 from potstill.compression.quantization import clipping, rounding
 from potstill.compression.quantization.gptq import Hessian, best_by_row, layer_error, relative_error
 from potstill.compression.quantization.rounding import Quantized
@@ -106,6 +106,8 @@ def quantize_block(
     rounded = {
         path: relative_error(weight, rounding.quantize(weight, *how), inputs[path].mean())
         for path, weight in (weights.items() if ratios is not None else ())
+        # an expert that no token was sent to has no outputs to compare
+        if inputs[path].tokens
     }
     # all scales are searched before any is applied: folding one changes weights that a later search reads
     searched = []
@@ -122,14 +124,14 @@ def quantize_block(
             weights[reader] = weights[reader] * divisor
             divisors[reader] = divisor
     quantized = {}
-    for path, layer in block.layers.items():
+    for path, layer in quantizable(block.layers).items():
         scale = divisors.get(path, weights[path].new_ones(layer.in_features))
         # the inputs were recorded before scaling; x / s has the Hessian H_ij / (s_i s_j)
         hessian = inputs[path].mean() / scale[:, None] / scale
         candidates = [rounding.quantize(weights[path], *how), clipping.quantize(weights[path], hessian, *how)]
         # rows are independent, so each may be clipped or not
         quantized[path] = best_by_row(weights[path], candidates, hessian)
-        if ratios is not None:
+        if ratios is not None and path in rounded:
             ratios[path] = relative_error(weights[path], quantized[path], hessian) / max(rounded[path], 1e-12)
         layer.weight.copy_(quantized[path].dequantize())
     return quantized

@@ -59,7 +59,7 @@ def divergences(
     total = torch.zeros(len(parts), len(bits), dtype=torch.float64)
     generator, count, done = torch.Generator(model.device).manual_seed(seed), 0, 0
     model.eval()
-    for batch in _repeated(texts):
+    for batch in repeated(texts):
         slopes = torch.zeros(len(parts), len(bits), len(batch.ids))
 
         def add(path: str, inputs: Tensor, gradient: Tensor, to: Tensor = slopes) -> None:
@@ -72,8 +72,8 @@ def divergences(
                     # by text: OPT's feed-forward has the tokens of all texts as one list
                     to[part_of[path], number] += (gradient.float() * change).reshape(to.shape[2], -1).sum(1).cpu()
 
-        with one_block_held(model), _listening(layers, add), torch.enable_grad():
-            scores = _drawn(model, batch, generator)
+        with one_block_held(model), listening(layers, add), torch.enable_grad():
+            scores = drawn(model, batch, generator)
             scores.sum().backward()  # type: ignore[no-untyped-call] # torch
         # squared per text, after the sum over its tokens: the scores of a text's predictions are independent with mean
         # 0
@@ -96,20 +96,20 @@ def output_change(weight: Tensor, inputs: Tensor, bits: int) -> Tensor:
     return functional.linear(rounding.fake_quantize_tokens(plain), rounded) - functional.linear(plain, exact)
 
 
-def _repeated(texts: Sequence[tuple[Tensor, int]]) -> Iterator[Batch]:
-    """Yield a few texts of one length at a time, each `DRAWS` times."""
+def repeated(texts: Sequence[tuple[Tensor, int]], draws: int = DRAWS) -> Iterator[Batch]:
+    """Yield a few texts of one length at a time, all of them `draws` times, one repetition behind the other."""
     for batch in batches_of(texts):
         for ids, prompts in zip(torch.split(batch.ids, AT_ONCE), torch.split(batch.prompts, AT_ONCE), strict=True):
-            yield Batch(ids.repeat(DRAWS, 1), prompts.repeat(DRAWS))
+            yield Batch(ids.repeat(draws, 1), prompts.repeat(draws))
 
 
-def _drawn(model: PretrainedModel, batch: Batch, generator: torch.Generator) -> Tensor:
+def drawn(model: PretrainedModel, batch: Batch, generator: torch.Generator) -> Tensor:
     """Return the log probabilities [N] of predictions that are drawn from the model's own."""
 
     def score(logits: Tensor, _: Tensor) -> Tensor:
         log_probabilities = logits.float().log_softmax(-1)
-        drawn = torch.multinomial(log_probabilities.detach().exp(), 1, generator=generator)
-        return log_probabilities.gather(-1, drawn)[:, 0]
+        tokens = torch.multinomial(log_probabilities.detach().exp(), 1, generator=generator)
+        return log_probabilities.gather(-1, tokens)[:, 0]
 
     if not architecture_of(model).is_encoder:
         return predictions(model, batch, score)[0]
@@ -117,7 +117,7 @@ def _drawn(model: PretrainedModel, batch: Batch, generator: torch.Generator) -> 
 
 
 @contextmanager
-def _listening(layers: Mapping[str, nn.Linear], add: Callable[[str, Tensor, Tensor], None]) -> Iterator[None]:
+def listening(layers: Mapping[str, nn.Linear], add: Callable[[str, Tensor, Tensor], None]) -> Iterator[None]:
     """Call `add(path, inputs, gradient of the outputs)` for each layer, in the backward pass."""
 
     def listener(path: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from potstill.compression.layerwise import Block
+from potstill.compression.layerwise import Block, quantizable
 from potstill.compression.quantization.rounding import Quantized
 from potstill.compression.quantization.straight_through import FakeQuantization, restore
 
@@ -43,7 +43,7 @@ def distill_block(block: Block, fake: FakeQuantization, passes: int, learning_ra
         passes: epochs over the block's inputs.
         learning_rate: of the first step.
     """
-    layers = block.layers
+    layers = quantizable(block.layers)
     targets = list(block.outputs())
     real = {layer: _trainable(layer.weight) for layer in layers.values()}
     fake.begin(layers.values(), real)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from potstill.compression.architecture import architecture_of, key_value_heads
+from potstill.compression.architecture import architecture_of, blocks_of, key_value_heads
 from potstill.compression.block_parts import Fold, part_of
 from potstill.errors import BadInput
 
@@ -28,8 +28,8 @@ def behind_norms(model: PretrainedModel) -> list[Fold]:
     folds = list(architecture_of(model).folds)
     if not folds:
         raise BadInput(
-            f"in a {model.config.model_type} model what a norm puts out is added to the residual stream too, so no "
-            "scale of inputs can be folded into it: leave smoothquant out, or take method='gptq'"
+            f"in a model of type {model.config.model_type!r} what a norm puts out is added to the residual stream too, "
+            "so no scale of inputs can be folded into it: leave smoothquant out, or take method='gptq'"
         )
     return folds
 
@@ -46,11 +46,26 @@ def everywhere(model: PretrainedModel) -> list[Fold]:
     architecture, config = architecture_of(model), model.config
     folds = list(architecture.folds) if len(architecture.units) > 1 else behind_norms(model)
     # a value head that query heads share feeds several inputs of the output projection, one scale each
-    if key_value_heads(config) == config.num_attention_heads and not architecture.is_fused:
+    if key_value_heads(config) == config.num_attention_heads and len(architecture.queries) > 1:
         folds.append(Fold(architecture.queries[-1], (architecture.attended,)))
     if len(architecture.units) > 1:
         folds.append(Fold(architecture.units[-1], (architecture.down,)))
-    return folds
+    return [*folds, *_in_experts(model)]
+
+
+def _in_experts(model: PretrainedModel) -> list[Fold]:
+    """Return the feed-forward layers of a mixture: each expert's, that of a shared one, and those of dense blocks."""
+    if not architecture_of(model).has_experts:
+        return []
+    paths = [path for block in blocks_of(model)[1] for path, _ in block.named_modules() if path.endswith(".up_proj")]
+    # in_block leaves out what a block lacks
+    return [Fold(path, (path.removesuffix("up_proj") + "down_proj",)) for path in dict.fromkeys(paths)]
+
+
+def where_possible(model: PretrainedModel) -> list[Fold]:
+    """Return the same, and an empty list where there is no place."""
+    architecture = architecture_of(model)
+    return everywhere(model) if architecture.folds or len(architecture.units) > 1 else []
 
 
 def in_block(folds: Iterable[Fold], block: nn.Module) -> list[Fold]:

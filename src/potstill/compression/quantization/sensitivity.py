@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from potstill.compression.agreement import compared, outputs
 from potstill.compression.architecture import architecture_of, blocks_of
-from potstill.compression.layerwise import linear_layers
+from potstill.compression.layerwise import linear_layers, quantizable
 from potstill.compression.quantization import rounding
 from potstill.compression.quantization.activations import quantized_activations
 from potstill.compression.quantization.bit_allocation import Choice
@@ -34,7 +34,7 @@ def fused_units(model: PretrainedModel) -> list[list[str]]:
     path, modules = blocks_of(model)
     if architecture.has_experts:
         # a server runs the experts of a block as one kernel, and some fuse other layers than llama's
-        layers = [linear_layers(module, f"{path}.{number}") for number, module in enumerate(modules)]
+        layers = [quantizable(linear_layers(module, f"{path}.{number}")) for number, module in enumerate(modules)]
         halves = [[[name for name in own if (".mlp." in name) is fed] for fed in (False, True)] for own in layers]
         return [half for both in halves for half in both]
     groups = (architecture.queries, (architecture.attended,), architecture.units, (architecture.down,))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 from pathlib import Path
 from typing import get_args
@@ -28,8 +29,11 @@ def fresh_answers(runtime: RuntimeName, folder: Path, probe: Probe, seconds: flo
     return _answers(answer_of(module, arguments, folder, question, seconds, threads))
 
 
-def opened(runtime: RuntimeName, folder: Path, room: int = 0) -> Runtime:
-    """Load the export in `folder` with `runtime`; with `room` for texts of so many tokens, where it must be said."""
+def opened(runtime: RuntimeName, folder: Path, threads: int = 1) -> Runtime:
+    """Load the export in `folder` with `runtime`, which takes `threads`.
+
+    Those of transformers and ExecuTorch are the process's own: whoever calls has set them.
+    """
     match runtime:
         case "transformers":
             from potstill.exporting.decoders.vllm_runtime import reloaded
@@ -44,21 +48,21 @@ def opened(runtime: RuntimeName, folder: Path, room: int = 0) -> Runtime:
 
             return dequantized(folder)
         case "llama.cpp":
-            from potstill.exporting.decoders.gguf_runtime import LONGEST, LlamaCpp
+            from potstill.exporting.decoders.gguf_runtime import LlamaCpp
 
-            return LlamaCpp(folder, room or LONGEST)
+            return LlamaCpp(folder, threads)
         case "onnxruntime-genai":
             from potstill.exporting.decoders.onnx_runtime import GenAI
 
-            return GenAI(folder)
+            return GenAI(folder, threads)
         case "onnxruntime":
             from potstill.exporting.decoders.onnx_pairs_runtime import OnnxPairs
 
-            return OnnxPairs(folder)
+            return OnnxPairs(folder, threads)
         case "openvino":
             from potstill.exporting.decoders.openvino_runtime import OpenVINO
 
-            return OpenVINO(folder)
+            return OpenVINO(folder, threads)
         case "executorch":
             from potstill.exporting.decoders.executorch_runtime import ExecuTorch
 
@@ -85,7 +89,7 @@ def _main(arguments: list[str]) -> int:
         tuple(tuple(ids) for ids in asked["prompts"]),
         tuple(asked["words"]),
     )
-    runtime = opened(name, Path(folder))  # type: ignore[arg-type] # seen above to be one
+    runtime = opened(name, Path(folder), int(os.environ.get("OMP_NUM_THREADS", "1")))  # type: ignore[arg-type] # seen above to be one
     try:
         print("\n" + MARK + json.dumps(dataclasses.asdict(answers_of(runtime, probe))), flush=True)
     finally:

@@ -53,8 +53,10 @@ def problems(config: ModelConfig) -> Iterator[str]:
         return
     if not kind or arch.is_encoder or arch.has_experts:
         reason = "encoders have no next token" if arch.is_encoder else "llama.cpp has no such type"
-        reason = "experts are not written here" if arch.has_experts else reason
-        yield f"models of type {config.model_type!r} can't be written as GGUF: {reason}; export to ONNX or OpenVINO"
+        remedy = "export to ONNX or OpenVINO"
+        if arch.has_experts:
+            reason, remedy = "experts are not written here", "use llama.cpp's convert_hf_to_gguf.py on the 16-bit model"
+        yield f"models of type {config.model_type!r} can't be written as GGUF: {reason}; {remedy}"
         return
     if rope_kind(config) not in ROPES:
         yield f"positions scaled by {rope_kind(config)!r} can't be written as GGUF here"

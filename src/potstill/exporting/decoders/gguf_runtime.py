@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,13 @@ from potstill.exporting.decoders import gguf_layout
 from potstill.exporting.decoders.gguf import FILE
 from potstill.exporting.decoders.gguf_tensors import gguf_name
 from potstill.exporting.logprobs import chosen
-from potstill.exporting.probe import InMemory
+from potstill.exporting.probe import InMemory, ends_in
 from potstill.models.attention import apply_cap
-from potstill.models.loading import pretrained
+from potstill.models.loading import config_of, pretrained
+from potstill.models.positions import positions_of
 
-LONGEST = 512
-"""Tokens of a text that llama.cpp makes room for."""
+SMALLEST = 512
+"""Tokens of a text that llama.cpp makes room for at first."""
 
 
 def dequantized(folder: Path) -> InMemory:
@@ -84,22 +84,22 @@ def filled(folder: Path, config: Any) -> Any:
 class LlamaCpp:
     """llama.cpp through the package llama-cpp-python."""
 
-    def __init__(self, folder: Path, room: int = LONGEST) -> None:
-        """Load the file in `folder`, with room for texts of `room` tokens."""
+    def __init__(self, folder: Path, threads: int = 1) -> None:
+        """Load the file in `folder`."""
         import llama_cpp
 
         self.version = f"llama.cpp (llama-cpp-python {llama_cpp.__version__})"
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        longest = min(room, config["max_position_embeddings"])
-        path = str(folder / FILE)
-        self.model: Any = llama_cpp.Llama(path, n_ctx=longest, n_gpu_layers=0, logits_all=True, verbose=False)
+        self.longest = positions_of(config_of(folder))
+        self.ends = ends_in(folder)
+        self.path, self.threads = str(folder / FILE), max(1, threads)
+        self.model: Any = self._loaded(SMALLEST)
 
     def log_probabilities(self, ids: Sequence[int], at_once: int | None = None) -> Sequence[float]:
         """Return log p of `ids[1:]`: the first `at_once` are read together, the rest token by token from the cache."""
         import numpy as np
 
         first = max(1, len(ids) // 2) if at_once is None else min(at_once, len(ids) - 1)
-        self.model.reset()
+        self._begin(len(ids))
         self.model.eval(list(ids[:first]))
         for token in ids[first:-1]:
             self.model.eval([token])
@@ -107,12 +107,13 @@ class LlamaCpp:
 
     def continued(self, ids: Sequence[int], count: int) -> Sequence[int]:
         """Return the tokens that greedy decoding adds."""
-        self.model.reset()
-        self.model.eval(list(ids))
+        self._begin(len(ids) + count)
         tokens: list[int] = []
-        while len(tokens) < count and not (tokens and tokens[-1] == self.model.token_eos()):
-            tokens.append(int(self.model.scores[self.model.n_tokens - 1].argmax()))
-            self.model.eval(tokens[-1:])
+        read = list(ids)
+        while len(tokens) < count and not (tokens and tokens[-1] in self.ends):
+            self.model.eval(read)
+            read = [int(self.model.scores[self.model.n_tokens - 1].argmax())]
+            tokens += read
         return tokens
 
     def tokenized(self, text: str) -> Sequence[int]:
@@ -126,3 +127,29 @@ class LlamaCpp:
     def close(self) -> None:
         """Free the model while the library is still there."""
         self.model.close()
+
+    def _begin(self, count: int) -> None:
+        """Forget what was read, and make room for a text of `count` tokens.
+
+        Room costs memory for each token whether it is used or not, so it grows with the texts: models read 100,000.
+        """
+        room = self.model.n_ctx()
+        if count > room:
+            self.model.close()
+            self.model = self._loaded(max(count, 2 * room))
+        self.model.reset()
+
+    def _loaded(self, room: int) -> Any:
+        """Return the model with room for texts of `room` tokens, or as many as it reads."""
+        import llama_cpp
+
+        return llama_cpp.Llama(
+            self.path,
+            n_ctx=min(room, self.longest or room),
+            n_gpu_layers=0,
+            # by default it reads prompts with all processors, whatever the run is allowed
+            n_threads=self.threads,
+            n_threads_batch=self.threads,
+            logits_all=True,
+            verbose=False,
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,15 @@ from potstill.exporting.logprobs import chosen
 class GenAI:
     """A folder that onnxruntime-genai serves."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, threads: int = 1) -> None:
         """Load the model in `folder`."""
         import onnxruntime_genai
 
         self.package: Any = onnxruntime_genai
-        self.model = onnxruntime_genai.Model(str(folder))
+        config = onnxruntime_genai.Config(str(folder))
+        options = {"session_options": {"intra_op_num_threads": max(1, threads)}}
+        config.overlay(json.dumps({"model": {"decoder": options}}))
+        self.model = onnxruntime_genai.Model(config)
         self.tokenizer = onnxruntime_genai.Tokenizer(self.model)
         self.longest = context_length(folder)
 

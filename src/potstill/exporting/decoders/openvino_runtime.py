@@ -8,29 +8,28 @@ from typing import Any
 
 from potstill.exporting.decoders.openvino import FILE, without_telemetry
 from potstill.exporting.logprobs import chosen
+from potstill.exporting.probe import ends_in
 
 
 class OpenVINO:
     """A stateful model in OpenVINO's own format, and its tokenizer."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, threads: int = 1) -> None:
         """Compile the model in `folder` for the CPU, with the cache in float32, so that the weights are what is judged.
 
         The runtime's default for the cache is int8.
         """
-        import json
-
         without_telemetry()
         import openvino
         import openvino_tokenizers  # noqa: F401 - it brings the operators of the tokenizer
 
         core = openvino.Core()
-        options = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32"}
+        precise = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32"}
+        options = {**precise, "INFERENCE_NUM_THREADS": str(max(1, threads))}
         self.request: Any = core.compile_model(str(folder / FILE), "CPU", options).create_infer_request()
         self.tokenizer = core.compile_model(str(folder / "openvino_tokenizer.xml"), "CPU")
         self.version = openvino.__version__
-        end = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("eos_token_id")
-        self.ends = set(end) if isinstance(end, list) else {end}
+        self.ends = ends_in(folder)
 
     def log_probabilities(self, ids: Sequence[int], at_once: int | None = None) -> Sequence[float]:
         """Return log p of `ids[1:]`: the first `at_once` are read together, the rest token by token from the cache."""

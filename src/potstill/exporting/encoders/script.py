@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from potstill.exporting.exporter import Serving
-from potstill.models.card import escape
+from potstill.text.inert import plain_text
 
 if TYPE_CHECKING:
     from potstill.exporting.encoders.model import EncoderModel, Kind
@@ -96,7 +96,7 @@ def serving(model: EncoderModel, install: str, runtime: str, script: str, warnin
     )
     more += f"\n\n{warning}" if warning else ""
     if model.prompts:
-        listed = ", ".join(escape(repr(prompt)) for prompt in model.prompts)
+        listed = ", ".join(plain_text(repr(prompt)) for prompt in model.prompts)
         more += f"\n\nTexts are read as they are. The model was trained with texts that begin with {listed}: put that "
         more += "before them yourself."
     return Serving(install, does[model.kind], script, language="python", more=more)

@@ -11,7 +11,7 @@ from annotated_types import Ge
 
 from potstill.engine.step import Rows, Step
 from potstill.errors import Problem
-from potstill.models.card import name_of, write_card
+from potstill.models.card import name_of, warnings_of, write_card
 from potstill.models.edge import Model
 from potstill.models.folder import Loaded
 from potstill.models.preload import MODEL
@@ -141,5 +141,12 @@ def publish(
     loaded.save(context.out)
     check_answers(loaded.model, context.out, SAME)
     base = name_of(loaded.folder)
+    warn(figures, context)
     write_card(context.out, title=f"{base}, {suffix}", made_from=base, recipe=recipe, figures=figures, task=loaded.task)
     return context.out
+
+
+def warn(figures: Mapping[str, float], context: Context) -> None:
+    """Add what the card warns of by these `figures` to the warnings of the run, which a report shows, too."""
+    if warnings := warnings_of(figures):
+        context.notes.setdefault("warnings", []).extend(warnings)

@@ -134,11 +134,11 @@ def calibration_texts(
     _check_length(config, max_length)
     arch = architecture_for(config)
     if text is None and arch.is_encoder:
-        raise BadInput(f"a {config.model_type} model reads texts and no chats: name their column with text=")
+        raise BadInput(f"a model of type {config.model_type!r} reads texts and no chats: name their column with text=")
     if text is not None and arch.decoder_blocks:
         raise BadInput(
-            f"a {config.model_type} model reads one text and writes another, and text={text!r} names one: leave it "
-            "out, and give rows with a prompt and an output"
+            f"a model of type {config.model_type!r} reads one text and writes another, and text={text!r} names one: "
+            "leave it out, and give rows with a prompt and an output"
         )
     encode = encoder_decoder.encode if arch.decoder_blocks else chat.encode
 

@@ -40,7 +40,8 @@ class MeasureCost(Step):
     Each model is measured `repeats` times, in turn with the others, each time in a fresh process in which nothing else
     runs, after a warm-up: seconds to load; to the first token and for each further one, of single requests (median and
     95th percentile over the requests of all processes); tokens a second at each number of `concurrent` requests, peak
-    memory, and energy where the machine reports it (medians of the processes; `spread` has the least and the most).
+    memory, and energy a token at each number where the machine reports it (medians of the processes; `spread` has the
+    least and the most).
     Parameters, zeros and bytes by part are counted in the files.
 
     A model that can't be measured has an `error` and no figures, and the others are measured all the same. Figures of
@@ -73,6 +74,7 @@ class MeasureCost(Step):
     seconds: Annotated[int, Ge(1)] = 3_600
     """Longest a process may take."""
 
+    version: ClassVar[int] = 2  # energy at each number of requests, by counters that turn over
     makes: ClassVar[str] = "metrics"
     send_results = send
     alone: ClassVar[bool] = True
@@ -176,7 +178,10 @@ def summary(measured: Sequence[Cost], runs_here: bool = True) -> dict[str, Any]:
         },
         "peak_memory_bytes": [one.peak_memory_bytes if runs_here else None for one in measured],
         "device_memory_bytes": [one.device_memory_bytes for one in measured],
-        "joules_per_token": [one.joules_per_token for one in measured],
+        **{
+            f"joules_per_token_at_{count}": [one.joules_per_token[count] for one in measured]
+            for count in measured[0].joules_per_token
+        },
     }
     values_of = {name: [one for one in values if one is not None] for name, values in single.items()}
     return {
@@ -184,6 +189,7 @@ def summary(measured: Sequence[Cost], runs_here: bool = True) -> dict[str, Any]:
         **_latency("per_token", each),
         **{name: statistics.median(values) if values else None for name, values in values_of.items()},
         "spread": {name: [min(values), max(values)] for name, values in values_of.items() if values},
+        "energy_by": measured[0].energy_by,
         "failed": sum(one.failed for one in measured),
     }
 

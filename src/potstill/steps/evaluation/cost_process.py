@@ -5,7 +5,6 @@ Order: load, warm up, single requests of one token, single requests of whole ans
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 import time
@@ -14,11 +13,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from potstill.steps.evaluation import energy
+
 if TYPE_CHECKING:
     from potstill.teachers.protocol import Request, Response, Session, Teacher
-
-ENERGY = Path("/sys/class/powercap")
-"""Where Linux shows what processors have consumed (RAPL), to those who may read it."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +51,10 @@ class Cost:
     """Peak resident memory of the process and those it started."""
     device_memory_bytes: int | None
     """Peak memory on the GPU; None without one, or where the engine keeps it in another process."""
-    joules_per_token: float | None
-    """Energy a token with the most requests at once; None where the machine doesn't report it."""
+    joules_per_token: dict[str, float | None]
+    """Energy a token, by the number of requests at once; None where the machine doesn't report it."""
+    energy_by: str
+    """Names of the counters that this is of, or that there are none."""
     failed: int
     """Requests that failed; they are not among the figures."""
     runtime: str
@@ -72,44 +72,20 @@ def measure(teacher: Teacher, requests: Sequence[Request], protocol: Protocol) -
         list(_written(session, warming))
         first, each, failed = _single(session, requests, protocol)
         rates: dict[str, float] = {}
-        joules = None
+        joules: dict[str, float | None] = {}
         for count in protocol.concurrent:
-            before, begun, tokens = energy(), time.perf_counter(), 0
+            before, begun, tokens = energy.counters(), time.perf_counter(), 0
             for wave in range(protocol.waves):
                 for response in _written(session, _cycle(requests, count, wave * count)):
                     failed += response.finish_reason == "error"
                     tokens += response.completion_tokens
             rates[str(count)] = tokens / (time.perf_counter() - begun)
-            after = energy()
-            joules = (after - before) / tokens if before is not None and after is not None and tokens else None
+            total = energy.spent(before, energy.counters())
+            joules[str(count)] = None if total is None or not tokens else total / tokens
         memory, runtime = peak_memory(), str(getattr(session, "title", ""))
         device = _device_memory()
-    return Cost(load, first, each, rates, memory, device, joules, failed, runtime)
-
-
-def energy() -> float | None:
-    """Return the joules that processors and GPUs have consumed since some time; `None` where nothing says so."""
-    counters = [path / "energy_uj" for path in ENERGY.glob("*-rapl:[0-9]")] if ENERGY.is_dir() else []
-    try:
-        joules = [int(path.read_text()) / 1e6 for path in counters]
-    except (OSError, ValueError):
-        joules = []
-    gpus = _gpu_energy()
-    return sum(joules) + sum(gpus) if joules or gpus else None
-
-
-def _gpu_energy() -> list[float]:
-    """Return the joules that each GPU has consumed, where NVIDIA's library is there and says so."""
-    torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_available():
-        return []
-    try:
-        pynvml = importlib.import_module("pynvml")  # comes with NVIDIA's own packages, if at all
-        pynvml.nvmlInit()
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(number) for number in range(pynvml.nvmlDeviceGetCount())]
-        return [pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3 for handle in handles]
-    except Exception:  # noqa: BLE001 - older GPUs don't say it, and each release has another error
-        return []
+    energy_by = ", ".join(energy.counters()) or energy.NOT_REPORTED
+    return Cost(load, first, each, rates, memory, device, joules, energy_by, failed, runtime)
 
 
 def _device_memory() -> int | None:

@@ -40,7 +40,8 @@ class ExportedTeacher:
 
     def identity(self) -> dict[str, Any]:
         """Return what the responses depend on."""
-        return {"model": model_identity(self.model)}
+        # since 2, at any of the tokens that end an answer
+        return {"model": model_identity(self.model), "reads": 2}
 
     @contextmanager
     def open(self, *, threads: int) -> Iterator[ExportedSession]:
@@ -53,7 +54,7 @@ class ExportedTeacher:
         torch.set_num_threads(max(1, threads))
         folder = Path(self.model)
         room = positions_of(config_of(folder)) or 0
-        runtime = fresh_process.opened(reader_of(format_in(folder)).name, folder, room)
+        runtime = fresh_process.opened(reader_of(format_in(folder)).name, folder, threads)
         try:
             yield ExportedSession(runtime, AutoTokenizer.from_pretrained(folder), room)
         finally:

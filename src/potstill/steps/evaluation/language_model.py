@@ -91,7 +91,8 @@ class Evaluate(Step):
     gold: str = ""
     """Column with the right answers, text or a list of texts of which each is right; empty is `output`, as above."""
 
-    version: ClassVar[int] = 2  # thoughts are no part of an answer
+    # thoughts are no part of an answer (2); exports stop at every end token (3)
+    version: ClassVar[int] = 3
     unkeyed_defaults: ClassVar[frozenset[str]] = frozenset({"measures", "cluster", "gold"})
     makes: ClassVar[str] = "metrics"
     heavy: ClassVar[bool] = True

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import KW_ONLY, field
+from dataclasses import KW_ONLY, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
 from potstill.engine.encoding import File
-from potstill.engine.step import Estimate, Output, Rows, Step
+from potstill.engine.step import Estimate, Output, Rows, Step, Trial
 from potstill.errors import BadInput, Problem
 from potstill.metrics.kept_rows import write
 from potstill.models.edge import Model
@@ -21,7 +21,7 @@ from potstill.models.preload import ENGINE
 from potstill.publishing.trackers import send
 from potstill.steps.evaluation.exports import export_problems
 from potstill.steps.evaluation.harness.tasks import WRITES, Tasks, missing_harness, quiet, scoring_refused
-from potstill.steps.evaluation.language_model import teacher_for
+from potstill.steps.evaluation.language_model import teacher_for, weights_folder
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -43,6 +43,9 @@ class LMEval(Step):
 
     The chat template of the model is applied unless `chat_template` is False, and the result says so: figures with and
     without it can't be compared, and an instruct model without it scores next to nothing.
+
+    Logarithms are taken in float32 whatever the model's type. The harness's own backend takes them in that type: for a
+    model in bfloat16 it gives what stands here only with `softmax_dtype="float32"`, and is off by a percent without.
 
     A folder of tasks is code that is run: YAML files name Python functions beside them. All of its files are in the
     key, and files outside of it are refused. Needs the extra `lmeval`.
@@ -99,8 +102,44 @@ class LMEval(Step):
             yield from self.model.check()
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
-        """Return one request a row at least."""
-        return Estimate(calls=rows.get("rows") or 0)
+        """Return one request a row at least, and its longest answer."""
+        calls = rows.get("rows") or 0
+        unknown = "" if self.rows and rows.get("rows") else "which is unknown until it runs"
+        return Estimate(calls=max(calls, 1), tokens=calls * self.sources.longest_answer, unknown=unknown)
+
+    def forecast(self, rows: Mapping[str, int | None], trial: Trial) -> Estimate:
+        """Count the requests that the journal lacks, with their tokens and the teacher's price; the Hub is not asked.
+
+        Raises:
+            BadInput: a task can't be built.
+        """
+        if missing_harness() is not None or self.sources.of_harness or self.sources.commits:
+            unknown = "which is unknown until it runs: its tasks read datasets of the Hub"
+            return replace(self.estimate(rows), unknown=unknown)
+        from potstill.steps.evaluation.harness.counting import counted
+
+        inputs = trial.inputs()
+        teacher = teacher_for(inputs["model"])
+        if getattr(teacher, "gives_scores", True) and weights_folder(teacher) is None:
+            unknown = "which is unknown until it runs: its tokenizer is not on this machine"
+            return replace(self.estimate(rows), unknown=unknown)
+        with quiet():
+            built = self.sources.built(inputs.get("rows") or {}, self.few_shot)
+            count = counted(teacher, built, trial.context(), self._options)
+        price = getattr(teacher, "price", None)
+        dollars = price.of(count.prompt_tokens, count.completion_tokens) if price else 0.0
+        tokens = count.prompt_tokens + count.completion_tokens
+        return Estimate(calls=count.asked, tokens=tokens, cached=count.cached, dollars=dollars)
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        """Options of the harness that prompts depend on."""
+        return {
+            "limit": self.limit,
+            "system_instruction": self.system or None,
+            "apply_chat_template": self.chat_template,
+            "fewshot_as_multiturn": self.chat_template,
+        }
 
     def run(self, model: TeacherSource, context: Context, rows: Mapping[str, Dataset] | None = None) -> dict[str, Any]:
         """Measure `model`.
@@ -154,12 +193,9 @@ class LMEval(Step):
             results: dict[str, Any] = evaluate(
                 answering,
                 built,
-                limit=self.limit,
                 bootstrap_iters=0,  # intervals are computed here, from the rows
                 log_samples=True,
-                system_instruction=self.system or None,
-                apply_chat_template=self.chat_template,
-                fewshot_as_multiturn=self.chat_template,
+                **self._options,
             )
         return results, answering.shortened
 

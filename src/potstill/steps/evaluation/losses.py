@@ -26,8 +26,8 @@ class Source:
 
 
 @contextmanager
-def opened(folder: Path, threads: int, window: int) -> Iterator[Source]:
-    """Load the model in `folder` to read windows of `window` tokens, and free it."""
+def opened(folder: Path, threads: int) -> Iterator[Source]:
+    """Load the model in `folder`, and free it."""
     import torch
 
     torch.set_num_threads(max(1, threads))
@@ -38,7 +38,7 @@ def opened(folder: Path, threads: int, window: int) -> Iterator[Source]:
     from potstill.exporting.decoders import fresh_process
 
     reader = reader_of(fmt)
-    runtime = fresh_process.opened(reader.name, folder, window)
+    runtime = fresh_process.opened(reader.name, folder, threads)
 
     def losses(windows: Sequence[list[int]], scored: int | None) -> list[float]:
         # fsum: exact, so that the sum doesn't depend on the order of tokens

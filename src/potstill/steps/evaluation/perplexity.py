@@ -97,7 +97,7 @@ class EvaluatePerplexity(Step):
         refuse_export(folder, "language models", type(self).__name__)
         texts = self._texts(folder, sets)
         self._check(folder, texts)
-        with opened(folder, context.threads, self.window + self.documents) as source:
+        with opened(folder, context.threads) as source:
             # warm-up batch, not counted
             self._read(source, next(iter(texts.values())), first=True)
             started = time.perf_counter()

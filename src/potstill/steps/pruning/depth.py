@@ -83,8 +83,8 @@ class DepthPrune(CutStep):
         loaded = folder.load(model)
         if architecture_of(loaded.model).is_repeated:
             raise BadInput(
-                f"all layers of a {loaded.model.config.model_type} model share one block, so none can go alone: run it "
-                "fewer times by a lower num_hidden_layers in its config.json"
+                f"all layers of a model of type {loaded.model.config.model_type!r} share one block, so none can go "
+                "alone: run it fewer times by a lower num_hidden_layers in its config.json"
             )
         if architecture_of(loaded.model).decoder_blocks:
             return self._cut_both(loaded, calibration, context)

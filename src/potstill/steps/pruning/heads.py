@@ -101,7 +101,10 @@ class HeadPrune(CutStep):
 
         kind, arch = model.config.model_type, architecture_of(model)
         if not arch.queries:
-            yield f"heads of a {kind} model can't go, as {arch.heads_kept}: prune blocks (DepthPrune) or weights"
+            yield (
+                f"heads of a model of type {kind!r} can't go, as {arch.heads_kept}: prune blocks (DepthPrune) or "
+                "weights"
+            )
             return
         if self.masked and self.heads <= old.heads and not self.heads % old.per_group:
             return

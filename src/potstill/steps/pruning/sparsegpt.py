@@ -21,7 +21,7 @@ from potstill.steps.pruning.unstructured import (
     prune_blocks,
     publish_pruned,
 )
-from potstill.steps.quantization.base import Card, naming_layer, publish_quantized, reference
+from potstill.steps.quantization.base import Card, naming_layer, publish_quantized, reference, writer_for
 from potstill.steps.quantization.int4 import check_widths
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from potstill.compression.pretrained import PretrainedModel
     from potstill.compression.pruning.sparsegpt import Rounding
     from potstill.compression.quantization.gptq import Hessian
-    from potstill.compression.quantization.rounding import Quantized
     from potstill.engine.context import Context
     from potstill.models.protocols import ModelSource
 
@@ -78,9 +77,12 @@ class SparseGPTPrune(LayerwisePrune):
         Raises:
             BadInput: they don't.
         """
+        from potstill.compression.layerwise import quantizable
+
         check_pattern(layers, self.pattern)
         if self.bits == 4:
-            check_widths({path: tuple(layer.weight.shape) for path, layer in layers.items()}, self.group_size)
+            shapes = {path: tuple(layer.weight.shape) for path, layer in quantizable(layers).items()}
+            check_widths(shapes, self.group_size)
 
     def run(self, model: ModelSource, calibration: Dataset, context: Context) -> Path:
         """Prune `model` and write its folder.
@@ -89,6 +91,7 @@ class SparseGPTPrune(LayerwisePrune):
             BadInput: the model can't be pruned in this way, the calibration rows are of no use, or the activations have
                 no Hessian that can be inverted.
         """
+        from potstill.compression.expert_layers import is_gate
         from potstill.compression.layerwise import block_layers
         from potstill.compression.pruning.sparsegpt import prune_layer
         from potstill.compression.quantization.gptq import Hessian
@@ -98,13 +101,14 @@ class SparseGPTPrune(LayerwisePrune):
         self._check_type(loaded.model)
         self._check_layers(block_layers(loaded.model))
         before, pattern = reference(self, loaded, calibration), parse(self.pattern)
-        quantized: dict[str, Quantized] = {}
+        writer = None if self.bits is None else writer_for(loaded, context)
 
         def change(path: str, weight: Tensor, hessian: Hessian) -> Tensor:
+            rounding = None if is_gate(path) else self._rounding(weight)
             with naming_layer(path, hessian, self.damping, context):
-                pruned = prune_layer(weight, hessian, self.sparsity, pattern, self.damping, self._rounding(weight))
-            if pruned.quantized is not None:
-                quantized[path] = pruned.quantized
+                pruned = prune_layer(weight, hessian, self.sparsity, pattern, self.damping, rounding)
+            if writer is not None and pruned.quantized is not None:
+                writer.add(path, pruned.quantized)
             return pruned.weight
 
         prune_blocks(
@@ -121,14 +125,14 @@ class SparseGPTPrune(LayerwisePrune):
             "damping": self.damping,
         }
         # stored as integers a zero takes as many bits as any value, so the sizes of sparse formats are noted only here
-        if not quantized:
+        if writer is None:
             return publish_pruned(loaded, recipe, figures, context, sparsity=self.sparsity, pattern=self.pattern)
         zeros = measure_zeros(loaded.model).sparsity
         context.notes |= {"sparsity": zeros}
         stored = f"int4 in groups of {self.group_size}" if self.bits == 4 else "int8 per channel, activations per token"
         recipe |= {"sparsity": self.sparsity, "pattern": self.pattern, "weights": stored, "storage": NO_GAIN}
         card = Card(f"{self.sparsity:.0%} pruned, int{self.bits}", {**recipe, "zeros": f"{zeros:.2%}"}, figures)
-        return publish_quantized(loaded, quantized, context, card)
+        return publish_quantized(loaded, writer, context, card)
 
     def _check_type(self, model: PretrainedModel) -> None:
         """Make sure that the model can be stored quantized, if it is to be.
@@ -141,8 +145,8 @@ class SparseGPTPrune(LayerwisePrune):
 
         if self.bits is not None and stores_transposed(model):
             raise BadInput(
-                f"a {model.config.model_type} model has no linear layers that compressed-tensors could store, so what "
-                "survives can't be quantized: leave bits out"
+                f"a model of type {model.config.model_type!r} has no linear layers that compressed-tensors could "
+                "store, so what survives can't be quantized: leave bits out"
             )
         if self.bits is not None:
             refuse_other_layers(model, "compressed-tensors", self.bits)

@@ -113,7 +113,8 @@ def prune_blocks(
         # to
         statistics = block.record(record)
         for path, layer in block.layers.items():
-            layer.weight.data.copy_(change(path, layer.weight.data, statistics[path]))
+            # what no later layer of the block shares is freed
+            layer.weight.data.copy_(change(path, layer.weight.data, statistics.pop(path)))
         context.progress(number + 1, total, note=block.name)
 
 

@@ -11,21 +11,24 @@ from typing import TYPE_CHECKING, Any
 
 from potstill.compression.quantization_config import BITSANDBYTES
 from potstill.errors import BadInput
-from potstill.models.card import name_of, warnings_of, write_card
+from potstill.models.card import name_of, write_card
 from potstill.models.folder import Loaded
 from potstill.models.written import check_answers
 from potstill.steps.compression import calibration as calibrations
-from potstill.steps.compression.base import CalibratedStep, draw
+from potstill.steps.compression.base import CalibratedStep, draw, warn
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from potstill.compression.formats.compressed_tensors import CompressedTensorsWriter
     from potstill.compression.quantization.gptq import Hessian
     from potstill.compression.quantization.rounding import Quantized
     from potstill.engine.context import Context
 
 COMPRESSED_TENSORS = "compressed-tensors"
 """Name of the format that vLLM loads."""
+EXPERTS_RUN_IN = "vLLM on a GPU, and Potstill; transformers loads experts in FP8 and in int4 without zero points only"
+"""Who runs quantized experts: vLLM's kernels for a CPU want AMX."""
 LEAST_RATIO = 1e-9
 """Least ratio of two errors that a mean takes."""
 ROUNDED = 0.6
@@ -88,12 +91,6 @@ def naming_layer(path: str, hessian: Hessian, damping: float, context: Context) 
         )
 
 
-def warn(figures: Mapping[str, float], context: Context) -> None:
-    """Add what `figures` warn of to the run's warnings."""
-    if warnings := warnings_of(figures):
-        context.notes.setdefault("warnings", []).extend(warnings)
-
-
 def against_rounding(ratios: Mapping[str, float], context: Context) -> dict[str, float]:
     """Note and return the geometric mean of `ratios`, and warn where a method does no better than rounding.
 
@@ -125,31 +122,39 @@ class Card:
     """Format of the weights."""
 
 
-def round_layers(layers: Mapping[str, Any], rounded: Callable[[Any], Quantized]) -> dict[str, Quantized]:
-    """Round the weights of `layers` (by path) in place to what their numbers stand for; return the numbers."""
-    quantized = {}
+def round_layers(layers: Mapping[str, Any], rounded: Callable[[Any], Quantized]) -> Iterator[tuple[str, Quantized]]:
+    """Round the weights of `layers` (by path) in place to what their numbers stand for; yield path and numbers."""
     for path, layer in layers.items():
-        quantized[path] = rounded(layer.weight.data)
-        layer.weight.data.copy_(quantized[path].dequantize())
-    return quantized
+        quantized = rounded(layer.weight.data)
+        layer.weight.data.copy_(quantized.dequantize())
+        yield path, quantized
 
 
-def publish_quantized(loaded: Loaded, quantized: Mapping[str, Quantized], context: Context, card: Card) -> Path:
-    """Write the model with its layers `quantized` as compressed-tensors, and its card; return the folder."""
-    from potstill.compression.formats import compressed_tensors
+def writer_for(loaded: Loaded, context: Context) -> CompressedTensorsWriter:
+    """Return what writes the layers of a model as compressed-tensors, as they are quantized, for `publish_quantized`.
 
-    def write(folder: Path) -> None:
-        # from the integers, not from the model: rounding its weights once more could give others
-        compressed_tensors.save(loaded.model, quantized, folder)
-        check_answers(loaded.model, folder, ROUNDED)
+    From the integers, not from the model: rounding its weights once more could give others.
+    """
+    from potstill.compression.formats.compressed_tensors import CompressedTensorsWriter
 
-    return publish_as(loaded, write, context, card)
+    return CompressedTensorsWriter(loaded.model, context.out)
 
 
-def publish_as(loaded: Loaded, write: Callable[[Path], None], context: Context, card: Card) -> Path:
-    """Let `write` write weights and config, add what the folder shares with the original's and the card; return it."""
-    context.out.mkdir(parents=True, exist_ok=True)
-    write(context.out)
+def publish_quantized(loaded: Loaded, writer: CompressedTensorsWriter, context: Context, card: Card) -> Path:
+    """Write what is left of a model whose layers `writer` has written, and its card; return the folder."""
+    from potstill.compression.quantization.activations import as_served
+
+    writer.finish()
+    # with inputs of 8 bits on both sides: a model that amplifies their rounding would seem another one
+    with as_served(loaded.model, writer.narrow_inputs()):
+        check_answers(loaded.model, context.out, ROUNDED)
+    return publish_as(loaded, context, card)
+
+
+def publish_as(loaded: Loaded, context: Context, card: Card) -> Path:
+    """Add what the folder of a written model shares with the original's, and its card; return it."""
+    from potstill.compression.architecture import architecture_of
+
     loaded.carry(context.out)
     base = name_of(loaded.folder)
     recipe = {**card.recipe, "format": card.fmt}
@@ -160,6 +165,8 @@ def publish_as(loaded: Loaded, write: Callable[[Path], None], context: Context, 
     # vLLM has no kernels for the encoders' layers in this format
     elif loaded.task != "text-generation":
         recipe["runs in"] = "transformers; vLLM does not load a quantized encoder"
+    elif architecture_of(loaded.model).has_experts and card.fmt == COMPRESSED_TENSORS:
+        recipe["runs in"] = "Potstill" if architecture_of(loaded.model).for_potstill_alone else EXPERTS_RUN_IN
     write_card(
         context.out,
         title=f"{base}, {card.suffix}",

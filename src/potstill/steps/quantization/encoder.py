@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import KW_ONLY
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -66,45 +67,42 @@ class QuantizeEncoder(FittedStep):
         _check_widths(loaded.model)
         before = reference(self, loaded, calibration)
         # first, so that the blocks are fitted to what the embeddings have become
-        quantized = {path: _to_nearest(module) for path, module in others.items()}
-        quantized |= self._blocks(loaded.model, before.drawn.batches(), context)
+        writer = stored.CheckpointWriter(loaded.model, context.out)
+        for path, module in others.items():
+            tensors_of = gemma.embedding_tensors if isinstance(module, nn.Embedding) else gemma.linear_tensors
+            writer.add(path, tensors_of(_to_nearest(module)))
+        for path, weight in self._blocks(loaded.model, before.drawn.batches(), context):
+            writer.add(path, gemma.linear_tensors(weight))
         figures = before.measure(context)
-        tensors = {
-            path: gemma.embedding_tensors(weight)
-            if isinstance(loaded.model.get_submodule(path), nn.Embedding)
-            else gemma.linear_tensors(weight)
-            for path, weight in quantized.items()
-        }
-        config = gemma.quantization_config(stored.other_linear_layers(loaded.model, quantized))
+        config = gemma.quantization_config(stored.other_linear_layers(loaded.model, writer.layers))
+        writer.finish(config, loaded.model.dtype)
         recipe = {
             "method": f"W4A16, {self.method}",
             "weights": "int4, a scale a row",
             "embeddings and head": "embeddings and pooler int4, head 16-bit",
             "calibration rows": len(before.drawn.texts),
         }
-        return publish_as(
-            loaded,
-            lambda folder: stored.save(loaded.model, tensors, config, loaded.model.dtype, folder),
-            context,
-            Card("int4", recipe, figures, FORMAT),
-        )
+        return publish_as(loaded, context, Card("int4", recipe, figures, FORMAT))
 
-    def _blocks(self, model: PretrainedModel, batches: list[Tensor], context: Context) -> dict[str, Quantized]:
-        """Quantize the blocks' linear layers in place; return the integers by path."""
+    def _blocks(
+        self, model: PretrainedModel, batches: list[Tensor], context: Context
+    ) -> Iterator[tuple[str, Quantized]]:
+        """Quantize the blocks' linear layers in place; yield path and integers."""
         from potstill.compression.architecture import blocks_of
         from potstill.compression.layerwise import block_layers, walk
         from potstill.compression.quantization.gptq import Hessian
 
         if self.method == "rtn":
-            return {path: _to_nearest(layer) for path, layer in block_layers(model).items()}
-        total, quantized = len(blocks_of(model)[1]), {}
+            yield from ((path, _to_nearest(layer)) for path, layer in block_layers(model).items())
+            return
+        total = len(blocks_of(model)[1])
         for number, block in enumerate(walk(model, batches)):
             hessians = block.record(lambda layer: Hessian(layer.in_features, layer.weight.device))
             for path, layer in block.layers.items():
-                quantized[path] = _by_gptq(layer.weight.data, hessians[path], self.damping)
-                layer.weight.data.copy_(quantized[path].dequantize())
+                quantized = _by_gptq(layer.weight.data, hessians[path], self.damping)
+                layer.weight.data.copy_(quantized.dequantize())
+                yield path, quantized
             context.progress(number + 1, total, note=block.name)
-        return quantized
 
 
 def around_the_blocks(model: PretrainedModel) -> dict[str, Any]:
@@ -120,8 +118,8 @@ def around_the_blocks(model: PretrainedModel) -> dict[str, Any]:
 
     if not architecture_of(model).is_encoder:
         raise BadInput(
-            f"a {model.config.model_type} model is no encoder, and vLLM reads no 4-bit embeddings: take QuantizeInt4, "
-            "and TrimVocabulary for fewer embeddings"
+            f"a model of type {model.config.model_type!r} is no encoder, and vLLM reads no 4-bit embeddings: take "
+            "QuantizeInt4, and TrimVocabulary for fewer embeddings"
         )
     # an output layer tied to the embeddings would read them packed, which transformers' format can't
     if model.get_output_embeddings() is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from potstill.models import folder
 from potstill.steps.compression.base import CalibratedStep
-from potstill.steps.quantization.base import Card, publish_quantized, reference, round_layers
+from potstill.steps.quantization.base import Card, publish_quantized, reference, round_layers, writer_for
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -35,7 +35,7 @@ class QuantizeFP8(CalibratedStep):
             BadInput: the model can't be quantized, or the rows can't be used.
         """
         from potstill.compression.formats import checkpoint as stored
-        from potstill.compression.layerwise import block_layers
+        from potstill.compression.layerwise import block_layers, quantizable
         from potstill.compression.quantization import fp8
         from potstill.compression.quantization.activations import quantized_activations
 
@@ -43,12 +43,13 @@ class QuantizeFP8(CalibratedStep):
         stored.refuse_other_layers(loaded.model, "compressed-tensors")
         stored.refuse_floats(loaded.model)
         before = reference(self, loaded, calibration) if calibration is not None else None
-        layers = block_layers(loaded.model)
-        quantized = round_layers(layers, lambda weight: fp8.quantize(weight, weight.dtype))
+        layers = quantizable(block_layers(loaded.model))
+        writer = writer_for(loaded, context)
+        writer.add_all(round_layers(layers, lambda weight: fp8.quantize(weight, weight.dtype)))
         figures: dict[str, float] = {}
         if before:
             # kernels round activations at run time; the model in memory must do so too for an honest agreement
             with quantized_activations(list(layers.values()), fp8.fake_quantize_tokens):
                 figures = before.measure(context)
         recipe = {"method": "W8A8 in FP8 (E4M3)", "weights": "FP8 per channel", "activations": "FP8 per token"}
-        return publish_quantized(loaded, quantized, context, Card("FP8", recipe, figures))
+        return publish_quantized(loaded, writer, context, Card("FP8", recipe, figures))

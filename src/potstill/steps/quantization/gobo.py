@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import KW_ONLY
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,11 +50,13 @@ class GOBO(CalibratedStep):
 
         loaded = folder.load(model)
         before = reference(self, loaded, calibration) if calibration is not None else None
-        coded = {}
+        coded = Coded()
         for path, bits in self._bits(loaded.model).items():
             weight = loaded.model.get_submodule(path).get_parameter("weight").data
-            coded[path] = gobo.quantize(weight, bits, self.log_probability)
-            weight.copy_(coded[path].dequantize())
+            layer = gobo.quantize(weight, bits, self.log_probability)
+            weight.copy_(layer.dequantize())
+            # the sizes only: all dictionaries would take as much as the model
+            coded.add(layer)
         figures = before.measure(context) if before else {}
         context.notes["stored"] = size = stored_size(loaded.model, coded)
         recipe = {
@@ -83,16 +84,32 @@ class GOBO(CalibratedStep):
         return bits_of
 
 
-def stored_size(model: PretrainedModel, layers: Mapping[str, Gobo]) -> dict[str, float]:
-    """Return what the model would take with dictionaries in place of the weights in `layers`, and without."""
+@dataclass
+class Coded:
+    """What the dictionaries of a model's layers take."""
+
+    weights: int = 0
+    """That are in a dictionary or outliers."""
+    bits: int = 0
+    """Of the dictionaries and outliers."""
+    outliers: int = 0
+    """Weights that are stored as they are."""
+
+    def add(self, layer: Gobo) -> None:
+        """Count a layer."""
+        self.weights += layer.codes.numel()
+        self.bits += layer.stored_bits()
+        self.outliers += len(layer.values)
+
+
+def stored_size(model: PretrainedModel, coded: Coded) -> dict[str, float]:
+    """Return what the model would take with dictionaries in place of the `coded` weights, and without."""
     parameters = sum(value.numel() for value in model.parameters())
     width = next(model.parameters()).element_size()
-    coded = sum(weight.codes.numel() for weight in layers.values())
-    bits = sum(weight.stored_bits() for weight in layers.values())
-    rest = (parameters - coded) * width
+    rest = (parameters - coded.weights) * width
     return {
-        "stored bytes": rest + -(-bits // 8),
+        "stored bytes": rest + -(-coded.bits // 8),
         "bytes before": parameters * width,
-        "stored bits a coded weight": bits / max(coded, 1),
-        "share of outliers": sum(len(weight.values) for weight in layers.values()) / max(coded, 1),
+        "stored bits a coded weight": coded.bits / max(coded.weights, 1),
+        "share of outliers": coded.outliers / max(coded.weights, 1),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -19,6 +19,7 @@ from potstill.steps.quantization.base import (
     publish_quantized,
     reference,
     round_layers,
+    writer_for,
 )
 
 if TYPE_CHECKING:
@@ -70,18 +71,19 @@ class QuantizeInt4(FittedStep):
             BadInput: a layer's width does not fit the format, or the calibration can't be used.
         """
         from potstill.compression.formats import checkpoint as stored
-        from potstill.compression.layerwise import block_layers
+        from potstill.compression.layerwise import block_layers, quantizable
 
         # in 16 bits, as it will be served: scales fitted to float32 weights would be rounded once more
         loaded = folder.load(model, half=True)
         stored.refuse_other_layers(loaded.model, "compressed-tensors", 4)
-        layers = block_layers(loaded.model)
+        layers = quantizable(block_layers(loaded.model))
         check_widths({path: tuple(layer.weight.shape) for path, layer in layers.items()}, self.group_size)
         note_processor(context)
         # the original's outputs, before its weights change under it
         before = reference(self, loaded, calibration)
         ratios: dict[str, float] = {}
-        quantized = self._quantized(loaded.model, layers, before.drawn.batches(), context, ratios)
+        writer = writer_for(loaded, context)
+        writer.add_all(self._quantized(loaded.model, layers, before.drawn.batches(), context, ratios))
         figures = before.measure(context) | against_rounding(ratios, context)
         recipe = {
             "method": f"W4A16, {self.method}",
@@ -89,7 +91,7 @@ class QuantizeInt4(FittedStep):
             "calibration rows": len(before.drawn.texts),
             "needs on a CPU": "AVX-512",
         }
-        return publish_quantized(loaded, quantized, context, Card("int4", recipe, figures))
+        return publish_quantized(loaded, writer, context, Card("int4", recipe, figures))
 
     def _quantized(
         self,
@@ -98,8 +100,8 @@ class QuantizeInt4(FittedStep):
         batches: list[Any],
         context: Context,
         ratios: dict[str, float],
-    ) -> dict[str, Quantized]:
-        """Quantize the `layers` of `model` in place by `method`; return the integers by path, and add `ratios`."""
+    ) -> Iterator[tuple[str, Quantized]]:
+        """Quantize the `layers` of `model` in place by `method`; yield path and integers, and add `ratios`."""
         if self.method == "gptq":
             return gptq_layers(model, batches, self.group_size, self.damping, context, self.symmetric, ratios)
         if self.method == "awq":
@@ -119,31 +121,46 @@ def gptq_layers(
     context: Context,
     symmetric: bool = True,
     ratios: dict[str, float] | None = None,
-) -> dict[str, Quantized]:
-    """Quantize the linear layers of `model` in place to what their integers stand for; return the integers by path.
+) -> Iterator[tuple[str, Quantized]]:
+    """Quantize the linear layers of `model` in place to what their integers stand for; yield path and integers.
 
     The error of each layer's outputs as a share of rounding's is added to `ratios`, if they are given.
     """
     from potstill.compression.architecture import blocks_of
-    from potstill.compression.layerwise import sharing, walk
-    from potstill.compression.quantization.gptq import Hessian, error_against_rounding, quantize_together
+    from potstill.compression.layerwise import quantizable, sharing, walk
+    from potstill.compression.quantization.gptq import Hessian, error_against_rounding, quantize_together, sees_few
 
     total = len(blocks_of(model)[1])
-    quantized: dict[str, Quantized] = {}
     for number, block in enumerate(walk(model, batches)):
         # X X^T of the inputs as the blocks before, quantized by now, give them: later blocks make up for earlier errors
         hessians = block.record(lambda layer: Hessian(layer.in_features, layer.weight.device))
-        for hessian, paths in sharing(hessians):
-            weights = {path: block.layers[path].weight.data for path in paths}
-            with naming_layer(paths[0], hessian, damping, context):
+        for hessian, together in sharing(hessians):
+            layers = quantizable({path: block.layers[path] for path in together})
+            if sees_few(together[0], hessian):
+                yield from rounded_experts(layers, hessian.tokens, context, group_size, symmetric)
+                continue
+            weights = {path: layer.weight.data for path, layer in layers.items()}
+            with naming_layer(together[0], hessian, damping, context):
                 # query, key and value (gate and up) read one input: as one matrix they need one factorization
-                quantized |= quantize_together(weights, hessian, 4, group_size, damping, model.dtype, symmetric)
+                quantized = quantize_together(weights, hessian, 4, group_size, damping, model.dtype, symmetric)
             for path, weight in weights.items():
                 if ratios is not None:
                     ratios[path] = error_against_rounding(weight, quantized[path], hessian.mean())
                 weight.copy_(quantized[path].dequantize())
+            # the inverse of a wide layer's Hessian is larger than the layer
+            hessian.forget_inverses()
+            yield from quantized.items()
         context.progress(number + 1, total, note=block.name)
-    return quantized
+
+
+def rounded_experts(
+    layers: Mapping[str, Any], tokens: int, context: Context, group_size: int, symmetric: bool = True
+) -> Iterator[tuple[str, Quantized]]:
+    """Round the `layers` of an expert that saw too few `tokens` for GPTQ, and note it; see `gptq.sees_few`."""
+    from potstill.compression.quantization import rounding
+
+    context.notes.setdefault("experts rounded", {}).update(dict.fromkeys(layers, tokens))
+    return round_layers(layers, lambda weight: rounding.quantize(weight, 4, group_size, weight.dtype, symmetric))
 
 
 def awq_layers(
@@ -153,8 +170,8 @@ def awq_layers(
     context: Context,
     symmetric: bool = True,
     ratios: dict[str, float] | None = None,
-) -> dict[str, Quantized]:
-    """Scale and quantize the linear layers of `model` in place; return the integers by path, and add `ratios` (GPTQ's).
+) -> Iterator[tuple[str, Quantized]]:
+    """Scale and quantize the linear layers of `model` in place; yield path and integers, and add `ratios` (GPTQ's).
 
     Raises:
         BadInput: the scales can't be folded into this kind of model.
@@ -165,11 +182,10 @@ def awq_layers(
 
     folds, offset = scale_folding.everywhere(model), architecture_of(model).norm_offset
     total = len(blocks_of(model)[1])
-    quantized: dict[str, Quantized] = {}
     for number, block in enumerate(walk(model, batches)):
-        quantized |= awq.quantize_block(block, folds, 4, group_size, model.dtype, symmetric, offset, ratios)
+        quantized = awq.quantize_block(block, folds, 4, group_size, model.dtype, symmetric, offset, ratios)
+        yield from quantized.items()
         context.progress(number + 1, total, note=block.name)
-    return quantized
 
 
 def note_processor(context: Context, cpuinfo: Path | None = None) -> None:

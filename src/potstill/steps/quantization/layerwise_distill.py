@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import KW_ONLY
 from pathlib import Path
@@ -11,7 +12,7 @@ from annotated_types import Ge, Gt
 
 from potstill.models import folder
 from potstill.steps.compression.base import FittedStep
-from potstill.steps.quantization.base import Card, against_rounding, publish_quantized, reference
+from potstill.steps.quantization.base import Card, against_rounding, publish_quantized, reference, writer_for
 from potstill.steps.quantization.int4 import check_widths, note_processor
 
 if TYPE_CHECKING:
@@ -58,17 +59,18 @@ class LayerwiseDistill(FittedStep):
             BadInput: a layer's width does not fit the format, or the calibration can't be used.
         """
         from potstill.compression.formats import checkpoint as stored
-        from potstill.compression.layerwise import block_layers
+        from potstill.compression.layerwise import block_layers, quantizable
 
         loaded = folder.load(model, half=True)
         stored.refuse_other_layers(loaded.model, "compressed-tensors", self.bits)
         if self.bits == 4:
-            shapes = {path: tuple(layer.weight.shape) for path, layer in block_layers(loaded.model).items()}
-            check_widths(shapes, self.group_size)
+            layers = quantizable(block_layers(loaded.model))
+            check_widths({path: tuple(layer.weight.shape) for path, layer in layers.items()}, self.group_size)
             note_processor(context)
         before = reference(self, loaded, calibration)
+        writer = writer_for(loaded, context)
         with ExitStack() as served:
-            quantized = self._distilled(loaded.model, before.drawn.batches(), context, served)
+            writer.add_all(self._distilled(loaded.model, before.drawn.batches(), context, served))
             figures = before.measure(context)
         blocks = context.notes["blocks"]
         ratios = {one["block"]: one["distilled"] / max(one["rounded"], 1e-12) for one in blocks}
@@ -81,33 +83,31 @@ class LayerwiseDistill(FittedStep):
             "passes": self.passes,
             "calibration rows": len(before.drawn.texts),
         }
-        return publish_quantized(loaded, quantized, context, Card(f"int{self.bits}", recipe, figures))
+        return publish_quantized(loaded, writer, context, Card(f"int{self.bits}", recipe, figures))
 
     def _distilled(
         self, model: PretrainedModel, batches: list[Any], context: Context, served: ExitStack
-    ) -> dict[str, Quantized]:
-        """Quantize the blocks of `model` in place; return the integers by path.
+    ) -> Iterator[tuple[str, Quantized]]:
+        """Quantize the blocks of `model` in place; yield path and integers.
 
         While `served` is open, finished blocks quantize their activations as they will when they are served.
         """
         from potstill.compression.architecture import blocks_of
-        from potstill.compression.layerwise import walk
+        from potstill.compression.layerwise import quantizable, walk
         from potstill.compression.quantization.activations import quantized_activations
         from potstill.compression.quantization.layerwise_distill import distill_block
 
         total, fake = len(blocks_of(model)[1]), self._fake(model.dtype)
-        quantized: dict[str, Quantized] = {}
         errors = []
         for number, block in enumerate(walk(model, batches)):
             distilled = distill_block(block, fake, self.passes, self.learning_rate)
-            quantized |= distilled.quantized
+            yield from distilled.quantized.items()
             errors.append({"block": block.name, "rounded": distilled.rounded_error, "distilled": distilled.error})
             if self.bits == 8:
                 # later blocks then train on what int8 kernels will feed them
-                served.enter_context(quantized_activations(list(block.layers.values())))
+                served.enter_context(quantized_activations(list(quantizable(block.layers).values())))
             context.progress(number + 1, total, note=block.name)
         context.notes["blocks"] = errors
-        return quantized
 
     def _fake(self, dtype: torch.dtype) -> FakeQuantization:
         """Return what the layers compute with."""

@@ -57,18 +57,15 @@ class LLMInt8(CalibratedStep):
         before = reference(self, loaded, calibration) if calibration is not None else None
         layers = block_layers(loaded.model)
         # float32 scales: bitsandbytes stores SCB so
-        quantized = round_layers(layers, lambda weight: rounding.quantize(weight, 8, None, torch.float32))
+        writer = stored.CheckpointWriter(loaded.model, context.out)
+        for path, weight in round_layers(layers, lambda weight: rounding.quantize(weight, 8, None, torch.float32)):
+            writer.add(path, bitsandbytes.int8_tensors(weight))
         figures: dict[str, float] = {}
         if before:
             rounded = partial(llm_int8.fake_quantize_inputs, threshold=self.threshold)
             with quantized_activations(list(layers.values()), rounded):
                 figures = before.measure(context)
-        config = bitsandbytes.int8_config(self.threshold, stored.other_linear_layers(loaded.model, quantized))
-        tensors = {path: bitsandbytes.int8_tensors(weight) for path, weight in quantized.items()}
+        others = stored.other_linear_layers(loaded.model, writer.layers)
+        writer.finish(bitsandbytes.int8_config(self.threshold, others), loaded.model.dtype)
         recipe = {"method": "LLM.int8()", "weights": "int8 per channel", "outliers from": self.threshold}
-        return publish_as(
-            loaded,
-            lambda folder: stored.save(loaded.model, tensors, config, loaded.model.dtype, folder),
-            context,
-            Card("LLM.int8()", recipe, figures, BITSANDBYTES),
-        )
+        return publish_as(loaded, context, Card("LLM.int8()", recipe, figures, BITSANDBYTES))

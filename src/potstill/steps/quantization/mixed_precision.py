@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -12,7 +12,7 @@ from annotated_types import Interval
 from potstill.errors import BadInput, Problem
 from potstill.models import folder
 from potstill.steps.compression.base import FittedStep
-from potstill.steps.quantization.base import Card, Reference, publish_quantized, reference
+from potstill.steps.quantization.base import Card, Reference, publish_quantized, reference, writer_for
 from potstill.steps.quantization.int4 import check_widths, note_processor
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ class MixedPrecision(FittedStep):
         layers = self._layers(loaded.model, context)
         before = reference(self, loaded, calibration)
         bits_of, mean = self._given(layers, before, context)
-        quantized = quantize_by(loaded.model, before.drawn.batches(), bits_of, self.damping)
+        writer = writer_for(loaded, context)
+        writer.add_all(quantize_by(loaded.model, before.drawn.batches(), bits_of, self.damping))
         # layers in 8 bits are served with 8-bit activations, whose error belongs to the figures too
         with quantized_activations([layers[path] for path, bits in bits_of.items() if bits == 8]):
             figures = before.measure(context)
@@ -87,7 +88,7 @@ class MixedPrecision(FittedStep):
             "mean bits": mean,
             "layers": ", ".join(f"{count} in {bits} bits" for bits, count in counts.items()),
         }
-        return publish_quantized(loaded, quantized, context, Card(f"{mean:.1f} bits", recipe, figures))
+        return publish_quantized(loaded, writer, context, Card(f"{mean:.1f} bits", recipe, figures))
 
     @property
     def _bits(self) -> list[int]:
@@ -101,11 +102,11 @@ class MixedPrecision(FittedStep):
             BadInput: the format does not hold them.
         """
         from potstill.compression.formats import checkpoint as stored
-        from potstill.compression.layerwise import block_layers
+        from potstill.compression.layerwise import block_layers, quantizable
         from potstill.compression.quantization import sensitivity
 
         stored.refuse_other_layers(model, "compressed-tensors", min(self.choices))
-        layers = block_layers(model)
+        layers = quantizable(block_layers(model))
         if 4 in self.choices:
             check_widths({path: tuple(layer.weight.shape) for path, layer in layers.items()}, sensitivity.GROUP)
             note_processor(context)
@@ -177,22 +178,26 @@ class MixedPrecision(FittedStep):
 
 def quantize_by(
     model: PretrainedModel, batches: list[Any], bits_of: Mapping[str, int], damping: float
-) -> dict[str, Quantized]:
-    """Quantize the layers of `model` in place to the `bits_of` each path: 4 by GPTQ, 8 to nearest; 16 stay."""
-    from potstill.compression.layerwise import walk
-    from potstill.compression.quantization.gptq import Hessian, quantize_layer
+) -> Iterator[tuple[str, Quantized]]:
+    """Quantize the layers of `model` in place to the `bits_of` each path: 4 by GPTQ, 8 to nearest; 16 stay.
+
+    Yields path and integers.
+    """
+    from potstill.compression.layerwise import quantizable, walk
+    from potstill.compression.quantization.gptq import Hessian, quantize_layer, sees_few
     from potstill.compression.quantization.sensitivity import GROUP, rounded_to
 
-    quantized = {}
     for block in walk(model, batches):
         hessians = block.record(lambda layer: Hessian(layer.in_features, layer.weight.device))
-        for path, layer in block.layers.items():
+        for path, layer in quantizable(block.layers).items():
             weight, bits = layer.weight.data, bits_of[path]
-            if bits == 4:
-                quantized[path] = quantize_layer(weight, hessians[path], 4, GROUP, damping, weight.dtype)
-            # to nearest: at 8 bits its error is a small part of what GPTQ saves at 4
-            elif bits == 8:
-                quantized[path] = rounded_to(weight, bits)
-            if path in quantized:
-                weight.copy_(quantized[path].dequantize())
-    return quantized
+            if bits == 16:
+                continue
+            # to nearest at 8 bits: its error is a small part of what GPTQ saves at 4
+            quantized = (
+                quantize_layer(weight, hessians[path], 4, GROUP, damping, weight.dtype)
+                if bits == 4 and not sees_few(path, hessians[path])
+                else rounded_to(weight, bits)
+            )
+            weight.copy_(quantized.dequantize())
+            yield path, quantized

@@ -51,20 +51,15 @@ class NF4(CalibratedStep):
         layers, dtype = block_layers(loaded.model), loaded.model.dtype
         check_widths({path: tuple(layer.weight.shape) for path, layer in layers.items()})
         before = reference(self, loaded, calibration) if calibration is not None else None
-        tensors = {}
+        writer = stored.CheckpointWriter(loaded.model, context.out)
         for path, layer in layers.items():
             quantized = nf4.quantize(layer.weight.data)
             layer.weight.data.copy_(quantized.dequantize())
-            tensors[path] = bitsandbytes.nf4_tensors(quantized, dtype)
+            writer.add(path, bitsandbytes.nf4_tensors(quantized, dtype))
         figures = before.measure(context) if before else {}
-        config = bitsandbytes.nf4_config(dtype, stored.other_linear_layers(loaded.model, tensors))
+        writer.finish(bitsandbytes.nf4_config(dtype, stored.other_linear_layers(loaded.model, writer.layers)), dtype)
         recipe = {"method": "NF4", "weights": "4-bit normal floats in blocks of 64, scales 8-bit in blocks of 256"}
-        return publish_as(
-            loaded,
-            lambda folder: stored.save(loaded.model, tensors, config, dtype, folder),
-            context,
-            Card("NF4", recipe, figures, BITSANDBYTES),
-        )
+        return publish_as(loaded, context, Card("NF4", recipe, figures, BITSANDBYTES))
 
 
 def check_widths(shapes: Mapping[str, tuple[int, ...]]) -> None:

@@ -50,8 +50,10 @@ class Count:
         for request in requests:
             self.asked += 1
             text = request.raw or "".join(message["content"] for message in request.messages)
-            self.prompt_tokens += len(text) // CHARACTERS_PER_TOKEN + len(request.tokens or ())
-            self.completion_tokens += request.sampling.max_tokens
+            given = len(request.tokens or ()) + len(request.scored_tokens)
+            self.prompt_tokens += len(text + (request.continuation or "")) // CHARACTERS_PER_TOKEN + given
+            # a text that is scored is read, and nothing is written
+            self.completion_tokens += 0 if request.scores else request.sampling.max_tokens
         raise Counted
 
 

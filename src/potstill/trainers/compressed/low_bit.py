@@ -22,6 +22,7 @@ from potstill.trainers.loop.context import set_up
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from torch import nn
 
     from potstill.compression.pretrained import PretrainedModel
     from potstill.compression.quantization.rounding import Quantized
@@ -96,20 +97,24 @@ class LowBit:
             BadInput: the architecture is unknown.
         """
         from potstill.compression.architecture import with_linear_layers
-        from potstill.compression.layerwise import block_layers
 
         # GPT-2's Conv1D becomes Linear, whose rows are output channels: each has its own scale
         with_linear_layers(model)
-        self.fake.begin(block_layers(model).values())
+        self.fake.begin(self.layers(model).values())
         return objective
+
+    def layers(self, model: PretrainedModel) -> dict[str, nn.Linear]:
+        """Return the layers that get few bits, by path."""
+        from potstill.compression.layerwise import block_layers
+
+        return block_layers(model)
 
     def end(self, model: PretrainedModel, context: Context) -> None:
         """Replace the weights by their rounded values."""
         from potstill.compression.architecture import with_own_layers
-        from potstill.compression.layerwise import block_layers
         from potstill.compression.quantization.straight_through import settle
 
-        self.quantized = settle(block_layers(model), self.fake.quantize)
+        self.quantized = settle(self.layers(model), self.fake.quantize)
         context.notes["low_bit"] = stored_size(self.quantized, self.bits)
         with_own_layers(model)
 

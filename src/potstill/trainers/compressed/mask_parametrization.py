@@ -84,14 +84,15 @@ class MaskForm:
         """
         arch = architecture_of(model)
         if arch.has_experts:
-            raise BadInput(f"a {model.config.model_type} model is a mixture of experts, which has no gates here")
+            kind = model.config.model_type
+            raise BadInput(f"a model of type {kind!r} is a mixture of experts, which has no gates here")
         with_linear_layers(model)
         shape = shapes.shape_of(model)
         counts = None if self._wanted.sparsity is not None else self._counts(model, shape)
         if counts is None and arch.norms_behind:
             raise BadInput(
-                f"sparsity: a {model.config.model_type} model has norms behind attention and feed-forward, which undo "
-                "a gate of a whole one: ask for a shape (intermediate_size, heads, hidden_size)"
+                f"sparsity: a model of type {model.config.model_type!r} has norms behind attention and feed-forward, "
+                "which undo a gate of a whole one: ask for a shape (intermediate_size, heads, hidden_size)"
             )
         kinds = COARSE_AND_FINE if counts is None else tuple(counts)
         # one optimizer trains weights and masks: parameters scaled by the ratio of their rates move that much faster

@@ -15,6 +15,7 @@ from potstill.trainers.loop import student_model as students
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from torch import nn
 
     from potstill.compression.pretrained import PretrainedModel
     from potstill.engine.context import Context
@@ -105,26 +106,32 @@ class Packed(LowBit):
             BadInput: the format can't store them.
         """
         from potstill.compression.formats import checkpoint as stored
-        from potstill.compression.layerwise import block_layers
 
         objective = super().begin(model, objective, schedule, targets)
         stored.refuse_other_layers(model, "compressed-tensors", 8 if self.group is None else 4)
         if self.group is not None:
-            check_layers(block_layers(model), self.group)
+            check_layers(self.layers(model), self.group)
         return objective
+
+    def layers(self, model: PretrainedModel) -> dict[str, nn.Linear]:
+        """Return the layers that are stored as integers, by path."""
+        from potstill.compression.layerwise import block_layers, quantizable
+
+        return quantizable(block_layers(model))
 
     def publish(self, folder: Path, context: Context) -> None:
         """Replace the 16-bit weights by the integers."""
         import torch
 
+        from potstill.compression.architecture import with_linear_layers
         from potstill.compression.formats import compressed_tensors
 
         # the integers of the last forward pass are packed: the bfloat16 weights in the folder would round otherwise
         model = students.load_model(folder, torch.bfloat16)
-        # a sharded folder has an index too, which would point to files that are gone
-        for path in folder.glob("model*.safetensors*"):
-            path.unlink()
-        compressed_tensors.save(model, self.quantized, folder)
+        with_linear_layers(model)
+        writer = compressed_tensors.CompressedTensorsWriter(model, folder)
+        writer.add_all(self.quantized.items())
+        writer.finish()
 
 
 def check_layers(layers: dict[str, Any], group: int) -> None:

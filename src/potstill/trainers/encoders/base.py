@@ -57,7 +57,7 @@ class ClassTraining(Training):
     label: str = "label"
     """Column with the name of its class, or a number."""
     classes: tuple[str, ...] = ()
-    """Names of all classes; empty takes the teacher's, or else the labels that occur."""
+    """Names of all classes; empty takes the teacher's, or else those of labels and `probabilities` that occur."""
     alpha: Annotated[float, Interval(ge=0, le=1)] | None = None
     """Weight of the teacher's distribution, the rest being the label's. None is 0.5 where there is a teacher or its
     `probabilities`, and 0 where there is none."""
@@ -128,8 +128,7 @@ def prepare(
         class_teacher.check_tokens(tokenizer, teacher_tokenizer)
         teacher_classes = class_teacher.class_names(teacher_folder)
         limit = longest(limit, teacher_tokenizer, teacher_folder)
-    labels = classes.ordered(rows.unique(step.label)) if step.label in rows.column_names else []
-    names = classes.chosen(labels, step.classes, teacher_classes, step.label)
+    names = classes.chosen(*classes.occurring(rows, step.label), step.classes, teacher_classes, step.label)
     alpha = (0.5 if step.alpha is None else step.alpha) if stores or teacher_folder else 0.0
     reads = _Reader(step, tokenizer, names, limit, stores and alpha > 0, teacher_folder is not None, context)
     context.notes |= {"classes": len(names), "alpha": alpha, "cut_texts": 0}

@@ -112,7 +112,7 @@ def _prepare(
         limit = longest(limit, teacher_tokenizer, teacher_folder)
     has = step.label in rows.column_names
     occurring = class_names.ordered({label for labels in rows[step.label] for label in labels or ()}) if has else []
-    names = class_names.chosen(occurring, step.classes, teacher_classes, step.label)
+    names = class_names.chosen(occurring, (), step.classes, teacher_classes, step.label)
     alpha = (0.5 if step.alpha is None else step.alpha) if teacher_folder else 0.0
     context.notes |= {"classes": len(names), "alpha": alpha, "cut_texts": 0}
     reads = _Reader(step, tokenizer, names, limit, teacher_folder is not None, context)

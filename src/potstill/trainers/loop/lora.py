@@ -246,9 +246,10 @@ def _without(zeros: Tensor) -> Callable[[Any, tuple[Tensor, ...], Tensor], Tenso
 
 
 def merge(student: str | Path, adapter_folder: Path, hold_zeros: bool = False) -> Any:
-    """Return the student with the adapters of `adapter_folder` merged into its weights, in float32.
+    """Return the student with the adapters of `adapter_folder` merged into its weights, in bfloat16.
 
-    With `hold_zeros` weights of linear layers that are zero stay zero.
+    In memory is the student in its own type: a layer at a time is float32, and is rounded when it is merged. With
+    `hold_zeros` weights of linear layers that are zero stay zero.
 
     The base is loaded again, unquantized. Merging into the 4-bit model that was trained would round the update away,
     and bitsandbytes repacks a 4-bit model's weights in place at its first evaluation on a CPU, after which merging,
@@ -256,17 +257,21 @@ def merge(student: str | Path, adapter_folder: Path, hold_zeros: bool = False) -
     """
     import torch
     from peft import PeftModel
+    from peft.tuners.lora import LoraLayer
 
     from potstill.models import encoder_decoder
 
-    base = encoder_decoder.load(student, "be trained", {"dtype": torch.float32})
-    layers = linear_layers(base) if hold_zeros else []
-    zeros = {name: base.get_submodule(name).weight == 0 for name in layers}
-    merged = PeftModel.from_pretrained(base, str(adapter_folder)).merge_and_unload(safe_merge=True)
-    # the sum of a zero and an update is none: masked after merging, as the hooks did in training
-    for name, places in zeros.items():
-        merged.get_submodule(name).weight.data[places] = 0
-    return merged
+    base = encoder_decoder.load(student, "be trained", {"dtype": "auto"})
+    model = PeftModel.from_pretrained(base, str(adapter_folder))
+    for layer in [module for module in model.modules() if isinstance(module, LoraLayer)]:
+        own = layer.get_base_layer().float()
+        zeros = own.weight == 0 if hold_zeros else None
+        layer.merge(safe_merge=True)
+        if zeros is not None:
+            # the sum of a zero and an update is none: masked after merging, as the hooks did in training
+            own.weight.data[zeros] = 0
+        own.to(torch.bfloat16)
+    return model.unload()
 
 
 def keep_apart(adapter_folder: Path, out: Path, base: str) -> None:

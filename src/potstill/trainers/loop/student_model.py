@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from potstill.errors import BadInput
 from potstill.models import encoder_decoder
 from potstill.models.chat import end_of_turn, save_tokenizer
+from potstill.models.folder import MXFP4
 from potstill.models.identity import folder_of as folder_of
 from potstill.models.loading import quantized_as
 
@@ -54,6 +55,10 @@ def refuse_quantized(folder: str | Path) -> None:
         BadInput: they are.
     """
     method = quantized_as(folder)
+    if method == MXFP4:
+        raise BadInput(
+            f"the model {folder} is quantized ({method}): train what CastHalf(model) makes of it, in 16 bits"
+        )
     if method:
         raise BadInput(f"the model {folder} is quantized ({method}): train the 16-bit one and quantize it afterwards")
 

@@ -19,6 +19,7 @@ from potstill.errors import BadInput, PotstillError
 from potstill.models import chat
 from potstill.models.loading import config_of
 from potstill.models.positions import positions_of
+from potstill.steps.evaluation.harness.tasks import LONGEST_ANSWER
 from potstill.teachers.protocol import Request, Sampling, with_system
 from potstill.teachers.response_codec import without_thoughts
 from potstill.text.reasoning import opened_by
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from potstill.teachers.cache.response_cache import Asker
     from potstill.teachers.protocol import Response, Teacher
 
-LONGEST_ANSWER = 256
-"""Tokens of an answer where a task names no number, as in the harness."""
 UNBOUNDED = 2**31
 """Stands for the context of a model that has no longest one."""
 CHAT = "\N{INFORMATION SEPARATOR ONE}chat "

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 SEED = 1234
 """Of the examples in a prompt, as the harness's command line has it."""
+LONGEST_ANSWER = 256
+"""Tokens of an answer where a task names no number, as in the harness."""
 WRITES = "generate_until"
 """Tasks that a model answers by writing; all others ask for scores of a given text."""
 SPLIT = "test"
@@ -89,6 +91,13 @@ class Tasks:
         """Names of tasks that only the harness knows."""
         tags = {tag for one in self.files.values() for tag in _listed(one.fields.get("tag"))}
         return [one for one in self.named if isinstance(one, str) and one not in self.files and one not in tags]
+
+    @property
+    def longest_answer(self) -> int:
+        """The most tokens of an answer that a task asks for; of those that only the harness knows, its own default."""
+        settings = [one.get("generation_kwargs") for one in self.defined.values()]
+        counts = [one.get("max_gen_toks") for one in settings if isinstance(one, Mapping)]
+        return max((one for one in counts if isinstance(one, int)), default=LONGEST_ANSWER)
 
     def identity(self) -> dict[str, Any]:
         """Return the harness's version where it brings tasks, and the commits of datasets from the Hub.

@@ -1,0 +1,1 @@
+"""Starting: ready pipelines that `potstill new` writes into a user's folder."""
