@@ -54,7 +54,9 @@ def rounding_of_inputs(own: dict[str, Any], by_library: bool) -> Callable[[Any],
     """Return how inputs of a layer stored as `own` are rounded while serving; None where they stay."""
     if "weight_scale" not in own or "weight_packed" in own:
         return None
-    return _to_float8 if own["weight"].dtype.is_floating_point else _as_library if by_library else _to_int8
+    if own["weight"].dtype.is_floating_point:
+        return _float8_as_library if by_library else _to_float8
+    return _as_library if by_library else _to_int8
 
 
 def _to_int8(inputs: Any) -> Any:
@@ -63,15 +65,27 @@ def _to_int8(inputs: Any) -> Any:
 
 
 def _as_library(inputs: Any) -> Any:
-    """As compressed-tensors does: over 127.5, and where texts were flattened, one scale for all of their tokens."""
-    largest = inputs.abs().amax(tuple(range(2, inputs.ndim)) or None, keepdim=True).clamp_min(1e-9)
-    return (inputs / (largest / 127.5)).round().clamp(-128, 127) * (largest / 127.5)
+    """As compressed-tensors does: over 127.5."""
+    scale = _largest_by_library(inputs) / 127.5
+    return (inputs / scale).round().clamp(-128, 127) * scale
+
+
+def _largest_by_library(inputs: Any) -> Any:
+    """Where texts were flattened (OPT's feed-forward), compressed-tensors takes one scale for all of their tokens."""
+    return inputs.abs().amax(tuple(range(2, inputs.ndim)) or None, keepdim=True).clamp_min(1e-9)
 
 
 def _to_float8(inputs: Any) -> Any:
+    return _over(inputs, inputs.abs().amax(-1, keepdim=True).clamp_min(1e-9) / FLOAT8)
+
+
+def _float8_as_library(inputs: Any) -> Any:
+    return _over(inputs, _largest_by_library(inputs) / FLOAT8)
+
+
+def _over(inputs: Any, scale: Any) -> Any:
     import torch
 
-    scale = inputs.abs().amax(-1, keepdim=True).clamp_min(1e-9) / FLOAT8
     return (inputs / scale).to(torch.float8_e4m3fn).to(inputs.dtype) * scale
 
 

@@ -114,7 +114,7 @@ def _trained(kind: str, **fields: Any) -> Callable[[str, Path, Path], tuple[Path
         if kind == "CoFiPrune":
             step = trainers.CoFiPrune(str(model), train=trainers.HardLabel(None, student="x", **options), **fields)
         else:
-            step = getattr(trainers, kind)(None, student=str(model), **options, **fields)
+            step = getattr(trainers, kind)(None, student=str(model), **{**options, **fields})
         more = {"teacher": None} if kind == "QAT" else {}
         return step.run(learning.dataset(learning.rows(8)), str(model), context=context, **more), context.notes
 
@@ -242,7 +242,7 @@ COLUMNS: dict[str, tuple[Callable[[str, Path, Path], tuple[Path, Any]], Check]] 
     "FP8": (_step("QuantizeFP8"), stored),
     "NF4": (_step("NF4"), agrees(0.8)),
     "GOBO": (_step("GOBO", blind=True), loads),
-    "QAT": (_trained("QAT", bits=8, alpha=0.0), stored),
+    "QAT": (_trained("QAT", bits=8, alpha=0.0, learning_rate=1e-6), stored),
     "mixed": (_step("MixedPrecision", bits=6.0), stored),
     "GGUF": (_written("f32"), exported),
     "ONNX": (_export("onnx", "f32"), exported),
