@@ -42,7 +42,7 @@ def named(store: Store, wanted: str) -> tuple[Artifact, str]:
             no other pipeline has one of that name. A file's name stands for its pipeline as well.
 
     Raises:
-        RequestError: nothing is called so, with the nearest names; or several are, which are listed; or it is not whole.
+        RequestError: nothing is called so, with the nearest names; several are, which are listed; it is not whole.
     """
     outputs = list(last_outputs(store))
     fitting = [output for output in outputs if _is_meant(output, wanted)]
@@ -59,7 +59,7 @@ def named(store: Store, wanted: str) -> tuple[Artifact, str]:
     except RequestError as error:
         names = [*map(str, outputs), *(output.name for output in outputs)]
         near = difflib.get_close_matches(wanted, dict.fromkeys(names), n=3)
-        if not near or ":" not in wanted and " is not complete" in str(error):
+        if not near or (":" not in wanted and " is not complete" in str(error)):
             raise
         raise RequestError(f"nothing in {store.root} is called {wanted!r}: did you mean {' or '.join(near)}?") from None
     return artifact, str(artifact.manifest["name"])

@@ -66,6 +66,7 @@ class ModelProcess:
     used: float = field(default_factory=time.monotonic)
     """When it was last asked."""
     _running: _Running | None = None
+    _cleaning: asyncio.Task[None] | None = None
 
     @property
     def alive(self) -> bool:
@@ -87,6 +88,7 @@ class ModelProcess:
         async with self.turn:
             finished = False
             try:
+                await self._cleaned()
                 if not (self.alive and self.ready):
                     yield {"state": "loading"}
                     first = await self._loaded()
@@ -104,10 +106,14 @@ class ModelProcess:
             finally:
                 self.used = time.monotonic()
                 if not finished:
-                    await asyncio.shield(self._cancelled())
+                    # nothing can be waited for here, where the reader was cancelled: whoever asks next waits for it
+                    self._cleaning = asyncio.create_task(self._cancelled())
 
     async def stop(self) -> None:
         """End the process, if there is one."""
+        cleaning, self._cleaning = self._cleaning, None
+        if cleaning is not None and cleaning is not asyncio.current_task():
+            cleaning.cancel()
         running = self._running
         self.kill()
         if running is not None:
@@ -123,6 +129,7 @@ class ModelProcess:
 
     async def _loaded(self) -> dict[str, Any]:
         """Return what the process says once its model is loaded; one that can't load it has ended."""
+        await self._cleaned()
         if self.alive and self.ready:
             return {"ready": True}
         if not self.alive:
@@ -134,6 +141,12 @@ class ModelProcess:
             await self.stop()
         self.ready = "ready" in answer
         return answer
+
+    async def _cleaned(self) -> None:
+        """Wait until an answer that nobody waited for is over."""
+        cleaning, self._cleaning = self._cleaning, None
+        if cleaning is not None:
+            await asyncio.wait([cleaning])
 
     async def _started(self) -> _Running:
         """Return the process, which loads the model now."""
