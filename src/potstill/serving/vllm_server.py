@@ -47,11 +47,16 @@ class VLLMServer:
         body = {"model": SERVED_NAME, "messages": question["messages"], **DEFAULTS, **question["sampling"]}
         body |= {"seed": question["seed"], "stream": True, "stream_options": {"include_usage": True}}
         headers = {"Authorization": f"Bearer {self._running.secret}"}
-        url = f"http://{services.HOST}:{self._running.port}/v1/chat/completions"
+        url = f"http://{services.HOST}:{self._running.port}"
         # trust_env: a proxy knows nothing of this machine's own ports
         async with httpx.AsyncClient(timeout=ANSWER_SECONDS, trust_env=False) as client:
             try:
-                async with client.stream("POST", url, json=body, headers=headers) as answer:
+                # vLLM refuses more tokens than its context leaves, where others write as many as fit
+                read = await client.post(f"{url}/tokenize", json={"messages": question["messages"]}, headers=headers)
+                if read.status_code == 200:
+                    room = int(read.json()["max_model_len"]) - int(read.json()["count"])
+                    body["max_tokens"] = min(body["max_tokens"], max(1, room))
+                async with client.stream("POST", f"{url}/v1/chat/completions", json=body, headers=headers) as answer:
                     if answer.status_code != 200:
                         content = (await answer.aread()).decode("utf-8", "replace")
                         yield {"error": _message(content), "refused": answer.status_code == 400}
