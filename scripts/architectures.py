@@ -147,8 +147,8 @@ EXPERTS = (
 )
 VISION = "The whole is refused with the step to take: `TextPart`. The table is of the model that it writes.\n"
 DECODERS = (
-    "Encoder-decoders are trained and decoded; of compression, what does not go block by block works, as they have two "
-    "lists of blocks.\n"
+    "Encoder-decoders are trained and decoded, pruned block by block in both halves, and written to ONNX; they have "
+    "two lists of blocks, which the other methods that go block by block don't know.\n"
 )
 
 if __name__ == "__main__":

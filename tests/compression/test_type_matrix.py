@@ -12,7 +12,6 @@ REFUSED = {
     ("ALBERT", "depth"),
     *((name, "int8") for name in ("GPT-2", "Falcon", "Falcon-7B", "Falcon-RW")),
     ("ALBERT", "keep layers"),
-    *((name, column) for name in typed_models.ENCODER_DECODERS for column in ("Wanda", "depth")),
 }
 """What can't be, each with a reason."""
 

@@ -182,7 +182,8 @@ VISION: dict[str, tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = 
     "Llava": ("llava", {"image_token_index": 380}, {**SIZES, "model_type": "llama"}, CLIP),
 }
 """Models that see images: type, and what differs in the configurations of the whole, its text and its vision part."""
-T5 = {"d_model": 64, "d_ff": 128, "d_kv": 16, "num_layers": 2, "num_decoder_layers": 2, "num_heads": 4}
+START = {"decoder_start_token_id": 0}
+T5 = {**START, "d_model": 64, "d_ff": 128, "d_kv": 16, "num_layers": 2, "num_decoder_layers": 2, "num_heads": 4}
 BART = {
     "d_model": 64,
     **dict.fromkeys(("encoder_layers", "decoder_layers"), 2),
@@ -194,8 +195,8 @@ ENCODER_DECODERS: dict[str, tuple[str, dict[str, Any]]] = {
     "T5": ("t5", T5),
     "Flan-T5": ("t5", {**T5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}),
     "BART": ("bart", BART),
-    "Marian": ("marian", {**BART, "static_position_embeddings": True, "decoder_start_token_id": 0}),
-    "mBART": ("mbart", BART),
+    "Marian": ("marian", {**BART, **START, "static_position_embeddings": True}),
+    "mBART": ("mbart", {**BART, **START}),
     "M2M-100": ("m2m_100", BART),
 }
 """Encoder-decoders."""

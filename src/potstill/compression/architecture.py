@@ -58,8 +58,9 @@ def blocks_of(model: PretrainedModel) -> tuple[str, nn.ModuleList]:
     lists = stacks_of(model)
     if len(lists) > 1:
         raise BadInput(
-            f"a {model.config.model_type} model is an encoder-decoder, whose two lists of blocks can't be run one by "
-            "one: take KeepLayers, MagnitudePrune or GOBO, or QuantizeInt8 or QuantizeFP8 without calibration"
+            f"a {model.config.model_type} model is an encoder-decoder, which has two lists of blocks: take KeepLayers, "
+            "DepthPrune, MagnitudePrune, WandaPrune, SparseGPTPrune or GOBO, or QuantizeInt8 or QuantizeFP8 without "
+            "calibration"
         )
     return lists[0]
 
@@ -99,13 +100,19 @@ def behind_head(model: PretrainedModel) -> Callable[[Tensor], Tensor]:
 
 
 def scaled_as(model: PretrainedModel, head: nn.Module) -> Callable[[Tensor], Tensor]:
-    """Return `head` with what `model` does to logits behind its output layer (Granite's scale, Gemma 2's bound)."""
+    """Return `head` with what `model` does to logits around its output layer.
+
+    Granite divides them, Gemma 2 bounds them; T5 scales states before, and BART's relatives add a bias.
+    """
     divisor = float(getattr(model.config, "logits_scaling", None) or 1)
     cap = getattr(model.config, "final_logit_softcapping", None)
+    scale = model.config.d_model**-0.5 if getattr(model.config, "scale_decoder_outputs", False) else 1
+    bias = getattr(model, "final_logits_bias", None)
 
     def logits(states: Tensor) -> Tensor:
-        values: Tensor = head(states)
+        values: Tensor = head(states if scale == 1 else states * scale)
         values = values if divisor == 1 else values / divisor
+        values = values if bias is None else values + bias.to(values)[0]
         return torch.tanh(values / cap) * cap if cap else values
 
     return logits

@@ -72,6 +72,9 @@ class Architecture:
     """Whether the cache holds keys and values for each query head, though heads share them."""
     puts_out_tuple: bool = False
     """Whether a block puts out its hidden states as the first of a tuple."""
+    puts_out_bias: bool = False
+    """Whether a block puts out, behind its hidden states, the bias of attention that the blocks after it add too: the
+    first makes it for all, so that it must stay."""
     no_packing: str = ""
     """Why transformers can't load its layers with 4-bit weights packed, where it can't."""
     has_experts: bool = False
@@ -149,6 +152,13 @@ def norms_of(arch: Architecture, block: nn.Module) -> list[nn.Module]:
     return [norm for norm in (part_of(block, path) for path in arch.norms) if norm is not None]
 
 
-def passed_on(arch: Architecture, states: Tensor) -> Any:
-    """Return hidden states as a block puts them out, of one that only passes them on."""
-    return (states, None) if arch.puts_out_tuple else states
+def passing_on(arch: Architecture, block: nn.Module) -> Callable[..., Any]:
+    """Return a forward pass in place of that of `block` which puts the hidden states out as they came in."""
+    own = block.forward
+
+    def forward(states: Tensor, *args: object, **named: object) -> Any:
+        if arch.puts_out_bias:
+            return (states, *own(states, *args, **named)[1:])
+        return (states, None) if arch.puts_out_tuple else states
+
+    return forward

@@ -148,6 +148,7 @@ _MODERNBERT = Architecture(
 _T5 = Architecture(
     blocks="encoder.block",
     decoder_blocks="decoder.block",
+    puts_out_bias=True,
     no_fp8="its code casts the inputs of a layer to the type of the weights, without a scale",
     no_bitsandbytes="one layer of each block is kept in float32",
 )

@@ -27,6 +27,7 @@ CARRIED = (
     "special_tokens_map.json",
     "*.jinja",
     "*.model",
+    "*.spm",
     "generation_config.json",
     "LICENSE*",
     "LICENCE*",
