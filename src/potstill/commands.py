@@ -215,6 +215,14 @@ def ui(options: argparse.Namespace) -> int:
     return DONE
 
 
+def serve(options: argparse.Namespace) -> int:
+    """Serve a finished model."""
+    from potstill.serving.serve import serve
+
+    serve(options.store, options.key, options.port, browser=not options.no_browser, runtime=options.runtime)
+    return DONE
+
+
 def push(options: argparse.Namespace) -> int:
     """Push a model or rows to the Hub, or say what that would do."""
     from potstill.publishing.push import described, planned

@@ -18,8 +18,9 @@ from potstill.engine.store.artifacts import Store
 from potstill.errors import BadInput, RequestError, described
 from potstill.ui import chat_pages, run_pages, sample_pages, step_pages
 from potstill.ui.chat_workers import Workers
-from potstill.ui.guard import HEADERS, HOSTS, Guard, Tokens
-from potstill.ui.rendering import icon, page, script, styles
+from potstill.ui.templating import page
+from potstill.web.guard import HEADERS, HOSTS, Guard, Tokens
+from potstill.web.rendering import ASSETS
 
 
 def application(store: Store, tokens: Tokens, cookie: str) -> Starlette:
@@ -49,15 +50,13 @@ def application(store: Store, tokens: Tokens, cookie: str) -> Starlette:
         Route("/step/{key}/lost", step_pages.lost),
         Route("/step/{key}/report", step_pages.report),
         Route("/step/{key}/report/page", step_pages.report_page),
-        Route("/ui.css", _styles),
-        Route("/ui.js", _script),
-        Route("/icon.svg", _icon),
+        *ASSETS,
     ]
     app = Starlette(
         routes=routes,
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False),
-            Middleware(Guard, tokens=tokens, name=cookie),
+            Middleware(Guard, tokens=tokens, name=cookie, command="potstill ui"),
         ],
         exception_handlers={RequestError: _wrong, 404: _nowhere, Exception: _broken},
         lifespan=_lifespan,
@@ -75,21 +74,6 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     finally:
         await app.state.workers.close()
         app.state.store.journal.close()
-
-
-def _styles(_: Request) -> Response:
-    """Return the style sheet."""
-    return Response(styles(), media_type="text/css")
-
-
-def _script(_: Request) -> Response:
-    """Return the script."""
-    return Response(script(), media_type="text/javascript")
-
-
-def _icon(_: Request) -> Response:
-    """Return the icon."""
-    return Response(icon(), media_type="image/svg+xml")
 
 
 def _wrong(request: Request, error: Exception) -> Response:

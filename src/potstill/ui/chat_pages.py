@@ -15,11 +15,11 @@ from potstill.engine.store.run_history import RunHistory
 from potstill.errors import BadInput, RequestError
 from potstill.looking.all_runs import run_of, steps_with_artifacts
 from potstill.prompts import render
-from potstill.ui import live
 from potstill.ui.chat_models import ChatModel, ChatPrompt, models_of, prompts_of
 from potstill.ui.chat_workers import Workers
-from potstill.ui.rendering import page
 from potstill.ui.run_pages import back, store_of
+from potstill.ui.templating import page
+from potstill.web.events import event, stream
 
 MOST_BYTES = 2**20
 """Bytes of a question with all that was said before."""
@@ -45,7 +45,7 @@ async def ask(request: Request) -> Response:
     model = next((one for one in models if one.id == question.get("model")), None)
     if model is None:
         raise RequestError(f"this run has no model {str(question.get('model'))!r:.60}: load the page again")
-    return live.stream(_answer(request.app.state.workers, model, _asked(question, prompts)))
+    return stream(_answer(request.app.state.workers, model, _asked(question, prompts)))
 
 
 async def stop(request: Request) -> Response:
@@ -59,7 +59,7 @@ async def _answer(workers: Workers, model: ChatModel, question: Mapping[str, Any
     answers = workers.ask(model, question)
     try:
         async for answer in answers:
-            yield live.event(answer)
+            yield event(answer)
     finally:
         # at once, and not when the garbage is collected: the model would go on writing for nobody
         await answers.aclose()  # type: ignore[attr-defined]  # of an async generator
