@@ -24,6 +24,29 @@ class Fold:
 
 
 @dataclass(frozen=True)
+class Runtimes:
+    """What runtimes of exports have built in of a type, where it does not follow from its parts or its config."""
+
+    llama_name: str = ""
+    """llama.cpp's name of the type, where it is not transformers'."""
+    llama_turns_pairs: bool = False
+    """Whether llama.cpp rotates pairs of features (2i, 2i + 1) of a head, where transformers takes (i, i + D/2)."""
+    llama_period: int = 0
+    """llama.cpp has it built in that every so many-th layer is of the other kind; 0 where all are alike."""
+    llama_wide_at: int = 0
+    """How many layers a model has whose attention llama.cpp scales by hidden size / heads, rather than by the size of a
+    head: the largest of the type (27B)."""
+    llama_keeps_window: bool = False
+    """Whether llama.cpp looks back no further than the window of attention."""
+    llama_layout: str = ""
+    """Name of the order of fused rows that llama.cpp's converter writes into the file."""
+    genai: Literal["fails", "builds", "builds without a window"] = "fails"
+    """Whether the builder of onnxruntime-genai writes the type right from configs of transformers 5."""
+    executorch: bool = False
+    """Whether it was exported to ExecuTorch, and answered there as here."""
+
+
+@dataclass(frozen=True)
 class Architecture:
     """The parts of one kind of model; paths are those inside a block, except where it is said."""
 
@@ -89,6 +112,8 @@ class Architecture:
     """Why transformers can't load its layers as those of bitsandbytes, where it can't."""
     is_repeated: bool = False
     """Whether the one block stands for all layers, which share its weights."""
+    runtimes: Runtimes = Runtimes()
+    """What runtimes of exports have built in of it."""
 
     @property
     def is_fused(self) -> bool:
