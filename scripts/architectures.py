@@ -131,8 +131,8 @@ Written by `scripts/architectures.py`: each cell runs the step on a tiny model o
 what it wrote with transformers, and checks what the step promises. *Keep layers* and *depth*: the logits are those of
 the model with the other blocks passed over. *Magnitude*, *Wanda* and *2:4*: bit for bit the dense model under the mask.
 *Width*, *hidden* (with heads) and *Bonsai*: a smaller model that loads. Quantized ones: logits to the bit those of the
-numbers stored, and no further from the original than twice what rounding to nearest does (NF4 and GOBO: it loads, within
-the rounding).
+numbers stored, and no further from the original than twice what rounding to nearest is (*NF4* and *GOBO*: it loads,
+within the rounding).
 Exports: read by a runtime, which answers as the model in memory; *vLLM* serves the model of *int8* (where that can't
 be, the 16-bit one), and was run for some types. A number stands for the reason under the table.
 What is said of each type is in one place, `potstill/compression/model_types.py`.
@@ -147,8 +147,8 @@ EXPERTS = (
 )
 VISION = "The whole is refused with the step to take: `TextPart`. The table is of the model that it writes.\n"
 DECODERS = (
-    "Encoder-decoders are trained and decoded; of compression, what does not go block by block works, as they have two "
-    "lists of blocks.\n"
+    "Encoder-decoders are trained and decoded, pruned block by block in both halves, and written to ONNX; they have "
+    "two lists of blocks, which the other methods that go block by block don't know.\n"
 )
 
 if __name__ == "__main__":

@@ -103,5 +103,5 @@ def test_activations_that_are_not_finite_name_the_layer(model, batches):
 def test_an_unknown_architecture_names_the_known_ones():
     with pytest.raises(BadInput, match=r"'mamba' can't be compressed yet; those that can are albert.*llama"):
         architecture_for(AutoConfig.for_model("mamba"))
-    with pytest.raises(BadInput, match=r"'gemma3' can't be compressed yet: it sees images too"):
+    with pytest.raises(BadInput, match=r"'gemma3' see images too: take their text part first, by TextPart"):
         architecture_for(AutoConfig.for_model("gemma3"))

@@ -36,7 +36,8 @@ def model(request):
 
 
 def test_every_description_is_tried_on_a_model():
-    tried = {kind for kind, _ in typed_models.ALL.values()}
+    seeing = {kind for kind, *_ in typed_models.VISION.values()}
+    tried = {kind for kind, _ in typed_models.ALL.values()} - seeing
     assert {DESCRIPTIONS[kind] for kind in tried - WHY_NOT.keys()} == set(DESCRIPTIONS.values())
 
 

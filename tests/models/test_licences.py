@@ -72,7 +72,7 @@ def test_base_data_and_teacher_are_read_from_a_lineage_and_test_sets_are_not(tmp
     ]
     sources = {(one.role, one.name, str(one.licence), one.is_on_hub) for one in sources_of(lineage)}
     assert sources == {
-        ("data", "train/seeds.jsonl", "cc-by-sa-4.0", False),
+        ("data", "seeds.jsonl", "cc-by-sa-4.0", False),
         ("teacher", "big/Teacher", "unknown", True),
         ("base", "small/Base", "unknown", True),
     }

@@ -7,7 +7,8 @@ import pytest
 import torch
 import transformers
 
-from potstill.models.positions import BEHIND_PADDING, positions_of
+from potstill.compression.model_types import BEHIND_PADDING
+from potstill.models.positions import positions_of
 
 SIZES: dict[str, Any] = {
     "hidden_size": 16,

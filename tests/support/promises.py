@@ -114,9 +114,9 @@ def without_blocks(name: str, model: Path, out: Path, notes: Any) -> None:
     import torch
 
     before, after = loaded(name, model), loaded(name, out)
-    kept = notes["kept"]
-    halves = [before.get_encoder(), before.get_decoder()] if before.config.is_encoder_decoder else [before]
-    for half in halves:
+    halves = {"encoder": before.get_encoder(), "decoder": before.get_decoder()}
+    for side, half in halves.items() if before.config.is_encoder_decoder else [("", before)]:
+        kept = notes["kept"][side] if isinstance(notes["kept"], dict) else notes["kept"]
         lists = [module for module in half.modules() if isinstance(module, torch.nn.ModuleList)]
         count = before.config.num_hidden_layers
         for number, layer in enumerate(next(one for one in lists if len(one) == count)):

@@ -11,6 +11,7 @@ from typing import Any
 
 import compressing
 import learning
+import trained
 import typed_models
 from promises import (
     Check,
@@ -178,18 +179,49 @@ def _served(name: str, model: Path, work: Path) -> tuple[Path, Any]:
     from potstill.errors import BadInput
     from potstill.steps import Export, QuantizeInt8
 
+    wide = typed_models.folder(work / "wide", name, **typed_models.WIDE_HEADS[name])
     try:
-        given, _ = compressing.run_step(QuantizeInt8, model, work, "int8")
+        given, _ = compressing.run_step(QuantizeInt8, wide, work, "int8")
         precision = "as is"
     except BadInput:
-        given, precision = model, "bf16"
+        given, precision = wide, "bf16"
     context = compressing.context(work, "export")
     step = Export(str(given), format="compressed-tensors", precision=precision)
     return step.run(model=str(given), probe=None, context=context), context.notes
 
 
+def _passed_on(name: str, model: Path, work: Path) -> tuple[Path, Any]:
+    """Quantize to int8, write what vLLM loads as `Export` does, and read it back in this process, by transformers."""
+    from potstill.errors import BadInput
+    from potstill.exporting.decoders.compressed_tensors import CompressedTensors
+    from potstill.exporting.decoders.vllm_runtime import reloaded
+    from potstill.exporting.probe import InMemory, answers_of, own_texts, probe_of
+    from potstill.exporting.verdict import judge
+    from potstill.steps import QuantizeInt8
+    from potstill.steps.exporting.language_model import load
+
+    try:
+        given, _ = compressing.run_step(QuantizeInt8, model, work, "int8")
+        exporter = CompressedTensors("as is", needs_kernels=False)
+    except BadInput:
+        given, exporter = model, CompressedTensors("bf16", needs_kernels=False)
+    source, out = load(str(given), quantized=True), work / "passed-on"
+    exporter.check(source)
+    out.mkdir(parents=True)
+    source.tokenizer.save_pretrained(out)
+    asked = probe_of(own_texts(source.model, 0))
+    before = answers_of(InMemory(source.model, source.tokenizer), asked)
+    exporter.write(source, out)
+    judge(before, None, answers_of(reloaded(out), asked), exporter.rise())
+    return out, {}
+
+
 SHAPE = {"intermediate_size": 64, "align": 32}
 COLUMNS: dict[str, tuple[Callable[[str, Path, Path], tuple[Path, Any]], Check]] = {
+    "train hard": (trained.trained("HardLabel"), trained.changed),
+    "train soft": (trained.trained("SoftLabel"), trained.changed),
+    "LoRA": (trained.trained("HardLabel", lora=trained.ADAPTER), trained.changed),
+    "QLoRA": (trained.trained("HardLabel", qlora=True), trained.changed),
     "keep layers": (_kept, without_blocks),
     "magnitude": (_step("MagnitudePrune", sparsity=0.5, blind=True), masked()),
     "Wanda": (_step("WandaPrune", sparsity=0.5), masked()),
@@ -215,6 +247,7 @@ COLUMNS: dict[str, tuple[Callable[[str, Path, Path], tuple[Path, Any]], Check]] 
     "GGUF": (_written("f32"), exported),
     "ONNX": (_export("onnx", "f32"), exported),
     "OpenVINO": (_export("openvino", "f32"), exported),
+    "compressed-tensors": (_passed_on, exported),
     "vLLM": (_served, exported),
 }
 """What runs and what checks, by the name of the column."""
@@ -222,5 +255,5 @@ EXPERTS_ONLY = ("experts",)
 """Columns that make sense for mixtures of experts alone."""
 WHEN_NAMED = ("vLLM",)
 """Columns that run only when they are asked for by name: a cell takes a minute."""
-ENCODER_ONLY_LACKS = ("QAT", "GGUF", "vLLM")
+ENCODER_ONLY_LACKS = ("LoRA", "QLoRA", "QAT", "GGUF", "compressed-tensors", "vLLM")
 """Columns that make no sense for encoders: formats and trainers of language models."""

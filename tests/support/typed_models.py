@@ -182,7 +182,8 @@ VISION: dict[str, tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = 
     "Llava": ("llava", {"image_token_index": 380}, {**SIZES, "model_type": "llama"}, CLIP),
 }
 """Models that see images: type, and what differs in the configurations of the whole, its text and its vision part."""
-T5 = {"d_model": 64, "d_ff": 128, "d_kv": 16, "num_layers": 2, "num_decoder_layers": 2, "num_heads": 4}
+START = {"decoder_start_token_id": 0}
+T5 = {**START, "d_model": 64, "d_ff": 128, "d_kv": 16, "num_layers": 2, "num_decoder_layers": 2, "num_heads": 4}
 BART = {
     "d_model": 64,
     **dict.fromkeys(("encoder_layers", "decoder_layers"), 2),
@@ -194,11 +195,24 @@ ENCODER_DECODERS: dict[str, tuple[str, dict[str, Any]]] = {
     "T5": ("t5", T5),
     "Flan-T5": ("t5", {**T5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}),
     "BART": ("bart", BART),
-    "Marian": ("marian", {**BART, "static_position_embeddings": True, "decoder_start_token_id": 0}),
-    "mBART": ("mbart", BART),
+    "Marian": ("marian", {**BART, **START, "static_position_embeddings": True}),
+    "mBART": ("mbart", {**BART, **START}),
     "M2M-100": ("m2m_100", BART),
 }
 """Encoder-decoders."""
+WIDE_HEADS: dict[str, dict[str, Any]] = {
+    **{name: {"num_attention_heads": 2, "num_key_value_heads": 1} for name in (*CAUSAL, *EXPERT_MODELS)},
+    "Phi-4-mini": {
+        **{"num_attention_heads": 2, "num_key_value_heads": 1},
+        "rope_parameters": {**LONG, "short_factor": [1.0] * 12, "long_factor": [2.0] * 12},
+    },
+    **{name: {"num_attention_heads": 2} for name in ("GPT-NeoX, Pythia", "OPT", "OPT-350m")},
+    **{name: {"num_attention_heads": 2} for name in ("Falcon", "Falcon-7B", "Falcon-RW")},
+    "GPT-2": {"n_head": 2, "num_attention_heads": 2},
+    "ERNIE 4.5": {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 32},
+    "DeepSeek-V3": {"qk_nope_head_dim": 48, "v_head_dim": 64},
+}
+"""What gives heads of at least 32 features: vLLM has no kernels for smaller ones on processors."""
 ALL = {
     **CAUSAL,
     **ENCODERS,
@@ -209,13 +223,16 @@ ALL = {
 WORDS = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
 
 
-def made(name: str, seed: int = 0) -> Any:
-    """Return a model in memory, in float32 and evaluation mode, with noise on all weights so that each one shows."""
+def made(name: str, seed: int = 0, **changes: Any) -> Any:
+    """Return a model in memory, in float32 and evaluation mode, with noise on all weights so that each one shows.
+
+    The `changes` are of its config.
+    """
     import torch
     import transformers
     from transformers import AutoConfig
 
-    kind, own = ALL[name]
+    kind, own = ALL[name][0], {**ALL[name][1], **changes}
     reads = name in ENCODERS
     labels = {"id2label": {0: "good", 1: "bad"}, "label2id": {"good": 0, "bad": 1}} if reads else {}
     special = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 2 if not reads else 3}
@@ -255,8 +272,8 @@ def seeing(name: str, seed: int = 0) -> Any:
     return model
 
 
-def folder(path: Path, name: str) -> Path:
-    """Save a model with a tokenizer that it goes with; of one that sees images the text part."""
+def folder(path: Path, name: str, seed: int = 0, **changes: Any) -> Path:
+    """Save a model, with `changes` of its config, and a tokenizer that it goes with; of one that sees images the text part."""
     from transformers import AutoTokenizer
 
     _ = _words(path) if name in ENCODERS else tiny.tokenizer(path, 384)
@@ -265,7 +282,7 @@ def folder(path: Path, name: str) -> Path:
 
         text_model(seeing(name)).save_pretrained(path)
     else:
-        made(name).save_pretrained(path)
+        made(name, seed, **changes).save_pretrained(path)
     # transformers splits text by the type's own rule, Qwen2's say: what lies there is then what is loaded
     AutoTokenizer.from_pretrained(path).save_pretrained(path)
     return path

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from potstill.compression.architecture import architecture_of, behind_head
+from potstill.compression.text_pairs import decoder_states, pairs_of, start_token
 
 if TYPE_CHECKING:
     from potstill.compression.pretrained import ModelOutput, PretrainedModel
@@ -29,11 +30,15 @@ def final_states(model: PretrainedModel, texts: Sequence[tuple[Tensor, int]]) ->
     Keeping these and not the logits costs H and not V numbers a token; the head is never compressed.
 
     Args:
-        model: a causal language model of transformers.
-        texts: token ids [T] and how many of them are the prompt's.
+        model: a causal language model or an encoder-decoder of transformers.
+        texts: token ids [T] and how many of them are the prompt's, or those that the encoder reads.
     """
     model.eval()
     by_text: dict[int, Tensor] = {}
+    if architecture_of(model).decoder_blocks:
+        for pairs in pairs_of(texts, start_token(model.config)):
+            by_text |= zip(pairs.numbers, decoder_states(model, pairs), strict=True)
+        return [by_text[number] for number in range(len(texts))]
     for numbers, batch in _batches(texts):
         hidden = model.base_model(input_ids=batch.to(model.device), use_cache=False).last_hidden_state
         for number, states in zip(numbers, hidden, strict=True):

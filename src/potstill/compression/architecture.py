@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from potstill.compression.block_parts import Architecture
+from potstill.compression.block_parts import Architecture, Runtimes
 from potstill.compression.expert_layers import join, take_apart
 from potstill.compression.model_types import DESCRIPTIONS, WHY_NOT
 from potstill.compression.text_part import sees_images
@@ -49,6 +49,11 @@ def architecture_for(config: ModelConfig) -> Architecture:
     return description if isinstance(description, Architecture) else description(config)
 
 
+def runtimes_of(config: ModelConfig) -> Runtimes:
+    """Return what runtimes have built in of models with this `config`: nothing of types that are not described."""
+    return architecture_for(config).runtimes if config.model_type in DESCRIPTIONS else Runtimes()
+
+
 def blocks_of(model: PretrainedModel) -> tuple[str, nn.ModuleList]:
     """Return the path of the list of blocks in `model`, and the list.
 
@@ -58,8 +63,9 @@ def blocks_of(model: PretrainedModel) -> tuple[str, nn.ModuleList]:
     lists = stacks_of(model)
     if len(lists) > 1:
         raise BadInput(
-            f"a {model.config.model_type} model is an encoder-decoder, whose two lists of blocks can't be run one by "
-            "one: take KeepLayers, MagnitudePrune or GOBO, or QuantizeInt8 or QuantizeFP8 without calibration"
+            f"a {model.config.model_type} model is an encoder-decoder, which has two lists of blocks: take KeepLayers, "
+            "DepthPrune, MagnitudePrune, WandaPrune, SparseGPTPrune or GOBO, or QuantizeInt8 or QuantizeFP8 without "
+            "calibration"
         )
     return lists[0]
 
@@ -99,13 +105,19 @@ def behind_head(model: PretrainedModel) -> Callable[[Tensor], Tensor]:
 
 
 def scaled_as(model: PretrainedModel, head: nn.Module) -> Callable[[Tensor], Tensor]:
-    """Return `head` with what `model` does to logits behind its output layer (Granite's scale, Gemma 2's bound)."""
+    """Return `head` with what `model` does to logits around its output layer.
+
+    Granite divides them, Gemma 2 bounds them; T5 scales states before, and BART's relatives add a bias.
+    """
     divisor = float(getattr(model.config, "logits_scaling", None) or 1)
     cap = getattr(model.config, "final_logit_softcapping", None)
+    scale = model.config.d_model**-0.5 if getattr(model.config, "scale_decoder_outputs", False) else 1
+    bias = getattr(model, "final_logits_bias", None)
 
     def logits(states: Tensor) -> Tensor:
-        values: Tensor = head(states)
+        values: Tensor = head(states if scale == 1 else states * scale)
         values = values if divisor == 1 else values / divisor
+        values = values if bias is None else values + bias.to(values)[0]
         return torch.tanh(values / cap) * cap if cap else values
 
     return logits

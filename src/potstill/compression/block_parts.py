@@ -24,6 +24,29 @@ class Fold:
 
 
 @dataclass(frozen=True)
+class Runtimes:
+    """What runtimes of exports have built in of a type, where it does not follow from its parts or its config."""
+
+    llama_name: str = ""
+    """llama.cpp's name of the type, where it is not transformers'."""
+    llama_turns_pairs: bool = False
+    """Whether llama.cpp rotates pairs of features (2i, 2i + 1) of a head, where transformers takes (i, i + D/2)."""
+    llama_period: int = 0
+    """llama.cpp has it built in that every so many-th layer is of the other kind; 0 where all are alike."""
+    llama_wide_at: int = 0
+    """How many layers a model has whose attention llama.cpp scales by hidden size / heads, rather than by the size of a
+    head: the largest of the type (27B)."""
+    llama_keeps_window: bool = False
+    """Whether llama.cpp looks back no further than the window of attention."""
+    llama_layout: str = ""
+    """Name of the order of fused rows that llama.cpp's converter writes into the file."""
+    genai: Literal["fails", "builds", "builds without a window"] = "fails"
+    """Whether the builder of onnxruntime-genai writes the type right from configs of transformers 5."""
+    executorch: bool = False
+    """Whether it was exported to ExecuTorch, and answered there as here."""
+
+
+@dataclass(frozen=True)
 class Architecture:
     """The parts of one kind of model; paths are those inside a block, except where it is said."""
 
@@ -72,18 +95,25 @@ class Architecture:
     """Whether the cache holds keys and values for each query head, though heads share them."""
     puts_out_tuple: bool = False
     """Whether a block puts out its hidden states as the first of a tuple."""
+    puts_out_bias: bool = False
+    """Whether a block puts out, behind its hidden states, the bias of attention that the blocks after it add too: the
+    first makes it for all, so that it must stay."""
     no_packing: str = ""
     """Why transformers can't load its layers with 4-bit weights packed, where it can't."""
     has_experts: bool = False
     """Whether the feed-forward of some blocks is a mixture of experts, so that `units` and `down` name no one layer."""
     stored_names: tuple[tuple[str, str], ...] = ()
     """Parts of the names of layers, and what checkpoints have in their place: those of experts, in some types."""
+    for_potstill_alone: bool = False
+    """Whether vLLM's loader can't read quantized experts of the type."""
     no_fp8: str = ""
     """Why transformers can't run its layers with weights in 8-bit floats, where it can't."""
     no_bitsandbytes: str = ""
     """Why transformers can't load its layers as those of bitsandbytes, where it can't."""
     is_repeated: bool = False
     """Whether the one block stands for all layers, which share its weights."""
+    runtimes: Runtimes = Runtimes()
+    """What runtimes of exports have built in of it."""
 
     @property
     def is_fused(self) -> bool:
@@ -147,6 +177,13 @@ def norms_of(arch: Architecture, block: nn.Module) -> list[nn.Module]:
     return [norm for norm in (part_of(block, path) for path in arch.norms) if norm is not None]
 
 
-def passed_on(arch: Architecture, states: Tensor) -> Any:
-    """Return hidden states as a block puts them out, of one that only passes them on."""
-    return (states, None) if arch.puts_out_tuple else states
+def passing_on(arch: Architecture, block: nn.Module) -> Callable[..., Any]:
+    """Return a forward pass in place of that of `block` which puts the hidden states out as they came in."""
+    own = block.forward
+
+    def forward(states: Tensor, *args: object, **named: object) -> Any:
+        if arch.puts_out_bias:
+            return (states, *own(states, *args, **named)[1:])
+        return (states, None) if arch.puts_out_tuple else states
+
+    return forward

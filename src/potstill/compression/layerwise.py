@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from potstill.compression.architecture import architecture_of, blocks_of, stacks_of
-from potstill.compression.block_parts import passed_on
+from potstill.compression.block_parts import passing_on
 from potstill.compression.expert_layers import is_gate
+from potstill.compression.text_pairs import Pairs, decoded, encoded
 from potstill.errors import BadInput
 
 if TYPE_CHECKING:
@@ -120,7 +121,50 @@ def walk(
     """
     model.eval()
     path, modules = blocks_of(model)
-    hidden, calls = _first_inputs(model, modules, batches)
+    # blocks that only record must not be asked to fill a cache; encoders have none
+    cache = {} if architecture_of(model).is_encoder else {"use_cache": False}
+
+    def run(number: int) -> None:
+        model.base_model(input_ids=batches[number].to(model.device), **cache)
+
+    yield from _walk_list(model, path, modules, run, len(batches), device)
+
+
+def walk_pairs(
+    model: PretrainedModel, batches: Sequence[Pairs], device: torch.device | str | None = None
+) -> Iterator[Block]:
+    """Yield each block of an encoder-decoder: the encoder's as `walk` does, then the decoder's.
+
+    The decoder reads the decoder inputs, and its cross-attention what the encoder puts out, as it is by then.
+
+    Raises:
+        BadInput: the model's type is not known.
+    """
+    model.eval()
+    (encoder_path, encoder_blocks), (decoder_path, decoder_blocks) = stacks_of(model)
+
+    def encode(number: int) -> Tensor:
+        return encoded(model, batches[number])
+
+    def decode(number: int) -> Tensor:
+        return decoded(model, batches[number], read[number])
+
+    yield from _walk_list(model, encoder_path, encoder_blocks, encode, len(batches), device)
+    with torch.no_grad():
+        read = [encode(number) for number in range(len(batches))]
+    yield from _walk_list(model, decoder_path, decoder_blocks, decode, len(batches), device)
+
+
+def _walk_list(
+    model: PretrainedModel,
+    path: str,
+    modules: nn.ModuleList,
+    run: Callable[[int], object],
+    count: int,
+    device: torch.device | str | None,
+) -> Iterator[Block]:
+    """Yield the blocks in the list at `path`; `run(number)` passes one of `count` batches through them."""
+    hidden, calls = _first_inputs(model, modules, run, count)
     home = model.device
     place = device or ("cuda" if torch.cuda.is_available() else home)
     hidden = _moved(hidden, place)
@@ -168,31 +212,31 @@ def quantizable(layers: Mapping[str, nn.Linear]) -> dict[str, nn.Linear]:
 
 @torch.no_grad()
 def _first_inputs(
-    model: PretrainedModel, modules: nn.ModuleList, batches: Sequence[Tensor]
+    model: PretrainedModel, modules: nn.ModuleList, run: Callable[[int], object], count: int
 ) -> tuple[list[Tensor], list[list[Call]]]:
     """Capture what the blocks are called with: the first hidden states, and the other arguments by block."""
     hidden: list[Tensor] = []
     calls: list[list[Call]] = [[] for _ in modules]
     arch = architecture_of(model)
 
-    def note(number: int, own: Callable[..., Any]) -> Callable[..., Any]:
+    def note(number: int, module: nn.Module) -> Callable[..., Any]:
+        # a block that is run once more sees what it has put out before
+        inner = module.forward if arch.is_repeated else passing_on(arch, module)
+
         def forward(states: Tensor, *args: object, **named: object) -> Any:
             if number == 0:
                 hidden.append(states)
             calls[number].append(Call(args, named))
-            # a block that is run once more sees what it has put out before
-            return own(states, *args, **named) if arch.is_repeated else passed_on(arch, states)
+            return inner(states, *args, **named)
 
         return forward
 
-    # blocks that only record must not be asked to fill a cache; encoders have none
-    cache = {} if arch.is_encoder else {"use_cache": False}
     for number, module in enumerate(modules):
         # an instance attribute hides the class's forward, so the model's own code prepares masks and positions
-        module.forward = note(number, module.forward)
+        module.forward = note(number, module)
     try:
-        for batch in batches:
-            model.base_model(input_ids=batch.to(model.device), **cache)
+        for number in range(count):
+            run(number)
     finally:
         for module in modules:
             del module.forward  # the class's own forward shows again

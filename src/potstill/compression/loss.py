@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from potstill.compression.architecture import architecture_of, behind_head
+from potstill.compression.text_pairs import decoder_states, pairs_of, start_token
 from potstill.errors import BadInput
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Batch:
     ids: Tensor
     """Token ids [B, T]."""
     prompts: Tensor
-    """Per text how many tokens are the prompt's, which are not predicted [B]."""
+    """Per text how many tokens are the prompt's, which are not predicted, or the encoder's [B]."""
     labels: Tensor | None = None
     """Classes of the texts [B], for a classifier; without them the next tokens are predicted."""
 
@@ -74,16 +75,27 @@ def predictions(
         raise BadInput(
             "an encoder predicts no next token: name the column of its classes with label=, and give a classifier"
         )
-    states = model.base_model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
-    # the first token is never predicted; of a text that is all prompt the last one is
-    first = batch.prompts.clamp(min=1, max=ids.shape[1] - 1)
-    counted = torch.arange(1, ids.shape[1])[None] >= first[:, None]
-    wanted, chosen = ids[:, 1:][counted.to(ids.device)], states[counted.to(ids.device)]
+    chosen, wanted, owners = _predicting(model, batch)
     # the output layer runs in chunks: logits of all positions at once would take N times the vocabulary
     parts = zip(torch.split(chosen, CHUNK), torch.split(wanted, CHUNK), strict=True)
     head = behind_head(model)
     scores = [score(head(part).float(), targets) for part, targets in parts]
-    return torch.cat(scores), counted.nonzero()[:, 0]
+    return torch.cat(scores), owners
+
+
+def _predicting(model: PretrainedModel, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the hidden states that predict a token [N, H], these tokens [N], and the text that each belongs to [N]."""
+    ids = batch.ids.to(model.device)
+    if architecture_of(model).decoder_blocks:
+        pairs = pairs_of(list(zip(ids, batch.prompts.tolist(), strict=True)), start_token(model.config))
+        owners = [torch.tensor(each.numbers).repeat_interleave(each.targets.shape[1]) for each in pairs]
+        states = torch.cat([decoder_states(model, each).flatten(0, 1) for each in pairs])
+        return states, torch.cat([each.targets.flatten() for each in pairs]), torch.cat(owners)
+    states = model.base_model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
+    # the first token is never predicted; of a text that is all prompt the last one is
+    first = batch.prompts.clamp(min=1, max=ids.shape[1] - 1)
+    counted = torch.arange(1, ids.shape[1])[None] >= first[:, None]
+    return states[counted.to(ids.device)], ids[:, 1:][counted.to(ids.device)], counted.nonzero()[:, 0]
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:

@@ -6,11 +6,11 @@ Paths are those of transformers 5.19.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from potstill.compression.block_parts import Architecture, Description, Fold
+from potstill.compression.block_parts import Architecture, Description, Fold, Runtimes
 from potstill.errors import BadInput
 
 _QKV = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
@@ -25,6 +25,7 @@ _LLAMA = Architecture(
     folds=(Fold("input_layernorm", _QKV), Fold("post_attention_layernorm", _GATED)),
 )
 _FREE = replace(_LLAMA, heads="free")
+_BUILT = Runtimes(genai="builds")
 # norms multiply by 1 + w
 _GEMMA = replace(_FREE, norm_offset=1.0)
 _GEMMA2 = replace(
@@ -69,11 +70,12 @@ _MIXTRAL = replace(
         (".down_proj", ".w2"),
     ),
 )
-# the names under which vLLM reads experts one by one; in its code alone, as there are no such checkpoints yet
+# names that vLLM 0.32's code has for single experts; its loader takes 8-bit ones for 16-bit ones all the same
 _GPT_OSS = replace(
     _EXPERTS,
     heads="free",
     per_head="self_attn.sinks",
+    for_potstill_alone=True,
     stored_names=((".gate_up_proj.", ".w13_"), (".down_proj.", ".w2_")),
 )
 _GPT2 = Architecture(
@@ -147,6 +149,7 @@ _MODERNBERT = Architecture(
 _T5 = Architecture(
     blocks="encoder.block",
     decoder_blocks="decoder.block",
+    puts_out_bias=True,
     no_fp8="its code casts the inputs of a layer to the type of the weights, without a scale",
     no_bitsandbytes="one layer of each block is kept in float32",
 )
@@ -205,6 +208,7 @@ def _falcon(config: Any) -> Architecture:
         caches_all_heads=config.new_decoder_architecture,
         heads_kept="ALiBi's slopes depend on the number of heads" if config.alibi else "all share one key and value",
         puts_out_tuple=True,
+        runtimes=Runtimes(llama_layout="jploski"),
     )
 
 
@@ -265,19 +269,21 @@ def _albert(config: Any) -> Architecture:
 
 
 DESCRIPTIONS: Mapping[str, Description] = {
-    "llama": replace(_LLAMA, heads="square"),
-    "mistral": _FREE,
+    "llama": replace(_LLAMA, heads="square", runtimes=replace(_BUILT, llama_turns_pairs=True, executorch=True)),
+    "mistral": replace(
+        _FREE, runtimes=Runtimes(llama_name="llama", llama_turns_pairs=True, genai="builds without a window")
+    ),
     "ministral3": _FREE,
-    "qwen2": _LLAMA,
-    "qwen3": _FREE,
+    "qwen2": replace(_LLAMA, runtimes=replace(_BUILT, executorch=True)),
+    "qwen3": replace(_FREE, runtimes=replace(_BUILT, executorch=True)),
     "seed_oss": _FREE,
-    "ernie4_5": _LLAMA,
-    "smollm3": _LLAMA,
-    "granite": _LLAMA,
+    "ernie4_5": replace(_LLAMA, runtimes=_BUILT),
+    "smollm3": replace(_LLAMA, runtimes=Runtimes(llama_turns_pairs=True, llama_period=4)),
+    "granite": replace(_LLAMA, runtimes=replace(_BUILT, llama_turns_pairs=True)),
     "stablelm": _stablelm,
-    "gemma": _GEMMA,
-    "gemma2": _GEMMA2,
-    "gemma3_text": _GEMMA2,
+    "gemma": replace(_GEMMA, runtimes=_BUILT),
+    "gemma2": replace(_GEMMA2, runtimes=replace(_BUILT, llama_keeps_window=True, llama_wide_at=46)),
+    "gemma3_text": replace(_GEMMA2, runtimes=Runtimes(llama_period=6, llama_keeps_window=True, llama_wide_at=62)),
     "olmo2": _OLMO2,
     "phi3": _PHI3,
     "mixtral": _MIXTRAL,
@@ -322,3 +328,20 @@ WHY_NOT = {
     "granitemoe": "its experts have a layout of their own",
 }
 """What keeps types that users ask for out."""
+BEHIND_PADDING: Mapping[str, int | None] = {
+    **dict.fromkeys(("camembert", "data2vec-text", "esm", "ibert", "layoutlmv3", "lilt", "longformer", "luke")),
+    **dict.fromkeys(("markuplm", "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod")),
+    # its code takes 1, whatever its configuration says
+    "mpnet": 1,
+}
+"""Types that count positions from behind the padding token's number on (fairseq's habit), and that number; None is the
+configuration's. RoBERTa reads 512 of its 514 positions."""
+READ_BY_KERNELS: Mapping[str, tuple[str, ...]] = dict.fromkeys(
+    ("falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h"), ("out_proj", "conv1d")
+)
+"""State-space types, and their layers whose weights kernels read by themselves, past an adapter (peft refuses them)."""
+
+
+def types_where(fact: Callable[[Architecture], bool]) -> list[str]:
+    """Return the types that a fact is true of, whatever their config says, by name."""
+    return sorted(kind for kind, own in DESCRIPTIONS.items() if isinstance(own, Architecture) and fact(own))

@@ -51,8 +51,12 @@ class ModelConfig(Protocol):
     bos_token_id: int | None
     eos_token_id: int | list[int] | None
     pad_token_id: int | None
+    is_encoder_decoder: bool
+    """Whether it reads one text and writes another."""
     decoder_start_token_id: int | None
     """What a decoder reads first, of an encoder-decoder."""
+    d_model: int
+    """`hidden_size` as encoder-decoders call it; not every model has the field."""
     num_labels: int
     """Classes, of a classifier."""
     id2label: dict[int, str]
@@ -64,6 +68,9 @@ class ModelConfig(Protocol):
 
     def get_text_config(self) -> ModelConfig:
         """Return the configuration of the part that reads text: this one, or one within."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields by name."""
 
     def save_pretrained(self, folder: Path, /) -> None:
         """Write `config.json` into a folder."""
@@ -78,6 +85,9 @@ class GenerationConfig(Protocol):
     top_p: float | None
     eos_token_id: int | list[int] | None
     pad_token_id: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields by name."""
 
     def save_pretrained(self, folder: Path, /) -> None:
         """Write `generation_config.json` into a folder."""
@@ -127,6 +137,12 @@ if TYPE_CHECKING:  # a Protocol can't derive from `nn.Module`, and torch must no
         @property
         def dtype(self) -> torch.dtype:
             """Type of the weights."""
+
+        def get_encoder(self) -> PretrainedModel:
+            """Return the half of an encoder-decoder that reads."""
+
+        def get_decoder(self) -> PretrainedModel:
+            """Return the half of an encoder-decoder that writes, without its output layer."""
 
         def get_input_embeddings(self) -> nn.Embedding:
             """Return the table of embeddings [V, H]."""

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from potstill.models.protocols import Tokenizer
 
 RuntimeName = Literal[
-    "transformers", "vllm", "gguf-transformers", "llama.cpp", "onnxruntime-genai", "openvino", "executorch"
+    "transformers",
+    "vllm",
+    "gguf-transformers",
+    "llama.cpp",
+    "onnxruntime-genai",
+    "onnxruntime",
+    "openvino",
+    "executorch",
 ]
 """Who can answer."""
 

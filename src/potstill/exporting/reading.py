@@ -19,6 +19,7 @@ FORMATS: Mapping[str, str] = {
     "genai_config.json": "onnx",
     "openvino_model.xml": "openvino",
     "model.onnx": "onnx",
+    "encoder_model.onnx": "onnx",
     "model.pte": "executorch",
 }
 """By the file that a folder is known by: the format, which is called as the extra that brings its packages."""
@@ -30,7 +31,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
 }
 """By format: the packages that read a language model."""
 NEEDED_BY_ENCODERS: Mapping[str, tuple[str, ...]] = {"onnx": ("onnxruntime",), "openvino": ("openvino",)}
-"""By format: the packages that read a classifier."""
+"""By format: the packages that read a classifier, or an encoder-decoder."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ def is_encoder(folder: Path) -> bool:
     by = export_in(folder)
     # language models are exported to ONNX with genai_config.json, and to OpenVINO with their tokenizer as a model
     return by == "model.onnx" or (by == "openvino_model.xml" and not (folder / "openvino_tokenizer.xml").is_file())
+
+
+def is_encoder_decoder(folder: Path) -> bool:
+    """Return whether what was exported in `folder` is an encoder-decoder."""
+    return export_in(folder) == "encoder_model.onnx"
 
 
 def reader_of(fmt: str) -> Reader:

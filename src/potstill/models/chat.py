@@ -13,7 +13,7 @@ from potstill.errors import BadInput
 from potstill.models.corrected import ANSWER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from potstill.models.protocols import Tokenizer
@@ -147,11 +147,18 @@ def _end_by_template(tokenizer: Tokenizer) -> int:
     return next((token for token in behind if token in special), tokenizer.eos_token_id)
 
 
-def encoded_row(tokenizer: Tokenizer, prompt: str, row: Mapping[str, Any]) -> tuple[list[int], int] | None:
+def encoded_row(
+    tokenizer: Tokenizer,
+    prompt: str,
+    row: Mapping[str, Any],
+    encode: Callable[[Tokenizer, Messages, str], tuple[list[int], int]] = encode,
+) -> tuple[list[int], int] | None:
     """Return `encode` of a row rendered by the template `prompt`; None where the row can't be rendered.
 
+    An encoder-decoder's `encode` is that of `encoder_decoder`.
+
     Raises:
-        BadInput: the tokenizer can't write chats.
+        BadInput: the tokenizer can't write chats, or end an answer.
     """
     from potstill.prompts import exchange
     from potstill.prompts.values import UnfitRow

@@ -27,6 +27,7 @@ CARRIED = (
     "special_tokens_map.json",
     "*.jinja",
     "*.model",
+    "*.spm",
     "generation_config.json",
     "LICENSE*",
     "LICENCE*",
@@ -148,7 +149,11 @@ def with_head(folder: Path, dtype: torch.dtype | str = "auto") -> PretrainedMode
     if method:
         # which holds its numbers times their scales exactly
         options = {"dtype": torch.bfloat16, "quantization_config": transformers.Mxfp4Config(dequantize=True)}
-    return pretrained(kind, folder, f"be loaded as a {names[0]}", options).eval()
+    model = pretrained(kind, folder, f"be loaded as a {names[0]}", options).eval()
+    if method:
+        # by these it would be saved under the names of its quantized weights
+        vars(model).pop("_weight_conversions", None)
+    return model
 
 
 def _carry_sentence_modules(folder: Path, out: Path) -> None:

@@ -20,7 +20,7 @@ OF_A_MODEL = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "LICENSE
 """Files that are downloaded of a model on the Hub: weights, tokenizer, configuration, licences; no pickles."""
 NOT_OF_A_MODEL = ("consolidated*", "original/*", "onnx/*", "openvino/*")
 """Files that are not: second copies of the weights, which may be as large as the first."""
-EXPORTED = ("model.gguf", "genai_config.json", "openvino_model.xml", "model.onnx", "model.pte")
+EXPORTED = ("model.gguf", "genai_config.json", "openvino_model.xml", "model.onnx", "encoder_model.onnx", "model.pte")
 """Files that mark a folder as exported for one runtime."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 

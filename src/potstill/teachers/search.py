@@ -100,6 +100,7 @@ class Decoder:
         from transformers import AutoTokenizer, GenerationConfig
 
         torch.set_num_threads(max(1, threads))
+        self.dtype = dtype
         self.two_sided = encoder_decoder.is_encoder_decoder(folder)
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
         (encoder_decoder if self.two_sided else chat).check_tokenizer(self.tokenizer)

@@ -43,7 +43,7 @@ def names(folder):
         ("gpt-oss", "mlp.experts.3.w13_weight_packed"),
     ],
 )
-def test_each_expert_is_stored_under_the_name_that_vllm_reads(name, expert, folders, tmp_path):
+def test_each_expert_is_stored_under_the_name_that_vllm_has_for_it(name, expert, folders, tmp_path):
     out, _ = compressing.run_step(steps.QuantizeInt4, folders[name], tmp_path, method="rtn", **GIVEN)
     assert f"model.layers.0.{expert}" in names(out)
     ignored = json.loads((out / "config.json").read_text())["quantization_config"]["ignore"]

@@ -8,6 +8,7 @@ import torch
 from cutting import ids, logits, model
 from numeric import assert_same_outputs
 from potstill.compression.architecture import architecture_of, blocks_of
+from potstill.compression.layerwise import walk
 from potstill.compression.loss import batches_of, loss
 from potstill.compression.pruning.depth import block_influence, left_out, number_layers, rise_of_loss
 from potstill.steps.compression.keep_layers import keep
@@ -26,7 +27,7 @@ def test_influence_is_one_minus_the_cosine_of_what_goes_in_and_comes_out(kind):
     result = model(kind)
     with torch.no_grad():
         states = result.base_model(input_ids=ids(), output_hidden_states=True).hidden_states
-    actual = block_influence(result, [ids()[:2], ids()[2:]])
+    actual = block_influence(walk(result, [ids()[:2], ids()[2:]]))
     for number in range(2):  # the last state has passed the final norm already
         wanted = 1 - torch.cosine_similarity(states[number], states[number + 1], dim=-1).mean()
         assert actual[number] == pytest.approx(float(wanted), abs=1e-5)
@@ -35,7 +36,7 @@ def test_influence_is_one_minus_the_cosine_of_what_goes_in_and_comes_out(kind):
 def test_a_block_that_does_nothing_has_no_influence_and_costs_no_loss():
     result = silenced(model("qwen3"), 1)
     batches = batches_of([(row, 0) for row in ids()])
-    influence, rise = block_influence(result, [ids()]), rise_of_loss(result, batches)
+    influence, rise = block_influence(walk(result, [ids()])), rise_of_loss(result, batches)
     assert influence[1] == pytest.approx(0, abs=1e-6)
     assert rise[1] == pytest.approx(0, abs=1e-5)
     assert min(influence[0], influence[2]) > 1e-4

@@ -10,7 +10,7 @@ import torch
 import exported
 from potstill.errors import BadInput
 from potstill.exporting.decoders.gguf import FILE, GGUF, write_file
-from potstill.exporting.decoders.gguf_layout import row_order
+from potstill.exporting.decoders.gguf_layout import problems, row_order
 from potstill.exporting.decoders.gguf_tensors import stored_type
 from potstill.exporting.decoders.gguf_tokenizer import pre_tokenizer, vocabulary
 
@@ -232,3 +232,19 @@ def test_llama_cpp_itself_answers_as_the_model_in_memory(tmp_path, kind, precisi
     runtime.close()
     assert answers.perplexity == pytest.approx(memory.perplexity, rel=near)
     assert answers.tokens == memory.tokens
+
+
+@pytest.mark.parametrize(("kind", "layers"), [("gemma2", 46), ("gemma3_text", 62)])
+def test_attention_of_a_gemma_is_scaled_as_llama_cpp_does(kind, layers):
+    """Its largest models by the width that each head has of the hidden size, all others by the size of a head."""
+    from transformers import AutoConfig
+
+    sizes = {"hidden_size": 96, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 32}
+
+    def reasons(divisor, count):
+        config = AutoConfig.for_model(kind, **sizes, query_pre_attn_scalar=divisor, num_hidden_layers=count)
+        return list(problems(config))
+
+    assert reasons(48, layers) == reasons(32, layers - 2) == []
+    assert reasons(32, layers) == ["llama.cpp divides attention by the root of 48, and here it is 32"]
+    assert reasons(48, layers - 2) == ["llama.cpp divides attention by the root of 32, and here it is 48"]

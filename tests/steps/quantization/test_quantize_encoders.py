@@ -1,4 +1,4 @@
-"""What compressed-tensors holds besides decoders: BERT reloads in transformers, GPT-2 is refused."""
+"""What compressed-tensors holds besides decoders: BERT reloads in transformers, GPT-2 in bitsandbytes alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModel, AutoModelForSequenceClassification, BertConfig, BertForSequenceClassification
+from transformers import (
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    BertConfig,
+    BertForSequenceClassification,
+)
 
 import compressing
 import tiny
@@ -72,13 +78,31 @@ def test_scales_have_no_place_in_an_encoder(classifier, tmp_path, kind, fields):
         compressing.run_step(kind, classifier, tmp_path, calibration=compressing.texts(), **TEXTS, **fields)
 
 
-@pytest.mark.parametrize("kind", [QuantizeInt8, QuantizeInt4, QuantizeFP8, MixedPrecision, LLMInt8, NF4])
-def test_gpt2_is_refused_with_the_reason(tmp_path, kind):
+@pytest.fixture
+def gpt2(tmp_path):
+    """A model whose layers are stored the other way round."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
     folder = tiny.tokenizer(tmp_path / "model")
     GPT2LMHeadModel(GPT2Config(vocab_size=400, n_embd=64, n_layer=1, n_head=2)).save_pretrained(folder)
-    with pytest.raises(BadInput, match=r"stores its layers as Conv1D.*use CastHalf or GOBO"):
-        compressing.run_step(kind, folder, tmp_path, calibration=compressing.rows())
-    assert block_layers(AutoModel.from_pretrained(folder)) == {}
-    assert compressing.run_step(GOBO, folder, tmp_path, "gobo")[0].is_dir()
+    return folder
+
+
+@pytest.mark.parametrize("kind", [QuantizeInt8, QuantizeInt4, QuantizeFP8, MixedPrecision])
+def test_gpt2_is_refused_by_formats_of_linear_layers_with_what_works(gpt2, tmp_path, kind):
+    with pytest.raises(
+        BadInput, match=r"stores its layers as Conv1D.*use NF4, LLMInt8 or GOBO, or let Export quantize"
+    ):
+        compressing.run_step(kind, gpt2, tmp_path, calibration=compressing.rows())
+    assert block_layers(AutoModel.from_pretrained(gpt2)) == {}
+
+
+@pytest.mark.parametrize(("kind", "limit"), [(LLMInt8, 0.05), (NF4, 0.3), (GOBO, 0.3)])
+def test_what_is_named_to_gpt2_loads_as_the_model_that_it_is(gpt2, tmp_path, kind, limit):
+    out, context = compressing.run_step(
+        kind, gpt2, tmp_path, **({} if kind is GOBO else {"calibration": compressing.rows()})
+    )
+    with torch.no_grad():
+        before, after = (AutoModelForCausalLM.from_pretrained(path)(input_ids=IDS).logits for path in (gpt2, out))
+    assert (before - after).norm() < limit * before.norm()
+    assert kind is GOBO or context.notes["agreement"]["kl"] < 0.01

@@ -20,6 +20,9 @@ from potstill.errors import BadInput
 if TYPE_CHECKING:
     from potstill.compression.pretrained import PretrainedModel
 
+EXPORTED = 'or let Export quantize it: format="gguf" with "q8_0" or "q4_0", or format="openvino" with "int8" or "int4"'
+"""What quantizes models that no format of checkpoints holds."""
+
 
 def refuse_floats(model: PretrainedModel) -> None:
     """Make sure that the layers of `model` can be run with weights in 8-bit floats.
@@ -41,11 +44,11 @@ def refuse_other_layers(model: PretrainedModel, fmt: str, bits: int = 8) -> None
     Raises:
         BadInput: they are not; says what does work.
     """
-    if stores_transposed(model):
+    # bitsandbytes' layers take the place of both kinds, and hold weights [O, I] always
+    if stores_transposed(model) and fmt != BITSANDBYTES:
         raise BadInput(
-            f"a model of type {model.config.model_type!r} stores its layers as Conv1D, input features first, and the "
-            f"{fmt} format holds linear layers only: use CastHalf or GOBO, or take a model of another type, "
-            "such as llama"
+            f"a model of type {model.config.model_type!r} stores its layers as Conv1D, input features first, and "
+            f"transformers finds linear layers only in the {fmt} format: use NF4, LLMInt8 or GOBO, {EXPORTED}"
         )
     _refuse_own_products(model, fmt)
     if architecture_of(model).has_experts and fmt == BITSANDBYTES:
@@ -79,8 +82,8 @@ def _refuse_own_products(model: PretrainedModel, fmt: str) -> None:
     if own:
         raise BadInput(
             f"a model of type {model.config.model_type!r} has layers of its own ({', '.join(sorted(own))}), which "
-            f"multiply by their weights themselves, so that transformers can't run them in the {fmt} format: "
-            "use CastHalf or GOBO"
+            "multiply by their weights themselves, so that transformers would take packed numbers for weights in the "
+            f"{fmt} format: use GOBO, {EXPORTED}"
         )
 
 
@@ -119,8 +122,7 @@ class CheckpointWriter:
     def add(self, path: str, tensors: Mapping[str, Tensor]) -> None:
         """Write `tensors`, by name, in place of the weight of the layer at `path`."""
         self.layers.add(path)
-        stored = stored_name(self._model, path)
-        self._shards.add({f"{stored}.{name}": tensor for name, tensor in tensors.items()})
+        self._shards.add({stored_name(self._model, f"{path}.{name}"): tensor for name, tensor in tensors.items()})
 
     def finish(self, quantization_config: Mapping[str, Any], dtype: torch.dtype) -> None:
         """Write the other weights, config.json and the generation config.

@@ -5,16 +5,16 @@ Shapes: B texts, T tokens, H hidden channels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from potstill.compression.architecture import architecture_of, blocks_of
-from potstill.compression.block_parts import Architecture, passed_on
-from potstill.compression.layerwise import walk
+from potstill.compression.architecture import architecture_of, stacks_of
+from potstill.compression.block_parts import Architecture, passing_on
+from potstill.compression.layerwise import Block
 from potstill.compression.loss import Batch, loss
 
 if TYPE_CHECKING:
@@ -22,17 +22,16 @@ if TYPE_CHECKING:
 
 
 @torch.no_grad()
-def block_influence(model: PretrainedModel, batches: Sequence[Tensor]) -> list[float]:
+def block_influence(blocks: Iterable[Block]) -> list[float]:
     """Return per block 1 - the mean cosine of its input and output states (ShortGPT, Men et al. 2024, section 3).
 
     A block that hardly turns the hidden states has little influence.
 
     Args:
-        model: a model of transformers.
-        batches: token ids [B, T], each batch of texts of one length.
+        blocks: those of a model with their inputs, as `layerwise.walk` yields them.
     """
     influences = []
-    for block in walk(model, batches):
+    for block in blocks:
         total, count = 0.0, 0
         for before, after in zip(block.inputs, block.outputs(), strict=True):
             # float32: cosines of blocks that change little differ in digits that bfloat16 doesn't have
@@ -53,7 +52,7 @@ def rise_of_loss(
         progress: called with the number of blocks tried.
     """
     base_loss, rises, arch = loss(model, batches), [], architecture_of(model)
-    for number, block in enumerate(blocks_of(model)[1]):
+    for number, block in enumerate(block for _, blocks in stacks_of(model) for block in blocks):
         with left_out(block, arch):
             rises.append(loss(model, batches) - base_loss)
         progress(number + 1)
@@ -63,11 +62,7 @@ def rise_of_loss(
 @contextmanager
 def left_out(block: nn.Module, arch: Architecture) -> Iterator[None]:
     """Let hidden states pass `block`, of a model of kind `arch`, unchanged while the context is open."""
-
-    def through(states: Tensor, *_: object, **__: object) -> Any:
-        return passed_on(arch, states)
-
-    block.forward = through
+    block.forward = passing_on(arch, block)
     try:
         yield
     finally:
@@ -76,7 +71,8 @@ def left_out(block: nn.Module, arch: Architecture) -> Iterator[None]:
 
 def number_layers(model: PretrainedModel) -> None:
     """Renumber the attention layers (`layer_idx`), which index the key-value cache."""
-    for number, block in enumerate(blocks_of(model)[1]):
-        for module in block.modules():
-            if hasattr(module, "layer_idx"):
-                module.layer_idx = number  # type: ignore[assignment] # a plain attribute
+    for _, blocks in stacks_of(model):
+        for number, block in enumerate(blocks):
+            for module in block.modules():
+                if hasattr(module, "layer_idx"):
+                    module.layer_idx = number  # type: ignore[assignment] # a plain attribute

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from potstill.compression.expert_layers import is_expert
-from potstill.compression.quantization import clipping, rounding
+from potstill.compression.quantization import rounding
 from potstill.compression.quantization.gptq_columns import BLOCK, Order, by_columns
-from potstill.compression.quantization.refinement import refine
 from potstill.compression.quantization.rounding import Quantized
 from potstill.errors import BadInput
 
@@ -39,10 +38,6 @@ class Hessian:
     def mean(self) -> Tensor:
         """Return the matrix [I, I]."""
         return self.total / max(self.tokens, 1)
-
-    def damped_mean(self, damping: float) -> Tensor:
-        """Return the matrix [I, I] with what was added to its diagonal for `factor` or `by_activity`."""
-        return _damped(self.mean(), max(damping, self.damped))
 
     def by_activity(self, damping: float) -> tuple[Tensor, Tensor]:
         """Return the features from the most active to the least [I], and `inverse_factor` in that order; cached."""
@@ -87,8 +82,14 @@ def damped_factor(hessian: Tensor, damping: float) -> tuple[Tensor, float]:
             "the Hessian of the calibration activations is not finite: the activations overflow; "
             "check the model on the calibration rows, or save it as bfloat16"
         )
+    matrix: Tensor = hessian.clone()
+    diagonal = matrix.diagonal()
+    # `diagonal` is a view, so this changes `matrix`
+    diagonal[diagonal == 0] = 1
+    mean = float(diagonal.mean())
     while damping <= 1:
-        lower, failed = torch.linalg.cholesky_ex(_damped(hessian, damping))
+        damped = matrix + damping * mean * torch.eye(len(matrix), device=matrix.device)
+        lower, failed = torch.linalg.cholesky_ex(damped)
         if not failed:
             # the rows of this factor are what the sequence of inverse-Hessian updates would give (section 4, step 3)
             upper, failed = torch.linalg.cholesky_ex(torch.cholesky_inverse(lower), upper=True)
@@ -99,16 +100,6 @@ def damped_factor(hessian: Tensor, damping: float) -> tuple[Tensor, float]:
         "the Hessian of the calibration activations can't be inverted even with a damping of 1: give more calibration "
         'rows, or take a method that needs none (method="rtn", WandaPrune)'
     )
-
-
-def _damped(hessian: Tensor, damping: float) -> Tensor:
-    """Return a copy of `hessian` [I, I] with `damping` times its mean diagonal added; 1 where nothing was active."""
-    matrix = hessian.clone()
-    diagonal = matrix.diagonal()
-    # `diagonal` is a view, so this changes `matrix`
-    diagonal[diagonal == 0] = 1
-    diagonal += damping * diagonal.mean()
-    return matrix
 
 
 def layer_error(weight: Tensor, approximation: Tensor, hessian: Tensor) -> Tensor:
@@ -211,21 +202,19 @@ def quantize_layer(
     scale_type: torch.dtype,
     symmetric: bool = True,
 ) -> Quantized:
-    """Quantize `weight` [O, I] in two orders, and round it; the best is taken row by row, and refined.
+    """Quantize `weight` [O, I] in two orders, and round it; each row is taken from what leaves it the least error.
 
-    By activity the scales are those of `clipping`; integers and scales of the best are refined in turn (`refinement`).
     Rows don't depend on each other, so the choice can be made by row, and the error on the calibration tokens is never
     above that of rounding.
     """
-    how, mean = (bits, group_size, scale_type, symmetric), hessian.mean()
-    clipped = clipping.quantize(weight, mean, *how)
+    columns = torch.arange(weight.shape[1], device=weight.device)
     orders = [
-        Order(torch.arange(weight.shape[1], device=weight.device), hessian.factor(damping), follows=True),
+        Order(columns, hessian.factor(damping), follows=True),
         Order(*hessian.by_activity(damping), follows=False),
     ]
-    candidates = [*by_columns(weight, orders, *how, grid=clipped), clipped, rounding.quantize(weight, *how)]
-    best = best_by_row(weight, candidates, mean)
-    return best_by_row(weight, [refine(weight, best, hessian.damped_mean(damping)), best], mean)
+    nearest = rounding.quantize(weight, bits, group_size, scale_type, symmetric)
+    candidates = [*by_columns(weight, orders, bits, group_size, scale_type, symmetric), nearest]
+    return best_by_row(weight, candidates, hessian.mean())
 
 
 def sees_few(path: str, hessian: Hessian) -> bool:

@@ -31,23 +31,16 @@ class Order:
 
 
 def by_columns(
-    weight: Tensor,
-    orders: Sequence[Order],
-    bits: int,
-    group_size: int,
-    scale_type: torch.dtype,
-    symmetric: bool,
-    grid: Quantized | None = None,
+    weight: Tensor, orders: Sequence[Order], bits: int, group_size: int, scale_type: torch.dtype, symmetric: bool
 ) -> list[Quantized]:
     """Quantize `weight` [O, I] in each of the P `orders`, all at once: the loop over the columns is what takes time.
 
-    As `gptq.compensated`, with inputs first [P, I, O], so that a column's weights lie side by side. Orders whose scales
-    are fixed before take those of `grid`, by default those of rounding.
+    As `gptq.compensated`, with inputs first [P, I, O], so that a column's weights lie side by side.
     """
     width, top = weight.shape[1], 2 ** (bits - 1)
     if width % group_size or (BLOCK % group_size and group_size % BLOCK):
         raise ValueError(f"groups of {group_size} don't fit {width} input features and blocks of {BLOCK}")
-    whole = grid or rounding.quantize(weight, bits, group_size, scale_type, symmetric)
+    whole = rounding.quantize(weight, bits, group_size, scale_type, symmetric)
     rest = torch.stack([weight.float().T[order.columns] for order in orders])
     factor = torch.stack([order.factor for order in orders])
     scale = torch.stack([whole.scale.float().T[order.columns // group_size] for order in orders])
@@ -68,9 +61,9 @@ def by_columns(
                 group = slice(column, column + group_size)
                 for number, order in enumerate(orders):
                     if order.follows:
-                        fitted = rounding.fit_grid(rest[number, group].T, bits, scale_type, symmetric)
-                        scale[number, group] = fitted.scale.float().T
-                        zero[number, group] = 0 if fitted.zero is None else fitted.zero.float().T
+                        grid = rounding.fit_grid(rest[number, group].T, bits, scale_type, symmetric)
+                        scale[number, group] = grid.scale.float().T
+                        zero[number, group] = 0 if grid.zero is None else grid.zero.float().T
             integers = torch.round(rest[:, column] / scale[:, column])
             integers = integers.add_(zero[:, column]).clamp_(-top, top - 1)
             if sparse:

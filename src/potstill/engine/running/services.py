@@ -107,7 +107,11 @@ class Running:
             state = read_state(self.state)
         code = state.exit if state else None
         how = f"ended with {in_words(code)}" if code is not None else "is gone"
-        return f"{how}. It last printed:\n{last_lines(self.state.with_suffix('.log'), self.secret)}"
+        return f"{how}. It last printed:\n{self.printed()}"
+
+    def printed(self) -> str:
+        """Return the last lines that the service printed."""
+        return last_lines(self.state.with_suffix(".log"), self.secret)
 
 
 class Services:
@@ -260,8 +264,7 @@ def _wait_until_ready(service: Service, running: Running) -> str:
         finally:
             connection.close()
         time.sleep(POLL_SECONDS)
-    lines = last_lines(running.state.with_suffix(".log"), running.secret)
-    return f"was not ready after {service.start_seconds:g} s. It last printed:\n{lines}"
+    return f"was not ready after {service.start_seconds:g} s. It last printed:\n{running.printed()}"
 
 
 def free_port() -> int:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from potstill.compression.architecture import runtimes_of
+from potstill.compression.model_types import types_where
 from potstill.errors import BadInput
 from potstill.exporting.exporter import Serving, Source, Written, need_packages
 from potstill.exporting.silence import quiet
@@ -28,8 +30,6 @@ Precision = Literal["int4", "int8", "f32"]
 """How the weights are stored."""
 FILE = "model.pte"
 """Name of the model."""
-MODELS = ("llama", "qwen2", "qwen3")
-"""Model types that are tested in this form."""
 RISE = {"f32": 0.005, "int8": 0.02, "int4": 0.25}
 """Normal rise of perplexity by precision."""
 LENGTH = 2048
@@ -77,10 +77,10 @@ class ExecuTorch:
         """
         need_packages("executorch", ("executorch", "torchao", "pytorch_tokenizers"))
         config, problems = source.model.config, []
-        if config.model_type not in MODELS:
+        if not runtimes_of(config).executorch:
             problems.append(
                 f"models of type {config.model_type!r} can't be exported to ExecuTorch here; supported are "
-                f"{', '.join(MODELS)}"
+                f"{', '.join(types_where(lambda arch: arch.runtimes.executorch))}"
             )
         elif self.precision == "int4":
             odd = {linear.in_features for linear in _linears(source.model) if linear.in_features % self.group_size}

@@ -55,6 +55,10 @@ def opened(runtime: RuntimeName, folder: Path, threads: int = 1) -> Runtime:
             from potstill.exporting.decoders.onnx_runtime import GenAI
 
             return GenAI(folder, threads)
+        case "onnxruntime":
+            from potstill.exporting.decoders.onnx_pairs_runtime import OnnxPairs
+
+            return OnnxPairs(folder, threads)
         case "openvino":
             from potstill.exporting.decoders.openvino_runtime import OpenVINO
 

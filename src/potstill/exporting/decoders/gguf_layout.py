@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from potstill.compression.architecture import architecture_for, head_size, key_value_heads
+from potstill.compression.architecture import architecture_for, head_size, key_value_heads, runtimes_of
 from potstill.compression.block_parts import Architecture
 from potstill.errors import BadInput
 
@@ -20,14 +20,8 @@ if TYPE_CHECKING:
 
     from potstill.compression.pretrained import ModelConfig, PretrainedModel
 
-OTHER_NAMES = {"mistral": "llama"}
-"""Types that llama.cpp reads under another name."""
-PAIRED = ("llama", "granite", "smollm3")
-"""Names of llama.cpp whose heads it rotates by pairs (2i, 2i + 1), where transformers takes (i, i + D/2)."""
-PERIODS = {"gemma3": ("sliding_window_pattern", 6), "smollm3": ("no_rope_layer_interval", 4)}
-"""Every which layer differs from the others, as llama.cpp has it built in."""
 LOCAL_BASE = 10000.0
-"""Base of the positions of Gemma 3's layers with a window, which llama.cpp has built in."""
+"""Base of the positions of layers with a window that have one of their own, which llama.cpp has built in (Gemma 3)."""
 ROPES = ("default", "linear", "llama3", "longrope")
 """Scalings of positions that are written."""
 
@@ -36,7 +30,7 @@ def name_of(config: ModelConfig) -> str:
     """Return llama.cpp's name of a model's type; an empty text where it has none."""
     import gguf
 
-    kind = OTHER_NAMES.get(config.model_type, config.model_type.removesuffix("_text"))
+    kind = runtimes_of(config).llama_name or config.model_type.removesuffix("_text")
     names = {name.replace("-", "").replace("_", ""): name for name in gguf.MODEL_ARCH_NAMES.values()}
     return str(names.get(kind.replace("_", ""), ""))
 
@@ -62,12 +56,14 @@ def problems(config: ModelConfig) -> Iterator[str]:
         yield f"positions scaled by {rope_kind(config)!r} can't be written as GGUF here"
     if getattr(config, "alibi", False) or getattr(config, "qk_layernorm", False):
         yield "llama.cpp does not read ALiBi in a Falcon, nor norms of queries and keys in a StableLM"
-    if kind == "gemma2" and config.query_pre_attn_scalar != head_size(config):  # type: ignore[attr-defined] # Gemma's
-        yield "llama.cpp scales Gemma 2's attention by the size of a head, and query_pre_attn_scalar is another number"
-    if kind in PERIODS and not _has_period(config, PERIODS[kind][1]):
-        yield f"llama.cpp takes every {PERIODS[kind][1]}th layer of a {kind} for the other kind, and here it is not"
-    local = _rope(config, "sliding_attention").get("rope_theta", LOCAL_BASE)
-    if kind == "gemma3" and local != LOCAL_BASE:
+    divisor = getattr(config, "query_pre_attn_scalar", None)
+    if divisor not in (None, _attention_divisor(config, arch)):
+        yield f"llama.cpp divides attention by the root of {_attention_divisor(config, arch)}, and here it is {divisor}"
+    period = arch.runtimes.llama_period
+    if period and not _has_period(config, period):
+        yield f"llama.cpp takes every {period}th layer of a {kind} for the other kind, and here it is not"
+    local = _rope_of_windows(config).get("rope_theta", LOCAL_BASE)
+    if local != LOCAL_BASE:
         yield f"layers with a window turn positions with base {local}, and llama.cpp takes {LOCAL_BASE}"
 
 
@@ -79,15 +75,26 @@ def _has_period(config: Any, every: int) -> bool:
     return all((name == "full_attention") == (not (n + 1) % every) for n, name in enumerate(config.layer_types))
 
 
+def _attention_divisor(config: ModelConfig, arch: Architecture) -> int:
+    """Return by the root of what llama.cpp divides the attention scores of a Gemma."""
+    wide = config.num_hidden_layers == arch.runtimes.llama_wide_at
+    return config.hidden_size // config.num_attention_heads if wide else head_size(config)
+
+
 def rope_kind(config: ModelConfig) -> str:
     """Return how positions are scaled."""
     return str(_rope(config).get("rope_type") or "default")
 
 
-def _rope(config: ModelConfig, kind: str = "full_attention") -> dict[str, Any]:
-    """Return how positions are turned, of layers of one kind where these differ."""
-    rope = getattr(config, "rope_parameters", None) or {}
-    return rope[kind] if isinstance(rope.get(kind), dict) else {} if "full_attention" in rope else rope
+def _rope(config: ModelConfig) -> dict[str, Any]:
+    """Return how positions are turned, by the layers that see all where these differ from others."""
+    rope: dict[str, Any] = getattr(config, "rope_parameters", None) or {}
+    return rope.get("full_attention") or {} if "full_attention" in rope else rope
+
+
+def _rope_of_windows(config: ModelConfig) -> dict[str, Any]:
+    """Return how the layers with a window turn positions, where these differ from others."""
+    return (getattr(config, "rope_parameters", None) or {}).get("sliding_attention") or {}
 
 
 def tensor_names(config: ModelConfig) -> Any:
@@ -107,7 +114,7 @@ def row_order(name: str, config: ModelConfig, rows: int) -> NDArray[Any] | None:
         return None
     if arch.is_fused and arch.fused == "groups":
         return _grouped(arch, config, size)
-    if arch.is_fused or name_of(config) not in PAIRED or f".{arch.queries[2]}." in name:
+    if arch.is_fused or not arch.runtimes.llama_turns_pairs or f".{arch.queries[2]}." in name:
         return None
     return np.arange(rows).reshape(rows // size, 2, size // 2).swapaxes(1, 2).reshape(-1)
 
@@ -145,7 +152,6 @@ def rope_factors(model: PretrainedModel) -> Iterator[tuple[str, NDArray[Any]]]:
 def add_sizes(writer: Any, config: Any, name: str) -> None:
     """Write the sizes and settings of the model."""
     arch, size = architecture_for(config), head_size(config)
-    kind = name_of(config)
     writer.add_name(name)
     writer.add_context_length(context_length(config))
     writer.add_embedding_length(config.hidden_size)
@@ -163,11 +169,11 @@ def add_sizes(writer: Any, config: Any, name: str) -> None:
         names = ("layer_norm_eps", "layer_norm_epsilon")
         writer.add_layer_norm_eps(next(getattr(config, one) for one in names if hasattr(config, one)))
     _add_rope(writer, config, size)
-    if kind in ("gptneox", "stablelm"):
+    if hasattr(config, "use_parallel_residual"):
         writer.add_parallel_residual(config.use_parallel_residual)
-    if kind == "falcon":
-        writer.add_tensor_data_layout("jploski")
-    if kind in ("gemma2", "gemma3"):
+    if arch.runtimes.llama_layout:
+        writer.add_tensor_data_layout(arch.runtimes.llama_layout)
+    if arch.runtimes.llama_keeps_window:
         writer.add_sliding_window(config.sliding_window)
     for field, add in (
         ("attn_logit_softcapping", writer.add_attn_logit_softcapping),
@@ -187,7 +193,7 @@ def context_length(config: Any) -> int:
     if rope_kind(config) == "longrope":
         # beyond, llama.cpp takes other factors for the whole text as soon as there is room for a longer one
         longest = min(longest, int(_rope(config)["original_max_position_embeddings"]))
-    keeps_window = name_of(config) in ("gemma2", "gemma3") or not getattr(config, "use_sliding_window", True)
+    keeps_window = runtimes_of(config).llama_keeps_window or not getattr(config, "use_sliding_window", True)
     return longest if keeps_window or not window else min(longest, int(window))
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from potstill.compression.architecture import runtimes_of
+from potstill.compression.model_types import types_where
 from potstill.errors import BadInput, PotstillError
 from potstill.exporting.exporter import Serving, Source, Written, need_packages
 from potstill.exporting.silence import quiet
@@ -23,11 +25,6 @@ Precision = Literal["int4", "int8", "f32"]
 """How the weights of the linear layers are stored."""
 PACKAGES = ("onnxruntime_genai", "onnxruntime", "onnx", "onnx_ir")
 """What the builder imports."""
-BUILT = (
-    *("Ernie4_5ForCausalLM", "GemmaForCausalLM", "Gemma2ForCausalLM", "GraniteForCausalLM"),
-    *("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"),
-)
-"""Architectures that the builder builds right from configs of transformers 5: of others it misses old fields."""
 RISE = {"f32": 0.005, "int8": 0.02, "int4": 0.25}
 """Normal rise of perplexity by precision."""
 SCRIPT = """
@@ -68,11 +65,15 @@ class ONNX:
             BadInput: it can't.
         """
         need_packages("onnx", PACKAGES)
-        kind = type(source.model).__name__
-        if kind not in BUILT:
-            raise BadInput(f"onnxruntime-genai can't build a {kind} here; supported are {', '.join(BUILT)}")
-        window = getattr(source.model.config, "sliding_window", None)
-        if kind == "MistralForCausalLM" and window and window < LONGEST:
+        config = source.model.config
+        built, window = runtimes_of(config).genai, getattr(config, "sliding_window", None)
+        if built == "fails":
+            supported = ", ".join(types_where(lambda arch: arch.runtimes.genai != "fails"))
+            raise BadInput(
+                f"onnxruntime-genai can't build a {config.model_type} model here; supported are {supported}: take one "
+                'of these, or format="openvino" or "gguf"'
+            )
+        if built == "builds without a window" and window and window < LONGEST:
             raise BadInput(
                 f"attention looks back on {window} tokens only (sliding_window), which the builder writes otherwise "
                 f"than transformers computes, and texts of up to {LONGEST} tokens are read: take another format, or a "

@@ -28,6 +28,8 @@ ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
 }
 """Variables of the server."""
+FAILED = 500
+"""First HTTP status that says that the server failed, rather than refused a question."""
 ANSWER_SECONDS = 600.0
 """Longest wait for an answer: kernels are compiled at the first."""
 
@@ -62,7 +64,8 @@ class Served:
         self.stack = ExitStack()
         access = self.stack.enter_context(services.private())
         try:
-            self.url = f"http://{services.HOST}:{services.reach(service, access).port}"
+            self.server = services.reach(service, access)
+            self.url = f"http://{services.HOST}:{self.server.port}"
         except BaseException:
             self.close()
             raise
@@ -98,6 +101,9 @@ class Served:
         asked = {"model": "model", "temperature": 0, **body}
         # trust_env: a proxy knows nothing of this machine's own ports
         answer = httpx.post(f"{self.url}/v1/completions", json=asked, timeout=ANSWER_SECONDS, trust_env=False)
+        if answer.status_code >= FAILED:
+            # the answer says that something happened, and the log what: a size that has no kernel, say
+            raise PotstillError(f"vLLM answers {answer.status_code}; it last printed:\n{self.server.printed()}")
         if answer.status_code != 200:
             raise PotstillError(f"vLLM answers {answer.status_code}: {answer.text[:500]}")
         return answer.json()["choices"][0]

@@ -59,6 +59,8 @@ class CalibratedStep(Step):
     makes: ClassVar[str] = "model"
     heavy: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = MODEL
+    both_stacks: ClassVar[bool] = False
+    """Whether it compresses encoder-decoders too, block by block in the encoder and then in the decoder."""
 
     model: Model
     """Model to compress, in 16 or 32 bits: a step, a folder or a Hub id."""
@@ -73,7 +75,7 @@ class CalibratedStep(Step):
     samples: Annotated[int, Ge(1)] = 128
     """Calibration rows to draw; the number of GPTQ's and Wanda's papers."""
     max_length: Annotated[int, Ge(8)] = 256
-    """Longest calibration text, in tokens."""
+    """Longest calibration text, in tokens; of an encoder-decoder that of the prompt, and that of the answer."""
     seed: int = 0
     """Seed of the draw of calibration rows."""
 
@@ -113,8 +115,9 @@ def draw(step: CalibratedStep, loaded: Loaded, rows: Dataset) -> calibrations.Ca
     """
     from potstill.compression.architecture import blocks_of
 
-    # an encoder-decoder reads two texts, and has two lists of blocks, which is refused here
-    blocks_of(loaded.model)
+    if not step.both_stacks:
+        # an encoder-decoder has two lists of blocks, which is refused here
+        blocks_of(loaded.model)
     return calibrations.calibration_texts(
         rows,
         loaded.tokenizer,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from potstill.engine.graph import edges, nodes_in, step_of
 from potstill.engine.step import Output
 from potstill.errors import BadInput, Problem
-from potstill.models import chat
+from potstill.models import chat, encoder_decoder
 from potstill.models.embeddings import check_tokens
 from potstill.models.positions import positions_of
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from torch import Tensor
 
-    from potstill.compression.pretrained import ModelConfig
+    from potstill.compression.layerwise import Block
+    from potstill.compression.pretrained import ModelConfig, PretrainedModel
     from potstill.models.protocols import Tokenizer
 
 FEWEST_TOKENS = 128
@@ -34,7 +35,8 @@ class Calibration:
     """Texts to run a model on."""
 
     texts: list[tuple[Tensor, int]]
-    """Per text its token ids [T], and how many of them are the prompt's: none of a plain text."""
+    """Per text its token ids [T], and how many of them are the prompt's: none of a plain text. Of an encoder-decoder
+    those are the encoder's, and the others the decoder's targets."""
     cut: int
     """Texts that were longer than the limit."""
     numbers: tuple[int, ...] = ()
@@ -57,6 +59,16 @@ class Calibration:
             for _, group in sorted(by_length.items())
             for start in range(0, len(group), BATCH)
         ]
+
+    def walk(self, model: PretrainedModel) -> Iterator[Block]:
+        """Yield each block of `model` with its inputs on the texts; of an encoder-decoder the encoder's come first."""
+        from potstill.compression.architecture import architecture_of
+        from potstill.compression.layerwise import walk, walk_pairs
+        from potstill.compression.text_pairs import pairs_of, start_token
+
+        if architecture_of(model).decoder_blocks:
+            return walk_pairs(model, pairs_of(self.texts, start_token(model.config)))
+        return walk(model, self.batches())
 
     def figures(self) -> dict[str, int]:
         """Return how much there is, for the manifest."""
@@ -120,8 +132,15 @@ def calibration_texts(
     from potstill.compression.architecture import architecture_for
 
     _check_length(config, max_length)
-    if text is None and architecture_for(config).is_encoder:
+    arch = architecture_for(config)
+    if text is None and arch.is_encoder:
         raise BadInput(f"a model of type {config.model_type!r} reads texts and no chats: name their column with text=")
+    if text is not None and arch.decoder_blocks:
+        raise BadInput(
+            f"a model of type {config.model_type!r} reads one text and writes another, and text={text!r} names one: "
+            "leave it out, and give rows with a prompt and an output"
+        )
+    encode = encoder_decoder.encode if arch.decoder_blocks else chat.encode
 
     texts: list[tuple[Tensor, int]] = []
     numbers: list[int] = []
@@ -130,7 +149,7 @@ def calibration_texts(
     for number in random.Random(seed).sample(range(len(rows)), len(rows)):
         row = rows[number]
         if text is None:
-            encoded = chat.encoded_row(tokenizer, prompt, row)
+            encoded = chat.encoded_row(tokenizer, prompt, row, encode)
             if encoded is None:
                 continue
             ids, prompt_length = encoded
@@ -138,9 +157,11 @@ def calibration_texts(
             continue
         else:
             ids, prompt_length = tokenizer(row[text])["input_ids"], 0
-        cut += len(ids) > max_length
-        # cut at the end: of a long chat the prompt stays and the answer is cut
-        texts.append((torch.tensor(ids[:max_length]), min(prompt_length, max_length)))
+        # each of a pair is cut, or one text at its end: of a long chat the prompt stays and the answer is cut
+        source = ids[: min(prompt_length, max_length)] if arch.decoder_blocks else []
+        rest = ids[prompt_length if arch.decoder_blocks else 0 :][:max_length]
+        cut += len(source) + len(rest) < len(ids)
+        texts.append((torch.tensor([*source, *rest]), min(prompt_length, max_length)))
         numbers.append(number)
         if len(texts) == samples:
             break

@@ -25,16 +25,19 @@ from potstill.models.identity import folder_of
 from potstill.prompts import REMEDY, rendered
 from potstill.publishing.trackers import send
 from potstill.steps.evaluation.evaluation_sets import by_name, missing_sets
-from potstill.steps.evaluation.exports import export_problems
+from potstill.steps.evaluation.exports import export_problems, refuse_export
 from potstill.steps.generation.search_base import SearchStep, search_of
 from potstill.steps.rows.prompt_columns import prompt_columns
 from potstill.teachers.search import Decoder, Hypothesis
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from datasets import Dataset
 
     from potstill.engine.context import Context
     from potstill.models.protocols import ModelSource
+    from potstill.steps.evaluation.exported_decoder import ExportedDecoder
 
 FEATURE = "EvaluateTranslation"
 COLUMNS = {
@@ -49,7 +52,8 @@ class EvaluateTranslation(SearchStep):
     """Let a model translate test rows, and measure quality, speed and size.
 
     Each row is kept with its translation and its chrF in `rows.parquet`, beside the figures.
-    BLEU and chrF are sacrebleu's, from 0 to 100, with the signature that says how they were computed.
+    BLEU and chrF are sacrebleu's, from 0 to 100, with the signature that says how they were computed. What `Export`
+    wrote of an encoder-decoder is measured through ONNX Runtime, greedily.
 
     >>> rows = LoadRows([{"instruction": "a cat on a mat", "output": "eine Katze auf einer Matte"}])
     >>> model = RandomSeq2Seq(TrainTokenizer(rows, vocab_size=300), hidden_size=32, layers=1, dropout=0.0)
@@ -77,9 +81,9 @@ class EvaluateTranslation(SearchStep):
     alone: ClassVar[bool] = True
 
     def check(self) -> Iterable[Problem]:
-        """Yield a problem if there is no test set, no sacrebleu, or the model is an export."""
+        """Yield a problem if there is no test set, no sacrebleu, or the model is another export."""
         yield from missing_sets(self.rows)
-        yield from export_problems(self.model, "nothing", FEATURE)
+        yield from export_problems(self.model, "encoder-decoders", FEATURE)
         missing = missing_sacrebleu(FEATURE)
         if missing is not None:
             yield Problem("", "", str(missing))
@@ -99,8 +103,8 @@ class EvaluateTranslation(SearchStep):
         if missing is not None:
             raise missing
         sets = by_name(rows)
-        folder = folder_of(model)
-        decoder = Decoder(folder, self.dtype, context.threads)
+        folder = folder_of(model, exports=True)
+        decoder = self._decoder(folder, context.threads)
         prompts = self._prompts(sets, decoder)
         # warm-up batch, not counted
         self._write(decoder, [ids for own in prompts.values() for ids in own][: self.batch_size])
@@ -123,10 +127,28 @@ class EvaluateTranslation(SearchStep):
             "bits_per_weight": size.bits_per_weight,
             "peak_memory_bytes": memory,
             "engine": asdict(search_of(self))
-            | {"dtype": self.dtype, "threads": context.threads, "batch_size": self.batch_size, "seconds": seconds},
+            | {"dtype": decoder.dtype, "threads": context.threads, "batch_size": self.batch_size, "seconds": seconds},
         }
 
-    def _prompts(self, sets: Mapping[str, Dataset], decoder: Decoder) -> dict[str, list[list[int]]]:
+    def _decoder(self, folder: Path, threads: int) -> Decoder | ExportedDecoder:
+        """Return what writes: transformers, or the runtime that a model was exported for.
+
+        Raises:
+            BadInput: it is an export that can't be measured, or not by this search.
+        """
+        from potstill.exporting.reading import is_encoder_decoder
+
+        refuse_export(folder, "encoder-decoders", FEATURE)
+        if not is_encoder_decoder(folder):
+            return Decoder(folder, self.dtype, threads)
+        from potstill.steps.evaluation.exported_decoder import ExportedDecoder
+
+        if self.method != "greedy":
+            text = f"is {self.method!r}, and an export writes greedily: set greedy, or give the model it was made of"
+            raise BadInput(Problem("", "method", text))
+        return ExportedDecoder(folder, threads)
+
+    def _prompts(self, sets: Mapping[str, Dataset], decoder: Decoder | ExportedDecoder) -> dict[str, list[list[int]]]:
         """Return the tokens of all prompts, by set.
 
         Raises:
@@ -153,7 +175,7 @@ class EvaluateTranslation(SearchStep):
         return prompts
 
     def _write(
-        self, decoder: Decoder, prompts: Sequence[list[int]], context: Context | None = None
+        self, decoder: Decoder | ExportedDecoder, prompts: Sequence[list[int]], context: Context | None = None
     ) -> list[Hypothesis]:
         """Return the best output to each prompt; reports progress."""
         # longest first: memory runs out in the first batch or never

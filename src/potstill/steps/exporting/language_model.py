@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt
 
 from potstill.engine.step import Rows, Step
 from potstill.errors import BadInput, Problem
-from potstill.exporting.decoders import compressed_tensors, executorch, gguf, onnx, openvino
+from potstill.exporting.decoders import compressed_tensors, executorch, gguf, onnx, onnx_pairs, openvino
 from potstill.exporting.exporter import Exporter, Source, Written
 from potstill.models import folder as checkpoint
 from potstill.models.card import name_of, write_card
@@ -61,7 +61,8 @@ class Export(Step):
     also holds tokenizer, chat template, generation config, licences, digests, and `SERVE.md` with the command that
     serves it. `compressed-tensors` passes on a 16-bit folder, or one that QuantizeInt8 or QuantizeInt4 made, to vLLM.
     The others quantize by themselves, from a 16- or 32-bit model: `onnx` for onnxruntime-genai, `openvino` for
-    openvino-genai, `gguf` for llama.cpp and Ollama, `executorch` for programs on phones and elsewhere.
+    openvino-genai, `gguf` for llama.cpp and Ollama, `executorch` for programs on phones and elsewhere. An
+    encoder-decoder is written as `onnx` in two files, which ONNX Runtime alone serves.
 
     >>> show(Export(student, format="onnx", precision="int4"))
     ['README.md', 'SERVE.md', 'SHA256SUMS', 'chat_template.jinja', 'config.json', 'genai_config.json',
@@ -75,14 +76,14 @@ class Export(Step):
     unkeyed: ClassVar[frozenset[str]] = frozenset({"time_limit"})
 
     model: Model
-    """Causal language model: a step, a folder or a Hub id."""
+    """Causal language model, or for onnx an encoder-decoder: a step, a folder or a Hub id."""
     _: KW_ONLY
     format: Literal["compressed-tensors", "onnx", "openvino", "gguf", "executorch"] = "compressed-tensors"
     """For which runtime: vLLM, onnxruntime-genai, openvino-genai, llama.cpp and Ollama, or ExecuTorch."""
     precision: Precision | None = None
     """How weights are stored; `None` is "as is" for compressed-tensors, "int4" for onnx and executorch, "int8" for
-    openvino and "q8_0" for gguf. Ternary types (tq) are for models trained for them; those with k need llama.cpp's
-    llama-quantize."""
+    openvino and "q8_0" for gguf; an encoder-decoder has "int8", the default, and "f32". Ternary types (tq) are for
+    models trained for them; those with k need llama.cpp's llama-quantize."""
     group_size: Literal[32, 64, 128] = 32
     """Input features that share a scale in onnx, and at 4 bits in openvino and executorch; gguf's types have
     their own."""
@@ -126,13 +127,15 @@ class Export(Step):
             BadInput: the format can't hold the model, or its packages are missing.
             PotstillError: the export does not answer as the model does.
         """
+        from potstill.exporting.decoders.pairs_probe import PairsInMemory
         from potstill.exporting.folder import write_digests, write_serving
         from potstill.exporting.probe import InMemory, answers_of
 
-        source = load(model, quantized=self.format == "compressed-tensors")
-        exporter = self._exporter()
+        source = load(model, quantized=self.format == "compressed-tensors", pairs=self.format == "onnx")
+        exporter = self._exporter(source)
         exporter.check(source)
-        memory = InMemory(source.model, source.tokenizer)
+        pairs = source.model.config.is_encoder_decoder
+        memory = (PairsInMemory if pairs else InMemory)(source.model, source.tokenizer)
         asked = self._asked(source, probe)
         before = answers_of(memory, asked)
         context.progress(1, 4, note="writing")
@@ -153,9 +156,16 @@ class Export(Step):
         context.progress(4, 4)
         return context.out
 
-    def _exporter(self) -> Exporter:
+    def _precision(self, source: Source) -> str:
+        """Return how the weights of a model are stored."""
+        default = onnx_pairs.ONNXPairs.precision if source.model.config.is_encoder_decoder else DEFAULTS[self.format]
+        return self.precision or default
+
+    def _exporter(self, source: Source) -> Exporter:
         """Return the format that the fields describe."""
-        precision: Any = self.precision or DEFAULTS[self.format]
+        precision: Any = self._precision(source)
+        if source.model.config.is_encoder_decoder:
+            return onnx_pairs.ONNXPairs(precision)
         match self.format:
             case "compressed-tensors":
                 return compressed_tensors.CompressedTensors(precision, self.kernels)
@@ -170,10 +180,12 @@ class Export(Step):
 
     def _asked(self, source: Source, rows: Dataset | None) -> Probe:
         """Return what the model is asked."""
+        from potstill.exporting.decoders.pairs_probe import joined, own_pairs
         from potstill.exporting.probe import own_texts, probe_of
 
+        pairs = source.model.config.is_encoder_decoder
         if rows is None:
-            return probe_of(own_texts(source.model, self.seed))
+            return probe_of((own_pairs if pairs else own_texts)(source.model, self.seed))
         drawn = calibration_texts(
             rows,
             source.tokenizer,
@@ -184,7 +196,8 @@ class Export(Step):
             max_length=self.max_length,
             seed=self.seed,
         )
-        return probe_of([(ids.tolist(), prompt) for ids, prompt in drawn.texts])
+        texts = [(ids.tolist(), prompt) for ids, prompt in drawn.texts]
+        return probe_of([joined(*text) for text in texts] if pairs else texts)
 
     def _checked(
         self, exporter: Exporter, context: Context, asked: Probe, before: Answers, held: Answers | None
@@ -215,7 +228,7 @@ class Export(Step):
     ) -> None:
         from potstill.exporting.folder import point_to_serving
 
-        precision = self.precision or DEFAULTS[self.format]
+        precision = self._precision(source)
         recipe = {"format": self.format, "precision": precision, **dict(written.notes)}
         recipe["deployable"] = "yes, checked with the serving runtime" if deployable else "not checked"
         write_card(
@@ -225,26 +238,32 @@ class Export(Step):
             recipe=recipe,
             figures=figures,
             licence=licence_at(source.folder).id or None,
+            task="text2text-generation" if source.model.config.is_encoder_decoder else "text-generation",
         )
         point_to_serving(context.out / "README.md")
 
 
-def load(model: ModelSource, *, quantized: bool) -> Source:
-    """Load the causal language model that is exported: in float32, or as it is quantized where that is allowed.
+def load(model: ModelSource, *, quantized: bool, pairs: bool = False) -> Source:
+    """Load the language model that is exported: in float32, or as it is quantized where that is allowed.
+
+    With `pairs` an encoder-decoder is taken too.
 
     Raises:
-        BadInput: it is no causal language model, or quantized.
+        BadInput: it is no such language model, or quantized.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
     folder = folder_of(model)
     config = config_of(folder)
     kinds = config.architectures or ["no architecture"]
-    if not kinds[0].endswith(("ForCausalLM", "LMHeadModel")):
+    two_sided = bool(getattr(config, "is_encoder_decoder", False))
+    if two_sided and not pairs:
+        raise BadInput(f'the model {folder} is a {kinds[0]}, an encoder-decoder: Export writes it as format="onnx"')
+    if not two_sided and not kinds[0].endswith(("ForCausalLM", "LMHeadModel")):
         raise BadInput(
-            f"the model {folder} is a {kinds[0]}: Export writes causal language models; encoders are "
-            "served from their own folder by transformers"
+            f"the model {folder} is a {kinds[0]}: Export writes causal language models and encoder-decoders; for "
+            "encoders take ExportEncoder"
         )
     stored = getattr(config, "quantization_config", None)
     if stored and not quantized:
@@ -253,7 +272,12 @@ def load(model: ModelSource, *, quantized: bool) -> Source:
             'take the 16-bit model it was made from, or format="compressed-tensors"'
         )
     dtype = "auto" if stored else torch.float32
-    loaded = pretrained(AutoModelForCausalLM, folder, "be exported", {"dtype": dtype}).eval()
+    if two_sided:
+        # plain attention is what can be traced
+        options = {"dtype": dtype, "attn_implementation": "eager"}
+        loaded = pretrained(AutoModelForSeq2SeqLM, folder, "be exported", options).eval()
+    else:
+        loaded = pretrained(AutoModelForCausalLM, folder, "be exported", {"dtype": dtype}).eval()
     return Source(folder, loaded, AutoTokenizer.from_pretrained(folder), name_of(folder))
 
 

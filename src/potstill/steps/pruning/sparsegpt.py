@@ -113,7 +113,7 @@ class SparseGPTPrune(LayerwisePrune):
 
         prune_blocks(
             loaded.model,
-            before.drawn.batches(),
+            before.drawn,
             record=lambda layer: Hessian(layer.in_features, layer.weight.device),
             change=change,
             context=context,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 from annotated_types import Interval
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from potstill.compression.pruning.sparse_storage import SparseStorage
     from potstill.engine.context import Context
     from potstill.models.folder import Loaded
+    from potstill.steps.compression.calibration import Calibration
 
 NO_GAIN = "the zeros are stored like other weights: no smaller on disk and no faster"
 Kept = TypeVar("Kept", bound="Statistic")
@@ -33,6 +34,8 @@ Kept = TypeVar("Kept", bound="Statistic")
 
 class LayerwisePrune(CalibratedStep):
     """Sets weights to zero block by block, on the outputs of the blocks that are pruned already."""
+
+    both_stacks: ClassVar[bool] = True
 
     _: KW_ONLY
     calibration: Rows = field()
@@ -96,17 +99,16 @@ def check_pattern(layers: Mapping[str, Any], pattern: str) -> None:
 
 def prune_blocks(
     model: PretrainedModel,
-    batches: list[Any],
+    drawn: Calibration,
     record: Callable[[Any], Kept],
     change: Callable[[str, Tensor, Kept], Tensor],
     context: Context,
 ) -> None:
     """Change the weights of `model` block by block, given the statistic `record(layer)` of each layer's inputs."""
-    from potstill.compression.architecture import blocks_of
-    from potstill.compression.layerwise import walk
+    from potstill.compression.architecture import stacks_of
 
-    total = len(blocks_of(model)[1])
-    for number, block in enumerate(walk(model, batches)):
+    total = sum(len(blocks) for _, blocks in stacks_of(model))
+    for number, block in enumerate(drawn.walk(model)):
         # recorded before any weight of the block changes: the statistics are of the inputs that its layers were fitted
         # to
         statistics = block.record(record)

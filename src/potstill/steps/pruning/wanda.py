@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 class WandaPrune(LayerwisePrune):
     """Prune the blocks' linear layers by |weight| times input norm (Wanda, Sun et al. 2023, section 3).
 
-    Block by block; embeddings and head stay. Within every output row the same share of weights becomes zero. The folder
-    is a dense one: unstructured zeros make it neither smaller nor faster in vLLM or transformers. Notes hold the share
-    of zeros, what formats for zeros would take, and the agreement with the unpruned model on the calibration answers
-    (fitted to them, so optimistic).
+    Block by block; embeddings and head stay. Of an encoder-decoder first the encoder's blocks, then the decoder's,
+    whose cross-attention reads what the pruned encoder puts out. Within every output row the same share of weights
+    becomes zero. The folder is a dense one: unstructured zeros make it neither smaller nor faster in vLLM or
+    transformers. Notes hold the share of zeros, what formats for zeros would take, and the agreement with the unpruned
+    model on the calibration answers (fitted to them, so optimistic).
 
     >>> rows = LoadRows([{"instruction": "turn on the light", "output": "on"}] * 16)
     >>> show(WandaPrune(student, calibration=rows, sparsity=0.5))
@@ -44,7 +45,7 @@ class WandaPrune(LayerwisePrune):
         before = reference(self, loaded, calibration)
         prune_blocks(
             loaded.model,
-            before.drawn.batches(),
+            before.drawn,
             record=lambda layer: InputNorms(layer.in_features, layer.weight.device),
             change=lambda _, weight, statistics: weight * mask(weight, statistics.norms(), self.sparsity, pattern),
             context=context,

@@ -166,7 +166,7 @@ def publish_as(loaded: Loaded, context: Context, card: Card) -> Path:
     elif loaded.task != "text-generation":
         recipe["runs in"] = "transformers; vLLM does not load a quantized encoder"
     elif architecture_of(loaded.model).has_experts and card.fmt == COMPRESSED_TENSORS:
-        recipe["runs in"] = EXPERTS_RUN_IN
+        recipe["runs in"] = "Potstill" if architecture_of(loaded.model).for_potstill_alone else EXPERTS_RUN_IN
     write_card(
         context.out,
         title=f"{base}, {card.suffix}",

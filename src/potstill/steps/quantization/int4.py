@@ -39,20 +39,19 @@ KERNEL_ROWS = 32
 class QuantizeInt4(FittedStep):
     """Quantize to W4A16: int4 weights in groups that share a 16-bit scale (GPTQ, Frantar et al. 2022, or AWQ).
 
-    Both go block by block on the outputs of the blocks already quantized, and zeros stay zero. GPTQ takes each row
-    from the better of two orders of columns, or rounds it where that is best, and then refines integers and scales.
-    AWQ (Lin et al. 2023) scales inputs where the scale can be folded into what makes them, which needs a decoder,
-    and cuts the range of groups. Embeddings, head, pooler and classifier stay 16-bit. Notes hold the agreement with
-    the 16-bit model on the calibration answers (optimistic, since the weights were fitted to them). Decoders load
-    in vLLM, whose 4-bit kernel needs AVX-512 on a CPU, and in transformers; encoders (BERT) in transformers only;
-    the format holds no GPT-2.
+    Both go block by block on the outputs of the blocks already quantized, and zeros stay zero. GPTQ takes each row from
+    the better of two orders of columns, or rounds it where that is best. AWQ (Lin et al. 2023) scales inputs where the
+    scale can be folded into what makes them, which needs a decoder, and cuts the range of groups. Embeddings, head,
+    pooler and classifier stay 16-bit. Notes hold the agreement with the 16-bit model on the calibration answers
+    (optimistic, since the weights were fitted to them). Decoders load in vLLM, whose 4-bit kernel needs AVX-512 on a
+    CPU, and in transformers; encoders (BERT) in transformers only; the format holds no GPT-2.
 
     >>> rows = LoadRows([{"instruction": "turn on the light", "output": "on"}] * 16)
     >>> show(QuantizeInt4(student, calibration=rows))
     {'parameters': 1049984, 'zeros': 0.1, 'bits': 7}
     """
 
-    version: ClassVar[int] = 4  # GPTQ cuts grids off, and refines integers and scales
+    version: ClassVar[int] = 3  # layers of the same inputs are solved together: the last bit of sums differs
 
     _: KW_ONLY
     group_size: Literal[32, 64, 128] = 32

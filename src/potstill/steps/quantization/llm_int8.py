@@ -28,7 +28,8 @@ class LLMInt8(CalibratedStep):
     half precision and all others are rounded token by token. The folder is in bitsandbytes' format, written by our own
     code, and loads in transformers (on CPU and GPU), not in vLLM: there, use QuantizeInt8. As in that library all
     columns are stored as int8, and those of outliers are multiplied as the half-precision numbers they stand for.
-    Embeddings, head, pooler and classifier stay 16-bit. With `calibration` the agreement is measured.
+    Embeddings, head, pooler and classifier stay 16-bit. GPT-2's layers are held too, Falcon's are not. With
+    `calibration` the agreement is measured.
 
     >>> show(LLMInt8(student))
     {'parameters': 1049984, 'zeros': 0.0, 'bits': 10}

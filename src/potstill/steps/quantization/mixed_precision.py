@@ -42,7 +42,7 @@ class MixedPrecision(FittedStep):
     {'parameters': 1049984, 'zeros': 0.1, 'bits': 9}
     """
 
-    version: ClassVar[int] = 4  # GPTQ cuts grids off, and refines integers and scales
+    version: ClassVar[int] = 3  # harms by curvature
 
     _: KW_ONLY
     bits: Annotated[float, Interval(ge=4, le=16)] = 6.0

@@ -29,7 +29,8 @@ class NF4(CalibratedStep):
     Blocks of 64 weights share a scale, and the scales are themselves 8-bit in blocks of 256 (double quantization).
     Activations stay 16-bit. The folder is in bitsandbytes' format, written by our own code and not by the library,
     which saves wrong weights after an evaluation on a CPU; it loads in transformers, not in vLLM: there, use
-    QuantizeInt4. Embeddings, head, pooler and classifier stay 16-bit. With `calibration` the agreement is measured.
+    QuantizeInt4. Embeddings, head, pooler and classifier stay 16-bit. GPT-2's layers are held too, Falcon's are not.
+    With `calibration` the agreement is measured.
 
     >>> show(NF4(student))
     {'parameters': 1049984, 'zeros': 0.1, 'bits': 8}

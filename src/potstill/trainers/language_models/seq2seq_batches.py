@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from potstill.errors import BadInput
+from potstill.compression.text_pairs import start_token
 from potstill.trainers.loop.examples import Example
 from potstill.trainers.loop.schedule import Reading
 
@@ -30,12 +30,7 @@ def reading(config: ModelConfig) -> Reading:
     Raises:
         BadInput: the config does not name the token that the decoder starts with.
     """
-    start = getattr(config, "decoder_start_token_id", None)
-    if start is None:
-        raise BadInput(
-            f"the config of this {config.model_type} model names no decoder_start_token_id, which its decoder reads "
-            "first: name it in config.json (T5: the padding token; BART: the end token)"
-        )
+    start = start_token(config)
     padding = start if config.pad_token_id is None else config.pad_token_id
     return Reading(partial(parts, start=start, padding=padding), target_logits)
 

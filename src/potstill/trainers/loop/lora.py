@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Interval
 
+from potstill.compression.model_types import READ_BY_KERNELS
 from potstill.errors import BadInput
 from potstill.trainers.loop import experts
 from potstill.trainers.loop.student_model import refuse_quantized
@@ -24,11 +25,6 @@ if TYPE_CHECKING:
 
 ALL_LINEAR = "all-linear"
 """Target that stands for every linear layer but the output one and routers, experts included."""
-
-STATE_SPACE = frozenset(("falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h"))
-"""Types of models whose kernels read some weights themselves (those that peft refuses)."""
-READ_BY_KERNELS = ("out_proj", "conv1d")
-"""Names of these layers."""
 
 
 @dataclass(frozen=True)
@@ -127,10 +123,11 @@ def allowed_targets(base: PretrainedModel, targets: str | tuple[str, ...]) -> st
     Raises:
         BadInput: they name such a layer.
     """
-    if base.config.model_type not in STATE_SPACE:
+    past = READ_BY_KERNELS.get(base.config.model_type)
+    if past is None:
         return targets
     layers = linear_layers(base)
-    unfit = [name for name in layers if name.rpartition(".")[2] in READ_BY_KERNELS]
+    unfit = [name for name in layers if name.rpartition(".")[2] in past]
     if targets == ALL_LINEAR:
         head = base.get_output_embeddings()
         return tuple(name for name in layers if name not in unfit and base.get_submodule(name) is not head)
