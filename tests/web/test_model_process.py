@@ -71,6 +71,20 @@ def test_an_answer_that_nobody_reads_stops_and_the_next_question_has_its_own_ans
     with_process(story)
 
 
+def test_many_that_leave_one_after_the_other_leave_the_next_one_its_own_answer() -> None:
+    async def story(process: ModelProcess) -> None:
+        assert await process.load() == ""
+        for seconds in (0.05, 0.0, 0.001, 0.02, 0.0):
+            reading = [asyncio.create_task(all_of(process.ask({"to": 100_000}))) for _ in range(2)]
+            await asyncio.sleep(seconds)
+            for one in reading:
+                one.cancel()
+        answers = await asyncio.gather(*(all_of(process.ask({"to": number})) for number in (3, 4)))
+        assert [lines[-1]["text"] for lines in answers] == ["3", "4"]
+
+    with_process(story)
+
+
 def test_a_question_that_fails_leaves_the_model_loaded_and_one_that_kills_it_starts_another() -> None:
     async def story(process: ModelProcess) -> None:
         *_, failed = await all_of(process.ask({"fail": "no such token"}))

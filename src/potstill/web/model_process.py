@@ -86,18 +86,18 @@ class ModelProcess:
     async def ask(self, question: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
         """Yield what the process says to a question; when the reader goes, the answer is cancelled."""
         async with self.turn:
-            finished = False
+            finished = True
             try:
                 await self._cleaned()
                 if not (self.alive and self.ready):
                     yield {"state": "loading"}
                     first = await self._loaded()
                     if "error" in first:
-                        finished = True
                         yield first
                         return
                 yield {"state": "asked"}
                 assert self._running is not None, "it was loaded above"
+                finished = False
                 await self._running.send({"ask": dict(question)})
                 while not finished:
                     answer = await self._running.read()
@@ -144,9 +144,11 @@ class ModelProcess:
 
     async def _cleaned(self) -> None:
         """Wait until an answer that nobody waited for is over."""
-        cleaning, self._cleaning = self._cleaning, None
+        cleaning = self._cleaning
         if cleaning is not None:
+            # it is forgotten only when it is over: who waits for it here may go, too
             await asyncio.wait([cleaning])
+            self._cleaning = None
 
     async def _started(self) -> _Running:
         """Return the process, which loads the model now."""
@@ -165,9 +167,8 @@ class ModelProcess:
         return running
 
     async def _cancelled(self) -> None:
-        """Get ready for the next question; a process that still loads, or does not stop soon, is ended."""
-        if self._running is None or not self.ready:
-            await self.stop()
+        """Get ready for the next question; a process that does not stop soon is ended."""
+        if self._running is None:
             return
         try:
             await self._running.send({"cancel": True})
