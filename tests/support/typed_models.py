@@ -273,7 +273,7 @@ def seeing(name: str, seed: int = 0) -> Any:
 
 
 def folder(path: Path, name: str, seed: int = 0, **changes: Any) -> Path:
-    """Save a model, with `changes` of its config, and a tokenizer that it goes with; of one that sees images the text part."""
+    """Save a model, with `changes` of its config, and a tokenizer; of one that sees images the text part."""
     from transformers import AutoTokenizer
 
     _ = _words(path) if name in ENCODERS else tiny.tokenizer(path, 384)

@@ -65,7 +65,8 @@ class GenAI:
         import numpy as np
 
         self.reading.append_tokens(np.array(ids, dtype=np.int32))
-        return np.array(self.reading.get_output("logits"))[0, -1]
+        logits: NDArray[np.float32] = np.array(self.reading.get_output("logits"))[0, -1]
+        return logits
 
     def tokenized(self, text: str) -> Sequence[int]:
         """Return the token ids of `text`."""
