@@ -29,7 +29,9 @@ def test_it_streams_what_the_model_in_memory_answers(
 ) -> None:
     pytest.importorskip(package)
     model = exported.causal(tmp_path / "model", "llama", hidden=128)
-    folder = artifact_of(Export(str(model), format=fmt, precision="f32", name="e"), tmp_path / "store").path  # type: ignore[arg-type]
+    folder = artifact_of(
+        Export(str(model), format=fmt, precision="f32", kernels=False, name="e"), tmp_path / "store"
+    ).path  # type: ignore[arg-type]
     assert served_model(folder, "m").runtime == runtime
     request = Request(CHAT, Sampling(max_tokens=6))
     with Transformers(str(model), dtype="float32").open(threads=1) as session:

@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 import serving_store
+from browser import opened
 from potstill import Endpoint
 from potstill.cli import main
 from potstill.teachers.protocol import Request, Sampling
@@ -148,6 +149,22 @@ def test_the_page_s_chat_streams(server: Server) -> None:
         assert json.loads(events[-1]["text"])["device"] == "light" and events[-1]["done"] == "stop"
         wrong = client.post("/ask", json={**question, "max_tokens": 0}, headers={"origin": server.url})
         assert wrong.status_code == 400 and "max_tokens" in wrong.text
+
+
+@pytest.mark.slow
+def test_the_page_in_a_browser_answers_without_errors_and_shows_what_was_asked_as_text(server: Server) -> None:
+    with opened() as page:
+        page.look_like()
+        page.open(server.page)
+        page.wait("!!document.querySelector('form[data-chat]')")
+        assert page.accessibility() == []
+        page.run("document.querySelector('[name=question]').value = 'turn on the <b>light</b>'")
+        page.run("document.querySelector('form[data-chat]').requestSubmit()")
+        page.wait("/tokens in/.test(document.querySelector('.status')?.textContent ?? '')")
+        said = page.run("[...document.querySelectorAll('.said')].map(one => one.textContent)")
+        assert said[0] == "turn on the <b>light</b>" and "device" in said[1]
+        assert page.run("document.querySelector('.said b')") is None
+        assert page.errors == []
 
 
 @pytest.mark.slow

@@ -68,7 +68,7 @@ def test_a_runtime_can_be_chosen_only_for_a_language_model_that_no_export_binds(
     ("config", "said"),
     [
         ({"architectures": ["BertForTokenClassification"]}, "BertForTokenClassification, which is not served"),
-        ({"architectures": ["T5ForConditionalGeneration"]}, "T5ForConditionalGeneration, which is not served"),
+        ({"architectures": ["T5ForConditionalGeneration"], "is_encoder_decoder": True}, "is an encoder-decoder"),
         ({}, "no architecture"),
         (CAUSAL, "has no tokenizer"),
         (

@@ -6,21 +6,25 @@ import base64
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from starlette.testclient import TestClient
 
 import tiny_encoders
-from potstill.engine.pipeline import Pipeline
-from potstill.engine.progress import Silent
 from potstill.serving.app import application
 from potstill.serving.backend import desk_of
-from potstill.serving.served_model import ServedModel, served_model
+from potstill.serving.served_model import Kind, ServedModel, served_model
 from potstill.serving.text_readers import reader_of
 from potstill.steps import ExportEncoder
 from potstill.web.guard import Tokens
+from running import artifact_of
 
 TEXTS = ["turn on the light", "<b>warm</b> and \u202e dry", "close the blinds " * 60]
+EXPORTS: tuple[tuple[Kind, Literal["onnx", "openvino"], str], ...] = (
+    ("classes", "onnx", "onnxruntime"),
+    ("vectors", "openvino", "openvino"),
+)
 BASE, KEY = "http://127.0.0.1:8765", {"authorization": "Bearer key-of-a-test-123456"}
 
 
@@ -34,30 +38,27 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folders = {"classes": root / "classes", "vectors": root / "vectors"}
     tiny_encoders.classifier(folders["classes"])
     tiny_encoders.sentence_encoder(folders["vectors"])
-    outputs = {
-        f"{fmt} {kind}": ExportEncoder(str(folders[kind]), format=fmt, precision="f32", name=f"{fmt}-{kind}")  # type: ignore[arg-type]
-        for fmt, package in (("onnx", "onnxruntime"), ("openvino", "openvino"))
-        if pytest.importorskip(package)
-        for kind in ("classes", "vectors")
-    }
-    run = Pipeline("texts", outputs=dict(outputs)).run(store=root / "store", watcher=Silent())
-    return folders | {name: Path(run[name].path) for name in outputs}
+    exports = {}
+    for kind, fmt, package in EXPORTS:
+        pytest.importorskip(package)
+        step = ExportEncoder(str(folders[kind]), format=fmt, precision="f32", name=fmt)
+        exports[f"{kind} export"] = artifact_of(step, root / "store").path
+    return folders | exports
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["classes", "vectors"])
-def test_exports_answer_as_the_folder_does(folders: dict[str, Path], kind: str) -> None:
+@pytest.mark.parametrize(("kind", "runtime"), [(kind, package) for kind, _, package in EXPORTS])
+def test_an_export_answers_as_the_folder_does(folders: dict[str, Path], kind: str, runtime: str) -> None:
     own = reader_of(served_model(folders[kind], "m"), 1).read(TEXTS, nothing)
     assert own["cut"] == [2]
     if kind == "classes":
         assert [sum(numbers) for numbers in own["numbers"]] == pytest.approx([1, 1, 1])
-    for fmt, runtime in (("onnx", "onnxruntime"), ("openvino", "openvino")):
-        served = served_model(folders[f"{fmt} {kind}"], "m")
-        assert served.kind == kind and served.runtime.startswith(runtime)
-        exported = reader_of(served, 1).read(TEXTS, nothing)
-        assert (exported["cut"], exported["tokens"]) == (own["cut"], own["tokens"])
-        for one, other in zip(exported["numbers"], own["numbers"], strict=True):
-            assert one == pytest.approx(other, abs=1e-3)
+    served = served_model(folders[f"{kind} export"], "m")
+    assert served.kind == kind and served.runtime.startswith(runtime)
+    exported = reader_of(served, 1).read(TEXTS, nothing)
+    assert (exported["cut"], exported["tokens"]) == (own["cut"], own["tokens"])
+    for one, other in zip(exported["numbers"], own["numbers"], strict=True):
+        assert one == pytest.approx(other, abs=1e-3)
 
 
 def client_of(served: ServedModel) -> TestClient:
@@ -70,7 +71,7 @@ def client_of(served: ServedModel) -> TestClient:
 
 @pytest.fixture(scope="module")
 def classifier(folders: dict[str, Path]) -> Iterator[TestClient]:
-    client = client_of(served_model(folders["onnx classes"], "mood"))
+    client = client_of(served_model(folders["classes export"], "mood"))
     yield client
     client.__exit__(None, None, None)
 

@@ -52,6 +52,11 @@ def served_model(folder: Path, name: str, chosen: RuntimeChoice | None = None) -
     """
     if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
         raise BadInput(f"{folder} holds no config.json, so it is no model that can be served")
+    if _config(folder).get("is_encoder_decoder") and not _has_architecture(folder, CLASSIFIER):
+        raise BadInput(
+            f"{name} is an encoder-decoder, which turns one text into another and holds no chat: it is not served; the "
+            "card and SERVE.md in its folder say how it is run"
+        )
     fmt = format_in(folder)
     if fmt and chosen:
         raise BadInput(f"--runtime {chosen}: {name} was exported for another runtime ({fmt}): leave it out")
@@ -89,9 +94,8 @@ def _exported_decoder(folder: Path, name: str, fmt: str) -> ServedModel:
 
 def _of_hugging_face(folder: Path, name: str, chosen: RuntimeChoice | None) -> ServedModel:
     """Return how a Hugging Face folder is served."""
-    kinds = architectures(folder)
     is_encoder_folder = (folder / "modules.json").is_file()
-    if not is_encoder_folder and any(kind.endswith(CAUSAL) for kind in kinds):
+    if not is_encoder_folder and _has_architecture(folder, CAUSAL):
         return _language_model(folder, name, chosen)
     if chosen:
         raise BadInput(f"--runtime {chosen}: {name} is no language model: leave it out")
@@ -99,11 +103,11 @@ def _of_hugging_face(folder: Path, name: str, chosen: RuntimeChoice | None) -> S
         _need("sentence_transformers", "embeddings")
         return ServedModel(name, str(folder), "vectors", "sentence-transformers")
     _need("transformers", "train")
-    if any(kind.endswith(CLASSIFIER) for kind in kinds):
+    if _has_architecture(folder, CLASSIFIER):
         _refuse_no_classes(folder, name)
         return ServedModel(name, str(folder), "classes", "transformers")
     raise BadInput(
-        f"{name} is {' or '.join(kinds) or 'of no architecture that its config names'}, which is not served: language "
+        f"{name} is {' or '.join(architectures(folder)) or 'of no architecture that its config names'}, which is not served: language "
         f"models ({CAUSAL}), classifiers of texts ({CLASSIFIER}) and sentence encoders (with modules.json) are"
     )
 
@@ -129,6 +133,11 @@ def _language_model(folder: Path, name: str, chosen: RuntimeChoice | None) -> Se
 def architectures(folder: Path) -> list[str]:
     """Return the architectures that a folder's config names."""
     return [str(kind) for kind in _config(folder).get("architectures") or ()]
+
+
+def _has_architecture(folder: Path, end: str) -> bool:
+    """Return whether an architecture that a folder's config names ends so."""
+    return any(kind.endswith(end) for kind in architectures(folder))
 
 
 def card_task(folder: Path) -> str:

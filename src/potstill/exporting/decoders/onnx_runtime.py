@@ -65,8 +65,8 @@ class GenAI:
         import numpy as np
 
         self.reading.append_tokens(np.array(ids, dtype=np.int32))
-        logits: NDArray[np.float32] = np.array(self.reading.get_output("logits"))[0, -1]
-        return logits
+        last: NDArray[np.float32] = np.array(self.reading.get_output("logits"))[0, -1]
+        return last
 
     def tokenized(self, text: str) -> Sequence[int]:
         """Return the token ids of `text`."""
