@@ -106,8 +106,9 @@ def _of_hugging_face(folder: Path, name: str, chosen: RuntimeChoice | None) -> S
     if _has_architecture(folder, CLASSIFIER):
         _refuse_no_classes(folder, name)
         return ServedModel(name, str(folder), "classes", "transformers")
+    kinds = " or ".join(architectures(folder)) or "of no architecture that its config names"
     raise BadInput(
-        f"{name} is {' or '.join(architectures(folder)) or 'of no architecture that its config names'}, which is not served: language "
+        f"{name} is {kinds}, which is not served: language "
         f"models ({CAUSAL}), classifiers of texts ({CLASSIFIER}) and sentence encoders (with modules.json) are"
     )
 
