@@ -1,8 +1,11 @@
 """Run every step on a tiny model of every type, check what it wrote, and write docs/reference/architectures.md.
 
-python scripts/architectures.py [--names 'A;B'] [--columns A,B] [--results FILE] [--page FILE]
+python scripts/architectures.py [--names 'A;B'] [--columns A,B] [--again] [--seconds N] [--results FILE] [--page FILE]
 
-Each cell is a line of FILE (JSON); cells that are there already are not run again. All take ten minutes on one core.
+Each cell is a line of FILE (JSON), by default scripts/architectures.jsonl; what is there already is run with --again
+only, so that a part can be run alone, parts beside each other into files of their own, and the page is written from
+all. All take twenty minutes on one core, half a minute a type; vLLM, which runs only where it is named, 100 seconds a
+type.
 """
 
 from __future__ import annotations
@@ -16,12 +19,16 @@ import sys
 import tempfile
 import time
 import warnings
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+Results = dict[tuple[str, str], dict[str, Any]]
+"""By name of the type and column: the cell."""
 
 
 def main() -> None:
@@ -29,7 +36,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--names", default="", help="types, by semicolon, as their names have commas; all without")
     parser.add_argument("--columns", default="", help="steps, by comma; all without")
-    parser.add_argument("--results", type=Path, default=Path(tempfile.gettempdir()) / "architectures.jsonl")
+    parser.add_argument("--again", action="store_true", help="run cells that are there already once more")
+    parser.add_argument("--results", type=Path, default=ROOT / "scripts" / "architectures.jsonl")
     parser.add_argument("--page", type=Path, help="Markdown file to write from all results")
     parser.add_argument("--seconds", type=float, default=1e9, help="start no cell after so many seconds")
     asked = parser.parse_args()
@@ -44,7 +52,8 @@ def main() -> None:
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as place:
         for number, name in enumerate(names):
-            missing = [column for column in columns if (name, column) not in done and makes_sense(name, column)]
+            missing = [column for column in columns if asked.again or (name, column) not in done]
+            missing = [column for column in missing if makes_sense(name, column)]
             folder = Path(place) / f"model-{number}"
             if missing and time.monotonic() - begun < asked.seconds:
                 typed_models.folder(folder, name)
@@ -54,14 +63,13 @@ def main() -> None:
                 started = time.monotonic()
                 cell = type_matrix.cell(name, column, folder, Path(place) / "work")
                 seconds = round(time.monotonic() - started, 2)
-                line = {"name": name, "column": column, "verdict": cell.verdict, "why": cell.why, "seconds": seconds}
+                why = without_folders(cell.why)
+                line = {"name": name, "column": column, "verdict": cell.verdict, "why": why, "seconds": seconds}
                 done[name, column] = line
                 with asked.results.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(line) + "\n")
-    counts: dict[str, int] = {}
-    for line in done.values():
-        counts[line["verdict"]] = counts.get(line["verdict"], 0) + 1
-    print(counts)
+    write(asked.results, done)
+    print(summary(done))
     if asked.page:
         asked.page.write_text(page(done), encoding="utf-8")
 
@@ -83,13 +91,38 @@ def makes_sense(name: str, column: str) -> bool:
     return not (type_matrix.reads(name) and column in type_matrix.ENCODER_ONLY_LACKS)
 
 
-def results(path: Path) -> dict[tuple[str, str], dict[str, str]]:
+def results(path: Path) -> Results:
     """Return the cells of a file of results."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     return {(line["name"], line["column"]): line for line in map(json.loads, lines)}
 
 
-def page(done: dict[tuple[str, str], dict[str, str]]) -> str:
+def summary(done: Results) -> str:
+    """Return how many cells there are of each verdict, and how long they took: all, and those of the slowest types."""
+    verdicts = Counter(line["verdict"] for line in done.values())
+    seconds: Counter[str] = Counter()
+    for (name, column), line in done.items():
+        seconds[name] += line["seconds"] if column != "vLLM" else 0
+    slowest = ", ".join(f"{name} {taken:.0f} s" for name, taken in seconds.most_common(3))
+    return f"{dict(verdicts)}; {seconds.total():.0f} s without vLLM, the most {slowest}"
+
+
+def write(path: Path, done: Results) -> None:
+    """Write the cells in the order of the tables, each once."""
+    import type_matrix
+    import typed_models
+
+    places = [(name, column) for name in typed_models.ALL for column in type_matrix.COLUMNS]
+    lines = [json.dumps(done[place]) for place in places if place in done]
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def without_folders(text: str) -> str:
+    """Return a reason without the names of folders that are gone."""
+    return re.sub(rf"{tempfile.gettempdir()}/[^\s:;,]*", "FOLDER", text)
+
+
+def page(done: Results) -> str:
     """Return the page: a table for each group of types, and the reasons under it."""
     import type_matrix
     import typed_models
@@ -114,31 +147,29 @@ def page(done: dict[tuple[str, str], dict[str, str]]) -> str:
     return "\n".join(parts)
 
 
-def _shown(line: dict[str, str] | None, reasons: dict[str, int]) -> str:
+def _shown(line: dict[str, Any] | None, reasons: dict[str, int]) -> str:
     """Return a cell; a reason gets a number."""
     if line is None:
         return ""
     if line["verdict"] == "works":
         return "works"
-    # folders that are gone say nothing
-    reason = re.sub(rf"{tempfile.gettempdir()}/[^\s:;,]*", "FOLDER", line["why"]).replace("|", "\\|").replace("\n", " ")
+    reason = without_folders(line["why"]).replace("|", "\\|").replace("\n", " ")
     return f"{line['verdict']} ({reasons.setdefault(reason, len(reasons) + 1)})"
 
 
 HEAD = """# Which steps work on which models
 
 Written by `scripts/architectures.py`: each cell runs the step on a tiny model of the type with random weights, loads
-what it wrote with transformers, and checks what the step promises. *Keep layers* and *depth*: the logits are those of
-the model with the other blocks passed over. *Magnitude*, *Wanda* and *2:4*: bit for bit the dense model under the mask.
-*Width*, *hidden* (with heads) and *Bonsai*: a smaller model that loads. Quantized ones: logits to the bit those of the
-numbers stored, and no further from the original than twice what rounding to nearest is (*NF4* and *GOBO*: it loads,
-within the rounding).
-Exports: read by a runtime, which answers as the model in memory; *vLLM* serves the model of *int8* (where that can't
-be, the 16-bit one), and was run for some types. A number stands for the reason under the table.
-What is said of each type is in one place, `potstill/compression/model_types.py`.
-
-Training (`HardLabel`, `SoftLabel`, with `LoRA` or not) works on every type that transformers loads as a causal model or
-an encoder-decoder, and `Classifier` on every encoder.
+what it wrote with transformers, and checks what the step promises. *Train hard*, *train soft*, *LoRA* and *QLoRA*
+(`HardLabel`, `SoftLabel`; of encoders `Classifier`, whose head is new): the first loss is what transformers gives row
+by row, and the weights change. *Keep layers* and *depth*: the logits are those of the model with the other blocks
+passed over. *Magnitude*, *Wanda* and *2:4*: bit for bit the dense model under the mask. *Width*, *hidden* (with heads)
+and *Bonsai*: a smaller model that loads. Quantized ones: logits to the bit those of the numbers stored, and no further
+from the original than twice what rounding to nearest is (*NF4* and *GOBO*: it loads, within the rounding). Exports:
+read by a runtime, which answers as the model in memory. *Compressed-tensors* and *vLLM* are `Export` of the model of
+*int8* (where that can't be, of the 16-bit one), read by transformers, and served by vLLM on a processor. A number
+stands for the reason under the table. What is said of each type is in one place,
+`potstill/compression/model_types.py`.
 """
 ENCODERS = "*GGUF*, *ONNX* and *OpenVINO* are `Export` for causal models, and `ExportEncoder` here.\n"
 EXPERTS = (

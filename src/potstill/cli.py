@@ -122,6 +122,8 @@ def _looking_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentPa
     for one in (looking, serving):
         one.add_argument("--port", type=int, metavar="P", help="port (default: the first free one from 8765 on)")
         one.add_argument("--no-browser", action="store_true", help="print the address and open nothing")
+    asking = "server that the chat may ask, with the variable of its key if it gets one; may be given several times"
+    looking.add_argument("--endpoint", action="append", default=[], metavar="URL[,VARIABLE]", help=asking)
     logging = _command(subparsers, "log", "print the log of a step", commands.log)
     pushing = _command(subparsers, "push", "push a model or rows to the Hub, with its card", commands.push)
     pushing.add_argument("--dry-run", action="store_true", help="say what would be pushed; ask nobody, push nothing")

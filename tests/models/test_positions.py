@@ -8,7 +8,7 @@ import torch
 import transformers
 
 from potstill.compression.model_types import BEHIND_PADDING
-from potstill.models.positions import positions_of
+from potstill.models.positions import alike_positions, positions_of
 
 SIZES: dict[str, Any] = {
     "hidden_size": 16,
@@ -38,6 +38,14 @@ def test_models_with_a_text_part_and_without_limits() -> None:
     text = transformers.LlamaConfig(max_position_embeddings=77)
     assert positions_of(transformers.LlavaConfig(text_config=text)) == 77  # type: ignore[arg-type] # a ModelConfig
     assert positions_of(transformers.MambaConfig()) is None  # type: ignore[arg-type] # a ModelConfig
+
+
+def test_positions_are_turned_alike_up_to_the_length_of_the_first_training() -> None:
+    rope = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [2.0] * 4, "rope_theta": 1e4}
+    sizes: dict[str, Any] = {"hidden_size": 16, "num_attention_heads": 2, "max_position_embeddings": 64}
+    config = transformers.Phi3Config(**sizes, rope_parameters=rope, original_max_position_embeddings=32)
+    assert alike_positions(config) == 32  # type: ignore[arg-type] # a ModelConfig
+    assert alike_positions(transformers.LlamaConfig(**sizes)) is None  # type: ignore[arg-type] # a ModelConfig
 
 
 @pytest.mark.parametrize("kind", ["roberta", "mpnet"])

@@ -179,7 +179,7 @@ def _served(name: str, model: Path, work: Path) -> tuple[Path, Any]:
     from potstill.errors import BadInput
     from potstill.steps import Export, QuantizeInt8
 
-    wide = typed_models.folder(work / "wide", name, **typed_models.WIDE_HEADS[name])
+    wide = typed_models.folder(work / "wide", name, **typed_models.WIDE_HEADS.get(name, {}))
     try:
         given, _ = compressing.run_step(QuantizeInt8, wide, work, "int8")
         precision = "as is"

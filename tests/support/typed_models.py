@@ -273,14 +273,14 @@ def seeing(name: str, seed: int = 0) -> Any:
 
 
 def folder(path: Path, name: str, seed: int = 0, **changes: Any) -> Path:
-    """Save a model, with `changes` of its config, and a tokenizer that it goes with; of one that sees images the text part."""
+    """Save a model, with `changes` of its config, and a tokenizer; of one that sees images the text part, as it is."""
     from transformers import AutoTokenizer
 
     _ = _words(path) if name in ENCODERS else tiny.tokenizer(path, 384)
     if name in VISION:
         from potstill.compression.text_part import text_model
 
-        text_model(seeing(name)).save_pretrained(path)
+        text_model(seeing(name, seed)).save_pretrained(path)
     else:
         made(name, seed, **changes).save_pretrained(path)
     # transformers splits text by the type's own rule, Qwen2's say: what lies there is then what is loaded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -17,19 +17,21 @@ from starlette.routing import Route
 from potstill.engine.store.artifacts import Store
 from potstill.errors import BadInput, RequestError, described
 from potstill.ui import chat_pages, run_pages, sample_pages, step_pages
+from potstill.ui.chat_endpoints import Allowed
 from potstill.ui.chat_workers import Workers
 from potstill.ui.templating import page
 from potstill.web.guard import HEADERS, HOSTS, Guard, Tokens
 from potstill.web.rendering import ASSETS
 
 
-def application(store: Store, tokens: Tokens, cookie: str) -> Starlette:
+def application(store: Store, tokens: Tokens, cookie: str, endpoints: Sequence[Allowed] = ()) -> Starlette:
     """Return the application over a store.
 
     Args:
         store: what it shows; nothing is written into it.
         tokens: the secrets that let a browser in.
         cookie: name of the cookie.
+        endpoints: servers that the chat may ask, besides those on this machine.
     """
     routes = [
         Route("/", run_pages.runs),
@@ -63,6 +65,7 @@ def application(store: Store, tokens: Tokens, cookie: str) -> Starlette:
     )
     app.state.store = store
     app.state.workers = Workers()
+    app.state.endpoints = tuple(endpoints)
     return app
 
 

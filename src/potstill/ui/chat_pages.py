@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -15,6 +15,7 @@ from potstill.engine.store.run_history import RunHistory
 from potstill.errors import BadInput, RequestError
 from potstill.looking.all_runs import run_of, steps_with_artifacts
 from potstill.prompts import render
+from potstill.ui.chat_endpoints import Allowed
 from potstill.ui.chat_models import ChatModel, ChatPrompt, models_of, prompts_of
 from potstill.ui.chat_workers import Workers
 from potstill.ui.run_pages import back, store_of
@@ -32,7 +33,7 @@ ROLES = ("user", "assistant", "system")
 def chat(request: Request) -> Response:
     """Show the chat; no model is loaded by that."""
     store = store_of(request)
-    run, models, prompts = _offer(store, request.path_params["run"])
+    run, models, prompts = _offer(store, request.path_params["run"], request.app.state.endpoints)
     loaded = request.app.state.workers.loaded()
     return page("chat.html.jinja", run=run, models=models, prompts=prompts, loaded=loaded)
 
@@ -41,7 +42,7 @@ async def ask(request: Request) -> Response:
     """Ask one model; its answer is sent as it grows, and ends when the reader goes."""
     question = await _question(request)
     run = request.path_params["run"]
-    _, models, prompts = await run_in_threadpool(_offer, store_of(request), run)
+    _, models, prompts = await run_in_threadpool(_offer, store_of(request), run, request.app.state.endpoints)
     model = next((one for one in models if one.id == question.get("model")), None)
     if model is None:
         raise RequestError(f"this run has no model {str(question.get('model'))!r:.60}: load the page again")
@@ -65,11 +66,11 @@ async def _answer(workers: Workers, model: ChatModel, question: Mapping[str, Any
         await answers.aclose()  # type: ignore[attr-defined]  # of an async generator
 
 
-def _offer(store: Store, name: str) -> tuple[RunHistory, list[ChatModel], list[ChatPrompt]]:
+def _offer(store: Store, name: str, allowed: Sequence[Allowed]) -> tuple[RunHistory, list[ChatModel], list[ChatPrompt]]:
     """Return a run with the models and prompts that it has."""
     run = run_of(store, name)
     steps = steps_with_artifacts(store, run)
-    return run, models_of(steps), prompts_of(steps)
+    return run, models_of(steps, allowed), prompts_of(steps)
 
 
 async def _question(request: Request) -> dict[str, Any]:

@@ -15,6 +15,13 @@ from potstill.web.model_child import Answer, Show, answer_questions, response_of
 def teacher_of(model: Mapping[str, Any]) -> Teacher:
     """Return the teacher that runs a model: `engine`, `model` and `settings`, as `ChatModel` has them."""
     settings = dict(model["settings"])
+    if model["engine"] == "Endpoint":
+        from potstill.teachers.openai.endpoint import Endpoint
+        from potstill.ui.chat_endpoints import StreamedEndpoint
+
+        settings["without"] = tuple(settings.get("without", ()))
+        # a person waits: two tries more, and not five
+        return StreamedEndpoint(Endpoint(model=model["model"], max_retries=2, **settings))
     if model["engine"] == "VLLM":
         from potstill.teachers.vllm.teacher import VLLM
 

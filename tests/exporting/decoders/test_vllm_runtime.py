@@ -1,4 +1,4 @@
-"""What is seen of a server that starts, and then fails at the first question."""
+"""How vLLM is started, and what is seen of a server that starts and then fails at the first question."""
 
 from __future__ import annotations
 
@@ -7,9 +7,21 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+import exported
+import typed_models
 from potstill.engine.running.services import HOST, Running
 from potstill.errors import PotstillError
+from potstill.exporting.decoders.compressed_tensors import CompressedTensors
 from potstill.exporting.decoders.vllm_runtime import Served
+
+
+@pytest.mark.parametrize(
+    ("name", "room"), [("Phi-4-mini", " --max-model-len 256 --port"), ("Llama 3", " model --port")]
+)
+def test_longrope_is_served_with_the_factors_that_were_measured(tmp_path, name, room):
+    """With room for longer texts vLLM would take those of longer texts for all."""
+    serving = CompressedTensors("bf16").serving(exported.source(typed_models.folder(tmp_path, name)))
+    assert room in serving.command and ("LongRoPE" in serving.more) == ("max" in room)
 
 
 class Failing(BaseHTTPRequestHandler):

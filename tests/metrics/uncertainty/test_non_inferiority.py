@@ -127,7 +127,7 @@ def test_what_is_unknown_of_scores_without_a_range_is_assumed_as_said():
     close = non_inferior_means(losses - 0.004 + rng.uniform(-0.002, 0.002, 60), losses, within=0.02)
     assert close.passed
     assert not non_inferior_means(losses - 0.004, losses, within=0.02, largest=1).passed
-    with pytest.raises(ValueError, match="the largest possible one is 0.001"):
+    with pytest.raises(ValueError, match=r"the largest possible one is 0\.001"):
         non_inferior_means(losses - 0.004, losses, within=0.02, largest=0.001)
 
 

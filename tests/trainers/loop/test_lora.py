@@ -89,6 +89,18 @@ def test_the_4_bit_base_is_really_in_4_bits_and_frozen(tmp_path, student):
     assert learns and all("lora_" in name for name in learns)
 
 
+def test_layers_that_would_stay_in_32_bits_are_refused(tmp_path):
+    """Falcon's multiply by themselves, so that bitsandbytes does not take their place, and says nothing."""
+    import typed_models
+    from potstill.trainers.loop.lora import load_base
+
+    folder = typed_models.folder(tmp_path, "Falcon")
+    with pytest.raises(
+        BadInput, match=r"has a FalconLinear, and \d+% of its weights, such as transformer\.h\.0\..*4 bits"
+    ):
+        load_base(folder, QLoRA(rank=4), torch.float32)
+
+
 @pytest.mark.slow
 def test_a_quantized_run_answers_like_its_4_bit_training(tmp_path, learned):
     context = train(tmp_path, learned, qlora=QLoRA(rank=16))

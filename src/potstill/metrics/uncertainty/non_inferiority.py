@@ -65,9 +65,9 @@ def non_inferior_means(
 ) -> Verdict:
     """Return whether a student's mean score is at most `within` below its teacher's, on the same rows.
 
-    By the bound of `bounded_mean`, whose clusters are those given: Student's interval passes up to four of five students
-    that lose as much as `within` where the loss is rare, as most samples then show less of it. Two models that score
-    alike on all rows pass `within` 0.02 from 183 rows on.
+    By the bound of `bounded_mean`, whose clusters are those given: where a loss of `within` is rare and large, most
+    samples show less of it, and Student's interval passes up to four of five students that have it. Two models that
+    score alike on all rows pass `within` 0.02 from 183 rows on.
 
     Args:
         student: scores [n], more is better.

@@ -71,10 +71,12 @@ def targets_of(model: nn.Module, targets: str | tuple[str, ...]) -> Targets:
 
 
 def refuse_in_4_bits(student: str | Path) -> None:
-    """Make sure that the model in `student` has no experts: they are no linear layers, and would stay in float32.
+    """Make sure that bitsandbytes holds the layers of the model in `student`: else they would stay in float32 unseen.
+
+    It takes the place of plain linear layers and Conv1D: not of experts, and not of layers that multiply by themselves.
 
     Raises:
-        BadInput: it has.
+        BadInput: it doesn't.
     """
     import torch
 
@@ -84,12 +86,15 @@ def refuse_in_4_bits(student: str | Path) -> None:
     # on the meta device it takes no memory
     with torch.device("meta"):
         empty = model_class(student).from_config(config_of(student))
-    names = weights(empty)
+    of_experts = weights(empty)
+    own = [name for name in _layers(empty) if type(empty.get_submodule(name)) is not torch.nn.Linear]
+    names = [*of_experts, *(f"{name}.weight" for name in own)]
     if names:
         held = sum(empty.get_parameter(name).numel() for name in names) / empty.num_parameters()
+        kind = "is a mixture of experts" if of_experts else f"has a {type(empty.get_submodule(own[0])).__name__}"
         raise BadInput(
-            f"qlora: the model {student} is a mixture of experts, and {held:.0%} of its weights, such as {names[0]}, "
-            "can't be held in 4 bits by bitsandbytes: take lora, or a dense student"
+            f"qlora: the model {student} {kind}, and {held:.0%} of its weights, such as {names[0]}, can't be held in 4 "
+            "bits by bitsandbytes: take lora, or another student"
         )
 
 
