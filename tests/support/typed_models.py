@@ -207,7 +207,8 @@ WIDE_HEADS: dict[str, dict[str, Any]] = {
         "rope_parameters": {**LONG, "short_factor": [1.0] * 12, "long_factor": [2.0] * 12},
     },
     **{name: {"num_attention_heads": 2} for name in ("GPT-NeoX, Pythia", "OPT", "OPT-350m")},
-    **{name: {"num_attention_heads": 2} for name in ("Falcon", "Falcon-7B", "Falcon-RW")},
+    # vLLM knows no other feed-forward of a Falcon
+    **{name: {"num_attention_heads": 2, "ffn_hidden_size": 256} for name in ("Falcon", "Falcon-7B", "Falcon-RW")},
     "GPT-2": {"n_head": 2, "num_attention_heads": 2},
     "ERNIE 4.5": {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 32},
     "DeepSeek-V3": {"qk_nope_head_dim": 48, "v_head_dim": 64},

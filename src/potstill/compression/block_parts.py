@@ -42,6 +42,8 @@ class Runtimes:
     """Name of the order of fused rows that llama.cpp's converter writes into the file."""
     genai: Literal["fails", "builds", "builds without a window"] = "fails"
     """Whether the builder of onnxruntime-genai writes the type right from configs of transformers 5."""
+    vllm_lacks: str = ""
+    """What vLLM does not compute as transformers does, in models with this config."""
     executorch: bool = False
     """Whether it was exported to ExecuTorch, and answered there as here."""
 

@@ -208,14 +208,21 @@ def _falcon(config: Any) -> Architecture:
         caches_all_heads=config.new_decoder_architecture,
         heads_kept="ALiBi's slopes depend on the number of heads" if config.alibi else "all share one key and value",
         puts_out_tuple=True,
-        runtimes=Runtimes(llama_layout="jploski"),
+        runtimes=Runtimes(llama_layout="jploski", vllm_lacks=_other_width(config)),
     )
+
+
+def _other_width(config: Any) -> str:
+    """Return what vLLM lacks of a Falcon: it makes room for 4 times the hidden size in each feed-forward."""
+    units, usual = config.ffn_hidden_size, 4 * config.hidden_size
+    return "" if units == usual else f"a feed-forward of {units} units in place of {usual} (ffn_hidden_size)"
 
 
 def _stablelm(config: Any) -> Architecture:
     """StableLM: in a parallel block one norm is read by attention and feed-forward."""
     parallel = (Fold("input_layernorm", (*_QKV, *_GATED)),)
-    base = replace(_LLAMA, folds=parallel) if config.use_parallel_residual else _LLAMA
+    lacks = Runtimes(vllm_lacks="attention and feed-forward that read one norm (use_parallel_residual)")
+    base = replace(_LLAMA, folds=parallel, runtimes=lacks) if config.use_parallel_residual else _LLAMA
     if not config.qk_layernorm:
         return base
     return replace(base, heads="kept", heads_kept="each of its heads has norms of its own")

@@ -10,7 +10,7 @@ import pytest
 import exported
 import typed_models
 from potstill.engine.running.services import HOST, Running
-from potstill.errors import PotstillError
+from potstill.errors import BadInput, PotstillError
 from potstill.exporting.decoders.compressed_tensors import CompressedTensors
 from potstill.exporting.decoders.vllm_runtime import Served
 
@@ -22,6 +22,18 @@ def test_longrope_is_served_with_the_factors_that_were_measured(tmp_path, name, 
     """With room for longer texts vLLM would take those of longer texts for all."""
     serving = CompressedTensors("bf16").serving(exported.source(typed_models.folder(tmp_path, name)))
     assert room in serving.command and ("LongRoPE" in serving.more) == ("max" in room)
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [("StableLM, parallel", "attention and feed-forward that read one norm"), ("Falcon", "of 128 units")],
+)
+def test_what_vllm_computes_otherwise_is_refused(tmp_path, name, what):
+    """It serves the one with a perplexity of 470 in place of 292, and fails on the weights of the other."""
+    source = exported.source(typed_models.folder(tmp_path, name))
+    with pytest.raises(BadInput, match=what):
+        CompressedTensors("bf16").check(source)
+    CompressedTensors("bf16", needs_kernels=False).check(source)
 
 
 class Failing(BaseHTTPRequestHandler):

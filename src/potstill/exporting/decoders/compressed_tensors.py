@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from potstill.compression.architecture import runtimes_of
 from potstill.compression.cpu_kernels import CPUINFO, unserved
 from potstill.compression.quantization_config import quantization
 from potstill.errors import BadInput, MissingExtra
@@ -66,6 +67,12 @@ class CompressedTensors:
             problems.append(
                 f'{lacking}, or export the 16-bit model to format="onnx" or "gguf"; kernels=False makes '
                 "the folder unchecked for elsewhere"
+            )
+        unlike = runtimes_of(source.model.config).vllm_lacks
+        if self.needs_kernels and unlike:
+            problems.append(
+                f"vLLM does not compute {unlike} of the model {source.name} as transformers does: export it to another "
+                'format, such as "gguf" or "openvino"'
             )
         if problems:
             raise BadInput(*problems)
