@@ -21,7 +21,7 @@ from potstill import Pipeline, Step
 from potstill.engine.progress import Silent
 from potstill.looking.cached_store import CachedStore
 from potstill.ui.app import application
-from potstill.ui.guard import Tokens
+from potstill.web.guard import Tokens
 
 BASE = "http://127.0.0.1:8765"
 WORDS = [f"word{number}" for number in range(5_000)]

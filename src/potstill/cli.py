@@ -113,8 +113,17 @@ def _looking_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentPa
     _store_option(comparing)
     looking = _command(subparsers, "ui", "show the store as a local web page, until Ctrl-C", commands.ui)
     looking.add_argument("--store", metavar="DIR", help=STORE)
-    looking.add_argument("--port", type=int, metavar="P", help="port (default: the first free one from 8765 on)")
-    looking.add_argument("--no-browser", action="store_true", help="print the address and open nothing")
+    serving = _command(subparsers, "serve", "serve a finished model on this machine, until Ctrl-C", commands.serve)
+    meant = "key of an artifact, or the start of one; or PIPELINE:OUTPUT, or an output's name, of the last run"
+    serving.add_argument("key", metavar="KEY|OUTPUT", help=meant)
+    serving.add_argument("--store", metavar="DIR", help=STORE)
+    choice = "who serves a language model that was exported for none (default: vllm where it is installed)"
+    serving.add_argument("--runtime", choices=("vllm", "transformers"), help=choice)
+    for one in (looking, serving):
+        one.add_argument("--port", type=int, metavar="P", help="port (default: the first free one from 8765 on)")
+        one.add_argument("--no-browser", action="store_true", help="print the address and open nothing")
+    asking = "server that the chat may ask, with the variable of its key if it gets one; may be given several times"
+    looking.add_argument("--endpoint", action="append", default=[], metavar="URL[,VARIABLE]", help=asking)
     logging = _command(subparsers, "log", "print the log of a step", commands.log)
     pushing = _command(subparsers, "push", "push a model or rows to the Hub, with its card", commands.push)
     pushing.add_argument("--dry-run", action="store_true", help="say what would be pushed; ask nobody, push nothing")

@@ -211,7 +211,15 @@ def ui(options: argparse.Namespace) -> int:
     """Serve the store as a local web page."""
     from potstill.ui.serve import serve
 
-    serve(options.store, options.port, browser=not options.no_browser)
+    serve(options.store, options.port, browser=not options.no_browser, endpoints=options.endpoint)
+    return DONE
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Serve a finished model."""
+    from potstill.serving.serve import serve
+
+    serve(options.store, options.key, options.port, browser=not options.no_browser, runtime=options.runtime)
     return DONE
 
 

@@ -67,7 +67,8 @@ def test_no_difference_found_is_no_proof_and_the_rows_that_are_needed_are_told()
     assert said.startswith("No model is proven to lose at most 2 points of exact match against teacher.")
     assert "The nearest is student: " in said and "lose more" not in said
     assert ruling.missing.smallest > 0.02 and ruling.missing.rows > 100
-    assert f"about {ruling.missing.rows:,} rows are needed" in said
+    assert "The 100 rows of test prove nothing, as they are too few: a loss of more than 2 points" in said
+    assert f"At least 183 are needed, about {ruling.missing.rows:,} where models differ as here." in said
     enough = {name: answered(range(0), n=ruling.missing.rows, size=9) for name in ("teacher", "student")}
     assert ruled(enough)[0].proven
 
@@ -153,7 +154,7 @@ def test_clustered_rows_count_as_fewer():
     kept = {name: {"test": KeptRows((), clusters, ())} for name in models}
     clustered, _ = ruled(models, rows=kept)
     one, other = plain.students[0].gains[0], clustered.students[0].gains[0]
-    assert other.by == "clustered errors" and other.low < one.low and other.p >= one.p
+    assert other.by == "clustered rows" and other.low < one.low and other.p >= one.p
     same, _ = ruled(
         {"teacher": TEACHER, "student": TEACHER}, rows={"student": {"test": KeptRows((), ("a",) * 2_000, ())}}
     )

@@ -407,7 +407,7 @@ def test_a_run_pairs_the_rows_that_evaluations_kept(tmp_path):
     run = Pipeline("paired", outputs={"report": Report(scores)}).run(store=tmp_path / "store")
     [section] = json.loads((run["report"].path / "metrics.json").read_text())["sections"]
     [difference] = section["differences"]
-    assert difference["difference_by"] == "clustered errors"
+    assert difference["difference_by"] == "clustered rows"
     [student] = section["verdict"]["models"]
     assert student["sets"][0]["rows"] == 40
 

@@ -40,6 +40,8 @@ class FaultyServer:
     """Words of the longest prompt."""
     usage: tuple[int, int] = (3, 2)
     """Tokens that it says it read and wrote."""
+    streams: bool = False
+    """Whether it streams where that is asked for, a word at a time; else answers come whole."""
     tries: Counter[str] = field(default_factory=Counter)
     answered: Counter[str] = field(default_factory=Counter)
     statuses: Counter[int] = field(default_factory=Counter)
@@ -105,10 +107,25 @@ class _Handler(BaseHTTPRequestHandler):
         finish = "length" if prompt == "long" else "content_filter" if prompt == "bad" else "stop"
         text = f"re: {prompt}"
         choice = {"text": text} if "prompt" in body else {"message": {"role": "assistant", "content": text}}
+        if state.streams and body.get("stream"):
+            return self.stream(text, finish)
         usage = dict(zip(("prompt_tokens", "completion_tokens"), state.usage, strict=True))
         with state.lock:
             state.answered[prompt] += 1
         return self.reply(200, json.dumps({"choices": [{**choice, "finish_reason": finish}], "usage": usage}))
+
+    def stream(self, text: str, finish: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        words = text.split(" ")
+        deltas = [{"role": "assistant"}, *({"content": word if not n else f" {word}"} for n, word in enumerate(words))]
+        for delta in deltas:
+            self.wfile.write(f"data: {json.dumps({'choices': [{'delta': delta}]})}\n\n: still here\n\n".encode())
+        end = json.dumps({"choices": [{"delta": {}, "finish_reason": finish}]})
+        self.wfile.write(f"data: {end}\n\ndata: [DONE]\n\n".encode())
+        self.close_connection = True
 
     def fail(self, kind: str) -> None:
         if kind == "cut":

@@ -10,7 +10,7 @@ from potstill.engine.pipeline import open_store
 from potstill.looking.all_runs import all_runs
 from potstill.looking.cached_store import CachedStore
 from potstill.ui.app import application
-from potstill.ui.guard import Tokens
+from potstill.web.guard import Tokens
 
 BASE = "http://127.0.0.1:8765"
 

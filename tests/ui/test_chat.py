@@ -177,9 +177,9 @@ def test_who_leaves_cancels_the_answer_and_the_model_answers_the_next_one(store:
                 if "text" in answer:
                     break
             await answers.aclose()  # type: ignore[attr-defined]
-            first = workers._workers[student.id].process.pid
+            first = workers._workers[student.id].pid
             rest = [answer async for answer in workers.ask(student, {**question, "max_tokens": 3})]
-            return first, workers._workers[student.id].process.pid, rest[-1]
+            return first, workers._workers[student.id].pid, rest[-1]
         finally:
             await workers.close()
 

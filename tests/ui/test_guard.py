@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from potstill.ui.guard import HEADERS, Tokens
+from potstill.web.guard import HEADERS, Tokens
 from visiting import BASE, stranger, visitor
 
 HERE = {"origin": BASE}

@@ -17,8 +17,8 @@ from potstill import Pipeline, Step
 from potstill.engine.progress import Silent
 from potstill.looking.cached_store import CachedStore
 from potstill.ui.app import application
-from potstill.ui.guard import Tokens
-from potstill.ui.serve import bound
+from potstill.web.binding import bound
+from potstill.web.guard import Tokens
 from shown_store import make
 from visiting import key_of, run_of
 

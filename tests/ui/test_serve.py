@@ -15,6 +15,7 @@ import pytest
 from potstill.cli import main
 from potstill.errors import MissingExtra, RequestError
 from potstill.ui import serve
+from potstill.web import binding
 
 
 def test_the_command_prints_an_address_that_works_and_ends_with_ctrl_c(tmp_path: Path) -> None:
@@ -33,19 +34,19 @@ def test_the_command_prints_an_address_that_works_and_ends_with_ctrl_c(tmp_path:
 
 
 def test_only_this_machine_is_listened_to_at_the_next_free_port() -> None:
-    with serve.bound(0) as first:
+    with binding.bound(0) as first:
         address, port = first.getsockname()
         assert address == "127.0.0.1"
-        with pytest.raises(RequestError, match=f"port {port} of 127.0.0.1 can't be served"), serve.bound(port):
+        with pytest.raises(RequestError, match=f"port {port} of 127.0.0.1 can't be served"), binding.bound(port):
             pass
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         place = other.getsockname()[1]
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(serve, "PORT", place)
-            with serve.bound(None) as second:
-                assert place < second.getsockname()[1] < place + serve.TRIES
+            patch.setattr(binding, "PORT", place)
+            with binding.bound(None) as second:
+                assert place < second.getsockname()[1] < place + binding.TRIES
 
 
 def test_a_missing_package_names_the_pip_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: object) -> None:

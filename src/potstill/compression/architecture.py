@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from potstill.compression.block_parts import Architecture, Runtimes
+from potstill.compression.block_parts import Architecture
 from potstill.compression.expert_layers import join, take_apart
 from potstill.compression.model_types import DESCRIPTIONS, WHY_NOT
 from potstill.compression.text_part import sees_images
@@ -47,11 +47,6 @@ def architecture_for(config: ModelConfig) -> Architecture:
         )
     description = DESCRIPTIONS[kind]
     return description if isinstance(description, Architecture) else description(config)
-
-
-def runtimes_of(config: ModelConfig) -> Runtimes:
-    """Return what runtimes have built in of models with this `config`: nothing of types that are not described."""
-    return architecture_for(config).runtimes if config.model_type in DESCRIPTIONS else Runtimes()
 
 
 def blocks_of(model: PretrainedModel) -> tuple[str, nn.ModuleList]:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
-from torch import Tensor, nn
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -139,6 +139,8 @@ def query_rows(
         groups: key-value groups of a block.
         size: features of a head.
     """
+    import torch
+
     queries, shared = features(index, per_group * size), features(index, size)
     if not arch.is_fused:
         yield from zip(arch.queries, (queries, shared, shared), strict=True)
@@ -152,6 +154,8 @@ def query_rows(
 
 def unit_rows(arch: Architecture, index: Tensor, units: int) -> Iterator[tuple[str, Tensor]]:
     """Yield each projection that makes feed-forward units, with its rows of some of the `units`."""
+    import torch
+
     rows = torch.cat([index, index + units]) if arch.units_fused else index
     yield from ((path, rows) for path in arch.units)
 
@@ -159,9 +163,12 @@ def unit_rows(arch: Architecture, index: Tensor, units: int) -> Iterator[tuple[s
 def features(heads: Tensor, size: int) -> Tensor:
     """Return the features of `heads` of `size` features each.
 
+    >>> import torch
     >>> features(torch.tensor([0, 2]), 2).tolist()
     [0, 1, 4, 5]
     """
+    import torch
+
     return (heads[:, None] * size + torch.arange(size)).flatten()
 
 

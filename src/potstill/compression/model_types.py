@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from potstill.compression.block_parts import Architecture, Description, Fold, Runtimes
 from potstill.errors import BadInput
+
+if TYPE_CHECKING:
+    from potstill.compression.pretrained import ModelConfig
 
 _QKV = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
 _GATED = ("mlp.gate_proj", "mlp.up_proj")
@@ -352,3 +355,11 @@ READ_BY_KERNELS: Mapping[str, tuple[str, ...]] = dict.fromkeys(
 def types_where(fact: Callable[[Architecture], bool]) -> list[str]:
     """Return the types that a fact is true of, whatever their config says, by name."""
     return sorted(kind for kind, own in DESCRIPTIONS.items() if isinstance(own, Architecture) and fact(own))
+
+
+def runtimes_of(config: ModelConfig) -> Runtimes:
+    """Return what runtimes have built in of models with this `config`: nothing of types that are not described."""
+    description = DESCRIPTIONS.get(config.model_type)
+    if description is None:
+        return Runtimes()
+    return (description if isinstance(description, Architecture) else description(config)).runtimes

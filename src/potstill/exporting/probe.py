@@ -10,10 +10,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
 
     from potstill.compression.pretrained import PretrainedModel
     from potstill.models.protocols import Tokenizer
@@ -92,6 +94,17 @@ class Runtime(Protocol):
 
     def title(self) -> str:
         """Return the runtime's name and version."""
+
+
+@runtime_checkable
+class Stepwise(Protocol):
+    """A runtime that is read token by token, so that whoever serves the model draws each token."""
+
+    def begin(self, count: int) -> None:
+        """Forget what was read, and make room for `count` tokens."""
+
+    def read(self, ids: Sequence[int]) -> NDArray[np.float32]:
+        """Read tokens behind those that were read, and return the logits [V] of the one that follows."""
 
 
 def answers_of(runtime: Runtime, probe: Probe) -> Answers:

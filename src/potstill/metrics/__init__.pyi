@@ -42,6 +42,7 @@ from potstill.metrics.uncertainty.means import mean_interval as mean_interval
 from potstill.metrics.uncertainty.means import seeds_interval as seeds_interval
 from potstill.metrics.uncertainty.non_inferiority import Verdict as Verdict
 from potstill.metrics.uncertainty.non_inferiority import corrected as corrected
+from potstill.metrics.uncertainty.non_inferiority import least_rows as least_rows
 from potstill.metrics.uncertainty.non_inferiority import non_inferior_means as non_inferior_means
 from potstill.metrics.uncertainty.non_inferiority import non_inferior_shares as non_inferior_shares
 from potstill.metrics.uncertainty.paired_shares import bonett_price as bonett_price

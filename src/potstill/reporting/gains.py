@@ -15,7 +15,12 @@ from potstill.metrics.kept_rows import KeptRows
 from potstill.metrics.significance import normal_p
 from potstill.metrics.uncertainty.bootstrap import paired_bootstrap
 from potstill.metrics.uncertainty.interval import Interval
-from potstill.metrics.uncertainty.non_inferiority import Verdict, non_inferior_means, non_inferior_shares
+from potstill.metrics.uncertainty.non_inferiority import (
+    Verdict,
+    least_rows,
+    non_inferior_means,
+    non_inferior_shares,
+)
 from potstill.metrics.uncertainty.paired_shares import discordant
 from potstill.metrics.uncertainty.power import detectable
 from potstill.metrics.uncertainty.unpaired_shares import agresti_caffo
@@ -30,7 +35,7 @@ LOGARITHMS = frozenset({"perplexity", "bits_per_byte"})
 """Figures that are compared by the loss of a token."""
 PLAIN = {"bleu": "chrF", "grade": "grades"}
 """What a gain in figures that are no shares is counted in: BLEU is compared by the chrF of rows."""
-By = Literal["Bonett-Price", "clustered errors", "paired means", "paired bootstrap", "unpaired shares"]
+By = Literal["paired shares", "clustered rows", "paired means", "paired bootstrap", "unpaired shares"]
 """How the interval is made; all but the last pair the rows."""
 UNPAIRED: Literal["unpaired shares"] = "unpaired shares"
 
@@ -55,6 +60,8 @@ class Gain:
     """Rows, or pairs of windows, behind it."""
     by: By
     """How the interval is made."""
+    least: int = 0
+    """From how many rows on the bound can be proven at all; 0 where that is not known."""
 
     @property
     def value(self) -> float:
@@ -110,10 +117,11 @@ def gain_of(first: Measured, second: Measured, figure: Figure, name: str, within
     comparison = comparison or _unpaired(mine, yours, figure, margin)
     if comparison is None:
         return None
-    verdict, rows, by = comparison
+    verdict = comparison.verdict
     if not math.isfinite(verdict.difference.low):
         return None
-    return Gain(name, first.label, second.label, verdict.difference, verdict.p, margin, rows, by)
+    difference, least = verdict.difference, comparison.least
+    return Gain(name, first.label, second.label, difference, verdict.p, margin, comparison.rows, comparison.by, least)
 
 
 def margin_of(figure: Figure, within: float) -> float:
@@ -142,7 +150,18 @@ def gain_text(gain: Gain, figure: Figure) -> str:
     return f"{signed(value)} {PLAIN.get(figure.name, 'points')} ({signed(low)} to {signed(high)})"
 
 
-Comparison = tuple[Verdict, int, By]
+@dataclass(frozen=True)
+class Comparison:
+    """What is known of two models on a test set."""
+
+    verdict: Verdict
+    """The difference, and the p of a loss."""
+    rows: int
+    """Rows, or pairs of windows, behind it."""
+    by: By
+    """How the interval is made."""
+    least: int = 0
+    """From how many rows on the bound can be proven at all; 0 where that is not known."""
 
 
 def _paired(
@@ -163,14 +182,12 @@ def _paired(
     scores = paired_scores(mine, yours)
     if scores is None:
         return None
-    sign, most = (-1.0, 1.0) if figure.name in LOGARITHMS else (1.0, _widest(mine))
+    sign, most = (-1.0, None) if figure.name in LOGARITHMS else (1.0, _widest(mine))
     first_scores, second_scores = [sign * a for a, _ in scores], [sign * b for _, b in scores]
-    if first_scores == second_scores:
-        return _no_row_differs(len(scores), margin, most), len(scores), "paired means"
-    verdict = non_inferior_means(first_scores, second_scores, margin)
-    if not verdict.difference.error > 0:
-        return None  # all rows differ by the same: nothing is known of others
-    return _at_least(verdict, 2.0 ** (1 - len(scores))), len(scores), "paired means"
+    if most is None and first_scores == second_scores:
+        most = 1.0  # nats a token
+    verdict = non_inferior_means(first_scores, second_scores, margin, largest=most)
+    return Comparison(verdict, len(scores), "paired means", 0 if most is None else least_rows(margin, most))
 
 
 def _widest(scores: Mapping[str, Any]) -> float:
@@ -188,24 +205,16 @@ def _sources(row_files: tuple[KeptRows | None, KeptRows | None], count: int) -> 
 def _shares(mine: Sequence[bool], yours: Sequence[bool], sources: list[str] | None, margin: float) -> Comparison:
     """Return what is known of two shares; of clustered rows, the wider of both intervals counts."""
     plain = non_inferior_shares(*discordant(mine, yours), len(mine), margin)
+    least = least_rows(margin)
     if sources is None:
-        return plain, len(mine), "Bonett-Price"
+        return Comparison(plain, len(mine), "paired shares", least)
     clustered = non_inferior_means([float(one) for one in mine], [float(one) for one in yours], margin, sources)
-    many = len(set(sources))
-    if not clustered.difference.error > 0:
-        if not math.isfinite(clustered.difference.low):
-            return clustered, len(mine), "clustered errors"  # one cluster says nothing of others
-        same = list(mine) == list(yours)
-        # where no cluster differs, each counts as a row; where all differ alike, few of them show nothing
-        verdict = _no_row_differs(many, margin, 1.0) if same else _at_least(plain, 2.0 ** (1 - many))
-        return verdict, len(mine), "clustered errors"
     one, other = plain.difference, clustered.difference
     wider = Interval(one.value, min(one.low, other.low), max(one.high, other.high), max(one.error, other.error))
-    return (
-        replace(plain, difference=wider, p=max(plain.p, clustered.p, 2.0 ** (1 - many))),
-        len(mine),
-        "clustered errors",
-    )
+    verdict = replace(plain, difference=wider, p=max(plain.p, clustered.p))
+    # as many sources, of which each has as many rows
+    enough = math.ceil(least * len(mine) / len(set(sources)))
+    return Comparison(verdict, len(mine), "clustered rows", enough)
 
 
 def _spans(row_files: tuple[KeptRows | None, KeptRows | None], margin: float) -> Comparison | None:
@@ -214,31 +223,20 @@ def _spans(row_files: tuple[KeptRows | None, KeptRows | None], margin: float) ->
     if mine is None or yours is None or not mine.spans or len(mine.spans) != len(yours.spans):
         return None
     if mine.spans == yours.spans:
-        return _no_row_differs(len(mine.spans), margin, 1.0), len(mine.spans), "paired bootstrap"
+        verdict = non_inferior_shares(0, 0, len(mine.spans), margin)
+        return Comparison(verdict, len(mine.spans), "paired bootstrap", least_rows(margin))
     bootstrap = paired_bootstrap(mine.spans, yours.spans, _f1)
     difference = bootstrap.difference
     if bootstrap.constant or not difference.error > 0:
         return None
     p = max(_tail((difference.value + margin) / difference.error), 2.0 ** (1 - len(mine.spans)))
-    return Verdict(difference, margin, p, False, False), len(mine.spans), "paired bootstrap"
+    return Comparison(Verdict(difference, margin, p, False, False), len(mine.spans), "paired bootstrap")
 
 
 def _f1(sums: Sequence[float]) -> float:
     """Return F1 from the counts of spans: right, found, there."""
     right, predicted, gold = sums
     return 2 * right / (predicted + gold) if predicted + gold else 0.0
-
-
-def _no_row_differs(rows: int, margin: float, most: float) -> Verdict:
-    """Return what is known where no row differs: that few others will, by Bonett and Price, and each by `most`."""
-    verdict = non_inferior_shares(0, 0, rows, margin / most)
-    one = verdict.difference
-    return replace(verdict, difference=Interval(0.0, one.low * most, one.high * most, one.error * most))
-
-
-def _at_least(verdict: Verdict, p: float) -> Verdict:
-    """Return a verdict with a p that is no smaller than so few rows can show."""
-    return replace(verdict, p=max(verdict.p, p))
 
 
 def _unpaired(mine: Mapping[str, Any], yours: Mapping[str, Any], figure: Figure, margin: float) -> Comparison | None:
@@ -252,11 +250,8 @@ def _unpaired(mine: Mapping[str, Any], yours: Mapping[str, Any], figure: Figure,
     if not difference.error > 0:
         return None  # more rows than a float can tell apart
     middle = (right + 1) / (mine_n + 2) - (others + 1) / (yours_n + 2)
-    return (
-        Verdict(difference, margin, _tail((middle + margin) / difference.error), False, False),
-        min(mine_n, yours_n),
-        UNPAIRED,
-    )
+    verdict = Verdict(difference, margin, _tail((middle + margin) / difference.error), False, False)
+    return Comparison(verdict, min(mine_n, yours_n), UNPAIRED, least_rows(margin))
 
 
 def _tail(z: float) -> float:

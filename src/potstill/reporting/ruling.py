@@ -163,8 +163,8 @@ def _missing(students: Sequence[Student]) -> Missing | None:
     smallest = gain.smallest_margin(len(students))
     if not gain.margin or not gain.difference.error:
         return Missing(gain, smallest, None)
-    # a standard error shrinks with the root of the rows
-    needed = math.ceil(gain.rows * (smallest / gain.margin) ** 2)
+    # a standard error shrinks with the root of the rows; of fewer than the least, none prove anything
+    needed = max(math.ceil(gain.rows * (smallest / gain.margin) ** 2), gain.least)
     return Missing(gain, smallest, needed if needed > gain.rows else None)
 
 

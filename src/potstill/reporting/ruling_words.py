@@ -153,6 +153,12 @@ def _needed(ruling: Ruling) -> list[str]:
         return []
     gain, unit = missing.gain, "windows" if ruling.figure.name in ("perplexity", "bits_per_byte") else "rows"
     bound = margin_text(ruling.figure, missing.smallest)
+    if gain.rows < gain.least:
+        return [
+            f"The {count(gain.rows)} {unit} of {gain.set} prove nothing, as they are too few: a loss of more than "
+            f"{margin_text(ruling.figure, gain.margin)} may not show on any of them. At least {count(gain.least)} are "
+            f"needed, about {count(missing.rows or gain.least)} where models differ as here."
+        ]
     text = (
         f"With the {count(gain.rows)} {unit} of {gain.set}, a model that loses nothing is proven, four times of five, "
         f"to lose at most {bound}"

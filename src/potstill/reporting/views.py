@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from potstill.engine.context import Ancestor
@@ -207,7 +207,10 @@ def _speed_cells(model: Measured, section: Section) -> Iterator[Cell]:
 def _size_cells(model: Measured) -> Iterator[Cell]:
     zeros = (f"{percent(model.zeros, 0)} zeros",) if model.sparse else ()
     bits, parameters, memory = map(model.figure, ("bits_per_weight", "parameters", "peak_memory_bytes"))
-    yield Cell(size(model.bytes), key=model.bytes)
+    engine = model.metrics.get("engine")
+    # labels that rows hold are measured without who wrote them
+    is_there = not isinstance(engine, Mapping) or "labels" not in engine
+    yield Cell(size(model.bytes), () if is_there else ("not measured here",), key=model.bytes)
     yield Cell(times(model.size_ratio), key=model.size_ratio)
     yield Cell(decimal(bits), key=bits)
     yield Cell(short_count(parameters), zeros, key=parameters)

@@ -11,6 +11,7 @@ from potstill.steps.evaluation.cost import MeasureCost as MeasureCost
 from potstill.steps.evaluation.diversity import Diversity as Diversity
 from potstill.steps.evaluation.judged import EvaluateGrades as EvaluateGrades
 from potstill.steps.evaluation.judged import EvaluatePairs as EvaluatePairs
+from potstill.steps.evaluation.labels import EvaluateLabels as EvaluateLabels
 from potstill.steps.evaluation.language_model import Evaluate as Evaluate
 from potstill.steps.evaluation.leak_check import LeakCheck as LeakCheck
 from potstill.steps.evaluation.lm_eval import LMEval as LMEval

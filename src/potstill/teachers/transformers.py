@@ -196,7 +196,8 @@ class TransformersSession:
             return prompt
         asked = (0, request, prompt)
         writing = self._start(asked)
-        return cast("Response", self._draw([asked], [writing], show).response(writing, prompt))
+        drawing = self._draw([asked], [writing], lambda text: show(prompt.opened + text))
+        return cast("Response", drawing.response(writing, prompt))
 
     def _write(self, asked: list[Asked]) -> Iterator[tuple[int, Response]]:
         """Yield generated responses."""

@@ -20,7 +20,8 @@ RANGES = (
 """First and last code points of characters that act on what shows them, or that it can't take: the one list."""
 ACTING = re.compile(f"[{''.join(f'{chr(first)}-{chr(last)}' for first, last in RANGES)}]")
 """Finds one of them."""
-_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#|~&!:])")
+_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#|~&!]|:(?=//))")
+"""Finds what Markdown acts on; of colons only those of addresses, which it makes links of."""
 
 
 def written_out(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -17,18 +17,21 @@ from starlette.routing import Route
 from potstill.engine.store.artifacts import Store
 from potstill.errors import BadInput, RequestError, described
 from potstill.ui import chat_pages, run_pages, sample_pages, step_pages
+from potstill.ui.chat_endpoints import Allowed
 from potstill.ui.chat_workers import Workers
-from potstill.ui.guard import HEADERS, HOSTS, Guard, Tokens
-from potstill.ui.rendering import icon, page, script, styles
+from potstill.ui.templating import page
+from potstill.web.guard import HEADERS, HOSTS, Guard, Tokens
+from potstill.web.rendering import ASSETS
 
 
-def application(store: Store, tokens: Tokens, cookie: str) -> Starlette:
+def application(store: Store, tokens: Tokens, cookie: str, endpoints: Sequence[Allowed] = ()) -> Starlette:
     """Return the application over a store.
 
     Args:
         store: what it shows; nothing is written into it.
         tokens: the secrets that let a browser in.
         cookie: name of the cookie.
+        endpoints: servers that the chat may ask, besides those on this machine.
     """
     routes = [
         Route("/", run_pages.runs),
@@ -49,21 +52,20 @@ def application(store: Store, tokens: Tokens, cookie: str) -> Starlette:
         Route("/step/{key}/lost", step_pages.lost),
         Route("/step/{key}/report", step_pages.report),
         Route("/step/{key}/report/page", step_pages.report_page),
-        Route("/ui.css", _styles),
-        Route("/ui.js", _script),
-        Route("/icon.svg", _icon),
+        *ASSETS,
     ]
     app = Starlette(
         routes=routes,
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False),
-            Middleware(Guard, tokens=tokens, name=cookie),
+            Middleware(Guard, tokens=tokens, name=cookie, command="potstill ui"),
         ],
         exception_handlers={RequestError: _wrong, 404: _nowhere, Exception: _broken},
         lifespan=_lifespan,
     )
     app.state.store = store
     app.state.workers = Workers()
+    app.state.endpoints = tuple(endpoints)
     return app
 
 
@@ -75,21 +77,6 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     finally:
         await app.state.workers.close()
         app.state.store.journal.close()
-
-
-def _styles(_: Request) -> Response:
-    """Return the style sheet."""
-    return Response(styles(), media_type="text/css")
-
-
-def _script(_: Request) -> Response:
-    """Return the script."""
-    return Response(script(), media_type="text/javascript")
-
-
-def _icon(_: Request) -> Response:
-    """Return the icon."""
-    return Response(icon(), media_type="image/svg+xml")
 
 
 def _wrong(request: Request, error: Exception) -> Response:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from potstill.looking.all_runs import Step
+from potstill.ui.chat_endpoints import SETTINGS as ENDPOINT_SETTINGS
+from potstill.ui.chat_endpoints import Allowed, key_variable_for
 
 ENGINES = ("Transformers", "VLLM")
 """Teachers that load a model here."""
@@ -46,12 +48,12 @@ class ChatPrompt:
     """The template."""
 
 
-def models_of(steps: Iterable[Step]) -> list[ChatModel]:
-    """Return the models of a run, teachers first."""
-    models: dict[tuple[str, str], ChatModel] = {}
+def models_of(steps: Iterable[Step], allowed: Sequence[Allowed] = ()) -> list[ChatModel]:
+    """Return the models of a run, teachers first; those behind an address if that is `allowed`, or on this machine."""
+    models: dict[tuple[str, str, str], ChatModel] = {}
     for step in steps:
-        for model in [*_teachers(step), *_students(step)]:
-            models.setdefault((model.engine, model.model), model)
+        for model in [*_teachers(step, allowed), *_students(step)]:
+            models.setdefault((model.engine, model.model, str(model.settings.get("base_url", ""))), model)
     return sorted(models.values(), key=lambda model: model.kind != "teacher")
 
 
@@ -89,14 +91,16 @@ def _pair(value: object) -> str:
     return ""
 
 
-def _teachers(step: Step) -> Iterator[ChatModel]:
-    """Yield the teachers that a step asked and that load a model here."""
+def _teachers(step: Step, allowed: Sequence[Allowed]) -> Iterator[ChatModel]:
+    """Yield the teachers that a step asked and that load a model here, or may be asked at their address."""
     if step.artifact is None:
         return
     covered = step.artifact.manifest.get("identity", {}).get("params", {})
     for name, settings in step.artifact.manifest["params"].items():
         identity = covered.get(name)
         engine = identity[1] if isinstance(identity, list) and len(identity) > 1 and identity[0] == "identity" else ""
+        if engine == "Endpoint" and isinstance(settings, Mapping):
+            yield from _endpoint(step.artifact.key, settings, allowed)
         if engine not in ENGINES or not isinstance(settings, Mapping) or settings.get("trust_remote_code"):
             continue
         model = settings.get("model")
@@ -104,6 +108,16 @@ def _teachers(step: Step) -> Iterator[ChatModel]:
         if isinstance(model, str) and (Path(model).is_dir() or not Path(model).is_absolute()):
             own = {key: settings[key] for key in SETTINGS if settings.get(key) not in (None, "")}
             yield ChatModel(step.artifact.key, Path(model).name or model, "teacher", str(engine), model, own)
+
+
+def _endpoint(key: str, settings: Mapping[str, Any], allowed: Sequence[Allowed]) -> Iterator[ChatModel]:
+    """Yield a teacher behind an address, if that may be asked; the store's own words on keys and hosts don't count."""
+    base_url, model = settings.get("base_url"), settings.get("model")
+    variable = key_variable_for(base_url, allowed) if isinstance(base_url, str) else None
+    if variable is None or not isinstance(model, str):
+        return
+    own = {name: settings[name] for name in ENDPOINT_SETTINGS if settings.get(name) not in (None, "", [], {})}
+    yield ChatModel(key, model, "teacher", "Endpoint", model, {**own, "base_url": base_url, "api_key_env": variable})
 
 
 def _students(step: Step) -> Iterator[ChatModel]:

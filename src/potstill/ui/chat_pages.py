@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -15,11 +15,12 @@ from potstill.engine.store.run_history import RunHistory
 from potstill.errors import BadInput, RequestError
 from potstill.looking.all_runs import run_of, steps_with_artifacts
 from potstill.prompts import render
-from potstill.ui import live
+from potstill.ui.chat_endpoints import Allowed
 from potstill.ui.chat_models import ChatModel, ChatPrompt, models_of, prompts_of
 from potstill.ui.chat_workers import Workers
-from potstill.ui.rendering import page
 from potstill.ui.run_pages import back, store_of
+from potstill.ui.templating import page
+from potstill.web.events import event, stream
 
 MOST_BYTES = 2**20
 """Bytes of a question with all that was said before."""
@@ -32,7 +33,7 @@ ROLES = ("user", "assistant", "system")
 def chat(request: Request) -> Response:
     """Show the chat; no model is loaded by that."""
     store = store_of(request)
-    run, models, prompts = _offer(store, request.path_params["run"])
+    run, models, prompts = _offer(store, request.path_params["run"], request.app.state.endpoints)
     loaded = request.app.state.workers.loaded()
     return page("chat.html.jinja", run=run, models=models, prompts=prompts, loaded=loaded)
 
@@ -41,11 +42,11 @@ async def ask(request: Request) -> Response:
     """Ask one model; its answer is sent as it grows, and ends when the reader goes."""
     question = await _question(request)
     run = request.path_params["run"]
-    _, models, prompts = await run_in_threadpool(_offer, store_of(request), run)
+    _, models, prompts = await run_in_threadpool(_offer, store_of(request), run, request.app.state.endpoints)
     model = next((one for one in models if one.id == question.get("model")), None)
     if model is None:
         raise RequestError(f"this run has no model {str(question.get('model'))!r:.60}: load the page again")
-    return live.stream(_answer(request.app.state.workers, model, _asked(question, prompts)))
+    return stream(_answer(request.app.state.workers, model, _asked(question, prompts)))
 
 
 async def stop(request: Request) -> Response:
@@ -59,17 +60,17 @@ async def _answer(workers: Workers, model: ChatModel, question: Mapping[str, Any
     answers = workers.ask(model, question)
     try:
         async for answer in answers:
-            yield live.event(answer)
+            yield event(answer)
     finally:
         # at once, and not when the garbage is collected: the model would go on writing for nobody
         await answers.aclose()  # type: ignore[attr-defined]  # of an async generator
 
 
-def _offer(store: Store, name: str) -> tuple[RunHistory, list[ChatModel], list[ChatPrompt]]:
+def _offer(store: Store, name: str, allowed: Sequence[Allowed]) -> tuple[RunHistory, list[ChatModel], list[ChatPrompt]]:
     """Return a run with the models and prompts that it has."""
     run = run_of(store, name)
     steps = steps_with_artifacts(store, run)
-    return run, models_of(steps), prompts_of(steps)
+    return run, models_of(steps, allowed), prompts_of(steps)
 
 
 async def _question(request: Request) -> dict[str, Any]:

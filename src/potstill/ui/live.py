@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
+
+from potstill.web.events import event
 
 POLL_SECONDS = 1.0
 """How often files are looked at; network file systems notify of nothing."""
@@ -20,17 +20,6 @@ TAIL_BYTES = 60_000
 """Of a log, what is sent of it at first."""
 MOST_BYTES = 250_000
 """Of a log, what is sent at a time."""
-
-
-def event(data: object, *, name: str = "message", place: str = "") -> bytes:
-    """Return one event; its data are JSON, which has no line break."""
-    lines = [*([f"id: {place}"] if place else []), f"event: {name}", f"data: {json.dumps(data)}"]
-    return ("\n".join(lines) + "\n\n").encode()
-
-
-def stream(events: AsyncIterator[bytes]) -> StreamingResponse:
-    """Return the answer that sends events until its reader goes."""
-    return StreamingResponse(events, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
 
 async def changes(request: Request, fragment: Callable[[], tuple[str, bool]]) -> AsyncIterator[bytes]:

@@ -19,8 +19,10 @@ from potstill.looking.runs import steps_of
 from potstill.looking.samples import answers_of
 from potstill.ui import live
 from potstill.ui.chat_models import models_of
-from potstill.ui.rendering import Values, page, rendered
+from potstill.ui.templating import page, rendered
 from potstill.ui.views import WORDS, graph_of, note_of, progress_of, share_of
+from potstill.web.events import stream
+from potstill.web.rendering import Values
 
 
 def store_of(request: Request) -> Store:
@@ -38,7 +40,7 @@ def runs(request: Request) -> Response:
 def runs_live(request: Request) -> Response:
     """Send the list of runs whenever it changes."""
     store = store_of(request)
-    return live.stream(live.changes(request, lambda: (rendered("runs_table.html.jinja", _runs(store)), False)))
+    return stream(live.changes(request, lambda: (rendered("runs_table.html.jinja", _runs(store)), False)))
 
 
 def artifacts(request: Request) -> Response:
@@ -75,7 +77,7 @@ def run_live(request: Request) -> Response:
         history = run_of(store, name)
         return rendered("run_steps.html.jinja", {"run": history, **_run(store, history)}), history.state != "running"
 
-    return live.stream(live.changes(request, fragment))
+    return stream(live.changes(request, fragment))
 
 
 async def diff(request: Request) -> Response:

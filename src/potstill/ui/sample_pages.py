@@ -8,9 +8,9 @@ from starlette.responses import Response
 from potstill.errors import RequestError
 from potstill.looking.all_runs import run_of, steps_with_artifacts
 from potstill.looking.samples import SampleQuery, answers_of, marked, side_by_side
-from potstill.ui.rendering import page
 from potstill.ui.run_pages import store_of
 from potstill.ui.step_pages import link_of, whole_number
+from potstill.ui.templating import page
 
 SIZES = (10, 25, 100)
 """Rows a page."""

@@ -3,52 +3,45 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import importlib.util
-import socket
 import threading
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from potstill.engine.pipeline import open_store
 from potstill.engine.terminal import say
-from potstill.errors import MissingExtra, RequestError
 from potstill.looking.cached_store import CachedStore
+from potstill.web.binding import HOST, bound, need_packages
 
-HOST = "127.0.0.1"
-"""The only address that is served."""
-PORT = 8765
-"""The first port that is tried."""
-TRIES = 20
-"""Ports that are tried where none is given."""
 PACKAGES = ("starlette", "uvicorn", "duckdb")
 """What the extra `ui` brings."""
 
 
-def serve(store: str | None, port: int | None, *, browser: bool) -> None:
+def serve(store: str | None, port: int | None, *, browser: bool, endpoints: Sequence[str] = ()) -> None:
     """Serve the page over a store until Ctrl-C.
 
     Args:
         store: its folder, as `--store` takes it; one that is empty or not there yet is shown as such.
         port: port to serve at; None takes the first free one from `PORT` on.
         browser: whether to open the page in the browser.
+        endpoints: servers that the chat may ask, each `URL` or `URL,VARIABLE` with that of its key.
 
     Raises:
         MissingExtra: a package is not installed.
         RequestError: the port can't be had.
+        BadInput: an endpoint is no address.
     """
-    for package in PACKAGES:
-        if importlib.util.find_spec(package) is None:
-            raise MissingExtra("potstill ui", package, "ui")
+    need_packages("potstill ui", PACKAGES)
     import uvicorn
 
     from potstill.ui.app import application
-    from potstill.ui.guard import Tokens
+    from potstill.ui.chat_endpoints import allowed_of
+    from potstill.web.guard import Tokens
 
+    allowed = allowed_of(endpoints)
     tokens, opened = Tokens(), CachedStore(open_store(store).root)
     with bound(port) as listening:
         at = listening.getsockname()[1]
-        app = application(opened, tokens, f"potstill-{at}")
+        app = application(opened, tokens, f"potstill-{at}", allowed)
         # streams never end by themselves: they are given a second
         config = uvicorn.Config(
             app,
@@ -64,26 +57,3 @@ def serve(store: str | None, port: int | None, *, browser: bool) -> None:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listening])
-
-
-@contextlib.contextmanager
-def bound(port: int | None) -> Iterator[socket.socket]:
-    """Yield a socket of this machine: at `port`, or at the first free one from `PORT` on.
-
-    Raises:
-        RequestError: it can't be had.
-    """
-    ports = range(PORT, PORT + TRIES) if port is None else [port]
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        for one in ports:
-            try:
-                listening.bind((HOST, one))
-                listening.listen(128)
-            except OSError as error:
-                if error.errno != errno.EADDRINUSE or one == ports[-1]:
-                    text = f"port {one} of {HOST} can't be served ({error}): give another with --port, 0 for a free one"
-                    raise RequestError(text) from error
-            else:
-                break
-        yield listening

@@ -21,9 +21,11 @@ from potstill.looking.paging import OPERATORS, Filter, Query, whole_row
 from potstill.looking.paging import page as row_page
 from potstill.looking.rows import EVALUATED
 from potstill.ui import live
-from potstill.ui.rendering import HALVES, Values, page
 from potstill.ui.run_pages import store_of
+from potstill.ui.templating import page
 from potstill.ui.views import FIGURES, curves_of, figures_of
+from potstill.web.events import stream
+from potstill.web.rendering import HALVES, Values
 
 REPORT_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
@@ -83,7 +85,7 @@ def log(request: Request) -> Response:
 def log_live(request: Request) -> Response:
     """Send what is added to a step's log."""
     store, key = _key(request)
-    return live.stream(live.tail(request, lambda: log_path(store, key)))
+    return stream(live.tail(request, lambda: log_path(store, key)))
 
 
 def log_path(store: Store, key: str) -> tuple[Path | None, bool]:

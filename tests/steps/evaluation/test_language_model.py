@@ -189,3 +189,14 @@ def test_a_real_model_through_vllm(tmp_path):
     assert result["peak_memory_bytes"] > 100e6
     assert result["engine"]["label"] == "model"
     assert len(result["examples"]) == 4
+
+
+def test_a_template_of_other_columns_asks_for_those_and_the_right_answer_alone(tmp_path):
+    prompt = "{% block user %}{{ question }}{% endblock %}"
+    given = Dataset.from_dict({"question": ["ask", "say"], "answer": ["ask", "no"]})
+    step = Evaluate(EchoTeacher(), given, prompt=prompt, gold="answer", latency_requests=1)
+    assert tuple(step.needs()["rows"]) == ("question", "answer")
+    asked = step.questions({"test": given})
+    assert [(one.instruction, one.expected) for one in asked] == [("ask", "ask"), ("say", "no")]
+    with pytest.raises(BadInput, match="question"):
+        step.questions({"test": Dataset.from_dict({"question": [None], "answer": ["x"]})})

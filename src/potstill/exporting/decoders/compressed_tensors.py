@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from potstill.compression.architecture import runtimes_of
 from potstill.compression.cpu_kernels import CPUINFO, unserved
+from potstill.compression.model_types import runtimes_of
 from potstill.compression.quantization_config import quantization
 from potstill.errors import BadInput, MissingExtra
 from potstill.exporting.exporter import Serving, Source, Written

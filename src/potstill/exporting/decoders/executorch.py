@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from potstill.compression.architecture import runtimes_of
-from potstill.compression.model_types import types_where
+from potstill.compression.model_types import runtimes_of, types_where
 from potstill.errors import BadInput
 from potstill.exporting.exporter import Serving, Source, Written, need_packages
 from potstill.exporting.silence import quiet

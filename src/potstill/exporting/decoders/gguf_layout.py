@@ -11,8 +11,9 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from potstill.compression.architecture import architecture_for, head_size, key_value_heads, runtimes_of
+from potstill.compression.architecture import architecture_for, head_size, key_value_heads
 from potstill.compression.block_parts import Architecture
+from potstill.compression.model_types import runtimes_of
 from potstill.errors import BadInput
 from potstill.models.positions import alike_positions
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from potstill.compression.architecture import architecture_for
 from potstill.errors import PotstillError
@@ -16,6 +16,10 @@ from potstill.exporting.probe import InMemory, ends_in
 from potstill.models.attention import apply_cap
 from potstill.models.loading import config_of, pretrained
 from potstill.models.positions import positions_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 SMALLEST = 512
 """Tokens of a text that llama.cpp makes room for at first."""
@@ -84,13 +88,14 @@ def filled(folder: Path, config: Any) -> Any:
 class LlamaCpp:
     """llama.cpp through the package llama-cpp-python."""
 
-    def __init__(self, folder: Path, threads: int = 1) -> None:
-        """Load the file in `folder`."""
+    def __init__(self, folder: Path, threads: int = 1, *, scores: bool = True) -> None:
+        """Load the file in `folder`; without `scores` no logits are kept, and `log_probabilities` has none."""
         import llama_cpp
 
         self.version = f"llama.cpp (llama-cpp-python {llama_cpp.__version__})"
         self.longest = positions_of(config_of(folder))
         self.ends = ends_in(folder)
+        self.scores = scores
         self.path, self.threads = str(folder / FILE), max(1, threads)
         self.model: Any = self._loaded(SMALLEST)
 
@@ -99,7 +104,7 @@ class LlamaCpp:
         import numpy as np
 
         first = max(1, len(ids) // 2) if at_once is None else min(at_once, len(ids) - 1)
-        self._begin(len(ids))
+        self.begin(len(ids))
         self.model.eval(list(ids[:first]))
         for token in ids[first:-1]:
             self.model.eval([token])
@@ -107,13 +112,10 @@ class LlamaCpp:
 
     def continued(self, ids: Sequence[int], count: int) -> Sequence[int]:
         """Return the tokens that greedy decoding adds."""
-        self._begin(len(ids) + count)
+        self.begin(len(ids) + count)
         tokens: list[int] = []
-        read = list(ids)
         while len(tokens) < count and not (tokens and tokens[-1] in self.ends):
-            self.model.eval(read)
-            read = [int(self.model.scores[self.model.n_tokens - 1].argmax())]
-            tokens += read
+            tokens.append(int(self.read(tokens[-1:] or ids).argmax()))
         return tokens
 
     def tokenized(self, text: str) -> Sequence[int]:
@@ -128,7 +130,7 @@ class LlamaCpp:
         """Free the model while the library is still there."""
         self.model.close()
 
-    def _begin(self, count: int) -> None:
+    def begin(self, count: int) -> None:
         """Forget what was read, and make room for a text of `count` tokens.
 
         Room costs memory for each token whether it is used or not, so it grows with the texts: models read 100,000.
@@ -138,6 +140,16 @@ class LlamaCpp:
             self.model.close()
             self.model = self._loaded(max(count, 2 * room))
         self.model.reset()
+
+    def read(self, ids: Sequence[int]) -> NDArray[np.float32]:
+        """Read tokens behind those that were read, and return the logits [V] of the one that follows."""
+        import llama_cpp
+        import numpy as np
+
+        self.model.eval(list(ids))
+        # the package keeps logits only where it keeps those of all tokens, a row of the vocabulary for each
+        last = llama_cpp.llama_get_logits_ith(self.model.ctx, -1)
+        return np.ctypeslib.as_array(last, shape=(self.model.n_vocab(),)).copy()
 
     def _loaded(self, room: int) -> Any:
         """Return the model with room for texts of `room` tokens, or as many as it reads."""
@@ -150,6 +162,6 @@ class LlamaCpp:
             # by default it reads prompts with all processors, whatever the run is allowed
             n_threads=self.threads,
             n_threads_batch=self.threads,
-            logits_all=True,
+            logits_all=self.scores,
             verbose=False,
         )

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from potstill.exporting.decoders.onnx import context_length
 from potstill.exporting.logprobs import chosen
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class GenAI:
@@ -25,6 +29,7 @@ class GenAI:
         self.model = onnxruntime_genai.Model(config)
         self.tokenizer = onnxruntime_genai.Tokenizer(self.model)
         self.longest = context_length(folder)
+        self.reading: Any = None
 
     def log_probabilities(self, ids: Sequence[int], at_once: int | None = None) -> Sequence[float]:
         """Return log p of `ids[1:]`: the first `at_once` are read together, the rest token by token from the cache."""
@@ -50,6 +55,18 @@ class GenAI:
             generator.generate_next_token()
             tokens.append(int(generator.get_next_tokens()[0]))
         return tokens
+
+    def begin(self, count: int) -> None:
+        """Forget what was read, and make room for a text of `count` tokens."""
+        self.reading = self._generator(count)
+
+    def read(self, ids: Sequence[int]) -> NDArray[np.float32]:
+        """Read tokens behind those that were read, and return the logits [V] of the one that follows."""
+        import numpy as np
+
+        self.reading.append_tokens(np.array(ids, dtype=np.int32))
+        last: NDArray[np.float32] = np.array(self.reading.get_output("logits"))[0, -1]
+        return last
 
     def tokenized(self, text: str) -> Sequence[int]:
         """Return the token ids of `text`."""

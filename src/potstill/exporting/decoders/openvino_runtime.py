@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from potstill.exporting.decoders.openvino import FILE, without_telemetry
 from potstill.exporting.logprobs import chosen
 from potstill.exporting.probe import ends_in
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class OpenVINO:
@@ -30,6 +34,7 @@ class OpenVINO:
         self.tokenizer = core.compile_model(str(folder / "openvino_tokenizer.xml"), "CPU")
         self.version = openvino.__version__
         self.ends = ends_in(folder)
+        self.past = 0
 
     def log_probabilities(self, ids: Sequence[int], at_once: int | None = None) -> Sequence[float]:
         """Return log p of `ids[1:]`: the first `at_once` are read together, the rest token by token from the cache."""
@@ -43,13 +48,22 @@ class OpenVINO:
 
     def continued(self, ids: Sequence[int], count: int) -> Sequence[int]:
         """Return the tokens that greedy decoding adds."""
-        self.request.reset_state()
-        last = self._read(ids, 0)[-1]
-        tokens = [int(last.argmax())]
+        self.begin(len(ids) + count)
+        tokens = [int(self.read(ids).argmax())]
         while len(tokens) < count and tokens[-1] not in self.ends:
-            last = self._read(tokens[-1:], len(ids) + len(tokens) - 1)[-1]
-            tokens.append(int(last.argmax()))
+            tokens.append(int(self.read(tokens[-1:]).argmax()))
         return tokens
+
+    def begin(self, count: int) -> None:
+        """Forget what was read; the cache grows by itself."""
+        self.request.reset_state()
+        self.past = 0
+
+    def read(self, ids: Sequence[int]) -> NDArray[np.float32]:
+        """Read tokens behind those that were read, and return the logits [V] of the one that follows."""
+        last: NDArray[np.float32] = self._read(ids, self.past)[-1]
+        self.past += len(ids)
+        return last
 
     def tokenized(self, text: str) -> Sequence[int]:
         """Return the token ids of `text`."""

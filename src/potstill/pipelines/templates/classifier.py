@@ -11,8 +11,8 @@ from potstill.data import home  # real:
 from potstill.steps import (
     ClassifyWithTeacher,
     Decontaminate,
-    Evaluate,
     EvaluateClassifier,
+    EvaluateLabels,
     ExportEncoder,
     LeakCheck,
     LoadJSON,
@@ -51,9 +51,11 @@ student = Classifier(labels, student=STUDENT, epochs=5, batch_size=16, learning_
 export = ExportEncoder(student, precision="int8", probe=labels)
 
 # the teacher, the student and what is deployed, on what people have labelled
-asked = Evaluate(teacher, Rename(test, {"text": "instruction", "label": "output"}), prompt=prompt, max_tokens=16)
+asked = ClassifyWithTeacher(
+    Rename(test, {"label": "gold"}), teacher=teacher, text="text", prompt=prompt, classes=LABELS
+)
 scores = {name: EvaluateClassifier(model, test) for name, model in {"student": student, "int8": export}.items()}
 leaks = LeakCheck(labels, test, column="text")
-report = Report({"teacher": asked, **scores, "leaks": leaks}, title="A classifier, distilled")
+report = Report({"teacher": EvaluateLabels(asked), **scores, "leaks": leaks}, title="A classifier, distilled")
 
 pipeline = Pipeline("classifier", outputs={"report": report, "model": export})

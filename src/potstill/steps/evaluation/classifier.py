@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from potstill.errors import BadInput
-from potstill.metrics.answers import against_most_common, packed, wilson
-from potstill.metrics.classification import class_scores, macro_f1
 from potstill.models.identity import export_in, folder_of
 from potstill.models.loading import config_of
 from potstill.models.positions import positions_of
-from potstill.steps.evaluation.class_rows import CLASS_COLUMNS, Answer, calibration, class_rows
+from potstill.steps.evaluation.class_figures import class_figures
+from potstill.steps.evaluation.class_rows import CLASS_COLUMNS, Answer, class_rows
 from potstill.steps.evaluation.classifier_base import (
     ClassEvaluation,
     Reader,
@@ -128,21 +127,4 @@ class EvaluateClassifier(ClassEvaluation):
         Raises:
             BadInput: none of its labels is a class of the model.
         """
-        unknown = self.unknown(expected, names, test)
-        predicted = [str(answer.prediction) for answer in answers]
-        right = [prediction == label for prediction, label in zip(predicted, expected, strict=True)]
-        accuracy = wilson(sum(right), len(expected))
-        scores = class_scores(expected, predicted)
-        return {
-            "n": len(expected),
-            "accuracy": accuracy.value,
-            "accuracy_low": accuracy.low,
-            "accuracy_high": accuracy.high,
-            "macro_f1": macro_f1(scores),
-            "worst": self.lowest(scores),
-            "mixed_up": self.mixed_up(expected, predicted, "rows"),
-            "unknown_labels": unknown,
-            **calibration(answers, right),
-            **against_most_common(expected, right),
-            "row_right": packed(right),
-        }
+        return class_figures(expected, answers, self.unknown(expected, names, test), self.worst)

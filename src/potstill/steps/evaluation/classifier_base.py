@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 
     from potstill.compression.pretrained import ModelConfig, PretrainedModel
     from potstill.engine.context import Context
-    from potstill.metrics.classification import ClassScore
 
 
 class ClassEvaluation(Step):
@@ -148,16 +146,6 @@ class ClassEvaluation(Step):
                 f"model knows {', '.join(classes[:5])}, ...; name the right column with label="
             )
         return unknown
-
-    def lowest(self, scores: Iterable[ClassScore]) -> list[dict[str, Any]]:
-        """Return the classes with the lowest F1, the worst first."""
-        return [asdict(score) for score in sorted(scores, key=lambda score: (score.f1, score.label))[: self.worst]]
-
-    def mixed_up(self, expected: Iterable[str], predicted: Iterable[str], unit: str) -> list[dict[str, Any]]:
-        """Return the pairs that are mixed up most, and how often, in a field that the `unit` names."""
-        mixed = Counter((a, b) for a, b in zip(expected, predicted, strict=True) if a != b)
-        most = sorted(mixed.items(), key=lambda item: (-item[1], item[0]))[: self.worst]
-        return [{"label": a, "predicted": b, unit: count} for (a, b), count in most]
 
 
 @dataclass

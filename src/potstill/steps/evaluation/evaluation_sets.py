@@ -30,7 +30,7 @@ def columns_of(prompt: str, gold: str = "") -> tuple[str, ...]:
     """Return the columns that a test set needs for the template `prompt`, with right answers in the column `gold`."""
     if takes_conversations(prompt):
         return (*required_variables(prompt), *([gold] if gold else []))
-    return ("instruction", gold or "output")
+    return tuple(dict.fromkeys((*required_variables(prompt), gold or "output")))
 
 
 def exchange_in(prompt: str, row: Mapping[str, Any], gold: str = "") -> tuple[str, Chat, tuple[str, ...]] | str:
@@ -40,14 +40,16 @@ def exchange_in(prompt: str, row: Mapping[str, Any], gold: str = "") -> tuple[st
     assistant's last turn.
     """
     talks = takes_conversations(prompt)
-    needed = () if talks else ("instruction",) if gold else ("instruction", "output")
+    shown = () if talks else tuple(name for name in required_variables(prompt) if name == "instruction")
+    needed = shown if talks or gold else (*shown, "output")
     missing = [field for field in needed if not isinstance(row.get(field), str)]
     if missing:
         return f"{' and '.join(missing)} must be text"
     chat = rendered(prompt, row)
     if not isinstance(chat, list):
         return chat.reason
-    asked = chat[-1]["content"] if talks else row["instruction"]
+    # a template of other columns has no one that is asked
+    asked = row["instruction"] if shown else chat[-1]["content"]
     if gold:
         value = row.get(gold)
         right = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list | tuple) else ()

@@ -16,6 +16,7 @@ from potstill.models.identity import folder_of
 from potstill.models.loading import config_of
 from potstill.models.positions import positions_of
 from potstill.models.word_tokens import KIND, first_tokens, reads_words
+from potstill.steps.evaluation.class_figures import lowest, mixed_up
 from potstill.steps.evaluation.class_rows import WORD_COLUMNS, Answer, word_rows
 from potstill.steps.evaluation.classifier_base import (
     ClassEvaluation,
@@ -149,8 +150,8 @@ class EvaluateTokenClassifier(ClassEvaluation):
             "recall": scores.total.recall,
             "f1": scores.total.f1,
             "macro_f1": macro_f1(scores.types) if scores.types else 0.0,
-            "worst": self.lowest(scores.types),
-            "mixed_up": self.mixed_up(expected_words, predicted_words, "words"),
+            "worst": lowest(scores.types, self.worst),
+            "mixed_up": mixed_up(expected_words, predicted_words, "words", self.worst),
             "unknown_labels": unknown,
             "row_right": packed([own == right for own, right in zip(predicted, expected, strict=True)]),
         }

@@ -112,8 +112,9 @@ class QuantizeInt8(CalibratedStep):
         may = {f"{path}.{number}.{name}" for number in range(len(modules)) for name in names}
         weights = {path: layer.weight.numel() for path, layer in layers.items()}
         total = sum(weights.values())
-        # blocks of some models lack one of them, or have experts in its place
-        wide = left_wide(harm, weights, may & layers.keys(), int(self.wide * total))
+        # blocks of some models lack one of them, or have experts in its place; gates of experts keep 16 bits anyway
+        own = {path: harm[path] for path in layers if path in harm}
+        wide = left_wide(own, weights, may & own.keys(), int(self.wide * total))
         share = sum(weights[path] for path in wide) / total
         context.notes["wide"] = {"harms": dict(harm), "layers": wide, "share": share}
         return wide

@@ -88,6 +88,8 @@ class Guard:
     """The secrets."""
     name: str
     """Name of the cookie: browsers send cookies to every port of a machine, so each server has its own."""
+    command: str
+    """The command that printed the address, for messages."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or refuse."""
@@ -115,12 +117,12 @@ class Guard:
         token = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         if scope["path"] == "/" and scope["method"] == "GET" and token:
             if not self.tokens.admits(token):
-                return refusal("This token is not valid (any more): use the address that `potstill ui` printed.")
+                return refusal(f"This token is not valid (any more): use the address that `{self.command}` printed.")
             welcome = HTMLResponse(WELCOME)
             welcome.set_cookie(self.name, self.tokens.cookie, httponly=True, samesite="strict", path="/")
             return welcome
         if not equal(_cookie(headers.get("cookie", ""), self.name), self.tokens.cookie):
-            return refusal("Open the address that `potstill ui` printed, with its token.")
+            return refusal(f"Open the address that `{self.command}` printed, with its token.")
         return None
 
 

@@ -6,17 +6,21 @@ import json
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from starlette.responses import HTMLResponse
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
 
 from potstill.reporting import number_formats
 from potstill.text.inert import of_javascript, written_out
 
 HERE = Path(__file__).parent
+"""This room, with the frame of all pages, the script and the style sheet."""
 HALVES = re.compile("[\ud800-\udfff]")
 """Halves of characters, which can't be written."""
 LONGEST = 2_000
@@ -25,21 +29,27 @@ Values = dict[str, Any]
 """What a template gets."""
 
 
-def page(template: str, status: int = 200, **values: object) -> HTMLResponse:
-    """Return a page; `values` are the template's own variables."""
-    return HTMLResponse(rendered(template, values), status)
+@dataclass(frozen=True)
+class Templates:
+    """The templates of one room, and those that all pages share."""
+
+    folder: Path
+    """Where the room's own are."""
+
+    def page(self, template: str, status: int = 200, **values: object) -> HTMLResponse:
+        """Return a page; `values` are the template's own variables."""
+        return HTMLResponse(self.rendered(template, values), status)
+
+    def rendered(self, template: str, values: Mapping[str, object]) -> str:
+        """Return what a template makes of `values`, as text that can be written."""
+        return HALVES.sub("\ufffd", environment(self.folder).get_template(template).render(values))
 
 
-def rendered(template: str, values: Mapping[str, object]) -> str:
-    """Return what a template makes of `values`, as text that can be written."""
-    return HALVES.sub("\ufffd", environment().get_template(template).render(values))
-
-
-@lru_cache(maxsize=1)
-def environment() -> Environment:
-    """Return the environment of all templates, the report's among them."""
+@lru_cache(maxsize=4)
+def environment(folder: Path) -> Environment:
+    """Return the environment of the templates in `folder`, with the shared ones and the report's."""
     templates = Environment(
-        loader=FileSystemLoader([HERE / "templates", HERE.parent / "reporting"]),
+        loader=FileSystemLoader([folder, HERE / "templates", HERE.parent / "reporting"]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -77,15 +87,26 @@ def iso(moment: float | None) -> str:
 
 def styles() -> str:
     """Return the report's style sheet with what the pages here add."""
-    report = environment().get_template("report.css.jinja").render()
+    report = environment(HERE / "templates").get_template("report.css.jinja").render()
     return f"{report}\n{(HERE / 'static' / 'ui.css').read_text(encoding='utf-8')}"
 
 
 def script() -> str:
     """Return the one script, with the report's tools for pages and the list of characters that act."""
-    return environment().get_template("ui.js.jinja").render(acting=of_javascript())
+    return environment(HERE / "templates").get_template("ui.js.jinja").render(acting=of_javascript())
 
 
-def icon() -> str:
-    """Return the icon."""
-    return (HERE / "static" / "icon.svg").read_text(encoding="utf-8")
+def _styles(_: Request) -> Response:
+    return Response(styles(), media_type="text/css")
+
+
+def _script(_: Request) -> Response:
+    return Response(script(), media_type="text/javascript")
+
+
+def _icon(_: Request) -> Response:
+    return Response((HERE / "static" / "icon.svg").read_text(encoding="utf-8"), media_type="image/svg+xml")
+
+
+ASSETS = (Route("/ui.css", _styles), Route("/ui.js", _script), Route("/icon.svg", _icon))
+"""The addresses that every page of a local server loads."""
