@@ -12,6 +12,7 @@ import smollm2
 from potstill.compression.layerwise import block_layers
 from potstill.compression.quantization import rounding
 from potstill.compression.quantization.activations import quantized_activations
+from potstill.steps.compression.calibration import Calibration
 from potstill.steps.quantization.int4 import awq_layers, gptq_layers
 from potstill.steps.quantization.smoothing import Smoothing, smooth
 
@@ -87,7 +88,8 @@ def test_gptq_and_awq_lose_less_than_rounding(model, source, texts, exact, tmp_p
 
 def test_searched_strengths_lose_less_in_8_bits_than_rounding(model, source, texts, exact, tmp_path):
     losses = []
-    for smoothing in (Smoothing(), smooth(model, [texts[0]], None, compressing.context(tmp_path))):
+    drawn = Calibration([(ids, 0) for ids in texts[0]], cut=0)
+    for smoothing in (Smoothing(), smooth(model, drawn, "search", compressing.context(tmp_path))):
         subject = model if smoothing.columns else smollm2.model(source, BLOCKS)
         layers = block_layers(subject)
         for path, layer in layers.items():
