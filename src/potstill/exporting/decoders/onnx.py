@@ -69,7 +69,7 @@ class ONNX:
         if built == "fails":
             supported = ", ".join(types_where(lambda arch: arch.runtimes.genai != "fails"))
             raise BadInput(
-                f"onnxruntime-genai can't build a {config.model_type} model here; supported are {supported}: take one "
+                f"onnxruntime-genai can't build models of type {config.model_type!r} here; supported are {supported}: take one "
                 'of these, or format="openvino" or "gguf"'
             )
         if built == "builds without a window" and window and window < LONGEST:
