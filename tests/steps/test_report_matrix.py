@@ -29,6 +29,7 @@ from potstill.steps import (
     EvaluateChoices,
     EvaluateClassifier,
     EvaluateGrades,
+    EvaluateLabels,
     EvaluatePairs,
     EvaluatePerplexity,
     EvaluateTokenClassifier,
@@ -68,7 +69,15 @@ TASK = {
     "doc_to_target": "output",
     "metric_list": [{"metric": "acc"}],
 }
-ASKED = ("EvaluateChoices", "EvaluateAgreement", "EvaluateGrades", "EvaluatePairs", "LMEval", "MeasureCost")
+ASKED = (
+    "EvaluateChoices",
+    "EvaluateAgreement",
+    "EvaluateGrades",
+    "EvaluatePairs",
+    "EvaluateLabels",
+    "LMEval",
+    "MeasureCost",
+)
 OTHERS = ("SizeTable", "LeakCheck", "own")
 KINDS = [*(kind.__name__ for kind in ROWS), *ASKED, *OTHERS]
 
@@ -91,6 +100,7 @@ def asked(causal, folder):
     model = Transformers(str(causal))
     rows = [{"id": text, "instruction": text, "choices": ["on", "off"], "output": "on"} for text in TEXTS]
     data, source = Dataset.from_list(rows), LoadRows(rows)
+    labels = [{"id": text, "text": text, "label": "on", "gold": "on"} for text in TEXTS]
     judge = Scripted(say=lambda request: "A" if "[Start of answer A]" in request.messages[-1]["content"] else "4")
 
     def context(name):
@@ -104,6 +114,7 @@ def asked(causal, folder):
         ),
         "EvaluateGrades": EvaluateGrades(source, teacher=judge, criterion="right").run(data, judge, context("grades")),
         "EvaluatePairs": EvaluatePairs(source, source, teacher=judge).run(data, data, judge, context("pairs")),
+        "EvaluateLabels": EvaluateLabels(LoadRows(labels)).run(Dataset.from_list(labels), context("labels")),
         "MeasureCost": {"costs": {"student": {"label": "student", **summary([cost])}}, "protocol": {"threads": 1}},
     }
     if importlib.util.find_spec("lm_eval") is not None:

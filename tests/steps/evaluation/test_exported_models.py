@@ -69,7 +69,8 @@ def written(tmp_path_factory, causal, classifier):
             home = importlib.import_module(f"potstill.steps.exporting.{module}")
             source = home.load(str(classifier)) if encoder else home.load(str(causal), quantized=False)
             home._carry(source, out)
-            step("model", format=fmt, precision="f32")._exporter().write(source, out)
+            given = () if encoder else (source,)
+            step("model", format=fmt, precision="f32")._exporter(*given).write(source, out)
         return result[fmt, encoder]
 
     return write

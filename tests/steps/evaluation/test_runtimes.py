@@ -39,7 +39,7 @@ def written(tmp_path_factory):
             out = tmp_path_factory.mktemp(fmt)
             source = export.load(str(TEACHER), quantized=False)
             export._carry(source, out)
-            Export("model", format=fmt, precision="f32")._exporter().write(source, out)
+            Export("model", format=fmt, precision="f32")._exporter(source).write(source, out)
             folders[fmt] = out
         return folders[fmt]
 

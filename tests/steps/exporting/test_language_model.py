@@ -111,8 +111,9 @@ def test_a_format_whose_runtime_is_missing_names_the_pip_line(folder, monkeypatc
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *rest: None if name == package else actual(name, *rest)
     )
+    source = exported.source(folder)
     with pytest.raises(MissingExtra) as caught:
-        Export(str(folder), format=format)._exporter().check(exported.source(folder))
+        Export(str(folder), format=format)._exporter(source).check(source)
     assert line in str(caught.value)
 
 

@@ -143,7 +143,7 @@ def test_all_that_is_wrong_is_said_together(qwen, tmp_path):
 
 def test_heads_alone_of_a_type_without_a_head_size(tmp_path):
     path = folder(tmp_path / "model", "bert")
-    with pytest.raises(BadInput, match=r"bert model has no head_dim.*2 heads go with hidden_size=16"):
+    with pytest.raises(BadInput, match=r"a model of type 'bert' has no head_dim.*2 heads go with hidden_size=16"):
         width(path, tmp_path, texts(), text="text", heads=2)
 
 
