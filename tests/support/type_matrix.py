@@ -87,7 +87,9 @@ def _step(kind: str, **fields: Any) -> Callable[[str, Path, Path], tuple[Path, A
         # an expert of these models has 64 units, others' feed-forward layers 128
         if name in typed_models.EXPERT_MODELS and "intermediate_size" in own:
             own["intermediate_size"] = 32
-        blind = own.pop("blind", False) or (name in typed_models.ENCODER_DECODERS and kind in CAN_BE_BLIND)
+        # what asks for the activations must see some, or it would do nothing unseen
+        can_be_blind = kind in CAN_BE_BLIND and "smoothquant" not in own
+        blind = own.pop("blind", False) or (name in typed_models.ENCODER_DECODERS and can_be_blind)
         given = {} if blind else _given(name)
         if own.pop("label", False) and reads(name):
             given["label"] = "label"

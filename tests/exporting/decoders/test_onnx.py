@@ -64,7 +64,7 @@ def test_an_architecture_that_the_builder_lacks(tmp_path):
 
     tiny.tokenizer(tmp_path)
     GPT2LMHeadModel(GPT2Config(vocab_size=400, n_embd=32, n_layer=1, n_head=2)).save_pretrained(tmp_path)
-    with pytest.raises(BadInput, match="can't build a gpt2 model here; supported are ernie4_5, gemma"):
+    with pytest.raises(BadInput, match="can't build models of type 'gpt2' here; supported are ernie4_5, gemma"):
         ONNX().check(load(str(tmp_path), quantized=False))
 
 

@@ -69,8 +69,8 @@ class ONNX:
         if built == "fails":
             supported = ", ".join(types_where(lambda arch: arch.runtimes.genai != "fails"))
             raise BadInput(
-                f"onnxruntime-genai can't build a {config.model_type} model here; supported are {supported}: take one "
-                'of these, or format="openvino" or "gguf"'
+                f"onnxruntime-genai can't build models of type {config.model_type!r} here; supported are {supported}: "
+                'take one of these, or format="openvino" or "gguf"'
             )
         if built == "builds without a window" and window and window < LONGEST:
             raise BadInput(
