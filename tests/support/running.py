@@ -34,9 +34,9 @@ class Here:
         """Do nothing: nothing is left."""
 
 
-def artifact_of(node: Any, store: Path) -> Artifact:
-    """Run a step and all that it needs, light ones in this process; return what it made."""
-    with closing(Local(forks=False)) as place:
+def artifact_of(node: Any, store: Path, *, here: bool = False) -> Artifact:
+    """Run a step and all that it needs, light ones (or all) in this process; return what it made."""
+    with closing(Here() if here else Local(forks=False)) as place:
         return Pipeline("test", outputs={"made": node}).run(store=store, watcher=Silent(), executor=place)["made"]
 
 
