@@ -98,7 +98,7 @@ class Runtime(Protocol):
 
 @runtime_checkable
 class Stepwise(Protocol):
-    """A runtime that is read token by token, so that whoever serves the model draws each token."""
+    """A runtime that is read token by token, so that the server draws each token."""
 
     def begin(self, count: int) -> None:
         """Forget what was read, and make room for `count` tokens."""

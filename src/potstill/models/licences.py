@@ -220,7 +220,7 @@ def named(place: str) -> str:
     """Return what a source is called: its Hub id, the last part of its path, or its address without a secret.
 
     A password stands before the host of an address, and what signs it behind the question mark. The folder in which a
-    file lies may be called after whoever it belongs to.
+    file lies may be named after its owner.
 
     >>> named("https://me:secret@example.com/seeds.jsonl?token=abc")
     'https://example.com/seeds.jsonl'

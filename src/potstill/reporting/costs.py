@@ -9,7 +9,7 @@ from typing import Any
 from potstill.reporting.kinds import number
 
 SIZES = ("weights_bytes", "folder_bytes", "bits_per_weight", "parameters", "nonzero_parameters")
-"""Figures of a model's files, which are the same whoever counts them."""
+"""Figures of a model's files, the same from every step that counts them."""
 LATENCIES = ("first_token_ms_p50", "first_token_ms_p95")
 AT = "tokens_per_s_at_"
 """What the names of throughputs begin with; the number of requests at once follows."""

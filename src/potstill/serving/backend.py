@@ -92,7 +92,7 @@ def desk_of(served: ServedModel) -> Desk:
 
 
 async def while_here(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Return the result of `work`, which is cancelled when whoever sent the request goes.
+    """Return the result of `work`, which is cancelled when the client disconnects.
 
     Raises:
         Gone: they went.
@@ -112,6 +112,6 @@ async def while_here(request: Request, work: Coroutine[Any, Any, T]) -> T:
 
 
 async def _left(request: Request) -> None:
-    """Return when whoever sent the request, all of which was read, has gone."""
+    """Return when the client, whose request was read whole, has disconnected."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

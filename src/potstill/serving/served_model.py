@@ -35,7 +35,7 @@ class ServedModel:
     runtime: str
     """Who answers: a name of `exporting.exporter.RuntimeName`, or `onnxruntime` and `sentence-transformers`."""
     note: str = ""
-    """What whoever starts it should know: why it isn't the fastest runtime."""
+    """Notice at the start: why it isn't the fastest runtime."""
 
 
 def served_model(folder: Path, name: str, chosen: RuntimeChoice | None = None) -> ServedModel:

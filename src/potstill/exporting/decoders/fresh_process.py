@@ -32,7 +32,7 @@ def fresh_answers(runtime: RuntimeName, folder: Path, probe: Probe, seconds: flo
 def opened(runtime: RuntimeName, folder: Path, threads: int = 1) -> Runtime:
     """Load the export in `folder` with `runtime`, which takes `threads`.
 
-    Those of transformers and ExecuTorch are the process's own: whoever calls has set them.
+    Those of transformers and ExecuTorch are the process's own: the caller has set them.
     """
     match runtime:
         case "transformers":

@@ -1,4 +1,4 @@
-"""Figures of classes on a test set, whoever named them."""
+"""Metrics of classes on a test set, for models and for labels in rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evaluate the labels that rows hold, whoever wrote them: a teacher, rules, people."""
+"""Evaluate the labels that rows hold, by a teacher, rules or people."""
 
 from __future__ import annotations
 
