@@ -156,8 +156,8 @@ MOVED: dict[str, str] = {
 """What keys call modules of Potstill that have moved, by the name that they have now.
 
 Keys name Potstill's functions and classes by module, those that are given as parameters and those that code of the
-user's builds on, so a module that moves keeps the name in keys that it had first, and no result is lost. Whoever moves
-a module adds one entry for each, such as `"potstill.engine.step": "potstill.step"`; of one that moves again, only the
+user's builds on, so a module that moves keeps the name in keys that it had first, and no result is lost. When a module
+moves, add one entry for each, such as `"potstill.engine.step": "potstill.step"`; of one that moves again, only the
 left side changes. A module that is split has an entry for each part; two can't become one whose functions and classes
 are in keys. Classes keep their names: those are in keys without their module. Where code looks for one of Potstill's
 modules by name, it asks for the old one. `tests/support/golden_keys.json` tells which keys a move would change.
@@ -228,5 +228,5 @@ def install() -> None:
 
 
 def _warn(old: str, new: str, level: int) -> None:
-    """Warn whoever uses an old name."""
+    """Warn the user of an old name."""
     warnings.warn(f"{old} has moved to {new}; the old name goes with the next release", DeprecationWarning, level)

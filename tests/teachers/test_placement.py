@@ -21,7 +21,7 @@ class Copy(Step):
 
     def run(self) -> Path:
         """Return a folder."""
-        raise NotImplementedError
+        return Path()
 
 
 def test_a_teacher_that_loads_nothing_is_asked_by_the_process_of_the_run() -> None:

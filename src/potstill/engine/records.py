@@ -14,7 +14,7 @@ from potstill.errors import StepFailed
 
 
 class Watcher(Protocol):
-    """Whoever shows a run: a live display, plain lines, or nobody."""
+    """What shows a run: a live display, plain lines, or nothing."""
 
     def planned(self, steps: list[str]) -> None:
         """Take the names of all steps of the run, in order."""

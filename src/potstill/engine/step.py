@@ -263,7 +263,7 @@ class RowsOutput:
 
         Args:
             only_with: parameter without which (false, zero, empty) a step has no such output; empty: it always has.
-            otherwise: what to do then, for whoever asks for the output.
+            otherwise: what to do then, for a user who asks for the output.
         """
         self.name = ""
         self.only_with = only_with

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from potstill.errors import BadInput
-from potstill.models.attention import apply_cap
+from potstill.models.corrected import CAP
 from potstill.models.weights import beside, weight_files
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ NAMED = 4
 """Most tensors that a message names."""
 TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "forced_bos_token_id")
 """What stays of settings of generation that transformers would not save again."""
+UNCAPPED = ("sdpa", "paged|sdpa")
+"""Implementations of attention that silently ignore the bound of its logits; others apply it."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -100,6 +102,20 @@ def pretrained(
     apply_cap(model)
     loaded: PretrainedModel = model
     return loaded
+
+
+def apply_cap(model: PretrainedModel) -> None:
+    """Have `model` bound its attention's logits, as its config says and as vLLM and llama.cpp do.
+
+    transformers computes attention by PyTorch's kernel by default, which knows no bound: the model that is trained
+    would be another than the one that is served.
+    """
+    config = model.config
+    parts = [config, config.get_text_config(), *(getattr(config, part, None) for part in ("encoder", "decoder"))]
+    if not any(getattr(part, CAP, None) for part in parts):
+        return
+    if any(getattr(part, "_attn_implementation", None) in UNCAPPED for part in parts):
+        model.set_attn_implementation("eager")
 
 
 def _quantized_experts(kind: Any, folder: Path, options: Mapping[str, Any]) -> PretrainedModel | None:

@@ -78,5 +78,5 @@ class Compress(Course):
     @cached_property
     def table(self) -> SizeTable:
         """The step that measures the sizes: a row for the first model and one for each stage."""
-        # no part of the course: whoever only wants the last model does not run it
+        # not among the stages: a pipeline that only needs the last model does not run it
         return SizeTable((self.model, *self), stages=("model", *self.stages), budget=self.budget)

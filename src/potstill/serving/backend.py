@@ -40,7 +40,7 @@ class Busy(Exception):
 
 
 class Gone(Exception):
-    """Whoever asked has gone."""
+    """The client has gone."""
 
 
 @dataclass

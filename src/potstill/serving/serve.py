@@ -8,8 +8,6 @@ import os
 import secrets
 import socket
 import sys
-import threading
-import webbrowser
 
 from potstill.engine.pipeline import open_store
 from potstill.engine.terminal import say
@@ -17,6 +15,7 @@ from potstill.errors import BadInput, PotstillError, RequestError
 from potstill.looking.outputs import named
 from potstill.serving.served_model import FEATURE, RuntimeChoice, ServedModel, served_model
 from potstill.web.binding import HOST, bound, need_packages
+from potstill.web.local_server import open_browser, page_address, server_of
 
 PACKAGES = ("starlette", "uvicorn")
 """What the server itself needs, of the extra `ui`."""
@@ -69,8 +68,6 @@ def key_of_programs() -> str:
 
 async def _serve(served: ServedModel, listening: socket.socket, key: str, *, browser: bool) -> None:
     """Load the model, say where it is, and serve it."""
-    import uvicorn
-
     from potstill.serving.app import application
     from potstill.serving.backend import desk_of
     from potstill.web.guard import Tokens
@@ -85,22 +82,12 @@ async def _serve(served: ServedModel, listening: socket.socket, key: str, *, bro
         if problem:
             raise PotstillError(f"{served.name} can't be served: {problem}")
         shown = f"that of {KEY_VARIABLE}" if os.environ.get(KEY_VARIABLE) else key
-        say(f"http://{HOST}:{port}/?token={tokens.token}")
+        say(page_address(port, tokens.token))
         say(f"for programs: http://{HOST}:{port}/v1, model {served.name}, key: {shown}\nCtrl-C ends it")
         if browser:
-            address = f"http://{HOST}:{port}/?token={tokens.once()}"
-            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+            open_browser(port, tokens)
         app = application(desk, tokens, f"potstill-serve-{port}", key)
-        # a stream is given a second to end
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            lifespan="on",
-            timeout_graceful_shutdown=1,
-        )
-        await uvicorn.Server(config).serve(sockets=[listening])
+        await server_of(app).serve(sockets=[listening])
     finally:
         # also where Ctrl-C ends the loading, and nothing can be waited for
         desk.backend.kill()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-import webbrowser
 from collections.abc import Sequence
 
 from potstill.engine.pipeline import open_store
 from potstill.engine.terminal import say
 from potstill.looking.cached_store import CachedStore
-from potstill.web.binding import HOST, bound, need_packages
+from potstill.web.binding import bound, need_packages
+from potstill.web.local_server import open_browser, page_address, server_of
 
 PACKAGES = ("starlette", "uvicorn", "duckdb")
 """What the extra `ui` brings."""
@@ -31,8 +30,6 @@ def serve(store: str | None, port: int | None, *, browser: bool, endpoints: Sequ
         BadInput: an endpoint is no address.
     """
     need_packages("potstill ui", PACKAGES)
-    import uvicorn
-
     from potstill.ui.app import application
     from potstill.ui.chat_endpoints import allowed_of
     from potstill.web.guard import Tokens
@@ -42,18 +39,9 @@ def serve(store: str | None, port: int | None, *, browser: bool, endpoints: Sequ
     with bound(port) as listening:
         at = listening.getsockname()[1]
         app = application(opened, tokens, f"potstill-{at}", allowed)
-        # streams never end by themselves: they are given a second
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            lifespan="on",
-            timeout_graceful_shutdown=1,
-        )
-        say(f"{opened.root}\nhttp://{HOST}:{at}/?token={tokens.token}\nCtrl-C ends it")
+        server = server_of(app)
+        say(f"{opened.root}\n{page_address(at, tokens.token)}\nCtrl-C ends it")
         if browser:
-            address = f"http://{HOST}:{at}/?token={tokens.once()}"
-            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+            open_browser(at, tokens)
         with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[listening])
+            server.run(sockets=[listening])

@@ -25,7 +25,7 @@ Answer = Callable[[Mapping[str, Any], Show], dict[str, Any]]
 
 
 class Cancelled(Exception):
-    """Whoever asked has gone."""
+    """The reader has gone."""
 
 
 def answer_questions(opened: Callable[[Mapping[str, Any]], AbstractContextManager[Answer]]) -> int:

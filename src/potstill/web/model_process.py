@@ -106,7 +106,7 @@ class ModelProcess:
             finally:
                 self.used = time.monotonic()
                 if not finished:
-                    # nothing can be waited for here, where the reader was cancelled: whoever asks next waits for it
+                    # nothing can be waited for here, where the reader was cancelled: the next question waits for it
                     self._cleaning = asyncio.create_task(self._cancelled())
 
     async def stop(self) -> None:

@@ -75,7 +75,7 @@ def _signals() -> tuple[Any, ...]:
 def _has_children() -> bool:
     """Return whether there is a child process, running or not waited for."""
     try:
-        # WNOWAIT leaves the exit status to whoever started the child
+        # WNOWAIT leaves the exit status to the code that waits for the child
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
         return False

@@ -53,7 +53,7 @@ class Runner:
     threads: int = 1
     """Threads a step."""
     services: Services | None = None
-    """What steps share beyond their own end; whoever made them stops them."""
+    """What steps share beyond their own end; its owner stops them."""
     interrupts: Interrupts = field(default_factory=Interrupts)
     """Whether the run was asked to end."""
     records: dict[int, Record] = field(default_factory=dict)
@@ -83,7 +83,7 @@ class Runner:
         """Run everything that the targets need.
 
         Raises:
-            Interrupted: by Ctrl-C; whoever owns the executor stops what still runs.
+            Interrupted: by Ctrl-C; the owner of the executor stops what still runs.
         """
         total = self.graph.ancestors([step_of(node) for node in self.targets])
         self.watcher.planned([self.graph.name(step) for step in total])

@@ -13,8 +13,7 @@ from potstill.exporting.decoders.gguf import FILE
 from potstill.exporting.decoders.gguf_tensors import gguf_name
 from potstill.exporting.logprobs import chosen
 from potstill.exporting.probe import InMemory, ends_in
-from potstill.models.attention import apply_cap
-from potstill.models.loading import config_of, pretrained
+from potstill.models.loading import apply_cap, config_of, pretrained
 from potstill.models.positions import positions_of
 
 if TYPE_CHECKING:

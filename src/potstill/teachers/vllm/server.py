@@ -68,7 +68,7 @@ def service_of(teacher: Settings, threads: int) -> Service:
         # or the last lines before a crash would be lost
         "PYTHONUNBUFFERED": "1",
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # the executor places processes, not vLLM
-        # of an engine on a CPU: its worker would be one more process, which imports vLLM anew
+        # of an engine on a CPU: its worker would be one more process, which imports vLLM again
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "VLLM_NO_USAGE_STATS": "1",
     }
