@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import logging
 
 import pytest
 
-from potstill.engine.context import Ancestor, Context
-from potstill.engine.ledger import Ledger
+from evaluating import report_context
+from potstill.engine.context import Ancestor
 from potstill.metrics.answers import packed, wilson
 from potstill.metrics.judging import Pair, grade_figures, pair_figures
 from potstill.steps import LoadRows, Report
@@ -59,18 +58,7 @@ def answers(right, tokens_per_s=1.0):
 
 def written(given, folder, lineage=()):
     names = [label if any(one.name == label for one in lineage) else f"step of {label}" for label in given]
-    context = Context(
-        "report",
-        "key",
-        folder,
-        folder,
-        None,
-        None,
-        Ledger(),
-        logging.getLogger(),
-        lineage=lineage,
-        inputs={"evaluations": names},
-    )
+    context = report_context(folder, names, lineage)
     out = Report(dict.fromkeys(given, LoadRows([{"a": 1}]))).run(given, context)
     page, short = (out / "index.html").read_text(), (out / "report.md").read_text()
     assert "Other figures" not in page

@@ -7,17 +7,16 @@ import csv
 import hashlib
 import itertools
 import json
-import logging
 import re
 from html.parser import HTMLParser
 
 import pytest
 
 import running
+from evaluating import report_context
 from fakes import EchoTeacher
 from potstill import Pipeline
-from potstill.engine.context import Ancestor, Context
-from potstill.engine.ledger import Ledger
+from potstill.engine.context import Ancestor
 from potstill.errors import BadInput
 from potstill.metrics.answers import wilson
 from potstill.reporting.graph_layout import Node, crossings, layers
@@ -89,19 +88,7 @@ MEASURED = [metrics(195, 20_000_000), metrics(180), metrics(170, 900_000, zeros=
 
 
 def context(folder, names=NAMES):
-    folder.mkdir(parents=True, exist_ok=True)
-    return Context(
-        "report",
-        "key",
-        folder,
-        folder,
-        None,
-        None,
-        Ledger(),
-        logging.getLogger(),
-        lineage=lineage(),
-        inputs={"evaluations": list(names)},
-    )
+    return report_context(folder, names, lineage())
 
 
 def written(given, context, **fields):

@@ -6,7 +6,6 @@ import importlib.util
 import inspect
 import itertools
 import json
-import logging
 import random
 import re
 
@@ -18,10 +17,9 @@ import running
 import tiny
 import tiny_encoders
 import translating
+from evaluating import report_context
 from fakes import EchoTeacher
 from potstill import Step, Transformers, steps
-from potstill.engine.context import Context
-from potstill.engine.ledger import Ledger
 from potstill.steps import (
     Diversity,
     Evaluate,
@@ -156,11 +154,7 @@ def made(tmp_path_factory):
 
 def report(given, folder, **fields):
     """Write the report of what steps returned; return its three files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    names = [f"step {number}" for number in range(len(given))]
-    context = Context(
-        "report", "key", folder, folder, None, None, Ledger(), logging.getLogger(), inputs={"evaluations": names}
-    )
+    context = report_context(folder, [f"step {number}" for number in range(len(given))])
     step = Report(dict.fromkeys(given, LoadRows([{"a": 1}])), **fields)
     out = step.run(given, context)
     page = (out / "index.html").read_text(encoding="utf-8")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from potstill.engine.context import Ancestor, Context
-from potstill.engine.ledger import Ledger
+from evaluating import report_context
+from potstill.engine.context import Ancestor
 from potstill.metrics import kept_rows
 from potstill.metrics.answers import packed, wilson
 from potstill.steps import LoadRows
@@ -107,18 +106,6 @@ def ancestor(
 
 def written(out: Path, given: Mapping[str, Any], lineage: Sequence[Ancestor], **fields: Any) -> Path:
     """Write the report of what the steps `Evaluate(NAME)` returned."""
-    out.mkdir(parents=True, exist_ok=True)
-    context = Context(
-        "report",
-        "key",
-        out,
-        out,
-        None,  # type: ignore[arg-type]
-        None,  # type: ignore[arg-type]
-        Ledger(),
-        logging.getLogger(),
-        lineage=tuple(lineage),
-        inputs={"evaluations": [f"Evaluate({name})" for name in given]},
-    )
+    context = report_context(out, [f"Evaluate({name})" for name in given], lineage)
     step = LoadRows([{"a": 1}])
     return Report(dict.fromkeys(given, step), **fields).run(dict(given), context)

@@ -75,17 +75,20 @@ class ONNXPairs:
 
         need_packages("onnx", ("onnxruntime", "onnx"))
         start_token(source.model.config)
+        problems = []
         if self.precision not in PRECISIONS:
-            raise BadInput(
+            problems.append(
                 f"an encoder-decoder is written to ONNX as {' or '.join(PRECISIONS)}, not {self.precision!r}: "
                 "set precision"
             )
         size = sum(weight.numel() * 4 for weight in source.model.parameters())
         if size > LARGEST:
-            raise BadInput(
+            problems.append(
                 f"the model {source.folder} has {size / 1e9:.1f} GB of weights in float32, and one ONNX file holds 2 "
                 "GB: take a smaller student"
             )
+        if problems:
+            raise BadInput(*problems)
 
     def write(self, source: Source, folder: Path) -> Written:
         """Write both halves and the config."""
