@@ -153,14 +153,16 @@ def test_tasks_of_the_harness_have_intervals_and_standard_errors(tmp_path):
     right = [1.0] * 60 + [0.0] * 40
     given = {
         "teacher": harness("exact_match", right),
-        "student": harness("exact_match", right, chat_template=False),
+        "student": harness("exact_match", right),
+        "plain": harness("exact_match", right, chat_template=False),
         "reader": harness("bleu", [10.0, 20.0, 30.0]),
     }
     page, _, table = written(given, tmp_path)
-    [section] = table["sections"]
-    assert section["kind"] == "LM evaluation harness" and section["differences"][0]["model"] == "student"
+    chats, plain = table["sections"]
+    assert chats["kind"].startswith("LM evaluation harness, with the chat template")
+    assert [one["model"] for one in chats["differences"]] == ["student"] and not plain["differences"]
     assert "60.0\u202f% ± 4.9 (50.2 to 69.1)" in page.replace("50.2\u202f", "50.2")
-    assert "Without the chat template: student." in page
+    assert "Without the chat template: plain." in page
     assert "bleu" in page and "20.0" in page
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from potstill.reporting.kinds import Figure, Unit, number
+from potstill.reporting.number_formats import listing
 
 PREFIX = "measures."
 """What the names of these figures begin with, in the table of all figures too."""
@@ -35,18 +36,32 @@ def measure_figures(sets: Iterable[Mapping[str, Any]]) -> list[Figure]:
     return list(figures.values())
 
 
-def measure_faults(label: str, sets: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Yield what a reader must know of a model's figures: rows that a measure did not score, and why."""
-    for name, scores in sets.items():
-        for measure, one in _measures(scores):
-            failed, other = number(one, "failed") or 0, number(one, "not_finite") or 0
-            errors = [str(text) for text in one.get("errors") or ()][:1]
-            first = f" (the first: {errors[0]:.200})" if errors else ""
-            if failed or errors:
-                text = f"{measure} failed at {failed:.0f} rows of {name} for {label}{first}"
-                yield f"{text}; its figure is of the others."
-            if other:
-                yield f"{measure} gave {other:.0f} rows of {name} no finite score for {label}; they are left out."
+def measure_faults(models: Iterable[tuple[str, Mapping[str, Mapping[str, Any]]]]) -> Iterator[str]:
+    """Yield what a reader must know of figures: rows that a measure did not score, and why.
+
+    Args:
+        models: label of each model, and its figures by test set; what is the same for several is said once.
+    """
+    labels: dict[tuple[str, str], list[str]] = {}
+    for label, sets in models:
+        for name, scores in sets.items():
+            for measure, one in _measures(scores):
+                for fault in _faults(measure, one, name):
+                    labels.setdefault(fault, []).append(label)
+    for (what, rest), own in labels.items():
+        yield f"{what} for {listing(own)}{rest}"
+
+
+def _faults(measure: str, figures: Mapping[str, Any], name: str) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with one measure on the test set `name`: what stands before the models, and after them."""
+    failed, other = number(figures, "failed") or 0, number(figures, "not_finite") or 0
+    errors = [str(text) for text in figures.get("errors") or ()][:1]
+    if failed or errors:
+        first = f" (the first: {errors[0]:.200})" if errors else ""
+        rest = "its figure is of the others" if number(figures, "n") else "so it has no figure"
+        yield f"{measure} failed at {failed:.0f} rows of {name}", f"{first}; {rest}."
+    if other:
+        yield f"{measure} gave {other:.0f} rows of {name} no finite score", "; they are left out."
 
 
 def _measures(scores: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -24,6 +24,7 @@ from potstill.reporting.kinds import (
     tasks_with_rights,
 )
 from potstill.reporting.measures import measure_figures, with_measures
+from potstill.reporting.ways import way_of
 
 SPARSE = 0.2
 """Share of zeros from which a model counts as pruned."""
@@ -120,6 +121,13 @@ class Section:
     """They, in the order in which they were given."""
     by_teacher: frozenset[str] = frozenset()
     """Test sets whose right answers a teacher wrote."""
+    way: str = ""
+    """How they were measured, where the report has several ways of this kind."""
+
+    @property
+    def title(self) -> str:
+        """Return its heading."""
+        return f"{self.kind.title}, {self.way}" if self.way else self.kind.title
 
     @property
     def reference(self) -> Measured:
@@ -192,7 +200,7 @@ def sections_of(
     lineage: Sequence[Ancestor] = (),
     costs: Sequence[Cost] = (),
 ) -> list[Section]:
-    """Return the evaluations of known kinds, by kind, in the order in which the kinds come up.
+    """Return the evaluations of known kinds, by kind and way, in the order in which these come up.
 
     Args:
         evaluations: all that was measured.
@@ -206,9 +214,14 @@ def sections_of(
     labels = [evaluation.label for evaluation in evaluations]
     if reference and reference not in labels:
         raise BadInput(f"reference {reference!r} is no model of the report: give one of {', '.join(labels)}")
-    kinds = list(dict.fromkeys(one.kind for one in evaluations if one.kind is not None))
+    by_way: dict[tuple[Kind, str], list[Evaluation]] = {}
+    for one in evaluations:
+        if one.kind is not None:
+            by_way.setdefault((one.kind, way_of(one.kind, one.metrics)), []).append(one)
+    ways = Counter(kind for kind, _ in by_way)
     return [
-        _section(kind, [one for one in evaluations if one.kind is kind], reference, lineage, costs) for kind in kinds
+        _section(kind, way if ways[kind] > 1 else "", own, reference, lineage, costs)
+        for (kind, way), own in by_way.items()
     ]
 
 
@@ -220,6 +233,7 @@ def size_in(metrics: Mapping[str, Any]) -> float | None:
 
 def _section(
     kind: Kind,
+    way: str,
     evaluations: Sequence[Evaluation],
     reference: str,
     lineage: Sequence[Ancestor],
@@ -244,6 +258,7 @@ def _section(
             if not kind.peers
             for author in authors(one.step, list(one.metrics["sets"]), lineage)
         ),
+        way,
     )
 
 

@@ -1,11 +1,11 @@
-"""Numbers as people read them; `None` is a dash."""
+"""Numbers and lists as people read them; `None` is a dash."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
 
 from potstill.models.licences import named
@@ -101,6 +101,17 @@ def plain(value: object, longest: int = 160) -> str:
     shown = _handed_on(value)
     text = shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False, sort_keys=True, default=str)
     return cut(text, longest)
+
+
+def listing(parts: Iterable[str]) -> str:
+    """Return texts as a sentence lists them.
+
+    >>> listing(["a", "b", "c"])
+    'a, b and c'
+    """
+    every = list(parts)
+    mark = "; " if any(", " in part for part in every) and len(every) > 2 else ", "
+    return " and ".join(filter(None, (mark.join(every[:-1]), every[-1]))) if every else ""
 
 
 def _handed_on(value: object) -> object:

@@ -9,7 +9,7 @@ from typing import Any
 
 from potstill.engine.context import Ancestor
 from potstill.models.licences import ORDER, Source, most_restrictive, sources_of
-from potstill.reporting.summary import listing
+from potstill.reporting.number_formats import listing
 
 ROLES = {"base": "weights", "data": "data", "teacher": "teacher"}
 """What a source is to a model, in words."""

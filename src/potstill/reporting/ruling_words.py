@@ -8,9 +8,8 @@ from potstill.engine.context import Ancestor
 from potstill.reporting.gains import gain_text, margin_of, margin_text
 from potstill.reporting.kinds import ANSWERS
 from potstill.reporting.model_table import Measured, Section
-from potstill.reporting.number_formats import count, decimal, size, times
+from potstill.reporting.number_formats import count, decimal, listing, size, times
 from potstill.reporting.ruling import Missing, Ruling, Student, makers, runtime_of
-from potstill.reporting.summary import listing
 
 EXPORTS = frozenset({"Export", "ExportEncoder"})
 """Types of steps that write a folder for a runtime, with its commands."""

@@ -64,7 +64,7 @@ def samples_of(section: Section, folders: Mapping[str, Path | None]) -> Samples:
     sets = {name: number for number, name in enumerate(section.sets)}
     rows = [_sample(place, [own.get(place) for own in places]) for place in order]
     rows.sort(key=lambda one: sets.get(one.set, len(sets)))  # stable: the order within a set stays
-    return Samples(section.kind.title, tuple(model.label for model in section.models), tuple(rows))
+    return Samples(section.title, tuple(model.label for model in section.models), tuple(rows))
 
 
 def lines_of(samples: Iterable[Samples]) -> Iterator[dict[str, object]]:

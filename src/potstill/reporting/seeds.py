@@ -9,9 +9,8 @@ from functools import cache
 
 from potstill.engine.context import Ancestor
 from potstill.reporting.model_table import Measured, Section
-from potstill.reporting.number_formats import decimal
+from potstill.reporting.number_formats import decimal, listing
 from potstill.reporting.ruling import makers
-from potstill.reporting.summary import listing
 
 
 def seed_notes(section: Section, lineage: Sequence[Ancestor]) -> list[str]:

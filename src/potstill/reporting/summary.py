@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from potstill.reporting.choice import Choice
@@ -11,7 +11,7 @@ from potstill.reporting.judged import judge_notes
 from potstill.reporting.kinds import number
 from potstill.reporting.measures import measure_faults
 from potstill.reporting.model_table import Measured, Section
-from potstill.reporting.number_formats import decimal, percent, size, times
+from potstill.reporting.number_formats import decimal, listing, percent, size, times
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def caveats(section: Section) -> list[str]:
         f"{count:.0f} requests to {model.label} failed and count as wrong." for model, count in failed if count
     ]
     sentences += judge_notes(section)
-    return sentences + [text for model in models for text in measure_faults(model.label, model.sets)]
+    return sentences + list(measure_faults((model.label, model.sets) for model in models))
 
 
 def scores(model: Measured, section: Section, reference: Measured | None = None) -> str:
@@ -122,17 +122,6 @@ def scores(model: Measured, section: Section, reference: Measured | None = None)
         whose = ", a teacher's answers" if name in some else ""
         parts.append(f"{figure.shown(model.value(figure, name))}{called} on {name}{whose}{other}")
     return listing(parts) or "nothing"
-
-
-def listing(parts: Iterable[str]) -> str:
-    """Return texts as a sentence lists them.
-
-    >>> listing(["a", "b", "c"])
-    'a, b and c'
-    """
-    every = list(parts)
-    mark = "; " if any(", " in part for part in every) and len(every) > 2 else ", "
-    return " and ".join(filter(None, (mark.join(every[:-1]), every[-1]))) if every else ""
 
 
 def _named(choice: Choice) -> list[str]:

@@ -35,7 +35,7 @@ def flat(sections: Sequence[Section]) -> list[dict[str, Any]]:
     """Return one row a model and test set; the figures of a set are its numbers, those of all kinds side by side."""
     gains = {id(section): gains_of(section) for section in sections}
     rows = [
-        {"model": model.label, "kind": section.kind.title, "set": name}
+        {"model": model.label, "kind": section.title, "set": name}
         | _numbers(scores)
         | {figure: model.metrics[figure] for figure in FIGURES if figure in model.metrics}
         | {"size_ratio": model.size_ratio}
@@ -57,7 +57,7 @@ def plain(model: Measured) -> dict[str, Any]:
 def summarized(choice: Choice) -> dict[str, Any]:
     """Return what a section comes to as JSON: the choice, what it rests on, and all tests."""
     return {
-        "kind": choice.section.kind.title,
+        "kind": choice.section.title,
         "main": choice.section.main.name,
         "reference": choice.section.reference.label,
         "chosen": choice.chosen.label if choice.chosen else None,

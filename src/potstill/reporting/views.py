@@ -12,7 +12,7 @@ from potstill.reporting.forest import Forest, forests_of
 from potstill.reporting.gold import authors
 from potstill.reporting.kinds import Figure
 from potstill.reporting.model_table import Measured, Section
-from potstill.reporting.number_formats import count, decimal, percent, short_count, size, times
+from potstill.reporting.number_formats import count, decimal, listing, percent, short_count, size, times
 from potstill.reporting.plots import Plot, plots_of
 from potstill.reporting.reliability import Reliability, reliabilities_of
 from potstill.reporting.ruling import Ruling
@@ -22,7 +22,7 @@ from potstill.reporting.samples import Samples
 from potstill.reporting.seeds import seed_notes
 from potstill.reporting.slices import Slices, slices_of
 from potstill.reporting.speeds import speed_columns
-from potstill.reporting.summary import Tile, caveats, listing, p_value, praise, summary, tiles
+from potstill.reporting.summary import Tile, caveats, p_value, praise, summary, tiles
 from potstill.reporting.wrongs import Wrong, wrong_of
 
 
@@ -105,7 +105,7 @@ def view_of(choice: Choice, ruling: Ruling | None, lineage: Sequence[Ancestor], 
     best = choice.chosen.label if choice.chosen and named and len(section.models) > 1 else ""
     columns = [*_set_columns(section), *_speed_columns(section), *(_size_columns() if _is_sized(section) else ())]
     return View(
-        title=section.kind.title,
+        title=section.title,
         figure=section.main.in_text,
         ruling=ruling_words(ruling, section, lineage) if ruling else [],
         summary=summary(choice),
