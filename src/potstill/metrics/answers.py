@@ -44,7 +44,11 @@ def wilson(successes: int, trials: int, z: float = Z95) -> Proportion:
     """
     if trials <= 0 or not 0 <= successes <= trials:
         raise ValueError(f"{successes} of {trials} trials is no proportion: give 0 <= successes <= trials > 0")
-    share = successes / trials
+    return score_interval(successes / trials, trials, z)
+
+
+def score_interval(share: float, trials: float, z: float) -> Proportion:
+    """Return `share` with Wilson's interval for `trials`, which need not be whole: an effective number of them."""
     spread = z * z / trials
     centre = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))

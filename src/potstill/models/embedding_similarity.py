@@ -34,6 +34,7 @@ class EmbeddingSimilarity(Measure):
     """Folder or Hub id of a sentence-transformers encoder."""
 
     largest: ClassVar[float | None] = 1.0
+    smallest: ClassVar[float | None] = -1.0
 
     @property
     def name(self) -> str:

@@ -6,8 +6,10 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from potstill.metrics.answers import Proportion, canonical, wilson
+from potstill.metrics.answers import canonical
 from potstill.metrics.classification import ClassScore, class_scores
+from potstill.metrics.uncertainty.interval import Interval
+from potstill.metrics.uncertainty.shares import share_interval
 from potstill.reporting.kinds import CLASSES
 from potstill.reporting.model_table import Section
 from potstill.reporting.number_formats import NONE, interval, percent
@@ -132,10 +134,13 @@ def _slices(
     return Slices(title, figure, tuple(models), tuple(lines))
 
 
-def _share(rows: Sequence[Sample], place: int) -> Proportion | None:
-    """Return the share that a model has right; `None` where it was not asked."""
+def _share(rows: Sequence[Sample], place: int) -> Interval | None:
+    """Return the share that a model has right, of rows of several sources by these; `None` where it was not asked."""
     answers = [own for row in rows if (own := row.answers[place]) is not None and own.right is not None]
-    return wilson(sum(own.right is True for own in answers), len(answers)) if answers else None
+    clusters = [number if own.cluster is None else own.cluster for number, own in enumerate(answers)]
+    # a part that is one source is not a sample of sources, but of its rows
+    known = len(set(clusters)) > 1 and any(own.cluster is not None for own in answers)
+    return share_interval([own.right is True for own in answers], clusters if known else None) if answers else None
 
 
 def _class_scores(rows: Sequence[Sample], place: int) -> dict[str, ClassScore]:
@@ -145,7 +150,7 @@ def _class_scores(rows: Sequence[Sample], place: int) -> dict[str, ClassScore]:
     return {score.label: score for score in scores}
 
 
-def _cell(share: Proportion | None, whole: Proportion | None, score: ClassScore | None, rows: int) -> SliceCell:
+def _cell(share: Interval | None, whole: Interval | None, score: ClassScore | None, rows: int) -> SliceCell:
     """Return one model on one part."""
     if share is None or whole is None:
         return SliceCell(NONE, "", -1.0, False)

@@ -70,8 +70,8 @@ class Report(Step):
     wants_lineage: ClassVar[bool] = True
     send_results = send
     # a verdict, differences with intervals, leaks (3); samples, slices, curves, origins (4); judges, costs, tasks; a
-    # few rows that are all alike prove no loss within a bound (5)
-    version: ClassVar[int] = 5
+    # few rows that are all alike prove no loss within a bound (5); figures of two ways are parted (6)
+    version: ClassVar[int] = 6
     unkeyed_defaults: ClassVar[frozenset[str]] = frozenset({"within"})
 
     def check(self) -> Iterable[Problem]:

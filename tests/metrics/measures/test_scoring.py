@@ -12,7 +12,7 @@ import pytest
 from potstill.errors import BadInput
 from potstill.metrics import BLEU, ROUGE, TER, ChrF, ExactMatch, JSONFields, JSONSchema, Matches, TokenF1, score_rows
 from potstill.metrics.answers import wilson
-from potstill.metrics.measures.by_name import measures_of
+from potstill.metrics.measures.by_name import NAMED, measures_of
 from potstill.metrics.measures.measure import CorpusMeasure, Measure, as_measure
 from potstill.metrics.uncertainty.means import mean_interval
 
@@ -35,7 +35,7 @@ def test_a_table_of_rows_and_a_summary_with_intervals():
     assert (share.value, share.low, share.high) == tuple(vars(wilson(1, 3)).values())
     assert share.interval == "wilson"
     f1 = mean_interval(actual.rows["token_f1"])
-    assert (actual.summary["token_f1"].low, actual.summary["token_f1"].interval) == (f1.low, "student")
+    assert (actual.summary["token_f1"].low, actual.summary["token_f1"].interval) == (max(0.0, f1.low), "student")
     assert actual.summary["chrf++"].signature.startswith("nrefs:var|")
     assert actual.summary["chrf++"].interval == "bootstrap"
     assert actual.figures()["length"]["value"] == pytest.approx(11 / 3)
@@ -186,6 +186,23 @@ def test_rows_of_one_cluster_count_as_alike():
     assert actual["exact_match"].interval == "clustered"
     for name in actual:
         assert actual[name].high - actual[name].low > 2 * (plain[name].high - plain[name].low)
+
+
+EVERY = [one for one in NAMED if one not in {"label", "json_schema", "matches"}]
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+@pytest.mark.parametrize("seed", range(20))
+def test_no_interval_leaves_the_scale_of_its_measure(seed, clustered):
+    """Drawn answers, nearly all of them right or nearly all wrong, where Student's interval is too wide."""
+    rng = np.random.default_rng(seed)
+    golds = [f'{{"n": {number}}}' for number in range(int(rng.integers(2, 12)))]
+    answers = [gold if rng.random() < rng.choice([0.1, 0.9]) else "other words 7" for gold in golds]
+    clusters = rng.integers(0, 4, len(golds)).tolist() if clustered else None
+    for name, one in score_rows(EVERY, answers, golds, clusters=clusters).summary.items():
+        if one.low is not None and one.high is not None:
+            most = math.inf if one.largest is None else one.largest
+            assert 0 <= one.low <= one.value <= one.high <= most, name
 
 
 def test_the_same_call_has_the_same_result():

@@ -16,6 +16,7 @@ from potstill.steps import Evaluate, LoadRows
 from potstill.steps.evaluation.answer_rows import write_rows
 from potstill.steps.evaluation.answer_scores import Question, score
 from potstill.teachers.protocol import Request, Response, Sampling
+from scripted import Scripted
 
 TEXTS = [f"command {number}" for number in range(6)]
 
@@ -88,6 +89,19 @@ def test_other_measures_and_other_right_answers_ask_no_model_again(tmp_path):
     assert after["engine"] == before["engine"]
     assert table(context.out)[0]["gold"] == "b"
     assert after["sets"]["test"]["measures"]["bleu"]["signature"]
+
+
+@pytest.mark.parametrize("cluster", ["", "passage"])
+def test_exact_match_has_one_interval_as_a_figure_and_as_a_measure(cluster, tmp_path):
+    answers = [f"echo {text}" for text in TEXTS]
+    outputs = [answers[0], answers[1], "other", "other", answers[4], "other"]
+    given = rows(outputs, passage=["p", "p", "p", "q", "q", "r"])
+    teacher = Scripted(say=lambda request: f"echo {request.messages[-1]['content']}")
+    result, _ = evaluated(tmp_path, given, teacher, measures=["exact_match"], cluster=cluster)
+    scores = result["sets"]["test"]
+    figure, measure = scores["exact_match"], scores["measures"]["exact_match"]
+    assert 0 < figure < 1 and figure == measure["value"]
+    assert (scores["exact_match_low"], scores["exact_match_high"]) == (measure["low"], measure["high"])
 
 
 @pytest.mark.parametrize("other", [{"max_tokens": 3}, {"warmup": 1}, {"prompt": "text.jinja"}])

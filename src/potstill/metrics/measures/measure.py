@@ -37,6 +37,8 @@ class Measure(Protocol):
     """Which of two figures is the better one."""
     largest: ClassVar[float | None] = 1.0
     """The best score there is, or the worst one where lower is better; None where there is no bound."""
+    smallest: ClassVar[float | None] = 0.0
+    """The other end of the scale; None where there is none."""
     needs_gold: ClassVar[bool] = True
     """Whether a row without a right answer has no score."""
 
@@ -79,6 +81,7 @@ class FunctionMeasure(Measure):
     """
 
     largest: ClassVar[float | None] = None
+    smallest: ClassVar[float | None] = None
 
     function: Callable[..., float | bool | None]
     """Gets the answer, the right answer (a list if the row has several) and, if it takes a third argument, the row."""

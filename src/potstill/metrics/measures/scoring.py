@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from potstill.errors import BadInput, described
-from potstill.metrics.answers import wilson
 from potstill.metrics.measures.by_name import AnyMeasure, measures_of
 from potstill.metrics.measures.measure import CorpusMeasure, Gold, Measure, Row, Score, golds_of
 
@@ -198,7 +197,7 @@ def _summary(
     """Return the figure of one measure over the rows that have a score."""
     scored = [number for number, value in enumerate(scores.values) if value is not None]
     own = None if clusters is None else [clusters[number] for number in scored]
-    largest = 1.0 if scores.are_bools else measure.largest
+    scale = (0.0, 1.0) if scores.are_bools else (measure.smallest, measure.largest)
     score, how, errors = Score(math.nan), "", scores.errors[:SHOWN]
     ends: Ends = (None, None)
     try:
@@ -209,17 +208,17 @@ def _summary(
             values = [value for value in scores.values if value is not None]
             # fsum is exact: the mean does not depend on the order of the rows
             score = Score(math.fsum(values) / len(values))
-            ends, how = _ends(measure.is_share or scores.are_bools, largest, values, own)
+            ends, how = _ends(scale, measure.is_share or scores.are_bools, values, own)
     except Exception as error:  # noqa: BLE001 - as above: a figure that can't be had costs no other one
         errors.append(f"all rows together: {described(error)}")
     return Summary(
-        value=score.value if math.isfinite(score.value) else None,
-        low=_finite(ends[0]),
-        high=_finite(ends[1]),
+        value=_on_scale(score.value, scale),
+        low=_on_scale(ends[0], scale),
+        high=_on_scale(ends[1], scale),
         n=len(scored),
-        interval=how if _finite(ends[0]) is not None else "",
+        interval=how if _on_scale(ends[0], scale) is not None else "",
         higher_is_better=measure.higher_is_better,
-        largest=largest,
+        largest=scale[1],
         missing=scores.missing,
         not_finite=scores.not_finite,
         failed=len(scores.errors),
@@ -230,21 +229,19 @@ def _summary(
 
 
 def _ends(
-    is_share: bool, largest: float | None, values: Sequence[float], clusters: Sequence[Hashable] | None
+    scale: Ends, is_share: bool, values: Sequence[float], clusters: Sequence[Hashable] | None
 ) -> tuple[Ends, str]:
     """Return the ends of the interval of a mean, and how they were found."""
-    share = is_share and set(values) <= {0.0, 1.0}
-    top = largest or 0.0
-    if clusters is None and share:
-        proportion = wilson(round(math.fsum(values)), len(values))
-        return (proportion.low, proportion.high), "wilson"
-    if len(set(values)) == 1 and values[0] in (0.0, top) and top:
-        # no spread to learn from: a score at the end of its scale varies less than a share there
-        count = len(values) if clusters is None else len(set(clusters))
-        proportion = wilson(count if values[0] else 0, count)
-        return (proportion.low * top, proportion.high * top), "wilson"
     from potstill.metrics.uncertainty.means import mean_interval
+    from potstill.metrics.uncertainty.shares import share_interval
 
+    least, most = scale
+    varies = len(set(values)) > 1
+    if least is not None and most is not None and (is_share or not varies) and set(values) <= {least, most}:
+        # without spread, too: no score that stays on a scale varies more than a share does
+        share, width = share_interval([value == most for value in values], clusters), most - least
+        ends = (least + share.low * width, least + share.high * width)
+        return ends, "clustered" if clusters is not None and varies else "wilson"
     interval = mean_interval(values, clusters)
     return _apart(interval.low, interval.high), "student" if clusters is None else "clustered"
 
@@ -270,5 +267,9 @@ def _apart(low: float, high: float) -> Ends:
     return (low, high) if low < high else (None, None)
 
 
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+def _on_scale(value: float | None, scale: Ends) -> float | None:
+    """Return a finite value, moved onto the scale where it is beyond; sacrebleu's best is 100.00000000000004."""
+    if value is None or not math.isfinite(value):
+        return None
+    least, most = scale
+    return min(max(value, value if least is None else least), value if most is None else most)

@@ -12,7 +12,7 @@ from potstill.metrics.measures.by_name import AnyMeasure, measures_of
 from potstill.metrics.measures.scoring import score_rows
 from potstill.metrics.measures.translation import needs_sacrebleu
 from potstill.metrics.translation import missing_sacrebleu
-from potstill.steps.evaluation.answer_scores import Question, is_right
+from potstill.steps.evaluation.answer_scores import Question, clusters_of, is_right
 
 if TYPE_CHECKING:
     from potstill.metrics.measures.scoring import Scored
@@ -48,7 +48,7 @@ def scored_sets(
             [_answer(response) for _, response in pairs],
             [question.golds for question, _ in pairs],
             [{**question.columns, "id": question.row} for question, _ in pairs],
-            clusters=[one.cluster or number for number, (one, _) in enumerate(pairs)] if clustered else None,
+            clusters=clusters_of(one for one, _ in pairs) if clustered else None,
         )
     return by_set
 

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from potstill.metrics.answers import (
-    Proportion,
-    against_most_common,
-    canonical,
-    exact_match,
-    packed,
-    row_digest,
-    valid_json,
-    wilson,
-)
+from potstill.metrics.answers import against_most_common, canonical, exact_match, packed, row_digest, valid_json
+from potstill.metrics.uncertainty.interval import Interval
+from potstill.metrics.uncertainty.shares import share_interval
 from potstill.teachers.protocol import Request, Response
 
 
@@ -52,27 +45,40 @@ class Question:
         return json.dumps(self.golds, ensure_ascii=False) if self.others else self.expected
 
 
-def score(questions: Sequence[Question], responses: Sequence[Response]) -> dict[str, dict[str, Any]]:
+def score(
+    questions: Sequence[Question], responses: Sequence[Response], clustered: bool = False
+) -> dict[str, dict[str, Any]]:
     """Return, by test set, the share of exact answers and of valid JSON, each with its 95 % interval.
 
     Which rows are right is kept too, so that two models on the same rows can be compared row by row.
+
+    Args:
+        questions: what was asked.
+        responses: the answers, in the same order.
+        clustered: whether rows of one cluster count as alike.
     """
     by_set: dict[str, list[tuple[Question, Response]]] = {}
     for question, response in zip(questions, responses, strict=True):
         by_set.setdefault(question.set, []).append((question, response))
-    return {name: _set_score(pairs) for name, pairs in by_set.items()}
+    return {name: _set_score(pairs, clustered) for name, pairs in by_set.items()}
 
 
-def _set_score(pairs: Sequence[tuple[Question, Response]]) -> dict[str, Any]:
+def clusters_of(questions: Iterable[Question]) -> list[str | int]:
+    """Return the cluster of each row; one that names none is alone, by a number."""
+    return [number if one.cluster is None else one.cluster for number, one in enumerate(questions)]
+
+
+def _set_score(pairs: Sequence[tuple[Question, Response]], clustered: bool) -> dict[str, Any]:
     reasons = [response.finish_reason for _, response in pairs]
     right = [is_right(question, response) for question, response in pairs]
     answers = [canonical(question.expected) for question, _ in pairs]
     texts = [answer or question.expected.strip() for answer, (question, _) in zip(answers, pairs, strict=True)]
-    valid = sum(response.finish_reason != "error" and valid_json(response.text) for _, response in pairs)
+    valid = [response.finish_reason != "error" and valid_json(response.text) for _, response in pairs]
+    clusters = clusters_of(question for question, _ in pairs) if clustered else None
     return {
         "n": len(pairs),
-        **_share("exact_match", wilson(sum(right), len(pairs))),
-        **_share("valid_json", wilson(valid, len(pairs))),
+        **_share("exact_match", share_interval(right, clusters)),
+        **_share("valid_json", share_interval(valid, clusters)),
         "cut": reasons.count("length"),
         "errors": reasons.count("error"),
         "expects_json": all(answer is not None for answer in answers),
@@ -82,7 +88,7 @@ def _set_score(pairs: Sequence[tuple[Question, Response]]) -> dict[str, Any]:
     }
 
 
-def _share(name: str, share: Proportion) -> dict[str, float]:
+def _share(name: str, share: Interval) -> dict[str, float]:
     return {name: share.value, f"{name}_low": share.low, f"{name}_high": share.high}
 
 

@@ -87,12 +87,12 @@ class Evaluate(Step):
     or functions of the answer and the right one (and the row)."""
     cluster: str = ""
     """Column that says which rows come from one source, such as a passage or a seed task; rows of one cluster count as
-    alike in the intervals of `measures`. A row without a value there is alone."""
+    alike in all intervals. A row without a value there is alone."""
     gold: str = ""
     """Column with the right answers, text or a list of texts of which each is right; empty is `output`, as above."""
 
-    # thoughts are no part of an answer (2); exports stop at every end token (3)
-    version: ClassVar[int] = 3
+    # thoughts are no part of an answer (2); exports stop at every end token (3); intervals know of clusters (4)
+    version: ClassVar[int] = 4
     unkeyed_defaults: ClassVar[frozenset[str]] = frozenset({"measures", "cluster", "gold"})
     makes: ClassVar[str] = "metrics"
     heavy: ClassVar[bool] = True
@@ -129,9 +129,10 @@ class Evaluate(Step):
         measured = self._measured(teacher, model, questions, context)
         responses, timing = measured.responses, measured.timing
         _record(questions, responses, context)
-        scored = scored_sets(questions, responses, self.measures, clustered=bool(self.cluster))
+        clustered = bool(self.cluster)
+        scored = scored_sets(questions, responses, self.measures, clustered)
         write_rows(context.out, questions, responses, scored)
-        sets = score(questions, responses)
+        sets = score(questions, responses, clustered)
         written = sum(response.completion_tokens for response in responses)
         return {
             "sets": {name: sets[name] | measures_in(scored.get(name)) for name in sets},
