@@ -162,3 +162,22 @@ def test_one_class_one_model_and_few_rows_still_make_a_page(tmp_path, models, ro
     folder = reports.classifiers(tmp_path, models, rows, classes)
     assert "Samples" in (folder / "index.html").read_text()
     assert len((folder / "samples.jsonl").read_text().splitlines()) == rows
+
+
+LONG = "exact_match(ignore=accents+case+punctuation+whitespace)"
+OVERLAPS = """[...document.querySelectorAll('.models thead th')].filter(head => {
+    const text = document.createRange();
+    text.selectNodeContents(head);
+    return text.getBoundingClientRect().right > head.getBoundingClientRect().right + 1;
+}).map(head => head.textContent)"""
+
+
+def test_a_long_name_of_a_measure_does_not_run_into_the_next_column(tmp_path):
+    figures = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 9, "largest": 1.0, "higher_is_better": True, "errors": []}
+    scores = {"n": 9, "exact_match": 0.5, "valid_json": 1.0, "measures": {LONG: figures, "f1": figures}}
+    given = {name: {"sets": {"test": scores}} for name in ("teacher", "student")}
+    folder = reports.written(tmp_path / "out", given, [])
+    with browser.opened() as page:
+        page.open(folder / "index.html")
+        assert page.run(f"document.body.textContent.includes({LONG!r})")
+        assert page.run(OVERLAPS) == []
