@@ -13,6 +13,7 @@ from potstill.engine.keys.identity import Codes, fixed_fields, key_of, step_iden
 from potstill.engine.keys.inputs import source_of
 from potstill.engine.records import Interrupted, Record, Run, Watcher
 from potstill.engine.running import lineage
+from potstill.engine.running.after_run import note_unsent
 from potstill.engine.running.executor import Executor
 from potstill.engine.running.interrupts import Interrupts
 from potstill.engine.running.recording import Recording, planned
@@ -175,6 +176,7 @@ class Runner:
         try:
             self._usage.start(record.name, record.type, record.key, identity)
             self._history.started(record.name, record.key)
+            note_unsent(step, record.key, self.store)
             spec = self._spec(step, record, identity, fixed)
             used = self._make_room(step)
             future = self.executor.submit(spec, edge_fields(step), self.watcher.started(record.name))
