@@ -12,7 +12,7 @@ from potstill import Pipeline, RequestError, Step
 from potstill.cli import main
 from potstill.engine.progress import Silent
 from potstill.looking.row_table import _wide, table
-from potstill.looking.rows import Excerpt, excerpt
+from potstill.looking.rows import Excerpt, _matching, excerpt
 
 HOSTILE = "\x1b[2J\u202eevil\r\x7f<script>"
 
@@ -151,3 +151,28 @@ def test_a_missing_duckdb_names_the_pip_line(
     monkeypatch.setitem(__import__("sys").modules, "duckdb", None)
     with pytest.raises(RequestError, match=r'pip install "potstill\[data\]"'):
         excerpt(store[0], store[1]["made"], 2, "n = 1")
+
+
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64", "nested"])
+@pytest.mark.parametrize("nan_at", [(), (1,), (0, 4), (0, 1, 2, 3, 4)])
+def test_conditions_hold_for_nan_too(tmp_path: Path, kind: str, nan_at: tuple[int, ...]) -> None:
+    """A file names the least and the largest value of a column without NaN, and no row may be chosen by these alone."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    numbers = [float("nan") if place in nan_at else float(place) for place in range(5)]
+    column = pa.array([{"x": number} for number in numbers]) if kind == "nested" else pa.array(numbers).cast(kind)
+    parquet.write_table(pa.table({"n": range(5), "f": column}), tmp_path / "a.parquet")
+    name = "f.x" if kind == "nested" else "f"
+    whole = {
+        f"isnan({name})": lambda place: place in nan_at,
+        f"not isnan({name})": lambda place: place not in nan_at,
+        # in SQL as DuckDB reads it, NaN is more than any number
+        f"{name} > 100": lambda place: place in nan_at,
+        f"{name} <= 2": lambda place: place not in nan_at and place <= 2,
+        f"{name} = 3": lambda place: place not in nan_at and place == 3,
+    }
+    for condition, holds in whole.items():
+        matching, rows = _matching([tmp_path / "a.parquet"], condition, 9, {})
+        expected = [place for place in range(5) if holds(place)]
+        assert (matching, [row["n"] for row in rows]) == (len(expected), expected), condition

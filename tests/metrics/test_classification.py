@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from potstill.metrics.classification import class_scores, macro_f1
+from potstill.metrics.classification import class_scores, macro_f1, matthews
 
 
 def test_scores_are_counted_by_class():
@@ -24,3 +24,23 @@ def test_they_are_those_of_scikit_learn():
     assert macro_f1(class_scores(expected, predicted)) == pytest.approx(
         metrics.f1_score(expected, predicted, average="macro")
     )
+
+
+@pytest.mark.parametrize(
+    "labels", ["a", "ab", "abc", ["\u043a\u043e\u0442", "\u732b", "", " "]], ids=["one", "two", "three", "unicode"]
+)
+@pytest.mark.parametrize("rows", [1, 2, 7, 300])
+def test_matthews_is_that_of_scikit_learn_and_none_where_a_side_is_constant(labels, rows):
+    metrics = pytest.importorskip("sklearn.metrics")
+    draw = np.random.default_rng(rows)
+    for _ in range(20):
+        # each side from some of the labels, so that constant ones and ones that share no label come up
+        expected, predicted = (
+            draw.choice(draw.choice(list(labels), draw.integers(1, len(labels) + 1), replace=False), rows).tolist()
+            for _ in range(2)
+        )
+        figure = matthews(expected, predicted)
+        if len(set(expected)) == 1 or len(set(predicted)) == 1:
+            assert figure is None
+        else:
+            assert figure == pytest.approx(metrics.matthews_corrcoef(expected, predicted), abs=1e-12)

@@ -17,7 +17,7 @@ from potstill.cli import main
 from potstill.errors import RequestError
 from potstill.models.licences import Licence
 from potstill.publishing.cards import MARK
-from potstill.publishing.push import File, Push, planned
+from potstill.publishing.push import File, Push, planned, refuse_name
 from potstill.publishing.upload import merged, outdated
 from potstill.steps import FilterRows, LoadJSON
 
@@ -216,3 +216,30 @@ def test_grades_of_the_answers_that_a_model_gave_are_results_of_it(tmp_path):
     cards = {name: planned(str(tmp_path), key_of(tmp_path, name), "me/x").card for name in ("student", "other")}
     results = [yaml.safe_load(card.split("---\n")[1])["model-index"][0]["results"] for card in cards.values()]
     assert [len(one) for one in results] == [1, 1]
+
+
+NAMES = [
+    "a/",
+    "a/\u0431",
+    f"a/{'x' * 200}",
+    "a/x--y",
+    "a/x..y",
+    "a/x.git",
+    "a/-x",
+    "a/x.",
+    "a/x\\n",
+    "a/b c",
+    "../x",
+    "a",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_that_the_hub_refuses_is_refused_before_anything_is_looked_for(name):
+    with pytest.raises(RequestError, match=r"OWNER/NAME|the Hub takes no repository"):
+        planned(None, "no such key", name)
+
+
+@pytest.mark.parametrize("name", ["a/x", "A_b/x-1.0_y", "some-org/Model.v2"])
+def test_a_name_that_the_hub_takes_is_not_refused(name):
+    refuse_name(name)

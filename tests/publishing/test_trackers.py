@@ -72,10 +72,20 @@ def test_without_a_tracker_nothing_is_written(tmp_path, monkeypatch):
     assert not Path("runs").exists()
 
 
-def test_a_tracker_that_fails_costs_no_result(tmp_path, monkeypatch):
+def test_a_tracker_that_fails_costs_no_result_and_gets_it_from_the_next_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("runs").write_text("in the way")
     assert (run(tmp_path / "store", "csv").path / "index.html").is_file()
+    Path("runs").unlink()
+    run(tmp_path / "store", "csv")
+    assert len([*Path("runs").glob("*/figures.csv"), *Path("runs").glob("*/report.html")]) == 2
+
+
+def test_a_tracker_that_is_named_later_gets_what_the_others_have(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run(tmp_path / "store")
+    run(tmp_path / "store", "csv")
+    assert len([*Path("runs").glob("*/figures.csv"), *Path("runs").glob("*/report.html")]) == 2
 
 
 @pytest.mark.slow

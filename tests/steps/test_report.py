@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import csv
 import hashlib
 import itertools
 import json
 import re
 from html.parser import HTMLParser
+from typing import ClassVar
 
 import pytest
 
 import running
 from evaluating import report_context
 from fakes import EchoTeacher
-from potstill import Pipeline
+from potstill import Pipeline, Rows, Step
 from potstill.engine.context import Ancestor
+from potstill.engine.progress import Silent
 from potstill.errors import BadInput
 from potstill.metrics.answers import wilson
 from potstill.reporting.graph_layout import Node, crossings, layers
@@ -418,3 +421,35 @@ def test_a_blank_label_becomes_the_name_of_its_step(tmp_path):
     out = written(given, context(tmp_path / "out"))
     labels = [one["model"] for one in json.loads((out / "metrics.json").read_text())["models"]]
     assert labels == ["teacher", "Evaluate(evil)", "Evaluate(small)"]
+
+
+class Broken(Step):
+    """Fails to measure."""
+
+    rows: Rows
+    makes: ClassVar[str] = "metrics"
+
+    def run(self, rows):
+        raise OSError("weights.bin <b>is corrupt</b>")
+
+
+@pytest.mark.parametrize("reference", ["", "sound", "broken"])
+@pytest.mark.parametrize("broken_first", [False, True])
+def test_what_could_not_be_measured_says_why_and_the_others_are_reported(tmp_path, reference, broken_first):
+    home_rows = LoadRows([{"instruction": "a", "output": "a"}, {"instruction": "b", "output": "b"}])
+    models = {label: Evaluate(EchoTeacher(model=label), home_rows) for label in ("sound", "other")}
+    broken = {"broken": Broken(home_rows)}
+    report = Report(broken | models if broken_first else models | broken, reference=reference)
+    with contextlib.closing(running.Here()) as place:
+        pipeline = Pipeline("test", outputs={"report": report})
+        result = pipeline.execute(store=tmp_path / "store", watcher=Silent(), executor=place)
+    folder = result.outputs["report"].artifact.path
+    page, table = (folder / "index.html").read_text(), json.loads((folder / "metrics.json").read_text())
+    assert "<b>is corrupt" not in page
+    assert "broken was not measured: OSError: weights.bin &lt;b&gt;is corrupt" in page
+    assert len(table["sections"]) == 1
+    lacks_reference = reference == "broken" or (broken_first and not reference)
+    assert ("broken is the reference" in page) == lacks_reference
+    # nothing is proven against a model that takes the reference's place
+    assert ("Verdict" in (folder / "report.md").read_text()) != lacks_reference
+    assert {model["model"] for model in table["models"]} == {"sound", "other", "broken"}

@@ -14,6 +14,9 @@ from potstill.engine.rows.dicts import checked
 from potstill.engine.store.journal import Journal, ScopedJournal
 from potstill.errors import StoreError
 
+NOT_MADE = "not made"
+"""Names why there is no result of a step that failed, in what a step gets that may lack it."""
+
 
 class Progress(Protocol):
     """Where a step reports its progress."""

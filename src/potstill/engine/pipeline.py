@@ -142,7 +142,7 @@ class Pipeline:
             # from here on Ctrl-C is noted and steps are ended in order, so that what is finished is published
             with noticed() as runner.interrupts, place.hold(graph.steps):
                 result = runner.run()
-                send_results(graph, runner.records, watcher.said)
+                send_results(graph, runner.records, opened, watcher.said)
                 return result
         finally:
             try:

@@ -120,6 +120,9 @@ class Step:
     """Fields that hold dicts whose order can't change the result, and so is not part of the key."""
     spelled: ClassVar[Mapping[str, str]] = {}
     """Fields by the other name that `--set` takes for them, where the field's own name is an output's."""
+    may_lack: ClassVar[frozenset[str]] = frozenset()
+    """Fields with several steps of which some may fail: the step runs with what the others made, and with a dict of
+    `step` and why it is `not made` in place of what failed."""
     wants_lineage: ClassVar[bool] = False
     """Whether the step reads its ancestors' manifests, which then become part of its key."""
 

@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any
 from potstill.engine.inventory import complete_key, whole_artifact
 from potstill.engine.pipeline import open_store
 from potstill.engine.rows.files import first_rows
-from potstill.engine.store.artifacts import Artifact
+from potstill.engine.store.artifacts import KEPT, Artifact
 from potstill.errors import BadInput, MissingExtra, RequestError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-EVALUATED = "rows.parquet"
-"""Where an evaluation keeps its rows, beside its figures."""
 SETTINGS = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -28,6 +26,11 @@ SETTINGS = {
     "threads": "1",
 }
 """Nothing is installed, no variable of the program is reached; one thread, so that rows come in their order."""
+
+
+BY_STATISTICS = "filter_pushdown,statistics_propagation,row_group_pruner"
+"""What DuckDB does by the least and the largest value that a file names of a column: NaN is neither, so that rows with
+one would be passed over, and `isnan` would be false of all."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +94,8 @@ def files_of(artifact: Artifact, output: str) -> list[Path]:
         raise RequestError(f"{artifact.manifest['name']} has no output {output!r}: {hint}")
     if outputs and not output:
         raise RequestError(f"{artifact.manifest['name']} has several outputs: give --output {'|'.join(outputs)}")
-    if not outputs and EVALUATED in artifact.manifest["files"]:
-        return [artifact.path / EVALUATED]
+    if not outputs and KEPT in artifact.manifest["files"]:
+        return [artifact.path / KEPT]
     paths = [artifact.path / "data" / output / name for name in artifact.parts(output)]
     if not paths:
         text = f"{artifact.manifest['name']} made {artifact.manifest['makes']} and keeps no rows"
@@ -142,6 +145,8 @@ def confine(connection: DuckDBPyConnection, files: Sequence[Path]) -> None:
     connection.execute("SET allowed_paths = ?", [[str(file) for file in files]])
     connection.execute("SET enable_external_access = false")
     connection.execute("SET TimeZone = 'UTC'")
+    if any("float" in kind or "double" in kind for file in files for kind in shape([file])[0].values()):
+        connection.execute(f"SET disabled_optimizers = '{BY_STATISTICS}'")
     connection.execute("SET lock_configuration = true")
 
 

@@ -8,10 +8,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from potstill.engine.store.artifacts import Artifact
+from potstill.engine.store.artifacts import KEPT, Artifact
 from potstill.errors import BadInput
 from potstill.looking.parquet_table import Cell, holding, quoted, reading
-from potstill.looking.rows import EVALUATED
 from potstill.metrics.kept_rows import RIGHT
 
 LONGEST = 1_500
@@ -107,9 +106,9 @@ def answers_of(steps: Mapping[str, Artifact]) -> list[Answers]:
 
     answers = []
     for name, artifact in steps.items():
-        if EVALUATED in artifact.manifest["files"]:
+        if KEPT in artifact.manifest["files"]:
             try:
-                columns = parquet.read_schema(artifact.path / EVALUATED).names
+                columns = parquet.read_schema(artifact.path / KEPT).names
             except (ArrowInvalid, OSError):
                 continue
             if all(column in columns for column in NEEDED):
@@ -134,7 +133,7 @@ def side_by_side(models: Sequence[Answers], query: SampleQuery) -> SamplePage:
     """
     if not models:
         raise BadInput("no model is chosen: choose at least one")
-    files = [model.artifact.path / EVALUATED for model in models]
+    files = [model.artifact.path / KEPT for model in models]
     with reading(files) as table:
         joined = _joined(models)
         paths = [str(file) for file in files]

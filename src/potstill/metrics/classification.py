@@ -1,7 +1,8 @@
-"""Figures of merit of a classifier, as pure functions: precision, recall and F1 by class, and their mean."""
+"""Figures of merit of a classifier, as pure functions: precision, recall and F1 by class, their mean, and Matthews'."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,3 +55,26 @@ def macro_f1(scores: Sequence[ClassScore]) -> float:
     F1 of the means.
     """
     return sum(score.f1 for score in scores) / len(scores)
+
+
+def matthews(expected: Sequence[str], predicted: Sequence[str]) -> float | None:
+    """Return the correlation of right and predicted classes, from -1 to 1; 0 is what a guess has.
+
+    `None` where all rows are of one class, or are predicted to be: what does not vary correlates with nothing.
+
+    Reference: J. Gorodkin, "Comparing two K-category assignments by a K-category correlation coefficient",
+    Computational Biology and Chemistry 28 (2004), equation 8; with two classes it is the coefficient of B. W. Matthews,
+    "Comparison of the predicted and observed secondary structure of T4 phage lysozyme", Biochimica et Biophysica Acta
+    405 (1975).
+
+    >>> matthews(["a", "a", "b", "b"], ["a", "b", "b", "b"])
+    0.5773502691896258
+    """
+    count = len(expected)
+    right = sum(a == b for a, b in zip(expected, predicted, strict=True))
+    rows, named = Counter(expected), Counter(predicted)
+    # whole numbers, so that a product of spreads that is 0 is exactly 0
+    together = count * right - sum(rows[label] * named[label] for label in rows)
+    spread = count**2 - sum(number**2 for number in rows.values())
+    other = count**2 - sum(number**2 for number in named.values())
+    return together / math.sqrt(spread * other) if spread and other else None

@@ -89,14 +89,30 @@ class Push:
         return whole | {"licence": self.licence.id or "unknown", "files": files, "sources": sources}
 
 
+def refuse_name(repo: str) -> None:
+    """Check that the Hub takes a repository's name, which a dry run would not show.
+
+    Raises:
+        BadInput: it does not.
+    """
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # it is in their documentation
+
+    if not HUB_ID.fullmatch(repo):
+        raise BadInput(f"{repo!r} is no repository of the Hub: give OWNER/NAME")
+    try:
+        validate_repo_id(repo)
+    except HFValidationError as error:
+        raise BadInput(f"the Hub takes no repository of the name {repo!r}: {error}") from error
+
+
 def planned(store: str | None, start: str, repo: str) -> Push:
     """Return what pushing the artifact whose key begins with `start` to `repo` would do.
 
     Raises:
         RequestError: there is no such artifact, it is neither a model nor rows, or `repo` is no name of a repository.
     """
-    if not HUB_ID.fullmatch(repo):
-        raise BadInput(f"{repo!r} is no repository of the Hub: give OWNER/NAME")
+    refuse_name(repo)
     opened = open_store(store)
     artifact = whole_artifact(opened, complete_key(opened, start))
     makes = artifact.manifest["makes"]

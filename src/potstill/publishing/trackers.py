@@ -1,7 +1,7 @@
 """A finished evaluation's figures, and a report's page, to the trackers that the trainings behind it report to.
 
-It is called once, in the process of the run, when the step's artifact is in the store, and never for a hit: nothing is
-logged twice. What a tracker refuses is a warning, as the result is safe.
+It is called in the process of the run, when the step's artifact is in the store. Each tracker gets a result once: the
+engine remembers which have it. What a tracker refuses is a warning, as the result is safe, and is sent by the next run.
 """
 
 from __future__ import annotations
@@ -39,20 +39,24 @@ class Result:
     """The page of a report."""
 
 
-def send(step: Step, artifact: Artifact, before: Sequence[Step]) -> Iterator[str]:
+def send(step: Step, artifact: Artifact, before: Sequence[Step], sent: set[str]) -> Iterator[str]:
     """Send what a step made to the trackers that the trainings among the steps `before` it report to.
 
-    It is the method `send_results` of steps that measure. Yields what a tracker refused, as a warning.
+    It is the method `send_results` of steps that measure; those that were `sent` it get nothing. Yields what a tracker
+    refused, as a warning.
     """
-    trackers = dict.fromkeys(name for one in before for name in getattr(one, "report_to", ()))
+    named = dict.fromkeys(str(name) for one in before for name in getattr(one, "report_to", ()))
+    trackers = [name for name in named if name not in sent]
     if not trackers:
         return
     result = result_of(artifact)
     for tracker in trackers:
         try:
-            _SENDERS[str(tracker)](result)
+            _SENDERS[tracker](result)
+            sent.add(tracker)
         except Exception as error:  # noqa: BLE001 - whatever a tracker's library raises, the result is safe
-            yield f"{tracker} did not take what {type(step).__name__} made: {type(error).__name__}: {error}"
+            what = f"{tracker} did not take what {type(step).__name__} made: {type(error).__name__}: {error}"
+            yield f"{what}; the next run sends it again"
 
 
 def result_of(artifact: Artifact) -> Result:

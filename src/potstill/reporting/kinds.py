@@ -170,6 +170,7 @@ CLASSES = Kind(
     Figure("accuracy", "Accuracy", "share"),
     (
         Figure("macro_f1", "Macro F1", "share"),
+        Figure("matthews", "Matthews"),
         Figure("brier", "Brier score", rises=False),
         Figure("calibration_error", "Calibration error", "share", rises=False),
     ),

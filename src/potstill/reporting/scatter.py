@@ -158,7 +158,8 @@ def _log_ticks(low: float, high: float) -> list[float]:
     """Return 1, 2 and 5 times powers of ten within the range; over many decades fewer of them."""
     factors: tuple[int, ...] = (1, 2, 5) if high - low < 2.2 else (1, 3) if high - low < 4 else (1,)
     ticks = [factor * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for factor in factors]
-    return [value for value in ticks if low <= math.log10(value) <= high]
+    # the smallest powers are 0 as floats
+    return [value for value in ticks if value and low <= math.log10(value) <= high]
 
 
 def _value_range(points: Sequence[Point]) -> tuple[float, float, float]:

@@ -47,7 +47,8 @@ class Report(Step):
     The verdict comes first: the smallest and the fastest model that are proven to lose at most `within` against the
     teacher, or what is missing for a proof. In each section, a model that does nothing useful is named as such,
     those whose differences may be chance count as equal, and of equals the one that deploys smallest is chosen.
-    Tables of sizes and any other figures are shown as they are.
+    Tables of sizes and any other figures are shown as they are. Where a step that measures fails, the others are
+    reported, and why it failed stands in its place; without the reference there is no verdict.
 
     >>> answer = '{"device":"light","room":"kitchen","action":"on","value":null}'
     >>> rows = LoadRows([{"instruction": "turn on the light in the kitchen", "output": answer}])
@@ -67,6 +68,7 @@ class Report(Step):
     of perplexity. The smallest and the fastest model that are proven to lose no more are named."""
 
     makes: ClassVar[str] = "report"
+    may_lack: ClassVar[frozenset[str]] = frozenset({"evaluations"})
     wants_lineage: ClassVar[bool] = True
     send_results = send
     # a verdict, differences with intervals, leaks (3); samples, slices, curves, origins (4); judges, costs, tasks; a
@@ -108,7 +110,7 @@ class Report(Step):
 
     def run(self, evaluations: Sequence[Any] | Mapping[str, Any], context: Context) -> Path:
         """Write the page and the tables."""
-        from potstill.reporting import cost_tables, diversity, harness_tasks, judged
+        from potstill.reporting import cost_tables, diversity, failures, harness_tasks, judged
         from potstill.reporting.choice import choice_of
         from potstill.reporting.leaks import NOT_DONE, leak_tables, parted
         from potstill.reporting.markdown import markdown
@@ -118,14 +120,19 @@ class Report(Step):
         from potstill.reporting.samples import lines_of, samples_of
         from potstill.reporting.tables import as_csv, flat, plain, ruled, summarized
 
-        names = self._names(context.inputs.get("evaluations", []))
+        names = self._names(evaluations, context.inputs.get("evaluations", []))
         every = evaluations_of(_figures(evaluations), names, context.lineage)
         costs, others = cost_tables.parted(every)
         sections = sections_of(others, self.reference, context.lineage, cost_tables.costs_of_all(costs))
         folders = {ancestor.name: ancestor.folder for ancestor in context.lineage}
         samples = [samples_of(one, folders) for one in sections]
         choices = [choice_of(one) for one in sections]
-        ruled_on = [(one, self._ruling(one, context), rows) for one, rows in zip(choices, samples, strict=True)]
+        # a model that takes the place of a reference that failed is none: nothing is proven against it
+        rules = (self.reference or every[0].label) not in failures.of(every)
+        ruled_on = [
+            (one, self._ruling(one, context) if rules else None, rows)
+            for one, rows in zip(choices, samples, strict=True)
+        ]
         by_harness, others = harness_tasks.parted(others)
         pairs, others = judged.parted(others)
         leaks, others = parted(others)
@@ -141,7 +148,11 @@ class Report(Step):
         ]
         tables = [table for table in held if table is not None]
         written = page(self.title, every, ruled_on, tables, context.lineage)
-        missing = [NOT_DONE if sections and not leaks else "", diversity.unmeasured(varied, context.lineage)]
+        missing = [
+            failures.summary(failures.of(every), self.reference or every[0].label),
+            NOT_DONE if sections and not leaks else "",
+            diversity.unmeasured(varied, context.lineage),
+        ]
         written = replace(written, missing=" ".join(filter(None, missing)))
         models = [plain(model) for section in sections for model in section.models]
         models += [{"model": one.label, "step": one.step, "figures": one.metrics} for one in every if one.kind is None]
@@ -164,10 +175,20 @@ class Report(Step):
 
         return ruling_of(choice, self.within, self.reference, context.lineage)
 
-    def _names(self, steps: Sequence[str]) -> list[str]:
+    def _names(self, evaluations: Sequence[Any] | Mapping[str, Any], steps: Sequence[str]) -> list[str]:
         """Return the names of what was given: of the `steps` in their order, and none for figures that no step made."""
+        from potstill.engine.context import NOT_MADE
+
         rest = iter(steps)
-        return ["" if isinstance(value, Mapping) else next(rest) for _, value in _held(self.evaluations)]
+        pairs = zip(_held(self.evaluations), _held(evaluations), strict=True)
+        return [
+            str(figures["step"])
+            if isinstance(figures, Mapping) and NOT_MADE in figures
+            else ""
+            if isinstance(value, Mapping)
+            else next(rest)
+            for (_, value), (_, figures) in pairs
+        ]
 
 
 def _held(evaluations: Sequence[Any] | Mapping[str, Any]) -> Iterable[tuple[Any, Any]]:

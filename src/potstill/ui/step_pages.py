@@ -13,13 +13,12 @@ from starlette.responses import Response
 from potstill.engine.inventory import complete_key, description, read_metrics, whole_artifact
 from potstill.engine.logs import printed
 from potstill.engine.lost_rows import counted
-from potstill.engine.store.artifacts import Artifact, Store
+from potstill.engine.store.artifacts import KEPT, Artifact, Store
 from potstill.engine.store.run_history import histories
 from potstill.errors import RequestError
 from potstill.looking.lost import losses
 from potstill.looking.paging import OPERATORS, Filter, Query, whole_row
 from potstill.looking.paging import page as row_page
-from potstill.looking.rows import EVALUATED
 from potstill.ui import live
 from potstill.ui.run_pages import store_of
 from potstill.ui.templating import page
@@ -68,7 +67,7 @@ def tables_of(artifact: Artifact) -> list[tuple[str, str]]:
     outputs = [str(name) for name in artifact.manifest["outputs"]]
     if outputs:
         return [(name, name) for name in outputs]
-    if EVALUATED in artifact.manifest["files"]:
+    if KEPT in artifact.manifest["files"]:
         return [("", "rows it measured")]
     return [("", "rows")] if artifact.parts() else []
 

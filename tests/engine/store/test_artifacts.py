@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
+import running
+from potstill import BadInput, Step
 from potstill.engine.store import key_locks
 from potstill.engine.store.artifacts import Store
 from potstill.engine.store.disk import writing
@@ -169,3 +172,38 @@ def test_several_runs_may_make_the_store_at_once(tmp_path: Path) -> None:
         for turn in range(50):
             result = [pool.submit(Store(tmp_path / str(turn) / "store").prepare) for _ in range(8)]
             assert [one.result() for one in result] == [None] * 8
+
+
+class Figures(Step):
+    """Measures, with or without rows beside the figures."""
+
+    keeps: bool = False
+    makes: ClassVar[str] = "metrics"
+
+    def run(self, context):
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        if self.keeps:
+            context.out.mkdir(parents=True, exist_ok=True)
+            parquet.write_table(pa.table({"answer": ["yes", "no"]}), context.out / "rows.parquet")
+        return {"accuracy": 0.5}
+
+
+class TwoOutputs(Step):
+    outputs = ("train", "test")
+
+    def run(self):
+        return {"train": [{"n": 1}, {"n": 2}], "test": [{"m": 3}]}
+
+
+def test_an_evaluation_gives_the_rows_that_it_kept(tmp_path):
+    assert running.artifact_of(Figures(keeps=True), tmp_path).to_pandas()["answer"].tolist() == ["yes", "no"]
+
+
+@pytest.mark.parametrize("step", [Figures(), TwoOutputs()])
+def test_what_holds_no_rows_of_its_own_says_so_instead_of_giving_none(tmp_path, step):
+    made = running.artifact_of(step, tmp_path)
+    whole = dataclasses.replace(made, output="")
+    with pytest.raises(BadInput, match=r"no rows: it has \.path|several outputs \(train, test\)"):
+        whole.to_pandas()

@@ -122,3 +122,29 @@ def test_probabilities_that_are_none_have_no_calibration():
     assert calibration([Answer("a", 1.0000001)], [True])["brier"] == 0
     [row] = class_rows("test", ["0"], ["x"], [1], [Answer("1", math.nan)])
     assert row["probability"] is None and row["correct"]
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+def test_a_text_whose_scores_are_no_numbers_has_no_class(tmp_path, classifier, broken):
+    """Of NaN the first is the largest: a broken model would name the first class, and be right where that is right."""
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    model = AutoModelForSequenceClassification.from_pretrained(classifier)
+    tokenizer = AutoTokenizer.from_pretrained(classifier)
+    with torch.no_grad():
+        model.bert.embeddings.word_embeddings.weight[tokenizer.convert_tokens_to_ids("blinds")] = broken
+    model.save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
+    own = context(tmp_path)
+    given = rows(["open the blinds", *TEXTS[::2], "blinds"], ["light"] * 4)
+    figures = EvaluateClassifier("model", None).run(tmp_path / "model", given, own)["sets"]["test"]
+    assert (figures["accuracy"], figures["undecided"]) == (0.5, 2)
+    assert [warning[:17] for warning in own.notes["warnings"]] == ["2 of 4 texts of t"]
+    kept = pyarrow.parquet.read_table(tmp_path / FILE).to_pylist()
+    assert [(row["answer"], row["probability"] is None) for row in kept][::3] == [("", True)] * 2
+    assert read(tmp_path)["test"].right == (False, True, True, False)
+
+
+def test_a_model_whose_scores_are_numbers_has_no_undecided(tmp_path, classifier):
+    assert "undecided" not in measure(classifier, rows(TEXTS, ["light"] * 4), tmp_path)["sets"]["test"]

@@ -148,3 +148,21 @@ def test_rows_are_kept_with_their_spans(tmp_path, tagger):
     assert there == test["spans"]
     assert (right / actual if actual else 0) == test["precision"] and right / there == test["recall"]
     assert read(tmp_path)["test"].spans == ((1, 1, 1), (1, 1, 1), (0, 1, 1), (0, 0, 1))
+
+
+def test_a_word_whose_scores_are_no_numbers_has_no_label(tmp_path, tagger):
+    import torch
+    from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+    model = AutoModelForTokenClassification.from_pretrained(tagger)
+    tokenizer = AutoTokenizer.from_pretrained(tagger)
+    with torch.no_grad():
+        model.classifier.bias[0] = float("nan")
+    model.save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
+    own = context(tmp_path)
+    given = rows(TEXTS, split(TRUE))
+    test = EvaluateTokenClassifier("model", None).run(tmp_path / "model", given, own)["sets"]["test"]
+    # the first label is O, which most words have
+    assert (test["accuracy"], test["f1"], test["undecided"]) == (0.0, 0.0, 4)
+    assert "4 of 4 texts" in own.notes["warnings"][0]

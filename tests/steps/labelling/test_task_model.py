@@ -66,3 +66,17 @@ def test_what_is_no_classifier_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(BadInput, match="is a BertModel and no sequence classifier"):
         run(RunTaskModel(SEEDS, get_model_path()), tmp_path, rows=ROWS)
+
+
+def test_a_row_whose_scores_are_no_numbers_gets_no_label(folder: Path, tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    model, tokenizer = AutoModelForSequenceClassification.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    with torch.no_grad():
+        model.get_input_embeddings().weight[tokenizer("jazz", add_special_tokens=False)["input_ids"]] = float("nan")
+    model.save_pretrained(tmp_path / "broken")
+    tokenizer.save_pretrained(tmp_path / "broken")
+    labelled, context = run(RunTaskModel(SEEDS, tmp_path / "broken"), tmp_path, rows=ROWS)
+    assert [row["instruction"] for row in labelled] == TEXTS[1:]
+    assert context.ledger.counts()["failed"] == {task_model.NAN: 1}

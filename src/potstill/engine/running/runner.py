@@ -13,11 +13,13 @@ from potstill.engine.keys.identity import Codes, fixed_fields, key_of, step_iden
 from potstill.engine.keys.inputs import source_of
 from potstill.engine.records import Interrupted, Record, Run, Watcher
 from potstill.engine.running import lineage
+from potstill.engine.running.after_run import note_unsent
 from potstill.engine.running.executor import Executor
 from potstill.engine.running.interrupts import Interrupts
+from potstill.engine.running.lacking import lacking, may_run_without, without_lacking
 from potstill.engine.running.recording import Recording, planned
 from potstill.engine.running.services import Services, named_in
-from potstill.engine.running.spec import Input, Outcome, Spec, detached, edge_fields
+from potstill.engine.running.spec import Edge, Input, Outcome, Spec, detached, edge_fields
 from potstill.engine.step import Node, Output, Step
 from potstill.engine.store import key_locks
 from potstill.engine.store.artifacts import Artifact, Store
@@ -137,7 +139,7 @@ class Runner:
         if any(id(parent) in self._restarting for parent in self.graph.parents(step)):
             return self._later(step)
         failed = [parent for parent in self.graph.parents(step) if self.records[id(parent)].artifact is None]
-        if failed:
+        if failed and not may_run_without(step, failed):
             record.error = f"not run: {self.graph.name(failed[0])} failed"
             return self._finish(step, record)
         try:
@@ -152,7 +154,11 @@ class Runner:
         """Take a hit from the store, or start the step under its key's lock."""
         fixed = fixed_fields(step)
         identity = step_identity(
-            step, self._artifact, self._codes, lineage.digests(self.graph, step, self._artifact), fixed
+            step,
+            self._artifact,
+            self._codes,
+            lineage.digests(self.graph, step, self._made),
+            {**fixed, **without_lacking(step, self._lacking)},
         )
         record.key = key_of(identity)
         if record.key in self._busy:
@@ -175,6 +181,7 @@ class Runner:
         try:
             self._usage.start(record.name, record.type, record.key, identity)
             self._history.started(record.name, record.key)
+            note_unsent(step, record.key, self.store)
             spec = self._spec(step, record, identity, fixed)
             used = self._make_room(step)
             future = self.executor.submit(spec, edge_fields(step), self.watcher.started(record.name))
@@ -277,6 +284,15 @@ class Runner:
                 self._ready.append(child)
         return True
 
+    def _made(self, node: Node) -> Artifact | None:
+        """Return the artifact behind an edge, or None of a step that failed."""
+        return self.records[id(step_of(node))].artifact
+
+    def _lacking(self, node: Node) -> dict[str, str]:
+        """Return what stands for a step that failed; nothing of one that has an artifact."""
+        record = self.records[id(step_of(node))]
+        return {} if record.artifact is not None else lacking(record)
+
     def _artifact(self, node: Node) -> Artifact:
         """Return the artifact behind an edge."""
         artifact = self.records[id(step_of(node))].artifact
@@ -285,11 +301,13 @@ class Runner:
 
     def _spec(self, step: Step, record: Record, identity: dict[str, Any], fixed: dict[str, Any]) -> Spec:
         """Return what an executor needs to run the step."""
-        inputs: dict[int, Input] = {}
+        inputs: dict[int, Edge] = {}
         names: dict[str, list[str]] = {}
         for name, node in edges(step):
-            inputs[id(step_of(node))] = Input.of(self._artifact(node))
-            names.setdefault(name, []).append(self.graph.name(node))
+            failed = self._lacking(node)
+            inputs[id(step_of(node))] = failed or Input.of(self._artifact(node))
+            if not failed:
+                names.setdefault(name, []).append(self.graph.name(node))
         return Spec(
             step=detached(step, inputs, fixed),
             name=record.name,
@@ -298,8 +316,12 @@ class Runner:
             store=self.store.root,
             identity=identity,
             inputs=names,
-            sources=tuple(source_of(self.graph.name(p), self._artifact(p)) for p in self.graph.parents(step)),
-            lineage=tuple(lineage.ancestors(self.graph, step, self._artifact)),
+            sources=tuple(
+                source_of(self.graph.name(p), self._artifact(p))
+                for p in self.graph.parents(step)
+                if not self._lacking(p)
+            ),
+            lineage=tuple(lineage.ancestors(self.graph, step, self._made)),
             threads=self.threads,
             access=self.services.access if self.services else None,
             node=id(step),

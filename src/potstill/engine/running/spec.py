@@ -39,6 +39,10 @@ class Input:
         return cls(artifact.path, "", str(artifact.manifest["makes"]), files)
 
 
+Edge = Input | Mapping[str, str]
+"""What stands behind an edge of a step that is about to run: an artifact, or why there is none."""
+
+
 @dataclass(frozen=True)
 class Spec:
     """All that is needed to run one step in any process: small, and free of the graph behind the step."""
@@ -67,7 +71,7 @@ class Spec:
     """By which the step reaches the services of its run."""
     node: int = 0
     """The `id` of the step in the run's graph, by which a fork of the run's process finds it."""
-    edges: Mapping[int, Input] = field(default_factory=dict)
+    edges: Mapping[int, Edge] = field(default_factory=dict)
     """What stands behind its edges, by the `id` of the step there."""
     fixed: Mapping[str, Any] = field(default_factory=dict)
     """Fields that the key has read from outside the process, as it has read them."""
@@ -91,11 +95,13 @@ class Outcome:
     """Keys of inputs, and names of parameters, whose content is no longer what the step's key saw."""
 
 
-def detached(step: Step, inputs: Mapping[int, Input], fixed: Mapping[str, Any] | None = None) -> Step:
+def detached(step: Step, inputs: Mapping[int, Edge], fixed: Mapping[str, Any] | None = None) -> Step:
     """Return a copy of `step` with its `fixed` fields, and `Input`s as edges, by `id(step)` of the step behind them."""
 
     def replacement(node: Node, inside: bool) -> Any:
         source = inputs[id(step_of(node))]
+        if not isinstance(source, Input):
+            return source
         output = node.name if isinstance(node, Output) else ""
         return source.path if inside else dataclasses.replace(source, output=output)
 
@@ -112,7 +118,7 @@ def edge_fields(step: Step) -> tuple[str, ...]:
     An edge that holds nothing is left out where `run` doesn't take it: a subclass need not know of all its base's.
     """
     from potstill.engine.annotations import marks
-    from potstill.engine.step import Edge
+    from potstill.engine.step import Edge as EdgeMark
 
     run = getattr(type(step), "run", None)
     taken = parameters(run) if run else ()
@@ -121,6 +127,8 @@ def edge_fields(step: Step) -> tuple[str, ...]:
         value = getattr(step, name)
         if any(True for _ in nodes_in(value)):
             return True
-        return any(isinstance(mark, Edge) for mark in marks(type(step), name)) and (value is not None or name in taken)
+        return any(isinstance(mark, EdgeMark) for mark in marks(type(step), name)) and (
+            value is not None or name in taken
+        )
 
     return tuple(field.name for field in dataclasses.fields(step) if handed_over(field.name))

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("potstill")
 SHOWN = 5
 """Rows that a notebook shows of an artifact."""
+KEPT = "rows.parquet"
+"""Where a step that measures keeps its rows, beside its figures."""
 FIGURES = 20
 """Figures that it shows."""
 
@@ -116,9 +118,20 @@ class Artifact:
         return notebook.table(name, ["what", "where"], [[self.manifest["makes"], self.path]])
 
     def dataset(self) -> Dataset:
-        """Return its rows as a `datasets.Dataset`, which does not fill the memory."""
+        """Return its rows as a `datasets.Dataset`, which does not fill the memory; of an evaluation, those it kept.
+
+        Raises:
+            BadInput: it holds no rows, or those of several outputs.
+        """
         from potstill.engine.rows import files as rows
 
+        if self.rows is None and KEPT in self.manifest["files"]:
+            return rows.opened(self.path, (KEPT,))
+        if self.rows is None:
+            raise BadInput(f"{self!r} holds no rows: it has .path, and metrics have .metrics")
+        if len(self.manifest["outputs"]) > 1 and not self.output:
+            parts = ", ".join(map(str, self.manifest["outputs"]))
+            raise BadInput(f"{self!r} has the rows of several outputs ({parts}): take one of these")
         return rows.opened(self.path / "data" / self.output, self.parts(self.output))
 
     def to_pandas(self) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from potstill.metrics.answers import against_most_common, packed, wilson
-from potstill.metrics.classification import class_scores, macro_f1
+from potstill.metrics.classification import class_scores, macro_f1, matthews
 from potstill.steps.evaluation.class_rows import Answer, calibration
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def class_figures(
         "accuracy_low": accuracy.low,
         "accuracy_high": accuracy.high,
         "macro_f1": macro_f1(scores),
+        "matthews": matthews(expected, predicted),
         "worst": lowest(scores, worst),
         "mixed_up": mixed_up(expected, predicted, "rows", worst),
         "unknown_labels": list(unknown),

@@ -13,6 +13,8 @@ from potstill.models.positions import positions_of
 from potstill.steps.evaluation.class_figures import class_figures
 from potstill.steps.evaluation.class_rows import CLASS_COLUMNS, Answer, class_rows
 from potstill.steps.evaluation.classifier_base import (
+    NO_CLASS,
+    UNDECIDED,
     ClassEvaluation,
     Reader,
     by_runtime,
@@ -40,7 +42,8 @@ class EvaluateClassifier(ClassEvaluation):
 
     Each row is kept with its answer and the probability of that in `rows.parquet`, beside the figures. `brier` and
     `calibration_error` say whether the probabilities hold, `calibration_error_of_calibrated` what a calibrated model
-    shows on as many rows.
+    shows on as many rows. `matthews` is the correlation of right and predicted classes, None where either is one class
+    alone. A text of which the model's scores are NaN has no class: it is wrong, and counts in `undecided`.
 
     A test label that the model has no class for is always wrong; such labels are listed. What ExportEncoder wrote is
     measured by the runtime that it was written for.
@@ -51,7 +54,8 @@ class EvaluateClassifier(ClassEvaluation):
     {'sets': {'test': {'n': 2, 'accuracy': 1.0, 'accuracy_low': 0.3424, 'accuracy_high': 1.0, 'macro_f1': 1.0, ...
     """
 
-    version: ClassVar[int] = 2
+    # Matthews' coefficient; no class where the scores are NaN (3)
+    version: ClassVar[int] = 3
     reads: ClassVar[Reads] = "classifiers"
     row_columns: ClassVar[Mapping[str, str]] = CLASS_COLUMNS
 
@@ -112,7 +116,7 @@ class EvaluateClassifier(ClassEvaluation):
             return tokenizer(texts, padding=True, truncation=True, max_length=limit, return_tensors=kind)
 
         def decode(numbers: list[int], batch: object) -> list[str]:
-            return [names[class_number] for class_number in numbers]
+            return [NO_CLASS if number == UNDECIDED else names[number] for number in numbers]
 
         classes = by_torch(model) if model is not None else by_runtime(folder, threads)
         return Reader(

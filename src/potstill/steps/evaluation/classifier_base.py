@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 
     from potstill.compression.pretrained import ModelConfig, PretrainedModel
     from potstill.engine.context import Context
+
+UNDECIDED = -1
+"""Stands for the number of a class where the model's scores are NaN or infinite."""
+NO_CLASS = ""
+"""What stands for the name of the class there: always wrong."""
 
 
 class ClassEvaluation(Step):
@@ -95,6 +100,9 @@ class ClassEvaluation(Step):
             seconds += time.perf_counter() - started
             count += len(test)
             results[name], rows = score(name, test, answers)
+            if reader.undecided:
+                results[name]["undecided"] = len(reader.undecided)
+                warn_of_undecided(len(reader.undecided), len(test), name, context)
             all_rows += rows
             # by which a report knows that two models saw the same rows, and may pair them
             results[name]["row_digest"] = row_digest(zip(test[self.text], test[self.label], strict=True))
@@ -169,10 +177,13 @@ class Reader:
     """What runs it, with its version; empty is transformers."""
     seconds: float = 0.0
     """How long the model has computed, after its first batch."""
+    undecided: set[int] = field(default_factory=set)
+    """Numbers of those texts, of the last ones that were read, of which the model's scores are no numbers."""
 
     def read(self, texts: Iterable[Any], context: Context) -> list[Answer]:
         """Return the answer to each text; reports progress."""
         inputs = list(texts)
+        self.undecided.clear()
         # warm-up: the first batch pays for lazy initialisation, and is not counted
         if not self.seconds:
             for _ in self._batches(inputs, range(min(self.batch_size, len(inputs)))):
@@ -195,7 +206,23 @@ class Reader:
             best, probable = self.classes(batch)
             self.seconds += time.perf_counter() - started
             decoded = self.decode(best, batch)
+            self.undecided.update(number for number, one in zip(numbers, decoded, strict=True) if is_undecided(one))
             yield numbers, [Answer(*pair) for pair in zip(decoded, probable or [math.nan] * len(decoded), strict=True)]
+
+
+def is_undecided(prediction: str | Mapping[int, str]) -> bool:
+    """Return whether a text has no class, or one of its words has none."""
+    return prediction == NO_CLASS if isinstance(prediction, str) else NO_CLASS in prediction.values()
+
+
+def warn_of_undecided(count: int, of: int, test: str, context: Context) -> None:
+    """Warn that a model's scores are no numbers, so that it has named no class."""
+    warning = (
+        f"{count} of {of} texts of the test set {test!r} have no class, and count as wrong: the model's scores are NaN "
+        "or infinite. Its weights are broken, or overflow in the type that they are read in"
+    )
+    context.notes.setdefault("warnings", []).append(warning)
+    context.logger.warning(warning)
 
 
 def ids_of(rows: Dataset) -> list[str]:
@@ -218,6 +245,8 @@ def by_torch(model: PretrainedModel) -> Callable[[Any], tuple[list[Any], list[fl
             best = logits.argmax(dim=-1)
             whole = logits.ndim == 2  # one class a text
             probable = logits.float().softmax(-1).gather(-1, best[:, None])[:, 0] if whole else best.new_empty(0)
+            # argmax takes NaN for the largest: without this, a broken model would name the first class
+            best = best.masked_fill(~logits.amax(dim=-1).isfinite(), UNDECIDED)
         return best.tolist(), probable.tolist()  # waits for a GPU
 
     return classes
@@ -233,7 +262,8 @@ def by_runtime(folder: Path, threads: int) -> Callable[[Any], tuple[list[Any], l
 
     def classes(batch: Mapping[str, NDArray[Any]]) -> tuple[list[Any], list[float]]:
         scores = logits({name: batch[name].astype("int64") for name in batch})
-        best = scores.argmax(-1)
+        # argmax takes NaN for the largest, as above
+        best = np.where(np.isfinite(scores.max(-1)), scores.argmax(-1), UNDECIDED)
         # softmax at the largest: the exponentials of the others are at most 1
         probable = 1 / np.exp(scores.astype(float) - scores.max(-1, keepdims=True)).sum(-1)
         return best.tolist(), probable.tolist()

@@ -52,6 +52,7 @@ class EvaluateLabels(Step):
     worst: Annotated[int, Ge(0)] = 10
     """Classes with the lowest F1 that are listed, and as many of the pairs that are mixed up most."""
 
+    version: ClassVar[int] = 2  # Matthews' coefficient
     makes: ClassVar[str] = "metrics"
     send_results = send
 

@@ -19,6 +19,8 @@ from potstill.models.word_tokens import KIND, first_tokens, reads_words
 from potstill.steps.evaluation.class_figures import lowest, mixed_up
 from potstill.steps.evaluation.class_rows import WORD_COLUMNS, Answer, word_rows
 from potstill.steps.evaluation.classifier_base import (
+    NO_CLASS,
+    UNDECIDED,
     ClassEvaluation,
     Reader,
     by_torch,
@@ -57,6 +59,7 @@ class EvaluateTokenClassifier(ClassEvaluation):
     label: str = "labels"
     """Column with as many labels; None, or one without a name, is a word that has none."""
 
+    version: ClassVar[int] = 2  # no label where the scores are NaN
     row_columns: ClassVar[Mapping[str, str]] = WORD_COLUMNS
 
     def run(self, model: ModelSource, rows: Dataset | Mapping[str, Dataset], context: Context) -> dict[str, Any]:
@@ -121,7 +124,11 @@ class EvaluateTokenClassifier(ClassEvaluation):
             )
 
         def label_words(row: list[int], words: list[int | None]) -> dict[int, str]:
-            return {word: str(model.config.id2label[row[place]]) for word, place in first_tokens(words).items()}
+            numbers = {word: row[place] for word, place in first_tokens(words).items()}
+            return {
+                word: NO_CLASS if number == UNDECIDED else str(model.config.id2label[number])
+                for word, number in numbers.items()
+            }
 
         def decode(numbers: list[list[int]], batch: Any) -> list[dict[int, str]]:
             return [label_words(row, batch.word_ids(row_number)) for row_number, row in enumerate(numbers)]

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 CHUNK = 1024
 """Rows that are sorted by length together, and then journalled: what a kill costs at most."""
+NAN = "the model's scores are NaN or infinite"
+"""Why a row gets no label."""
 
 
 class RunTaskModel(ClassifierStep):
@@ -35,7 +37,8 @@ class RunTaskModel(ClassifierStep):
 
     `score` is the probability of the label, and `probabilities` has those of all labels by name: two models may have
     the same labels in another order, which a list would not show. Rows of like length share a batch; finished chunks
-    survive a kill. A text that is longer than the model reads is cut, and counted in a warning.
+    survive a kill. A text that is longer than the model reads is cut, and counted in a warning. A row of which the
+    model's scores are NaN is lost, as it would get the first label.
 
     >>> rows = LoadRows([{"instruction": "play some jazz"}, {"instruction": "dim the lamp"}])
     >>> show(Select(RunTaskModel(rows, classifier), ["instruction", "label"]))
@@ -47,7 +50,8 @@ class RunTaskModel(ClassifierStep):
     column: Annotated[str, MinLen(1)] = "instruction"
     """Column of the texts."""
 
-    version: ClassVar[int] = 2
+    # probabilities by name (2); a row whose scores are NaN is lost (3)
+    version: ClassVar[int] = 3
 
     def columns(self, inputs: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
         """Return the columns of the rows and the new ones.
@@ -64,16 +68,23 @@ class RunTaskModel(ClassifierStep):
         Raises:
             BadInput: the model is no classifier with one label a text.
         """
+        import numpy as np
+
         classifier = Classifier(str(model), self.batch_size, context)
         context.notes["labels"] = list(classifier.labels)
         texts, waiting, done = texts_in(rows, self.column), iter(rows), 0
         while chunk := list(islice(texts, CHUNK)):
-            for probabilities in classifier.chunk(chunk):
+            for number, probabilities in enumerate(classifier.chunk(chunk), done):
+                row = next(waiting)
+                if not np.isfinite(probabilities).all():
+                    # argmax takes NaN for the largest: the row would get the first label
+                    context.ledger.lose(str(row.get("id", number)), "permanent", NAN)
+                    continue
                 best = int(probabilities.argmax())
                 prediction = {"label": classifier.labels[best], "score": float(probabilities[best])}
                 context.ledger.keep()
                 shares = dict(zip(classifier.labels, probabilities.tolist(), strict=True))
-                yield {**next(waiting), **prediction, "probabilities": shares}
+                yield {**row, **prediction, "probabilities": shares}
             done += len(chunk)
             context.progress(done, len(rows))
         classifier.warn_of_cut()
