@@ -1,6 +1,7 @@
 """What is loaded of a model folder: all that it needs and nothing besides, or a refusal that says why."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -261,3 +262,17 @@ def test_a_sentence_encoder_without_some_weights_is_refused(tmp_path):
     changed(encoder, lambda tensors: {n: t for n, t in tensors.items() if "layer.0.attention" not in n})
     with pytest.raises(BadInput, match=r"lacks weights of a BertModel.*encoder\.layer\.0\.attention"):
         sentence_encoder.load(encoder)
+
+
+@pytest.mark.parametrize(
+    "kept", [0, 4, 100, 0.5, -1], ids=["nothing", "a length", "half a header", "half", "all but one"]
+)
+def test_weights_that_are_cut_off_are_named_and_no_error_of_their_library(tmp_path, kept):
+    from transformers import AutoModel
+
+    tiny.encoder(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: int(len(whole) * kept) if isinstance(kept, float) else kept])
+    with pytest.raises(BadInput, match=re.escape(str(tmp_path))):
+        loading.pretrained(AutoModel, tmp_path, "read texts", {})

@@ -91,10 +91,15 @@ def pretrained(
         raise BadInput(problem)
     if Path(folder).is_dir() and (own := _quantized_experts(kind, Path(folder), options)):
         return own
+    from safetensors import SafetensorError
+
     try:
         model, report = kind.from_pretrained(folder, use_safetensors=True, output_loading_info=True, **options)
     except (OSError, ValueError) as error:
         raise BadInput(f"the model {folder} can't {use}: {_first_line(error)}") from error
+    except SafetensorError as error:
+        text = f"the weights of the model {folder} are no whole safetensors file: {_first_line(error)}"
+        raise BadInput(f"{text}; copy or make it again") from error
     if getattr(model, "_hf_peft_config_loaded", False):
         raise BadInput(f"{folder} holds an adapter: give a model that it was merged into")
     _refuse_missing(model, report, folder, new_head)
