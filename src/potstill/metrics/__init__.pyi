@@ -44,6 +44,7 @@ from potstill.metrics.uncertainty.non_inferiority import Verdict as Verdict
 from potstill.metrics.uncertainty.non_inferiority import corrected as corrected
 from potstill.metrics.uncertainty.non_inferiority import least_rows as least_rows
 from potstill.metrics.uncertainty.non_inferiority import non_inferior_means as non_inferior_means
+from potstill.metrics.uncertainty.non_inferiority import non_inferior_seeds as non_inferior_seeds
 from potstill.metrics.uncertainty.non_inferiority import non_inferior_shares as non_inferior_shares
 from potstill.metrics.uncertainty.paired_shares import bonett_price as bonett_price
 from potstill.metrics.uncertainty.paired_shares import discordant as discordant
@@ -52,3 +53,4 @@ from potstill.metrics.uncertainty.power import detectable_shares as detectable_s
 from potstill.metrics.uncertainty.power import rows_needed as rows_needed
 from potstill.metrics.uncertainty.prediction_powered import PredictionPowered as PredictionPowered
 from potstill.metrics.uncertainty.prediction_powered import prediction_powered as prediction_powered
+from potstill.metrics.uncertainty.randomization import paired_randomization as paired_randomization

@@ -97,3 +97,13 @@ def span_scores(expected: Sequence[Sequence[str]], predicted: Sequence[Sequence[
         right.update(span.label for span in set(wanted) & set(predicted_spans))
     types = [score_of(label, there[label], named[label], right[label]) for label in sorted({*there, *named})]
     return SpanScores(score_of("", there.total(), named.total(), right.total()), types)
+
+
+def f1_of_sums(sums: Sequence[float]) -> float:
+    """Return F1 from numbers of spans, summed over texts: right, found, there.
+
+    >>> f1_of_sums([1, 1, 3])
+    0.5
+    """
+    right, predicted, gold = sums
+    return 2 * right / (predicted + gold) if predicted + gold else 0.0

@@ -63,13 +63,18 @@ def costs_of(models: Sequence[tuple[str, Mapping[str, Any]]], costs: Sequence[Co
         models: labels in the report, and what their evaluations returned.
         costs: what was measured.
     """
+    every = matched(models, costs)
+    is_whole = all(one is not None and not one.error for one in every)
+    return [{} if one is None else _stands_in(one, is_whole) for one in every]
+
+
+def matched(models: Sequence[tuple[str, Mapping[str, Any]]], costs: Sequence[Cost]) -> list[Cost | None]:
+    """Return what was measured of each model; the arguments are those of `costs_of`."""
     names = [_engine_label(metrics) for _, metrics in models]
-    every = [
+    return [
         _cost(label, name if names.count(name) == 1 else "", costs)
         for (label, _), name in zip(models, names, strict=True)
     ]
-    is_whole = all(one is not None and not one.error for one in every)
-    return [{} if one is None else _stands_in(one, is_whole) for one in every]
 
 
 def _cost(label: str, engine: str, costs: Sequence[Cost]) -> Cost | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from potstill.reporting.gains import LOGARITHMS, PLAIN, Gain, gain_of, gain_text
 from potstill.reporting.kinds import Figure
 from potstill.reporting.model_table import Section
+from potstill.reporting.ruling import Ruling
 
 WIDTH = 420.0
 """Width of the part in which intervals are drawn."""
@@ -52,8 +53,14 @@ class Forest:
     """Width of the drawing."""
 
 
-def forests_of(section: Section, within: float) -> list[Forest]:
-    """Return the differences of a section by test set; a set of which none is known has none."""
+def forests_of(section: Section, ruling: Ruling | None) -> list[Forest]:
+    """Return the differences of a section by test set; a set of which none is known has none.
+
+    Of a student with several seeds, the difference over all of them follows those of its models.
+    """
+    within = ruling.within if ruling else 0.0
+    ruled = ruling.students if ruling and ruling.baseline is section.reference else ()
+    over_seeds = list(dict.fromkeys(gain for one in ruled for gain in one.gains if gain.seeds > 1))
     forests = []
     for name in section.sets:
         gains = [
@@ -61,6 +68,7 @@ def forests_of(section: Section, within: float) -> list[Forest]:
             for model in section.models
             if not model.reference and (gain := gain_of(model, section.reference, section.main, name, within))
         ]
+        gains += [gain for gain in over_seeds if gain.set == name]
         if gains:
             forests.append(_forest(name, gains, section.main, within))
     return forests
@@ -80,10 +88,11 @@ def _forest(name: str, gains: Sequence[Gain], figure: Figure, within: float) -> 
 
     lines = []
     for gain, (value, least, most) in zip(gains, ends, strict=True):
+        label = f"{gain.first} ({gain.seeds} seeds)" if gain.seeds > 1 else gain.first
         by = gain.by if gain.is_paired else f"{gain.by}, not the same rows"
         verdict = "worse" if most < 0 else "better" if least > 0 else ""
         text = gain_text(gain, figure)
-        lines.append(Interval(gain.first, text, by, across(value), across(least), across(most), verdict))
+        lines.append(Interval(label, text, by, across(value), across(least), across(most), verdict))
     bound_at = across(bound) if within else None
     return Forest(name, gains[0].second, tuple(lines), across(0.0), bound_at, WIDTH)
 

@@ -11,8 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
+
 from potstill.metrics.kept_rows import KeptRows
 from potstill.metrics.significance import normal_p
+from potstill.metrics.spans import f1_of_sums
 from potstill.metrics.uncertainty.bootstrap import paired_bootstrap
 from potstill.metrics.uncertainty.interval import Interval
 from potstill.metrics.uncertainty.non_inferiority import (
@@ -23,8 +26,9 @@ from potstill.metrics.uncertainty.non_inferiority import (
 )
 from potstill.metrics.uncertainty.paired_shares import discordant
 from potstill.metrics.uncertainty.power import detectable
+from potstill.metrics.uncertainty.ratios import ratio_scores
 from potstill.metrics.uncertainty.unpaired_shares import agresti_caffo
-from potstill.reporting.comparing import paired_scores, rights
+from potstill.reporting.comparing import paired_scores, rights, sources_of
 from potstill.reporting.kinds import Figure, number
 from potstill.reporting.model_table import Measured
 from potstill.reporting.number_formats import signed
@@ -35,8 +39,10 @@ LOGARITHMS = frozenset({"perplexity", "bits_per_byte"})
 """Figures that are compared by the loss of a token."""
 PLAIN = {"bleu": "chrF", "grade": "grades"}
 """What a gain in figures that are no shares is counted in: BLEU is compared by the chrF of rows."""
-By = Literal["paired shares", "clustered rows", "paired means", "paired bootstrap", "unpaired shares"]
-"""How the interval is made; all but the last pair the rows."""
+By = Literal["paired shares", "clustered rows", "paired means", "paired bootstrap", "unpaired shares", "rows by seeds"]
+"""How the interval is made; all but one pair the rows."""
+Pairs = tuple[list[float], list[float], float | None]
+"""Scores of two models on the same rows, more being better, and the most by which a row can differ, if it is known."""
 UNPAIRED: Literal["unpaired shares"] = "unpaired shares"
 
 
@@ -62,6 +68,8 @@ class Gain:
     """How the interval is made."""
     least: int = 0
     """From how many rows on the bound can be proven at all; 0 where that is not known."""
+    seeds: int = 1
+    """Models that were made alike but for their seeds, of which this is the mean."""
 
     @property
     def value(self) -> float:
@@ -90,6 +98,8 @@ class Gain:
 
     def smallest_margin(self, students: int) -> float:
         """Return the smallest bound that a model which loses nothing is found to keep four times of five."""
+        if self.seeds > 1:  # of few seeds, the interval is wider than the error alone says
+            return self.value - self.low + detectable(self.difference.error, alpha=1.0)
         return detectable(self.difference.error, alpha=0.05 / students)
 
 
@@ -176,9 +186,19 @@ def _paired(
         bits = rights(mine, row_files[0]), rights(yours, row_files[1])
         if bits[0] is None or bits[1] is None or len(bits[0]) != len(bits[1]):
             return None
-        return _shares(bits[0], bits[1], _sources(row_files, len(bits[0])), margin)
+        return _shares(bits[0], bits[1], sources_of(row_files, len(bits[0])), margin)
     if figure.name == "f1":
         return _spans(row_files, margin)
+    pairs = mean_pairs(mine, yours, figure)
+    if pairs is None:
+        return None
+    first_scores, second_scores, most = pairs
+    verdict = non_inferior_means(first_scores, second_scores, margin, largest=most)
+    return Comparison(verdict, len(first_scores), "paired means", 0 if most is None else least_rows(margin, most))
+
+
+def mean_pairs(mine: Mapping[str, Any], yours: Mapping[str, Any], figure: Figure) -> Pairs | None:
+    """Return the scores of both models row by row, where they kept them."""
     scores = paired_scores(mine, yours)
     if scores is None:
         return None
@@ -186,20 +206,13 @@ def _paired(
     first_scores, second_scores = [sign * a for a, _ in scores], [sign * b for _, b in scores]
     if most is None and first_scores == second_scores:
         most = 1.0  # nats a token
-    verdict = non_inferior_means(first_scores, second_scores, margin, largest=most)
-    return Comparison(verdict, len(scores), "paired means", 0 if most is None else least_rows(margin, most))
+    return first_scores, second_scores, most
 
 
 def _widest(scores: Mapping[str, Any]) -> float:
     """Return by how much the scores of a row can differ: by the judge's scale, or the 100 points of chrF."""
     low, high = number(scores, "low"), number(scores, "high")
     return high - low if low is not None and high is not None and high > low else 100.0
-
-
-def _sources(row_files: tuple[KeptRows | None, KeptRows | None], count: int) -> list[str] | None:
-    """Return the clusters of the rows, if either model's rows say them."""
-    every = (one.sources for one in row_files if one is not None)
-    return next((one for one in every if one is not None and len(one) == count), None)
 
 
 def _shares(mine: Sequence[bool], yours: Sequence[bool], sources: list[str] | None, margin: float) -> Comparison:
@@ -218,25 +231,40 @@ def _shares(mine: Sequence[bool], yours: Sequence[bool], sources: list[str] | No
 
 
 def _spans(row_files: tuple[KeptRows | None, KeptRows | None], margin: float) -> Comparison | None:
-    """Return what is known of two F1s of spans, by drawing texts with replacement."""
+    """Return what is known of two F1s of spans, by what each text adds to them.
+
+    Texts that lose many spans may be too rare to be drawn: the bound of `bounded_mean` counts them, and the interval is
+    at least that of drawing texts with replacement.
+    """
     mine, yours = row_files
-    if mine is None or yours is None or not mine.spans or len(mine.spans) != len(yours.spans):
+    pairs = span_pairs(row_files)
+    if mine is None or yours is None or pairs is None:
         return None
+    count = len(mine.spans)
     if mine.spans == yours.spans:
-        verdict = non_inferior_shares(0, 0, len(mine.spans), margin)
-        return Comparison(verdict, len(mine.spans), "paired bootstrap", least_rows(margin))
-    bootstrap = paired_bootstrap(mine.spans, yours.spans, _f1)
-    difference = bootstrap.difference
-    if bootstrap.constant or not difference.error > 0:
+        return Comparison(non_inferior_shares(0, 0, count, margin), count, "paired bootstrap", least_rows(margin))
+    sources = sources_of(row_files, count)
+    bounded = non_inferior_means(pairs[0], pairs[1], margin, sources, largest=pairs[2])
+    drawn = paired_bootstrap(mine.spans, yours.spans, f1_of_sums, sources)
+    one, other = bounded.difference, drawn.difference
+    wider = Interval(other.value, min(one.low, other.low), max(one.high, other.high), max(one.error, other.error))
+    return Comparison(replace(bounded, difference=wider), count, "paired bootstrap")
+
+
+def span_pairs(row_files: tuple[KeptRows | None, KeptRows | None]) -> Pairs | None:
+    """Return what each text adds to the F1 of either model, where they kept that; the mean of each is its F1."""
+    mine, yours = row_files
+    if mine is None or yours is None or len(mine.spans) != len(yours.spans) or len(mine.spans) < 2:
         return None
-    p = max(_tail((difference.value + margin) / difference.error), 2.0 ** (1 - len(mine.spans)))
-    return Comparison(Verdict(difference, margin, p, False, False), len(mine.spans), "paired bootstrap")
-
-
-def _f1(sums: Sequence[float]) -> float:
-    """Return F1 from the counts of spans: right, found, there."""
-    right, predicted, gold = sums
-    return 2 * right / (predicted + gold) if predicted + gold else 0.0
+    tables = [np.asarray(one.spans, dtype=float) for one in (mine, yours)]
+    sizes = [table[:, 1:].sum(axis=1) for table in tables]
+    least = min(float(size.mean()) for size in sizes)
+    if not least:
+        return None
+    first, second = (ratio_scores(2 * table[:, 0], size) for table, size in zip(tables, sizes, strict=True))
+    # a text whose spans are all right adds that much more than one whose spans are all wrong
+    most = max(float(size.max()) for size in sizes) / least
+    return list(first), list(second), max(most, float(np.abs(first - second).max()))
 
 
 def _unpaired(mine: Mapping[str, Any], yours: Mapping[str, Any], figure: Figure, margin: float) -> Comparison | None:

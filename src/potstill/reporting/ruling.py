@@ -1,7 +1,8 @@
 """Which students are proven to lose at most so much against the teacher, and which of them are smallest and fastest.
 
 A student is proven to keep the bound if it keeps it on every test set, with one error in forty allowed over all
-students together (Holm's method). That no loss was found is no proof.
+students together (Holm's method). That no loss was found is no proof. Models that were made alike but for their seeds
+are one student: what the seeds lose on average is tested, over rows and seeds.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from dataclasses import dataclass
 
 from potstill.engine.context import Ancestor
 from potstill.metrics.significance import holm
+from potstill.reporting.alike import alike, makers
 from potstill.reporting.choice import Choice, rank, smallest_of
 from potstill.reporting.gains import Gain, gain_of
 from potstill.reporting.kinds import Figure
 from potstill.reporting.model_table import Measured, Section
+from potstill.reporting.seed_gains import seeds_gain
 from potstill.reporting.step_warnings import steps_behind
 
 ERROR = 0.025
@@ -28,7 +31,7 @@ class Student:
 
     model: Measured
     gains: tuple[Gain, ...]
-    """What it gains on each test set; empty where that is not known of all."""
+    """What it, or all seeds of it on average, gains on each test set; empty where that is not known of all."""
     p: float
     """Probability that it loses more than the bound on some set; corrected over all students."""
     is_proven: bool
@@ -93,16 +96,16 @@ def ruling_of(choice: Choice, within: float, named: str = "", lineage: Sequence[
     has_teacher = _is_teacher(section, named, lineage)
     baseline = section.reference if has_teacher else max(section.models, key=lambda one: rank(one, section.main))
     others = [model for model in section.models if model is not baseline]
-    gains_of_each = [_gains(model, baseline, section, within) for model in others]
-    raised = holm([max((one.p for one in gains), default=1.0) for gains in gains_of_each])
-    worse = holm([min((one.p_more * len(gains) for one in gains), default=1.0) for gains in gains_of_each])
     usable = baseline.label not in choice.unusable
-    students = tuple(
-        Student(
-            model, gains, p, usable and p < ERROR and model.label not in choice.unusable and _keeps(gains), more < ERROR
-        )
-        for model, gains, p, more in zip(others, gains_of_each, raised, worse, strict=True)
-    )
+    tested = _tested(others, baseline, section, within, lineage)
+    raised = holm([max((one.p for one in gains), default=1.0) for _, gains in tested])
+    worse = holm([min((one.p_more * len(gains) for one in gains), default=1.0) for _, gains in tested])
+    of_each: dict[str, Student] = {}
+    for (models, gains), p, more in zip(tested, raised, worse, strict=True):
+        does_all = usable and not any(model.label in choice.unusable for model in models)
+        for model in models:
+            of_each[model.label] = Student(model, gains, p, does_all and p < ERROR and _keeps(gains), more < ERROR)
+    students = tuple(of_each[model.label] for model in others)
     proven = [one.model for one in students if one.is_proven]
     return Ruling(
         section.main,
@@ -136,6 +139,27 @@ def _gains(model: Measured, baseline: Measured, section: Section, within: float)
     return computed if len(computed) == len(gains) else ()
 
 
+def _tested(
+    others: Sequence[Measured], baseline: Measured, section: Section, within: float, lineage: Sequence[Ancestor]
+) -> list[tuple[tuple[Measured, ...], tuple[Gain, ...]]]:
+    """Return what is tested: models with what they gain, those that differ by their seeds alone together."""
+    groups = {model.label: tuple(group) for group in alike(others, lineage) for model in group}
+    tested: list[tuple[tuple[Measured, ...], tuple[Gain, ...]]] = []
+    together: set[str] = set()
+    for model in others:
+        if model.label in together:
+            continue
+        group = groups.get(model.label, ())
+        gains = [seeds_gain(group, baseline, section.main, name, within) for name in baseline.sets if group]
+        known = tuple(gain for gain in gains if gain is not None)
+        if known and len(known) == len(gains):
+            tested.append((group, known))
+            together |= {one.label for one in group}
+        else:
+            tested.append(((model,), _gains(model, baseline, section, within)))
+    return tested
+
+
 def _keeps(gains: Sequence[Gain]) -> bool:
     """Return whether every interval lies above the bound."""
     return bool(gains) and all(one.low > -one.margin for one in gains)
@@ -159,8 +183,11 @@ def _missing(students: Sequence[Student]) -> Missing | None:
     if not candidates:
         return None
     nearest = min(candidates, key=lambda one: one.p)
-    gain = max(nearest.gains, key=lambda one: one.smallest_margin(len(students)))
-    smallest = gain.smallest_margin(len(students))
+    tests = len({id(one.gains) for one in students if one.gains})
+    gain = max(nearest.gains, key=lambda one: one.smallest_margin(tests))
+    smallest = gain.smallest_margin(tests)
+    if gain.seeds > 1 and gain.rows >= gain.least:
+        return Missing(gain, smallest, None)  # more rows make what seeds differ by no smaller
     if not gain.margin or not gain.difference.error:
         return Missing(gain, smallest, None)
     # a standard error shrinks with the root of the rows; of fewer than the least, none prove anything
@@ -180,9 +207,3 @@ def _is_teacher(section: Section, named: str, lineage: Sequence[Ancestor]) -> bo
     own = makers(ancestors[reference.step])
     others = [maker for one in section.models if one is not reference for maker in makers(ancestors.get(one.step))]
     return not own or any(maker in steps_behind(other, lineage) for maker in own for other in others)
-
-
-def makers(evaluating: Ancestor | None) -> list[str]:
-    """Return the steps that made the model which a step measured."""
-    inputs = {} if evaluating is None else evaluating.manifest.get("inputs") or {}
-    return [str(name) for name in inputs.get("model") or ()]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from potstill.engine.context import Ancestor
+from potstill.reporting.alike import makers
 from potstill.reporting.gains import gain_text, margin_of, margin_text
 from potstill.reporting.kinds import ANSWERS
 from potstill.reporting.model_table import Measured, Section
 from potstill.reporting.number_formats import count, decimal, listing, size, times
-from potstill.reporting.ruling import Missing, Ruling, Student, makers, runtime_of
+from potstill.reporting.ruling import Missing, Ruling, Student, runtime_of
 
 EXPORTS = frozenset({"Export", "ExportEncoder"})
 """Types of steps that write a folder for a runtime, with its commands."""
@@ -89,7 +90,8 @@ def _figures(student: Student, ruling: Ruling) -> list[str]:
         scores = student.model.sets[gain.set]
         own = figure.range(scores)
         value = f"{figure.shown(figure.of(scores))} {figure.in_text} on {gain.set}{f' ({own})' if own else ''}"
-        texts.append(f"{value}, against {ruling.baseline.label} {gain_text(gain, figure)}")
+        over = f" over {gain.seeds} seeds" if gain.seeds > 1 else ""
+        texts.append(f"{value}, against {ruling.baseline.label} {gain_text(gain, figure)}{over}")
     return texts
 
 
@@ -152,6 +154,7 @@ def _needed(ruling: Ruling) -> list[str]:
         return []
     gain, unit = missing.gain, "windows" if ruling.figure.name in ("perplexity", "bits_per_byte") else "rows"
     bound = margin_text(ruling.figure, missing.smallest)
+    seeds = f" and {gain.seeds} seeds" if gain.seeds > 1 else ""
     if gain.rows < gain.least:
         return [
             f"The {count(gain.rows)} {unit} of {gain.set} prove nothing, as they are too few: a loss of more than "
@@ -159,11 +162,12 @@ def _needed(ruling: Ruling) -> list[str]:
             f"needed, about {count(missing.rows or gain.least)} where models differ as here."
         ]
     text = (
-        f"With the {count(gain.rows)} {unit} of {gain.set}, a model that loses nothing is proven, four times of five, "
-        f"to lose at most {bound}"
+        f"With the {count(gain.rows)} {unit} of {gain.set}{seeds}, a model that loses nothing is proven, four times of "
+        f"five, to lose at most {bound}"
     )
     if missing.rows is None:
-        return [f"{text}."]
+        more = ": more seeds narrow the interval, more rows only as far as seeds agree" if seeds else ""
+        return [f"{text}{more}."]
     return [f"{text}; for {margin_text(ruling.figure, gain.margin)}, about {count(missing.rows)} {unit} are needed."]
 
 

@@ -9,6 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 from potstill.reporting.choice import Choice
+from potstill.reporting.cost_columns import cost_row, costs_by_model, rows_of_costs, runtime_in, speed_names
+from potstill.reporting.costs import Cost
 from potstill.reporting.gains import Gain, gain_of
 from potstill.reporting.kinds import number
 from potstill.reporting.model_table import Measured, Section
@@ -31,21 +33,34 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How a text begins that a spreadsheet would compute."""
 
 
-def flat(sections: Sequence[Section]) -> list[dict[str, Any]]:
-    """Return one row a model and test set; the figures of a set are its numbers, those of all kinds side by side."""
+def flat(sections: Sequence[Section], costs: Sequence[Cost] = ()) -> list[dict[str, Any]]:
+    """Return one row a model and test set; the figures of a set are its numbers, those of all kinds side by side.
+
+    A column of speed is of one runtime. What `MeasureCost` measured has columns of its own, and rows of its own for
+    models that no evaluation measured.
+    """
     gains = {id(section): gains_of(section) for section in sections}
+    names, spent = speed_names(sections), costs_by_model(sections, costs)
     rows = [
         {"model": model.label, "kind": section.title, "set": name}
         | _numbers(scores)
-        | {figure: model.metrics[figure] for figure in FIGURES if figure in model.metrics}
+        | _whole(model, names)
         | {"size_ratio": model.size_ratio}
         | _difference(gains[id(section)].get((model.label, name)))
+        | cost_row(spent.get(id(model)), costs)
         for section in sections
         for model in section.models
         for name, scores in model.sets.items()
     ]
+    rows += rows_of_costs(costs, spent)
     columns = list(dict.fromkeys(name for row in rows for name in row))
     return [{name: row.get(name) for name in columns} for row in rows]
+
+
+def _whole(model: Measured, names: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+    """Return the figures of a whole model, by their columns."""
+    figures = {name: model.metrics[name] for name in FIGURES if name in model.metrics}
+    return {names.get((name, runtime_in(model)), name): value for name, value in figures.items()}
 
 
 def plain(model: Measured) -> dict[str, Any]:
@@ -102,7 +117,7 @@ def ruled(ruling: Ruling | None, words: Sequence[str]) -> dict[str, Any] | None:
 
 def _student(student: Student) -> dict[str, Any]:
     """Return one model against the bound as JSON."""
-    names = ("set", "value", "low", "high", "margin", "rows", "by")
+    names = ("set", "value", "low", "high", "margin", "rows", "by", "seeds")
     return {
         "model": student.model.label,
         "proven": student.is_proven,

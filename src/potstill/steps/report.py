@@ -72,7 +72,8 @@ class Report(Step):
     wants_lineage: ClassVar[bool] = True
     send_results = send
     # a verdict, differences with intervals, leaks (3); samples, slices, curves, origins (4); judges, costs, tasks; a
-    # few rows that are all alike prove no loss within a bound (5); figures of two ways are parted (6)
+    # few rows that are all alike prove no loss within a bound (5); figures of two ways are parted, seeds of one student
+    # are ruled on together, spans tested by exchanging texts, costs in metrics.csv (6)
     version: ClassVar[int] = 6
     unkeyed_defaults: ClassVar[frozenset[str]] = frozenset({"within"})
 
@@ -162,7 +163,7 @@ class Report(Step):
         ]
         table = {"title": written.title, "models": models, "sections": summaries}
         _write(context.out / "metrics.json", json.dumps(finite(table), indent=1) + "\n")
-        _write(context.out / "metrics.csv", as_csv(flat(sections)))
+        _write(context.out / "metrics.csv", as_csv(flat(sections, cost_tables.costs_of_all(costs))))
         _write(context.out / "index.html", html(written))
         _write(context.out / "report.md", markdown(written))
         with (context.out / "samples.jsonl").open("wb") as file:

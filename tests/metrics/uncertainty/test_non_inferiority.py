@@ -11,7 +11,12 @@ import pytest
 from draws import pairs
 from potstill.metrics.uncertainty.bounded_means import bounded_mean
 from potstill.metrics.uncertainty.means import mean_interval
-from potstill.metrics.uncertainty.non_inferiority import corrected, non_inferior_means, non_inferior_shares
+from potstill.metrics.uncertainty.non_inferiority import (
+    corrected,
+    non_inferior_means,
+    non_inferior_seeds,
+    non_inferior_shares,
+)
 
 
 def test_a_student_at_the_bound_passes_as_seldom_as_is_said():
@@ -141,3 +146,47 @@ def test_several_students_pass_together_as_seldom_as_one():
         }
         wrong += any(one.passed for one in corrected(verdicts).values())
     assert wrong / 200 < 0.05
+
+
+def by_seeds(rng, seeds, rows, of_seeds):
+    """Right rows of a teacher and of students that lose 3 points on average over all seeds that there could be."""
+    teacher = rng.random(rows) < 0.9
+    hard = rng.random(rows)
+    losses = np.clip(0.03 + of_seeds * rng.normal(0, 0.015, seeds), 0, 0.06)
+    # half of what a seed loses it loses on rows that are hard for all seeds
+    lost = (hard < losses[:, None] / 2 / 0.9) | (rng.random((seeds, rows)) < losses[:, None] / 2 / 0.9)
+    return np.where(lost, 0.0, 1.0) * teacher, teacher.astype(float)
+
+
+@pytest.mark.parametrize("of_seeds", [0.0, 1.0])
+@pytest.mark.parametrize(("seeds", "rows"), [(2, 100), (2, 1500), (3, 600), (5, 1500)])
+def test_students_of_several_seeds_at_the_bound_pass_as_seldom_as_is_said(seeds, rows, of_seeds):
+    rng = np.random.default_rng(17)
+    passed = sum(non_inferior_seeds(*by_seeds(rng, seeds, rows, of_seeds), within=0.0295).passed for _ in range(250))
+    # of 250 samples at 2.5 %, 15 or more come once in a thousand times
+    assert passed < 15
+
+
+def test_the_means_of_seeds_alone_pass_more_than_is_said_where_seeds_differ():
+    rng, passed = np.random.default_rng(18), [0, 0]
+    for _ in range(200):
+        students, teacher = by_seeds(rng, 3, 2_000, 1.0)
+        passed[0] += non_inferior_seeds(students, teacher, within=0.0295).passed
+        passed[1] += non_inferior_means(students.mean(axis=0), teacher, within=0.0295).passed
+    assert passed[0] < 12 < 24 < passed[1]
+
+
+def test_seeds_that_lose_nothing_pass_and_their_bound_and_p_say_the_same():
+    rng, passed = np.random.default_rng(19), 0
+    for _ in range(60):
+        teacher = (rng.random(1_500) < 0.9).astype(float)
+        students = np.where(rng.random((3, 1_500)) < 0.02, 1 - teacher, teacher)
+        verdict = non_inferior_seeds(students, teacher, within=0.04)
+        assert (verdict.p < 0.025) == (verdict.difference.low > -0.04) == verdict.passed
+        passed += verdict.passed
+    assert passed > 48
+    assert not non_inferior_seeds(np.ones((3, 182)), np.ones(182), within=0.02).passed
+    assert non_inferior_seeds(np.ones((3, 183)), np.ones(183), within=0.02).passed
+    assert non_inferior_seeds(np.zeros((3, 183)), np.ones(183), within=0.02).worse
+    with pytest.raises(ValueError, match="same rows"):
+        non_inferior_seeds(np.ones((3, 5)), np.ones(4), within=0.02)

@@ -18,8 +18,13 @@ from potstill.exporting.probe import ends_in
 from potstill.steps import Evaluate, EvaluatePerplexity, Export
 
 TEACHER = home.FOLDER / "teacher"
-PACKAGES = {"gguf": "llama_cpp", "onnx": "onnxruntime_genai", "openvino": "openvino_tokenizers"}
-RUNTIMES = {"gguf": "llama.cpp", "onnx": "onnxruntime-genai", "openvino": "OpenVINO"}
+PACKAGES = {
+    "gguf": "llama_cpp",
+    "onnx": "onnxruntime_genai",
+    "openvino": "openvino_tokenizers",
+    "executorch": "executorch",
+}
+RUNTIMES = {"gguf": "llama.cpp", "onnx": "onnxruntime-genai", "openvino": "OpenVINO", "executorch": "ExecuTorch"}
 READS = {"gguf": "llama.cpp", "onnx": "onnxruntime-genai", "openvino": "openvino"}
 with (home.FOLDER / "grammar_test.jsonl").open(encoding="utf-8") as lines:
     ROWS = [json.loads(line) for line in islice(lines, 24)]
@@ -60,7 +65,9 @@ def quality(metrics):
     return {name: figures[name] for name in ("n", "exact_match", "valid_json", "cut", "errors", "row_right")}
 
 
-@pytest.mark.parametrize("fmt", PACKAGES)
+@pytest.mark.parametrize(
+    "fmt", [pytest.param(fmt, marks=pytest.mark.slow) if fmt == "executorch" else fmt for fmt in PACKAGES]
+)
 def test_a_runtime_has_the_right_rows_that_transformers_has(fmt, written, by_transformers, tmp_path):
     answers, read = by_transformers
     assert quality(answers)["exact_match"] > 0.8

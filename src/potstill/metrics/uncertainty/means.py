@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from potstill.metrics.significance import student_p
 from potstill.metrics.uncertainty.interval import LEVEL, Interval, around, t_of
 
 
@@ -59,25 +61,83 @@ def cluster_sums(values: NDArray[np.float64], clusters: Sequence[Hashable]) -> N
     return sums
 
 
-def seeds_interval(scores: ArrayLike, level: float = LEVEL) -> Interval:
-    """Return the mean of `scores` [S, n], of n rows by each of S seeds, both of them samples of many.
+@dataclass(frozen=True)
+class SeedsMean:
+    """The mean of a table of rows by seeds, both of them samples of many, with what each of them adds to its variance.
 
     Rows times seeds are no independent scores: a row is hard for all seeds, and a seed good on all rows. With the mean
     squares of a two-way table, MS_r of rows, MS_s of seeds and MS_e of the rest, the variance of the mean is
-    (MS_r + MS_s - MS_e) / (n S); a component that would be negative counts as none. Degrees of freedom are
-    Satterthwaite's.
+    (MS_r + MS_s - MS_e) / (n S); a component of rows that would be negative counts as none. The interval takes each
+    part by its own quantile of Student's distribution, MS_s / (n S) with S - 1 degrees and the rest with n - 1: of two
+    or three seeds that differ, the degrees of freedom that Satterthwaite's sum gives them are too many. What seeds are
+    good for is taken to be normally distributed.
 
-    S. R. Searle, G. Casella and C. E. McCulloch, "Variance components" (1992; two ways, crossed, random,
-    one score a cell); F. E. Satterthwaite, "An approximate distribution of estimates of variance components",
-    Biometrics Bulletin 2 (1946).
+    S. R. Searle, G. Casella and C. E. McCulloch, "Variance components" (1992; two ways, crossed, random, one score a
+    cell); W. G. Howe, "Approximate confidence limits on the mean of X + Y where X and Y are two tabled independent
+    random variables", Journal of the American Statistical Association 69 (1974).
+    """
+
+    value: float
+    """The mean."""
+    of_seeds: float
+    """Variance of the mean over seeds, with what of the rest goes with it: MS_s / (n S)."""
+    of_rows: float
+    """Variance that rows add to it: (MS_r - MS_e) / (n S)."""
+    seeds: int
+    """Number of seeds."""
+    rows: int
+    """Number of rows, or of their clusters."""
+
+    @property
+    def error(self) -> float:
+        """Return the standard error."""
+        return math.sqrt(self.of_seeds + self.of_rows)
+
+    def interval(self, level: float = LEVEL) -> Interval:
+        """Return the mean with its interval."""
+        parts = (self.of_seeds, self.seeds - 1), (self.of_rows, self.rows - 1)
+        half = math.hypot(*(t_of(level, freedom) * math.sqrt(part) for part, freedom in parts))
+        return around(self.value, self.error, half)
+
+    def p_loss(self, within: float) -> float:
+        """Return the one-sided p that the mean is `-within` or less: of the interval that ends there."""
+        tail = self._tail(abs(self.value + within))
+        return tail if self.value + within >= 0 else 1 - tail
+
+    def _tail(self, distance: float) -> float:
+        """Return half the error of the interval that is `distance` wide on either side of the mean.
+
+        Its square is the sum of both parts', which an angle divides: both quantiles have the same tail.
+        """
+        spread, others = math.sqrt(self.of_seeds), math.sqrt(self.of_rows)
+        if not spread or not others:
+            freedom, whole = (self.rows - 1, others) if others else (self.seeds - 1, spread)
+            return student_p(distance / whole, freedom) / 2 if whole else 0.5 * (not distance)
+        low, high = 0.0, math.pi / 2
+        for _ in range(40):
+            middle = (low + high) / 2
+            of_seeds = student_p(distance * math.cos(middle) / spread, self.seeds - 1)
+            of_rows = student_p(distance * math.sin(middle) / others, self.rows - 1)
+            low, high = (middle, high) if of_seeds < of_rows else (low, middle)
+        return student_p(distance * math.cos(low) / spread, self.seeds - 1) / 2
+
+
+def seeds_mean(scores: ArrayLike, clusters: Sequence[Hashable] | None = None) -> SeedsMean:
+    """Return the mean of `scores` [S, n], of n rows by each of S seeds; of differences, that of models.
+
+    Of rows in clusters, what varies is the clusters' sums, as in `mean_interval`.
 
     Raises:
-        ValueError: there are fewer than two seeds or rows.
+        ValueError: there are fewer than two seeds, or rows or clusters, or not as many clusters.
 
-    >>> seeds_interval([[1, 0, 1, 1], [1, 0, 1, 0]]).value
+    >>> seeds_mean([[1, 0, 1, 1], [1, 0, 1, 0]]).value
     0.625
     """
     table = np.asarray(scores, dtype=float)
+    if table.ndim == 2 and clusters is not None:
+        mean = float(table.mean())
+        sums = cluster_sums((table - mean).T, clusters).T
+        table = mean + sums * sums.shape[1] / table.shape[1]
     if table.ndim != 2 or min(table.shape) < 2:
         raise ValueError(f"several seeds need the scores of at least 2 seeds on at least 2 rows, got {table.shape}")
     seeds, rows = table.shape
@@ -86,12 +146,18 @@ def seeds_interval(scores: ArrayLike, level: float = LEVEL) -> Interval:
     # what neither the row nor the seed explains: interaction and noise
     rest = table - of_rows - of_seeds[:, None] + mean
     ms_rest = float((rest**2).sum()) / ((seeds - 1) * (rows - 1))
-    # at least MS_e: else the component of the rows, MS_r - MS_e over the seeds, would be negative
-    ms_rows = max(ms_rest, seeds * float(((of_rows - mean) ** 2).sum()) / (rows - 1))
-    ms_seeds = max(ms_rest, rows * float(((of_seeds - mean) ** 2).sum()) / (seeds - 1))
-    total = ms_rows + ms_seeds - ms_rest
-    error = math.sqrt(total / (rows * seeds))
-    # Satterthwaite: total^2 over the sum of each MS^2 by its degrees of freedom
-    spread = ms_rows**2 / (rows - 1) + ms_seeds**2 / (seeds - 1) + ms_rest**2 / ((rows - 1) * (seeds - 1))
-    freedom = total**2 / spread if spread else seeds - 1
-    return around(mean, error, t_of(level, max(1, math.floor(freedom))) * error)
+    ms_rows = seeds * float(((of_rows - mean) ** 2).sum()) / (rows - 1)
+    ms_seeds = rows * float(((of_seeds - mean) ** 2).sum()) / (seeds - 1)
+    return SeedsMean(mean, ms_seeds / table.size, max(0.0, ms_rows - ms_rest) / table.size, seeds, rows)
+
+
+def seeds_interval(scores: ArrayLike, level: float = LEVEL) -> Interval:
+    """Return the mean of `scores` [S, n], of n rows by each of S seeds, with the interval of `SeedsMean`.
+
+    Raises:
+        ValueError: there are fewer than two seeds or rows.
+
+    >>> seeds_interval([[1, 0, 1, 1], [1, 0, 1, 0]]).value
+    0.625
+    """
+    return seeds_mean(scores).interval(level)

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from potstill.metrics.significance import holm
 from potstill.metrics.uncertainty.bounded_means import BoundedMean, bounded_mean
 from potstill.metrics.uncertainty.interval import LEVEL, Interval
+from potstill.metrics.uncertainty.means import seeds_mean
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,42 @@ def non_inferior_means(
         apart = float(np.abs(differences).max(initial=0.0))
         largest = 1.0 if in_shares else 2 * max(apart, within) if apart else max(1.0, float(np.ptp(both)))
     return _verdict(bounded_mean(differences, largest, clusters), within, level)
+
+
+def non_inferior_seeds(
+    students: ArrayLike,
+    teacher: ArrayLike,
+    within: float,
+    clusters: Sequence[Hashable] | None = None,
+    level: float = LEVEL,
+    largest: float | None = None,
+) -> Verdict:
+    """Return whether a student that was made with several seeds loses at most `within` on average, over rows and seeds.
+
+    What another seed would give is then part of the error: by the interval of `SeedsMean`, and by that of
+    `non_inferior_means` on the means of the seeds, which rare losses do not deceive. The wider one counts at each end,
+    and the larger p.
+
+    Args:
+        students: scores [S, n] of the same student by S seeds, more is better.
+        teacher: scores [n] of the same rows.
+        within: what may be lost, on the scale of the scores.
+        clusters: what the rows come from [n], where several have the same source.
+        level: 1 less twice the error.
+        largest: the largest difference that a row can have, as in `non_inferior_means`.
+
+    Raises:
+        ValueError: there are fewer than two seeds or rows, not as many scores of both, or `within` is no loss.
+    """
+    table, scores = np.asarray(students, dtype=float), np.asarray(teacher, dtype=float)
+    if table.ndim != 2 or scores.shape != table.shape[1:]:
+        raise ValueError(f"seeds and their teacher are paired on the same rows, got {table.shape} and {scores.shape}")
+    by_rows = non_inferior_means(table.mean(axis=0), scores, within, clusters, level, largest)
+    by_seeds = seeds_mean(table - scores, clusters)
+    one, other = by_rows.difference, by_seeds.interval(level)
+    difference = Interval(one.value, min(one.low, other.low), max(one.high, other.high), max(one.error, other.error))
+    p = max(by_rows.p, by_seeds.p_loss(within))
+    return Verdict(difference, within, p, p < (1 - level) / 2, difference.high < -within)
 
 
 def least_rows(within: float, largest: float = 1.0, level: float = LEVEL, students: int = 1) -> int:

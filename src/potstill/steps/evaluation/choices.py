@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 from annotated_types import Interval, MinLen
 
-from potstill.engine.step import Estimate, Output, Rows, Step
+from potstill.engine.step import Estimate, Output, Rows, Step, Trial
 from potstill.errors import BadInput, PotstillError, Problem, TooManyLost
 from potstill.metrics.answers import packed, row_digest, wilson
 from potstill.metrics.kept_rows import write
@@ -17,6 +17,7 @@ from potstill.models.edge import Model
 from potstill.models.preload import ENGINE
 from potstill.prompts import Template, rendered
 from potstill.publishing.trackers import send
+from potstill.steps.evaluation.asking_cost import LENGTHS_UNKNOWN, ROWS_UNKNOWN, cost_of_requests, is_paid
 from potstill.steps.evaluation.evaluation_sets import by_name, missing_sets
 from potstill.steps.evaluation.exports import export_problems
 from potstill.steps.evaluation.language_model import teacher_for
@@ -138,7 +139,24 @@ class EvaluateChoices(Step):
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
         """Return a request a choice, four where they are not known yet."""
         count = 4 if isinstance(self.choices, str) else len(self.choices)
-        return Estimate(calls=count * (rows.get("rows") or 0))
+        known = rows.get("rows")
+        unknown = (ROWS_UNKNOWN if known is None else LENGTHS_UNKNOWN) if is_paid(self.model) else ""
+        return Estimate(calls=count * (known or 0), unknown=unknown)
+
+    def forecast(self, rows: Mapping[str, int | None], trial: Trial) -> Estimate:
+        """Count the texts that the journal lacks with their tokens and the teacher's price.
+
+        Raises:
+            BadInput: the rows can't be asked.
+        """
+        inputs = trial.inputs()
+        teacher = teacher_for(inputs["model"])
+        requests = [request for item in self._items(by_name(inputs["rows"])) for request in item.requests]
+        with Asker(teacher, trial.context()) as asker:
+            own = {asker.key(request): request for request in requests}
+            known = asker.known(list(own))
+        left = cost_of_requests([request for key, request in own.items() if key not in known], teacher)
+        return replace(left, cached=len(known))
 
     def run(self, model: TeacherSource, rows: Dataset | Mapping[str, Dataset], context: Context) -> dict[str, Any]:
         """Measure `model` on `rows`.

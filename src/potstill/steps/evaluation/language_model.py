@@ -9,14 +9,14 @@ mix with the model's, so compare only models that were measured through the same
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 from annotated_types import Ge, Interval
 
-from potstill.engine.step import Estimate, Output, Placement, Rows, Step
+from potstill.engine.step import Estimate, Output, Placement, Rows, Step, Trial
 from potstill.errors import BadInput, Problem
 from potstill.metrics.answers import (
     percentile,
@@ -31,6 +31,13 @@ from potstill.prompts import Template
 from potstill.publishing.trackers import send
 from potstill.steps.evaluation.answer_rows import measure_problems, measures_in, scored_sets, write_rows
 from potstill.steps.evaluation.answer_scores import Question, examples, score
+from potstill.steps.evaluation.asking_cost import (
+    PROMPTS_UNKNOWN,
+    ROWS_UNKNOWN,
+    cost_of_requests,
+    is_paid,
+    possible_threads,
+)
 from potstill.steps.evaluation.evaluation_sets import by_name, columns_of, exchange_in, missing_sets
 from potstill.steps.evaluation.exports import export_problems
 from potstill.steps.evaluation.measured_answers import MeasuredAnswers, Timing, keep, kept, measurement_key
@@ -116,10 +123,29 @@ class Evaluate(Step):
         return {"rows": (*columns_of(self.prompt, self.gold), *([self.cluster] if self.cluster else []))}
 
     def estimate(self, rows: Mapping[str, int | None]) -> Estimate:
-        """Return one request a row, and those of warm-up and latency."""
+        """Return one request a row, and those of warm-up and latency; prompts as long as answers."""
         count = rows.get("rows")
-        calls = self.warmup + self.latency_requests + (count or 0) + min(count or 0, WARM_UP_BATCH)
-        return Estimate(calls=calls, tokens=(count or 0) * self.max_tokens)
+        whole = (count or 0) + min(count or 0, WARM_UP_BATCH)
+        single = self.warmup + self.latency_requests
+        tokens = 2 * whole * self.max_tokens + single * (self.max_tokens + 1)
+        unknown = (ROWS_UNKNOWN if count is None else PROMPTS_UNKNOWN) if is_paid(self.model) else ""
+        return Estimate(calls=single + whole, tokens=tokens, unknown=unknown)
+
+    def forecast(self, rows: Mapping[str, int | None], trial: Trial) -> Estimate:
+        """Count the requests with their prompts' tokens and the teacher's price; none where all was measured before.
+
+        Raises:
+            BadInput: the rows can't be asked.
+        """
+        inputs, context = trial.inputs(), trial.context()
+        teacher = teacher_for(inputs["model"])
+        requests = [question.request for question in self.questions(by_name(inputs["rows"]))]
+        single = [_short(request) for request in self._latency_order(requests)]
+        cost = cost_of_requests([*requests[:WARM_UP_BATCH], *single, *requests], teacher)
+        keys = (self._key(teacher, requests, threads) for threads in possible_threads())
+        if any(kept(context.store_journal, key, len(requests)) for key in keys):
+            return Estimate(cached=cost.calls)
+        return cost
 
     def run(self, model: TeacherSource, rows: Dataset | Mapping[str, Dataset], context: Context) -> dict[str, Any]:
         """Measure `model` on `rows`."""
@@ -152,8 +178,7 @@ class Evaluate(Step):
     ) -> MeasuredAnswers:
         """Return the answers and how fast they came, from the journal if it has them."""
         requests = [question.request for question in questions]
-        protocol = {"latency": self.latency_requests, "warmup": self.warmup, "threads": context.threads}
-        key = measurement_key(teacher, requests, protocol)
+        key = self._key(teacher, requests, context.threads)
         earlier = kept(context.store_journal, key, len(requests))
         if earlier is not None:
             context.logger.info("measured before, on the same prompts: answers and speeds are those, no model is asked")
@@ -161,6 +186,11 @@ class Evaluate(Step):
         measurement = self._measure(teacher, model, questions, context)
         keep(context.store_journal, key, measurement)
         return measurement
+
+    def _key(self, teacher: Teacher, requests: Sequence[Request], threads: int) -> str:
+        """Return the key of a measurement in the journal."""
+        protocol = {"latency": self.latency_requests, "warmup": self.warmup, "threads": threads}
+        return measurement_key(teacher, requests, protocol)
 
     def _measure(
         self, teacher: Teacher, model: TeacherSource, questions: Sequence[Question], context: Context
@@ -225,16 +255,23 @@ class Evaluate(Step):
         batch = [question.request for question in questions[:WARM_UP_BATCH]]
         for _ in session.generate(batch):
             pass
-        # one token: the time to it is that of the prompt, whatever the answer's length
-        short = Sampling(temperature=0.0, max_tokens=1)
         seconds = []
-        for number in range(self.warmup + self.latency_requests):
-            request = Request(questions[-1 - number % len(questions)].request.messages, short)
+        for request in self._latency_order([question.request for question in questions]):
             started = time.perf_counter()
-            for _ in session.generate([request]):
+            for _ in session.generate([_short(request)]):
                 pass
             seconds.append(time.perf_counter() - started)
         return seconds[self.warmup :]
+
+    def _latency_order(self, requests: Sequence[Request]) -> Iterator[Request]:
+        """Yield the single requests of warm-up and latency, from the last one on."""
+        for number in range(self.warmup + self.latency_requests):
+            yield requests[-1 - number % len(requests)]
+
+
+def _short(request: Request) -> Request:
+    """Return a request for one token: the time to it is that of the prompt, whatever the answer's length."""
+    return Request(request.messages, Sampling(temperature=0.0, max_tokens=1))
 
 
 def teacher_for(model: TeacherSource) -> Teacher:
