@@ -10,7 +10,7 @@ from potstill.reporting.comparing import rights, sources_of
 from potstill.reporting.gains import SHARES, Gain, margin_of, mean_pairs, span_pairs
 from potstill.reporting.kinds import Figure
 from potstill.reporting.model_table import Measured
-from potstill.reporting.summary import listing
+from potstill.reporting.number_formats import listing
 
 Row = tuple[float, ...]
 Scores = tuple[Row, Row, float | None]
