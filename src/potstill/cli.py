@@ -130,8 +130,11 @@ def _looking_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentPa
     accepting = "push though the licence of a source is unknown, or asks for more than naming it"
     pushing.add_argument("--accept-licences", action="store_true", help=accepting)
     pushing.add_argument("--public", action="store_true", help="let all read a repository that is made for it")
+    meant = (
+        "key of an artifact, or the start of one; or PIPELINE:NAME, or the name of an output or a step, of the last run"
+    )
     for one in (showing, losing, logging, pushing):
-        one.add_argument("key", metavar="KEY", help="key of an artifact, or the start of one")
+        one.add_argument("key", metavar="KEY|NAME", help=meant)
         _store_option(one)
     pushing.add_argument(
         "repo", metavar="OWNER/NAME", help="repository on the Hub; made, and private, if there is none"

@@ -163,11 +163,19 @@ def show(options: argparse.Namespace) -> int:
         return _show_rows(options)
     from potstill.engine.inventory import description, show
 
-    entry = description(options.store, options.key)
+    entry = description(options.store, _key(options))
     if not options.json:
         say(show(entry))
     print_json(options, entry)
     return DONE
+
+
+def _key(options: argparse.Namespace) -> str:
+    """Return the key that is meant by the argument KEY|NAME."""
+    from potstill.engine.pipeline import open_store
+    from potstill.looking.outputs import key_of
+
+    return key_of(open_store(options.store), options.key)
 
 
 def _show_rows(options: argparse.Namespace) -> int:
@@ -178,7 +186,7 @@ def _show_rows(options: argparse.Namespace) -> int:
     from potstill.looking.rows import excerpt
 
     count = ROWS if options.rows is None else options.rows
-    rows = excerpt(options.store, options.key, count, options.where, options.output)
+    rows = excerpt(options.store, _key(options), count, options.where, options.output)
     if not options.json:
         say(table(rows, shutil.get_terminal_size().columns))
     print_json(options, rows.as_json())
@@ -189,7 +197,7 @@ def lost(options: argparse.Namespace) -> int:
     """Show what filters and failures took."""
     from potstill.looking.lost import described, losses
 
-    lost_rows = losses(options.store, options.key, options.examples)
+    lost_rows = losses(options.store, _key(options), options.examples)
     if not options.json:
         say(described(lost_rows))
     print_json(options, lost_rows.as_json())
@@ -228,7 +236,7 @@ def push(options: argparse.Namespace) -> int:
     from potstill.publishing.push import described, planned
     from potstill.publishing.upload import upload
 
-    planned_push = planned(options.store, options.key, options.repo)
+    planned_push = planned(options.store, _key(options), options.repo)
     say(described(planned_push))
     stopped = bool(planned_push.obstacles) and not options.accept_licences
     result = {**planned_push.as_json(), "pushed": False, "url": None}
@@ -247,7 +255,7 @@ def log(options: argparse.Namespace) -> int:
     """Print a step's log."""
     from potstill.engine.inventory import log
 
-    say(log(options.store, options.key), end="")
+    say(log(options.store, _key(options)), end="")
     return DONE
 
 

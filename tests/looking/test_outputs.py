@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from potstill import Pipeline, Step
+from potstill.engine.inventory import log
 from potstill.engine.pipeline import open_store
 from potstill.engine.progress import Silent
-from potstill.errors import RequestError
-from potstill.looking.outputs import named
+from potstill.errors import RequestError, StepFailed
+from potstill.looking.outputs import key_of, named
 from potstill.steps import LoadRows
 
 
@@ -54,3 +56,29 @@ def test_what_is_not_there_names_the_nearest(store: Path, wanted: str, near: str
 def test_nothing_is_like_it_in_an_empty_store(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="no artifact"):
         named(open_store(tmp_path), "student")
+
+
+def test_a_key_is_meant_by_the_name_of_an_output_a_step_or_by_its_start(store: Path) -> None:
+    opened = open_store(store)
+    key = named(opened, "talk:tasks")[0].key
+    assert {key_of(opened, wanted) for wanted in ("tasks", "talk:tasks", "written", "talk:written", key, key[:9])} == {
+        key
+    }
+    with pytest.raises(RequestError, match=r"may be .*other:.*talk:.*PIPELINE:NAME|may be .*talk:.*other:"):
+        key_of(opened, "rows")
+    with pytest.raises(RequestError, match="no artifact"):
+        key_of(opened, "nothing")
+
+
+class Fails(Step):
+    makes: ClassVar[str] = "rows"
+
+    def run(self) -> list[dict[str, int]]:
+        raise ValueError("no luck")
+
+
+def test_a_step_that_failed_is_meant_too(store: Path) -> None:
+    with pytest.raises(StepFailed):
+        Pipeline("broken", outputs={"rows": Fails(name="unlucky")}).run(store=store, watcher=Silent())
+    key = key_of(open_store(store), "unlucky")
+    assert "no luck" in log(str(store), key)

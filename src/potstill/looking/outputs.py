@@ -1,4 +1,4 @@
-"""Which artifact is meant by an output's name: of one pipeline's last run, or of any pipeline's."""
+"""Which artifact is meant by the name of an output or a step: of one pipeline's last run, or of any pipeline's."""
 
 from __future__ import annotations
 
@@ -65,6 +65,26 @@ def named(store: Store, wanted: str) -> tuple[Artifact, str]:
     return artifact, str(artifact.manifest["name"])
 
 
+def key_of(store: Store, wanted: str) -> str:
+    """Return the key that is meant by `wanted`, also of a step that has not finished or failed.
+
+    Args:
+        store: where it lies.
+        wanted: a key, or the start of one; `PIPELINE:NAME`, or the name, of an output or a step of the last run.
+
+    Raises:
+        RequestError: nothing is called so, or several are, which are listed.
+    """
+    called: dict[str, RunOutput] = {}
+    for one in (*last_outputs(store), *_last_steps(store)):
+        if one.key and _is_meant(one, wanted):
+            called.setdefault(one.key, one)
+    if len(called) > 1:
+        listed = ", ".join(f"{one} ({key})" for key, one in called.items())
+        raise RequestError(f"{wanted!r} may be {listed}: give PIPELINE:NAME, or the key")
+    return next(iter(called), "") or complete_key(store, wanted)
+
+
 def last_outputs(store: Store) -> Iterator[RunOutput]:
     """Yield the outputs of the last run of each pipeline, those of the latest run first."""
     seen: set[tuple[str, str, str]] = set()
@@ -84,6 +104,16 @@ def _outputs(run: RunHistory) -> Iterator[RunOutput]:
         key = step.key if step and step.state in ("ran", "hit", "kept") else ""
         error = (step.error or f"its step {step_name} is {step.state}") if step else ""
         yield RunOutput(run.origin.pipeline, run.origin.file, name, key, error)
+
+
+def _last_steps(store: Store) -> Iterator[RunOutput]:
+    """Yield the steps of the last run of each pipeline as if each were an output."""
+    seen: set[tuple[str, str]] = set()
+    for run in sorted(histories(store.root), key=lambda run: run.began, reverse=True):
+        place = (run.origin.pipeline, run.origin.file)
+        if place not in seen:
+            seen.add(place)
+            yield from (RunOutput(*place, step.name, step.key, step.error) for step in run.steps)
 
 
 def _is_meant(output: RunOutput, wanted: str) -> bool:
