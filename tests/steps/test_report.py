@@ -446,10 +446,12 @@ def test_what_could_not_be_measured_says_why_and_the_others_are_reported(tmp_pat
     folder = result.outputs["report"].artifact.path
     page, table = (folder / "index.html").read_text(), json.loads((folder / "metrics.json").read_text())
     assert "<b>is corrupt" not in page
-    assert "broken was not measured: OSError: weights.bin &lt;b&gt;is corrupt" in page
+    short = (folder / "report.md").read_text()
+    assert "Warning of broken.</b> It was not measured: OSError: weights.bin &lt;b&gt;is corrupt" in page
+    assert "Other figures" not in page and short.index("Warning of broken") < short.index("| Model |")
     assert len(table["sections"]) == 1
     lacks_reference = reference == "broken" or (broken_first and not reference)
-    assert ("broken is the reference" in page) == lacks_reference
+    assert ("It is the reference" in page) == lacks_reference
     # nothing is proven against a model that takes the reference's place
-    assert ("Verdict" in (folder / "report.md").read_text()) != lacks_reference
+    assert ("Verdict" in short) != lacks_reference
     assert {model["model"] for model in table["models"]} == {"sound", "other", "broken"}

@@ -111,8 +111,9 @@ class Report(Step):
 
     def run(self, evaluations: Sequence[Any] | Mapping[str, Any], context: Context) -> Path:
         """Write the page and the tables."""
-        from potstill.reporting import cost_tables, diversity, failures, harness_tasks, judged
+        from potstill.reporting import cost_tables, diversity, harness_tasks, judged
         from potstill.reporting.choice import choice_of
+        from potstill.reporting.failures import failure_warnings, failures_of
         from potstill.reporting.leaks import NOT_DONE, leak_tables, parted
         from potstill.reporting.markdown import markdown
         from potstill.reporting.model_table import evaluations_of, sections_of
@@ -129,9 +130,9 @@ class Report(Step):
         samples = [samples_of(one, folders) for one in sections]
         choices = [choice_of(one) for one in sections]
         # a model that takes the place of a reference that failed is none: nothing is proven against it
-        rules = (self.reference or every[0].label) not in failures.of(every)
+        failed, reference = failures_of(every), self.reference or every[0].label
         ruled_on = [
-            (one, self._ruling(one, context) if rules else None, rows)
+            (one, None if reference in failed else self._ruling(one, context), rows)
             for one, rows in zip(choices, samples, strict=True)
         ]
         by_harness, others = harness_tasks.parted(others)
@@ -145,16 +146,16 @@ class Report(Step):
             *leak_tables(leaks),
             diversity.diversity_table(varied),
             *row_tables(others),
-            own_figures(others),
+            own_figures([one for one in others if one.label not in failed]),
         ]
         tables = [table for table in held if table is not None]
         written = page(self.title, every, ruled_on, tables, context.lineage)
         missing = [
-            failures.summary(failures.of(every), self.reference or every[0].label),
             NOT_DONE if sections and not leaks else "",
             diversity.unmeasured(varied, context.lineage),
         ]
-        written = replace(written, missing=" ".join(filter(None, missing)))
+        notes = [*failure_warnings(failed, reference), *written.warnings]
+        written = replace(written, missing=" ".join(filter(None, missing)), warnings=notes)
         models = [plain(model) for section in sections for model in section.models]
         models += [{"model": one.label, "step": one.step, "figures": one.metrics} for one in every if one.kind is None]
         summaries = [
