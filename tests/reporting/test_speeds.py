@@ -36,3 +36,10 @@ def test_a_model_whose_speed_is_unknown_makes_no_column():
     without.metrics.pop("first_token_ms_p50")
     section = Section(ANSWERS, (section.models[0], without))
     assert len(speed_columns(section)) == 2
+
+
+def test_a_step_that_loads_its_model_itself_runs_it_by_transformers_where_it_names_nothing():
+    torch, onnx = model("a", "", 5.0, True), model("b", "onnxruntime 1.31", 6.0)
+    torch.metrics["engine"] = {"threads": 1, "batch_size": 8}
+    titles = [one.title for one in speed_columns(Section(ANSWERS, (torch, onnx)))]
+    assert titles[::2] == ["Tokens/s, transformers", "Tokens/s, onnxruntime 1.31"]

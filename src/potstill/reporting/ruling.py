@@ -128,8 +128,11 @@ def runtime_of(model: Measured) -> str:
 def evaluated_by(model: Measured) -> str:
     """Return what ran a model when its answers were measured; empty where that was not kept."""
     engine = model.metrics.get("engine")
-    names = [engine.get("runtime"), engine.get("teacher")] if isinstance(engine, dict) else []
-    return next((str(name) for name in names if name), "")
+    if not isinstance(engine, dict):
+        return ""
+    named = engine.get("runtime") or engine.get("teacher")
+    # steps that load a model themselves, with a number of threads, name other runtimes alone
+    return str(named or ("transformers" if "threads" in engine else ""))
 
 
 def _gains(model: Measured, baseline: Measured, section: Section, within: float) -> tuple[Gain, ...]:

@@ -90,6 +90,9 @@ class Hypothesis:
 class Decoder:
     """A model that is loaded and writes."""
 
+    runtime = "transformers"
+    """What runs it."""
+
     def __init__(self, folder: Path, dtype: str, threads: int) -> None:
         """Load the model in `folder` to compute in `dtype`.
 

@@ -93,7 +93,8 @@ def test_translations_are_measured_through_the_runtime(taught, written, tmp_path
         results[name] = step.run(str(folder), rows, context=compressing.context(tmp_path, name))
     assert results["export"]["sets"]["test"]["examples"] == results["model"]["sets"]["test"]["examples"]
     assert results["export"]["sets"]["test"]["bleu"] == results["model"]["sets"]["test"]["bleu"]
-    assert "onnxruntime" in results["export"]["engine"]["dtype"]
+    runtimes = {name: result["engine"]["runtime"].split()[0] for name, result in results.items()}
+    assert runtimes == {"model": "transformers", "export": "onnxruntime"}
     step = EvaluateTranslation(str(written[0]), rows, method="beam")
     with pytest.raises(BadInput, match="an export writes greedily"):
         step.run(str(written[0]), rows, context=compressing.context(tmp_path, "beam"))

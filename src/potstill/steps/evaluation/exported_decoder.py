@@ -24,8 +24,9 @@ class ExportedDecoder:
         from transformers import AutoTokenizer
 
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-        self.runtime = OnnxPairs(folder, max(1, threads))
-        self.dtype = f"as exported, {self.runtime.title()}"
+        self.model = OnnxPairs(folder, max(1, threads))
+        self.runtime = self.model.title()
+        self.dtype = "as exported"
         self.positions = positions_of(config_of(folder))
 
     def ids(self, messages: Messages) -> list[int]:
@@ -40,9 +41,9 @@ class ExportedDecoder:
 
     def write(self, prompts: Sequence[Sequence[int]], search: Search, seeds: Sequence[int]) -> list[list[Hypothesis]]:
         """Return the greedy output to each prompt; its log-probability is not a number, as none is kept."""
-        return [[self._hypothesis(self.runtime.continued(ids, search.max_tokens))] for ids in prompts]
+        return [[self._hypothesis(self.model.continued(ids, search.max_tokens))] for ids in prompts]
 
     def _hypothesis(self, tokens: Sequence[int]) -> Hypothesis:
-        ended = bool(tokens) and tokens[-1] in self.runtime.rules.ends
+        ended = bool(tokens) and tokens[-1] in self.model.rules.ends
         text = str(self.tokenizer.decode(tokens, skip_special_tokens=True))
         return Hypothesis(text, "stop" if ended else "length", float("nan"), len(tokens))

@@ -76,6 +76,7 @@ class EvaluateTranslation(SearchStep):
     examples: Annotated[int, Ge(0)] = 5
     """Translations a test set that are kept to look at."""
 
+    version: ClassVar[int] = 2  # the runtime is named
     makes: ClassVar[str] = "metrics"
     send_results = send
     alone: ClassVar[bool] = True
@@ -127,7 +128,8 @@ class EvaluateTranslation(SearchStep):
             "bits_per_weight": size.bits_per_weight,
             "peak_memory_bytes": memory,
             "engine": asdict(search_of(self))
-            | {"dtype": decoder.dtype, "threads": context.threads, "batch_size": self.batch_size, "seconds": seconds},
+            | {"runtime": decoder.runtime, "dtype": decoder.dtype, "threads": context.threads}
+            | {"batch_size": self.batch_size, "seconds": seconds},
         }
 
     def _decoder(self, folder: Path, threads: int) -> Decoder | ExportedDecoder:
