@@ -38,7 +38,7 @@ students = {
 }
 int8 = ExportEncoder(students["three layers"], precision="int8", probe=data.labelled)
 
-models = {"six layers": teacher, **students, "three layers, int8": int8}
+models = {"six layers": teacher, **students, "three layers in 8 bits": int8}
 figures: dict[str, Step | Output] = {
     name: EvaluateClassifier(model, data.test, max_length=48) for name, model in models.items()
 }
