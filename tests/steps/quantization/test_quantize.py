@@ -16,7 +16,7 @@ from potstill.compression.quantization.activations import quantized_activations
 from potstill.compression.quantization.rounding import quantize
 from potstill.errors import BadInput
 from potstill.steps.pruning.wanda import WandaPrune
-from potstill.steps.quantization.int4 import QuantizeInt4, check_widths, gptq_layers
+from potstill.steps.quantization.int4 import QuantizeInt4, check_widths, gptq_layers, weights_of_tokens
 from potstill.steps.quantization.int8 import QuantizeInt8
 
 IDS = [torch.arange(3, 60), torch.arange(200, 240)]
@@ -97,7 +97,7 @@ def test_int8_without_calibration_is_the_model_that_is_only_rounded(folder, tmp_
 
 @pytest.mark.parametrize("group_size", [32, 64])
 def test_int4_rounded_reloads_as_the_dequantized_model(folder, tmp_path, group_size):
-    out, _ = run(QuantizeInt4, folder, tmp_path, method="rtn", group_size=group_size)
+    out, _ = run(QuantizeInt4, folder, tmp_path, method="rtn", group_size=group_size, symmetric=True)
     mine = compressing.logits(dequantized(folder, 4, group_size), IDS)
     for ours, theirs in zip(mine, compressing.logits(bf16(out), IDS), strict=True):
         assert_same_outputs(ours, theirs, computed_in=torch.bfloat16)
@@ -110,7 +110,9 @@ def test_int4_gptq_reloads_as_the_model_in_memory(folder, tmp_path):
     model = bf16(folder)
     options = {"prompt": "answer.jinja", "samples": 128, "max_length": 256, "seed": 0}
     texts = calibration_texts(compressing.rows(), AutoTokenizer.from_pretrained(folder), model.config, **options)
-    result = dict(gptq_layers(model, texts.batches(), 32, 0.01, compressing.context(tmp_path)))
+    context = compressing.context(tmp_path)
+    weights = weights_of_tokens(model, texts, 0, context)
+    result = dict(gptq_layers(model, texts.batches(), 32, 0.01, context, False, None, weights))
     tensors = load_file(out / "model.safetensors")
     assert all(torch.equal(tensors[f"{path}.weight_scale"], weight.scale) for path, weight in result.items())
     for ours, theirs in zip(compressing.logits(model, IDS), compressing.logits(bf16(out), IDS), strict=True):
