@@ -8,7 +8,9 @@ from potstill.compression.layerwise import block_layers
 from potstill.compression.loss import batches_of
 from potstill.compression.quantization.token_weights import token_weights
 
-TEXTS = [(torch.arange(3 + start, 3 + start + length), prompt) for start, length, prompt in [(0, 12, 0), (40, 9, 4)] * 3]
+TEXTS = [
+    (torch.arange(3 + start, 3 + start + length), prompt) for start, length, prompt in [(0, 12, 0), (40, 9, 4)] * 3
+]
 SHARED = {"self_attn.q_proj": ("q_proj", "k_proj", "v_proj"), "mlp.gate_proj": ("gate_proj", "up_proj")}
 ALONE = {"self_attn.o_proj": ("o_proj",), "mlp.down_proj": ("down_proj",)}
 
@@ -54,23 +56,32 @@ def test_inputs_on_which_nothing_hangs_have_no_weights(model):
 
 
 def by_whole_graph(model, seed):
-    """Return the slopes at the outputs of each layer [tokens, O], all texts of a length at once and nothing recomputed."""
+    """Return the slopes at the outputs of each layer [tokens, O], in one graph, where nothing is recomputed."""
     slopes: dict[str, list[torch.Tensor]] = {}
     generator = torch.Generator().manual_seed(seed)
     for batch in batches_of(TEXTS):
         # two texts at a time, as the draws of a generator depend on how many are drawn at once
         for ids, prompts in zip(batch.ids.split(2), batch.prompts.split(2), strict=True):
-            outputs, hooks = {}, []
-            for path, layer in block_layers(model).items():
-                hooks.append(layer.register_forward_hook(lambda _, __, out, path=path: outputs.update({path: out})))
-            logits = model(input_ids=ids).logits[:, :-1]
+            logits, outputs = with_outputs(model, ids)
             first = prompts.clamp(min=1)
             predicted = torch.arange(1, ids.shape[1])[None] >= first[:, None]
-            chosen = logits[predicted].log_softmax(-1)
+            chosen = logits[:, :-1][predicted].log_softmax(-1)
             tokens = torch.multinomial(chosen.detach().exp(), 1, generator=generator)
             gradients = torch.autograd.grad(chosen.gather(-1, tokens).sum(), list(outputs.values()))
-            for hook in hooks:
-                hook.remove()
             for path, gradient in zip(outputs, gradients, strict=True):
                 slopes.setdefault(path, []).append(gradient.flatten(0, 1))
     return {path: torch.cat(parts) for path, parts in slopes.items()}
+
+
+def with_outputs(model, ids):
+    """Return the logits, and what each linear layer of the blocks puts out by path."""
+    outputs: dict[str, torch.Tensor] = {}
+    hooks = [
+        layer.register_forward_hook(lambda _, __, out, path=path: outputs.update({path: out}))
+        for path, layer in block_layers(model).items()
+    ]
+    try:
+        return model(input_ids=ids).logits, outputs
+    finally:
+        for hook in hooks:
+            hook.remove()

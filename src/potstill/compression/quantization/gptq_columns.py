@@ -83,7 +83,10 @@ def by_columns(
             row = factor[:, column, column + 1 : stop, None]
             rest[:, column + 1 : stop].baddbmm_(row, error[:, None], alpha=-1)
         rest[:, stop:].baddbmm_(factor[:, start:stop, stop:].transpose(1, 2), errors, alpha=-1)
-    return [_gathered(*parts, group_size, bits, scale_type, symmetric) for parts in zip(orders, values, scale, zero, strict=True)]
+    return [
+        _gathered(*parts, group_size, bits, scale_type, symmetric)
+        for parts in zip(orders, values, scale, zero, strict=True)
+    ]
 
 
 def _costs(factor: Tensor) -> Tensor:

@@ -1,12 +1,12 @@
 """How much each token counts in the Hessian of a layer: by how strongly what the model puts out hangs on it.
 
-GPTQ's Hessian, the mean of x xᵀ, takes an error of a layer's outputs at every token for as bad, by its square. To second
-order what a model puts out changes by half of E (g' d)^2, with d the change of the outputs at a token and g the slope of
-a drawn prediction there (`curvature` says why). With g independent of x but for its length, and alike to all output
-features, that is |g|^2 times the squared error: the Hessian becomes the mean of |g|^2 x xᵀ. GuidedQuant (Kim et al. 2025,
-arXiv 2505.07004, section 3.2) has one such Hessian for each of a few groups of output features; here it is one, which
-layers of the same inputs share. A text's first token, on which others rest their attention, and whose activations can be
-a hundred times theirs, so gets the weight it has in the model and not that of its size.
+GPTQ's Hessian, the mean of x xᵀ, takes an error of a layer's outputs at every token for as bad, by its square. To
+second order what a model puts out changes by half of E (g' d)^2, with d the change of the outputs at a token and g the
+slope of a drawn prediction there (`curvature` says why). With g independent of x but for its length, and alike to all
+output features, that is |g|^2 times the squared error: the Hessian becomes the mean of |g|^2 x xᵀ. GuidedQuant (Kim et
+al. 2025, arXiv 2505.07004, section 3.2) has such a Hessian for each of a few groups of output features; here it is one,
+which layers of the same inputs share. A text's first token, on which others rest their attention, and whose activations
+can be a hundred times theirs, so gets the weight it has in the model and not that of its size.
 
 Shapes: B texts, T tokens of a text, O output features.
 """

@@ -41,13 +41,13 @@ KERNEL_ROWS = 32
 class QuantizeInt4(FittedStep):
     """Quantize to W4A16: int4 weights in groups that share a 16-bit scale (GPTQ, Frantar et al. 2022, or AWQ).
 
-    Both go block by block on the outputs of the blocks already quantized, and zeros stay zero. GPTQ weighs the errors of
-    tokens by what a decoder's predictions lose (`compression.quantization.token_weights`), cuts off the range of groups,
-    and takes each row from the better of two orders of columns, or rounds it where that is best. AWQ (Lin et al. 2023) scales inputs where the
-    scale can be folded into what makes them, which needs a decoder, and cuts the range of groups. Embeddings, head,
-    pooler and classifier stay 16-bit. Notes hold the agreement with the 16-bit model on the calibration answers
-    (optimistic, since the weights were fitted to them). Decoders load in vLLM, whose 4-bit kernel needs AVX-512 on a
-    CPU, and in transformers; encoders (BERT) in transformers only; the format holds no GPT-2.
+    Both go block by block on the outputs of the blocks already quantized, and zeros stay zero. GPTQ weighs the errors
+    of tokens by what a decoder's predictions lose (`compression.quantization.token_weights`), cuts off the range of
+    groups, and takes each row from the better of two orders of columns, or rounds it where that is best. AWQ (Lin et
+    al. 2023) scales inputs where the scale can be folded into what makes them, which needs a decoder, and cuts the
+    range of groups. Embeddings, head, pooler and classifier stay 16-bit. Notes hold the agreement with the 16-bit model
+    on the calibration answers (optimistic, since the weights were fitted to them). Decoders load in vLLM, whose 4-bit
+    kernel needs AVX-512 on a CPU, and in transformers; encoders (BERT) in transformers only; the format holds no GPT-2.
 
     >>> rows = LoadRows([{"instruction": "turn on the light", "output": "on"}] * 16)
     >>> show(QuantizeInt4(student, calibration=rows))
