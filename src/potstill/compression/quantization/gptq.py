@@ -20,8 +20,15 @@ from potstill.errors import BadInput
 class Hessian:
     """The mean of x xᵀ over the tokens: the Hessian of the layer's squared error up to a factor (section 3)."""
 
-    def __init__(self, width: int, device: torch.device | str = "cpu") -> None:
-        """Start with nothing recorded of `width` input features."""
+    def __init__(self, width: int, device: torch.device | str = "cpu", weights: Tensor | None = None) -> None:
+        """Start with nothing recorded of `width` input features.
+
+        Args:
+            width: of the inputs.
+            device: where the inputs will be.
+            weights: what each of the tokens that will come counts, with mean 1 (`token_weights`); all alike without.
+        """
+        self.weights = weights
         self.total = torch.zeros(width, width, dtype=torch.float32, device=device)
         self.tokens = 0
         self.damped = 0.0
@@ -31,8 +38,12 @@ class Hessian:
     def add(self, inputs: Tensor) -> None:
         """Update with `inputs` [N, I]."""
         values = inputs.float()
+        weighted = values
+        if self.weights is not None:
+            own = self.weights[self.tokens : self.tokens + len(values)]
+            weighted = values * own.to(values.device)[:, None]
         # in place: the matrix of a wide layer takes hundreds of MB
-        self.total.addmm_(values.T, values)
+        self.total.addmm_(weighted.T, values)
         self.tokens += len(values)
 
     def mean(self) -> Tensor:
