@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from potstill.engine.pipeline import available_cpus
+from potstill.engine.resources import available_cpus
 from potstill.engine.running import services
 from potstill.errors import PotstillError
 
