@@ -44,7 +44,7 @@ def use_class_defaults(cls: type, step: type) -> None:
     for name in RESOURCES:
         home = next(base for base in cls.__mro__ if name in vars(base))
         is_common = getattr(cls, "__dataclass_fields__")[name].metadata.get("unkeyed")  # noqa: B009
-        defaults = getattr(cls.__init__, "__kwdefaults__", None)
+        defaults = getattr(getattr(cls, "__init__"), "__kwdefaults__", None)  # noqa: B009
         if home is not step and is_common and defaults and name in defaults:
             defaults[name] = vars(home)[name]
 

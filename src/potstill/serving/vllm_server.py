@@ -76,7 +76,7 @@ class VLLMServer:
 
     def _started(self) -> services.Running:
         """Start the server."""
-        from potstill.teachers.vllm.server import service_of
+        from potstill.teachers.vllm.replicas import service_of
         from potstill.teachers.vllm.teacher import VLLM
 
         access = self._stack.enter_context(services.private())

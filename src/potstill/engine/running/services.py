@@ -100,6 +100,11 @@ class Running:
     state: Path
     """Its state file."""
 
+    def is_alive(self) -> bool:
+        """Return whether the service runs."""
+        state = read_state(self.state)
+        return state is not None and state.is_alive()
+
     def ended(self) -> str:
         """Return how the service ended, with its last lines; empty while it lives."""
         state = read_state(self.state)
