@@ -28,7 +28,7 @@ from potstill.prompts import render
 from potstill.teachers.cache.response_cache import Asker
 from potstill.teachers.openai.endpoint import Endpoint
 from potstill.teachers.protocol import Request, Sampling
-from potstill.teachers.vllm.server import service_of
+from potstill.teachers.vllm.replicas import service_of
 from potstill.teachers.vllm.teacher import VLLM
 
 BAR = 0.95

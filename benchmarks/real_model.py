@@ -100,7 +100,7 @@ def main() -> None:
     for name in options.methods:
         kind, fields = METHODS[name]
         more = {"calibration": calibration, "text": "text", "max_length": LENGTH} if takes_texts(kind, fields) else {}
-        models[name] = kind(str(options.model), **fields, **more)  # type: ignore[call-arg]
+        models[name] = kind(str(options.model), **fields, **more)  # type: ignore[call-arg, arg-type]
     rows = LoadRows([{"text": test}])
     scores = {name: EvaluatePerplexity(model, rows, window=WINDOW) for name, model in models.items()}
     steps = {f"{name}, model": model for name, model in models.items() if isinstance(model, Step)}

@@ -88,7 +88,8 @@ def plan(options: argparse.Namespace) -> int:
     planned = pipeline.plan(store=options.store, only=options.only)
     for step in planned:
         why = f": {'; '.join(step.reasons)}" if step.reasons else ""
-        say(f"{step.status:4}  {step.name}{why}")
+        takes = f" [{step.resources}]" if step.status == "miss" and step.is_large else ""
+        say(f"{step.status:4}  {step.name}{why}{takes}")
     misses = [step for step in planned if step.status == "miss"]
     cost = {
         part: sum(getattr(step.estimate, part) for step in misses)

@@ -28,7 +28,10 @@ class Shout(Step):
 def test_the_docstring_gains_the_texts_of_the_fields_in_the_constructors_order():
     assert inspect.getdoc(Shout) == (
         "Writes every text in capitals.\n\nArgs:\n    rows: Rows with texts.\n    suffix: What is added.\n"
-        "    name: Name in logs, plans and reports; by default that of the variable that holds the step."
+        "    name: Name in logs, plans and reports; by default that of the variable that holds the step.\n"
+        "    cpus: Cores that the step takes, and threads it computes with; None is its share of the run's.\n"
+        "    gpus: GPUs that the step's process sees; None is what its parameters ask for, on a machine that has any.\n"
+        "    memory: Bytes of main memory that the step takes; None is not counted."
     )
 
 

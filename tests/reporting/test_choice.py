@@ -64,6 +64,15 @@ def test_equal_models_count_as_equal_and_the_smallest_is_deployed(figure, rows):
     assert "overlap" not in said
 
 
+@pytest.mark.parametrize("runtime", ["vllm 0.32", "llama.cpp 7"])
+def test_only_speeds_of_one_runtime_are_put_beside_each_other(runtime):
+    models = {"teacher": answered(476, size=24_000), "small": answered(476, size=4_000)}
+    for label, speed, own in (("teacher", 50.0, "vllm 0.32"), ("small", 200.0, runtime)):
+        models[label] |= {"tokens_per_s": speed, "engine": {"runtime": own}}
+    names = [tile.name for tile in tiles(chosen(**models))]
+    assert ("Tokens a second" in names) == (runtime == "vllm 0.32")
+
+
 def test_zeros_that_are_stored_do_not_make_a_model_small():
     sparse = answered(454, size=9_000) | {"parameters": 1000, "nonzero_parameters": 100}
     assert (

@@ -171,13 +171,22 @@ OVERLAPS = """[...document.querySelectorAll('.models thead th')].filter(head => 
     return text.getBoundingClientRect().right > head.getBoundingClientRect().right + 1;
 }).map(head => head.textContent)"""
 
+HEIGHT = """title => {
+    const text = document.createRange();
+    text.selectNodeContents([...document.querySelectorAll('.models thead th')].find(h => h.textContent.includes(title)));
+    return text.getBoundingClientRect().height;
+}"""
+
 
 def test_a_long_name_of_a_measure_does_not_run_into_the_next_column(tmp_path):
     figures = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 9, "largest": 1.0, "higher_is_better": True, "errors": []}
     scores = {"n": 9, "exact_match": 0.5, "valid_json": 1.0, "measures": {LONG: figures, "f1": figures}}
-    given = {name: {"sets": {"test": scores}} for name in ("teacher", "student")}
+    sizes = {"weights_bytes": 9_000_000, "parameters": 3_000_000, "bits_per_weight": 16.0, "tokens_per_s": 9.0}
+    given = {name: {"sets": {"test": scores}, **sizes} for name in ("teacher", "student")}
     folder = reports.written(tmp_path / "out", given, [])
     with browser.opened() as page:
         page.open(folder / "index.html")
         assert page.run(f"document.body.textContent.includes({LONG!r})")
         assert page.run(OVERLAPS) == []
+        # and a short one is not broken within a word
+        assert page.run(f"({HEIGHT})('Parameters')") < 2 * page.run(f"({HEIGHT})('Weights')")

@@ -158,8 +158,9 @@ _PLAIN: Mapping[Any, Callable[[str], list[Any]]] = {
 
 
 def parameters(cls: type) -> list[dataclasses.Field[Any]]:
-    """Return the fields that a caller may give, without the name."""
-    return [one for one in dataclasses.fields(cls) if one.init and one.name != "name"]
+    """Return the fields that a caller may give, without the name and what every step has beside its key."""
+    fields = [one for one in dataclasses.fields(cls) if one.init and one.name != "name"]
+    return [one for one in fields if not one.metadata.get("unkeyed")]
 
 
 def is_needed(one: dataclasses.Field[Any]) -> bool:

@@ -39,7 +39,8 @@ def test_a_model_by_name_is_loaded_as_the_step_says() -> None:
 def test_the_model_of_a_light_step_is_loaded_by_the_step_that_asks_it() -> None:
     assert placed(Copy(), OWN) == OWN
     for teacher in (Copy(), [EchoTeacher(), Copy()], Ensemble((Copy(), EchoTeacher()))):
-        assert PseudoLabel(LoadSeeds("x"), teacher=teacher).placement() == Placement(heavy=True, preload=ENGINE)
+        where = PseudoLabel(LoadSeeds("x"), teacher=teacher).placement()
+        assert where == Placement(heavy=True, preload=ENGINE, gpus=1)
     assert not list(HiddenLabels(LoadSeeds("x"), teacher=Copy()).check())
 
 

@@ -241,7 +241,11 @@ def keyed_fields(value: DataclassInstance) -> list[tuple[str, Any]]:
     """Return the fields of a dataclass that its key covers: all but those that its `unkeyed` lists, and the name."""
     excluded: frozenset[str] = getattr(value, "unkeyed", frozenset())
     later: frozenset[str] = getattr(value, "unkeyed_defaults", frozenset())
-    pairs = [(field, getattr(value, field.name)) for field in dataclasses.fields(value) if field.name not in excluded]
+    pairs = [
+        (field, getattr(value, field.name))
+        for field in dataclasses.fields(value)
+        if field.name not in excluded and not field.metadata.get("unkeyed")
+    ]
     # a field that came later changes no key from before while it holds its default
     return [(field.name, held) for field, held in pairs if field.name not in later or held != field.default]
 

@@ -12,7 +12,9 @@ from potstill.engine.graph import Graph, build, step_of
 from potstill.engine.pipeline_file import pipeline_file
 from potstill.engine.plan import Planned, plan
 from potstill.engine.records import Run, Watcher
+from potstill.engine.resources import available_cpus, shortage
 from potstill.engine.running.after_run import send_results
+from potstill.engine.running.budget import Budget, Sharing
 from potstill.engine.running.executor import Executor, Local
 from potstill.engine.running.interrupts import noticed
 from potstill.engine.running.runner import Runner
@@ -125,6 +127,8 @@ class Pipeline:
         sweep(opened.root)
         shared = Services(opened.root)
         place = executor or Local(jobs)
+        if isinstance(place, Sharing):
+            self._refuse_oversized(place.budget, opened, only)
         # by the cores that this process may use, not those of the machine: containers are given a part
         share = threads or max(1, available_cpus() // jobs)
         runner = Runner(
@@ -151,11 +155,26 @@ class Pipeline:
             finally:
                 shared.close()
 
-    def plan(self, *, store: str | Path | None = None, only: str | None = None) -> list[Planned]:
+    def plan(self, *, store: str | Path | Store | None = None, only: str | None = None) -> list[Planned]:
         """Return what a run would do; executes nothing."""
         graph = self.check()
         opened = open_store(store)
         return plan(graph, self._targets(graph, only), opened, Origin.here(self.name, self.file, opened.root))
+
+    def _refuse_oversized(self, budget: Budget, store: Store, only: str | None) -> None:
+        """Refuse steps that take more than the machine has, unless their results are there.
+
+        Raises:
+            RequestError: with all of them.
+        """
+        graph = self.graph()
+        steps = graph.ancestors([step_of(node) for node in self._targets(graph, only)])
+        wrong = {graph.name(step): [*shortage(budget.wanted(step), budget.machine)] for step in steps}
+        if any(wrong.values()):  # only then: a plan looks up every step
+            missed = [step.name for step in self.plan(store=store, only=only) if step.status == "miss"]
+            problems = [Problem(name, field, text) for name in missed for field, text in wrong.get(name, ())]
+            if problems:
+                raise RequestError(*problems)
 
     def _targets(self, graph: Graph, only: str | None) -> list[Node]:
         """Return the outputs that are wanted."""
@@ -171,11 +190,6 @@ def open_store(store: str | Path | Store | None = None) -> Store:
     if isinstance(store, Store):
         return store
     return Store(Path(store or os.environ.get("POTSTILL_STORE") or DEFAULT_STORE))
-
-
-def available_cpus() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _variable_names(variables: Mapping[str, Any]) -> dict[int, str]:

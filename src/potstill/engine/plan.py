@@ -6,7 +6,7 @@ import contextlib
 import logging
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol, runtime_checkable
@@ -17,6 +17,7 @@ from potstill.engine.digests import walk
 from potstill.engine.graph import Graph, edges, step_of
 from potstill.engine.keys.identity import Codes, explain, key_of, step_identity
 from potstill.engine.ledger import Ledger
+from potstill.engine.resources import Machine, Resources, wanted
 from potstill.engine.running.execute import resolved
 from potstill.engine.running.spec import Input, detached, edge_fields
 from potstill.engine.step import Edge, Estimate, Node, Output, Step
@@ -42,6 +43,13 @@ class Planned:
     """Its key, or empty while an input is still to be made."""
     estimate: Estimate
     """What a miss will cost; what a hit holds."""
+    resources: Resources
+    """What it takes of this machine while it runs, in a run of one step at a time."""
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the step takes more than one core of a machine."""
+        return self.resources != Resources()
 
     def as_json(self) -> dict[str, Any]:
         """Return the entry as `--json` prints it."""
@@ -58,6 +66,7 @@ class Planned:
             "cached": self.estimate.cached,
             "dollars": round(self.estimate.dollars, 4),
             "unknown": self.estimate.unknown or None,
+            **asdict(self.resources),
         }
 
 
@@ -74,6 +83,7 @@ class _Planner:
         self._graph = graph
         self._store = store
         self._last_run = last_run
+        self._machine = Machine.here()
         self._artifacts: dict[int, Artifact] = {}
         self._rows: dict[int, int | None] = {}
         self._bytes: dict[int, int] = {}
@@ -81,7 +91,7 @@ class _Planner:
 
     def add(self, step: Step) -> Planned:
         """Plan one step; its parents are planned already."""
-        name = self._graph.name(step)
+        name, takes = self._graph.name(step), wanted(step, self._machine, self._machine.cpus)
         unknown = [self._graph.name(p) for p in self._graph.parents(step) if id(p) not in self._artifacts]
         key, reasons = "", tuple(f"input {parent} will be made" for parent in unknown)
         if not unknown:
@@ -90,11 +100,11 @@ class _Planner:
             artifact = self._artifacts[id(step)]
             self._rows[id(step)] = artifact.rows
             self._bytes[id(step)] = artifact.size
-            return Planned(name, type(step).__name__, "hit", (), key, Estimate(rows=artifact.rows))
+            return Planned(name, type(step).__name__, "hit", (), key, Estimate(rows=artifact.rows), takes)
         estimate = self._estimate(step, name, inputs_exist=not unknown)
         self._rows[id(step)], self._bytes[id(step)] = estimate.rows, estimate.disk
         own = self._own_changes(step, name) if unknown else ()
-        return Planned(name, type(step).__name__, "miss", own + reasons, key, estimate)
+        return Planned(name, type(step).__name__, "miss", own + reasons, key, estimate, takes)
 
     def _look_up(self, step: Step, name: str) -> tuple[str, tuple[str, ...]]:
         """Return the key of a step whose inputs are known, and why it is a miss."""

@@ -9,8 +9,10 @@ from typing import Any, ClassVar
 
 from potstill.engine.annotations import hints, marks
 from potstill.engine.arguments import lists_as_tuples
+from potstill.engine.resources import given
 from potstill.engine.signatures import parameters
 from potstill.engine.step import Edge, Step
+from potstill.engine.step_names import RESOURCES
 from potstill.engine.type_checks import range_problem, type_problem
 from potstill.errors import BadInput, Problem, RequestError
 
@@ -34,7 +36,7 @@ class Recipe(Step):
         Raises:
             BadInput: naming the recipe and all that is `wrong`, or what a step says is.
         """
-        mistyped = [*_parameter_problems(self, type_problem)]
+        mistyped = [*_parameter_problems(self, type_problem), *_own_resources(self)]
         problems = mistyped or [*_parameter_problems(self, range_problem), *itertools.chain.from_iterable(wrong)]
         try:
             built_steps = [] if problems else [*steps]
@@ -89,6 +91,13 @@ class StandIn(Recipe):
 def built(step: Step) -> Step:
     """Return the step that a recipe stands for, whose fields can be read and replaced; other steps as they are."""
     return step.expanded() if isinstance(step, Recipe) else step
+
+
+def _own_resources(recipe: Recipe) -> Iterator[Problem]:
+    """Yield what a recipe was given that only a step can take."""
+    for name in RESOURCES:
+        if given(recipe, name) is not None:
+            yield Problem("", name, "is of one step, and this is a recipe of several: give it to the steps in it")
 
 
 def _parameter_problems(recipe: Recipe, problem: Callable[[Any, Any], str]) -> Iterator[Problem]:

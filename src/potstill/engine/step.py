@@ -19,9 +19,18 @@ from typing import (
     overload,
 )
 
+from annotated_types import Ge
+
 from potstill.engine.arguments import check_arguments
 from potstill.engine.field_texts import WithFieldTexts
-from potstill.engine.step_names import declare_outputs, no_attribute, nothing_has_run, taken_names, wrong_outputs
+from potstill.engine.step_names import (
+    declare_outputs,
+    no_attribute,
+    nothing_has_run,
+    taken_names,
+    use_class_defaults,
+    wrong_outputs,
+)
 from potstill.errors import NothingHasRun, Problem, RequestError
 
 if TYPE_CHECKING:
@@ -29,6 +38,10 @@ if TYPE_CHECKING:
 
 RESULT_NAMES = frozenset({"path", "rows", "dataset", "to_pandas", "metrics", "manifest", "key", "digest"})
 """What an artifact has and a step has not, so that asking a step for it gets an answer that helps."""
+
+
+UNKEYED = {"unkeyed": True}
+"""Metadata of the fields of every step that are no part of a key; a parameter of that name in a class of its own is."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +88,14 @@ class Placement:
     """Whether it runs in a child process, because it loads a model there; otherwise in the process of the run."""
     preload: tuple[str, ...] = ()
     """Modules that the child process imports before it starts."""
+    gpus: int | None = None
+    """GPUs that the process computes on where the machine has any; None is one for a heavy step, and else none."""
+    server_gpus: int = 0
+    """GPUs of the servers that the step starts or shares, where the machine has any."""
+
+    def own_gpus(self) -> int:
+        """Return how many GPUs the process computes on."""
+        return int(self.heavy) if self.gpus is None else self.gpus
 
 
 class Trial(Protocol):
@@ -99,6 +120,12 @@ class Step:
 
     name: str | None = field(default=None, kw_only=True)
     """Name in logs, plans and reports; by default that of the variable that holds the step."""
+    cpus: Annotated[int, Ge(1)] | None = field(default=None, kw_only=True, metadata=UNKEYED)
+    """Cores that the step takes, and threads it computes with; None is its share of the run's."""
+    gpus: Annotated[int, Ge(0)] | None = field(default=None, kw_only=True, metadata=UNKEYED)
+    """GPUs that the step's process sees; None is what its parameters ask for, on a machine that has any."""
+    memory: Annotated[int, Ge(0)] | None = field(default=None, kw_only=True, metadata=UNKEYED)
+    """Bytes of main memory that the step takes; None is not counted."""
 
     makes: ClassVar[str] = "anything"
     """What the step makes: `rows`, `model`, `metrics`, `report`, or `anything` when that shows only when it runs."""
@@ -139,6 +166,7 @@ class Step:
             raise RequestError(*wrong)
         # no `==` by fields: two equal steps are two nodes, and comparing whole graphs below them could take for ever
         dataclass(frozen=True, eq=False, repr=False)(cls)
+        use_class_defaults(cls, Step)
         cls.__doc__ = WithFieldTexts(cls.__dict__.get("__doc__"))  # type: ignore[assignment]  # a text when it is read
 
     def __new__(cls, *given: object, **named: object) -> Self:

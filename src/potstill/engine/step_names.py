@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from potstill.engine.arguments import nearest
 from potstill.errors import Problem
 
+RESOURCES = ("cpus", "gpus", "memory")
+"""Fields of every step that say what it takes of a machine."""
+
 
 def taken_names(cls: type, step: type) -> Iterator[Problem]:
     """Yield a problem for each parameter of `cls` that has the name of something that every `step` has."""
@@ -30,9 +33,20 @@ def taken_names(cls: type, step: type) -> Iterator[Problem]:
 @functools.cache
 def _own_names(step: type) -> tuple[frozenset[str], frozenset[str]]:
     """Return the class variables and the methods that every step has."""
-    settings = frozenset(name for name in step.__annotations__ if name != "name")
+    # a class may call a parameter of its own `memory`: it then has no resource of that name
+    settings = frozenset(name for name in step.__annotations__ if name not in ("name", *RESOURCES))
     members = vars(step).items()
     return settings, frozenset(name for name, member in members if callable(member) and not name.startswith("_"))
+
+
+def use_class_defaults(cls: type, step: type) -> None:
+    """Let `gpus = 2` in the body of a class be what its steps take where they are not given another number."""
+    for name in RESOURCES:
+        home = next(base for base in cls.__mro__ if name in vars(base))
+        is_common = getattr(cls, "__dataclass_fields__")[name].metadata.get("unkeyed")  # noqa: B009
+        defaults = getattr(getattr(cls, "__init__"), "__kwdefaults__", None)  # noqa: B009
+        if home is not step and is_common and defaults and name in defaults:
+            defaults[name] = vars(home)[name]
 
 
 def declare_outputs(cls: type, declaration: type) -> None:

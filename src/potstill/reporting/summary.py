@@ -12,6 +12,7 @@ from potstill.reporting.kinds import number
 from potstill.reporting.measures import measure_faults
 from potstill.reporting.model_table import Measured, Section
 from potstill.reporting.number_formats import decimal, listing, percent, size, times
+from potstill.reporting.ruling import runtime_of
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ def tiles(choice: Choice) -> list[Tile]:
         result.append(
             Tile("Smaller", times(chosen.size_ratio), f"{size(chosen.bytes)} instead of {size(reference.bytes)}")
         )
-    for speed in section.kind.speeds[:1]:
+    # speeds of two runtimes say nothing of the models
+    for speed in section.kind.speeds[:1] if runtime_of(chosen) == runtime_of(reference) else ():
         speed_here, speed_there = chosen.figure(speed.name), reference.figure(speed.name)
         if speed_here and speed_there:
             name = speed.title.replace("/s", " a second")

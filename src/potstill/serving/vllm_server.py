@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from potstill.engine.pipeline import available_cpus
+from potstill.engine.resources import available_cpus
 from potstill.engine.running import services
 from potstill.errors import PotstillError
 
@@ -76,7 +76,7 @@ class VLLMServer:
 
     def _started(self) -> services.Running:
         """Start the server."""
-        from potstill.teachers.vllm.server import service_of
+        from potstill.teachers.vllm.replicas import service_of
         from potstill.teachers.vllm.teacher import VLLM
 
         access = self._stack.enter_context(services.private())

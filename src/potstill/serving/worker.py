@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from potstill.engine.pipeline import available_cpus
+from potstill.engine.resources import available_cpus
 from potstill.serving.served_model import ServedModel
 from potstill.teachers.protocol import Request, Sampling, Session
 from potstill.web.model_child import Answer, Show, answer_questions, response_of

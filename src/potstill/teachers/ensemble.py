@@ -46,6 +46,16 @@ class Ensemble:
         """Return the modules that a step's process imports for the members."""
         return tuple(dict.fromkeys(name for member in self.members for name in placed(member, BY_NAME).preload))
 
+    @property
+    def gpus(self) -> int:
+        """Return the GPUs of the step's process, which loads one member at a time."""
+        return max((placed(member, BY_NAME).own_gpus() for member in self.members), default=0)
+
+    @property
+    def server_gpus(self) -> int:
+        """Return the GPUs of the members' servers, which stand side by side."""
+        return sum(placed(member, BY_NAME).server_gpus for member in self.members)
+
     def identity(self) -> dict[str, Any]:
         """Return what the labels depend on."""
         from potstill.models.identity import model_identity

@@ -16,7 +16,10 @@ def placed(teacher: object, own: Placement) -> Placement:
         return own
     if not getattr(teacher, "heavy", True):
         return Placement(heavy=False)
-    return replace(own, preload=getattr(teacher, "preload", own.preload))
+    preload = getattr(teacher, "preload", own.preload)
+    return replace(
+        own, preload=preload, gpus=getattr(teacher, "gpus", own.gpus), server_gpus=getattr(teacher, "server_gpus", 0)
+    )
 
 
 def apart(teacher: object, own: Placement) -> Placement:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from potstill.engine.pipeline import available_cpus
+from potstill.engine.resources import available_cpus
 from potstill.teachers.protocol import Request, Sampling, Session, Teacher
 from potstill.web.model_child import Answer, Show, answer_questions, response_of
 

@@ -123,7 +123,7 @@ def test_names_are_found_at_any_depth() -> None:
     class Pool:
         teachers: tuple[Any, ...]
 
-    assert named_in([{"a": Served("x")}, Pool((Served("y"), Served(""))), 3, "text", Served]) == {"x", "y"}
+    assert {*named_in([{"a": Served("x")}, Pool((Served("y"), Served(""))), 3, "text", Served])} == {"x", "y"}
 
 
 def test_a_service_is_started_once_and_stopped_with_all_its_processes() -> None:

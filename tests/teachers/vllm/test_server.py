@@ -24,7 +24,7 @@ from potstill.prompts import render
 from potstill.teachers.openai.endpoint import Endpoint
 from potstill.teachers.openai.pool import Pool
 from potstill.teachers.protocol import Request, Response, Sampling, Structured
-from potstill.teachers.vllm import server
+from potstill.teachers.vllm import replicas
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]
 
@@ -173,8 +173,8 @@ def test_another_step_finds_the_server_up(restarted: None, access: services.Acce
     before = [path.read_text() for path in access.folder.glob("*.json")]
     started = time.monotonic()
     other = teacher(system="Be brief.")
-    assert other.service_name() == teacher().service_name() != teacher(max_num_seqs=8).service_name()
-    assert teacher("offline").service_name() == ""
+    assert other.service_gpus() == teacher().service_gpus() != teacher(max_num_seqs=8).service_gpus()
+    assert teacher("offline").service_gpus() == {}
     with other.open(threads=1) as session:
         assert answers(session, [request(COMMANDS[0])])[0].prompt_tokens > 0
     assert time.monotonic() - started < 20
@@ -314,7 +314,7 @@ def wait_for_rows(store: Path, run: subprocess.Popen[bytes]) -> int:
 
 
 def test_the_server_is_told_all_that_the_model_would_else_say() -> None:
-    command = server.service_of(teacher(), 3)
+    command = replicas.service_of(teacher(), 3)
     assert command.environment["OMP_NUM_THREADS"] == "3"
     assert command.secret_variable == "VLLM_API_KEY"
     assert "--host" in command.command

@@ -135,6 +135,9 @@ def _is_machinery(cls: type, name: str, value: object) -> bool:
 
 def _is_unkeyed(cls: type, name: str) -> bool:
     """Return whether `name` is a field of a step or setting that is no part of its key."""
+    field = getattr(cls, "__dataclass_fields__", {}).get(name)
+    if getattr(field, "metadata", {}).get("unkeyed"):  # `gpus = 2` in the body of a step's class
+        return True
     unkeyed = getattr(cls, "unkeyed", ())
     return isinstance(unkeyed, (frozenset, set, tuple)) and name in unkeyed and name in _own_annotations(cls)
 

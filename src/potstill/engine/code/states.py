@@ -125,7 +125,8 @@ def _identity(value: object, cls: type) -> Any:
 def _keyed(value: DataclassInstance) -> dict[str, Any]:
     """Return the fields of one of Potstill's own objects that count."""
     excluded = {*getattr(value, "unkeyed", ()), "name"}
-    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.name not in excluded}
+    fields = [field for field in dataclasses.fields(value) if not field.metadata.get("unkeyed")]
+    return {field.name: getattr(value, field.name) for field in fields if field.name not in excluded}
 
 
 def _dispatcher(walk: Walk, value: object, label: str) -> Encoded | None:

@@ -146,6 +146,7 @@ def heavy_request(spec: Spec, fields: tuple[str, ...], modules: bytes) -> dict[s
         "modules": modules,
         "preload": list(spec.step.placement().preload),
         "path": sys.path,
+        "devices": spec.devices,
         "log": str(output),
     }
 

@@ -192,7 +192,9 @@ def _plain_parameters(step: Step, fields: tuple[str, ...]) -> dict[str, Any]:
     return {
         field.name: _plain(getattr(step, field.name))
         for field in dataclasses.fields(step)
-        if field.name != "name" and not (field.name in fields and _holds_input(getattr(step, field.name)))
+        if field.name != "name"
+        and not field.metadata.get("unkeyed")
+        and not (field.name in fields and _holds_input(getattr(step, field.name)))
     }
 
 

@@ -6,12 +6,14 @@ import os
 import pickle
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from potstill.engine.context import Progress
+from potstill.engine.resources import Machine
+from potstill.engine.running.budget import Budget
 from potstill.engine.running.carried import carried
 from potstill.engine.running.children import (
     TERMINATE_SECONDS,
@@ -43,9 +45,35 @@ class Executor(Protocol):
 class Local:
     """This machine: Potstill's light steps in this process, the user's in forks of it, heavy ones in a warm one's."""
 
-    def __init__(self, jobs: int = 1, *, forks: bool = True) -> None:
-        """Run up to `jobs` steps at once; without `forks`, all light ones in this process, as debuggers want them."""
+    def __init__(
+        self,
+        jobs: int = 1,
+        *,
+        forks: bool = True,
+        cpus: int | None = None,
+        gpus: Iterable[str | int] | None = None,
+        memory: int | None = None,
+    ) -> None:
+        """Run up to `jobs` steps at once; without `forks`, all light ones in this process, as debuggers want them.
+
+        Args:
+            jobs: how many steps may run at once, if the machine has room for them.
+            forks: whether light steps of the user's run in processes of their own.
+            cpus: cores to share out; None is those that this process may use, and at least one a job.
+            gpus: GPUs to share out, as `CUDA_VISIBLE_DEVICES` names them; None is what `POTSTILL_GPUS` or
+                `CUDA_VISIBLE_DEVICES` name, else all.
+            memory: bytes to share out; None is the machine's, or its container's.
+        """
         self._jobs = jobs
+        here = Machine.here()
+        self.budget = Budget(
+            Machine(
+                cpus or max(here.cpus, jobs),
+                here.gpus if gpus is None else tuple(map(str, gpus)),
+                memory or here.memory,
+            ),
+            jobs,
+        )
         self._forks = forks
         self._pool: ThreadPoolExecutor | None = None
         self._threads: set[int] = set()

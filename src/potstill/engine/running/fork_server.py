@@ -13,6 +13,7 @@ import sys
 from typing import Any
 
 from potstill.engine.running import carried
+from potstill.engine.running.devices import show_only
 from potstill.engine.running.nursery import Nursery
 from potstill.engine.running.spec import Spec
 from potstill.engine.running.threads import limit_threads
@@ -39,6 +40,7 @@ class ForkServer(Nursery):
         os.dup2(log, 1)
         os.dup2(log, 2)
         carried.use(pickle.loads(request["modules"]))  # noqa: S301 - of the run's own process
+        show_only(request["devices"])  # before the step is read: its modules may look for GPUs
         spec, fields = cloudpickle.loads(request["spec"])
         carried.fill_main(type(spec.step))
         _share_cores(spec.threads)

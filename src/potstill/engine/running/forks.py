@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from potstill.engine.code import class_code
+from potstill.engine.running.devices import show_only
 from potstill.engine.running.messages import receive, send
 from potstill.engine.running.nursery import Nursery, forked, run_child
 from potstill.engine.running.own_code import is_unchangeable
@@ -86,6 +87,7 @@ class Forks(Nursery):
     def job(self, request: dict[str, Any]) -> tuple[Spec, tuple[str, ...]]:
         """Put the step together from this process's own objects: nothing of it has to be sent."""
         spec, fields = pickle.loads(request["spec"])  # noqa: S301 - of the run's own process
+        show_only(spec.devices)
         return replace(spec, step=detached(self._steps[spec.node], spec.edges, spec.fixed)), fields
 
     def start(self, request: dict[str, Any]) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
+from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from potstill.engine.graph import Graph, edges, replace_nodes, step_of
 from potstill.engine.keys.identity import Codes, fixed_fields, key_of, step_identity
 from potstill.engine.keys.inputs import source_of
 from potstill.engine.records import Interrupted, Record, Run, Watcher
+from potstill.engine.resources import given
 from potstill.engine.running import lineage
 from potstill.engine.running.after_run import note_unsent
+from potstill.engine.running.budget import Budget, Grant, Sharing
 from potstill.engine.running.executor import Executor
 from potstill.engine.running.interrupts import Interrupts
 from potstill.engine.running.lacking import lacking, may_run_without, without_lacking
@@ -67,6 +70,7 @@ class Runner:
     _foreign: set[str] = field(default_factory=set)
     _ready: deque[Step] = field(default_factory=deque)
     _open: dict[int, int] = field(default_factory=dict)
+    _budget: Budget | None = field(init=False)
     _usage: Usage = field(init=False)
     _history: History = field(init=False)
     _children: dict[int, list[Step]] = field(default_factory=dict)
@@ -77,6 +81,7 @@ class Runner:
 
     def __post_init__(self) -> None:
         """Pin and record what the run uses."""
+        self._budget = self.executor.budget if isinstance(self.executor, Sharing) else None
         self._history = History(self.store.root, self.origin)
         self.watcher = Recording(self.watcher, self._history)
         self._usage = Usage(self.store, self.origin, self.watcher.said)
@@ -109,6 +114,9 @@ class Runner:
             state = "interrupted"
             raise Interrupted(run) from stop
         finally:
+            self._free(*(step for step, _, _ in self._running.values()))
+            if self._budget is not None:
+                self._budget.give_back(*self._served)
             self._usage.close(complete=state == "done", steps=self.graph.names.values())
             self._history.close(state)
         return run
@@ -128,7 +136,7 @@ class Runner:
         """Take the first step that is ready; one that would end a service that others wait for comes after them."""
         step = self._ready[0]
         if self._served:
-            kind = [one for one in self._ready if not self._wants_room(one) or self._services_of(one) & self._served]
+            kind = [one for one in self._ready if not self._wants_room(one) or self._served & {*self._services_of(one)}]
             step = next(iter(kind), step)
         self._ready.remove(step)
         return step
@@ -182,45 +190,66 @@ class Runner:
             self._usage.start(record.name, record.type, record.key, identity)
             self._history.started(record.name, record.key)
             note_unsent(step, record.key, self.store)
-            spec = self._spec(step, record, identity, fixed)
-            used = self._make_room(step)
+            used = self._services_of(step)
+            spec = self._granted(self._spec(step, record, identity, fixed), self._make_room(step, used))
             future = self.executor.submit(spec, edge_fields(step), self.watcher.started(record.name))
         except BaseException:
+            self._free(step)
             lock.release()
             raise
         self._busy.add(record.key)
         self._running[future] = (step, record, lock)
-        self._used[future] = used
+        self._used[future] = frozenset(used)
         return True
 
-    def _make_room(self, step: Step) -> frozenset[str]:
-        """Stop what neither `step` nor a running one uses, if the step needs the memory; return what it uses itself."""
-        used = self._services_of(step)
-        if self.services is not None and self._wants_room(step) and self._served - used:
-            self._served = set(used.union(*self._used.values()))
+    def _make_room(self, step: Step, used: Mapping[str, int]) -> Grant:
+        """Stop the services that would be in the way of `step`, which uses others; return what it is given."""
+        if self.services is not None and (idle := self._in_the_way(step, used)):
+            self._served -= idle
             self.services.keep_only(self._served)
-        self._served |= used
-        return used
+            if self._budget is not None:
+                self._budget.give_back(*idle)
+        self._served |= used.keys()
+        return Grant() if self._budget is None else self._budget.take(step, used)
+
+    def _in_the_way(self, step: Step, used: Mapping[str, int]) -> set[str]:
+        """Return the services that neither `step` nor a running one uses, if the step needs the memory."""
+        return self._served.difference(used, *self._used.values()) if self._wants_room(step) else set()
 
     def _wants_room(self, step: Step) -> bool:
         """Return whether a step needs the memory that an idle service holds."""
-        return step.placement().heavy or type(step).alone
+        return step.placement().heavy or type(step).alone or bool(given(step, "gpus"))
 
-    def _services_of(self, step: Step) -> frozenset[str]:
-        """Return the names of the services that a step will use; one that can't tell says why when it runs."""
+    def _services_of(self, step: Step) -> dict[str, int]:
+        """Return the GPUs of the services that a step will use; one that can't tell says why when it runs."""
         if any(self.records[id(parent)].artifact is None for parent in self.graph.parents(step)):
-            return frozenset()
+            return {}
         values = [getattr(step, part.name) for part in fields(step)]
         try:
             return named_in([replace_nodes(value, lambda node, _: self._artifact(node).path) for value in values])
         except (PotstillError, OSError):
-            return frozenset()
+            return {}
 
     def _has_room(self, step: Step) -> bool:
-        """Return whether a job is free, and nothing that wants to run alone is in the way."""
+        """Return whether a job and what the step takes are free, and nothing that wants to run alone is in the way."""
         if any(type(running).alone for running, _, _ in self._running.values()):
             return False
-        return not self._running if type(step).alone else len(self._running) < self.jobs
+        if self._running if type(step).alone else len(self._running) >= self.jobs:
+            return False
+        if self._budget is None:
+            return True
+        used = self._services_of(step)
+        return self._budget.fits(step, used, self._in_the_way(step, used))
+
+    def _granted(self, spec: Spec, grant: Grant) -> Spec:
+        """Return a step with what it was given."""
+        access = None if spec.access is None else replace(spec.access, devices=grant.services)
+        return replace(spec, threads=grant.threads or spec.threads, devices=grant.devices, access=access)
+
+    def _free(self, *steps: Step) -> None:
+        """Give back what steps have held."""
+        if self._budget is not None:
+            self._budget.give_back(*map(id, steps))
 
     def _later(self, step: Step) -> bool:
         """Put a step back: a job, or another process, has to end first."""
@@ -240,6 +269,7 @@ class Runner:
         for future in done:
             step, record, lock = self._running.pop(future)
             self._used.pop(future)
+            self._free(step)
             outcome = future.result()
             lookup = self.store.lookup(record.key) if outcome.status == "ran" else None
             lock.release()

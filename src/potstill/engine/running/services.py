@@ -24,8 +24,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from potstill.engine.processes import Process, run_name
+from potstill.engine.resources import VISIBLE
 from potstill.engine.running.service_state import (
     GRACE_SECONDS,
     POLL_SECONDS,
@@ -79,6 +81,8 @@ class Access:
     """Name of the run, part of its services' file names."""
     secret: str = field(repr=False)
     """Shared by the run and its services; travels in environments and pipes only."""
+    devices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """GPUs of each service, by its name, where the run shares them out; the others see those of the step."""
 
     def path(self, name: str) -> Path:
         """Return the state file of the service `name`."""
@@ -95,6 +99,11 @@ class Running:
     """What requests must carry."""
     state: Path
     """Its state file."""
+
+    def is_alive(self) -> bool:
+        """Return whether the service runs."""
+        state = read_state(self.state)
+        return state is not None and state.is_alive()
 
     def ended(self) -> str:
         """Return how the service ended, with its last lines; empty while it lives."""
@@ -141,6 +150,14 @@ class Services:
             self.access.folder.rmdir()
 
 
+@runtime_checkable
+class HasServices(Protocol):
+    """Something that services answer for, such as a teacher behind servers."""
+
+    def service_gpus(self) -> Mapping[str, int]:
+        """Return the GPUs of each of its services, by name."""
+
+
 _ACCESS: ContextVar[Access | None] = ContextVar("services of the run", default=None)
 
 
@@ -170,16 +187,27 @@ def private() -> Iterator[Access]:
             services.close()
 
 
-def named_in(value: object) -> frozenset[str]:
-    """Return the names of the services that `value` will use, which its parts give by `service_name()`, if any."""
+def named_in(value: object) -> dict[str, int]:
+    """Return the GPUs of each service that `value` will use, by name.
+
+    Its parts give them by `service_gpus()`, or by `service_name()` where there is one that takes none.
+    """
     if isinstance(value, Mapping):
         return named_in(list(value.values()))
     if isinstance(value, (list, tuple, set, frozenset)):
-        return frozenset().union(*(named_in(item) for item in value))
-    own = value.service_name() if hasattr(value, "service_name") and not isinstance(value, type) else ""
+        return {name: count for item in value for name, count in named_in(item).items()}
+    own = {} if isinstance(value, type) else _own_services(value)
     if own or not is_dataclass(value) or isinstance(value, type):
-        return frozenset({own} if own else ())
+        return own
     return named_in([getattr(value, name) for name in value.__dataclass_fields__])
+
+
+def _own_services(value: object) -> dict[str, int]:
+    """Return the GPUs of the services that an object names, by name."""
+    if isinstance(value, HasServices):
+        return dict(value.service_gpus())
+    name: str = value.service_name() if hasattr(value, "service_name") else ""
+    return {name: 0} if name else {}
 
 
 def reach(service: Service, access: Access) -> Running:
@@ -230,6 +258,8 @@ def _start(service: Service, access: Access, path: Path) -> State:
         "stop_seconds": service.stop_seconds,
     }
     environment = dict(os.environ)
+    if service.name in access.devices:
+        environment[VISIBLE] = ",".join(access.devices[service.name])
     if service.secret_variable:
         environment[service.secret_variable] = access.secret
     # or the state of a dead service would be read as the new one's

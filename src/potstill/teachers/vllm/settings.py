@@ -57,7 +57,10 @@ class Settings:
     tensor_parallel: Annotated[int, Ge(1)] = field(default=1, kw_only=True)
     """GPUs that one layer is split over."""
     data_parallel: Annotated[int, Ge(1)] = field(default=1, kw_only=True)
-    """Copies of the model side by side, each on GPUs of its own; more than 1 needs `mode="server"`."""
+    """Copies of the model in one server, each on GPUs of its own; more than 1 needs `mode="server"`."""
+    replicas: Annotated[int, Ge(1)] = field(default=1, kw_only=True)
+    """Servers side by side, each on GPUs of its own; more than 1 means `mode="server"`. Unlike the copies of
+    `data_parallel`, one that dies takes no other with it."""
     prefix_caching: bool = field(default=True, kw_only=True)
     """Whether prompts that start alike share the attention cache of their start; scoring never reads it."""
     speculative: Speculative | None = field(default=None, kw_only=True)
@@ -79,11 +82,32 @@ class Settings:
             "memory_fraction",
             "tensor_parallel",
             "data_parallel",
+            "replicas",
             "prefix_caching",
             "enforce_eager",
             "seed",
         }
     )
+
+    @property
+    def is_served(self) -> bool:
+        """Whether servers answer, and not the step's own process."""
+        return self.mode == "server" or self.replicas > 1
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that the step's own process computes on."""
+        return 0 if self.is_served else self.tensor_parallel
+
+    @property
+    def server_gpus(self) -> int:
+        """GPUs of all its servers."""
+        return self.replicas * self.gpus_each if self.is_served else 0
+
+    @property
+    def gpus_each(self) -> int:
+        """GPUs of one server."""
+        return self.tensor_parallel * self.data_parallel
 
     @property
     def label(self) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class VLLM(Settings):
-    """A teacher (or any chat model) run by vLLM (Kwon et al. 2023), in the step's process or in a server beside it.
+    """A teacher (or any chat model) run by vLLM (Kwon et al. 2023), in the step's process or in servers beside it.
 
     Log-probabilities are those of the temperature-1 distribution, whatever the sampling is; where the response is held
     to a form, of that distribution among the tokens that the form allows.
@@ -29,13 +29,13 @@ class VLLM(Settings):
     @property
     def preload(self) -> tuple[str, ...]:
         """Modules that a step's process imports; of a server only the tokenizer is needed."""
-        return ("transformers",) if self.mode == "server" else ENGINE
+        return ("transformers",) if self.is_served else ENGINE
 
     def check(self) -> Iterable[Problem]:
         """Yield what would keep the teacher from starting, without importing vLLM."""
         if importlib.util.find_spec("vllm") is None:
             yield Problem("", "teacher", str(missing()))
-        if self.data_parallel > 1 and self.mode == "offline":
+        if self.data_parallel > 1 and not self.is_served:
             text = f"data_parallel={self.data_parallel} needs several processes: add mode='server'"
             yield Problem("", "teacher", text)
 
@@ -46,7 +46,7 @@ class VLLM(Settings):
             MissingExtra: vLLM is not installed.
             BadInput: the model can't be loaded, or can't chat.
         """
-        if self.mode == "server":
+        if self.is_served:
             from potstill.teachers.vllm.server import serve
 
             return serve(self, threads=threads)
@@ -54,11 +54,11 @@ class VLLM(Settings):
 
         return offline(self, threads=threads)
 
-    def service_name(self) -> str:
-        """Return the name of the server that steps share, or nothing where there is none."""
-        from potstill.teachers.vllm.server import service_name
+    def service_gpus(self) -> dict[str, int]:
+        """Return the GPUs of each server that steps share, by its name; nothing where there is none."""
+        from potstill.teachers.vllm.replicas import service_names
 
-        return service_name(self) if self.mode == "server" else ""
+        return dict.fromkeys(service_names(self), self.gpus_each) if self.is_served else {}
 
     def server_arguments(self) -> list[str]:
         """Return the command line of vLLM's OpenAI server for this model, without host, port and key.

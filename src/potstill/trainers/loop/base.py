@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import KW_ONLY
+from dataclasses import KW_ONLY, replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Interval
 
-from potstill.engine.step import Rows, Step
+from potstill.engine.step import Placement, Rows, Step
 from potstill.errors import Problem
 from potstill.models.edge import Model
 from potstill.models.preload import TRAINER
@@ -93,6 +93,10 @@ class Training(Step):
                     yield Problem("", name, f"is {value}, but there are no rows to evaluate on: give validation=")
         for error in missing_trackers(self.report_to):
             yield Problem("", "report_to", str(error))
+
+    def placement(self) -> Placement:
+        """Return a process of its own, with a GPU for each process that trains, where there are any."""
+        return replace(super().placement(), gpus=self.processes)
 
     def form(self) -> Form | None:
         """Return a new parametrization of the weights for one training; None trains them as they are."""
