@@ -22,7 +22,6 @@ from potstill.engine.running.budget import Budget, Grant
 from potstill.engine.running.executor import Local
 from potstill.engine.running.services import current, named_in
 from potstill.engine.step import Placement
-from potstill.engine.store.artifacts import Store
 
 
 class Seen(Step):
@@ -307,7 +306,7 @@ def test_the_plan_says_what_steps_take(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv(GPUS, "0,1")
     light, wide, given = Seen(), TwoGpus(), Seen(1, cpus=1, memory=3 * 2**30)
     pipeline = Pipeline("p", outputs={"a": light, "b": wide, "c": given})
-    planned = {step.name: step for step in pipeline.plan(store=Store(tmp_path))}
+    planned = {step.name: step for step in pipeline.plan(store=tmp_path)}
     cores = Local().budget.machine.cpus
     assert planned["wide"].resources == Resources(cores, 2)
     assert planned["given"].as_json()["memory"] == 3 * 2**30
