@@ -48,15 +48,20 @@ def demo(options: argparse.Namespace) -> int:
 
 def _execute(pipeline: Pipeline, options: argparse.Namespace) -> int:
     """Run a pipeline and print what became of it."""
-    from potstill.engine.progress import watcher_for
+    from potstill.engine.progress import Silent, watcher_for
+    from potstill.engine.running import ranks
 
-    watcher = watcher_for(sys.stderr)
+    launch = ranks.launched()
+    helps = launch is not None and launch.rank > 0
+    watcher = Silent() if helps else watcher_for(sys.stderr)
     try:
         run = pipeline.execute(
             watcher=watcher, store=options.store, only=options.only, jobs=options.jobs, threads=options.threads
         )
     finally:
         watcher.close()
+    if helps:  # process 0 says it all
+        return FAILED if run.failed else DONE
     for record in run.failed:
         say(f"error: {record.name} failed{_where(run, record)}", sys.stderr)
     if not options.json:

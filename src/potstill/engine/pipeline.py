@@ -13,6 +13,7 @@ from potstill.engine.pipeline_file import pipeline_file
 from potstill.engine.plan import Planned, plan
 from potstill.engine.records import Run, Watcher
 from potstill.engine.resources import available_cpus, shortage
+from potstill.engine.running import ranks
 from potstill.engine.running.after_run import send_results
 from potstill.engine.running.budget import Budget, Sharing
 from potstill.engine.running.executor import Executor, Local
@@ -119,16 +120,41 @@ class Pipeline:
         threads: int | None = None,
         executor: Executor | None = None,
     ) -> Run:
-        """Run like `run`, but return failures in the records instead of raising them."""
-        graph = self.check()
+        """Run like `run`, but return failures in the records instead of raising them.
+
+        Where `torchrun` or the like started several processes, process 0 runs the pipeline. The others help it, and
+        then return what they find in the store.
+        """
+        graph, launch = self.check(), ranks.launched()
         opened = open_store(store)
-        targets = self._targets(graph, only)
+        options = (graph, opened, self._targets(graph, only), jobs, threads, executor, watcher)
+        if launch is None:
+            return self._execute(*options)
+        if launch.rank:
+            ranks.help_out(launch)
+            return self._execute(*options)
+        with ranks.leading(launch) as ended:
+            result = self._execute(*options)
+            ended(bool(result.failed))
+            return result
+
+    def _execute(
+        self,
+        graph: Graph,
+        opened: Store,
+        targets: list[Node],
+        jobs: int,
+        threads: int | None,
+        executor: Executor | None,
+        watcher: Watcher,
+    ) -> Run:
+        """Run the steps that `targets` need."""
         opened.prepare()
         sweep(opened.root)
         shared = Services(opened.root)
         place = executor or Local(jobs)
         if isinstance(place, Sharing):
-            self._refuse_oversized(place.budget, opened, only)
+            self._refuse_oversized(place.budget, opened, graph, targets)
         # by the cores that this process may use, not those of the machine: containers are given a part
         share = threads or max(1, available_cpus() // jobs)
         runner = Runner(
@@ -155,23 +181,23 @@ class Pipeline:
             finally:
                 shared.close()
 
-    def plan(self, *, store: str | Path | Store | None = None, only: str | None = None) -> list[Planned]:
+    def plan(self, *, store: str | Path | None = None, only: str | None = None) -> list[Planned]:
         """Return what a run would do; executes nothing."""
         graph = self.check()
         opened = open_store(store)
         return plan(graph, self._targets(graph, only), opened, Origin.here(self.name, self.file, opened.root))
 
-    def _refuse_oversized(self, budget: Budget, store: Store, only: str | None) -> None:
+    def _refuse_oversized(self, budget: Budget, store: Store, graph: Graph, targets: list[Node]) -> None:
         """Refuse steps that take more than the machine has, unless their results are there.
 
         Raises:
             RequestError: with all of them.
         """
-        graph = self.graph()
-        steps = graph.ancestors([step_of(node) for node in self._targets(graph, only)])
+        steps = graph.ancestors([step_of(node) for node in targets])
         wrong = {graph.name(step): [*shortage(budget.wanted(step), budget.machine)] for step in steps}
         if any(wrong.values()):  # only then: a plan looks up every step
-            missed = [step.name for step in self.plan(store=store, only=only) if step.status == "miss"]
+            planned = plan(graph, targets, store, Origin.here(self.name, self.file, store.root))
+            missed = [step.name for step in planned if step.status == "miss"]
             problems = [Problem(name, field, text) for name in missed for field, text in wrong.get(name, ())]
             if problems:
                 raise RequestError(*problems)

@@ -7,12 +7,24 @@ import hashlib
 import os
 import secrets
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 POLL_SECONDS = 0.05
 """Seconds between checks of whether a process group has ended."""
+
+
+def die_with_parent(parent: int) -> None:
+    """Ask Linux to kill this process when its `parent` is gone, even by SIGKILL."""
+    import ctypes
+
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG
+    # the parent may have died before that call
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,21 @@ def apply_cap(model: PretrainedModel) -> None:
         model.set_attn_implementation("eager")
 
 
+def without_weights(kind: Any, folder: str | Path, dtype: Any) -> PretrainedModel:
+    """Return the model in `folder` as `pretrained` would, but with parameters that have no values and take no memory.
+
+    Its buffers, which follow from the config, are there.
+    """
+    from accelerate import init_empty_weights
+    from transformers.initialization import no_init_weights
+
+    with no_init_weights(), init_empty_weights(include_buffers=False):
+        model: PretrainedModel = kind.from_config(config_of(folder), dtype=dtype)
+    model.tie_weights()  # accelerate gives each layer a parameter of its own
+    apply_cap(model)
+    return model
+
+
 def _quantized_experts(kind: Any, folder: Path, options: Mapping[str, Any]) -> PretrainedModel | None:
     """Return the mixture of experts in `folder` if it is one in the compressed-tensors format, which we read ourselves.
 

@@ -53,8 +53,8 @@ class Ensemble:
 
     @property
     def server_gpus(self) -> int:
-        """Return the GPUs of the members' servers, which stand side by side."""
-        return sum(placed(member, BY_NAME).server_gpus for member in self.members)
+        """Return the GPUs that the members' servers need at least: one is asked after the other, and they may share."""
+        return max((placed(member, BY_NAME).server_gpus for member in self.members), default=0)
 
     def identity(self) -> dict[str, Any]:
         """Return what the labels depend on."""

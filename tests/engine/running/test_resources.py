@@ -22,7 +22,6 @@ from potstill.engine.running.budget import Budget, Grant
 from potstill.engine.running.executor import Local
 from potstill.engine.running.services import current, named_in
 from potstill.engine.step import Placement
-from potstill.engine.store.artifacts import Store
 
 
 class Seen(Step):
@@ -227,6 +226,17 @@ def test_idle_servers_give_way_to_a_step_that_needs_their_gpus(run: Any) -> None
     assert metrics(done, "after")["sees"] == "0,1"
 
 
+def test_servers_of_one_step_share_gpus_where_there_are_too_few_for_all() -> None:
+    budget, step, other = Budget(Machine(4, ("a", "b"), 5)), Seen(), Seen(1, gpus=1)
+    assert budget.fits(step, {"x": 1, "y": 2})
+    assert budget.take(step, {"x": 1, "y": 2}).services == {"x": ("a",), "y": ("a", "b")}
+    assert not budget.fits(other, {})
+    budget.give_back(id(step))
+    assert not budget.fits(other, {})
+    assert budget.fits(other, {}, idle=("x", "y"))
+    assert budget.fits(step, {"x": 1, "y": 2})  # which have theirs
+
+
 def test_services_are_named_with_their_gpus_at_any_depth() -> None:
     assert named_in([{"a": Served(("x",), 2)}, (Served(("y", "z")),), Served]) == {"x": 2, "y": 1, "z": 1}
 
@@ -307,7 +317,7 @@ def test_the_plan_says_what_steps_take(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv(GPUS, "0,1")
     light, wide, given = Seen(), TwoGpus(), Seen(1, cpus=1, memory=3 * 2**30)
     pipeline = Pipeline("p", outputs={"a": light, "b": wide, "c": given})
-    planned = {step.name: step for step in pipeline.plan(store=Store(tmp_path))}
+    planned = {step.name: step for step in pipeline.plan(store=tmp_path)}
     cores = Local().budget.machine.cpus
     assert planned["wide"].resources == Resources(cores, 2)
     assert planned["given"].as_json()["memory"] == 3 * 2**30

@@ -1,4 +1,4 @@
-"""Several servers of one model: the same answers, on GPUs of their own; one that dies costs what it had in flight."""
+"""Several servers of one model: the same answers, GPUs of their own, and one that dies costs what it had in flight."""
 
 from __future__ import annotations
 

@@ -10,7 +10,10 @@ import torch
 
 import learning
 from potstill.errors import BadInput, PotstillError
-from potstill.trainers import HardLabel, LoRA
+from potstill.models import encoder_decoder
+from potstill.models.loading import without_weights
+from potstill.trainers import HardLabel, LoRA, OnPolicy, QLoRA, SoftLabel
+from potstill.trainers.loop import student_model as students
 from potstill.trainers.loop.process_group import BUCKET, _buckets
 
 pytestmark = pytest.mark.slow
@@ -110,3 +113,60 @@ def test_gradients_are_sent_in_buckets_of_one_type():
     assert [[each.numel() for each in bucket] for bucket in actual] == [[BUCKET - 1, 1], [1]]
     mixed = [torch.zeros(1), torch.zeros(1, dtype=torch.bfloat16), torch.zeros(2)]
     assert [len(bucket) for bucket in _buckets(mixed)] == [1, 1, 1]
+
+
+def soft_curve(folder, student, teacher, **fields):
+    context = learning.context(folder)
+    step = SoftLabel(None, student=str(student), teacher=str(teacher), alpha=0.7, **{**FIELDS, **fields})
+    step.run(learning.dataset(learning.rows(9)), str(student), teacher=str(teacher), context=context)
+    return torch.tensor([entry["loss"] for entry in context.notes["curve"] if "loss" in entry])
+
+
+@pytest.mark.parametrize("sharding", [False, True], ids=["whole", "split"])
+def test_a_live_teacher_in_two_processes_gives_the_loss_of_one(tmp_path, student, teacher, sharding):
+    """Also where it is split beside the student. The learning rate is 0: of the loss alone, not of what follows."""
+    fields = {"learning_rate": 1e-12, "weight_decay": 0.0}
+    alone = soft_curve(tmp_path / "one", student, teacher, **fields)
+    together = soft_curve(tmp_path / "two", student, teacher, processes=2, sharding=sharding, **fields)
+    assert together == pytest.approx(alone, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"qlora": QLoRA(rank=4)}, {"hold_zeros": True}, {"sharding": True, "lora": LoRA(rank=4)}],
+    ids=["4 bits", "held zeros", "split with adapters"],
+)
+def test_other_ways_of_training_have_the_loss_of_one_process(tmp_path, student, fields):
+    alone = train(tmp_path / "one", student, **{**fields, "sharding": False})
+    together = train(tmp_path / "two", student, processes=2, **fields)
+    assert curve(together, "loss", "grad_norm") == pytest.approx(curve(alone, "loss", "grad_norm"), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("step", "reason"),
+    [
+        (HardLabel(None, student="s", processes=2, sharding=True, hold_zeros=True), "does not split held zeros"),
+        (HardLabel(None, student="s", processes=2, sharding=True, qlora=True), "does not split 4-bit weights"),
+        (OnPolicy(None, student="s", teacher="t", processes=2, sharding=True), "needs it whole to write"),
+        (HardLabel(None, student="s", sharding=True), "raise processes"),
+    ],
+    ids=["held zeros", "4 bits", "own texts", "one process"],
+)
+def test_what_can_not_be_split_is_refused_before_anything_runs(step, reason):
+    (problem,) = [problem for problem in step.check() if problem.field == "sharding"]
+    assert reason in problem.message
+
+
+def test_all_but_process_0_build_the_student_without_weights(student):
+    """With the buffers and ties that it has when it is loaded."""
+    kind = encoder_decoder.model_class(student)
+    empty, whole = without_weights(kind, student, torch.float32), students.load_model(student, torch.float32)
+    weights = dict(whole.named_parameters())
+    assert all(parameter.is_meta for parameter in empty.parameters())
+    assert {name: (each.shape, each.dtype) for name, each in empty.named_parameters()} == {
+        name: (each.shape, each.dtype) for name, each in weights.items()
+    }
+    ours, theirs = dict(empty.named_buffers()), dict(whole.named_buffers())
+    assert ours.keys() == theirs.keys()
+    assert ours
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)

@@ -1,4 +1,4 @@
-"""Who holds what of the machine: steps that run, and the servers that stand between them. No GPU has two holders."""
+"""Who holds what of the machine: steps that run, and the servers that stand between them. No GPU has two steps."""
 
 from __future__ import annotations
 
@@ -50,7 +50,14 @@ class Budget:
         own, new = self._needs(step, services)
         free = self.free(idle)
         enough = own.cpus <= free.cpus and own.memory <= free.memory
-        return enough and own.gpus + sum(new.values()) <= len(free.gpus)
+        shared = self._shared(own, services)
+        if shared is None:
+            return enough and own.gpus + sum(new.values()) <= len(free.gpus)
+        return (
+            enough
+            and own.gpus <= len(free.gpus)
+            and own.gpus + max(new.values(), default=0) <= len(free.gpus) + len(shared)
+        )
 
     def take(self, step: Step, services: Mapping[str, int]) -> Grant:
         """Give a step and its `services`, which have room, what they need.
@@ -58,16 +65,28 @@ class Budget:
         A service keeps its GPUs when the step ends, for the next one that uses it.
         """
         own, new = self._needs(step, services)
-        devices = list(self.free().gpus)
+        free = self.free().gpus
+        mine, rest = free[: own.gpus], free[own.gpus :]
+        shared = self._shared(own, services)
         for name, count in new.items():
-            self._held[name] = Resources(0, count), tuple(devices[:count])
-            del devices[:count]
-        mine = tuple(devices[: own.gpus])
+            devices = (*rest, *(shared or ()))[:count]
+            self._held[name] = Resources(0, count), devices
+            rest = rest if shared is not None else rest[count:]
         self._held[id(step)] = own, mine
         threads = own.cpus if given(step, "cpus") is not None else None
         if not self.machine.gpus:
             return Grant(threads)
         return Grant(threads, mine, {name: self._held[name][1] for name in services})
+
+    def _shared(self, own: Resources, services: Mapping[str, int]) -> tuple[str, ...] | None:
+        """Return the GPUs that services of one step already have, where they must share them; None where they needn't.
+
+        Servers of several teachers may be more than the machine has GPUs for, though each of them fits.
+        """
+        if not self.machine.gpus or own.gpus + sum(services.values()) <= len(self.machine.gpus):
+            return None
+        held = [device for name in services if name in self._held for device in self._held[name][1]]
+        return tuple(dict.fromkeys(held))
 
     def _needs(self, step: Step, services: Mapping[str, int]) -> tuple[Resources, dict[str, int]]:
         """Return what a step takes itself, and the GPUs that those of its services need which have none yet."""

@@ -220,7 +220,7 @@ def _trainable(step: CausalTraining, prepared: Prepared, context: Context) -> An
     if adapter is not None:
         dtype = torch.bfloat16 if in_bf16(step.precision) else torch.float32
         return lora.attach(lora.load_base(prepared.folder, adapter, dtype), adapter, prepared.architecture.adapters)
-    return students.load_model(prepared.folder, torch.float32)
+    return students.load_model(prepared.folder, torch.float32, split=step.sharding)
 
 
 def _write(

@@ -85,9 +85,9 @@ def collate_pairs(examples: Sequence[Example]) -> dict[str, Tensor]:
     return batch | {"pair": torch.from_numpy(np.concatenate(pairs))}
 
 
-def live_partner(teacher: ModelSource) -> Callable[[Mapping[str, Tensor]], Tensor | Projection]:
+def live_partner(teacher: ModelSource, *, split: bool = False) -> Callable[[Mapping[str, Tensor]], Tensor | Projection]:
     """Return the logits of the model behind `teacher` at the pair of each target; those without one get any."""
-    model, states = load_teacher(teacher), TargetStates(target_logits)
+    model, states = load_teacher(teacher, split=split), TargetStates(target_logits)
 
     def paired_logits(batch: Mapping[str, Tensor]) -> Tensor | Projection:
         logits = states(model, {name: batch[f"partner_{name}"] for name in READ})

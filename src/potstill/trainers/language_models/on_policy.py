@@ -92,15 +92,14 @@ class OnPolicy(CausalTraining):
     def check(self) -> Iterator[Problem]:
         """Yield what is wrong with the parameters, and with the vocabularies where both are at hand."""
         yield from super().check()
-        if self.sharding:
-            yield Problem("", "sharding", "is on, but a model that is split can't write: leave it out")
         yield from Divergence(self.divergence, self.beta).problems(self.temperature)
         if self.max_tokens >= self.max_length:
             yield Problem(
                 "", "max_tokens", f"is {self.max_tokens}, which leaves no prompt within max_length={self.max_length}"
             )
         if self.sharding:
-            yield Problem("", "sharding", "splits the student, but each process needs it whole to write: leave it out")
+            text = "splits the student, but each process needs it whole to write: leave it out, or train by SoftLabel"
+            yield Problem("", "sharding", text)
         folders = [vocabulary_check.plain_folder(model) for model in (self.teacher, self.student)]
         vocabularies = [vocabulary_check.vocabulary_of(folder) if folder else None for folder in folders]
         if vocabularies[0] is not None and vocabularies[1] is not None:

@@ -147,7 +147,7 @@ def soft_lesson(
     example_of = _from_text(how, step.prompt, teacher, architecture)
     prepared = prepare(step, rows, folder, context, _from_stored(stored) if kind else example_of)
     context.notes["soft_labels"] = {"top": "stored", "hidden": "hidden states", "": "live"}[kind]
-    answer = _answering(how, kind, prepared, teacher, stored)
+    answer = _answering(how, kind, prepared, teacher, stored, split=step.sharding)
     objective = SoftObjective(how.alpha, how.temperature, how.distance(), answer, how.chunk_tokens)
     return replace(prepared, reading=_reading(how, prepared.reading)), objective
 
@@ -189,7 +189,13 @@ def _from_text(how: SoftFields, prompt: str, teacher: ModelSource | None, archit
 
 
 def _answering(
-    how: SoftFields, kind: Kind, prepared: Prepared, teacher: ModelSource | None, stored: StoredLabels
+    how: SoftFields,
+    kind: Kind,
+    prepared: Prepared,
+    teacher: ModelSource | None,
+    stored: StoredLabels,
+    *,
+    split: bool,
 ) -> Teacher | None:
     """Return the function of a batch to the teacher's logits; None where the rows hold its distributions."""
     from potstill.trainers.language_models.cross_tokenizer import live_partner
@@ -201,8 +207,8 @@ def _answering(
     if kind == "hidden":
         return from_states(students.folder_of(teacher), *stored.dtypes)
     if not how.distance().one_vocabulary:
-        return live_partner(teacher)
-    return live(teacher, prepared.reading)
+        return live_partner(teacher, split=split)
+    return live(teacher, prepared.reading, split=split)
 
 
 def _reading(how: SoftFields, whole: Reading) -> Reading:

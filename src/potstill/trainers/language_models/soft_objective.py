@@ -16,13 +16,14 @@ from torch import Tensor
 from potstill.errors import BadInput
 from potstill.models import encoder_decoder
 from potstill.models.hidden_states import Head, Projection
-from potstill.models.loading import quantized_as
+from potstill.models.loading import quantized_as, without_weights
 from potstill.trainers import losses
 from potstill.trainers.language_models import trl_kernel
 from potstill.trainers.language_models.chunked_losses import Logits, TargetStates, chunked
 from potstill.trainers.language_models.divergence import Divergence
 from potstill.trainers.loop import student_model as students
 from potstill.trainers.loop.objective import Losses
+from potstill.trainers.loop.process_group import Group
 from potstill.trainers.loop.schedule import Reading
 from potstill.trainers.loop.session import trains_in_bf16
 
@@ -125,9 +126,12 @@ def _agreement(student: Tensor, teacher: Tensor) -> Tensor:
     return (there >= student.amax(-1)).float()
 
 
-def live(teacher: ModelSource, reading: Reading) -> Teacher:
-    """Return the function of a batch to the logits of the model behind `teacher`, read as the student reads it."""
-    model, states = load_teacher(teacher), TargetStates(reading.logits)
+def live(teacher: ModelSource, reading: Reading, *, split: bool = False) -> Teacher:
+    """Return the function of a batch to the logits of the model behind `teacher`, read as the student reads it.
+
+    A teacher that is `split` lies over the processes of the training, as the student then does.
+    """
+    model, states = load_teacher(teacher, split=split), TargetStates(reading.logits)
     return lambda batch: states(model, batch)
 
 
@@ -137,7 +141,7 @@ def from_states(folder: Path, dtype: str) -> Teacher:
     return lambda batch: Projection.stored(head, batch["teacher_hidden"])
 
 
-def load_teacher(teacher: ModelSource) -> Any:
+def load_teacher(teacher: ModelSource, *, split: bool = False) -> Any:
     """Return the teacher's model: in evaluation mode, without gradients, never quantized for speed.
 
     Raises:
@@ -151,5 +155,15 @@ def load_teacher(teacher: ModelSource) -> Any:
             "or store its soft labels first (PseudoLabel(top_k=...)) with a server that runs it, and learn from those"
         )
     dtype = torch.bfloat16 if trains_in_bf16() else torch.float32
-    model = encoder_decoder.load(folder, "be a live teacher", {"dtype": dtype}).eval().requires_grad_(False)
-    return model.to("cuda" if torch.cuda.is_available() else "cpu")
+    device, group = torch.device("cuda" if torch.cuda.is_available() else "cpu"), Group.current()
+    if split and group.rank:
+        model = without_weights(encoder_decoder.model_class(folder), folder, dtype)
+    else:
+        model = encoder_decoder.load(folder, "be a live teacher", {"dtype": dtype})
+    model = model.eval().requires_grad_(False)
+    if not split or group.size == 1:
+        return model.to(device)
+    from potstill.trainers.loop.fsdp import shard
+
+    shard(model, group, device)
+    return model

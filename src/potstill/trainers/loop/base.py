@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Interval
 
+from potstill.engine.running.ranks import launched
 from potstill.engine.step import Placement, Rows, Step
 from potstill.errors import Problem
 from potstill.models.edge import Model
@@ -75,8 +76,8 @@ class Training(Step):
     processes: Annotated[int, Ge(1)] = 1
     """Processes that share each batch, on one GPU each; without a GPU they share the step's threads."""
     sharding: bool = False
-    """Whether the processes split weights, gradients and optimizer state (FSDP), for a student that one GPU can hold
-    but not train."""
+    """Whether the processes split weights, gradients and optimizer state (FSDP), and a live teacher's weights: for a
+    student that one GPU can hold but not train."""
     report_to: tuple[Tracker, ...] = ()
     """Where metrics are logged besides the manifest: `csv` and `tensorboard` write to `runs/` in the working directory,
     `trackio`, `wandb` and `mlflow` to where these are set up to."""
@@ -95,8 +96,9 @@ class Training(Step):
             yield Problem("", "report_to", str(error))
 
     def placement(self) -> Placement:
-        """Return a process of its own, with a GPU for each process that trains, where there are any."""
-        return replace(super().placement(), gpus=self.processes)
+        """Return a process of its own, with a GPU for each process that trains here, where there are any."""
+        launch = launched()
+        return replace(super().placement(), gpus=min(self.processes, launch.local_size if launch else self.processes))
 
     def form(self) -> Form | None:
         """Return a new parametrization of the weights for one training; None trains them as they are."""

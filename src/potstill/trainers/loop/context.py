@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from potstill.engine.context import Context
+from potstill.engine.running.ranks import launched
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -86,7 +87,9 @@ def _launched(step: Trainable, inputs: Mapping[str, Any], training: TrainingCont
     """Start the other processes; yield the context of process 0."""
     from potstill.trainers.loop import launcher
 
-    process = dataclasses.replace(training, threads=max(1, training.threads // step.processes))
+    launch = launched()
+    here = launch.local_size if launch else step.processes
+    process = dataclasses.replace(training, threads=max(1, training.threads // here))
     order = launcher.Order(step, inputs, process.step, process.key, process.threads, process.seed, process.validation)
     with launcher.together(order, step.processes, process.work / "processes"):
         yield process

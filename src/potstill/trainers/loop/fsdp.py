@@ -2,6 +2,9 @@
 
 Fully sharded data parallelism (Zhao et al. 2023, arXiv 2304.11277, section 3), as PyTorch has it: a layer's weights are
 gathered when it is computed, and its gradients are added up and split again. What is computed stays the same.
+
+Process 0 alone reads the weights. The others build the model without any, and get their parts from it, a tensor at a
+time: so no GPU ever holds the whole model, and the machine's memory holds it once.
 """
 
 from __future__ import annotations
@@ -12,22 +15,34 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, distributed, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from potstill.errors import BadInput
+from potstill.errors import BadInput, PotstillError
 from potstill.trainers.loop.hf_trainer import Part, StudentTrainer
+from potstill.trainers.loop.process_group import Group
 
 WEIGHTS, OPTIMIZER, SCHEDULER, STATE = "model.safetensors", "optimizer.pt", "scheduler.pt", "trainer_state.json"
 """Files of a checkpoint: unsharded, so that a training can resume from it with another number of processes."""
 
 
-def shard(model: nn.Module, size: int) -> None:
-    """Split the weights of `model` over `size` processes, layer by layer."""
-    mesh = init_device_mesh(next(model.parameters()).device.type, (size,))
+def shard(model: nn.Module, group: Group, device: torch.device) -> None:
+    """Split the weights of `model` over the processes of a group, layer by layer; all but process 0 may have none.
+
+    Raises:
+        PotstillError: the processes have built other models.
+    """
+    # all processes ask, also one that has weights: each must do the same
+    each = group.gather((any(weight.is_meta for weight in model.parameters()), sum(1 for _ in model.parameters())))
+    if len({count for _, count in each}) > 1:
+        raise PotstillError(f"the processes have built models of {[count for _, count in each]} weights: can't split")
+    spread = any(empty for empty, _ in each)
+    whole = {name: parameter.detach() for name, parameter in model.named_parameters()} if spread else {}
+    mesh = init_device_mesh(device.type, (group.size,))
     layers = set(getattr(model, "_no_split_modules", None) or ())
     for module in model.modules():
         if type(module).__name__ in layers:
@@ -38,6 +53,26 @@ def shard(model: nn.Module, size: int) -> None:
     for unit in _split(model):
         unit.set_gradient_divide_factor(1.0)
         unit.set_force_sum_reduction_for_comms(True)
+    if spread:
+        _spread(model, {} if group.rank else whole, device)
+
+
+def _spread(model: nn.Module, whole: Mapping[str, Tensor], device: torch.device) -> None:
+    """Give each process its part of the `whole` weights, which process 0 has; the buffers to all."""
+
+    def allocated(tensor: Tensor) -> Tensor:
+        return torch.empty_like(tensor, device=device) if tensor.is_meta else tensor
+
+    model._apply(allocated)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name in whole:
+                full = whole[name].to(device)
+            else:
+                full = torch.empty(parameter.shape, dtype=parameter.dtype, device=device)
+            parameter.copy_(part_of(full, parameter))
+        for buffer in model.buffers():
+            distributed.broadcast(buffer, 0)
 
 
 def make_whole(model: nn.Module) -> None:
@@ -91,8 +126,11 @@ class ShardedTrainer(StudentTrainer):
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """Split the model, and train."""
-        shard(self.model, self.group.size)
+        shard(self.model, self.group, self.args.device)
         return super().train(*args, **kwargs)
+
+    def _move_model_to_device(self, model: nn.Module, device: torch.device) -> None:
+        """Leave the model where it is: `shard` moves it, layer by layer."""
 
     def finish(self) -> None:
         """Make the model whole, if it was split."""
@@ -141,15 +179,16 @@ class ShardedTrainer(StudentTrainer):
         path = Path(resume_from_checkpoint) / WEIGHTS
         if not path.exists():
             raise BadInput(f"sharding: the checkpoint {path.parent} holds no {WEIGHTS}: resume as it began, without")
-        tensors = load_file(path)
         own = {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
-        with torch.no_grad():
-            for name, tensor in tensors.items():
-                own[name].copy_(part_of(tensor, own[name]))
+        # one tensor at a time: all of them may be more than a process can hold
+        with torch.no_grad(), safe_open(path, framework="pt") as tensors:
+            for name in tensors.keys():  # noqa: SIM118 - it is no dict
+                own[name].copy_(part_of(tensors.get_tensor(name), own[name]))
 
     def _load_optimizer_and_scheduler(self, checkpoint: str) -> None:
         """Read the optimizer's state, and keep this process's part."""
-        state = torch.load(Path(checkpoint) / OPTIMIZER, map_location="cpu", weights_only=True)
+        # mapped, not read: each process keeps its part only
+        state = torch.load(Path(checkpoint) / OPTIMIZER, map_location="cpu", weights_only=True, mmap=True)
         parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         for number, moments in state["state"].items():
             like = parameters[number]

@@ -1,5 +1,7 @@
 """Several processes of one training: the step's own is number 0, the others run the same step beside it.
 
+They are children of it, or were launched beside the whole run (`engine.running.ranks`), also on other machines.
+
 Every process reads the same rows, loads the student itself, on a GPU of its own where there are any, and takes its
 share of each batch (`process_group.py`). Process 0 alone writes checkpoints and the model; the others exit when the
 student is trained, and die with it.
@@ -21,19 +23,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 import msgpack
 
+from potstill.engine.processes import die_with_parent
 from potstill.engine.running.carried import in_use, use
 from potstill.engine.running.children import pickled
+from potstill.engine.running.ranks import Launch, Remote, launched, post
 from potstill.errors import BadInput, PotstillError
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
+WORKER = "potstill.trainers.loop.worker"
+"""What the other processes run."""
 ORDER = "order"
 """File with what the other processes run."""
+Worker = Union["subprocess.Popen[bytes]", Remote]
+"""Another process: a child of this one, or one that was launched beside it."""
 START_SECONDS = 600.0
 """How long the other processes may take to import their libraries."""
 LEAVE_SECONDS = 30.0
@@ -74,18 +82,23 @@ def together(order: Order, size: int, folder: Path) -> Iterator[None]:
 
     Raises:
         PotstillError: another process failed or died.
-        BadInput: there are fewer GPUs than processes.
+        BadInput: there are fewer GPUs than processes, or the run was launched with another number of them.
     """
     import shutil
 
-    check_devices(size)
+    launch = _fitting_launch(size)
+    check_devices(launch.local_size if launch else size)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     _write_for_us(folder / ORDER, msgpack.packb([pickle.dumps(in_use(order.step)), pickled(order)]))
-    workers = [_start(folder, rank, size, order.threads) for rank in range(1, size)]
+    workers: Sequence[Worker]
+    if launch:
+        launch, workers = post(launch, WORKER, str(folder.absolute()))
+    else:
+        workers = [_start(folder, rank, size, order.threads) for rank in range(1, size)]
     try:
         _await_ready(workers, folder)
-        with joined(folder, 0, size), _watched(workers, folder):
+        with joined(folder, 0, size, launch), _watched(workers, folder):
             yield
         _leave(workers)
     except Exception as error:
@@ -99,6 +112,22 @@ def together(order: Order, size: int, folder: Path) -> Iterator[None]:
             worker.kill()
             worker.wait()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _fitting_launch(size: int) -> Launch | None:
+    """Return the launch whose processes train, or None where they are to be started.
+
+    Raises:
+        BadInput: it has another number of processes.
+    """
+    launch = launched()
+    if launch is None or launch.rank:
+        return None
+    if launch.size != size:
+        raise BadInput(
+            f"processes is {size}, but this run was launched with {launch.size}: set processes={launch.size}"
+        )
+    return launch
 
 
 def read_order(folder: Path) -> Order:
@@ -140,18 +169,22 @@ def check_devices(size: int) -> None:
 
 
 @contextmanager
-def joined(folder: Path, rank: int, size: int) -> Iterator[None]:
-    """Join the process group whose rendezvous file is in `folder`."""
+def joined(folder: Path, rank: int, size: int, launch: Launch | None = None) -> Iterator[None]:
+    """Join the process group, by a rendezvous file in `folder` or by the store of the `launch`."""
     import torch
     from torch import distributed
 
     # transformers warns of a process group that it has not initialized itself
     logging.getLogger("transformers.training_args").setLevel(logging.ERROR)
-    if sys.platform == "linux":
+    if sys.platform == "linux" and (launch is None or launch.is_local):
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # one machine: its host name need not resolve
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    meeting = f"file://{(folder / 'meeting').absolute()}"
-    distributed.init_process_group(backend, init_method=meeting, rank=rank, world_size=size, timeout=COLLECTIVE)
+    if launch is None:
+        meeting = f"file://{(folder / 'meeting').absolute()}"
+        distributed.init_process_group(backend, init_method=meeting, rank=rank, world_size=size, timeout=COLLECTIVE)
+    else:
+        store = distributed.PrefixStore(f"group/{launch.number}", launch.store())
+        distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=COLLECTIVE)
     try:
         yield
     finally:
@@ -164,10 +197,10 @@ def _start(folder: Path, rank: int, size: int, threads: int) -> subprocess.Popen
     environment = {**os.environ, **counts, **_device(rank), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     parent = os.getpid()
     return subprocess.Popen(
-        [sys.executable, "-m", "potstill.trainers.loop.worker", str(folder), str(rank), str(size)],
+        [sys.executable, "-m", WORKER, str(folder), str(rank), str(size)],
         stdin=subprocess.DEVNULL,
         env=environment,
-        preexec_fn=lambda: _die_with(parent),
+        preexec_fn=lambda: die_with_parent(parent),
     )
 
 
@@ -181,17 +214,6 @@ def _device(rank: int) -> dict[str, str]:
     return {"CUDA_VISIBLE_DEVICES": visible[rank]}
 
 
-def _die_with(parent: int) -> None:
-    """Ask Linux to kill this process when its parent is gone, even by SIGKILL."""
-    import ctypes
-
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG
-    # the parent may have died before that call
-    if os.getppid() != parent:
-        os._exit(1)
-
-
 def ready_file(folder: Path, rank: int) -> Path:
     """Return the file by which a process signals that it is about to join."""
     return folder / f"ready-{rank}"
@@ -203,7 +225,7 @@ def error_file(folder: Path, rank: int) -> Path:
 
 
 @contextmanager
-def _watched(workers: Sequence[subprocess.Popen[bytes]], folder: Path) -> Iterator[None]:
+def _watched(workers: Sequence[Worker], folder: Path) -> Iterator[None]:
     """End this process if another one dies: on GPUs nothing else interrupts a collective operation."""
     import torch
 
@@ -223,7 +245,7 @@ def _watched(workers: Sequence[subprocess.Popen[bytes]], folder: Path) -> Iterat
         done.set()
 
 
-def _await_ready(workers: Sequence[subprocess.Popen[bytes]], folder: Path) -> None:
+def _await_ready(workers: Sequence[Worker], folder: Path) -> None:
     """Wait until the others are about to join: joining itself can't be interrupted."""
     deadline = time.monotonic() + START_SECONDS
     while not all(ready_file(folder, rank).exists() for rank in range(1, len(workers) + 1)):
@@ -232,7 +254,7 @@ def _await_ready(workers: Sequence[subprocess.Popen[bytes]], folder: Path) -> No
         time.sleep(0.02)
 
 
-def _leave(workers: Sequence[subprocess.Popen[bytes]]) -> None:
+def _leave(workers: Sequence[Worker]) -> None:
     """Wait a while for the others to exit."""
     deadline = time.monotonic() + LEAVE_SECONDS
     for worker in workers:
@@ -240,7 +262,7 @@ def _leave(workers: Sequence[subprocess.Popen[bytes]]) -> None:
             worker.wait(max(0.0, deadline - time.monotonic()))
 
 
-def _problem(workers: Sequence[subprocess.Popen[bytes]], folder: Path) -> str | None:
+def _problem(workers: Sequence[Worker], folder: Path) -> str | None:
     """Return why another process failed, if one did."""
     for rank, worker in enumerate(workers, 1):
         report = error_file(folder, rank)

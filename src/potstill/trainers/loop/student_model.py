@@ -12,7 +12,7 @@ from potstill.models import encoder_decoder
 from potstill.models.chat import end_of_turn, save_tokenizer
 from potstill.models.folder import MXFP4
 from potstill.models.identity import folder_of as folder_of
-from potstill.models.loading import quantized_as
+from potstill.models.loading import quantized_as, without_weights
 
 if TYPE_CHECKING:
     import torch
@@ -38,13 +38,19 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         raise BadInput(f"the model {folder} has no tokenizer that can be read: save one beside it ({text})") from error
 
 
-def load_model(folder: Path, dtype: torch.dtype) -> PretrainedModel:
+def load_model(folder: Path, dtype: torch.dtype, *, split: bool = False) -> PretrainedModel:
     """Return the language model in `folder`, causal or encoder-decoder, as `dtype`.
+
+    One that is to be `split` over processes has weights in process 0 alone.
 
     Raises:
         BadInput: it is quantized, so it can't be trained.
     """
+    from potstill.trainers.loop.process_group import Group
+
     refuse_quantized(folder)
+    if split and Group.current().rank:
+        return without_weights(encoder_decoder.model_class(folder), folder, dtype)
     return encoder_decoder.load(folder, "be trained", {"dtype": dtype})
 
 

@@ -10,6 +10,7 @@ import traceback
 from pathlib import Path
 
 from potstill.engine.ledger import Ledger
+from potstill.engine.running.ranks import launched
 from potstill.engine.store.journal import Journal
 from potstill.errors import PotstillError
 from potstill.trainers.loop import launcher
@@ -24,7 +25,8 @@ def main(folder: Path, rank: int, size: int) -> int:
         import transformers  # noqa: F401
 
         launcher.ready_file(folder, rank).touch()
-        with launcher.joined(folder, rank, size), contextlib.suppress(launcher.LearnedError):
+        launch = launched()
+        with launcher.joined(folder, rank, size, launch), contextlib.suppress(launcher.LearnedError):
             order.step.run(**order.inputs, context=context_of(order, folder, rank))
     except Exception as error:  # noqa: BLE001 - whatever a step raises is process 0's to report
         if lost_another(error):
