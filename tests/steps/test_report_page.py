@@ -173,7 +173,8 @@ OVERLAPS = """[...document.querySelectorAll('.models thead th')].filter(head => 
 
 HEIGHT = """title => {
     const text = document.createRange();
-    text.selectNodeContents([...document.querySelectorAll('.models thead th')].find(h => h.textContent.includes(title)));
+    const heads = [...document.querySelectorAll('.models thead th')];
+    text.selectNodeContents(heads.find(head => head.textContent.includes(title)));
     return text.getBoundingClientRect().height;
 }"""
 
