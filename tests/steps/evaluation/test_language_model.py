@@ -18,7 +18,8 @@ from potstill.engine.store.journal import Journal
 from potstill.errors import BadInput
 from potstill.metrics.answers import wilson
 from potstill.steps.evaluation.answer_scores import Question, examples, score
-from potstill.steps.evaluation.language_model import WARM_UP_BATCH, Evaluate, teacher_for, weights_folder
+from potstill.steps.evaluation.evaluated_model import teacher_for, weights_folder
+from potstill.steps.evaluation.language_model import WARM_UP_BATCH, Evaluate
 from potstill.steps.evaluation.read_model import ReadByTransformers
 from potstill.steps.quantization.int4 import QuantizeInt4
 from potstill.teachers.protocol import Request, Response, Sampling

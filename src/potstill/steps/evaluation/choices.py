@@ -18,9 +18,9 @@ from potstill.models.preload import ENGINE
 from potstill.prompts import Template, rendered
 from potstill.publishing.trackers import send
 from potstill.steps.evaluation.asking_cost import LENGTHS_UNKNOWN, ROWS_UNKNOWN, cost_of_requests, is_paid
+from potstill.steps.evaluation.evaluated_model import teacher_for
 from potstill.steps.evaluation.evaluation_sets import by_name, missing_sets
 from potstill.steps.evaluation.exports import export_problems
-from potstill.steps.evaluation.language_model import teacher_for
 from potstill.steps.labelling.score import scorer_problems
 from potstill.steps.rows.prompt_columns import prompt_columns
 from potstill.teachers.cache.response_cache import Asker

@@ -22,8 +22,8 @@ from potstill.models.footprint import bytes_by_part
 from potstill.prompts import Template, rendered
 from potstill.publishing.trackers import send
 from potstill.steps.evaluation.cost_process import Cost, Protocol
+from potstill.steps.evaluation.evaluated_model import size_on_disk, teacher_for, weights_folder
 from potstill.steps.evaluation.exports import export_problems
-from potstill.steps.evaluation.language_model import size_on_disk, teacher_for, weights_folder
 from potstill.steps.rows.prompt_columns import prompt_columns
 from potstill.teachers.protocol import Request, Sampling
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
@@ -18,14 +17,11 @@ from annotated_types import Ge, Interval
 
 from potstill.engine.step import Estimate, Output, Placement, Rows, Step, Trial
 from potstill.errors import BadInput, Problem
-from potstill.metrics.answers import (
-    percentile,
-)
+from potstill.metrics.answers import percentile
 from potstill.metrics.kept_rows import present
 from potstill.metrics.measures.by_name import AnyMeasure
 from potstill.models.edge import Model
-from potstill.models.footprint import footprint, peak_memory
-from potstill.models.identity import export_in, is_local
+from potstill.models.footprint import peak_memory
 from potstill.models.preload import ENGINE
 from potstill.prompts import Template
 from potstill.publishing.trackers import send
@@ -38,10 +34,11 @@ from potstill.steps.evaluation.asking_cost import (
     is_paid,
     possible_threads,
 )
+from potstill.steps.evaluation.evaluated_model import size_on_disk, teacher_for, weights_folder
 from potstill.steps.evaluation.evaluation_sets import by_name, columns_of, exchange_in, missing_sets
 from potstill.steps.evaluation.exports import export_problems
 from potstill.steps.evaluation.measured_answers import MeasuredAnswers, Timing, keep, kept, measurement_key
-from potstill.steps.evaluation.read_model import ReadByTransformers, warn_if_read
+from potstill.steps.evaluation.read_model import warn_if_read
 from potstill.teachers.placement import apart
 from potstill.teachers.protocol import Request, Response, Sampling, Session, Teacher
 from potstill.teachers.response_codec import without_thoughts
@@ -272,53 +269,6 @@ class Evaluate(Step):
 def _short(request: Request) -> Request:
     """Return a request for one token: the time to it is that of the prompt, whatever the answer's length."""
     return Request(request.messages, Sampling(temperature=0.0, max_tokens=1))
-
-
-def teacher_for(model: TeacherSource) -> Teacher:
-    """Return what answers for `model`: a folder or a Hub id is served through vLLM, an export by its own runtime."""
-    if not isinstance(model, str | Path):
-        return model
-    if is_local(model) and export_in(Path(model).expanduser()):
-        from potstill.steps.evaluation.exported_teacher import ExportedTeacher
-
-        return ExportedTeacher(str(Path(model).expanduser()))
-    from potstill.compression.cpu_kernels import unserved
-    from potstill.teachers.vllm.teacher import VLLM
-
-    if is_local(model) and unserved(Path(model).expanduser()):
-        return ReadByTransformers(str(Path(model).expanduser()))
-
-    return VLLM(str(model))
-
-
-def weights_folder(model: object) -> Path | None:
-    """Return where the weights of `model` (a folder, Hub id or teacher) lie on this machine; `None` if they don't.
-
-    A teacher with a `base_url` answers from elsewhere: its size and memory can't be seen from here.
-    """
-    if not isinstance(model, str | Path):
-        remote = getattr(model, "base_url", None) is not None
-        inner = getattr(model, "model", None)
-        return None if remote or not isinstance(inner, str | Path) else weights_folder(inner)
-    if is_local(model):
-        folder = Path(model).expanduser()
-        return folder if folder.is_dir() else None
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(str(model), local_files_only=True))
-    except LocalEntryNotFoundError:
-        return None
-
-
-def size_on_disk(folder: Path | None) -> dict[str, Any]:
-    """Return the sizes of `footprint`, or nulls for a model that is not on this machine."""
-    names = ("weights_bytes", "folder_bytes", "parameters", "nonzero_parameters")
-    if folder is None:
-        return dict.fromkeys((*names, "bits_per_weight"))
-    size = footprint(folder)
-    return {**asdict(size), "bits_per_weight": size.bits_per_weight}
 
 
 def _answers(session: Session, requests: Sequence[Request], context: Context) -> list[Response]:

@@ -19,9 +19,9 @@ from potstill.metrics.kept_rows import write
 from potstill.models.edge import Model
 from potstill.models.preload import ENGINE
 from potstill.publishing.trackers import send
+from potstill.steps.evaluation.evaluated_model import teacher_for, weights_folder
 from potstill.steps.evaluation.exports import export_problems
 from potstill.steps.evaluation.harness.tasks import WRITES, Tasks, missing_harness, quiet, scoring_refused
-from potstill.steps.evaluation.language_model import teacher_for, weights_folder
 
 if TYPE_CHECKING:
     from datasets import Dataset
