@@ -28,6 +28,7 @@ from typing import Any
 import calibrated
 import real_model
 from asking import context_in
+from p3 import DATA as SETS
 
 from potstill import Pipeline, Step
 from potstill.steps.evaluation.perplexity import EvaluatePerplexity
@@ -39,7 +40,7 @@ from potstill.steps.rows.sort_sample import Take
 
 CASES = ("GPTQ", "GPTQ, zero points", "AWQ", "W8A8", "W8A8, SmoothQuant")
 """`W8A8` alone rounds to nearest and needs no data."""
-WIKITEXT = calibrated.SETS / "wikitext-2"
+WIKITEXT = SETS / "wikitext-2"
 """Folder of WikiText-2."""
 THEIRS = Path(__file__).parent / "by_llm_compressor.py"
 SHARE = 0.5

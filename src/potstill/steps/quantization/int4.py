@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -24,9 +25,10 @@ from potstill.steps.quantization.base import (
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from potstill.compression.pretrained import PretrainedModel
+    from potstill.compression.quantization.gptq import Hessian
     from potstill.compression.quantization.rounding import Quantized
     from potstill.engine.context import Context
     from potstill.models.protocols import ModelSource
@@ -161,15 +163,13 @@ def gptq_layers(
     """
     from potstill.compression.architecture import blocks_of
     from potstill.compression.layerwise import quantizable, sharing, walk
-    from potstill.compression.quantization.gptq import Hessian, error_against_rounding, quantize_together, sees_few
+    from potstill.compression.quantization.gptq import error_against_rounding, quantize_together, sees_few
 
     total, weights_of = len(blocks_of(model)[1]), weights_by_path or {}
     for number, block in enumerate(walk(model, batches)):
         path_of = {layer: path for path, layer in block.layers.items()}
         # X X^T of the inputs as the blocks before, quantized by now, give them: later blocks make up for earlier errors
-        hessians = block.record(
-            lambda layer, paths=path_of: Hessian(layer.in_features, layer.weight.device, weights_of.get(paths[layer]))
-        )
+        hessians = block.record(partial(_weighted_hessian, path_of, weights_of))
         for hessian, together in sharing(hessians):
             layers = quantizable({path: block.layers[path] for path in together})
             if sees_few(together[0], hessian):
@@ -187,6 +187,13 @@ def gptq_layers(
             hessian.forget_inverses()
             yield from quantized.items()
         context.progress(number + 1, total, note=block.name)
+
+
+def _weighted_hessian(path_of: Mapping[nn.Linear, str], weights_of: Mapping[str, Tensor], layer: nn.Linear) -> Hessian:
+    """Return the Hessian of the inputs that `layer` is the first to read, with the weights of its tokens."""
+    from potstill.compression.quantization.gptq import Hessian
+
+    return Hessian(layer.in_features, layer.weight.device, weights_of.get(path_of[layer]))
 
 
 def rounded_experts(
