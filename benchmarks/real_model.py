@@ -13,6 +13,7 @@ The interval of a rise is that of the mean difference of the windows' losses, 95
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import math
 import os
@@ -27,7 +28,6 @@ from p3 import DATA
 
 from potstill import Pipeline, Step
 from potstill.metrics.kept_rows import FILE
-from potstill.steps.compression.base import FittedStep
 from potstill.steps.evaluation.perplexity import EvaluatePerplexity
 from potstill.steps.loading.in_memory import LoadRows
 from potstill.steps.pruning.magnitude import MagnitudePrune
@@ -132,7 +132,10 @@ def decoded_texts(model: Path, text: str, count: int, length: int) -> list[str]:
 
 def takes_texts(kind: type[Step], fields: Mapping[str, Any]) -> bool:
     """Return whether a method needs texts; those that only measure the agreement on them are run without."""
-    return issubclass(kind, FittedStep) or (kind is QuantizeInt8 and fields.get("smoothquant", "search") is not None)
+    if kind is QuantizeInt8:
+        return fields.get("smoothquant", "search") is not None
+    own = {field.name: field for field in dataclasses.fields(kind)}
+    return "calibration" in own and own["calibration"].default is dataclasses.MISSING
 
 
 def losses(folder: Path) -> list[float]:

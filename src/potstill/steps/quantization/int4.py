@@ -169,7 +169,7 @@ def gptq_layers(
     for number, block in enumerate(walk(model, batches)):
         path_of = {layer: path for path, layer in block.layers.items()}
         # X X^T of the inputs as the blocks before, quantized by now, give them: later blocks make up for earlier errors
-        hessians = block.record(partial(_hessian, path_of=path_of, weights_of=weights_of))
+        hessians = block.record(partial(_weighted_hessian, path_of, weights_of))
         for hessian, together in sharing(hessians):
             layers = quantizable({path: block.layers[path] for path in together})
             if sees_few(together[0], hessian):
@@ -189,8 +189,8 @@ def gptq_layers(
         context.progress(number + 1, total, note=block.name)
 
 
-def _hessian(layer: nn.Linear, path_of: Mapping[nn.Linear, str], weights_of: Mapping[str, Tensor]) -> Hessian:
-    """Return the statistic of a layer's inputs, in which tokens count by their weights."""
+def _weighted_hessian(path_of: Mapping[nn.Linear, str], weights_of: Mapping[str, Tensor], layer: nn.Linear) -> Hessian:
+    """Return the Hessian of the inputs that `layer` is the first to read, with the weights of its tokens."""
     from potstill.compression.quantization.gptq import Hessian
 
     return Hessian(layer.in_features, layer.weight.device, weights_of.get(path_of[layer]))
