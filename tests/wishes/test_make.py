@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections import Counter
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 
 import potstill
 from odd_server import Asked, odd_server, said
+from potstill.data import home
 
 WISH = "Classify support mails as billing, bug or other"
 SUBJECTS = {
@@ -84,9 +86,10 @@ def base() -> str:
     return str(encoder.get_model_path())
 
 
-def made(place: Path, url: str, *words: str, examples: bool = True) -> subprocess.Popen[str]:
-    """Start the command as a user does, offline."""
-    command = ["make", WISH, "--teacher", f"{url},scripted", "--rows", "60"]
+def made(place: Path, teacher: str, *words: str, wish: str = WISH, examples: bool = True) -> subprocess.Popen[str]:
+    """Start the command as a user does, offline; `teacher` is a server's address or a model."""
+    who = f"{teacher},scripted" if teacher.startswith("http") else teacher
+    command = ["make", wish, "--teacher", who, "--rows", "60"]
     command += ["--examples", "pairs.jsonl"] if examples else []
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(Path(potstill.__file__).parents[1])}
     return subprocess.Popen(
@@ -175,6 +178,23 @@ def test_a_teacher_that_fails_the_examples_is_asked_for_nothing_else(place):
         assert process.returncode == 1
         assert "labels 6 of 9 rows rightly, and 80% are wanted: 'bug' called 'billing' (3)" in output
         assert len(server.asked) == 9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["transformers", pytest.param("vllm", marks=pytest.mark.vllm)])
+def test_the_teacher_that_is_shipped_labels_texts_of_the_users_own(tmp_path, engine):
+    samples = Path(potstill.__file__).parent / "pipelines" / "templates" / "samples"
+    labelled = [json.loads(line) for line in (samples / "texts_test.jsonl").read_text().splitlines()]
+    rows = [row for row in labelled if row["label"] in ("light", "thermostat", "speaker")]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[:9]))
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps({"text": row["text"]}) + "\n" for row in rows[9:49]))
+    teacher = f"{engine}:{home.FOLDER / 'base'}"
+    wish = "Which device is meant? Labels: light, thermostat, speaker"
+    process = made(tmp_path, teacher, "--yes", "--texts", "texts.jsonl", wish=wish)
+    output = process.communicate(timeout=500)[0]
+    assert process.returncode == 0, output
+    assert (tmp_path / "which-device-is" / "result" / "model" / "model.onnx").exists()
+    assert "\nteacher: " in output and "\nmodel: " in output
 
 
 @pytest.mark.slow

@@ -53,7 +53,7 @@ def test_all_that_is_wrong_is_said_together_and_nothing_is_written(tmp_path, mon
         ({"wish": WISH, "price": "cheap"}, "--price takes dollars"),
         ({"wish": WISH, "budget": "100MB,0.01ms"}, r"is below any model known for en: the smallest takes about"),
         ({"wish": WISH, "count": 3}, "rows is 3: at least 6 are needed"),
-        ({"wish": "Classify mails as bug, bug or Bug", "count": 1}, "rows is 1"),
+        ({"wish": "Classify mails as bug, other or Bug"}, "leave out what is there twice"),
     ],
 )
 def test_a_wish_that_can_not_be_met_is_refused_with_what_to_change(words, why):

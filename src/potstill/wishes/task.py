@@ -42,8 +42,8 @@ class Task:
             yield "instruction is empty: say what is to be done with a text"
         if len(set(self.labels)) < 2 or not all(label.strip() for label in self.labels):
             yield f"labels are {list(self.labels)}: give at least two that differ, such as billing, bug or other"
-        if len(set(self.labels)) < len(self.labels):
-            yield f"labels are {list(self.labels)}: leave out what is there twice"
+        if len({label.lower() for label in self.labels}) < len(self.labels):
+            yield f"labels are {list(self.labels)}: leave out what is there twice, in whatever case"
         if self.rows < 2 * len(self.labels):
             yield f"rows is {self.rows}: at least {2 * len(self.labels)} are needed, two a label"
         if not 0 < self.gate <= 1:

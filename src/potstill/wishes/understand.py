@@ -54,7 +54,7 @@ def read_by_teacher(wish: str, teacher: Teacher, store: str | None) -> Described
     from potstill import Pipeline
     from potstill.steps import ParsePrompt
 
-    task = ParsePrompt(wish, teacher=teacher.made())  # type: ignore[arg-type]
+    task = ParsePrompt(wish, teacher=teacher.made())
     run = Pipeline("read a wish", outputs={"task": task}).run(store=store)
     row = run["task"].dataset()[0]
     pairs = tuple((pair["input"], pair["output"]) for pair in row["examples"])

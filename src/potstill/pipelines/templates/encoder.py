@@ -57,7 +57,7 @@ def nearest(encoder: str | Step) -> Step:
     return EvaluateLabels(Map(found, lambda row: {"label": row["passages"][0]}))
 
 
-encoders = {"teacher": TEACHER, "untrained": STUDENT, "student": student}
+encoders: dict[str, str | Step] = {"teacher": TEACHER, "untrained": STUDENT, "student": student}
 scores = {name: nearest(encoder) for name, encoder in encoders.items()}
 sizes = SizeTable([TEACHER, student, export], stages=("teacher", "student", "int8"))
 leaks = LeakCheck(texts, test, column="text")
