@@ -30,12 +30,21 @@ def hand_over(project: Project, run: Run) -> str:
         shutil.copytree(run[name].path, fresh / name, ignore=shutil.ignore_patterns(*BESIDE_PAYLOAD))
     (fresh / "classify.py").write_text(command_of(fresh / "model") + "\n", encoding="utf-8")
     (fresh / "serve.py").write_text(SCRIPT, encoding="utf-8")
-    # whole or not at all: a killed copy leaves the earlier result
-    shutil.rmtree(result, ignore_errors=True)
-    fresh.rename(result)
+    _move(fresh, result)
     measured = {one["model"]: one for one in json.loads((result / "report" / "metrics.json").read_text())["models"]}
     lines = [f"result: {result} (model, report/index.html; python {result / 'serve.py'} serves it with a page)"]
     return "\n".join([*lines, *_scores(measured), *_held(project.budget, result / "model", measured.get("model", {}))])
+
+
+def _move(fresh: Path, result: Path) -> None:
+    """Put what is new in the place of what was there by these names; what a user has laid beside it stays."""
+    result.mkdir(exist_ok=True)
+    for path in sorted(fresh.iterdir()):
+        old = result / path.name
+        if old.is_dir():
+            shutil.rmtree(old)
+        path.replace(old)
+    fresh.rmdir()
 
 
 def _scores(measured: Mapping[str, Any]) -> Iterator[str]:
