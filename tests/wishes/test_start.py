@@ -81,6 +81,13 @@ def test_without_labels_in_the_wish_those_of_the_examples_count(tmp_path):
     assert project.task.labels == ("billing", "bug")
 
 
+def test_labels_without_an_example_are_named_before_anything_runs(tmp_path):
+    rows = [{"text": "It crashes", "label": "bug"}, {"text": "Too dear", "label": "billing"}]
+    words = {"examples": lines(tmp_path / "e.jsonl", rows)}
+    project, _ = written(tmp_path / "made", **words)
+    assert "2 examples: the teacher must label 80% of them rightly first; none is of other" in project.described()
+
+
 def written(folder, **words):
     project = project_of(Words(**{"wish": WISH, "teacher": SERVER, "folder": str(folder), **words}))
     return project, project.write()

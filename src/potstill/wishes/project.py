@@ -65,19 +65,25 @@ class Project:
         takes = (
             f"about {base.bytes_at(precision) / 1e6:.1f} MB, {base.milliseconds:.1f} ms a text" if base.layers else ""
         )
-        gate = f"{len(self.pairs)} examples: the teacher must label {given.gate:.0%} of them rightly first"
-        if not self.pairs:
-            gate = "no examples: the model is measured by the teacher's labels alone"
-            gate += "" if self.texts else ", and the teacher must label what it writes as it wrote it"
         lines = [
             f"labels: {', '.join(given.labels)} ({self.folder / TASK}, which you may change)",
             f"teacher: {self.teacher.code}",
-            gate,
+            self._gate(given),
             f"texts: {self.texts}" if self.texts else f"texts: the teacher writes {given.rows}",
             f"student: {base.id}, {', '.join(filter(None, [precision, takes, base.licence]))}",
             f"pipeline: {self.file}",
         ]
         return "\n".join(lines)
+
+    def _gate(self, given: Task) -> str:
+        """Return in words what the teacher must show before more is asked of it."""
+        if not self.pairs:
+            more = "" if self.texts else ", and the teacher must label what it writes as it wrote it"
+            return f"no examples: the model is measured by the teacher's labels alone{more}"
+        shown = {label for _, label in self.pairs}
+        without = [label for label in given.labels if label not in shown]
+        lacking = f"; none is of {', '.join(without)}, which is not tried" if without else ""
+        return f"{len(self.pairs)} examples: the teacher must label {given.gate:.0%} of them rightly first{lacking}"
 
     def _files(self) -> dict[Path, str]:
         """Return the texts of the files by their paths."""
