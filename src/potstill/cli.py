@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a path that a terminal can't show fails no finished run
-    if options.command in (commands.run, commands.demo):
+    if options.command in (commands.run, commands.demo, commands.make):
         _interrupt_on_terminate()
     try:
         with noticed() as interrupts:
@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     answering = "answer a question that the pipeline has, e.g. labels=billing,bug,other; else a terminal is asked"
     starting.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="settings", help=answering)
     starting.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    _making_command(subparsers)
     for name, text, function in (
         ("ls", "list what the store holds", commands.ls),
         ("verify", "hash everything in the store again", commands.verify),
@@ -94,6 +95,39 @@ def _parser() -> argparse.ArgumentParser:
     _store_option(collecting)
     _looking_commands(subparsers)
     return parser
+
+
+def _making_command(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command that makes a model from one sentence."""
+    making = _command(subparsers, "make", "make a small model from one sentence that describes its task", commands.make)
+    making.add_argument("wish", metavar="WISH", help='e.g. "Classify support mails as billing, bug or other"')
+    teacher = "who writes and labels examples: URL,MODEL of a server, or a Hub id or folder that is run here"
+    making.add_argument("--teacher", default="", metavar="WHO", help=teacher)
+    price = "dollars for a million tokens read and written by that server, so that the plan names a price"
+    making.add_argument("--price", default="", metavar="IN,OUT", help=price)
+    examples = (
+        "texts with their right labels, JSON Lines; the teacher must pass them first, and the model is measured by them"
+    )
+    making.add_argument("--examples", default="", metavar="FILE", help=examples)
+    texts = "texts to label, JSON Lines; else the teacher writes some"
+    making.add_argument("--texts", default="", metavar="FILE", help=texts)
+    data = "folder in which such a file is looked for by what it says of itself; where none fits, the teacher writes"
+    making.add_argument("--data", default="", metavar="DIR", help=data)
+    limits = "what the model may take, e.g. 100MB,20ms: bytes, and time for a text"
+    making.add_argument("--budget", default="", metavar="LIMITS", help=limits)
+    base = "encoder to train from, a Hub id or folder (default: by budget and language)"
+    making.add_argument("--base", default="", metavar="MODEL", help=base)
+    making.add_argument(
+        "--folder", default="", metavar="DIR", help="where all is written (default: by the first words)"
+    )
+    count = "examples that the teacher writes (default: 400, or 60 a label)"
+    making.add_argument("--rows", type=_positive, metavar="N", dest="count", help=count)
+    parsing = "who reads the sentence: a plain parser, or the teacher, who is asked once for that"
+    making.add_argument("--parse", choices=("plain", "teacher"), default="plain", help=parsing)
+    making.add_argument("--yes", action="store_true", help="run without asking")
+    making.add_argument("--jobs", type=_positive, default=1, metavar="N", help="steps at once (default: 1)")
+    making.add_argument("--threads", type=_positive, metavar="N", help="threads a step (default: cores / jobs)")
+    _store_option(making)
 
 
 def _looking_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from potstill.engine.terminal import say
@@ -46,8 +46,10 @@ def demo(options: argparse.Namespace) -> int:
     return run(options)
 
 
-def _execute(pipeline: Pipeline, options: argparse.Namespace) -> int:
-    """Run a pipeline and print what became of it."""
+def _execute(
+    pipeline: Pipeline, options: argparse.Namespace, hand_over: Callable[[Run], None] = lambda run: None
+) -> int:
+    """Run a pipeline and print what became of it; what is whole is handed over."""
     from potstill.engine.progress import Silent, watcher_for
     from potstill.engine.running import ranks
 
@@ -66,6 +68,8 @@ def _execute(pipeline: Pipeline, options: argparse.Namespace) -> int:
         say(f"error: {record.name} failed{_where(run, record)}", sys.stderr)
     if not options.json:
         _print_outputs(run)
+    if not run.failed:
+        hand_over(run)
     wrong = any(record.bad_request for record in run.failed)
     print_json(options, run.as_json())
     return (WRONG if wrong else FAILED) if run.failed else DONE
@@ -89,7 +93,12 @@ def _print_outputs(run: Run) -> None:
 
 def plan(options: argparse.Namespace) -> int:
     """Show what a run would do."""
-    pipeline = _loaded(options)
+    print_json(options, _shown_plan(_loaded(options), options))
+    return DONE
+
+
+def _shown_plan(pipeline: Pipeline, options: argparse.Namespace) -> dict[str, Any]:
+    """Show what a run of a pipeline would do, and return it as `--json` prints it."""
     planned = pipeline.plan(store=options.store, only=options.only)
     for step in planned:
         why = f": {'; '.join(step.reasons)}" if step.reasons else ""
@@ -104,8 +113,7 @@ def plan(options: argparse.Namespace) -> int:
     for step in misses:
         if step.estimate.unknown:
             say(f"not among these: what {step.name} asks, {step.estimate.unknown}")
-    print_json(options, {"pipeline": pipeline.name, "steps": [step.as_json() for step in planned], **cost})
-    return DONE
+    return {"pipeline": pipeline.name, "steps": [step.as_json() for step in planned], **cost}
 
 
 def _priced(cost: Mapping[str, float]) -> str:
@@ -149,6 +157,46 @@ def _list_templates(options: argparse.Namespace) -> int:
         say(f"{kind:12} {summary}")
     print_json(options, {"kinds": summaries})
     return DONE
+
+
+def make(options: argparse.Namespace) -> int:
+    """Write the pipeline of a wish, show its plan and price, and run it after a yes."""
+    from potstill.wishes.start import Words, project_of
+
+    named = (
+        "wish",
+        "teacher",
+        "price",
+        "examples",
+        "texts",
+        "data",
+        "budget",
+        "base",
+        "folder",
+        "count",
+        "parse",
+        "store",
+    )
+    project = project_of(Words(**{name: getattr(options, name) for name in named}))
+    for path in project.write():
+        say(f"{path} stays as it is there, and counts; delete it to have it written by what you typed now", sys.stderr)
+    options.file, options.own, options.settings, options.only = str(project.file), [], [], None
+    say(project.described())
+    pipeline = _loaded(options)
+    planned = _shown_plan(pipeline, options)
+    if not options.yes and not _agreed("Run it? [y/N] ", options):
+        say(f"nothing was run: `potstill run {project.file}` does, or this command with --yes")
+        print_json(options, {"file": str(project.file), **planned})
+        return DONE
+    from potstill.wishes.hand_over import hand_over
+
+    return _execute(pipeline, options, lambda run: say(hand_over(project, run)))
+
+
+def _agreed(question: str, options: argparse.Namespace) -> bool:
+    """Return whether somebody at a terminal says yes."""
+    asked = not options.json and sys.stdin.isatty() and sys.stdout.isatty()
+    return asked and input(question).strip().lower() in ("y", "yes")
 
 
 def ls(options: argparse.Namespace) -> int:
@@ -285,10 +333,9 @@ def gc(options: argparse.Namespace) -> int:
     store = open_store(options.store)
     collected = collect(store, consent=options.yes, dry_run=options.dry_run)
     say("\n".join(described(collected, dry_run=options.dry_run)))
-    if collected.doubtful and not options.dry_run and not options.json and sys.stdin.isatty() and sys.stdout.isatty():
-        answer = input(f"Delete these {len(collected.doubtful)} too? [y/N] ")
-        if answer.strip().lower() in ("y", "yes"):
-            say("\n".join(described(collect(store, consent=True), dry_run=False)))
+    question = f"Delete these {len(collected.doubtful)} too? [y/N] "
+    if collected.doubtful and not options.dry_run and _agreed(question, options):
+        say("\n".join(described(collect(store, consent=True), dry_run=False)))
     print_json(options, collected.as_json())
     return FAILED if collected.problems else DONE
 

@@ -94,7 +94,7 @@ def test_every_command_and_option_named_exists(page: Path) -> None:
         known = options_of(command)
         for option in re.findall(r"(?<!\S)(--[a-z-]+)", rest.partition(" -- ")[0]):
             assert option in known, f"potstill {command} {option}"
-    commands = ("run", "plan", "gc", "show", "lost", "push", "ui", "serve", "new")
+    commands = ("run", "plan", "gc", "show", "lost", "push", "ui", "serve", "new", "make")
     everywhere = {option for command in commands for option in options_of(command)}
     for option in re.findall(r"`(--[a-z-]+)", text) if page.parent.name in ("howto", "tutorials") else ():
         assert option in everywhere, option

@@ -48,6 +48,19 @@ LABELLED = [*BEFORE, ancestor("labels", "PseudoLabel", {"rows": ["tasks"]}, teac
             "kinds",
         ),
         (
+            [ancestor("kinds", "ClassifyWithTeacher", {"rows": ["seeds"]}, teacher=TEACHER)],
+            ancestor("e", "EvaluateLabels", {"rows": ["kinds"]}, gold="gold", label="label"),
+            None,
+        ),
+        (
+            [
+                ancestor("kinds", "ClassifyWithTeacher", {"rows": ["seeds"]}, teacher=TEACHER),
+                ancestor("named", "Rename", {"rows": ["kinds"]}, names={"label": "gold"}),
+            ],
+            ancestor("e", "EvaluateLabels", {"rows": ["named"]}, gold="gold", label="other"),
+            "kinds",
+        ),
+        (
             [ancestor("kinds", "StructuredGeneration", {"rows": ["seeds"], "teacher": ["model"]}, output="kind")],
             ancestor("e", "EvaluateClassifier", {"rows": ["kinds"]}, label="kind"),
             "kinds",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from potstill.engine.context import Ancestor
 
-RIGHT = {"Evaluate": "output", "EvaluateTranslation": "reference"}
+RIGHT = {"Evaluate": "output", "EvaluateTranslation": "reference", "EvaluateLabels": "gold"}
 """By type of an evaluating step: the column of right answers, or the parameter that names it; of others, `label`."""
 WRITES: Mapping[str, tuple[str, ...]] = {
     "PseudoLabel": ("output", "answer"),

@@ -44,14 +44,14 @@ def _python(question: Question, text: str, folder: Path) -> str:
     """Return what the user typed as an expression of the kind that the question's default is."""
     if question.is_file:
         path = text if Path(text).is_absolute() else os.path.relpath(text, folder)
-        return f"HERE / {_quoted(path)}"
+        return f"HERE / {quoted(path)}"
     default = question.default
     if isinstance(default, ast.Tuple):
         words = _words(question.name, text)
-        return f"({', '.join(map(_quoted, words))}{',' if len(words) == 1 else ''})"
+        return f"({', '.join(map(quoted, words))}{',' if len(words) == 1 else ''})"
     if isinstance(default, ast.Constant) and isinstance(default.value, (int, float)):
         return _number(question.name, text, type(default.value))
-    return _quoted(text)
+    return quoted(text)
 
 
 def _words(name: str, text: str) -> list[str]:
@@ -78,6 +78,6 @@ def _number(name: str, text: str, kind: type[int] | type[float]) -> str:
         raise ValueError(f"{name} must be a {'whole ' if kind is int else ''}number; got {text!r}") from None
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """Return a text as a Python literal in double quotes."""
     return json.dumps(text, ensure_ascii=not text.isprintable())

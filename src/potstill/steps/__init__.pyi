@@ -60,6 +60,7 @@ from potstill.steps.labelling.average_probabilities import AverageProbabilities 
 from potstill.steps.labelling.class_probabilities import ClassProbabilities as ClassProbabilities
 from potstill.steps.labelling.classify import ClassifyWithTeacher as ClassifyWithTeacher
 from potstill.steps.labelling.consensus import Consensus as Consensus
+from potstill.steps.labelling.gate import Gate as Gate
 from potstill.steps.labelling.hidden_labels import HiddenLabels as HiddenLabels
 from potstill.steps.labelling.interpolate import Interpolate as Interpolate
 from potstill.steps.labelling.judge import JudgePairsWithPrompt as JudgePairsWithPrompt
