@@ -21,6 +21,7 @@ from typing import Any
 
 from asking import TEACHER, commands, context_in
 
+from potstill.engine.running import services
 from potstill.prompts import render
 from potstill.teachers.protocol import Request, Sampling
 from potstill.teachers.vllm.teacher import VLLM
@@ -33,8 +34,9 @@ def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", default=["replicas", "training"])
-    parser.add_argument("--prompts", type=int, default=1000, help="prompts a round (default: 1000)")
-    parser.add_argument("--repeats", type=int, default=4)
+    parser.add_argument("--prompts", type=int, default=256, help="prompts a round (default: 256)")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--served", type=int, default=8, help="layers of the teacher behind servers (default: 8)")
     parser.add_argument("--layers", type=int, default=24, help="layers of the teacher in training (default: 24)")
     parser.add_argument("--train", metavar="JSON", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -48,18 +50,29 @@ def main() -> None:
 
 
 def replicas(options: argparse.Namespace) -> None:
-    """Print tokens/s of one server with one thread, and of two with one thread each."""
-    teacher = {"mode": "server", "prefix_caching": False, "max_num_seqs": 64, "kv_cache_gib": 0.5}
-    one, two = VLLM(str(TEACHER), **teacher), VLLM(str(TEACHER), **teacher, replicas=2)  # type: ignore[arg-type]
+    """Print tokens/s of one server with one thread, and of two with one thread each.
+
+    The teacher has random weights and is large enough that its servers do the work: who asks has the same cores.
+    """
+    teacher = {"mode": "server", "prefix_caching": False, "max_num_seqs": 16, "kv_cache_gib": 0.5}
     asked = list(requests(options.prompts))
-    with one.open(threads=1) as single, two.open(threads=2) as double:
-        for session in (single, double):  # kernels are built at the first batches
-            speed(session, asked[:256])
-        pairs = []
-        for turn in range(options.repeats):
-            order = (double, single) if turn % 2 else (single, double)
-            measured = {id(session): speed(session, asked) for session in order}
-            pairs.append((measured[id(single)], measured[id(double)]))
+    with tempfile.TemporaryDirectory() as name, services.private() as access, services.within(access):
+        folder = str(large(Path(name) / "teacher", options.served))
+        # the single server is the first of the two, which are idle while it is asked
+        one, two = VLLM(folder, **teacher), VLLM(folder, **teacher, replicas=2)  # type: ignore[arg-type]
+        with two.open(threads=2) as double, one.open(threads=1) as single:
+            compare(options, asked, single, double)
+
+
+def compare(options: argparse.Namespace, asked: Sequence[Request], single: Any, double: Any) -> None:
+    """Print tokens/s of two sessions, in turn."""
+    for session in (single, double):  # kernels are built at the first batches
+        speed(session, asked[:64])
+    pairs = []
+    for turn in range(options.repeats):
+        order = (double, single) if turn % 2 else (single, double)
+        measured = {id(session): speed(session, asked) for session in order}
+        pairs.append((measured[id(single)], measured[id(double)]))
     ratios = sorted(twice / once for once, twice in pairs)
     once, twice = (statistics.median(column) for column in zip(*pairs, strict=True))
     ratio = statistics.median(ratios)
@@ -70,7 +83,7 @@ def replicas(options: argparse.Namespace) -> None:
 def requests(count: int) -> Iterator[Request]:
     """Yield prompts of mixed lengths."""
     for text in commands(count):
-        yield Request(render("home.jinja", {"instruction": text}), Sampling(max_tokens=48))
+        yield Request(render("home.jinja", {"instruction": text}), Sampling(max_tokens=32))
 
 
 def speed(session: Any, asked: Sequence[Request]) -> float:

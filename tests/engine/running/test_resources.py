@@ -18,6 +18,7 @@ from potstill import Model, Pipeline, RequestError, Step
 from potstill.engine.progress import Silent
 from potstill.engine.records import Run
 from potstill.engine.resources import GPUS, VISIBLE, Machine, Resources, available_memory, visible_gpus, wanted
+from potstill.engine.running import forks
 from potstill.engine.running.budget import Budget, Grant
 from potstill.engine.running.executor import Local
 from potstill.engine.running.services import current, named_in
@@ -114,6 +115,29 @@ def test_each_step_sees_its_own_devices_only(run: Any) -> None:
     assert metrics(done, "light")["sees"] == metrics(done, "none")["sees"] == ""
     assert metrics(done, "heavy")["sees"] in ("4", "GPU-b")
     assert metrics(done, "told")["sees"] in ("4", "GPU-b")
+
+
+class Plain(Step):
+    number: int = 0
+
+    def run(self) -> dict[str, int]:
+        return {"number": self.number}
+
+
+@pytest.mark.parametrize("gpus", ["0,1", ""], ids=["with GPUs", "without"])
+def test_small_steps_share_a_process_on_a_machine_with_gpus_too(
+    run: Any, gpus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count, fork = tmp_path / "forks", forks.Forks._fork_ahead
+
+    def counted(self: Any) -> Any:
+        with count.open("a") as file:
+            file.write("fork\n")
+        return fork(self)
+
+    monkeypatch.setattr(forks.Forks, "_fork_ahead", counted)
+    run({str(number): Plain(number) for number in range(6)}, gpus, jobs=1)
+    assert len(count.read_text().splitlines()) < 4
 
 
 def test_without_gpus_to_share_out_a_step_sees_what_the_run_does(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

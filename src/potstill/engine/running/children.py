@@ -154,7 +154,7 @@ def heavy_request(spec: Spec, fields: tuple[str, ...], modules: bytes) -> dict[s
 def light_request(spec: Spec, fields: tuple[str, ...]) -> dict[str, Any]:
     """Return what a fork of this process needs to run a step, which it has: where its inputs are."""
     bare = replace(spec, step=None)  # type: ignore[arg-type]  # put back there
-    return {"node": spec.node, "spec": pickle.dumps((bare, fields))}
+    return {"node": spec.node, "spec": pickle.dumps((bare, fields)), "devices": spec.devices}
 
 
 def pickled(value: object) -> bytes:

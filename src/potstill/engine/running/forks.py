@@ -87,7 +87,6 @@ class Forks(Nursery):
     def job(self, request: dict[str, Any]) -> tuple[Spec, tuple[str, ...]]:
         """Put the step together from this process's own objects: nothing of it has to be sent."""
         spec, fields = pickle.loads(request["spec"])  # noqa: S301 - of the run's own process
-        show_only(spec.devices)
         return replace(spec, step=detached(self._steps[spec.node], spec.edges, spec.fixed)), fields
 
     def start(self, request: dict[str, Any]) -> None:
@@ -172,6 +171,7 @@ class Forks(Nursery):
         tame()
         state: ProcessState | None = None
         while (request := receive(orders)) is not None:
+            show_only(request["devices"])
             state = state or ProcessState.of(orders, events)
             if not run_child(self.job, request, events, self.is_ending, request["reusable"]):
                 os._exit(1)
