@@ -77,3 +77,16 @@ def test_while_weights_look_like_float32_they_take_nothing_and_lose_nothing(tmp_
         assert {weight.dtype for weight in base.parameters()} == {torch.float32}
         assert base.model.embed_tokens.weight.untyped_storage().nbytes() == 4
     assert all(torch.equal(weight, before[name]) for name, weight in base.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["Llama 3", "Gemma 3", "Qwen3-MoE", "BART"])
+def test_a_live_teacher_keeps_its_type_and_says_what_a_float32_one_does(tmp_path, monkeypatch, name):
+    from potstill.trainers.language_models import soft_objective
+
+    monkeypatch.setattr(soft_objective, "trains_in_bf16", lambda: False)
+    folder, ids = stored(tmp_path, name), torch.arange(5, 29).reshape(2, 12)
+    teacher, wide = soft_objective.load_teacher(str(folder)), as_a_whole_in_float32(folder).eval()
+    both = {"decoder_input_ids": ids} if name in typed_models.ENCODER_DECODERS else {}
+    with torch.no_grad():
+        torch.testing.assert_close(teacher(ids, **both).logits, wide(ids, **both).logits, rtol=1e-5, atol=1e-5)
+    assert teacher.get_output_embeddings().weight.dtype == torch.bfloat16

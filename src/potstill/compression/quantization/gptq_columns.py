@@ -42,7 +42,6 @@ def by_columns(
         raise ValueError(f"groups of {group_size} don't fit {width} input features and blocks of {BLOCK}")
     whole = rounding.quantize(weight, bits, group_size, scale_type, symmetric)
     rest = torch.stack([weight.float().T[order.columns] for order in orders])
-    factor = torch.stack([order.factor for order in orders])
     scale = torch.stack([whole.scale.float().T[order.columns // group_size] for order in orders])
     zero = torch.zeros_like(scale)
     if whole.zero is not None:
@@ -53,6 +52,8 @@ def by_columns(
     values = torch.empty_like(rest)
     for start in range(0, width, BLOCK):
         stop = min(start + BLOCK, width)
+        # the rows of this block only: of a wide layer whole copies would take more than the layer
+        factor = torch.stack([order.factor[start:stop] for order in orders])
         # lazy batch updates: one large product per block instead of one per column
         errors = torch.empty_like(rest[:, start:stop])
         for column in range(start, stop):
@@ -71,12 +72,12 @@ def by_columns(
                 integers = torch.where(gone[:, column], zero[:, column], integers)
             values[:, column] = integers
             reached = (integers - zero[:, column]) * scale[:, column]
-            error = (rest[:, column] - reached) / factor[:, column, column, None]
+            error = (rest[:, column] - reached) / factor[:, column - start, column, None]
             errors[:, column - start] = error
             # within the block the error reaches later columns at once; those behind it get all errors in one product
-            row = factor[:, column, column + 1 : stop, None]
+            row = factor[:, column - start, column + 1 : stop, None]
             rest[:, column + 1 : stop].baddbmm_(row, error[:, None], alpha=-1)
-        rest[:, stop:].baddbmm_(factor[:, start:stop, stop:].transpose(1, 2), errors, alpha=-1)
+        rest[:, stop:].baddbmm_(factor[:, :, stop:].transpose(1, 2), errors, alpha=-1)
     return [_gathered(*parts, group_size, bits, whole) for parts in zip(orders, values, scale, zero, strict=True)]
 
 

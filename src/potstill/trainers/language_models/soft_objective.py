@@ -140,9 +140,13 @@ def from_states(folder: Path, dtype: str) -> Teacher:
 def load_teacher(teacher: ModelSource) -> Any:
     """Return the teacher's model: in evaluation mode, without gradients, never quantized for speed.
 
+    Where bfloat16 is not the faster type it is in its own type in memory and computes as float32.
+
     Raises:
         BadInput: its weights are quantized, or it can't be loaded.
     """
+    from potstill.trainers.loop.frozen import hold_in_own_type, type_to_load
+
     folder = students.folder_of(teacher)
     method = quantized_as(folder)
     if method:
@@ -150,6 +154,9 @@ def load_teacher(teacher: ModelSource) -> Any:
             f"the teacher {folder} is quantized ({method}), and a live one is read in 16 bits: take its 16-bit form "
             "or store its soft labels first (PseudoLabel(top_k=...)) with a server that runs it, and learn from those"
         )
-    dtype = torch.bfloat16 if trains_in_bf16() else torch.float32
+    in_halves = trains_in_bf16()
+    dtype = torch.bfloat16 if in_halves else type_to_load(folder)
     model = encoder_decoder.load(folder, "be a live teacher", {"dtype": dtype}).eval().requires_grad_(False)
+    if not in_halves:
+        hold_in_own_type(model)
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
