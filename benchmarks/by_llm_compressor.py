@@ -6,6 +6,7 @@ Reads a request as JSON, writes the compressed folder, and prints as its last li
 from __future__ import annotations
 
 import json
+import resource
 import sys
 import time
 from typing import Any
@@ -43,7 +44,8 @@ def main() -> None:
     compressed = time.process_time() - started
     model.save_pretrained(request["out"], save_compressed=True)
     AutoTokenizer.from_pretrained(request["model"]).save_pretrained(request["out"])
-    print(json.dumps({"compression": compressed, "whole": time.process_time()}))
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    print(json.dumps({"compression": compressed, "whole": time.process_time(), "memory": memory}))
 
 
 def recipe(case: str, group: int) -> Any:
@@ -54,7 +56,7 @@ def recipe(case: str, group: int) -> Any:
     from llmcompressor.modifiers.transform.awq import AWQModifier
     from llmcompressor.modifiers.transform.smoothquant import SmoothQuantModifier
 
-    name = {"GPTQ": "W4A16", "AWQ": "W4A16_ASYM"}.get(case, "W8A8")
+    name = {"GPTQ": "W4A16", "GPTQ, zero points": "W4A16_ASYM", "AWQ": "W4A16_ASYM"}.get(case, "W8A8")
     scheme = preset_name_to_scheme(name, ["Linear"])
     if name != "W8A8":
         scheme.weights.group_size = group
@@ -63,6 +65,7 @@ def recipe(case: str, group: int) -> Any:
         "W8A8": [QuantizationModifier(**fields)],
         "W8A8, SmoothQuant": [SmoothQuantModifier(smoothing_strength=0.5), QuantizationModifier(**fields)],
         "GPTQ": [GPTQModifier(**fields)],
+        "GPTQ, zero points": [GPTQModifier(**fields)],
         "AWQ": [AWQModifier(), QuantizationModifier(**fields)],
     }
     return result[case]

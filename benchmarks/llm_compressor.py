@@ -5,8 +5,9 @@ quantize the same model in bfloat16 from the same windows of tokens, each in a p
 and write compressed-tensors folders, which `EvaluatePerplexity` reads by one protocol. What is timed, in seconds of the
 processor, which other work on the machine does not disturb: the compression alone (from loaded model and tokens to
 quantized weights), and the whole process with imports, loading and writing; Potstill's also measures the agreement
-with the model before. The least of `--repeats` counts. Run as
-`python benchmarks/llm_compressor.py --python PATH --store STORE`.
+with the model before. The least of `--repeats` counts; memory is the most that the process had resident. Run as
+`python benchmarks/llm_compressor.py --python PATH --store STORE`; with `--wikitext` and a `--model` both calibrate and
+measure as `real_model.py` does.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 import tempfile
@@ -24,18 +26,22 @@ from pathlib import Path
 from typing import Any
 
 import calibrated
+import real_model
 from asking import context_in
+from p3 import DATA as SETS
 
 from potstill import Pipeline, Step
 from potstill.steps.evaluation.perplexity import EvaluatePerplexity
 from potstill.steps.loading.in_memory import LoadRows
-from potstill.steps.quantization.int4 import QuantizeInt4, awq_layers, gptq_layers
+from potstill.steps.quantization.int4 import QuantizeInt4, awq_layers, gptq_layers, weights_of_tokens
 from potstill.steps.quantization.int8 import QuantizeInt8
 from potstill.steps.quantization.smoothing import smooth
 from potstill.steps.rows.sort_sample import Take
 
-CASES = ("GPTQ", "AWQ", "W8A8", "W8A8, SmoothQuant")
+CASES = ("GPTQ", "GPTQ, zero points", "AWQ", "W8A8", "W8A8, SmoothQuant")
 """`W8A8` alone rounds to nearest and needs no data."""
+WIKITEXT = SETS / "wikitext-2"
+"""Folder of WikiText-2."""
 THEIRS = Path(__file__).parent / "by_llm_compressor.py"
 SHARE = 0.5
 """Bar: Potstill's time beside llm-compressor's."""
@@ -52,6 +58,8 @@ def main() -> None:
     parser.add_argument("--window", type=int, default=256, help="tokens of a window that is measured")
     parser.add_argument("--test", type=int, default=400, help="test texts of each set, at most")
     parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--wikitext", action="store_true", help="calibrate on WikiText-2 and measure on it alone")
+    parser.add_argument("--characters", type=int, default=40_000, help="of WikiText-2's test text, with --wikitext")
     parser.add_argument("--request", type=json.loads, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.request:
@@ -59,10 +67,11 @@ def main() -> None:
         return
     if given.python is None:
         raise SystemExit("give --python, that of an environment with llm-compressor")
-    if not calibrated.DATA.exists():
-        print(f"skipped: no folder {calibrated.DATA}")
+    needed = WIKITEXT if given.wikitext else calibrated.DATA
+    if not needed.exists():
+        print(f"skipped: no folder {needed}")
         return
-    inputs = calibrated.inputs(given)
+    inputs = on_wikitext(given) if given.wikitext else calibrated.inputs(given)
     commands = {"Potstill": [sys.executable, __file__, "--request"], "llm-compressor": [str(given.python), str(THEIRS)]}
     with tempfile.TemporaryDirectory() as scratch:
         request = {
@@ -90,6 +99,18 @@ def main() -> None:
         table(given.cases, scores, times),
         sep="\n",
     )
+
+
+def on_wikitext(given: argparse.Namespace) -> calibrated.Inputs:
+    """Return the model with texts of WikiText-2's validation split, and the first characters of its test split."""
+    from datasets import Dataset
+
+    if given.model is None:
+        raise SystemExit("give --model, a causal model's folder")
+    valid, test = ((WIKITEXT / f"{name}.txt").read_text(encoding="utf-8") for name in ("valid", "test"))
+    texts = real_model.decoded_texts(given.model, valid, given.calibration, given.length)
+    measured = Dataset.from_dict({"text": [test[: given.characters]]})
+    return calibrated.Inputs(given.model, Dataset.from_dict({"text": texts}), {"wikitext": measured})
 
 
 def written(inputs: calibrated.Inputs, given: argparse.Namespace, folder: Path) -> Path:
@@ -131,7 +152,8 @@ def by_potstill(request: Mapping[str, Any]) -> dict[str, float]:
     }
     four = {**fields, "group_size": request["group"]}
     steps: dict[str, Callable[[], Step]] = {
-        "GPTQ": lambda: QuantizeInt4(request["model"], **four),
+        "GPTQ": lambda: QuantizeInt4(request["model"], **four, symmetric=True),
+        "GPTQ, zero points": lambda: QuantizeInt4(request["model"], **four),
         "AWQ": lambda: QuantizeInt4(request["model"], **four, method="awq", symmetric=False),
         "W8A8": lambda: QuantizeInt8(request["model"]),
         "W8A8, SmoothQuant": lambda: QuantizeInt8(request["model"], **fields, smoothquant=0.5, wide=0.0),
@@ -140,8 +162,8 @@ def by_potstill(request: Mapping[str, Any]) -> dict[str, float]:
     context = context_in(Path(request["out"]), "quantized", request["threads"])
     given = {} if request["case"] == "W8A8" else {"calibration": rows}
     step.run(model=request["model"], context=context, **given)
-    whole = time.process_time()
-    return {"compression": compression_alone(request, step, rows, context), "whole": whole}
+    whole, memory = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    return {"compression": compression_alone(request, step, rows, context), "whole": whole, "memory": memory}
 
 
 def compression_alone(request: Mapping[str, Any], step: Any, rows: Any, context: Any) -> float:
@@ -156,8 +178,11 @@ def compression_alone(request: Mapping[str, Any], step: Any, rows: Any, context:
     drawn = None if request["case"] == "W8A8" else draw(step, loaded, rows)
     batches = drawn.batches() if drawn else []
     started = time.process_time()
-    if request["case"] == "GPTQ":
-        list(gptq_layers(loaded.model, batches, request["group"], step.damping, context))
+    if request["case"].startswith("GPTQ"):
+        assert drawn is not None
+        weights = weights_of_tokens(loaded.model, drawn, step.seed, context)
+        how = (request["group"], step.damping, context, request["case"] == "GPTQ", None, weights)
+        list(gptq_layers(loaded.model, batches, *how))
     elif request["case"] == "AWQ":
         list(awq_layers(loaded.model, batches, request["group"], context, symmetric=False))
     elif not drawn:
@@ -184,21 +209,23 @@ def perplexities(folders: Mapping[str, str], inputs: calibrated.Inputs, given: a
 def table(cases: list[str], scores: Mapping[str, Any], times: Mapping[str, list[dict[str, float]]]) -> str:
     """Return the table, and how the bars were met."""
     best = {name: {kind: min(one[kind] for one in own) for kind in own[0]} for name, own in times.items()}
-    lines = [f"{'':34}{'MB':>8}{'P3':>10}{'WikiText':>11}{'seconds':>10}{'whole':>9}"]
+    sets = list(next(iter(scores.values()))["sets"])
+    heads = f"{'MB':>8}" + "".join(f"{name:>11}" for name in sets) + f"{'seconds':>10}{'whole':>9}{'memory':>9}"
+    lines = [f"{'':34}{heads}"]
     for name, score in scores.items():
-        actual = {each: own["perplexity"] for each, own in score["sets"].items()}
-        took = f"{best[name]['compression']:>10.1f}{best[name]['whole']:>9.1f}" if name in best else ""
-        size = score["weights_bytes"] / 1e6
-        lines.append(f"{name:34}{size:>8.2f}{actual['p3']:>10.4f}{actual['wikitext']:>11.4f}{took}")
+        actual = "".join(f"{own['perplexity']:>11.4f}" for own in score["sets"].values())
+        own = best.get(name)
+        took = f"{own['compression']:>10.1f}{own['whole']:>9.1f}{own['memory']:>9.0f}" if own else ""
+        lines.append(f"{name:34}{score['weights_bytes'] / 1e6:>8.2f}{actual}{took}")
     for case in cases:
         ours, theirs = f"{case}, Potstill", f"{case}, llm-compressor"
-        for name in ("p3", "wikitext"):
+        for name in sets:
             ratio = scores[ours]["sets"][name]["perplexity"] / scores[theirs]["sets"][name]["perplexity"]
             lines.append(f"{case}: perplexity on {name} beside theirs {ratio:.5f} (bar 1: {reached(ratio <= 1)})")
-        ratio, whole = (best[ours][kind] / best[theirs][kind] for kind in ("compression", "whole"))
+        ratio, whole, memory = (best[ours][kind] / best[theirs][kind] for kind in ("compression", "whole", "memory"))
         lines.append(
             f"{case}: time beside theirs {ratio:.3f} (bar {SHARE}: {reached(ratio <= SHARE)}), "
-            f"with imports, loading, writing {whole:.3f}"
+            f"with imports, loading, writing {whole:.3f}; memory {memory:.3f} (bar 1: {reached(memory <= 1)})"
         )
     return "\n".join(lines)
 

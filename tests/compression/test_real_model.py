@@ -9,11 +9,12 @@ import torch
 
 import compressing
 import smollm2
+from potstill.compression.agreement import compared, outputs
 from potstill.compression.layerwise import block_layers
 from potstill.compression.quantization import rounding
 from potstill.compression.quantization.activations import quantized_activations
 from potstill.steps.compression.calibration import Calibration
-from potstill.steps.quantization.int4 import awq_layers, gptq_layers
+from potstill.steps.quantization.int4 import awq_layers, gptq_layers, weights_of_tokens
 from potstill.steps.quantization.smoothing import Smoothing, smooth
 
 pytestmark = pytest.mark.slow  # a quarter of a minute: 98 MB of weights are unpacked
@@ -84,6 +85,18 @@ def test_gptq_and_awq_lose_less_than_rounding(model, source, texts, exact, tmp_p
     scaled = smollm2.model(source, BLOCKS)
     list(awq_layers(scaled, [texts[0]], GROUP, context))
     assert error(scaled, texts, exact) < 0.9 * nearest
+
+
+def test_tokens_weighed_by_what_predictions_lose_leave_them_closer(source, texts, tmp_path):
+    context, drawn = compressing.context(tmp_path), Calibration([(ids, 0) for ids in texts[0]], cut=0)
+    new = [(ids, 0) for ids in texts[1]]
+    dense = smollm2.model(source, BLOCKS)
+    before, apart = outputs(dense, new), []
+    for weights in ({}, weights_of_tokens(dense, drawn, 0, context)):
+        subject = smollm2.model(source, BLOCKS)
+        list(gptq_layers(subject, drawn.batches(), GROUP, 0.01, context, False, None, weights))
+        apart.append(compared(subject, before, outputs(subject, new))["kl"])
+    assert apart[1] < 0.9 * apart[0]
 
 
 def test_searched_strengths_lose_less_in_8_bits_than_rounding(model, source, texts, exact, tmp_path):

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-MOST = 2**22
-"""Weights of a slab: 16 MB in float32."""
+MOST = 2**20
+"""Weights of a slab: 4 MB in float32."""
 
 
 def slabs(weight: Tensor, most: int | None = None) -> Iterator[slice]:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from potstill.compression.quantization import gptq, rounding
+from potstill.compression.quantization import clipping, gptq, rounding
+from potstill.compression.quantization.gptq_columns import SHARES
 from potstill.errors import BadInput
 
 
@@ -23,6 +24,15 @@ def test_hessian_is_the_mean_over_all_tokens():
     assert torch.allclose(hessian.mean(), inputs.T @ inputs / len(inputs), atol=1e-4)
 
 
+def test_tokens_count_by_their_weights():
+    inputs = draw()[2]
+    weights = torch.rand(len(inputs), generator=torch.Generator().manual_seed(1))
+    hessian = gptq.Hessian(inputs.shape[1], weights=weights)
+    for part in inputs.split(200):
+        hessian.add(part)
+    assert torch.allclose(hessian.mean(), (inputs * weights[:, None]).T @ inputs / len(inputs), atol=1e-4)
+
+
 def test_layer_error_is_that_of_the_outputs():
     weight, hessian, inputs = draw()
     other = weight + 0.01
@@ -31,10 +41,10 @@ def test_layer_error_is_that_of_the_outputs():
 
 
 @pytest.mark.parametrize("group_size", [32, 64, 128])
-def test_identity_hessian_gives_rounding(group_size):
+def test_identity_hessian_gives_clipped_rounding(group_size):
     weight = draw()[0]
     result = gptq.quantize(weight, gptq.inverse_factor(torch.eye(256), 0.01), 4, group_size)
-    nearest = rounding.quantize(weight, 4, group_size)
+    nearest = clipping.quantize(weight, None, 4, group_size)
     assert torch.equal(result.values, nearest.values)
     assert torch.equal(result.scale, nearest.scale)
 
@@ -111,10 +121,10 @@ def test_zero_points_make_up_for_errors_too(group_size):
     assert (result.dequantize()[:, ::5] == 0).all()
 
 
-def test_identity_hessian_gives_rounding_with_zero_points_too():
+def test_identity_hessian_gives_clipped_rounding_with_zero_points_too():
     weight = draw()[0]
     result = gptq.quantize(weight, gptq.inverse_factor(torch.eye(256), 0.01), 4, 32, symmetric=False)
-    nearest = rounding.quantize(weight, 4, 32, symmetric=False)
+    nearest = clipping.quantize(weight, None, 4, 32, symmetric=False)
     assert torch.equal(result.values, nearest.values)
     assert result.zero is not None and nearest.zero is not None and torch.equal(result.zero, nearest.zero)
 
@@ -143,12 +153,21 @@ def test_the_order_by_activity_is_that_of_the_permuted_layer():
     assert (result.values[:, order] != there.values).float().mean() < 0.001
 
 
-def test_identity_hessian_gives_rounding_in_the_order_by_activity():
+def test_identity_hessian_gives_clipped_rounding_in_the_order_by_activity():
     weight, hessian = draw()[0], gptq.Hessian(256)
     hessian.total, hessian.tokens = torch.eye(256), 1
-    assert torch.equal(
-        gptq.quantize_layer(weight, hessian, 4, 32, 0.01, torch.float32).values, rounding.quantize(weight, 4, 32).values
-    )
+    result = gptq.quantize_layer(weight, hessian, 4, 32, 0.01, torch.float32)
+    assert torch.equal(result.values, clipping.quantize(weight, None, 4, 32).values)
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_a_large_weight_that_does_not_matter_is_cut_off(symmetric):
+    weight, hessian, _ = draw()
+    weight[:, ::32] = 12.0
+    hessian.total[::32] *= 0.01
+    hessian.total[:, ::32] *= 0.01
+    result = gptq.quantize(weight, hessian.factor(0.01), 4, 32, symmetric=symmetric)
+    assert result.dequantize()[:, ::32].mean() < 11
 
 
 @pytest.mark.parametrize("symmetric", [True, False])
@@ -169,7 +188,12 @@ def test_all_orders_at_once_are_the_columns_one_by_one():
 
     def change(rest, column, stop):
         if column % 32 == 0:
-            grids.append(rounding.fit_grid(rest[:, column : column + 32], 4))
+            costs = 1 / factor.diagonal()[column : column + 32].square()
+
+            def error(difference):
+                return (difference.square() * costs).sum(-1, keepdim=True)
+
+            grids.append(clipping.search(rest[:, column : column + 32], error, 4, torch.float32, True, SHARES))
         return grids[-1].values(grids[-1].integers(rest[:, column : column + 1]))[:, 0]
 
     alone = gptq.compensated(weight, factor, change)

@@ -9,14 +9,16 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 import compressing
 import tiny
+import typed_models
 from numeric import assert_same_outputs
 from potstill.compression.agreement import compared, outputs
 from potstill.compression.layerwise import block_layers
 from potstill.compression.quantization.activations import quantized_activations
 from potstill.compression.quantization.rounding import quantize
 from potstill.errors import BadInput
+from potstill.steps.compression.calibration import Calibration
 from potstill.steps.pruning.wanda import WandaPrune
-from potstill.steps.quantization.int4 import QuantizeInt4, check_widths, gptq_layers
+from potstill.steps.quantization.int4 import QuantizeInt4, check_widths, gptq_layers, weights_of_tokens
 from potstill.steps.quantization.int8 import QuantizeInt8
 
 IDS = [torch.arange(3, 60), torch.arange(200, 240)]
@@ -97,7 +99,7 @@ def test_int8_without_calibration_is_the_model_that_is_only_rounded(folder, tmp_
 
 @pytest.mark.parametrize("group_size", [32, 64])
 def test_int4_rounded_reloads_as_the_dequantized_model(folder, tmp_path, group_size):
-    out, _ = run(QuantizeInt4, folder, tmp_path, method="rtn", group_size=group_size)
+    out, _ = run(QuantizeInt4, folder, tmp_path, method="rtn", group_size=group_size, symmetric=True)
     mine = compressing.logits(dequantized(folder, 4, group_size), IDS)
     for ours, theirs in zip(mine, compressing.logits(bf16(out), IDS), strict=True):
         assert_same_outputs(ours, theirs, computed_in=torch.bfloat16)
@@ -110,11 +112,31 @@ def test_int4_gptq_reloads_as_the_model_in_memory(folder, tmp_path):
     model = bf16(folder)
     options = {"prompt": "answer.jinja", "samples": 128, "max_length": 256, "seed": 0}
     texts = calibration_texts(compressing.rows(), AutoTokenizer.from_pretrained(folder), model.config, **options)
-    result = dict(gptq_layers(model, texts.batches(), 32, 0.01, compressing.context(tmp_path)))
+    context = compressing.context(tmp_path)
+    weights = weights_of_tokens(model, texts, 0, context)
+    result = dict(gptq_layers(model, texts.batches(), 32, 0.01, context, False, None, weights))
     tensors = load_file(out / "model.safetensors")
     assert all(torch.equal(tensors[f"{path}.weight_scale"], weight.scale) for path, weight in result.items())
     for ours, theirs in zip(compressing.logits(model, IDS), compressing.logits(bf16(out), IDS), strict=True):
         assert_same_outputs(ours, theirs, computed_in=torch.bfloat16)
+
+
+def zero_points(folder):
+    return {name for name in load_file(folder / "model.safetensors") if name.endswith("weight_zero_point")}
+
+
+def test_all_but_mixtures_of_experts_have_zero_points_by_default(folder, tmp_path):
+    assert zero_points(run(QuantizeInt4, folder, tmp_path, "dense", method="rtn")[0])
+    experts = typed_models.folder(tmp_path / "experts", "Qwen3-MoE")
+    assert not zero_points(run(QuantizeInt4, experts, tmp_path, "rounded", method="rtn", max_length=96)[0])
+
+
+def test_experts_and_encoders_count_every_token_alike(tmp_path):
+    context = compressing.context(tmp_path)
+    drawn = Calibration(TEXTS, cut=0)
+    experts = weights_of_tokens(typed_models.made("Qwen3-MoE").eval(), drawn, 0, context)
+    assert experts and not any("experts" in path for path in experts)
+    assert weights_of_tokens(typed_models.made("BERT").eval(), drawn, 0, context) == {}
 
 
 def test_gptq_agrees_more_than_rounding(folder, tmp_path):

@@ -48,6 +48,7 @@ def test_vllm_gives_the_log_probabilities_of_the_models_in_memory(tmp_path):
     folders = {
         "int8, SmoothQuant": made(QuantizeInt8, small, tmp_path, "int8", smoothquant=0.5),
         "int4, AWQ, zero points": made(QuantizeInt4, small, tmp_path, "int4", method="awq", symmetric=False),
+        "int4, GPTQ by default": made(QuantizeInt4, small, tmp_path, "gptq"),
         "4, 8 and 16 bits": made(MixedPrecision, small, tmp_path, "mixed", choices=(4, 8, 16), bits=8.0),
         "2:4 zeros, int4": made(SparseGPTPrune, small, tmp_path, "sparse", pattern="2:4", bits=4),
         "narrower": made(WidthPrune, home.FOLDER / "base", tmp_path, "narrow", **sizes),

@@ -8,6 +8,8 @@ Shapes: O output features, I input features, G groups of inputs, S input feature
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor
 
@@ -46,22 +48,44 @@ def quantize(
     rows, width = weight.shape
     groups = weight.float().reshape(rows, width // group_size, group_size)
     parts = None if hessian is None else _diagonal_blocks(hessian, group_size)
-    best, integers = rounding.fit_grid(groups, bits, scale_type, symmetric), torch.zeros_like(groups)
-    # the first share, 1, always beats infinity: every group has a grid even where no cut helps
-    least = torch.full(groups.shape[:2], float("inf"), device=weight.device)
-    for share in SHARES:
-        grid = rounding.fit_grid(groups, bits, scale_type, symmetric, share)
-        rounded = grid.integers(groups)
-        difference = grid.values(rounded) - groups
+
+    def error(difference: Tensor) -> Tensor:
         # cross terms between groups are left out: each group is searched by itself
         weighted = difference if parts is None else torch.einsum("ogs,gst->ogt", difference, parts)
-        error = (weighted * difference).sum(-1)
-        better = error < least
-        least = torch.where(better, error, least)
-        integers = torch.where(better[..., None], rounded, integers)
-        best = _merged(best, grid, better[..., None])
-    values = integers.to(torch.int8).reshape(rows, width)
+        return (weighted * difference).sum(-1, keepdim=True)
+
+    best = search(groups, error, bits, scale_type, symmetric)
+    values = best.integers(groups).to(torch.int8).reshape(rows, width)
     return Quantized(values, best.scale.squeeze(-1), bits, None if best.zero is None else best.zero.squeeze(-1))
+
+
+def search(
+    groups: Tensor,
+    error: Callable[[Tensor], Tensor],
+    bits: int,
+    scale_type: torch.dtype,
+    symmetric: bool,
+    shares: Sequence[float] = SHARES,
+) -> Grid:
+    """Return the grids of `groups` [..., S], each with the one of the `shares` of its range that has the least `error`.
+
+    Args:
+        groups: weights that share a scale in the last dimension.
+        error: what the differences [..., S] of rounded and exact weights cost [..., 1].
+        bits: of a value.
+        scale_type: type that the scales are stored in.
+        symmetric: whether 0 is the integer 0.
+        shares: 1 first, which is taken where no cut helps.
+    """
+    best = rounding.fit_grid(groups, bits, scale_type, symmetric, shares[0])
+    least = error(best.values(best.integers(groups)) - groups)
+    for share in shares[1:]:
+        grid = rounding.fit_grid(groups, bits, scale_type, symmetric, share)
+        cost = error(grid.values(grid.integers(groups)) - groups)
+        better = cost < least
+        least = torch.where(better, cost, least)
+        best = _merged(best, grid, better)
+    return best
 
 
 def _diagonal_blocks(hessian: Tensor, size: int) -> Tensor:

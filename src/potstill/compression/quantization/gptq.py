@@ -19,14 +19,21 @@ from potstill.errors import BadInput
 
 AT_ONCE = 2**24
 """Weights whose columns are rounded at once: fewer take longer, as the loop is the same for all rows; more take memory
-of some 34 bytes each."""
+of some 14 bytes each."""
 
 
 class Hessian:
     """The mean of x xᵀ over the tokens: the Hessian of the layer's squared error up to a factor (section 3)."""
 
-    def __init__(self, width: int, device: torch.device | str = "cpu") -> None:
-        """Start with nothing recorded of `width` input features."""
+    def __init__(self, width: int, device: torch.device | str = "cpu", weights: Tensor | None = None) -> None:
+        """Start with nothing recorded of `width` input features.
+
+        Args:
+            width: of the inputs.
+            device: where the inputs will be.
+            weights: what each of the tokens that will come counts, with mean 1 (`token_weights`); all alike without.
+        """
+        self.weights = weights
         self.total = torch.zeros(width, width, dtype=torch.float32, device=device)
         self.width = width
         self.tokens = 0
@@ -38,8 +45,12 @@ class Hessian:
     def add(self, inputs: Tensor) -> None:
         """Update with `inputs` [N, I]."""
         values = inputs.float()
+        weighted = values
+        if self.weights is not None:
+            own = self.weights[self.tokens : self.tokens + len(values)]
+            weighted = values * own.to(values.device)[:, None]
         # in place: the matrix of a wide layer takes hundreds of MB
-        self.total.addmm_(values.T, values)
+        self.total.addmm_(weighted.T, values)
         self.tokens += len(values)
 
     def mean(self) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import KW_ONLY
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Interval
 
@@ -43,6 +43,8 @@ class QuantizeEncoder(FittedStep):
     >>> show(QuantizeEncoder(small, calibration=rows, text="text", method="rtn"))
     {'parameters': 2890368, 'zeros': 0.1, 'bits': 4}
     """
+
+    version: ClassVar[int] = 2  # GPTQ cuts off the range of rows
 
     _: KW_ONLY
     method: Literal["gptq", "rtn"] = "gptq"
