@@ -101,12 +101,13 @@ def _root(gram: Tensor) -> Tensor:
             "as bfloat16"
         )
     matrix = gram.double()
-    mean = float(matrix.diagonal().mean().clamp_min(1e-12))
+    diagonal = matrix.diagonal().clone()
+    mean = float(diagonal.mean().clamp_min(1e-12))
     damping = DAMPING
     while True:
-        identity = torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
+        matrix.diagonal().copy_(diagonal + damping * mean)
         # `cholesky_ex` reports failure in a tensor; `cholesky` would raise
-        root, failed = torch.linalg.cholesky_ex(matrix + damping * mean * identity)
+        root, failed = torch.linalg.cholesky_ex(matrix)
         if not failed:
             return torch.as_tensor(root)
         damping *= 10

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from potstill.compression.pruning import masks
 from potstill.compression.pruning.nm_pattern import NM
+from potstill.compression.slabs import by_slabs
 
 Scope = Literal["global", "layer", "deviation"]
 """What weights are compared with."""
@@ -61,4 +62,4 @@ def prune_masks(weights: Sequence[Tensor], sparsity: float, scope: Scope, run: i
 
 def pattern_mask(weight: Tensor, pattern: NM) -> Tensor:
     """Return the mask [O, I] that keeps the largest weights of every group."""
-    return masks.by_pattern(weight.float().abs(), pattern)
+    return by_slabs(weight, lambda part: masks.by_pattern(part.float().abs(), pattern))

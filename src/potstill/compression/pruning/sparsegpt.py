@@ -54,7 +54,8 @@ def prune_layer(
     or than rounding after pruning (a scale is chosen before its weights are updated), the best of these is taken: the
     layer's error is never above theirs.
     """
-    mean, idle = hessian.mean(), hessian.mean().diagonal() == 0
+    mean = hessian.mean()
+    idle = mean.diagonal() == 0
 
     def error(pruned: Pruned) -> float:
         return float(gptq.layer_error(weight, pruned.weight, mean).sum())
@@ -62,13 +63,18 @@ def prune_layer(
     best = prune(weight, hessian.factor(damping), sparsity, pattern, rounding, idle)
     least = error(best)
     # a greedy order has no guarantee, so the simple masks are tried as well; they cost one product each
-    others = [weight * mask for mask in _simple(weight, mean, sparsity, pattern)]
-    if rounding is not None:
-        others.append(prune(weight, hessian.factor(damping), sparsity, pattern, idle=idle).weight)
-    for values in others:
+
+    def others() -> Iterator[Tensor]:
+        # one at a time in memory
+        for mask in _simple(weight, mean, sparsity, pattern):
+            yield weight * mask
+        if rounding is not None:
+            yield prune(weight, hessian.factor(damping), sparsity, pattern, idle=idle).weight
+
+    for values in others():
         other = _plain(values, rounding)
-        if error(other) < least:
-            best, least = other, error(other)
+        if (own := error(other)) < least:
+            best, least = other, own
     return best
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from potstill.compression.pruning import masks
 from potstill.compression.pruning.nm_pattern import NM
+from potstill.compression.slabs import by_slabs
 
 
 class InputNorms:
@@ -43,7 +44,12 @@ def mask(weight: Tensor, input_norms: Tensor, sparsity: float, pattern: NM | Non
         sparsity: share of each row to prune, 0 to below 1; a `pattern` has its own.
         pattern: how many of every few consecutive inputs stay.
     """
-    score = weight.float().abs() * input_norms.float()
-    if pattern is not None:
-        return masks.by_pattern(score, pattern)
-    return masks.by_row(score, masks.share_of(weight.shape[1], sparsity))
+    norms = input_norms.float()
+
+    def of_rows(part: Tensor) -> Tensor:
+        score = part.float().abs() * norms
+        if pattern is not None:
+            return masks.by_pattern(score, pattern)
+        return masks.by_row(score, masks.share_of(weight.shape[1], sparsity))
+
+    return by_slabs(weight, of_rows)

@@ -20,6 +20,7 @@ from potstill.compression.quantization import clipping, rounding
 from potstill.compression.quantization.gptq import Hessian, best_by_row, layer_error, relative_error
 from potstill.compression.quantization.rounding import Quantized
 from potstill.compression.quantization.scale_folding import in_block, into_norm
+from potstill.compression.slabs import slabs
 
 STEPS = 20
 """Values of alpha that are tried from 0 to below 1; the paper's grid."""
@@ -68,8 +69,9 @@ def search(weights: Sequence[Tensor], inputs: Inputs, rounded: Callable[[Tensor]
         alpha = number / STEPS
         scale = candidate(magnitude, alpha)
         errors = (
-            layer_error(weight, rounded(weight.float() * scale).dequantize().float() / scale, hessian).sum()
+            layer_error(part, rounded(part.float() * scale).dequantize().float() / scale, hessian).sum()
             for weight in weights
+            for part in (weight[rows] for rows in slabs(weight))
         )
         error = float(sum(errors))
         if error < least:
@@ -127,13 +129,16 @@ def quantize_block(
     for path, layer in quantizable(block.layers).items():
         scale = divisors.get(path, weights[path].new_ones(layer.in_features))
         # the inputs were recorded before scaling; x / s has the Hessian H_ij / (s_i s_j)
-        hessian = inputs[path].mean() / scale[:, None] / scale
+        # what no later layer of the block shares is freed
+        hessian = inputs.pop(path).mean() / scale[:, None]
+        hessian /= scale
         candidates = [rounding.quantize(weights[path], *how), clipping.quantize(weights[path], hessian, *how)]
         # rows are independent, so each may be clipped or not
         quantized[path] = best_by_row(weights[path], candidates, hessian)
         if ratios is not None and path in rounded:
             ratios[path] = relative_error(weights[path], quantized[path], hessian) / max(rounded[path], 1e-12)
         layer.weight.copy_(quantized[path].dequantize())
+        del weights[path]
     return quantized
 
 

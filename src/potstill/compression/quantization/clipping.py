@@ -15,6 +15,7 @@ from torch import Tensor
 
 from potstill.compression.quantization import rounding
 from potstill.compression.quantization.rounding import Grid, Quantized
+from potstill.compression.slabs import slabs
 
 SHARES = tuple(1 - step / 40 for step in range(20))
 """Shares of a group's range that are tried, from all to about half."""
@@ -40,6 +41,10 @@ def quantize(
         scale_type: type that the scales are stored in.
         symmetric: whether 0 is the integer 0.
     """
+    pieces = list(slabs(weight))
+    if len(pieces) > 1:
+        how = (hessian, bits, group_size, scale_type, symmetric)
+        return rounding.joined([quantize(weight[rows], *how) for rows in pieces])
     rows, width = weight.shape
     groups = weight.float().reshape(rows, width // group_size, group_size)
     parts = None if hessian is None else _diagonal_blocks(hessian, group_size)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from potstill.compression.quantization.rounding import Quantized
+from potstill.compression.quantization.rounding import Quantized, joined
+from potstill.compression.slabs import slabs
 
 LARGEST = 448.0
 """Largest number of E4M3 (Micikevicius et al. 2022, "FP8 Formats for Deep Learning", table 1)."""
@@ -29,8 +30,12 @@ def round_with(values: Tensor, scale: Tensor) -> Tensor:
 
 def quantize(weight: Tensor, scale_type: torch.dtype = torch.float32) -> Quantized:
     """Round `weight` [O, I] to E4M3, one scale per row."""
-    scale = scale_of(weight, scale_type)
-    return Quantized(round_with(weight, scale), scale, 8)
+
+    def rounded(part: Tensor) -> Quantized:
+        scale = scale_of(part, scale_type)
+        return Quantized(round_with(part, scale), scale, 8)
+
+    return joined([rounded(weight[rows]) for rows in slabs(weight)])
 
 
 def fake_quantize_tokens(inputs: Tensor) -> Tensor:

@@ -8,8 +8,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from potstill.compression.slabs import MOST, by_slabs, slabs
 
 LOG_PROBABILITY = -4.0
 """Weights whose log-density under the layer's own Gaussian is below this are outliers; the paper's threshold."""
@@ -38,9 +41,11 @@ class Gobo:
 
     def dequantize(self, dtype: torch.dtype = torch.float32) -> Tensor:
         """Return the weight [O, I] that is stored."""
-        weight = self.centroids[self.codes.long()]
-        weight[self.outliers] = self.values
-        return weight.to(dtype)
+        weight = torch.empty(self.codes.shape, dtype=dtype, device=self.codes.device)
+        for rows in slabs(self.codes):
+            weight[rows] = self.centroids[self.codes[rows].long()].to(dtype)
+        weight[self.outliers] = self.values.to(dtype)
+        return weight
 
     def stored_bits(self) -> int:
         """Return the bits that it takes: numbers of centroids for all but the outliers, centroids, and outliers."""
@@ -50,12 +55,14 @@ class Gobo:
 
 def outlier_mask(weight: Tensor, log_probability: float = LOG_PROBABILITY) -> Tensor:
     """Return bool [O, I]: the weights whose log-density under the Gaussian of all of them is below the threshold."""
-    values = weight.double()
-    deviation = values.std(correction=0)
+    parts = list(slabs(weight))
+    mean = sum(float(weight[rows].double().sum()) for rows in parts) / weight.numel()
+    squares = sum(float((weight[rows].double() - mean).square().sum()) for rows in parts)
+    deviation = math.sqrt(squares / weight.numel())
     if deviation == 0:
         return torch.zeros_like(weight, dtype=torch.bool)
-    distance = (values - values.mean()) / deviation
-    return -(distance**2) / 2 - torch.log(deviation * math.sqrt(2 * math.pi)) < log_probability
+    peak = math.log(deviation * math.sqrt(2 * math.pi))
+    return by_slabs(weight, lambda part: -(((part.double() - mean) / deviation) ** 2) / 2 - peak < log_probability)
 
 
 def cluster(weights: Tensor, bits: int) -> Tensor:
@@ -65,23 +72,42 @@ def cluster(weights: Tensor, bits: int) -> Tensor:
     every centroid to the mean of its weights, as long as the sum of the distances, the L1 norm, falls; the centroids
     with the least are returned.
     """
-    ordered = weights.double().sort().values
+    # of the weights alone: sorting in torch makes their places too, which take twice as much
+    ordered = torch.from_numpy(np.sort(weights.float().cpu().numpy())).to(weights.device)
     # equal population, not equal width: the paper's start
     edges = torch.linspace(0, len(ordered), 2**bits + 1, device=weights.device).round().long()
-    totals = torch.cat([ordered.new_zeros(1), ordered.cumsum(0)])
-    centroids = _means(totals, edges, ordered.new_zeros(2**bits))
+    totals = torch.zeros(len(ordered) + 1, dtype=torch.float64, device=weights.device)
+    torch.cumsum(ordered, 0, dtype=torch.float64, out=totals[1:])
+    centroids = _means(totals, edges, totals.new_zeros(2**bits))
     best, least = centroids, float("inf")
     for _ in range(ROUNDS):
         # in order of size a cluster is a run, so that its sum is a difference of two running sums
-        inner = torch.searchsorted(ordered, (centroids[:-1] + centroids[1:]) / 2)
+        inner = torch.searchsorted(ordered, _not_below((centroids[:-1] + centroids[1:]) / 2))
         edges = torch.cat([inner.new_zeros(1), inner, inner.new_full((1,), len(ordered))])
-        distance = float((ordered - centroids.repeat_interleave(edges.diff())).abs().sum())
+        distance = _distance(ordered, centroids, edges)
         # unlike k-means the L1 distance may rise, since centroids are means and not medians
         if distance >= least:
             break
         best, least = centroids, distance
         centroids = _means(totals, edges, centroids)
     return best.float()
+
+
+def _not_below(limits: Tensor) -> Tensor:
+    """Return the least float32 numbers that are not below `limits`: the same weights are below both."""
+    rounded = limits.float()
+    above = torch.nextafter(rounded, torch.full_like(rounded, math.inf))
+    return torch.where(rounded.double() < limits, above, rounded)
+
+
+def _distance(ordered: Tensor, centroids: Tensor, edges: Tensor) -> float:
+    """Return the sum of the distances of the `ordered` weights [W] to the centroid of their run between `edges`."""
+    runs = torch.split(ordered, edges.diff().tolist())
+    return sum(
+        float((part.double() - centroid).abs().sum())
+        for run, centroid in zip(runs, centroids, strict=True)
+        for part in torch.split(run, MOST)
+    )
 
 
 def _means(totals: Tensor, edges: Tensor, empty: Tensor) -> Tensor:
@@ -100,5 +126,7 @@ def quantize(weight: Tensor, bits: int, log_probability: float = LOG_PROBABILITY
     if not len(common):
         return Gobo(torch.zeros_like(values, dtype=torch.uint8), values.new_zeros(1), outliers, values[outliers], bits)
     centroids = cluster(common, bits)
-    codes = torch.bucketize(values, (centroids[:-1] + centroids[1:]) / 2).to(torch.uint8)
+    del common
+    limits = (centroids[:-1] + centroids[1:]) / 2
+    codes = by_slabs(values, lambda part: torch.bucketize(part, limits).to(torch.uint8))
     return Gobo(codes, centroids, outliers, values[outliers], bits)

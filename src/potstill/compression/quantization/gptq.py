@@ -14,7 +14,12 @@ from potstill.compression.expert_layers import is_expert
 from potstill.compression.quantization import rounding
 from potstill.compression.quantization.gptq_columns import BLOCK, Order, by_columns
 from potstill.compression.quantization.rounding import Quantized
+from potstill.compression.slabs import slabs
 from potstill.errors import BadInput
+
+AT_ONCE = 2**24
+"""Weights whose columns are rounded at once: fewer take longer, as the loop is the same for all rows; more take memory
+of some 14 bytes each."""
 
 
 class Hessian:
@@ -30,7 +35,9 @@ class Hessian:
         """
         self.weights = weights
         self.total = torch.zeros(width, width, dtype=torch.float32, device=device)
+        self.width = width
         self.tokens = 0
+        self._is_mean = False
         self.damped = 0.0
         self._factors: dict[float, Tensor] = {}
         self._by_activity: dict[float, tuple[Tensor, Tensor]] = {}
@@ -48,7 +55,11 @@ class Hessian:
 
     def mean(self) -> Tensor:
         """Return the matrix [I, I]."""
-        return self.total / max(self.tokens, 1)
+        # in place, as it is larger than the layer where that is wide: nothing is added any more
+        if not self._is_mean:
+            self.total /= max(self.tokens, 1)
+            self._is_mean = True
+        return self.total
 
     def by_activity(self, damping: float) -> tuple[Tensor, Tensor]:
         """Return the features from the most active to the least [I], and `inverse_factor` in that order; cached."""
@@ -56,7 +67,7 @@ class Hessian:
             matrix = self.mean()
             # the diagonal is the mean square of each input
             order = matrix.diagonal().argsort(descending=True, stable=True)
-            factor, taken = damped_factor(matrix[order][:, order], damping)
+            factor, taken = damped_factor(matrix, damping, order)
             self._by_activity[damping], self.damped = (order, factor), max(self.damped, taken)
         return self._by_activity[damping]
 
@@ -68,7 +79,8 @@ class Hessian:
         return self._factors[damping]
 
     def forget_inverses(self) -> None:
-        """Free what is cached for layers that share these inputs, when all of them are done."""
+        """Free all matrices when the layers that share these inputs are done: of a wide one they are larger than it."""
+        self.total = self.total.new_empty(0, 0)
         self._factors.clear()
         self._by_activity.clear()
 
@@ -78,12 +90,13 @@ def inverse_factor(hessian: Tensor, damping: float) -> Tensor:
     return damped_factor(hessian, damping)[0]
 
 
-def damped_factor(hessian: Tensor, damping: float) -> tuple[Tensor, float]:
+def damped_factor(hessian: Tensor, damping: float, order: Tensor | None = None) -> tuple[Tensor, float]:
     """Return the upper Cholesky factor [I, I] of the inverse of the damped `hessian`, and the damping that it took.
 
     That of the paper (section 4, step 3).
     `damping` times the mean of the diagonal is added to it; ten times more each time that it is still not positive
-    definite. Features that were never active get a diagonal of 1: they are rounded on their own.
+    definite. Features that were never active get a diagonal of 1: they are rounded on their own. With an `order` [I] it
+    is that of the Hessian in this order of features. Beside the Hessian two matrices of its size are held at most.
 
     Raises:
         BadInput: the Hessian holds infinite or NaN values, or stays singular.
@@ -93,20 +106,26 @@ def damped_factor(hessian: Tensor, damping: float) -> tuple[Tensor, float]:
             "the Hessian of the calibration activations is not finite: the activations overflow; "
             "check the model on the calibration rows, or save it as bfloat16"
         )
-    matrix: Tensor = hessian.clone()
+
+    def copied() -> Tensor:
+        return hessian.clone() if order is None else hessian[order][:, order]
+
+    # each matrix takes the place of the one before: of a wide layer one of them takes hundreds of MB
+    matrix = copied()
     diagonal = matrix.diagonal()
     # `diagonal` is a view, so this changes `matrix`
     diagonal[diagonal == 0] = 1
-    mean = float(diagonal.mean())
+    mean, diagonal = float(diagonal.mean()), diagonal.clone()
     while damping <= 1:
-        damped = matrix + damping * mean * torch.eye(len(matrix), device=matrix.device)
-        lower, failed = torch.linalg.cholesky_ex(damped)
+        matrix.diagonal().copy_(diagonal + damping * mean)
+        matrix, failed = torch.linalg.cholesky_ex(matrix)
         if not failed:
+            matrix = torch.cholesky_inverse(matrix)
             # the rows of this factor are what the sequence of inverse-Hessian updates would give (section 4, step 3)
-            upper, failed = torch.linalg.cholesky_ex(torch.cholesky_inverse(lower), upper=True)
-            if not failed and torch.isfinite(upper).all():
-                return torch.as_tensor(upper), damping
-        damping *= 10
+            matrix, failed = torch.linalg.cholesky_ex(matrix, upper=True)
+            if not failed and torch.isfinite(matrix).all():
+                return torch.as_tensor(matrix), damping
+        damping, matrix = damping * 10, copied()
     raise BadInput(
         "the Hessian of the calibration activations can't be inverted even with a damping of 1: give more calibration "
         'rows, or take a method that needs none (method="rtn", WandaPrune)'
@@ -115,8 +134,12 @@ def damped_factor(hessian: Tensor, damping: float) -> tuple[Tensor, float]:
 
 def layer_error(weight: Tensor, approximation: Tensor, hessian: Tensor) -> Tensor:
     """Return per output row [O] the mean squared error of the layer's outputs (section 3, equation 1)."""
-    difference = weight.float() - approximation.float()
-    return ((difference @ hessian) * difference).sum(1)
+
+    def error(rows: slice) -> Tensor:
+        difference = weight[rows].float() - approximation[rows].float()
+        return ((difference @ hessian) * difference).sum(1)
+
+    return torch.cat([error(rows) for rows in slabs(weight)])
 
 
 def error_against_rounding(weight: Tensor, quantized: Quantized, hessian: Tensor) -> float:
@@ -128,7 +151,8 @@ def error_against_rounding(weight: Tensor, quantized: Quantized, hessian: Tensor
 
 def relative_error(weight: Tensor, quantized: Quantized, hessian: Tensor) -> float:
     """Return the squared error of the outputs, summed over tokens and rows, as a share of their square."""
-    power = float(layer_error(weight, torch.zeros_like(weight), hessian).sum())
+    nothing = torch.zeros((), device=weight.device).expand(weight.shape)
+    power = float(layer_error(weight, nothing, hessian).sum())
     return float(layer_error(weight, quantized.dequantize(), hessian).sum()) / max(power, 1e-12)
 
 
@@ -145,7 +169,7 @@ def compensated(
         block: columns whose errors reach the columns behind them at once.
     """
     rows, width = weight.shape
-    rest = weight.float().clone()
+    rest = weight.to(torch.float32, copy=True)
     for start in range(0, width, block):
         stop = min(start + block, width)
         errors = torch.zeros(rows, stop - start, device=weight.device)
@@ -223,9 +247,13 @@ def quantize_layer(
         Order(columns, hessian.factor(damping), follows=True),
         Order(*hessian.by_activity(damping), follows=False),
     ]
-    nearest = rounding.quantize(weight, bits, group_size, scale_type, symmetric)
-    candidates = [*by_columns(weight, orders, bits, group_size, scale_type, symmetric), nearest]
-    return best_by_row(weight, candidates, hessian.mean())
+    how = (bits, group_size, scale_type, symmetric)
+
+    def best(part: Tensor) -> Quantized:
+        candidates = [*by_columns(part, orders, *how), rounding.quantize(part, *how)]
+        return best_by_row(part, candidates, hessian.mean())
+
+    return rounding.joined([best(weight[rows]) for rows in slabs(weight, AT_ONCE)])
 
 
 def sees_few(path: str, hessian: Hessian) -> bool:
@@ -235,7 +263,7 @@ def sees_few(path: str, hessian: Hessian) -> bool:
     a power-law spectrum its error on other tokens was 0.94 to 1.08 of rounding's up to half as many tokens as features
     (256 features in groups of 32), 0.82 at as many, 0.55 at twice as many.
     """
-    return is_expert(path) and hessian.tokens < len(hessian.total)
+    return is_expert(path) and hessian.tokens < hessian.width
 
 
 def quantize_together(

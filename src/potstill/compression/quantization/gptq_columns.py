@@ -17,6 +17,7 @@ from torch import Tensor
 
 from potstill.compression.quantization import clipping
 from potstill.compression.quantization.rounding import Grid, Quantized
+from potstill.compression.slabs import slabs
 
 BLOCK = 128
 """Columns whose updates of the rest are applied at once ("lazy batch-updates", section 4, step 2)."""
@@ -47,17 +48,23 @@ def by_columns(
     if width % group_size or (BLOCK % group_size and group_size % BLOCK):
         raise ValueError(f"groups of {group_size} don't fit {width} input features and blocks of {BLOCK}")
     rest = torch.stack([weight.float().T[order.columns] for order in orders])
-    factor = torch.stack([order.factor for order in orders])
-    scale, zero = torch.ones_like(rest), torch.zeros_like(rest)
+    # by group and not by column, and integers as such: in float32 they would take as much as `rest` each
+    groups = torch.stack([order.columns // group_size for order in orders])
+    each = torch.arange(len(orders), device=weight.device)
+    scale = rest.new_ones(len(orders), width // group_size, len(weight))
+    zero = None if symmetric else torch.zeros_like(scale)
     for number, order in enumerate(orders):
         if not order.follows:
-            scale[number], zero[number] = _fixed(weight, order, bits, group_size, scale_type, symmetric)
+            for rows in slabs(weight):
+                grid = _fixed(weight[rows], order, bits, group_size, scale_type, symmetric)
+                _take(grid, scale, zero, (number, slice(None), rows))
     # pruned weights must stay 0, though compensation changes them before their column comes
-    gone = rest == 0
-    sparse = bool(gone.any())
-    values = torch.empty_like(rest)
+    gone = rest == 0 if bool((weight == 0).any()) else None
+    values = torch.empty(rest.shape, dtype=torch.int8, device=weight.device)
     for start in range(0, width, BLOCK):
         stop = min(start + BLOCK, width)
+        # the rows of this block only: of a wide layer whole copies would take more than the layer
+        factor = torch.stack([order.factor[start:stop] for order in orders])
         # lazy batch updates: one large product per block instead of one per column
         errors = torch.empty_like(rest[:, start:stop])
         for column in range(start, stop):
@@ -68,25 +75,32 @@ def by_columns(
                     if order.follows:
                         costs = _costs(order.factor)[group]
                         grid = _cut_off(rest[number, group].T, costs, bits, scale_type, symmetric)
-                        scale[number, group] = grid.scale.float().T
-                        zero[number, group] = 0 if grid.zero is None else grid.zero.float().T
-            integers = torch.round(rest[:, column] / scale[:, column])
-            integers = integers.add_(zero[:, column]).clamp_(-top, top - 1)
-            if sparse:
+                        _take(grid, scale, zero, (number, column // group_size))
+            own = scale[each, groups[:, column]]
+            shift = torch.zeros_like(own) if zero is None else zero[each, groups[:, column]]
+            integers = torch.round(rest[:, column] / own)
+            integers = integers.add_(shift).clamp_(-top, top - 1)
+            if gone is not None:
                 # compensation would bring pruned weights back
-                integers = torch.where(gone[:, column], zero[:, column], integers)
+                integers = torch.where(gone[:, column], shift, integers)
             values[:, column] = integers
-            reached = (integers - zero[:, column]) * scale[:, column]
-            error = (rest[:, column] - reached) / factor[:, column, column, None]
+            reached = (integers - shift) * own
+            error = (rest[:, column] - reached) / factor[:, column - start, column, None]
             errors[:, column - start] = error
             # within the block the error reaches later columns at once; those behind it get all errors in one product
-            row = factor[:, column, column + 1 : stop, None]
+            row = factor[:, column - start, column + 1 : stop, None]
             rest[:, column + 1 : stop].baddbmm_(row, error[:, None], alpha=-1)
-        rest[:, stop:].baddbmm_(factor[:, start:stop, stop:].transpose(1, 2), errors, alpha=-1)
-    return [
-        _gathered(*parts, group_size, bits, scale_type, symmetric)
-        for parts in zip(orders, values, scale, zero, strict=True)
-    ]
+        rest[:, stop:].baddbmm_(factor[:, :, stop:].transpose(1, 2), errors, alpha=-1)
+    del rest
+    zeros = [None] * len(orders) if zero is None else list(zero)
+    return [_gathered(*parts, bits, scale_type) for parts in zip(orders, values, scale, zeros, strict=True)]
+
+
+def _take(grid: Grid, scale: Tensor, zero: Tensor | None, place: tuple[int | slice, ...]) -> None:
+    """Put a `grid` of groups [O, ..., 1] at its `place` among scales and zero points [P, G, O]."""
+    scale[place] = grid.scale.squeeze(-1).float().movedim(0, -1)
+    if zero is not None and grid.zero is not None:
+        zero[place] = grid.zero.squeeze(-1).float().movedim(0, -1)
 
 
 def _costs(factor: Tensor) -> Tensor:
@@ -103,35 +117,19 @@ def _cut_off(groups: Tensor, costs: Tensor, bits: int, scale_type: torch.dtype, 
     return clipping.search(groups, error, bits, scale_type, symmetric, SHARES)
 
 
-def _fixed(
-    weight: Tensor, order: Order, bits: int, group_size: int, scale_type: torch.dtype, symmetric: bool
-) -> tuple[Tensor, Tensor]:
-    """Return the scales and zero points of the weights as they are before, by feature in the `order` [I, O]."""
+def _fixed(weight: Tensor, order: Order, bits: int, group_size: int, scale_type: torch.dtype, symmetric: bool) -> Grid:
+    """Return the grids of the weights as they are before [O, G, 1]."""
     rows, width = weight.shape
     costs = torch.empty(width, device=weight.device)
     costs[order.columns] = _costs(order.factor)
     shape = (width // group_size, group_size)
-    grid = _cut_off(weight.float().reshape(rows, *shape), costs.reshape(shape), bits, scale_type, symmetric)
-    groups = order.columns // group_size
-    scale = grid.scale.squeeze(-1).float().T[groups]
-    return scale, torch.zeros_like(scale) if grid.zero is None else grid.zero.squeeze(-1).float().T[groups]
+    return _cut_off(weight.float().reshape(rows, *shape), costs.reshape(shape), bits, scale_type, symmetric)
 
 
 def _gathered(
-    order: Order,
-    values: Tensor,
-    scale: Tensor,
-    zero: Tensor,
-    group_size: int,
-    bits: int,
-    scale_type: torch.dtype,
-    symmetric: bool,
+    order: Order, values: Tensor, scale: Tensor, zero: Tensor | None, bits: int, scale_type: torch.dtype
 ) -> Quantized:
-    """Return the results of an `order`, each [I, O], back in the order of the features and as they are stored."""
+    """Return the results of an `order`, each [I, O] or [G, O], back in the order of the features and as stored."""
     back = order.columns.argsort()
-
-    def stored(parts: Tensor, dtype: torch.dtype, step: int) -> Tensor:
-        return parts[back][::step].T.to(dtype).contiguous()
-
-    zeros = None if symmetric else stored(zero, torch.int8, group_size)
-    return Quantized(stored(values, torch.int8, 1), stored(scale, scale_type, group_size), bits, zeros)
+    zeros = None if zero is None else zero.T.to(torch.int8).contiguous()
+    return Quantized(values[back].T.contiguous(), scale.T.to(scale_type).contiguous(), bits, zeros)

@@ -14,6 +14,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from potstill.compression.slabs import by_slabs, slabs
+
 BLOCK = 64
 """Weights that share a scale, in the order of the flattened weight."""
 SCALE_BLOCK = 256
@@ -42,8 +44,11 @@ class NF4:
 
     def dequantize(self, dtype: torch.dtype = torch.float32) -> Tensor:
         """Return the weight [O, I] that the numbers stand for."""
-        numbers = levels().to(self.values.device)[self.values.long()].reshape(-1, BLOCK)
-        return (numbers * self.scales()[:, None]).reshape(self.shape).to(dtype)
+        codes, numbers, scales = self.values.reshape(-1, BLOCK), levels().to(self.values.device), self.scales()
+        weight = torch.empty(codes.shape, dtype=dtype, device=codes.device)
+        for rows in slabs(codes):
+            weight[rows] = numbers[codes[rows].long()] * scales[rows, None]
+        return weight.reshape(self.shape)
 
     def packed(self) -> Tensor:
         """Return uint8 [O * I / 2]: two numbers a byte, the first in the high bits."""
@@ -92,14 +97,14 @@ def quantize(weight: Tensor) -> NF4:
     rows, width = weight.shape
     if rows * width % BLOCK:
         raise ValueError(f"{rows} x {width} weights can't be divided into blocks of {BLOCK}")
-    blocks = weight.detach().float().reshape(-1, BLOCK)
-    absmax = blocks.abs().amax(1)
+    blocks = weight.detach().reshape(-1, BLOCK)
+    absmax = by_slabs(blocks, lambda part: part.float().abs().amax(1))
     # scales are positive and alike: without their mean the signed 8-bit numbers would use half of their range
     offset = absmax.mean()
     scale, second = _quantize_scales(absmax - offset)
     # the numbers are chosen by the exact scales and only the stored ones are rounded, as bitsandbytes does
     safe = torch.where(absmax == 0, torch.ones_like(absmax), absmax)
-    values = nearest(blocks / safe[:, None], levels())
+    values = torch.cat([nearest(blocks[part].float() / safe[part, None], levels()) for part in slabs(blocks)])
     return NF4(values.flatten(), scale, second, offset, (rows, width))
 
 

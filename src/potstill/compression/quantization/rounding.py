@@ -8,10 +8,13 @@ Shapes: O output features, I input features, G groups (I = G * group size), N to
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from potstill.compression.slabs import slabs
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,14 @@ class Quantized:
 
     def dequantize(self) -> Tensor:
         """Return the weight [O, I] that the numbers stand for, in the type of the scale."""
-        values = self.values.float()
-        if self.zero is not None:
-            values = values - self.zero.float().repeat_interleave(self.group_size, dim=1)
-        return (values * self.scale.float().repeat_interleave(self.group_size, dim=1)).to(self.scale.dtype)
+        weight = torch.empty(self.values.shape, dtype=self.scale.dtype, device=self.values.device)
+        for rows in slabs(self.values):
+            values = self.values[rows].float()
+            if self.zero is not None:
+                values -= self.zero[rows].float().repeat_interleave(self.group_size, dim=1)
+            values *= self.scale[rows].float().repeat_interleave(self.group_size, dim=1)
+            weight[rows] = values
+        return weight
 
 
 @dataclass(frozen=True)
@@ -109,15 +116,30 @@ def quantize(
     symmetric: bool = True,
 ) -> Quantized:
     """Round `weight` [O, I] to `bits`, one scale per `group_size` inputs of a row, or one per row."""
-    rows, width = weight.shape
+    width = weight.shape[1]
     size = group_size or width
     # a shorter last group would need a format of its own, which no kernel reads
     if width % size:
         raise ValueError(f"{width} input features can't be divided into groups of {size}")
-    groups = weight.reshape(rows, width // size, size)
-    grid = fit_grid(groups, bits, scale_type, symmetric)
-    values = grid.integers(groups).to(torch.int8).reshape(rows, width)
-    return Quantized(values, grid.scale.squeeze(-1), bits, None if grid.zero is None else grid.zero.squeeze(-1))
+
+    def rounded(part: Tensor) -> Quantized:
+        groups = part.reshape(len(part), width // size, size)
+        grid = fit_grid(groups, bits, scale_type, symmetric)
+        values = grid.integers(groups).to(torch.int8).reshape(part.shape)
+        return Quantized(values, grid.scale.squeeze(-1), bits, None if grid.zero is None else grid.zero.squeeze(-1))
+
+    return joined([rounded(weight[part]) for part in slabs(weight)])
+
+
+def joined(parts: Sequence[Quantized]) -> Quantized:
+    """Return the weight whose rows are those of all `parts`, one behind the other."""
+    zeros = [part.zero for part in parts if part.zero is not None]
+    return Quantized(
+        torch.cat([part.values for part in parts]),
+        torch.cat([part.scale for part in parts]),
+        parts[0].bits,
+        torch.cat(zeros) if zeros else None,
+    )
 
 
 def fake_quantize_tokens(inputs: Tensor, bits: int = 8) -> Tensor:

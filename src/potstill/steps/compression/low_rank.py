@@ -119,9 +119,10 @@ class LowRank(FittedStep):
                 grams = block.record(lambda layer: Gram(layer.in_features, layer.weight.device))
             for path, layer in block.layers.items():
                 ranks[path] = self._rank(layer)
+                # what no later layer of the block shares is freed
+                gram = grams.pop(path).total if grams else None
                 # a full-rank product would change the weights by its rounding error only
                 if ranks[path] < min(layer.weight.shape):
-                    gram = grams[path].total if grams else None
                     factors = factorize(layer.weight.data, ranks[path], gram, rows.get(path))
                     layer.weight.data.copy_(factors.product)
                     spared += layer.weight.numel() - factors.parameters

@@ -54,7 +54,7 @@ class GOBO(CalibratedStep):
         for path, bits in self._bits(loaded.model).items():
             weight = loaded.model.get_submodule(path).get_parameter("weight").data
             layer = gobo.quantize(weight, bits, self.log_probability)
-            weight.copy_(layer.dequantize())
+            weight.copy_(layer.dequantize(weight.dtype))
             # the sizes only: all dictionaries would take as much as the model
             coded.add(layer)
         figures = before.measure(context) if before else {}

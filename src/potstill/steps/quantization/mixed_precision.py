@@ -183,21 +183,23 @@ def quantize_by(
 
     Yields path and integers.
     """
-    from potstill.compression.layerwise import quantizable, walk
+    from potstill.compression.layerwise import quantizable, sharing, walk
     from potstill.compression.quantization.gptq import Hessian, quantize_layer, sees_few
     from potstill.compression.quantization.sensitivity import GROUP, rounded_to
 
     for block in walk(model, batches):
         hessians = block.record(lambda layer: Hessian(layer.in_features, layer.weight.device))
-        for path, layer in quantizable(block.layers).items():
-            weight, bits = layer.weight.data, bits_of[path]
-            if bits == 16:
-                continue
-            # to nearest at 8 bits: its error is a small part of what GPTQ saves at 4
-            quantized = (
-                quantize_layer(weight, hessians[path], 4, GROUP, damping, weight.dtype)
-                if bits == 4 and not sees_few(path, hessians[path])
-                else rounded_to(weight, bits)
-            )
-            weight.copy_(quantized.dequantize())
-            yield path, quantized
+        for hessian, together in sharing(hessians):
+            for path, layer in quantizable({path: block.layers[path] for path in together}).items():
+                weight, bits = layer.weight.data, bits_of[path]
+                if bits == 16:
+                    continue
+                # to nearest at 8 bits: its error is a small part of what GPTQ saves at 4
+                quantized = (
+                    quantize_layer(weight, hessian, 4, GROUP, damping, weight.dtype)
+                    if bits == 4 and not sees_few(path, hessian)
+                    else rounded_to(weight, bits)
+                )
+                weight.copy_(quantized.dequantize())
+                yield path, quantized
+            hessian.forget_inverses()

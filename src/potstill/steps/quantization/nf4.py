@@ -55,7 +55,7 @@ class NF4(CalibratedStep):
         writer = stored.CheckpointWriter(loaded.model, context.out)
         for path, layer in layers.items():
             quantized = nf4.quantize(layer.weight.data)
-            layer.weight.data.copy_(quantized.dequantize())
+            layer.weight.data.copy_(quantized.dequantize(layer.weight.dtype))
             writer.add(path, bitsandbytes.nf4_tensors(quantized, dtype))
         figures = before.measure(context) if before else {}
         writer.finish(bitsandbytes.nf4_config(dtype, stored.other_linear_layers(loaded.model, writer.layers)), dtype)

@@ -144,9 +144,13 @@ def from_states(folder: Path, dtype: str) -> Teacher:
 def load_teacher(teacher: ModelSource, *, split: bool = False) -> Any:
     """Return the teacher's model: in evaluation mode, without gradients, never quantized for speed.
 
+    Where bfloat16 is not the faster type it is in its own type in memory and computes as float32.
+
     Raises:
         BadInput: its weights are quantized, or it can't be loaded.
     """
+    from potstill.trainers.loop.frozen import hold_in_own_type, type_to_load
+
     folder = students.folder_of(teacher)
     method = quantized_as(folder)
     if method:
@@ -154,16 +158,26 @@ def load_teacher(teacher: ModelSource, *, split: bool = False) -> Any:
             f"the teacher {folder} is quantized ({method}), and a live one is read in 16 bits: take its 16-bit form "
             "or store its soft labels first (PseudoLabel(top_k=...)) with a server that runs it, and learn from those"
         )
-    dtype = torch.bfloat16 if trains_in_bf16() else torch.float32
     device, group = torch.device("cuda" if torch.cuda.is_available() else "cpu"), Group.current()
-    if split and group.rank:
+    if split and group.size > 1:
+        return _split_teacher(folder, group, device)
+    in_halves = trains_in_bf16()
+    dtype = torch.bfloat16 if in_halves else type_to_load(folder)
+    model = encoder_decoder.load(folder, "be a live teacher", {"dtype": dtype}).eval().requires_grad_(False)
+    if not in_halves:
+        hold_in_own_type(model)
+    return model.to(device)
+
+
+def _split_teacher(folder: Path, group: Group, device: torch.device) -> Any:
+    """Return the teacher's model, split among the processes; only the first one reads its weights."""
+    from potstill.trainers.loop.fsdp import shard
+
+    dtype = torch.bfloat16 if trains_in_bf16() else torch.float32
+    if group.rank:
         model = without_weights(encoder_decoder.model_class(folder), folder, dtype)
     else:
         model = encoder_decoder.load(folder, "be a live teacher", {"dtype": dtype})
     model = model.eval().requires_grad_(False)
-    if not split or group.size == 1:
-        return model.to(device)
-    from potstill.trainers.loop.fsdp import shard
-
     shard(model, group, device)
     return model

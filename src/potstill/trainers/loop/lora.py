@@ -60,7 +60,9 @@ class QLoRA(LoRA):
 
 
 def load_base(student: str | Path, adapter: LoRA, dtype: torch.dtype) -> Any:
-    """Load the frozen model that the adapters are attached to: in 4 bits for `QLoRA`, otherwise as float32.
+    """Load the frozen model that the adapters are attached to: in 4 bits for `QLoRA`, otherwise in its own type.
+
+    It computes as if its weights (for `QLoRA` those that are not in 4 bits) were float32.
 
     Raises:
         BadInput: it can't be loaded, is quantized already, or is a mixture of experts that shall be held in 4 bits.
@@ -69,11 +71,14 @@ def load_base(student: str | Path, adapter: LoRA, dtype: torch.dtype) -> Any:
     from transformers import BitsAndBytesConfig
 
     from potstill.models import encoder_decoder
+    from potstill.trainers.loop.frozen import hold_in_own_type, type_to_load
 
     # the adapters are merged into the 16-bit weights, which such a folder lacks
     refuse_quantized(student)
     if not isinstance(adapter, QLoRA):
-        return encoder_decoder.load(student, "be trained", {"dtype": torch.float32})
+        base = encoder_decoder.load(student, "be trained", {"dtype": type_to_load(student)})
+        hold_in_own_type(base)
+        return base
     experts.refuse_in_4_bits(student)
     quantization = BitsAndBytesConfig(
         load_in_4bit=True,
@@ -82,8 +87,14 @@ def load_base(student: str | Path, adapter: LoRA, dtype: torch.dtype) -> Any:
         bnb_4bit_compute_dtype=dtype,
     )
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    options = {"dtype": torch.float32, "quantization_config": quantization, "device_map": device}
-    return encoder_decoder.load(student, "be trained in 4 bits", options)
+    options = {"dtype": type_to_load(student), "quantization_config": quantization, "device_map": device}
+    base = encoder_decoder.load(student, "be trained in 4 bits", options)
+    for module in base.modules():
+        # 4-bit numbers times their scales are rounded to this type, which would otherwise be the stored weights'
+        if (state := getattr(getattr(module, "weight", None), "quant_state", None)) is not None:
+            state.dtype = torch.float32
+    hold_in_own_type(base)
+    return base
 
 
 def attach(base: PretrainedModel, adapter: LoRA, task: str = "CAUSAL_LM") -> Any:
@@ -92,7 +103,9 @@ def attach(base: PretrainedModel, adapter: LoRA, task: str = "CAUSAL_LM") -> Any
     Raises:
         BadInput: the model has none of the layers that are to get one, or one that can't.
     """
-    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+    from peft import LoraConfig, get_peft_model
+
+    from potstill.trainers.loop.frozen import as_float32
 
     check_targets(base, adapter)
     targets = experts.targets_of(base, allowed_targets(base, adapter.targets))
@@ -101,9 +114,6 @@ def attach(base: PretrainedModel, adapter: LoRA, task: str = "CAUSAL_LM") -> Any
             "dropout: adapters of experts have none, as their inputs are not seen apart: set it to 0, or name the "
             f"targets without {', '.join(targets.parameters)}"
         )
-    if isinstance(adapter, QLoRA):
-        # casts the layers that stay unquantized, such as norms, to float32
-        base = prepare_model_for_kbit_training(base, use_gradient_checkpointing=False)
     config = LoraConfig(
         r=adapter.rank,
         lora_alpha=adapter.alpha,
@@ -112,7 +122,8 @@ def attach(base: PretrainedModel, adapter: LoRA, task: str = "CAUSAL_LM") -> Any
         target_parameters=targets.parameters or None,
         task_type=task,
     )
-    return get_peft_model(base, config)
+    with as_float32(base):
+        return get_peft_model(base, config)
 
 
 def allowed_targets(base: PretrainedModel, targets: str | tuple[str, ...]) -> str | tuple[str, ...]:
