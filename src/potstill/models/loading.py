@@ -133,7 +133,7 @@ def without_weights(kind: Any, folder: str | Path, dtype: Any) -> PretrainedMode
 
     with no_init_weights(), init_empty_weights(include_buffers=False):
         model: PretrainedModel = kind.from_config(config_of(folder), dtype=dtype)
-    model.tie_weights()  # accelerate gives each layer a parameter of its own
+    model.tie_weights()  # type: ignore[operator]  # accelerate gives each layer a parameter of its own
     apply_cap(model)
     return model
 

@@ -25,7 +25,7 @@ from potstill.engine.resources import VISIBLE, visible_gpus
 from potstill.errors import PotstillError, RequestError
 
 if TYPE_CHECKING:
-    from torch.distributed import Store
+    from torch.distributed import Store  # type: ignore[attr-defined]  # torch exports it without saying so
 
 LAUNCH = "POTSTILL_LAUNCH"
 """Variable by which the processes of a run know that others stand beside it."""
@@ -67,7 +67,7 @@ class Launch:
 
     def store(self, host: bool = False) -> Store:
         """Return the store, which this process may `host`."""
-        from torch.distributed import PrefixStore, TCPStore
+        from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
         try:
             store = TCPStore(self.address, self.port, is_master=host, wait_for_workers=False)

@@ -63,7 +63,7 @@ def _spread(model: nn.Module, whole: Mapping[str, Tensor], device: torch.device)
     def allocated(tensor: Tensor) -> Tensor:
         return torch.empty_like(tensor, device=device) if tensor.is_meta else tensor
 
-    model._apply(allocated)
+    model._apply(allocated)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name in whole:

@@ -183,7 +183,7 @@ def joined(folder: Path, rank: int, size: int, launch: Launch | None = None) -> 
         meeting = f"file://{(folder / 'meeting').absolute()}"
         distributed.init_process_group(backend, init_method=meeting, rank=rank, world_size=size, timeout=COLLECTIVE)
     else:
-        store = distributed.PrefixStore(f"group/{launch.number}", launch.store())
+        store = distributed.PrefixStore(f"group/{launch.number}", launch.store())  # type: ignore[attr-defined]
         distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=COLLECTIVE)
     try:
         yield
