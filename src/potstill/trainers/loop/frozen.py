@@ -39,7 +39,7 @@ class _Product(torch.autograd.Function):
         return functional.linear(inputs, weight.to(inputs.dtype), None if bias is None else bias.to(inputs.dtype))
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override] # torch's is open
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         """Return the gradient of the inputs."""
         (weight,) = ctx.saved_tensors
         return gradient @ weight.to(gradient.dtype), None, None
