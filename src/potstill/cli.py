@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from types import FrameType
 
-from potstill import commands
+from potstill import commands, store_commands
 from potstill.commands import DONE, FAILED, WRONG
 from potstill.engine.running.interrupts import noticed
 from potstill.engine.terminal import say
@@ -84,11 +84,11 @@ def _parser() -> argparse.ArgumentParser:
     starting.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     _making_command(subparsers)
     for name, text, function in (
-        ("ls", "list what the store holds", commands.ls),
-        ("verify", "hash everything in the store again", commands.verify),
+        ("ls", "list what the store holds", store_commands.ls),
+        ("verify", "hash everything in the store again", store_commands.verify),
     ):
         _store_option(_command(subparsers, name, text, function))
-    collecting = _command(subparsers, "gc", "delete what no remembered run uses", commands.gc)
+    collecting = _command(subparsers, "gc", "delete what no remembered run uses", store_commands.gc)
     collecting.add_argument("--dry-run", action="store_true", help="name what would be deleted; delete nothing")
     consent = "delete what an unfinished run, another machine or another file made, too"
     collecting.add_argument("--yes", action="store_true", help=consent)
@@ -132,22 +132,24 @@ def _making_command(subparsers: argparse._SubParsersAction[argparse.ArgumentPars
 
 def _looking_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands that look at one artifact, or compare two runs."""
-    showing = _command(subparsers, "show", "show one artifact with its lineage, or its rows", commands.show)
+    showing = _command(subparsers, "show", "show one artifact with its lineage, or its rows", store_commands.show)
     showing.add_argument("--rows", type=_positive, metavar="N", help="its first N rows, in place of its lineage")
     condition = 'only rows that meet a condition in DuckDB\'s SQL, e.g. "length(output) > 99"'
     showing.add_argument("--where", default="", metavar="EXPR", help=condition)
     showing.add_argument("--output", default="", metavar="NAME", help="which output's rows, if it has several")
-    losing = _command(subparsers, "lost", "show what filters and failures took, by reason", commands.lost)
+    losing = _command(subparsers, "lost", "show what filters and failures took, by reason", store_commands.lost)
     losing.add_argument("--examples", type=_positive, default=3, metavar="N", help="rows a reason (default: 3)")
-    comparing = _command(subparsers, "diff", "show what differs between two runs, step by step", commands.diff)
+    comparing = _command(subparsers, "diff", "show what differs between two runs, step by step", store_commands.diff)
     run = "a pipeline's name or file, of which the last run is meant; a key, with all that it was made from; "
     run += "or a run's own name, that of its file in the store's folder `history`"
     for place in ("first", "second"):
         comparing.add_argument(place, metavar="RUN", help=run)
     _store_option(comparing)
-    looking = _command(subparsers, "ui", "show the store as a local web page, until Ctrl-C", commands.ui)
+    looking = _command(subparsers, "ui", "show the store as a local web page, until Ctrl-C", store_commands.ui)
     looking.add_argument("--store", metavar="DIR", help=STORE)
-    serving = _command(subparsers, "serve", "serve a finished model on this machine, until Ctrl-C", commands.serve)
+    serving = _command(
+        subparsers, "serve", "serve a finished model on this machine, until Ctrl-C", store_commands.serve
+    )
     meant = "key of an artifact, or the start of one; or PIPELINE:OUTPUT, or an output's name, of the last run"
     serving.add_argument("key", metavar="KEY|OUTPUT", help=meant)
     serving.add_argument("--store", metavar="DIR", help=STORE)
@@ -158,8 +160,8 @@ def _looking_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentPa
         one.add_argument("--no-browser", action="store_true", help="print the address and open nothing")
     asking = "server that the chat may ask, with the variable of its key if it gets one; may be given several times"
     looking.add_argument("--endpoint", action="append", default=[], metavar="URL[,VARIABLE]", help=asking)
-    logging = _command(subparsers, "log", "print the log of a step", commands.log)
-    pushing = _command(subparsers, "push", "push a model or rows to the Hub, with its card", commands.push)
+    logging = _command(subparsers, "log", "print the log of a step", store_commands.log)
+    pushing = _command(subparsers, "push", "push a model or rows to the Hub, with its card", store_commands.push)
     pushing.add_argument("--dry-run", action="store_true", help="say what would be pushed; ask nobody, push nothing")
     accepting = "push though the licence of a source is unknown, or asks for more than naming it"
     pushing.add_argument("--accept-licences", action="store_true", help=accepting)

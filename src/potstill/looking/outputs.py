@@ -82,7 +82,16 @@ def key_of(store: Store, wanted: str) -> str:
     if len(called) > 1:
         listed = ", ".join(f"{one} ({key})" for key, one in called.items())
         raise RequestError(f"{wanted!r} may be {listed}: give PIPELINE:NAME, or the key")
-    return next(iter(called), "") or complete_key(store, wanted)
+    if called:
+        return next(iter(called))
+    try:
+        return complete_key(store, wanted)
+    except RequestError:
+        # of a step that failed before anything was written, only the history of runs knows
+        began = {one.key for one in _last_steps(store) if wanted and one.key.startswith(wanted)}
+        if len(began) != 1:
+            raise
+        return began.pop()
 
 
 def last_outputs(store: Store) -> Iterator[RunOutput]:

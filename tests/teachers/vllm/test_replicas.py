@@ -6,12 +6,14 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import running
 import tiny
 from potstill import VLLM, Pipeline
 from potstill.data import home
@@ -141,7 +143,8 @@ def test_a_run_with_replicas_has_the_rows_of_a_run_without(tmp_path: Path, monke
     def made(store: str, who: VLLM) -> Any:
         seeds = LoadSeeds(str(rows), fields=("instruction",))
         labels = PseudoLabel(seeds, teacher=who, prompt="home.jinja", max_tokens=32)
-        return Pipeline("p", outputs={"rows": labels}).run(store=tmp_path / store)["rows"]
+        with closing(running.Here()) as place:  # under several workers `__main__` has no file to start a process from
+            return Pipeline("p", outputs={"rows": labels}).run(store=tmp_path / store, executor=place)["rows"]
 
     one, two = made("one", teacher()), made("two", teacher(replicas=2))
     assert one.key == two.key

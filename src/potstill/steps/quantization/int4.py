@@ -53,7 +53,7 @@ class QuantizeInt4(FittedStep):
 
     >>> rows = LoadRows([{"instruction": "turn on the light", "output": "on"}] * 16)
     >>> show(QuantizeInt4(student, calibration=rows))
-    {'parameters': 1049984, 'zeros': 0.1, 'bits': 7}
+    {'parameters': 1049984, 'zeros': 0.1, 'bits': 8}
     """
 
     version: ClassVar[int] = 4  # zero points by default; GPTQ weighs tokens and cuts off the range of groups

@@ -65,11 +65,13 @@ def hold_in_own_type(model: PretrainedModel) -> None:
     """
     kept = _keeping(model)
     for name, module in model.named_modules():
-        for weight in module.parameters(recurse=False):
+        own = list(module.parameters(recurse=False))
+        in_halves = any(weight.dtype in HALVES for weight in own)
+        for weight in own:
             weight.requires_grad_(False)
             if name not in kept and weight.dtype in HALVES:
                 weight.data = weight.data.float()
-        if name in kept:
+        if name in kept and in_halves:
             _compute_in_type_of_inputs(module)
 
 
