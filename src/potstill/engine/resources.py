@@ -14,7 +14,7 @@ from potstill.engine.step import Step
 GPUS = "POTSTILL_GPUS"
 """Variable that names the GPUs to use, as `CUDA_VISIBLE_DEVICES` does; on a machine without any, pretended ones."""
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-"""Variable by which a process is told which GPUs are its own."""
+"""Variable that names the GPUs that a process sees."""
 
 
 @dataclass(frozen=True)

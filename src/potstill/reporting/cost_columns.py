@@ -47,8 +47,9 @@ def costs_by_model(sections: Sequence[Section], costs: Sequence[Cost]) -> dict[i
     result: dict[int, Cost] = {}
     for section in sections:
         if section.kind.writes:
-            found = matched([(model.label, model.metrics) for model in section.models], costs)
-            result |= {id(model): cost for model, cost in zip(section.models, found, strict=True) if cost is not None}
+            labelled = [(model.label, model.metrics) for model in section.models]
+            pairs = zip(section.models, matched(labelled, costs), strict=True)
+            result |= {id(model): cost for model, cost in pairs if cost is not None}
     return result
 
 

@@ -22,10 +22,10 @@ sentence was taken to mean stands in `task.json`, which is read below.
 HERE = Path(__file__).parent
 TASK = json.loads((HERE / "task.json").read_text(encoding="utf-8"))
 LABELS = tuple(TASK["labels"])
-# what the teacher is told; the text of a row follows
-TOLD = json.dumps(TASK["instruction"] + " Answer with one of these labels and nothing else:", ensure_ascii=False)
+# the teacher's instruction; the text of a row follows
+ASKED = json.dumps(TASK["instruction"] + " Answer with one of these labels and nothing else:", ensure_ascii=False)
 PROMPT = (
-    "{% block system %}{{ " + TOLD + " }}\\n{% for class in classes %}{{ class }}\\n{% endfor %}{% endblock %}"
+    "{% block system %}{{ " + ASKED + " }}\\n{% for class in classes %}{{ class }}\\n{% endfor %}{% endblock %}"
     "{% block user %}{{ instruction }}{% endblock %}"
 )
 
@@ -36,9 +36,9 @@ FUNCTIONS = """
 
 def task_of(rows: list[dict]) -> list[dict]:
     \"\"\"Return the task with some examples, as the teacher is shown it.\"\"\"
-    told = f"{TASK['instruction']} The output is one of: {', '.join(LABELS)}."
+    instruction = f"{TASK['instruction']} The output is one of: {', '.join(LABELS)}."
     pairs = [{"input": row["text"], "output": row["gold"]} for row in rows]
-    return [{"instruction": told, "examples": pairs}]
+    return [{"instruction": instruction, "examples": pairs}]
 
 
 def with_known_label(row: dict) -> dict | None:

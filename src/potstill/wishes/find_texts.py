@@ -50,8 +50,8 @@ def words(text: str) -> list[str]:
     >>> words("Classify support mails as billing")
     ['support', 'mail', 'billing']
     """
-    found = (word.lower() for word in re.findall(r"[^\W\d_]{2,}", text))
-    return [word.removesuffix("s") if len(word) > 3 else word for word in found if word not in EMPTY]
+    every = (word.lower() for word in re.findall(r"[^\W\d_]{2,}", text))
+    return [word.removesuffix("s") if len(word) > 3 else word for word in every if word not in EMPTY]
 
 
 def _share(index: BM25, query: Sequence[str], place: int) -> float:

@@ -13,7 +13,7 @@ from potstill.wishes.find_texts import find
 from potstill.wishes.project import Project
 from potstill.wishes.task import Task
 
-Made = TypeVar("Made")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ def project_of(words: Words) -> Project:
     problems: list[Problem] = []
     meant: tuple[Task, rows.Pairs] | None = None
 
-    def tried(made: Callable[[], Made]) -> Made | None:
+    def tried(read: Callable[[], Value]) -> Value | None:
         try:
-            return made()
+            return read()
         except RequestError as error:
             problems.extend(error.problems)
             return None
@@ -66,22 +66,22 @@ def project_of(words: Words) -> Project:
     column = tried(lambda: rows.text_column(Path(words.texts)) if words.texts else "text") or "text"
     tried(lambda: _check_data(words))
     limits = tried(lambda: budget.read(words.budget)) or budget.Budget()
-    who = tried(lambda: teacher.read(words.teacher, words.price))
+    asked_teacher = tried(lambda: teacher.read(words.teacher, words.price))
     said = tried(lambda: understand.by_plain_parser(words.wish))
     languages = (said and said.languages) or ("en",)
     chosen = tried(lambda: bases.choose(limits, languages, words.base))
-    if who is not None and said is not None and words.parse == "teacher" and not problems:
-        said = understand.read_by_teacher(words.wish, who, words.store)
+    if asked_teacher is not None and said is not None and words.parse == "teacher" and not problems:
+        said = understand.read_by_teacher(words.wish, asked_teacher, words.store)
     if said is not None:
         read = said
         meant = tried(lambda: understand.understood(words.wish, read, pairs, words.count))
-    if problems or who is None or chosen is None or meant is None:
+    if problems or asked_teacher is None or chosen is None or meant is None:
         raise RequestError(*problems)
     folder = Path(words.folder) if words.folder else understand.folder_for(words.wish)
     texts = Path(words.texts) if words.texts else None
     if words.data and (found := find(words.wish, meant[0].labels, Path(words.data))):
         texts, column = found, rows.text_column(found)
-    return Project(folder, meant[0], meant[1], who, chosen, limits, texts, column)
+    return Project(folder, meant[0], meant[1], asked_teacher, chosen, limits, texts, column)
 
 
 def _check_data(words: Words) -> None:

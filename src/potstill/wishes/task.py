@@ -20,7 +20,7 @@ class Task:
     wish: str
     """The sentence it was read from."""
     instruction: str
-    """What is to be done with a text, as models are told it."""
+    """What is to be done with a text, as it stands in prompts."""
     labels: tuple[str, ...]
     """The labels, one of which each text gets."""
     kind: str = "classification"

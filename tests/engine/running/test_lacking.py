@@ -1,4 +1,4 @@
-"""A step that may lack inputs runs with what is there, says what is not, and is run anew once it is."""
+"""A step that may lack inputs runs with what is there, says what is not, and is run again once it is."""
 
 from __future__ import annotations
 

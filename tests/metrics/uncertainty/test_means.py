@@ -61,6 +61,17 @@ def test_the_interval_of_several_seeds_holds_the_mean(seeds, rows, of_rows, of_s
     assert covered / 500 < 0.985 or seeds < 5
 
 
+@pytest.mark.parametrize(("seeds", "rows", "of_seeds"), [(5, 50, 0.3), (8, 100, 0.0), (4, 30, 1.0)])
+def test_the_interval_of_several_seeds_is_not_wide_either(seeds, rows, of_seeds):
+    rng = np.random.default_rng(3)
+    covered = 0
+    for _ in range(500):
+        seed, row = rng.normal(size=(seeds, 1)), rng.normal(size=rows)
+        actual = seeds_interval(row + of_seeds * seed + rng.normal(size=(seeds, rows)))
+        covered += actual.low <= 0 <= actual.high
+    assert 0.92 < covered / 500 < 0.99
+
+
 def test_intervals_of_rows_alone_do_not_hold_the_mean_where_seeds_differ():
     rng = np.random.default_rng(4)
     naive = 0

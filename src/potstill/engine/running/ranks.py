@@ -54,7 +54,7 @@ class Launch:
     port: int
     """Its port."""
     hosted: bool
-    """Whether whoever started the processes keeps the store."""
+    """Whether the launcher of the processes keeps the store."""
     attempt: str
     """Sets a restart apart from what was before it."""
     number: int = 0
@@ -131,7 +131,7 @@ def _kept(launch: Launch) -> Store:
 
 @contextmanager
 def leading(launch: Launch) -> Iterator[Callable[[bool], None]]:
-    """Be process 0; yields what takes whether the run failed, of which the others are told, as they are of an error."""
+    """Be process 0; yields what takes whether the run failed, which the others are sent, as an error is."""
     settle(launch)
     store, failed = _kept(launch), True
 

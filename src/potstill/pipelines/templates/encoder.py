@@ -46,15 +46,15 @@ student = SentenceEncoder(
 )
 export = ExportEncoder(student, precision="int8", probe=texts)
 
-# a text is told from its own copies by its words
+# the text itself is its id, so that its own copies are left out
 asked = Map(test, lambda row: {"id": row["text"], "gold": row["label"]}, adds=("id", "gold"))
 
 
 def nearest(encoder: str | Step) -> Step:
     """Give every test text the label of the nearest other one, and count how often that is its own."""
     vectors = Embed(asked, "text", encoder)
-    found = Retrieve(vectors, vectors, k=1, document_column="label", others_only=True)
-    return EvaluateLabels(Map(found, lambda row: {"label": row["passages"][0]}))
+    neighbours = Retrieve(vectors, vectors, k=1, document_column="label", others_only=True)
+    return EvaluateLabels(Map(neighbours, lambda row: {"label": row["passages"][0]}))
 
 
 encoders: dict[str, str | Step] = {"teacher": TEACHER, "untrained": STUDENT, "student": student}

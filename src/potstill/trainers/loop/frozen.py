@@ -7,8 +7,9 @@ adapters' gradients are those of a base that is float32 as a whole, in half of i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,13 +109,11 @@ def _keeping(model: PretrainedModel) -> set[str]:
 
 def _compute_in_type_of_inputs(module: nn.Module) -> None:
     """Have a linear layer compute in the type of its inputs, or that of autocast; an embedding return float32."""
+    # on the layer itself: its class, by which peft chooses the adapter, stays
     if _is_scaled(module):
-        module.forward = _scaled(module)
-    elif isinstance(module, nn.Embedding):
-        module.register_forward_hook(lambda layer, args, output: output.float())
+        module.forward = _ScaledRows(module)
     else:
-        # on the layer itself: its class, by which peft chooses the adapter, stays
-        module.forward = _forward_of(module)
+        module.forward = _Rows(module) if isinstance(module, nn.Embedding) else _Outputs(module)
 
 
 def _is_scaled(module: nn.Module) -> bool:
@@ -122,25 +121,38 @@ def _is_scaled(module: nn.Module) -> bool:
     return type(module).__name__.endswith("ScaledWordEmbedding") and hasattr(module, "embed_scale")
 
 
-def _scaled(embedding: nn.Module) -> Callable[[Tensor], Tensor]:
-    """Return what such an `embedding` does with ids; in its own type the product would be rounded."""
+@dataclass(frozen=True)
+class _Rows:
+    """What an embedding does with ids: its rows, in float32."""
 
-    def forward(ids: Tensor) -> Tensor:
-        rows = functional.embedding(ids, embedding.get_parameter("weight")).float()
-        return rows * torch.as_tensor(embedding.embed_scale, dtype=torch.float32, device=rows.device)
+    embedding: nn.Module
 
-    return forward
+    def __call__(self, ids: Tensor) -> Tensor:
+        """Return a row for each of the `ids` [...]."""
+        return functional.embedding(ids, self.embedding.get_parameter("weight")).float()
 
 
-def _forward_of(layer: nn.Module) -> Callable[[Tensor], Tensor]:
-    """Return what the `layer` does with its inputs [..., I]."""
+@dataclass(frozen=True)
+class _ScaledRows(_Rows):
+    """What an embedding with a scale does with ids; in its own type the product would be rounded."""
 
-    def forward(inputs: Tensor) -> Tensor:
-        kind = inputs.device.type
+    def __call__(self, ids: Tensor) -> Tensor:
+        """Return a row for each of the `ids` [...]."""
+        rows = super().__call__(ids)
+        return rows * torch.as_tensor(self.embedding.embed_scale, dtype=torch.float32, device=rows.device)
+
+
+@dataclass(frozen=True)
+class _Outputs:
+    """What a linear layer does with its inputs."""
+
+    layer: nn.Module
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Return the outputs of `inputs` [..., I]."""
+        kind, layer = inputs.device.type, self.layer
         states = inputs.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else inputs
         weight, bias = layer.get_parameter("weight"), layer._parameters["bias"]
         # Conv1D stores [I, O]
         product: Tensor = _Product.apply(states, weight.T if isinstance(layer, Conv1D) else weight, bias)  # type: ignore[no-untyped-call]
         return product
-
-    return forward
